@@ -1,0 +1,1 @@
+"""The GPU backend of Tapestry: command line, server, worker, and MultiDiffusion itself."""

@@ -1,0 +1,1 @@
+"""MultiDiffusion itself: windows, regions, fusion, noise, sampling; torch and nothing else."""

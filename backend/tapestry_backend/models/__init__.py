@@ -1,0 +1,1 @@
+"""Checkpoints: finding them (without torch) and running them behind one small protocol."""

@@ -1,0 +1,30 @@
+"""What a running task tells the one who iterates over it; no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tapestry_protocol.messages import Stage
+from tapestry_protocol.pixels import Bounds, Pixels
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """A stage has begun (step 0) or one of its steps is done; `preview` is small and RGBA."""
+
+    stage: Stage
+    step: int = 0
+    steps: int = 0
+    preview: Pixels | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The picture, RGBA; `bounds` in coordinates of the document before extension."""
+
+    pixels: Pixels
+    bounds: Bounds
+    report: Mapping[str, Any]
+    """JSON-ready: plan, seed, model, windows, unet_evaluations, seconds, peak_memory_bytes."""

@@ -1,0 +1,63 @@
+"""What a run tells about itself afterwards: plan, evaluations, seconds, memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ..engine.multidiffusion import MultiDiffusion
+from .plan import Plan
+
+
+class Stopwatch:
+    """Seconds per stage; a stage may be entered many times."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._stages = dict.fromkeys(("load", "encode", "denoise", "decode"), 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time spent inside towards this stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stages[name] += time.perf_counter() - start
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Each stage's seconds, and `total` since the watch was made."""
+        return {**self._stages, "total": time.perf_counter() - self._start}
+
+
+def make_report(plan: Plan, denoise: MultiDiffusion, watch: Stopwatch) -> dict[str, Any]:
+    """A report of a finished run, ready for JSON."""
+    return {
+        "plan": plan.to_json(),
+        "seed": plan.seed,
+        "model": plan.model,
+        "windows": len(plan.windows),
+        "unet_evaluations": denoise.evaluations,
+        "seconds": watch.seconds,
+        "peak_memory_bytes": _peak_memory_bytes(plan.device),
+    }
+
+
+def _peak_memory_bytes(device: str) -> int:
+    """The device's peak on a GPU, the process' peak otherwise."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        import psutil  # noqa: PLC0415  only Windows lacks `resource`
+
+        return psutil.Process().memory_info().peak_wset
+    import resource  # noqa: PLC0415  absent on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

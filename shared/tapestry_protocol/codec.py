@@ -1,0 +1,189 @@
+"""Message <-> frame, strictly; raises ProtocolError and nothing else. No transport.
+
+A text frame is one message: JSON with its kind. A binary frame is one chunk of a blob:
+    32 bytes SHA-256 of the blob | 8 bytes offset | 8 bytes size of the blob | the bytes
+both numbers big-endian.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import struct
+import types
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from .constraints import Between, Matches, MaxLength
+from .errors import ProtocolError
+from .limits import MAX_BLOB_BYTES, MAX_CHUNK_BYTES, MAX_TEXT_FRAME_BYTES
+from .messages import MESSAGES, Message
+
+_CHUNK_HEADER = struct.Struct(">32sQQ")
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """A piece of a blob: `data` belongs at `offset` of the blob of `size_bytes` named `sha256`."""
+
+    sha256: str
+    offset: int
+    size_bytes: int
+    data: bytes
+
+
+def encode(message: Message) -> str:
+    """The text frame of a message; raises ProtocolError when a value is out of its limits."""
+    fields = _plain(message)
+    _convert(type(message), fields, message.kind)
+    text = json.dumps({"kind": message.kind, **fields}, ensure_ascii=False, allow_nan=False)
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_FRAME_BYTES:
+        raise ProtocolError(message.kind, f"larger than {MAX_TEXT_FRAME_BYTES} bytes")
+    return text
+
+
+def decode(text: str | bytes) -> Message:
+    """The message of a text frame; raises ProtocolError for anything that is not exactly one."""
+    try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        if len(text) > MAX_TEXT_FRAME_BYTES:
+            raise ProtocolError("frame", f"larger than {MAX_TEXT_FRAME_BYTES} bytes")
+        fields = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("frame", "not JSON") from error
+    if not isinstance(fields, dict):
+        raise ProtocolError("frame", "not an object")
+    kind = fields.pop("kind", None)
+    message_type = MESSAGES.get(kind) if isinstance(kind, str) else None
+    if message_type is None:
+        raise ProtocolError("kind", "unknown")
+    return _convert(message_type, fields, message_type.kind)
+
+
+def encode_chunks(sha256: str, data: bytes) -> Iterator[bytes]:
+    """The binary frames that carry a blob, in order; at least one."""
+    for offset in range(0, max(1, len(data)), MAX_CHUNK_BYTES):
+        header = _CHUNK_HEADER.pack(bytes.fromhex(sha256), offset, len(data))
+        yield header + data[offset : offset + MAX_CHUNK_BYTES]
+
+
+def decode_chunk(frame: bytes) -> Chunk:
+    """The chunk of a binary frame; raises ProtocolError when its numbers do not fit together."""
+    if len(frame) < _CHUNK_HEADER.size:
+        raise ProtocolError("chunk", "too short")
+    sha256, offset, size_bytes = _CHUNK_HEADER.unpack_from(frame)
+    data = bytes(frame[_CHUNK_HEADER.size :])
+    if size_bytes > MAX_BLOB_BYTES:
+        raise ProtocolError("chunk", f"blob larger than {MAX_BLOB_BYTES} bytes")
+    if len(data) > MAX_CHUNK_BYTES or not data or offset + len(data) > size_bytes:
+        raise ProtocolError("chunk", "does not fit into its blob")
+    return Chunk(sha256.hex(), offset, size_bytes, data)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key appears twice")
+    return fields
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value
+
+
+@lru_cache(maxsize=None)
+def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
+    """Name -> (annotation, required) of a dataclass, resolved once."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    missing = dataclasses.MISSING
+    return {f.name: (hints[f.name], f.default is missing) for f in dataclasses.fields(cls)}
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    """The value as the annotation wants it; raises ProtocolError naming the path otherwise."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        base, *constraints = typing.get_args(hint)
+        converted = _convert(base, value, path)
+        for constraint in constraints:
+            _check(constraint, converted, path)
+        return converted
+    if origin is typing.Literal:
+        choices = typing.get_args(hint)
+        if not any(value == choice and type(value) is type(choice) for choice in choices):
+            raise ProtocolError(path, "must be one of " + ", ".join(map(str, choices)))
+        return value
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        (inner,) = (arg for arg in typing.get_args(hint) if arg is not type(None))
+        return _convert(inner, value, path)
+    if origin is tuple:
+        return _convert_tuple(typing.get_args(hint)[0], value, path)
+    if dataclasses.is_dataclass(hint):
+        return _convert_fields(hint, value, path)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        try:
+            return hint(value)
+        except ValueError:
+            raise ProtocolError(path, "unknown value") from None
+    return _convert_scalar(hint, value, path)
+
+
+def _convert_tuple(item_hint: Any, value: Any, path: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ProtocolError(path, "must be a list")
+    return tuple(_convert(item_hint, item, f"{path}[{i}]") for i, item in enumerate(value))
+
+
+def _convert_fields(cls: Any, value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        raise ProtocolError(path, "must be an object")
+    fields = _fields(cls)
+    for name in value:
+        if name not in fields:
+            raise ProtocolError(f"{path}.{name[:40]}", "unknown field")
+    for name, (_, required) in fields.items():
+        if required and name not in value:
+            raise ProtocolError(f"{path}.{name}", "missing")
+    return cls(**{n: _convert(fields[n][0], item, f"{path}.{n}") for n, item in value.items()})
+
+
+def _convert_scalar(hint: Any, value: Any, path: str) -> Any:
+    if hint is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    if type(value) is not hint:
+        raise ProtocolError(path, f"must be {hint.__name__}")
+    if hint is float and not math.isfinite(value):
+        raise ProtocolError(path, "must be finite")
+    if hint is str:
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ProtocolError(path, "must be valid Unicode") from None
+    return value
+
+
+def _check(constraint: Any, value: Any, path: str) -> None:
+    if isinstance(constraint, Between) and not constraint.low <= value <= constraint.high:
+        raise ProtocolError(path, f"must lie between {constraint.low} and {constraint.high}")
+    if isinstance(constraint, MaxLength) and len(value) > constraint.most:
+        raise ProtocolError(path, f"must be no longer than {constraint.most}")
+    if isinstance(constraint, Matches) and not re.fullmatch(constraint.pattern, value):
+        raise ProtocolError(path, f"must match {constraint.pattern}")

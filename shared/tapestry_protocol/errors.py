@@ -1,0 +1,49 @@
+"""Error codes and the one tree of errors that crosses the wire; no transport.
+
+TapestryError                 something an artist can meet: a code, a sentence, and what to do next
+ +- ProtocolError             bytes or values that are not a message of this protocol
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class ErrorCode(str, Enum):
+    """What went wrong, in one word that both sides know."""
+
+    BAD_REQUEST = "bad_request"
+    BUSY = "busy"
+    CONFLICT = "conflict"
+    INTERNAL = "internal"
+    MODEL_BROKEN = "model_broken"
+    MODEL_NOT_FOUND = "model_not_found"
+    NOT_FINITE = "not_finite"
+    OUT_OF_MEMORY = "out_of_memory"
+    PROTOCOL = "protocol"
+    TOO_LARGE = "too_large"
+    UNKNOWN_JOB = "unknown_job"
+    VERSION = "version"
+    WORKER_LOST = "worker_lost"
+
+
+class TapestryError(Exception):
+    """An error with a code, a sentence saying what is wrong, and advice saying what to do next."""
+
+    def __init__(self, code: ErrorCode, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class ProtocolError(TapestryError):
+    """What arrived, or was about to be sent, is not a message of this protocol."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(ErrorCode.PROTOCOL, f"{path}: {problem}")
+        self.path = path
+        self.problem = problem

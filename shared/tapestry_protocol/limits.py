@@ -1,0 +1,61 @@
+"""Every number that bounds something on the wire, each with its reason; no behaviour."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+MAX_TEXT_FRAME_BYTES = 512 * KIB
+"""A submit with 32 regions and full prompts in any script fits; nothing larger is ever honest."""
+
+MAX_CHUNK_BYTES = 1 * MIB
+"""Pixels travel in chunks of this size, so that no event loop is held by a single frame."""
+
+MAX_FRAME_BYTES = MAX_CHUNK_BYTES + 64
+"""A chunk with its header is the largest frame there is."""
+
+MAX_SIDE_PX = 32_768
+"""Twice the longest canvas we promise (16,384); keeps every product of sides below 2**31."""
+
+MAX_CANVAS_PX = 64 * 1024 * 1024
+"""64 megapixels: 256 MiB as RGBA, the largest picture that a 2 GiB machine can hold several times."""
+
+MAX_BLOB_BYTES = 4 * MAX_CANVAS_PX
+"""One RGBA picture of the largest canvas."""
+
+MAX_STAGED_BYTES = 2 * MAX_BLOB_BYTES
+"""All blobs that one connection may have on the way at once."""
+
+MAX_REGIONS = 32
+"""More regions than a painter can tell apart; bounds the evaluations of one step."""
+
+MAX_PROMPT_CHARACTERS = 2_000
+"""Text encoders read some 75 words; whatever is longer than this is not a prompt."""
+
+MAX_STEPS = 200
+"""No scheduler gains from more; bounds the length of a job."""
+
+MAX_GUIDANCE_SCALE = 50.0
+"""Beyond 30 every model burns out; leaves room for the curious."""
+
+MAX_SEED = 2**32 - 1
+"""Seeds are shown to people: ten digits at most."""
+
+MAX_ID_CHARACTERS = 200
+"""Job and model ids; long enough for a UUID and for "owner/name" of a model."""
+
+MAX_SENTENCE_CHARACTERS = 4_000
+"""A message with its advice for a person to read."""
+
+MAX_REPORT_CHARACTERS = 200_000
+"""The report of a run as JSON; its plan names every window."""
+
+MAX_MODELS = 500
+"""Models listed in a welcome."""
+
+MAX_JOBS_QUEUED = 64
+"""Jobs waiting in a server; beyond it a submit is answered with "busy"."""
+
+MAX_RESULTS_KEPT = 32
+"""Finished results a server holds for clients that vanished; the oldest goes first."""
+
+MAX_RESULTS_BYTES = 2 * MAX_BLOB_BYTES
+"""Bytes of finished results a server holds for clients that vanished; the oldest goes first."""

@@ -1,0 +1,271 @@
+"""Every message that plugin, server and worker exchange, written once; no encoding, no behaviour.
+
+client -> server   hello, submit, cancel, resume, acknowledge
+server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend
+server -> worker   run, cancel           (over a pipe)
+worker -> server   backend, progress, preview, result, failed, cancelled
+
+Pixels never travel inside a message: a `PixelsRef` names them by SHA-256, and their bytes travel as
+binary chunks. A client sends chunks when a `need` asks for them; everybody else sends the chunks
+right before the message that refers to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from .constraints import Between, Matches, MaxLength
+from .errors import ErrorCode
+from .limits import (
+    MAX_GUIDANCE_SCALE,
+    MAX_ID_CHARACTERS,
+    MAX_MODELS,
+    MAX_PROMPT_CHARACTERS,
+    MAX_REGIONS,
+    MAX_REPORT_CHARACTERS,
+    MAX_SEED,
+    MAX_SENTENCE_CHARACTERS,
+    MAX_SIDE_PX,
+    MAX_STEPS,
+)
+from .pixels import Bounds, Margins, Pixels
+
+Side = Annotated[int, Between(1, 2 * MAX_SIDE_PX)]
+Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
+Sentence = Annotated[str, MaxLength(MAX_SENTENCE_CHARACTERS)]
+JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
+ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
+Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}")]
+Stage = Literal["queued", "loading", "encoding", "denoising", "decoding"]
+
+MESSAGES: dict[str, type[Message]] = {}
+"""Every kind of message by its name on the wire."""
+
+
+class Message:
+    """The base of all messages; a subclass names its kind on the wire."""
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, *, kind: str) -> None:
+        cls.kind = kind
+        MESSAGES[kind] = cls
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PixelsRef:
+    """A raw 8-bit picture by size and SHA-256; 1 channel is a mask, 4 are RGBA, straight alpha."""
+
+    height: Side
+    width: Side
+    channels: Literal[1, 3, 4]
+    sha256: Sha256
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> PixelsRef:
+        return cls(pixels.height, pixels.width, pixels.channels, pixels.sha256)  # type: ignore[arg-type]
+
+    @property
+    def size_bytes(self) -> int:
+        return self.height * self.width * self.channels
+
+    def with_data(self, data: bytes) -> Pixels:
+        """The picture itself; raises ValueError when the bytes have the wrong length."""
+        return Pixels(self.height, self.width, self.channels, data)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A prompt and where it holds: a mask (255 = this region) that fills `bounds` of the document."""
+
+    prompt: Prompt
+    bounds: Bounds
+    mask: PixelsRef
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that decides a picture. The same request gives the same picture.
+
+    task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints only there
+    height, width   the canvas before extension, pixels
+    prompt    for everything that no region covers
+    regions   topmost first, in coordinates of the canvas before extension
+    overlap   "occlude": an upper region hides a lower one; "blend": both are averaged
+    image     for "extend": the flattened picture, RGBA, height x width
+    wrap      the left and right edge continue each other (360 degrees)
+    model     an id out of the welcome's list, never a path
+    """
+
+    task: Literal["generate", "extend"]
+    height: Side
+    width: Side
+    prompt: Prompt = ""
+    negative_prompt: Prompt = ""
+    regions: Annotated[tuple[Region, ...], MaxLength(MAX_REGIONS)] = ()
+    overlap: Literal["occlude", "blend"] = "occlude"
+    margins: Margins = Margins()
+    image: PixelsRef | None = None
+    wrap: bool = False
+    seed: Annotated[int, Between(0, MAX_SEED)] = 0
+    num_inference_steps: Annotated[int, Between(1, MAX_STEPS)] = 20
+    guidance_scale: Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)] = 5.0
+    model: ModelId = "sample"
+
+    @property
+    def blobs(self) -> tuple[PixelsRef, ...]:
+        """Every picture and mask the request refers to."""
+        images = (self.image,) if self.image else ()
+        return images + tuple(region.mask for region in self.regions)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model the backend can load."""
+
+    id: ModelId
+    name: Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
+    window_px: Side
+    """The size at which the model paints best; a canvas larger than this takes several windows."""
+
+
+# --- client -> server -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hello(Message, kind="hello"):
+    """The first message on a connection."""
+
+    protocol: Annotated[int, Between(0, 1_000_000)]
+    version: Annotated[str, MaxLength(40)]
+
+
+@dataclass(frozen=True)
+class Submit(Message, kind="submit"):
+    """Run this request. The client makes the id, so sending it twice runs it once."""
+
+    job_id: JobId
+    request: Request
+
+
+@dataclass(frozen=True)
+class Cancel(Message, kind="cancel"):
+    """Stop this job; the only way to stop one, a lost connection does not."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True)
+class Resume(Message, kind="resume"):
+    """After a reconnect: tell me again about these jobs."""
+
+    job_ids: Annotated[tuple[JobId, ...], MaxLength(64)]
+
+
+@dataclass(frozen=True)
+class Acknowledge(Message, kind="acknowledge"):
+    """The end of this job has arrived; the server may forget it."""
+
+    job_id: JobId
+
+
+# --- server -> client -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Welcome(Message, kind="welcome"):
+    """The answer to a hello."""
+
+    protocol: Annotated[int, Between(0, 1_000_000)]
+    version: Annotated[str, MaxLength(40)]
+    models: Annotated[tuple[ModelInfo, ...], MaxLength(MAX_MODELS)]
+
+
+@dataclass(frozen=True)
+class Need(Message, kind="need"):
+    """Send these blobs, then the job can start."""
+
+    job_id: JobId
+    sha256s: Annotated[tuple[Sha256, ...], MaxLength(MAX_REGIONS + 1)]
+
+
+@dataclass(frozen=True)
+class Accepted(Message, kind="accepted"):
+    """The job is in the queue; `ahead` jobs run before it."""
+
+    job_id: JobId
+    ahead: Annotated[int, Between(0, 1_000_000)]
+
+
+@dataclass(frozen=True)
+class Backend(Message, kind="backend"):
+    """The state of the worker, for the artist to see."""
+
+    state: Literal["starting", "loading", "ready", "busy", "lost"]
+    device: Annotated[str, MaxLength(200)] = ""
+
+
+@dataclass(frozen=True)
+class Progress(Message, kind="progress"):
+    """One step of a job is done; steps is 0 while their number is not known."""
+
+    job_id: JobId
+    stage: Stage
+    step: Annotated[int, Between(0, MAX_STEPS * 2)]
+    steps: Annotated[int, Between(0, MAX_STEPS * 2)]
+
+
+@dataclass(frozen=True)
+class Preview(Message, kind="preview"):
+    """How the picture looks at this step, small."""
+
+    job_id: JobId
+    pixels: PixelsRef
+
+
+@dataclass(frozen=True)
+class Result(Message, kind="result"):
+    """A finished picture, RGBA.
+
+    pixels    generate: the canvas; extend: the grown canvas, transparent where the old picture is
+    bounds    where it lies, in coordinates of the document before extension
+    report    JSON: the plan, seed, model, windows, evaluations, seconds, memory
+    """
+
+    job_id: JobId
+    pixels: PixelsRef
+    bounds: Bounds
+    seed: Annotated[int, Between(0, MAX_SEED)]
+    report: Annotated[str, MaxLength(MAX_REPORT_CHARACTERS)]
+
+
+@dataclass(frozen=True)
+class Failed(Message, kind="failed"):
+    """The job (or, with an empty id, the connection) failed: what happened and what to do."""
+
+    job_id: Annotated[str, Matches(r"[0-9A-Za-z_-]{0,64}")]
+    code: ErrorCode
+    message: Sentence
+    advice: Sentence = ""
+
+
+@dataclass(frozen=True)
+class Cancelled(Message, kind="cancelled"):
+    """The job was stopped because the client asked for it."""
+
+    job_id: JobId
+
+
+# --- server -> worker -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run(Message, kind="run"):
+    """Do this job now; its blobs were sent before."""
+
+    job_id: JobId
+    request: Request

@@ -1,0 +1,84 @@
+"""Raw pixel buffers, masks and rectangles: size, channels, bytes; no image formats, no Qt, no numpy."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated
+
+from .constraints import Between
+from .limits import MAX_SIDE_PX
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A rectangle in pixels of the document, half-open; may reach beyond the canvas."""
+
+    top: Annotated[int, Between(-MAX_SIDE_PX, 2 * MAX_SIDE_PX)]
+    left: Annotated[int, Between(-MAX_SIDE_PX, 2 * MAX_SIDE_PX)]
+    bottom: Annotated[int, Between(-MAX_SIDE_PX, 2 * MAX_SIDE_PX)]
+    right: Annotated[int, Between(-MAX_SIDE_PX, 2 * MAX_SIDE_PX)]
+
+    @property
+    def height(self) -> int:
+        return max(0, self.bottom - self.top)
+
+    @property
+    def width(self) -> int:
+        return max(0, self.right - self.left)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.height == 0 or self.width == 0
+
+    def intersection(self, other: Bounds) -> Bounds:
+        """The common part; empty (zero height or width) when there is none."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Bounds(top, left, max(top, bottom), max(left, right))
+
+    def moved(self, down: int, right: int) -> Bounds:
+        """The same rectangle, `down` and `right` pixels further."""
+        return Bounds(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How many pixels a canvas grows on each side."""
+
+    top: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
+    left: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
+    bottom: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
+    right: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
+
+    @property
+    def is_zero(self) -> bool:
+        return not (self.top or self.left or self.bottom or self.right)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A raw 8-bit picture: rows top to bottom, `channels` interleaved bytes per pixel, no padding.
+
+    channels 1 is a mask or grey, 3 is RGB, 4 is RGBA with straight alpha.
+    Raises ValueError when `data` has another length than height * width * channels.
+    """
+
+    height: int
+    width: int
+    channels: int
+    data: bytes
+
+    def __post_init__(self) -> None:
+        expected = self.height * self.width * self.channels
+        if len(self.data) != expected:
+            size = f"{self.height}x{self.width}x{self.channels}"
+            raise ValueError(f"{size} pixels need {expected} bytes, not {len(self.data)}")
+
+    @property
+    def sha256(self) -> str:
+        """The name under which these bytes travel."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Pixels({self.height}x{self.width}x{self.channels})"

@@ -1,0 +1,33 @@
+"""Fixtures that many rooms share: the bundled model, loaded once."""
+
+import pytest
+from tapestry_backend.models.catalogue import SAMPLE, Catalogue
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """The catalogue of a backend that was given no model: the bundled one alone."""
+    return Catalogue()
+
+
+@pytest.fixture(scope="session")
+def store(catalogue: Catalogue):
+    """A model store in which the bundled model is loaded at most once per test run."""
+    from tapestry_backend.models.store import ModelStore
+
+    return ModelStore(catalogue)
+
+
+@pytest.fixture(scope="session")
+def model(store):
+    """The bundled model in single precision."""
+    return store.load(SAMPLE)
+
+
+@pytest.fixture(scope="session")
+def double_model(catalogue: Catalogue):
+    """The bundled model in double precision, for equalities."""
+    import torch
+    from tapestry_backend.models.stable_diffusion import StableDiffusion
+
+    return StableDiffusion(catalogue.find(SAMPLE), torch.device("cpu"), torch.float64)

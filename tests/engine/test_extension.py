@@ -1,0 +1,74 @@
+"""Extension: which cells are kept, how edges continue, how colours are matched."""
+
+import torch
+from tapestry_backend.engine.extension import (
+    TRANSITION_KEEP,
+    continue_edges,
+    keep_map,
+    match_colours,
+    pull_push,
+)
+
+
+def known_rectangle(height: int, width: int, top: int, left: int, bottom: int, right: int):
+    """[H, W] bool, True inside the rectangle."""
+    known = torch.zeros(height, width, dtype=torch.bool)
+    known[top:bottom, left:right] = True
+    return known
+
+
+def test_a_cell_with_one_unknown_pixel_is_new() -> None:
+    """Known cells are known as a whole; the first new cell beside them is a soft transition."""
+    known = known_rectangle(8, 40, 0, 0, 8, 17)
+    keep = keep_map(known, 8)[0]
+
+    torch.testing.assert_close(keep, torch.tensor([1, 1, TRANSITION_KEEP, 0, 0]))
+
+
+def test_edges_are_continued_outwards() -> None:
+    """Each row's last colour goes on to the border, to both sides."""
+    pixels = torch.rand(1, 3, 16, 16)
+    known = known_rectangle(16, 16, 0, 4, 16, 12)
+    continued = continue_edges(pixels, known)
+
+    assert torch.equal(continued[..., 4:12], pixels[..., 4:12])
+    assert torch.equal(continued[..., 0], pixels[..., 4])
+    assert torch.equal(continued[..., 15], pixels[..., 11])
+
+
+def test_a_hole_is_filled_from_around() -> None:
+    """A hole in one colour gets this colour."""
+    pixels = torch.full((1, 3, 24, 24), 0.25)
+    known = torch.ones(24, 24, dtype=torch.bool)
+    known[5:14, 7:20] = False
+
+    torch.testing.assert_close(continue_edges(pixels * known, known), pixels)
+
+
+def test_nothing_known_becomes_grey() -> None:
+    """A fully transparent picture gives a neutral start."""
+    known = torch.zeros(8, 8, dtype=torch.bool)
+
+    assert torch.equal(continue_edges(torch.rand(1, 3, 8, 8), known), torch.zeros(1, 3, 8, 8))
+
+
+def test_pull_push_keeps_what_is_known() -> None:
+    """Known values stay, unknown ones lie between the smallest and the largest known one."""
+    values, known = torch.rand(1, 2, 13, 29), torch.rand(13, 29) > 0.7
+    filled = pull_push(values, known)
+
+    assert torch.equal(filled[..., known], values[..., known])
+    inside = values[..., known]
+    assert bool((filled >= inside.min() - 1e-5).all())
+    assert bool((filled <= inside.max() + 1e-5).all())
+
+
+def test_a_colour_shift_is_taken_out_beside_the_border_and_fades() -> None:
+    """A decoder that darkens by 0.04 is corrected beside the border and left alone far off."""
+    original = torch.full((1, 3, 32, 256), 0.5)
+    known = known_rectangle(32, 256, 0, 0, 32, 64)
+    matched = match_colours(original - 0.04, original, known, 8)
+
+    torch.testing.assert_close(matched[..., 0:60], original[..., 0:60])
+    assert float((matched[..., 66] - 0.5).abs().max()) < 0.005
+    torch.testing.assert_close(matched[..., 200:], original[..., 200:] - 0.04)

@@ -1,0 +1,228 @@
+"""MultiDiffusion: the equalities that make it right, shown with the bundled model."""
+
+import diffusers
+import pytest
+import torch
+from tapestry_backend.engine.multidiffusion import (
+    Guidance,
+    MultiDiffusion,
+    View,
+    plan_views,
+)
+from tapestry_backend.engine.noise import canvas_noise, job_generator
+from tapestry_backend.engine.sampling import sample
+from tapestry_backend.engine.windows import Size, crop, plan_windows, window_weights
+from torch import Tensor
+
+STEPS = 4
+SCALE = 4.0
+CANVAS = Size(16, 40)
+
+DETERMINISTIC = {
+    "DDIM": (diffusers.DDIMScheduler, {"clip_sample": False}),
+    "Euler": (diffusers.EulerDiscreteScheduler, {}),
+    "Heun": (diffusers.HeunDiscreteScheduler, {}),
+    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}),
+    "DEIS": (diffusers.DEISMultistepScheduler, {}),
+    "UniPC": (diffusers.UniPCMultistepScheduler, {}),
+    "PNDM": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
+}
+
+ANCESTRAL = {"Euler ancestral": (diffusers.EulerAncestralDiscreteScheduler, {})}
+
+
+def views_of(canvas: Size, region_weights: Tensor, *, wrap: bool = False) -> list[View]:
+    """The views of a canvas with windows of 16 cells and half a window of stride."""
+    windows = plan_windows(canvas, Size(16, 16), Size(8, 8), wrap=wrap)
+    return plan_views(windows, window_weights(windows, canvas, wrap=wrap), region_weights)
+
+
+def partition(canvas: Size, count: int, *, hard: bool = False) -> Tensor:
+    """Random weights of `count` regions that sum to one at every cell."""
+    generator = torch.Generator().manual_seed(count)
+    weights = torch.rand(count, *canvas, generator=generator, dtype=torch.float64)
+    if hard:
+        weights = (weights == weights.max(dim=0).values).double()
+    return weights / weights.sum(dim=0)
+
+
+def paint(model, views: list[View], prompts: list[str], canvas: Size, batch_size=7, name="DDIM"):
+    """The latents of a picture."""
+    scheduler_type, options = (DETERMINISTIC | ANCESTRAL)[name]
+    scheduler = scheduler_type.from_config(model.make_scheduler().config, **options)
+    encoded = model.encode_prompts([*prompts, ""])
+    denoise = MultiDiffusion(
+        model.predict, views, encoded[:-1], Guidance(SCALE, encoded[-1]), batch_size
+    )
+    noise = canvas_noise(3, model.channels, canvas).to(model.dtype)
+    *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
+    return last.latents
+
+
+def test_one_window_equals_the_plain_pipeline_bit_for_bit(model, catalogue) -> None:
+    """One region, one window: what diffusers' own pipeline paints, to the last bit."""
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+        catalogue.find("sample").path, safety_checker=None, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    canvas = Size(model.window, model.window)
+    plain = pipeline(
+        "red bricks",
+        height=canvas.height * model.cell_px,
+        width=canvas.width * model.cell_px,
+        latents=canvas_noise(3, model.channels, canvas),
+        num_inference_steps=STEPS,
+        guidance_scale=SCALE,
+        output_type="latent",
+    ).images
+    scheduler = model.make_scheduler()
+    encoded = model.encode_prompts(["red bricks", ""])
+    views = views_of(canvas, torch.ones(1, *canvas))
+    denoise = MultiDiffusion(model.predict, views, encoded[:1], Guidance(SCALE, encoded[1]), 16)
+    noise = canvas_noise(3, model.channels, canvas)
+    *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
+
+    assert torch.equal(last.latents, plain)
+    plain_pixels = pipeline.vae.decode(
+        plain / pipeline.vae.config.scaling_factor, return_dict=False
+    )[0]
+    assert torch.equal(model.decode(last.latents), plain_pixels)
+
+
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_partition_with_one_prompt_changes_nothing(double_model, count: int, hard: bool) -> None:
+    """However the canvas is cut into regions of the same prompt, the picture is the same."""
+    whole = paint(double_model, views_of(CANVAS, torch.ones(1, *CANVAS)), ["red bricks"], CANVAS)
+    views = views_of(CANVAS, partition(CANVAS, count, hard=hard))
+    cut = paint(double_model, views, ["red bricks"] * count, CANVAS)
+
+    assert float((cut - whole).abs().max()) < 1e-12 * float(whole.abs().max())
+
+
+def test_a_partition_in_single_precision(model) -> None:
+    """The same in float32, to 1e-4."""
+    whole = paint(model, views_of(CANVAS, torch.ones(1, *CANVAS)), ["red bricks"], CANVAS)
+    cut = paint(model, views_of(CANVAS, partition(CANVAS, 3)), ["red bricks"] * 3, CANVAS)
+
+    torch.testing.assert_close(cut, whole, atol=1e-4, rtol=0)
+
+
+def test_order_and_batch_size_change_nothing(double_model) -> None:
+    """Regions and windows in another order, and batches of another size, give the same picture."""
+    prompts = ["red bricks", "green grass", "blue sky"]
+    weights = partition(CANVAS, 3)
+    views = views_of(CANVAS, weights)
+    picture = paint(double_model, views, prompts, CANVAS)
+    order = [2, 0, 1]
+    turned = views_of(CANVAS, weights[order])[::-1]
+    other = paint(double_model, turned, [prompts[i] for i in order], CANVAS, batch_size=3)
+
+    assert float((picture - other).abs().max()) < 1e-12 * float(picture.abs().max())
+    different = paint(double_model, views, prompts[::-1], CANVAS)
+    assert float((picture - different).abs().max()) > 0.01
+
+
+def step_each_and_average(model, views: list[View], prompts: list[str], name: str) -> Tensor:
+    """The paper's loop: every view takes its own step with its own scheduler, then all are fused."""
+    scheduler_type, options = (DETERMINISTIC | ANCESTRAL)[name]
+    config = model.make_scheduler().config
+    schedulers = [scheduler_type.from_config(config, **options) for _ in views]
+    for scheduler in schedulers:
+        scheduler.set_timesteps(STEPS)
+    encoded = model.encode_prompts([*prompts, ""])
+    x = canvas_noise(3, model.channels, CANVAS).to(model.dtype) * schedulers[0].init_noise_sigma
+    for i in range(len(schedulers[0].timesteps)):
+        total, weight_sum = torch.zeros_like(x), torch.zeros_like(x)
+        for view, scheduler in zip(views, schedulers, strict=True):
+            timestep = scheduler.timesteps[i]
+            part = crop(x, view.window)
+            model_input = scheduler.scale_model_input(part, timestep)
+            negative, conditional = (
+                model.predict(model_input, timestep, c[None]) for c in (encoded[-1], encoded[view.region])
+            )
+            guided = negative + SCALE * (conditional - negative)
+            stepped = scheduler.step(guided, timestep, part).prev_sample
+            w = view.window
+            total[..., w.top : w.bottom, w.left : w.right] += view.weight * stepped
+            weight_sum[..., w.top : w.bottom, w.left : w.right] += view.weight
+        x = total / weight_sum
+    return x
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_one_step_on_the_canvas_equals_stepping_every_window(double_model, name: str) -> None:
+    """For deterministic schedulers our single step is the paper's "step each, then average"."""
+    prompts = ["red bricks", "green grass"]
+    views = views_of(CANVAS, partition(CANVAS, 2, hard=True))
+    ours = paint(double_model, views, prompts, CANVAS, name=name)
+    paper = step_each_and_average(double_model, views, prompts, name)
+
+    assert float((ours - paper).abs().max()) < 1e-11 * float(paper.abs().max()), name
+
+
+def test_windows_that_draw_their_own_noise_differ(double_model) -> None:
+    """For an ancestral scheduler the two are not the same: averaged noise is less noise."""
+    torch.manual_seed(0)
+    views = views_of(CANVAS, torch.ones(1, *CANVAS))
+    ours = paint(double_model, views, ["red bricks"], CANVAS, name="Euler ancestral")
+    paper = step_each_and_average(double_model, views, ["red bricks"], "Euler ancestral")
+
+    assert float((ours - paper).abs().max()) > 0.1 * float(paper.abs().max())
+
+
+def test_a_wrapped_canvas_has_no_place_of_its_own(double_model) -> None:
+    """Noise turned by one stride gives the same picture, turned."""
+    canvas = Size(16, 40)
+    weights = torch.ones(1, *canvas)
+    noise = canvas_noise(3, double_model.channels, canvas).double()
+    encoded = double_model.encode_prompts(["red bricks", ""])
+    pictures = []
+    for shift in (0, 8):
+        views = views_of(canvas, weights, wrap=True)
+        denoise = MultiDiffusion(
+            double_model.predict, views, encoded[:1], Guidance(SCALE, encoded[1]), 16
+        )
+        start = noise.roll(shift, dims=-1)
+        scheduler = double_model.make_scheduler()
+        *_, last = sample(denoise, scheduler, start, STEPS, job_generator(3))
+        pictures.append(last.latents)
+
+    torch.testing.assert_close(pictures[0].roll(8, dims=-1), pictures[1], atol=1e-10, rtol=0)
+
+
+def test_regions_of_a_window_share_the_negative_prompt() -> None:
+    """R regions on one window cost R + 1 evaluations, not 2 R; none of them is computed twice."""
+    rows = []
+
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+        rows.extend(conditions[:, 0, 0].tolist())
+        return latents
+
+    canvas = Size(16, 16)
+    conditions = torch.arange(4.0)[:, None, None]
+    views = views_of(canvas, partition(canvas, 4).float())
+    denoise = MultiDiffusion(predict, views, conditions, Guidance(2.0, torch.tensor([[-1.0]])), 2)
+    denoise(torch.zeros(1, 1, *canvas), torch.tensor(1))
+
+    assert sorted(rows) == [-1, 0, 1, 2, 3]
+    assert denoise.evaluations == 5
+
+
+def test_views_without_weight_are_not_planned() -> None:
+    """A region that a window does not see costs nothing there."""
+    weights = torch.zeros(2, *CANVAS)
+    weights[0, :, :4], weights[1, :, 4:] = 1, 1
+    views = views_of(CANVAS, weights)
+
+    assert [view.window.left for view in views if view.region == 0] == [0]
+
+
+def test_without_guidance_nothing_negative_is_computed() -> None:
+    """At a guidance scale of 1 or less there is one evaluation per window."""
+    canvas = Size(16, 16)
+    views = views_of(canvas, torch.ones(1, *canvas))
+    denoise = MultiDiffusion(lambda x, t, c: x, views, torch.zeros(1, 1, 1), None, 4)
+    denoise(torch.zeros(1, 1, *canvas), torch.tensor(1))
+
+    assert denoise.evaluations == 1
