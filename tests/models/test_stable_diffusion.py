@@ -1,0 +1,63 @@
+"""The bundled checkpoint behind the Denoiser protocol, and checkpoints that are damaged."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.stable_diffusion import StableDiffusion
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+
+@pytest.mark.parametrize("prompt", ["", "red bricks", "zażółć gęślą jaźń 🌊", "word " * 400, "\n\t"])
+def test_any_prompt_can_be_encoded(model, prompt: str) -> None:
+    """Prompts of any language and length become conditions of one shape."""
+    conditions = model.encode_prompts([prompt, "blue sky"])
+
+    assert conditions.shape[0] == 2
+    assert bool(torch.isfinite(conditions).all())
+
+
+def test_pixels_survive_the_autoencoder(model) -> None:
+    """A picture of plain colours comes back with its colours."""
+    colours = torch.tensor([[-0.8, 0.2, 0.9], [0.7, -0.1, -0.6]])
+    pixels = colours.repeat_interleave(64, dim=0).T[None, :, :, None].expand(1, 3, 128, 128)
+    decoded = model.decode(model.encode(pixels))
+
+    assert decoded.shape == pixels.shape
+    assert float((decoded - pixels).abs().mean()) < 0.1
+
+
+def test_the_preview_has_the_pictures_colours(model) -> None:
+    """The linear map gives, at one pixel per cell, about what the autoencoder would."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(1, 3, 4, 4, generator=generator) * 2 - 1
+    pixels = torch.nn.functional.interpolate(coarse, (128, 128), mode="bilinear")
+    preview = model.preview(model.encode(pixels))
+    small = torch.nn.functional.avg_pool2d(pixels, model.cell_px)
+
+    assert preview.shape == (1, 3, 16, 16)
+    assert float((preview - small).abs().mean()) < 0.2
+
+
+@pytest.mark.parametrize("damage", ["truncated", "pickle only", "no scheduler"])
+def test_damaged_weights_get_a_sentence(
+    catalogue: Catalogue, tmp_path: Path, damage: str
+) -> None:
+    """A folder whose configuration is fine but whose weights are not is refused, with advice."""
+    folder = tmp_path / "model"
+    shutil.copytree(catalogue.find("sample").path, folder)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "pickle only":
+        weights.rename(weights.with_suffix(".bin"))
+    else:
+        shutil.rmtree(folder / "scheduler")
+    entry = Catalogue([str(folder)]).find(str(folder))
+    with pytest.raises(TapestryError) as caught:
+        StableDiffusion(entry, torch.device("cpu"), torch.float32)
+
+    assert caught.value.code is ErrorCode.MODEL_BROKEN
+    assert "safetensors" in caught.value.advice

@@ -1,0 +1,224 @@
+"""Running a request: pictures of every size, progress, errors, and originals left alone."""
+
+import json
+
+import numpy as np
+import pytest
+from tapestry_backend.tasks import Finished, Progressed, run
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+STEPS = 2
+
+
+def to_array(pixels: Pixels) -> np.ndarray:
+    """[H, W, C] uint8."""
+    return np.frombuffer(pixels.data, np.uint8).reshape(
+        pixels.height, pixels.width, pixels.channels
+    )
+
+
+def noise_picture(height: int, width: int) -> Pixels:
+    """An opaque RGBA picture of random pixels: nothing but the original gives these bytes."""
+    rgba = np.random.default_rng(0).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    rgba[..., 3] = 255
+    return Pixels(height, width, 4, rgba.tobytes())
+
+
+@pytest.mark.parametrize(("height", "width"), [(128, 128), (1, 63), (200, 333), (129, 64)])
+def test_a_picture_has_the_size_that_was_asked_for(paint, height: int, width: int) -> None:
+    """Any canvas gets a picture of exactly its size, opaque everywhere."""
+    finished = paint(
+        Request("generate", height, width, prompt="red bricks", num_inference_steps=STEPS)
+    )
+
+    assert (finished.pixels.height, finished.pixels.width) == (height, width)
+    assert bool((to_array(finished.pixels)[..., 3] == 255).all())
+    assert finished.bounds == Bounds(0, 0, height, width)
+
+
+def test_every_step_is_told_with_a_preview(store, scene) -> None:
+    """Progress: stages in order, every step once, a small preview with each."""
+    request = Request("generate", 128, 200, prompt="blue sky", num_inference_steps=3)
+    events = list(run(request, scene.blobs, store))
+    stages = [event.stage for event in events if isinstance(event, Progressed)]
+    steps = [e for e in events if isinstance(e, Progressed) and e.preview is not None]
+
+    assert list(dict.fromkeys(stages)) == ["loading", "encoding", "denoising", "decoding"]
+    assert [(e.step, e.steps) for e in steps] == [(1, 3), (2, 3), (3, 3)]
+    assert (steps[0].preview.height, steps[0].preview.width) == (16, 25)
+    assert isinstance(events[-1], Finished)
+
+
+def test_the_same_request_gives_the_same_picture_and_another_seed_another(paint) -> None:
+    """A picture can be made again; the seed decides it."""
+    request = Request("generate", 128, 128, prompt="lava", seed=5, num_inference_steps=STEPS)
+    other = Request("generate", 128, 128, prompt="lava", seed=6, num_inference_steps=STEPS)
+
+    assert paint(request).pixels.data == paint(request).pixels.data
+    assert paint(request).pixels.data != paint(other).pixels.data
+
+
+def test_the_report_explains_the_run(paint, scene) -> None:
+    """The report is JSON, with plan, counts, seconds and memory."""
+    request = Request(
+        "generate",
+        128,
+        192,
+        prompt="snow",
+        regions=(scene.region("red bricks", Bounds(0, 0, 128, 64)),),
+        seed=9,
+        num_inference_steps=STEPS,
+    )
+    report = json.loads(json.dumps(paint(request).report))
+
+    assert report["seed"] == 9
+    assert report["model"] == "sample"
+    assert report["plan"]["prompts"] == ["red bricks", "snow"]
+    assert report["windows"] == 2
+    # Left window: both prompts and the negative one; right window: snow alone and the negative one.
+    assert report["unet_evaluations"] == STEPS * (3 + 2)
+    assert set(report["seconds"]) == {"load", "encode", "denoise", "decode", "total"}
+    assert report["peak_memory_bytes"] > 0
+
+
+def test_without_a_background_prompt_the_regions_speak_for_the_gaps(paint, scene) -> None:
+    """What no region covers belongs to the same picture: all regions' prompts, once each."""
+    request = Request(
+        "generate",
+        128,
+        128,
+        regions=tuple(
+            scene.region(prompt, Bounds(top, 0, top + 20, 128))
+            for prompt, top in (("snow", 0), ("lava", 40), ("snow", 80))
+        ),
+        num_inference_steps=STEPS,
+    )
+
+    assert paint(request).report["plan"]["prompts"][-1] == "snow, lava"
+
+
+@pytest.mark.parametrize(
+    "margins",
+    [Margins(right=70), Margins(left=33, right=8), Margins(1, 2, 3, 4), Margins(bottom=130)],
+)
+@pytest.mark.parametrize(("height", "width"), [(128, 128), (90, 61)])
+def test_an_extension_paints_only_what_is_new(
+    paint, scene, margins: Margins, height: int, width: int
+) -> None:
+    """The result covers the grown canvas, is opaque where it is new and empty where it is not."""
+    image = scene.add(noise_picture(height, width))
+    request = Request(
+        "extend",
+        height,
+        width,
+        margins=margins,
+        image=image,
+        prompt="green grass",
+        num_inference_steps=STEPS,
+    )
+    finished = paint(request)
+    alpha = to_array(finished.pixels)[..., 3]
+    old = np.zeros(alpha.shape, dtype=bool)
+    old[margins.top : margins.top + height, margins.left : margins.left + width] = True
+
+    assert alpha.shape == (
+        height + margins.top + margins.bottom,
+        width + margins.left + margins.right,
+    )
+    assert bool((alpha[old] == 0).all())
+    assert bool((alpha[~old] == 255).all())
+    assert finished.bounds == Bounds(
+        -margins.top, -margins.left, height + margins.bottom, width + margins.right
+    )
+
+
+def test_an_extension_computes_only_windows_that_see_something_new(paint, scene) -> None:
+    """A long picture that grows by a little costs a little."""
+    image = scene.add(noise_picture(128, 640))
+    request = Request(
+        "extend", 128, 640, margins=Margins(right=64), image=image, num_inference_steps=STEPS
+    )
+    report = paint(request).report
+
+    assert report["windows"] == 10
+    assert report["unet_evaluations"] <= STEPS * 2 * 2
+
+
+def test_the_new_part_carries_on_from_the_old(paint, scene) -> None:
+    """Beside a plain picture the extension starts with its colour, on all sides."""
+    rgba = np.full((128, 128, 4), (40, 90, 200, 255), dtype=np.uint8)
+    image = scene.add(Pixels(128, 128, 4, rgba.tobytes()))
+    request = Request(
+        "extend",
+        128,
+        128,
+        margins=Margins(32, 32, 32, 32),
+        image=image,
+        num_inference_steps=STEPS,
+    )
+    picture = to_array(paint(request).pixels)[..., :3].astype(float)
+    ring = np.concatenate([picture[31, 32:160], picture[32:160, 31], picture[160, 32:160]])
+
+    assert np.abs(ring - (40, 90, 200)).mean() < 12
+
+
+def test_a_wrapped_picture_has_no_edge(paint) -> None:
+    """With `wrap` the step from the last column to the first is like any other."""
+    request = Request(
+        "generate", 128, 384, prompt="ocean waves", wrap=True, num_inference_steps=8
+    )
+    picture = to_array(paint(request).pixels)[..., :3].astype(float)
+    steps = np.abs(picture - np.roll(picture, 1, axis=1)).mean(axis=(0, 2))
+
+    assert steps[0] < 3 * np.median(steps)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "words"),
+    [
+        (Request("generate", 64, 64), ErrorCode.BAD_REQUEST, "nothing to paint"),
+        (Request("generate", 20000, 20000, prompt="x"), ErrorCode.TOO_LARGE, "too large"),
+        (Request("generate", 64, 64, prompt="x" * 10_000), ErrorCode.TOO_LARGE, "10000 char"),
+        (Request("extend", 64, 64, prompt="x"), ErrorCode.BAD_REQUEST, "not extended"),
+        (Request("generate", 64, 63, prompt="x", wrap=True), ErrorCode.BAD_REQUEST, "multiple"),
+        (Request("generate", 64, 64, prompt="x", model="none"), ErrorCode.MODEL_NOT_FOUND, "none"),
+    ],
+)
+def test_what_cannot_be_painted_gets_a_sentence(store, request_, code, words: str) -> None:
+    """Errors carry a code, say what is wrong and what to do."""
+    with pytest.raises(TapestryError) as caught:
+        list(run(request_, {}, store))
+
+    assert caught.value.code is code
+    assert words in caught.value.message
+
+
+def test_too_many_regions_get_a_sentence(store, scene) -> None:
+    """40 regions are more than one picture holds; the sentence says how many to hide or merge."""
+    region = scene.region("snow", Bounds(0, 0, 8, 8))
+    with pytest.raises(TapestryError, match="Hide or merge 8 layers"):
+        list(run(Request("generate", 64, 64, regions=(region,) * 40), scene.blobs, store))
+
+
+def test_a_thin_stroke_is_painted(paint, scene) -> None:
+    """A stroke one pixel wide is a region like any other: it has an influence, and no error."""
+    stroke = scene.region("lava", Bounds(0, 60, 128, 61))
+    plain = Request("generate", 128, 128, prompt="snow", num_inference_steps=STEPS)
+    with_stroke = Request(
+        "generate", 128, 128, prompt="snow", regions=(stroke,), num_inference_steps=STEPS
+    )
+
+    assert paint(with_stroke).pixels.data != paint(plain).pixels.data
+
+
+def test_numbers_that_are_not_finite_are_found(store, scene, monkeypatch) -> None:
+    """A model that gives NaN ends the job with a sentence, never with a black layer."""
+    model = store.load("sample")
+    monkeypatch.setattr(model, "predict", lambda latents, timestep, conditions: latents * np.nan)
+    with pytest.raises(TapestryError) as caught:
+        list(run(Request("generate", 128, 128, prompt="snow"), scene.blobs, store))
+
+    assert caught.value.code is ErrorCode.NOT_FINITE
+    assert "step 1" in caught.value.message

@@ -1,0 +1,193 @@
+"""Who may import whom, read from the source with `ast`; nothing here runs the product."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOCOL = ROOT / "shared" / "tapestry_protocol"
+PLUGIN = ROOT / "krita_plugin" / "tapestry"
+BACKEND = ROOT / "backend" / "tapestry_backend"
+
+QT = {"PyQt5", "PyQt6", "PySide2", "PySide6", "sip"}
+TORCH = {"torch", "diffusers", "transformers", "accelerate"}
+KRITA_ROOMS = {"__init__.py", "krita_canvas.py", "krita_docker.py"}
+"""Who may speak to Krita: the entry, the one adapter, and the registration of the docker."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, absolute, and whether it is imported as soon as its importer is."""
+
+    module: str
+    at_once: bool
+
+    @property
+    def top(self) -> str:
+        return self.module.partition(".")[0]
+
+
+def sources(folder: Path) -> list[Path]:
+    """Every module of a room; what the plugin carries of others is no room of ours."""
+    return [path for path in sorted(folder.rglob("*.py")) if "vendor" not in path.parts]
+
+
+def imports(path: Path, package_root: Path) -> set[Import]:
+    """Everything a module imports, relative imports made absolute against `package_root`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    package = path.relative_to(package_root).parent.parts
+    return set(_walk(tree, package, at_once=True))
+
+
+def _walk(node: ast.AST, package: tuple[str, ...], *, at_once: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, at_once) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            yield from _from(child, package, at_once=at_once)
+        function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _walk(child, package, at_once=at_once and not function)
+
+
+def _from(node: ast.ImportFrom, package: tuple[str, ...], *, at_once: bool) -> Iterator[Import]:
+    base = package[: len(package) - node.level + 1] if node.level else ()
+    module = ".".join([*base, *([node.module] if node.module else [])])
+    yield Import(module, at_once)
+    for alias in node.names:  # `from package import module` imports the module as well
+        yield Import(f"{module}.{alias.name}", at_once)
+
+
+def tops(path: Path, package_root: Path) -> set[str]:
+    """The first names of everything a module imports, at once or later."""
+    return {found.top for found in imports(path, package_root)}
+
+
+def reached_at_once(folder: Path) -> dict[str, str]:
+    """Module -> who imports it, for all that importing this part of the backend imports."""
+    root = BACKEND.parent
+    waiting = [(_module_name(path), "the room itself") for path in sources(folder)]
+    reached: dict[str, str] = {}
+    while waiting:
+        module, importer = waiting.pop()
+        for name in _with_packages(module):
+            if name in reached:
+                continue
+            reached[name] = importer
+            path = _module_path(name)
+            if path:
+                found = (entry.module for entry in imports(path, root) if entry.at_once)
+                waiting.extend((imported, name) for imported in found)
+    return reached
+
+
+def _module_name(path: Path) -> str:
+    parts = path.relative_to(BACKEND.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _module_path(name: str) -> Path | None:
+    base = BACKEND.parent / Path(*name.split("."))
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.exists():
+            return path
+    return None
+
+
+def _with_packages(module: str) -> list[str]:
+    """A module and the packages around it: importing `a.b.c` imports `a` and `a.b` first."""
+    parts = module.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+@pytest.mark.parametrize("path", sources(PROTOCOL), ids=lambda path: path.name)
+def test_protocol_needs_the_standard_library_alone(path: Path) -> None:
+    """The protocol runs inside Krita, where nothing can be installed, and from any folder."""
+    ours = {"tapestry_protocol"}
+    assert tops(path, ROOT / "shared") <= set(sys.stdlib_module_names) | ours
+    absolute = [
+        node.module
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and not node.level
+    ]
+    assert not [module for module in absolute if module and module.startswith("tapestry")]
+
+
+def test_engine_knows_torch_and_nothing_else() -> None:
+    """The engine is maths on tensors: no files, no models, no protocol."""
+    allowed = set(sys.stdlib_module_names) | {"torch", "tapestry_backend"}
+    for path in sources(BACKEND / "engine"):
+        found = imports(path, BACKEND.parent)
+        assert {entry.top for entry in found} <= allowed, path
+        ours = {entry.module for entry in found if entry.top == "tapestry_backend"}
+        outside = {name for name in ours if not name.startswith("tapestry_backend.engine")}
+        assert not outside, path
+
+
+def test_server_never_imports_torch() -> None:
+    """The server starts in a tenth of a second and survives everything that a GPU can do."""
+    for module, importer in reached_at_once(BACKEND / "server").items():
+        assert module.partition(".")[0] not in TORCH, f"{importer} imports {module}"
+    for path in sources(BACKEND / "server"):
+        assert not tops(path, BACKEND.parent) & TORCH, path
+
+
+def test_command_line_starts_without_torch() -> None:
+    """`tapestry serve` and every --help come through the command line."""
+    found = imports(BACKEND / "cli.py", BACKEND.parent)
+    assert not {entry.top for entry in found if entry.at_once} & TORCH
+    heavy = ("engine", "tasks.run", "models.store", "models.stable_diffusion")
+    for entry in found:
+        rooms = tuple(f"tapestry_backend.{room}" for room in heavy)
+        assert not (entry.at_once and entry.module.startswith(rooms)), entry.module
+
+
+def test_plugin_and_backend_do_not_know_each_other() -> None:
+    """They meet in the protocol alone."""
+    for path in sources(PLUGIN):
+        assert "tapestry_backend" not in tops(path, PLUGIN.parent), path
+    for path in sources(BACKEND):
+        assert not tops(path, BACKEND.parent) & {"tapestry", "krita", "krita_plugin"}, path
+
+
+def test_plugin_needs_nothing_that_krita_lacks() -> None:
+    """Krita brings Qt and the standard library; the rest travels in vendor/."""
+    carried = {"krita", "tapestry", "tapestry_protocol", "websockets"} | QT
+    for path in sources(PLUGIN):
+        assert tops(path, PLUGIN.parent) <= set(sys.stdlib_module_names) | carried, path
+
+
+def test_one_room_knows_krita() -> None:
+    """Everything but the adapter can be tested without a Krita."""
+    for path in sources(PLUGIN):
+        if str(path.relative_to(PLUGIN)) not in KRITA_ROOMS:
+            assert "krita" not in tops(path, PLUGIN.parent), path
+
+
+def test_one_room_knows_which_qt_it_is() -> None:
+    """Krita 5 brings PyQt5, Krita 6 brings PyQt6."""
+    for path in sources(PLUGIN):
+        if str(path.relative_to(PLUGIN)) != "qt.py":
+            assert not tops(path, PLUGIN.parent) & QT, path
+
+
+@pytest.mark.parametrize("room", ["canvas", "layers", "studio"])
+def test_the_plugins_core_has_no_qt(room: str) -> None:
+    """The model of the docker and the way from layers to regions are plain Python."""
+    path = PLUGIN / f"{room}.py"
+    found = {entry.module for entry in imports(path, PLUGIN.parent)}
+    assert not {entry.partition(".")[0] for entry in found} & QT
+    assert not [name for name in found if name.startswith(("tapestry.qt", "tapestry.ui"))]
+
+
+def test_the_installer_needs_the_standard_library_alone() -> None:
+    """It runs before anything is installed."""
+    for path in sources(ROOT / "installer"):
+        assert tops(path, ROOT) <= set(sys.stdlib_module_names) | {"installer"}, path
