@@ -1,6 +1,7 @@
 """Fixtures that many rooms share: the bundled model, loaded once."""
 
 import pytest
+
 from tapestry_backend.models.catalogue import SAMPLE, Catalogue
 
 
@@ -28,6 +29,7 @@ def model(store):
 def double_model(catalogue: Catalogue):
     """The bundled model in double precision, for equalities."""
     import torch
+
     from tapestry_backend.models.stable_diffusion import StableDiffusion
 
     return StableDiffusion(catalogue.find(SAMPLE), torch.device("cpu"), torch.float64)

@@ -14,9 +14,9 @@ import re
 import struct
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from .constraints import Between, Matches, MaxLength
@@ -107,7 +107,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
     """Name -> (annotation, required) of a dataclass, resolved once."""
     hints = typing.get_type_hints(cls, include_extras=True)
@@ -117,36 +117,45 @@ def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
 
 def _convert(hint: Any, value: Any, path: str) -> Any:
     """The value as the annotation wants it; raises ProtocolError naming the path otherwise."""
-    origin = typing.get_origin(hint)
-    if origin is typing.Annotated:
-        base, *constraints = typing.get_args(hint)
-        converted = _convert(base, value, path)
-        for constraint in constraints:
-            _check(constraint, converted, path)
-        return converted
-    if origin is typing.Literal:
-        choices = typing.get_args(hint)
-        if not any(value == choice and type(value) is type(choice) for choice in choices):
-            raise ProtocolError(path, "must be one of " + ", ".join(map(str, choices)))
-        return value
-    if origin in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        (inner,) = (arg for arg in typing.get_args(hint) if arg is not type(None))
-        return _convert(inner, value, path)
-    if origin is tuple:
-        return _convert_tuple(typing.get_args(hint)[0], value, path)
+    converter = _CONVERTERS.get(typing.get_origin(hint))
+    if converter is not None:
+        return converter(hint, value, path)
     if dataclasses.is_dataclass(hint):
         return _convert_fields(hint, value, path)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        try:
-            return hint(value)
-        except ValueError:
-            raise ProtocolError(path, "unknown value") from None
+        return _convert_enum(hint, value, path)
     return _convert_scalar(hint, value, path)
 
 
-def _convert_tuple(item_hint: Any, value: Any, path: str) -> tuple[Any, ...]:
+def _convert_annotated(hint: Any, value: Any, path: str) -> Any:
+    base, *constraints = typing.get_args(hint)
+    converted = _convert(base, value, path)
+    for constraint in constraints:
+        _check(constraint, converted, path)
+    return converted
+
+
+def _convert_literal(hint: Any, value: Any, path: str) -> Any:
+    choices = typing.get_args(hint)
+    if not any(value == choice and type(value) is type(choice) for choice in choices):
+        raise ProtocolError(path, "must be one of " + ", ".join(map(str, choices)))
+    return value
+
+
+def _convert_optional(hint: Any, value: Any, path: str) -> Any:
+    (inner,) = (arg for arg in typing.get_args(hint) if arg is not type(None))
+    return None if value is None else _convert(inner, value, path)
+
+
+def _convert_enum(hint: type[Enum], value: Any, path: str) -> Enum:
+    try:
+        return hint(value)
+    except ValueError:
+        raise ProtocolError(path, "unknown value") from None
+
+
+def _convert_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
+    item_hint = typing.get_args(hint)[0]
     if not isinstance(value, list):
         raise ProtocolError(path, "must be a list")
     return tuple(_convert(item_hint, item, f"{path}[{i}]") for i, item in enumerate(value))
@@ -158,7 +167,7 @@ def _convert_fields(cls: Any, value: Any, path: str) -> Any:
     fields = _fields(cls)
     for name in value:
         if name not in fields:
-            raise ProtocolError(f"{path}.{name[:40]}", "unknown field")
+            raise ProtocolError(f"{path}.{name[:40]!a}", "unknown field")
     for name, (_, required) in fields.items():
         if required and name not in value:
             raise ProtocolError(f"{path}.{name}", "missing")
@@ -187,3 +196,13 @@ def _check(constraint: Any, value: Any, path: str) -> None:
         raise ProtocolError(path, f"must be no longer than {constraint.most}")
     if isinstance(constraint, Matches) and not re.fullmatch(constraint.pattern, value):
         raise ProtocolError(path, f"must match {constraint.pattern}")
+
+
+_CONVERTERS: dict[Any, Callable[[Any, Any, str], Any]] = {
+    typing.Annotated: _convert_annotated,
+    typing.Literal: _convert_literal,
+    typing.Union: _convert_optional,
+    types.UnionType: _convert_optional,
+    tuple: _convert_tuple,
+}
+"""How to read each form of annotation that messages use."""

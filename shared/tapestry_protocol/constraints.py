@@ -1,4 +1,4 @@
-"""The constraints that fields of messages carry in their annotations; checked by the codec alone."""
+"""The constraints that fields of messages carry in their annotations; the codec checks them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ MAX_SIDE_PX = 32_768
 """Twice the longest canvas we promise (16,384); keeps every product of sides below 2**31."""
 
 MAX_CANVAS_PX = 64 * 1024 * 1024
-"""64 megapixels: 256 MiB as RGBA, the largest picture that a 2 GiB machine can hold several times."""
+"""64 megapixels: 256 MiB as RGBA, the largest picture a small machine can hold several times."""
 
 MAX_BLOB_BYTES = 4 * MAX_CANVAS_PX
 """One RGBA picture of the largest canvas."""

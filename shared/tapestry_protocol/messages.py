@@ -29,7 +29,7 @@ from .limits import (
     MAX_SIDE_PX,
     MAX_STEPS,
 )
-from .pixels import Bounds, Margins, Pixels
+from .pixels import NO_MARGINS, Bounds, Margins, Pixels
 
 Side = Annotated[int, Between(1, 2 * MAX_SIDE_PX)]
 Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
@@ -58,7 +58,7 @@ class Message:
 
 @dataclass(frozen=True)
 class PixelsRef:
-    """A raw 8-bit picture by size and SHA-256; 1 channel is a mask, 4 are RGBA, straight alpha."""
+    """A raw 8-bit picture by size and SHA-256; 1 channel: a mask, 4: RGBA with straight alpha."""
 
     height: Side
     width: Side
@@ -80,7 +80,7 @@ class PixelsRef:
 
 @dataclass(frozen=True)
 class Region:
-    """A prompt and where it holds: a mask (255 = this region) that fills `bounds` of the document."""
+    """A prompt and where it holds: a mask (255 = this region) that fills `bounds`."""
 
     prompt: Prompt
     bounds: Bounds
@@ -91,7 +91,7 @@ class Region:
 class Request:
     """Everything that decides a picture. The same request gives the same picture.
 
-    task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints only there
+    task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints there
     height, width   the canvas before extension, pixels
     prompt    for everything that no region covers
     regions   topmost first, in coordinates of the canvas before extension
@@ -108,7 +108,7 @@ class Request:
     negative_prompt: Prompt = ""
     regions: Annotated[tuple[Region, ...], MaxLength(MAX_REGIONS)] = ()
     overlap: Literal["occlude", "blend"] = "occlude"
-    margins: Margins = Margins()
+    margins: Margins = NO_MARGINS
     image: PixelsRef | None = None
     wrap: bool = False
     seed: Annotated[int, Between(0, MAX_SEED)] = 0

@@ -1,4 +1,4 @@
-"""Raw pixel buffers, masks and rectangles: size, channels, bytes; no image formats, no Qt, no numpy."""
+"""Raw pixel buffers, masks and rectangles: size, channels, bytes; no image formats, no Qt."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ class Margins:
     @property
     def is_zero(self) -> bool:
         return not (self.top or self.left or self.bottom or self.right)
+
+
+NO_MARGINS = Margins()
+"""A canvas that does not grow."""
 
 
 @dataclass(frozen=True)

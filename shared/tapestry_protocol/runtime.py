@@ -26,7 +26,7 @@ class RuntimeInfo:
 
 
 def runtime_folder() -> Path:
-    """This user's folder for runtime files; need not exist yet."""
+    """The user's folder for runtime files; need not exist yet."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "tapestry" / "run"
     if sys.platform == "darwin":
@@ -36,7 +36,7 @@ def runtime_folder() -> Path:
 
 
 def runtime_file() -> Path:
-    """The runtime file of this user's server."""
+    """The runtime file of the user's server."""
     return runtime_folder() / "server.json"
 
 
@@ -47,7 +47,7 @@ def write_runtime_file(info: RuntimeInfo, path: Path) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(asdict(info), file)
-        os.replace(aside, path)
+        Path(aside).replace(path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise

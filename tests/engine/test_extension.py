@@ -1,6 +1,7 @@
 """Extension: which cells are kept, how edges continue, how colours are matched."""
 
 import torch
+
 from tapestry_backend.engine.extension import (
     TRANSITION_KEEP,
     continue_edges,

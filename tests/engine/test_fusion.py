@@ -1,6 +1,7 @@
 """Fusion: the least-squares mean, exactly."""
 
 import torch
+
 from tapestry_backend.engine.fusion import fuse
 from tapestry_backend.engine.windows import Size, Window
 

@@ -3,6 +3,8 @@
 import diffusers
 import pytest
 import torch
+from torch import Tensor
+
 from tapestry_backend.engine.multidiffusion import (
     Guidance,
     MultiDiffusion,
@@ -12,7 +14,6 @@ from tapestry_backend.engine.multidiffusion import (
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
 from tapestry_backend.engine.windows import Size, crop, plan_windows, window_weights
-from torch import Tensor
 
 STEPS = 4
 SCALE = 4.0
@@ -124,7 +125,7 @@ def test_order_and_batch_size_change_nothing(double_model) -> None:
 
 
 def step_each_and_average(model, views: list[View], prompts: list[str], name: str) -> Tensor:
-    """The paper's loop: every view takes its own step with its own scheduler, then all are fused."""
+    """The paper's loop: each view takes its own step with its own scheduler, then all are fused."""
     scheduler_type, options = (DETERMINISTIC | ANCESTRAL)[name]
     config = model.make_scheduler().config
     schedulers = [scheduler_type.from_config(config, **options) for _ in views]
@@ -139,7 +140,8 @@ def step_each_and_average(model, views: list[View], prompts: list[str], name: st
             part = crop(x, view.window)
             model_input = scheduler.scale_model_input(part, timestep)
             negative, conditional = (
-                model.predict(model_input, timestep, c[None]) for c in (encoded[-1], encoded[view.region])
+                model.predict(model_input, timestep, c[None])
+                for c in (encoded[-1], encoded[view.region])
             )
             guided = negative + SCALE * (conditional - negative)
             stepped = scheduler.step(guided, timestep, part).prev_sample

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.windows import Size
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tapestry_backend.engine.regions import PaintedMask, blend, occlude
 from tapestry_backend.engine.windows import Size
 

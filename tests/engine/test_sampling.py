@@ -3,6 +3,7 @@
 import diffusers
 import pytest
 import torch
+
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import Known, clean_estimate, sample
 from tapestry_backend.engine.windows import Size
@@ -96,9 +97,7 @@ def test_the_model_sees_the_known_picture_at_every_step() -> None:
         seen.append((latents, timestep))
         return torch.zeros_like(latents)
 
-    list(
-        sample(denoise, scheduler, noise, 4, job_generator(0), Known(picture, torch.ones(*SIZE)))
-    )
+    list(sample(denoise, scheduler, noise, 4, job_generator(0), Known(picture, torch.ones(*SIZE))))
 
     assert len(seen) == 4
     for latents, timestep in seen:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tapestry_backend.engine.windows import (
     Size,
     Window,

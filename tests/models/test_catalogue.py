@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_protocol.errors import ErrorCode, TapestryError
 

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.stable_diffusion import StableDiffusion
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 
-@pytest.mark.parametrize("prompt", ["", "red bricks", "zażółć gęślą jaźń 🌊", "word " * 400, "\n\t"])
+@pytest.mark.parametrize(
+    "prompt", ["", "red bricks", "zażółć gęślą jaźń 🌊", "word " * 400, "\n\t"]
+)
 def test_any_prompt_can_be_encoded(model, prompt: str) -> None:
     """Prompts of any language and length become conditions of one shape."""
     conditions = model.encode_prompts([prompt, "blue sky"])
@@ -42,9 +45,7 @@ def test_the_preview_has_the_pictures_colours(model) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "pickle only", "no scheduler"])
-def test_damaged_weights_get_a_sentence(
-    catalogue: Catalogue, tmp_path: Path, damage: str
-) -> None:
+def test_damaged_weights_get_a_sentence(catalogue: Catalogue, tmp_path: Path, damage: str) -> None:
     """A folder whose configuration is fine but whose weights are not is refused, with advice."""
     folder = tmp_path / "model"
     shutil.copytree(catalogue.find("sample").path, folder)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from tapestry_backend.tasks import Finished, run
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels

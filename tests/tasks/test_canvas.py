@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from tapestry_backend.tasks.canvas import known_picture, region_weights, to_rgba
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.messages import PixelsRef, Request

@@ -1,6 +1,7 @@
 """Plans: a canvas in whole cells that holds the document, old and new, at its place."""
 
 import pytest
+
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Margins
@@ -12,9 +13,7 @@ IMAGE = PixelsRef(100, 200, 4, "0" * 64)
 @pytest.mark.parametrize("top", [0, 7, 16])
 def test_the_documents_corner_lies_on_a_cell(model, top: int, left: int) -> None:
     """However much a side grows, the old picture is not shifted against the cells."""
-    request = Request(
-        "extend", 100, 200, margins=Margins(top=top, left=left, right=5), image=IMAGE
-    )
+    request = Request("extend", 100, 200, margins=Margins(top=top, left=left, right=5), image=IMAGE)
     plan = make_plan(request, model)
     down, right = plan.origin_px
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from tapestry_backend.tasks import Finished, Progressed, run
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
@@ -166,9 +167,7 @@ def test_the_new_part_carries_on_from_the_old(paint, scene) -> None:
 
 def test_a_wrapped_picture_has_no_edge(paint) -> None:
     """With `wrap` the step from the last column to the first is like any other."""
-    request = Request(
-        "generate", 128, 384, prompt="ocean waves", wrap=True, num_inference_steps=8
-    )
+    request = Request("generate", 128, 384, prompt="ocean waves", wrap=True, num_inference_steps=8)
     picture = to_array(paint(request).pixels)[..., :3].astype(float)
     steps = np.abs(picture - np.roll(picture, 1, axis=1)).mean(axis=(0, 2))
 

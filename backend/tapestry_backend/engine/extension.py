@@ -31,8 +31,8 @@ def keep_map(known: Tensor, cell_px: int) -> Tensor:
 def continue_edges(pixels: Tensor, known: Tensor) -> Tensor:
     """Fill what is unknown with the colours beside it.
 
-    pixels [1, 3, H, W], known [H, W] bool -> [1, 3, H, W]. Holes are filled from coarser and coarser
-    means around them (pull-push); outside the known rectangle its edges are continued. A picture
+    pixels [1, 3, H, W], known [H, W] bool -> [1, 3, H, W]. Holes are filled from coarser means
+    around them (pull-push); outside the known rectangle its edges are continued. A picture
     without any known pixel becomes mid-grey (0).
     """
     if not bool(known.any()):

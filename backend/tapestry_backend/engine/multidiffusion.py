@@ -1,7 +1,7 @@
-"""MultiDiffusion as a denoiser of the whole canvas: one prediction out of many windows and regions.
+"""MultiDiffusion as a denoiser of the whole canvas: one prediction of many windows and regions.
 
-The predictions of all windows and regions are fused and the scheduler steps once, on the canvas. For
-every scheduler whose step is affine in the prediction this equals the paper's "step each, then
+The predictions of all windows and regions are fused and the scheduler steps once, on the canvas.
+For every scheduler whose step is affine in the prediction this equals the paper's "step each, then
 average"; it stays right for multistep and stochastic schedulers, whose history and noise then exist
 once (see docs/method.md).
 """
@@ -21,9 +21,12 @@ from .windows import Size, Window, crop
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(latents [B, C, h, w], timestep [], conditions [B, T, D]) -> the model's output [B, C, h, w]."""
 
+_NEGATIVE = -1
+"""The negative prompt's condition stands behind those of the regions."""
+
 
 class View(NamedTuple):
-    """One diffusion path: what one region wants in one window, and how much it counts at each cell."""
+    """One diffusion path: what a region wants in a window, and how much it counts at each cell."""
 
     window: Window
     region: int
@@ -48,7 +51,7 @@ def plan_views(
 
 @dataclass(frozen=True)
 class Guidance:
-    """Classifier-free guidance (Ho and Salimans 2021): away from `negative` [T, D] by `scale` > 1."""
+    """Classifier-free guidance (Ho and Salimans 2021), away from `negative` [T, D]; scale > 1."""
 
     scale: float
     negative: Tensor
@@ -72,14 +75,18 @@ class MultiDiffusion:
         self._predict = predict
         self._views = views
         self._conditions = conditions
+        if guidance is not None:
+            self._conditions = torch.cat([conditions, guidance.negative[None]])
         self._guidance = guidance
         self._batch_size = batch_size
         self.evaluations = 0
         """Rows that have gone through the model so far."""
-        self._rows, self._conditional, self._negative = _plan_rows(views, guidance is not None)
+        self._rows, self._conditional, self._negative = _plan_rows(
+            views, guided=guidance is not None
+        )
 
     def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
-        """latents [1, C, H, W] as the model wants them -> fused prediction [1, C, H, W]."""
+        """Latents [1, C, H, W] as the model wants them -> fused prediction [1, C, H, W]."""
         outputs = torch.cat(
             [
                 self._evaluate(latents, timestep, self._rows[start : start + self._batch_size])
@@ -96,31 +103,26 @@ class MultiDiffusion:
 
     def _evaluate(self, latents: Tensor, timestep: Tensor, rows: Sequence[_Row]) -> Tensor:
         crops = torch.cat([crop(latents, row.window) for row in rows])
-        conditions = torch.stack([self._condition(row) for row in rows])
+        conditions = self._conditions[[row.condition for row in rows]]
         self.evaluations += len(rows)
         return self._predict(crops, timestep, conditions)
 
-    def _condition(self, row: _Row) -> Tensor:
-        if row.region is None:
-            assert self._guidance is not None
-            return self._guidance.negative
-        return self._conditions[row.region]
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of a batch; `region` None is the negative prompt."""
+    """One row of a batch: a window, and the index of the condition it is evaluated with."""
 
     window: Window
-    region: int | None
+    condition: int
 
 
-def _plan_rows(views: Sequence[View], guided: bool) -> tuple[list[_Row], list[int], list[int]]:
+def _plan_rows(views: Sequence[View], *, guided: bool) -> tuple[list[_Row], list[int], list[int]]:
     """The rows to evaluate, and for each view the index of its own row and of its negative one."""
     index: dict[_Row, int] = {}
     conditional, negative = [], []
     for view in views:
         if guided:
-            negative.append(index.setdefault(_Row(view.window, None), len(index)))
+            negative.append(index.setdefault(_Row(view.window, _NEGATIVE), len(index)))
         conditional.append(index.setdefault(_Row(view.window, view.region), len(index)))
     return list(index), conditional, negative

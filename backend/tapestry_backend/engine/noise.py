@@ -9,11 +9,12 @@ from torch import Tensor
 
 from .windows import Size
 
+_CORNER = Size(0, 0)
 _TILE = 32
 """Cells on a side of a tile that draws its noise from a generator of its own."""
 
 
-def canvas_noise(seed: int, channels: int, canvas: Size, origin: Size = Size(0, 0)) -> Tensor:
+def canvas_noise(seed: int, channels: int, canvas: Size, origin: Size = _CORNER) -> Tensor:
     """Standard normal noise [1, C, H, W], float32, on the CPU.
 
     origin is where the document's own corner lies on this canvas, in cells: a canvas that has grown

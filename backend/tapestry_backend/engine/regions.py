@@ -63,7 +63,7 @@ def blend(masks: Sequence[PaintedMask], canvas: Size, cell_px: int) -> Tensor:
 
 
 def _on_canvas(painted: PaintedMask, canvas: Tensor) -> tuple[Tensor, slice, slice]:
-    """The part of a mask that lies on the canvas [H, W], as float, and the rows and columns there."""
+    """The part of a mask on the canvas [H, W], as float, and the rows and columns it takes."""
     height, width = painted.mask.shape
     top, left = max(0, painted.top_px), max(0, painted.left_px)
     bottom = max(top, min(canvas.shape[0], painted.top_px + height))

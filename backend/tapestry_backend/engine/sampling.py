@@ -15,7 +15,7 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 class Step(NamedTuple):
-    """What the caller sees after each step: the state, and the model's guess of the end before it."""
+    """What the caller sees after each step: the state, and the guess of the end it came from."""
 
     latents: Tensor
     denoised: Tensor
@@ -44,10 +44,10 @@ def sample(
 ) -> Iterator[Step]:
     """Sample with a scheduler of diffusers; the last step's latents are the picture.
 
-    noise [1, C, H, W] is standard normal. With `known`, every step sees the known picture at its own
-    noise level, always with the same noise (Blended Latent Diffusion, Avrahami et al. 2023, which
-    for a fixed noise equals clamping the clean prediction), and the free cells start from the known
-    latents too, so that colour and light carry on.
+    noise [1, C, H, W] is standard normal. With `known`, every step sees the known picture at its
+    own noise level, always with the same noise (Blended Latent Diffusion, Avrahami et al. 2023;
+    for a fixed noise it equals clamping the clean prediction), and the free cells start from the
+    known latents too, so that colour and light carry on.
     """
     scheduler.set_timesteps(num_inference_steps, device=noise.device)
     timesteps = scheduler.timesteps
@@ -99,6 +99,6 @@ def _alpha_squared(scheduler: Any, timestep: Tensor) -> Tensor:
 
 
 def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
-    """A generator for the schedulers that draw noise on the way; others do not know the argument."""
+    """A generator for schedulers that draw noise on the way; others do not know the argument."""
     names = inspect.signature(scheduler.step).parameters
     return {"generator": generator} if "generator" in names else {}

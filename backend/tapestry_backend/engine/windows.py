@@ -1,4 +1,4 @@
-"""Windows: rectangles of the latent canvas at the model's own size, and plans that cover a canvas."""
+"""Windows: rectangles of the latent canvas at the model's own size, and plans that cover it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Size(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A rectangle of the latent canvas, half-open; `right` exceeds the width where it wraps around."""
+    """A rectangle of the latent canvas, half-open; `right` exceeds the width where it wraps."""
 
     top: int
     left: int
@@ -68,8 +68,12 @@ def window_weights(windows: Sequence[Window], canvas: Size, *, wrap: bool = Fals
     so a canvas of one window has the weight 1 everywhere, exactly.
     """
     return [
-        _ramp(w.size.height, w.top > 0, w.bottom < canvas.height)[:, None]
-        * _ramp(w.size.width, wrap or w.left > 0, wrap or w.right < canvas.width)[None, :]
+        _ramp(w.size.height, falls_before=w.top > 0, falls_after=w.bottom < canvas.height)[:, None]
+        * _ramp(
+            w.size.width,
+            falls_before=wrap or w.left > 0,
+            falls_after=wrap or w.right < canvas.width,
+        )[None, :]
         for w in windows
     ]
 
@@ -93,7 +97,7 @@ def add_at(canvas: Tensor, window: Window, values: Tensor) -> None:
         rows[..., : window.right - width] += values[..., inside:]
 
 
-def _ramp(length: int, falls_before: bool, falls_after: bool) -> Tensor:
+def _ramp(length: int, *, falls_before: bool, falls_after: bool) -> Tensor:
     """1 in the middle; falls linearly over half the length towards each end that asks for it."""
     distance = torch.arange(length, dtype=torch.float32) + 0.5
     ramp = torch.ones(length)

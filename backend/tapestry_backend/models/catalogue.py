@@ -77,7 +77,7 @@ def locate(name: str) -> Path:
 
 
 def read_entry(model_id: str, path: Path) -> Entry:
-    """Read a folder's configuration; raises TapestryError when it is not a model that we can run."""
+    """Read a folder's configuration; raises TapestryError when it is not a model we can run."""
     try:
         index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
         unet = json.loads((path / "unet" / "config.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Stable-Diffusion-format checkpoints (1.x, 2.x and ours) as a Denoiser; loads, encodes, predicts."""
+"""Stable-Diffusion-format checkpoints (1.x, 2.x and the bundled one) as a Denoiser."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .catalogue import Entry
+
+transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
 
 _AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 _PREVIEW_FIT_CELLS = 16
@@ -70,9 +72,7 @@ class StableDiffusion:
 
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
-        return self._unet(
-            latents, timestep, encoder_hidden_states=conditions, return_dict=False
-        )[0]
+        return self._unet(latents, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:

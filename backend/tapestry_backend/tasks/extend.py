@@ -1,4 +1,4 @@
-"""The picture that is there already: brought to the canvas, kept while painting, given back whole."""
+"""The picture that is there already: brought to the canvas, and kept while painting on."""
 
 from __future__ import annotations
 

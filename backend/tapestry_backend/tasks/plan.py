@@ -71,9 +71,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     origin = Size(math.ceil(margins.top / cell_px), math.ceil(margins.left / cell_px))
     rows = origin.height + math.ceil((request.height + margins.bottom) / cell_px)
     columns = origin.width + math.ceil((request.width + margins.right) / cell_px)
-    canvas = Size(
-        max(rows, model.window), columns if request.wrap else max(columns, model.window)
-    )
+    canvas = Size(max(rows, model.window), columns if request.wrap else max(columns, model.window))
     top = origin.height * cell_px - margins.top
     left = origin.width * cell_px - margins.left
     output = Bounds(
