@@ -82,7 +82,8 @@ def read_entry(model_id: str, path: Path) -> Entry:
         index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
         unet = json.loads((path / "unet" / "config.json").read_text(encoding="utf-8"))
         vae = json.loads((path / "vae" / "config.json").read_text(encoding="utf-8"))
-        factor = 2 ** (len(vae["block_out_channels"]) - 1)
+        blocks = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
+        factor = 2 ** (len(blocks) - 1)
         sample_size = unet["sample_size"]
         window = sample_size if isinstance(sample_size, int) else min(sample_size)
         pipeline = index["_class_name"]
