@@ -32,6 +32,20 @@ def test_a_region_may_reach_beyond_the_old_canvas(model, scene) -> None:
     assert weights[0, 5].tolist() == [1.0] * 10 + [0.0] * 14
 
 
+def test_without_a_background_prompt_regions_go_on_beyond_the_old_edge(model, scene) -> None:
+    """An extension carries on what is painted at its edge; a background prompt takes its place."""
+    sky = scene.region("blue sky", Bounds(0, 0, 64, 128))
+    sun = scene.region("snow", Bounds(64, 40, 128, 90))
+    image = PixelsRef(128, 128, 4, "0" * 64)
+    for prompt, reach in (("", 24), ("lava", 16)):
+        request = Request(
+            "extend", 128, 128, prompt, margins=Margins(right=64), image=image, regions=(sky, sun)
+        )
+        weights = region_weights(request, scene.blobs, make_plan(request, model))
+        assert weights[0, 3].tolist() == [1.0] * reach + [0.0] * (24 - reach)
+        assert float(weights[1, 12, 12:].sum()) == 0
+
+
 def test_only_opaque_pixels_are_known(model, scene) -> None:
     """A half transparent pixel is not a colour to keep to."""
     rgba = np.full((128, 128, 4), 255, dtype=np.uint8)

@@ -66,19 +66,19 @@ def cut_output(pixels: Tensor, plan: Plan) -> Tensor:
 
 
 def _painted(region: Region, blobs: Mapping[str, bytes], plan: Plan) -> PaintedMask:
-    """A region's mask on the canvas, continued into the padding beyond the picture's own edges."""
+    """A region's mask on the canvas; one that touches an edge of the frame goes on beyond it."""
     mask = torch.from_numpy(_array(region.mask, blobs))[..., 0]
-    down, right = plan.origin_px
-    bounds = region.bounds.moved(down, right)
-    output, canvas, cell = plan.output, plan.canvas, plan.cell_px
-    pad_top = output.top if bounds.top <= output.top else 0
-    pad_left = output.left if bounds.left <= output.left else 0
-    pad_bottom = canvas.height * cell - output.bottom if bounds.bottom >= output.bottom else 0
-    pad_right = canvas.width * cell - output.right if bounds.right >= output.right else 0
-    padding = (pad_left, pad_right, pad_top, pad_bottom)
-    if any(padding):
+    bounds = region.bounds.moved(*plan.origin_px)
+    frame, cell = plan.region_frame, plan.cell_px
+    height, width = plan.canvas.height * cell, plan.canvas.width * cell
+    top = max(0, bounds.top) if bounds.top <= frame.top else 0
+    left = max(0, bounds.left) if bounds.left <= frame.left else 0
+    bottom = max(0, height - bounds.bottom) if bounds.bottom >= frame.bottom else 0
+    right = max(0, width - bounds.right) if bounds.right >= frame.right else 0
+    if top or left or bottom or right:
+        padding = (left, right, top, bottom)
         mask = functional.pad(mask[None, None].float(), padding, mode="replicate")[0, 0] / 255
-    return PaintedMask(bounds.top - pad_top, bounds.left - pad_left, mask)
+    return PaintedMask(bounds.top - top, bounds.left - left, mask)
 
 
 def _array(picture: PixelsRef, blobs: Mapping[str, bytes]) -> np.ndarray:

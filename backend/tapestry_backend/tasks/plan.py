@@ -25,6 +25,7 @@ class Plan:
     origin     where the corner of the document before extension lies on the canvas, in cells
     output     the part of the canvas that is the picture, in pixels of the canvas
     prompts    one for each region, topmost first, and the background's as the last
+    region_frame   a region that touches an edge of this goes on beyond it, in pixels of the canvas
     """
 
     task: str
@@ -43,6 +44,7 @@ class Plan:
     canvas: Size
     origin: Size
     output: Bounds
+    region_frame: Bounds
     window: Size
     stride: Size
     windows: tuple[Window, ...]
@@ -99,11 +101,24 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         canvas=canvas,
         origin=origin,
         output=output,
+        region_frame=_region_frame(request, origin, cell_px, output),
         window=window,
         stride=stride,
         windows=tuple(plan_windows(canvas, window, stride, wrap=request.wrap)),
         batch_size=_BATCH_SIZE,
     )
+
+
+def _region_frame(request: Request, origin: Size, cell_px: int, output: Bounds) -> Bounds:
+    """Beyond which edges a region goes on: the picture's own, as they only hide the padding.
+
+    An extension without a background prompt carries on what is painted at the old edges: there the
+    frame is the canvas before extension.
+    """
+    if request.task == "generate" or request.prompt.strip():
+        return output
+    top, left = origin.height * cell_px, origin.width * cell_px
+    return Bounds(top, left, top + request.height, left + request.width)
 
 
 def background_prompt(request: Request) -> str:
