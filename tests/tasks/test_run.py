@@ -212,6 +212,32 @@ def test_a_thin_stroke_is_painted(paint, scene) -> None:
     assert paint(with_stroke).pixels.data != paint(plain).pixels.data
 
 
+def test_half_precision_paints_nearly_the_same(catalogue, store, scene) -> None:
+    """A model in bfloat16 (as half precision on a GPU) works, and paints the same picture."""
+    import torch
+
+    from tapestry_backend.models.store import ModelStore
+
+    half = ModelStore(catalogue)
+    half.dtype = torch.bfloat16
+    rgba = np.full((128, 128, 4), (40, 90, 200, 255), dtype=np.uint8)
+    request = Request(
+        "extend",
+        128,
+        128,
+        prompt="blue sky",
+        margins=Margins(right=64),
+        image=scene.add(Pixels(128, 128, 4, rgba.tobytes())),
+        num_inference_steps=4,
+    )
+    pictures = []
+    for each in (store, half):
+        *_, finished = run(request, scene.blobs, each)
+        pictures.append(to_array(finished.pixels).astype(float))
+
+    assert np.abs(pictures[0] - pictures[1]).mean() < 5
+
+
 def test_numbers_that_are_not_finite_are_found(store, scene, monkeypatch) -> None:
     """A model that gives NaN ends the job with a sentence, never with a black layer."""
     model = store.load("sample")

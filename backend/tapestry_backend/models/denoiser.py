@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Denoiser(Protocol):
-    """A loaded checkpoint. Latents and pixels live on `device` in `dtype`."""
+    """A loaded checkpoint on `device`; its results are in `dtype`, what it is given need not be."""
 
     id: str
     window: int

@@ -72,6 +72,7 @@ class StableDiffusion:
 
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+        latents = latents.to(self.dtype)
         return self._unet(latents, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
 
     @torch.no_grad()

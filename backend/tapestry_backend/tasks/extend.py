@@ -31,7 +31,7 @@ class ExistingPicture:
     ) -> ExistingPicture:
         """Bring the picture to the plan's canvas and encode it, its edges continued."""
         pixels, known = known_picture(image, blobs, plan)
-        latents = model.encode(continue_edges(pixels, known) * 2 - 1)
+        latents = model.encode(continue_edges(pixels, known) * 2 - 1).float()
         keep = keep_map(known, plan.cell_px).to(model.device)
         return cls(pixels, known, Known(latents, keep), plan.cell_px)
 

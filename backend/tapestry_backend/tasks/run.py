@@ -101,7 +101,7 @@ def _denoise(
 ) -> Iterator[Progressed]:
     """Tells of every step; returns the latents of the finished picture."""
     noise = canvas_noise(plan.seed, model.channels, plan.canvas, plan.origin)
-    noise = noise.to(model.device, model.dtype)
+    noise = noise.to(model.device)  # float32 on every device: only the model works in its own type
     scheduler = model.make_scheduler()
     steps = sample(
         denoise,
