@@ -1,0 +1,23 @@
+"""The store: models are loaded when needed and kept."""
+
+import pytest
+from tapestry_backend.models.store import best_device, device_name
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+
+def test_a_model_is_loaded_once(store, model) -> None:
+    """Asking again gives the same model without loading it."""
+    assert store.load("sample") is model
+
+
+def test_an_unknown_id_gets_a_sentence_that_names_the_known_ones(store) -> None:
+    """A path from a request is not an id: models are addressed by the catalogue alone."""
+    with pytest.raises(TapestryError, match="Choose one of: sample") as caught:
+        store.load("/etc")
+
+    assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
+
+
+def test_the_device_has_a_name_for_people() -> None:
+    """Whatever device was chosen, the docker can show it."""
+    assert device_name(best_device())
