@@ -1,6 +1,7 @@
 """The store: models are loaded when needed and kept."""
 
 import pytest
+
 from tapestry_backend.models.store import best_device, device_name
 from tapestry_protocol.errors import ErrorCode, TapestryError
 

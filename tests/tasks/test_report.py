@@ -1,6 +1,7 @@
 """The stopwatch: seconds add up per stage, also when a stage is entered many times or fails."""
 
 import pytest
+
 from tapestry_backend.tasks.report import Stopwatch
 
 
