@@ -1,8 +1,12 @@
 """Fixtures that many rooms share: the bundled model, loaded once."""
 
 import pytest
+from hypothesis import settings
 
 from tapestry_backend.models.catalogue import SAMPLE, Catalogue
+
+settings.register_profile("tapestry", deadline=None)  # no clock decides whether a test passes
+settings.load_profile("tapestry")
 
 
 @pytest.fixture(scope="session")

@@ -67,8 +67,8 @@ def decode(text: str | bytes) -> Message:
 
 
 def encode_chunks(sha256: str, data: bytes) -> Iterator[bytes]:
-    """The binary frames that carry a blob, in order; at least one."""
-    for offset in range(0, max(1, len(data)), MAX_CHUNK_BYTES):
+    """The binary frames that carry a blob, in order; none for an empty one."""
+    for offset in range(0, len(data), MAX_CHUNK_BYTES):
         header = _CHUNK_HEADER.pack(bytes.fromhex(sha256), offset, len(data))
         yield header + data[offset : offset + MAX_CHUNK_BYTES]
 

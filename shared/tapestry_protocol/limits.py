@@ -22,7 +22,7 @@ MAX_BLOB_BYTES = 4 * MAX_CANVAS_PX
 """One RGBA picture of the largest canvas."""
 
 MAX_STAGED_BYTES = 2 * MAX_BLOB_BYTES
-"""All blobs that one connection may have on the way at once."""
+"""All blobs that a server holds for jobs that have not ended."""
 
 MAX_REGIONS = 32
 """More regions than a painter can tell apart; bounds the evaluations of one step."""

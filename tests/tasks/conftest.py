@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tapestry_backend.tasks import Finished, run
+from tapestry_backend.tasks.events import Finished
+from tapestry_backend.tasks.run import run
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tapestry_backend.tasks import Finished, Progressed, run
+from tapestry_backend.tasks.events import Finished, Progressed
+from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Margins, Pixels

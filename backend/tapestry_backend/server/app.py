@@ -1,0 +1,203 @@
+"""The running server: joins socket, sessions, jobs and worker; decides nothing by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request as Handshake
+from websockets.http11 import Response
+
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
+from tapestry_protocol.codec import Chunk
+from tapestry_protocol.limits import MAX_FRAME_BYTES
+from tapestry_protocol.messages import Message, Request
+from tapestry_protocol.request_checks import check_request
+from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
+
+from ..models.catalogue import Catalogue
+from ..workers.pool import Pool
+from .access import find_refusal
+from .effects import Effect, Start, Stop, Tell, TellAll
+from .jobs import Jobs
+from .sessions import Session
+
+_OPEN_TIMEOUT_S = 5.0
+"""A handshake that is not finished by then is dropped."""
+
+_PING_INTERVAL_S, _PING_TIMEOUT_S = 5.0, 15.0
+"""A client that is gone without a word is noticed in 20 s; a busy Krita may be silent for 15."""
+
+_CLOSE_TIMEOUT_S = 1.0
+"""How long a client may take to answer our goodbye."""
+
+_FRAMES_IN_ADVANCE = 4
+"""Frames that a connection may have received and we have not read: at most 4 MiB of memory."""
+
+_PARENT_CHECK_S = 1.0
+
+_log = logging.getLogger("tapestry.server")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server is started with.
+
+    parent      the process whose end is ours too, once no client is connected
+    worker_command    starts the worker
+    """
+
+    runtime_file: Path
+    worker_command: Sequence[str]
+    parent: int | None = None
+    log_file: Path | None = None
+
+
+class App:
+    """A server on the loopback interface. It is ready when its runtime file appears."""
+
+    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+        self._catalogue = catalogue
+        self._settings = settings
+        self._jobs = Jobs(self._check)
+        self._pool = Pool(settings.worker_command, self._hear, settings.log_file)
+        self._sessions: dict[int, Session] = {}
+        self._client_numbers = itertools.count(1)
+        self._token = secrets.token_hex(32)
+        self._port = 0
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until a signal comes or the parent is gone."""
+        self._stop_on_signals()
+        # By address, so that asyncio knows the sockets for TCP and turns Nagle's delay off.
+        async with serve(
+            self._converse,
+            "127.0.0.1",
+            0,
+            process_request=self._admit,
+            compression=None,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=_FRAMES_IN_ADVANCE,
+            open_timeout=_OPEN_TIMEOUT_S,
+            ping_interval=_PING_INTERVAL_S,
+            ping_timeout=_PING_TIMEOUT_S,
+            close_timeout=_CLOSE_TIMEOUT_S,
+            server_header=None,
+        ) as server:
+            self._port = server.sockets[0].getsockname()[1]
+            await self._live()
+
+    async def _live(self) -> None:
+        """Be known to clients, with a worker, until it is time to stop."""
+        tasks = [asyncio.create_task(self._pool.keep_running()), *self._watch_parent()]
+        for task in tasks:
+            task.add_done_callback(lambda _: self._stopping.set())
+        try:
+            self._announce()
+            await self._stopping.wait()
+        finally:
+            self._withdraw()
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    # --- joints -----------------------------------------------------------------------------------
+
+    def _admit(self, connection: ServerConnection, handshake: Handshake) -> Response | None:
+        headers = handshake.headers.raw_items()
+        refusal = find_refusal(handshake.path, headers, self._port, self._token)
+        if refusal is None:
+            return None
+        _log.warning("a handshake was refused: %s", refusal.reason)
+        return connection.respond(refusal.status, refusal.reason + "\n")
+
+    async def _converse(self, socket: ServerConnection) -> None:
+        client = next(self._client_numbers)
+        session = Session(socket, lambda received: self._receive(client, received))
+        if not await session.greet(self._catalogue.models, self._jobs.backend):
+            return
+        _log.info("client %d is here", client)
+        self._sessions[client] = session
+        try:
+            await session.converse()
+        finally:
+            del self._sessions[client]
+            self._jobs.leave(client)
+            _log.info("client %d is gone", client)
+
+    def _receive(self, client: int, received: Message | Chunk) -> None:
+        if isinstance(received, Chunk):
+            self._perform(self._jobs.add_chunk(received))
+        else:
+            self._perform(self._jobs.receive(client, received))
+
+    def _hear(self, message: Message, pixels: bytes | None) -> None:
+        self._perform(self._jobs.hear(message, pixels))
+
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Tell(client, message, pixels):
+                    self._sessions[client].tell(message, pixels)
+                case TellAll(message):
+                    for session in self._sessions.values():
+                        session.tell(message)
+                case Start(job_id, request, blobs):
+                    _log.info("job %s starts", job_id)
+                    self._pool.start_job(job_id, request, blobs)
+                case Stop(job_id):
+                    self._pool.cancel_job(job_id)
+
+    def _check(self, request: Request) -> None:
+        self._catalogue.find(request.model)
+        check_request(request)
+
+    # --- beginning and end ------------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        info = RuntimeInfo(self._port, self._token, os.getpid(), PROTOCOL_VERSION, VERSION)
+        write_runtime_file(info, self._settings.runtime_file)
+        _log.info("listening on port %d", self._port)
+
+    def _withdraw(self) -> None:
+        known = read_runtime_file(self._settings.runtime_file)
+        if known is not None and known.token == self._token:
+            self._settings.runtime_file.unlink(missing_ok=True)
+        _log.info("stopping")
+
+    def _stop_on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._stopping.set)
+            except NotImplementedError:  # Windows
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._stopping.set))
+
+    def _watch_parent(self) -> list[asyncio.Task[None]]:
+        if self._settings.parent is None:
+            return []
+        return [asyncio.create_task(self._outlast(self._settings.parent))]
+
+    async def _outlast(self, parent: int) -> None:
+        """Ends when the parent is gone and no client is connected."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(parent)
+            while self._sessions or (  # noqa: ASYNC110  nothing tells of another process' end
+                process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                await asyncio.sleep(_PARENT_CHECK_S)
+        _log.info("the parent is gone")

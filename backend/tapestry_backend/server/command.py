@@ -1,0 +1,104 @@
+"""The command `tapestry serve`: its arguments, its log, and its exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.runtime import read_runtime_file, runtime_file
+
+from ..models.catalogue import Catalogue
+from ..workers.pool import real_worker_command
+from .app import App, Settings
+from .lock import Lock
+
+CANNOT_START = 2
+"""The exit status when the server was not started; stderr says why."""
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `tapestry serve`."""
+    parser.add_argument(
+        "--model",
+        metavar="PATH_OR_ID",
+        action="append",
+        default=[],
+        help="offer this model too: a folder in diffusers layout, or an id in the Hugging Face "
+        "cache (may be repeated)",
+    )
+    parser.add_argument(
+        "--runtime-file",
+        type=Path,
+        default=runtime_file(),
+        help="where to tell port and token; it appears when the server is ready",
+    )
+    parser.add_argument(
+        "--parent",
+        metavar="PID",
+        type=int,
+        help="stop when this process is gone and no client is connected",
+    )
+    parser.add_argument("--log-file", type=Path, help="write the log here instead of to stderr")
+
+
+def serve_command(
+    arguments: argparse.Namespace, worker_command: Sequence[str] | None = None
+) -> int:
+    """Serve until told to stop; gives the exit status.
+
+    worker_command starts another worker than the real one.
+    """
+    lock = Lock(arguments.runtime_file.with_suffix(".lock"))
+    try:
+        _start_log(arguments.log_file)
+        catalogue = Catalogue(arguments.model)
+        if not lock.acquire():
+            _complain(_already_running(arguments.runtime_file))
+            return CANNOT_START
+    except TapestryError as error:
+        _complain(str(error))
+        return CANNOT_START
+    except OSError as error:
+        _complain(f"{error.filename!r} cannot be written: {error.strerror}.")
+        return CANNOT_START
+    settings = Settings(
+        runtime_file=arguments.runtime_file,
+        worker_command=worker_command or real_worker_command(arguments.model),
+        parent=arguments.parent,
+        log_file=arguments.log_file,
+    )
+    try:
+        asyncio.run(_serve(catalogue, settings))
+    finally:
+        lock.release()
+    return 0
+
+
+async def _serve(catalogue: Catalogue, settings: Settings) -> None:
+    await App(catalogue, settings).run()
+
+
+def _start_log(log_file: Path | None) -> None:
+    handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else None
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(name)s %(message)s",
+        handlers=[handler] if handler else None,
+    )
+    # Below this level websockets writes whole handshakes, and with them the token.
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+
+
+def _already_running(runtime_file: Path) -> str:
+    running = read_runtime_file(runtime_file)
+    which = f" (process {running.pid}, port {running.port})" if running else ""
+    return f"A Tapestry backend is running already{which}. Use it, or stop it first."
+
+
+def _complain(sentence: str) -> None:
+    print(f"tapestry serve: {sentence}", file=sys.stderr)  # noqa: T201  to whoever started us

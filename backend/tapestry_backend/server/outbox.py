@@ -1,0 +1,64 @@
+"""What a client has yet to be sent: in order, but a slow client is spared what is out of date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from tapestry_protocol.messages import Backend, Message, Preview, Progress
+
+from ..workers.channel import Delivery
+
+COALESCE_BEYOND = 64
+"""A client that is this many messages behind gets only the latest progress of a job."""
+
+MOST_WAITING = 256
+"""A client that is this many messages behind is not listened to until it has read some."""
+
+
+class Outbox:
+    """A queue of deliveries. Of a job's previews, only the latest one waits."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Delivery] = deque()
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, message: Message, pixels: bytes | None = None) -> None:
+        """Add a message and the pixels that it refers to."""
+        if isinstance(message, Preview) or (
+            isinstance(message, Progress | Backend) and len(self._waiting) >= COALESCE_BEYOND
+        ):
+            self._drop_outdated(message)
+        blobs = {}
+        if pixels is not None:
+            blobs = {message.pixels.sha256: pixels}  # type: ignore[attr-defined]
+        self._waiting.append(Delivery(message, blobs))
+        self._changed.set()
+
+    async def take(self) -> Delivery:
+        """The next delivery; waits for it."""
+        while not self._waiting:
+            await self._change()
+        delivery = self._waiting.popleft()
+        self._changed.set()
+        return delivery
+
+    async def wait_for_room(self) -> None:
+        """Wait while too much is waiting."""
+        while len(self._waiting) >= MOST_WAITING:
+            await self._change()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _drop_outdated(self, newer: Message) -> None:
+        """Forget what says the same as the newer message, about the same job."""
+        subject = type(newer), getattr(newer, "job_id", "")
+        for older in self._waiting:
+            if (type(older.message), getattr(older.message, "job_id", "")) == subject:
+                self._waiting.remove(older)
+                return

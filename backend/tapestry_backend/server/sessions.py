@@ -1,0 +1,107 @@
+"""One client's connection: greets, decodes, answers; what messages mean is decided elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
+from tapestry_protocol.codec import Chunk, decode, decode_chunk, encode
+from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
+from tapestry_protocol.messages import Backend, Failed, Hello, Message, ModelInfo, Welcome
+
+from ..workers.channel import frames_of
+from .outbox import Outbox
+
+_HELLO_WITHIN_S = 5.0
+"""A client that has opened a connection says hello at once, or has no business here."""
+
+_log = logging.getLogger("tapestry.server")
+
+
+class Session:
+    """A connection that has passed the handshake.
+
+    receive   takes every message and chunk after the hello; may raise ProtocolError
+    """
+
+    def __init__(
+        self, socket: ServerConnection, receive: Callable[[Message | Chunk], None]
+    ) -> None:
+        self._socket = socket
+        self._receive = receive
+        self._outbox = Outbox()
+
+    def tell(self, message: Message, pixels: bytes | None = None) -> None:
+        """Send a message, after the pixels it refers to, as soon as the client takes it."""
+        self._outbox.put(message, pixels)
+
+    async def greet(self, models: tuple[ModelInfo, ...], backend: Backend) -> bool:
+        """Exchange hello and welcome; False when the client is not one of ours."""
+        try:
+            async with asyncio.timeout(_HELLO_WITHIN_S):
+                check_hello(_decode(await self._socket.recv()))
+        except (TimeoutError, ConnectionClosed):
+            return False
+        except TapestryError as error:
+            await self._farewell(error)
+            return False
+        self.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
+        self.tell(backend)
+        return True
+
+    async def converse(self) -> None:
+        """Receive and send until the connection ends."""
+        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, ProtocolError):
+                await self._farewell(outcome)
+            elif isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
+                raise outcome
+
+    async def _read(self) -> None:
+        while True:
+            await self._outbox.wait_for_room()
+            self._receive(_decode(await self._socket.recv()))
+
+    async def _write(self) -> None:
+        while True:
+            for frame in frames_of(await self._outbox.take()):
+                await self._socket.send(frame)
+
+    async def _farewell(self, error: TapestryError) -> None:
+        """Say why, then close: after a protocol error nothing that follows can be trusted."""
+        _log.info("a connection is closed: %s", error.code.value)
+        with suppress(ConnectionClosed):
+            await self._socket.send(encode(Failed("", error.code, error.message, error.advice)))
+            await self._socket.close(CloseCode.POLICY_VIOLATION)
+
+
+def check_hello(message: Message | Chunk) -> None:
+    """Raises TapestryError when this is no hello, or that of another version of the protocol."""
+    if not isinstance(message, Hello):
+        raise ProtocolError("hello", "must come first")
+    if message.protocol != PROTOCOL_VERSION:
+        older = "plugin" if message.protocol < PROTOCOL_VERSION else "backend"
+        raise TapestryError(
+            ErrorCode.VERSION,
+            f"The plugin ({message.version}) and the backend ({VERSION}) do not understand each "
+            "other.",
+            f"Update the {older}: install both from the same release, then restart Krita.",
+        )
+
+
+def _decode(frame: str | bytes) -> Message | Chunk:
+    return decode(frame) if isinstance(frame, str) else decode_chunk(frame)

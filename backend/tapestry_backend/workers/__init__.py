@@ -1,0 +1,1 @@
+"""One process per GPU that holds torch and the running job, and who starts and restarts it."""

@@ -1,0 +1,49 @@
+"""What an artist reads when a task raises; no logging, no torch."""
+
+from __future__ import annotations
+
+import traceback
+
+from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
+from tapestry_protocol.limits import MAX_SENTENCE_CHARACTERS
+from tapestry_protocol.messages import Failed, Request
+
+_MEMORY_SENTENCE = "There was not enough memory for this picture."
+_MEMORY_ADVICE = (
+    "Close other programs that use the graphics card or much memory, or make the canvas or the "
+    "extension smaller, and press the button again."
+)
+_INTERNAL_SENTENCE = "Something in Tapestry itself went wrong while painting this picture."
+_INTERNAL_ADVICE = (
+    "Try once more; if it happens again, please report it with the backend's log, which says where."
+)
+
+
+def failure_of(job_id: str, error: Exception) -> Failed:
+    """The message that tells an artist about an exception of a task."""
+    if _is_out_of_memory(error):
+        return Failed(job_id, ErrorCode.OUT_OF_MEMORY, _MEMORY_SENTENCE, _MEMORY_ADVICE)
+    if isinstance(error, TapestryError) and not isinstance(error, ProtocolError):
+        message, advice = (text[:MAX_SENTENCE_CHARACTERS] for text in (error.message, error.advice))
+        return Failed(job_id, error.code, message, advice)
+    return Failed(job_id, ErrorCode.INTERNAL, _INTERNAL_SENTENCE, _INTERNAL_ADVICE)
+
+
+def private_traceback(error: Exception, request: Request) -> str:
+    """The traceback of an exception without the artist's prompts, for the log."""
+    text = "".join(traceback.format_exception(error))
+    prompts = {request.prompt, request.negative_prompt, *(r.prompt for r in request.regions)}
+    for prompt in sorted(prompts, key=len, reverse=True):
+        if prompt.strip():
+            for spelling in (prompt, repr(prompt)[1:-1]):
+                text = text.replace(spelling, "<prompt>")
+    return text
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # By name, so that nobody needs torch to ask; torch's CPU allocator raises a bare RuntimeError.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    )

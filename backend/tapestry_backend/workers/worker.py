@@ -1,0 +1,194 @@
+"""The main loop of a worker process: takes jobs from a pipe, runs them, tells of every step.
+
+The process ends as soon as the pipe from the server does: no worker outlives its server.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from tapestry_protocol.errors import ProtocolError
+from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
+from tapestry_protocol.messages import (
+    Backend,
+    Cancel,
+    Cancelled,
+    Message,
+    PixelsRef,
+    Preview,
+    Progress,
+    Request,
+    Result,
+    Run,
+)
+from tapestry_protocol.pixels import Pixels
+
+from ..tasks.events import Finished, Progressed
+from .channel import Delivery, Inbox, frames_of, pack, read_frame
+from .failures import failure_of, private_traceback
+
+_PREVIEW_INTERVAL_S = 0.25
+"""Four previews a second look alive; more would only fill the socket."""
+
+_MAX_REPORT_ENTRY_CHARACTERS = 10_000
+"""When a report is too long to travel, entries longer than this stay behind."""
+
+_log = logging.getLogger("tapestry.worker")
+
+RunTask = Callable[[Request, Mapping[str, bytes]], Iterator[Progressed | Finished]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a worker needs of the rooms below it: how to run a task, and on which device."""
+
+    run: RunTask
+    device: str
+
+
+class Link:
+    """The worker's end of the pipes; a thread of its own listens, so that cancels are heard."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._jobs: queue.SimpleQueue[tuple[Run, Mapping[str, bytes]]] = queue.SimpleQueue()
+        self._cancelled = ""  # one is enough: the server sends a job when the one before has ended
+        threading.Thread(target=self._listen, name="link", daemon=True).start()
+
+    def next_job(self) -> tuple[Run, Mapping[str, bytes]]:
+        """The next job and its blobs; waits for it."""
+        return self._jobs.get()
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Tells whether the server has asked to stop this job."""
+        return job_id == self._cancelled
+
+    def send(self, message: Message, pixels: Pixels | None = None) -> None:
+        """Send a message, after the pixels that it refers to."""
+        blobs = {pixels.sha256: pixels.data} if pixels else {}
+        frames = frames_of(Delivery(message, blobs))
+        try:
+            for frame in frames:
+                self._outgoing.write(pack(frame))
+            self._outgoing.flush()
+        except OSError:
+            os._exit(0)  # the server is gone
+
+    def _listen(self) -> None:
+        try:
+            inbox = Inbox()
+            while (frame := read_frame(self._incoming)) is not None:
+                delivery = inbox.take(frame)
+                if delivery is None:
+                    continue
+                message = delivery.message
+                if isinstance(message, Cancel):
+                    self._cancelled = message.job_id
+                elif isinstance(message, Run):
+                    self._jobs.put((message, delivery.blobs))
+        except ProtocolError:
+            _log.exception("the pipe from the server is out of step")
+        finally:
+            os._exit(0)  # at once, in the middle of a step: nobody is left to show it to
+
+
+def main(load: Callable[[], Engine]) -> None:
+    """Load the engine, then run jobs until the server goes away."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    link = Link(*_take_pipes())
+    link.send(Backend("loading"))
+    engine = load()
+    link.send(Backend("ready", engine.device))
+    while True:
+        job, blobs = link.next_job()
+        link.send(Backend("busy", engine.device))
+        _run_job(job, blobs, engine, link)
+        link.send(Backend("ready", engine.device))
+
+
+def _run_job(job: Run, blobs: Mapping[str, bytes], engine: Engine, link: Link) -> None:
+    """Run a job to its end and send that end, whatever it is."""
+    try:
+        _follow(job, engine.run(job.request, blobs), link)
+    except Exception as error:  # noqa: BLE001  the job fails, the worker lives on
+        failure = failure_of(job.job_id, error)
+        link.send(failure)
+        trace = private_traceback(error, job.request)
+        _log.error("job %s failed: %s\n%s", job.job_id, failure.code.value, trace)
+
+
+def _follow(job: Run, events: Iterator[Progressed | Finished], link: Link) -> None:
+    """Send every event on, until the end or until the job is cancelled."""
+    preview_sent_at = -math.inf
+    for event in events:
+        if link.is_cancelled(job.job_id):
+            link.send(Cancelled(job.job_id))
+            return
+        if isinstance(event, Finished):
+            _send_result(job, event, link)
+            return
+        link.send(Progress(job.job_id, event.stage, event.step, event.steps))
+        if event.preview and time.monotonic() - preview_sent_at >= _PREVIEW_INTERVAL_S:
+            link.send(Preview(job.job_id, PixelsRef.of(event.preview)), event.preview)
+            preview_sent_at = time.monotonic()
+    raise RuntimeError("the task ended without a picture")
+
+
+def _send_result(job: Run, finished: Finished, link: Link) -> None:
+    result = Result(
+        job.job_id,
+        PixelsRef.of(finished.pixels),
+        finished.bounds,
+        job.request.seed,
+        report_text(finished.report),
+    )
+    link.send(result, finished.pixels)
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The report as JSON that fits into a message: rather a shorter report than a lost picture."""
+    text = json.dumps(report)
+    if len(text) <= MAX_REPORT_CHARACTERS:
+        return text
+    short = {
+        name: value
+        for name, value in report.items()
+        if len(json.dumps(value)) <= _MAX_REPORT_ENTRY_CHARACTERS
+    }
+    return json.dumps({**short, "left_out": sorted(report.keys() - short.keys())})
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The pipes from and to the server; whatever prints from now on goes to stderr."""
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return incoming, outgoing
+
+
+def load_engine(model_names: Sequence[str]) -> Engine:
+    """The real engine: imports torch, and takes seconds."""
+    from ..models.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
+    from ..models.store import ModelStore, device_name  # noqa: PLC0415
+    from ..tasks.run import run  # noqa: PLC0415
+
+    store = ModelStore(Catalogue(model_names))
+    return Engine(lambda request, blobs: run(request, blobs, store), device_name(store.device))
+
+
+if __name__ == "__main__":
+    main(lambda: load_engine(sys.argv[1:]))

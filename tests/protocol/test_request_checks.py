@@ -1,0 +1,88 @@
+"""What makes a request sensible, and the sentences for those that are not."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import (
+    MAX_CANVAS_PX,
+    MAX_PROMPT_CHARACTERS,
+    MAX_REGIONS,
+    MAX_SIDE_PX,
+)
+from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.pixels import Bounds, Margins
+from tapestry_protocol.request_checks import check_canvas, check_request
+
+SHA256 = "0" * 64
+GENERATE = Request("generate", 64, 96, prompt="sky")
+EXTEND = Request("extend", 64, 96, margins=Margins(left=8), image=PixelsRef(64, 96, 4, SHA256))
+
+
+def region(height: int = 4, width: int = 5, channels: Any = 1, prompt: str = "sea") -> Region:
+    """A region of 4 x 5 pixels, with a mask of this size."""
+    return Region(prompt, Bounds(0, 0, 4, 5), PixelsRef(height, width, channels, SHA256))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GENERATE,
+        EXTEND,
+        Request("generate", 64, 64, regions=(region(),)),
+        Request("generate", 64, 64, prompt="sky", wrap=True),
+        dataclasses.replace(EXTEND, margins=Margins(top=8), wrap=True),
+        dataclasses.replace(GENERATE, regions=(region(),) * MAX_REGIONS),
+        Request("generate", 1, MAX_SIDE_PX, prompt="sky"),
+    ],
+    ids=range(7),
+)
+def test_a_sensible_request_passes(request_: Request) -> None:
+    """Also at the edges."""
+    check_request(request_)
+
+
+def changed(request_: Request, **changes: Any) -> Request:
+    """The same request, different in this."""
+    return dataclasses.replace(request_, **changes)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (changed(GENERATE, prompt=""), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, prompt=" \n"), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, prompt="", regions=(region(prompt=" "),)), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, margins=Margins(top=1)), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, image=EXTEND.image), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, regions=(region(height=5),)), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, regions=(region(channels=4),)), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, regions=(region(),) * (MAX_REGIONS + 1)), ErrorCode.TOO_LARGE),
+        (changed(GENERATE, width=MAX_SIDE_PX + 1, height=1), ErrorCode.TOO_LARGE),
+        (changed(GENERATE, prompt="x" * (MAX_PROMPT_CHARACTERS + 1)), ErrorCode.TOO_LARGE),
+        (changed(EXTEND, margins=Margins()), ErrorCode.BAD_REQUEST),
+        (changed(EXTEND, margins=Margins(left=MAX_SIDE_PX)), ErrorCode.TOO_LARGE),
+        (changed(EXTEND, image=None), ErrorCode.BAD_REQUEST),
+        (changed(EXTEND, image=PixelsRef(64, 96, 3, SHA256)), ErrorCode.BAD_REQUEST),
+        (changed(EXTEND, image=PixelsRef(96, 64, 4, SHA256)), ErrorCode.BAD_REQUEST),
+        (changed(EXTEND, wrap=True), ErrorCode.BAD_REQUEST),
+    ],
+    ids=range(16),
+)
+def test_a_request_that_cannot_become_a_picture_is_refused(
+    request_: Request, code: ErrorCode
+) -> None:
+    """With a sentence, and the right code."""
+    with pytest.raises(TapestryError) as raised:
+        check_request(request_)
+    assert raised.value.code is code
+    assert raised.value.message
+
+
+def test_the_largest_canvas_at_its_edge() -> None:
+    """Exactly as many pixels as promised pass, one row more does not."""
+    check_canvas(MAX_CANVAS_PX // 4096, 4096)
+    with pytest.raises(TapestryError):
+        check_canvas(MAX_CANVAS_PX // 4096 + 1, 4096)

@@ -1,0 +1,144 @@
+"""The main job through a real server and a real worker with the bundled model."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tapestry_protocol.errors import ErrorCode
+from tapestry_protocol.messages import (
+    Acknowledge,
+    Cancel,
+    Cancelled,
+    Failed,
+    Preview,
+    Progress,
+    Region,
+    Request,
+    Result,
+)
+from tapestry_protocol.pixels import Bounds, Margins
+from tests.server.client import Client, Connect, Server, reference, running_server
+
+MASK = b"\xff" * (128 * 96)
+LONG = Request("generate", 256, 256, "green grass", num_inference_steps=200)
+
+
+@pytest.fixture(scope="module")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The product's own server and worker."""
+    with running_server(tmp_path_factory.mktemp("real")) as server:
+        yield server
+
+
+def picture_of(client: Client, job_id: str) -> tuple[Result, bytes, list[int], int]:
+    """A job's result, its pixels, the steps that were told, and how many previews came."""
+    steps, previews = [], 0
+    while True:
+        delivery = client.receive()
+        message = delivery.message
+        assert not isinstance(message, Failed | Cancelled), message
+        if isinstance(message, Progress) and message.stage == "denoising":
+            steps.append(message.step)
+        elif isinstance(message, Preview):
+            (pixels,) = delivery.blobs.values()
+            assert len(pixels) == message.pixels.size_bytes
+            previews += 1
+        elif isinstance(message, Result):
+            assert message.job_id == job_id
+            (pixels,) = delivery.blobs.values()
+            client.send(Acknowledge(job_id))
+            return message, pixels, steps, previews
+
+
+def test_two_regions_become_a_picture(real_server: Server, connect: Connect) -> None:
+    """Two masks with prompts: progress for every step, previews, pixels of the right size."""
+    mask = reference(96, 128, 1, MASK)
+    request = Request(
+        "generate",
+        192,
+        128,
+        regions=(
+            Region("sunset sky", Bounds(0, 0, 96, 128), mask),
+            Region("green grass", Bounds(96, 0, 192, 128), mask),
+        ),
+        num_inference_steps=4,
+        seed=7,
+    )
+    client = connect(real_server)
+    client.submit("picture", request, MASK)
+    result, pixels, steps, previews = picture_of(client, "picture")
+    assert (result.pixels.height, result.pixels.width, result.pixels.channels) == (192, 128, 4)
+    assert result.bounds == Bounds(0, 0, 192, 128)
+    assert result.seed == 7
+    assert len(pixels) == 192 * 128 * 4
+    assert set(pixels[3::4]) == {255}
+    assert steps == [0, 1, 2, 3, 4]
+    assert previews >= 1
+    report = json.loads(result.report)
+    assert report["seed"] == 7
+    assert report["unet_evaluations"] > 0
+
+
+def test_a_picture_grows(real_server: Server, connect: Connect) -> None:
+    """An extension covers the grown canvas, and is transparent where the old picture is."""
+    picture = bytes([90, 140, 60, 255]) * (128 * 128)
+    request = Request(
+        "extend",
+        128,
+        128,
+        "green grass",
+        image=reference(128, 128, 4, picture),
+        margins=Margins(right=64),
+        num_inference_steps=4,
+    )
+    client = connect(real_server)
+    client.submit("extension", request, picture)
+    result, pixels, steps, _ = picture_of(client, "extension")
+    assert result.bounds == Bounds(0, 0, 128, 192)
+    assert steps == [0, 1, 2, 3, 4]
+    alpha = pixels[3::4]
+    rows = [alpha[192 * row : 192 * (row + 1)] for row in range(128)]
+    assert all(set(row[128:]) == {255} for row in rows)
+    assert all(set(row[:64]) == {0} for row in rows)
+
+
+def test_cancel_takes_effect_in_the_middle(real_server: Server, connect: Connect) -> None:
+    """A long job ends soon after its cancel, and the next one runs."""
+    client = connect(real_server)
+    client.submit("long", LONG)
+    while client.until(Progress)[-1].step < 2:
+        pass
+    client.send(Cancel("long"))
+    messages = client.until(Cancelled, Result, Failed)
+    assert messages[-1] == Cancelled("long")
+    assert sum(isinstance(message, Progress) for message in messages) < 50
+    client.submit("short", Request("generate", 128, 128, "snow", num_inference_steps=2))
+    picture_of(client, "short")
+
+
+def test_a_killed_worker_comes_back(real_server: Server, connect: Connect) -> None:
+    """The job that ran fails with advice; the next one is painted by the next worker."""
+    client = connect(real_server)
+    client.submit("doomed", LONG)
+    while client.until(Progress)[-1].step < 2:
+        pass
+    os.kill(real_server.worker_pid(), signal.SIGKILL)
+    failed = client.until(Failed, Result)[-1]
+    assert failed.code is ErrorCode.WORKER_LOST
+    assert failed.advice
+    client.submit("next", Request("generate", 128, 128, "snow", num_inference_steps=2))
+    picture_of(client, "next")
+
+
+def test_the_same_request_gives_the_same_picture(real_server: Server, connect: Connect) -> None:
+    """Also from two different jobs, one after the other."""
+    request = Request("generate", 128, 192, "lavender field", num_inference_steps=3, seed=3)
+    client = connect(real_server)
+    pictures = []
+    for job_id in ("one", "two"):
+        client.submit(job_id, request)
+        pictures.append(picture_of(client, job_id)[1])
+    assert pictures[0] == pictures[1]

@@ -1,0 +1,58 @@
+"""A worker without torch: the real main loop around a task that does what its prompt says.
+
+The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At step `at` it may
+`raise`, run out of `memory`, `crash`, `print`, or end without a picture (`stop`). An extension
+gives its own picture back. With the argument "dead", the worker dies before it is ready.
+"""
+
+import json
+import os
+import sys
+import time
+
+from tapestry_backend.tasks.events import Finished, Progressed
+from tapestry_backend.workers import worker
+from tapestry_protocol.pixels import Bounds, Pixels
+
+
+def run(request, blobs):
+    """The scripted task."""
+    script = json.loads(request.prompt)
+    steps = script.get("steps", 3)
+    yield Progressed("loading")
+    for step in range(1, steps + 1):
+        time.sleep(script.get("pause_s", 0))
+        if step == script.get("at"):
+            misbehave(script["do"], request.prompt)
+            if script["do"] == "stop":
+                return
+        yield Progressed("denoising", step, steps, Pixels(1, 1, 4, bytes([step % 256] * 4)))
+    data = bytes(4 * request.height * request.width)
+    if request.image is not None:
+        data = blobs[request.image.sha256]
+    picture = Pixels(request.height, request.width, 4, data)
+    report = {"masks": [sum(blobs[region.mask.sha256]) for region in request.regions]}
+    yield Finished(picture, Bounds(0, 0, request.height, request.width), report)
+
+
+def misbehave(how, prompt):
+    """Do what a task should not do."""
+    if how == "raise":
+        raise ValueError(f"cannot paint {prompt}")
+    if how == "memory":
+        raise MemoryError
+    if how == "crash":
+        os.abort()
+    if how == "print":
+        print("a stray line")  # noqa: T201
+        os.write(1, b"and some bytes\n")
+
+
+def load():
+    """The scripted engine."""
+    if "dead" in sys.argv:
+        raise SystemExit(1)
+    return worker.Engine(run, "script")
+
+
+worker.main(load)
