@@ -12,8 +12,14 @@ TRANSITION_KEEP = 0.3
 _FADE_CELLS = 12
 """The colour correction of the new side has faded after this many cells (96 pixels at factor 8)."""
 
-_MAX_CORRECTION = 24 / 255
-"""A larger difference is content, not a colour shift of the autoencoder."""
+_MAX_CORRECTION = 48 / 255
+"""A larger difference is content, not an error of the autoencoder."""
+
+_MIRROR_PX = 12
+"""The autoencoder's error pixel by pixel is mirrored this far beyond the border, fading."""
+
+_SMOOTHINGS = 4
+"""Rounds of averaging at each level of `pull_push`; makes it meet the known values smoothly."""
 
 
 def keep_map(known: Tensor, cell_px: int) -> Tensor:
@@ -37,10 +43,7 @@ def continue_edges(pixels: Tensor, known: Tensor) -> Tensor:
     """
     if not bool(known.any()):
         return torch.zeros_like(pixels)
-    rows = torch.nonzero(known.any(dim=1)).flatten()
-    columns = torch.nonzero(known.any(dim=0)).flatten()
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
+    top, left, bottom, right = _box(known)
     filled = pull_push(pixels[..., top:bottom, left:right], known[top:bottom, left:right])
     row = torch.arange(pixels.shape[-2]).clamp(top, bottom - 1) - top
     column = torch.arange(pixels.shape[-1]).clamp(left, right - 1) - left
@@ -48,26 +51,63 @@ def continue_edges(pixels: Tensor, known: Tensor) -> Tensor:
 
 
 def pull_push(values: Tensor, known: Tensor) -> Tensor:
-    """Interpolate smoothly from known places: values [1, C, H, W], known [H, W] bool."""
+    """Interpolate smoothly from known places, as a soap film does.
+
+    values [1, C, H, W], known [H, W] bool with at least one True -> [1, C, H, W]. Means of coarser
+    and coarser cells are pushed down to where nothing is known (Gortler et al. 1996), smoothed at
+    every level.
+    """
     weight = known[None, None].to(values)
     return _pull_push(values * weight, weight)
 
 
 def match_colours(decoded: Tensor, original: Tensor, known: Tensor, cell_px: int) -> Tensor:
-    """Take the autoencoder's colour shift out of the new side, as far as the border shows it.
+    """Take the autoencoder's error out of the new side, as far as the border shows it.
 
-    decoded, original [1, 3, H, W], known [H, W] bool -> decoded, corrected. The difference between
-    original and decoded on known cells is carried over smoothly to the new side, where it fades:
-    a cheap stand-in for the membrane of Poisson blending (Perez et al. 2003), with one border.
+    decoded, original [1, 3, H, W], known [H, W] bool -> the original where it is known, the decoded
+    picture elsewhere, corrected. A shift of colour is continued over the border as a membrane
+    (Poisson image editing, Perez et al. 2003) that fades slowly; what remains is the autoencoder's
+    error pixel by pixel, mirrored at the border and faded within a few pixels: no line shows.
     """
     cells = _fully(known, cell_px)
     if not bool(cells.any()):
-        return decoded
-    difference = functional.avg_pool2d((original - decoded) * known.to(decoded), cell_px)
-    correction = pull_push(difference, cells > 0).clamp(-_MAX_CORRECTION, _MAX_CORRECTION)
-    correction = correction * _fade(cells)
+        return torch.where(known, original, decoded)
     size = decoded.shape[-2:]
-    return decoded + functional.interpolate(correction, size, mode="bilinear")
+    error = (original - decoded) * known
+    shift = pull_push(functional.avg_pool2d(error, cell_px), cells > 0) * _fade(cells)
+    shift = functional.interpolate(shift, size, mode="bilinear")
+    rest = _mirrored(torch.where(known, error - shift, 0), known)
+    correction = (shift + rest).clamp(-_MAX_CORRECTION, _MAX_CORRECTION)
+    return torch.where(known, original, decoded + correction)
+
+
+def _mirrored(values: Tensor, known: Tensor) -> Tensor:
+    """Values [1, 3, H, W] of the known rectangle, carried on beyond its borders and faded there.
+
+    Mirrored at a point, not at a line (2 v(edge) - v(mirror)): so the slope carries on, too.
+    """
+    top, left, bottom, right = _box(known)
+    for axis, start, stop in ((-2, top, bottom), (-1, left, right)):
+        edge, mirror, fade = _mirror(values.shape[axis], start, stop)
+        carried = 2 * values.index_select(axis, edge) - values.index_select(axis, mirror)
+        values = carried * (fade[:, None] if axis == -2 else fade)
+    return values
+
+
+def _mirror(length: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Along one axis, for each place: its edge, the place it mirrors, and how much is left."""
+    place = torch.arange(length)
+    edge = place.clamp(start, stop - 1)
+    mirror = (2 * edge - place).clamp(start, stop - 1)
+    fade = (1 - (place - edge).abs() / _MIRROR_PX).clamp(min=0)
+    return edge, mirror, fade * fade * (3 - 2 * fade)
+
+
+def _box(known: Tensor) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) around what is known, half-open."""
+    rows = torch.nonzero(known.any(dim=1)).flatten()
+    columns = torch.nonzero(known.any(dim=0)).flatten()
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def _fully(known: Tensor, cell_px: int) -> Tensor:
@@ -85,15 +125,18 @@ def _fade(cells: Tensor) -> Tensor:
 
 
 def _pull_push(weighted: Tensor, weight: Tensor) -> Tensor:
-    if bool((weight > 0).all()) or max(weight.shape[-2:]) == 1:
-        return weighted / weight.clamp(min=1e-8)
+    here = weighted / weight.clamp(min=1e-8)
     size = weight.shape[-2:]
+    if bool((weight > 0).all()) or max(size) == 1:
+        return here
     pad = (0, size[1] % 2, 0, size[0] % 2)
     coarse = _pull_push(
         functional.avg_pool2d(functional.pad(weighted, pad), 2),
-        functional.avg_pool2d(functional.pad(weight, pad), 2).clamp(max=1),
+        functional.avg_pool2d(functional.pad(weight, pad), 2),
     )
-    pushed = functional.interpolate(coarse, scale_factor=2, mode="bilinear")
-    pushed = pushed[..., : size[0], : size[1]]
-    here = weighted / weight.clamp(min=1e-8)
-    return torch.where(weight > 0, here, pushed)
+    values = functional.interpolate(coarse, scale_factor=2, mode="bilinear")
+    values = torch.where(weight > 0, here, values[..., : size[0], : size[1]])
+    for _ in range(_SMOOTHINGS):
+        around = functional.avg_pool2d(functional.pad(values, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        values = torch.where(weight > 0, here, around)
+    return values

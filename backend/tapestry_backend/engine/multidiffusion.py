@@ -108,7 +108,6 @@ class MultiDiffusion:
         return self._predict(crops, timestep, conditions)
 
 
-
 @dataclass(frozen=True)
 class _Row:
     """One row of a batch: a window, and the index of the condition it is evaluated with."""
