@@ -1,0 +1,27 @@
+"""Every number that bounds what an OpenRaster file may make us do, each with its reason."""
+
+from tapestry_protocol.limits import MAX_BLOB_BYTES, MAX_CANVAS_PX, MIB
+
+MAX_FILE_BYTES = 512 * MIB
+"""The file is held in memory once; the largest canvas with a dozen painted layers fits."""
+
+MAX_ENTRIES = 4_000
+"""Files inside the archive; more layers than anybody paints."""
+
+MAX_ENTRY_BYTES = MAX_BLOB_BYTES
+"""One file inside, unpacked: no honest PNG is larger than its raw pixels."""
+
+MAX_UNPACKED_BYTES = 4 * MAX_ENTRY_BYTES
+"""Everything inside, unpacked: a bomb of many small files is a bomb as well."""
+
+MAX_STACK_BYTES = 4 * MIB
+"""stack.xml: a thousand bytes for each layer."""
+
+MAX_STACK_DEPTH = 64
+"""Groups within groups; bounds the recursion over them."""
+
+MAX_CANVASES_DECODED = 100
+"""How often the canvas's own number of pixels may be decoded, over all layers together."""
+
+MAX_EXTRA_DECODED_PX = 4 * MAX_CANVAS_PX
+"""And this much on top: a small canvas may hold a few layers that are far larger than itself."""

@@ -1,0 +1,85 @@
+"""Paints the two bundled scenes, always the same: `python examples/make_scenes.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+FOLDER = Path(__file__).resolve().parent
+sys.path[:0] = [str(FOLDER.parent), str(FOLDER.parent / "backend")]
+
+from examples.ora import Layer, write_ora  # noqa: E402  likewise
+from training.scenes import hills  # noqa: E402  the folder is known only now
+
+COAST = (384, 256)
+HILLS = (320, 192)
+_FINER = 4
+"""Shapes are drawn this much larger and then reduced, for soft edges."""
+
+Points = list[tuple[float, float]]
+
+
+def main() -> None:
+    """Write examples/tower-by-the-sea.ora and examples/hills.ora."""
+    write_ora(FOLDER / "tower-by-the-sea.ora", COAST, coast())
+    write_ora(FOLDER / "hills.ora", HILLS, [painted_hills()])
+    for name in ("tower-by-the-sea.ora", "hills.ora"):
+        print(f"{name}: {(FOLDER / name).stat().st_size / 1024:.0f} KiB")
+
+
+def coast() -> list[Layer]:
+    """Flat areas as somebody paints them with a large brush, topmost first."""
+    tower: Points = [(262, 40), (336, 38), (342, 204), (256, 206)]
+    hill: Points = [(384, 256), (132, 256), (168, 222), (216, 194), (290, 178), (384, 166)]
+    sea: Points = [(0, 256), (0, 136), (128, 140), (248, 135), (384, 140), (384, 256)]
+    sky: Points = [(0, 0), (384, 0), (384, 156), (190, 152), (0, 158)]
+    return [
+        blob("red bricks", tower, (196, 72, 58), COAST, seed=1),
+        blob("green grass", hill, (96, 168, 72), COAST, seed=2),
+        blob("ocean waves", sea, (52, 116, 190), COAST, seed=3),
+        blob("sunset sky", sky, (240, 150, 92), COAST, seed=4),
+        Layer("Background", Image.new("RGBA", COAST, (255, 255, 255, 255))),
+    ]
+
+
+def blob(
+    name: str, corners: Points, colour: tuple[int, int, int], size: tuple[int, int], seed: int
+) -> Layer:
+    """A flat area with the uneven edge of a hand-held brush, cropped as Krita saves it."""
+    outline = _by_hand(corners, size, seed)
+    mask = Image.new("L", (size[0] * _FINER, size[1] * _FINER))
+    ImageDraw.Draw(mask).polygon([(x * _FINER, y * _FINER) for x, y in outline], fill=255)
+    mask = mask.reduce(_FINER)
+    left, top, right, bottom = mask.getbbox()
+    picture = Image.new("RGBA", size, (*colour, 255))
+    picture.putalpha(mask)
+    return Layer(name, picture.crop((left, top, right, bottom)), left, top)
+
+
+def _by_hand(corners: Points, size: tuple[int, int], seed: int) -> Points:
+    """The outline through the corners, wavering a little, except along the canvas's edge."""
+    rng = np.random.default_rng(seed)
+    outline: Points = []
+    for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        count = max(2, round(np.hypot(x1 - x0, y1 - y0) / 12))
+        for t in np.linspace(0, 1, count, endpoint=False):
+            x, y = x0 + (x1 - x0) * t, y0 + (y1 - y0) * t
+            if 0 < x < size[0] and 0 < y < size[1]:
+                x, y = x + rng.normal(0, 1.6), y + rng.normal(0, 1.6)
+            outline.append((float(x), float(y)))
+    return outline
+
+
+def painted_hills() -> Layer:
+    """A finished little painting, named with what it shows."""
+    width, height = HILLS
+    picture = hills(np.random.default_rng(12), "sunset", height, width)
+    pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return Layer("green hills at sunset", Image.fromarray(pixels).convert("RGBA"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Sets Tapestry up on this computer; standard library only, nothing of the product itself."""

@@ -1,0 +1,73 @@
+"""Which PyTorch this computer needs, and where pip may find it; installs nothing."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from installer.console import InstallerError
+
+TORCH = "torch==2.13.0"
+_INDEX = "https://download.pytorch.org/whl"
+_HASTY = ("--retries", "1", "--timeout", "15")
+"""An index that is a second choice is not worth pip's usual minutes of patience."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What computes here; `build` is PyTorch's name of the matching build, "" for the plain one."""
+
+    name: str
+    build: str
+
+    @property
+    def torch_sources(self) -> tuple[tuple[str, ...], ...]:
+        """Arguments for `pip install`, to be tried in this order.
+
+        The exact build from wherever this computer's pip looks comes first, so that a mirror or a
+        folder of wheels is used and no gigabytes of CUDA are fetched for a computer without a GPU;
+        then the same from PyTorch's own index; then whatever the package index has.
+        """
+        if not self.build:
+            return ((TORCH,),)
+        exact = f"{TORCH}+{self.build}"
+        index = ("--extra-index-url", f"{_INDEX}/{self.build}")
+        return (exact,), (exact, *index, *_HASTY), (TORCH,)
+
+
+CUDA = Accelerator("an NVIDIA GPU (CUDA)", "cu130")
+ROCM = Accelerator("an AMD GPU (ROCm)", "rocm7.2")
+MPS = Accelerator("Apple silicon (MPS)", "")
+CPU = Accelerator("the CPU", "cpu")
+
+
+def detect() -> Accelerator:
+    """The best that this computer has; raises InstallerError where PyTorch does not run at all."""
+    if sys.platform == "darwin":
+        if platform.machine() != "arm64":
+            raise InstallerError(
+                "PyTorch is no longer made for Macs with Intel processors.",
+                "Run Tapestry on a Mac with Apple silicon, or on Linux or Windows.",
+            )
+        return MPS
+    if _says("nvidia-smi", "-L", sign="GPU"):
+        return CUDA
+    if sys.platform == "linux" and _says("rocminfo", sign="gfx"):
+        return ROCM
+    return CPU
+
+
+def _says(*command: str, sign: str) -> bool:
+    """Whether a program exists, succeeds, and its output holds `sign`."""
+    if shutil.which(command[0]) is None:
+        return False
+    try:
+        finished = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=20, errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return finished.returncode == 0 and sign in finished.stdout

@@ -1,0 +1,71 @@
+"""Puts the plugin into this user's Krita and takes it back; does not build it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from installer import krita
+from installer.console import InstallerError
+from installer.krita import KritaFolders
+from installer.plugin import build_plugin_folder
+
+
+def install(folders: KritaFolders, backend: Path) -> None:
+    """Copy the plugin, tell it where the backend is, and switch it on in Krita's settings."""
+    try:
+        build_plugin_folder(folders.pykrita)
+        installation = json.dumps({"command": [str(backend)]}, indent=2)
+        path = folders.pykrita / "tapestry" / "installation.json"
+        path.write_text(installation + "\n", encoding="utf-8")
+        before = folders.kritarc.read_bytes() if folders.kritarc.exists() else b""
+        _write_settings(folders.kritarc, krita.enable(before))
+    except OSError as error:
+        raise InstallerError(
+            f"The plugin cannot be written: {error}.",
+            "Check that the folder belongs to you and that the disk is not full.",
+        ) from error
+
+
+def uninstall(folders: KritaFolders) -> list[str]:
+    """Take back what `install` did; says in words what was removed."""
+    removed = []
+    folder, desktop = folders.pykrita / "tapestry", folders.pykrita / "tapestry.desktop"
+    if folder.exists() or desktop.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        desktop.unlink(missing_ok=True)
+        removed.append(f"the plugin in {folders.pykrita}")
+    if folders.kritarc.exists():
+        before = folders.kritarc.read_bytes()
+        after = krita.disable(before)
+        if after != before:
+            _write_settings(folders.kritarc, after)
+            removed.append(f"its line in {folders.kritarc}")
+    logs = list(folders.logs.glob("*.log*"))
+    for log in logs:
+        log.unlink()
+    if logs:
+        removed.append(f"the logs in {folders.logs}")
+    if folders.logs.exists() and not any(folders.logs.iterdir()):
+        folders.logs.rmdir()
+    return removed
+
+
+def installed_command(folders: KritaFolders) -> list[str] | None:
+    """How the installed plugin starts the backend, or None when no plugin is installed by us."""
+    path = folders.pykrita / "tapestry" / "installation.json"
+    try:
+        return [str(part) for part in json.loads(path.read_text(encoding="utf-8"))["command"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_settings(kritarc: Path, settings: bytes) -> None:
+    """Replace the file at once: Krita's settings must never be half written."""
+    kritarc.parent.mkdir(parents=True, exist_ok=True)
+    aside = kritarc.with_name(kritarc.name + ".tapestry-new")
+    aside.write_bytes(settings)
+    if kritarc.exists():
+        shutil.copymode(kritarc, aside)
+    aside.replace(kritarc)

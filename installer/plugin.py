@@ -1,0 +1,111 @@
+"""The plugin as a folder or an archive, with the libraries it carries; not where it goes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from installer import pip
+from installer.console import InstallerError
+from installer.paths import PLUGIN_VENDOR, ROOT
+
+WEBSOCKETS = "websockets==16.1.1"
+"""The last line of releases for Python 3.10, which the official builds of Krita 5.2 bring."""
+
+SANS_IO_MODULES = (
+    "__init__.py",
+    "client.py",
+    "datastructures.py",
+    "exceptions.py",
+    "extensions/__init__.py",
+    "extensions/base.py",
+    "extensions/permessage_deflate.py",
+    "frames.py",
+    "headers.py",
+    "http11.py",
+    "imports.py",
+    "protocol.py",
+    "py.typed",
+    "streams.py",
+    "typing.py",
+    "uri.py",
+    "utils.py",
+    "version.py",
+)
+"""The protocol core without I/O: Qt's sockets carry the bytes inside Krita."""
+
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "vendor", "installation.json")
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def build_plugin_folder(destination: Path) -> None:
+    """Create destination/tapestry.desktop and destination/tapestry/ with its vendor/ folder.
+
+    Replaces what is there. Fetches websockets with pip the first time; later calls are offline.
+    """
+    fetch_vendor()
+    source = ROOT / "krita_plugin"
+    folder = destination / "tapestry"
+    destination.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    shutil.copyfile(source / "tapestry.desktop", destination / "tapestry.desktop")
+    shutil.copytree(source / "tapestry", folder, ignore=_NOT_COPIED)
+    shutil.copytree(PLUGIN_VENDOR, folder / "vendor", ignore=_NOT_COPIED)
+    protocol = ROOT / "shared" / "tapestry_protocol"
+    shutil.copytree(protocol, folder / "vendor" / "tapestry_protocol", ignore=_NOT_COPIED)
+
+
+def build_plugin_zip(archive: Path) -> None:
+    """Write the archive that Krita's "Import Python Plugin from File" takes; same bytes every time.
+
+    Krita's importer looks for directory entries, so the archive holds them too.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        build_plugin_folder(Path(folder))
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(archive, "w") as output:
+            for path in sorted(Path(folder).rglob("*")):
+                _add(output, path, path.relative_to(folder).as_posix())
+
+
+def fetch_vendor() -> None:
+    """Make sure that the plugin's copy of websockets lies beside the environment."""
+    version = PLUGIN_VENDOR / "websockets" / "VERSION"
+    if version.exists() and version.read_text(encoding="utf-8") == WEBSOCKETS:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        pip.download_pure_wheel(WEBSOCKETS, Path(folder))
+        (wheel,) = Path(folder).glob("websockets-*.whl")
+        _unpack_websockets(wheel, PLUGIN_VENDOR / "websockets")
+    version.write_text(WEBSOCKETS, encoding="utf-8")
+
+
+def _unpack_websockets(wheel: Path, destination: Path) -> None:
+    """Take the sans-I/O modules and the licence out of the wheel."""
+    if destination.exists():
+        shutil.rmtree(destination)
+    with zipfile.ZipFile(wheel) as archive:
+        licences = [name for name in archive.namelist() if name.endswith("/LICENSE")]
+        if not licences:
+            raise InstallerError(f"{wheel.name} holds no licence.")
+        wanted = {f"websockets/{name}": name for name in SANS_IO_MODULES}
+        wanted[licences[0]] = "LICENSE"
+        for name, target in wanted.items():
+            path = destination / target
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.read(name))
+
+
+def _add(output: zipfile.ZipFile, path: Path, name: str) -> None:
+    if path.is_dir():
+        info = zipfile.ZipInfo(f"{name}/", _ZIP_TIME)
+        info.external_attr = 0o40755 << 16 | 0x10
+        output.writestr(info, b"")
+    else:
+        info = zipfile.ZipInfo(name, _ZIP_TIME)
+        info.external_attr = 0o100644 << 16
+        info.compress_type = zipfile.ZIP_DEFLATED
+        output.writestr(info, path.read_bytes())

@@ -1,0 +1,217 @@
+"""Whatever the command line is given: a sentence that helps, exit status 2, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from examples.ora import Layer, write_ora
+from tapestry_backend import cli
+from tapestry_backend.cli import main
+from tapestry_backend.openraster.archive import Archive
+from tapestry_protocol.limits import MAX_SIDE_PX
+from tapestry_protocol.pixels import Margins
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A sound scene of 32 x 32 pixels."""
+    write_ora(tmp_path / "a.ora", (32, 32), [Layer("snow", Image.new("RGBA", (32, 32), "white"))])
+    return tmp_path / "a.ora"
+
+
+def with_stack(scene: Path, old: str, new: str) -> None:
+    """Change the scene's stack.xml."""
+    archive = Archive.open(scene)
+    stack = archive.read("stack.xml").decode().replace(old, new)
+    scene.write_bytes(archive.copy({"stack.xml": stack.encode()}))
+
+
+def forty_regions(scene: Path) -> None:
+    """A scene of forty dots with a name each."""
+    dot = Image.new("RGBA", (1, 1), "white")
+    write_ora(scene, (32, 32), [Layer(f"area {i}", dot, i % 32, i // 32) for i in range(40)])
+
+
+def folder_instead(scene: Path) -> None:
+    """A folder where the file should be."""
+    scene.unlink()
+    scene.mkdir()
+
+
+def damaged_model(scene: Path) -> None:
+    """A model folder beside the scene, with a damaged index."""
+    (scene.parent / "model_index.json").write_text("{", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done to the scene, what is asked for, and a part of the sentence about it."""
+
+    sentence: str
+    arguments: tuple[str, ...] = ()
+    spoil: Callable[[Path], object] = lambda scene: scene
+
+
+HUGE = 'w="20000" h="20000"'
+LONG = f'name="{"snow " * 2000}"'
+CASES = {
+    "no layers": Case("background prompt", spoil=lambda s: write_ora(s, (32, 32), [])),
+    "no name": Case("name the layer", spoil=lambda s: with_stack(s, 'name="snow"', 'name=""')),
+    "40 regions": Case("40 regions", spoil=forty_regions),
+    "huge": Case("20000 x 20000", spoil=lambda s: with_stack(s, 'w="32" h="32"', HUGE)),
+    "long name": Case("characters", spoil=lambda s: with_stack(s, 'name="snow"', LONG)),
+    "cut off": Case("OpenRaster", spoil=lambda s: s.write_bytes(s.read_bytes()[:-40])),
+    "no such file": Case("cannot be read", spoil=Path.unlink),
+    "a folder": Case("cannot be read", spoil=folder_instead),
+    "no model": Case("not a model folder", ("--model", ".")),
+    "no such model": Case("nobody/nothing", ("--model", "nobody/nothing")),
+    "damaged model": Case("not a model folder", ("--model", "."), damaged_model),
+    "long background": Case("10000 characters", ("--background", "x" * 10_000)),
+    "extended too far": Case("too large", ("--extend", f"left={MAX_SIDE_PX}")),
+    "wrapped and extended": Case("wrapping", ("--wrap", "--extend", "left=8")),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_sentence_and_status_two(
+    scene: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong, in words that name it; and no picture is left behind."""
+    case, output = CASES[name], scene.with_name("out.png")
+    case.spoil(scene)
+    monkeypatch.chdir(scene.parent)
+    assert main(["render", str(scene), "-o", str(output), "--quiet", *case.arguments]) == 2
+    said = capsys.readouterr().err
+    assert case.sentence in said
+    assert "Traceback" not in said
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["out.jpg", "out", "missing/out.png", "."])
+def test_outputs_are_looked_at_before_painting(
+    scene: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits for a picture that cannot be saved."""
+    assert main(["render", str(scene), "-o", str(scene.parent / name)]) == 2
+    said = capsys.readouterr().err
+    assert "written" in said
+    assert "loading" not in said
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_folder_of_somebody_else(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for folders that may not be written."""
+    scene.parent.chmod(0o500)
+    assert main(["render", str(scene), "-o", str(scene.with_name("out.png"))]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--seed", "-1"],
+        ["--seed", "4294967296"],
+        ["--steps", "0"],
+        ["--steps", "201"],
+        ["--steps", "many"],
+        ["--guidance-scale", "nan"],
+        ["--guidance-scale", "inf"],
+        ["--guidance-scale", "51"],
+        ["--overlap", "mix"],
+        ["--extend", "up=5"],
+        ["--extend", "left"],
+        ["--extend", "left=0,top=0"],
+        ["--extend", "left=-5"],
+        ["--extend", "left=5,left=6"],
+        ["--extend", "left=\u0665"],
+        ["--extend", "left=99999999999999999999"],
+    ],
+)
+def test_values_out_of_range_are_named(
+    scene: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the usage, as every program does."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["render", str(scene), "-o", "out.png", *arguments])
+    assert stopped.value.code == 2
+    assert f"argument {arguments[0]}" in capsys.readouterr().err
+
+
+def test_sides_may_come_in_any_order() -> None:
+    """And those that are not named do not grow."""
+    assert cli._margins("right=2, left=1") == Margins(left=1, right=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (KeyError("a bug"), "The details are in"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_what_nobody_foresaw_is_a_sentence_too(
+    error: Exception,
+    sentence: str,
+    scene: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The traceback of a bug goes to a file that the sentence names."""
+    monkeypatch.setenv("TMPDIR", str(scene.parent))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    def fails(_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tapestry_backend.render.render", fails)
+    assert main(["render", str(scene), "-o", str(scene.with_name("out.png"))]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+    logs = list(scene.parent.glob("tapestry-*.log"))
+    assert len(logs) == ("details" in said)
+    assert all("a bug" in log.read_text(encoding="utf-8") for log in logs)
+
+
+def test_stopping_is_no_error(
+    scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C says so and nothing more."""
+
+    def stops(_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tapestry_backend.render.render", stops)
+    assert main(["render", str(scene), "-o", str(scene.with_name("out.png"))]) == 130
+    assert capsys.readouterr().err.strip() == "Stopped."
+
+
+def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundled one is always there."""
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.startswith("sample\t")
+
+
+def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
+    """In an environment that works it is content."""
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "PyTorch" in said
+    assert "bundled model" in said
+
+
+def test_the_report_is_json_for_every_prompt(scene: Path) -> None:
+    """Prompts in any script, quotes and all."""
+    report = scene.with_name("report.json")
+    prompt = 'Schnee "\u96ea" \u2744'
+    outputs = ["-o", str(scene.with_name("out.png")), "--report", str(report)]
+    asked = ["--background", prompt, "--steps", "1", "--quiet"]
+    assert main(["render", str(scene), *outputs, *asked]) == 0
+    assert json.loads(report.read_text(encoding="utf-8"))["plan"]["prompts"] == [prompt]

@@ -1,0 +1,85 @@
+"""The installer's command line as a person meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from installer import environment
+from installer.paths import CONSTRAINTS, ROOT, STAMP
+
+
+def installer(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as another user of this computer would."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "installer"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=kept | {"HOME": str(home)},
+        cwd=home,
+    )
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    """And needs nothing that is not installed."""
+    said = installer("--help", home=tmp_path)
+    assert said.returncode == 0
+    for command in ("demo", "test", "plugin", "uninstall", "doctor"):
+        assert command in said.stdout
+
+
+def test_unknown_commands_and_options_are_named(tmp_path: Path) -> None:
+    """With a usage line instead of a traceback."""
+    for arguments in (["dance"], ["demo", "--fast"], []):
+        said = installer(*arguments, home=tmp_path)
+        assert said.returncode == 2
+        assert "usage:" in said.stderr
+        assert "Traceback" not in said.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Krita's folders differ elsewhere")
+def test_plugin_doctor_uninstall(tmp_path: Path) -> None:
+    """The whole way in a home of its own: install, look, take back."""
+    if "runtime" not in environment.current_groups():
+        pytest.skip("this environment was not made by the installer")
+    said = installer("plugin", home=tmp_path)
+    assert said.returncode == 0, said.stderr
+    assert "Start Krita" in said.stdout or "start it again" in said.stdout
+    looked = installer("doctor", home=tmp_path)
+    assert "MISSING plugin" not in looked.stdout
+    assert f"{ROOT}/.venv/bin/tapestry" in looked.stdout
+    said = installer("uninstall", "--keep-environment", home=tmp_path)
+    assert said.returncode == 0
+    assert "untouched" in said.stdout
+    assert not list(tmp_path.rglob("*tapestry*"))
+    assert STAMP.exists()
+    said = installer("uninstall", "--keep-environment", home=tmp_path)
+    assert "Nothing to remove." in said.stdout
+
+
+def test_the_environment_is_made_anew_when_it_must_be() -> None:
+    """Other requirements, other pinned versions: another fingerprint; else the same."""
+    project = environment._project()
+    same = environment.fingerprint(project, b"a==1")
+    assert environment.fingerprint(dict(project), b"a==1") == same
+    assert environment.fingerprint(project, b"a==2") != same
+    assert environment.fingerprint(project | {"dependencies": []}, b"a==1") != same
+
+
+def test_every_requirement_is_pinned() -> None:
+    """Two installations on two days are the same one."""
+    pinned = {
+        line.partition("==")[0].strip().lower()
+        for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+        if "==" in line and not line.startswith("#")
+    }
+    project = environment._project()
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {requirement.split(">")[0].split("<")[0].strip().lower() for requirement in wanted}
+    assert names | set(environment.BUILD_TOOLS) <= pinned

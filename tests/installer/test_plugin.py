@@ -1,0 +1,136 @@
+"""The plugin as built: complete, importable with nothing else, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from installer import in_krita
+from installer.krita import KritaFolders, enabled
+from installer.plugin import SANS_IO_MODULES, build_plugin_folder, build_plugin_zip
+
+IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
+
+
+def python(code: str, *arguments: Path) -> str:
+    """What Python says that has neither our environment nor anything installed."""
+    command = [sys.executable, "-B", "-S", "-I", "-c", code, *map(str, arguments)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    return finished.stdout
+
+
+def folders_in(home: Path) -> KritaFolders:
+    """A Krita of its own."""
+    return KritaFolders(home / "krita" / "pykrita", home / "config" / "kritarc", home / "tapestry")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plugin's folder, built once."""
+    folder = tmp_path_factory.mktemp("plugin")
+    build_plugin_folder(folder)
+    return folder
+
+
+def test_what_the_plugin_carries_imports_by_itself(built: Path) -> None:
+    """Websockets' protocol core and our own protocol need nothing that Krita's Python lacks."""
+    modules = [
+        "websockets." + name.removesuffix(".py").replace("/", ".")
+        for name in SANS_IO_MODULES
+        if name.endswith(".py") and "__init__" not in name
+    ]
+    modules += ["tapestry_protocol.codec", "tapestry_protocol.runtime"]
+    code = (
+        "import sys, importlib; sys.path.insert(0, sys.argv[1])\n"
+        f"for name in {modules}: importlib.import_module(name)\n"
+        "print(sys.modules['websockets'].__file__)"
+    )
+    assert str(built) in python(code, built / "tapestry" / "vendor")
+
+
+def test_the_plugin_is_whole_and_holds_no_leftovers(built: Path) -> None:
+    """Every source file is there; caches, and vendored copies of a checkout, are not."""
+    root = Path(__file__).resolve().parents[2] / "krita_plugin" / "tapestry"
+    sources = {path.relative_to(root) for path in root.rglob("*.py") if "vendor" not in path.parts}
+    copied = {path.relative_to(built / "tapestry") for path in (built / "tapestry").rglob("*.py")}
+    assert sources <= copied
+    assert (built / "tapestry.desktop").read_text().startswith("[Desktop Entry]")
+    assert (built / "tapestry" / "vendor" / "websockets" / "LICENSE").exists()
+    assert not list(built.rglob("__pycache__"))
+
+
+def test_building_twice_leaves_no_old_file(built: Path) -> None:
+    """A module that was removed from the plugin does not live on in Krita."""
+    old = built / "tapestry" / "removed_long_ago.py"
+    old.touch()
+    build_plugin_folder(built)
+    assert not old.exists()
+
+
+def test_the_archive_is_the_same_every_time(tmp_path: Path) -> None:
+    """Same sources, same bytes; desktop file and module at the top, with directory entries."""
+    first, second = tmp_path / "a.zip", tmp_path / "b.zip"
+    build_plugin_zip(first)
+    build_plugin_zip(second)
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as archive:
+        names = archive.namelist()
+    assert {"tapestry.desktop", "tapestry/", "tapestry/__init__.py"} <= set(names)
+
+
+@pytest.mark.skipif(not IMPORTER.exists(), reason="needs Krita's own plugin importer")
+def test_kritas_importer_takes_the_archive(tmp_path: Path, built: Path) -> None:
+    """The module behind "Import Python Plugin from File" installs what we built."""
+    build_plugin_zip(tmp_path / "tapestry.zip")
+    (tmp_path / "krita").mkdir()
+    python(
+        "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], "
+        "run_name='__main__')",
+        IMPORTER,
+        tmp_path / "tapestry.zip",
+        tmp_path / "krita",
+    )
+    imported = tmp_path / "krita" / "pykrita"
+    files = {path.relative_to(built) for path in built.rglob("*") if path.is_file()}
+    assert {path.relative_to(imported) for path in imported.rglob("*") if path.is_file()} == files
+
+
+def test_installing_and_taking_back_leaves_nothing(tmp_path: Path) -> None:
+    """Plugin, the way to the backend, and the line in kritarc: in, and out again."""
+    folders = folders_in(tmp_path)
+    folders.kritarc.parent.mkdir()
+    folders.kritarc.write_bytes(b"[theme]\nTheme=dark\n")
+    folders.kritarc.chmod(0o600)
+    backend = tmp_path / "bin" / "tapestry"
+    in_krita.install(folders, backend)
+    assert in_krita.installed_command(folders) == [str(backend)]
+    installation = folders.pykrita / "tapestry" / "installation.json"
+    assert json.loads(installation.read_text()) == {"command": [str(backend)]}
+    assert enabled(folders.kritarc.read_bytes())
+    if os.name == "posix":
+        assert folders.kritarc.stat().st_mode & 0o777 == 0o600
+    folders.logs.mkdir()
+    (folders.logs / "backend.log").touch()
+    assert len(in_krita.uninstall(folders)) == 3
+    assert not folders.logs.exists()
+    assert folders.kritarc.read_bytes() == b"[theme]\nTheme=dark\n"
+    assert list(folders.pykrita.iterdir()) == []
+    assert in_krita.uninstall(folders) == []
+
+
+def test_other_plugins_stay(tmp_path: Path) -> None:
+    """Neither installing nor taking back touches what is not ours."""
+    folders = folders_in(tmp_path)
+    other = folders.pykrita / "other" / "__init__.py"
+    other.parent.mkdir(parents=True)
+    other.write_text("pass")
+    in_krita.install(folders, tmp_path / "tapestry")
+    in_krita.uninstall(folders)
+    assert other.read_text() == "pass"
+    assert sorted(path.name for path in folders.pykrita.iterdir()) == ["other"]

@@ -1,0 +1,80 @@
+"""stack.xml: the tree as read, and edits that touch nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapestry_backend.openraster.stack import parse_stack
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.pixels import Margins
+
+FILE = b"""<?xml version='1.0' encoding='UTF-8'?>
+<!-- kept -->
+<image h="64" w = '96' version="0.0.3">
+ <stack name="root">
+  <layer name="a &quot;x='7'&quot; &gt;" x='5' src="data/0.png" y="-3" opacity="0.5"/>
+  <stack visibility="hidden" name="group">
+   <layer src="data/1.png" name="no place"/>
+   <text>words</text>
+  </stack>
+  <filter><layer name="not ours" src="x"/></filter>
+ </stack>
+</image>
+"""
+
+
+def test_reads_layers_groups_and_their_attributes() -> None:
+    """Names are unescaped, missing attributes have the format's defaults."""
+    stack = parse_stack(FILE)
+    layer, group = stack.root.children
+    assert (stack.height, stack.width) == (64, 96)
+    assert (layer.name, layer.left, layer.top, layer.opacity) == ("a \"x='7'\" >", 5, -3, 0.5)
+    assert (group.kind, group.visible) == ("stack", False)
+    assert [child.name for child in group.children] == ["no place"]
+    assert (group.children[0].top, group.children[0].left) == (0, 0)
+
+
+def test_tells_of_elements_that_it_leaves_alone() -> None:
+    """Whatever is neither layer nor group is named, and nothing inside of it is looked at."""
+    assert parse_stack(FILE).unknown == ("text", "filter", "layer")
+
+
+def test_a_new_layer_is_one_more_line() -> None:
+    """Everything but the inserted line is the same bytes."""
+    edited = parse_stack(FILE).with_layer('sky & "<sea>" \u00e9', "data/t.png", Margins())
+    added = [line for line in edited.splitlines() if line not in FILE.splitlines()]
+    assert len(added) == 1
+    assert edited.replace(b"\n" + added[0], b"") == FILE
+    top = parse_stack(edited).root.children[0]
+    assert (top.name, top.source) == ('sky & "<sea>" \u00e9', "data/t.png")
+
+
+def test_growing_moves_every_layer_and_nothing_else() -> None:
+    """Layers in groups move as well; attributes keep their place and their quotes around others."""
+    grown = parse_stack(FILE).with_layer("t", "data/t.png", Margins(top=8, left=100, right=2))
+    stack = parse_stack(grown)
+    assert (stack.height, stack.width) == (72, 198)
+    _, layer, group = stack.root.children
+    assert (layer.left, layer.top) == (105, 5)
+    assert (group.children[0].left, group.children[0].top) == (100, 8)
+    assert b'<layer name="a &quot;x=\'7\'&quot; &gt;" x="105" src=' in grown
+    assert b"<!-- kept -->" in grown
+
+
+def test_growing_to_the_right_leaves_every_layer_where_it_is() -> None:
+    """Only the size of the canvas changes."""
+    grown = parse_stack(FILE).with_layer("t", "data/t.png", Margins(right=4, bottom=1))
+    assert b"x='5'" in grown
+    assert (parse_stack(grown).height, parse_stack(grown).width) == (65, 100)
+
+
+def test_an_empty_document_gets_its_first_layer() -> None:
+    """A root group that was closed at once is opened for the new layer."""
+    edited = parse_stack(b'<image w="8" h="8"><stack/></image>').with_layer("t", "t.png", Margins())
+    assert [node.name for node in parse_stack(edited).root.children] == ["t"]
+
+
+def test_doctypes_are_refused() -> None:
+    """Entities are how XML files grow and reach out; no picture needs them."""
+    with pytest.raises(TapestryError, match="entities"):
+        parse_stack(b'<!DOCTYPE image SYSTEM "http://x/y.dtd"><image w="1" h="1"><stack/></image>')
