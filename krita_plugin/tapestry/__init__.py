@@ -1,0 +1,10 @@
+"""Tells Krita that Tapestry exists, and where its carried libraries are; nothing else."""
+
+from importlib.util import find_spec
+
+from . import carried as carried  # first: from here on `tapestry_protocol` can be imported
+
+if find_spec("krita"):
+    from .krita_docker import register
+
+    register()

@@ -1,0 +1,145 @@
+"""Finds and starts `tapestry serve`; never reads its output: it is ready when its file is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, runtime_file
+
+INSTALLATION = Path(__file__).with_name("installation.json")
+"""Written by the installer: {"command": ["/path/to/tapestry"]}."""
+
+VARIABLE = "TAPESTRY_BACKEND"
+"""An environment variable with the command, for those who try things out."""
+
+
+def find_command(
+    setting: str, environment: Mapping[str, str], installation: Path = INSTALLATION
+) -> list[str]:
+    """The command that is `tapestry`; raises TapestryError when there is none.
+
+    The artist's own setting comes first, then the environment variable, then what the installer
+    wrote, then the search path.
+    """
+    for text in (setting, environment.get(VARIABLE, "")):
+        if text.strip():
+            return _split(text)
+    if installation.exists():
+        return _installed_command(installation)
+    found = shutil.which("tapestry", path=environment.get("PATH", ""))
+    if found:
+        return [found]
+    raise TapestryError(
+        ErrorCode.INTERNAL,
+        "The Tapestry backend is not installed.",
+        "Run `python3 installer plugin` in Tapestry's folder, then restart Krita.",
+    )
+
+
+def data_folder(environment: Mapping[str, str]) -> Path:
+    """The user's folder for what Tapestry keeps, such as its logs."""
+    if sys.platform == "win32":
+        return Path(environment.get("LOCALAPPDATA") or Path.home()) / "tapestry"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "tapestry"
+    data = environment.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "tapestry"
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what Krita set for its own Python and libraries.
+
+    A Krita that came as an AppImage points LD_LIBRARY_PATH at libraries of its own.
+    """
+    left_out = {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}
+    if "APPDIR" in environment:
+        left_out.add("LD_LIBRARY_PATH")
+    return {name: value for name, value in environment.items() if name not in left_out}
+
+
+class BackendProcess:
+    """The server's process. It outlives us until no client is connected, then stops by itself.
+
+    setting      the command as the artist wrote it in the settings; may be empty
+    environment  of this process
+    """
+
+    def __init__(self, setting: str, environment: Mapping[str, str] = os.environ) -> None:
+        self._setting = setting
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log_file = data_folder(environment) / "backend.log"
+
+    def find(self) -> RuntimeInfo | None:
+        """What the runtime file says, if there is one; the server may be gone all the same."""
+        return read_runtime_file(runtime_file())
+
+    def start(self) -> None:
+        """Start a server; raises TapestryError when that cannot be done."""
+        command = find_command(self._setting, self._environment)
+        try:
+            self.log_file.parent.mkdir(parents=True, exist_ok=True)
+            with self.log_file.open("ab") as log:
+                self._process = _start([*command, "serve", "--parent", str(os.getpid())], log)
+        except OSError as error:
+            raise TapestryError(
+                ErrorCode.INTERNAL,
+                f"The Tapestry backend cannot be started ({error.strerror}: {error.filename}).",
+                "Run `python3 installer plugin` in Tapestry's folder, then restart Krita.",
+            ) from error
+
+    def has_ended(self) -> bool:
+        """Whether the one we started has ended already."""
+        return self._process is not None and self._process.poll() is not None
+
+    def why_it_ended(self) -> TapestryError:
+        """What to tell the artist when it did not start."""
+        return TapestryError(
+            ErrorCode.INTERNAL,
+            "The Tapestry backend did not start.",
+            f"Run `python3 installer doctor` in Tapestry's folder; {self.log_file} says more.",
+        )
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text, posix=os.name == "posix")
+    except ValueError as error:
+        raise TapestryError(
+            ErrorCode.INTERNAL,
+            f"The command for the backend cannot be read ({error}).",
+            f"Correct it in Krita's settings or in {VARIABLE}.",
+        ) from error
+
+
+def _installed_command(installation: Path) -> list[str]:
+    try:
+        command = json.loads(installation.read_text(encoding="utf-8"))["command"]
+        return [str(part) for part in command]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TapestryError(
+            ErrorCode.INTERNAL,
+            f"The file {installation} is damaged.",
+            "Run `python3 installer plugin` in Tapestry's folder, then restart Krita.",
+        ) from error
+
+
+def _start(command: Sequence[str], log: object) -> subprocess.Popen[bytes]:
+    hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=clean_environment(os.environ),
+        start_new_session=True,
+        creationflags=hidden,
+    )

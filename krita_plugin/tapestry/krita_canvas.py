@@ -1,0 +1,190 @@
+"""The one implementation of the port; the only room that knows Krita's documents and BGRA.
+
+What Krita 5.1 can take back: a layer that was added is one step ("Add Layer"), a canvas that was
+resized another one ("Resize Image"). So Generate is undone by one undo, Extend by two, and redo
+brings pixels and size back. In documents of more than 8 bits there is one step more, "Convert Layer
+Color Space", which changes nothing that can be seen. No undo reaches into old layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from krita import Krita
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+from .canvas import Layer
+from .layers import BACKGROUND
+from .pixel_bytes import alpha_bytes
+from .qt import QByteArray, QImage, QUuid
+
+_SRGB = "sRGB-elle-V2-srgbtrc.icc"
+"""The profile of Krita's own 8-bit documents; what models paint in."""
+
+_SETTINGS_GROUP = "tapestry"
+
+_WITH_PIXELS = {"paintlayer", "grouplayer", "vectorlayer", "filllayer", "filelayer", "clonelayer"}
+
+_RESOLUTION_PPI = 72.0
+
+
+class KritaHost:
+    """Krita itself."""
+
+    def active_canvas(self) -> KritaCanvas | None:
+        """The document in front, if there is one."""
+        document = Krita.instance().activeDocument()
+        return KritaCanvas(document) if document is not None else None
+
+    def create_canvas(self, height: int, width: int, name: str) -> KritaCanvas:
+        """Open a new RGBA document of 8 bits and show it."""
+        krita = Krita.instance()
+        document = krita.createDocument(width, height, name, "RGBA", "U8", _SRGB, _RESOLUTION_PPI)
+        krita.activeWindow().addView(document)
+        return KritaCanvas(document)
+
+    def read_setting(self, key: str) -> str:
+        """A setting of this user; empty when it was never written."""
+        return Krita.instance().readSetting(_SETTINGS_GROUP, key, "")
+
+    def write_setting(self, key: str, value: str) -> None:
+        """Keep a setting for this user."""
+        Krita.instance().writeSetting(_SETTINGS_GROUP, key, value)
+
+
+class KritaCanvas:
+    """A document that is open in Krita."""
+
+    def __init__(self, document: Any) -> None:
+        self._open_document = document
+        self.id: str = document.rootNode().uniqueId().toString()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the document still exists."""
+        return any(document == self._open_document for document in Krita.instance().documents())
+
+    @property
+    def height(self) -> int:
+        """Rows of the canvas."""
+        return self._document.height()
+
+    @property
+    def width(self) -> int:
+        """Columns of the canvas."""
+        return self._document.width()
+
+    @property
+    def color_model(self) -> str:
+        """As Krita calls it: "RGBA", "GRAYA", "CMYKA", "LABA", ..."""
+        return self._document.colorModel()
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The layer tree, topmost first."""
+        return tuple(_layers(self._document.rootNode()))
+
+    def settle(self) -> None:
+        """Wait until what was painted so far is in the pixels."""
+        self._document.waitForDone()
+
+    def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
+        """How much of each pixel the layer covers: height x width bytes, 255 = fully."""
+        node = self._document.nodeByUniqueID(QUuid(layer_id))
+        if node is None or bounds.is_empty:
+            return bytes(bounds.height * bounds.width)
+        # The projection, because it has the transparency masks and the pixels of vector layers.
+        data = node.projectionPixelData(bounds.left, bounds.top, bounds.width, bounds.height)
+        return alpha_bytes(bytes(data), node.colorDepth(), bounds.height * bounds.width)
+
+    def flattened(self, bounds: Bounds) -> bytes:
+        """The visible picture as RGBA, 8 bits, sRGB, straight alpha; within the canvas only."""
+        image = self._document.projection(bounds.left, bounds.top, bounds.width, bounds.height)
+        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+        return image.constBits().asstring(bounds.height * bounds.width * 4)
+
+    def grow(self, margins: Margins) -> None:
+        """Make the canvas larger, as one step that can be undone; no pixel is changed."""
+        document = self._document
+        width = document.width() + margins.left + margins.right
+        height = document.height() + margins.top + margins.bottom
+        document.resizeImage(-margins.left, -margins.top, width, height)
+
+    def draft(self, name: str) -> KritaLayerDraft:
+        """Begin a new layer."""
+        return KritaLayerDraft(self._document, name)
+
+    def note(self, key: str) -> str:
+        """What was kept with the document under this key; empty when nothing was."""
+        return bytes(self._document.annotation(key)).decode("utf-8", "replace")
+
+    def keep_note(self, key: str, text: str) -> None:
+        """Keep a text with the document, also in its file."""
+        self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
+
+    @property
+    def _document(self) -> Any:
+        if not self.is_open:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                "The document was closed.",
+                "Open it again, then press the button once more.",
+            )
+        return self._open_document
+
+
+class KritaLayerDraft:
+    """A new layer that is not in the document yet."""
+
+    def __init__(self, document: Any, name: str) -> None:
+        self._document = document
+        self._node = document.createNode(name, "paintlayer")
+        self._node.setColorSpace("RGBA", "U8", _SRGB)
+
+    def write(self, pixels: Pixels, top: int, left: int) -> None:
+        """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
+        image = QImage(
+            pixels.data,
+            pixels.width,
+            pixels.height,
+            pixels.width * 4,
+            QImage.Format.Format_RGBA8888,
+        ).convertToFormat(QImage.Format.Format_ARGB32)
+        bgra = image.constBits().asstring(len(pixels.data))
+        self._node.setPixelData(QByteArray(bgra), left, top, pixels.width, pixels.height)
+
+    def insert(self) -> str:
+        """Put the layer on top of all others, as one step that can be undone; gives its id."""
+        document = self._document
+        space = (document.colorModel(), document.colorDepth(), document.colorProfile())
+        if space != (self._node.colorModel(), self._node.colorDepth(), self._node.colorProfile()):
+            self._node.setColorSpace(*space)
+        document.rootNode().addChildNode(self._node, None)
+        return self._node.uniqueId().toString()
+
+
+@lru_cache(maxsize=1)
+def _first_layer_names() -> frozenset[str]:
+    """What Krita calls the first layer of a new document, in the artist's language."""
+    context = "Name for the bottom-most layer in the layerstack"
+    return frozenset({Krita.krita_i18n(BACKGROUND), Krita.krita_i18nc(context, BACKGROUND)})
+
+
+def _layers(parent: Any) -> Iterator[Layer]:
+    for node in reversed(parent.childNodes()):
+        kind, rectangle = node.type(), node.bounds()
+        top, left = rectangle.y(), rectangle.x()
+        is_group = kind == "grouplayer"
+        yield Layer(
+            id=node.uniqueId().toString(),
+            name=BACKGROUND if node.name() in _first_layer_names() else node.name(),
+            bounds=Bounds(top, left, top + rectangle.height(), left + rectangle.width()),
+            visible=node.visible(),
+            opacity=node.opacity(),
+            has_pixels=kind in _WITH_PIXELS,
+            is_group=is_group,
+            children=tuple(_layers(node)) if is_group else (),
+        )

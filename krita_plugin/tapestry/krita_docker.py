@@ -1,0 +1,71 @@
+"""Puts the plugin together and gives Krita its docker; holds no behaviour of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from logging.handlers import RotatingFileHandler
+from typing import Any
+
+from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Krita
+
+from .backend_process import BackendProcess, data_folder
+from .connection import Connection
+from .event_loop import QtLoop
+from .krita_canvas import KritaHost
+from .link import Link
+from .qt import QApplication
+from .studio import Studio
+from .ui.panel import Panel
+
+DOCKER_ID = "tapestry_docker"
+
+_LOG_BYTES = 1_000_000
+
+
+class TapestryDocker(DockWidget):
+    """What Krita makes for each of its windows: a frame around the panel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Tapestry")
+        self.setWidget(Panel(_studio()))
+
+    def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802  Krita's name
+        """Krita shows another document: the panel follows by itself."""
+
+
+def register() -> None:
+    """Tell Krita about the docker."""
+    Krita.instance().addDockWidgetFactory(
+        DockWidgetFactory(DOCKER_ID, DockWidgetFactoryBase.DockPosition.DockRight, TapestryDocker)
+    )
+
+
+@lru_cache(maxsize=1)
+def _studio() -> Studio:
+    """The one studio of all windows."""
+    _keep_log()
+    host, loop = KritaHost(), QtLoop()
+    link = Link(BackendProcess(host.read_setting("backend_command")), Connection, loop)
+    studio = Studio(host, link, loop)
+
+    def close() -> None:
+        studio.close()
+        loop.stop()
+
+    QApplication.instance().aboutToQuit.connect(close)
+    return studio
+
+
+def _keep_log() -> None:
+    folder = data_folder(os.environ)
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(
+        folder / "plugin.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("tapestry")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

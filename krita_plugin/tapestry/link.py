@@ -1,0 +1,257 @@
+"""The way to a server: find one or start one, connect, and connect again when it is lost; no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from tapestry_protocol import PROTOCOL_VERSION
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Backend, Message, Welcome
+from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.runtime import RuntimeInfo
+
+from .turns import Loop
+
+START_WITHIN_S = 60.0
+"""A server is ready in a second; a machine that is very busy or has just booted takes longer."""
+
+LOOK_EVERY_S = 0.1
+"""How often we look for the runtime file of a server that is starting."""
+
+DELAYS_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Before each attempt to reach a server again; after the last one we give up and say so."""
+
+
+class Listener:
+    """Who hears what a connection receives; this one ignores it."""
+
+    def hear(self, message: Message, pixels: Pixels | None) -> None:
+        """A message, and the pixels it refers to."""
+
+    def lose(self, error: TapestryError | None) -> None:
+        """The connection is gone; the error is there when it says more than that."""
+
+
+class Connection(Protocol):
+    """An open way to a server."""
+
+    def send(self, message: Message) -> None: ...
+    def send_blob(self, sha256: str, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class Server(Protocol):
+    """The server's process, as far as we can see it."""
+
+    def find(self) -> RuntimeInfo | None:
+        """What the runtime file says, if there is one; the server may be gone all the same."""
+        ...
+
+    def start(self) -> None:
+        """Start one; raises TapestryError when that cannot be done."""
+        ...
+
+    def has_ended(self) -> bool:
+        """Whether the one we started has ended already."""
+        ...
+
+    def why_it_ended(self) -> TapestryError:
+        """What to tell the artist when it did not start."""
+        ...
+
+
+class LinkState(Enum):
+    """Where we are on the way."""
+
+    OFF = "off"
+    STARTING = "starting"
+    CONNECTING = "connecting"
+    READY = "ready"
+    LOST = "lost"
+    FAILED = "failed"
+
+
+class Follower(Protocol):
+    """Who uses the link."""
+
+    def link_changed(self) -> None:
+        """The link's state has changed."""
+        ...
+
+    def link_failed(self, error: TapestryError) -> None:
+        """No server can be reached; `ensure` tries again."""
+        ...
+
+    def hear(self, message: Message, pixels: Pixels | None) -> None:
+        """A message of the server."""
+        ...
+
+
+class Link(Listener):
+    """Keeps a connection to a server from the first `ensure` to `close`."""
+
+    def __init__(
+        self,
+        server: Server,
+        connect: Callable[[RuntimeInfo, Listener], Connection],
+        loop: Loop,
+    ) -> None:
+        self.state = LinkState.OFF
+        self.follower: Follower | None = None
+        self._server = server
+        self._connect = connect
+        self._loop = loop
+        self._connection: Connection = _Nowhere()
+        self._cancel_timer: Callable[[], None] = _nothing
+        self._attempts = 0
+        self._connected_to: RuntimeInfo | None = None
+        self._dead_token = ""
+        self._waited_s = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether messages can be sent now."""
+        return self.state is LinkState.READY
+
+    def ensure(self) -> None:
+        """Begin to reach a server, unless that has begun already."""
+        if self.state in (LinkState.OFF, LinkState.FAILED):
+            self._attempts = 0
+            self._dead_token = ""
+            self._seek()
+
+    def send(self, message: Message) -> None:
+        """Send a message; raises TapestryError when not ready."""
+        self._connection.send(message)
+
+    def send_blob(self, sha256: str, data: bytes) -> None:
+        """Send pixels; raises TapestryError when not ready."""
+        self._connection.send_blob(sha256, data)
+
+    def close(self) -> None:
+        """Let the server go; jobs that it runs go on."""
+        self._cancel_timer()
+        self._disconnect()
+        self._become(LinkState.OFF)
+
+    # --- on the way -------------------------------------------------------------------------------
+
+    def _seek(self) -> None:
+        info = self._alive()
+        if info is not None:
+            self._open(info)
+            return
+        try:
+            self._server.start()
+        except TapestryError as error:
+            self._fail(error)
+            return
+        self._waited_s = 0.0
+        self._become(LinkState.STARTING)
+        self._look_later()
+
+    def _alive(self) -> RuntimeInfo | None:
+        info = self._server.find()
+        return info if info is not None and info.token != self._dead_token else None
+
+    def _look_later(self) -> None:
+        self._cancel_timer = self._loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        info = self._alive()
+        self._waited_s += LOOK_EVERY_S
+        if info is not None:
+            self._open(info)
+        elif self._server.has_ended() or self._waited_s > START_WITHIN_S:
+            self._try_again(self._server.why_it_ended())
+        else:
+            self._look_later()
+
+    def _open(self, info: RuntimeInfo) -> None:
+        self._connected_to = info
+        self._become(LinkState.CONNECTING)
+        self._connection = self._connect(info, self)
+
+    def _try_again(self, error: TapestryError) -> None:
+        if self._attempts >= len(DELAYS_S):
+            self._fail(error)
+            return
+        delay_s = DELAYS_S[self._attempts]
+        self._attempts += 1
+        self._become(LinkState.LOST)
+        self._cancel_timer = self._loop.call_later(delay_s, self._seek)
+
+    def _fail(self, error: TapestryError) -> None:
+        self._become(LinkState.FAILED)
+        if self.follower is not None:
+            self.follower.link_failed(error)
+
+    def _disconnect(self) -> None:
+        self._connection.close()
+        self._connection = _Nowhere()
+
+    def _become(self, state: LinkState) -> None:
+        self.state = state
+        if self.follower is not None:
+            self.follower.link_changed()
+
+    # --- from the connection ----------------------------------------------------------------------
+
+    def hear(self, message: Message, pixels: Pixels | None) -> None:
+        """A message of the server; the first one is its welcome."""
+        if isinstance(message, Welcome):
+            if message.protocol != PROTOCOL_VERSION:
+                self._reject(message)
+                return
+            self._become(LinkState.READY)
+        elif not isinstance(message, Backend):
+            self._attempts = 0  # it does its work, so it is not a server that dies at once
+        if self.follower is not None:
+            self.follower.hear(message, pixels)
+
+    def lose(self, error: TapestryError | None) -> None:
+        """The connection is gone: try the same server once more, then another one."""
+        was_ready = self.is_ready
+        self._connection = _Nowhere()
+        self._dead_token = ""
+        if not was_ready and self._connected_to is not None:
+            self._dead_token = self._connected_to.token
+        self._try_again(error or _unreachable())
+
+    def _reject(self, welcome: Welcome) -> None:
+        self._disconnect()
+        self._fail(
+            TapestryError(
+                ErrorCode.VERSION,
+                f"The backend ({welcome.version}) speaks another version than this plugin.",
+                "Install both from the same release (`python3 installer plugin`), then restart "
+                "Krita.",
+            )
+        )
+
+
+class _Nowhere:
+    """The connection while there is none."""
+
+    def send(self, _message: Message) -> None:
+        raise _unreachable()
+
+    def send_blob(self, _sha256: str, _data: bytes) -> None:
+        raise _unreachable()
+
+    def close(self) -> None:
+        """Closed already."""
+
+
+def _unreachable() -> TapestryError:
+    return TapestryError(
+        ErrorCode.INTERNAL,
+        "The backend cannot be reached.",
+        "Press the button again; if that does not help, run `python3 installer doctor`.",
+    )
+
+
+def _nothing() -> None:
+    """What there is to cancel before a timer was started."""

@@ -1,0 +1,334 @@
+"""The model of the docker: settings, scene, job, and what to tell the artist; no widgets, no Qt.
+
+Widgets call its methods and watch its topics. Nothing that it is called with or hears may raise
+into Krita: what goes wrong becomes a notice.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import Any, Literal, TypeVar
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_SEED
+from tapestry_protocol.messages import (
+    Accepted,
+    Acknowledge,
+    Backend,
+    Cancel,
+    Cancelled,
+    Failed,
+    Message,
+    Need,
+    Preview,
+    Progress,
+    Result,
+    Resume,
+    Submit,
+)
+from tapestry_protocol.pixels import Margins, Pixels
+
+from .canvas import Host
+from .inserting import Finding, insertion
+from .job import Job, Order, Phase
+from .link import Link, LinkState
+from .notices import Notice, notice_of
+from .reading import order_from
+from .scene_watch import SceneWatch
+from .settings import Settings
+from .turns import Loop, Work
+
+Topic = Literal["scene", "thumbnails", "settings", "job", "backend", "notice"]
+Action = TypeVar("Action", bound=Callable[..., Any])
+
+_SETTINGS_KEY = "docker"
+
+_CANCELLED = Notice("Cancelled.", is_error=False)
+
+
+def guarded(action: Action) -> Action:
+    """A method of the studio that tells the artist what goes wrong in it instead of raising."""
+
+    @wraps(action)
+    def safe(self: Studio, *arguments: Any, **options: Any) -> Any:
+        try:
+            return action(self, *arguments, **options)
+        except Exception as error:  # noqa: BLE001  this is where all of them end
+            self.report(error)
+            return None
+
+    return safe  # type: ignore[return-value]
+
+
+class Studio:
+    """One for all windows of Krita; one job at a time."""
+
+    def __init__(self, host: Host, link: Link, loop: Loop) -> None:
+        self.settings = Settings.from_text(host.read_setting(_SETTINGS_KEY))
+        self.job: Job | None = None
+        self.notice: Notice | None = None
+        self.worker = Backend("starting")
+        self.scene_watch = SceneWatch(
+            host,
+            loop,
+            scene_changed=lambda: self._tell("scene"),
+            thumbnail_changed=lambda _: self._tell("thumbnails"),
+            failed=self.report,
+        )
+        self._host = host
+        self._link = link
+        self._loop = loop
+        self._work: Work | None = None
+        self._watchers: dict[Topic, list[Callable[[], None]]] = {}
+        link.follower = self
+
+    # --- for the widgets --------------------------------------------------------------------------
+
+    def watch(self, topic: Topic, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call the watcher whenever something of this topic changes, until the given end of it."""
+        watchers = self._watchers.setdefault(topic, [])
+        watchers.append(watcher)
+        return lambda: watchers.remove(watcher)
+
+    def report(self, error: Exception) -> None:
+        """Tell the artist what went wrong."""
+        self._show(notice_of(error))
+
+    @property
+    def backend_sentence(self) -> str:
+        """The state of the backend, for the artist to read."""
+        if self._link.is_ready:
+            device = f" ({self.worker.device})" if self.worker.device else ""
+            return {
+                "starting": "Backend: starting",
+                "loading": "Backend: loading the model",
+                "ready": f"Backend: ready{device}",
+                "busy": f"Backend: painting{device}",
+                "lost": "Backend: its worker is being started again",
+            }[self.worker.state]
+        return {
+            LinkState.OFF: "Backend: starts when it is needed",
+            LinkState.STARTING: "Backend: starting",
+            LinkState.CONNECTING: "Backend: connecting",
+            LinkState.LOST: "Backend: lost, trying again",
+        }.get(self._link.state, "Backend: not there")
+
+    @guarded
+    def look(self) -> None:
+        """Follow the document in front; called now and then while a docker is visible."""
+        self.scene_watch.look()
+        if self.scene_watch.has_document and self._link.state is LinkState.OFF:
+            self._link.ensure()
+
+    @guarded
+    def set_region_on(self, layer_id: str, on: bool) -> None:  # noqa: FBT001  a checkbox calls it
+        """Let a layer be a region, or not."""
+        self.scene_watch.set_on(layer_id, on=on)
+
+    @guarded
+    def change(self, **values: Any) -> None:
+        """Set fields of the settings."""
+        for name, value in values.items():
+            setattr(self.settings, name, value)
+        self._host.write_setting(_SETTINGS_KEY, self.settings.to_text())
+
+    @guarded
+    def roll_dice(self) -> None:
+        """Take another seed."""
+        self.change(seed=secrets.randbelow(MAX_SEED + 1))
+        self._tell("settings")
+
+    @guarded
+    def generate(self) -> None:
+        """Paint the whole canvas anew, as a layer on top."""
+        self._begin(None)
+
+    @guarded
+    def extend(self) -> None:
+        """Make the canvas larger and paint on there."""
+        self._begin(self.settings.margins)
+
+    @guarded
+    def cancel(self) -> None:
+        """Stop the job, wherever it is."""
+        job = self.job
+        if job is None or job.phase in (Phase.CANCELLING, Phase.INSERTING):
+            return
+        if job.phase is Phase.SUBMITTED and self._link.is_ready:
+            job.phase = Phase.CANCELLING
+            self._link.send(Cancel(job.id))
+            self._tell("job")
+        else:
+            self._stop_work()
+            self._end(_CANCELLED)
+
+    @guarded
+    def dismiss_notice(self) -> None:
+        """The artist has read it."""
+        self._show(None)
+
+    def close(self) -> None:
+        """Krita ends, or the plugin is taken out."""
+        self._stop_work()
+        self.scene_watch.stop()
+        self._watchers.clear()
+        self._link.close()
+
+    # --- the way of a job -------------------------------------------------------------------------
+
+    def _begin(self, margins: Margins | None) -> None:
+        if self.job is not None:
+            return
+        canvas = self._host.active_canvas()
+        if canvas is None:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                "No document is open.",
+                "Open one, or make a new one with File > New.",
+            )
+        self._show(None)
+        self.job = Job(uuid.uuid4().hex, canvas)
+        pieces = order_from(canvas, self.settings, self.scene_watch.off, margins)
+        self._run(pieces, self._ordered)
+        self._tell("job")
+
+    def _ordered(self, order: Order) -> None:
+        self.job.order = order
+        self.job.phase = Phase.WAITING
+        self._tell("job")
+        if self._link.is_ready:
+            self._submit(self.job, order)
+        else:
+            self._link.ensure()
+
+    def _submit(self, job: Job, order: Order) -> None:
+        self._link.send(Submit(job.id, order.request))
+        job.phase = Phase.SUBMITTED
+        self._tell("job")
+
+    def _insert(self, job: Job, order: Order, pixels: Pixels, result: Result) -> None:
+        job.phase = Phase.INSERTING
+        self._tell("job")
+        canvas = job.canvas
+        pieces = insertion(self._host, canvas, order, pixels, result.bounds)
+
+        def failed(error: Exception) -> None:
+            if canvas.is_open:
+                self._failed(error)
+            else:  # closed in between: it goes to a new document, nothing is lost
+                again = insertion(self._host, canvas, order, pixels, result.bounds)
+                self._run(again, self._inserted)
+
+        self._run(pieces, self._inserted, failed)
+
+    def _inserted(self, finding: Finding | None) -> None:
+        self._end(Notice(finding.message, finding.advice) if finding else None)
+
+    def _failed(self, error: Exception) -> None:
+        self._end(notice_of(error))
+
+    def _end(self, notice: Notice | None) -> None:
+        self.job = None
+        self._tell("job")
+        self._show(notice)
+
+    def _run(
+        self,
+        pieces: Generator[None, None, Any],
+        finished: Callable[[Any], None],
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        def finish(value: Any) -> None:
+            self._work = None
+            try:
+                finished(value)
+            except Exception as error:  # noqa: BLE001  a turn of the loop must not raise
+                self._failed(error)
+
+        self._work = Work(self._loop, pieces, finish, failed or self._failed)
+
+    def _stop_work(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+            self._work = None
+
+    # --- from the link ----------------------------------------------------------------------------
+
+    @guarded
+    def link_changed(self) -> None:
+        """The link's state is another one: a lost job is asked about, a waiting one is sent."""
+        self._tell("backend")
+        job = self.job
+        if job is None:
+            return
+        if self._link.state is LinkState.LOST and job.phase is Phase.SUBMITTED:
+            self._show(Notice("The backend has stopped.", "It is being started again."))
+        elif self._link.state is LinkState.LOST and job.phase is Phase.CANCELLING:
+            self._end(_CANCELLED)
+        elif self._link.is_ready and job.phase is Phase.WAITING and job.order is not None:
+            self._submit(job, job.order)
+        elif self._link.is_ready and job.phase is Phase.SUBMITTED:
+            self._link.send(Resume((job.id,)))
+
+    @guarded
+    def link_failed(self, error: TapestryError) -> None:
+        """No backend can be reached."""
+        if self.job is not None and self.job.phase is not Phase.INSERTING:
+            self._stop_work()
+            self._failed(error)
+        else:
+            self.report(error)
+
+    @guarded
+    def hear(self, message: Message, pixels: Pixels | None) -> None:
+        """A message of the server."""
+        if isinstance(message, Backend):
+            self.worker = message
+            self._tell("backend")
+            return
+        job = self.job
+        if job is not None and job.order and getattr(message, "job_id", None) == job.id:
+            self._hear_about(job, job.order, message, pixels)
+            self._tell("job")
+        elif isinstance(message, Failed) and not message.job_id:
+            self._show(Notice(message.message, message.advice))
+
+    def _hear_about(self, job: Job, order: Order, message: Message, pixels: Pixels | None) -> None:
+        if isinstance(message, Result | Failed | Cancelled):
+            self._link.send(Acknowledge(job.id))
+        if isinstance(message, Need):
+            for sha256 in message.sha256s:
+                self._link.send_blob(sha256, order.blobs[sha256])
+        elif isinstance(message, Accepted):
+            job.ahead = message.ahead
+        elif isinstance(message, Progress):
+            job.stage, job.step, job.steps = message.stage, message.step, message.steps
+        elif isinstance(message, Preview):
+            job.preview = pixels
+        elif job.phase is Phase.CANCELLING or isinstance(message, Cancelled):
+            self._end(_CANCELLED)
+        elif isinstance(message, Result) and pixels is not None:
+            self._show(None)
+            self._insert(job, order, pixels, message)
+        elif isinstance(message, Failed):
+            self._end(_notice_of_failure(message))
+
+    def _show(self, notice: Notice | None) -> None:
+        self.notice = notice
+        self._tell("notice")
+
+    def _tell(self, topic: Topic) -> None:
+        for watcher in self._watchers.get(topic, ()):
+            watcher()
+
+
+def _notice_of_failure(failed: Failed) -> Notice:
+    if failed.code is ErrorCode.UNKNOWN_JOB:  # it was asked about after the backend came back
+        return Notice(
+            "The backend stopped while it was painting, and the picture is lost.",
+            "It has been started again: press the button once more.",
+        )
+    return Notice(failed.message, failed.advice)

@@ -1,0 +1,53 @@
+"""What the artist is told: a sentence, what to do next, and a button to put it away."""
+
+from __future__ import annotations
+
+from ..qt import QFrame, QHBoxLayout, QLabel, Qt, QToolButton, QVBoxLayout
+from ..studio import Studio
+from .follow import follow
+
+
+class NoticeBox(QFrame):
+    """Visible while there is something to tell."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self._studio = studio
+        self.setObjectName("tapestry_notice")
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._message = _text("tapestry_message")
+        self._advice = _text("tapestry_advice")
+        close = QToolButton()
+        close.setObjectName("tapestry_dismiss")
+        close.setText("\u00d7")
+        close.setAutoRaise(True)
+        close.setToolTip("Put this away")
+        close.clicked.connect(lambda _checked: studio.dismiss_notice())
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(self._message)
+        words.addWidget(self._advice)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(6, 4, 4, 4)
+        row.addLayout(words, 1)
+        row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        follow(self, studio, ("notice",), self._show_notice)
+
+    def _show_notice(self) -> None:
+        notice = self._studio.notice
+        self.setVisible(notice is not None)
+        font = self._message.font()
+        font.setBold(bool(notice and notice.is_error))
+        self._message.setFont(font)
+        self._message.setText(notice.message if notice else "")
+        self._advice.setText(notice.advice if notice else "")
+        self._advice.setVisible(bool(notice and notice.advice))
+
+
+def _text(name: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setWordWrap(True)
+    return label

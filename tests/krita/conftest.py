@@ -1,0 +1,66 @@
+"""Krita is started twice for all tests of this room: without a backend, and with the real one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.krita.krita_session import Report, play
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "test-output" / "krita"
+"""Screenshots, raw pixels and logs of the last run, for people to look at."""
+
+DOCUMENT_SCENARIOS = (
+    "no_document",
+    "no_backend",
+    "empty_document",
+    "gray_document",
+    "bad_input",
+    "all_kinds_of_layers",
+    "stays_usable",
+    "canvas_contract",
+)
+JOB_SCENARIOS = (
+    "generate_and_extend",
+    "undo_brings_everything_back",
+    "cancel",
+    "backend_killed",
+    "document_closed",
+    "document_resized",
+    "deep_documents",
+    "odd_canvases",
+)
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory) -> Path:
+    """The plugin as the installer builds it; skips, or fails, where Krita is missing."""
+    missing = [name for name in ("krita", "Xvfb") if shutil.which(name) is None]
+    if missing:
+        reason = f"{' and '.join(missing)} not installed (apt-get install krita xvfb)"
+        if os.environ.get("TAPESTRY_REQUIRE_KRITA") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from installer.plugin import build_plugin_folder
+
+    folder = tmp_path_factory.mktemp("plugin")
+    build_plugin_folder(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def documents(plugin: Path) -> Report:
+    """What Krita did without a backend."""
+    return play(DOCUMENT_SCENARIOS, plugin, OUTPUT / "documents", backend="", timeout_s=900)
+
+
+@pytest.fixture(scope="session")
+def jobs(plugin: Path) -> Report:
+    """What Krita did with the real backend and the bundled model."""
+    backend = str(Path(sys.executable).with_name("tapestry"))
+    return play(JOB_SCENARIOS, plugin, OUTPUT / "jobs", backend, timeout_s=2700)

@@ -1,0 +1,165 @@
+"""What every canvas keeps to; runs against the fake in pytest, and against Krita inside Krita.
+
+Plain asserts and nothing beyond the standard library and the plugin: Krita's Python has no pytest.
+"""
+
+from tapestry.canvas import Canvas, Host
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+RED, HALF_GREEN = bytes((200, 10, 20, 255)), bytes((10, 200, 20, 128))
+
+
+class CanvasContract:
+    """The clauses; a subclass says how a document is made."""
+
+    host: Host
+
+    def open_canvas(self, height: int, width: int) -> Canvas:
+        """A new document with one opaque white layer called Background, in front."""
+        raise NotImplementedError
+
+    def paint(self, canvas: Canvas, name: str, bounds: Bounds, rgba: bytes) -> str:
+        """A new layer on top with a filled rectangle; gives its id."""
+        draft = canvas.draft(name)
+        draft.write(_filled(bounds.height, bounds.width, rgba), bounds.top, bounds.left)
+        layer_id = draft.insert()
+        canvas.settle()
+        return layer_id
+
+    def close(self, canvas: Canvas) -> None:
+        """Close the document without asking."""
+        raise NotImplementedError
+
+    def hide(self, canvas: Canvas, layer_id: str) -> None:
+        """Make a layer invisible."""
+        raise NotImplementedError
+
+    def test_canvas_knows_its_size_and_colors(self) -> None:
+        """Height and width are not confused; a new document is RGBA."""
+        canvas = self.open_canvas(30, 50)
+        assert (canvas.height, canvas.width, canvas.color_model) == (30, 50, "RGBA")
+        assert canvas.is_open
+
+    def test_canvas_in_front_is_the_one_that_was_opened(self) -> None:
+        """Two documents have two ids, and the same document always has the same."""
+        first, second = self.open_canvas(8, 8), self.open_canvas(8, 8)
+        active = self.host.active_canvas()
+        assert active is not None
+        assert active.id == second.id != first.id
+
+    def test_layers_are_listed_topmost_first(self) -> None:
+        """With name, bounds and visibility."""
+        canvas = self.open_canvas(30, 50)
+        self.paint(canvas, "lower", Bounds(2, 4, 12, 24), RED)
+        upper = self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
+        self.hide(canvas, upper)
+        layers = canvas.layers()
+        assert [layer.name for layer in layers] == ["upper", "lower", "Background"]
+        assert [layer.visible for layer in layers] == [False, True, True]
+        assert layers[1].bounds == Bounds(2, 4, 12, 24)
+        assert all(layer.has_pixels and not layer.is_group for layer in layers)
+
+    def test_alpha_is_what_was_painted(self) -> None:
+        """Also where the asked rectangle reaches beyond the paint, and the paint beyond it."""
+        canvas = self.open_canvas(30, 50)
+        layer = self.paint(canvas, "half", Bounds(2, 4, 12, 24), HALF_GREEN)
+        above, rows = bytes(3), bytes((0, 128, 128)) * 2
+        assert canvas.alpha(layer, Bounds(1, 3, 4, 6)) == above + rows
+        assert canvas.alpha(layer, Bounds(5, 5, 5, 9)) == b""
+
+    def test_alpha_reaches_beyond_the_canvas(self) -> None:
+        """A layer may be painted outside; an extension wants to know."""
+        canvas = self.open_canvas(20, 20)
+        layer = self.paint(canvas, "outside", Bounds(10, 10, 30, 40), RED)
+        assert canvas.alpha(layer, Bounds(25, 35, 26, 37)) == b"\xff\xff"
+
+    def test_a_layer_that_is_gone_covers_nothing(self) -> None:
+        """It may be deleted while its document is read."""
+        canvas = self.open_canvas(20, 20)
+        gone = "{00000000-0000-4000-8000-000000000000}"
+        assert canvas.alpha(gone, Bounds(0, 0, 2, 3)) == bytes(6)
+
+    def test_flattened_is_what_one_sees(self) -> None:
+        """Hidden layers are not seen; the order of colours is RGBA."""
+        canvas = self.open_canvas(20, 20)
+        self.paint(canvas, "red", Bounds(0, 0, 10, 20), RED)
+        self.hide(canvas, self.paint(canvas, "hidden", Bounds(0, 0, 20, 20), HALF_GREEN))
+        canvas.settle()
+        white = bytes((255, 255, 255, 255))
+        assert canvas.flattened(Bounds(9, 3, 11, 5)) == RED * 2 + white * 2
+
+    def test_drafts_come_back_bit_for_bit(self) -> None:
+        """What is written is what is there, also where it is half transparent."""
+        canvas = self.open_canvas(16, 16)
+        for layer in canvas.layers():
+            self.hide(canvas, layer.id)
+        data = bytes(
+            channel
+            for number in range(256)
+            for channel in (number, 255 - number, number // 2, 255 if number % 3 else 128)
+        )
+        draft = canvas.draft("Tapestry: all colours")
+        for top in (0, 8):
+            rows = data[top * 64 : (top + 8) * 64]
+            draft.write(Pixels(8, 16, 4, rows), top, 0)
+        layer_id = draft.insert()
+        canvas.settle()
+        assert canvas.flattened(Bounds(0, 0, 16, 16)) == data
+        assert canvas.layers()[0].id == layer_id
+        assert canvas.layers()[0].name == "Tapestry: all colours"
+
+    def test_growing_moves_what_is_there(self) -> None:
+        """The old pixels lie further down and right, unchanged."""
+        canvas = self.open_canvas(20, 30)
+        self.paint(canvas, "red", Bounds(0, 0, 20, 30), RED)
+        canvas.grow(Margins(top=4, left=8, bottom=2, right=1))
+        canvas.settle()
+        assert (canvas.height, canvas.width) == (26, 39)
+        assert canvas.layers()[0].bounds == Bounds(4, 8, 24, 38)
+        assert canvas.flattened(Bounds(4, 8, 24, 38)) == RED * 600
+
+    def test_notes_stay_with_the_document(self) -> None:
+        """One that was never kept is empty."""
+        canvas = self.open_canvas(8, 8)
+        assert canvas.note("tapestry_test") == ""
+        canvas.keep_note("tapestry_test", '["\u00e4", 1]')
+        assert canvas.note("tapestry_test") == '["\u00e4", 1]'
+        other = self.open_canvas(8, 8)
+        assert other.note("tapestry_test") == ""
+
+    def test_a_closed_canvas_says_so(self) -> None:
+        """Whoever asks it for anything else gets a sentence."""
+        canvas = self.open_canvas(8, 8)
+        self.close(canvas)
+        assert not canvas.is_open
+        assert "closed" in _refusal(canvas)
+
+    def test_host_opens_canvases(self) -> None:
+        """For a picture whose document is gone."""
+        canvas = self.host.create_canvas(12, 20, "Tapestry: rescued")
+        assert (canvas.height, canvas.width, canvas.color_model) == (12, 20, "RGBA")
+        assert self.host.active_canvas().id == canvas.id
+
+    def test_host_keeps_settings(self) -> None:
+        """One that was never written is empty."""
+        assert self.host.read_setting("contract_test_never") == ""
+        self.host.write_setting("contract_test", "42")
+        assert self.host.read_setting("contract_test") == "42"
+
+
+def _refusal(canvas: Canvas) -> str:
+    try:
+        canvas.layers()
+    except TapestryError as error:
+        return error.message
+    return "it was read"
+
+
+def clauses() -> list[str]:
+    """The names of all clauses, for whoever has no pytest to find them."""
+    return [name for name in dir(CanvasContract) if name.startswith("test_")]
+
+
+def _filled(height: int, width: int, rgba: bytes) -> Pixels:
+    return Pixels(height, width, 4, rgba * (height * width))

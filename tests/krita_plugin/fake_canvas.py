@@ -1,0 +1,180 @@
+"""A document on plain bytes that keeps to the port; no Krita, no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from tapestry.canvas import Layer
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+_numbers = count(1)
+
+WHITE = bytes((255, 255, 255, 255))
+
+
+@dataclass
+class FakeLayer:
+    """A layer, its painted rectangle, and its RGBA bytes."""
+
+    layer: Layer
+    data: bytes
+
+    @property
+    def bounds(self) -> Bounds:
+        return self.layer.bounds
+
+    def pixel(self, y: int, x: int) -> bytes:
+        """RGBA at a place of the document."""
+        b = self.bounds
+        if not (b.top <= y < b.bottom and b.left <= x < b.right):
+            return bytes(4)
+        start = ((y - b.top) * b.width + x - b.left) * 4
+        return self.data[start : start + 4]
+
+
+class FakeCanvas:
+    """An open document. `fakes` are its layers, topmost first."""
+
+    def __init__(self, height: int, width: int, color_model: str = "RGBA") -> None:
+        self.id = f"document {next(_numbers)}"
+        self._height, self._width = height, width
+        self._color_model = color_model
+        self.is_open = True
+        self.fakes: list[FakeLayer] = []
+        self.notes: dict[str, str] = {}
+        self.reads = 0
+        self.add("Background", Bounds(0, 0, height, width), WHITE)
+
+    # --- for tests --------------------------------------------------------------------------------
+
+    def add(self, name: str, bounds: Bounds, rgba: bytes = WHITE, **traits: object) -> str:
+        """A layer on top with a filled rectangle; gives its id."""
+        layer = Layer(f"layer {next(_numbers)}", name, bounds, **traits)
+        self.fakes.insert(0, FakeLayer(layer, rgba * (bounds.height * bounds.width)))
+        return layer.id
+
+    def change(self, layer_id: str, **traits: object) -> None:
+        """Rename, hide ... a layer."""
+        fake = self._find(layer_id)
+        fake.layer = replace(fake.layer, **traits)
+
+    @property
+    def names(self) -> list[str]:
+        return [fake.layer.name for fake in self.fakes]
+
+    # --- the port ---------------------------------------------------------------------------------
+
+    @property
+    def height(self) -> int:
+        self._check_open()
+        return self._height
+
+    @property
+    def width(self) -> int:
+        self._check_open()
+        return self._width
+
+    @property
+    def color_model(self) -> str:
+        self._check_open()
+        return self._color_model
+
+    def layers(self) -> tuple[Layer, ...]:
+        self._check_open()
+        return tuple(fake.layer for fake in self.fakes)
+
+    def settle(self) -> None:
+        self._check_open()
+
+    def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
+        self._check_open()
+        self.reads += 1
+        fake = self._find(layer_id)
+        if fake is None:
+            return bytes(bounds.height * bounds.width)
+        return b"".join(fake.pixel(y, x)[3:] for y, x in _places(bounds))
+
+    def flattened(self, bounds: Bounds) -> bytes:
+        self._check_open()
+        return b"".join(self._seen(y, x) for y, x in _places(bounds))
+
+    def grow(self, margins: Margins) -> None:
+        self._check_open()
+        self._height += margins.top + margins.bottom
+        self._width += margins.left + margins.right
+        for fake in self.fakes:
+            moved = fake.bounds.moved(margins.top, margins.left)
+            fake.layer = replace(fake.layer, bounds=moved)
+
+    def draft(self, name: str) -> FakeDraft:
+        self._check_open()
+        return FakeDraft(self, name)
+
+    def note(self, key: str) -> str:
+        self._check_open()
+        return self.notes.get(key, "")
+
+    def keep_note(self, key: str, text: str) -> None:
+        self._check_open()
+        self.notes[key] = text
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise TapestryError(ErrorCode.BAD_REQUEST, "The document was closed.")
+
+    def _find(self, layer_id: str) -> FakeLayer | None:
+        return next((fake for fake in self.fakes if fake.layer.id == layer_id), None)
+
+    def _seen(self, y: int, x: int) -> bytes:
+        """The topmost pixel that is not transparent: enough where paint is opaque or alone."""
+        pixels = (fake.pixel(y, x) for fake in self.fakes if fake.layer.visible)
+        return next((pixel for pixel in pixels if pixel[3]), bytes(4))
+
+
+@dataclass
+class FakeDraft:
+    """A layer that is not in its document yet."""
+
+    canvas: FakeCanvas
+    name: str
+    bands: list[tuple[Pixels, int, int]] = field(default_factory=list)
+
+    def write(self, pixels: Pixels, top: int, left: int) -> None:
+        self.bands.append((pixels, top, left))
+
+    def insert(self) -> str:
+        first, top, left = self.bands[0]
+        height = sum(pixels.height for pixels, _, _ in self.bands)
+        bounds = Bounds(top, left, top + height, left + first.width)
+        layer_id = self.canvas.add(self.name, bounds, b"")
+        self.canvas.fakes[0].data = b"".join(pixels.data for pixels, _, _ in self.bands)
+        return layer_id
+
+
+class FakeHost:
+    """A program with documents, the last one in front."""
+
+    def __init__(self, *canvases: FakeCanvas) -> None:
+        self.canvases = list(canvases)
+        self.settings: dict[str, str] = {}
+
+    def active_canvas(self) -> FakeCanvas | None:
+        return next((canvas for canvas in reversed(self.canvases) if canvas.is_open), None)
+
+    def create_canvas(self, height: int, width: int, name: str) -> FakeCanvas:
+        canvas = FakeCanvas(height, width)
+        self.canvases.append(canvas)
+        return canvas
+
+    def read_setting(self, key: str) -> str:
+        return self.settings.get(key, "")
+
+    def write_setting(self, key: str, value: str) -> None:
+        self.settings[key] = value
+
+
+def _places(bounds: Bounds) -> list[tuple[int, int]]:
+    rows, columns = range(bounds.top, bounds.bottom), range(bounds.left, bounds.right)
+    return [(y, x) for y in rows for x in columns]

@@ -1,0 +1,210 @@
+"""A document -> an order."""
+
+from collections.abc import Generator
+from itertools import pairwise
+from typing import TypeVar
+
+import pytest
+
+from tapestry import reading
+from tapestry.job import Order
+from tapestry.reading import bands, keep_own_layer, order_from, own_layers, scene_of, thumbnail
+from tapestry.settings import Settings
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import PixelsRef
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+from tests.krita_plugin.fake_canvas import FakeCanvas
+
+Value = TypeVar("Value")
+HALF = bytes((1, 2, 3, 128))
+
+
+def finish(pieces: Generator[None, None, Value]) -> Value:
+    """What the work returns, done in one go."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as stop:
+            return stop.value
+
+
+def order(
+    canvas: FakeCanvas,
+    margins: Margins | None = None,
+    off: frozenset = frozenset(),
+    **fields: object,
+) -> Order:
+    """The order of a document, with these fields of the docker."""
+    return finish(order_from(canvas, Settings(**fields), off, margins))
+
+
+@pytest.fixture
+def canvas() -> FakeCanvas:
+    """A small document."""
+    return FakeCanvas(20, 30)
+
+
+def test_a_painted_layer_becomes_a_region_with_its_mask(canvas: FakeCanvas) -> None:
+    """In the bounds of its paint, with half transparent paint as half a region."""
+    canvas.add("sunset sky", Bounds(2, 3, 4, 8), HALF)
+    asked = order(
+        canvas, seed=7, num_inference_steps=9, guidance_scale=2.5, negative_prompt=" rain "
+    )
+    (region,) = asked.request.regions
+    assert (region.prompt, region.bounds) == ("sunset sky", Bounds(2, 3, 4, 8))
+    assert asked.blobs[region.mask.sha256] == bytes([128]) * 10
+    request = asked.request
+    assert (request.task, request.height, request.width) == ("generate", 20, 30)
+    assert (request.seed, request.num_inference_steps) == (7, 9)
+    assert (request.guidance_scale, request.negative_prompt) == (2.5, "rain")
+    assert request.image is None
+    assert asked.layer_name == "Tapestry: sunset sky (seed 7)"
+
+
+def test_paint_beyond_the_canvas_counts_only_where_the_canvas_grows(canvas: FakeCanvas) -> None:
+    """Generate paints inside; an extension is steered by what lies outside."""
+    canvas.add("sea", Bounds(10, 10, 40, 60))
+    assert order(canvas).request.regions[0].bounds == Bounds(10, 10, 20, 30)
+    grown = order(canvas, Margins(bottom=10)).request
+    assert grown.regions[0].bounds == Bounds(10, 10, 30, 30)
+
+
+def test_layers_that_are_off_or_outside_are_no_regions(canvas: FakeCanvas) -> None:
+    """The checkbox of the docker, and paint that cannot be seen."""
+    off = canvas.add("moon", Bounds(0, 0, 5, 5))
+    canvas.add("far away", Bounds(100, 100, 110, 110))
+    canvas.add("masked away", Bounds(0, 0, 5, 5), bytes(4))
+    canvas.add("sky", Bounds(0, 0, 5, 30))
+    asked = order(canvas, off=frozenset({off}))
+    assert [region.prompt for region in asked.request.regions] == ["sky"]
+
+
+def test_regions_with_the_same_mask_share_its_bytes(canvas: FakeCanvas) -> None:
+    """They travel once."""
+    canvas.add("sky", Bounds(0, 0, 5, 5))
+    canvas.add("grass", Bounds(10, 0, 15, 5))
+    asked = order(canvas)
+    assert len(asked.request.regions) == 2
+    assert len(asked.blobs) == 1
+
+
+def test_the_background_prompt(canvas: FakeCanvas) -> None:
+    """The field comes first, then the name of the layer that lies under everything."""
+    canvas.fakes.clear()
+    canvas.add("blue sky", Bounds(0, 0, 20, 30))
+    assert order(canvas).request.prompt == "blue sky"
+    assert order(canvas, prompt="night").request.prompt == "night"
+    assert order(canvas).request.regions == ()
+
+
+def test_a_lowest_layer_with_a_hole_is_a_region(canvas: FakeCanvas) -> None:
+    """It does not cover the whole canvas opaquely."""
+    canvas.fakes.clear()
+    canvas.add("blue sky", Bounds(0, 0, 20, 30), HALF)
+    asked = order(canvas)
+    assert asked.request.prompt == ""
+    assert [region.prompt for region in asked.request.regions] == ["blue sky"]
+
+
+def test_extending_sends_the_flattened_picture(canvas: FakeCanvas) -> None:
+    """And how far it grows."""
+    canvas.add("sky", Bounds(0, 0, 10, 30), bytes((1, 2, 3, 255)))
+    asked = order(canvas, Margins(left=8, right=16), extend_side="left and right")
+    picture = Pixels(20, 30, 4, bytes((1, 2, 3, 255)) * 300 + b"\xff" * 1200)
+    assert asked.request.image == PixelsRef.of(picture)
+    assert asked.blobs[picture.sha256] == picture.data
+    assert asked.request.margins == Margins(left=8, right=16)
+    assert asked.layer_name == "Tapestry: sky, extended left and right (seed 42)"
+
+
+def test_bands_are_put_together(canvas: FakeCanvas, monkeypatch) -> None:
+    """However many there are, the masks and the picture are the same."""
+    canvas.add("sky", Bounds(1, 2, 13, 19), HALF)
+    whole = order(canvas, Margins(top=8))
+    monkeypatch.setattr(reading, "BAND_PX", 40)
+    assert order(canvas, Margins(top=8)) == whole
+
+
+def test_bands_cover_a_rectangle() -> None:
+    """Without gaps, none larger than asked but for single rows."""
+    cut = bands(Bounds(-5, 3, 2000, 2003))
+    assert cut[0].top == -5
+    assert cut[-1].bottom == 2000
+    assert all(upper.bottom == lower.top for upper, lower in pairwise(cut))
+    assert all(band.height * band.width <= reading.BAND_PX for band in cut)
+    assert bands(Bounds(0, 0, 0, 9)) == []
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda canvas: None, "nothing to paint"),
+        (
+            lambda canvas: [canvas.add(f"{n}", Bounds(0, 0, 5, 5)) for n in range(40)],
+            "40 regions",
+        ),
+        (lambda canvas: canvas.add("x" * 10_000, Bounds(0, 0, 5, 5)), "10000 characters"),
+    ],
+    ids=["empty", "40 regions", "long prompt"],
+)
+def test_what_cannot_become_a_picture_is_a_sentence(canvas, prepare, message: str) -> None:
+    """Before anything is sent; a long way of reading is not begun in vain."""
+    prepare(canvas)
+    with pytest.raises(TapestryError, match=message):
+        order(canvas)
+
+
+def test_too_large_a_canvas_is_not_read() -> None:
+    """Nobody waits for pixels that cannot be used."""
+    canvas = FakeCanvas(1, 1)
+    canvas._height = canvas._width = 20_000
+    with pytest.raises(TapestryError, match="too large"):
+        order(canvas)
+    assert canvas.reads == 0
+
+
+@pytest.mark.parametrize(("model", "word"), [("GRAYA", "grayscale"), ("CMYKA", "CMYK")])
+def test_other_color_models_are_a_sentence(model: str, word: str) -> None:
+    """With the menu that converts them."""
+    with pytest.raises(TapestryError, match=word) as caught:
+        order(FakeCanvas(5, 5, model))
+    assert "Convert Image Color Space" in caught.value.advice
+
+
+def test_a_prompt_field_that_is_too_long_is_a_sentence(canvas: FakeCanvas) -> None:
+    """The docker's own field as well."""
+    with pytest.raises(TapestryError, match="background"):
+        order(canvas, prompt="x" * 10_000)
+
+
+def test_own_layers_are_remembered_with_the_document(canvas: FakeCanvas) -> None:
+    """And are no regions when they have been renamed; damage there does no harm."""
+    made = canvas.add("renamed", Bounds(0, 0, 5, 5))
+    keep_own_layer(canvas, made)
+    keep_own_layer(canvas, "another")
+    assert own_layers(canvas) == {made, "another"}
+    assert finish(scene_of(canvas)).regions == ()
+    canvas.notes[reading.OWN_LAYERS_NOTE] = "{"
+    assert own_layers(canvas) == frozenset()
+    canvas.notes[reading.OWN_LAYERS_NOTE] = "3"
+    assert own_layers(canvas) == frozenset()
+
+
+def test_thumbnails_show_thin_strokes() -> None:
+    """A column that is one pixel wide is there in every row."""
+    canvas = FakeCanvas(64, 128)
+    layer = canvas.add("stroke", Bounds(0, 77, 64, 78))
+    small = finish(thumbnail(canvas, layer))
+    assert (small.height, small.width, small.channels) == (32, 48, 1)
+    rows = [small.data[start : start + 48] for start in range(0, len(small.data), 48)]
+    assert all(row.count(255) == 1 and row.count(0) == 47 for row in rows)
+
+
+@pytest.mark.parametrize("size", [(1, 63), (63, 1), (1, 1), (5, 400), (400, 5)])
+def test_thumbnails_of_odd_canvases(size: tuple[int, int]) -> None:
+    """Never larger than the canvas, never empty."""
+    canvas = FakeCanvas(*size)
+    small = finish(thumbnail(canvas, canvas.layers()[0].id))
+    assert 1 <= small.height <= min(32, size[0])
+    assert 1 <= small.width <= min(48, size[1])
+    assert set(small.data) == {255}

@@ -1,0 +1,135 @@
+"""The list of regions follows the document."""
+
+import pytest
+
+from tapestry.scene_watch import SceneWatch
+from tapestry_protocol.pixels import Bounds
+from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
+from tests.krita_plugin.fake_loop import FakeLoop
+
+
+class Watch:
+    """A watch, and what it told."""
+
+    def __init__(self) -> None:
+        self.canvas = FakeCanvas(20, 30)
+        self.host, self.loop = FakeHost(self.canvas), FakeLoop()
+        self.changes, self.thumbnails, self.failures = [], [], []
+        self.watch = SceneWatch(
+            self.host,
+            self.loop,
+            scene_changed=lambda: self.changes.append(self.prompts),
+            thumbnail_changed=self.thumbnails.append,
+            failed=self.failures.append,
+        )
+
+    def look(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.watch.look()
+            self.loop.run()
+
+    @property
+    def prompts(self) -> list[str]:
+        return [region.prompt for region in self.watch.scene.regions]
+
+
+@pytest.fixture
+def seen() -> Watch:
+    """A watch that has not looked yet."""
+    return Watch()
+
+
+def test_layers_that_come_and_go_are_told_once(seen: Watch) -> None:
+    """Nothing is told while nothing changes."""
+    seen.look(3)
+    assert seen.changes == [[]]
+    layer = seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    seen.look(3)
+    seen.canvas.change(layer, name="night sky")
+    seen.look(3)
+    seen.canvas.change(layer, visible=False)
+    seen.look(3)
+    assert seen.changes == [[], ["sky"], ["night sky"], []]
+    assert seen.failures == []
+
+
+def test_a_hint_when_there_are_no_regions(seen: Watch) -> None:
+    """What to do, in a sentence; and another one without a document."""
+    assert seen.watch.scene.remarks == ("No document is open.",)
+    seen.look()
+    assert "paint on a layer" in seen.watch.scene.remarks[-1]
+    seen.canvas.is_open = False
+    seen.look(2)
+    assert seen.watch.scene.remarks == ("No document is open.",)
+    assert not seen.watch.has_document
+
+
+def test_a_document_that_cannot_be_used_says_why(seen: Watch) -> None:
+    """Before anybody presses a button."""
+    seen.host.canvases.append(FakeCanvas(5, 5, "CMYKA"))
+    seen.look()
+    assert "CMYK" in seen.watch.scene.remarks[0]
+
+
+def test_another_document_is_another_list(seen: Watch) -> None:
+    """Also when its layers have the same names."""
+    seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    seen.look()
+    other = FakeCanvas(20, 30)
+    other.add("sky", Bounds(0, 0, 5, 5))
+    seen.host.canvases.append(other)
+    seen.look()
+    assert len(seen.changes) == 2
+    assert seen.watch.scene.regions[0].id == other.fakes[0].layer.id
+
+
+def test_thumbnails_come_with_the_next_look_and_follow_the_paint(seen: Watch) -> None:
+    """Then each look renews one: paint that does not change the tree shows all the same."""
+    first = seen.canvas.add("sky", Bounds(0, 0, 20, 30))
+    second = seen.canvas.add("grass", Bounds(0, 0, 20, 30))
+    seen.look(2)
+    assert seen.thumbnails == [second, first]
+    seen.look(4)
+    assert len(seen.thumbnails) == 2
+    seen.canvas.fakes[0].data = bytes(20 * 30 * 4)
+    seen.look(2)
+    assert seen.thumbnails == [second, first, second]
+    assert set(seen.watch.thumbnails[second].data) == {0}
+
+
+def test_thumbnails_of_layers_that_are_gone_are_let_go(seen: Watch) -> None:
+    """A long session leaks nothing."""
+    seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    seen.look(2)
+    assert len(seen.watch.thumbnails) == 1
+    seen.canvas.fakes.pop(0)
+    seen.look()
+    assert seen.watch.thumbnails == {}
+
+
+def test_regions_can_be_switched_off_and_on(seen: Watch) -> None:
+    """The checkbox of the docker."""
+    seen.watch.set_on("a", on=False)
+    seen.watch.set_on("a", on=False)
+    assert seen.watch.off == {"a"}
+    seen.watch.set_on("a", on=True)
+    assert seen.watch.off == set()
+
+
+def test_a_document_that_closes_while_it_is_looked_at(seen: Watch) -> None:
+    """Is no news; the next look sees that it is gone."""
+    seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    seen.watch.look()
+    seen.canvas.is_open = False
+    seen.loop.run()
+    seen.look()
+    assert seen.watch.scene.remarks == ("No document is open.",)
+    assert seen.failures == []
+
+
+def test_a_stopped_watch_does_no_more(seen: Watch) -> None:
+    """Krita ends."""
+    seen.watch.look()
+    seen.watch.stop()
+    seen.loop.run()
+    assert seen.changes == []

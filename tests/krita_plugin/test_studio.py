@@ -1,0 +1,348 @@
+"""The model of the docker, from the button to the layer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tapestry.job import Phase
+from tapestry.link import DELAYS_S, LOOK_EVERY_S, Link, LinkState
+from tapestry.settings import Settings
+from tapestry.studio import Studio
+from tapestry_protocol.errors import ErrorCode
+from tapestry_protocol.messages import (
+    Accepted,
+    Acknowledge,
+    Backend,
+    Cancel,
+    Cancelled,
+    Failed,
+    Need,
+    PixelsRef,
+    Preview,
+    Progress,
+    Result,
+    Resume,
+    Submit,
+)
+from tapestry_protocol.pixels import Bounds, Pixels
+from tests.krita_plugin.fake_backend import FakeBackend
+from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
+from tests.krita_plugin.fake_loop import FakeLoop
+
+HEIGHT, WIDTH = 20, 30
+RED = bytes((200, 0, 0, 255))
+
+
+class Workshop:
+    """A studio, a document with one region, and a backend that does what the test says."""
+
+    def __init__(self) -> None:
+        self.canvas = FakeCanvas(HEIGHT, WIDTH)
+        self.canvas.add("sunset sky", Bounds(0, 0, 10, WIDTH))
+        self.host, self.loop, self.backend = FakeHost(self.canvas), FakeLoop(), FakeBackend()
+        self.link = Link(self.backend, self.backend.connect, self.loop)
+        self.studio = Studio(self.host, self.link, self.loop)
+
+    def connect(self) -> None:
+        self.backend.appear()
+        self.link.ensure()
+        self.backend.answer()
+
+    def submit(self) -> Submit:
+        """Press Generate; what the backend is sent."""
+        self.connect()
+        self.studio.generate()
+        self.loop.run()
+        submit = self.backend.sent[-1]
+        assert isinstance(submit, Submit)
+        return submit
+
+    def finish(self, submit: Submit) -> None:
+        """The backend sends the picture."""
+        margins = submit.request.margins
+        bounds = Bounds(-margins.top, -margins.left, HEIGHT + margins.bottom, WIDTH + margins.right)
+        red = Pixels(bounds.height, bounds.width, 4, RED * (bounds.height * bounds.width))
+        result = Result(submit.job_id, PixelsRef.of(red), bounds, submit.request.seed, "{}")
+        self.backend.tell(result, red)
+        self.loop.run()
+
+    @property
+    def said(self) -> str:
+        notice = self.studio.notice
+        return f"{notice.message} {notice.advice}".strip() if notice else ""
+
+
+@pytest.fixture
+def workshop() -> Workshop:
+    """A studio that nobody has used yet."""
+    return Workshop()
+
+
+def test_generate_brings_a_layer(workshop: Workshop) -> None:
+    """Submit, pixels when asked for, progress, preview, result, acknowledgement."""
+    submit = workshop.submit()
+    job = workshop.studio.job
+    sha256 = submit.request.regions[0].mask.sha256
+    workshop.backend.tell(Need(submit.job_id, (sha256,)))
+    assert workshop.backend.blobs == {sha256: b"\xff" * 300}
+    workshop.backend.tell(Accepted(submit.job_id, 2))
+    assert job.sentence == "2 more before this one"
+    workshop.backend.tell(Progress(submit.job_id, "denoising", 3, 20))
+    assert (job.sentence, job.is_counted) == ("Step 3 of 20", True)
+    small = Pixels(1, 1, 4, RED)
+    workshop.backend.tell(Preview(submit.job_id, PixelsRef.of(small)), small)
+    assert job.preview == small
+    workshop.finish(submit)
+    assert workshop.canvas.names[0] == "Tapestry: sunset sky (seed 42)"
+    assert workshop.backend.sent[-1] == Acknowledge(submit.job_id)
+    assert workshop.studio.job is None
+    assert workshop.said == ""
+
+
+def test_extend_grows_the_canvas(workshop: Workshop) -> None:
+    """By what the fields say."""
+    workshop.connect()
+    workshop.studio.change(extend_side="left", extend_px=16)
+    workshop.studio.extend()
+    workshop.loop.run()
+    submit = workshop.backend.sent[-1]
+    assert submit.request.task == "extend"
+    workshop.finish(submit)
+    assert (workshop.canvas.height, workshop.canvas.width) == (HEIGHT, WIDTH + 16)
+
+
+def test_a_job_waits_for_a_backend_that_starts(workshop: Workshop) -> None:
+    """It is sent as soon as there is one."""
+    workshop.studio.generate()
+    workshop.loop.run()
+    assert workshop.studio.job.phase is Phase.WAITING
+    workshop.backend.appear()
+    workshop.loop.run(LOOK_EVERY_S)
+    workshop.backend.answer()
+    assert isinstance(workshop.backend.sent[-1], Submit)
+
+
+def test_one_job_at_a_time(workshop: Workshop) -> None:
+    """A second press does nothing."""
+    workshop.submit()
+    workshop.studio.generate()
+    workshop.studio.extend()
+    workshop.loop.run()
+    assert len(workshop.backend.sent) == 1
+
+
+def test_nothing_open_is_a_sentence(workshop: Workshop) -> None:
+    """With the menu that helps."""
+    workshop.canvas.is_open = False
+    workshop.studio.generate()
+    assert workshop.said.startswith("No document is open. Open one")
+
+
+def test_a_request_that_cannot_be_is_a_sentence(workshop: Workshop) -> None:
+    """And the buttons can be pressed again."""
+    workshop.canvas.fakes.clear()
+    workshop.studio.generate()
+    workshop.loop.run()
+    assert "nothing to paint" in workshop.said
+    assert workshop.studio.job is None
+
+
+def test_a_failure_is_shown_as_the_backend_says_it(workshop: Workshop) -> None:
+    """Message and advice."""
+    submit = workshop.submit()
+    failed = Failed(
+        submit.job_id, ErrorCode.OUT_OF_MEMORY, "Too little memory.", "Make it smaller."
+    )
+    workshop.backend.tell(failed)
+    assert workshop.said == "Too little memory. Make it smaller."
+    assert workshop.studio.job is None
+    assert workshop.backend.sent[-1] == Acknowledge(submit.job_id)
+
+
+def test_cancel(workshop: Workshop) -> None:
+    """The backend is told, and its answer ends the job."""
+    submit = workshop.submit()
+    workshop.studio.cancel()
+    assert workshop.backend.sent[-1] == Cancel(submit.job_id)
+    assert workshop.studio.job.sentence == "Cancelling"
+    workshop.backend.tell(Cancelled(submit.job_id))
+    assert workshop.studio.job is None
+    assert workshop.said == "Cancelled."
+    assert not workshop.studio.notice.is_error
+
+
+def test_a_result_that_crosses_a_cancel_is_not_inserted(workshop: Workshop) -> None:
+    """The artist has said no."""
+    submit = workshop.submit()
+    workshop.studio.cancel()
+    workshop.finish(submit)
+    assert workshop.canvas.names == ["sunset sky", "Background"]
+    assert workshop.said == "Cancelled."
+
+
+def test_cancel_before_anything_was_sent(workshop: Workshop) -> None:
+    """While the layers are read, or the backend starts."""
+    workshop.studio.generate()
+    workshop.studio.cancel()
+    workshop.loop.run()
+    assert workshop.studio.job is None
+    workshop.studio.generate()
+    workshop.loop.run()
+    workshop.studio.cancel()
+    workshop.connect()
+    assert workshop.studio.job is None
+    assert workshop.backend.sent == []
+
+
+def test_a_killed_backend_is_told_and_started_again(workshop: Workshop) -> None:
+    """It is asked about the job; when it does not know it, the artist presses once more."""
+    submit = workshop.submit()
+    workshop.backend.die()
+    assert workshop.said == "The backend has stopped. It is being started again."
+    workshop.loop.run(DELAYS_S[0])
+    workshop.backend.answer()
+    workshop.loop.run(DELAYS_S[1])
+    workshop.backend.appear()
+    workshop.loop.run(LOOK_EVERY_S)
+    workshop.backend.answer()
+    assert workshop.backend.sent == [Resume((submit.job_id,))]
+    workshop.backend.tell(Failed(submit.job_id, ErrorCode.UNKNOWN_JOB, "?", "?"))
+    assert "press the button once more" in workshop.said
+    assert workshop.studio.job is None
+    workshop.finish(workshop.submit())
+    assert workshop.canvas.names[0] == "Tapestry: sunset sky (seed 42)"
+    assert workshop.said == ""
+
+
+def test_a_job_outlives_its_connection(workshop: Workshop) -> None:
+    """The backend still has it, and its result is inserted once."""
+    submit = workshop.submit()
+    workshop.backend.lose_connection()
+    workshop.loop.run(DELAYS_S[0])
+    workshop.backend.answer()
+    assert workshop.backend.sent == [Resume((submit.job_id,))]
+    workshop.finish(submit)
+    workshop.finish(submit)
+    assert len(workshop.canvas.names) == 3
+    assert workshop.said == ""
+
+
+def test_cancel_while_the_backend_is_gone(workshop: Workshop) -> None:
+    """Nobody needs to be told."""
+    workshop.submit()
+    workshop.studio.cancel()
+    workshop.backend.die()
+    assert workshop.studio.job is None
+    workshop.connect()
+
+
+def test_a_backend_that_cannot_be_started_ends_the_job(workshop: Workshop) -> None:
+    """With what to do about it."""
+    workshop.backend.can_start = False
+    workshop.studio.generate()
+    workshop.loop.run()
+    assert workshop.said == "The backend is not installed. Install it."
+    assert workshop.studio.job is None
+    assert workshop.studio.backend_sentence == "Backend: not there"
+
+
+def test_messages_about_other_jobs_do_nothing(workshop: Workshop) -> None:
+    """A late one about a job that was given up, for example."""
+    workshop.submit()
+    workshop.backend.tell(Cancelled("another"))
+    workshop.backend.tell(Failed("another", ErrorCode.INTERNAL, "?"))
+    assert workshop.studio.job is not None
+    assert workshop.said == ""
+
+
+def test_a_document_that_is_closed_while_it_is_read_is_a_sentence(workshop: Workshop) -> None:
+    """Never an exception."""
+    workshop.studio.generate()
+    workshop.canvas.is_open = False
+    workshop.loop.run()
+    assert "closed" in workshop.said
+    assert workshop.studio.job is None
+
+
+def test_a_document_that_is_closed_while_it_is_filled(workshop: Workshop, monkeypatch) -> None:
+    """The picture goes to a new one."""
+    submit = workshop.submit()
+    keep_note = workshop.canvas.keep_note
+
+    def close_first(key: str, text: str) -> None:
+        workshop.canvas.is_open = False
+        keep_note(key, text)
+
+    monkeypatch.setattr(workshop.canvas, "keep_note", close_first)
+    workshop.finish(submit)
+    assert "new document" in workshop.said
+    assert workshop.host.active_canvas().names[0] == "Tapestry: sunset sky (seed 42)"
+
+
+def test_the_unforeseen_is_a_sentence_and_a_traceback_in_the_log(workshop, caplog) -> None:
+    """Krita never sees it."""
+
+    def broken() -> None:
+        raise ZeroDivisionError("oops")
+
+    workshop.studio._host.active_canvas = broken
+    workshop.studio.look()
+    assert "Something went wrong" in workshop.said
+    assert "ZeroDivisionError: oops" in caplog.text
+    workshop.studio.generate()
+    workshop.studio.dismiss_notice()
+    assert workshop.said == ""
+
+
+def test_settings_are_kept_for_the_next_start(workshop: Workshop) -> None:
+    """Whatever the artist changes."""
+    workshop.studio.change(prompt="night", seed=5)
+    again = Studio(workshop.host, workshop.link, workshop.loop)
+    assert again.settings == Settings(prompt="night", seed=5)
+    assert json.loads(workshop.host.settings["docker"])["seed"] == 5
+
+
+def test_the_dice_rolls_a_seed_and_tells(workshop: Workshop) -> None:
+    """One that can be written into the field."""
+    told = []
+    unwatch = workshop.studio.watch("settings", lambda: told.append(workshop.studio.settings.seed))
+    workshop.studio.roll_dice()
+    assert told == [workshop.studio.settings.seed]
+    assert 0 <= told[0] < 2**32
+    unwatch()
+    workshop.studio.roll_dice()
+    assert len(told) == 1
+
+
+def test_looking_at_a_document_starts_the_backend_once(workshop: Workshop) -> None:
+    """So that it is ready when it is needed; without a document nothing is started."""
+    workshop.canvas.is_open = False
+    workshop.studio.look()
+    assert workshop.link.state is LinkState.OFF
+    workshop.canvas.is_open = True
+    workshop.studio.look()
+    workshop.studio.look()
+    assert workshop.backend.starts == 1
+
+
+def test_what_the_backend_does_can_be_read(workshop: Workshop) -> None:
+    """In the docker's last line."""
+    studio, backend = workshop.studio, workshop.backend
+    assert studio.backend_sentence == "Backend: starts when it is needed"
+    workshop.connect()
+    assert studio.backend_sentence == "Backend: ready (CPU)"
+    backend.tell(Backend("loading", "CPU"))
+    assert studio.backend_sentence == "Backend: loading the model"
+    backend.lose_connection()
+    assert studio.backend_sentence == "Backend: lost, trying again"
+
+
+def test_a_closed_studio_is_silent(workshop: Workshop) -> None:
+    """Krita ends in mid-job."""
+    workshop.submit()
+    workshop.studio.look()
+    workshop.studio.close()
+    workshop.loop.run(100)
+    assert not workshop.backend.is_connected

@@ -1,0 +1,59 @@
+"""Long work in short turns."""
+
+from collections.abc import Generator
+
+from tapestry import turns
+from tapestry.turns import Work
+from tests.krita_plugin.fake_loop import FakeLoop
+
+
+def counting(seen: list[int], last: int) -> Generator[None, None, str]:
+    """Work of a few pieces."""
+    for number in range(last):
+        seen.append(number)
+        yield
+    return "done"
+
+
+def test_work_takes_as_many_turns_as_it_needs(monkeypatch) -> None:
+    """With no time in a turn, nothing is done at all; then everything is."""
+    loop, seen, results = FakeLoop(), [], []
+    Work(loop, counting(seen, 3), results.append, results.append)
+    assert seen == []
+    loop.run()
+    assert seen == [0, 1, 2]
+    assert results == ["done"]
+
+
+def test_a_turn_ends_when_its_time_is_over(monkeypatch) -> None:
+    """Each piece takes longer than a turn here, so each gets a turn of its own."""
+    loop, seen, results = FakeLoop(), [], []
+    clock = iter(range(1000))
+    monkeypatch.setattr(turns.time, "monotonic", lambda: next(clock) * turns.TURN_S * 0.75)
+    Work(loop, counting(seen, 5), results.append, results.append)
+    loop.run()
+    assert seen == [0, 1, 2, 3, 4]
+    assert results == ["done"]
+
+
+def test_cancelled_work_is_never_heard_of_again() -> None:
+    """Neither its result nor its end."""
+    loop, seen, results = FakeLoop(), [], []
+    work = Work(loop, counting(seen, 3), results.append, results.append)
+    work.cancel()
+    loop.run()
+    assert seen == []
+    assert results == []
+
+
+def test_what_is_raised_is_told() -> None:
+    """To the one who waits, not to the loop."""
+
+    def failing() -> Generator[None, None, None]:
+        yield
+        raise LookupError("gone")
+
+    loop, failures = FakeLoop(), []
+    Work(loop, failing(), failures.append, failures.append)
+    loop.run()
+    assert [str(failure) for failure in failures] == ["gone"]
