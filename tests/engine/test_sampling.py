@@ -84,6 +84,7 @@ def test_known_cells_end_as_they_were(scheduler_type) -> None:
     last = steps[-1].latents
 
     assert torch.equal(last[..., :6], picture[..., :6])
+    assert all(torch.equal(step.denoised[..., :6], picture[..., :6]) for step in steps)
     assert not torch.isclose(last[..., 6:], picture[..., 6:]).all()
 
 

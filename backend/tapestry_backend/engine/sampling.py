@@ -63,8 +63,10 @@ def sample(
         prediction = denoise(model_input, timestep)
         denoised = clean_estimate(scheduler, prediction, model_input, timestep)
         latents = scheduler.step(prediction, timestep, latents, **extra).prev_sample
-        if known is not None and i == len(timesteps) - 1:
-            latents = torch.where(known.keep >= 1, known.latents, latents)
+        if known is not None:
+            denoised = torch.where(known.keep >= 1, known.latents, denoised)
+            if i == len(timesteps) - 1:
+                latents = torch.where(known.keep >= 1, known.latents, latents)
         yield Step(latents, denoised)
 
 
