@@ -23,5 +23,5 @@ MAX_STACK_DEPTH = 64
 MAX_CANVASES_DECODED = 100
 """How often the canvas's own number of pixels may be decoded, over all layers together."""
 
-MAX_EXTRA_DECODED_PX = 4 * MAX_CANVAS_PX
+MAX_EXTRA_DECODED_PX = 2 * MAX_CANVAS_PX
 """And this much on top: a small canvas may hold a few layers that are far larger than itself."""

@@ -62,26 +62,9 @@ class Plan:
 
 def make_plan(request: Request, model: Denoiser) -> Plan:
     """Resolve a request for a model; raises TapestryError where the two do not fit."""
-    cell_px, margins = model.cell_px, request.margins
-    if request.wrap and request.width % cell_px:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            f"A picture that wraps around must be a multiple of {cell_px} pixels wide; this one "
-            f"is {request.width}.",
-            f"Resize the canvas to {math.ceil(request.width / cell_px) * cell_px} pixels.",
-        )
-    origin = Size(math.ceil(margins.top / cell_px), math.ceil(margins.left / cell_px))
-    rows = origin.height + math.ceil((request.height + margins.bottom) / cell_px)
-    columns = origin.width + math.ceil((request.width + margins.right) / cell_px)
-    canvas = Size(max(rows, model.window), columns if request.wrap else max(columns, model.window))
-    top = origin.height * cell_px - margins.top
-    left = origin.width * cell_px - margins.left
-    output = Bounds(
-        top,
-        left,
-        top + margins.top + request.height + margins.bottom,
-        left + margins.left + request.width + margins.right,
-    )
+    cell_px = model.cell_px
+    _check_wrap(request, cell_px)
+    canvas, origin, output = _lay_out(request, model)
     window = Size(model.window, model.window)
     stride = Size(model.window // 2, model.window // 2)
     return Plan(
@@ -107,6 +90,32 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         windows=tuple(plan_windows(canvas, window, stride, wrap=request.wrap)),
         batch_size=_BATCH_SIZE,
     )
+
+
+def _check_wrap(request: Request, cell_px: int) -> None:
+    if request.wrap and request.width % cell_px:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"A picture that wraps around must be a multiple of {cell_px} pixels wide; this one "
+            f"is {request.width}.",
+            f"Resize the canvas to {math.ceil(request.width / cell_px) * cell_px} pixels.",
+        )
+
+
+def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Bounds]:
+    """The plan's canvas, origin and output: the document's own corner lies on a cell."""
+    cell_px, margins = model.cell_px, request.margins
+    origin = Size(math.ceil(margins.top / cell_px), math.ceil(margins.left / cell_px))
+    rows = origin.height + math.ceil((request.height + margins.bottom) / cell_px)
+    columns = origin.width + math.ceil((request.width + margins.right) / cell_px)
+    canvas = Size(max(rows, model.window), columns if request.wrap else max(columns, model.window))
+    output = Bounds(
+        origin.height * cell_px - margins.top,
+        origin.width * cell_px - margins.left,
+        origin.height * cell_px + request.height + margins.bottom,
+        origin.width * cell_px + request.width + margins.right,
+    )
+    return canvas, origin, output
 
 
 def _region_frame(request: Request, origin: Size, cell_px: int, output: Bounds) -> Bounds:
