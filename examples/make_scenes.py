@@ -12,10 +12,10 @@ FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER.parent), str(FOLDER.parent / "backend")]
 
 from examples.ora import Layer, write_ora  # noqa: E402  likewise
-from training.scenes import hills  # noqa: E402  the folder is known only now
+from training.materials import BY_NAME  # noqa: E402  the folder is known only now
 
 COAST = (384, 256)
-HILLS = (320, 192)
+SHORE = (320, 192)
 _FINER = 4
 """Shapes are drawn this much larger and then reduced, for soft edges."""
 
@@ -23,10 +23,10 @@ Points = list[tuple[float, float]]
 
 
 def main() -> None:
-    """Write examples/tower-by-the-sea.ora and examples/hills.ora."""
+    """Write examples/tower-by-the-sea.ora and examples/shore.ora."""
     write_ora(FOLDER / "tower-by-the-sea.ora", COAST, coast())
-    write_ora(FOLDER / "hills.ora", HILLS, [painted_hills()])
-    for name in ("tower-by-the-sea.ora", "hills.ora"):
+    write_ora(FOLDER / "shore.ora", SHORE, shore_at_dusk())
+    for name in ("tower-by-the-sea.ora", "shore.ora"):
         print(f"{name}: {(FOLDER / name).stat().st_size / 1024:.0f} KiB")
 
 
@@ -73,12 +73,28 @@ def _by_hand(corners: Points, size: tuple[int, int], seed: int) -> Points:
     return outline
 
 
-def painted_hills() -> Layer:
-    """A finished little painting, named with what it shows."""
-    width, height = HILLS
-    picture = hills(np.random.default_rng(12), "sunset", height, width)
-    pixels = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return Layer("green hills at sunset", Image.fromarray(pixels).convert("RGBA"))
+def shore_at_dusk() -> list[Layer]:
+    """A finished little painting of three layers, each named with what it shows."""
+    sky: Points = [(0, 0), (320, 0), (320, 104), (0, 104)]
+    sea: Points = [(0, 84), (110, 74), (220, 88), (320, 78), (320, 134), (0, 134)]
+    shore: Points = [(0, 124), (90, 132), (200, 120), (320, 128), (320, 192), (0, 192)]
+    return [
+        textured("sand dunes", shore, seed=1),
+        textured("ocean waves", sea, seed=2),
+        textured("sunset sky", sky, seed=3),
+    ]
+
+
+def textured(name: str, corners: Points, seed: int) -> Layer:
+    """An area painted with a material, with an uneven edge."""
+    width, height = SHORE
+    pixels = np.clip(BY_NAME[name].draw(np.random.default_rng(seed), height, width), 0, 1) * 255
+    area = blob(name, corners, (0, 0, 0), SHORE, seed)
+    picture = Image.fromarray(pixels.round().astype(np.uint8)).convert("RGBA")
+    box = (area.left, area.top, area.left + area.picture.width, area.top + area.picture.height)
+    cropped = picture.crop(box)
+    cropped.putalpha(area.picture.getchannel("A"))
+    return Layer(name, cropped, area.left, area.top)
 
 
 if __name__ == "__main__":

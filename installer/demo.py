@@ -32,7 +32,7 @@ SCENES = (
     Scene("A picture out of painted regions", "tower-by-the-sea", ("--seed", "7")),
     Scene(
         "A painted picture, made longer on both sides",
-        "hills",
+        "shore",
         ("--seed", "7", "--extend", "left=192,right=192"),
     ),
 )

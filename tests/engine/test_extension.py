@@ -1,9 +1,11 @@
 """Extension: which cells are kept, how edges continue, how colours are matched."""
 
+import pytest
 import torch
 
 from tapestry_backend.engine.extension import (
-    TRANSITION_KEEP,
+    KEEP_FAR,
+    KEEP_NEAR,
     continue_edges,
     keep_map,
     match_colours,
@@ -19,11 +21,19 @@ def known_rectangle(height: int, width: int, top: int, left: int, bottom: int, r
 
 
 def test_a_cell_with_one_unknown_pixel_is_new() -> None:
-    """Known cells are known as a whole; the first new cell beside them is a soft transition."""
-    known = known_rectangle(8, 40, 0, 0, 8, 17)
-    keep = keep_map(known, 8)[0]
+    """Known cells are known as a whole; new ones follow the edge, the longer the nearer."""
+    known = known_rectangle(8, 48, 0, 0, 8, 17)
+    keep = keep_map(known, 8, window=3)[0]
 
-    torch.testing.assert_close(keep, torch.tensor([1, 1, TRANSITION_KEEP, 0, 0]))
+    assert keep[:2].tolist() == [1, 1]
+    assert float(keep[2]) == pytest.approx(KEEP_NEAR)
+    assert KEEP_NEAR > float(keep[3]) > float(keep[4]) > KEEP_FAR
+    assert float(keep[5]) == pytest.approx(KEEP_FAR)
+
+
+def test_with_nothing_known_everything_is_free() -> None:
+    """There is no edge to follow in an empty picture."""
+    assert float(keep_map(torch.zeros(16, 16, dtype=torch.bool), 8, window=2).max()) == 0
 
 
 def test_edges_are_continued_outwards() -> None:

@@ -25,7 +25,7 @@ def test_both_scenes_are_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[
         with Image.open(flat) as image:
             pixels = np.array(image.convert("RGBA"))
         assert (Document.open(layered).flattened == pixels).all()
-    painted = Document.open(ROOT / "examples" / "hills.ora").flattened
+    painted = Document.open(ROOT / "examples" / "shore.ora").flattened
     side = (pixels.shape[1] - painted.shape[1]) // 2
     assert side > 100
     assert (pixels[:, side:-side] == painted).all()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-TRANSITION_KEEP = 0.3
-"""Share of the steps during which the first new cell still follows the continued edge."""
+KEEP_NEAR, KEEP_FAR = 0.3, 0.15
+"""Shares of the steps during which new cells follow the continued edges: beside the known picture,
+and a window or more away from it."""
 
 _FADE_CELLS = 12
 """The colour correction of the new side has faded after this many cells (96 pixels at factor 8)."""
@@ -22,16 +23,24 @@ _SMOOTHINGS = 4
 """Rounds of averaging at each level of `pull_push`; makes it meet the known values smoothly."""
 
 
-def keep_map(known: Tensor, cell_px: int) -> Tensor:
-    """How long each cell keeps to the known picture: 1 for known cells, 0 for new ones.
+def keep_map(known: Tensor, cell_px: int, window: int) -> Tensor:
+    """How long each cell keeps to the known picture with its edges continued: a share of the steps.
 
-    known [H, W] bool, in pixels -> [h, w] float32. A cell with a single unknown pixel is new; new
-    cells beside known ones follow the continued edge for the first steps (a soft transition on the
-    new side only).
+    known [H, W] bool, in pixels; window: its side in cells -> [h, w] float32. A cell with a single
+    unknown pixel is new. Known cells keep to the picture to the end (1); new ones follow the
+    continued edges for the first steps, the longer the nearer: while there is still more noise than
+    picture, this hands on what is large (light, colour, where the horizon lies) and nothing that is
+    small. Without any known cell, everything is free from the start (0).
     """
     cells = _fully(known, cell_px)
-    beside = functional.max_pool2d(cells[None, None], 3, stride=1, padding=1)[0, 0]
-    return torch.maximum(cells, beside * TRANSITION_KEEP)
+    if not bool(cells.any()):
+        return cells
+    keep, reached = cells.clamp(min=KEEP_FAR), cells[None, None]
+    for distance in range(window):
+        reached = functional.max_pool2d(reached, 3, stride=1, padding=1)
+        level = KEEP_NEAR + (KEEP_FAR - KEEP_NEAR) * distance / window
+        keep = torch.maximum(keep, reached[0, 0] * level)
+    return keep
 
 
 def continue_edges(pixels: Tensor, known: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class ExistingPicture:
         """Bring the picture to the plan's canvas and encode it, its edges continued."""
         pixels, known = known_picture(image, blobs, plan)
         latents = model.encode(continue_edges(pixels, known) * 2 - 1).float()
-        keep = keep_map(known, plan.cell_px).to(model.device)
+        keep = keep_map(known, plan.cell_px, plan.window.width).to(model.device)
         return cls(pixels, known, Known(latents, keep), plan.cell_px)
 
     @property
