@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tapestry_protocol import PROTOCOL_VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Backend, Message, Welcome
+from tapestry_protocol.messages import Backend, Failed, Message, Welcome
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
 
@@ -200,10 +200,13 @@ class Link(Listener):
     # --- from the connection ----------------------------------------------------------------------
 
     def hear(self, message: Message, pixels: Pixels | None) -> None:
-        """A message of the server; the first one is its welcome."""
+        """A message of the server; the first one is its welcome, or why we are not welcome."""
+        if not self.is_ready and isinstance(message, Failed):
+            self._give_up(TapestryError(message.code, message.message, message.advice))
+            return
         if isinstance(message, Welcome):
             if message.protocol != PROTOCOL_VERSION:
-                self._reject(message)
+                self._give_up(_another_version(message))
                 return
             self._become(LinkState.READY)
         elif not isinstance(message, Backend):
@@ -220,16 +223,9 @@ class Link(Listener):
             self._dead_token = self._connected_to.token
         self._try_again(error or _unreachable())
 
-    def _reject(self, welcome: Welcome) -> None:
+    def _give_up(self, error: TapestryError) -> None:
         self._disconnect()
-        self._fail(
-            TapestryError(
-                ErrorCode.VERSION,
-                f"The backend ({welcome.version}) speaks another version than this plugin.",
-                "Install both from the same release (`python3 installer plugin`), then restart "
-                "Krita.",
-            )
-        )
+        self._fail(error)
 
 
 class _Nowhere:
@@ -243,6 +239,14 @@ class _Nowhere:
 
     def close(self) -> None:
         """Closed already."""
+
+
+def _another_version(welcome: Welcome) -> TapestryError:
+    return TapestryError(
+        ErrorCode.VERSION,
+        f"The backend ({welcome.version}) speaks another version than this plugin.",
+        "Install both from the same release (`python3 installer plugin`), then restart Krita.",
+    )
 
 
 def _unreachable() -> TapestryError:

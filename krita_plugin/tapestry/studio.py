@@ -290,6 +290,8 @@ class Studio:
             self._tell("backend")
             return
         job = self.job
+        if job is not None and job.phase is Phase.INSERTING:
+            return  # its result is here already
         if job is not None and job.order and getattr(message, "job_id", None) == job.id:
             self._hear_about(job, job.order, message, pixels)
             self._tell("job")

@@ -4,8 +4,8 @@ import pytest
 
 from tapestry.link import DELAYS_S, LOOK_EVERY_S, START_WITHIN_S, Link, LinkState
 from tapestry_protocol import VERSION
-from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.messages import Backend, Cancelled, Message, Welcome
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Backend, Cancelled, Failed, Message, Welcome
 from tapestry_protocol.pixels import Pixels
 from tests.krita_plugin.fake_backend import FakeBackend
 from tests.krita_plugin.fake_loop import FakeLoop
@@ -177,6 +177,16 @@ def test_another_version_is_told(way: Way) -> None:
     assert way.link.state is LinkState.FAILED
     assert "9.9" in way.follower.failures[0].message
     assert not way.backend.is_connected
+
+
+def test_a_server_that_does_not_want_us_says_why(way: Way) -> None:
+    """Its sentence is the last word: trying again would only bury it."""
+    way.backend.appear()
+    way.link.ensure()
+    way.backend.tell(Failed("", ErrorCode.VERSION, "Too old.", "Update the plugin."))
+    way.loop.run(100)
+    assert way.link.state is LinkState.FAILED
+    assert [error.message for error in way.follower.failures] == ["Too old."]
 
 
 def test_nothing_is_sent_into_the_void(way: Way) -> None:

@@ -229,6 +229,18 @@ def test_a_job_outlives_its_connection(workshop: Workshop) -> None:
     assert workshop.said == ""
 
 
+def test_a_result_that_comes_twice_is_inserted_once(workshop: Workshop) -> None:
+    """The second one while the first is being inserted."""
+    submit = workshop.submit()
+    red = Pixels(HEIGHT, WIDTH, 4, RED * (HEIGHT * WIDTH))
+    bounds = Bounds(0, 0, HEIGHT, WIDTH)
+    result = Result(submit.job_id, PixelsRef.of(red), bounds, 42, "{}")
+    workshop.backend.tell(result, red)
+    workshop.backend.tell(result, red)
+    workshop.loop.run()
+    assert len(workshop.canvas.names) == 3
+
+
 def test_cancel_while_the_backend_is_gone(workshop: Workshop) -> None:
     """Nobody needs to be told."""
     workshop.submit()
