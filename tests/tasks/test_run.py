@@ -2,9 +2,12 @@
 
 import json
 
+import diffusers
 import numpy as np
 import pytest
 
+from tapestry_backend.engine.noise import canvas_noise
+from tapestry_backend.engine.windows import Size
 from tapestry_backend.tasks.events import Finished, Progressed
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -99,6 +102,36 @@ def test_without_a_background_prompt_the_regions_speak_for_the_gaps(paint, scene
     )
 
     assert paint(request).report["plan"]["prompts"][-1] == "snow, lava"
+
+
+def test_one_window_is_the_plain_pipelines_picture_bit_for_bit(paint, catalogue) -> None:
+    """From the request to the pixels: what diffusers' own pipeline makes of the same noise."""
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+        catalogue.find("sample").path, safety_checker=None, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    plain = pipeline(
+        "red bricks",
+        height=128,
+        width=128,
+        latents=canvas_noise(4, pipeline.unet.config.in_channels, Size(16, 16)),
+        num_inference_steps=STEPS,
+        guidance_scale=5.0,
+    ).images[0]
+    ours = paint(
+        Request("generate", 128, 128, prompt="red bricks", seed=4, num_inference_steps=STEPS)
+    )
+
+    assert np.array_equal(to_array(ours.pixels)[..., :3], np.asarray(plain))
+
+
+def test_a_picture_has_no_frame(paint) -> None:
+    """The outermost pixels change like all others: no convolution's padding shows."""
+    request = Request("generate", 128, 256, prompt="sunset sky", num_inference_steps=8)
+    picture = to_array(paint(request).pixels)[..., :3].astype(float)
+    steps = np.abs(np.diff(picture, axis=1)).mean(axis=(0, 2))
+
+    assert max(steps[0], steps[-1]) < 1.5 * steps.mean()
 
 
 @pytest.mark.parametrize(

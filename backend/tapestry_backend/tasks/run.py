@@ -25,8 +25,8 @@ from .extend import ExistingPicture
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
 
-_WRAP_HALO_CELLS = 8
-"""Cells decoded beyond the wrapped edges, as far as an autoencoder's convolutions reach."""
+_HALO_CELLS = 8
+"""Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably."""
 
 
 def run(
@@ -63,12 +63,24 @@ def run(
 
 
 def decode_canvas(model: Denoiser, latents: Tensor, *, wrap: bool) -> Tensor:
-    """Latents [1, C, h, w] -> pixels [1, 3, H, W] in 0..1, float32; seamless where it wraps."""
-    halo = min(_WRAP_HALO_CELLS, latents.shape[-1]) if wrap else 0
-    padded = functional.pad(latents, (halo, halo, 0, 0), mode="circular") if halo else latents
-    pixels = model.decode(padded).float() / 2 + 0.5
-    cut = halo * model.cell_px
-    return pixels[..., cut : pixels.shape[-1] - cut].clamp(0, 1)
+    """Latents [1, C, h, w] -> pixels [1, 3, H, W] in 0..1, float32; seamless where it wraps.
+
+    A canvas of one window is decoded as it is: the very picture of the model's own pipeline. A
+    larger one is continued beyond its edges first, because an autoencoder's convolutions see zeros
+    there and paint a frame: change at the outermost pixels was 6 times the mean of the picture, and
+    would stand as a line in every extension of it.
+    """
+    if tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap:
+        return _to_unit(model.decode(latents))
+    halo, cut = _HALO_CELLS, _HALO_CELLS * model.cell_px
+    sides = "circular" if wrap else "replicate"
+    padded = functional.pad(latents, (halo, halo, 0, 0), mode=sides)
+    padded = functional.pad(padded, (0, 0, halo, halo), mode="replicate")
+    return _to_unit(model.decode(padded)[..., cut:-cut, cut:-cut])
+
+
+def _to_unit(pixels: Tensor) -> Tensor:
+    return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
 
 def _make_denoiser(
