@@ -1,0 +1,150 @@
+"""Checkpoints unlike the bundled one: other autoencoders, factors, channels and predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from tapestry_backend.engine.noise import canvas_noise
+from tapestry_backend.engine.windows import Size
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.store import ModelStore
+from tapestry_backend.tasks.run import run
+from tapestry_protocol.messages import PixelsRef, Request
+from tapestry_protocol.pixels import Margins, Pixels
+
+BLOCKS = (16, 16, 16)
+FACTOR = 4
+CHANNELS = 3
+WINDOW = 16
+
+
+@pytest.fixture(scope="module", params=["epsilon", "v_prediction", "sample"])
+def checkpoint(request, catalogue: Catalogue, tmp_path_factory) -> Path:
+    """A tiny checkpoint with an AutoencoderKL of factor 4 and 3 channels, and random weights."""
+    torch.manual_seed(0)
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(
+        catalogue.find("sample").path / "tokenizer"
+    )
+    text = transformers.CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=WINDOW,
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
+        block_out_channels=(32, 64),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=32,
+        attention_head_dim=8,
+        layers_per_block=1,
+        norm_num_groups=8,
+    )
+    vae = diffusers.AutoencoderKL(
+        block_out_channels=BLOCKS,
+        down_block_types=("DownEncoderBlock2D",) * len(BLOCKS),
+        up_block_types=("UpDecoderBlock2D",) * len(BLOCKS),
+        latent_channels=CHANNELS,
+        norm_num_groups=8,
+    )
+    scheduler = diffusers.DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        steps_offset=1,
+        prediction_type=request.param,
+    )
+    folder = tmp_path_factory.mktemp("checkpoint") / request.param
+    diffusers.StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=transformers.CLIPTextModel(text),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_store(checkpoint: Path) -> ModelStore:
+    """A store that knows this checkpoint by its path."""
+    return ModelStore(Catalogue([str(checkpoint)]))
+
+
+def paint(store: ModelStore, request: Request, blobs: dict[str, bytes]) -> np.ndarray:
+    """The finished picture [H, W, 4]."""
+    *_, finished = run(request, blobs, store)
+    picture = np.frombuffer(finished.pixels.data, np.uint8)
+    return picture.reshape(finished.pixels.height, finished.pixels.width, 4)
+
+
+def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_store: ModelStore) -> None:
+    """One window of any such checkpoint: what diffusers' own pipeline makes, bit for bit."""
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+        checkpoint, safety_checker=None, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    side = WINDOW * FACTOR
+    plain = pipeline(
+        "red bricks",
+        height=side,
+        width=side,
+        latents=canvas_noise(1, CHANNELS, Size(WINDOW, WINDOW)),
+        num_inference_steps=3,
+        guidance_scale=4.0,
+    ).images[0]
+    request = Request(
+        "generate",
+        side,
+        side,
+        "red bricks",
+        seed=1,
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        model=str(checkpoint),
+    )
+
+    assert np.array_equal(paint(other_store, request, {})[..., :3], np.asarray(plain))
+
+
+def test_it_paints_and_extends_canvases_of_any_size(
+    checkpoint: Path, other_store: ModelStore
+) -> None:
+    """Window and cells follow the checkpoint's own sizes, also for an extension to odd sizes."""
+    request = Request("generate", 70, 150, "snow", num_inference_steps=2, model=str(checkpoint))
+    picture = paint(other_store, request, {})
+    assert picture.shape == (70, 150, 4)
+
+    image = Pixels(70, 150, 4, picture.tobytes())
+    grown = Request(
+        "extend",
+        70,
+        150,
+        "snow",
+        margins=Margins(left=13, bottom=30),
+        image=PixelsRef.of(image),
+        num_inference_steps=2,
+        model=str(checkpoint),
+    )
+    extended = paint(other_store, grown, {image.sha256: image.data})
+    assert extended.shape == (100, 163, 4)
+    assert not extended[:70, 13:, 3].any()
+    assert (extended[:, :13, 3] == 255).all()
+    assert (extended[70:, :, 3] == 255).all()
