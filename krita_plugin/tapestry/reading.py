@@ -97,6 +97,7 @@ def order_from(
         seed=settings.seed,
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
+        model=settings.model,
     )
     check_request(request)
     what = f"extended {settings.extend_side}" if margins else ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
-from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_SEED, MAX_STEPS
+from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_ID_CHARACTERS, MAX_SEED, MAX_STEPS
 from tapestry_protocol.pixels import Margins
 
 SIDES: dict[str, tuple[str, ...]] = {
@@ -32,6 +33,7 @@ class Settings:
     guidance_scale: float = 5.0
     extend_side: str = "right"
     extend_px: int = 128
+    model: str = "sample"
 
     @property
     def margins(self) -> Margins:
@@ -58,9 +60,11 @@ class Settings:
         return settings
 
 
-def _is_in_range(name: str, value: object) -> bool:
+def _is_in_range(name: str, value: Any) -> bool:
     if name == "extend_side":
         return value in SIDES
+    if name == "model":
+        return 0 < len(value) <= MAX_ID_CHARACTERS
     limits = {
         "seed": (0, MAX_SEED),
         "num_inference_steps": (1, MAX_STEPS),

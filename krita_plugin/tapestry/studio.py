@@ -22,12 +22,14 @@ from tapestry_protocol.messages import (
     Cancelled,
     Failed,
     Message,
+    ModelInfo,
     Need,
     Preview,
     Progress,
     Result,
     Resume,
     Submit,
+    Welcome,
 )
 from tapestry_protocol.pixels import Margins, Pixels
 
@@ -41,7 +43,7 @@ from .scene_watch import SceneWatch
 from .settings import Settings
 from .turns import Loop, Work
 
-Topic = Literal["scene", "thumbnails", "settings", "job", "backend", "notice"]
+Topic = Literal["scene", "thumbnails", "settings", "models", "job", "backend", "notice"]
 Action = TypeVar("Action", bound=Callable[..., Any])
 
 _SETTINGS_KEY = "docker"
@@ -71,6 +73,7 @@ class Studio:
         self.job: Job | None = None
         self.notice: Notice | None = None
         self.worker = Backend("starting")
+        self.models: tuple[ModelInfo, ...] = ()
         self.scene_watch = SceneWatch(
             host,
             loop,
@@ -289,6 +292,9 @@ class Studio:
             self.worker = message
             self._tell("backend")
             return
+        if isinstance(message, Welcome):
+            self._know_models(message.models)
+            return
         job = self.job
         if job is not None and job.phase is Phase.INSERTING:
             return  # its result is here already
@@ -297,6 +303,13 @@ class Studio:
             self._tell("job")
         elif isinstance(message, Failed) and not message.job_id:
             self._show(Notice(message.message, message.advice))
+
+    def _know_models(self, models: tuple[ModelInfo, ...]) -> None:
+        """Another backend may not have the model that was chosen: then its first one paints."""
+        self.models = models
+        if models and self.settings.model not in [model.id for model in models]:
+            self.change(model=models[0].id)
+        self._tell("models")
 
     def _hear_about(self, job: Job, order: Order, message: Message, pixels: Pixels | None) -> None:
         if isinstance(message, Result | Failed | Cancelled):

@@ -10,6 +10,7 @@ from tapestry.job import Phase
 from tapestry.link import DELAYS_S, LOOK_EVERY_S, Link, LinkState
 from tapestry.settings import Settings
 from tapestry.studio import Studio
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Accepted,
@@ -18,6 +19,7 @@ from tapestry_protocol.messages import (
     Cancel,
     Cancelled,
     Failed,
+    ModelInfo,
     Need,
     PixelsRef,
     Preview,
@@ -25,6 +27,7 @@ from tapestry_protocol.messages import (
     Result,
     Resume,
     Submit,
+    Welcome,
 )
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.krita_plugin.fake_backend import FakeBackend
@@ -314,6 +317,22 @@ def test_settings_are_kept_for_the_next_start(workshop: Workshop) -> None:
     again = Studio(workshop.host, workshop.link, workshop.loop)
     assert again.settings == Settings(prompt="night", seed=5)
     assert json.loads(workshop.host.settings["docker"])["seed"] == 5
+
+
+def test_the_chosen_model_paints_and_one_that_is_gone_is_forgotten(workshop: Workshop) -> None:
+    """The backend's models are known from its welcome; a job names the one that was chosen."""
+    workshop.connect()
+    models = tuple(ModelInfo(name, name, 128) for name in ("sample", "mine"))
+    workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
+    workshop.studio.change(model="mine")
+    workshop.studio.generate()
+    workshop.loop.run()
+
+    assert workshop.studio.models == models
+    assert workshop.backend.sent[-1].request.model == "mine"
+
+    workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models[:1]))
+    assert workshop.studio.settings.model == "sample"
 
 
 def test_the_dice_rolls_a_seed_and_tells(workshop: Workshop) -> None:

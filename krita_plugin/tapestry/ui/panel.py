@@ -6,6 +6,7 @@ from ..qt import QFrame, QLabel, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
 from .action_buttons import ActionButtons
 from .follow import follow
+from .model_field import ModelField
 from .notice_box import NoticeBox
 from .progress_view import ProgressView
 from .prompt_fields import PromptFields
@@ -54,7 +55,10 @@ class Panel(QWidget):
 
     def _make_fields(self) -> QScrollArea:
         fields = _column(
-            PromptFields(self._studio), RegionList(self._studio), SamplingFields(self._studio)
+            PromptFields(self._studio),
+            RegionList(self._studio),
+            ModelField(self._studio),
+            SamplingFields(self._studio),
         )
         fields.layout().addStretch(1)
         area = QScrollArea()
