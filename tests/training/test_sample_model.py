@@ -71,9 +71,14 @@ def test_latents_shrink_eight_times_and_come_back(pipeline: StableDiffusionPipel
     assert pipeline.unet.config.sample_size == 16
 
 
-@pytest.mark.parametrize("scheduler", [
-    None, EulerDiscreteScheduler, DPMSolverMultistepScheduler,
-])
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        None,
+        EulerDiscreteScheduler,
+        DPMSolverMultistepScheduler,
+    ],
+)
 def test_schedulers_give_finite_pictures(
     pipeline: StableDiffusionPipeline, scheduler: type | None
 ) -> None:
@@ -83,7 +88,11 @@ def test_schedulers_give_finite_pictures(
         pipeline.scheduler = scheduler.from_config(kept.config)
     try:
         picture = pipeline(
-            "red bricks", height=64, width=64, num_inference_steps=4, output_type="np",
+            "red bricks",
+            height=64,
+            width=64,
+            num_inference_steps=4,
+            output_type="np",
             generator=torch.Generator().manual_seed(1),
         ).images[0]
     finally:
@@ -95,18 +104,31 @@ def test_schedulers_give_finite_pictures(
 def test_red_bricks_are_red_and_grass_is_green(pipeline: StableDiffusionPipeline) -> None:
     """The weights are trained ones."""
     pictures = pipeline(
-        ["red bricks", "green grass"], height=64, width=64, num_inference_steps=8,
-        guidance_scale=4.0, output_type="np", generator=torch.Generator().manual_seed(2),
+        ["red bricks", "green grass"],
+        height=64,
+        width=64,
+        num_inference_steps=8,
+        guidance_scale=4.0,
+        output_type="np",
+        generator=torch.Generator().manual_seed(2),
     ).images
     red, green = pictures.mean((1, 2))
     assert red.argmax() == 0
     assert green.argmax() == 1
 
 
-@pytest.mark.parametrize("text", [
-    "red bricks", "a painting of mountains at sunset", "naïve café crème", "日本の空 と 海",
-    "xyzzy-42 don't #!?", "🌈 rainbow 🏔", "Ελληνικά и русский",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "red bricks",
+        "a painting of mountains at sunset",
+        "naïve café crème",
+        "日本の空 と 海",
+        "xyzzy-42 don't #!?",
+        "🌈 rainbow 🏔",
+        "Ελληνικά и русский",
+    ],
+)
 def test_any_text_can_be_spelt(pipeline: StableDiffusionPipeline, text: str) -> None:
     """No text is lost or unknown, whatever its script."""
     tokenizer = pipeline.tokenizer
