@@ -169,6 +169,29 @@ def test_an_extension_paints_only_what_is_new(
     )
 
 
+def test_transparent_places_of_the_old_picture_stay_as_they_are(paint, scene) -> None:
+    """What is not opaque inside the old canvas is nothing to keep to, and nothing to fill."""
+    rgba = to_array(noise_picture(128, 128)).copy()
+    rgba[20:60, 30:90, 3] = 0
+    rgba[60:100, 100:, 3] = 128
+    image = scene.add(Pixels(128, 128, 4, rgba.tobytes()))
+    request = Request(
+        "extend", 128, 128, margins=Margins(right=40), image=image, num_inference_steps=STEPS
+    )
+    alpha = to_array(paint(request).pixels)[..., 3]
+
+    assert not alpha[:, :128].any()
+    assert (alpha[:, 128:] == 255).all()
+
+
+@pytest.mark.parametrize("width", [8, 40, 64])
+def test_a_narrow_canvas_can_wrap(paint, width: int) -> None:
+    """A canvas narrower than a window, or than what is decoded beyond its edges."""
+    request = Request("generate", 64, width, "snow", wrap=True, num_inference_steps=STEPS)
+
+    assert paint(request).pixels.width == width
+
+
 def test_an_extension_computes_only_windows_that_see_something_new(paint, scene) -> None:
     """A long picture that grows by a little costs a little."""
     image = scene.add(noise_picture(128, 640))

@@ -72,11 +72,13 @@ def decode_canvas(model: Denoiser, latents: Tensor, *, wrap: bool) -> Tensor:
     """
     if tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap:
         return _to_unit(model.decode(latents))
-    halo, cut = _HALO_CELLS, _HALO_CELLS * model.cell_px
+    above = _HALO_CELLS
+    beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most
     sides = "circular" if wrap else "replicate"
-    padded = functional.pad(latents, (halo, halo, 0, 0), mode=sides)
-    padded = functional.pad(padded, (0, 0, halo, halo), mode="replicate")
-    return _to_unit(model.decode(padded)[..., cut:-cut, cut:-cut])
+    padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
+    padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
+    rows, columns = above * model.cell_px, beside * model.cell_px
+    return _to_unit(model.decode(padded)[..., rows:-rows, columns:-columns])
 
 
 def _to_unit(pixels: Tensor) -> Tensor:
