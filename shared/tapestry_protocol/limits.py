@@ -3,7 +3,7 @@
 KIB = 1024
 MIB = 1024 * KIB
 
-MAX_TEXT_FRAME_BYTES = 512 * KIB
+MAX_TEXT_FRAME_BYTES = 1024 * KIB
 """A submit with 32 regions and full prompts in any script fits; nothing larger is ever honest."""
 
 MAX_CHUNK_BYTES = 1 * MIB
@@ -35,6 +35,15 @@ MAX_STEPS = 200
 
 MAX_GUIDANCE_SCALE = 50.0
 """Beyond 30 every model burns out; leaves room for the curious."""
+
+MIN_WEIGHT, MAX_WEIGHT = 0.01, 100.0
+"""A region's say against others: beyond a hundred to one, more shows nothing."""
+
+MAX_FEATHER_PX = 512
+"""Softer than half a large window is no outline any more."""
+
+MAX_UNDER_PX = 1_024
+"""As far as an extension may go on underneath the old picture; soft edges are not wider."""
 
 MAX_SEED = 2**32 - 1
 """Seeds are shown to people: ten digits at most."""

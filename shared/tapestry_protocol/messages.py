@@ -18,6 +18,7 @@ from typing import Annotated, ClassVar, Literal
 from .constraints import Between, Matches, MaxLength
 from .errors import ErrorCode
 from .limits import (
+    MAX_FEATHER_PX,
     MAX_GUIDANCE_SCALE,
     MAX_ID_CHARACTERS,
     MAX_MODELS,
@@ -28,8 +29,11 @@ from .limits import (
     MAX_SENTENCE_CHARACTERS,
     MAX_SIDE_PX,
     MAX_STEPS,
+    MAX_UNDER_PX,
+    MAX_WEIGHT,
+    MIN_WEIGHT,
 )
-from .pixels import NO_MARGINS, Bounds, Margins, Pixels
+from .pixels import NO_MARGINS, Bounds, Margins, Pixels, Point
 
 Side = Annotated[int, Between(1, 2 * MAX_SIDE_PX)]
 Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
@@ -37,7 +41,26 @@ Sentence = Annotated[str, MaxLength(MAX_SENTENCE_CHARACTERS)]
 JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
 ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}")]
+Seed = Annotated[int, Between(0, MAX_SEED)]
+Share = Annotated[float, Between(0.0, 1.0)]
+GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
 Stage = Literal["queued", "loading", "encoding", "denoising", "decoding"]
+Scheduler = Literal[
+    "checkpoint",
+    "ddim",
+    "pndm",
+    "euler",
+    "euler_ancestral",
+    "heun",
+    "dpmpp_2m",
+    "dpmpp_2m_karras",
+    "dpmpp_2m_sde",
+    "deis",
+    "unipc",
+    "lcm",
+    "tcd",
+    "flow_euler",
+]
 
 MESSAGES: dict[str, type[Message]] = {}
 """Every kind of message by its name on the wire."""
@@ -80,9 +103,32 @@ class PixelsRef:
 
 @dataclass(frozen=True)
 class Region:
-    """A prompt and where it holds: a mask (255 = this region) that fills `bounds`."""
+    """A prompt and where it holds: a mask (255 = this region, less = a smaller share) in `bounds`.
+
+    negative_prompt, guidance_scale, seed   the picture's own where they are None
+    weight    how much it has to say against others where it shares cells with them
+    fit       "tight": the first steps show it nothing but its own mask, so that it fills the mask;
+              "loose": the mask is a rough hint, and what it shows finds its own outline
+    strength  against what is painted: 1 ignores `paint`, 0 keeps it, between is a start from it
+    paint     the layer's own colours, RGBA, filling `bounds`; needed for a strength below 1
+    """
 
     prompt: Prompt
+    bounds: Bounds
+    mask: PixelsRef
+    negative_prompt: Prompt | None = None
+    guidance_scale: GuidanceScale | None = None
+    weight: Annotated[float, Between(MIN_WEIGHT, MAX_WEIGHT)] = 1.0
+    seed: Seed | None = None
+    fit: Literal["tight", "loose"] = "tight"
+    strength: Share = 1.0
+    paint: PixelsRef | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is painted anew: a mask (255 = wholly, less = shows through) that fills `bounds`."""
+
     bounds: Bounds
     mask: PixelsRef
 
@@ -91,36 +137,66 @@ class Region:
 class Request:
     """Everything that decides a picture. The same request gives the same picture.
 
-    task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints there
+    task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints there;
+              "refine" paints over the selection, starting from what is there; "fill" paints
+              something new into it
     height, width   the canvas before extension, pixels
     prompt    for everything that no region covers
+    style     added to every prompt, of regions and background alike
     regions   topmost first, in coordinates of the canvas before extension
     overlap   "occlude": an upper region hides a lower one; "blend": both are averaged
-    image     for "extend": the flattened picture, RGBA, height x width
+    feather_px      softens the outlines of all regions, and of the selection
+    bootstrapping   the share of the steps in which a tight region sees only its own mask
+    image     all tasks but "generate": the flattened picture, RGBA, height x width
+    selection       "refine" and "fill": where
+    strength  "refine": 0 leaves everything as it is, 1 starts from nothing
+    under_px  "extend": how far the new part goes on underneath the old picture
     wrap      the left and right edge continue each other (360 degrees)
+    windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
+              at every step
+    window_weighting    how much a window has to say towards its edges
+    stride_px       0: half a window
+    composition     how firmly a canvas higher than a window keeps to a small draft of the whole;
+              0: no draft
+    coherence       how firmly all windows keep to the look of one of them; 0: not at all
+    anchor    a point in that window; None: the middle
     model     an id out of the welcome's list, never a path
     """
 
-    task: Literal["generate", "extend"]
+    task: Literal["generate", "extend", "refine", "fill"]
     height: Side
     width: Side
     prompt: Prompt = ""
     negative_prompt: Prompt = ""
+    style: Prompt = ""
     regions: Annotated[tuple[Region, ...], MaxLength(MAX_REGIONS)] = ()
     overlap: Literal["occlude", "blend"] = "occlude"
+    feather_px: Annotated[int, Between(0, MAX_FEATHER_PX)] = 0
+    bootstrapping: Share = 0.2
     margins: Margins = NO_MARGINS
     image: PixelsRef | None = None
+    selection: Selection | None = None
+    strength: Share = 0.5
+    under_px: Annotated[int, Between(0, MAX_UNDER_PX)] = 0
     wrap: bool = False
-    seed: Annotated[int, Between(0, MAX_SEED)] = 0
+    windows: Literal["overlap", "shift"] = "overlap"
+    window_weighting: Literal["linear", "flat", "gaussian"] = "linear"
+    stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
+    composition: Share = 0.5
+    coherence: Share = 0.0
+    anchor: Point | None = None
+    seed: Seed = 0
+    scheduler: Scheduler = "checkpoint"
     num_inference_steps: Annotated[int, Between(1, MAX_STEPS)] = 20
-    guidance_scale: Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)] = 5.0
+    guidance_scale: GuidanceScale = 5.0
     model: ModelId = "sample"
 
     @property
     def blobs(self) -> tuple[PixelsRef, ...]:
         """Every picture and mask the request refers to."""
-        images = (self.image,) if self.image else ()
-        return images + tuple(region.mask for region in self.regions)
+        single = (self.image, self.selection.mask if self.selection else None)
+        regions = (blob for region in self.regions for blob in (region.mask, region.paint))
+        return tuple(blob for blob in (*single, *regions) if blob)
 
 
 @dataclass(frozen=True)
@@ -190,7 +266,7 @@ class Need(Message, kind="need"):
     """Send these blobs, then the job can start."""
 
     job_id: JobId
-    sha256s: Annotated[tuple[Sha256, ...], MaxLength(MAX_REGIONS + 1)]
+    sha256s: Annotated[tuple[Sha256, ...], MaxLength(2 * MAX_REGIONS + 2)]
 
 
 @dataclass(frozen=True)
@@ -231,7 +307,8 @@ class Preview(Message, kind="preview"):
 class Result(Message, kind="result"):
     """A finished picture, RGBA.
 
-    pixels    generate: the canvas; extend: the grown canvas, transparent where the old picture is
+    pixels    generate: the canvas; extend: the grown canvas, transparent where the old picture is;
+              refine and fill: transparent outside the selection
     bounds    where it lies, in coordinates of the document before extension
     report    JSON: the plan, seed, model, windows, evaluations, seconds, memory
     """
@@ -239,7 +316,7 @@ class Result(Message, kind="result"):
     job_id: JobId
     pixels: PixelsRef
     bounds: Bounds
-    seed: Annotated[int, Between(0, MAX_SEED)]
+    seed: Seed
     report: Annotated[str, MaxLength(MAX_REPORT_CHARACTERS)]
 
 

@@ -43,6 +43,14 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A place in pixels of the document."""
+
+    top: Annotated[int, Between(-MAX_SIDE_PX, 2 * MAX_SIDE_PX)]
+    left: Annotated[int, Between(-MAX_SIDE_PX, 2 * MAX_SIDE_PX)]
+
+
+@dataclass(frozen=True)
 class Margins:
     """How many pixels a canvas grows on each side."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .errors import ErrorCode, TapestryError
 from .limits import MAX_CANVAS_PX, MAX_PROMPT_CHARACTERS, MAX_REGIONS, MAX_SIDE_PX
-from .messages import Request
+from .messages import PixelsRef, Region, Request
+from .pixels import Bounds, Point
 
 
 def check_canvas(height: int, width: int) -> None:
@@ -49,22 +52,43 @@ def check_request(request: Request) -> None:
     check_region_count(len(request.regions))
     check_prompt(request.prompt, "the background")
     check_prompt(request.negative_prompt, "what to avoid")
+    check_prompt(request.style, "the style")
     for region in request.regions:
-        check_prompt(region.prompt, f"the region {region.prompt[:20]!r}")
-        if region.mask.channels != 1 or (region.mask.height, region.mask.width) != (
-            region.bounds.height,
-            region.bounds.width,
-        ):
-            raise _bad(f"The mask of {region.prompt!r} does not fill its bounds.")
-    if request.task == "generate":
-        _check_generate(request)
-    else:
-        _check_extend(request)
+        _check_region(region)
+    _TASKS[request.task](request)
+    if request.task != "extend" and (not margins.is_zero or request.under_px):
+        raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')
+    if request.anchor is not None and not _is_painted(request, request.anchor):
+        raise _bad("The anchor of the coherence lies outside the canvas.", "Choose a point on it.")
+
+
+def _is_painted(request: Request, point: Point) -> bool:
+    margins = request.margins
+    down, right = point.top + margins.top, point.left + margins.left
+    return (
+        0 <= down < request.height + margins.top + margins.bottom
+        and 0 <= right < request.width + margins.left + margins.right
+    )
+
+
+def _check_region(region: Region) -> None:
+    name = region.prompt[:20]
+    check_prompt(region.prompt, f"the region {name!r}")
+    check_prompt(region.negative_prompt or "", f"what to avoid in the region {name!r}")
+    if not _fills(region.mask, region.bounds, channels=1):
+        raise _bad(f"The mask of {name!r} does not fill its bounds.")
+    if region.paint is not None and not _fills(region.paint, region.bounds, channels=4):
+        raise _bad(f"The paint of {name!r} does not fill its bounds.")
+    if region.strength < 1 and region.paint is None:
+        raise _bad(
+            f"The region {name!r} shall keep its paint, but its paint was not sent.",
+            "Set its strength to 1, or send the layer's own colours along.",
+        )
 
 
 def _check_generate(request: Request) -> None:
-    if not request.margins.is_zero or request.image is not None:
-        raise _bad("A picture that is generated takes no margins and no image.")
+    if request.image is not None or request.selection is not None:
+        raise _bad("A picture that is generated takes no image and no selection.")
     if not request.prompt.strip() and not any(r.prompt.strip() for r in request.regions):
         raise _bad(
             "There is nothing to paint.",
@@ -81,12 +105,48 @@ def _check_extend(request: Request) -> None:
             "A picture whose left and right edge continue each other cannot grow there.",
             "Extend it at the top or bottom, or turn wrapping off.",
         )
+    if request.selection is not None:
+        raise _bad("An extension takes no selection.", "Remove the selection.")
+    _check_image(request)
+
+
+def _check_refine(request: Request) -> None:
+    _check_selection(request)
+    if request.strength == 0:
+        raise _bad("With a strength of 0 nothing changes.", "Choose a strength above 0.")
+
+
+def _check_selection(request: Request) -> None:
+    _check_image(request)
+    selection = request.selection
+    if selection is None:
+        raise _bad("Nothing is selected.", "Select what shall be painted anew.")
+    if not _fills(selection.mask, selection.bounds, channels=1):
+        raise _bad("The mask of the selection does not fill its bounds.")
+    if selection.bounds.intersection(Bounds(0, 0, request.height, request.width)).is_empty:
+        raise _bad("The selection lies outside the canvas.", "Select a part of the picture.")
+
+
+def _check_image(request: Request) -> None:
     image = request.image
     if image is None or image.channels != 4:
-        raise _bad("Extending needs the flattened picture, RGBA.")
+        raise _bad("Painting on from a picture needs the flattened picture, RGBA.")
     if (image.height, image.width) != (request.height, request.width):
-        raise _bad("The picture to extend has another size than its canvas.")
+        raise _bad("The picture to paint on from has another size than its canvas.")
+
+
+def _fills(pixels: PixelsRef, bounds: Bounds, *, channels: int) -> bool:
+    return (pixels.height, pixels.width, pixels.channels) == (bounds.height, bounds.width, channels)
 
 
 def _bad(message: str, advice: str = "") -> TapestryError:
     return TapestryError(ErrorCode.BAD_REQUEST, message, advice)
+
+
+_TASKS: dict[str, Callable[[Request], None]] = {
+    "generate": _check_generate,
+    "extend": _check_extend,
+    "refine": _check_refine,
+    "fill": _check_selection,
+}
+"""What each task asks for."""
