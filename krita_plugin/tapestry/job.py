@@ -53,7 +53,11 @@ class Job:
     @property
     def is_counted(self) -> bool:
         """Whether `step` of `steps` says how far it is."""
-        return self.phase is Phase.SUBMITTED and self.stage == "denoising" and self.steps > 0
+        return (
+            self.phase is Phase.SUBMITTED
+            and self.stage in {"drafting", "denoising"}
+            and self.steps > 0
+        )
 
     @property
     def sentence(self) -> str:
@@ -73,6 +77,7 @@ class Job:
             "queued": "Waiting to begin",
             "loading": "Loading the model",
             "encoding": "Reading the prompts",
+            "drafting": "Drafting",
             "denoising": "Painting",
             "decoding": "Finishing",
         }[self.stage]

@@ -44,7 +44,7 @@ Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}")]
 Seed = Annotated[int, Between(0, MAX_SEED)]
 Share = Annotated[float, Between(0.0, 1.0)]
 GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
-Stage = Literal["queued", "loading", "encoding", "denoising", "decoding"]
+Stage = Literal["queued", "loading", "encoding", "drafting", "denoising", "decoding"]
 Scheduler = Literal[
     "checkpoint",
     "ddim",

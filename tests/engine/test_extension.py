@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from tapestry_backend.engine.extension import (
-    KEEP_FAR,
-    KEEP_NEAR,
+    Follow,
     continue_edges,
     keep_map,
     match_colours,
@@ -23,17 +22,22 @@ def known_rectangle(height: int, width: int, top: int, left: int, bottom: int, r
 def test_a_cell_with_one_unknown_pixel_is_new() -> None:
     """Known cells are known as a whole; new ones follow the edge, the longer the nearer."""
     known = known_rectangle(8, 48, 0, 0, 8, 17)
-    keep = keep_map(known, 8, window=3)[0]
+    keep = keep_map(known.float(), 8, Follow(0.5, 0.2, cells=3))[0]
 
-    assert keep[:2].tolist() == [1, 1]
-    assert float(keep[2]) == pytest.approx(KEEP_NEAR)
-    assert KEEP_NEAR > float(keep[3]) > float(keep[4]) > KEEP_FAR
-    assert float(keep[5]) == pytest.approx(KEEP_FAR)
+    assert keep.tolist() == pytest.approx([1, 1, 0.5, 0.4, 0.3, 0.2])
+
+
+def test_a_cell_is_as_free_as_its_freest_pixel() -> None:
+    """What is held for a part of the steps is held as long as its pixels allow."""
+    hold = torch.full((8, 24), 0.7)
+    hold[3, 9] = 0.4
+
+    assert keep_map(hold, 8)[0].tolist() == pytest.approx([0.7, 0.4, 0.7])
 
 
 def test_with_nothing_known_everything_is_free() -> None:
     """There is no edge to follow in an empty picture."""
-    assert float(keep_map(torch.zeros(16, 16, dtype=torch.bool), 8, window=2).max()) == 0
+    assert float(keep_map(torch.zeros(16, 16), 8, Follow(0.5, 0.2, cells=2)).max()) == 0
 
 
 def test_edges_are_continued_outwards() -> None:

@@ -5,15 +5,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.multidiffusion import (
-    Guidance,
-    MultiDiffusion,
-    View,
-    plan_views,
-)
+from tapestry_backend.engine.levels import Moment
+from tapestry_backend.engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
-from tapestry_backend.engine.windows import Size, crop, plan_windows, window_weights
+from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.windows import Size, crop
 
 STEPS = 4
 SCALE = 4.0
@@ -32,10 +29,17 @@ DETERMINISTIC = {
 ANCESTRAL = {"Euler ancestral": (diffusers.EulerAncestralDiscreteScheduler, {})}
 
 
-def views_of(canvas: Size, region_weights: Tensor, *, wrap: bool = False) -> list[View]:
+MOMENT = Moment(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
+
+
+def views_of(canvas: Size, region_weights: Tensor, *, wrap: bool = False) -> ViewPlan:
     """The views of a canvas with windows of 16 cells and half a window of stride."""
-    windows = plan_windows(canvas, Size(16, 16), Size(8, 8), wrap=wrap)
-    return plan_views(windows, window_weights(windows, canvas, wrap=wrap), region_weights)
+    return ViewPlan(Layout(canvas, Size(16, 16), Size(8, 8), wrap=wrap), region_weights)
+
+
+def prompting(count: int, scale: float = SCALE) -> list[Prompting]:
+    """Each region has its own row of the conditions; the last row is everybody's negative one."""
+    return [Prompting(region, count, scale) for region in range(count)]
 
 
 def partition(canvas: Size, count: int, *, hard: bool = False) -> Tensor:
@@ -47,14 +51,12 @@ def partition(canvas: Size, count: int, *, hard: bool = False) -> Tensor:
     return weights / weights.sum(dim=0)
 
 
-def paint(model, views: list[View], prompts: list[str], canvas: Size, batch_size=7, name="DDIM"):
+def paint(model, views: ViewPlan, prompts: list[str], canvas: Size, batch_size=7, name="DDIM"):
     """The latents of a picture."""
     scheduler_type, options = (DETERMINISTIC | ANCESTRAL)[name]
     scheduler = scheduler_type.from_config(model.make_scheduler().config, **options)
     encoded = model.encode_prompts([*prompts, ""])
-    denoise = MultiDiffusion(
-        model.predict, views, encoded[:-1], Guidance(SCALE, encoded[-1]), batch_size
-    )
+    denoise = MultiDiffusion(model.predict, views, prompting(len(prompts)), encoded, batch_size)
     noise = canvas_noise(3, model.channels, canvas).to(model.dtype)
     *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
     return last.latents
@@ -79,7 +81,7 @@ def test_one_window_equals_the_plain_pipeline_bit_for_bit(model, catalogue) -> N
     scheduler = model.make_scheduler()
     encoded = model.encode_prompts(["red bricks", ""])
     views = views_of(canvas, torch.ones(1, *canvas))
-    denoise = MultiDiffusion(model.predict, views, encoded[:1], Guidance(SCALE, encoded[1]), 16)
+    denoise = MultiDiffusion(model.predict, views, prompting(1), encoded, 16)
     noise = canvas_noise(3, model.channels, canvas)
     *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
 
@@ -116,7 +118,7 @@ def test_order_and_batch_size_change_nothing(double_model) -> None:
     views = views_of(CANVAS, weights)
     picture = paint(double_model, views, prompts, CANVAS)
     order = [2, 0, 1]
-    turned = views_of(CANVAS, weights[order])[::-1]
+    turned = views_of(CANVAS, weights[order])
     other = paint(double_model, turned, [prompts[i] for i in order], CANVAS, batch_size=3)
 
     assert float((picture - other).abs().max()) < 1e-12 * float(picture.abs().max())
@@ -124,8 +126,9 @@ def test_order_and_batch_size_change_nothing(double_model) -> None:
     assert float((picture - different).abs().max()) > 0.01
 
 
-def step_each_and_average(model, views: list[View], prompts: list[str], name: str) -> Tensor:
+def step_each_and_average(model, plan: ViewPlan, prompts: list[str], name: str) -> Tensor:
     """The paper's loop: each view takes its own step with its own scheduler, then all are fused."""
+    views = plan(MOMENT)
     scheduler_type, options = (DETERMINISTIC | ANCESTRAL)[name]
     config = model.make_scheduler().config
     schedulers = [scheduler_type.from_config(config, **options) for _ in views]
@@ -182,9 +185,7 @@ def test_a_wrapped_canvas_has_no_place_of_its_own(double_model) -> None:
     pictures = []
     for shift in (0, 8):
         views = views_of(canvas, weights, wrap=True)
-        denoise = MultiDiffusion(
-            double_model.predict, views, encoded[:1], Guidance(SCALE, encoded[1]), 16
-        )
+        denoise = MultiDiffusion(double_model.predict, views, prompting(1), encoded, 16)
         start = noise.roll(shift, dims=-1)
         scheduler = double_model.make_scheduler()
         *_, last = sample(denoise, scheduler, start, STEPS, job_generator(3))
@@ -202,29 +203,138 @@ def test_regions_of_a_window_share_the_negative_prompt() -> None:
         return latents
 
     canvas = Size(16, 16)
-    conditions = torch.arange(4.0)[:, None, None]
+    conditions = torch.arange(5.0)[:, None, None]
     views = views_of(canvas, partition(canvas, 4).float())
-    denoise = MultiDiffusion(predict, views, conditions, Guidance(2.0, torch.tensor([[-1.0]])), 2)
-    denoise(torch.zeros(1, 1, *canvas), torch.tensor(1))
+    denoise = MultiDiffusion(predict, views, prompting(4), conditions, 2)
+    denoise(torch.zeros(1, 1, *canvas), MOMENT)
 
-    assert sorted(rows) == [-1, 0, 1, 2, 3]
+    assert sorted(rows) == [0, 1, 2, 3, 4]
     assert denoise.evaluations == 5
 
 
-def test_views_without_weight_are_not_planned() -> None:
-    """A region that a window does not see costs nothing there."""
-    weights = torch.zeros(2, *CANVAS)
-    weights[0, :, :4], weights[1, :, 4:] = 1, 1
-    views = views_of(CANVAS, weights)
+def test_each_region_has_its_own_negative_prompt_and_guidance() -> None:
+    """A region's prediction is pushed away from its own negative one, by its own scale."""
+    canvas = Size(16, 16)
+    weights = torch.zeros(3, *canvas)
+    weights[0, :, :4], weights[1, :, 4:8], weights[2, :, 8:] = 1, 1, 1
+    asked = [Prompting(0, 3, 2.0), Prompting(1, 4, 5.0), Prompting(2, 4, 1.0)]
+    conditions = torch.tensor([10.0, 20.0, 30.0, 1.0, 2.0])[:, None, None]
+    denoise = MultiDiffusion(
+        lambda x, t, c: x + c[:, :, :, None], views_of(canvas, weights), asked, conditions, 16
+    )
+    fused = denoise(torch.zeros(1, 1, *canvas), MOMENT)[0, 0, 0]
 
-    assert [view.window.left for view in views if view.region == 0] == [0]
+    expected = [1 + 2 * (10 - 1)] * 4 + [2 + 5 * (20 - 2)] * 4 + [30] * 8
+    assert fused.tolist() == expected
+    assert denoise.evaluations == 5  # three prompts, two negative ones; the third region has none
 
 
 def test_without_guidance_nothing_negative_is_computed() -> None:
     """At a guidance scale of 1 or less there is one evaluation per window."""
     canvas = Size(16, 16)
     views = views_of(canvas, torch.ones(1, *canvas))
-    denoise = MultiDiffusion(lambda x, t, c: x, views, torch.zeros(1, 1, 1), None, 4)
-    denoise(torch.zeros(1, 1, *canvas), torch.tensor(1))
+    denoise = MultiDiffusion(lambda x, t, c: x, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 4)
+    denoise(torch.zeros(1, 1, *canvas), MOMENT)
 
     assert denoise.evaluations == 1
+
+
+def test_what_goes_in_besides_is_cropped_like_the_latents() -> None:
+    """An inpainting model's mask lies where the window lies."""
+    seen = []
+
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+        seen.append(latents)
+        return latents[:, :1]
+
+    canvas = Size(16, 40)
+    place = torch.arange(40.0).expand(1, 1, 16, 40)
+    views = views_of(canvas, torch.ones(1, *canvas))
+    denoise = MultiDiffusion(
+        predict, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 16, extra=-place
+    )
+    denoise(place, MOMENT)
+
+    assert seen[0].shape == (4, 2, 16, 16)
+    assert torch.equal(seen[0][:, 0], -seen[0][:, 1])
+
+
+@pytest.fixture
+def halves() -> tuple[Size, Tensor]:
+    """Two regions, left and right, on one window."""
+    canvas = Size(16, 16)
+    weights = torch.zeros(2, *canvas)
+    weights[0, :, :6], weights[1, :, 6:] = 1, 1
+    return canvas, weights
+
+
+def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
+    """Everything else is its backdrop at the step's own noise level; later it sees all."""
+    canvas, weights = halves
+    seen = []
+
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+        seen.extend(latents)
+        return latents
+
+    inside = torch.stack([weights[0] > 0, torch.ones(16, 16, dtype=torch.bool)])
+    noise, latents = torch.randn(1, 2, *canvas), torch.randn(1, 2, *canvas)
+    backdrops = torch.tensor([[3.0, -1.0], [0.0, 0.0]])
+    plan = ViewPlan(Layout(canvas, canvas, canvas), weights, early=weights.clone(), early_share=0.5)
+    denoise = MultiDiffusion(
+        predict,
+        plan,
+        prompting(2),
+        torch.zeros(3, 1, 1),
+        16,
+        bootstrapping=Bootstrapping(inside, backdrops, noise),
+    )
+    denoise(latents, MOMENT)
+    hidden = 0.6 * backdrops[0][:, None, None] + 0.8 * noise[0]
+
+    assert len(seen) == 4  # each with a negative evaluation of its own: they see different things
+    assert torch.equal(seen[0][..., :6], latents[0, ..., :6])
+    assert torch.equal(seen[0][..., 6:], hidden[..., 6:])
+    assert torch.equal(seen[2], latents[0])
+    seen.clear()
+    denoise(latents, MOMENT._replace(index=2))
+    assert len(seen) == 3
+    assert all(torch.equal(each, latents[0]) for each in seen)
+
+
+def test_with_hard_masks_bootstrapping_keeps_the_equality(double_model) -> None:
+    """Fused once and stepped once is still the paper's step of every path, then its average."""
+    weights = torch.zeros(2, *CANVAS, dtype=torch.float64)
+    weights[0, 3:11, 5:20] = 1
+    weights[1] = 1 - weights[0]
+    encoded = double_model.encode_prompts(["lava", "snow", ""])
+    noise = canvas_noise(3, double_model.channels, CANVAS).double()
+    backdrops = torch.zeros(2, double_model.channels, dtype=torch.float64)
+    everything = torch.ones(*CANVAS, dtype=torch.bool)
+    bootstrapping = Bootstrapping(torch.stack([weights[0] > 0, everything]), backdrops, noise)
+    plan = ViewPlan(Layout(CANVAS, Size(16, 16), Size(8, 8)), weights, early=weights, early_share=1)
+    denoise = MultiDiffusion(
+        double_model.predict, plan, prompting(2), encoded, 16, bootstrapping=bootstrapping
+    )
+    scheduler = double_model.make_scheduler()
+    *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
+
+    x, alphas = noise, scheduler.alphas_cumprod.double()
+    for timestep in scheduler.timesteps:
+        alpha, sigma = alphas[timestep].sqrt(), (1 - alphas[timestep]).sqrt()
+        total, weight_sum = torch.zeros_like(x), torch.zeros_like(x)
+        for view in plan(MOMENT):
+            inside = crop(bootstrapping.inside[view.region], view.window)
+            own, n = crop(x, view.window), crop(noise, view.window)
+            path = torch.where(inside, own, alpha * backdrops[0][None, :, None, None] + sigma * n)
+            negative, wanted = (
+                double_model.predict(path, timestep, c[None])
+                for c in (encoded[-1], encoded[view.region])
+            )
+            guided = negative + SCALE * (wanted - negative)
+            stepped = scheduler.step(guided, timestep, path).prev_sample
+            crop(total, view.window).add_(view.weight * stepped)
+            crop(weight_sum, view.window).add_(view.weight)
+        x = total / weight_sum
+
+    assert float((last.latents - x).abs().max()) < 1e-11 * float(x.abs().max())

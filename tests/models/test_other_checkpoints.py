@@ -7,8 +7,6 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import pytest
-import torch
-import transformers
 
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
@@ -17,69 +15,16 @@ from tapestry_backend.models.store import ModelStore
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Margins, Pixels
+from tests.models.tiny_checkpoints import FACTOR, WINDOW, save_checkpoint
 
-BLOCKS = (16, 16, 16)
-FACTOR = 4
 CHANNELS = 3
-WINDOW = 16
 
 
 @pytest.fixture(scope="module", params=["epsilon", "v_prediction", "sample"])
-def checkpoint(request, catalogue: Catalogue, tmp_path_factory) -> Path:
+def checkpoint(request, tmp_path_factory) -> Path:
     """A tiny checkpoint with an AutoencoderKL of factor 4 and 3 channels, and random weights."""
-    torch.manual_seed(0)
-    tokenizer = transformers.CLIPTokenizer.from_pretrained(
-        catalogue.find("sample").path / "tokenizer"
-    )
-    text = transformers.CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=tokenizer.model_max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    unet = diffusers.UNet2DConditionModel(
-        sample_size=WINDOW,
-        in_channels=CHANNELS,
-        out_channels=CHANNELS,
-        block_out_channels=(32, 64),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=32,
-        attention_head_dim=8,
-        layers_per_block=1,
-        norm_num_groups=8,
-    )
-    vae = diffusers.AutoencoderKL(
-        block_out_channels=BLOCKS,
-        down_block_types=("DownEncoderBlock2D",) * len(BLOCKS),
-        up_block_types=("UpDecoderBlock2D",) * len(BLOCKS),
-        latent_channels=CHANNELS,
-        norm_num_groups=8,
-    )
-    scheduler = diffusers.DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        steps_offset=1,
-        prediction_type=request.param,
-    )
     folder = tmp_path_factory.mktemp("checkpoint") / request.param
-    diffusers.StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=transformers.CLIPTextModel(text),
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
-    return folder
+    return save_checkpoint(folder, prediction_type=request.param, channels=CHANNELS)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,10 @@ class Scene:
         self.blobs[pixels.sha256] = pixels.data
         return PixelsRef.of(pixels)
 
+    def picture(self, height: int, width: int) -> PixelsRef:
+        """A white, opaque picture."""
+        return self.add(Pixels(height, width, 4, b"\xff" * (4 * height * width)))
+
     def region(self, prompt: str, bounds: Bounds) -> Region:
         """A region that fills its bounds."""
         size = bounds.height * bounds.width

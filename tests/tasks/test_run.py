@@ -80,10 +80,11 @@ def test_the_report_explains_the_run(paint, scene) -> None:
 
     assert report["seed"] == 9
     assert report["model"] == "sample"
-    assert report["plan"]["prompts"] == ["red bricks", "snow"]
+    assert [region["prompt"] for region in report["plan"]["regions"]] == ["red bricks", "snow"]
     assert report["windows"] == 2
-    # Left window: both prompts and the negative one; right window: snow alone and the negative one.
-    assert report["unet_evaluations"] == STEPS * (3 + 2)
+    # One window each, laid around the region, and the negative prompt in both.
+    assert report["unet_evaluations"] == STEPS * (2 + 2)
+    assert report["notices"] == []
     assert set(report["seconds"]) == {"load", "encode", "denoise", "decode", "total"}
     assert report["peak_memory_bytes"] > 0
 
@@ -101,7 +102,7 @@ def test_without_a_background_prompt_the_regions_speak_for_the_gaps(paint, scene
         num_inference_steps=STEPS,
     )
 
-    assert paint(request).report["plan"]["prompts"][-1] == "snow, lava"
+    assert paint(request).report["plan"]["regions"][-1]["prompt"] == "snow, lava"
 
 
 def test_one_window_is_the_plain_pipelines_picture_bit_for_bit(paint, catalogue) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-KEEP_NEAR, KEEP_FAR = 0.3, 0.15
-"""Shares of the steps during which new cells follow the continued edges: beside the known picture,
-and a window or more away from it."""
+FOLLOW_NEAR, FOLLOW_FAR = 0.1, 0.03
+"""New cells follow the continued edges until the picture has this share of the variance of what the
+model sees (`levels.share_until`): beside the known picture, and a window or more away from it."""
 
 _FADE_CELLS = 12
 """The colour correction of the new side has faded after this many cells (96 pixels at factor 8)."""
@@ -23,22 +25,34 @@ _SMOOTHINGS = 4
 """Rounds of averaging at each level of `pull_push`; makes it meet the known values smoothly."""
 
 
-def keep_map(known: Tensor, cell_px: int, window: int) -> Tensor:
-    """How long each cell keeps to the known picture with its edges continued: a share of the steps.
+class Follow(NamedTuple):
+    """How long new cells follow the continued edges, as shares of the steps.
 
-    known [H, W] bool, in pixels; window: its side in cells -> [h, w] float32. A cell with a single
-    unknown pixel is new. Known cells keep to the picture to the end (1); new ones follow the
-    continued edges for the first steps, the longer the nearer: while there is still more noise than
-    picture, this hands on what is large (light, colour, where the horizon lies) and nothing that is
-    small. Without any known cell, everything is free from the start (0).
+    near: beside a known cell; far: `cells` or more away from the last one.
     """
-    cells = _fully(known, cell_px)
-    if not bool(cells.any()):
-        return cells
-    keep, reached = cells.clamp(min=KEEP_FAR), cells[None, None]
-    for distance in range(window):
+
+    near: float
+    far: float
+    cells: int
+
+
+def keep_map(hold: Tensor, cell_px: int, follow: Follow | None = None) -> Tensor:
+    """How long each cell keeps to the picture that is there: a share of the steps.
+
+    hold [H, W] in 0..1, in pixels: how long each pixel would -> [h, w] float32. A cell is as free
+    as its freest pixel: with a single unknown pixel (0) it is new. Around cells that are kept to
+    the end (1), new ones follow the continued edges for the first steps, the longer the nearer:
+    while there is still more noise than picture, this hands on what is large (light, colour, where
+    the horizon lies) and nothing that is small.
+    """
+    keep = -functional.max_pool2d(-hold[None, None], cell_px)[0, 0]
+    known = (keep >= 1).to(keep)
+    if follow is None or not bool(known.any()):
+        return keep
+    keep, reached = keep.clamp(min=follow.far), known[None, None]
+    for distance in range(follow.cells):
         reached = functional.max_pool2d(reached, 3, stride=1, padding=1)
-        level = KEEP_NEAR + (KEEP_FAR - KEEP_NEAR) * distance / window
+        level = follow.near + (follow.far - follow.near) * distance / follow.cells
         keep = torch.maximum(keep, reached[0, 0] * level)
     return keep
 

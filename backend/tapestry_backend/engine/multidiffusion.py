@@ -2,8 +2,8 @@
 
 The predictions of all windows and regions are fused and the scheduler steps once, on the canvas.
 For every scheduler whose step is affine in the prediction this equals the paper's "step each, then
-average"; it stays right for multistep and stochastic schedulers, whose history and noise then exist
-once (see docs/method.md).
+average"; it stays right for multistep and stochastic schedulers, for moving windows and for masks
+that change on the way, whose history and noise then exist once (see docs/method.md).
 """
 
 from __future__ import annotations
@@ -16,112 +16,164 @@ import torch
 from torch import Tensor
 
 from .fusion import fuse
+from .levels import Moment
+from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(latents [B, C, h, w], timestep [], conditions [B, T, D]) -> the model's output [B, C, h, w]."""
 
-_NEGATIVE = -1
-"""The negative prompt's condition stands behind those of the regions."""
 
+class Prompting(NamedTuple):
+    """What a region asks the model for: rows of the conditions, and how firmly (Ho and Salimans).
 
-class View(NamedTuple):
-    """One diffusion path: what a region wants in a window, and how much it counts at each cell."""
-
-    window: Window
-    region: int
-    weight: Tensor
-
-
-def plan_views(
-    windows: Sequence[Window], window_weights: Sequence[Tensor], region_weights: Tensor
-) -> list[View]:
-    """Every pair of window and region that counts anywhere.
-
-    window_weights [h, w] for each window, region_weights [N, H, W] >= 0.
+    Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
+    none, and the negative prompt costs nothing.
     """
-    views = []
-    for window, window_weight in zip(windows, window_weights, strict=True):
-        for region, region_weight in enumerate(region_weights):
-            weight = window_weight * crop(region_weight, window)
-            if bool((weight > 0).any()):
-                views.append(View(window, region, weight))
-    return views
+
+    condition: int
+    negative: int
+    guidance_scale: float
+
+    @property
+    def guided(self) -> bool:
+        return self.guidance_scale > 1
 
 
 @dataclass(frozen=True)
-class Guidance:
-    """Classifier-free guidance (Ho and Salimans 2021), away from `negative` [T, D]; scale > 1."""
+class Bootstrapping:
+    """Regions that see nothing but their own cells while the plan's early steps last.
 
-    scale: float
-    negative: Tensor
+    inside [N, H, W] bool: the cells that a region sees as they are; a region that is not
+    bootstrapped sees all of them. Everywhere else it sees its backdrop [N, C], a plain colour in
+    latent space, noised with the canvas' own noise [1, C, H, W] to the step's level: so it finds
+    its subject inside its mask (Bar-Tal et al. 2023, section 4.2; there the backdrop is encoded
+    anew at every step and for every window).
+    """
+
+    inside: Tensor
+    backdrops: Tensor
+    noise: Tensor
+
+    def show(self, latents: Tensor, window: Window, region: int, moment: Moment) -> Tensor:
+        """What a region sees of the model's input [1, C, H, W] in a window: [1, C, h, w]."""
+        backdrop = moment.alpha * self.backdrops[region][None, :, None, None]
+        plain = backdrop + moment.sigma * crop(self.noise, window)
+        return torch.where(crop(self.inside[region], window), crop(latents, window), plain)
+
+    def hides(self, window: Window, region: int) -> bool:
+        """Whether anything of the window is hidden from the region."""
+        return not bool(crop(self.inside[region], window).all())
 
 
 class MultiDiffusion:
     """Predicts for a whole canvas by asking a model of one window's size.
 
-    conditions [N, T, D] holds one encoded prompt per region. With guidance, all regions of a window
-    share its one evaluation of the negative prompt.
+    conditions [K, T, D] holds every encoded text once; prompting says which of them each region
+    takes. All regions that see the same window with the same negative prompt share its one
+    evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
+    (an inpainting model's mask and masked picture).
     """
 
     def __init__(
         self,
         predict: Predict,
-        views: Sequence[View],
+        views: ViewPlan,
+        prompting: Sequence[Prompting],
         conditions: Tensor,
-        guidance: Guidance | None,
         batch_size: int,
+        *,
+        bootstrapping: Bootstrapping | None = None,
+        extra: Tensor | None = None,
     ) -> None:
         self._predict = predict
         self._views = views
+        self._prompting = prompting
         self._conditions = conditions
-        if guidance is not None:
-            self._conditions = torch.cat([conditions, guidance.negative[None]])
-        self._guidance = guidance
         self._batch_size = batch_size
+        self._bootstrapping = bootstrapping
+        self._extra = extra
+        self._planned: tuple[Sequence[View], _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
-        self._rows, self._conditional, self._negative = _plan_rows(
-            views, guided=guidance is not None
-        )
 
-    def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
+    def __call__(self, latents: Tensor, moment: Moment) -> Tensor:
         """Latents [1, C, H, W] as the model wants them -> fused prediction [1, C, H, W]."""
+        views = self._views(moment)
+        rows = self._plan(views, moment)
         outputs = torch.cat(
             [
-                self._evaluate(latents, timestep, self._rows[start : start + self._batch_size])
-                for start in range(0, len(self._rows), self._batch_size)
+                self._evaluate(latents, moment, rows.rows[start : start + self._batch_size])
+                for start in range(0, len(rows.rows), self._batch_size)
             ]
         )
-        predictions = outputs[self._conditional]
-        if self._guidance is not None:
-            negative = outputs[self._negative]
-            predictions = negative + self._guidance.scale * (predictions - negative)
-        weights = [view.weight for view in self._views]
-        windows = [view.window for view in self._views]
+        predictions = outputs[rows.conditional]
+        if any(scale > 1 for scale in rows.scales):
+            scales = torch.tensor(rows.scales, dtype=outputs.dtype, device=outputs.device)
+            negative = outputs[rows.negative]
+            predictions = negative + scales[:, None, None, None] * (predictions - negative)
+        weights = [view.weight for view in views]
+        windows = [view.window for view in views]
         return fuse(predictions, weights, windows, Size(*latents.shape[-2:]))
 
-    def _evaluate(self, latents: Tensor, timestep: Tensor, rows: Sequence[_Row]) -> Tensor:
-        crops = torch.cat([crop(latents, row.window) for row in rows])
+    def _plan(self, views: Sequence[View], moment: Moment) -> _Rows:
+        """The rows of these views; fixed windows have the same ones at every step."""
+        if self._planned is None or self._planned[0] is not views:
+            early = self._bootstrapping if self._views.is_early(moment) else None
+            self._planned = (views, _plan_rows(views, self._prompting, early))
+        return self._planned[1]
+
+    def _evaluate(self, latents: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
+        crops = torch.cat([self._input(latents, moment, row) for row in rows])
         conditions = self._conditions[[row.condition for row in rows]]
         self.evaluations += len(rows)
-        return self._predict(crops, timestep, conditions)
+        return self._predict(crops, moment.timestep, conditions)
+
+    def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
+        if row.alone is None or self._bootstrapping is None:
+            seen = crop(latents, row.window)
+        else:
+            seen = self._bootstrapping.show(latents, row.window, row.alone, moment)
+        if self._extra is None:
+            return seen
+        return torch.cat([seen, crop(self._extra, row.window)], dim=1)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One row of a batch: a window, and the index of the condition it is evaluated with."""
+class _Row(NamedTuple):
+    """One row of a batch: a window and the condition it is evaluated with.
+
+    alone: the region whose cells alone are shown, None where everything is.
+    """
 
     window: Window
     condition: int
+    alone: int | None
 
 
-def _plan_rows(views: Sequence[View], *, guided: bool) -> tuple[list[_Row], list[int], list[int]]:
-    """The rows to evaluate, and for each view the index of its own row and of its negative one."""
+class _Rows(NamedTuple):
+    """The rows to evaluate; for each view its own row, its negative one, and its scale."""
+
+    rows: list[_Row]
+    conditional: list[int]
+    negative: list[int]
+    scales: list[float]
+
+
+def _plan_rows(
+    views: Sequence[View], prompting: Sequence[Prompting], bootstrapping: Bootstrapping | None
+) -> _Rows:
     index: dict[_Row, int] = {}
-    conditional, negative = [], []
+    planned = _Rows([], [], [], [])
     for view in views:
-        if guided:
-            negative.append(index.setdefault(_Row(view.window, _NEGATIVE), len(index)))
-        conditional.append(index.setdefault(_Row(view.window, view.region), len(index)))
-    return list(index), conditional, negative
+        wanted = prompting[view.region]
+        hidden = bootstrapping is not None and bootstrapping.hides(view.window, view.region)
+        alone = view.region if hidden else None
+        own = index.setdefault(_Row(view.window, wanted.condition, alone), len(index))
+        negative = own
+        if wanted.guided:
+            negative = index.setdefault(_Row(view.window, wanted.negative, alone), len(index))
+        planned.conditional.append(own)
+        planned.negative.append(negative)
+        planned.scales.append(wanted.guidance_scale if wanted.guided else 1.0)
+    planned.rows.extend(index)
+    return planned

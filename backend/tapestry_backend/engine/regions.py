@@ -11,6 +11,12 @@ from torch.nn import functional
 
 from .windows import Size
 
+THIN = 0.5
+"""What a region's strongest cell counts at least: a stroke thinner than a cell must still show."""
+
+_TRACE = 1e-6
+"""Less than a 64th of 1/255 of a cell: nobody painted that."""
+
 
 class PaintedMask(NamedTuple):
     """A mask [h, w], float in 0..1 or uint8 in 0..255, and where its corner lies on the canvas.
@@ -62,6 +68,70 @@ def blend(masks: Sequence[PaintedMask], canvas: Size, cell_px: int) -> Tensor:
     return torch.stack(weights)
 
 
+def feather(painted: PaintedMask, radius_px: int) -> PaintedMask:
+    """The mask with a soft outline: half of the softness inside, half outside.
+
+    Two box blurs, so that the outline falls smoothly over 2 * radius_px; beyond the mask's own
+    rectangle there is nothing of the region.
+    """
+    if radius_px < 1:
+        return painted
+    mask = painted.mask.float() / 255 if painted.mask.dtype == torch.uint8 else painted.mask.float()
+    soft = functional.pad(mask[None, None], (radius_px,) * 4)
+    side = radius_px | 1
+    for _ in range(2):
+        soft = _box_blur(soft, side)
+    return PaintedMask(painted.top_px - radius_px, painted.left_px - radius_px, soft[0, 0])
+
+
+def lift_thin(weights: Tensor) -> Tensor:
+    """Let what is thinner than a cell show: [N + 1, H, W] summing to 1 -> the same.
+
+    A region whose strongest cell counts less than `THIN` is strengthened as a whole until it counts
+    that much; the others share the rest of those cells as before. The background, which is the
+    last, is never lifted.
+    """
+    peaks = weights[:-1].amax(dim=(1, 2))
+    factors = torch.where(peaks > _TRACE, (THIN / peaks.clamp(min=_TRACE)).clamp(min=1), 1)
+    if bool((factors == 1).all()):
+        return weights
+    lifted = weights.clone()
+    lifted[:-1] *= factors[:, None, None]
+    thin = torch.cat([factors > 1, torch.tensor([False])])
+    # Two thin regions on one cell may want more than there is.
+    lifted[thin] /= lifted[thin].sum(dim=0).clamp(min=1)
+    rest = (1 - lifted[thin].sum(dim=0)) / weights[~thin].sum(dim=0).clamp(min=_TRACE)
+    lifted[~thin] = weights[~thin] * rest
+    return lifted / lifted.sum(dim=0)
+
+
+def weigh(weights: Tensor, importance: Sequence[float]) -> Tensor:
+    """Give regions more or less to say where they share cells: [N + 1, H, W] summing to 1 -> same.
+
+    importance: one positive number for each region; the background's is 1.
+    """
+    if all(value == 1 for value in importance):
+        return weights
+    scaled = weights * torch.tensor([*importance, 1.0])[:, None, None]
+    return scaled / scaled.sum(dim=0)
+
+
+def owners(weights: Tensor) -> Tensor:
+    """Whom each cell belongs to, all or nothing: weights [N + 1, H, W] -> bool, one True per cell.
+
+    The strongest region owns a cell. A region that is the strongest nowhere owns its own strongest
+    cell, so that nobody who has some weight is left without any.
+    """
+    strongest = weights.argmax(dim=0)
+    for region in range(weights.shape[0] - 1):
+        weight = weights[region]
+        if float(weight.max()) > _TRACE and not bool((strongest == region).any()):
+            row, column = divmod(int(weight.argmax()), weight.shape[1])
+            strongest[row, column] = region
+    numbers = torch.arange(weights.shape[0])[:, None, None]
+    return strongest[None] == numbers
+
+
 def _on_canvas(painted: PaintedMask, canvas: Tensor) -> tuple[Tensor, slice, slice]:
     """The part of a mask on the canvas [H, W], as float, and the rows and columns it takes."""
     height, width = painted.mask.shape
@@ -78,3 +148,11 @@ def _on_canvas(painted: PaintedMask, canvas: Tensor) -> tuple[Tensor, slice, sli
 
 def _to_cells(pixels: Tensor, cell_px: int) -> Tensor:
     return functional.avg_pool2d(pixels[None, None], cell_px)[0, 0]
+
+
+def _box_blur(values: Tensor, side: int) -> Tensor:
+    """Means over squares of an odd side, [1, 1, H, W] -> the same, nothing beyond the borders."""
+    for kernel in ((side, 1), (1, side)):
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        values = functional.avg_pool2d(values, kernel, stride=1, padding=padding)
+    return values

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+
+Weighting = Literal["linear", "flat", "gaussian"]
+
+_GAUSSIAN_VARIANCE = 0.01
 
 
 class Size(NamedTuple):
@@ -61,15 +65,61 @@ def plan_windows(canvas: Size, window: Size, stride: Size, *, wrap: bool = False
     ]
 
 
-def window_weights(windows: Sequence[Window], canvas: Size, *, wrap: bool = False) -> list[Tensor]:
+def fitted_windows(mask: Tensor, window: Size, stride: Size, *, wrap: bool = False) -> list[Window]:
+    """Windows that cover where a mask [H, W] is positive, laid around it rather than on a grid.
+
+    Along an axis on which the mask is no longer than a window, one window lies with the mask in its
+    middle (moved inside the canvas, unless it wraps): models put their subject there, and no window
+    is spent on what the mask does not touch. An empty mask has no windows.
+    """
+    canvas = Size(*mask.shape)
+    size = Size(min(window.height, canvas.height), min(window.width, canvas.width))
+    occupied = mask > 0
+    if not bool(occupied.any()):
+        return []
+    rows = _extent(occupied.any(dim=1), wrap=False)
+    columns = _extent(occupied.any(dim=0), wrap=wrap)
+    tops = _around(rows, canvas.height, size.height, stride.height, wrap=False)
+    lefts = _around(columns, canvas.width, size.width, stride.width, wrap=wrap)
+    windows = [
+        Window(top, left, top + size.height, left + size.width) for top in tops for left in lefts
+    ]
+    return [w for w in windows if bool(crop(occupied, w).any())]
+
+
+def shifted_windows(
+    canvas: Size, window: Size, offset: Size, *, wrap: bool = False
+) -> list[Window]:
+    """Windows side by side, the whole grid moved by `offset` cells (0 <= offset < window).
+
+    Without wrapping, windows that would reach beyond the border lie at the border instead, so every
+    cell is covered at every offset (SpotDiffusion, Frolov et al. 2024, rolls the canvas instead;
+    FSTD, Zheng et al. 2023, leaves a strip without a window).
+    """
+    height, width = min(window.height, canvas.height), min(window.width, canvas.width)
+    return [
+        Window(top, left, top + height, left + width)
+        for top in _shifted(canvas.height, height, offset.height, wrap=False)
+        for left in _shifted(canvas.width, width, offset.width, wrap=wrap)
+    ]
+
+
+def window_weights(
+    windows: Sequence[Window], canvas: Size, kind: Weighting = "linear", *, wrap: bool = False
+) -> list[Tensor]:
     """How much each window has to say at each of its cells: [h, w] each, float32, in (0, 1].
 
-    A ramp towards edges where another window takes over, flat towards the canvas' border, never 0:
-    so a canvas of one window has the weight 1 everywhere, exactly.
+    "linear" and "gaussian" fall towards edges where another window takes over and are flat towards
+    the canvas' border, "flat" is 1 everywhere; never 0: so a canvas of one window has the weight 1
+    everywhere, exactly. Gaussian: variance 0.01 in units of the window (Mixture of Diffusers,
+    Jimenez 2023).
     """
     return [
-        _ramp(w.size.height, falls_before=w.top > 0, falls_after=w.bottom < canvas.height)[:, None]
-        * _ramp(
+        _profile(kind, w.size.height, falls_before=w.top > 0, falls_after=w.bottom < canvas.height)[
+            :, None
+        ]
+        * _profile(
+            kind,
             w.size.width,
             falls_before=wrap or w.left > 0,
             falls_after=wrap or w.right < canvas.width,
@@ -97,13 +147,58 @@ def add_at(canvas: Tensor, window: Window, values: Tensor) -> None:
         rows[..., : window.right - width] += values[..., inside:]
 
 
-def _ramp(length: int, *, falls_before: bool, falls_after: bool) -> Tensor:
-    """1 in the middle; falls linearly over half the length towards each end that asks for it."""
-    distance = torch.arange(length, dtype=torch.float32) + 0.5
-    ramp = torch.ones(length)
-    half = length / 2
+def _extent(occupied: Tensor, *, wrap: bool) -> tuple[int, int]:
+    """Start and stop of what is occupied along an axis [L]; over the border where that is shorter.
+
+    With `wrap` the longest free stretch is left out, wherever it lies; then stop may exceed L.
+    """
+    places = torch.nonzero(occupied).flatten().tolist()
+    if not wrap:
+        return places[0], places[-1] + 1
+    length = len(occupied)
+    following = [*places[1:], places[0] + length]
+    gaps = [after - place for place, after in zip(places, following, strict=True)]
+    widest = max(range(len(gaps)), key=gaps.__getitem__)
+    start = following[widest] % length
+    return start, start + length - gaps[widest] + 1
+
+
+def _around(
+    extent: tuple[int, int], length: int, window: int, stride: int, *, wrap: bool
+) -> list[int]:
+    """Where windows start along an axis so that they cover an extent, centred around it."""
+    start, stop = extent
+    if wrap and stop - start == length:
+        return axis_starts(length, window, stride, wrap=True)
+    covered = min(length, max(window, stop - start))
+    first = start - (covered - (stop - start)) // 2
+    if not wrap:
+        first = min(max(first, 0), length - covered)
+    starts = [first + at for at in axis_starts(covered, window, stride)]
+    return [at % length for at in starts] if wrap else starts
+
+
+def _shifted(length: int, window: int, offset: int, *, wrap: bool) -> list[int]:
+    if length == window:
+        return [0]
+    if wrap:
+        count = math.ceil(length / window)
+        return [(round(i * length / count) + offset) % length for i in range(count)]
+    starts = range(offset - window, length, window)
+    inside = (min(max(start, 0), length - window) for start in starts if start + window > 0)
+    return sorted(set(inside))
+
+
+def _profile(kind: Weighting, length: int, *, falls_before: bool, falls_after: bool) -> Tensor:
+    """1 in the middle, [length]; falls towards each end that asks for it."""
+    place = (torch.arange(length, dtype=torch.float32) + 0.5) / length
+    share = torch.ones(length)
     if falls_before:
-        ramp = torch.minimum(ramp, distance / half)
+        share = torch.minimum(share, 2 * place)
     if falls_after:
-        ramp = torch.minimum(ramp, distance.flip(0) / half)
-    return ramp
+        share = torch.minimum(share, 2 * place.flip(0))
+    if kind == "flat":
+        return torch.ones(length)
+    if kind == "gaussian":
+        return torch.exp(-(((1 - share) / 2) ** 2) / (2 * _GAUSSIAN_VARIANCE))
+    return share

@@ -87,6 +87,7 @@ def read_entry(model_id: str, path: Path) -> Entry:
         sample_size = unet["sample_size"]
         window = sample_size if isinstance(sample_size, int) else min(sample_size)
         pipeline = index["_class_name"]
+        taken, made = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
@@ -100,4 +101,15 @@ def read_entry(model_id: str, path: Path) -> Entry:
             f"{str(path)!r} is a {pipeline}, which Tapestry cannot run yet.",
             "Choose a Stable Diffusion 1.x or 2.x checkpoint.",
         )
+    if taken not in {made, inpainting_channels(made)}:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"The U-Net of {str(path)!r} takes {taken} channels, its autoencoder makes {made}.",
+            "Choose a checkpoint that paints from a prompt, or one for inpainting.",
+        )
     return Entry(model_id, path, window * factor)
+
+
+def inpainting_channels(channels: int) -> int:
+    """What an inpainting model takes: noisy latents, a mask, and the latents of what is known."""
+    return 2 * channels + 1

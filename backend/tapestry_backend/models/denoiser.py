@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from tapestry_protocol.messages import Scheduler
+
 
 class Denoiser(Protocol):
     """A loaded checkpoint on `device`; its results are in `dtype`, what it is given need not be."""
@@ -18,12 +20,17 @@ class Denoiser(Protocol):
     cell_px: int
     """Pixels on a side of a latent cell."""
     channels: int
-    """Channels of the latents."""
+    """C, the channels of the latents."""
+    inpaints: bool
+    """Whether the model also wants to see what is known of the picture; see `predict`."""
     device: torch.device
     dtype: torch.dtype
 
-    def make_scheduler(self) -> Any:
-        """A scheduler of diffusers with the checkpoint's configuration, for one job."""
+    def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
+        """A scheduler of diffusers with the noise the checkpoint was trained with, for one job.
+
+        Raises TapestryError when the two do not fit.
+        """
         ...
 
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
@@ -31,7 +38,11 @@ class Denoiser(Protocol):
         ...
 
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
-        """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep []."""
+        """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep [].
+
+        A model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and
+        the latents of the picture with mid-grey where it is to be painted.
+        """
         ...
 
     def encode(self, pixels: Tensor) -> Tensor:

@@ -16,13 +16,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Scheduler
 
-from .catalogue import Entry
+from . import banded
+from .catalogue import Entry, inpainting_channels
+from .schedulers import make_scheduler
 
 transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
 
 _AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 _PREVIEW_FIT_CELLS = 16
+_LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ImportError,  # a scheduler that needs a package which is not there
+    SafetensorError,
+)
 
 
 class StableDiffusion:
@@ -43,17 +55,11 @@ class StableDiffusion:
         self._scheduler = parts["scheduler"]
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
-        self.channels = self._unet.config.in_channels
-        if self.channels != self._vae.config.latent_channels:
-            raise TapestryError(
-                ErrorCode.MODEL_BROKEN,
-                f"The U-Net of {entry.id!r} takes {self.channels} channels, its autoencoder makes "
-                f"{self._vae.config.latent_channels}.",
-                "Inpainting checkpoints are not supported yet: choose the base checkpoint.",
-            )
+        self.channels = self._vae.config.latent_channels
+        self.inpaints = self._unet.config.in_channels == inpainting_channels(self.channels)
 
-    def make_scheduler(self) -> Any:
-        return type(self._scheduler).from_config(self._scheduler.config)
+    def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
+        return make_scheduler(name, self._scheduler)
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
@@ -77,15 +83,13 @@ class StableDiffusion:
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
-        encoded = self._vae.encode(pixels.to(self.device, self.dtype))
-        # AutoencoderKL gives a distribution, AutoencoderTiny the latents themselves.
-        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        latents = banded.encode(self._vae, pixels.to(self.device, self.dtype))
         return (latents - self._shift) * self._vae.config.scaling_factor
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         scaled = latents.to(self.dtype) / self._vae.config.scaling_factor + self._shift
-        return self._vae.decode(scaled, return_dict=False)[0]
+        return banded.decode(self._vae, scaled)
 
     def preview(self, latents: Tensor) -> Tensor:
         matrix, offset = self._preview_map
@@ -133,7 +137,7 @@ def _load_parts(path: Path, dtype: torch.dtype) -> dict[str, Any]:
             "vae": vae.from_pretrained(path / "vae", **weights),
             "scheduler": scheduler.from_pretrained(path / "scheduler", local_files_only=True),
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except _LOADING_ERRORS as error:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
             f"The model in {str(path)!r} cannot be loaded ({type(error).__name__}: "

@@ -9,53 +9,95 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_protocol.messages import PixelsRef, Region, Request
-from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.messages import PixelsRef, Request, Selection
+from tapestry_protocol.pixels import Bounds, Pixels
 
-from ..engine.regions import PaintedMask, blend, occlude
+from ..engine.regions import PaintedMask, feather
 from .plan import Plan
 
+_LOOSE_SHARE = 8
+"""The outline of a loose region is feathered by this part of a window."""
 
-def region_weights(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
-    """The weights of all regions and the background, [N + 1, H, W], float32, summing to 1."""
-    compose = {"occlude": occlude, "blend": blend}[plan.overlap]
-    masks = [_painted(region, blobs, plan) for region in request.regions]
-    return compose(masks, plan.canvas, plan.cell_px)
+
+def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> list[PaintedMask]:
+    """The regions' masks on the canvas with their outlines as soft as wanted, topmost first.
+
+    One that touches an edge of the plan's frame goes on beyond it.
+    """
+    window_px = plan.window.width * plan.cell_px
+    masks = []
+    for region in request.regions:
+        loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0
+        radius = plan.feather_px + loose
+        mask = torch.from_numpy(_array(region.mask, blobs))[..., 0]
+        bounds = region.bounds.moved(*plan.origin_px)
+        masks.append(feather(_continued(mask, bounds, plan, 2 * radius), radius))
+    return masks
+
+
+def painted_colours(
+    picture: PixelsRef, bounds: Bounds, blobs: Mapping[str, bytes], plan: Plan
+) -> tuple[Tensor, Tensor]:
+    """A layer's own paint on the canvas: [1, 3, H, W] in 0..1, and [H, W] bool where it is.
+
+    bounds: where it lies, in coordinates of the document before extension. What is less than half
+    opaque is no paint.
+    """
+    rgba = _placed(picture, bounds.moved(*plan.origin_px), blobs, plan)
+    return rgba[None, :3].float() / 255, rgba[3] >= 128
 
 
 def known_picture(
     image: PixelsRef, blobs: Mapping[str, bytes], plan: Plan
 ) -> tuple[Tensor, Tensor]:
-    """The picture to extend on the canvas: pixels [1, 3, H, W] in 0..1, and where it is known.
+    """The picture to paint on from, on the canvas: pixels [1, 3, H, W] in 0..1, known [H, W] bool.
 
-    A pixel that is not fully opaque is not known. -> [H, W] bool.
+    A pixel that is not fully opaque is not known.
     """
-    rgba = torch.from_numpy(_array(image, blobs))
-    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
-    down, right = plan.origin_px
-    rows, columns = slice(down, down + image.height), slice(right, right + image.width)
-    pixels = torch.zeros(1, 3, height, width)
-    known = torch.zeros(height, width, dtype=torch.bool)
-    pixels[0, :, rows, columns] = rgba[..., :3].permute(2, 0, 1).float() / 255
-    known[rows, columns] = rgba[..., 3] == 255
-    return pixels, known
+    rgba = _placed(image, plan.document, blobs, plan)
+    return rgba[None, :3].float() / 255, rgba[3] == 255
+
+
+def selected(selection: Selection, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
+    """The selection on the canvas, feathered: [H, W] float32 in 0..1, nothing off the document."""
+    mask = torch.from_numpy(_array(selection.mask, blobs))[..., 0]
+    bounds = selection.bounds.moved(*plan.origin_px)
+    painted = feather(_continued(mask, bounds, plan, 2 * plan.feather_px), plan.feather_px)
+    canvas = torch.zeros(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
+    height, width = painted.mask.shape
+    place = Bounds(
+        painted.top_px, painted.left_px, painted.top_px + height, painted.left_px + width
+    ).intersection(plan.document)
+    inside = place.moved(-painted.top_px, -painted.left_px)
+    part = painted.mask[inside.top : inside.bottom, inside.left : inside.right].float()
+    scale = 255 if painted.mask.dtype == torch.uint8 else 1
+    canvas[place.top : place.bottom, place.left : place.right] = part / scale
+    return canvas
 
 
 def to_rgba(pixels: Tensor, alpha: Tensor | None = None) -> Pixels:
-    """A picture [3, H, W] in 0..1 as bytes; alpha [H, W] bool, everything opaque without it."""
+    """A picture [3, H, W] in 0..1 as bytes; alpha [H, W] in 0..1, everything opaque without it."""
     height, width = pixels.shape[-2:]
     rgba = np.full((height, width, 4), 255, dtype=np.uint8)
     rgba[..., :3] = (pixels * 255).round().clamp(0, 255).permute(1, 2, 0).to("cpu", torch.uint8)
     if alpha is not None:
-        rgba[~alpha.cpu().numpy()] = 0
+        rgba[..., 3] = (alpha * 255).round().to("cpu", torch.uint8)
+        rgba[rgba[..., 3] == 0] = 0
     return Pixels(height, width, 4, rgba.tobytes())
 
 
 def preview_rgba(rough: Tensor, plan: Plan) -> Pixels:
-    """A rough picture [1, 3, h, w] in -1..1, one pixel per cell, cut to the plan's output."""
+    """A rough picture [1, 3, h, w] in -1..1, one pixel per cell, cut to the plan's output.
+
+    A draft's is smaller than the plan's canvas, and is cut in proportion.
+    """
     output, cell = plan.output, plan.cell_px
-    rows = slice(output.top // cell, -(-output.bottom // cell))
-    columns = slice(output.left // cell, -(-output.right // cell))
+    height, width = rough.shape[-2:]
+    down, across = height / plan.canvas.height, width / plan.canvas.width
+    rows = slice(int(output.top // cell * down), max(1, round(-(-output.bottom // cell) * down)))
+    columns = slice(
+        int(output.left // cell * across), max(1, round(-(-output.right // cell) * across))
+    )
     return to_rgba(rough[0, :, rows, columns] / 2 + 0.5)
 
 
@@ -65,20 +107,34 @@ def cut_output(pixels: Tensor, plan: Plan) -> Tensor:
     return pixels[..., output.top : output.bottom, output.left : output.right]
 
 
-def _painted(region: Region, blobs: Mapping[str, bytes], plan: Plan) -> PaintedMask:
-    """A region's mask on the canvas; one that touches an edge of the frame goes on beyond it."""
-    mask = torch.from_numpy(_array(region.mask, blobs))[..., 0]
-    bounds = region.bounds.moved(*plan.origin_px)
+def _continued(mask: Tensor, bounds: Bounds, plan: Plan, beyond_px: int) -> PaintedMask:
+    """A mask [h, w] uint8 at `bounds` of the canvas; where it touches the frame, it goes on.
+
+    To the canvas' border and `beyond_px` further, so that softening does not reach it from there.
+    """
     frame, cell = plan.region_frame, plan.cell_px
     height, width = plan.canvas.height * cell, plan.canvas.width * cell
-    top = max(0, bounds.top) if bounds.top <= frame.top else 0
-    left = max(0, bounds.left) if bounds.left <= frame.left else 0
-    bottom = max(0, height - bounds.bottom) if bounds.bottom >= frame.bottom else 0
-    right = max(0, width - bounds.right) if bounds.right >= frame.right else 0
+    top = max(0, bounds.top + beyond_px) if bounds.top <= frame.top else 0
+    left = max(0, bounds.left + beyond_px) if bounds.left <= frame.left else 0
+    bottom = max(0, height - bounds.bottom + beyond_px) if bounds.bottom >= frame.bottom else 0
+    right = max(0, width - bounds.right + beyond_px) if bounds.right >= frame.right else 0
     if top or left or bottom or right:
         padding = (left, right, top, bottom)
         mask = functional.pad(mask[None, None].float(), padding, mode="replicate")[0, 0] / 255
     return PaintedMask(bounds.top - top, bounds.left - left, mask)
+
+
+def _placed(picture: PixelsRef, bounds: Bounds, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
+    """An RGBA picture at `bounds` of the canvas [4, H, W] uint8, transparent elsewhere."""
+    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
+    canvas = torch.zeros(4, height, width, dtype=torch.uint8)
+    place = bounds.intersection(Bounds(0, 0, height, width))
+    inside = place.moved(-bounds.top, -bounds.left)
+    rgba = torch.from_numpy(_array(picture, blobs)).permute(2, 0, 1)
+    canvas[:, place.top : place.bottom, place.left : place.right] = rgba[
+        :, inside.top : inside.bottom, inside.left : inside.right
+    ]
+    return canvas
 
 
 def _array(picture: PixelsRef, blobs: Mapping[str, bytes]) -> np.ndarray:

@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds
 
-from ..engine.windows import Size, Window, plan_windows
+from ..engine.composition import DRAFT_SIGNALS, draft_size
+from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
+from ..engine.levels import Moment, moments, share_until
+from ..engine.views import Layout
+from ..engine.windows import Size, Weighting
 from ..models.denoiser import Denoiser
+from ..models.schedulers import check_steps
 
 _BATCH_SIZE = 16
 """Rows of one evaluation; enough to keep two to sixteen cores busy, small enough for any GPU."""
+
+
+@dataclass(frozen=True)
+class RegionPlan:
+    """What one region (or, as the last one, the background) asks for."""
+
+    prompt: str
+    negative_prompt: str
+    guidance_scale: float
+    weight: float
+    seed: int
+    fit: str
+    strength: float
+
+
+@dataclass(frozen=True)
+class DraftPlan:
+    """A small picture of the whole, its size in cells, and what the large one takes from it.
+
+    start      the share of the steps that it replaces
+    hold       the share of the steps in which what is large keeps to it
+    """
+
+    size: Size
+    start: float
+    hold: float
 
 
 @dataclass(frozen=True)
@@ -24,8 +56,12 @@ class Plan:
     canvas     the latent canvas, in cells; covers the output and is at least one window large
     origin     where the corner of the document before extension lies on the canvas, in cells
     output     the part of the canvas that is the picture, in pixels of the canvas
-    prompts    one for each region, topmost first, and the background's as the last
+    document   the document before extension, in pixels of the canvas
+    regions    topmost first, the background as the last
     region_frame   a region that touches an edge of this goes on beyond it, in pixels of the canvas
+    follow     how long new cells follow the continued edges of the picture that is there
+    draft      the small picture that is made first; None: no draft
+    anchor     the point whose window all others follow, in cells of the canvas
     """
 
     task: str
@@ -34,21 +70,36 @@ class Plan:
     dtype: str
     seed: int
     scheduler: str
+    scheduler_class: str
     num_inference_steps: int
-    guidance_scale: float
-    prompts: tuple[str, ...]
-    negative_prompt: str
+    regions: tuple[RegionPlan, ...]
     overlap: str
+    feather_px: int
+    bootstrapping: float
+    strength: float
+    under_px: int
     wrap: bool
     cell_px: int
     canvas: Size
     origin: Size
     output: Bounds
+    document: Bounds
     region_frame: Bounds
     window: Size
     stride: Size
-    windows: tuple[Window, ...]
+    windows: str
+    window_weighting: Weighting
+    follow: Follow
+    draft: DraftPlan | None
+    coherence: float
+    anchor: Size
     batch_size: int
+
+    @property
+    def layout(self) -> Layout:
+        """How the canvas is cut into windows."""
+        mode = "shift" if self.windows == "shift" else "overlap"
+        return Layout(self.canvas, self.window, self.stride, mode, self.window_weighting, self.wrap)
 
     @property
     def origin_px(self) -> tuple[int, int]:
@@ -66,28 +117,46 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     _check_wrap(request, cell_px)
     canvas, origin, output = _lay_out(request, model)
     window = Size(model.window, model.window)
-    stride = Size(model.window // 2, model.window // 2)
+    stride = _stride(request, model)
+    document = Bounds(0, 0, request.height, request.width).moved(
+        origin.height * cell_px, origin.width * cell_px
+    )
+    scheduler = model.make_scheduler(request.scheduler)
+    check_steps(scheduler, request.num_inference_steps)
+    scheduler.set_timesteps(request.num_inference_steps)
+    steps = moments(scheduler)
     return Plan(
         task=request.task,
         model=request.model,
         device=str(model.device),
         dtype=str(model.dtype).removeprefix("torch."),
         seed=request.seed,
-        scheduler=type(model.make_scheduler()).__name__,
+        scheduler=request.scheduler,
+        scheduler_class=type(scheduler).__name__,
         num_inference_steps=request.num_inference_steps,
-        guidance_scale=request.guidance_scale,
-        prompts=(*(region.prompt for region in request.regions), background_prompt(request)),
-        negative_prompt=request.negative_prompt,
+        regions=_plan_regions(request),
         overlap=request.overlap,
+        feather_px=request.feather_px,
+        bootstrapping=request.bootstrapping,
+        strength=request.strength if request.task == "refine" else 1.0,
+        under_px=request.under_px,
         wrap=request.wrap,
         cell_px=cell_px,
         canvas=canvas,
         origin=origin,
         output=output,
-        region_frame=_region_frame(request, origin, cell_px, output),
+        document=document,
+        region_frame=_region_frame(request, document, output),
         window=window,
         stride=stride,
-        windows=tuple(plan_windows(canvas, window, stride, wrap=request.wrap)),
+        windows=request.windows,
+        window_weighting=request.window_weighting,
+        follow=Follow(
+            share_until(steps, FOLLOW_NEAR), share_until(steps, FOLLOW_FAR), model.window
+        ),
+        draft=_plan_draft(request, canvas, model.window, steps),
+        coherence=request.coherence,
+        anchor=_anchor(request, canvas, origin, cell_px),
         batch_size=_BATCH_SIZE,
     )
 
@@ -100,6 +169,21 @@ def _check_wrap(request: Request, cell_px: int) -> None:
             f"is {request.width}.",
             f"Resize the canvas to {math.ceil(request.width / cell_px) * cell_px} pixels.",
         )
+
+
+def _stride(request: Request, model: Denoiser) -> Size:
+    """Half a window, or what was asked for, on whole cells; a window at most."""
+    if not request.stride_px:
+        return Size(model.window // 2, model.window // 2)
+    cells = max(1, round(request.stride_px / model.cell_px))
+    if cells > model.window:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"A stride of {request.stride_px} pixels leaves gaps between windows of "
+            f"{model.window * model.cell_px} pixels.",
+            f"Choose a stride of {model.window * model.cell_px // 2} pixels, or less.",
+        )
+    return Size(cells, cells)
 
 
 def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Bounds]:
@@ -118,16 +202,63 @@ def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Bounds]:
     return canvas, origin, output
 
 
-def _region_frame(request: Request, origin: Size, cell_px: int, output: Bounds) -> Bounds:
+def _region_frame(request: Request, document: Bounds, output: Bounds) -> Bounds:
     """Beyond which edges a region goes on: the picture's own, as they only hide the padding.
 
     An extension without a background prompt carries on what is painted at the old edges: there the
     frame is the canvas before extension.
     """
-    if request.task == "generate" or request.prompt.strip():
-        return output
-    top, left = origin.height * cell_px, origin.width * cell_px
-    return Bounds(top, left, top + request.height, left + request.width)
+    return document if request.task == "extend" and not request.prompt.strip() else output
+
+
+def _plan_draft(
+    request: Request, canvas: Size, window: int, steps: Sequence[Moment]
+) -> DraftPlan | None:
+    """Refining and filling leave the composition as it is; there is nothing to draft."""
+    size = draft_size(canvas, window)
+    if size is None or not request.composition or request.task not in {"generate", "extend"}:
+        return None
+    start, hold = (share_until(steps, most * request.composition) for most in DRAFT_SIGNALS)
+    return DraftPlan(size, start, hold)
+
+
+def _anchor(request: Request, canvas: Size, origin: Size, cell_px: int) -> Size:
+    if request.anchor is None:
+        return Size(canvas.height // 2, canvas.width // 2)
+    row = origin.height + math.floor(request.anchor.top / cell_px)
+    column = origin.width + math.floor(request.anchor.left / cell_px)
+    return Size(min(max(row, 0), canvas.height - 1), min(max(column, 0), canvas.width - 1))
+
+
+def _plan_regions(request: Request) -> tuple[RegionPlan, ...]:
+    background = RegionPlan(
+        prompt=styled(background_prompt(request), request.style),
+        negative_prompt=request.negative_prompt,
+        guidance_scale=request.guidance_scale,
+        weight=1.0,
+        seed=request.seed,
+        fit="loose",
+        strength=1.0,
+    )
+    return (*(_plan_region(region, request) for region in request.regions), background)
+
+
+def _plan_region(region: Region, request: Request) -> RegionPlan:
+    negative, scale, seed = region.negative_prompt, region.guidance_scale, region.seed
+    return RegionPlan(
+        prompt=styled(region.prompt, request.style),
+        negative_prompt=request.negative_prompt if negative is None else negative,
+        guidance_scale=request.guidance_scale if scale is None else scale,
+        weight=region.weight,
+        seed=request.seed if seed is None else seed,
+        fit=region.fit,
+        strength=region.strength,
+    )
+
+
+def styled(prompt: str, style: str) -> str:
+    """A prompt with the style that all prompts share."""
+    return ", ".join(part.strip() for part in (prompt, style) if part.strip())
 
 
 def background_prompt(request: Request) -> str:
@@ -136,6 +267,6 @@ def background_prompt(request: Request) -> str:
     An empty prompt lets a model paint anything; the names of all regions keep the gaps between
     roughly painted areas in the picture's own world.
     """
-    if request.prompt.strip() or request.task == "extend":
+    if request.prompt.strip() or request.task != "generate":
         return request.prompt
     return ", ".join(dict.fromkeys(r.prompt for r in request.regions if r.prompt.strip()))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from ..engine.multidiffusion import MultiDiffusion
 from .plan import Plan
 
 
@@ -36,14 +35,17 @@ class Stopwatch:
         return {**self._stages, "total": time.perf_counter() - self._start}
 
 
-def make_report(plan: Plan, denoise: MultiDiffusion, watch: Stopwatch) -> dict[str, Any]:
+def make_report(
+    plan: Plan, evaluations: int, notices: Sequence[str], watch: Stopwatch
+) -> dict[str, Any]:
     """A report of a finished run, ready for JSON."""
     return {
         "plan": plan.to_json(),
         "seed": plan.seed,
         "model": plan.model,
-        "windows": len(plan.windows),
-        "unet_evaluations": denoise.evaluations,
+        "windows": len(plan.layout.grid),
+        "unet_evaluations": evaluations,
+        "notices": list(notices),
         "seconds": watch.seconds,
         "peak_memory_bytes": _peak_memory_bytes(plan.device),
     }

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import Request, Stage
 from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_request
 
-from ..engine.multidiffusion import Guidance, MultiDiffusion, plan_views
-from ..engine.noise import canvas_noise, job_generator
-from ..engine.sampling import sample
-from ..engine.windows import window_weights
+from ..engine.composition import HoldComposition
+from ..engine.extension import match_colours
+from ..engine.sampling import Steer
+from ..engine.views import Layout
 from ..models.denoiser import Denoiser
 from ..models.store import ModelStore
-from .canvas import cut_output, preview_rgba, region_weights, to_rgba
+from .canvas import cut_output, preview_rgba, to_rgba
+from .decoding import decode_canvas
 from .events import Finished, Progressed
-from .extend import ExistingPicture
+from .ground import Ground, Reading, read_ground
+from .painting import Painting, Texts, check_finite
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
-
-_HALO_CELLS = 8
-"""Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably."""
 
 
 def run(
@@ -39,113 +36,96 @@ def run(
     meet: a request that cannot become a picture, a damaged model, numbers that are not finite.
     """
     check_request(request)
-    watch = Stopwatch()
-    yield Progressed("loading")
-    with watch.stage("load"):
-        model = store.load(request.model)
-    yield Progressed("encoding")
-    with watch.stage("encode"):
-        plan = make_plan(request, model)
-        picture = None
-        if request.image is not None:
-            picture = ExistingPicture.read(request.image, blobs, plan, model)
-        denoise = _make_denoiser(request, blobs, plan, model, picture)
-    latents = yield from _denoise(plan, model, denoise, picture, watch)
-    yield Progressed("decoding")
-    with watch.stage("decode"):
-        pixels, alpha = decode_canvas(model, latents, wrap=plan.wrap), None
-        _check_finite(pixels, "decoding")
-        if picture is not None:
-            pixels, new = picture.finish(pixels)
-            alpha = cut_output(new, plan)
-        rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
-    yield Finished(rgba, _output_bounds(request), make_report(plan, denoise, watch))
+    job = _Job(request, blobs, store)
+    yield from job.prepare()
+    yield from job.paint()
+    yield from job.finish()
 
 
-def decode_canvas(model: Denoiser, latents: Tensor, *, wrap: bool) -> Tensor:
-    """Latents [1, C, h, w] -> pixels [1, 3, H, W] in 0..1, float32; seamless where it wraps.
+class _Job:
+    """One request on its way; its three parts are called once each, in order."""
 
-    A canvas of one window is decoded as it is: the very picture of the model's own pipeline. A
-    larger one is continued beyond its edges first, because an autoencoder's convolutions see zeros
-    there and paint a frame: change at the outermost pixels was 6 times the mean of the picture, and
-    would stand as a line in every extension of it.
-    """
-    if tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap:
-        return _to_unit(model.decode(latents))
-    above = _HALO_CELLS
-    beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most
-    sides = "circular" if wrap else "replicate"
-    padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
-    padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
-    rows, columns = above * model.cell_px, beside * model.cell_px
-    return _to_unit(model.decode(padded)[..., rows:-rows, columns:-columns])
+    def __init__(self, request: Request, blobs: Mapping[str, bytes], store: ModelStore) -> None:
+        self._request = request
+        self._blobs = blobs
+        self._store = store
+        self._watch = Stopwatch()
+        self._model: Denoiser
+        self._plan: Plan
+        self._reading: Reading
+        self._texts: Texts
+        self._evaluations = 0
+        self._latents: Tensor
 
+    def prepare(self) -> Iterator[Progressed]:
+        """Load the model, read the canvas, encode the prompts."""
+        yield Progressed("loading")
+        with self._watch.stage("load"):
+            self._model = self._store.load(self._request.model)
+        yield Progressed("encoding")
+        with self._watch.stage("encode"):
+            self._plan = make_plan(self._request, self._model)
+            self._reading = read_ground(self._request, self._blobs, self._plan)
+            self._texts = Texts.encode(self._plan, self._model)
 
-def _to_unit(pixels: Tensor) -> Tensor:
-    return (pixels.float() / 2 + 0.5).clamp(0, 1)
-
-
-def _make_denoiser(
-    request: Request,
-    blobs: Mapping[str, bytes],
-    plan: Plan,
-    model: Denoiser,
-    picture: ExistingPicture | None,
-) -> MultiDiffusion:
-    """The plan's windows and regions as one denoiser of the canvas."""
-    weights = region_weights(request, blobs, plan)
-    if picture is not None:
-        # Nobody reads a prediction where the picture is known: views without weight are dropped.
-        weights = weights * picture.new_cells
-    ramps = window_weights(plan.windows, plan.canvas, wrap=plan.wrap)
-    views = plan_views(plan.windows, ramps, weights)
-    views = [view._replace(weight=view.weight.to(model.device)) for view in views]
-    encoded = model.encode_prompts((*plan.prompts, plan.negative_prompt))
-    guided = plan.guidance_scale > 1
-    guidance = Guidance(plan.guidance_scale, encoded[-1]) if guided else None
-    return MultiDiffusion(model.predict, views, encoded[:-1], guidance, plan.batch_size)
-
-
-def _denoise(
-    plan: Plan,
-    model: Denoiser,
-    denoise: MultiDiffusion,
-    picture: ExistingPicture | None,
-    watch: Stopwatch,
-) -> Iterator[Progressed]:
-    """Tells of every step; returns the latents of the finished picture."""
-    noise = canvas_noise(plan.seed, model.channels, plan.canvas, plan.origin)
-    noise = noise.to(model.device)  # float32 on every device: only the model works in its own type
-    scheduler = model.make_scheduler()
-    steps = sample(
-        denoise,
-        scheduler,
-        noise,
-        plan.num_inference_steps,
-        job_generator(plan.seed),
-        picture.anchor if picture else None,
-    )
-    latents, count = noise, 0
-    yield Progressed("denoising", 0, plan.num_inference_steps)
-    while True:
-        with watch.stage("denoise"):
-            step = next(steps, None)
-            if step is None:
-                return latents
-            latents, count = step.latents, count + 1
-            _check_finite(latents, f"denoising (step {count})")
-            preview = preview_rgba(model.preview(step.denoised), plan)
-        yield Progressed("denoising", count, len(scheduler.timesteps), preview)
-
-
-def _check_finite(values: Tensor, stage: str) -> None:
-    """Raises TapestryError when a number is NaN or infinite: a black layer helps nobody."""
-    if not bool(torch.isfinite(values).all()):
-        raise TapestryError(
-            ErrorCode.NOT_FINITE,
-            f"The model gave numbers that are not finite while {stage}.",
-            "Try a lower guidance scale, or another checkpoint.",
+    def paint(self) -> Iterator[Progressed]:
+        """The draft, where there is one, and the picture."""
+        plan, ground = self._plan, self._reading.ground
+        steer: list[Steer] = []
+        if plan.draft is not None:
+            draft = yield from self._paint_draft(ground.scaled(plan.draft.size))
+            ground = ground.over(draft, plan.draft.start)
+        with self._watch.stage("encode"):
+            known = ground.known_latents(self._model)
+        if plan.draft is not None and known is not None:
+            steer.append(HoldComposition(known.latents, plan.draft.size, plan.draft.hold))
+        painting = Painting(
+            plan, self._model, self._texts, ground, plan.layout, known=known, steer=steer
         )
+        self._latents = yield from self._follow(painting, "denoising")
+
+    def finish(self) -> Iterator[Progressed | Finished]:
+        """Decode the picture and let it meet what is there."""
+        yield Progressed("decoding")
+        plan, reading = self._plan, self._reading
+        with self._watch.stage("decode"):
+            pixels = decode_canvas(self._model, self._latents, wrap=plan.wrap)
+            check_finite(pixels, "decoding")
+            if reading.ground.pixels is not None:
+                known = reading.ground.known
+                pixels = match_colours(pixels.cpu(), reading.ground.pixels, known, plan.cell_px)
+            alpha = None if reading.new is None else cut_output(reading.new, plan)
+            rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
+        report = make_report(plan, self._evaluations, reading.notices, self._watch)
+        yield Finished(rgba, _output_bounds(self._request), report)
+
+    def _paint_draft(self, ground: Ground) -> Iterator[Progressed]:
+        """A small picture of the whole, enlarged to the canvas: [1, 3, H, W] in 0..1."""
+        plan = self._plan
+        layout = Layout(ground.size, ground.size, ground.size, wrap=plan.wrap)
+        with self._watch.stage("encode"):
+            known = ground.known_latents(self._model)
+        painting = Painting(plan, self._model, self._texts, ground, layout, known=known)
+        latents = yield from self._follow(painting, "drafting")
+        with self._watch.stage("decode"):
+            pixels = decode_canvas(self._model, latents, wrap=plan.wrap)
+            size = tuple(side * plan.cell_px for side in plan.canvas)
+            return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
+
+    def _follow(self, painting: Painting, stage: Stage) -> Iterator[Progressed]:
+        """Tells of every step; returns the latents of what was painted."""
+        steps = painting.steps()
+        yield Progressed(stage)
+        while True:
+            with self._watch.stage("denoise"):
+                step = next(steps, None)
+                if step is None:
+                    break
+                latents = step.latents
+                preview = preview_rgba(self._model.preview(step.denoised), self._plan)
+            yield Progressed(stage, step.number, step.count, preview)
+        self._evaluations += painting.denoise.evaluations
+        return latents
 
 
 def _output_bounds(request: Request) -> Bounds:

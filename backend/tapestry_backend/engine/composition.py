@@ -1,0 +1,59 @@
+"""Composition beyond the model's size: a small draft of the whole decides what is large."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .levels import Moment
+from .windows import Size
+
+DRAFT_SIGNALS = (0.4, 0.8)
+"""At full composition: the canvas begins where the draft has the first share of the variance of
+what the model sees, and what is large keeps to it until the second (`levels.share_until`)."""
+
+_HIGHER = 1.25
+"""A canvas this many windows high shows one scene above another without a draft."""
+
+
+def draft_size(canvas: Size, window: int) -> Size | None:
+    """The size of a draft in the canvas' proportions and of the model's own area, in cells.
+
+    None for a canvas that is hardly higher than a window: windows side by side make one scene by
+    themselves, and a draft would only take detail from them.
+    """
+    if canvas.height <= _HIGHER * window:
+        return None
+    scale = window / math.sqrt(canvas.height * canvas.width)
+    return Size(max(1, round(canvas.height * scale)), max(1, round(canvas.width * scale)))
+
+
+class HoldComposition:
+    """Keeps what is large in the canvas as it is in a draft, for the first part of the steps.
+
+    latents [1, C, H, W]: the draft, enlarged to the canvas and encoded; size: the draft's own, in
+    cells: what is smaller than its cells stays free. The hold falls as a cosine over the first
+    `share` of the steps (the skip residual of DemoFusion, Du et al. 2024, on the clean estimate and
+    on its low frequencies alone, so that nothing of the enlarged draft's blur remains).
+    """
+
+    def __init__(self, latents: Tensor, size: Size, share: float) -> None:
+        self._size = tuple(size)
+        self._low = functional.adaptive_avg_pool2d(latents, self._size)
+        self._share = share
+
+    def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
+        """The clean estimate [1, C, H, W], its low frequencies drawn towards the draft's."""
+        along = moment.index / moment.count / self._share if self._share else 1.0
+        if along >= 1:
+            return clean
+        hold = (1 + math.cos(math.pi * along)) / 2
+        missing = self._low - functional.adaptive_avg_pool2d(clean, self._size)
+        return clean + hold * _enlarged(missing, clean.shape[-2:])
+
+
+def _enlarged(values: Tensor, size: torch.Size) -> Tensor:
+    return functional.interpolate(values, size, mode="bilinear", align_corners=False)

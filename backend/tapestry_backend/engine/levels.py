@@ -1,0 +1,170 @@
+"""How much noise there is at each step, for every kind of scheduler; takes no step itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Moment(NamedTuple):
+    """One step of a run, and what the model sees at it: alpha * clean + sigma * noise.
+
+    index      of this step, out of `count`; schedulers that look twice have two steps for a level
+    timestep   []: what the model is told
+    alpha, sigma    alpha^2 + sigma^2 = 1 for diffusion, alpha + sigma = 1 for flow matching
+    kind       what the model predicts: epsilon (the noise), v_prediction (Salimans and Ho 2022),
+               sample (the clean picture) or flow_prediction (noise - clean, Lipman et al. 2023)
+    """
+
+    index: int
+    count: int
+    timestep: Tensor
+    alpha: float
+    sigma: float
+    kind: str
+
+    def clean(self, prediction: Tensor, model_input: Tensor) -> Tensor:
+        """The picture's latents as the model sees them behind the noise.
+
+        Raises ValueError for an unknown kind of prediction.
+        """
+        if self.kind == "epsilon":
+            return (model_input - self.sigma * prediction) / self.alpha
+        if self.kind == "v_prediction":
+            return self.alpha * model_input - self.sigma * prediction
+        if self.kind == "sample":
+            return prediction
+        if self.kind == "flow_prediction":
+            return model_input - self.sigma * prediction
+        raise _unknown(self.kind)
+
+    def prediction(self, clean: Tensor, model_input: Tensor) -> Tensor:
+        """What a model that sees `clean` behind the noise predicts; the inverse of `clean`.
+
+        Raises ValueError for an unknown kind of prediction.
+        """
+        if self.kind == "epsilon":
+            return (model_input - self.alpha * clean) / self.sigma
+        if self.kind == "v_prediction":
+            return (self.alpha * model_input - clean) / self.sigma
+        if self.kind == "sample":
+            return clean
+        if self.kind == "flow_prediction":
+            return (model_input - clean) / self.sigma
+        raise _unknown(self.kind)
+
+
+def moments(scheduler: Any) -> list[Moment]:
+    """The steps that a scheduler of diffusers will take, after its `set_timesteps`.
+
+    The levels are those that the scheduler itself reckons with, not those of its timesteps, which
+    may be rounded (Karras) or stand twice (Heun).
+    """
+    kind = "flow_prediction" if _is_flow(scheduler) else scheduler.config.prediction_type
+    count = len(scheduler.timesteps)
+    found = []
+    for index, timestep in enumerate(scheduler.timesteps):
+        alpha, sigma = _model_shares(scheduler, index, torch.float64)
+        found.append(Moment(index, count, timestep, float(alpha), float(sigma), kind))
+    return found
+
+
+def share_until(steps: Sequence[Moment], signal: float) -> float:
+    """The share of the steps that are over when the picture shows through the noise this much.
+
+    signal in 0..1: the picture's share of the variance of what the model sees. The same number
+    means the same on every schedule; the same share of steps does not. The last step is never
+    over: there is always something left to paint.
+    """
+    for moment in steps[:-1]:
+        alpha, sigma = moment.alpha**2, moment.sigma**2
+        if alpha / (alpha + sigma) >= signal:
+            return moment.index / moment.count
+    return steps[-1].index / steps[-1].count
+
+
+def noised(scheduler: Any, clean: Tensor, noise: Tensor, index: int) -> Tensor:
+    """The clean latents at the noise level of step `index`, in the scheduler's own scale.
+
+    clean, noise [..., C, H, W]. The same as the scheduler's add_noise or scale_noise, which look
+    the step up by its timestep and so may find another one, or none but where they began.
+    """
+    if _has_growing_scale(scheduler):
+        return clean + noise * _sigma(scheduler, index, clean.dtype).item()
+    alpha, sigma = _model_shares(scheduler, index, clean.dtype)
+    return alpha.item() * clean + sigma.item() * noise
+
+
+def pure_noise(scheduler: Any, noise: Tensor) -> Tensor:
+    """Standard normal noise as the scheduler's latents before the first step."""
+    return noise * getattr(scheduler, "init_noise_sigma", 1.0)
+
+
+def model_input(scheduler: Any, latents: Tensor, timestep: Tensor) -> Tensor:
+    """The scheduler's latents as the model wants them; once before every step."""
+    if _is_flow(scheduler):
+        return latents
+    return scheduler.scale_model_input(latents, timestep)
+
+
+def begin(scheduler: Any, strength: float) -> int:
+    """Let the scheduler start part of the way, after `set_timesteps`; the index of its first step.
+
+    strength in 0..1: the share of the steps that are taken, at least one (SDEdit, Meng et al.
+    2022). The picture to start from is `noised` at that index.
+    """
+    count = len(scheduler.timesteps)
+    order = getattr(scheduler, "order", 1)
+    steps = -(-count // order)  # Heun looks twice at each level but the last
+    index = (steps - min(max(round(steps * strength), 1), steps)) * order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(index)
+    elif getattr(scheduler.config, "skip_prk_steps", False):
+        index = _begin_pseudo_linear(scheduler, strength)
+    return index
+
+
+def _begin_pseudo_linear(scheduler: Any, strength: float) -> int:
+    """PNDM looks twice at its second level, whichever its first one was."""
+    levels = scheduler.timesteps.unique_consecutive()
+    count = len(levels)
+    index = count - min(max(round(count * strength), 1), count)
+    twice = levels[index + 1 : index + 2]
+    scheduler.timesteps = torch.cat([levels[: index + 1], twice, levels[index + 1 :]])
+    return index
+
+
+def _model_shares(scheduler: Any, index: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Alpha and sigma [] of the model's input at a step, computed in `dtype`."""
+    if not hasattr(scheduler, "sigmas"):
+        share = scheduler.alphas_cumprod[int(scheduler.timesteps[index])].to("cpu", dtype)
+        return share**0.5, (1 - share) ** 0.5
+    sigma = _sigma(scheduler, index, dtype)
+    if _is_flow(scheduler):
+        return 1 - sigma, sigma
+    alpha = 1 / (sigma**2 + 1) ** 0.5
+    return alpha, sigma * alpha
+
+
+def _sigma(scheduler: Any, index: int, dtype: torch.dtype) -> Tensor:
+    """The scheduler's own noise level [] of a step: sigma / alpha, or sigma for flow matching."""
+    return scheduler.sigmas[index].to("cpu", dtype)
+
+
+def _is_flow(scheduler: Any) -> bool:
+    flow_sigmas = getattr(scheduler.config, "use_flow_sigmas", False)
+    return flow_sigmas or not hasattr(scheduler, "alphas_cumprod")
+
+
+def _has_growing_scale(scheduler: Any) -> bool:
+    """Whether the scheduler's latents are clean + sigma * noise, and the model's are scaled."""
+    if _is_flow(scheduler) or not hasattr(scheduler, "sigmas"):
+        return False
+    return float(scheduler.init_noise_sigma) != 1
+
+
+def _unknown(kind: str) -> ValueError:
+    return ValueError(f"prediction_type {kind!r} is unknown")

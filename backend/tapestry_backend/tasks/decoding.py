@@ -1,0 +1,35 @@
+"""From finished latents to the canvas's pixels; the windows and the sampling know nothing of it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from ..models.denoiser import Denoiser
+
+_HALO_CELLS = 8
+"""Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably."""
+
+
+def decode_canvas(model: Denoiser, latents: Tensor, *, wrap: bool) -> Tensor:
+    """Latents [1, C, h, w] -> pixels [1, 3, H, W] in 0..1, float32; seamless where it wraps.
+
+    A canvas of one window is decoded as it is: the very picture of the model's own pipeline. A
+    larger one is continued beyond its edges first, because an autoencoder's convolutions see zeros
+    there and paint a frame: change at the outermost pixels was 6 times the mean of the picture, and
+    would stand as a line in every extension of it.
+    """
+    if tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap:
+        return _to_unit(model.decode(latents))
+    above = _HALO_CELLS
+    beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most
+    sides = "circular" if wrap else "replicate"
+    padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
+    padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
+    rows, columns = above * model.cell_px, beside * model.cell_px
+    return _to_unit(model.decode(padded)[..., rows:-rows, columns:-columns])
+
+
+def _to_unit(pixels: Tensor) -> Tensor:
+    # In place: a large picture should not exist twice, and nobody else holds what was decoded.
+    return pixels.float().div_(2).add_(0.5).clamp_(0, 1)

@@ -1,0 +1,206 @@
+"""What a canvas starts from: regions' shares, the picture that is there, how long it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+
+from ..engine.extension import Follow, continue_edges, keep_map
+from ..engine.regions import PaintedMask, blend, lift_thin, occlude, weigh
+from ..engine.sampling import Known
+from ..engine.windows import Size
+from ..models.denoiser import Denoiser
+from .canvas import known_picture, painted_colours, painted_masks, selected
+from .plan import Plan
+
+_FAINT = 0.25
+"""A region that covers no cell by more than this is hardly seen."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A canvas of one size before anything is painted.
+
+    weights    [N + 1, h, w]: each region's share of each cell, the background's as the last
+    pixels     [1, 3, H, W] in 0..1: the picture that is there, its edges continued; None: nothing
+    hold       [H, W] in 0..1: the share of the steps during which a pixel keeps to the picture; 1
+               is known to the end, 0 is free from the start
+    follow     how long new cells follow the continued edges of known ones; None: not at all
+    """
+
+    weights: Tensor
+    pixels: Tensor | None
+    hold: Tensor
+    follow: Follow | None
+    cell_px: int
+
+    @property
+    def size(self) -> Size:
+        """In cells."""
+        return Size(*self.weights.shape[-2:])
+
+    @property
+    def known(self) -> Tensor:
+        """[H, W] bool: pixels that stay as they are."""
+        return self.hold >= 1
+
+    @property
+    def keep(self) -> Tensor:
+        """[h, w]: `hold` for whole cells, and around them."""
+        return keep_map(self.hold, self.cell_px, self.follow)
+
+    def known_latents(self, model: Denoiser) -> Known | None:
+        """The picture for the sampler; None where nothing is there."""
+        if self.pixels is None:
+            return None
+        latents = model.encode(self.pixels * 2 - 1).float()
+        return Known(latents, self.keep.to(latents.device))
+
+    def scaled(self, size: Size) -> Ground:
+        """The same for a canvas of another size, in cells: a small draft of the whole."""
+        pixels_size = (size.height * self.cell_px, size.width * self.cell_px)
+        hold = _scaled(self.hold[None, None], pixels_size)[0, 0]
+        known = _scaled(self.known[None, None].float(), pixels_size)[0, 0] > 1 - 1e-4
+        free = _scaled((self.hold == 0)[None, None].float(), pixels_size)[0, 0] > 0
+        pixels = None if self.pixels is None else _scaled(self.pixels, pixels_size)
+        return replace(
+            self,
+            weights=functional.adaptive_avg_pool2d(self.weights[None], tuple(size))[0],
+            pixels=pixels,
+            hold=torch.where(known, 1.0, torch.where(free, 0.0, hold.clamp(max=0.99))),
+        )
+
+    def over(self, draft: Tensor, share: float) -> Ground:
+        """The same, starting from a draft [1, 3, H, W] in 0..1 wherever it would start from less.
+
+        Everything keeps to the draft for a share of the steps at least.
+        """
+        pixels = draft if self.pixels is None else self.pixels
+        held = self.hold[None, None] > 0
+        return replace(
+            self,
+            pixels=torch.where(held, pixels, draft),
+            hold=self.hold.clamp(min=share),
+            follow=None,
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a request says about its canvas.
+
+    ground     the canvas before painting
+    new        [H, W] in 0..1: how much of each pixel of the result is painted; None: all of it
+    notices    what the artist should know: sentences
+    """
+
+    ground: Ground
+    new: Tensor | None
+    notices: tuple[str, ...]
+
+
+def read_ground(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Reading:
+    """The plan's canvas before painting; raises TapestryError when a region has no paint on it."""
+    compose = {"occlude": occlude, "blend": blend}[plan.overlap]
+    masks = painted_masks(request, blobs, plan)
+    for region, mask in zip(request.regions, masks, strict=True):
+        _check_seen(region.prompt, mask, plan)
+    covered = compose(masks, plan.canvas, plan.cell_px)
+    weights = lift_thin(weigh(covered, [region.weight for region in request.regions]))
+    pixels, hold, new = _what_is_there(request, blobs, plan)
+    follow = plan.follow if request.task in {"extend", "fill"} else None
+    ground = Ground(weights, pixels, hold, follow, plan.cell_px)
+    return Reading(ground, new, _notices(request, covered, plan.cell_px))
+
+
+def _check_seen(prompt: str, painted: PaintedMask, plan: Plan) -> None:
+    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
+    top, left = max(0, -painted.top_px), max(0, -painted.left_px)
+    bottom, right = max(0, height - painted.top_px), max(0, width - painted.left_px)
+    if not bool((painted.mask[top:bottom, left:right] > 0).any()):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"The region {prompt[:40]!r} has no paint on the canvas.",
+            "Paint where it should be, or hide its layer.",
+        )
+
+
+def _notices(request: Request, covered: Tensor, cell_px: int) -> tuple[str, ...]:
+    """Sentences about regions that will hardly be seen, or not at all."""
+    sentences = []
+    for region, weight in zip(request.regions, covered, strict=False):
+        name = region.prompt[:40]
+        if float(weight.max()) == 0:
+            sentences.append(f"The region {name!r} lies wholly underneath others: nothing shows.")
+        elif float(weight.max()) < _FAINT or float(weight.sum()) < 1:
+            sentences.append(
+                f"The region {name!r} is too small to show: paint it at least {2 * cell_px} "
+                "pixels wide."
+            )
+    return tuple(sentences)
+
+
+def _what_is_there(
+    request: Request, blobs: Mapping[str, bytes], plan: Plan
+) -> tuple[Tensor | None, Tensor, Tensor | None]:
+    """Pixels, hold and new as in `Ground` and `Reading`."""
+    if request.image is None:
+        return _paint_of_regions(request, blobs, plan)
+    pixels, known = known_picture(request.image, blobs, plan)
+    centred = continue_edges(pixels * 2 - 1, known)
+    if request.selection is None:
+        hold, new = known.float(), _beyond(plan)
+    else:
+        new = selected(request.selection, blobs, plan)
+        # What lies off the document pads it to whole cells or a window: it is nobody's.
+        hold = 1 - plan.strength * torch.where(_off_document(plan), 1.0, new)
+    return centred / 2 + 0.5, hold, new
+
+
+def _paint_of_regions(
+    request: Request, blobs: Mapping[str, bytes], plan: Plan
+) -> tuple[Tensor | None, Tensor, None]:
+    """The regions' own paint as far as they keep to it; an upper region hides a lower one's."""
+    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
+    pixels, hold = torch.zeros(1, 3, height, width), torch.zeros(height, width)
+    for region in reversed(request.regions):
+        if region.paint is None:
+            continue
+        colours, painted = painted_colours(region.paint, region.bounds, blobs, plan)
+        pixels = torch.where(painted, colours, pixels)
+        hold = torch.where(painted, 1 - region.strength, hold)
+    if not bool((hold > 0).any()):
+        return None, hold, None
+    return continue_edges(pixels * 2 - 1, hold > 0) / 2 + 0.5, hold, None
+
+
+def _beyond(plan: Plan) -> Tensor:
+    """[H, W]: 1 beyond the document before extension, and `under_px` underneath its edges."""
+    new, margins = _off_document(plan).float(), plan.under_px
+    old, canvas = plan.document, plan.output
+    top = old.top + margins * (old.top > canvas.top)
+    left = old.left + margins * (old.left > canvas.left)
+    bottom = old.bottom - margins * (old.bottom < canvas.bottom)
+    right = old.right - margins * (old.right < canvas.right)
+    new[:top], new[bottom:], new[:, :left], new[:, right:] = 1, 1, 1, 1
+    return new
+
+
+def _off_document(plan: Plan) -> Tensor:
+    """[H, W] bool: outside the document before extension."""
+    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
+    off, document = torch.ones(height, width, dtype=torch.bool), plan.document
+    off[document.top : document.bottom, document.left : document.right] = False
+    return off
+
+
+def _scaled(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Means over areas: [1, C, H, W] -> [1, C, *size]."""
+    return functional.interpolate(values, size, mode="area")

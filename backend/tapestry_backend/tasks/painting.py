@@ -1,0 +1,167 @@
+"""One pass from noise to latents over a canvas of some size: the draft, or the picture itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
+from ..engine.noise import canvas_noise, job_generator
+from ..engine.regions import owners
+from ..engine.sampling import Known, Steer, Step, sample
+from ..engine.views import Layout, ViewPlan
+from ..engine.windows import Size
+from ..models.denoiser import Denoiser
+from .ground import Ground
+from .plan import Plan
+
+_BACKDROP_CELLS = 8
+"""A plain colour is the same at any size; this one costs nothing."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All prompts of a plan, encoded once: conditions [K, T, D], and what each region takes."""
+
+    conditions: Tensor
+    prompting: tuple[Prompting, ...]
+
+    @classmethod
+    def encode(cls, plan: Plan, model: Denoiser) -> Texts:
+        """Equal texts are encoded once, and their evaluations shared."""
+        index: dict[str, int] = {}
+        prompting = tuple(
+            Prompting(
+                index.setdefault(region.prompt, len(index)),
+                index.setdefault(region.negative_prompt, len(index)),
+                region.guidance_scale,
+            )
+            for region in plan.regions
+        )
+        return cls(model.encode_prompts(tuple(index)), prompting)
+
+
+class Painting:
+    """A canvas being painted; iterate over `steps` once, then read `latents`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        model: Denoiser,
+        texts: Texts,
+        ground: Ground,
+        layout: Layout,
+        *,
+        known: Known | None = None,
+        steer: Sequence[Steer] = (),
+    ) -> None:
+        self._plan = plan
+        self._model = model
+        self._steer = steer
+        self._known = known
+        origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
+        owned = owners(ground.weights)
+        self._noise = _noise(plan, model.channels, owned, origin).to(model.device)
+        # Nobody reads a prediction where the picture is kept: views without weight are dropped.
+        new = (ground.keep < 1).float()
+        early, inside = _early(plan, ground.weights, owned)
+        views = ViewPlan(
+            layout,
+            ground.weights * new,
+            early=early * new,
+            early_share=plan.bootstrapping if bool((~inside).any()) else 0.0,
+            seed=plan.seed,
+            device=model.device,
+        )
+        self.denoise = MultiDiffusion(
+            model.predict,
+            views,
+            texts.prompting,
+            texts.conditions,
+            plan.batch_size,
+            bootstrapping=Bootstrapping(
+                inside.to(model.device), _backdrops(plan, model), self._noise
+            ),
+            extra=_extra(model, ground),
+        )
+
+    def steps(self) -> Iterator[Step]:
+        """Every step of the sampler; raises TapestryError when numbers are no longer finite."""
+        scheduler = self._model.make_scheduler(self._plan.scheduler)
+        for step in sample(
+            self.denoise,
+            scheduler,
+            self._noise,
+            self._plan.num_inference_steps,
+            job_generator(self._plan.seed),
+            self._known,
+            self._steer,
+        ):
+            check_finite(step.latents, f"denoising (step {step.number})")
+            yield step
+
+
+def check_finite(values: Tensor, stage: str) -> None:
+    """Raises TapestryError when a number is NaN or infinite: a black layer helps nobody."""
+    if not bool(torch.isfinite(values).all()):
+        raise TapestryError(
+            ErrorCode.NOT_FINITE,
+            f"The model gave numbers that are not finite while {stage}.",
+            "Try a lower guidance scale, or another checkpoint.",
+        )
+
+
+def _noise(plan: Plan, channels: int, owned: Tensor, origin: Size) -> Tensor:
+    """The canvas' noise [1, C, h, w]; a region with a seed of its own keeps its own noise.
+
+    So it keeps its look when its neighbours change.
+    """
+    size = Size(*owned.shape[-2:])
+    noise = canvas_noise(plan.seed, channels, size, origin)
+    for region, cells in zip(plan.regions, owned, strict=True):
+        if region.seed != plan.seed:
+            noise = torch.where(cells, canvas_noise(region.seed, channels, size, origin), noise)
+    return noise
+
+
+def _early(plan: Plan, weights: Tensor, owned: Tensor) -> tuple[Tensor, Tensor]:
+    """The regions' shares while tight ones are bootstrapped, and which cells each of them sees.
+
+    Both [N + 1, h, w]. A tight region has its own cells to itself then: what it paints next to
+    them stands before its backdrop. The others share the rest.
+    """
+    tight = torch.tensor([region.fit == "tight" for region in plan.regions])[:, None, None]
+    taken = (owned & tight).any(dim=0)
+    early = torch.where(tight, owned.float(), weights * ~taken)
+    return early, owned | ~tight
+
+
+def _backdrops(plan: Plan, model: Denoiser) -> Tensor:
+    """A plain colour for each region, in latent space: [N + 1, C]."""
+    colours = torch.stack(
+        [
+            torch.rand(3, generator=job_generator(plan.seed + index))
+            for index, _ in enumerate(plan.regions)
+        ]
+    )
+    side = _BACKDROP_CELLS * model.cell_px
+    pixels = (colours * 2 - 1)[:, :, None, None].expand(-1, -1, side, side)
+    return model.encode(pixels).float().mean(dim=(2, 3))
+
+
+def _extra(model: Denoiser, ground: Ground) -> Tensor | None:
+    """What an inpainting model wants to know besides: [1, 1 + C, h, w], mask and masked picture."""
+    if not model.inpaints:
+        return None
+    new = (ground.keep < 1).float()
+    pixels = ground.pixels
+    if pixels is None:
+        height, width = (side * ground.cell_px for side in ground.size)
+        pixels = torch.full((1, 3, height, width), 0.5)
+    masked = torch.where(ground.known, pixels * 2 - 1, 0.0)
+    return torch.cat([new[None, None].to(model.device), model.encode(masked).float()], dim=1)

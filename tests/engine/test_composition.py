@@ -1,0 +1,62 @@
+"""Composition: when a draft is made, how large it is, and what is held to it."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from tapestry_backend.engine.composition import HoldComposition, draft_size
+from tapestry_backend.engine.levels import Moment
+from tapestry_backend.engine.windows import Size
+
+
+def at(index: int) -> Moment:
+    """A step out of ten."""
+    return Moment(index, 10, torch.tensor(0), 0.6, 0.8, "epsilon")
+
+
+@pytest.mark.parametrize("canvas", [Size(16, 16), Size(16, 200), Size(20, 64)])
+def test_windows_side_by_side_need_no_draft(canvas: Size) -> None:
+    """They show one scene by themselves."""
+    assert draft_size(canvas, 16) is None
+
+
+@pytest.mark.parametrize("canvas", [Size(32, 32), Size(48, 48), Size(32, 96), Size(96, 16)])
+def test_a_draft_has_the_canvas_proportions_and_the_models_area(canvas: Size) -> None:
+    """As near as whole cells allow."""
+    size = draft_size(canvas, 16)
+
+    assert size is not None
+    assert size.height * size.width == pytest.approx(256, rel=0.12)
+    assert size.height / size.width == pytest.approx(canvas.height / canvas.width, rel=0.12)
+
+
+def test_what_is_large_is_held_and_what_is_small_is_free() -> None:
+    """At first the low frequencies are the draft's, detail stays the clean estimate's own."""
+    draft, clean = torch.randn(1, 3, 8, 8), torch.randn(1, 3, 32, 32)
+    enlarged = functional.interpolate(draft, (32, 32), mode="nearest")
+    held = HoldComposition(enlarged, Size(8, 8), 0.5)(clean, at(0))
+    low = functional.adaptive_avg_pool2d(held, (8, 8))
+    before = functional.adaptive_avg_pool2d(clean, (8, 8))
+
+    assert float((low - draft).abs().mean()) < 0.5 * float((before - draft).abs().mean())
+    rough = functional.interpolate(held - clean, scale_factor=0.25, mode="area")
+    smooth = functional.interpolate(rough, scale_factor=4, mode="bilinear")
+    assert float((held - clean - smooth).abs().mean()) < 0.5 * float((held - clean).abs().mean())
+
+
+def test_the_hold_falls_to_nothing() -> None:
+    """Less at every step, and exactly nothing once its share of the steps is over."""
+    draft, clean = torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)
+    hold = HoldComposition(draft, Size(8, 8), 0.4)
+    left = [float(hold(clean, at(index)).mean()) for index in range(6)]
+
+    assert left[0] == pytest.approx(0)
+    assert left == sorted(left)
+    assert hold(clean, at(4)) is clean
+
+
+def test_a_canvas_that_agrees_is_not_changed() -> None:
+    """There is nothing to draw towards the draft."""
+    clean = torch.randn(1, 3, 32, 48)
+
+    torch.testing.assert_close(HoldComposition(clean, Size(8, 12), 1.0)(clean, at(0)), clean)
