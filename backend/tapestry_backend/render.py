@@ -14,13 +14,17 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .models.catalogue import Catalogue
 from .openraster.document import Document
+from .openraster.limits import MAX_FILE_BYTES
 from .openraster.png import encode_png
-from .openraster.scene import Scene, read_scene, result_name
+from .openraster.scene import PaintOver, Scene, quoted_list, read_scene, result_name
+from .openraster.selection import has_layer, select_layer, select_mask
+from .render_options import request_settings
 from .tasks.events import Finished, Progressed
 
 _STAGES = {
     "loading": "loading the model",
     "encoding": "reading the prompts",
+    "drafting": "drafting the whole",
     "denoising": "painting",
     "decoding": "finishing",
 }
@@ -31,18 +35,15 @@ def render(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
     for path in (*options.output, *filter(None, [options.report])):
         _check_output(path, (".json",) if path is options.report else _FORMATS)
+    _check_together(options)
     document = _open(options.scene)
     scene = read_scene(
         document,
         background=options.background,
         margins=options.extend,
-        negative_prompt=options.negative_prompt,
-        overlap=options.overlap,
-        wrap=options.wrap,
-        seed=options.seed,
-        num_inference_steps=options.steps,
-        guidance_scale=options.guidance_scale,
-        model=options.model,
+        paint_over=_paint_over(document, options),
+        about=_about(options.region),
+        **request_settings(options),
     )
     progress = _Progress(quiet=options.quiet)
     for note in scene.notes:
@@ -50,6 +51,8 @@ def render(options: argparse.Namespace) -> None:
     catalogue = Catalogue([options.model])
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
     finished = _run(scene, catalogue, progress)
+    for notice in finished.report["notices"]:
+        progress.note(notice)
     _save(document, scene, finished, options.output)
     if options.report:
         report = json.dumps(dict(finished.report), indent=2, ensure_ascii=False)
@@ -86,11 +89,66 @@ def _open(path: Path) -> Document:
     try:
         return Document.open(path)
     except OSError as error:
+        raise _unreadable(
+            path, error, "Give the path of a picture that was saved as OpenRaster (.ora)."
+        ) from error
+
+
+def _unreadable(path: Path, error: OSError, advice: str) -> TapestryError:
+    sentence = f"{str(path)!r} cannot be read ({error.strerror})."
+    return TapestryError(ErrorCode.BAD_REQUEST, sentence, advice)
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Refuse settings of a task that was not asked for: somebody expects them to do something."""
+    settings = request_settings(options)
+    if "strength" in settings and options.refine is None:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"{str(path)!r} cannot be read ({error.strerror}).",
-            "Give the path of a picture that was saved as OpenRaster (.ora).",
-        ) from error
+            "--strength says how far --refine may go.",
+            'Name what to refine, or give a region a strength: --region "LAYER" strength=X.',
+        )
+    if "under_px" in settings and options.extend.is_zero:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "--under says how far the new part of --extend goes on.",
+            "Name the sides that grow, for instance --extend left=256.",
+        )
+
+
+def _paint_over(document: Document, options: argparse.Namespace) -> PaintOver | None:
+    """What --refine or --fill name: a layer of the document, or else a file."""
+    task = "fill" if options.refine is None else "refine"
+    where = options.fill if options.refine is None else options.refine
+    if where is None:
+        return None
+    name = where.strip()
+    if has_layer(document, name):
+        return PaintOver(task, select_layer(document, name), name)
+    path = Path(where)
+    if path.suffix.lower() != ".png":
+        names = list(dict.fromkeys(node.name for node in document.all_layers if node.name))
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"No layer is called {name[:40]!r}.",
+            f"The layers are {quoted_list(names)}; or give a mask as a .png file.",
+        )
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        advice = "Give the name of a layer, or the path of a mask."
+        raise _unreadable(path, error, advice) from error
+    return PaintOver(task, select_mask(document, data, path.name))
+
+
+def _about(regions: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A region's name -> all that --region says of it."""
+    about: dict[str, str] = {}
+    for name, text in regions:
+        known = about.get(name.strip())
+        about[name.strip()] = text if known is None else f"{known},{text}"
+    return about
 
 
 def _run(scene: Scene, catalogue: Catalogue, progress: _Progress) -> Finished:
@@ -106,14 +164,22 @@ def _run(scene: Scene, catalogue: Catalogue, progress: _Progress) -> Finished:
 
 
 def _save(document: Document, scene: Scene, finished: Finished, outputs: Iterable[Path]) -> None:
-    margins = scene.request.margins
-    flattened = document.with_result(finished.pixels, margins)
-    name = result_name(scene.request)
+    request = scene.request
+    lowest = request.under_px > 0
+    flattened = document.with_result(finished.pixels, request.margins, lowest=lowest)
     for path in outputs:
         if path.suffix.lower() == ".png":
             _write(path, encode_png(flattened))
         else:
-            _write(path, document.saved_with_result(finished.pixels, margins, name, flattened))
+            saved = document.saved_with_result(
+                finished.pixels,
+                request.margins,
+                result_name(request),
+                flattened,
+                lowest=lowest,
+                settings=scene.settings,
+            )
+            _write(path, saved)
 
 
 def _check_output(path: Path, formats: tuple[str, ...]) -> None:

@@ -172,7 +172,7 @@ class Request:
     regions: Annotated[tuple[Region, ...], MaxLength(MAX_REGIONS)] = ()
     overlap: Literal["occlude", "blend"] = "occlude"
     feather_px: Annotated[int, Between(0, MAX_FEATHER_PX)] = 0
-    bootstrapping: Share = 0.2
+    bootstrapping: Share = 0.8
     margins: Margins = NO_MARGINS
     image: PixelsRef | None = None
     selection: Selection | None = None

@@ -12,17 +12,19 @@ import pytest
 from PIL import Image
 
 from examples.ora import Layer, write_ora
-from tapestry_backend import cli
 from tapestry_backend.cli import main
 from tapestry_backend.openraster.archive import Archive
+from tapestry_backend.render_options import _margins, _point
 from tapestry_protocol.limits import MAX_SIDE_PX
-from tapestry_protocol.pixels import Margins
+from tapestry_protocol.pixels import Margins, Point
+
+WHITE = Image.new("RGBA", (32, 32), "white")
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     """A sound scene of 32 x 32 pixels."""
-    write_ora(tmp_path / "a.ora", (32, 32), [Layer("snow", Image.new("RGBA", (32, 32), "white"))])
+    write_ora(tmp_path / "a.ora", (32, 32), [Layer("snow", WHITE)])
     return tmp_path / "a.ora"
 
 
@@ -48,6 +50,38 @@ def folder_instead(scene: Path) -> None:
 def damaged_model(scene: Path) -> None:
     """A model folder beside the scene, with a damaged index."""
     (scene.parent / "model_index.json").write_text("{", encoding="utf-8")
+
+
+def no_mask(scene: Path) -> None:
+    """A file beside the scene that only sounds like a picture."""
+    (scene.parent / "hole.png").write_text("no picture", encoding="utf-8")
+
+
+def small_mask(scene: Path) -> None:
+    """A mask for a smaller canvas."""
+    Image.new("L", (8, 8), "white").save(scene.parent / "hole.png")
+
+
+def black_mask(scene: Path) -> None:
+    """A mask in which nothing is selected."""
+    Image.new("L", (32, 32)).save(scene.parent / "hole.png")
+
+
+def clear_layer(scene: Path) -> None:
+    """A layer without any paint."""
+    layers = [Layer("clear", Image.new("RGBA", (32, 32))), Layer("snow", WHITE)]
+    write_ora(scene, (32, 32), layers)
+
+
+def a_dot_on_snow(scene: Path) -> None:
+    """A region, and the background."""
+    write_ora(scene, (32, 32), [Layer("dot", WHITE.crop((0, 0, 8, 8))), Layer("snow", WHITE)])
+
+
+def bad_settings_inside(scene: Path) -> None:
+    """A region whose settings in the file make no sense."""
+    a_dot_on_snow(scene)
+    with_stack(scene, 'name="dot"', 'name="dot" tapestry:region="seed=many"')
 
 
 @dataclass(frozen=True)
@@ -76,6 +110,35 @@ CASES = {
     "long background": Case("10000 characters", ("--background", "x" * 10_000)),
     "extended too far": Case("too large", ("--extend", f"left={MAX_SIDE_PX}")),
     "wrapped and extended": Case("wrapping", ("--wrap", "--extend", "left=8")),
+    "a selection of nothing": Case("No layer is called 'hole'", ("--fill", "hole")),
+    "what there is": Case("The layers are 'snow'; or give a mask", ("--fill", "hole")),
+    "no such mask": Case("'hole.png' cannot be read", ("--refine", "hole.png")),
+    "no mask": Case("as a PNG picture", ("--refine", "hole.png"), no_mask),
+    "a small mask": Case("8 x 8 pixels, the canvas 32 x 32", ("--fill", "hole.png"), small_mask),
+    "a black mask": Case("nothing is selected", ("--fill", "hole.png"), black_mask),
+    "an empty layer": Case("no paint on the canvas", ("--fill", "clear"), clear_layer),
+    "strength of what": Case("how far --refine may go", ("--strength", "0.5")),
+    "strength of a fill": Case("--refine", ("--strength", "0.5", "--fill", "snow")),
+    "nothing to change": Case("nothing changes", ("--strength", "0", "--refine", "snow")),
+    "under what": Case("new part of --extend", ("--under", "8")),
+    "no such region": Case("No region is called 'ice'", ("--region", "ice", "seed=1")),
+    "the regions are": Case("The regions are 'dot'", ("--region", "ice", "seed=1"), a_dot_on_snow),
+    "no settings": Case("'heavy' is no setting", ("--region", "dot", "heavy"), a_dot_on_snow),
+    "unknown settings": Case(
+        "'mood=dark' is no setting", ("--region", "dot", "seed=1,mood=dark"), a_dot_on_snow
+    ),
+    "settings out of range": Case(
+        "weight='1000' is no number between 0.01 and 100",
+        ("--region", "dot", "weight=1000"),
+        a_dot_on_snow,
+    ),
+    "no such fit": Case(
+        "fit='snug' is none of tight, loose", ("--region", "dot", "fit=snug"), a_dot_on_snow
+    ),
+    "settings in the file": Case("seed='many'", spoil=bad_settings_inside),
+    "an anchor elsewhere": Case("anchor", ("--coherence", "1", "--anchor", "left=99,top=0")),
+    "too many steps": Case("up to 50 steps", ("--scheduler", "lcm", "--steps", "51")),
+    "a flow scheduler": Case("flow matching", ("--scheduler", "flow_euler")),
 }
 
 
@@ -132,6 +195,24 @@ def test_a_folder_of_somebody_else(scene: Path, capsys: pytest.CaptureFixture[st
         ["--extend", "left=5,left=6"],
         ["--extend", "left=\u0665"],
         ["--extend", "left=99999999999999999999"],
+        ["--scheduler", "magic"],
+        ["--strength", "1.5"],
+        ["--composition", "-0.1"],
+        ["--coherence", "nan"],
+        ["--bootstrapping", "2"],
+        ["--feather", "513"],
+        ["--feather", "1.5"],
+        ["--under", "-1"],
+        ["--stride", "-8"],
+        ["--windows", "still"],
+        ["--window-weighting", "round"],
+        ["--anchor", "left=5"],
+        ["--anchor", "left=5,top=6,top=7"],
+        ["--anchor", "5,6"],
+        ["--anchor", "left=5,top=99999999"],
+        ["--fill", "a", "--refine", "b"],
+        ["--fill", "a", "--extend", "left=8"],
+        ["--region", "snow"],
     ],
 )
 def test_values_out_of_range_are_named(
@@ -141,12 +222,13 @@ def test_values_out_of_range_are_named(
     with pytest.raises(SystemExit) as stopped:
         main(["render", str(scene), "-o", "out.png", *arguments])
     assert stopped.value.code == 2
-    assert f"argument {arguments[0]}" in capsys.readouterr().err
+    assert f"argument {arguments[-2]}" in capsys.readouterr().err
 
 
 def test_sides_may_come_in_any_order() -> None:
     """And those that are not named do not grow."""
-    assert cli._margins("right=2, left=1") == Margins(left=1, right=2)
+    assert _margins("right=2, left=1") == Margins(left=1, right=2)
+    assert _point("top=-2, left=1") == Point(top=-2, left=1)
 
 
 @pytest.mark.parametrize(
@@ -214,4 +296,5 @@ def test_the_report_is_json_for_every_prompt(scene: Path) -> None:
     outputs = ["-o", str(scene.with_name("out.png")), "--report", str(report)]
     asked = ["--background", prompt, "--steps", "1", "--quiet"]
     assert main(["render", str(scene), *outputs, *asked]) == 0
-    assert json.loads(report.read_text(encoding="utf-8"))["plan"]["prompts"] == [prompt]
+    (background,) = json.loads(report.read_text(encoding="utf-8"))["plan"]["regions"]
+    assert background["prompt"] == prompt

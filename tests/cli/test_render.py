@@ -105,8 +105,9 @@ def test_blending_and_wrapping_are_passed_on(scene: Path) -> None:
     outputs = ["-o", str(scene.with_name("out.png")), "--report", str(report)]
     assert main(["render", str(scene), *outputs, *asked, *QUICK]) == 0
     plan = json.loads(report.read_text(encoding="utf-8"))["plan"]
-    assert (plan["wrap"], plan["overlap"], plan["guidance_scale"]) == (True, "blend", 3.5)
-    assert plan["negative_prompt"] == "lava"
+    assert (plan["wrap"], plan["overlap"]) == (True, "blend")
+    assert {region["guidance_scale"] for region in plan["regions"]} == {3.5}
+    assert {region["negative_prompt"] for region in plan["regions"]} == {"lava"}
 
 
 def test_progress_goes_to_stderr(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +149,8 @@ def test_a_stroke_of_one_pixel_gets_a_picture(tmp_path: Path) -> None:
     report = tmp_path / "a.json"
     outputs = ["-o", str(tmp_path / "a.png"), "--report", str(report)]
     assert main(["render", str(tmp_path / "a.ora"), *outputs, *QUICK]) == 0
-    assert json.loads(report.read_text(encoding="utf-8"))["plan"]["prompts"] == ["lava", "snow"]
+    regions = json.loads(report.read_text(encoding="utf-8"))["plan"]["regions"]
+    assert [region["prompt"] for region in regions] == ["lava", "snow"]
 
 
 @pytest.mark.parametrize("name", ["tower-by-the-sea", "shore"])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tapestry_backend.engine.composition import HoldComposition, draft_size
+from tapestry_backend.engine.composition import HoldComposition, composed, draft_size
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.windows import Size
 
@@ -34,7 +34,7 @@ def test_what_is_large_is_held_and_what_is_small_is_free() -> None:
     """At first the low frequencies are the draft's, detail stays the clean estimate's own."""
     draft, clean = torch.randn(1, 3, 8, 8), torch.randn(1, 3, 32, 32)
     enlarged = functional.interpolate(draft, (32, 32), mode="nearest")
-    held = HoldComposition(enlarged, Size(8, 8), 0.5)(clean, at(0))
+    held = HoldComposition(enlarged, Size(8, 8), 0.5, torch.ones(32, 32))(clean, at(0))
     low = functional.adaptive_avg_pool2d(held, (8, 8))
     before = functional.adaptive_avg_pool2d(clean, (8, 8))
 
@@ -47,7 +47,7 @@ def test_what_is_large_is_held_and_what_is_small_is_free() -> None:
 def test_the_hold_falls_to_nothing() -> None:
     """Less at every step, and exactly nothing once its share of the steps is over."""
     draft, clean = torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)
-    hold = HoldComposition(draft, Size(8, 8), 0.4)
+    hold = HoldComposition(draft, Size(8, 8), 0.4, torch.ones(32, 32))
     left = [float(hold(clean, at(index)).mean()) for index in range(6)]
 
     assert left[0] == pytest.approx(0)
@@ -59,4 +59,21 @@ def test_a_canvas_that_agrees_is_not_changed() -> None:
     """There is nothing to draw towards the draft."""
     clean = torch.randn(1, 3, 32, 48)
 
-    torch.testing.assert_close(HoldComposition(clean, Size(8, 12), 1.0)(clean, at(0)), clean)
+    hold = HoldComposition(clean, Size(8, 12), 1.0, torch.ones(32, 48))
+    torch.testing.assert_close(hold(clean, at(0)), clean)
+
+
+def test_only_what_is_higher_than_a_window_is_composed() -> None:
+    """A small region has its place; nothing is held there."""
+    weights = torch.zeros(3, 32, 48)
+    weights[0, 4:20, 4:20] = 1
+    weights[1, :, 40:] = 1
+    weights[2] = 1 - weights[0] - weights[1]
+    where = composed(weights, 16)
+    held = HoldComposition(torch.zeros(1, 3, 32, 48), Size(8, 12), 1.0, where)
+    clean = torch.ones(1, 3, 32, 48)
+
+    assert torch.equal(where, 1 - weights[0])
+    assert bool((held(clean, at(0))[..., 4:20, 4:20] == 1).all())
+    assert bool((held(clean, at(0))[..., 30:, :] == 0).all())
+    assert float(composed(weights[:1], 16).max()) == 0

@@ -279,7 +279,6 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
 
     inside = torch.stack([weights[0] > 0, torch.ones(16, 16, dtype=torch.bool)])
     noise, latents = torch.randn(1, 2, *canvas), torch.randn(1, 2, *canvas)
-    backdrops = torch.tensor([[3.0, -1.0], [0.0, 0.0]])
     plan = ViewPlan(Layout(canvas, canvas, canvas), weights, early=weights.clone(), early_share=0.5)
     denoise = MultiDiffusion(
         predict,
@@ -287,15 +286,20 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
         prompting(2),
         torch.zeros(3, 1, 1),
         16,
-        bootstrapping=Bootstrapping(inside, backdrops, noise),
+        bootstrapping=Bootstrapping(inside, noise),
     )
     denoise(latents, MOMENT)
-    hidden = 0.6 * backdrops[0][:, None, None] + 0.8 * noise[0]
 
     assert len(seen) == 4  # each with a negative evaluation of its own: they see different things
     assert torch.equal(seen[0][..., :6], latents[0, ..., :6])
-    assert torch.equal(seen[0][..., 6:], hidden[..., 6:])
+    assert torch.equal(seen[0][..., 6:], 0.8 * noise[0, ..., 6:])
     assert torch.equal(seen[2], latents[0])
+    # What the region wants there is its backdrop in the next step: (x - 0.8 x) / 0.6 on average.
+    colour = (latents[0, ..., :6] / 3).mean(dim=(1, 2))
+    seen.clear()
+    denoise(latents, MOMENT._replace(index=1))
+    hidden = 0.6 * colour[:, None, None] + 0.8 * noise[0]
+    torch.testing.assert_close(seen[0][..., 6:], hidden[..., 6:])
     seen.clear()
     denoise(latents, MOMENT._replace(index=2))
     assert len(seen) == 3
@@ -309,32 +313,41 @@ def test_with_hard_masks_bootstrapping_keeps_the_equality(double_model) -> None:
     weights[1] = 1 - weights[0]
     encoded = double_model.encode_prompts(["lava", "snow", ""])
     noise = canvas_noise(3, double_model.channels, CANVAS).double()
-    backdrops = torch.zeros(2, double_model.channels, dtype=torch.float64)
-    everything = torch.ones(*CANVAS, dtype=torch.bool)
-    bootstrapping = Bootstrapping(torch.stack([weights[0] > 0, everything]), backdrops, noise)
+    inside = torch.stack([weights[0] > 0, torch.ones(*CANVAS, dtype=torch.bool)])
     plan = ViewPlan(Layout(CANVAS, Size(16, 16), Size(8, 8)), weights, early=weights, early_share=1)
     denoise = MultiDiffusion(
-        double_model.predict, plan, prompting(2), encoded, 16, bootstrapping=bootstrapping
+        double_model.predict,
+        plan,
+        prompting(2),
+        encoded,
+        16,
+        bootstrapping=Bootstrapping(inside, noise),
     )
     scheduler = double_model.make_scheduler()
     *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
 
     x, alphas = noise, scheduler.alphas_cumprod.double()
+    colour = torch.zeros(1, double_model.channels, 1, 1, dtype=torch.float64)
     for timestep in scheduler.timesteps:
         alpha, sigma = alphas[timestep].sqrt(), (1 - alphas[timestep]).sqrt()
         total, weight_sum = torch.zeros_like(x), torch.zeros_like(x)
+        wanted_inside, cells = torch.zeros_like(colour), 0
         for view in plan(MOMENT):
-            inside = crop(bootstrapping.inside[view.region], view.window)
+            mask = crop(inside[view.region], view.window)
             own, n = crop(x, view.window), crop(noise, view.window)
-            path = torch.where(inside, own, alpha * backdrops[0][None, :, None, None] + sigma * n)
+            path = torch.where(mask, own, alpha * colour + sigma * n)
             negative, wanted = (
                 double_model.predict(path, timestep, c[None])
                 for c in (encoded[-1], encoded[view.region])
             )
             guided = negative + SCALE * (wanted - negative)
+            if view.region == 0:
+                clean = alpha * path - sigma * guided
+                wanted_inside += (clean * mask).sum(dim=(2, 3), keepdim=True)
+                cells += int(mask.sum())
             stepped = scheduler.step(guided, timestep, path).prev_sample
             crop(total, view.window).add_(view.weight * stepped)
             crop(weight_sum, view.window).add_(view.weight)
-        x = total / weight_sum
+        x, colour = total / weight_sum, wanted_inside / cells
 
     assert float((last.latents - x).abs().max()) < 1e-11 * float(x.abs().max())

@@ -14,7 +14,7 @@ from examples.ora import Group, Layer, write_ora
 from tapestry_backend.openraster.archive import Archive
 from tapestry_backend.openraster.document import Document, as_pixels
 from tapestry_backend.openraster.png import decode_png, encode_png
-from tapestry_protocol.pixels import Margins, Pixels
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 KRITA_FILE = Path(__file__).with_name("krita-5.1.5.ora")
 
@@ -77,6 +77,42 @@ def test_a_group_covers_what_its_visible_layers_cover(tmp_path: Path) -> None:
     assert mask[4:, :6].max() == 0
 
 
+def test_the_colours_of_a_layer_are_what_was_painted(tmp_path: Path) -> None:
+    """Cut to an area, whatever the layer's own opacity; a group's layers lie over each other."""
+    red, blue = (Image.new("RGBA", (4, 4), colour) for colour in ("red", "blue"))
+    inside = [Layer("a", red, 0, 0), Layer("b", blue, 2, 2), Layer("c", blue, visible=False)]
+    layers = [Group("both", inside, opacity=0.25), Layer("alone", red, -2, 6, opacity=0.5)]
+    write_ora(tmp_path / "a.ora", (12, 8), layers)
+    document = Document.open(tmp_path / "a.ora")
+    both = document.colours(document.layers[0], Bounds(1, 1, 7, 7))
+    assert (both[:3, :3] == (255, 0, 0, 255)).all()
+    assert (both[3:5, 3:5] == (0, 0, 255, 255)).all()
+    assert both[5:].max() == 0
+    alone = document.colours(document.layers[1], Bounds(6, 0, 8, 3))
+    assert (alone[:, :2] == (255, 0, 0, 255)).all()
+    assert alone[:, 2].max() == 0
+
+
+def test_a_result_may_lie_under_everything(tmp_path: Path) -> None:
+    """It shows where the old picture is transparent, and the layers say the same as the picture."""
+    half = Image.new("RGBA", (4, 4), (10, 20, 30, 128))
+    write_ora(tmp_path / "a.ora", (4, 4), [Layer("veil", half)])
+    document = Document.open(tmp_path / "a.ora")
+    picture, margins = result(4, 6), Margins(right=2)
+    flattened = document.with_result(picture, margins, lowest=True)
+    data = document.saved_with_result(
+        picture, margins, "Tapestry: x", flattened, lowest=True, settings=[]
+    )
+    again = Document(Archive(data))
+    assert [node.name for node in again.layers] == ["veil", "Tapestry: x"]
+    from_layers = np.zeros((4, 6, 4), np.uint8)
+    again._lay_children(from_layers, again._stack.root, again.bounds)
+    assert (from_layers == flattened).all()
+    shown = np.frombuffer(picture.data, np.uint8).reshape(4, 6, 4)
+    assert (flattened[:, 4:] == shown[:, 4:]).all()
+    assert (flattened[:, :4] != shown[:, :4]).any()
+
+
 def test_everything_but_the_result_is_kept_byte_for_byte(krita_document: Document) -> None:
     """The mimetype comes first and is stored; layers are the same bytes in the same order."""
     before = entries(KRITA_FILE.read_bytes())
@@ -117,7 +153,7 @@ def test_extending_keeps_the_old_picture_bit_for_bit(krita_document: Document) -
     assert (grown.flattened[:3] == picture[:3]).all()
     merged = decode_png(entries(data)["mergedimage.png"], "the picture")
     from_layers = np.zeros((67, 113, 4), np.uint8)
-    grown._lay_children(from_layers, grown._stack.root)
+    grown._lay_children(from_layers, grown._stack.root, grown.bounds)
     assert np.abs(merged.astype(int) - from_layers).max() <= 1
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from examples.ora import Group, Layer, write_ora
+from tapestry_backend.openraster.archive import Archive
 from tapestry_backend.openraster.document import Document
-from tapestry_backend.openraster.scene import Scene, read_scene, result_name
+from tapestry_backend.openraster.scene import (
+    PaintOver,
+    Scene,
+    quoted_list,
+    read_scene,
+    result_name,
+)
+from tapestry_backend.openraster.selection import Selected
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Margins
@@ -28,13 +37,17 @@ def scene_of(
     folder: Path,
     layers: Sequence[Layer | Group],
     *,
-    background: str | None = None,
-    margins: Margins = Margins(),  # noqa: B008  frozen
+    written: Mapping[str, str] | None = None,
+    **wanted: Any,
 ) -> Scene:
-    """The scene of a document with these layers."""
-    write_ora(folder / "scene.ora", SIZE, layers)
-    document = Document.open(folder / "scene.ora")
-    return read_scene(document, background=background, margins=margins)
+    """The scene of a document with these layers; `written` in it: a layer's name -> settings."""
+    path = folder / "scene.ora"
+    write_ora(path, SIZE, layers)
+    archive = Archive.open(path)
+    stack = archive.read("stack.xml").decode()
+    for name, text in (written or {}).items():
+        stack = stack.replace(f'name="{name}"', f'name="{name}" tapestry:region="{text}"')
+    return read_scene(Document(Archive(archive.copy({"stack.xml": stack.encode()}))), **wanted)
 
 
 def prompts(scene: Scene) -> list[str]:
@@ -163,6 +176,91 @@ def test_bad_scenes_get_a_sentence(
     assert caught.value.advice
 
 
+def test_a_region_has_what_is_written_about_it(tmp_path: Path) -> None:
+    """In the document, and over it what is said from outside."""
+    layers = [Layer("sky", paint(8, 8)), Layer("sea", paint(8, 8)), Layer("sea", paint(4, 4))]
+    written = {"sky": "weight=2,seed=3"}
+    about = {"sky": "seed=4", "sea": "negative=ships, foam"}
+    scene = scene_of(tmp_path, layers, written=written, about=about)
+    sky, *seas = scene.request.regions
+    assert (sky.weight, sky.seed, sky.negative_prompt) == (2.0, 4, None)
+    assert [sea.negative_prompt for sea in seas] == ["ships, foam"] * 2
+    assert [(node.name, text) for node, text in scene.settings] == [
+        ("sky", "weight=2.0,seed=4"),
+        ("sea", "negative=ships, foam"),
+        ("sea", "negative=ships, foam"),
+    ]
+
+
+def test_what_is_written_already_is_not_written_again(tmp_path: Path) -> None:
+    """The file stays as it is."""
+    scene = scene_of(tmp_path, [Layer("sky", paint(8, 8))], written={"sky": "seed=3"})
+    assert scene.settings == ()
+
+
+@pytest.mark.parametrize("layers", [[], [Layer("sea", paint(8, 8)), Layer("snow", paint())]])
+def test_settings_of_nobody_get_a_sentence(tmp_path: Path, layers: list[Layer]) -> None:
+    """Which says who is there; the background is none of them."""
+    with pytest.raises(TapestryError, match="No region is called 'snow'") as caught:
+        scene_of(tmp_path, layers, about={"snow": "seed=1"})
+    assert caught.value.advice == (
+        "The regions are 'sea'."
+        if layers
+        else "The scene has no region: paint on a layer, and name it."
+    )
+
+
+def test_long_lists_of_names_end() -> None:
+    """A sentence stays one."""
+    assert quoted_list(["a", "b"]) == "'a', 'b'"
+    assert quoted_list([f"layer {i}" for i in range(100)]).endswith("'layer 39' and others")
+
+
+def test_colours_go_along_where_they_count(tmp_path: Path) -> None:
+    """With a strength below 1 the layer's own paint is sent, and only then."""
+    layers = [Layer("sky", paint(8, 8, alpha=200), 4, 2), Layer("sea", paint(4, 4))]
+    scene = scene_of(tmp_path, layers, about={"sky": "strength=0.5"})
+    sky, sea = scene.request.regions
+    assert (sky.strength, sea.strength, sea.paint) == (0.5, 1.0, None)
+    colours = np.frombuffer(scene.blobs[sky.paint.sha256], np.uint8)
+    assert (colours.reshape(8, 8, 4) == (10, 120, 240, 200)).all()
+    assert sky.bounds == Bounds(2, 4, 10, 12)
+
+
+def test_an_extension_has_colours_already(tmp_path: Path) -> None:
+    """A strength does not count there, which is said."""
+    about = {"sky": "strength=0.5"}
+    scene = scene_of(tmp_path, [Layer("sky", paint())], margins=Margins(top=8), background="")
+    assert scene.notes == ()
+    layers = [Layer("sky", paint(8, 8))]
+    scene = scene_of(tmp_path, layers, margins=Margins(top=8), about=about)
+    assert (scene.request.regions[0].strength, scene.request.regions[0].paint) == (1.0, None)
+    assert "strength of 'sky'" in scene.notes[0]
+
+
+@pytest.mark.parametrize("task", ["refine", "fill"])
+def test_a_selection_is_painted_over(tmp_path: Path, task: str) -> None:
+    """The flattened picture, the selection's mask, and the regions as ever."""
+    mask = np.full((4, 6), 90, np.uint8)
+    over = PaintOver(task, Selected(Bounds(2, 3, 6, 9), mask))
+    scene = scene_of(tmp_path, [Layer("sky", paint(8, 8))], paint_over=over, strength=0.25)
+    request = scene.request
+    assert (request.task, request.strength, prompts(scene)) == (task, 0.25, ["sky"])
+    assert request.selection.bounds == Bounds(2, 3, 6, 9)
+    assert scene.blobs[request.selection.mask.sha256] == mask.tobytes()
+    assert (request.image.height, request.image.width) == (16, 32)
+    assert scene.notes == ()
+
+
+def test_a_region_that_selects_is_told_of(tmp_path: Path) -> None:
+    """Its name is a prompt as long as the layer shows."""
+    over = PaintOver("fill", Selected(Bounds(0, 0, 8, 8), np.full((8, 8), 255, np.uint8)), "sky")
+    scene = scene_of(tmp_path, [Layer("sky", paint(8, 8))], paint_over=over)
+    assert "hide it" in scene.notes[0]
+    hidden = [Layer("sky", paint(8, 8), visible=False), Layer("sea", paint(8, 8))]
+    assert scene_of(tmp_path, hidden, paint_over=over).notes == ()
+
+
 def test_the_result_says_what_it_shows() -> None:
     """The name of the new layer is short, and tells how to make it again."""
     request = Request("generate", 8, 8, prompt="green grass", seed=42)
@@ -170,3 +268,5 @@ def test_the_result_says_what_it_shows() -> None:
     request = Request("extend", 8, 8, prompt="word " * 50)
     assert len(result_name(request)) < 100
     assert result_name(request).endswith("\N{HORIZONTAL ELLIPSIS}, extended (seed 0)")
+    assert result_name(Request("refine", 8, 8)) == "Tapestry: refined (seed 0)"
+    assert result_name(Request("fill", 8, 8, prompt="snow")) == "Tapestry: snow, filled (seed 0)"

@@ -49,6 +49,48 @@ def test_a_new_layer_is_one_more_line() -> None:
     assert (top.name, top.source) == ('sky & "<sea>" \u00e9', "data/t.png")
 
 
+def test_the_lowest_layer_is_one_more_line_too() -> None:
+    """Below all others, inside of the root group; the bytes around are the same."""
+    stack = parse_stack(FILE)
+    edited = stack.with_layer("sky", "data/t.png", Margins(), lowest=True)
+    assert [node.name for node in parse_stack(edited).root.children][-1] == "sky"
+    start = edited.index(b'\n  <layer name="sky"')
+    line = edited[start : edited.index(b"/>", start) + 2]
+    assert edited.replace(line + b"\n ", b"") == FILE
+    empty = parse_stack(b'<image w="8" h="8"><stack></stack></image>')
+    below = empty.with_layer("t", "t.png", Margins(), lowest=True)
+    assert [node.name for node in parse_stack(below).root.children] == ["t"]
+
+
+def test_settings_are_an_attribute_of_their_layer() -> None:
+    """Written once, replaced the next time, and moved along with the layer."""
+    stack = parse_stack(FILE)
+    layer, group = stack.root.children
+    assert (layer.settings, group.settings) == ("", "")
+    about = [(layer, 'negative="&\u00e9"'), (group, "seed=2")]
+    once = stack.with_layer("t", "data/t.png", Margins(left=7), settings=about)
+    read = parse_stack(once)
+    _, layer, group = read.root.children
+    assert (layer.settings, group.settings) == ('negative="&\u00e9"', "seed=2")
+    assert (layer.left, layer.name) == (12, "a \"x='7'\" >")
+    twice = read.with_layer("u", "data/u.png", Margins(), settings=[(layer, "seed=3")])
+    assert parse_stack(twice).root.children[2].settings == "seed=3"
+    assert once.count(b"xmlns:tapestry") == twice.count(b"xmlns:tapestry") == 2
+
+
+@pytest.mark.parametrize("name", ["a\tb\nc", "x\"y'<z>&", "\u96ea \U0001f30a"])
+def test_any_name_is_read_as_it_was_written(name: str) -> None:
+    """Whatever stands in a prompt."""
+    edited = parse_stack(FILE).with_layer(name, "data/t.png", Margins())
+    assert parse_stack(edited).root.children[0].name == name
+
+
+def test_what_no_xml_file_may_hold_is_replaced() -> None:
+    """The file stays readable."""
+    edited = parse_stack(FILE).with_layer("a\x01\ud800\uffffb", "data/t.png", Margins())
+    assert parse_stack(edited).root.children[0].name == "a\ufffd\ufffd\ufffdb"
+
+
 def test_growing_moves_every_layer_and_nothing_else() -> None:
     """Layers in groups move as well; attributes keep their place and their quotes around others."""
     grown = parse_stack(FILE).with_layer("t", "data/t.png", Margins(top=8, left=100, right=2))

@@ -121,11 +121,14 @@ def test_a_draft_stands_where_nothing_else_is(model, scene) -> None:
     """What is known stays; everything else starts from the draft."""
     request = Request("extend", 128, 128, margins=Margins(right=64), image=scene.picture(128, 128))
     ground = read(request, scene, model).ground
-    over = ground.over(torch.zeros_like(ground.pixels), 0.3)
+    where = torch.ones(16, 24)
+    where[8:] = 0.4
+    over = ground.over(torch.zeros_like(ground.pixels), 0.3, where)
 
     assert float(over.pixels[..., :128].min()) == 1
     assert float(over.pixels[..., 128:].max()) == 0
     assert over.keep[0].tolist() == pytest.approx([1.0] * 16 + [0.3] * 8)
+    assert over.keep[8].tolist() == pytest.approx([1.0] * 16 + [0.0] * 8)
 
 
 @pytest.mark.parametrize("bounds", [Bounds(200, 0, 220, 20), Bounds(0, -30, 20, -10)])

@@ -31,19 +31,32 @@ def draft_size(canvas: Size, window: int) -> Size | None:
     return Size(max(1, round(canvas.height * scale)), max(1, round(canvas.width * scale)))
 
 
+def composed(weights: Tensor, window: int) -> Tensor:
+    """Which cells a draft decides about: [H, W] in 0..1, from weights [N, H, W].
+
+    Those of regions that are higher than a window themselves, as most backgrounds are. What an
+    artist painted smaller has its place already, and a draft would show it too small to be drawn.
+    """
+    rows = (weights > 0).any(dim=2)
+    high = torch.tensor([_span(occupied) > _HIGHER * window for occupied in rows])
+    return (weights * high[:, None, None]).sum(dim=0)
+
+
 class HoldComposition:
     """Keeps what is large in the canvas as it is in a draft, for the first part of the steps.
 
     latents [1, C, H, W]: the draft, enlarged to the canvas and encoded; size: the draft's own, in
-    cells: what is smaller than its cells stays free. The hold falls as a cosine over the first
+    cells: what is smaller than its cells stays free. where [H, W] in 0..1: how much of each cell is
+    held. The hold falls as a cosine over the first
     `share` of the steps (the skip residual of DemoFusion, Du et al. 2024, on the clean estimate and
     on its low frequencies alone, so that nothing of the enlarged draft's blur remains).
     """
 
-    def __init__(self, latents: Tensor, size: Size, share: float) -> None:
+    def __init__(self, latents: Tensor, size: Size, share: float, where: Tensor) -> None:
         self._size = tuple(size)
         self._low = functional.adaptive_avg_pool2d(latents, self._size)
         self._share = share
+        self._where = where
 
     def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
         """The clean estimate [1, C, H, W], its low frequencies drawn towards the draft's."""
@@ -52,7 +65,13 @@ class HoldComposition:
             return clean
         hold = (1 + math.cos(math.pi * along)) / 2
         missing = self._low - functional.adaptive_avg_pool2d(clean, self._size)
-        return clean + hold * _enlarged(missing, clean.shape[-2:])
+        return clean + hold * self._where * _enlarged(missing, clean.shape[-2:])
+
+
+def _span(occupied: Tensor) -> int:
+    """From the first to the last True of [L]."""
+    places = torch.nonzero(occupied).flatten()
+    return int(places[-1] - places[0]) + 1 if len(places) else 0
 
 
 def _enlarged(values: Tensor, size: torch.Size) -> Tensor:

@@ -9,7 +9,6 @@ that change on the way, whose history and noise then exist once (see docs/method
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -40,30 +39,41 @@ class Prompting(NamedTuple):
         return self.guidance_scale > 1
 
 
-@dataclass(frozen=True)
 class Bootstrapping:
     """Regions that see nothing but their own cells while the plan's early steps last.
 
     inside [N, H, W] bool: the cells that a region sees as they are; a region that is not
-    bootstrapped sees all of them. Everywhere else it sees its backdrop [N, C], a plain colour in
-    latent space, noised with the canvas' own noise [1, C, H, W] to the step's level: so it finds
-    its subject inside its mask (Bar-Tal et al. 2023, section 4.2; there the backdrop is encoded
-    anew at every step and for every window).
+    bootstrapped sees all of them. Everywhere else it sees a plain backdrop, noised with the canvas'
+    own noise [1, C, H, W] to the step's level, and so finds its subject inside its mask (Bar-Tal et
+    al. 2023, section 4.2). There the backdrop is a random colour, encoded anew at every step and
+    for every window. Here it is the mean of what the region itself wants inside its mask: nothing
+    is encoded, and nothing foreign is seen.
     """
 
-    inside: Tensor
-    backdrops: Tensor
-    noise: Tensor
+    def __init__(self, inside: Tensor, noise: Tensor) -> None:
+        self._inside = inside
+        self._noise = noise
+        self._colours = noise.new_zeros(inside.shape[0], noise.shape[1])
 
     def show(self, latents: Tensor, window: Window, region: int, moment: Moment) -> Tensor:
         """What a region sees of the model's input [1, C, H, W] in a window: [1, C, h, w]."""
-        backdrop = moment.alpha * self.backdrops[region][None, :, None, None]
-        plain = backdrop + moment.sigma * crop(self.noise, window)
-        return torch.where(crop(self.inside[region], window), crop(latents, window), plain)
+        backdrop = moment.alpha * self._colours[region][None, :, None, None]
+        plain = backdrop + moment.sigma * crop(self._noise, window)
+        return torch.where(crop(self._inside[region], window), crop(latents, window), plain)
 
     def hides(self, window: Window, region: int) -> bool:
         """Whether anything of the window is hidden from the region."""
-        return not bool(crop(self.inside[region], window).all())
+        return not bool(crop(self._inside[region], window).all())
+
+    def learn(self, views: Sequence[View], clean: Tensor) -> None:
+        """Take the backdrops of the next step from clean estimates [K, C, h, w], one per view."""
+        sums = torch.zeros_like(self._colours)
+        cells = sums.new_zeros(len(sums), 1)
+        for view, estimate in zip(views, clean, strict=True):
+            inside = crop(self._inside[view.region], view.window)
+            sums[view.region] += (estimate * inside).sum(dim=(1, 2))
+            cells[view.region] += inside.sum()
+        self._colours = sums / cells.clamp(min=1)
 
 
 class MultiDiffusion:
@@ -101,17 +111,16 @@ class MultiDiffusion:
         """Latents [1, C, H, W] as the model wants them -> fused prediction [1, C, H, W]."""
         views = self._views(moment)
         rows = self._plan(views, moment)
-        outputs = torch.cat(
-            [
-                self._evaluate(latents, moment, rows.rows[start : start + self._batch_size])
-                for start in range(0, len(rows.rows), self._batch_size)
-            ]
-        )
+        inputs = torch.cat([self._input(latents, moment, row) for row in rows.rows])
+        outputs = self._evaluate(inputs, moment, [row.condition for row in rows.rows])
         predictions = outputs[rows.conditional]
         if any(scale > 1 for scale in rows.scales):
             scales = torch.tensor(rows.scales, dtype=outputs.dtype, device=outputs.device)
             negative = outputs[rows.negative]
             predictions = negative + scales[:, None, None, None] * (predictions - negative)
+        if self._bootstrapping is not None and self._views.is_early(moment):
+            seen = inputs[rows.conditional][:, : latents.shape[1]]
+            self._bootstrapping.learn(views, moment.clean(predictions.to(seen.dtype), seen))
         weights = [view.weight for view in views]
         windows = [view.window for view in views]
         return fuse(predictions, weights, windows, Size(*latents.shape[-2:]))
@@ -123,11 +132,17 @@ class MultiDiffusion:
             self._planned = (views, _plan_rows(views, self._prompting, early))
         return self._planned[1]
 
-    def _evaluate(self, latents: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
-        crops = torch.cat([self._input(latents, moment, row) for row in rows])
-        conditions = self._conditions[[row.condition for row in rows]]
-        self.evaluations += len(rows)
-        return self._predict(crops, moment.timestep, conditions)
+    def _evaluate(self, inputs: Tensor, moment: Moment, conditions: Sequence[int]) -> Tensor:
+        """The model's outputs for inputs [K, C, h, w] with these rows of the conditions."""
+        self.evaluations += len(inputs)
+        encoded = self._conditions[list(conditions)]
+        size = self._batch_size
+        return torch.cat(
+            [
+                self._predict(inputs[i : i + size], moment.timestep, encoded[i : i + size])
+                for i in range(0, len(inputs), size)
+            ]
+        )
 
     def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
         if row.alone is None or self._bootstrapping is None:

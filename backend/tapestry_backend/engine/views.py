@@ -100,7 +100,7 @@ class ViewPlan:
 
     def is_early(self, moment: Moment) -> bool:
         """Whether `early` holds at this step."""
-        return moment.index < self._early_share * moment.count
+        return moment.index < round(self._early_share * moment.count)
 
     def __call__(self, moment: Moment) -> Sequence[View]:
         """The views of a step; the very same list for as long as nothing changes."""

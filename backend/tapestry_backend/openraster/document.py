@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -45,6 +45,11 @@ class Document:
         return self._stack.root.children
 
     @property
+    def all_layers(self) -> list[Node]:
+        """All layers and groups, those inside of groups too, topmost first."""
+        return [node for child in self.layers for node in child.walk()]
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Kinds of elements that are neither layer nor group; nobody looks at them."""
         return self._stack.unknown
@@ -72,6 +77,18 @@ class Document:
             covered = _cover(canvas, pixels[..., 3], layer, opacity, area)
         return None if covered is None else _trimmed(covered, area)
 
+    def colours(self, node: Node, area: Bounds) -> np.ndarray:
+        """What is painted on a layer or group inside `area`, uint8 [height, width, 4].
+
+        As in `alpha`, the node's own opacity does not count.
+        """
+        canvas = transparent(area.height, area.width)
+        if node.kind == "stack":
+            self._lay_children(canvas, node, area)
+        elif (pixels := self._pixels(node)) is not None:
+            lay_over(canvas, pixels, node.top - area.top, node.left - area.left)
+        return canvas
+
     @cached_property
     def flattened(self) -> np.ndarray:
         """The picture as its program shows it, uint8 [height, width, 4].
@@ -84,22 +101,33 @@ class Document:
             if png_size(data, _MERGED) == (self.height, self.width):
                 return self._decode(data, _MERGED)
         canvas = transparent(self.height, self.width)
-        self._lay_children(canvas, self._stack.root)
+        self._lay_children(canvas, self._stack.root, self.bounds)
         return canvas
 
-    def with_result(self, result: Pixels, margins: Margins) -> np.ndarray:
-        """The flattened picture, grown by `margins`, with a result of that size on top."""
+    def with_result(self, result: Pixels, margins: Margins, *, lowest: bool = False) -> np.ndarray:
+        """The flattened picture, grown by `margins`, a result of that size over or under it."""
         grown = transparent(result.height, result.width)
+        if lowest:
+            lay_over(grown, as_array(result), 0, 0)
         lay_over(grown, self.flattened, margins.top, margins.left)
-        lay_over(grown, as_array(result), 0, 0)
+        if not lowest:
+            lay_over(grown, as_array(result), 0, 0)
         return grown
 
     def saved_with_result(
-        self, result: Pixels, margins: Margins, name: str, flattened: np.ndarray
+        self,
+        result: Pixels,
+        margins: Margins,
+        name: str,
+        flattened: np.ndarray,
+        *,
+        lowest: bool = False,
+        settings: Sequence[tuple[Node, str]] = (),
     ) -> bytes:
-        """The .ora file with the result as a new layer on top; all else byte for byte.
+        """The .ora file with the result as a new layer, on top or lowest; all else byte for byte.
 
         `flattened` is what `with_result` gave: viewers show it without knowing about layers.
+        settings: what is written about layers of this document as regions.
         """
         number = 1
         while f"data/tapestry-{number}.png" in self._archive:
@@ -107,23 +135,26 @@ class Document:
         source = f"data/tapestry-{number}.png"
         return self._archive.copy(
             {
-                _STACK: self._stack.with_layer(name, source, margins),
+                _STACK: self._stack.with_layer(
+                    name, source, margins, lowest=lowest, settings=settings
+                ),
                 _MERGED: encode_png(flattened),
                 _THUMBNAIL: thumbnail_png(flattened),
                 source: encode_png(as_array(result)),
             }
         )
 
-    def _lay_children(self, canvas: np.ndarray, group: Node) -> None:
+    def _lay_children(self, canvas: np.ndarray, group: Node, area: Bounds) -> None:
+        """Lay a group's visible layers onto a canvas that shows `area`."""
         for node in reversed(group.children):
             if not node.visible or not node.opacity:
                 continue
             if node.kind == "stack":
-                inner = transparent(self.height, self.width)
-                self._lay_children(inner, node)
+                inner = transparent(area.height, area.width)
+                self._lay_children(inner, node, area)
                 lay_over(canvas, inner, 0, 0, node.opacity)
             elif (pixels := self._pixels(node)) is not None:
-                lay_over(canvas, pixels, node.top, node.left, node.opacity)
+                lay_over(canvas, pixels, node.top - area.top, node.left - area.left, node.opacity)
 
     def _pixels(self, layer: Node) -> np.ndarray | None:
         if not self.has_pixels(layer):

@@ -1,19 +1,22 @@
-"""A layered picture as a request: which layers are regions, what the background is; no files."""
+"""A layered picture as a request: which layers are regions, what is selected; opens no files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_REGIONS
-from tapestry_protocol.messages import PixelsRef, Region, Request
-from tapestry_protocol.pixels import Bounds, Margins
+from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
+from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
 from tapestry_protocol.request_checks import check_canvas, check_region_count, check_request
 
 from .document import Document, as_pixels
+from .region_settings import read_settings, write_settings
+from .selection import Selected
 from .stack import Node
 
 RESULT_PREFIX = "Tapestry: "
@@ -23,23 +26,37 @@ _BACKGROUND = "Background"
 """What Krita calls the first layer of a new document; it is no prompt."""
 
 _LONGEST_NAME = 60
+_MOST_NAMES = 40
 _COVERED = 128
 """From this alpha on a pixel counts as covered: a soft brush seldom reaches 255 everywhere."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A request, the pixels it refers to by SHA-256, and what an artist should know about it."""
+    """A request, the pixels it refers to by SHA-256, and what an artist should know about it.
+
+    settings: what is to be written about layers as regions, so that it travels with the scene
+    """
 
     request: Request
     blobs: Mapping[str, bytes]
     notes: tuple[str, ...]
+    settings: tuple[tuple[Node, str], ...]
+
+
+class PaintOver(NamedTuple):
+    """A part of the picture is painted anew: the task, what is selected, and by which layer."""
+
+    task: Literal["refine", "fill"]
+    selected: Selected
+    layer: str = ""
 
 
 @dataclass(frozen=True)
 class _Shown:
     """A layer or group with some paint; `covers` when it leaves nothing of the canvas open."""
 
+    node: Node
     name: str
     bounds: Bounds
     mask: np.ndarray
@@ -51,35 +68,55 @@ class _Shown:
 
 
 def read_scene(
-    document: Document, *, background: str | None, margins: Margins, **settings: Any
+    document: Document,
+    *,
+    background: str | None = None,
+    margins: Margins = NO_MARGINS,
+    paint_over: PaintOver | None = None,
+    about: Mapping[str, str] | None = None,
+    **settings: Any,
 ) -> Scene:
     """What a document asks for.
 
     Every visible layer or group with a name and some pixels is a region, the topmost first. A layer
     named "Background", or the bottom one if it covers the whole canvas, is none: its name is the
     background's prompt (unless it is just "Background"), and `background` overrides it. With
-    margins the flattened picture is extended. `settings` are the request's other fields.
-    Raises TapestryError when no picture can be made of it.
+    margins the flattened picture is extended; with `paint_over` a part of it is painted anew.
+    about: a region's name -> settings that override those written in the document. `settings` are
+    the request's other fields. Raises TapestryError when no picture can be made of it.
     """
     height = document.height + margins.top + margins.bottom
     width = document.width + margins.left + margins.right
     check_canvas(height, width)
     area = Bounds(-margins.top, -margins.left, height - margins.top, width - margins.left)
-    regions, prompt, notes = _regions(document, area)
+    shown, prompt, notes = _regions(document, area)
+    told = _settings(shown, about or {})
+    task = paint_over.task if paint_over else "generate" if margins.is_zero else "extend"
     blobs: dict[str, bytes] = {}
+    regions = [
+        _region(document, found, own, blobs, keeps_paint=task == "generate")
+        for found, own in zip(shown, told, strict=True)
+    ]
     request = Request(
-        task="generate" if margins.is_zero else "extend",
+        task=task,
         height=document.height,
         width=document.width,
         prompt=prompt if background is None else background,
-        regions=tuple(_region(found, blobs) for found in regions),
+        regions=tuple(regions),
         margins=margins,
         **settings,
     )
-    if not margins.is_zero:
+    if task != "generate":
         request = replace(request, image=_kept(document.flattened, blobs))
+        notes += _notes_on_strength(shown, told)
+    if paint_over:
+        bounds, mask = paint_over.selected
+        request = replace(request, selection=Selection(bounds, _kept(mask, blobs)))
+        notes += _notes_on_selection(shown, paint_over.layer)
     check_request(request)
-    return Scene(request, blobs, tuple(notes))
+    written = ((found.node, write_settings(own)) for found, own in zip(shown, told, strict=True))
+    changed = tuple((node, text) for node, text in written if text != node.settings)
+    return Scene(request, blobs, tuple(notes), changed)
 
 
 def result_name(request: Request) -> str:
@@ -88,7 +125,7 @@ def result_name(request: Request) -> str:
     shown = ", ".join(prompt.strip() for prompt in prompts if prompt.strip())
     if len(shown) > _LONGEST_NAME:
         shown = shown[: _LONGEST_NAME - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-    what = "extended" if request.task == "extend" else ""
+    what = {"extend": "extended", "refine": "refined", "fill": "filled"}.get(request.task, "")
     parts = ", ".join(part for part in (shown, what) if part)
     return f"{RESULT_PREFIX}{parts} (seed {request.seed})"
 
@@ -136,15 +173,67 @@ def _look(document: Document, node: Node, area: Bounds, notes: list[str]) -> _Sh
         canvas = document.bounds.moved(-bounds.top, -bounds.left)
         on_canvas = mask[canvas.top : canvas.bottom, canvas.left : canvas.right]
         covers = bool((on_canvas >= _COVERED).all())
-    return _Shown(node.name, bounds, mask, covers)
+    return _Shown(node, node.name, bounds, mask, covers)
 
 
 def _is_result(node: Node) -> bool:
     return node.name.startswith(RESULT_PREFIX)
 
 
-def _region(found: _Shown, blobs: dict[str, bytes]) -> Region:
-    return Region(found.name, found.bounds, _kept(found.mask, blobs))
+def _settings(shown: list[_Shown], about: Mapping[str, str]) -> list[dict[str, Any]]:
+    """For each region what the document and `about` say of it; raises TapestryError for others."""
+    names = list(dict.fromkeys(found.name for found in shown))
+    for name in about:
+        if name not in names:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"No region is called {name[:40]!r}.",
+                f"The regions are {quoted_list(names)}."
+                if names
+                else "The scene has no region: paint on a layer, and name it.",
+            )
+    return [
+        read_settings(found.node.settings, found.name)
+        | read_settings(about.get(found.name, ""), found.name)
+        for found in shown
+    ]
+
+
+def quoted_list(names: Sequence[str]) -> str:
+    """Names of layers in a sentence, the first of them if there are many."""
+    shown = [repr(name[:40]) for name in names[:_MOST_NAMES]]
+    return ", ".join(shown) + (" and others" if len(names) > _MOST_NAMES else "")
+
+
+def _region(
+    document: Document,
+    found: _Shown,
+    settings: dict[str, Any],
+    blobs: dict[str, bytes],
+    *,
+    keeps_paint: bool,
+) -> Region:
+    """The region of a layer; with its own colours where it keeps to them."""
+    region = Region(found.name, found.bounds, _kept(found.mask, blobs), **settings)
+    if region.strength == 1 or not keeps_paint:
+        return replace(region, strength=1.0)
+    return replace(region, paint=_kept(document.colours(found.node, found.bounds), blobs))
+
+
+def _notes_on_strength(shown: list[_Shown], told: list[dict[str, Any]]) -> list[str]:
+    """A strength means the layer's own colours; a picture that is there already has its own."""
+    return [
+        f"The strength of {found.name[:40]!r} counts only where the whole canvas is painted."
+        for found, own in zip(shown, told, strict=True)
+        if own.get("strength", 1) < 1
+    ]
+
+
+def _notes_on_selection(shown: list[_Shown], layer: str) -> list[str]:
+    """A selection that is meant as such alone is easily left visible."""
+    if not any(found.name == layer for found in shown):
+        return []
+    return [f"The layer {layer[:40]!r} is a region too: hide it if it shall only select."]
 
 
 def _kept(array: np.ndarray, blobs: dict[str, bytes]) -> PixelsRef:

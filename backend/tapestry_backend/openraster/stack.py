@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from xml.parsers import expat
@@ -18,12 +18,23 @@ from .limits import MAX_STACK_DEPTH
 _START_TAG = re.compile(rb"""<[^\s/>"']+(?:"[^"]*"|'[^']*'|[^"'>])*>""")
 _ATTRIBUTE = re.compile(rb"""\s([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that no XML file may hold, not even by reference."""
+
+_IN_QUOTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+"""What would end the value, or be read as a space."""
+
+_SETTINGS = "tapestry:region"
+_NAMESPACE = {"xmlns:tapestry": "urn:tapestry"}
+"""Declared beside the attribute: readers that know of namespaces refuse a prefix without one."""
+
 
 @dataclass
 class Node:
     """A layer or a group of layers as stack.xml tells of it; children topmost first.
 
-    `tag` is where its start tag stands in the file; `top` and `left` are pixels of the canvas.
+    `tag` is where its start tag stands in the file; `top` and `left` are pixels of the canvas;
+    `settings` is what a `tapestry:region` attribute says about it as a region.
     """
 
     kind: Literal["layer", "stack"]
@@ -35,6 +46,7 @@ class Node:
     source: str
     composite_op: str
     tag: slice
+    settings: str = ""
     children: list[Node] = field(default_factory=list)
 
     def walk(self) -> Iterator[Node]:
@@ -49,6 +61,7 @@ class Stack:
     """A stack.xml as read: size of the canvas, the root group, and the bytes they stand in.
 
     `unknown` holds the names of elements that are neither layer nor group; they are left alone.
+    `end` is where the root group's end tag begins.
     """
 
     height: int
@@ -56,46 +69,66 @@ class Stack:
     root: Node
     unknown: tuple[str, ...]
     image_tag: slice
+    end: int
     data: bytes
 
-    def with_layer(self, name: str, source: str, margins: Margins) -> bytes:
-        """The file with one more layer on top, its canvas grown; everything else byte for byte.
+    def with_layer(
+        self,
+        name: str,
+        source: str,
+        margins: Margins,
+        *,
+        lowest: bool = False,
+        settings: Sequence[tuple[Node, str]] = (),
+    ) -> bytes:
+        """The file with one more layer, its canvas grown; everything else byte for byte.
 
-        The new layer fills the grown canvas.
+        The new layer fills the grown canvas, and lies on top of all others or below them all.
+        settings: nodes of this stack, and what is to be written about each as a region.
         """
-        edits = [(self.root.tag, self._opened(name, source))]
-        if not margins.is_zero:
-            height = self.height + margins.top + margins.bottom
-            width = self.width + margins.left + margins.right
-            edits.append((self.image_tag, self._changed(self.image_tag, h=height, w=width)))
-        if margins.top or margins.left:
-            for node in self.root.walk():
-                if node.kind == "layer":
-                    y, x = node.top + margins.top, node.left + margins.left
-                    edits.append((node.tag, self._changed(node.tag, x=x, y=y)))
+        edits = [
+            (tag, self._changed(tag, attributes))
+            for tag, attributes in self._changes(margins, settings)
+        ]
+        edits.append(self._inserted(_layer(name, source), lowest=lowest))
         data = self.data
         for where, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
             data = data[: where.start] + new + data[where.stop :]
         return data
 
-    def _opened(self, name: str, source: str) -> bytes:
-        """The root group's start tag followed by the new layer."""
-        # References keep the text right in whatever encoding the file declares.
-        quoted = escape(name, {'"': "&quot;"}).encode("ascii", "xmlcharrefreplace").decode()
-        layer = (
-            f'\n  <layer name="{quoted}" src="{source}" x="0" y="0" opacity="1" '
-            'visibility="visible" composite-op="svg:src-over"/>'
-        ).encode()
+    def _changes(
+        self, margins: Margins, settings: Sequence[tuple[Node, str]]
+    ) -> Iterable[tuple[slice, dict[str, str | int]]]:
+        """The start tags that change, each once, and their new attributes."""
+        changes: dict[int, tuple[slice, dict[str, str | int]]] = {}
+        if not margins.is_zero:
+            height = self.height + margins.top + margins.bottom
+            width = self.width + margins.left + margins.right
+            changes[self.image_tag.start] = (self.image_tag, {"h": height, "w": width})
+        if margins.top or margins.left:
+            for node in self.root.walk():
+                if node.kind == "layer":
+                    place = {"x": node.left + margins.left, "y": node.top + margins.top}
+                    changes[node.tag.start] = (node.tag, place)
+        for node, text in settings:
+            _, attributes = changes.setdefault(node.tag.start, (node.tag, {}))
+            attributes.update({**_NAMESPACE, _SETTINGS: text})
+        return changes.values()
+
+    def _inserted(self, layer: bytes, *, lowest: bool) -> tuple[slice, bytes]:
+        """Where the root group's bytes change, and into what, to hold one more layer."""
         tag = self.data[self.root.tag]
         if tag.endswith(b"/>"):
-            return tag[:-2] + b">" + layer + b"</stack>"
-        return tag + layer
+            return self.root.tag, tag[:-2] + b">" + layer + b"</stack>"
+        if lowest:
+            return slice(self.end, self.end), layer + b"\n "
+        return self.root.tag, tag + layer
 
-    def _changed(self, tag: slice, **attributes: int) -> bytes:
+    def _changed(self, tag: slice, attributes: Mapping[str, str | int]) -> bytes:
         """A start tag with some attributes set, the others as they were."""
         text = self.data[tag]
         for key, value in attributes.items():
-            quoted = f'"{value}"'.encode()
+            quoted = _quoted(str(value))
             found = next((m for m in _ATTRIBUTE.finditer(text) if m[1] == key.encode()), None)
             if found:
                 text = text[: found.start(2)] + quoted + text[found.end(2) :]
@@ -103,6 +136,20 @@ class Stack:
                 end = len(text) - (2 if text.endswith(b"/>") else 1)
                 text = text[:end] + f" {key}=".encode() + quoted + text[end:]
         return text
+
+
+def _layer(name: str, source: str) -> bytes:
+    """The element of a layer whose picture fills the canvas."""
+    return (
+        b"\n  <layer name=%b src=%b "
+        b'x="0" y="0" opacity="1" visibility="visible" composite-op="svg:src-over"/>'
+    ) % (_quoted(name), _quoted(source))
+
+
+def _quoted(text: str) -> bytes:
+    """An attribute's value; references keep it right in whatever encoding the file declares."""
+    escaped = escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text), _IN_QUOTES)
+    return b'"' + escaped.encode("ascii", "xmlcharrefreplace") + b'"'
 
 
 def parse_stack(data: bytes) -> Stack:
@@ -122,7 +169,15 @@ def parse_stack(data: bytes) -> Stack:
     if reader.image_tag is None or reader.root is None:
         raise damaged("stack.xml holds no picture")
     unknown = tuple(reader.unknown)
-    return Stack(reader.height, reader.width, reader.root, unknown, reader.image_tag, data)
+    return Stack(
+        reader.height,
+        reader.width,
+        reader.root,
+        unknown,
+        reader.image_tag,
+        reader.root_end,
+        data,
+    )
 
 
 def _refuse_doctype(*_declaration: object) -> None:
@@ -139,6 +194,7 @@ class _Reader:
         self.height = self.width = 0
         self.image_tag: slice | None = None
         self.root: Node | None = None
+        self.root_end = 0
         self.unknown: list[str] = []
         self.open: list[Node | None] = []
         """The elements around the current one; None for those that we leave alone."""
@@ -165,7 +221,9 @@ class _Reader:
         self.open.append(node)
 
     def end(self, _element: str) -> None:
-        self.open.pop()
+        ended = self.open.pop()
+        if ended is not None and ended is self.root:
+            self.root_end = self.parser.CurrentByteIndex
 
     def _image(self, element: str, attributes: dict[str, str]) -> None:
         if element != "image":
@@ -202,6 +260,7 @@ def _node(kind: str, attributes: dict[str, str], tag: slice) -> Node:
         source=attributes.get("src", ""),
         composite_op=attributes.get("composite-op", "svg:src-over"),
         tag=tag,
+        settings=attributes.get(_SETTINGS, ""),
     )
 
 

@@ -11,15 +11,17 @@ _HALO_CELLS = 8
 """Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably."""
 
 
-def decode_canvas(model: Denoiser, latents: Tensor, *, wrap: bool) -> Tensor:
+def decode_canvas(
+    model: Denoiser, latents: Tensor, *, wrap: bool, continued: bool = False
+) -> Tensor:
     """Latents [1, C, h, w] -> pixels [1, 3, H, W] in 0..1, float32; seamless where it wraps.
 
     A canvas of one window is decoded as it is: the very picture of the model's own pipeline. A
-    larger one is continued beyond its edges first, because an autoencoder's convolutions see zeros
+    larger one, or one that shall be `continued`, is continued beyond its edges first, because an autoencoder's convolutions see zeros
     there and paint a frame: change at the outermost pixels was 6 times the mean of the picture, and
     would stand as a line in every extension of it.
     """
-    if tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap:
+    if tuple(latents.shape[-2:]) == (model.window, model.window) and not (wrap or continued):
         return _to_unit(model.decode(latents))
     above = _HALO_CELLS
     beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most

@@ -56,6 +56,11 @@ class Ground:
         """[h, w]: `hold` for whole cells, and around them."""
         return keep_map(self.hold, self.cell_px, self.follow)
 
+    @property
+    def new_cells(self) -> Tensor:
+        """[h, w] float32: 1 where something is painted."""
+        return (self.keep < 1).float()
+
     def known_latents(self, model: Denoiser) -> Known | None:
         """The picture for the sampler; None where nothing is there."""
         if self.pixels is None:
@@ -77,17 +82,19 @@ class Ground:
             hold=torch.where(known, 1.0, torch.where(free, 0.0, hold.clamp(max=0.99))),
         )
 
-    def over(self, draft: Tensor, share: float) -> Ground:
-        """The same, starting from a draft [1, 3, H, W] in 0..1 wherever it would start from less.
+    def over(self, draft: Tensor, share: float, where: Tensor) -> Ground:
+        """The same, starting from a draft [1, 3, H, W] in 0..1 where [h, w] it counts half or more.
 
-        Everything keeps to the draft for a share of the steps at least.
+        There, what would start from less keeps to the draft for a share of the steps.
         """
         pixels = draft if self.pixels is None else self.pixels
         held = self.hold[None, None] > 0
+        chosen = (where >= 0.5).float()[None, None]
+        least = share * functional.interpolate(chosen, self.hold.shape, mode="nearest")[0, 0]
         return replace(
             self,
             pixels=torch.where(held, pixels, draft),
-            hold=self.hold.clamp(min=share),
+            hold=torch.maximum(self.hold, least),
             follow=None,
         )
 

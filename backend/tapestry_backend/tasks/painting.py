@@ -20,9 +20,6 @@ from ..models.denoiser import Denoiser
 from .ground import Ground
 from .plan import Plan
 
-_BACKDROP_CELLS = 8
-"""A plain colour is the same at any size; this one costs nothing."""
-
 
 @dataclass(frozen=True)
 class Texts:
@@ -68,7 +65,7 @@ class Painting:
         owned = owners(ground.weights)
         self._noise = _noise(plan, model.channels, owned, origin).to(model.device)
         # Nobody reads a prediction where the picture is kept: views without weight are dropped.
-        new = (ground.keep < 1).float()
+        new = ground.new_cells
         early, inside = _early(plan, ground.weights, owned)
         views = ViewPlan(
             layout,
@@ -84,9 +81,7 @@ class Painting:
             texts.prompting,
             texts.conditions,
             plan.batch_size,
-            bootstrapping=Bootstrapping(
-                inside.to(model.device), _backdrops(plan, model), self._noise
-            ),
+            bootstrapping=Bootstrapping(inside.to(model.device), self._noise),
             extra=_extra(model, ground),
         )
 
@@ -141,27 +136,15 @@ def _early(plan: Plan, weights: Tensor, owned: Tensor) -> tuple[Tensor, Tensor]:
     return early, owned | ~tight
 
 
-def _backdrops(plan: Plan, model: Denoiser) -> Tensor:
-    """A plain colour for each region, in latent space: [N + 1, C]."""
-    colours = torch.stack(
-        [
-            torch.rand(3, generator=job_generator(plan.seed + index))
-            for index, _ in enumerate(plan.regions)
-        ]
-    )
-    side = _BACKDROP_CELLS * model.cell_px
-    pixels = (colours * 2 - 1)[:, :, None, None].expand(-1, -1, side, side)
-    return model.encode(pixels).float().mean(dim=(2, 3))
-
-
 def _extra(model: Denoiser, ground: Ground) -> Tensor | None:
     """What an inpainting model wants to know besides: [1, 1 + C, h, w], mask and masked picture."""
     if not model.inpaints:
         return None
-    new = (ground.keep < 1).float()
     pixels = ground.pixels
     if pixels is None:
         height, width = (side * ground.cell_px for side in ground.size)
         pixels = torch.full((1, 3, height, width), 0.5)
     masked = torch.where(ground.known, pixels * 2 - 1, 0.0)
-    return torch.cat([new[None, None].to(model.device), model.encode(masked).float()], dim=1)
+    return torch.cat(
+        [ground.new_cells[None, None].to(model.device), model.encode(masked).float()], dim=1
+    )

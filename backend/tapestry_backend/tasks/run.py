@@ -11,7 +11,7 @@ from tapestry_protocol.messages import Request, Stage
 from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_request
 
-from ..engine.composition import HoldComposition
+from ..engine.composition import HoldComposition, composed
 from ..engine.extension import match_colours
 from ..engine.sampling import Steer
 from ..engine.views import Layout
@@ -69,16 +69,19 @@ class _Job:
             self._texts = Texts.encode(self._plan, self._model)
 
     def paint(self) -> Iterator[Progressed]:
-        """The draft, where there is one, and the picture."""
+        """The draft, where it helps, and the picture."""
         plan, ground = self._plan, self._reading.ground
-        steer: list[Steer] = []
-        if plan.draft is not None:
-            draft = yield from self._paint_draft(ground.scaled(plan.draft.size))
-            ground = ground.over(draft, plan.draft.start)
+        where = composed(ground.weights * ground.new_cells, plan.window.height)
+        draft = plan.draft if bool((where >= 0.5).any()) else None
+        if draft is not None:
+            pixels = yield from self._paint_draft(ground.scaled(draft.size))
+            ground = ground.over(pixels, draft.start, where)
         with self._watch.stage("encode"):
             known = ground.known_latents(self._model)
-        if plan.draft is not None and known is not None:
-            steer.append(HoldComposition(known.latents, plan.draft.size, plan.draft.hold))
+        steer: list[Steer] = []
+        if draft is not None and known is not None:
+            where = where.to(known.latents)
+            steer.append(HoldComposition(known.latents, draft.size, draft.hold, where))
         painting = Painting(
             plan, self._model, self._texts, ground, plan.layout, known=known, steer=steer
         )
@@ -108,7 +111,7 @@ class _Job:
         painting = Painting(plan, self._model, self._texts, ground, layout, known=known)
         latents = yield from self._follow(painting, "drafting")
         with self._watch.stage("decode"):
-            pixels = decode_canvas(self._model, latents, wrap=plan.wrap)
+            pixels = decode_canvas(self._model, latents, wrap=plan.wrap, continued=True)
             size = tuple(side * plan.cell_px for side in plan.canvas)
             return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
 

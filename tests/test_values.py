@@ -1,0 +1,53 @@
+"""Values that people write, read by the annotations of messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapestry_backend.values import read_value, words_of
+from tapestry_protocol.messages import Region, Request
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "text", "value"),
+    [
+        (Request, "num_inference_steps", "200", 200),
+        (Request, "guidance_scale", "7.5", 7.5),
+        (Request, "windows", "shift", "shift"),
+        (Request, "style", "oil, on canvas", "oil, on canvas"),
+        (Region, "guidance_scale", "0", 0.0),
+        (Region, "seed", "4294967295", 4294967295),
+        (Region, "negative_prompt", "", ""),
+        (Region, "fit", "loose", "loose"),
+    ],
+)
+def test_a_text_becomes_the_fields_value(
+    message: type, field: str, text: str, value: object
+) -> None:
+    """Numbers of the field's own type, its words, or the text itself."""
+    read = read_value(message, field, text)
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "sentence"),
+    [
+        ("num_inference_steps", "0", "'0' is no number between 1 and 200"),
+        ("num_inference_steps", "2.5", "no number"),
+        ("strength", "nan", "no number between 0 and 1"),
+        ("seed", "4294967296", "between 0 and 4294967295"),
+        ("windows", "still", "'still' is none of overlap, shift"),
+        ("strength", "x" * 1000, "'xxxx"),
+    ],
+)
+def test_what_means_nothing_gets_a_sentence(field: str, text: str, sentence: str) -> None:
+    """With what would mean something."""
+    with pytest.raises(ValueError, match=sentence) as caught:
+        read_value(Request, field, text)
+    assert len(str(caught.value)) < 100
+
+
+def test_words_are_the_fields_own() -> None:
+    """And a field of numbers has none."""
+    assert words_of(Request, "overlap") == ("occlude", "blend")
+    assert words_of(Request, "seed") == ()
