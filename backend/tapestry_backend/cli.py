@@ -11,21 +11,14 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
 
 from tapestry_protocol import VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
-from tapestry_protocol.messages import Request
-from tapestry_protocol.pixels import Margins
+
+from .render_options import MODEL, add_render_options
 
 BAD_INPUT = 2
 STOPPED = 130
-
-_SIDES = tuple(field.name for field in fields(Margins))
-_DEFAULTS = {field.name: field.default for field in fields(Request)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,12 +42,17 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
         prog="tapestry", description="Paint areas, name them, get one picture."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_render(commands.add_parser("render", help="make a picture out of an OpenRaster scene"))
+    render = commands.add_parser("render", help="make a picture out of an OpenRaster scene")
+    add_render_options(render)
+    render.set_defaults(run=_render)
     serve = commands.add_parser("serve", help="run the backend that Krita's plugin talks to")
     if chosen == ["serve"]:
         _add_serve(serve)
+    bench = commands.add_parser("bench", help="measure the quality of pictures, side by side")
+    if chosen == ["bench"]:
+        _add_bench(bench)
     models = commands.add_parser("models", help="list the models that can be used")
-    models.add_argument("--model", **_MODEL, action="append", default=[])
+    models.add_argument("--model", **MODEL, action="append", default=[])
     models.set_defaults(run=_models)
     doctor = commands.add_parser("doctor", help="say what works here and what does not")
     doctor.set_defaults(run=_doctor)
@@ -63,58 +61,18 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-_MODEL = {
-    "metavar": "PATH_OR_ID",
-    "help": "a Stable Diffusion checkpoint: a folder in diffusers layout, or an id in the Hugging "
-    "Face cache",
-}
-
-
-def _add_render(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Every visible layer or group of the scene that has a name and some paint is a region: its "
-        'name is the prompt, the topmost of overlapping ones wins. A layer named "Background", or '
-        "the bottom one where it covers everything, stands for the rest of the canvas."
-    )
-    add = parser.add_argument
-    add("scene", metavar="SCENE.ora", type=Path)
-    add(
-        *("-o", "--output"),
-        metavar="OUT.ora|OUT.png",
-        type=Path,
-        action="append",
-        required=True,
-        help="the scene with the result as a new layer, or a flat picture (may be repeated)",
-    )
-    add("--model", **_MODEL, default=_DEFAULTS["model"])
-    add("--seed", type=_number(int, 0, MAX_SEED), default=_DEFAULTS["seed"], metavar="N")
-    steps = _number(int, 1, MAX_STEPS)
-    add("--steps", type=steps, default=_DEFAULTS["num_inference_steps"], metavar="N")
-    scale = _number(float, 0, MAX_GUIDANCE_SCALE)
-    add("--guidance-scale", type=scale, default=_DEFAULTS["guidance_scale"], metavar="X")
-    add("--background", metavar="PROMPT", help="for everything that no region covers")
-    add("--negative-prompt", metavar="PROMPT", default="", help="what should not be in the picture")
-    add(
-        "--extend",
-        metavar="SIDE=PIXELS,...",
-        type=_margins,
-        default=Margins(),
-        help="grow the picture and paint the new part, for instance left=256,right=256",
-    )
-    add("--wrap", action="store_true", help="let the left and right edge continue each other")
-    add("--overlap", choices=("occlude", "blend"), default=_DEFAULTS["overlap"])
-    add(
-        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
-    )
-    add("--quiet", action="store_true", help="show no progress")
-    parser.set_defaults(run=_render)
-
-
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     from .server.command import add_serve_arguments, serve_command  # noqa: PLC0415  only to serve
 
     add_serve_arguments(parser)
     parser.set_defaults(run=serve_command)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    from .bench.command import add_bench_arguments, bench_command  # noqa: PLC0415  only to measure
+
+    add_bench_arguments(parser)
+    parser.set_defaults(run=bench_command)
 
 
 def _render(options: argparse.Namespace) -> int:
@@ -141,41 +99,6 @@ def _doctor(_options: argparse.Namespace) -> int:
 def _version(_options: argparse.Namespace) -> int:
     print(f"Tapestry {VERSION}")
     return 0
-
-
-def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
-    """An argparse type: a number within limits, both included."""
-
-    def convert(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(
-                f"{text[:40]!r} is no number between {low} and {high:g}"
-            )
-        return value
-
-    return convert
-
-
-def _margins(text: str) -> Margins:
-    """An argparse type: "left=256,right=256"."""
-    margins: dict[str, int] = {}
-    for part in text.split(","):
-        side, _, pixels = (piece.strip() for piece in part.partition("="))
-        if side not in _SIDES or side in margins or not pixels.isascii() or not pixels.isdigit():
-            raise argparse.ArgumentTypeError(
-                f"{part.strip()[:40]!r} is no side with its pixels; write for instance "
-                "left=256,right=256 (sides: left, right, top, bottom)"
-            )
-        margins[side] = min(int(pixels[:9]), MAX_SIDE_PX + 1)
-        if margins[side] > MAX_SIDE_PX:
-            raise argparse.ArgumentTypeError(f"a side grows by {MAX_SIDE_PX} pixels at most")
-    if not any(margins.values()):
-        raise argparse.ArgumentTypeError("no side grows; give at least one of them some pixels")
-    return Margins(**margins)
 
 
 def _complain(sentence: str) -> int:

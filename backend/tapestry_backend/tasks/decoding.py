@@ -17,9 +17,9 @@ def decode_canvas(
     """Latents [1, C, h, w] -> pixels [1, 3, H, W] in 0..1, float32; seamless where it wraps.
 
     A canvas of one window is decoded as it is: the very picture of the model's own pipeline. A
-    larger one, or one that shall be `continued`, is continued beyond its edges first, because an autoencoder's convolutions see zeros
-    there and paint a frame: change at the outermost pixels was 6 times the mean of the picture, and
-    would stand as a line in every extension of it.
+    larger one, or one that shall be `continued`, goes on beyond its edges first, because an
+    autoencoder's convolutions see zeros there and paint a frame: change at the outermost pixels was
+    6 times the mean of the picture, and would stand as a line in every extension of it.
     """
     if tuple(latents.shape[-2:]) == (model.window, model.window) and not (wrap or continued):
         return _to_unit(model.decode(latents))

@@ -1,0 +1,157 @@
+"""Composition: does a canvas of several windows show its scene once; paints and measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from .judge import PATCH_PX, STRIDE_PX, PatchNet, patch_grid, train_patches
+from .metrics.detail import detail_energy
+from .metrics.horizon import has_one_horizon
+from .picture import Picture
+from .prompts import scenes, textures
+from .workbench import Measured, Workbench
+
+_LEVELS = 8
+"""Bands of a single picture, top to bottom, that the judge tells apart."""
+
+_UNSEEN = 2
+_SIZES = ((2, 2), (3, 3), (2, 6))
+_VERDICTS = {True: "one horizon", False: "not one"}
+_CAPTIONS = {"one_horizon": "Tapestry", "plain_windows": "plain windows"}
+
+
+class HeightJudge:
+    """Says of each patch where it would lie in a single picture of the same prompt.
+
+    Taught by the model's single-window pictures: each patch's class is its scene and its band.
+    """
+
+    def __init__(self, net: PatchNet, prompts: Sequence[str], window_px: int) -> None:
+        self._net = net
+        self._prompts = tuple(prompts)
+        self._window_px = window_px
+
+    @classmethod
+    def taught(cls, pictures: np.ndarray, prompts: Sequence[str], seed: int) -> HeightJudge:
+        """A judge taught by single-window pictures, uint8 [K, N, H, W, 3]."""
+        count, each, height, width, _ = pictures.shape
+        rows, columns = patch_grid(height, width)
+        middles = np.arange(rows) * STRIDE_PX + PATCH_PX / 2
+        bands = (middles / height * _LEVELS).astype(int)
+        scenes_ = np.repeat(np.arange(count), each)[:, None, None] * _LEVELS
+        classes = np.broadcast_to(scenes_ + bands[:, None], (count * each, rows, columns))
+        flat = pictures.reshape(-1, height, width, 3)
+        return cls(train_patches(flat, classes, count * _LEVELS, seed), prompts, height)
+
+    def heights(self, picture: np.ndarray, prompt: str) -> np.ndarray:
+        """uint8 [H, W, 3] -> [h, w] in 0..1, top to bottom, the mean over the bands."""
+        first = self._prompts.index(prompt) * _LEVELS
+        shares = self._net.look(picture)[first : first + _LEVELS].softmax(dim=0)
+        bands = (torch.arange(_LEVELS) + 0.5) / _LEVELS
+        return (shares * bands[:, None, None]).sum(dim=0).numpy()
+
+    def sees_one_horizon(self, picture: np.ndarray, prompt: str) -> bool:
+        """Whether the picture, uint8 [H, W, 3], shows its scene from sky to ground once."""
+        heights = self.heights(picture, prompt)
+        return has_one_horizon(heights, self._window_px // STRIDE_PX, PATCH_PX // STRIDE_PX)
+
+
+def measure_composition(bench: Workbench) -> Measured:
+    """The share of scenes with one horizon, with Tapestry's composition and without."""
+    painter = bench.painter
+    prompts = scenes(painter.settings.model)[: 5 if bench.scope.quick else None]
+    bench.say(f"composition: single windows of {len(prompts)} scenes")
+    singles = single_windows(bench, prompts)
+    judge = HeightJudge.taught(singles[:, :-_UNSEEN], prompts, painter.settings.seed)
+    asked = _asked(bench, prompts)
+    found: dict[str, list[np.ndarray]] = {}
+    for name, fields in {"one_horizon": {}, "plain_windows": {"composition": 0.0}}.items():
+        bench.say(f"composition: {len(asked)} scenes, {name}")
+        found[name] = scene_pictures(bench, asked, **fields)
+    seen = {
+        name: [judge.sees_one_horizon(each[i], prompt) for i, (_, prompt) in enumerate(asked)]
+        for name, each in found.items()
+    }
+    shares = {name: float(np.mean(each)) for name, each in seen.items()}
+    return Measured(
+        {
+            **shares,
+            "sharpness": texture_detail(bench),
+            **_examined(judge, singles[:, -_UNSEEN:], prompts),
+        },
+        _rows(asked, found, seen),
+        errors={name: (share * (1 - share) / len(asked)) ** 0.5 for name, share in shares.items()},
+    )
+
+
+def single_windows(bench: Workbench, prompts: Sequence[str]) -> np.ndarray:
+    """The model's own pictures of each scene, uint8 [K, N, H, W, 3]."""
+    count = (4 if bench.scope.quick else 6) + _UNSEEN
+    return np.stack(
+        [
+            [bench.painter.plain(prompt, 4000 + 100 * k + i) for i in range(count)]
+            for k, prompt in enumerate(prompts)
+        ]
+    )
+
+
+def scene_pictures(
+    bench: Workbench, asked: Sequence[tuple[tuple[int, int], str]], **fields: object
+) -> list[np.ndarray]:
+    """A picture, uint8 [H, W, 3], of each scene at each size in windows."""
+    painter, side = bench.painter, bench.painter.window_px
+    return [
+        painter.paint(painter.request(rows * side, columns * side, prompt, 5000 + i, **fields))[
+            ..., :3
+        ]
+        for i, ((rows, columns), prompt) in enumerate(asked)
+    ]
+
+
+def texture_detail(bench: Workbench) -> float:
+    """Fine detail of textures at two by two windows over that without composition.
+
+    Textures, because a scene that is shown twice has twice the edges of one that is shown once.
+    """
+    prompts = textures(bench.painter.settings.model)[: 2 if bench.scope.quick else 8]
+    bench.say(f"composition: {len(prompts)} textures, for their sharpness")
+    asked = [((2, 2), prompt) for prompt in prompts]
+    ours = scene_pictures(bench, asked)
+    plain = scene_pictures(bench, asked, composition=0.0)
+    pairs = zip(ours, plain, strict=True)
+    return float(np.mean([detail_energy(a) / detail_energy(b) for a, b in pairs]))
+
+
+def _asked(bench: Workbench, prompts: Sequence[str]) -> list[tuple[tuple[int, int], str]]:
+    """Sizes in windows and prompts: the smallest size alone in a quick run, otherwise all."""
+    sizes, count = (_SIZES[:1], 5) if bench.scope.quick else (_SIZES, 40)
+    return [(sizes[i % len(sizes)], prompts[i % len(prompts)]) for i in range(count)]
+
+
+def _examined(judge: HeightJudge, singles: np.ndarray, prompts: Sequence[str]) -> dict[str, float]:
+    """How often the judge is right about unseen single windows, and about two of them stacked."""
+    one = [judge.sees_one_horizon(p, prompts[k]) for k, each in enumerate(singles) for p in each]
+    stacked = [
+        not judge.sees_one_horizon(np.concatenate([a, b]), prompts[k])
+        for k, (a, b) in enumerate(singles)
+    ]
+    return {"judge": float(np.mean(one)), "judge_stacked": float(np.mean(stacked))}
+
+
+def _rows(
+    asked: Sequence[tuple[tuple[int, int], str]],
+    found: dict[str, list[np.ndarray]],
+    seen: dict[str, list[bool]],
+) -> list[list[Picture]]:
+    return [
+        [
+            Picture(
+                f"{prompt}, {_CAPTIONS[name]}: {'one' if seen[name][i] else 'NOT ONE'}", each[i]
+            )
+            for name, each in found.items()
+        ]
+        for i, (_, prompt) in enumerate(asked)
+    ]

@@ -1,0 +1,88 @@
+"""Which prompts a model is asked for; no pictures."""
+
+from __future__ import annotations
+
+from ..models.catalogue import SAMPLE
+
+SAMPLE_TEXTURES = (
+    "ocean waves",
+    "red bricks",
+    "green grass",
+    "lavender field",
+    "lava",
+    "cracked ice",
+    "wheat field",
+    "starry night",
+    "cherry blossoms",
+    "stone wall",
+    "bamboo",
+    "blue sky",
+)
+"""Materials of the bundled model's vocabulary that a judge tells apart by patches of 16 pixels.
+
+It names 99 % of unseen ones rightly; snow and clouds, or pebbles and stones, it could not."""
+
+GENERAL_TEXTURES = (
+    "a texture of blue water waves",
+    "a wall of red bricks",
+    "green grass seen from above",
+    "a field of purple lavender",
+    "glowing orange lava",
+    "white cracked ice",
+    "yellow sand dunes",
+    "a starry night sky",
+    "pink cherry blossoms",
+)
+"""Textures that any text-to-image checkpoint knows: eight regions and a background."""
+
+
+def textures(model: str) -> tuple[str, ...]:
+    """Prompts that fill a picture evenly, each unlike the others: nine at least."""
+    return SAMPLE_TEXTURES if model == SAMPLE else GENERAL_TEXTURES
+
+
+SAMPLE_EVEN_TEXTURES = (
+    "sunset sky",
+    "sand dunes",
+    "autumn leaves",
+    "blue sky",
+    "pine forest",
+    "wood planks",
+    "ocean waves",
+    "cherry blossoms",
+)
+"""Materials without large parts: change from place to place varies by a tenth to a fifth, that of
+bricks or stars by a half, so that a small seam is found with fewer pictures."""
+
+SAMPLE_SCENES = (
+    "sandy beach",
+    "mountains",
+    "green hills",
+    "desert",
+    "mountains at sunset",
+    "city skyline",
+    "sandy beach at sunset",
+    "green hills at sunset",
+    "desert at sunset",
+    "mountains at night",
+)
+"""Scenes of the bundled model's vocabulary that have one horizon."""
+
+GENERAL_SCENES = (
+    "a sandy beach and the sea under a blue sky",
+    "mountains under a blue sky",
+    "green hills under a blue sky",
+    "a desert under a blue sky",
+    "a beach at sunset",
+    "mountains at sunset",
+)
+
+
+def even_textures(model: str) -> tuple[str, ...]:
+    """Prompts in which a seam would show."""
+    return SAMPLE_EVEN_TEXTURES if model == SAMPLE else GENERAL_TEXTURES
+
+
+def scenes(model: str) -> tuple[str, ...]:
+    """Prompts of views with sky above ground."""
+    return SAMPLE_SCENES if model == SAMPLE else GENERAL_SCENES

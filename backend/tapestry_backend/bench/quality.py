@@ -1,0 +1,93 @@
+"""One run of the benchmark: all measures on one workbench; the command line is elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..models.catalogue import Catalogue
+from ..models.store import ModelStore
+from .adherence import measure_adherence
+from .coherence import measure_coherence
+from .composition import measure_composition
+from .exactness import measure_exactness
+from .goals import KEYS
+from .painter import Painter, Settings
+from .progress import Progress
+from .seams import measure_seams
+from .sharpness import measure_sharpness
+from .sheet import save_sheet
+from .workbench import Measured, Scope, Workbench
+
+_MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
+    "adherence": measure_adherence,
+    "seams": measure_seams,
+    "coherence": measure_coherence,
+    "sharpness": measure_sharpness,
+    "composition": measure_composition,
+    "exactness": measure_exactness,
+}
+
+
+@dataclass
+class Quality:
+    """What a run found, and how it was run."""
+
+    run: dict[str, object]
+    measured: dict[str, Measured] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, dict[str, float]]:
+        """All figures by measure and name."""
+        return {name: found.figures for name, found in self.measured.items()}
+
+    @property
+    def errors(self) -> dict[str, dict[str, float]]:
+        """Standard errors by measure and name, of figures that are means."""
+        return {name: found.errors for name, found in self.measured.items()}
+
+    def to_json(self) -> dict[str, object]:
+        """The main figures by measure and name; everything else under "details"."""
+        main: dict[str, object] = {
+            measure: {name: found[name] for name in KEYS[measure] if name in found}
+            for measure, found in self.figures.items()
+        }
+        if "exactness" in main:
+            main["exactness"] = self.figures["exactness"]["exactness"]
+        details = {
+            measure: {
+                "figures": {k: v for k, v in found.figures.items() if k not in KEYS[measure]},
+                "standard_errors": found.errors,
+                **found.details,
+            }
+            for measure, found in self.measured.items()
+        }
+        return {**main, "details": {"run": self.run, **details}}
+
+    def save_sheet(self, path: Path) -> None:
+        """Write the contact sheet."""
+        save_sheet(path, {name: found.rows for name, found in self.measured.items() if found.rows})
+
+
+def open_workbench(
+    model: str = "sample", *, seed: int = 0, scope: Scope | None = None
+) -> Workbench:
+    """A workbench for a model by path or id; raises TapestryError when there is none."""
+    store = ModelStore(Catalogue([model]))
+    painter = Painter(store, Settings(model=model, seed=seed), Progress())
+    return Workbench(painter, scope or Scope())
+
+
+def measure_quality(
+    model: str, *, seed: int, quick: bool, alone: bool, measures: Sequence[str]
+) -> Quality:
+    """Run the named measures one after the other."""
+    bench = open_workbench(model, seed=seed, scope=Scope(quick=quick, alone=alone))
+    painter = bench.painter
+    quality = Quality({**asdict(painter.settings), **asdict(bench.scope)})
+    for name in measures:
+        quality.measured[name] = _MEASURES[name](bench)
+    quality.run["seconds"] = round(painter.progress.seconds)
+    bench.say("done")
+    return quality

@@ -1,0 +1,76 @@
+"""Sharpness of few-step pictures: fused windows against a single one; paints and measures."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from diffusers import LCMScheduler
+
+from .metrics.detail import detail_energy
+from .painter import Painter
+from .paper import PaperLoop
+from .picture import Picture
+from .prompts import textures
+from .workbench import Measured, Workbench
+
+_COLUMNS = 3
+"""Windows beside each other in the fused pictures; as many single ones to compare with."""
+
+
+def measure_sharpness(bench: Workbench) -> Measured:
+    """Fine detail of fused pictures over that of single windows, with few-step sampling.
+
+    Beside it: windows that each take a noisy step of their own and are averaged after it, as the
+    paper's loop does.
+    """
+    quick, painter = bench.scope.quick, bench.painter
+    prompts = textures(painter.settings.model)[: 3 if quick else 8]
+    steps = (4,) if quick else (4, 6, 8)
+    bench.say(f"sharpness: {len(prompts)} prompts in {' and '.join(map(str, steps))} steps")
+    ratios: dict[str, list[float]] = {"few_step": [], "averaged_steps": []}
+    rows = []
+    for i, (prompt, count) in enumerate(itertools.product(prompts, steps)):
+        single = np.mean(
+            [
+                _inner_energy(_few_steps(bench, 1, prompt, 6000 + 10 * i + j, count), painter)
+                for j in range(_COLUMNS)
+            ]
+        )
+        made = fused_pictures(bench, prompt, 6000 + 10 * i, count)
+        for name, picture in made.items():
+            ratios[name].append(_inner_energy(picture, painter) / single)
+        rows.append([Picture(f"{prompt}, {count} steps: {name}", p) for name, p in made.items()])
+    return Measured(
+        {name: float(np.mean(found)) for name, found in ratios.items() if found},
+        rows,
+        {name: float(np.std(found) / len(found) ** 0.5) for name, found in ratios.items() if found},
+    )
+
+
+def fused_pictures(
+    bench: Workbench, prompt: str, seed: int, steps: int, **fields: object
+) -> dict[str, np.ndarray]:
+    """A prompt on three windows, uint8 [H, W, 3]: by Tapestry, and by averaging after each step."""
+    painter = bench.painter
+    made = {"few_step": _few_steps(bench, _COLUMNS, prompt, seed, steps, **fields)}
+    if not bench.scope.alone:
+        loop = PaperLoop(painter.model, painter.settings, LCMScheduler, steps)
+        side = painter.window_px
+        made["averaged_steps"] = loop.panorama(side, _COLUMNS * side, prompt, seed)
+    return made
+
+
+def _few_steps(
+    bench: Workbench, columns: int, prompt: str, seed: int, steps: int, **fields: object
+) -> np.ndarray:
+    side = bench.painter.window_px
+    chosen = {"scheduler": "lcm", "num_inference_steps": steps, **fields}
+    request = bench.painter.request(side, columns * side, prompt, seed, **chosen)
+    return bench.painter.paint(request)[..., :3]
+
+
+def _inner_energy(picture: np.ndarray, painter: Painter) -> float:
+    """Detail away from the edges, where an autoencoder paints a frame around a single window."""
+    rim = painter.window_px // 8
+    return detail_energy(picture[rim:-rim, rim:-rim])
