@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tapestry_backend.engine.composition import HoldComposition, composed, draft_size
+from tapestry_backend.engine.composition import (
+    STRUCTURED,
+    HoldComposition,
+    composed,
+    draft_size,
+    structure,
+)
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.windows import Size
 
@@ -77,3 +83,25 @@ def test_only_what_is_higher_than_a_window_is_composed() -> None:
     assert bool((held(clean, at(0))[..., 4:20, 4:20] == 1).all())
     assert bool((held(clean, at(0))[..., 30:, :] == 0).all())
     assert float(composed(weights[:1], 16).max()) == 0
+
+
+def scene_with_horizon() -> torch.Tensor:
+    """A bright sky over a dark, grainy ground."""
+    picture = torch.full((1, 3, 64, 64), 0.8)
+    picture[..., 36:, :] = 0.3
+    return picture + 0.1 * torch.randn(1, 3, 64, 64)
+
+
+def test_a_scene_has_structure_and_a_texture_has_none() -> None:
+    """However strong the texture; nor has a single colour, or a scene where it does not count."""
+    everywhere = torch.ones(64, 64)
+    checks = (torch.arange(64)[:, None] // 4 + torch.arange(64) // 4) % 2
+    ground = torch.zeros(64, 64)
+    ground[40:] = 1
+
+    assert structure(scene_with_horizon(), everywhere) > 2 * STRUCTURED
+    assert structure(checks.float().expand(1, 3, 64, 64), everywhere) < STRUCTURED
+    assert structure(torch.rand(1, 3, 64, 64), everywhere) < STRUCTURED
+    assert structure(torch.full((1, 3, 64, 64), 0.4), everywhere) == 0
+    assert structure(scene_with_horizon(), ground) < STRUCTURED
+    assert structure(scene_with_horizon(), torch.zeros(64, 64)) == 0

@@ -11,9 +11,19 @@ from torch.nn import functional
 from .levels import Moment
 from .windows import Size
 
-DRAFT_SIGNALS = (0.4, 0.8)
+DRAFT_SIGNALS = (0.5, 1.0)
 """At full composition: the canvas begins where the draft has the first share of the variance of
 what the model sees, and what is large keeps to it until the second (`levels.share_until`)."""
+
+STRUCTURED = 0.25
+"""A draft with less `structure` than this shows a texture: there is nothing to compose, and windows
+alone paint it in its own size."""
+
+_LARGE_AREAS = (3, 4)
+"""A picture is cut into so many areas each way to see what is large in it."""
+
+_PLAIN = 1e-5
+"""A variance below a step of 8-bit colours: a picture of one colour."""
 
 _HIGHER = 1.25
 """A canvas this many windows high shows one scene above another without a draft."""
@@ -42,6 +52,26 @@ def composed(weights: Tensor, window: int) -> Tensor:
     return (weights * high[:, None, None]).sum(dim=0)
 
 
+def structure(pixels: Tensor, where: Tensor) -> float:
+    """How much of a picture's variation lies in what is large: 0..1.
+
+    pixels [1, 3, H, W], where [H, W] in 0..1: which of them count. The variance between the means
+    of a few large areas over that of all pixels: near 0 for a texture, a third and more for a scene
+    with a sky and a ground.
+    """
+    mean = _mean(pixels, where)
+    total = float(_mean((pixels - mean) ** 2, where).sum())
+    if total < _PLAIN:
+        return 0.0
+    shares = []
+    for areas in _LARGE_AREAS:
+        weight = functional.adaptive_avg_pool2d(where[None, None], areas)
+        sums = functional.adaptive_avg_pool2d(pixels * where, areas)
+        between = (sums / weight.clamp(min=1e-6) - mean) ** 2
+        shares.append(float(_mean(between, weight[0, 0]).sum()) / total)
+    return max(shares)
+
+
 class HoldComposition:
     """Keeps what is large in the canvas as it is in a draft, for the first part of the steps.
 
@@ -66,6 +96,12 @@ class HoldComposition:
         hold = (1 + math.cos(math.pi * along)) / 2
         missing = self._low - functional.adaptive_avg_pool2d(clean, self._size)
         return clean + hold * self._where * _enlarged(missing, clean.shape[-2:])
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """[1, C, 1, 1]: the mean of [1, C, H, W], weighted."""
+    total = (values * weight).sum(dim=(2, 3), keepdim=True)
+    return total / weight.sum().clamp(min=1e-6)
 
 
 def _span(occupied: Tensor) -> int:

@@ -89,8 +89,8 @@ class Ground:
         """
         pixels = draft if self.pixels is None else self.pixels
         held = self.hold[None, None] > 0
-        chosen = (where >= 0.5).float()[None, None]
-        least = share * functional.interpolate(chosen, self.hold.shape, mode="nearest")[0, 0]
+        chosen = (where >= 0.5).float().repeat_interleave(self.cell_px, dim=0)
+        least = share * chosen.repeat_interleave(self.cell_px, dim=1)
         return replace(
             self,
             pixels=torch.where(held, pixels, draft),

@@ -11,7 +11,7 @@ from tapestry_protocol.messages import Request, Stage
 from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_request
 
-from ..engine.composition import HoldComposition, composed
+from ..engine.composition import STRUCTURED, HoldComposition, composed, structure
 from ..engine.extension import match_colours
 from ..engine.sampling import Steer
 from ..engine.views import Layout
@@ -75,7 +75,10 @@ class _Job:
         draft = plan.draft if bool((where >= 0.5).any()) else None
         if draft is not None:
             pixels = yield from self._paint_draft(ground.scaled(draft.size))
-            ground = ground.over(pixels, draft.start, where)
+            if structure(pixels, _per_pixel(where, plan.cell_px)) < STRUCTURED:
+                draft = None
+            else:
+                ground = ground.over(pixels, draft.start, where)
         with self._watch.stage("encode"):
             known = ground.known_latents(self._model)
         steer: list[Steer] = []
@@ -129,6 +132,11 @@ class _Job:
             yield Progressed(stage, step.number, step.count, preview)
         self._evaluations += painting.denoise.evaluations
         return latents
+
+
+def _per_pixel(cells: Tensor, cell_px: int) -> Tensor:
+    """[h, w] -> [H, W]: each cell's value for all its pixels."""
+    return cells.repeat_interleave(cell_px, dim=0).repeat_interleave(cell_px, dim=1)
 
 
 def _output_bounds(request: Request) -> Bounds:
