@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 
@@ -17,6 +18,12 @@ class Notice:
     message: str
     advice: str = ""
     is_error: bool = True
+
+
+def notice_in(report: str) -> Notice | None:
+    """What a run has to say about its picture (`notices` of its JSON report), if anything."""
+    sentences = json.loads(report).get("notices", [])
+    return Notice(" ".join(sentences), is_error=False) if sentences else None
 
 
 def notice_of(error: Exception) -> Notice:

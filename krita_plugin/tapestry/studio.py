@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Generator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Literal, TypeVar
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -37,7 +37,7 @@ from .canvas import Host
 from .inserting import Finding, insertion
 from .job import Job, Order, Phase
 from .link import Link, LinkState
-from .notices import Notice, notice_of
+from .notices import Notice, notice_in, notice_of
 from .reading import order_from
 from .scene_watch import SceneWatch
 from .settings import Settings
@@ -217,18 +217,19 @@ class Studio:
         self._tell("job")
         canvas = job.canvas
         pieces = insertion(self._host, canvas, order, pixels, result.bounds)
+        inserted = partial(self._inserted, notice_in(result.report))
 
         def failed(error: Exception) -> None:
             if canvas.is_open:
                 self._failed(error)
             else:  # closed in between: it goes to a new document, nothing is lost
                 again = insertion(self._host, canvas, order, pixels, result.bounds)
-                self._run(again, self._inserted)
+                self._run(again, inserted)
 
-        self._run(pieces, self._inserted, failed)
+        self._run(pieces, inserted, failed)
 
-    def _inserted(self, finding: Finding | None) -> None:
-        self._end(Notice(finding.message, finding.advice) if finding else None)
+    def _inserted(self, said: Notice | None, finding: Finding | None) -> None:
+        self._end(Notice(finding.message, finding.advice) if finding else said)
 
     def _failed(self, error: Exception) -> None:
         self._end(notice_of(error))

@@ -62,12 +62,12 @@ class Workshop:
         assert isinstance(submit, Submit)
         return submit
 
-    def finish(self, submit: Submit) -> None:
+    def finish(self, submit: Submit, report: str = "{}") -> None:
         """The backend sends the picture."""
         margins = submit.request.margins
         bounds = Bounds(-margins.top, -margins.left, HEIGHT + margins.bottom, WIDTH + margins.right)
         red = Pixels(bounds.height, bounds.width, 4, RED * (bounds.height * bounds.width))
-        result = Result(submit.job_id, PixelsRef.of(red), bounds, submit.request.seed, "{}")
+        result = Result(submit.job_id, PixelsRef.of(red), bounds, submit.request.seed, report)
         self.backend.tell(result, red)
         self.loop.run()
 
@@ -230,6 +230,14 @@ def test_a_job_outlives_its_connection(workshop: Workshop) -> None:
     workshop.finish(submit)
     assert len(workshop.canvas.names) == 3
     assert workshop.said == ""
+
+
+def test_the_artist_is_told_what_the_run_has_to_say(workshop: Workshop) -> None:
+    """A region that is too small to show is painted, and mentioned: it is no error."""
+    workshop.finish(workshop.submit(), '{"notices": ["The region \'sun\' is too small to show."]}')
+    assert len(workshop.canvas.names) == 3
+    assert workshop.said == "The region 'sun' is too small to show."
+    assert not workshop.studio.notice.is_error
 
 
 def test_a_result_that_comes_twice_is_inserted_once(workshop: Workshop) -> None:
