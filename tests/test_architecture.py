@@ -70,10 +70,10 @@ def tops(path: Path, package_root: Path) -> set[str]:
     return {found.top for found in imports(path, package_root)}
 
 
-def reached_at_once(folder: Path) -> dict[str, str]:
-    """Module -> who imports it, for all that importing this part of the backend imports."""
+def reached_at_once(modules: list[Path]) -> dict[str, str]:
+    """Module -> who imports it, for all that importing these modules of the backend imports."""
     root = BACKEND.parent
-    waiting = [(_module_name(path), "the room itself") for path in sources(folder)]
+    waiting = [(_module_name(path), "the room itself") for path in modules]
     reached: dict[str, str] = {}
     while waiting:
         module, importer = waiting.pop()
@@ -133,7 +133,7 @@ def test_engine_knows_torch_and_nothing_else() -> None:
 
 def test_server_never_imports_torch() -> None:
     """The server starts in a tenth of a second and survives everything that a GPU can do."""
-    for module, importer in reached_at_once(BACKEND / "server").items():
+    for module, importer in reached_at_once(sources(BACKEND / "server")).items():
         assert module.partition(".")[0] not in TORCH, f"{importer} imports {module}"
     for path in sources(BACKEND / "server"):
         assert not tops(path, BACKEND.parent) & TORCH, path
@@ -147,6 +147,35 @@ def test_command_line_starts_without_torch() -> None:
     for entry in found:
         rooms = tuple(f"tapestry_backend.{room}" for room in heavy)
         assert not (entry.at_once and entry.module.startswith(rooms)), entry.module
+
+
+def test_the_benchmarks_command_needs_no_torch() -> None:
+    """Its --help, and its complaints about options, come at once."""
+    for module, importer in reached_at_once([BACKEND / "bench" / "command.py"]).items():
+        assert module.partition(".")[0] not in TORCH, f"{importer} imports {module}"
+
+
+def test_the_product_does_not_know_its_benchmark() -> None:
+    """Nothing that paints may depend on how pictures are measured; the command line starts it."""
+    for path in sources(BACKEND):
+        if path.name != "cli.py" and "bench" not in path.parts:
+            found = {entry.module for entry in imports(path, BACKEND.parent)}
+            assert not [name for name in found if "tapestry_backend.bench" in name], path
+
+
+def test_measures_of_pictures_know_no_model() -> None:
+    """The benchmark's metrics are numbers about arrays, so that synthetic pictures test them."""
+    for path in sources(BACKEND / "bench" / "metrics"):
+        assert tops(path, BACKEND.parent) <= set(sys.stdlib_module_names) | {"numpy"}, path
+
+
+def test_the_papers_loop_uses_nothing_of_the_engines_fusion() -> None:
+    """What is compared with must not share what is compared."""
+    shared = {"noise", "windows"}
+    for module in ("paper", "peer"):
+        found = imports(BACKEND / "bench" / f"{module}.py", BACKEND.parent)
+        engine = {e.module.split(".")[2] for e in found if ".engine." in e.module}
+        assert engine <= shared, module
 
 
 def test_plugin_and_backend_do_not_know_each_other() -> None:

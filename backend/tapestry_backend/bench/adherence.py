@@ -64,9 +64,10 @@ class Adherence:
         return self._mean_of(lambda found, number: number in found.layout.thin)
 
     @property
-    def upper_wins(self) -> float:
-        """Share of the patches in overlaps that show the topmost region."""
-        return float(np.mean([o.upper_wins for o in self.each if o.upper_wins is not None]))
+    def upper_wins(self) -> float | None:
+        """Share of the patches in overlaps that show the topmost region; None without any."""
+        shares = [found.upper_wins for found in self.each if found.upper_wins is not None]
+        return float(np.mean(shares)) if shares else None
 
     def _mean_of(self, wanted: Callable[[Obedience, int], bool]) -> float:
         return float(np.mean([o.ious[n] for o in self.each for n in o.ious if wanted(o, n)]))
@@ -132,7 +133,7 @@ def measure_adherence(bench: Workbench) -> Measured:
             **{name: result.mean for name, result in found.items()},
             "thin": found["tapestry"].thin,
             "large": found["tapestry"].large,
-            "upper_wins": found["tapestry"].upper_wins,
+            **_overlaps(found["tapestry"]),
             **(_beside(found["tapestry"], found["paper"]) if "paper" in found else {}),
             "judge": bench.judge_accuracy(judge),
         },
@@ -148,6 +149,11 @@ def measure_adherence(bench: Workbench) -> Measured:
 def _error(found: Adherence) -> float:
     """Of the mean over the layouts."""
     return float(np.std([each.mean for each in found.each]) / len(found.each) ** 0.5)
+
+
+def _overlaps(found: Adherence) -> dict[str, float]:
+    """Nothing where no overlap holds a whole patch, as with a window of 64 pixels."""
+    return {} if found.upper_wins is None else {"upper_wins": found.upper_wins}
 
 
 def _beside(ours: Adherence, theirs: Adherence) -> dict[str, float]:

@@ -8,7 +8,7 @@ from . import adherence
 from .layouts import make_layouts
 from .metrics.style import spread, style_unit
 from .picture import Picture
-from .prompts import even_textures, scenes
+from .prompts import drifting
 from .workbench import Measured, Workbench
 
 _ON = 1.0
@@ -71,6 +71,5 @@ _LAYOUTS = {"2x2 quarters", "2x2 boxes", "2x2 circles", "2x2 letter", "2x2 check
 
 
 def _prompts(bench: Workbench) -> list[str]:
-    model = bench.painter.settings.model
-    together = [*zip(scenes(model), even_textures(model), strict=False)]
-    return [prompt for pair in together for prompt in pair][: 3 if bench.scope.quick else 12]
+    prompts = drifting(bench.painter.settings.model)
+    return [prompts[i % len(prompts)] for i in range(3 if bench.scope.quick else 12)]

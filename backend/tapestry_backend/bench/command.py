@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.limits import MAX_SEED
+from tapestry_protocol.limits import MAX_SEED, MAX_STEPS
 
 from .report import table
 
@@ -27,30 +29,30 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quick", action="store_true", help="a representative part, within minutes")
     add("--json", metavar="FILE", type=Path, help="write all figures")
     add("--sheet", metavar="FILE.png", type=Path, help="write a contact sheet of the pictures")
-    add("--seed", metavar="N", type=int, default=0, help="another set of pictures")
+    add("--seed", metavar="N", type=_whole(0, MAX_SEED >> 16), default=0, help="other pictures")
+    add("--steps", metavar="N", type=_whole(1, MAX_STEPS), default=20, help="of all but few-step")
     add("--only", metavar="A,B", type=_measures, default=MEASURES, help=", ".join(MEASURES))
     add("--alone", action="store_true", help="Tapestry alone, with nothing to compare it to")
 
 
 def bench_command(options: argparse.Namespace) -> int:
     """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
-    if not 0 <= options.seed <= MAX_SEED // 2:
-        raise TapestryError(ErrorCode.BAD_REQUEST, f"{options.seed} is no seed.", "Take 0.")
     for path in filter(None, (options.json, options.sheet)):
-        if path.is_dir() or not path.absolute().parent.is_dir():
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
                 f"{str(path)!r} cannot be written.",
-                "Choose a file in a folder that exists.",
+                "Choose a file in a folder that exists and belongs to you.",
             )
-    from .quality import measure_quality  # noqa: PLC0415  torch, only once the options are sound
+    # They import torch: only once the options are sound.
+    from .painter import Settings  # noqa: PLC0415
+    from .quality import measure_quality  # noqa: PLC0415
+    from .workbench import Scope  # noqa: PLC0415
 
     quality = measure_quality(
-        options.model,
-        seed=options.seed,
-        quick=options.quick,
-        alone=options.alone,
-        measures=options.only,
+        Settings(options.model, options.steps, seed=options.seed),
+        Scope(quick=options.quick, alone=options.alone),
+        options.only,
     )
     sys.stdout.write(table(quality.figures, quality.errors) + "\n")
     if options.json:
@@ -58,6 +60,19 @@ def bench_command(options: argparse.Namespace) -> int:
     if options.sheet:
         quality.save_sheet(options.sheet)
     return 0
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """An argparse type: a whole number within limits, both included."""
+
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text[:10]) <= high):
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r} is no whole number between {low} and {high}"
+            )
+        return int(text)
+
+    return convert
 
 
 def _measures(text: str) -> tuple[str, ...]:

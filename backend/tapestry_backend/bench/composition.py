@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .judge import PATCH_PX, STRIDE_PX, PatchNet, patch_grid, train_patches
-from .metrics.detail import detail_energy
+from .judge import PATCH_PX, STEPS, STRIDE_PX, PatchNet, patch_grid, train_patches
+from .metrics.detail import detail_energy, mean_ratio
 from .metrics.horizon import has_one_horizon
 from .picture import Picture
 from .prompts import scenes, textures
@@ -35,7 +35,9 @@ class HeightJudge:
         self._window_px = window_px
 
     @classmethod
-    def taught(cls, pictures: np.ndarray, prompts: Sequence[str], seed: int) -> HeightJudge:
+    def taught(
+        cls, pictures: np.ndarray, prompts: Sequence[str], seed: int, steps: int = STEPS
+    ) -> HeightJudge:
         """A judge taught by single-window pictures, uint8 [K, N, H, W, 3]."""
         count, each, height, width, _ = pictures.shape
         rows, columns = patch_grid(height, width)
@@ -44,7 +46,7 @@ class HeightJudge:
         scenes_ = np.repeat(np.arange(count), each)[:, None, None] * _LEVELS
         classes = np.broadcast_to(scenes_ + bands[:, None], (count * each, rows, columns))
         flat = pictures.reshape(-1, height, width, 3)
-        return cls(train_patches(flat, classes, count * _LEVELS, seed), prompts, height)
+        return cls(train_patches(flat, classes, count * _LEVELS, seed, steps), prompts, height)
 
     def heights(self, picture: np.ndarray, prompt: str) -> np.ndarray:
         """uint8 [H, W, 3] -> [h, w] in 0..1, top to bottom, the mean over the bands."""
@@ -75,15 +77,17 @@ def measure_composition(bench: Workbench) -> Measured:
         name: [judge.sees_one_horizon(each[i], prompt) for i, (_, prompt) in enumerate(asked)]
         for name, each in found.items()
     }
+    sharpness, error = texture_detail(bench)
     shares = {name: float(np.mean(each)) for name, each in seen.items()}
     return Measured(
         {
             **shares,
-            "sharpness": texture_detail(bench),
+            "sharpness": sharpness,
             **_examined(judge, singles[:, -_UNSEEN:], prompts),
         },
         _rows(asked, found, seen),
-        errors={name: (share * (1 - share) / len(asked)) ** 0.5 for name, share in shares.items()},
+        errors={name: _error(share, len(asked)) for name, share in shares.items()}
+        | {"sharpness": error},
     )
 
 
@@ -111,8 +115,12 @@ def scene_pictures(
     ]
 
 
-def texture_detail(bench: Workbench) -> float:
-    """Fine detail of textures at two by two windows over that without composition.
+def _error(share: float, count: int) -> float:
+    return (share * (1 - share) / count) ** 0.5
+
+
+def texture_detail(bench: Workbench) -> tuple[float, float]:
+    """Fine detail of textures at two by two windows over that without composition, and its error.
 
     Textures, because a scene that is shown twice has twice the edges of one that is shown once.
     """
@@ -122,7 +130,7 @@ def texture_detail(bench: Workbench) -> float:
     ours = scene_pictures(bench, asked)
     plain = scene_pictures(bench, asked, composition=0.0)
     pairs = zip(ours, plain, strict=True)
-    return float(np.mean([detail_energy(a) / detail_energy(b) for a, b in pairs]))
+    return mean_ratio([detail_energy(a) / detail_energy(b) for a, b in pairs])
 
 
 def _asked(bench: Workbench, prompts: Sequence[str]) -> list[tuple[tuple[int, int], str]]:

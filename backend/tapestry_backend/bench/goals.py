@@ -16,8 +16,8 @@ class Goal:
 
     def __str__(self) -> str:
         if self.at_least is not None:
-            return f">= {self.at_least:g}"
-        return f"<= {self.at_most:g}" if self.at_most is not None else ""
+            return f">= {self.at_least:.3g}"
+        return f"<= {self.at_most:.3g}" if self.at_most is not None else ""
 
     def is_met(self, value: float) -> bool | None:
         """None where there is nothing to keep."""

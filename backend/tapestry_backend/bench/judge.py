@@ -19,7 +19,9 @@ PATCH_PX = 16
 STRIDE_PX = 4
 """From one judged patch to the next."""
 
-_STEPS = 300
+STEPS = 300
+"""Of teaching; twice as many find no more."""
+
 _BATCH = 8
 
 
@@ -55,7 +57,7 @@ class Judge:
 
     @classmethod
     def taught(
-        cls, pictures: np.ndarray, prompts: Sequence[str], seed: int, steps: int = _STEPS
+        cls, pictures: np.ndarray, prompts: Sequence[str], seed: int, steps: int = STEPS
     ) -> Judge:
         """A judge taught by plain pictures, uint8 [K, N, H, W, 3]: N of each of K prompts."""
         numbers = np.repeat(np.arange(len(pictures)), pictures.shape[1])
@@ -81,7 +83,7 @@ def patch_grid(height: int, width: int) -> tuple[int, int]:
 
 
 def train_patches(
-    pictures: np.ndarray, classes: np.ndarray, count: int, seed: int, steps: int = _STEPS
+    pictures: np.ndarray, classes: np.ndarray, count: int, seed: int, steps: int = STEPS
 ) -> PatchNet:
     """A network taught by pictures [N, H, W, 3], and the class (below `count`) of each patch.
 

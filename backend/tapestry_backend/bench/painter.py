@@ -11,6 +11,7 @@ import numpy as np
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 
+from ..models.catalogue import SAMPLE
 from ..models.denoiser import Denoiser
 from ..models.store import ModelStore
 from ..tasks.events import Finished
@@ -23,10 +24,14 @@ from .progress import Progress
 class Settings:
     """What all pictures of a run have in common, whoever paints them."""
 
-    model: str = "sample"
+    model: str = SAMPLE
     num_inference_steps: int = 20
     guidance_scale: float = 5.0
     seed: int = 0
+
+    def picture_seed(self, number: int) -> int:
+        """The seed of a run's picture with this number, below 65,536; no two runs share one."""
+        return (self.seed << 16) + number
 
 
 class Painter:
@@ -65,7 +70,7 @@ class Painter:
         settings = self.settings
         chosen = {
             "task": "generate",
-            "seed": settings.seed + seed,
+            "seed": settings.picture_seed(seed),
             "num_inference_steps": settings.num_inference_steps,
             "guidance_scale": settings.guidance_scale,
             "model": settings.model,

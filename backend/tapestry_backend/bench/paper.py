@@ -85,7 +85,7 @@ class PaperLoop:
         return self._paint(masks, Layout("", (), (), prompt), seed)
 
     def _paint(self, masks: Tensor, layout: Layout, seed: int) -> np.ndarray:
-        model, seed = self._model, self._settings.seed + seed
+        model, seed = self._model, self._settings.picture_seed(seed)
         canvas = Size(*masks.shape[-2:])
         generator = torch.Generator().manual_seed(seed)
         prompts = (layout.background, *layout.prompts, "")

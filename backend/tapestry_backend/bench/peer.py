@@ -73,7 +73,7 @@ class Peer:
     ) -> np.ndarray:
         """The picture of one prompt on a canvas of so many pixels, uint8 [H, W, 3]."""
         cell_px = self._model.cell_px
-        seed += self._settings.seed
+        seed = self._settings.picture_seed(seed)
         canvas = Size(height // cell_px, width // cell_px)
         made = self._pipeline(
             prompt,

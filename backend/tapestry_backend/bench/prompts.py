@@ -54,6 +54,18 @@ SAMPLE_EVEN_TEXTURES = (
 """Materials without large parts: change from place to place varies by a tenth to a fifth, that of
 bricks or stars by a half, so that a small seam is found with fewer pictures."""
 
+SAMPLE_DRIFTING = (
+    "sunset sky",
+    "patchwork quilt",
+    "mountains at sunset",
+    "white clouds",
+    "lily pond",
+    "flower meadow",
+    "cracked ice",
+    "city skyline",
+)
+"""Materials and scenes of which no two pictures have the same colours and patterns."""
+
 SAMPLE_SCENES = (
     "sandy beach",
     "mountains",
@@ -81,6 +93,11 @@ GENERAL_SCENES = (
 def even_textures(model: str) -> tuple[str, ...]:
     """Prompts in which a seam would show."""
     return SAMPLE_EVEN_TEXTURES if model == SAMPLE else GENERAL_TEXTURES
+
+
+def drifting(model: str) -> tuple[str, ...]:
+    """Prompts whose windows differ when nothing holds them together."""
+    return SAMPLE_DRIFTING if model == SAMPLE else (*GENERAL_SCENES, *GENERAL_TEXTURES[:2])
 
 
 def scenes(model: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from .sharpness import measure_sharpness
 from .sheet import save_sheet
 from .workbench import Measured, Scope, Workbench
 
-_MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
+MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "adherence": measure_adherence,
     "seams": measure_seams,
     "coherence": measure_coherence,
@@ -70,24 +70,22 @@ class Quality:
         save_sheet(path, {name: found.rows for name, found in self.measured.items() if found.rows})
 
 
-def open_workbench(
-    model: str = "sample", *, seed: int = 0, scope: Scope | None = None
-) -> Workbench:
-    """A workbench for a model by path or id; raises TapestryError when there is none."""
-    store = ModelStore(Catalogue([model]))
-    painter = Painter(store, Settings(model=model, seed=seed), Progress())
-    return Workbench(painter, scope or Scope())
+def open_workbench(settings: Settings | None = None, scope: Scope | None = None) -> Workbench:
+    """A workbench, of the bundled model and for a full run where nothing else is said.
+
+    Raises TapestryError when there is no such model.
+    """
+    settings = settings or Settings()
+    store = ModelStore(Catalogue([settings.model]))
+    return Workbench(Painter(store, settings, Progress()), scope or Scope())
 
 
-def measure_quality(
-    model: str, *, seed: int, quick: bool, alone: bool, measures: Sequence[str]
-) -> Quality:
+def measure_quality(settings: Settings, scope: Scope, measures: Sequence[str]) -> Quality:
     """Run the named measures one after the other."""
-    bench = open_workbench(model, seed=seed, scope=Scope(quick=quick, alone=alone))
-    painter = bench.painter
-    quality = Quality({**asdict(painter.settings), **asdict(bench.scope)})
+    bench = open_workbench(settings, scope)
+    quality = Quality({**asdict(settings), **asdict(scope)})
     for name in measures:
-        quality.measured[name] = _MEASURES[name](bench)
-    quality.run["seconds"] = round(painter.progress.seconds)
+        quality.measured[name] = MEASURES[name](bench)
+    quality.run["seconds"] = round(bench.painter.progress.seconds)
     bench.say("done")
     return quality

@@ -91,15 +91,16 @@ def others(bench: Workbench, name: str, paint: Panorama, count: int) -> Found:
 def _compare_others(bench: Workbench, paper: Picture, peer: Picture) -> dict[str, object]:
     """Whether the paper's loop and diffusers' agree, and what diffusers' windows leave out."""
     difference = int(np.abs(paper.pixels.astype(int) - peer.pixels).max())
-    width = 4 * bench.painter.window_px + bench.painter.model.cell_px
-    left_out = bench.peer.uncovered_columns(bench.painter.window_px, width)
+    side, width = bench.painter.window_px, paper.pixels.shape[1]
+    odd = width + bench.painter.model.cell_px
+    here, there = (bench.peer.uncovered_columns(side, each) for each in (width, odd))
     bench.say(
-        f"seams: the paper's loop and diffusers differ by {difference} of 255 at most; at a width "
-        f"of {width} pixels diffusers leaves {left_out} columns without a window, Tapestry none"
+        f"seams: the paper's loop and diffusers differ by {difference} of 255 at most; diffusers' "
+        f"windows leave out {here} columns of pixels at a width of {width}, {there} at {odd}"
     )
     return {
         "paper_and_diffusers_differ_by": difference,
-        "diffusers_uncovered_columns": {"width_px": width, "columns_px": left_out},
+        "diffusers_leaves_out": {f"{width}_px": here, f"{odd}_px": there},
     }
 
 
@@ -191,7 +192,7 @@ def _rows(found: Mapping[str, Found]) -> list[list[Picture]]:
     """The same panorama by everybody beside each other, then some of each other kind."""
     together = [name for name in ("panorama", "paper", "diffusers") if name in found]
     same = [list(group) for group in zip(*(found[name] for name in together), strict=False)]
-    others = [found[name][:4] for name in ("panorama", "wrap", "extension", "control")]
+    others = [found["panorama"][2:4], *(found[k][:4] for k in ("wrap", "extension", "control"))]
     return [
         *[[picture for _, picture in group] for group in same[:2]],
         *[[picture] for each in others for _, picture in each],

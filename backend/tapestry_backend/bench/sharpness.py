@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from diffusers import LCMScheduler
 
-from .metrics.detail import detail_energy
+from .metrics.detail import detail_energy, mean_ratio
 from .painter import Painter
 from .paper import PaperLoop
 from .picture import Picture
@@ -41,10 +41,11 @@ def measure_sharpness(bench: Workbench) -> Measured:
         for name, picture in made.items():
             ratios[name].append(_inner_energy(picture, painter) / single)
         rows.append([Picture(f"{prompt}, {count} steps: {name}", p) for name, p in made.items()])
+    means = {name: mean_ratio(found) for name, found in ratios.items() if found}
     return Measured(
-        {name: float(np.mean(found)) for name, found in ratios.items() if found},
+        {name: mean for name, (mean, _) in means.items()},
         rows,
-        {name: float(np.std(found) / len(found) ** 0.5) for name, found in ratios.items() if found},
+        errors={name: error for name, (_, error) in means.items()},
     )
 
 

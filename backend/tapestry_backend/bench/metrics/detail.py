@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -19,3 +21,10 @@ def detail_energy(picture: np.ndarray) -> float:
         for column in range(3)
     )
     return float(((brightness[1:-1, 1:-1] - around / 9) ** 2).mean())
+
+
+def mean_ratio(ratios: Sequence[float]) -> tuple[float, float]:
+    """The geometric mean of ratios above 0, and its standard error: twice and half make 1."""
+    logarithms = np.log(ratios)
+    mean = float(np.exp(logarithms.mean()))
+    return mean, float(mean * logarithms.std() / len(ratios) ** 0.5)

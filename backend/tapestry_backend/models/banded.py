@@ -1,0 +1,215 @@
+"""Decoding and encoding pictures of any size in bands; the same numbers as whole, less memory.
+
+A convolution sees only so far: a band that is computed with as much beyond its ends as the layers
+reach is exact. A group norm sees the whole picture: its statistics are gathered from all bands
+before anything that depends on them is computed. What must be computed more than once for this
+starts from the last activation for which there was room.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .memory import spare_bytes
+from .parts import Chain, Norm, Part, decoder_chain, encoder_chain
+from .pooled_norm import Affine, PooledStatistics
+
+_ALIVE = 4
+"""Activations of the largest kind that exist at once inside a part, workspace included."""
+
+_KEPT_SHARE = 0.8
+"""Of the budget, for the activation that is kept; the rest at least is for the bands."""
+
+
+@torch.no_grad()
+def decode(autoencoder: Any, latents: Tensor, budget_bytes: int | None = None) -> Tensor:
+    """Latents [B, C, h, w], as the autoencoder takes them -> pixels [B, 3, H, W] around -1..1.
+
+    Decodes whole where that fits into the budget, bit for bit as diffusers does, and in bands
+    otherwise. Without a budget, a share of the free memory is it. Not below a floor: the result,
+    what AutoencoderKL computes at latent size, and bands twice as long as their reach.
+    """
+    budget = spare_bytes(latents.device) if budget_bytes is None else budget_bytes
+    chain = decoder_chain(autoencoder)
+    if chain is None or _whole_bytes(chain, latents) <= budget:
+        return autoencoder.decode(latents, return_dict=False)[0]
+    return _in_bands(chain, latents, budget)
+
+
+@torch.no_grad()
+def encode(autoencoder: Any, pixels: Tensor, budget_bytes: int | None = None) -> Tensor:
+    """Pixels [B, 3, H, W] in -1..1 -> latents [B, C, h, w]; the mode where there is a distribution.
+
+    H and W are multiples of a cell. The budget as in `decode`.
+    """
+    budget = spare_bytes(pixels.device) if budget_bytes is None else budget_bytes
+    chain = encoder_chain(autoencoder)
+    if chain is None or _whole_bytes(chain, pixels) <= budget:
+        encoded = autoencoder.encode(pixels)
+        # AutoencoderKL gives a distribution, AutoencoderTiny the latents themselves.
+        return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+    return _in_bands(chain, pixels, budget)
+
+
+def _whole_bytes(chain: Chain, values: Tensor) -> int:
+    """The most memory that the chain's parts take without bands."""
+    cells = values.shape[0] * values.shape[-2] * values.shape[-1]
+    return math.ceil(_ALIVE * cells * _widest(chain.parts) * values.element_size())
+
+
+def _in_bands(chain: Chain, values: Tensor, budget_bytes: int) -> Tensor:
+    progress = _Progress(chain.before(values), budget_bytes)
+    return chain.after(progress.through(chain.parts))
+
+
+class _Progress:
+    """An activation [B, C, H, W] on its way through parts, in bands along its longer side."""
+
+    def __init__(self, start: Tensor, budget_bytes: int) -> None:
+        self._axis = -1 if start.shape[-1] >= start.shape[-2] else -2
+        self._kept = _Strip(self._axis, start.shape)
+        self._kept.append(start)
+        self._device, self._dtype = start.device, start.dtype
+        self._budget = budget_bytes
+        self._norms: dict[nn.GroupNorm, Affine] = {}
+
+    def through(self, parts: Sequence[Part]) -> Tensor:
+        """The activation after all parts; from each that there is room for, we go on."""
+        pending: list[Part] = []
+        for part in parts[:-1]:
+            pending.append(part)
+            self._learn_norms(pending)
+            if max(self._bytes(), self._bytes(pending)) <= self._budget * _KEPT_SHARE:
+                self._keep(pending)
+                pending = []
+        pending.append(parts[-1])
+        self._learn_norms(pending)
+        result = torch.empty(self._shape(pending), dtype=self._dtype, device=self._device)
+        for start, stop in self._plan(pending, held_bytes=self._bytes() + result.nbytes):
+            band = self._compute(pending, start, stop)
+            result.narrow(self._axis, start, stop - start).copy_(band)
+        return result
+
+    def _learn_norms(self, parts: Sequence[Part]) -> None:
+        """Gather the statistics of the last part's norms; those of the parts before are known."""
+        for norm in parts[-1].norms:
+            statistics = PooledStatistics(norm.module)
+            for start, stop in self._plan(parts, held_bytes=self._bytes()):
+                statistics.add(self._compute(parts, start, stop, norm))
+            self._norms[norm.module] = statistics.affine(self._device, self._dtype)
+
+    def _keep(self, parts: Sequence[Part]) -> None:
+        """Compute what comes after these parts and let go of what it came from, bit by bit."""
+        result = _Strip(self._axis, self._shape(parts))
+        held = max(self._bytes(), self._bytes(parts))
+        for start, stop in self._plan(parts, held_bytes=held):
+            self._kept.forget(self._seen(parts, start, stop)[0])
+            result.append(self._compute(parts, start, stop))
+        self._kept = result
+
+    def _compute(
+        self, parts: Sequence[Part], start: int, stop: int, norm: Norm | None = None
+    ) -> Tensor:
+        """The cells start..stop after these parts, or of what comes to `norm` in the last of them.
+
+        At the canvas' border the layers' own zero padding is right; elsewhere a band is computed
+        with as much beyond its ends as they reach, and cut.
+        """
+        first, last = self._seen(parts, start, stop)
+        values = self._kept.read(first, last)
+        for part in parts[:-1]:
+            values = part.run(values, self._normalise)
+        values = (norm.arriving if norm else parts[-1].run)(values, self._normalise)
+        # A copy: what is cut off must not live as long as what is kept.
+        return values.narrow(self._axis, start - int(first * _scale(parts)), stop - start).clone()
+
+    def _normalise(self, norm: nn.GroupNorm, values: Tensor) -> Tensor:
+        return self._norms[norm](values)
+
+    def _seen(self, parts: Sequence[Part], start: int, stop: int) -> tuple[int, int]:
+        """Which cells of the kept activation the cells start..stop after these parts depend on."""
+        lengths = [self._kept.shape[self._axis]]
+        for part in parts:
+            lengths.append(int(lengths[-1] * part.scale))
+        for part, length in zip(reversed(parts), reversed(lengths[:-1]), strict=True):
+            start = max(0, math.floor(start / part.scale) - part.reach)
+            stop = min(length, math.ceil(stop / part.scale) + part.reach)
+        # Where a part takes every second cell, a band must begin with one that the whole takes.
+        return start - start % _scale(parts).denominator, stop
+
+    def _plan(self, parts: Sequence[Part], held_bytes: int) -> Iterator[tuple[int, int]]:
+        """Bands after these parts, as long as there is room for: start, stop.
+
+        Shorter ones than twice what the parts reach would mostly be what their neighbours compute
+        as well.
+        """
+        scale, reach = _scale(parts), _reach(parts)
+        across = self._kept.shape[0] * self._kept.shape[-3 - self._axis]
+        row_bytes = _ALIVE * _widest(parts) * across * self._dtype.itemsize
+        rest = max(self._budget - held_bytes, int(self._budget * (1 - _KEPT_SHARE)))
+        length = max(1, 2 * math.ceil(reach), math.floor(rest / row_bytes - 2 * reach))
+        total = self._shape(parts)[self._axis]
+        count = math.ceil(total / (length * scale))
+        edges = [i * total // count for i in range(count + 1)]
+        yield from itertools.pairwise(edges)
+
+    def _shape(self, parts: Sequence[Part]) -> torch.Size:
+        """Of the activation after these parts."""
+        batch, _, height, width = self._kept.shape
+        scale = _scale(parts)
+        return torch.Size((batch, parts[-1].channels, int(height * scale), int(width * scale)))
+
+    def _bytes(self, parts: Sequence[Part] = ()) -> int:
+        """Of the activation after these parts."""
+        shape = self._shape(parts) if parts else self._kept.shape
+        return shape.numel() * self._dtype.itemsize
+
+
+class _Strip:
+    """A tensor of this shape in pieces along an axis; the first of them may be forgotten."""
+
+    def __init__(self, axis: int, shape: torch.Size) -> None:
+        self.shape = shape
+        self._axis = axis
+        self._pieces: list[Tensor] = []
+        self._start = 0
+
+    def append(self, piece: Tensor) -> None:
+        self._pieces.append(piece)
+
+    def forget(self, before: int) -> None:
+        """Let go of the pieces that end before this place, or at it."""
+        while self._start + self._pieces[0].shape[self._axis] <= before:
+            self._start += self._pieces.pop(0).shape[self._axis]
+
+    def read(self, start: int, stop: int) -> Tensor:
+        found, place = [], self._start
+        for piece in self._pieces:
+            length = piece.shape[self._axis]
+            first, last = max(0, start - place), min(length, stop - place)
+            if first < last:
+                found.append(piece.narrow(self._axis, first, last - first))
+            place += length
+        return found[0] if len(found) == 1 else torch.cat(found, dim=self._axis)
+
+
+def _scale(parts: Sequence[Part]) -> Fraction:
+    """Cells after these parts per cell before them, along an axis."""
+    return math.prod((part.scale for part in parts), start=Fraction(1))
+
+
+def _reach(parts: Sequence[Part]) -> Fraction:
+    """How far beyond a band's ends these parts see, in cells before them."""
+    return sum((part.reach / _scale(parts[:i]) for i, part in enumerate(parts)), start=Fraction(0))
+
+
+def _widest(parts: Sequence[Part]) -> Fraction:
+    """Numbers in the largest activation on the way, per cell before these parts."""
+    return max(part.widest * _scale(parts[:i]) ** 2 for i, part in enumerate(parts))
