@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tapestry_protocol.messages import Request, Selection
-from tapestry_protocol.pixels import Bounds, Margins, Pixels
+from tapestry_protocol.pixels import Bounds, Margins, Pixels, Point
 
 STEPS = 4
 LEFT, RIGHT = Bounds(0, 0, 128, 64), Bounds(0, 64, 128, 128)
@@ -243,6 +243,26 @@ def test_an_extension_may_lie_underneath_the_old_picture(paint, scene) -> None:
 
     assert (alpha(finished) == 255)[0].tolist() == [False] * 116 + [True] * 52
     assert np.array_equal(colours(finished)[:, 116:128], colours(picture)[:, 116:])
+
+
+def test_coherence_evens_out_the_windows_and_leaves_the_anchor_alone(paint) -> None:
+    """Colours vary less from window to window; in the anchor's nothing changes."""
+    request = Request(
+        "generate",
+        128,
+        768,
+        prompt="autumn leaves",
+        seed=3,
+        anchor=Point(64, 60),
+        num_inference_steps=10,
+    )
+    plain, even = (colours(paint(replace(request, coherence=share)).pixels) for share in (0.0, 1.0))
+
+    def spread(picture: np.ndarray) -> float:
+        return picture.reshape(128, 6, 128, 3).mean(axis=(0, 2)).std(axis=0).mean()
+
+    assert spread(even) < 0.67 * spread(plain)
+    assert np.abs(even - plain)[:, :100].mean() < 0.2 * np.abs(even - plain)[:, 200:].mean()
 
 
 def test_the_artist_is_told_of_a_region_that_will_not_show(paint, scene) -> None:

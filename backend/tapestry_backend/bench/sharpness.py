@@ -14,6 +14,9 @@ from .picture import Picture
 from .prompts import textures
 from .workbench import Measured, Workbench
 
+_SHOWN = 9
+"""Pictures on the contact sheet."""
+
 _COLUMNS = 3
 """Windows beside each other in the fused pictures; as many single ones to compare with."""
 
@@ -44,7 +47,7 @@ def measure_sharpness(bench: Workbench) -> Measured:
     means = {name: mean_ratio(found) for name, found in ratios.items() if found}
     return Measured(
         {name: mean for name, (mean, _) in means.items()},
-        rows,
+        rows[:_SHOWN],
         errors={name: error for name, (_, error) in means.items()},
     )
 

@@ -14,8 +14,8 @@ from .picture import Picture
 _GAP = 10
 _CAPTION_PX = 18
 _TITLE_PX = 30
-_ROW_WIDTH = 2000
-_TALLEST = 256
+_ROW_WIDTH = 2200
+_TALLEST = 192
 _PAPER, _INK = (250, 248, 242), (40, 40, 40)
 
 

@@ -11,6 +11,7 @@ from tapestry_protocol.messages import Request, Stage
 from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_request
 
+from ..engine.coherence import Coherence
 from ..engine.composition import STRUCTURED, HoldComposition, composed, structure
 from ..engine.extension import match_colours
 from ..engine.sampling import Steer
@@ -85,6 +86,8 @@ class _Job:
         if draft is not None and known is not None:
             where = where.to(known.latents)
             steer.append(HoldComposition(known.latents, draft.size, draft.hold, where))
+        if plan.coherence:
+            steer.append(_coherence(plan, ground))
         painting = Painting(
             plan, self._model, self._texts, ground, plan.layout, known=known, steer=steer
         )
@@ -132,6 +135,17 @@ class _Job:
             yield Progressed(stage, step.number, step.count, preview)
         self._evaluations += painting.denoise.evaluations
         return latents
+
+
+def _coherence(plan: Plan, ground: Ground) -> Coherence:
+    """All windows keep to the look of the anchor's, whatever kind of windows paints them."""
+    return Coherence(
+        plan.layout.grid,
+        ground.weights,
+        plan.coherence,
+        anchor=plan.anchor.width,
+        wrap=plan.wrap,
+    )
 
 
 def _per_pixel(cells: Tensor, cell_px: int) -> Tensor:

@@ -1,0 +1,187 @@
+"""Coherence: windows side by side keep to the look of one of them; knows latents, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from .levels import Moment
+from .windows import Size, Window, add_at, crop, window_weights
+
+_QUANTILES = 32
+"""At so many points two distributions are compared."""
+
+_LAST_ROUNDS = 8
+"""Rounds at the last step, which decides how the picture looks; one at each step before."""
+
+_FEW_CELLS = 16
+"""A region that has less of a window has no look there that could be measured."""
+
+_FADE = 0.25
+"""Of a window: how far beyond the model window its neighbours are pulled with less than all
+strength, so that no line shows where it ends."""
+
+
+class Coherence:
+    """Draws the look of windows side by side towards that of one of them, their model.
+
+    windows    fixed ones that cover the canvas; those that begin at the same height are a row
+    weights    [N, H, W] in 0..1: the regions' shares of each cell; each region is compared with
+               nothing but itself, and its model is where there is enough of it
+    strength   in 0..1: how much of the way is gone; 0 changes nothing
+    anchor     the column of cells where each row has its model; None: the middle. What is high and
+               what is low in a picture differ by nature, so rows do not follow each other.
+
+    The loss is the sliced Wasserstein distance between the clean latents of a window and those of
+    its model (Heitz et al. 2021): means, covariances, histograms of colour and of what a cell
+    holds, whatever its place. Its gradient has a closed form, a transport along each direction, so
+    that neither the model nor the autoencoder is asked. SyncDiffusion (Lee et al. 2023) follows a
+    perceptual loss through both in the first steps; statistics are decided in the last ones.
+    """
+
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        weights: Tensor,
+        strength: float,
+        *,
+        anchor: int | None = None,
+        wrap: bool = False,
+    ) -> None:
+        self._strength = strength
+        column = weights.shape[-1] // 2 if anchor is None else anchor
+        weights = weights.cpu()
+        says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
+        rows = groupby(sorted(says), key=lambda window: window.top)
+        self._looks = [
+            look
+            for row in (list(windows) for _, windows in rows)
+            for weight in weights
+            if (look := _make_look(row, weight, column, says, wrap=wrap)) is not None
+        ]
+
+    def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
+        """The clean estimate [1, C, H, W] with one look, as far as the strength goes."""
+        if self._strength == 0:
+            return clean
+        rounds = _LAST_ROUNDS if moment.index == moment.count - 1 else 1
+        found = clean[0].cpu()
+        for number in range(rounds):
+            basis = _basis(len(found), moment.index + number).to(found)
+            turned = torch.tensordot(basis, found, dims=1)
+            found = found + torch.tensordot(basis.T, self._shifts(turned), dims=1)
+        return torch.lerp(clean, found[None].to(clean), self._strength)
+
+    def _shifts(self, values: Tensor) -> Tensor:
+        """Where each channel of the canvas [C, H, W] must go, fused over windows and regions."""
+        shifts = torch.zeros_like(values)
+        for look in self._looks:
+            wanted = _quantiles(crop(values, look.model), look.shares)
+            for follower in look.followers:
+                own = crop(values, follower.window)
+                here = _quantiles(own, follower.shares)
+                add_at(shifts, follower.window, _between(own, here, wanted - here) * follower.says)
+        return shifts
+
+
+@dataclass(frozen=True)
+class _Follower:
+    """A window that follows a look: its region's shares of it, and how much it says of each cell.
+
+    Both [h, w].
+    """
+
+    window: Window
+    shares: Tensor
+    says: Tensor
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A region in one row of windows: the model window, its shares of it, and who follows it."""
+
+    model: Window
+    shares: Tensor
+    followers: tuple[_Follower, ...]
+
+
+def _shares(windows: Sequence[Window], canvas: Size, *, wrap: bool) -> dict[Window, Tensor]:
+    """What each window has to say at its cells, [h, w] each; over all windows it is 1."""
+    weights = window_weights(windows, canvas, wrap=wrap)
+    total = torch.zeros(canvas)
+    for window, weight in zip(windows, weights, strict=True):
+        add_at(total, window, weight)
+    return {
+        window: weight / crop(total, window)
+        for window, weight in zip(windows, weights, strict=True)
+    }
+
+
+def _make_look(
+    row: Sequence[Window],
+    weight: Tensor,
+    column: int,
+    says: dict[Window, Tensor],
+    *,
+    wrap: bool,
+) -> _Look | None:
+    """How a region with these weights [H, W] looks in a row of windows; None where it hardly is."""
+    width = weight.shape[-1] if wrap else None
+    shares = {window: crop(weight, window) for window in row}
+    cells = {window: float(share.sum()) for window, share in shares.items()}
+    enough = max(_FEW_CELLS, max(cells.values()) / 2)
+    able = [window for window in row if cells[window] >= enough]
+    if not able:
+        return None
+    model = min(able, key=lambda w: abs(_beside((w.left + w.right - 1) / 2, column, width)))
+    followers = tuple(
+        _Follower(w, shares[w], says[w] * shares[w] * _faded(w, model, width))
+        for w in row
+        if w != model and cells[w] >= _FEW_CELLS
+    )
+    return _Look(model, shares[model], followers)
+
+
+def _faded(window: Window, model: Window, width: int | None) -> Tensor:
+    """How strongly each column of a window is pulled, [w]: 0 in the model window, 1 beyond."""
+    middle, half = (model.left + model.right - 1) / 2, (model.right - model.left) / 2
+    places = range(window.left, window.right)
+    outside = torch.tensor([abs(_beside(place, middle, width)) - half + 0.5 for place in places])
+    return (outside / (_FADE * 2 * half)).clamp(0, 1)
+
+
+def _beside(place: float, other: float, width: int | None) -> float:
+    """How far a column lies from another, the shorter way around a canvas that wraps."""
+    if width is None:
+        return place - other
+    return (place - other + width / 2) % width - width / 2
+
+
+def _basis(channels: int, seed: int) -> Tensor:
+    """Orthogonal directions [C, C], others for each seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.linalg.qr(torch.randn(channels, channels, generator=generator)).Q
+
+
+def _quantiles(values: Tensor, shares: Tensor) -> Tensor:
+    """Of each channel of [C, h, w] with cells that count [h, w]: [C, K], ascending."""
+    ordered, order = values.flatten(1).sort(dim=1)
+    below = shares.flatten()[order].cumsum(dim=1)
+    points = (torch.arange(_QUANTILES) + 0.5) / _QUANTILES
+    wanted = points * below[:, -1:]
+    found = torch.searchsorted(below, wanted.to(below)).clamp(max=ordered.shape[1] - 1)
+    return ordered.gather(1, found)
+
+
+def _between(values: Tensor, points: Tensor, results: Tensor) -> Tensor:
+    """Results [C, K] at ascending points [C, K], interpolated to values [C, h, w]."""
+    flat = values.flatten(1)
+    after = torch.searchsorted(points, flat).clamp(1, points.shape[1] - 1)
+    lower, upper = points.gather(1, after - 1), points.gather(1, after)
+    along = ((flat - lower) / (upper - lower).clamp(min=1e-6)).clamp(0, 1)
+    found = torch.lerp(results.gather(1, after - 1), results.gather(1, after), along)
+    return found.view_as(values)
