@@ -22,6 +22,13 @@ from ..models.schedulers import check_steps
 _BATCH_SIZE = 16
 """Rows of one evaluation; enough to keep two to sixteen cores busy, small enough for any GPU."""
 
+_AS_ASKED = (
+    *("task", "model", "seed", "scheduler", "num_inference_steps"),
+    *("overlap", "feather_px", "bootstrapping", "under_px", "wrap"),
+    *("windows", "window_weighting", "coherence"),
+)
+"""What a plan takes over from its request as it is."""
+
 
 @dataclass(frozen=True)
 class RegionPlan:
@@ -116,8 +123,6 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     cell_px = model.cell_px
     _check_wrap(request, cell_px)
     canvas, origin, output = _lay_out(request, model)
-    window = Size(model.window, model.window)
-    stride = _stride(request, model)
     document = Bounds(0, 0, request.height, request.width).moved(
         origin.height * cell_px, origin.width * cell_px
     )
@@ -125,37 +130,24 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     check_steps(scheduler, request.num_inference_steps)
     scheduler.set_timesteps(request.num_inference_steps)
     steps = moments(scheduler)
+    near, far = (share_until(steps, signal) for signal in (FOLLOW_NEAR, FOLLOW_FAR))
     return Plan(
-        task=request.task,
-        model=request.model,
+        **{name: getattr(request, name) for name in _AS_ASKED},
         device=str(model.device),
         dtype=str(model.dtype).removeprefix("torch."),
-        seed=request.seed,
-        scheduler=request.scheduler,
         scheduler_class=type(scheduler).__name__,
-        num_inference_steps=request.num_inference_steps,
         regions=_plan_regions(request),
-        overlap=request.overlap,
-        feather_px=request.feather_px,
-        bootstrapping=request.bootstrapping,
         strength=request.strength if request.task == "refine" else 1.0,
-        under_px=request.under_px,
-        wrap=request.wrap,
         cell_px=cell_px,
         canvas=canvas,
         origin=origin,
         output=output,
         document=document,
         region_frame=_region_frame(request, document, output),
-        window=window,
-        stride=stride,
-        windows=request.windows,
-        window_weighting=request.window_weighting,
-        follow=Follow(
-            share_until(steps, FOLLOW_NEAR), share_until(steps, FOLLOW_FAR), model.window
-        ),
+        window=Size(model.window, model.window),
+        stride=_stride(request, model),
+        follow=Follow(near, far, model.window),
         draft=_plan_draft(request, canvas, model.window, steps),
-        coherence=request.coherence,
         anchor=_anchor(request, canvas, origin, cell_px),
         batch_size=_BATCH_SIZE,
     )
