@@ -105,7 +105,7 @@ def test_fixed_views_are_planned_once() -> None:
     """The same list at every step: whoever plans batches by it need not do so again."""
     canvas = Size(6, 24)
     weights = torch.ones(1, *canvas)
-    plan = ViewPlan(Layout(canvas, WINDOW, STRIDE), weights, early=weights / 2, early_share=0.25)
+    plan = ViewPlan(Layout(canvas, WINDOW, STRIDE), weights, early=weights / 2, early_share=0.3)
 
     assert plan(at(0)) is plan(at(2))
     assert plan(at(3)) is plan(at(9))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -24,6 +24,11 @@ _FEW_CELLS = 16
 _FADE = 0.25
 """Of a window: how far beyond the model window its neighbours are pulled with less than all
 strength, so that no line shows where it ends."""
+
+_PERCEPTUAL_SHARE = 0.2
+_PERCEPTUAL_STEP = 20.0
+_PERCEPTUAL_DECAY = 0.95
+"""SyncDiffusion's own numbers: 10 of 50 steps, and how far they go along the gradient."""
 
 
 class Coherence:
@@ -56,10 +61,9 @@ class Coherence:
         column = weights.shape[-1] // 2 if anchor is None else anchor
         weights = weights.cpu()
         says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
-        rows = groupby(sorted(says), key=lambda window: window.top)
         self._looks = [
             look
-            for row in (list(windows) for _, windows in rows)
+            for row in _rows(windows)
             for weight in weights
             if (look := _make_look(row, weight, column, says, wrap=wrap)) is not None
         ]
@@ -73,31 +77,95 @@ class Coherence:
         for number in range(rounds):
             basis = _basis(len(found), moment.index + number).to(found)
             turned = torch.tensordot(basis, found, dims=1)
-            found = found + torch.tensordot(basis.T, self._shifts(turned), dims=1)
+            found = found + torch.tensordot(basis.T, self._shifts(turned, rounds), dims=1)
         return torch.lerp(clean, found[None].to(clean), self._strength)
 
-    def _shifts(self, values: Tensor) -> Tensor:
-        """Where each channel of the canvas [C, H, W] must go, fused over windows and regions."""
+    def _shifts(self, values: Tensor, rounds: int) -> Tensor:
+        """Where each channel of the canvas [C, H, W] must go, fused over windows and regions.
+
+        What fades, fades over all the rounds together.
+        """
         shifts = torch.zeros_like(values)
         for look in self._looks:
             wanted = _quantiles(crop(values, look.model), look.shares)
             for follower in look.followers:
                 own = crop(values, follower.window)
                 here = _quantiles(own, follower.shares)
-                add_at(shifts, follower.window, _between(own, here, wanted - here) * follower.says)
+                says = follower.says * (1 - (1 - follower.fade) ** (1 / rounds))
+                add_at(shifts, follower.window, _between(own, here, wanted - here) * says)
         return shifts
+
+
+class PerceptualCoherence:
+    """Draws the clean estimates of windows towards one that looks alike to a trained eye.
+
+    SyncDiffusion (Lee et al. 2023): the gradient of a perceptual distance (LPIPS) between decoded
+    windows, in the first steps and less at each. It is taken with respect to the clean estimate,
+    through the autoencoder and not through the model, and only where a window and its model show
+    the same region.
+
+    decode     latents [1, C, h, w] -> pixels, with gradient
+    distance   (pixels, pixels) -> how unlike they look, with gradient
+
+    windows, weights, strength and anchor as in `Coherence`.
+    """
+
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        weights: Tensor,
+        strength: float,
+        decode: Callable[[Tensor], Tensor],
+        distance: Callable[[Tensor, Tensor], Tensor],
+        *,
+        anchor: int | None = None,
+        wrap: bool = False,
+    ) -> None:
+        self._strength = strength
+        self._decode = decode
+        self._distance = distance
+        column = weights.shape[-1] // 2 if anchor is None else anchor
+        says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
+        width = weights.shape[-1] if wrap else None
+        self._looks = [
+            _alike(row, weights.cpu(), _nearest(row, column, width), says, width)
+            for row in _rows(windows)
+        ]
+
+    def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
+        """The clean estimate [1, C, H, W], moved along the gradient."""
+        if self._strength == 0 or moment.index >= _PERCEPTUAL_SHARE * moment.count:
+            return clean
+        step = self._strength * _PERCEPTUAL_STEP * _PERCEPTUAL_DECAY**moment.index
+        moved = clean.clone()
+        for look in self._looks:
+            wanted = self._decode(crop(clean, look.model)).detach()
+            for follower in look.followers:
+                gradient = self._gradient(crop(clean, follower.window), wanted)
+                says = (follower.says * follower.fade).to(clean)
+                add_at(moved, follower.window, -step * gradient * says)
+        return moved
+
+    def _gradient(self, latents: Tensor, wanted: Tensor) -> Tensor:
+        with torch.enable_grad():
+            own = latents.detach().requires_grad_()
+            loss = self._distance(self._decode(own), wanted).sum()
+            return torch.autograd.grad(loss, own)[0]
 
 
 @dataclass(frozen=True)
 class _Follower:
-    """A window that follows a look: its region's shares of it, and how much it says of each cell.
+    """A window that follows a look.
 
-    Both [h, w].
+    shares   [h, w]: the region's, of each cell
+    says     [h, w]: how much this window decides about each cell
+    fade     [w]: 0 in the model window, 1 beyond
     """
 
     window: Window
     shares: Tensor
     says: Tensor
+    fade: Tensor
 
 
 @dataclass(frozen=True)
@@ -121,6 +189,34 @@ def _shares(windows: Sequence[Window], canvas: Size, *, wrap: bool) -> dict[Wind
     }
 
 
+def _rows(windows: Sequence[Window]) -> list[list[Window]]:
+    """Windows that begin at the same height, from the top down."""
+    return [list(row) for _, row in groupby(sorted(windows), key=lambda window: window.top)]
+
+
+def _nearest(windows: Sequence[Window], column: int, width: int | None) -> Window:
+    """The window whose middle is nearest to a column."""
+    return min(windows, key=lambda w: abs(_beside((w.left + w.right - 1) / 2, column, width)))
+
+
+def _alike(
+    row: Sequence[Window],
+    weights: Tensor,
+    model: Window,
+    says: dict[Window, Tensor],
+    width: int | None,
+) -> _Look:
+    """All windows of a row follow its model where they show the same region at the same place."""
+    shown = crop(weights, model)
+    followers = []
+    for window in row:
+        if window != model:
+            same = torch.minimum(crop(weights, window), shown).sum(dim=0)
+            fade = _fade(window, model, width)
+            followers.append(_Follower(window, same, says[window] * same, fade))
+    return _Look(model, torch.ones_like(shown[0]), tuple(followers))
+
+
 def _make_look(
     row: Sequence[Window],
     weight: Tensor,
@@ -137,17 +233,17 @@ def _make_look(
     able = [window for window in row if cells[window] >= enough]
     if not able:
         return None
-    model = min(able, key=lambda w: abs(_beside((w.left + w.right - 1) / 2, column, width)))
+    model = _nearest(able, column, width)
     followers = tuple(
-        _Follower(w, shares[w], says[w] * shares[w] * _faded(w, model, width))
+        _Follower(w, shares[w], says[w] * shares[w], _fade(w, model, width))
         for w in row
         if w != model and cells[w] >= _FEW_CELLS
     )
     return _Look(model, shares[model], followers)
 
 
-def _faded(window: Window, model: Window, width: int | None) -> Tensor:
-    """How strongly each column of a window is pulled, [w]: 0 in the model window, 1 beyond."""
+def _fade(window: Window, model: Window, width: int | None) -> Tensor:
+    """For each column of a window, [w]: 0 in the model window, 1 a little beyond."""
     middle, half = (model.left + model.right - 1) / 2, (model.right - model.left) / 2
     places = range(window.left, window.right)
     outside = torch.tensor([abs(_beside(place, middle, width)) - half + 0.5 for place in places])

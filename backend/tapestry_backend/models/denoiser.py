@@ -53,6 +53,10 @@ class Denoiser(Protocol):
         """Latents [B, C, h, w] -> pixels [B, 3, h * cell_px, w * cell_px] in -1..1."""
         ...
 
+    def decode_with_gradient(self, latents: Tensor) -> Tensor:
+        """As `decode`, whole and for autograd: for a few windows at a time."""
+        ...
+
     def preview(self, latents: Tensor) -> Tensor:
         """Latents [B, C, h, w] -> a rough picture [B, 3, h, w] in -1..1, at hardly any cost."""
         ...

@@ -86,15 +86,19 @@ class StableDiffusion:
         latents = banded.encode(self._vae, pixels.to(self.device, self.dtype))
         return (latents - self._shift) * self._vae.config.scaling_factor
 
-    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        scaled = latents.to(self.dtype) / self._vae.config.scaling_factor + self._shift
-        return banded.decode(self._vae, scaled)
+        return banded.decode(self._vae, self._unscaled(latents))
+
+    def decode_with_gradient(self, latents: Tensor) -> Tensor:
+        return self._vae.decode(self._unscaled(latents), return_dict=False)[0]
 
     def preview(self, latents: Tensor) -> Tensor:
         matrix, offset = self._preview_map
         rgb = torch.einsum("rc,bchw->brhw", matrix, latents.to("cpu", torch.float32))
         return (rgb + offset[:, None, None]).clamp(-1, 1)
+
+    def _unscaled(self, latents: Tensor) -> Tensor:
+        return latents.to(self.dtype) / self._vae.config.scaling_factor + self._shift
 
     @property
     def _shift(self) -> float:
