@@ -265,6 +265,26 @@ def test_coherence_evens_out_the_windows_and_leaves_the_anchor_alone(paint) -> N
     assert np.abs(even - plain)[:, :100].mean() < 0.2 * np.abs(even - plain)[:, 200:].mean()
 
 
+def test_what_a_trained_eye_sees_is_evened_out_where_it_is_installed(paint, monkeypatch) -> None:
+    """A perceptual distance that is found is asked, and takes part in the picture."""
+    from tapestry_backend.tasks import run
+
+    asked = []
+
+    def distance(own, wanted):
+        asked.append(own.shape)
+        return ((own - wanted) ** 2).mean(dim=(1, 2, 3), keepdim=True)
+
+    request = Request(
+        "generate", 128, 384, prompt="autumn leaves", coherence=1.0, num_inference_steps=STEPS
+    )
+    without = paint(request).pixels.data
+    monkeypatch.setattr(run, "find_perceptual_distance", lambda device: distance)
+
+    assert paint(request).pixels.data != without
+    assert set(asked) == {(1, 3, 128, 128)}
+
+
 def test_the_artist_is_told_of_a_region_that_will_not_show(paint, scene) -> None:
     """In the report, in words."""
     request = Request(

@@ -11,12 +11,13 @@ from tapestry_protocol.messages import Request, Stage
 from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_request
 
-from ..engine.coherence import Coherence
+from ..engine.coherence import Coherence, PerceptualCoherence
 from ..engine.composition import STRUCTURED, HoldComposition, composed, structure
 from ..engine.extension import match_colours
 from ..engine.sampling import Steer
 from ..engine.views import Layout
 from ..models.denoiser import Denoiser
+from ..models.perceptual import find_perceptual_distance
 from ..models.store import ModelStore
 from .canvas import cut_output, preview_rgba, to_rgba
 from .decoding import decode_canvas
@@ -87,7 +88,7 @@ class _Job:
             where = where.to(known.latents)
             steer.append(HoldComposition(known.latents, draft.size, draft.hold, where))
         if plan.coherence:
-            steer.append(_coherence(plan, ground))
+            steer.extend(_coherence(plan, ground, self._model))
         painting = Painting(
             plan, self._model, self._texts, ground, plan.layout, known=known, steer=steer
         )
@@ -137,15 +138,19 @@ class _Job:
         return latents
 
 
-def _coherence(plan: Plan, ground: Ground) -> Coherence:
-    """All windows keep to the look of the anchor's, whatever kind of windows paints them."""
-    return Coherence(
-        plan.layout.grid,
-        ground.weights,
-        plan.coherence,
-        anchor=plan.anchor.width,
-        wrap=plan.wrap,
-    )
+def _coherence(plan: Plan, ground: Ground, model: Denoiser) -> list[Steer]:
+    """All windows keep to the look of the anchor's, whatever kind of windows paints them.
+
+    Before their statistics, what a trained eye sees is evened out, where LPIPS is installed.
+    """
+    windows, weights, share = plan.layout.grid, ground.weights, plan.coherence
+    where = {"anchor": plan.anchor.width, "wrap": plan.wrap}
+    steer: list[Steer] = [Coherence(windows, weights, share, **where)]
+    distance = find_perceptual_distance(model.device)
+    if distance is not None:
+        decode = model.decode_with_gradient
+        steer.insert(0, PerceptualCoherence(windows, weights, share, decode, distance, **where))
+    return steer
 
 
 def _per_pixel(cells: Tensor, cell_px: int) -> Tensor:
