@@ -75,7 +75,7 @@ def test_two_regions_become_a_picture(real_server: Server, connect: Connect) -> 
     assert result.seed == 7
     assert len(pixels) == 192 * 128 * 4
     assert set(pixels[3::4]) == {255}
-    assert steps == [0, 1, 2]  # before, every new cell follows the old picture's edge
+    assert steps == [0, 1, 2, 3, 4]
     assert previews >= 1
     report = json.loads(result.report)
     assert report["seed"] == 7
