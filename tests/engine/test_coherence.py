@@ -147,6 +147,22 @@ def test_a_trace_of_a_region_is_left_alone() -> None:
     assert float(moved.abs().max()) > 0
 
 
+def test_outlines_belong_to_no_look() -> None:
+    """The cells on both sides of an outline show something of both regions: they do not count and do not move."""
+    dark = torch.zeros(CANVAS)
+    dark[:8] = 1
+    latents = drifting_latents()
+    strange = latents.clone()
+    strange[..., 7:9, :] += 50  # on the outline
+    coherence = Coherence(windows(), torch.stack([dark, 1 - dark]), 1.0)
+
+    plain, beside = coherence(latents, LAST), coherence(strange, LAST)
+
+    assert torch.equal(beside[..., 7:9, :], strange[..., 7:9, :])
+    assert torch.equal(beside[..., :7, :], plain[..., :7, :])
+    assert not torch.equal(plain[..., :7, :], latents[..., :7, :])
+
+
 def test_rows_do_not_follow_each_other() -> None:
     """Sky above ground: each row of windows has its own model, at the same column."""
     canvas = Size(40, 96)

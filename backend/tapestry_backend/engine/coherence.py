@@ -8,6 +8,7 @@ from itertools import groupby
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .levels import Moment
 from .windows import Size, Window, add_at, crop, window_weights
@@ -22,8 +23,7 @@ _FEW_CELLS = 16
 """A region that has less of a window has no look there that could be measured."""
 
 _FADE = 0.25
-"""Of a window: how far beyond the model window its neighbours are pulled with less than all
-strength, so that no line shows where it ends."""
+"""Of a window: how far beyond the reference the pull is less than whole, so that no line shows."""
 
 _PERCEPTUAL_SHARE = 0.2
 _PERCEPTUAL_STEP = 20.0
@@ -32,17 +32,17 @@ _PERCEPTUAL_DECAY = 0.95
 
 
 class Coherence:
-    """Draws the look of windows side by side towards that of one of them, their model.
+    """Draws the look of windows side by side towards that of one of them, the reference.
 
     windows    fixed ones that cover the canvas; those that begin at the same height are a row
     weights    [N, H, W] in 0..1: the regions' shares of each cell; each region is compared with
-               nothing but itself, and its model is where there is enough of it
+               nothing but itself, and its reference is where there is enough of it
     strength   in 0..1: how much of the way is gone; 0 changes nothing
-    anchor     the column of cells where each row has its model; None: the middle. What is high and
-               what is low in a picture differ by nature, so rows do not follow each other.
+    anchor     the column of cells where each row has its reference; None: the middle. What is high
+               and what is low in a picture differ by nature: rows do not follow each other
 
     The loss is the sliced Wasserstein distance between the clean latents of a window and those of
-    its model (Heitz et al. 2021): means, covariances, histograms of colour and of what a cell
+    the reference (Heitz et al. 2021): means, covariances, histograms of colour and of what a cell
     holds, whatever its place. Its gradient has a closed form, a transport along each direction, so
     that neither the model nor the autoencoder is asked. SyncDiffusion (Lee et al. 2023) follows a
     perceptual loss through both in the first steps; statistics are decided in the last ones.
@@ -59,12 +59,12 @@ class Coherence:
     ) -> None:
         self._strength = strength
         column = weights.shape[-1] // 2 if anchor is None else anchor
-        weights = weights.cpu()
+        inner = _inner(weights.cpu(), wrap=wrap)
         says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
         self._looks = [
             look
             for row in _rows(windows)
-            for weight in weights
+            for weight in inner
             if (look := _make_look(row, weight, column, says, wrap=wrap)) is not None
         ]
 
@@ -87,7 +87,7 @@ class Coherence:
         """
         shifts = torch.zeros_like(values)
         for look in self._looks:
-            wanted = _quantiles(crop(values, look.model), look.shares)
+            wanted = _quantiles(crop(values, look.reference), look.shares)
             for follower in look.followers:
                 own = crop(values, follower.window)
                 here = _quantiles(own, follower.shares)
@@ -101,8 +101,8 @@ class PerceptualCoherence:
 
     SyncDiffusion (Lee et al. 2023): the gradient of a perceptual distance (LPIPS) between decoded
     windows, in the first steps and less at each. It is taken with respect to the clean estimate,
-    through the autoencoder and not through the model, and only where a window and its model show
-    the same region.
+    through the autoencoder and not through the model, and only where a window and the reference
+    show the same region.
 
     decode     latents [1, C, h, w] -> pixels, with gradient
     distance   (pixels, pixels) -> how unlike they look, with gradient
@@ -139,7 +139,7 @@ class PerceptualCoherence:
         step = self._strength * _PERCEPTUAL_STEP * _PERCEPTUAL_DECAY**moment.index
         moved = clean.clone()
         for look in self._looks:
-            wanted = self._decode(crop(clean, look.model)).detach()
+            wanted = self._decode(crop(clean, look.reference)).detach()
             for follower in look.followers:
                 gradient = self._gradient(crop(clean, follower.window), wanted)
                 says = (follower.says * follower.fade).to(clean)
@@ -159,7 +159,7 @@ class _Follower:
 
     shares   [h, w]: the region's, of each cell
     says     [h, w]: how much this window decides about each cell
-    fade     [w]: 0 in the model window, 1 beyond
+    fade     [w]: 0 in the reference, 1 a little beyond
     """
 
     window: Window
@@ -170,9 +170,9 @@ class _Follower:
 
 @dataclass(frozen=True)
 class _Look:
-    """A region in one row of windows: the model window, its shares of it, and who follows it."""
+    """A region in one row of windows: the window to follow, its shares of it, and who does."""
 
-    model: Window
+    reference: Window
     shares: Tensor
     followers: tuple[_Follower, ...]
 
@@ -189,6 +189,17 @@ def _shares(windows: Sequence[Window], canvas: Size, *, wrap: bool) -> dict[Wind
     }
 
 
+def _inner(weights: Tensor, *, wrap: bool) -> Tensor:
+    """Regions [N, H, W] without the cells at their outlines, which show something of both sides.
+
+    With them, a look depends on how much outline a window has: squares of half a window lost 2 % of
+    their adherence, and lose nothing without.
+    """
+    sides = functional.pad(weights[None], (1, 1, 0, 0), "circular" if wrap else "replicate")
+    around = functional.pad(sides, (0, 0, 1, 1), "replicate")
+    return -functional.max_pool2d(-around, 3, stride=1)[0]
+
+
 def _rows(windows: Sequence[Window]) -> list[list[Window]]:
     """Windows that begin at the same height, from the top down."""
     return [list(row) for _, row in groupby(sorted(windows), key=lambda window: window.top)]
@@ -202,19 +213,19 @@ def _nearest(windows: Sequence[Window], column: int, width: int | None) -> Windo
 def _alike(
     row: Sequence[Window],
     weights: Tensor,
-    model: Window,
+    reference: Window,
     says: dict[Window, Tensor],
     width: int | None,
 ) -> _Look:
-    """All windows of a row follow its model where they show the same region at the same place."""
-    shown = crop(weights, model)
+    """A row's windows follow its reference where both show the same region at the same place."""
+    shown = crop(weights, reference)
     followers = []
     for window in row:
-        if window != model:
+        if window != reference:
             same = torch.minimum(crop(weights, window), shown).sum(dim=0)
-            fade = _fade(window, model, width)
+            fade = _fade(window, reference, width)
             followers.append(_Follower(window, same, says[window] * same, fade))
-    return _Look(model, torch.ones_like(shown[0]), tuple(followers))
+    return _Look(reference, torch.ones_like(shown[0]), tuple(followers))
 
 
 def _make_look(
@@ -233,18 +244,21 @@ def _make_look(
     able = [window for window in row if cells[window] >= enough]
     if not able:
         return None
-    model = _nearest(able, column, width)
+    reference = _nearest(able, column, width)
     followers = tuple(
-        _Follower(w, shares[w], says[w] * shares[w], _fade(w, model, width))
+        _Follower(w, shares[w], says[w] * shares[w], _fade(w, reference, width))
         for w in row
-        if w != model and cells[w] >= _FEW_CELLS
+        if w != reference and cells[w] >= _FEW_CELLS
     )
-    return _Look(model, shares[model], followers)
+    return _Look(reference, shares[reference], followers)
 
 
-def _fade(window: Window, model: Window, width: int | None) -> Tensor:
-    """For each column of a window, [w]: 0 in the model window, 1 a little beyond."""
-    middle, half = (model.left + model.right - 1) / 2, (model.right - model.left) / 2
+def _fade(window: Window, reference: Window, width: int | None) -> Tensor:
+    """For each column of a window, [w]: 0 in the reference, 1 a little beyond."""
+    middle, half = (
+        (reference.left + reference.right - 1) / 2,
+        (reference.right - reference.left) / 2,
+    )
     places = range(window.left, window.right)
     outside = torch.tensor([abs(_beside(place, middle, width)) - half + 0.5 for place in places])
     return (outside / (_FADE * 2 * half)).clamp(0, 1)
