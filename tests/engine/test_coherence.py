@@ -148,7 +148,7 @@ def test_a_trace_of_a_region_is_left_alone() -> None:
 
 
 def test_outlines_belong_to_no_look() -> None:
-    """The cells on both sides of an outline show something of both regions: they do not count and do not move."""
+    """Its cells show something of both sides: they do not count and do not move."""
     dark = torch.zeros(CANVAS)
     dark[:8] = 1
     latents = drifting_latents()
