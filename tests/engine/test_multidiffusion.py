@@ -16,19 +16,6 @@ STEPS = 4
 SCALE = 4.0
 CANVAS = Size(16, 40)
 
-DETERMINISTIC = {
-    "DDIM": (diffusers.DDIMScheduler, {"clip_sample": False}),
-    "Euler": (diffusers.EulerDiscreteScheduler, {}),
-    "Heun": (diffusers.HeunDiscreteScheduler, {}),
-    "DPM++ 2M": (diffusers.DPMSolverMultistepScheduler, {}),
-    "DEIS": (diffusers.DEISMultistepScheduler, {}),
-    "UniPC": (diffusers.UniPCMultistepScheduler, {}),
-    "PNDM": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
-}
-
-ANCESTRAL = {"Euler ancestral": (diffusers.EulerAncestralDiscreteScheduler, {})}
-
-
 MOMENT = Moment(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
 
 
@@ -51,10 +38,9 @@ def partition(canvas: Size, count: int, *, hard: bool = False) -> Tensor:
     return weights / weights.sum(dim=0)
 
 
-def paint(model, views: ViewPlan, prompts: list[str], canvas: Size, batch_size=7, name="DDIM"):
+def paint(model, views: ViewPlan, prompts: list[str], canvas: Size, batch_size=7):
     """The latents of a picture."""
-    scheduler_type, options = (DETERMINISTIC | ANCESTRAL)[name]
-    scheduler = scheduler_type.from_config(model.make_scheduler().config, **options)
+    scheduler = model.make_scheduler()
     encoded = model.encode_prompts([*prompts, ""])
     denoise = MultiDiffusion(model.predict, views, prompting(len(prompts)), encoded, batch_size)
     noise = canvas_noise(3, model.channels, canvas).to(model.dtype)
@@ -124,56 +110,6 @@ def test_order_and_batch_size_change_nothing(double_model) -> None:
     assert float((picture - other).abs().max()) < 1e-12 * float(picture.abs().max())
     different = paint(double_model, views, prompts[::-1], CANVAS)
     assert float((picture - different).abs().max()) > 0.01
-
-
-def step_each_and_average(model, plan: ViewPlan, prompts: list[str], name: str) -> Tensor:
-    """The paper's loop: each view takes its own step with its own scheduler, then all are fused."""
-    views = plan(MOMENT)
-    scheduler_type, options = (DETERMINISTIC | ANCESTRAL)[name]
-    config = model.make_scheduler().config
-    schedulers = [scheduler_type.from_config(config, **options) for _ in views]
-    for scheduler in schedulers:
-        scheduler.set_timesteps(STEPS)
-    encoded = model.encode_prompts([*prompts, ""])
-    x = canvas_noise(3, model.channels, CANVAS).to(model.dtype) * schedulers[0].init_noise_sigma
-    for i in range(len(schedulers[0].timesteps)):
-        total, weight_sum = torch.zeros_like(x), torch.zeros_like(x)
-        for view, scheduler in zip(views, schedulers, strict=True):
-            timestep = scheduler.timesteps[i]
-            part = crop(x, view.window)
-            model_input = scheduler.scale_model_input(part, timestep)
-            negative, conditional = (
-                model.predict(model_input, timestep, c[None])
-                for c in (encoded[-1], encoded[view.region])
-            )
-            guided = negative + SCALE * (conditional - negative)
-            stepped = scheduler.step(guided, timestep, part).prev_sample
-            w = view.window
-            total[..., w.top : w.bottom, w.left : w.right] += view.weight * stepped
-            weight_sum[..., w.top : w.bottom, w.left : w.right] += view.weight
-        x = total / weight_sum
-    return x
-
-
-@pytest.mark.parametrize("name", DETERMINISTIC)
-def test_one_step_on_the_canvas_equals_stepping_every_window(double_model, name: str) -> None:
-    """For deterministic schedulers our single step is the paper's "step each, then average"."""
-    prompts = ["red bricks", "green grass"]
-    views = views_of(CANVAS, partition(CANVAS, 2, hard=True))
-    ours = paint(double_model, views, prompts, CANVAS, name=name)
-    paper = step_each_and_average(double_model, views, prompts, name)
-
-    assert float((ours - paper).abs().max()) < 1e-11 * float(paper.abs().max()), name
-
-
-def test_windows_that_draw_their_own_noise_differ(double_model) -> None:
-    """For an ancestral scheduler the two are not the same: averaged noise is less noise."""
-    torch.manual_seed(0)
-    views = views_of(CANVAS, torch.ones(1, *CANVAS))
-    ours = paint(double_model, views, ["red bricks"], CANVAS, name="Euler ancestral")
-    paper = step_each_and_average(double_model, views, ["red bricks"], "Euler ancestral")
-
-    assert float((ours - paper).abs().max()) > 0.1 * float(paper.abs().max())
 
 
 def test_a_wrapped_canvas_has_no_place_of_its_own(double_model) -> None:

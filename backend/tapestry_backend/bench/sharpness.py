@@ -20,6 +20,9 @@ _SHOWN = 9
 _COLUMNS = 3
 """Windows beside each other in the fused pictures; as many single ones to compare with."""
 
+_PICTURES = 3
+"""Of each prompt and number of steps: pictures of one prompt differ threefold in their detail."""
+
 
 def measure_sharpness(bench: Workbench) -> Measured:
     """Fine detail of fused pictures over that of single windows, with few-step sampling.
@@ -28,22 +31,19 @@ def measure_sharpness(bench: Workbench) -> Measured:
     paper's loop does.
     """
     quick, painter = bench.scope.quick, bench.painter
-    prompts = textures(painter.settings.model)[: 3 if quick else 8]
+    prompts = textures(painter.settings.model)[: 8 if quick else 16]
     steps = (4,) if quick else (4, 6, 8)
     bench.say(f"sharpness: {len(prompts)} prompts in {' and '.join(map(str, steps))} steps")
     ratios: dict[str, list[float]] = {"few_step": [], "averaged_steps": []}
     rows = []
     for i, (prompt, count) in enumerate(itertools.product(prompts, steps)):
-        single = np.mean(
-            [
-                _inner_energy(_few_steps(bench, 1, prompt, 6000 + 10 * i + j, count), painter)
-                for j in range(_COLUMNS)
-            ]
-        )
-        made = fused_pictures(bench, prompt, 6000 + 10 * i, count)
-        for name, picture in made.items():
-            ratios[name].append(_inner_energy(picture, painter) / single)
-        rows.append([Picture(f"{prompt}, {count} steps: {name}", p) for name, p in made.items()])
+        seeds = [6000 + 100 * i + 10 * j for j in range(_PICTURES)]
+        single = np.mean([_single_energy(bench, prompt, seed, count) for seed in seeds])
+        made = [fused_pictures(bench, prompt, seed, count) for seed in seeds]
+        for name in made[0]:
+            energies = [_inner_energy(pictures[name], painter) for pictures in made]
+            ratios[name].append(np.mean(energies) / single)
+        rows.append([Picture(f"{prompt}, {count} steps: {name}", p) for name, p in made[0].items()])
     means = {name: mean_ratio(found) for name, found in ratios.items() if found}
     return Measured(
         {name: mean for name, (mean, _) in means.items()},
@@ -72,6 +72,12 @@ def _few_steps(
     chosen = {"scheduler": "lcm", "num_inference_steps": steps, **fields}
     request = bench.painter.request(side, columns * side, prompt, seed, **chosen)
     return bench.painter.paint(request)[..., :3]
+
+
+def _single_energy(bench: Workbench, prompt: str, seed: int, steps: int) -> float:
+    """The mean detail of as many single windows as a fused picture has."""
+    singles = [_few_steps(bench, 1, prompt, seed + j, steps) for j in range(_COLUMNS)]
+    return float(np.mean([_inner_energy(single, bench.painter) for single in singles]))
 
 
 def _inner_energy(picture: np.ndarray, painter: Painter) -> float:
