@@ -40,7 +40,7 @@ def test_what_is_large_is_held_and_what_is_small_is_free() -> None:
     """At first the low frequencies are the draft's, detail stays the clean estimate's own."""
     draft, clean = torch.randn(1, 3, 8, 8), torch.randn(1, 3, 32, 32)
     enlarged = functional.interpolate(draft, (32, 32), mode="nearest")
-    held = HoldComposition(enlarged, Size(8, 8), 0.5, torch.ones(32, 32))(clean, at(0))
+    held = HoldComposition(enlarged, Size(8, 8), 0.0, 0.5, torch.ones(32, 32))(clean, at(0))
     low = functional.adaptive_avg_pool2d(held, (8, 8))
     before = functional.adaptive_avg_pool2d(clean, (8, 8))
 
@@ -51,21 +51,22 @@ def test_what_is_large_is_held_and_what_is_small_is_free() -> None:
 
 
 def test_the_hold_falls_to_nothing() -> None:
-    """Less at every step, and exactly nothing once its share of the steps is over."""
+    """Whole where it begins, then less at every step, and exactly nothing where it ends."""
     draft, clean = torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)
-    hold = HoldComposition(draft, Size(8, 8), 0.4, torch.ones(32, 32))
-    left = [float(hold(clean, at(index)).mean()) for index in range(6)]
+    hold = HoldComposition(draft, Size(8, 8), 0.3, 0.7, torch.ones(32, 32))
+    left = [float(hold(clean, at(index)).mean()) for index in range(3, 10)]
 
     assert left[0] == pytest.approx(0)
     assert left == sorted(left)
-    assert hold(clean, at(4)) is clean
+    assert 0 < left[1] < left[3] < 1
+    assert hold(clean, at(7)) is clean
 
 
 def test_a_canvas_that_agrees_is_not_changed() -> None:
     """There is nothing to draw towards the draft."""
     clean = torch.randn(1, 3, 32, 48)
 
-    hold = HoldComposition(clean, Size(8, 12), 1.0, torch.ones(32, 48))
+    hold = HoldComposition(clean, Size(8, 12), 0.0, 1.0, torch.ones(32, 48))
     torch.testing.assert_close(hold(clean, at(0)), clean)
 
 
@@ -76,7 +77,7 @@ def test_only_what_is_higher_than_a_window_is_composed() -> None:
     weights[1, :, 40:] = 1
     weights[2] = 1 - weights[0] - weights[1]
     where = composed(weights, 16)
-    held = HoldComposition(torch.zeros(1, 3, 32, 48), Size(8, 12), 1.0, where)
+    held = HoldComposition(torch.zeros(1, 3, 32, 48), Size(8, 12), 0.0, 1.0, where)
     clean = torch.ones(1, 3, 32, 48)
 
     assert torch.equal(where, 1 - weights[0])

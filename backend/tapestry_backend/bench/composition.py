@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 
-from .judge import PATCH_PX, STEPS, STRIDE_PX, PatchNet, patch_grid, train_patches
+from .judge import PATCH_PX, STRIDE_PX, PatchNet, patch_grid, train_patches
 from .metrics.detail import detail_energy, mean_ratio
 from .metrics.horizon import has_one_horizon
 from .picture import Picture
@@ -16,6 +17,12 @@ from .workbench import Measured, Workbench
 
 _LEVELS = 8
 """Bands of a single picture, top to bottom, that the judge tells apart."""
+
+_STEPS = 1000
+"""Of teaching: heights in pictures of several scales take longer to tell than prompts."""
+
+_SCALES = (1, 2, 3)
+"""How large a scene may be, in windows."""
 
 _UNSEEN = 2
 _SIZES = ((2, 2), (3, 3), (2, 6))
@@ -29,7 +36,8 @@ _CAPTIONS = {"one_horizon": "Tapestry", "plain_windows": "plain windows"}
 class HeightJudge:
     """Says of each patch where it would lie in a single picture of the same prompt.
 
-    Taught by the model's single-window pictures: each patch's class is its scene and its band.
+    Taught by the model's single-window pictures: each patch's class is its scene and its band. Also
+    by the same ones enlarged: a scene that spans three windows is one scene three times as large.
     """
 
     def __init__(self, net: PatchNet, prompts: Sequence[str], window_px: int) -> None:
@@ -39,17 +47,17 @@ class HeightJudge:
 
     @classmethod
     def taught(
-        cls, pictures: np.ndarray, prompts: Sequence[str], seed: int, steps: int = STEPS
+        cls, pictures: np.ndarray, prompts: Sequence[str], seed: int, steps: int = _STEPS
     ) -> HeightJudge:
         """A judge taught by single-window pictures, uint8 [K, N, H, W, 3]."""
-        count, each, height, width, _ = pictures.shape
-        rows, columns = patch_grid(height, width)
-        middles = np.arange(rows) * STRIDE_PX + PATCH_PX / 2
-        bands = (middles / height * _LEVELS).astype(int)
-        scenes_ = np.repeat(np.arange(count), each)[:, None, None] * _LEVELS
-        classes = np.broadcast_to(scenes_ + bands[:, None], (count * each, rows, columns))
-        flat = pictures.reshape(-1, height, width, 3)
-        return cls(train_patches(flat, classes, count * _LEVELS, seed, steps), prompts, height)
+        count, each, height, _, _ = pictures.shape
+        flat = pictures.reshape(count * each, *pictures.shape[2:])
+        firsts = np.repeat(np.arange(count), each) * _LEVELS
+        shown, classes = zip(*(_enlarged(flat, firsts, by) for by in _SCALES), strict=True)
+        net = train_patches(
+            np.concatenate(shown), np.concatenate(classes), count * _LEVELS, seed, steps
+        )
+        return cls(net, prompts, height)
 
     def heights(self, picture: np.ndarray, prompt: str) -> np.ndarray:
         """uint8 [H, W, 3] -> [h, w] in 0..1, top to bottom, the mean over the bands."""
@@ -62,6 +70,25 @@ class HeightJudge:
         """Whether the picture, uint8 [H, W, 3], shows its scene from sky to ground once."""
         heights = self.heights(picture, prompt)
         return has_one_horizon(heights, self._window_px // STRIDE_PX, PATCH_PX // STRIDE_PX)
+
+
+def _enlarged(pictures: np.ndarray, firsts: np.ndarray, by: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parts of enlarged pictures, uint8 [M, H, W, 3], and the class of each patch, [M, h, w].
+
+    Of a picture `by` times as high, `by` parts of the old size along its diagonal. firsts [N]: the
+    class of the uppermost band of each picture.
+    """
+    _, height, width, _ = pictures.shape
+    rows, columns = patch_grid(height, width)
+    middles = np.arange(rows) * STRIDE_PX + PATCH_PX / 2
+    parts, classes = [], []
+    for picture, first in zip(pictures, firsts, strict=True):
+        large = np.asarray(Image.fromarray(picture).resize((width * by, height * by)))
+        for i in range(by):
+            parts.append(large[i * height :, i * width :][:height, :width])
+            bands = ((middles + i * height) / (height * by) * _LEVELS).astype(int)
+            classes.append(np.broadcast_to(first + bands[:, None], (rows, columns)))
+    return np.stack(parts), np.stack(classes)
 
 
 def measure_composition(bench: Workbench) -> Measured:

@@ -11,9 +11,10 @@ from torch.nn import functional
 from .levels import Moment
 from .windows import Size
 
-DRAFT_SIGNALS = (0.5, 1.0)
+DRAFT_SIGNALS = (0.5, 2.0)
 """At full composition: the canvas begins where the draft has the first share of the variance of
-what the model sees, and what is large keeps to it until the second (`levels.share_until`)."""
+what the model sees, and what is large keeps to it until the second (`levels.share_until`): with
+half of it to the end. Keeping to what is large costs no detail, beginning late does."""
 
 STRUCTURED = 0.25
 """A draft with less `structure` than this shows a texture: there is nothing to compose, and windows
@@ -77,23 +78,26 @@ class HoldComposition:
 
     latents [1, C, H, W]: the draft, enlarged to the canvas and encoded; size: the draft's own, in
     cells: what is smaller than its cells stays free. where [H, W] in 0..1: how much of each cell is
-    held. The hold falls as a cosine over the first
-    `share` of the steps (the skip residual of DemoFusion, Du et al. 2024, on the clean estimate and
-    on its low frequencies alone, so that nothing of the enlarged draft's blur remains).
+    held. The hold is whole at `start`, a share of the steps, and falls to nothing at `end`, slowly
+    first (like the skip residual of DemoFusion, Du et al. 2024, but on the clean estimate and on
+    its low frequencies alone, so that nothing of the enlarged draft's blur remains).
     """
 
-    def __init__(self, latents: Tensor, size: Size, share: float, where: Tensor) -> None:
+    def __init__(
+        self, latents: Tensor, size: Size, start: float, end: float, where: Tensor
+    ) -> None:
         self._size = tuple(size)
         self._low = functional.adaptive_avg_pool2d(latents, self._size)
-        self._share = share
+        self._start = start
+        self._length = end - start
         self._where = where
 
     def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
         """The clean estimate [1, C, H, W], its low frequencies drawn towards the draft's."""
-        along = moment.index / moment.count / self._share if self._share else 1.0
-        if along >= 1:
+        since = max(moment.index / moment.count - self._start, 0.0)
+        if since >= self._length:
             return clean
-        hold = (1 + math.cos(math.pi * along)) / 2
+        hold = 1 - (since / self._length) ** 3
         missing = self._low - functional.adaptive_avg_pool2d(clean, self._size)
         return clean + hold * self._where * _enlarged(missing, clean.shape[-2:])
 

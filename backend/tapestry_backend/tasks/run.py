@@ -86,7 +86,7 @@ class _Job:
         steer: list[Steer] = []
         if draft is not None and known is not None:
             where = where.to(known.latents)
-            steer.append(HoldComposition(known.latents, draft.size, draft.hold, where))
+            steer.append(HoldComposition(known.latents, draft.size, draft.start, draft.hold, where))
         if plan.coherence:
             steer.extend(_coherence(plan, ground, self._model))
         painting = Painting(
