@@ -76,6 +76,7 @@ def started_server(folder: Path, *arguments: str) -> Iterator[Server]:
     """A server process that may or may not become ready."""
     runtime_file, log_file = folder / "server.json", folder / "server.log"
     command = [sys.executable, str(SERVE), "--runtime-file", str(runtime_file)]
+    command += ["--journal", str(folder / "journal")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with (
         log_file.open("ab") as log,
