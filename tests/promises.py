@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chaos-tries", type=int, help="how often each chaos test tries (default: few)"
     )
+    group.addoption("--chaos-full", action="store_true", help="as often as the promises say")
     group.addoption("--chaos-seed", type=int, default=1, help="which random moments they choose")
     group.addoption("--promises", type=Path, help="write what was shown of each promise here")
 

@@ -79,6 +79,8 @@ class BackendProcess:
     def start(self) -> None:
         """Start a server; raises TapestryError when that cannot be done."""
         command = find_command(self._setting, self._environment)
+        if self._process is not None:
+            self._process.poll()  # one that was killed is buried
         try:
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
             with self.log_file.open("ab") as log:

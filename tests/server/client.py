@@ -23,6 +23,7 @@ from tapestry_protocol.messages import (
     Message,
     Need,
     PixelsRef,
+    Progress,
     Request,
     Result,
     Submit,
@@ -98,6 +99,8 @@ class Client:
             additional_headers={"Authorization": f"Bearer {server.info.token}"},
             max_size=MAX_FRAME_BYTES,
             proxy=None,
+            ping_interval=None,
+            close_timeout=1,
         )
         self.socket: ClientConnection = self._open.enter_context(connection)
         self._inbox = Inbox()
@@ -125,12 +128,22 @@ class Client:
             messages.append(self.receive().message)
         return messages
 
+    def until_delivery(self, *types: type[Message]) -> Delivery:
+        """The first message of these types, with the pixels it refers to."""
+        while not isinstance((delivery := self.receive()).message, types):
+            pass
+        return delivery
+
     def until_worker(self, state: str) -> None:
         """Wait until the worker is in this state."""
         while True:
             message = self.receive().message
             if isinstance(message, Backend) and message.state == state:
                 return
+
+    def until_progress(self) -> Message:
+        """The next step of a job."""
+        return self.until(Progress)[-1]
 
     def until_end(self) -> Message:
         """The end of a job, whatever it is."""

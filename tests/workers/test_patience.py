@@ -5,7 +5,7 @@ from tapestry_backend.workers.patience import (
     STAGE_S,
     START_S,
     STEP_S,
-    TIMES_THE_SLOWEST,
+    TIMES_THE_MEAN,
     Patience,
 )
 from tapestry_protocol.messages import Backend, Beat, Progress
@@ -54,7 +54,7 @@ def test_a_quick_job_that_stops_is_stuck_soon() -> None:
 def test_a_slow_job_has_its_own_measure() -> None:
     """A step of a minute may be followed by one of ten."""
     patience = busy(60, 120, 180)
-    limit_s = 60 * TIMES_THE_SLOWEST
+    limit_s = 60 * TIMES_THE_MEAN
     patience.hear(Beat(), 180 + limit_s)
     assert not patience.why_exhausted(180 + limit_s)
     assert patience.why_exhausted(181 + limit_s) == "does not get on"

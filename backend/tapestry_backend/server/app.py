@@ -184,7 +184,9 @@ class App:
         kept = None
         for effect in effects:
             match effect:
-                case Keep():
+                case Keep(record):
+                    if record.what != "started":
+                        _log.info("job %s %s", record.job_id, record.what)
                     kept = self._scribe.keep(effect)
                 case Tell(client, message, picture):
                     self._sessions[client].tell(Parcel(message, picture, kept))

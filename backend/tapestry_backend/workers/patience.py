@@ -1,8 +1,8 @@
 """How long a worker may be silent, or do without progress, before it is given up; no processes.
 
 A worker that lives says so every second. One that lives and does not get on is stuck when a step
-takes much longer than every step of its job before: how long a step may take depends on the
-machine, the model and the canvas, so the job itself is the measure.
+takes much longer than those of its job before: how long a step may take depends on the machine, the
+model and the canvas, so the job itself is the measure.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ START_S = 180.0
 STEP_S = 10.0
 """No step is suspicious before; so what hangs in a quick job is noticed after this long."""
 
-TIMES_THE_SLOWEST = 20.0
-"""A step may take this many times the slowest step of its job before."""
+TIMES_THE_MEAN = 20.0
+"""A step may take this many times the mean of its job's steps before; one hiccup changes little."""
 
 STAGE_S = 1800.0
 """Loading, decoding and first steps have nothing to compare with: half an hour is no progress."""
@@ -62,16 +62,17 @@ class Patience:
             self._forget_pace(now_s)
             return
         if self._is_in_step:
-            self._slowest_s = max(self._slowest_s, now_s - self._progressed_at_s)
+            self._steps_s += now_s - self._progressed_at_s
+            self._steps += 1
         self._is_in_step = progress.step < progress.steps
         self._progressed_at_s = now_s
 
     def _forget_pace(self, now_s: float) -> None:
         self._progressed_at_s = now_s
-        self._slowest_s = 0.0
+        self._steps_s, self._steps = 0.0, 0
         self._is_in_step = False
 
     def _step_limit_s(self) -> float:
-        if not self._is_in_step or not self._slowest_s:
+        if not self._is_in_step or not self._steps:
             return STAGE_S
-        return max(STEP_S, TIMES_THE_SLOWEST * self._slowest_s)
+        return max(STEP_S, TIMES_THE_MEAN * self._steps_s / self._steps)
