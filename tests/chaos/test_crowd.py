@@ -35,11 +35,12 @@ def test_a_crowd(tmp_path: Path, request, tries, measured) -> None:
     refusals = sum(member.refusals for member in members)
     if request.config.getoption("--chaos-full"):
         assert refusals > 0
-        assert lag["p99_ms"] < 20
+        assert lag["held_p99_ms"] < 20
     measured(
         f"{clients} clients with {each} jobs: {len(results)} exactly once; while all were busy, "
         f"nobody was more than {unfairness} jobs ahead; {refusals} times busy; "
-        f"event-loop lag p99 {lag['p99_ms']:.1f} ms, {lag['max_ms']:.0f} ms at most"
+        f"event-loop lag p99 {lag['p99_ms']:.1f} ms, of which its own work "
+        f"{lag['held_p99_ms']:.1f} ms"
     )
 
 

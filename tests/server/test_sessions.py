@@ -25,6 +25,7 @@ from tapestry_protocol.messages import (
     Need,
     Progress,
     Region,
+    Remark,
     Request,
     Result,
     Resume,
@@ -57,6 +58,7 @@ def test_hello_brings_welcome_and_the_state_of_the_worker(server: Server, connec
     assert isinstance(backend, Backend)
 
 
+@pytest.mark.promise("R15")
 @pytest.mark.parametrize("protocol", [PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1])
 def test_another_protocol_is_told_what_to_update(
     server: Server, protocol: int, connect: Connect
@@ -283,6 +285,39 @@ def test_a_job_that_kills_every_worker_fails(own_server: Server, connect: Connec
     assert own_server.log.count("job deadly starts") == 3
     client.submit("next", scripted())
     assert last(client, Failed, Result).job_id == "next"
+
+
+@pytest.mark.promise("R8")
+def test_a_full_disk_is_said_once(tmp_path: Path, connect: Connect) -> None:
+    """The artist is told what it means, and every picture comes."""
+    with running_server(tmp_path, "--scripted", "--failing-disk", "8") as server:
+        client = connect(server)
+        remarks = []
+        for job_id in ("a", "b", "c"):
+            client.submit(job_id, scripted())
+            messages = client.until(Result, Failed)
+            remarks += [message for message in messages if isinstance(message, Remark)]
+            assert messages[-1].job_id == job_id
+            assert isinstance(messages[-1], Result)
+            client.send(Acknowledge(job_id))
+        assert [remark.message for remark in remarks] == [
+            "Tapestry cannot write down its work (No space left on device)."
+        ]
+        assert "make room" in remarks[0].advice
+
+
+def test_a_second_server_leaves_the_journal_of_the_first_alone(
+    own_server: Server, tmp_path: Path, connect: Connect
+) -> None:
+    """It works without one, and says so."""
+    (tmp_path / "second").mkdir()
+    with running_server(
+        tmp_path / "second", "--scripted", "--journal", str(tmp_path / "journal")
+    ) as server:
+        client = connect(server)
+        assert "another backend" in last(client, Remark).message
+        client.submit("a", scripted())
+        assert isinstance(last(client, Result, Failed), Result)
 
 
 def test_a_wrong_blob_is_found(own_server: Server, connect: Connect) -> None:

@@ -23,7 +23,7 @@ from websockets.http11 import Response
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk
 from tapestry_protocol.limits import MAX_FRAME_BYTES
-from tapestry_protocol.messages import Message, Remark, Request
+from tapestry_protocol.messages import Backend, Message, Remark, Request
 from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
 
@@ -51,6 +51,9 @@ _FRAMES_IN_ADVANCE = 4
 """Frames that a connection may have received and we have not read: at most 4 MiB of memory."""
 
 _PARENT_CHECK_S = 1.0
+
+_STATE_INTERVAL_S = 0.05
+"""Clients hear whether the worker is busy this often at most."""
 
 _log = logging.getLogger("tapestry.server")
 
@@ -82,6 +85,7 @@ class App:
         self._scribe = Scribe(settings.journal, self._regret_soon)
         self._journal_lock = Lock(settings.journal / "lock")
         self._unsaid: Remark | None = None
+        self._state_timer: asyncio.TimerHandle | None = None
         self._pool = Pool(settings.worker_command, self._hear, settings.log_file)
         self._sessions: dict[int, Session] = {}
         self._client_numbers = itertools.count(1)
@@ -190,14 +194,29 @@ class App:
                     kept = self._scribe.keep(effect)
                 case Tell(client, message, picture):
                     self._sessions[client].tell(Parcel(message, picture, kept))
+                case TellAll(Backend(state="busy" | "ready")):
+                    self._tell_state_soon()
                 case TellAll(message):
-                    for session in self._sessions.values():
-                        session.tell(Parcel(message))
+                    self._tell_all(message)
                 case Start(job_id, request, blobs):
                     _log.info("job %s starts", job_id)
                     self._pool.start_job(job_id, request, blobs)
                 case Stop(job_id):
                     self._pool.cancel_job(job_id)
+
+    def _tell_all(self, message: Message) -> None:
+        parcel = Parcel(message)
+        for session in self._sessions.values():
+            session.tell(parcel)
+
+    def _tell_state_soon(self) -> None:
+        """A crowd of quick jobs changes the state faster than anybody can see."""
+        if self._state_timer is None:
+            self._state_timer = self._loop.call_later(_STATE_INTERVAL_S, self._tell_state)
+
+    def _tell_state(self) -> None:
+        self._state_timer = None
+        self._tell_all(self._jobs.backend)
 
     def _regret_soon(self, error: OSError) -> None:
         """From the thread of the scribe."""

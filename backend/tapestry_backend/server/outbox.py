@@ -6,7 +6,9 @@ import asyncio
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 
+from tapestry_protocol.codec import encode
 from tapestry_protocol.messages import Backend, Message, Preview, Progress
 
 from .picture import Picture
@@ -26,9 +28,14 @@ class Parcel:
     picture: Picture | None = None
     after: Future[None] | None = None
 
+    @cached_property
+    def text(self) -> str:
+        """The text frame, made once for all clients; raises ProtocolError out of its limits."""
+        return encode(self.message)
+
 
 class Outbox:
-    """A queue of parcels. Of a job's previews, only the latest one waits."""
+    """A queue of parcels. Of a job's previews and the worker's states, only the latest waits."""
 
     def __init__(self) -> None:
         self._waiting: deque[Parcel] = deque()
@@ -40,8 +47,8 @@ class Outbox:
     def put(self, parcel: Parcel) -> None:
         """Add a parcel."""
         message = parcel.message
-        if isinstance(message, Preview) or (
-            isinstance(message, Progress | Backend) and len(self._waiting) >= COALESCE_BEYOND
+        if isinstance(message, Preview | Backend) or (
+            isinstance(message, Progress) and len(self._waiting) >= COALESCE_BEYOND
         ):
             self._drop_outdated(message)
         self._waiting.append(parcel)

@@ -83,7 +83,7 @@ class Session:
             await self._send(parcel)
 
     async def _send(self, parcel: Parcel) -> None:
-        text = encode(parcel.message)
+        text = parcel.text
         if parcel.picture is not None:
             frames = parcel.picture.frames()
             try:
