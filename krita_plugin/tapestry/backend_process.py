@@ -7,12 +7,16 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, runtime_file
+from tapestry_protocol.runtime import (
+    RuntimeInfo,
+    data_folder,
+    read_runtime_file,
+    runtime_file,
+)
 
 INSTALLATION = Path(__file__).with_name("installation.json")
 """Written by the installer: {"command": ["/path/to/tapestry"]}."""
@@ -42,16 +46,6 @@ def find_command(
         "The Tapestry backend is not installed.",
         "Run `python3 installer plugin` in Tapestry's folder, then restart Krita.",
     )
-
-
-def data_folder(environment: Mapping[str, str]) -> Path:
-    """The user's folder for what Tapestry keeps, such as its logs."""
-    if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or Path.home()) / "tapestry"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "tapestry"
-    data = environment.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "tapestry"
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -85,6 +79,8 @@ class BackendProcess:
     def start(self) -> None:
         """Start a server; raises TapestryError when that cannot be done."""
         command = find_command(self._setting, self._environment)
+        if self._process is not None:
+            self._process.poll()  # one that was killed is buried
         try:
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
             with self.log_file.open("ab") as log:

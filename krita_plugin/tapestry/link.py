@@ -1,4 +1,7 @@
-"""The way to a server: find one or start one, connect, and connect again when it is lost; no Qt."""
+"""The way to a server: find one or start one, connect, and connect again when it is lost; no Qt.
+
+After a reconnect the link asks for whatever the server still owes, so nobody else has to.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
 
 from .turns import Loop
+from .underway import Underway
 
 START_WITHIN_S = 60.0
 """A server is ready in a second; a machine that is very busy or has just booted takes longer."""
@@ -109,6 +113,7 @@ class Link(Listener):
         self._connected_to: RuntimeInfo | None = None
         self._dead_token = ""
         self._waited_s = 0.0
+        self._underway = Underway()
 
     @property
     def is_ready(self) -> bool:
@@ -125,10 +130,15 @@ class Link(Listener):
     def send(self, message: Message) -> None:
         """Send a message; raises TapestryError when not ready."""
         self._connection.send(message)
+        self._underway.sent(message)
 
     def send_blob(self, sha256: str, data: bytes) -> None:
         """Send pixels; raises TapestryError when not ready."""
         self._connection.send_blob(sha256, data)
+
+    def abandon(self, job_id: str) -> None:
+        """Nobody waits for this job any more: have it cancelled when there is a server again."""
+        self._underway.abandon(job_id)
 
     def close(self) -> None:
         """Let the server go; jobs that it runs go on."""
@@ -184,6 +194,7 @@ class Link(Listener):
         self._cancel_timer = self._loop.call_later(delay_s, self._seek)
 
     def _fail(self, error: TapestryError) -> None:
+        self._underway.abandon_all()
         self._become(LinkState.FAILED)
         if self.follower is not None:
             self.follower.link_failed(error)
@@ -208,10 +219,15 @@ class Link(Listener):
             if message.protocol != PROTOCOL_VERSION:
                 self._give_up(_another_version(message))
                 return
+            for question in self._underway.questions():
+                self._connection.send(question)
             self._become(LinkState.READY)
         elif not isinstance(message, Backend):
             self._attempts = 0  # it does its work, so it is not a server that dies at once
-        if self.follower is not None:
+        answers = self._underway.answers(message)
+        for answer in answers or ():
+            self._connection.send(answer)
+        if answers is None and self.follower is not None:
             self.follower.hear(message, pixels)
 
     def lose(self, error: TapestryError | None) -> None:

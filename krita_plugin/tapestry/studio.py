@@ -26,8 +26,8 @@ from tapestry_protocol.messages import (
     Need,
     Preview,
     Progress,
+    Remark,
     Result,
-    Resume,
     Submit,
     Welcome,
 )
@@ -49,6 +49,12 @@ Action = TypeVar("Action", bound=Callable[..., Any])
 _SETTINGS_KEY = "docker"
 
 _CANCELLED = Notice("Cancelled.", is_error=False)
+
+_LOST = Notice(
+    "The connection to the backend was lost.",
+    "It is being made again; the picture then goes on by itself.",
+    is_error=False,
+)
 
 
 def guarded(action: Action) -> Action:
@@ -165,6 +171,7 @@ class Studio:
             self._link.send(Cancel(job.id))
             self._tell("job")
         else:
+            self._link.abandon(job.id)
             self._stop_work()
             self._end(_CANCELLED)
 
@@ -263,19 +270,20 @@ class Studio:
 
     @guarded
     def link_changed(self) -> None:
-        """The link's state is another one: a lost job is asked about, a waiting one is sent."""
+        """The link's state is another one: a waiting job is sent, one that was lost goes on."""
         self._tell("backend")
         job = self.job
         if job is None:
             return
         if self._link.state is LinkState.LOST and job.phase is Phase.SUBMITTED:
-            self._show(Notice("The backend has stopped.", "It is being started again."))
+            self._show(_LOST)
         elif self._link.state is LinkState.LOST and job.phase is Phase.CANCELLING:
+            self._link.abandon(job.id)
             self._end(_CANCELLED)
         elif self._link.is_ready and job.phase is Phase.WAITING and job.order is not None:
             self._submit(job, job.order)
         elif self._link.is_ready and job.phase is Phase.SUBMITTED:
-            self._link.send(Resume((job.id,)))
+            self._show(None)
 
     @guarded
     def link_failed(self, error: TapestryError) -> None:
@@ -295,6 +303,9 @@ class Studio:
             return
         if isinstance(message, Welcome):
             self._know_models(message.models)
+            return
+        if isinstance(message, Remark):
+            self._show(Notice(message.message, message.advice, is_error=False))
             return
         job = self.job
         if job is not None and job.phase is Phase.INSERTING:
@@ -330,7 +341,7 @@ class Studio:
             self._show(None)
             self._insert(job, order, pixels, message)
         elif isinstance(message, Failed):
-            self._end(_notice_of_failure(message))
+            self._end(Notice(message.message, message.advice))
 
     def _show(self, notice: Notice | None) -> None:
         self.notice = notice
@@ -339,12 +350,3 @@ class Studio:
     def _tell(self, topic: Topic) -> None:
         for watcher in self._watchers.get(topic, ()):
             watcher()
-
-
-def _notice_of_failure(failed: Failed) -> Notice:
-    if failed.code is ErrorCode.UNKNOWN_JOB:  # it was asked about after the backend came back
-        return Notice(
-            "The backend stopped while it was painting, and the picture is lost.",
-            "It has been started again: press the button once more.",
-        )
-    return Notice(failed.message, failed.advice)

@@ -1,6 +1,7 @@
 """Message <-> frame, strictly; raises ProtocolError and nothing else. No transport.
 
-A text frame is one message: JSON with its kind. A binary frame is one chunk of a blob:
+A text frame is one message: JSON with its kind; a field that has its default is left out, so that
+another version can read whatever is not new. A binary frame is one chunk of a blob:
     32 bytes SHA-256 of the blob | 8 bytes offset | 8 bytes size of the blob | the bytes
 both numbers big-endian.
 """
@@ -69,8 +70,14 @@ def decode(text: str | bytes) -> Message:
 def encode_chunks(sha256: str, data: bytes) -> Iterator[bytes]:
     """The binary frames that carry a blob, in order; none for an empty one."""
     for offset in range(0, len(data), MAX_CHUNK_BYTES):
-        header = _CHUNK_HEADER.pack(bytes.fromhex(sha256), offset, len(data))
-        yield header + data[offset : offset + MAX_CHUNK_BYTES]
+        piece = data[offset : offset + MAX_CHUNK_BYTES]
+        yield encode_chunk(Chunk(sha256, offset, len(data), piece))
+
+
+def encode_chunk(chunk: Chunk) -> bytes:
+    """The binary frame of a chunk."""
+    header = _CHUNK_HEADER.pack(bytes.fromhex(chunk.sha256), chunk.offset, chunk.size_bytes)
+    return header + chunk.data
 
 
 def decode_chunk(frame: bytes) -> Chunk:
@@ -99,12 +106,18 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {f.name: _plain(item) for f, item in fields if not _is_default(item, f.default)}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Enum):
         return value.value
     return value
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    # A value of another type may be equal, 1 and 1.0, but must be seen by the check.
+    return type(value) is type(default) and value == default
 
 
 @cache

@@ -15,6 +15,7 @@ class ErrorCode(str, Enum):
     BAD_REQUEST = "bad_request"
     BUSY = "busy"
     CONFLICT = "conflict"
+    DELIVERED = "delivered"
     INTERNAL = "internal"
     MODEL_BROKEN = "model_broken"
     MODEL_NOT_FOUND = "model_not_found"

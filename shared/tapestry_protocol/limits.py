@@ -48,6 +48,9 @@ MAX_UNDER_PX = 1_024
 MAX_SEED = 2**32 - 1
 """Seeds are shown to people: ten digits at most."""
 
+MAX_SEQUENCE = 2**53 - 1
+"""Numbers of a server's messages about a job; whole numbers that every JSON reader keeps exact."""
+
 MAX_ID_CHARACTERS = 200
 """Job and model ids; long enough for a UUID and for "owner/name" of a model."""
 
@@ -63,8 +66,17 @@ MAX_MODELS = 500
 MAX_JOBS_QUEUED = 64
 """Jobs waiting in a server; beyond it a submit is answered with "busy"."""
 
-MAX_RESULTS_KEPT = 32
-"""Finished results a server holds for clients that vanished; the oldest goes first."""
+RESULTS_KEPT_S = 24 * 60 * 60
+"""How long a server keeps an end for a client that vanished: until the next day's work."""
 
-MAX_RESULTS_BYTES = 2 * MAX_BLOB_BYTES
-"""Bytes of finished results a server holds for clients that vanished; the oldest goes first."""
+MAX_RESULTS_BYTES = 2 * 1024 * MIB
+"""Finished pictures on disk for clients that vanished; the oldest goes first."""
+
+MAX_RESULTS_IN_MEMORY_BYTES = 2 * MAX_BLOB_BYTES
+"""Finished pictures that no disk takes; the oldest goes first."""
+
+MAX_RESULTS_KEPT = 1_000
+"""Ends for clients that vanished, each with a report in memory; the oldest goes first."""
+
+MAX_IDS_REMEMBERED = 10_000
+"""Ids of jobs that were delivered, so that a submit that comes late does not run them again."""

@@ -1,13 +1,18 @@
 """Every message that plugin, server and worker exchange, written once; no encoding, no behaviour.
 
 client -> server   hello, submit, cancel, resume, acknowledge
-server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend
-server -> worker   run, cancel           (over a pipe)
-worker -> server   backend, progress, preview, result, failed, cancelled
+server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend,
+                   remark
+server -> worker   run, cancel, beat     (over a pipe)
+worker -> server   backend, progress, preview, result, failed, cancelled, beat
 
 Pixels never travel inside a message: a `PixelsRef` names them by SHA-256, and their bytes travel as
 binary chunks. A client sends chunks when a `need` asks for them; everybody else sends the chunks
 right before the message that refers to them.
+
+What a server says about a job is numbered: the `sequence` of each message is larger than that of
+the one before, also when the server was started again in between. A client that has lost its
+connection says how far it has come, and is told what it has missed.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from .limits import (
     MAX_REPORT_CHARACTERS,
     MAX_SEED,
     MAX_SENTENCE_CHARACTERS,
+    MAX_SEQUENCE,
     MAX_SIDE_PX,
     MAX_STEPS,
     MAX_UNDER_PX,
@@ -42,6 +48,7 @@ JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
 ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}")]
 Seed = Annotated[int, Between(0, MAX_SEED)]
+Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
 Share = Annotated[float, Between(0.0, 1.0)]
 GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
 Stage = Literal["queued", "loading", "encoding", "drafting", "denoising", "decoding"]
@@ -237,14 +244,18 @@ class Cancel(Message, kind="cancel"):
 
 @dataclass(frozen=True)
 class Resume(Message, kind="resume"):
-    """After a reconnect: tell me again about these jobs."""
+    """After a reconnect: tell me what I have missed of these jobs.
+
+    seen   the last sequence that arrived of each job; 0 where none is given
+    """
 
     job_ids: Annotated[tuple[JobId, ...], MaxLength(64)]
+    seen: Annotated[tuple[Sequence, ...], MaxLength(64)] = ()
 
 
 @dataclass(frozen=True)
 class Acknowledge(Message, kind="acknowledge"):
-    """The end of this job has arrived; the server may forget it."""
+    """The end of this job has arrived; the server may let it go, and remembers only its id."""
 
     job_id: JobId
 
@@ -267,6 +278,7 @@ class Need(Message, kind="need"):
 
     job_id: JobId
     sha256s: Annotated[tuple[Sha256, ...], MaxLength(2 * MAX_REGIONS + 2)]
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True)
@@ -275,6 +287,7 @@ class Accepted(Message, kind="accepted"):
 
     job_id: JobId
     ahead: Annotated[int, Between(0, 1_000_000)]
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True)
@@ -293,6 +306,7 @@ class Progress(Message, kind="progress"):
     stage: Stage
     step: Annotated[int, Between(0, MAX_STEPS * 2)]
     steps: Annotated[int, Between(0, MAX_STEPS * 2)]
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True)
@@ -301,6 +315,7 @@ class Preview(Message, kind="preview"):
 
     job_id: JobId
     pixels: PixelsRef
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True)
@@ -318,6 +333,7 @@ class Result(Message, kind="result"):
     bounds: Bounds
     seed: Seed
     report: Annotated[str, MaxLength(MAX_REPORT_CHARACTERS)]
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True)
@@ -328,6 +344,7 @@ class Failed(Message, kind="failed"):
     code: ErrorCode
     message: Sentence
     advice: Sentence = ""
+    sequence: Sequence = 0
 
 
 @dataclass(frozen=True)
@@ -335,9 +352,23 @@ class Cancelled(Message, kind="cancelled"):
     """The job was stopped because the client asked for it."""
 
     job_id: JobId
+    sequence: Sequence = 0
 
 
-# --- server -> worker -----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Remark(Message, kind="remark"):
+    """Something the artist should know; no job has failed."""
+
+    message: Sentence
+    advice: Sentence = ""
+
+
+# --- between server and worker --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Beat(Message, kind="beat"):
+    """I am alive; both sides say it once a second."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a running server tells its port and token: the owner-only runtime file, for both sides."""
+"""Where a server tells its port and token, and where things are kept; the same for both sides."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def runtime_folder() -> Path:
         return Path.home() / "Library" / "Application Support" / "tapestry" / "run"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return Path(runtime) / "tapestry" if runtime else Path.home() / ".cache" / "tapestry" / "run"
+
+
+def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """The user's folder for what Tapestry keeps, such as its logs; need not exist yet."""
+    if sys.platform == "win32":
+        return Path(environment.get("LOCALAPPDATA") or Path.home()) / "tapestry"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "tapestry"
+    data = environment.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "tapestry"
 
 
 def runtime_file() -> Path:

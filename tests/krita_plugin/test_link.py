@@ -3,7 +3,7 @@
 import pytest
 
 from tapestry.link import DELAYS_S, LOOK_EVERY_S, START_WITHIN_S, Link, LinkState
-from tapestry_protocol import VERSION
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Backend, Cancelled, Failed, Message, Welcome
 from tapestry_protocol.pixels import Pixels
@@ -53,7 +53,7 @@ def test_a_running_server_is_used(way: Way) -> None:
     """None is started."""
     way.become_ready()
     assert way.backend.starts == 0
-    assert way.follower.heard == [Welcome(1, VERSION, ()), Backend("ready", "CPU")]
+    assert way.follower.heard == [Welcome(PROTOCOL_VERSION, VERSION, ()), Backend("ready", "CPU")]
 
 
 def test_a_server_is_started_when_there_is_none(way: Way) -> None:
@@ -169,16 +169,18 @@ def test_no_command_is_told_at_once(way: Way) -> None:
     assert [error.message for error in way.follower.failures] == ["The backend is not installed."]
 
 
+@pytest.mark.promise("R15")
 def test_another_version_is_told(way: Way) -> None:
     """With what to do about it."""
     way.backend.appear()
     way.link.ensure()
-    way.backend.tell(Welcome(2, "9.9", ()))
+    way.backend.tell(Welcome(PROTOCOL_VERSION + 1, "9.9", ()))
     assert way.link.state is LinkState.FAILED
     assert "9.9" in way.follower.failures[0].message
     assert not way.backend.is_connected
 
 
+@pytest.mark.promise("R15")
 def test_a_server_that_does_not_want_us_says_why(way: Way) -> None:
     """Its sentence is the last word: trying again would only bury it."""
     way.backend.appear()

@@ -24,6 +24,7 @@ from tapestry_protocol.messages import (
     PixelsRef,
     Preview,
     Progress,
+    Remark,
     Result,
     Resume,
     Submit,
@@ -199,23 +200,23 @@ def test_cancel_before_anything_was_sent(workshop: Workshop) -> None:
     assert workshop.backend.sent == []
 
 
-def test_a_killed_backend_is_told_and_started_again(workshop: Workshop) -> None:
-    """It is asked about the job; when it does not know it, the artist presses once more."""
+def test_a_killed_backend_is_told_and_the_job_goes_on(workshop: Workshop) -> None:
+    """It is asked about the job; when it does not know it, the job is sent once more."""
     submit = workshop.submit()
     workshop.backend.die()
-    assert workshop.said == "The backend has stopped. It is being started again."
+    assert workshop.said.startswith("The connection to the backend was lost.")
     workshop.loop.run(DELAYS_S[0])
     workshop.backend.answer()
     workshop.loop.run(DELAYS_S[1])
     workshop.backend.appear()
     workshop.loop.run(LOOK_EVERY_S)
     workshop.backend.answer()
-    assert workshop.backend.sent == [Resume((submit.job_id,))]
+    assert workshop.backend.sent == [Resume((submit.job_id,), (0,))]
+    assert workshop.said == ""
     workshop.backend.tell(Failed(submit.job_id, ErrorCode.UNKNOWN_JOB, "?", "?"))
-    assert "press the button once more" in workshop.said
-    assert workshop.studio.job is None
-    workshop.finish(workshop.submit())
-    assert workshop.canvas.names[0] == "Tapestry: sunset sky (seed 42)"
+    assert workshop.backend.sent[1:] == [submit]
+    workshop.finish(submit)
+    assert workshop.canvas.names == ["Tapestry: sunset sky (seed 42)", "sunset sky", "Background"]
     assert workshop.said == ""
 
 
@@ -225,7 +226,7 @@ def test_a_job_outlives_its_connection(workshop: Workshop) -> None:
     workshop.backend.lose_connection()
     workshop.loop.run(DELAYS_S[0])
     workshop.backend.answer()
-    assert workshop.backend.sent == [Resume((submit.job_id,))]
+    assert workshop.backend.sent == [Resume((submit.job_id,), (0,))]
     workshop.finish(submit)
     workshop.finish(submit)
     assert len(workshop.canvas.names) == 3
@@ -253,12 +254,25 @@ def test_a_result_that_comes_twice_is_inserted_once(workshop: Workshop) -> None:
 
 
 def test_cancel_while_the_backend_is_gone(workshop: Workshop) -> None:
-    """Nobody needs to be told."""
-    workshop.submit()
+    """It is told as soon as it is back, and its answer is for nobody."""
+    submit = workshop.submit()
     workshop.studio.cancel()
-    workshop.backend.die()
+    workshop.backend.lose_connection()
     assert workshop.studio.job is None
-    workshop.connect()
+    workshop.loop.run(DELAYS_S[0])
+    workshop.backend.answer()
+    assert workshop.backend.sent == [Cancel(submit.job_id)]
+    workshop.backend.tell(Cancelled(submit.job_id))
+    assert workshop.backend.sent[1:] == [Acknowledge(submit.job_id)]
+
+
+def test_a_remark_of_the_backend_is_shown(workshop: Workshop) -> None:
+    """It is no error, and the job goes on."""
+    workshop.submit()
+    workshop.backend.tell(Remark("The disk is full.", "Make room."))
+    assert workshop.said == "The disk is full. Make room."
+    assert not workshop.studio.notice.is_error
+    assert workshop.studio.job is not None
 
 
 def test_a_backend_that_cannot_be_started_ends_the_job(workshop: Workshop) -> None:

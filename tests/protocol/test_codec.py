@@ -49,6 +49,13 @@ def test_every_message_comes_out_as_it_went_in(message: Message) -> None:
     assert decode(text.encode("utf-8")) == message
 
 
+def test_what_has_its_default_is_left_out() -> None:
+    """So that the refusal of another version can be read by an older one."""
+    text = encode(Failed("", ErrorCode.VERSION, "Too old.", "Update."))
+    assert set(json.loads(text)) == {"kind", "job_id", "code", "message", "advice"}
+    assert "sequence" in encode(Failed("a", ErrorCode.INTERNAL, "x", sequence=1))
+
+
 def test_every_kind_has_its_own_name() -> None:
     """The table of kinds is complete and unambiguous."""
     assert all(MESSAGES[kind].kind == kind for kind in MESSAGES)

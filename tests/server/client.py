@@ -23,6 +23,7 @@ from tapestry_protocol.messages import (
     Message,
     Need,
     PixelsRef,
+    Progress,
     Request,
     Result,
     Submit,
@@ -76,6 +77,7 @@ def started_server(folder: Path, *arguments: str) -> Iterator[Server]:
     """A server process that may or may not become ready."""
     runtime_file, log_file = folder / "server.json", folder / "server.log"
     command = [sys.executable, str(SERVE), "--runtime-file", str(runtime_file)]
+    command += ["--journal", str(folder / "journal")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with (
         log_file.open("ab") as log,
@@ -97,6 +99,8 @@ class Client:
             additional_headers={"Authorization": f"Bearer {server.info.token}"},
             max_size=MAX_FRAME_BYTES,
             proxy=None,
+            ping_interval=None,
+            close_timeout=1,
         )
         self.socket: ClientConnection = self._open.enter_context(connection)
         self._inbox = Inbox()
@@ -124,12 +128,22 @@ class Client:
             messages.append(self.receive().message)
         return messages
 
+    def until_delivery(self, *types: type[Message]) -> Delivery:
+        """The first message of these types, with the pixels it refers to."""
+        while not isinstance((delivery := self.receive()).message, types):
+            pass
+        return delivery
+
     def until_worker(self, state: str) -> None:
         """Wait until the worker is in this state."""
         while True:
             message = self.receive().message
             if isinstance(message, Backend) and message.state == state:
                 return
+
+    def until_progress(self) -> Message:
+        """The next step of a job."""
+        return self.until(Progress)[-1]
 
     def until_end(self) -> Message:
         """The end of a job, whatever it is."""

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapestry_backend.server import jobs as jobs_module
-from tapestry_backend.server.effects import Effect, Start, Stop, Tell, TellAll
-from tapestry_backend.server.job import TRANSITIONS, Event, State
+from tapestry_backend.server import ends as ends_module
+from tapestry_backend.server.effects import Effect, Keep, Start, Stop, Tell, TellAll
+from tapestry_backend.server.job import MAX_TRIES, TRANSITIONS, Event, State
 from tapestry_backend.server.jobs import Jobs
+from tapestry_backend.server.picture import Picture
 from tapestry_protocol.codec import Chunk
 from tapestry_protocol.errors import ErrorCode, ProtocolError
-from tapestry_protocol.limits import MAX_JOBS_QUEUED, MAX_RESULTS_KEPT
+from tapestry_protocol.limits import MAX_JOBS_QUEUED, RESULTS_KEPT_S
 from tapestry_protocol.messages import (
     Accepted,
     Acknowledge,
@@ -45,12 +46,13 @@ MASKED = Request(
     "generate", 64, 64, regions=(Region("sky", Bounds(0, 0, 2, 2), reference(2, 2, 1, MASK)),)
 )
 MASK_CHUNK = Chunk(hashlib.sha256(MASK).hexdigest(), 0, 4, MASK)
-PICTURE = bytes(64 * 64 * 4)
+PIXELS = bytes(64 * 64 * 4)
+PICTURE = Picture(reference(64, 64, 4, PIXELS), PIXELS)
 
 
 def result(job_id: str) -> Result:
-    """A finished picture: PICTURE."""
-    return Result(job_id, reference(64, 64, 4, PICTURE), Bounds(0, 0, 64, 64), 0, "{}")
+    """A finished picture: PIXELS."""
+    return Result(job_id, reference(64, 64, 4, PIXELS), Bounds(0, 0, 64, 64), 0, "{}")
 
 
 def progress(job_id: str, step: int) -> Progress:
@@ -65,9 +67,20 @@ def ready_jobs() -> Jobs:
     return jobs
 
 
+def plain(effects: list[Effect]) -> list[Effect]:
+    """The effects without numbers, and without what is only written down."""
+    return [
+        Tell(e.client, dataclasses.replace(e.message, sequence=0), e.picture)
+        if isinstance(e, Tell)
+        else e
+        for e in effects
+        if not isinstance(e, Keep)
+    ]
+
+
 def told(effects: list[Effect], client: int = ME) -> list[Message]:
-    """What a client is told."""
-    return [e.message for e in effects if isinstance(e, Tell) and e.client == client]
+    """What a client is told, without numbers."""
+    return [e.message for e in plain(effects) if isinstance(e, Tell) and e.client == client]
 
 
 def failure(effects: list[Effect]) -> ErrorCode:
@@ -93,20 +106,21 @@ def test_every_transition_is_one_that_the_table_names() -> None:
 def test_a_job_from_submit_to_acknowledge() -> None:
     """Accepted, started, progress, preview, result, forgotten."""
     jobs = ready_jobs()
-    effects = submit(jobs, "a")
+    effects = plain(submit(jobs, "a"))
     assert effects == [Tell(ME, Accepted("a", 0)), Start("a", PLAIN, {})]
-    assert jobs.hear(progress("a", 1)) == [Tell(ME, progress("a", 1))]
+    assert plain(jobs.hear(progress("a", 1))) == [Tell(ME, progress("a", 1))]
     preview = Preview("a", reference(1, 1, 4, b"1234"))
-    assert jobs.hear(preview, b"1234") == [Tell(ME, preview, b"1234")]
-    assert jobs.hear(result("a"), PICTURE) == [Tell(ME, result("a"), PICTURE)]
-    assert jobs.receive(ME, Acknowledge("a")) == []
-    assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
+    small = Picture(preview.pixels, b"1234")
+    assert plain(jobs.hear(preview, b"1234")) == [Tell(ME, preview, small)]
+    assert plain(jobs.hear(result("a"), PIXELS)) == [Tell(ME, result("a"), PICTURE)]
+    assert plain(jobs.receive(ME, Acknowledge("a"))) == []
+    assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.DELIVERED
 
 
 def test_a_job_waits_for_its_pixels() -> None:
     """Need first; accepted and started when the last blob is complete."""
     jobs = ready_jobs()
-    assert submit(jobs, "a", MASKED) == [Tell(ME, Need("a", (MASK_CHUNK.sha256,)))]
+    assert plain(submit(jobs, "a", MASKED)) == [Tell(ME, Need("a", (MASK_CHUNK.sha256,)))]
     effects = jobs.add_chunk(MASK_CHUNK)
     assert told(effects) == [Accepted("a", 0)]
     assert effects[-1] == Start("a", MASKED, {MASK_CHUNK.sha256: MASK})
@@ -126,20 +140,20 @@ def test_jobs_run_one_after_the_other() -> None:
     """The next one starts when the one before has ended, in order of arrival."""
     jobs = ready_jobs()
     submit(jobs, "a")
-    assert submit(jobs, "b") == [Tell(ME, Accepted("b", 1))]
-    assert submit(jobs, "c", client=YOU) == [Tell(YOU, Accepted("c", 2))]
-    assert jobs.hear(result("a"), PICTURE)[-1] == Start("b", PLAIN, {})
+    assert plain(submit(jobs, "b")) == [Tell(ME, Accepted("b", 1))]
+    assert plain(submit(jobs, "c", client=YOU)) == [Tell(YOU, Accepted("c", 2))]
+    assert jobs.hear(result("a"), PIXELS)[-1] == Start("b", PLAIN, {})
     failed = Failed("b", ErrorCode.INTERNAL, "broken")
-    assert jobs.hear(failed) == [Tell(ME, failed), Start("c", PLAIN, {})]
+    assert plain(jobs.hear(failed)) == [Tell(ME, failed), Start("c", PLAIN, {})]
 
 
 def test_nothing_starts_before_the_worker_is_ready() -> None:
     """A job that comes early waits."""
     jobs = Jobs(check_request)
-    assert submit(jobs, "a") == [Tell(ME, Accepted("a", 0))]
+    assert plain(submit(jobs, "a")) == [Tell(ME, Accepted("a", 0))]
     jobs.hear(Backend("loading"))
     ready = Backend("ready", "CPU")
-    assert jobs.hear(ready) == [TellAll(ready), Start("a", PLAIN, {})]
+    assert plain(jobs.hear(ready)) == [TellAll(ready), Start("a", PLAIN, {})]
     assert jobs.backend == ready
 
 
@@ -147,11 +161,14 @@ def test_the_same_job_twice_runs_once() -> None:
     """In every state, a repeated submit is answered with where the job stands."""
     jobs = ready_jobs()
     submit(jobs, "a")
-    assert submit(jobs, "a") == [Tell(ME, Accepted("a", 0))]
+    assert plain(submit(jobs, "a")) == [Tell(ME, Accepted("a", 0))]
     jobs.hear(progress("a", 3))
-    assert submit(jobs, "a") == [Tell(ME, progress("a", 3))]
-    jobs.hear(result("a"), PICTURE)
-    assert submit(jobs, "a") == [Tell(ME, result("a"), PICTURE)]
+    assert plain(submit(jobs, "a")) == [Tell(ME, progress("a", 3))]
+    jobs.hear(result("a"), PIXELS)
+    assert plain(submit(jobs, "a")) == [Tell(ME, result("a"), PICTURE)]
+    jobs.receive(ME, Acknowledge("a"))
+    assert failure(submit(jobs, "a")) is ErrorCode.DELIVERED
+    assert failure(submit(jobs, "a", dataclasses.replace(PLAIN, seed=1))) is ErrorCode.CONFLICT
 
 
 def test_a_repeated_submit_asks_again_for_pixels() -> None:
@@ -159,7 +176,7 @@ def test_a_repeated_submit_asks_again_for_pixels() -> None:
     jobs = ready_jobs()
     submit(jobs, "a", MASKED)
     jobs.leave(ME)
-    assert submit(jobs, "a", MASKED, YOU) == [Tell(YOU, Need("a", (MASK_CHUNK.sha256,)))]
+    assert plain(submit(jobs, "a", MASKED, YOU)) == [Tell(YOU, Need("a", (MASK_CHUNK.sha256,)))]
     assert told(jobs.add_chunk(MASK_CHUNK), YOU) == [Accepted("a", 0)]
 
 
@@ -169,7 +186,7 @@ def test_an_id_stands_for_one_request() -> None:
     submit(jobs, "a")
     other = dataclasses.replace(PLAIN, seed=1)
     assert failure(submit(jobs, "a", other)) is ErrorCode.CONFLICT
-    assert told(jobs.hear(result("a"), PICTURE)) == [result("a")]
+    assert told(jobs.hear(result("a"), PIXELS)) == [result("a")]
 
 
 def test_a_request_that_makes_no_sense_is_refused_at_once() -> None:
@@ -206,9 +223,9 @@ def test_a_waiting_job_is_cancelled_at_once() -> None:
     submit(jobs, "queued")
     submit(jobs, "waiting", MASKED)
     for job_id in ("queued", "waiting"):
-        assert jobs.receive(ME, Cancel(job_id)) == [Tell(ME, Cancelled(job_id))]
+        assert plain(jobs.receive(ME, Cancel(job_id))) == [Tell(ME, Cancelled(job_id))]
     assert jobs.add_chunk(MASK_CHUNK) == []
-    assert jobs.hear(result("running"), PICTURE) == [Tell(ME, result("running"), PICTURE)]
+    assert plain(jobs.hear(result("running"), PIXELS)) == [Tell(ME, result("running"), PICTURE)]
 
 
 @pytest.mark.parametrize(
@@ -219,17 +236,17 @@ def test_a_running_job_that_is_cancelled_ends_as_cancelled(end: Message) -> None
     jobs = ready_jobs()
     submit(jobs, "a")
     submit(jobs, "b")
-    assert jobs.receive(ME, Cancel("a")) == [Stop("a")]
-    assert jobs.receive(ME, Cancel("a")) == []
-    assert jobs.hear(end, None) == [Tell(ME, Cancelled("a")), Start("b", PLAIN, {})]
+    assert plain(jobs.receive(ME, Cancel("a"))) == [Stop("a")]
+    assert plain(jobs.receive(ME, Cancel("a"))) == []
+    assert plain(jobs.hear(end, None)) == [Tell(ME, Cancelled("a")), Start("b", PLAIN, {})]
 
 
 def test_a_cancel_that_comes_too_late_brings_the_end_again() -> None:
     """The picture was finished already: here it is."""
     jobs = ready_jobs()
     submit(jobs, "a")
-    jobs.hear(result("a"), PICTURE)
-    assert jobs.receive(ME, Cancel("a")) == [Tell(ME, result("a"), PICTURE)]
+    jobs.hear(result("a"), PIXELS)
+    assert plain(jobs.receive(ME, Cancel("a"))) == [Tell(ME, result("a"), PICTURE)]
     assert failure(jobs.receive(ME, Cancel("never"))) is ErrorCode.UNKNOWN_JOB
 
 
@@ -238,11 +255,12 @@ def test_a_lost_connection_does_not_cancel() -> None:
     jobs = ready_jobs()
     submit(jobs, "a")
     jobs.leave(ME)
-    assert jobs.hear(progress("a", 1)) == []
-    assert jobs.receive(YOU, Resume(("a",))) == [Tell(YOU, progress("a", 1))]
+    assert plain(jobs.hear(progress("a", 1))) == []
+    assert plain(jobs.receive(YOU, Resume(("a",)))) == [Tell(YOU, progress("a", 1))]
     jobs.leave(YOU)
-    assert jobs.hear(result("a"), PICTURE) == []
-    assert jobs.receive(ME, Resume(("a", "b")))[0] == Tell(ME, result("a"), PICTURE)
+    assert plain(jobs.hear(result("a"), PIXELS)) == []
+    answers = plain(jobs.receive(ME, Resume(("a", "b"))))
+    assert answers[0] == Tell(ME, result("a"), PICTURE)
 
 
 def test_resume_tells_where_each_job_stands() -> None:
@@ -258,29 +276,44 @@ def test_resume_tells_where_each_job_stands() -> None:
     assert isinstance(answers[3], Failed)
 
 
-def test_the_oldest_results_go_first() -> None:
-    """A bounded number of ends is kept; the newest are there."""
-    jobs = ready_jobs()
-    for number in range(MAX_RESULTS_KEPT + 1):
-        submit(jobs, str(number))
-        jobs.hear(result(str(number)), PICTURE)
-    assert failure(jobs.receive(ME, Resume(("0",)))) is ErrorCode.UNKNOWN_JOB
-    assert told(jobs.receive(ME, Resume(("1",)))) == [result("1")]
+def test_results_are_kept_for_a_day() -> None:
+    """Then nobody will come for them any more."""
+    now_s = 0.0
+    jobs = Jobs(check_request, clock=lambda: now_s)
+    jobs.hear(Backend("ready", "CPU"))
+    for job_id in ("a", "b", "c"):
+        submit(jobs, job_id)
+        jobs.hear(result(job_id), PIXELS)
+        now_s += 0.6 * RESULTS_KEPT_S
+    assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
+    assert told(jobs.receive(ME, Resume(("b",)))) == [result("b")]
 
 
-def test_results_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["MAX_RESULTS_BYTES", "MAX_RESULTS_IN_MEMORY_BYTES"])
+def test_results_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     """Large pictures push older ones out; the newest one is always kept."""
-    monkeypatch.setattr(jobs_module, "MAX_RESULTS_BYTES", 2 * len(PICTURE))
+    monkeypatch.setattr(ends_module, limit, 2 * len(PIXELS))
     jobs = ready_jobs()
     for job_id in ("a", "b", "c"):
         submit(jobs, job_id)
-        jobs.hear(result(job_id), PICTURE)
+        jobs.hear(result(job_id), PIXELS)
     assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
     assert told(jobs.receive(ME, Resume(("b", "c")))) == [result("b"), result("c")]
-    monkeypatch.setattr(jobs_module, "MAX_RESULTS_BYTES", 0)
+    monkeypatch.setattr(ends_module, limit, 0)
     submit(jobs, "d")
-    jobs.hear(result("d"), PICTURE)
+    jobs.hear(result("d"), PIXELS)
     assert told(jobs.receive(ME, Resume(("d",)))) == [result("d")]
+
+
+def test_results_are_bounded_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes first; it may be painted again under the same id."""
+    monkeypatch.setattr(ends_module, "MAX_RESULTS_KEPT", 2)
+    jobs = ready_jobs()
+    for job_id in ("a", "b", "c"):
+        submit(jobs, job_id)
+        jobs.hear(result(job_id), PIXELS)
+    assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
+    assert told(submit(jobs, "a")) == [Accepted("a", 0)]
 
 
 def test_an_unfinished_job_cannot_be_acknowledged_away() -> None:
@@ -289,33 +322,84 @@ def test_an_unfinished_job_cannot_be_acknowledged_away() -> None:
     submit(jobs, "a")
     jobs.receive(ME, Acknowledge("a"))
     jobs.receive(ME, Acknowledge("never"))
-    assert told(jobs.hear(result("a"), PICTURE)) == [result("a")]
+    assert told(jobs.hear(result("a"), PIXELS)) == [result("a")]
 
 
-def test_a_lost_worker_fails_the_running_job_alone() -> None:
-    """The artist is told what to do; those in the queue wait for the next worker."""
+def test_a_lost_worker_costs_the_running_job_a_try() -> None:
+    """The next worker begins it again, before those that wait in the queue."""
+    jobs = ready_jobs()
+    submit(jobs, "a")
+    submit(jobs, "b", client=YOU)
+    effects = jobs.hear(Backend("lost"))
+    assert effects[0] == TellAll(Backend("lost"))
+    assert told(effects) == [Progress("a", "queued", 0, 0)]
+    assert told(submit(jobs, "c")) == [Accepted("c", 2)]
+    jobs.hear(Backend("starting"))
+    assert jobs.hear(Backend("ready"))[-1] == Start("a", PLAIN, {})
+
+
+def test_a_job_that_kills_every_worker_fails() -> None:
+    """The artist is told what to do, and the next one has its turn."""
     jobs = ready_jobs()
     submit(jobs, "a")
     submit(jobs, "b")
-    effects = jobs.hear(Backend("lost"))
-    assert effects[0] == TellAll(Backend("lost"))
-    (failed,) = told(effects)
+    for _ in range(MAX_TRIES - 1):
+        assert not [m for m in told(jobs.hear(Backend("lost"))) if isinstance(m, Failed)]
+        jobs.hear(Backend("ready"))
+    (failed,) = told(jobs.hear(Backend("lost")))
     assert isinstance(failed, Failed)
     assert (failed.job_id, failed.code) == ("a", ErrorCode.WORKER_LOST)
     assert failed.advice
-    assert told(submit(jobs, "c")) == [Accepted("c", 1)]
-    jobs.hear(Backend("starting"))
     assert jobs.hear(Backend("ready"))[-1] == Start("b", PLAIN, {})
 
 
 def test_a_worker_that_cannot_start_keeps_nobody_waiting() -> None:
-    """Everything in the queue fails with a sentence."""
+    """After three of them, everything in the queue fails with a sentence."""
     jobs = Jobs(check_request)
     submit(jobs, "a")
     submit(jobs, "b")
+    assert told(jobs.hear(Backend("lost"))) == []
+    assert told(jobs.hear(Backend("lost"))) == []
     failures = told(jobs.hear(Backend("lost")))
     assert [message.job_id for message in failures] == ["a", "b"]
     assert {message.code for message in failures} == {ErrorCode.WORKER_LOST}
+
+
+def test_clients_take_turns() -> None:
+    """Whoever has many jobs does not keep whoever has few waiting."""
+    jobs = ready_jobs()
+    for job_id in ("a", "b", "c", "d"):
+        submit(jobs, job_id)
+    assert told(submit(jobs, "x", client=YOU), YOU) == [Accepted("x", 2)]
+    submit(jobs, "y", client=YOU)
+    order = []
+    for job_id in iter(lambda: jobs._active.id if jobs._active else None, None):
+        order.append(job_id)
+        jobs.hear(result(job_id), PIXELS)
+    assert order == ["a", "b", "x", "c", "y", "d"]
+
+
+def test_numbers_grow_and_a_client_gets_what_it_missed() -> None:
+    """Of progress and previews only the last; nothing that it has seen, but always the end."""
+    jobs = ready_jobs()
+    submit(jobs, "a")
+    jobs.hear(progress("a", 1))
+    (seen,) = (effect.message for effect in jobs.hear(progress("a", 2)))
+    preview = Preview("a", reference(1, 1, 4, b"1234"))
+    jobs.leave(ME)
+    jobs.hear(preview, b"1234")
+    jobs.hear(progress("a", 3))
+    jobs.hear(progress("a", 4))
+    missed = jobs.receive(YOU, Resume(("a",), (seen.sequence,)))
+    assert told(missed, YOU) == [preview, progress("a", 4)]
+    numbers = [seen.sequence, *(effect.message.sequence for effect in missed)]
+    assert numbers == sorted(set(numbers))
+    assert jobs.receive(YOU, Resume(("a",), (numbers[-1],))) == []
+    jobs.hear(result("a"), PIXELS)
+    for seen_last in (0, numbers[-1], numbers[-1] + 1, 10**9):
+        (again,) = jobs.receive(YOU, Resume(("a",), (seen_last,)))
+        assert isinstance(again.message, Result)
+        assert again.message.sequence > seen_last
 
 
 def test_a_cancelled_job_whose_worker_dies_is_cancelled() -> None:
@@ -344,7 +428,7 @@ def test_a_worker_speaks_of_the_running_job_only() -> None:
         jobs.hear(progress("a", 1))
     submit(jobs, "a")
     with pytest.raises(ProtocolError):
-        jobs.hear(result("b"), PICTURE)
+        jobs.hear(result("b"), PIXELS)
     with pytest.raises(ProtocolError):
         jobs.hear(Hello(1, "1"))
 
@@ -401,7 +485,9 @@ def test_whatever_comes_one_job_runs_and_everybody_is_answered(actions: list[tup
         if kind == "client":
             client, message = arguments
             effects = jobs.receive(client, message)
-            assert isinstance(message, Acknowledge) or effects or isinstance(message, Cancel)
+            assert (
+                isinstance(message, Acknowledge | Resume) or effects or isinstance(message, Cancel)
+            )
         elif kind == "chunk":
             effects = jobs.add_chunk(MASK_CHUNK)
         elif kind == "leave":
@@ -414,5 +500,5 @@ def test_whatever_comes_one_job_runs_and_everybody_is_answered(actions: list[tup
             effects = jobs.hear(Backend(*arguments))
         else:
             message = worker.say(*arguments)
-            effects = jobs.hear(message, PICTURE) if message else []
+            effects = jobs.hear(message, PIXELS) if message else []
         worker.take(effects)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Acknowledge,
     Cancel,
@@ -113,24 +112,23 @@ def test_cancel_takes_effect_in_the_middle(real_server: Server, connect: Connect
         pass
     client.send(Cancel("long"))
     messages = client.until(Cancelled, Result, Failed)
-    assert messages[-1] == Cancelled("long")
+    assert isinstance(messages[-1], Cancelled)
     assert sum(isinstance(message, Progress) for message in messages) < 50
     client.submit("short", Request("generate", 128, 128, "snow", num_inference_steps=2))
     picture_of(client, "short")
 
 
 def test_a_killed_worker_comes_back(real_server: Server, connect: Connect) -> None:
-    """The job that ran fails with advice; the next one is painted by the next worker."""
+    """The job that ran is painted by the next worker, and the picture is the same."""
+    request = Request("generate", 128, 192, "snow", num_inference_steps=6, seed=5)
     client = connect(real_server)
-    client.submit("doomed", LONG)
+    client.submit("undisturbed", request)
+    picture = picture_of(client, "undisturbed")[1]
+    client.submit("interrupted", request)
     while client.until(Progress)[-1].step < 2:
         pass
     os.kill(real_server.worker_pid(), signal.SIGKILL)
-    failed = client.until(Failed, Result)[-1]
-    assert failed.code is ErrorCode.WORKER_LOST
-    assert failed.advice
-    client.submit("next", Request("generate", 128, 128, "snow", num_inference_steps=2))
-    picture_of(client, "next")
+    assert picture_of(client, "interrupted")[1] == picture
 
 
 def test_the_same_request_gives_the_same_picture(real_server: Server, connect: Connect) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tapestry_backend.server.outbox import COALESCE_BEYOND, MOST_WAITING, Outbox
+from tapestry_backend.server.outbox import COALESCE_BEYOND, MOST_WAITING, Outbox, Parcel
+from tapestry_backend.server.picture import Picture
 from tapestry_protocol.messages import Accepted, Backend, Message, Preview, Progress
 from tests.server.client import reference
 
@@ -21,6 +22,11 @@ def preview(job_id: str, data: bytes) -> Preview:
     return Preview(job_id, reference(1, 1, 4, data))
 
 
+def put(outbox: Outbox, message: Message, data: bytes | None = None) -> None:
+    """Add a message, and the pixels it refers to."""
+    outbox.put(Parcel(message, Picture(message.pixels, data) if data else None))
+
+
 def progress(job_id: str, step: int) -> Progress:
     """A step that is done."""
     return Progress(job_id, "denoising", step, 400)
@@ -29,19 +35,19 @@ def progress(job_id: str, step: int) -> Progress:
 def test_messages_leave_in_order_and_with_their_pixels() -> None:
     """The pixels travel with the message that refers to them."""
     outbox = Outbox()
-    outbox.put(Accepted("a", 0))
-    outbox.put(preview("a", b"1234"), b"1234")
+    put(outbox, Accepted("a", 0))
+    put(outbox, preview("a", b"1234"), b"1234")
     deliveries = [asyncio.run(outbox.take()) for _ in range(2)]
     assert [delivery.message.kind for delivery in deliveries] == ["accepted", "preview"]
-    assert list(deliveries[1].blobs.values()) == [b"1234"]
+    assert deliveries[1].picture.data == b"1234"
 
 
 def test_only_the_latest_preview_of_a_job_waits() -> None:
     """Older ones are out of date; those of other jobs are not."""
     outbox = Outbox()
     for data in (b"1111", b"2222"):
-        outbox.put(preview("a", data), data)
-        outbox.put(preview("b", data), data)
+        put(outbox, preview("a", data), data)
+        put(outbox, preview("b", data), data)
     assert drain(outbox) == [preview("a", b"2222"), preview("b", b"2222")]
 
 
@@ -50,7 +56,7 @@ def test_every_step_is_told_to_a_client_that_keeps_up() -> None:
     outbox = Outbox()
     steps = [progress("a", step) for step in range(COALESCE_BEYOND)]
     for message in steps:
-        outbox.put(message)
+        put(outbox, message)
     assert drain(outbox) == steps
 
 
@@ -58,11 +64,11 @@ def test_a_slow_client_gets_the_latest_step() -> None:
     """Progress and states replace their elders; everything else stays."""
     outbox = Outbox()
     for number in range(COALESCE_BEYOND):
-        outbox.put(Accepted(str(number), number))
+        put(outbox, Accepted(str(number), number))
     for step in range(300):
-        outbox.put(progress("a", step))
-        outbox.put(Backend("busy"))
-        outbox.put(Backend("ready"))
+        put(outbox, progress("a", step))
+        put(outbox, Backend("busy"))
+        put(outbox, Backend("ready"))
     messages = drain(outbox)
     assert len(messages) == COALESCE_BEYOND + 2
     assert messages[-2:] == [progress("a", 299), Backend("ready")]
@@ -74,7 +80,7 @@ def test_a_client_far_behind_is_not_listened_to() -> None:
     async def fill_and_drain() -> None:
         outbox = Outbox()
         for number in range(MOST_WAITING):
-            outbox.put(Accepted("a", number))
+            put(outbox, Accepted("a", number))
         waiting = asyncio.create_task(outbox.wait_for_room())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -91,7 +97,7 @@ def test_taking_waits_for_something_to_take() -> None:
         outbox = Outbox()
         taking = asyncio.create_task(outbox.take())
         await asyncio.sleep(0)
-        outbox.put(Accepted("a", 0))
+        put(outbox, Accepted("a", 0))
         assert (await taking).message == Accepted("a", 0)
 
     asyncio.run(take_and_put())

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import signal
 import struct
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from tapestry_protocol.messages import (
     Need,
     Progress,
     Region,
+    Remark,
     Request,
     Result,
     Resume,
@@ -58,6 +58,7 @@ def test_hello_brings_welcome_and_the_state_of_the_worker(server: Server, connec
     assert isinstance(backend, Backend)
 
 
+@pytest.mark.promise("R15")
 @pytest.mark.parametrize("protocol", [PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1])
 def test_another_protocol_is_told_what_to_update(
     server: Server, protocol: int, connect: Connect
@@ -169,7 +170,7 @@ def test_a_job_is_cancelled_in_the_middle(server: Server, connect: Connect) -> N
     client.submit("long", scripted(**SLOW))
     client.until(Progress)
     client.send(Cancel("long"))
-    assert last(client, Cancelled, Result, Failed) == Cancelled("long")
+    assert isinstance(last(client, Cancelled, Result, Failed), Cancelled)
     client.submit("next", scripted())
     assert last(client, Cancelled, Result, Failed).job_id == "next"
     client.send(Acknowledge("next"))
@@ -195,7 +196,7 @@ def test_a_lost_connection_loses_nothing(server: Server, connect: Connect) -> No
     assert ends[2].code is ErrorCode.UNKNOWN_JOB
     client.send(Acknowledge("kept"))
     client.send(Resume(("kept",)))
-    assert last(client, Result, Failed).code is ErrorCode.UNKNOWN_JOB
+    assert last(client, Result, Failed).code is ErrorCode.DELIVERED
 
 
 def test_the_same_submit_five_times_runs_once(server: Server, connect: Connect) -> None:
@@ -273,17 +274,50 @@ def test_a_client_that_does_not_read_harms_nobody(server: Server, connect: Conne
         client.send(Acknowledge(job_id))
 
 
-def test_a_killed_worker_costs_one_job(own_server: Server, connect: Connect) -> None:
-    """The artist is told what to do, and the next job works."""
+def test_a_job_that_kills_every_worker_fails(own_server: Server, connect: Connect) -> None:
+    """After three of them, with a sentence; the next job works."""
     client = connect(own_server)
-    client.submit("doomed", scripted(**SLOW))
-    client.until(Progress)
-    os.kill(own_server.worker_pid(), signal.SIGKILL)
+    client.submit("deadly", scripted(at=2, do="crash"))
     failed = last(client, Failed, Result)
-    assert (failed.job_id, failed.code) == ("doomed", ErrorCode.WORKER_LOST)
+    assert (failed.job_id, failed.code) == ("deadly", ErrorCode.WORKER_LOST)
+    assert "3 times" in failed.message
     assert failed.advice
+    assert own_server.log.count("job deadly starts") == 3
     client.submit("next", scripted())
     assert last(client, Failed, Result).job_id == "next"
+
+
+@pytest.mark.promise("R8")
+def test_a_full_disk_is_said_once(tmp_path: Path, connect: Connect) -> None:
+    """The artist is told what it means, and every picture comes."""
+    with running_server(tmp_path, "--scripted", "--failing-disk", "8") as server:
+        client = connect(server)
+        remarks = []
+        for job_id in ("a", "b", "c"):
+            client.submit(job_id, scripted())
+            messages = client.until(Result, Failed)
+            remarks += [message for message in messages if isinstance(message, Remark)]
+            assert messages[-1].job_id == job_id
+            assert isinstance(messages[-1], Result)
+            client.send(Acknowledge(job_id))
+        assert [remark.message for remark in remarks] == [
+            "Tapestry cannot write down its work (No space left on device)."
+        ]
+        assert "make room" in remarks[0].advice
+
+
+def test_a_second_server_leaves_the_journal_of_the_first_alone(
+    own_server: Server, tmp_path: Path, connect: Connect
+) -> None:
+    """It works without one, and says so."""
+    (tmp_path / "second").mkdir()
+    with running_server(
+        tmp_path / "second", "--scripted", "--journal", str(tmp_path / "journal")
+    ) as server:
+        client = connect(server)
+        assert "another backend" in last(client, Remark).message
+        client.submit("a", scripted())
+        assert isinstance(last(client, Result, Failed), Result)
 
 
 def test_a_wrong_blob_is_found(own_server: Server, connect: Connect) -> None:

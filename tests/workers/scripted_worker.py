@@ -1,14 +1,17 @@
 """A worker without torch: the real main loop around a task that does what its prompt says.
 
 The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At step `at` it may
-`raise`, run out of `memory`, `crash`, `print`, or end without a picture (`stop`). An extension
-gives its own picture back. With the argument "dead", the worker dies before it is ready.
+`raise`, run out of `memory`, `crash`, `print`, end without a picture (`stop`), or not come to an
+end, but only the first time that any worker of this server does so (`hang once`). A picture has
+its seed as its colour; an extension gives its own picture back. With the argument "dead", the
+worker dies before it is ready.
 """
 
 import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from tapestry_backend.tasks.events import Finished, Progressed
 from tapestry_backend.workers import worker
@@ -27,7 +30,7 @@ def run(request, blobs):
             if script["do"] == "stop":
                 return
         yield Progressed("denoising", step, steps, Pixels(1, 1, 4, bytes([step % 256] * 4)))
-    data = bytes(4 * request.height * request.width)
+    data = bytes([request.seed % 256]) * (4 * request.height * request.width)
     if request.image is not None:
         data = blobs[request.image.sha256]
     picture = Pixels(request.height, request.width, 4, data)
@@ -41,6 +44,11 @@ def misbehave(how, prompt):
         raise ValueError(f"cannot paint {prompt}")
     if how == "memory":
         raise MemoryError
+    if how == "hang once":
+        mark = Path(os.environ["XDG_RUNTIME_DIR"]) / "hung"
+        if not mark.exists():
+            mark.touch()
+            time.sleep(600)
     if how == "crash":
         os.abort()
     if how == "print":

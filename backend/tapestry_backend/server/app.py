@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import logging
 import os
 import secrets
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,15 +23,19 @@ from websockets.http11 import Response
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk
 from tapestry_protocol.limits import MAX_FRAME_BYTES
-from tapestry_protocol.messages import Message, Request
+from tapestry_protocol.messages import Backend, Message, Remark, Request
 from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
 
 from ..models.catalogue import Catalogue
 from ..workers.pool import Pool
 from .access import find_refusal
-from .effects import Effect, Start, Stop, Tell, TellAll
+from .effects import Effect, Keep, Start, Stop, Tell, TellAll
 from .jobs import Jobs
+from .lock import Lock
+from .outbox import Parcel
+from .refusals import no_journal
+from .scribe import Scribe
 from .sessions import Session
 
 _OPEN_TIMEOUT_S = 5.0
@@ -46,6 +52,9 @@ _FRAMES_IN_ADVANCE = 4
 
 _PARENT_CHECK_S = 1.0
 
+_STATE_INTERVAL_S = 0.05
+"""Clients hear whether the worker is busy this often at most."""
+
 _log = logging.getLogger("tapestry.server")
 
 
@@ -55,9 +64,11 @@ class Settings:
 
     parent      the process whose end is ours too, once no client is connected
     worker_command    starts the worker
+    journal     the folder for what must survive the server
     """
 
     runtime_file: Path
+    journal: Path
     worker_command: Sequence[str]
     parent: int | None = None
     log_file: Path | None = None
@@ -69,7 +80,12 @@ class App:
     def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
         self._catalogue = catalogue
         self._settings = settings
-        self._jobs = Jobs(self._check)
+        # Numbers that grow from one server to the next, as fast as time does.
+        self._jobs = Jobs(self._check, first_sequence=time.time_ns() // 1_000_000)
+        self._scribe = Scribe(settings.journal, self._regret_soon)
+        self._journal_lock = Lock(settings.journal / "lock")
+        self._unsaid: Remark | None = None
+        self._state_timer: asyncio.TimerHandle | None = None
         self._pool = Pool(settings.worker_command, self._hear, settings.log_file)
         self._sessions: dict[int, Session] = {}
         self._client_numbers = itertools.count(1)
@@ -79,7 +95,24 @@ class App:
 
     async def run(self) -> None:
         """Serve until a signal comes or the parent is gone."""
+        self._loop = asyncio.get_running_loop()
         self._stop_on_signals()
+        self._read_journal()
+        try:
+            await self._serve()
+        finally:
+            self._scribe.close()
+            self._journal_lock.release()
+
+    def _read_journal(self) -> None:
+        try:
+            if not self._journal_lock.acquire():
+                raise BlockingIOError(errno.EAGAIN, "another backend uses its folder")
+        except OSError as error:
+            self._scribe.give_up(error)
+        self._perform(self._jobs.bring_back(self._scribe.open(), self._scribe.store))
+
+    async def _serve(self) -> None:
         # By address, so that asyncio knows the sockets for TCP and turns Nagle's delay off.
         async with serve(
             self._converse,
@@ -132,6 +165,9 @@ class App:
             return
         _log.info("client %d is here", client)
         self._sessions[client] = session
+        if self._unsaid is not None:
+            session.tell(Parcel(self._unsaid))
+            self._unsaid = None
         try:
             await session.converse()
         finally:
@@ -149,18 +185,48 @@ class App:
         self._perform(self._jobs.hear(message, pixels))
 
     def _perform(self, effects: Iterable[Effect]) -> None:
+        kept = None
         for effect in effects:
             match effect:
-                case Tell(client, message, pixels):
-                    self._sessions[client].tell(message, pixels)
+                case Keep(record):
+                    if record.what != "started":
+                        _log.info("job %s %s", record.job_id, record.what)
+                    kept = self._scribe.keep(effect)
+                case Tell(client, message, picture):
+                    self._sessions[client].tell(Parcel(message, picture, kept))
+                case TellAll(Backend(state="busy" | "ready")):
+                    self._tell_state_soon()
                 case TellAll(message):
-                    for session in self._sessions.values():
-                        session.tell(message)
+                    self._tell_all(message)
                 case Start(job_id, request, blobs):
                     _log.info("job %s starts", job_id)
                     self._pool.start_job(job_id, request, blobs)
                 case Stop(job_id):
                     self._pool.cancel_job(job_id)
+
+    def _tell_all(self, message: Message) -> None:
+        parcel = Parcel(message)
+        for session in self._sessions.values():
+            session.tell(parcel)
+
+    def _tell_state_soon(self) -> None:
+        """A crowd of quick jobs changes the state faster than anybody can see."""
+        if self._state_timer is None:
+            self._state_timer = self._loop.call_later(_STATE_INTERVAL_S, self._tell_state)
+
+    def _tell_state(self) -> None:
+        self._state_timer = None
+        self._tell_all(self._jobs.backend)
+
+    def _regret_soon(self, error: OSError) -> None:
+        """From the thread of the scribe."""
+        self._loop.call_soon_threadsafe(self._regret, error)
+
+    def _regret(self, error: OSError) -> None:
+        """Tell the artists once that there is no journal."""
+        remark = no_journal(error)
+        self._unsaid = None if self._sessions else remark
+        self._perform([TellAll(remark)])
 
     def _check(self, request: Request) -> None:
         self._catalogue.find(request.model)

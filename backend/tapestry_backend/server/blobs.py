@@ -90,6 +90,10 @@ class Blobs:
         blob.data = blob.assembly.add(chunk)
         return frozenset(blob.jobs) if blob.data is not None else frozenset()
 
+    def put(self, ref: PixelsRef, data: bytes) -> None:
+        """Take a whole blob that some job has claimed, and that is what its SHA-256 says."""
+        self._blobs[ref.sha256, ref.size_bytes].data = data
+
     def of(self, job_id: str) -> dict[str, bytes]:
         """A job's blobs by their SHA-256."""
         return {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.runtime import read_runtime_file, runtime_file
+from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_file
 
 from ..models.catalogue import Catalogue
 from ..workers.pool import real_worker_command
@@ -43,6 +43,13 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="stop when this process is gone and no client is connected",
     )
+    parser.add_argument(
+        "--journal",
+        metavar="FOLDER",
+        type=Path,
+        default=data_folder() / "journal",
+        help="where jobs and finished pictures are kept until they have been delivered",
+    )
     parser.add_argument("--log-file", type=Path, help="write the log here instead of to stderr")
 
 
@@ -68,6 +75,7 @@ def serve_command(
         return CANNOT_START
     settings = Settings(
         runtime_file=arguments.runtime_file,
+        journal=arguments.journal,
         worker_command=worker_command or real_worker_command(arguments.model),
         parent=arguments.parent,
         log_file=arguments.log_file,

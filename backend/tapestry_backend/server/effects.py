@@ -1,10 +1,29 @@
-"""What the jobs want done by those who have a socket and a worker; no behaviour."""
+"""What the jobs want done by those who have a socket, a worker and a disk; no behaviour."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tapestry_protocol.messages import Message, Request
+
+from .ledger import Record
+from .picture import Picture
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Write this down; whatever is told after it in the same breath waits until that is done.
+
+    blobs      input of a job that was accepted
+    picture    of a job that has ended
+    is_urgent  it must survive a power failure, too
+    """
+
+    record: Record
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
+    picture: Picture | None = None
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -13,7 +32,7 @@ class Tell:
 
     client: int
     message: Message
-    pixels: bytes | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -29,7 +48,7 @@ class Start:
 
     job_id: str
     request: Request
-    blobs: dict[str, bytes]
+    blobs: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -39,4 +58,4 @@ class Stop:
     job_id: str
 
 
-Effect = Tell | TellAll | Start | Stop
+Effect = Keep | Tell | TellAll | Start | Stop

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cached_property
 
+from tapestry_protocol.codec import encode
 from tapestry_protocol.messages import Backend, Message, Preview, Progress
 
-from ..workers.channel import Delivery
+from .picture import Picture
 
 COALESCE_BEYOND = 64
 """A client that is this many messages behind gets only the latest progress of a job."""
@@ -16,35 +20,47 @@ MOST_WAITING = 256
 """A client that is this many messages behind is not listened to until it has read some."""
 
 
+@dataclass(frozen=True)
+class Parcel:
+    """A message, the picture that goes before it, and what must be written down before both."""
+
+    message: Message
+    picture: Picture | None = None
+    after: Future[None] | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """The text frame, made once for all clients; raises ProtocolError out of its limits."""
+        return encode(self.message)
+
+
 class Outbox:
-    """A queue of deliveries. Of a job's previews, only the latest one waits."""
+    """A queue of parcels. Of a job's previews and the worker's states, only the latest waits."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Delivery] = deque()
+        self._waiting: deque[Parcel] = deque()
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, message: Message, pixels: bytes | None = None) -> None:
-        """Add a message and the pixels that it refers to."""
-        if isinstance(message, Preview) or (
-            isinstance(message, Progress | Backend) and len(self._waiting) >= COALESCE_BEYOND
+    def put(self, parcel: Parcel) -> None:
+        """Add a parcel."""
+        message = parcel.message
+        if isinstance(message, Preview | Backend) or (
+            isinstance(message, Progress) and len(self._waiting) >= COALESCE_BEYOND
         ):
             self._drop_outdated(message)
-        blobs = {}
-        if pixels is not None:
-            blobs = {message.pixels.sha256: pixels}  # type: ignore[attr-defined]
-        self._waiting.append(Delivery(message, blobs))
+        self._waiting.append(parcel)
         self._changed.set()
 
-    async def take(self) -> Delivery:
-        """The next delivery; waits for it."""
+    async def take(self) -> Parcel:
+        """The next parcel; waits for it."""
         while not self._waiting:
             await self._change()
-        delivery = self._waiting.popleft()
+        parcel = self._waiting.popleft()
         self._changed.set()
-        return delivery
+        return parcel
 
     async def wait_for_room(self) -> None:
         """Wait while too much is waiting."""

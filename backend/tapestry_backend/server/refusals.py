@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Failed
+from tapestry_protocol.messages import Failed, Remark
+
+from .job import MAX_TRIES
 
 
 def refused(job_id: str, error: TapestryError) -> Failed:
@@ -32,13 +34,12 @@ def unknown(job_id: str) -> Failed:
 
 
 def lost_in_the_middle(job_id: str) -> Failed:
-    """A job whose worker died while it ran."""
+    """A job that was begun again and again, and whose worker died each time."""
     return Failed(
         job_id,
         ErrorCode.WORKER_LOST,
-        "The process that paints stopped in the middle of this picture.",
-        "It is being started again: press the button once more. If it stops again, make the "
-        "canvas smaller; the backend's log says more.",
+        f"The process that paints stopped {MAX_TRIES} times in the middle of this picture.",
+        "Make the canvas smaller or use fewer regions; the backend's log says more.",
     )
 
 
@@ -49,4 +50,24 @@ def never_started(job_id: str) -> Failed:
         ErrorCode.WORKER_LOST,
         "The process that paints could not be started.",
         "Run `python3 installer doctor`; the backend's log says what is wrong.",
+    )
+
+
+def delivered(job_id: str) -> Failed:
+    """A job whose end has been acknowledged: it is not painted twice."""
+    return Failed(
+        job_id,
+        ErrorCode.DELIVERED,
+        "This picture was delivered already.",
+        "Press the button again for another one.",
+    )
+
+
+def no_journal(error: OSError) -> Remark:
+    """What an artist reads once when the disk does not take the journal."""
+    reason = error.strerror or type(error).__name__
+    return Remark(
+        f"Tapestry cannot write down its work ({reason}).",
+        "Pictures are painted as before, but one that is under way would be lost if the backend "
+        "stopped: make room on the disk, then start Krita again.",
     )

@@ -16,8 +16,7 @@ from tapestry_protocol.codec import Chunk, decode, decode_chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.messages import Backend, Failed, Hello, Message, ModelInfo, Welcome
 
-from ..workers.channel import frames_of
-from .outbox import Outbox
+from .outbox import Outbox, Parcel
 
 _HELLO_WITHIN_S = 5.0
 """A client that has opened a connection says hello at once, or has no business here."""
@@ -38,9 +37,9 @@ class Session:
         self._receive = receive
         self._outbox = Outbox()
 
-    def tell(self, message: Message, pixels: bytes | None = None) -> None:
+    def tell(self, parcel: Parcel) -> None:
         """Send a message, after the pixels it refers to, as soon as the client takes it."""
-        self._outbox.put(message, pixels)
+        self._outbox.put(parcel)
 
     async def greet(self, models: tuple[ModelInfo, ...], backend: Backend) -> bool:
         """Exchange hello and welcome; False when the client is not one of ours."""
@@ -52,8 +51,8 @@ class Session:
         except TapestryError as error:
             await self._farewell(error)
             return False
-        self.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
-        self.tell(backend)
+        self.tell(Parcel(Welcome(PROTOCOL_VERSION, VERSION, models)))
+        self.tell(Parcel(backend))
         return True
 
     async def converse(self) -> None:
@@ -78,8 +77,22 @@ class Session:
 
     async def _write(self) -> None:
         while True:
-            for frame in frames_of(await self._outbox.take()):
-                await self._socket.send(frame)
+            parcel = await self._outbox.take()
+            if parcel.after is not None:
+                await asyncio.wrap_future(parcel.after)
+            await self._send(parcel)
+
+    async def _send(self, parcel: Parcel) -> None:
+        text = parcel.text
+        if parcel.picture is not None:
+            frames = parcel.picture.frames()
+            try:
+                # In a thread, because it may come from a disk.
+                while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+                    await self._socket.send(frame)
+            except FileNotFoundError:
+                return  # another connection has taken delivery meanwhile
+        await self._socket.send(text)
 
     async def _farewell(self, error: TapestryError) -> None:
         """Say why, then close: after a protocol error nothing that follows can be trusted."""

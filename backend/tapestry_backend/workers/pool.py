@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,20 @@ from pathlib import Path
 
 from tapestry_protocol.errors import ProtocolError
 from tapestry_protocol.limits import MAX_FRAME_BYTES
-from tapestry_protocol.messages import Backend, Cancel, Message, Preview, Request, Result, Run
+from tapestry_protocol.messages import (
+    Backend,
+    Beat,
+    Cancel,
+    Message,
+    Preview,
+    Request,
+    Result,
+    Run,
+)
 
 from .channel import Delivery, Inbox, frames_of, pack, read_frame_async
+from .leash import BEAT_S
+from .patience import SILENCE_S, Patience
 
 _LONGEST_PAUSE_S = 30.0
 """Between attempts to start a worker that dies before it is ready."""
@@ -76,12 +88,25 @@ class Pool:
             _log.error("no worker can be started: %s", error)
             return False
         _log.info("worker %d started", worker.pid)
-        writing = asyncio.create_task(_write_orders(worker.stdin, self._orders))
+        patience = Patience(time.monotonic())
+        tasks = [
+            asyncio.create_task(_write_orders(worker.stdin, self._orders)),
+            asyncio.create_task(_watch(worker, patience)),
+            asyncio.create_task(self._beat()),
+        ]
         try:
-            return await self._listen(worker.stdout, worker.pid)
+            return await self._listen(worker.stdout, worker.pid, patience)
         finally:
-            writing.cancel()
+            for task in tasks:
+                task.cancel()
             await _bury(worker)
+
+    async def _beat(self) -> None:
+        """Tell the worker that we are alive."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self._orders.empty():
+                self._orders.put_nowait(Delivery(Beat()))
 
     async def _spawn(self) -> Process:
         environment = {
@@ -105,7 +130,7 @@ class Pool:
             if log:
                 log.close()
 
-    async def _listen(self, pipe: StreamReader, pid: int) -> bool:
+    async def _listen(self, pipe: StreamReader, pid: int, patience: Patience) -> bool:
         """Hear the worker out until its pipe ends; tells whether it was ever ready."""
         inbox, was_ready = Inbox(), False
         try:
@@ -114,6 +139,9 @@ class Pool:
                 if delivery is None:
                     continue
                 message = delivery.message
+                patience.hear(message, time.monotonic())
+                if isinstance(message, Beat):
+                    continue
                 was_ready = was_ready or (isinstance(message, Backend) and message.state == "ready")
                 self._hear(message, _pixels_of(delivery))
         except ProtocolError as error:
@@ -139,6 +167,18 @@ async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> 
             for frame in frames_of(await orders.get()):
                 pipe.write(pack(frame))
                 await pipe.drain()
+
+
+async def _watch(worker: Process, patience: Patience) -> None:
+    """Kill a worker that hangs; whoever listens to it notices."""
+    now_s = time.monotonic()
+    while not (reason := patience.why_exhausted(now_s)):
+        await asyncio.sleep(BEAT_S / 2)
+        before_s, now_s = now_s, time.monotonic()
+        if now_s - before_s > SILENCE_S / 2:
+            patience.begin_again(now_s)
+    _log.error("worker %d %s, and is replaced", worker.pid, reason)
+    worker.kill()
 
 
 async def _bury(worker: Process) -> None:

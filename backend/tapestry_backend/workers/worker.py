@@ -21,6 +21,7 @@ from tapestry_protocol.errors import ProtocolError
 from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
 from tapestry_protocol.messages import (
     Backend,
+    Beat,
     Cancel,
     Cancelled,
     Message,
@@ -36,6 +37,7 @@ from tapestry_protocol.pixels import Pixels
 from ..tasks.events import Finished, Progressed
 from .channel import Delivery, Inbox, frames_of, pack, read_frame
 from .failures import failure_of, private_traceback
+from .leash import Heart, die_with_parent
 
 _PREVIEW_INTERVAL_S = 0.25
 """Four previews a second look alive; more would only fill the socket."""
@@ -64,6 +66,8 @@ class Link:
         self._outgoing = outgoing
         self._jobs: queue.SimpleQueue[tuple[Run, Mapping[str, bytes]]] = queue.SimpleQueue()
         self._cancelled = ""  # one is enough: the server sends a job when the one before has ended
+        self._sending = threading.Lock()
+        self._heart = Heart(lambda: self.send(Beat()))
         threading.Thread(target=self._listen, name="link", daemon=True).start()
 
     def next_job(self) -> tuple[Run, Mapping[str, bytes]]:
@@ -79,9 +83,10 @@ class Link:
         blobs = {pixels.sha256: pixels.data} if pixels else {}
         frames = frames_of(Delivery(message, blobs))
         try:
-            for frame in frames:
-                self._outgoing.write(pack(frame))
-            self._outgoing.flush()
+            with self._sending:  # the heart beats in a thread of its own
+                for frame in frames:
+                    self._outgoing.write(pack(frame))
+                self._outgoing.flush()
         except OSError:
             os._exit(0)  # the server is gone
 
@@ -89,6 +94,7 @@ class Link:
         try:
             inbox = Inbox()
             while (frame := read_frame(self._incoming)) is not None:
+                self._heart.answered()
                 delivery = inbox.take(frame)
                 if delivery is None:
                     continue
@@ -106,6 +112,7 @@ class Link:
 def main(load: Callable[[], Engine]) -> None:
     """Load the engine, then run jobs until the server goes away."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    die_with_parent()
     link = Link(*_take_pipes())
     link.send(Backend("loading"))
     engine = load()

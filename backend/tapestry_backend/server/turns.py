@@ -1,0 +1,58 @@
+"""Whose job is next: one of each client in turn, each client's own in order; no states."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from .job import Job
+
+
+class Turns:
+    """The jobs that can start. A client with many does not keep one with few waiting."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, deque[Job]] = {}  # by owner; whose turn is next comes first
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def __contains__(self, job: Job) -> bool:
+        return job in self._lines.get(job.owner, ())
+
+    def __iter__(self) -> Iterator[Job]:
+        """In the order in which they will start, as far as one can know."""
+        lines = [list(line) for line in self._lines.values()]
+        for place in range(max(map(len, lines), default=0)):
+            yield from (line[place] for line in lines if place < len(line))
+
+    def add(self, job: Job) -> None:
+        """At the end of its owner's line."""
+        self._lines.setdefault(job.owner, deque()).append(job)
+
+    def put_back(self, job: Job) -> None:
+        """Before all others: it had its turn, and was interrupted."""
+        line = self._lines.pop(job.owner, deque())
+        line.appendleft(job)
+        self._lines = {job.owner: line, **self._lines}
+
+    def remove(self, job: Job) -> None:
+        """Take a job out; it must be there."""
+        line = self._lines[job.owner]
+        line.remove(job)
+        if not line:
+            del self._lines[job.owner]
+
+    def take(self) -> Job | None:
+        """The next one that somebody waits for; its owner's line goes behind the others."""
+        job = next((job for job in self if not job.is_absent), None)
+        if job is not None:
+            self.remove(job)
+            line = self._lines.pop(job.owner, None)
+            if line:
+                self._lines[job.owner] = line
+        return job
+
+    def ahead_of(self, job: Job) -> int:
+        """How many come before this one."""
+        return list(self).index(job)
