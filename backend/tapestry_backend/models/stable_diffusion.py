@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-import transformers
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Scheduler
 
 from . import banded
 from .catalogue import Entry, inpainting_channels
+from .loading import load_parts
 from .schedulers import make_scheduler
 
-transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
-
-_AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 _PREVIEW_FIT_CELLS = 16
-_LOADING_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    ImportError,  # a scheduler that needs a package which is not there
-    SafetensorError,
-)
 
 
 class StableDiffusion:
@@ -47,12 +30,12 @@ class StableDiffusion:
         self.id = entry.id
         self.device = device
         self.dtype = dtype
-        parts = _load_parts(entry.path, dtype)
-        self._tokenizer = parts["tokenizer"]
-        self._text_encoder = parts["text_encoder"].to(device).eval()
-        self._unet = parts["unet"].to(device).eval()
-        self._vae = parts["vae"].to(device).eval()
-        self._scheduler = parts["scheduler"]
+        parts = load_parts(entry.path, dtype)
+        self._tokenizer = parts.tokenizer
+        self._text_encoder = parts.text_encoder.to(device).eval()
+        self._unet = parts.unet.to(device).eval()
+        self._vae = parts.vae.to(device).eval()
+        self._scheduler = parts.scheduler
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
         self.channels = self._vae.config.latent_channels
@@ -66,7 +49,8 @@ class StableDiffusion:
         tokens = self._tokenizer(
             list(prompts),
             padding="max_length",
-            max_length=self._tokenizer.model_max_length,
+            # A tokenizer that was saved without its length says a number without end.
+            max_length=min(self._tokenizer.model_max_length, self._longest_prompt),
             truncation=True,
             return_tensors="pt",
         )
@@ -101,6 +85,11 @@ class StableDiffusion:
         return latents.to(self.dtype) / self._vae.config.scaling_factor + self._shift
 
     @property
+    def _longest_prompt(self) -> int:
+        """In tokens."""
+        return self._text_encoder.config.max_position_embeddings
+
+    @property
     def _shift(self) -> float:
         return getattr(self._vae.config, "shift_factor", None) or 0.0
 
@@ -121,36 +110,3 @@ class StableDiffusion:
         ones = torch.ones(latents.shape[0], 1)
         solution = torch.linalg.lstsq(torch.cat([latents, ones], dim=1), colours).solution
         return solution[:-1].T.contiguous(), solution[-1]
-
-
-def _load_parts(path: Path, dtype: torch.dtype) -> dict[str, Any]:
-    """The five parts of the checkpoint, from safetensors only and without the network."""
-    try:
-        index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
-        vae = getattr(diffusers, _known(index["vae"][1], _AUTOENCODERS))
-        scheduler = getattr(diffusers, index["scheduler"][1])
-        weights = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": True}
-        return {
-            "tokenizer": transformers.CLIPTokenizer.from_pretrained(
-                path / "tokenizer", local_files_only=True
-            ),
-            "text_encoder": transformers.CLIPTextModel.from_pretrained(
-                path / "text_encoder", dtype=dtype, use_safetensors=True, local_files_only=True
-            ),
-            "unet": diffusers.UNet2DConditionModel.from_pretrained(path / "unet", **weights),
-            "vae": vae.from_pretrained(path / "vae", **weights),
-            "scheduler": scheduler.from_pretrained(path / "scheduler", local_files_only=True),
-        }
-    except _LOADING_ERRORS as error:
-        raise TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"The model in {str(path)!r} cannot be loaded ({type(error).__name__}: "
-            f"{str(error)[:300]}).",
-            "Check that the folder is complete and holds its weights as .safetensors.",
-        ) from error
-
-
-def _known(name: str, names: Sequence[str]) -> str:
-    if name not in names:
-        raise ValueError(f"{name} is not one of {', '.join(names)}")
-    return name
