@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from tapestry_protocol.messages import Scheduler
@@ -15,6 +15,7 @@ from tapestry_protocol.messages import Scheduler
 from . import banded
 from .catalogue import Entry, inpainting_channels
 from .loading import load_parts
+from .residency import Residency
 from .schedulers import make_scheduler
 
 _PREVIEW_FIT_CELLS = 16
@@ -32,9 +33,10 @@ class StableDiffusion:
         self.dtype = dtype
         parts = load_parts(entry.path, dtype)
         self._tokenizer = parts.tokenizer
-        self._text_encoder = parts.text_encoder.to(device).eval()
-        self._unet = parts.unet.to(device).eval()
-        self._vae = parts.vae.to(device).eval()
+        self._text_encoder, self._unet, self._vae = parts.text_encoder, parts.unet, parts.vae
+        self._parts = Residency(
+            {name: getattr(parts, name) for name in ("unet", "vae", "text_encoder")}, device
+        )
         self._scheduler = parts.scheduler
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
@@ -58,31 +60,59 @@ class StableDiffusion:
         if getattr(self._text_encoder.config, "use_attention_mask", False):
             attention_mask = tokens.attention_mask.to(self.device)
         ids = tokens.input_ids.to(self.device)
-        return self._text_encoder(ids, attention_mask=attention_mask)[0].to(self.dtype)
+        return self._parts.run(
+            "text_encoder", lambda part: part(ids, attention_mask=attention_mask)[0].to(self.dtype)
+        )
 
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
-        latents = latents.to(self.dtype)
-        return self._unet(latents, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
+        def ask(unet: nn.Module) -> Tensor:
+            given = latents.to(self.dtype)
+            return unet(given, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
+
+        # Several rows may be asked in turn: that is for the caller to try before parts are moved.
+        return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
-        latents = banded.encode(self._vae, pixels.to(self.device, self.dtype))
+        latents = self._precisely(banded.encode, pixels)
         return (latents - self._shift) * self._vae.config.scaling_factor
 
+    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        return banded.decode(self._vae, self._unscaled(latents))
+        return self._precisely(
+            lambda vae, given: banded.decode(vae, self._unscaled(given)), latents
+        )
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:
-        return self._vae.decode(self._unscaled(latents), return_dict=False)[0]
+        return self._parts.run("vae", lambda vae: self._decode_whole(vae, latents))
 
     def preview(self, latents: Tensor) -> Tensor:
         matrix, offset = self._preview_map
         rgb = torch.einsum("rc,bchw->brhw", matrix, latents.to("cpu", torch.float32))
         return (rgb + offset[:, None, None]).clamp(-1, 1)
 
+    def _precisely(self, through: Callable[[Any, Tensor], Tensor], given: Tensor) -> Tensor:
+        """What the autoencoder makes of something, with numbers of as many bits as it takes.
+
+        Some autoencoders, that of Stable Diffusion XL first, go beyond half precision on the way
+        and give NaN for sound latents. One that does so works in single precision from then on.
+        """
+        made = self._parts.run(
+            "vae", lambda vae: through(vae, given.to(self.device, vae.dtype)).to(self.dtype)
+        )
+        narrow = self._vae.dtype.itemsize < torch.float32.itemsize
+        if narrow and _is_finite(given) and not _is_finite(made):
+            self._vae.to(torch.float32)
+            return self._precisely(through, given)
+        return made
+
+    def _decode_whole(self, vae: Any, latents: Tensor) -> Tensor:
+        unscaled = self._unscaled(latents.to(vae.dtype))
+        return vae.decode(unscaled, return_dict=False)[0].to(self.dtype)
+
     def _unscaled(self, latents: Tensor) -> Tensor:
-        return latents.to(self.dtype) / self._vae.config.scaling_factor + self._shift
+        return latents / self._vae.config.scaling_factor + self._shift
 
     @property
     def _longest_prompt(self) -> int:
@@ -110,3 +140,7 @@ class StableDiffusion:
         ones = torch.ones(latents.shape[0], 1)
         solution = torch.linalg.lstsq(torch.cat([latents, ones], dim=1), colours).solution
         return solution[:-1].T.contiguous(), solution[-1]
+
+
+def _is_finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
