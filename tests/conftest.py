@@ -5,6 +5,8 @@ from hypothesis import settings
 
 from tapestry_backend.models.catalogue import SAMPLE, Catalogue
 
+pytest_plugins = ["tests.promises"]
+
 settings.register_profile("tapestry", deadline=None)  # no clock decides whether a test passes
 settings.load_profile("tapestry")
 

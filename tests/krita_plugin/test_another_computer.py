@@ -62,7 +62,7 @@ class Plugin:
 
 @pytest.mark.promise("S3")
 def test_a_job_goes_through_the_tunnel(
-    tmp_path: Path, port_of_laptop: socket.socket, record_property
+    tmp_path: Path, port_of_laptop: socket.socket, measured
 ) -> None:
     """As docs/another-computer.md says: a fixed port, a copied file, a tunnel to the same port."""
     port = port_of_laptop.getsockname()[1]
@@ -87,7 +87,7 @@ def test_a_job_goes_through_the_tunnel(
             pytest.raises(TapestryError, match="refused"),
         ):
             plugin.hear(Opened)
-    record_property("measured", "a job through a tunnel from another address; no token, no entry")
+    measured("a job through a tunnel from another address; no token, no entry")
 
 
 def test_the_artists_setting_comes_first(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def sound(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.mark.promise("S5")
-def test_hostile_folders_are_refused(sound: Path, record_property) -> None:
+def test_hostile_folders_are_refused(sound: Path, measured) -> None:
     """Each with a code and advice, quickly, without torch and without taking memory."""
     folders = {
         name: str(hostile_folder(sound, sound.parent / str(number), damage))
@@ -53,22 +53,21 @@ def test_hostile_folders_are_refused(sound: Path, record_property) -> None:
     assert slowest < 1
     assert growth < MOST_GROWTH_BYTES
     assert len(outcomes) >= 40
-    record_property(
-        "measured",
+    measured(
         f"{len(outcomes)} hostile models refused; slowest {slowest:.2f} s, "
         f"at most {growth / 2**20:.0f} MiB, no torch loaded",
     )
 
 
 @pytest.mark.promise("S5")
-def test_a_model_is_named_by_its_id_alone(catalogue: Catalogue, record_property) -> None:
+def test_a_model_is_named_by_its_id_alone(catalogue: Catalogue, measured) -> None:
     """Whatever else a client writes is no model, and nothing is looked up anywhere."""
     names = {**NAMES, "path of a model": str(catalogue.find(SAMPLE).path)}
     for name in names.values():
         with pytest.raises(TapestryError, match="There is no model") as raised:
             catalogue.find(name)
         assert raised.value.code is ErrorCode.MODEL_NOT_FOUND
-    record_property("measured", f"{len(names)} names that are no ids: refused")
+    measured(f"{len(names)} names that are no ids: refused")
 
 
 def test_what_is_looked_at_first_is_what_loading_looks_at(sound: Path) -> None:

@@ -33,7 +33,7 @@ def still_open(connections: list[socket.socket]) -> int:
 
 
 @pytest.mark.promise("S2")
-def test_wrong_tokens_are_slowed(own_server: Server, connect: Connect, record_property) -> None:
+def test_wrong_tokens_are_slowed(own_server: Server, connect: Connect, measured) -> None:
     """After too many, each wrong token has to wait, the right one need not; the log is short."""
     answers = [knock(own_server, "0" * 64) for _ in range(MOST_FAILURES)]
     assert {answer.split()[1] for answer in answers} == {b"401"}
@@ -45,8 +45,7 @@ def test_wrong_tokens_are_slowed(own_server: Server, connect: Connect, record_pr
     connect(own_server).until_worker("ready")
     assert own_server.log.count("was refused") == MOST_FAILURES
     assert own_server.log.count("too many handshakes") == 1
-    record_property(
-        "measured",
+    measured(
         f"{MOST_FAILURES} failures answered at once, each further one after {HOLD_S} s; "
         "the right token at once",
     )
@@ -54,7 +53,7 @@ def test_wrong_tokens_are_slowed(own_server: Server, connect: Connect, record_pr
 
 @pytest.mark.promise("S2")
 def test_unfinished_handshakes_are_few_and_short(
-    own_server: Server, connect: Connect, record_property
+    own_server: Server, connect: Connect, measured
 ) -> None:
     """Ten wait at most, the oldest goes for a new one, and after five seconds all are gone."""
     with ExitStack() as opened:
@@ -71,8 +70,7 @@ def test_unfinished_handshakes_are_few_and_short(
             with suppress(ConnectionResetError):
                 assert connection.recv(65536) == b""
         waited_s = time.monotonic() - begun
-    record_property(
-        "measured",
+    measured(
         f"{SILENT} unfinished handshakes: {waiting} waited, all dropped after {waited_s:.1f} s; "
         "the right token got in",
     )

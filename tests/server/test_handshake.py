@@ -83,9 +83,7 @@ def test_the_right_handshake_is_welcomed(server: Server, address: str, headers: 
 
 
 @pytest.mark.promise("S1")
-def test_every_wrong_handshake_is_refused(
-    own_server: Server, address: str, record_property
-) -> None:
+def test_every_wrong_handshake_is_refused(own_server: Server, address: str, measured) -> None:
     """By its status, and nothing that follows the handshake is read."""
     door, good = Door(own_server, address), GOOD["by address"]
     answers = {
@@ -101,11 +99,11 @@ def test_every_wrong_handshake_is_refused(
     let_in = {name: answer for name, answer in answers.items() if not door.refuses(answer)}
     assert not let_in
     assert len(answers) >= 24
-    record_property("measured", f"{address}: {len(answers)} cases, {len(answers)} refused")
+    measured(f"{address}: {len(answers)} cases, {len(answers)} refused")
 
 
 @pytest.mark.promise("S1")
-def test_an_old_token_is_refused(tmp_path: Path, record_property) -> None:
+def test_an_old_token_is_refused(tmp_path: Path, measured) -> None:
     """Each start of a server has 256 new bits."""
     with running_server(tmp_path, "--scripted") as server:
         old = server.info.token
@@ -116,14 +114,14 @@ def test_an_old_token_is_refused(tmp_path: Path, record_property) -> None:
         assert old != server.info.token
         assert len(bytes.fromhex(old)) * 8 == 256
     assert answer.startswith(b"HTTP/1.1 401 ")
-    record_property("measured", "the token of the last start: refused")
+    measured("the token of the last start: refused")
 
 
 @pytest.mark.promise("S7")
-def test_compression_is_off(server: Server, record_property) -> None:
+def test_compression_is_off(server: Server, measured) -> None:
     """Who offers it is let in without."""
     offer = ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
     answer = Door(server, "127.0.0.1").knock("/tapestry", [*GOOD["by address"], *UPGRADE, offer])
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b"extensions" not in answer.lower()
-    record_property("measured", "compression offered, not taken")
+    measured("compression offered, not taken")

@@ -38,17 +38,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.mark.promise("S3")
-def test_a_server_listens_on_loopback_alone(server: Server, record_property) -> None:
+def test_a_server_listens_on_loopback_alone(server: Server, measured) -> None:
     """In both families, on the port that the runtime file tells."""
     port, bound = server.info.port, listening(server)
     assert ("127.0.0.1", port) in bound
     assert bound <= {("127.0.0.1", port), ("::1", port)}
-    record_property("measured", f"listens on {' and '.join(sorted(a for a, _ in bound))} alone")
+    measured(f"listens on {' and '.join(sorted(a for a, _ in bound))} alone")
 
 
 @pytest.mark.promise("S3")
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104  refused
-def test_other_addresses_need_a_flag(tmp_path: Path, address: str, record_property) -> None:
+def test_other_addresses_need_a_flag(tmp_path: Path, address: str, measured) -> None:
     """One sentence on stderr, no traceback, status 2, and no runtime file."""
     with started_server(tmp_path, "--scripted", "--address", address) as server:
         assert server.process.wait() == 2
@@ -56,12 +56,12 @@ def test_other_addresses_need_a_flag(tmp_path: Path, address: str, record_proper
     assert "SSH tunnel" in server.log
     assert "Traceback" not in server.log
     assert not server.runtime_file.exists()
-    record_property("measured", f"{address} without --remote: refused with a sentence")
+    measured(f"{address} without --remote: refused with a sentence")
 
 
 @pytest.mark.promise("S3")
 def test_with_the_flag_everything_is_encrypted(
-    tmp_path: Path, certificate: Certificate, record_property
+    tmp_path: Path, certificate: Certificate, measured
 ) -> None:
     """A client that knows the certificate comes in; one that speaks plainly gets no answer."""
     pair = ("--certificate", str(certificate.chain), "--key", str(certificate.key))
@@ -79,7 +79,7 @@ def test_with_the_flag_everything_is_encrypted(
         with pytest.raises(InvalidMessage):
             connect(f"ws://localhost:{info.port}/tapestry", **settings)
     assert "Traceback" not in server.log
-    record_property("measured", "with --remote and a certificate: TLS 1.3, nothing plain")
+    measured("with --remote and a certificate: TLS 1.3, nothing plain")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def doctor() -> bytes:
 
 @pytest.mark.promise("S4")
 def test_the_token_is_nowhere_else(
-    tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch, record_property
+    tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """Jobs that end in every way, wrong handshakes, bad messages, diagnostics, a killed server."""
     for name in FOLDERS:
@@ -114,4 +114,4 @@ def test_the_token_is_nowhere_else(
     found = hits(iter(places), token)
     assert not found
     total = sum(len(data) for _, data in places)
-    record_property("measured", f"{len(places)} places, {total} bytes, {len(found)} hits")
+    measured(f"{len(places)} places, {total} bytes, {len(found)} hits")

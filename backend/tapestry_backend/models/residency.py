@@ -27,6 +27,7 @@ class Residency:
         self._parts = {name: part.eval() for name, part in parts.items()}
         self._device = device
         self.one_at_a_time = False
+        self._alone = ""
         for part in self._parts.values():
             if attempt(lambda part=part: part.to(device)) is None:
                 self._share_no_more()
@@ -34,12 +35,14 @@ class Residency:
 
     def use(self, name: str) -> nn.Module:
         """A part, on the device."""
-        if self.one_at_a_time:
+        if self.one_at_a_time and self._alone != name:
+            self._alone = ""
             for other, part in self._parts.items():
                 if other != name:
                     part.to(_HOME)
             release()
             self._parts[name].to(self._device)
+            self._alone = name
         return self._parts[name]
 
     def run(self, name: str, compute: Callable[[nn.Module], T]) -> T:
@@ -53,7 +56,7 @@ class Residency:
         return compute(self.use(name))
 
     def _share_no_more(self) -> None:
-        self.one_at_a_time = True
+        self.one_at_a_time, self._alone = True, ""
         for part in self._parts.values():
             part.to(_HOME)  # also the half of a part that came before memory ran out
         release()

@@ -115,7 +115,6 @@ class _Job:
         plan, reading = self._plan, self._reading
         with self._watch.stage("decode"):
             pixels = decode_canvas(self._model, self._latents, wrap=plan.wrap)
-            check_finite(pixels, "decoding")
             if reading.ground.pixels is not None:
                 known = reading.ground.known
                 pixels = match_colours(pixels.cpu(), reading.ground.pixels, known, plan.cell_px)
@@ -134,7 +133,6 @@ class _Job:
         latents = yield from self._follow(painting, "drafting")
         with self._watch.stage("decode"):
             pixels = decode_canvas(self._model, latents, wrap=plan.wrap, continued=True)
-            check_finite(pixels, "decoding the draft")
             size = tuple(side * plan.cell_px for side in plan.canvas)
             return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
 
