@@ -10,7 +10,8 @@ from typing import Any
 
 from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Krita
 
-from .backend_process import BackendProcess, data_folder
+from .another_computer import choose_backend
+from .backend_process import data_folder
 from .connection import Connection
 from .event_loop import QtLoop
 from .krita_canvas import KritaHost
@@ -48,7 +49,8 @@ def _studio() -> Studio:
     """The one studio of all windows."""
     _keep_log()
     host, loop = KritaHost(), QtLoop()
-    link = Link(BackendProcess(host.read_setting("backend_command")), Connection, loop)
+    command, server_file = map(host.read_setting, ("backend_command", "server_file"))
+    link = Link(choose_backend(command, server_file, os.environ), Connection, loop)
     studio = Studio(host, link, loop)
 
     def close() -> None:

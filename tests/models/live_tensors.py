@@ -20,6 +20,7 @@ class Costs(TorchDispatchMode):
         self.peak_bytes = 0
         self.multiplications = 0
         self._living: dict[int, int] = {}
+        self._living_bytes = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         """Run an operation and look at what came out."""
@@ -35,5 +36,9 @@ class Costs(TorchDispatchMode):
         key = storage._cdata
         if key not in self._living:
             self._living[key] = storage.nbytes()
-            weakref.finalize(storage, self._living.pop, key)
-            self.peak_bytes = max(self.peak_bytes, sum(self._living.values()))
+            self._living_bytes += storage.nbytes()
+            weakref.finalize(storage, self._forget, key)
+            self.peak_bytes = max(self.peak_bytes, self._living_bytes)
+
+    def _forget(self, key: int) -> None:
+        self._living_bytes -= self._living.pop(key)

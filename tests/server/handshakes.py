@@ -48,6 +48,33 @@ WRONG_HEADERS: dict[str, Headers] = {
     "two hosts": [HOST, HOST, BEARER],
 }
 
+UPGRADE: Headers = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+]
+
+
+def _upgrade(name: str, *values: str) -> Headers:
+    """The headers of an upgrade with another value, or none, in one of them."""
+    kept = [header for header in UPGRADE if header[0] != name]
+    return kept + [(name, value) for value in values]
+
+
+WRONG_UPGRADES: dict[str, Headers] = {
+    "plain HTTP": [],
+    "no version": _upgrade("Sec-WebSocket-Version"),
+    "version 8": _upgrade("Sec-WebSocket-Version", "8"),
+    "two versions": _upgrade("Sec-WebSocket-Version", "13", "12"),
+    "no key": _upgrade("Sec-WebSocket-Key"),
+    "short key": _upgrade("Sec-WebSocket-Key", "AAAA"),
+    "other protocol": _upgrade("Upgrade", "h2c"),
+    "no upgrade": _upgrade("Connection", "keep-alive"),
+}
+
+METHODS = ("POST", "HEAD", "OPTIONS", "CONNECT")
+
 WRONG_PATHS = {
     "root": "/",
     "token in the query": f"/tapestry?token={TOKEN}",

@@ -1,41 +1,70 @@
 """Handshakes over raw sockets against a running server: all but ours are refused unheard."""
 
 import socket
-from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import encode
 from tapestry_protocol.messages import Hello
-from tests.server.client import Server
-from tests.server.handshakes import GOOD, PORT, TOKEN, WRONG_HEADERS, WRONG_PATHS, Headers
+from tests.server.client import Server, running_server
+from tests.server.handshakes import (
+    GOOD,
+    METHODS,
+    PORT,
+    TOKEN,
+    UPGRADE,
+    WRONG_HEADERS,
+    WRONG_PATHS,
+    WRONG_UPGRADES,
+    Headers,
+)
 
-UPGRADE: Headers = [
-    ("Connection", "Upgrade"),
-    ("Upgrade", "websocket"),
-    ("Sec-WebSocket-Version", "13"),
-    ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
-]
-REFUSALS = ("400", "401", "403", "404", "405", "426")
+REFUSALS = ("400", "401", "403", "404", "405", "426", "505")
+ADDRESSES = {"IPv4": "127.0.0.1", "IPv6": "::1"}
 
 
-def shake(
-    server: Server, path: str, headers: Headers, method: str = "GET", extra: bytes = b""
-) -> bytes:
-    """What the server answers, until it closes the connection or welcomes us."""
+@pytest.fixture(params=ADDRESSES.values(), ids=ADDRESSES)
+def address(request: pytest.FixtureRequest) -> str:
+    """An address of this computer, in both families."""
+    if request.param == "::1":
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    return request.param
 
-    def real(text: str) -> str:
-        return text.replace(str(PORT), str(server.info.port)).replace(TOKEN, server.info.token)
 
-    lines = [f"{method} {real(path)} HTTP/1.1"]
-    lines += [f"{name}: {real(value)}" for name, value in headers]
-    with socket.create_connection(("127.0.0.1", server.info.port)) as connection:
-        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + extra)
-        answer = b""
-        while b"welcome" not in answer and (received := connection.recv(65536)):
-            answer += received
-        return answer
+class Door:
+    """A running server's door as raw bytes; says the real port and token where cases name ours."""
+
+    def __init__(self, server: Server, address: str) -> None:
+        self.info = server.info
+        self._address = address
+
+    def knock(
+        self, path: str, headers: Headers, method: str = "GET", version: str = "HTTP/1.1"
+    ) -> bytes:
+        """What the server answers to a handshake and a hello, until it closes or welcomes us."""
+        lines = [f"{method} {self._real(path)} {version}"]
+        lines += [f"{name}: {self._real(value)}" for name, value in headers]
+        with socket.create_connection((self._address, self.info.port)) as connection:
+            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + hello_frame())
+            answer = b""
+            while b"welcome" not in answer and (received := connection.recv(65536)):
+                answer += received
+            return answer
+
+    def refuses(self, answer: bytes) -> bool:
+        """Whether an answer is a plain refusal that gives nothing away."""
+        status = answer.split(b" ", 2)[1].decode()
+        secret = self.info.token.encode()
+        return status in REFUSALS and b"welcome" not in answer and secret not in answer
+
+    def _real(self, text: str) -> str:
+        return text.replace(str(PORT), str(self.info.port)).replace(TOKEN, self.info.token)
 
 
 def hello_frame() -> bytes:
@@ -45,72 +74,54 @@ def hello_frame() -> bytes:
     return bytes([0x81, 0x80 | len(payload), 0, 0, 0, 0]) + payload
 
 
-def assert_refused(answer: bytes, server: Server) -> None:
-    """The answer is a plain refusal that gives nothing away."""
-    status = answer.split(b" ", 2)[1].decode()
-    assert status in REFUSALS, answer
-    assert b"welcome" not in answer
-    assert server.info.token.encode() not in answer
-
-
 @pytest.mark.parametrize("headers", GOOD.values(), ids=GOOD)
-def test_the_right_handshake_is_welcomed(server: Server, headers: Headers) -> None:
+def test_the_right_handshake_is_welcomed(server: Server, address: str, headers: Headers) -> None:
     """Our own client's handshake and hello bring a welcome."""
-    answer = shake(server, "/tapestry", headers + UPGRADE, extra=hello_frame())
+    answer = Door(server, address).knock("/tapestry", headers + UPGRADE)
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b'"kind": "welcome"' in answer
 
 
-@pytest.mark.parametrize("headers", WRONG_HEADERS.values(), ids=WRONG_HEADERS)
-def test_wrong_headers_are_refused(server: Server, headers: Headers) -> None:
-    """Nothing that follows the handshake is read."""
-    assert_refused(shake(server, "/tapestry", headers + UPGRADE, extra=hello_frame()), server)
+@pytest.mark.promise("S1")
+def test_every_wrong_handshake_is_refused(own_server: Server, address: str, measured) -> None:
+    """By its status, and nothing that follows the handshake is read."""
+    door, good = Door(own_server, address), GOOD["by address"]
+    answers = {
+        name: door.knock("/tapestry", headers + UPGRADE) for name, headers in WRONG_HEADERS.items()
+    }
+    for name, path in WRONG_PATHS.items():
+        answers[f"path: {name}"] = door.knock(path, good + UPGRADE)
+    for name, upgrade in WRONG_UPGRADES.items():
+        answers[name] = door.knock("/tapestry", good + upgrade)
+    for method in METHODS:
+        answers[method] = door.knock("/tapestry", good + UPGRADE, method)
+    answers["HTTP/1.0"] = door.knock("/tapestry", good + UPGRADE, version="HTTP/1.0")
+    let_in = {name: answer for name, answer in answers.items() if not door.refuses(answer)}
+    assert not let_in
+    assert len(answers) >= 24
+    measured(f"{address}: {len(answers)} cases, {len(answers)} refused")
 
 
-@pytest.mark.parametrize("path", WRONG_PATHS.values(), ids=WRONG_PATHS)
-def test_wrong_paths_are_refused(server: Server, path: str) -> None:
-    """Also with the right token."""
-    answer = shake(server, path, GOOD["by address"] + UPGRADE, extra=hello_frame())
-    assert_refused(answer, server)
+@pytest.mark.promise("S1")
+def test_an_old_token_is_refused(tmp_path: Path, measured) -> None:
+    """Each start of a server has 256 new bits."""
+    with running_server(tmp_path, "--scripted") as server:
+        old = server.info.token
+    with running_server(tmp_path, "--scripted") as server:
+        door = Door(server, "127.0.0.1")
+        bearer = ("Authorization", f"Bearer {old}")
+        answer = door.knock("/tapestry", [GOOD["by address"][0], bearer, *UPGRADE])
+        assert old != server.info.token
+        assert len(bytes.fromhex(old)) * 8 == 256
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    measured("the token of the last start: refused")
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "CONNECT"])
-def test_other_methods_are_refused(server: Server, method: str) -> None:
-    """A websocket begins with GET."""
-    answer = shake(server, "/tapestry", GOOD["by address"] + UPGRADE, method)
-    assert_refused(answer, server)
-
-
-def test_plain_http_is_refused(server: Server) -> None:
-    """A request that does not ask for a websocket gets none, with the right token either."""
-    assert_refused(shake(server, "/tapestry", GOOD["by address"]), server)
-
-
-def test_an_old_token_is_refused(server: Server) -> None:
-    """Each server has a token of its own."""
-    headers = [*GOOD["by address"][:1], ("Authorization", "Bearer " + "a" * 64)]
-    assert_refused(shake(server, "/tapestry", headers + UPGRADE), server)
-
-
-def test_it_listens_on_loopback_only(server: Server) -> None:
-    """No other address of this machine leads to it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; tells our own address
-        except OSError:
-            pytest.skip("this machine has no other address")
-        address = probe.getsockname()[0]
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((address, server.info.port), timeout=5)
-
-
-def test_an_unfinished_handshake_is_dropped(server: Server) -> None:
-    """Who opens a connection and says nothing, or half of it, does not hold it for long."""
-    with (
-        socket.create_connection(("127.0.0.1", server.info.port)) as silent,
-        socket.create_connection(("127.0.0.1", server.info.port)) as slow,
-    ):
-        slow.sendall(b"GET /tapestry HTTP/1.1\r\nHost: ")
-        for connection in (silent, slow):
-            with suppress(ConnectionResetError):
-                assert connection.recv(65536) == b""
+@pytest.mark.promise("S7")
+def test_compression_is_off(server: Server, measured) -> None:
+    """Who offers it is let in without."""
+    offer = ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
+    answer = Door(server, "127.0.0.1").knock("/tapestry", [*GOOD["by address"], *UPGRADE, offer])
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert b"extensions" not in answer.lower()
+    measured("compression offered, not taken")

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .fusion import fuse
 from .levels import Moment
+from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
@@ -100,7 +101,8 @@ class MultiDiffusion:
         self._views = views
         self._prompting = prompting
         self._conditions = conditions
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+        """Rows of one evaluation; fewer as soon as memory runs out."""
         self._bootstrapping = bootstrapping
         self._extra = extra
         self._planned: tuple[Sequence[View], _Rows] | None = None
@@ -136,13 +138,24 @@ class MultiDiffusion:
         """The model's outputs for inputs [K, C, h, w] with these rows of the conditions."""
         self.evaluations += len(inputs)
         encoded = self._conditions[list(conditions)]
-        size = self._batch_size
-        return torch.cat(
-            [
-                self._predict(inputs[i : i + size], moment.timestep, encoded[i : i + size])
-                for i in range(0, len(inputs), size)
-            ]
-        )
+        outputs: list[Tensor] = []
+        done = 0
+        while done < len(inputs):
+            rows = slice(done, done + self.batch_size)
+            found = self._ask(inputs[rows], moment, encoded[rows])
+            if found is None:
+                self.batch_size = max(1, min(self.batch_size, len(inputs) - done) // 2)
+            else:
+                outputs.append(found)
+                done = rows.stop
+        return torch.cat(outputs)
+
+    def _ask(self, inputs: Tensor, moment: Moment, encoded: Tensor) -> Tensor | None:
+        """The model's outputs for a batch; None when it is too large for the memory."""
+        if len(inputs) == 1:
+            return self._predict(inputs, moment.timestep, encoded)
+        answer = attempt(lambda: self._predict(inputs, moment.timestep, encoded))
+        return None if answer is None else answer[0]
 
     def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
         if row.alone is None or self._bootstrapping is None:

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..engine.out_of_memory import attempt
 from .memory import spare_bytes
 from .parts import Chain, Norm, Part, decoder_chain, encoder_chain
 from .pooled_norm import Affine, PooledStatistics
 
 _ALIVE = 4
 """Activations of the largest kind that exist at once inside a part, workspace included."""
+
+_LESS, _ATTEMPTS = 4, 3
+"""How much less room each further attempt gets, and how many there are before the least of all."""
 
 _KEPT_SHARE = 0.8
 """Of the budget, for the activation that is kept; the rest at least is for the bands."""
@@ -33,14 +37,15 @@ def decode(autoencoder: Any, latents: Tensor, budget_bytes: int | None = None) -
     """Latents [B, C, h, w], as the autoencoder takes them -> pixels [B, 3, H, W] around -1..1.
 
     Decodes whole where that fits into the budget, bit for bit as diffusers does, and in bands
-    otherwise. Without a budget, a share of the free memory is it. Not below a floor: the result,
-    what AutoencoderKL computes at latent size, and bands twice as long as their reach.
+    otherwise; when memory runs out all the same, in shorter bands. Without a budget, a share of the
+    free memory is it. Not below a floor: the result, what AutoencoderKL computes at latent size,
+    and bands twice as long as their reach.
     """
-    budget = spare_bytes(latents.device) if budget_bytes is None else budget_bytes
-    chain = decoder_chain(autoencoder)
-    if chain is None or _whole_bytes(chain, latents) <= budget:
+
+    def whole() -> Tensor:
         return autoencoder.decode(latents, return_dict=False)[0]
-    return _in_bands(chain, latents, budget)
+
+    return _within(budget_bytes, decoder_chain(autoencoder), latents, whole)
 
 
 @torch.no_grad()
@@ -49,13 +54,37 @@ def encode(autoencoder: Any, pixels: Tensor, budget_bytes: int | None = None) ->
 
     H and W are multiples of a cell. The budget as in `decode`.
     """
-    budget = spare_bytes(pixels.device) if budget_bytes is None else budget_bytes
-    chain = encoder_chain(autoencoder)
-    if chain is None or _whole_bytes(chain, pixels) <= budget:
+
+    def whole() -> Tensor:
         encoded = autoencoder.encode(pixels)
         # AutoencoderKL gives a distribution, AutoencoderTiny the latents themselves.
         return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
-    return _in_bands(chain, pixels, budget)
+
+    return _within(budget_bytes, encoder_chain(autoencoder), pixels, whole)
+
+
+def _within(
+    budget_bytes: int | None, chain: Chain | None, values: Tensor, whole: Callable[[], Tensor]
+) -> Tensor:
+    """What comes of the values, whole or in bands; with less and less room while that is too much.
+
+    Raises whatever says that memory ran out when it does so in the shortest bands, too.
+    """
+    if chain is None:
+        return whole()
+    needed = _whole_bytes(chain, values)
+    budget = spare_bytes(values.device) if budget_bytes is None else budget_bytes
+    if needed <= budget:
+        done = attempt(whole)
+        if done is not None:
+            return done[0]
+        budget = needed // _LESS
+    for _ in range(_ATTEMPTS):
+        done = attempt(lambda room=budget: _in_bands(chain, values, room))
+        if done is not None:
+            return done[0]
+        budget //= _LESS
+    return _in_bands(chain, values, 0)
 
 
 def _whole_bytes(chain: Chain, values: Tensor) -> int:

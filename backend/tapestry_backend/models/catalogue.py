@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo
+
+from .folder import MAX_CONFIGURATION_BYTES
+from .weights import read_json
 
 SAMPLE = "sample"
 """The id of the bundled model."""
+
+_MAX_BLOCKS = 8
+"""Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,14 @@ class Catalogue:
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
         for name in names:
             if name != SAMPLE:
+                _check_name(name)
                 self._entries[name] = read_entry(name, locate(name))
+        if len(self._entries) > MAX_MODELS:
+            raise TapestryError(
+                ErrorCode.TOO_LARGE,
+                f"These are {len(self._entries)} models; Tapestry offers up to {MAX_MODELS}.",
+                "Leave some out.",
+            )
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
@@ -58,11 +73,29 @@ class Catalogue:
             ) from None
 
 
+def _check_name(name: str) -> None:
+    """The name travels as the model's id."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        problem = "is not written in UTF-8"
+    else:
+        if len(name) <= MAX_ID_CHARACTERS:
+            return
+        problem = f"has {len(name)} characters"
+    raise TapestryError(
+        ErrorCode.MODEL_NOT_FOUND,
+        f"The model's name {name[:40]!a} {problem}.",
+        f"Give it a path of {MAX_ID_CHARACTERS} characters or fewer.",
+    )
+
+
 def locate(name: str) -> Path:
     """The folder of a model named by path, or by its id in the hub's local cache; no network."""
-    path = Path(name).expanduser()
-    if path.exists():
-        return path
+    with suppress(RuntimeError):  # "~" of nobody: no folder then
+        path = Path(name).expanduser()
+        if path.exists():
+            return path
     from huggingface_hub import snapshot_download  # noqa: PLC0415  slow to import, rarely needed
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
@@ -79,15 +112,14 @@ def locate(name: str) -> Path:
 def read_entry(model_id: str, path: Path) -> Entry:
     """Read a folder's configuration; raises TapestryError when it is not a model we can run."""
     try:
-        index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
-        unet = json.loads((path / "unet" / "config.json").read_text(encoding="utf-8"))
-        vae = json.loads((path / "vae" / "config.json").read_text(encoding="utf-8"))
-        blocks = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
-        factor = 2 ** (len(blocks) - 1)
-        sample_size = unet["sample_size"]
-        window = sample_size if isinstance(sample_size, int) else min(sample_size)
-        pipeline = index["_class_name"]
+        index, unet, vae = (
+            read_json(path / name, MAX_CONFIGURATION_BYTES)
+            for name in ("model_index.json", "unet/config.json", "vae/config.json")
+        )
+        window_px = _window_px(unet, vae)
+        pipeline = str(index["_class_name"])
         taken, made = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+        fits = taken in {made, inpainting_channels(made)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
@@ -101,13 +133,26 @@ def read_entry(model_id: str, path: Path) -> Entry:
             f"{str(path)!r} is a {pipeline}, which Tapestry cannot run yet.",
             "Choose a Stable Diffusion 1.x or 2.x checkpoint.",
         )
-    if taken not in {made, inpainting_channels(made)}:
+    if not fits:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
             f"The U-Net of {str(path)!r} takes {taken} channels, its autoencoder makes {made}.",
             "Choose a checkpoint that paints from a prompt, or one for inpainting.",
         )
-    return Entry(model_id, path, window * factor)
+    return Entry(model_id, path, window_px)
+
+
+def _window_px(unet: dict[str, Any], vae: dict[str, Any]) -> int:
+    """The side of a window; raises ValueError or TypeError when it is none that a model has."""
+    blocks = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
+    size = unet["sample_size"]
+    cells = size if isinstance(size, int) else min(size)
+    if type(cells) is not int or not 0 < len(blocks) <= _MAX_BLOCKS:
+        raise TypeError("sizes")
+    window_px = cells * 2 ** (len(blocks) - 1)
+    if not 0 < window_px <= MAX_SIDE_PX:
+        raise ValueError("window")
+    return window_px
 
 
 def inpainting_channels(channels: int) -> int:

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-import transformers
-from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Scheduler
 
 from . import banded
 from .catalogue import Entry, inpainting_channels
+from .loading import load_parts
+from .residency import Residency
 from .schedulers import make_scheduler
 
-transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
-
-_AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 _PREVIEW_FIT_CELLS = 16
-_LOADING_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    ImportError,  # a scheduler that needs a package which is not there
-    SafetensorError,
-)
 
 
 class StableDiffusion:
@@ -47,12 +31,13 @@ class StableDiffusion:
         self.id = entry.id
         self.device = device
         self.dtype = dtype
-        parts = _load_parts(entry.path, dtype)
-        self._tokenizer = parts["tokenizer"]
-        self._text_encoder = parts["text_encoder"].to(device).eval()
-        self._unet = parts["unet"].to(device).eval()
-        self._vae = parts["vae"].to(device).eval()
-        self._scheduler = parts["scheduler"]
+        parts = load_parts(entry.path, dtype)
+        self._tokenizer = parts.tokenizer
+        self._text_encoder, self._unet, self._vae = parts.text_encoder, parts.unet, parts.vae
+        self._parts = Residency(
+            {name: getattr(parts, name) for name in ("unet", "vae", "text_encoder")}, device
+        )
+        self._scheduler = parts.scheduler
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
         self.channels = self._vae.config.latent_channels
@@ -66,7 +51,8 @@ class StableDiffusion:
         tokens = self._tokenizer(
             list(prompts),
             padding="max_length",
-            max_length=self._tokenizer.model_max_length,
+            # A tokenizer that was saved without its length says a number without end.
+            max_length=min(self._tokenizer.model_max_length, self._longest_prompt),
             truncation=True,
             return_tensors="pt",
         )
@@ -74,31 +60,64 @@ class StableDiffusion:
         if getattr(self._text_encoder.config, "use_attention_mask", False):
             attention_mask = tokens.attention_mask.to(self.device)
         ids = tokens.input_ids.to(self.device)
-        return self._text_encoder(ids, attention_mask=attention_mask)[0].to(self.dtype)
+        return self._parts.run(
+            "text_encoder", lambda part: part(ids, attention_mask=attention_mask)[0].to(self.dtype)
+        )
 
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
-        latents = latents.to(self.dtype)
-        return self._unet(latents, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
+        def ask(unet: nn.Module) -> Tensor:
+            given = latents.to(self.dtype)
+            return unet(given, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
+
+        # Several rows may be asked in turn: that is for the caller to try before parts are moved.
+        return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
-        latents = banded.encode(self._vae, pixels.to(self.device, self.dtype))
+        latents = self._precisely(banded.encode, pixels)
         return (latents - self._shift) * self._vae.config.scaling_factor
 
+    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        return banded.decode(self._vae, self._unscaled(latents))
+        return self._precisely(
+            lambda vae, given: banded.decode(vae, self._unscaled(given)), latents
+        )
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:
-        return self._vae.decode(self._unscaled(latents), return_dict=False)[0]
+        return self._parts.run("vae", lambda vae: self._decode_whole(vae, latents))
 
     def preview(self, latents: Tensor) -> Tensor:
         matrix, offset = self._preview_map
         rgb = torch.einsum("rc,bchw->brhw", matrix, latents.to("cpu", torch.float32))
         return (rgb + offset[:, None, None]).clamp(-1, 1)
 
+    def _precisely(self, through: Callable[[Any, Tensor], Tensor], given: Tensor) -> Tensor:
+        """What the autoencoder makes of something, with numbers of as many bits as it takes.
+
+        Some autoencoders, that of Stable Diffusion XL first, go beyond half precision on the way
+        and give NaN for sound latents. One that does so works in single precision from then on.
+        """
+        made = self._parts.run(
+            "vae", lambda vae: through(vae, given.to(self.device, vae.dtype)).to(self.dtype)
+        )
+        narrow = self._vae.dtype.itemsize < torch.float32.itemsize
+        if narrow and _is_finite(given) and not _is_finite(made):
+            self._vae.to(torch.float32)
+            return self._precisely(through, given)
+        return made
+
+    def _decode_whole(self, vae: Any, latents: Tensor) -> Tensor:
+        unscaled = self._unscaled(latents.to(vae.dtype))
+        return vae.decode(unscaled, return_dict=False)[0].to(self.dtype)
+
     def _unscaled(self, latents: Tensor) -> Tensor:
-        return latents.to(self.dtype) / self._vae.config.scaling_factor + self._shift
+        return latents / self._vae.config.scaling_factor + self._shift
+
+    @property
+    def _longest_prompt(self) -> int:
+        """In tokens."""
+        return self._text_encoder.config.max_position_embeddings
 
     @property
     def _shift(self) -> float:
@@ -123,34 +142,5 @@ class StableDiffusion:
         return solution[:-1].T.contiguous(), solution[-1]
 
 
-def _load_parts(path: Path, dtype: torch.dtype) -> dict[str, Any]:
-    """The five parts of the checkpoint, from safetensors only and without the network."""
-    try:
-        index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
-        vae = getattr(diffusers, _known(index["vae"][1], _AUTOENCODERS))
-        scheduler = getattr(diffusers, index["scheduler"][1])
-        weights = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": True}
-        return {
-            "tokenizer": transformers.CLIPTokenizer.from_pretrained(
-                path / "tokenizer", local_files_only=True
-            ),
-            "text_encoder": transformers.CLIPTextModel.from_pretrained(
-                path / "text_encoder", dtype=dtype, use_safetensors=True, local_files_only=True
-            ),
-            "unet": diffusers.UNet2DConditionModel.from_pretrained(path / "unet", **weights),
-            "vae": vae.from_pretrained(path / "vae", **weights),
-            "scheduler": scheduler.from_pretrained(path / "scheduler", local_files_only=True),
-        }
-    except _LOADING_ERRORS as error:
-        raise TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"The model in {str(path)!r} cannot be loaded ({type(error).__name__}: "
-            f"{str(error)[:300]}).",
-            "Check that the folder is complete and holds its weights as .safetensors.",
-        ) from error
-
-
-def _known(name: str, names: Sequence[str]) -> str:
-    if name not in names:
-        raise ValueError(f"{name} is not one of {', '.join(names)}")
-    return name
+def _is_finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ..engine.out_of_memory import release
 from .catalogue import Catalogue
 from .denoiser import Denoiser
 from .stable_diffusion import StableDiffusion
@@ -23,6 +24,7 @@ class ModelStore:
         entry = self.catalogue.find(model_id)
         if self._loaded is None or self._loaded.id != model_id:
             self._loaded = None  # before the next one is loaded: both may not fit
+            release()
             self._loaded = StableDiffusion(entry, self.device, self.dtype)
         return self._loaded
 

@@ -7,7 +7,7 @@ Origin, and its Host betrays a rebound name: each of the three refuses it.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -24,17 +24,16 @@ class Refusal:
 
 
 def find_refusal(
-    path: str, headers: Iterable[tuple[str, str]], port: int, token: str
+    path: str, headers: Iterable[tuple[str, str]], hosts: Collection[str], token: str
 ) -> Refusal | None:
     """Why this handshake must be refused, or None when it is our own client's.
 
-    headers: every header as (name, value), repeated ones repeatedly.
+    headers: every header as (name, value), repeated ones repeatedly. hosts: what Host may say.
     """
     values: dict[str, list[str]] = {}
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value)
-    hosts = ([f"{name}:{port}"] for name in ("127.0.0.1", "localhost", "[::1]"))
-    if values.get("host") not in hosts:
+    if len(values.get("host", [])) != 1 or values["host"][0] not in hosts:
         return Refusal(HTTPStatus.FORBIDDEN, "Wrong host.")
     if "origin" in values:
         return Refusal(HTTPStatus.FORBIDDEN, "Web pages are not served.")

@@ -16,39 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.http11 import Request as Handshake
-from websockets.http11 import Response
+from websockets.asyncio.server import ServerConnection
 
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk
-from tapestry_protocol.limits import MAX_FRAME_BYTES
 from tapestry_protocol.messages import Backend, Message, Remark, Request
 from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
 
 from ..models.catalogue import Catalogue
 from ..workers.pool import Pool
-from .access import find_refusal
 from .effects import Effect, Keep, Start, Stop, Tell, TellAll
+from .entrance import Entrance
 from .jobs import Jobs
 from .lock import Lock
 from .outbox import Parcel
+from .place import LOOPBACK, Place
 from .refusals import no_journal
 from .scribe import Scribe
 from .sessions import Session
-
-_OPEN_TIMEOUT_S = 5.0
-"""A handshake that is not finished by then is dropped."""
-
-_PING_INTERVAL_S, _PING_TIMEOUT_S = 5.0, 15.0
-"""A client that is gone without a word is noticed in 20 s; a busy Krita may be silent for 15."""
-
-_CLOSE_TIMEOUT_S = 1.0
-"""How long a client may take to answer our goodbye."""
-
-_FRAMES_IN_ADVANCE = 4
-"""Frames that a connection may have received and we have not read: at most 4 MiB of memory."""
 
 _PARENT_CHECK_S = 1.0
 
@@ -65,6 +51,7 @@ class Settings:
     parent      the process whose end is ours too, once no client is connected
     worker_command    starts the worker
     journal     the folder for what must survive the server
+    place       where it listens
     """
 
     runtime_file: Path
@@ -72,10 +59,11 @@ class Settings:
     worker_command: Sequence[str]
     parent: int | None = None
     log_file: Path | None = None
+    place: Place = LOOPBACK
 
 
 class App:
-    """A server on the loopback interface. It is ready when its runtime file appears."""
+    """A running server. It is ready when its runtime file appears."""
 
     def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
         self._catalogue = catalogue
@@ -113,22 +101,8 @@ class App:
         self._perform(self._jobs.bring_back(self._scribe.open(), self._scribe.store))
 
     async def _serve(self) -> None:
-        # By address, so that asyncio knows the sockets for TCP and turns Nagle's delay off.
-        async with serve(
-            self._converse,
-            "127.0.0.1",
-            0,
-            process_request=self._admit,
-            compression=None,
-            max_size=MAX_FRAME_BYTES,
-            max_queue=_FRAMES_IN_ADVANCE,
-            open_timeout=_OPEN_TIMEOUT_S,
-            ping_interval=_PING_INTERVAL_S,
-            ping_timeout=_PING_TIMEOUT_S,
-            close_timeout=_CLOSE_TIMEOUT_S,
-            server_header=None,
-        ) as server:
-            self._port = server.sockets[0].getsockname()[1]
+        entrance = Entrance(self._settings.place, self._token)
+        async with entrance.open(self._converse) as self._port:
             await self._live()
 
     async def _live(self) -> None:
@@ -149,14 +123,6 @@ class App:
                 raise outcome
 
     # --- joints -----------------------------------------------------------------------------------
-
-    def _admit(self, connection: ServerConnection, handshake: Handshake) -> Response | None:
-        headers = handshake.headers.raw_items()
-        refusal = find_refusal(handshake.path, headers, self._port, self._token)
-        if refusal is None:
-            return None
-        _log.warning("a handshake was refused: %s", refusal.reason)
-        return connection.respond(refusal.status, refusal.reason + "\n")
 
     async def _converse(self, socket: ServerConnection) -> None:
         client = next(self._client_numbers)

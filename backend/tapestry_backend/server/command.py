@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_file
 
 from ..models.catalogue import Catalogue
 from ..workers.pool import real_worker_command
 from .app import App, Settings
 from .lock import Lock
+from .place import Certificate, Place, make_place
 
 CANNOT_START = 2
 """The exit status when the server was not started; stderr says why."""
@@ -51,6 +52,22 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         help="where jobs and finished pictures are kept until they have been delivered",
     )
     parser.add_argument("--log-file", type=Path, help="write the log here instead of to stderr")
+    _add_place(parser)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    place = parser.add_argument_group("for a client on another computer (docs/another-computer.md)")
+    place.add_argument("--port", type=int, default=0, help="listen here; any free port without it")
+    place.add_argument("--address", help="listen here; on this computer alone without it")
+    place.add_argument("--remote", action="store_true", help="let --address be one for others")
+    place.add_argument("--certificate", type=Path, metavar="PEM", help="needed with --remote")
+    place.add_argument("--key", type=Path, metavar="PEM", help="the certificate's private key")
+    place.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="a name or address by which clients call this computer (may be repeated)",
+    )
 
 
 def serve_command(
@@ -62,6 +79,7 @@ def serve_command(
     """
     lock = Lock(arguments.runtime_file.with_suffix(".lock"))
     try:
+        place = _place_of(arguments)
         _start_log(arguments.log_file)
         catalogue = Catalogue(arguments.model)
         if not lock.acquire():
@@ -79,12 +97,34 @@ def serve_command(
         worker_command=worker_command or real_worker_command(arguments.model),
         parent=arguments.parent,
         log_file=arguments.log_file,
+        place=place,
     )
     try:
         asyncio.run(_serve(catalogue, settings))
+    except TapestryError as error:
+        _complain(str(error))
+        return CANNOT_START
     finally:
         lock.release()
     return 0
+
+
+def _place_of(arguments: argparse.Namespace) -> Place:
+    """Raises TapestryError where strangers would be let in."""
+    pair = arguments.certificate, arguments.key
+    if any(pair) and not all(pair):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "A certificate and its key belong together.",
+            "Give both --certificate and --key.",
+        )
+    return make_place(
+        arguments.address,
+        arguments.port,
+        remote=arguments.remote,
+        names=tuple(arguments.name),
+        certificate=Certificate(*pair) if all(pair) else None,
+    )
 
 
 async def _serve(catalogue: Catalogue, settings: Settings) -> None:

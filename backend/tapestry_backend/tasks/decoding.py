@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..models.denoiser import Denoiser
+from .troubles import check_finite
 
 _HALO_CELLS = 8
 """Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably."""
@@ -21,17 +22,19 @@ def decode_canvas(
     autoencoder's convolutions see zeros there and paint a frame: change at the outermost pixels was
     6 times the mean of the picture, and would stand as a line in every extension of it.
     """
+    stage = "decoding the draft" if continued else "decoding"
     if tuple(latents.shape[-2:]) == (model.window, model.window) and not (wrap or continued):
-        return _to_unit(model.decode(latents))
+        return _to_unit(model.decode(latents), stage)
     above = _HALO_CELLS
     beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most
     sides = "circular" if wrap else "replicate"
     padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
     padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
     rows, columns = above * model.cell_px, beside * model.cell_px
-    return _to_unit(model.decode(padded)[..., rows:-rows, columns:-columns])
+    return _to_unit(model.decode(padded)[..., rows:-rows, columns:-columns], stage)
 
 
-def _to_unit(pixels: Tensor) -> Tensor:
+def _to_unit(pixels: Tensor, stage: str) -> Tensor:
+    check_finite(pixels, stage)  # before the clamp, which would make white of what is endless
     # In place: a large picture should not exist twice, and nobody else holds what was decoded.
     return pixels.float().div_(2).add_(0.5).clamp_(0, 1)

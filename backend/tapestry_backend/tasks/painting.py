@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
-
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
 from ..engine.noise import canvas_noise, job_generator
 from ..engine.regions import owners
@@ -86,9 +84,9 @@ class Painting:
         )
 
     def steps(self) -> Iterator[Step]:
-        """Every step of the sampler; raises TapestryError when numbers are no longer finite."""
+        """Every step of the sampler."""
         scheduler = self._model.make_scheduler(self._plan.scheduler)
-        for step in sample(
+        yield from sample(
             self.denoise,
             scheduler,
             self._noise,
@@ -96,18 +94,6 @@ class Painting:
             job_generator(self._plan.seed),
             self._known,
             self._steer,
-        ):
-            check_finite(step.latents, f"denoising (step {step.number})")
-            yield step
-
-
-def check_finite(values: Tensor, stage: str) -> None:
-    """Raises TapestryError when a number is NaN or infinite: a black layer helps nobody."""
-    if not bool(torch.isfinite(values).all()):
-        raise TapestryError(
-            ErrorCode.NOT_FINITE,
-            f"The model gave numbers that are not finite while {stage}.",
-            "Try a lower guidance scale, or another checkpoint.",
         )
 
 

@@ -14,7 +14,8 @@ from tapestry_protocol.request_checks import check_request
 from ..engine.coherence import Coherence, PerceptualCoherence
 from ..engine.composition import STRUCTURED, HoldComposition, composed, structure
 from ..engine.extension import match_colours
-from ..engine.sampling import Steer
+from ..engine.out_of_memory import is_out_of_memory
+from ..engine.sampling import Known, Steer
 from ..engine.views import Layout
 from ..models.denoiser import Denoiser
 from ..models.perceptual import find_perceptual_distance
@@ -23,9 +24,10 @@ from .canvas import cut_output, preview_rgba, to_rgba
 from .decoding import decode_canvas
 from .events import Finished, Progressed
 from .ground import Ground, Reading, read_ground
-from .painting import Painting, Texts, check_finite
+from .painting import Painting, Texts
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
+from .troubles import check_finite, out_of_memory
 
 
 def run(
@@ -35,17 +37,23 @@ def run(
 
     blobs maps SHA-256 to bytes and holds everything in `request.blobs`. Whoever iterates shows
     progress, and cancels by iterating no longer. Raises TapestryError for whatever an artist can
-    meet: a request that cannot become a picture, a damaged model, numbers that are not finite.
+    meet: a request that cannot become a picture, a damaged model, numbers that are not finite, too
+    little memory.
     """
     check_request(request)
-    job = _Job(request, blobs, store)
-    yield from job.prepare()
-    yield from job.paint()
-    yield from job.finish()
+    stage = "loading"
+    try:
+        for event in _Job(request, blobs, store).events():
+            stage = event.stage if isinstance(event, Progressed) else stage
+            yield event
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(request, stage, store.device) from error
 
 
 class _Job:
-    """One request on its way; its three parts are called once each, in order."""
+    """One request on its way; its events are asked for once."""
 
     def __init__(self, request: Request, blobs: Mapping[str, bytes], store: ModelStore) -> None:
         self._request = request
@@ -59,7 +67,13 @@ class _Job:
         self._evaluations = 0
         self._latents: Tensor
 
-    def prepare(self) -> Iterator[Progressed]:
+    def events(self) -> Iterator[Progressed | Finished]:
+        """Everything from beginning to end."""
+        yield from self._prepare()
+        yield from self._paint()
+        yield from self._finish()
+
+    def _prepare(self) -> Iterator[Progressed]:
         """Load the model, read the canvas, encode the prompts."""
         yield Progressed("loading")
         with self._watch.stage("load"):
@@ -69,8 +83,9 @@ class _Job:
             self._plan = make_plan(self._request, self._model)
             self._reading = read_ground(self._request, self._blobs, self._plan)
             self._texts = Texts.encode(self._plan, self._model)
+            check_finite(self._texts.conditions, "reading the prompts")
 
-    def paint(self) -> Iterator[Progressed]:
+    def _paint(self) -> Iterator[Progressed]:
         """The draft, where it helps, and the picture."""
         plan, ground = self._plan, self._reading.ground
         where = composed(ground.weights * ground.new_cells, plan.window.height)
@@ -82,7 +97,7 @@ class _Job:
             else:
                 ground = ground.over(pixels, draft.start, where)
         with self._watch.stage("encode"):
-            known = ground.known_latents(self._model)
+            known = self._known(ground)
         steer: list[Steer] = []
         if draft is not None and known is not None:
             where = where.to(known.latents)
@@ -94,13 +109,12 @@ class _Job:
         )
         self._latents = yield from self._follow(painting, "denoising")
 
-    def finish(self) -> Iterator[Progressed | Finished]:
+    def _finish(self) -> Iterator[Progressed | Finished]:
         """Decode the picture and let it meet what is there."""
         yield Progressed("decoding")
         plan, reading = self._plan, self._reading
         with self._watch.stage("decode"):
             pixels = decode_canvas(self._model, self._latents, wrap=plan.wrap)
-            check_finite(pixels, "decoding")
             if reading.ground.pixels is not None:
                 known = reading.ground.known
                 pixels = match_colours(pixels.cpu(), reading.ground.pixels, known, plan.cell_px)
@@ -114,13 +128,20 @@ class _Job:
         plan = self._plan
         layout = Layout(ground.size, ground.size, ground.size, wrap=plan.wrap)
         with self._watch.stage("encode"):
-            known = ground.known_latents(self._model)
+            known = self._known(ground)
         painting = Painting(plan, self._model, self._texts, ground, layout, known=known)
         latents = yield from self._follow(painting, "drafting")
         with self._watch.stage("decode"):
             pixels = decode_canvas(self._model, latents, wrap=plan.wrap, continued=True)
             size = tuple(side * plan.cell_px for side in plan.canvas)
             return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
+
+    def _known(self, ground: Ground) -> Known | None:
+        """What is there already, as latents."""
+        known = ground.known_latents(self._model)
+        if known is not None:
+            check_finite(known.latents, "encoding what is there")
+        return known
 
     def _follow(self, painting: Painting, stage: Stage) -> Iterator[Progressed]:
         """Tells of every step; returns the latents of what was painted."""
@@ -132,6 +153,7 @@ class _Job:
                 if step is None:
                     break
                 latents = step.latents
+                check_finite(latents, f"{stage} (step {step.number})")
                 preview = preview_rgba(self._model.preview(step.denoised), self._plan)
             yield Progressed(stage, step.number, step.count, preview)
         self._evaluations += painting.denoise.evaluations

@@ -8,6 +8,8 @@ from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.limits import MAX_SENTENCE_CHARACTERS
 from tapestry_protocol.messages import Failed, Request
 
+from ..engine.out_of_memory import is_out_of_memory
+
 _MEMORY_SENTENCE = "There was not enough memory for this picture."
 _MEMORY_ADVICE = (
     "Close other programs that use the graphics card or much memory, or make the canvas or the "
@@ -21,7 +23,7 @@ _INTERNAL_ADVICE = (
 
 def failure_of(job_id: str, error: Exception) -> Failed:
     """The message that tells an artist about an exception of a task."""
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return Failed(job_id, ErrorCode.OUT_OF_MEMORY, _MEMORY_SENTENCE, _MEMORY_ADVICE)
     if isinstance(error, TapestryError) and not isinstance(error, ProtocolError):
         message, advice = (text[:MAX_SENTENCE_CHARACTERS] for text in (error.message, error.advice))
@@ -38,12 +40,3 @@ def private_traceback(error: Exception, request: Request) -> str:
             for spelling in (prompt, repr(prompt)[1:-1]):
                 text = text.replace(spelling, "<prompt>")
     return text
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # By name, so that nobody needs torch to ask; torch's CPU allocator raises a bare RuntimeError.
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
-    )

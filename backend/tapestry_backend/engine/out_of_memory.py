@@ -1,0 +1,42 @@
+"""What to do when memory runs out: try with less; imports nothing, so that anybody may ask."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that there was not enough memory, whoever raised it."""
+    # By name, so that nobody needs torch to ask; torch's CPU allocator raises a bare RuntimeError.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    )
+
+
+def attempt(compute: Callable[[], T]) -> tuple[T] | None:
+    """What `compute` gives, in a tuple; None when memory ran out, with all it took free again."""
+    try:
+        return (compute(),)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    # Only here, where the exception is gone, do its frames let their tensors go.
+    release()
+    return None
+
+
+def release() -> None:
+    """Give back what is no longer used and only kept for the next one."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    elif torch is not None and torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -1,0 +1,137 @@
+"""Whether a model's folder can be opened: looked at from outside, before anything is loaded.
+
+A folder may come from anywhere. What is opened of it are ordinary files inside it, weights as
+safetensors alone, and configurations whose numbers could be those of a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from .weights import BrokenFileError, check_regular, check_weights, read_json
+
+MAX_CONFIGURATION_BYTES = 2**20
+"""Configurations have a few thousand."""
+
+MAX_VOCABULARY_BYTES = 32 * 2**20
+"""The files of a tokenizer have up to 4 MiB."""
+
+_WEIGHTS = {
+    "unet": "diffusion_pytorch_model.safetensors",
+    "vae": "diffusion_pytorch_model.safetensors",
+    "text_encoder": "model.safetensors",
+}
+_CONFIGURATIONS = (
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "text_encoder/config.json",
+    "scheduler/scheduler_config.json",
+)
+_MAX_NUMBER = 2**20
+_MAX_REPEATS = 100
+_MAX_ITEMS, _MAX_BETAS = 32, 10_000
+_MAX_DEPTH = 8
+_FOREIGN = {"auto_map", "quantization_config", "custom_pipeline", "trust_remote_code"}
+"""Settings that would have other code than ours read the model."""
+_FOREIGN_FILES = ("adapter_config.json", "adapter_model.safetensors")
+"""Files that would have a library look elsewhere for the model."""
+_SCHEDULER = re.compile(r"[A-Za-z0-9]{1,60}Scheduler")
+
+
+def check_folder(folder: Path) -> None:
+    """Raises TapestryError when a model's folder is not whole, or not to be trusted."""
+    try:
+        _check(folder)
+    except (OSError, BrokenFileError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"The model in {str(folder)!r} cannot be opened: {reason}.",
+            "Get it again from where it came from: a folder in diffusers layout, complete, with "
+            "its weights as .safetensors.",
+        ) from error
+
+
+def _check(folder: Path) -> None:
+    homes = _homes(folder)
+    for name in _CONFIGURATIONS:
+        path = _inside(folder / name, homes)
+        _check_configuration(read_json(path, MAX_CONFIGURATION_BYTES), name)
+    index = read_json(folder / "model_index.json", MAX_CONFIGURATION_BYTES)
+    if not _SCHEDULER.fullmatch(_class_name(index, "scheduler")):
+        raise BrokenFileError("model_index.json names no scheduler")
+    for part, weights in _WEIGHTS.items():
+        for name in _FOREIGN_FILES:
+            if (folder / part / name).exists():
+                raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open")
+        for path in _weights(folder / part, weights):
+            check_weights(_inside(path, homes))
+    for path in (folder / "tokenizer").iterdir():
+        check_regular(_inside(path, homes), MAX_VOCABULARY_BYTES)
+
+
+def _homes(folder: Path) -> list[Path]:
+    """Where a model's files may lie: its folder, or the store that the hub's cache links to."""
+    homes = [folder.resolve()]
+    if folder.resolve().parent.name == "snapshots":
+        homes.append(folder.resolve().parent.parent / "blobs")
+    return homes
+
+
+def _inside(path: Path, homes: list[Path]) -> Path:
+    try:
+        real = path.resolve(strict=True)
+    except OSError:
+        raise BrokenFileError(f"{path.parent.name}/{path.name} is missing") from None
+    except RuntimeError:  # Python before 3.13, for links in a circle
+        raise BrokenFileError(f"{path.name} is a link in a circle") from None
+    if not any(real.is_relative_to(home) for home in homes):
+        raise BrokenFileError(f"{path.parent.name}/{path.name} leads out of the model's folder")
+    return path
+
+
+def _weights(part: Path, name: str) -> Iterator[Path]:
+    """The files with a part's weights: one, or as many as its index names."""
+    index = part / f"{name}.index.json"
+    if not index.exists():
+        yield part / name
+        return
+    files = read_json(index, MAX_CONFIGURATION_BYTES).get("weight_map")
+    if not isinstance(files, dict) or not files:
+        raise BrokenFileError(f"{index.name} names no files")
+    for file in sorted({str(file) for file in files.values()}):
+        if not re.fullmatch(r"[\w-][\w.-]{0,200}\.safetensors", file):
+            raise BrokenFileError(f"{index.name} names {file[:40]!r}")
+        yield part / file
+
+
+def _class_name(index: dict[str, Any], part: str) -> str:
+    named = index.get(part)
+    return str(named[1]) if isinstance(named, list) and len(named) == 2 else ""
+
+
+def _check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -> None:
+    """Numbers that no model has would take memory or time without end."""
+    if depth > _MAX_DEPTH:
+        raise BrokenFileError(f"{where} is nested too deeply")
+    if isinstance(value, dict):
+        foreign = _FOREIGN & value.keys()
+        if foreign:
+            raise BrokenFileError(f"{where} asks for {min(foreign)}")
+        for name, inner in value.items():
+            _check_configuration(inner, where, name, depth + 1)
+    elif isinstance(value, list):
+        if len(value) > (_MAX_BETAS if key == "trained_betas" else _MAX_ITEMS):
+            raise BrokenFileError(f"{key[:40]!r} in {where} has {len(value)} entries")
+        for inner in value:
+            _check_configuration(inner, where, key, depth + 1)
+    elif isinstance(value, int | float):
+        repeats = "layers" in key or key.endswith("_blocks")
+        if not abs(value) <= (_MAX_REPEATS if repeats else _MAX_NUMBER):
+            raise BrokenFileError(f"{key[:40]!r} in {where} is {value!s:.20}")

@@ -1,0 +1,65 @@
+"""Who waits at the door, and how often somebody came with a wrong token; no sockets.
+
+Handshakes that have begun and not ended are few: when one too many comes, the one that has waited
+longest has to go. So who only opens connections keeps nobody out: an honest handshake takes
+milliseconds. The right token is never counted, slowed or turned away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+MOST_PENDING = 10
+"""Handshakes at a time; an artist's own programs need one, now and then two."""
+
+MOST_FAILURES, WITHIN_S = 20, 10.0
+"""Refusals that are told and answered at once; a plugin that has read an old file needs six."""
+
+HOLD_S = 0.5
+"""How long the refusal of a wrong token is held back when there were too many."""
+
+Visitor = TypeVar("Visitor")
+
+
+class Doorman(Generic[Visitor]):
+    """Keeps the door of one server; `now` is a clock in seconds."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._pending: dict[Visitor, None] = {}  # in the order in which they came
+        self._failures: deque[float] = deque(maxlen=MOST_FAILURES + 1)
+        self._has_lost_patience = False
+
+    @property
+    def pending(self) -> int:
+        """How many handshakes have begun and not ended."""
+        return len(self._pending)
+
+    def arrive(self, visitor: Visitor) -> Visitor | None:
+        """A handshake begins; gives the visitor that has to go for it, if any."""
+        self._pending[visitor] = None
+        if len(self._pending) <= MOST_PENDING:
+            return None
+        oldest = next(iter(self._pending))
+        self.leave(oldest)
+        return oldest
+
+    def leave(self, visitor: Visitor) -> None:
+        """A handshake has ended, however it did."""
+        self._pending.pop(visitor, None)
+
+    def refuse(self) -> bool:
+        """Somebody was refused; whether that is one too many by now."""
+        now = self._now()
+        self._failures.append(now)
+        full = len(self._failures) > MOST_FAILURES
+        return full and now - self._failures[0] <= WITHIN_S
+
+    def loses_patience(self, *, too_many: bool) -> bool:
+        """Whether there are too many since now: for a log that says so once, not every time."""
+        news = too_many and not self._has_lost_patience
+        self._has_lost_patience = too_many
+        return news

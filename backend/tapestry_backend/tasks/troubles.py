@@ -1,0 +1,40 @@
+"""What an artist reads when numbers or memory give out in the middle of a picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+
+from ..models.memory import free_and_total_bytes
+
+_GIB = 2**30
+
+
+def check_finite(values: Tensor, stage: str) -> None:
+    """Raises TapestryError when a number is NaN or infinite: a black layer helps nobody."""
+    if not bool(torch.isfinite(values).all()):
+        raise TapestryError(
+            ErrorCode.NOT_FINITE,
+            f"The model gave numbers that are not finite while {stage}.",
+            "Try a lower guidance scale, or another checkpoint.",
+        )
+
+
+def out_of_memory(request: Request, stage: str, device: torch.device) -> TapestryError:
+    """When everything that takes less memory has been tried; to be made where memory ran out."""
+    margins = request.margins
+    height = request.height + margins.top + margins.bottom
+    width = request.width + margins.left + margins.right
+    free, total = (value / _GIB for value in free_and_total_bytes(device))
+    what = "the model" if stage == "loading" else f"a picture of {width} x {height} pixels"
+    return TapestryError(
+        ErrorCode.OUT_OF_MEMORY,
+        f"There was not enough memory for {what} while {stage}: {free:.1f} of {total:.1f} GiB were "
+        "free.",
+        "Fewer windows at a time, shorter bands and fewer parts of the model at once were tried "
+        "already. Close other programs that use the graphics card or much memory, choose a smaller "
+        "model, or make the canvas or the extension smaller; then press the button again.",
+    )

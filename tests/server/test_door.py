@@ -1,0 +1,76 @@
+"""A running server's door: dawdlers and guessers are bounded, and never keep our own client out."""
+
+import selectors
+import socket
+import time
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from tapestry_backend.server.doorman import HOLD_S, MOST_FAILURES, MOST_PENDING
+from tests.server.client import Connect, Server
+
+SILENT = 40
+
+
+def knock(server: Server, token: str) -> bytes:
+    """The status line that a token brings."""
+    handshake = (
+        f"GET /tapestry HTTP/1.1\r\nHost: 127.0.0.1:{server.info.port}\r\n"
+        f"Authorization: Bearer {token}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.info.port)) as connection:
+        connection.sendall(handshake.encode())
+        return connection.recv(65536).partition(b"\r\n")[0]
+
+
+def still_open(connections: list[socket.socket]) -> int:
+    """How many of them the server has not closed."""
+    with selectors.DefaultSelector() as selector:
+        for connection in connections:
+            selector.register(connection, selectors.EVENT_READ)
+        return len(connections) - len(selector.select(timeout=0))
+
+
+@pytest.mark.promise("S2")
+def test_wrong_tokens_are_slowed(own_server: Server, connect: Connect, measured) -> None:
+    """After too many, each wrong token has to wait, the right one need not; the log is short."""
+    answers = [knock(own_server, "0" * 64) for _ in range(MOST_FAILURES)]
+    assert {answer.split()[1] for answer in answers} == {b"401"}
+    begun = time.monotonic()
+    assert knock(own_server, "0" * 64).split()[1] == b"429"
+    assert time.monotonic() - begun >= HOLD_S
+    for _ in range(3):
+        knock(own_server, "1" * 64)
+    connect(own_server).until_worker("ready")
+    assert own_server.log.count("was refused") == MOST_FAILURES
+    assert own_server.log.count("too many handshakes") == 1
+    measured(
+        f"{MOST_FAILURES} failures answered at once, each further one after {HOLD_S} s; "
+        "the right token at once",
+    )
+
+
+@pytest.mark.promise("S2")
+def test_unfinished_handshakes_are_few_and_short(
+    own_server: Server, connect: Connect, measured
+) -> None:
+    """Ten wait at most, the oldest goes for a new one, and after five seconds all are gone."""
+    with ExitStack() as opened:
+        address = ("127.0.0.1", own_server.info.port)
+        connections = [
+            opened.enter_context(socket.create_connection(address)) for _ in range(SILENT)
+        ]
+        connections[-1].sendall(b"GET /tapestry HTTP/1.1\r\nHost: ")
+        connect(own_server).until_worker("ready")  # so the server has seen all of them
+        begun = time.monotonic()
+        waiting = still_open(connections)
+        assert waiting <= MOST_PENDING
+        for connection in connections:
+            with suppress(ConnectionResetError):
+                assert connection.recv(65536) == b""
+        waited_s = time.monotonic() - begun
+    measured(
+        f"{SILENT} unfinished handshakes: {waiting} waited, all dropped after {waited_s:.1f} s; "
+        "the right token got in",
+    )

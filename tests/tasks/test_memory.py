@@ -1,0 +1,101 @@
+"""When memory runs out: first with less of it, then a sentence with numbers; the next job works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.store import ModelStore
+from tapestry_backend.tasks.run import run
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+from tests.models.allocator import Allocator
+from tests.models.live_tensors import Costs
+from tests.models.tiny_checkpoints import save_checkpoint
+
+SHARES = (100, 50, 25, 12)
+"""Of what the picture takes where there is plenty, in percent."""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    """A store with a tiny checkpoint, loaded."""
+    folder = str(save_checkpoint(tmp_path_factory.mktemp("tiny") / "model"))
+    store = ModelStore(Catalogue([folder]))
+    store.load(folder)
+    return store
+
+
+def request(store: ModelStore, width: int) -> Request:
+    """A picture of as many windows as its width has; one step."""
+    model = store.catalogue.models[-1].id
+    return Request("generate", 64, width, "snow", num_inference_steps=1, model=model)
+
+
+def paint(store: ModelStore, width: int, memory: Costs) -> np.ndarray:
+    """A picture that is painted in this memory."""
+    with memory:
+        *_, finished = run(request(store, width), {}, store)
+    return np.frombuffer(finished.pixels.data, np.uint8).astype(int)
+
+
+def try_painting(store: ModelStore, width: int, memory: Allocator) -> np.ndarray | None:
+    """The same; None when the artist is told that there is not enough."""
+    try:
+        return paint(store, width, memory)
+    except TapestryError as error:
+        if error.code is not ErrorCode.OUT_OF_MEMORY or not memory.refusals:
+            raise
+        return None
+
+
+@pytest.mark.promise("R6")
+def test_less_memory_is_less_at_a_time(tiny: ModelStore, measured) -> None:
+    """The same picture, or a sentence; and whatever came of it, a small picture after it."""
+    plenty = Costs()
+    picture = paint(tiny, 320, plenty)
+    outcomes = []
+    for share in SHARES:
+        memory = Allocator(plenty.peak_bytes * share // 100)
+        painted = try_painting(tiny, 320, memory)
+        assert painted is None or abs(painted - picture).max() <= 1
+        how = "a sentence" if painted is None else "painted"
+        outcomes.append(f"{share} %: {how} after {memory.refusals} refusals")
+        paint(tiny, 64, Allocator(plenty.peak_bytes * share // 100))
+    assert all("painted" in outcome for outcome in outcomes[:2])
+    measured("; ".join(outcomes) + "; the next small job worked each time")
+
+
+@pytest.mark.promise("R6")
+def test_no_memory_is_a_sentence_with_numbers(tiny: ModelStore, measured) -> None:
+    """Sizes, what was free, and what to do; the worker goes on."""
+    with pytest.raises(TapestryError) as raised:
+        paint(tiny, 320, Allocator(100_000))
+    assert raised.value.code is ErrorCode.OUT_OF_MEMORY
+    assert "320 x 64 pixels" in raised.value.message
+    assert re.search(r"\d+\.\d of \d+\.\d GiB", raised.value.message)
+    assert "smaller" in raised.value.advice
+    assert paint(tiny, 64, Costs()).size == 64 * 64 * 4
+    measured(raised.value.message)
+
+
+@pytest.mark.promise("R6")
+def test_a_model_that_does_not_fit_is_a_sentence(
+    tiny: ModelStore, catalogue: Catalogue, measured
+) -> None:
+    """Memory that runs out while a model is loaded, and another model after it."""
+    store = ModelStore(tiny.catalogue)
+    with pytest.raises(TapestryError, match="not enough memory for the model") as raised:
+        paint(store, 64, Allocator(50_000))
+    assert raised.value.code is ErrorCode.OUT_OF_MEMORY
+    assert paint(store, 64, Costs()).size == 64 * 64 * 4
+    measured("while loading: a sentence; loaded at the next job")
+
+
+def test_the_store_of_a_checkpoint_is_where_it_was_saved(tiny: ModelStore) -> None:
+    """The tiny checkpoint is what these tests paint with, not the bundled one."""
+    assert Path(tiny.catalogue.models[-1].id).name == "model"

@@ -1,0 +1,144 @@
+"""Every number in limits.py at its edge: one under and the limit itself pass, one over does not."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapestry_backend.server.blobs import Blobs
+from tapestry_protocol import limits
+from tapestry_protocol.codec import decode, decode_chunk, encode
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import (
+    Cancel,
+    Failed,
+    ModelInfo,
+    PixelsRef,
+    Region,
+    Request,
+    Result,
+    Submit,
+    Welcome,
+)
+from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.request_checks import check_canvas, check_prompt, check_region_count
+
+SHA256 = "ab" * 32
+MASK = PixelsRef(1, 1, 1, SHA256)
+BOUNDS = Bounds(0, 0, 1, 1)
+AREAS = {-1: (8191, 8193), 0: (8192, 8192), 1: (8065, 8321)}
+"""Sides whose product is 2**26, one less, and one more."""
+
+ELSEWHERE = {
+    "MAX_FRAME_BYTES": "tests/server/test_frames.py",
+    "MAX_JOBS_QUEUED": "tests/server/test_jobs.py",
+    "MAX_RESULTS_KEPT": "tests/server/test_jobs.py",
+    "MAX_RESULTS_BYTES": "tests/server/test_jobs.py",
+}
+"""What only a server can show is shown in its own room."""
+
+
+def travels(message: Any) -> None:
+    """Raises ProtocolError when a message is refused on its way."""
+    assert decode(encode(message)) == message
+
+
+def submit(**fields: Any) -> None:
+    """A request with these fields goes over the wire."""
+    travels(Submit("a", Request("generate", 64, 64, **fields)))
+
+
+def region(**fields: Any) -> None:
+    """So does a region."""
+    submit(regions=(Region("sea", BOUNDS, MASK, **fields),))
+
+
+def text_frame(size: int) -> None:
+    """A text frame of this size."""
+    text = encode(Cancel("a"))
+    decode(text + " " * (size - len(text)))
+
+
+def chunk(data: bytes, size_bytes: int) -> None:
+    """A chunk at the beginning of a blob of this size."""
+    decode_chunk(struct.pack(">32sQQ", bytes(32), 0, size_bytes) + data)
+
+
+def canvas_area(pixels: int) -> None:
+    """A canvas of exactly so many pixels."""
+    height, width = AREAS[pixels - limits.MAX_CANVAS_PX]
+    assert height * width == pixels
+    check_canvas(height, width)
+
+
+def staged(size: int) -> None:
+    """A job whose blobs have so many bytes in all."""
+    refs: list[PixelsRef] = []
+    while size:
+        rows, rest = divmod(min(size, limits.MAX_BLOB_BYTES), 2**14)
+        height, width = (rows, 2**14) if rows else (1, rest)
+        name = hashlib.sha256(str(len(refs)).encode()).hexdigest()
+        refs.append(PixelsRef(height, width, 1, name))
+        size -= height * width
+    Blobs().claim("job", refs)
+
+
+def models(count: int) -> None:
+    """A welcome with so many models."""
+    travels(Welcome(1, "1", tuple(ModelInfo(str(i), "model", 64) for i in range(count))))
+
+
+def report(length: int) -> None:
+    """A result with a report of this length."""
+    travels(Result("a", MASK, BOUNDS, 0, "x" * length))
+
+
+EDGES: dict[str, Callable[[Any], None]] = {
+    "MAX_TEXT_FRAME_BYTES": text_frame,
+    "MAX_CHUNK_BYTES": lambda n: chunk(bytes(n), limits.MAX_BLOB_BYTES),
+    "MAX_BLOB_BYTES": lambda n: chunk(b"x", n),
+    "MAX_STAGED_BYTES": staged,
+    "MAX_SIDE_PX": lambda n: check_canvas(1, n),
+    "MAX_CANVAS_PX": canvas_area,
+    "MAX_REGIONS": check_region_count,
+    "MAX_PROMPT_CHARACTERS": lambda n: check_prompt("\U0001f308" * n, "the sky"),
+    "MAX_STEPS": lambda n: submit(num_inference_steps=n),
+    "MAX_GUIDANCE_SCALE": lambda n: submit(guidance_scale=float(n)),
+    "MIN_WEIGHT": lambda n: region(weight=n),
+    "MAX_WEIGHT": lambda n: region(weight=float(n)),
+    "MAX_FEATHER_PX": lambda n: submit(feather_px=n),
+    "MAX_UNDER_PX": lambda n: submit(under_px=n),
+    "MAX_SEED": lambda n: submit(seed=n),
+    "MAX_ID_CHARACTERS": lambda n: submit(model="x" * n),
+    "MAX_SENTENCE_CHARACTERS": lambda n: travels(Failed("", ErrorCode.INTERNAL, "x" * n)),
+    "MAX_REPORT_CHARACTERS": report,
+    "MAX_MODELS": models,
+}
+
+
+@pytest.mark.promise("S6")
+@pytest.mark.promise("S7")
+def test_every_limit_at_its_edge(measured) -> None:
+    """Refused with a typed error, and nothing else, from the first value beyond it."""
+    for name, take in EDGES.items():
+        limit = getattr(limits, name)
+        inward = 0.001 if name.startswith("MIN") else -1
+        take(limit + inward)
+        take(limit)
+        with pytest.raises(TapestryError):
+            take(limit - inward)
+    measured(f"{len(EDGES)} limits, each at, one under and one over")
+
+
+def test_no_limit_is_left_out() -> None:
+    """A number that is added to limits.py wants a test of its edge."""
+    names = {name for name in vars(limits) if name.startswith(("MAX_", "MIN_"))}
+    assert names == EDGES.keys() | ELSEWHERE.keys()
+    root = Path(__file__).parent.parent
+    for name, file in ELSEWHERE.items():
+        assert name in (root / file).read_text(encoding="utf-8"), f"{name} in {file}"
