@@ -95,7 +95,7 @@ def page_of(rows: list[dict]) -> str:
         f"## {title}\n\n{_table(promises, rows)}"
         for title, promises in (("Nothing lost", RELIABILITY), ("Nobody in", SECURITY))
     ]
-    return "\n".join([HEAD, _machine(), "", *tables]) + TAIL
+    return "\n".join([HEAD, _machine(), *tables]) + TAIL
 
 
 def _table(promises: dict[str, str], rows: list[dict]) -> str:
