@@ -47,6 +47,10 @@ def uninstall(folders: KritaFolders) -> list[str]:
         log.unlink()
     if logs:
         removed.append(f"the logs in {folders.logs}")
+    journal = folders.logs / "journal"
+    if journal.exists():
+        shutil.rmtree(journal, ignore_errors=True)
+        removed.append(f"jobs and pictures that waited in {journal}")
     if folders.logs.exists() and not any(folders.logs.iterdir()):
         folders.logs.rmdir()
     return removed

@@ -117,7 +117,8 @@ def test_installing_and_taking_back_leaves_nothing(tmp_path: Path) -> None:
         assert folders.kritarc.stat().st_mode & 0o777 == 0o600
     folders.logs.mkdir()
     (folders.logs / "backend.log").touch()
-    assert len(in_krita.uninstall(folders)) == 3
+    (folders.logs / "journal" / "blobs").mkdir(parents=True)
+    assert len(in_krita.uninstall(folders)) == 4
     assert not folders.logs.exists()
     assert folders.kritarc.read_bytes() == b"[theme]\nTheme=dark\n"
     assert list(folders.pykrita.iterdir()) == []

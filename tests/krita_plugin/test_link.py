@@ -5,10 +5,24 @@ import pytest
 from tapestry.link import DELAYS_S, LOOK_EVERY_S, START_WITHIN_S, Link, LinkState
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Backend, Cancelled, Failed, Message, Welcome
+from tapestry_protocol.messages import (
+    Accepted,
+    Backend,
+    Cancel,
+    Cancelled,
+    Failed,
+    Message,
+    Progress,
+    Request,
+    Resume,
+    Submit,
+    Welcome,
+)
 from tapestry_protocol.pixels import Pixels
 from tests.krita_plugin.fake_backend import FakeBackend
 from tests.krita_plugin.fake_loop import FakeLoop
+
+SUBMIT = Submit("a", Request("generate", 64, 64, prompt="sky"))
 
 
 class Follower:
@@ -159,6 +173,33 @@ def test_a_server_that_never_gets_ready_is_given_up(way: Way) -> None:
     way.link.ensure()
     way.loop.run((START_WITHIN_S + 10) * (len(DELAYS_S) + 1))
     assert way.link.state is LinkState.FAILED
+
+
+def test_a_link_asks_for_what_it_has_missed(way: Way) -> None:
+    """Before anybody else says anything; the follower need not know."""
+    way.become_ready()
+    way.link.send(SUBMIT)
+    way.backend.tell(Accepted("a", 0, 5))
+    way.backend.lose_connection()
+    way.loop.run(DELAYS_S[0])
+    way.backend.answer()
+    assert way.backend.sent == [Resume(("a",), (5,))]
+    way.backend.tell(Accepted("a", 0, 5))
+    way.backend.tell(Progress("a", "denoising", 1, 20, 6))
+    heard = [message for message in way.follower.heard if hasattr(message, "job_id")]
+    assert heard == [Accepted("a", 0, 5), Progress("a", "denoising", 1, 20, 6)]
+
+
+def test_a_job_that_was_given_up_is_cancelled_by_the_next_backend(way: Way) -> None:
+    """The artist was told that there is none, so nobody waits for it."""
+    way.become_ready()
+    way.link.send(SUBMIT)
+    way.backend.info, way.backend.dies_at_once = None, True
+    way.backend.die()
+    way.loop.run(60)
+    assert way.link.state is LinkState.FAILED
+    way.become_ready()
+    assert way.backend.sent == [Cancel("a")]
 
 
 def test_no_command_is_told_at_once(way: Way) -> None:

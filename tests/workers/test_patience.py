@@ -1,9 +1,9 @@
 """When a worker is given up, by a clock that the test sets."""
 
 from tapestry_backend.workers.patience import (
+    LOADING_SILENCE_S,
     SILENCE_S,
     STAGE_S,
-    START_S,
     STEP_S,
     TIMES_THE_MEAN,
     Patience,
@@ -30,8 +30,17 @@ def test_a_worker_that_starts_has_time() -> None:
     """Torch is large."""
     patience = Patience(0)
     patience.hear(Backend("loading"), 1)
-    assert not patience.why_exhausted(START_S)
-    assert patience.why_exhausted(START_S + 2) == "does not answer"
+    assert not patience.why_exhausted(LOADING_SILENCE_S)
+    assert patience.why_exhausted(LOADING_SILENCE_S + 2) == "does not answer"
+
+
+def test_a_worker_that_loads_a_model_has_time_too() -> None:
+    """Its first step shows that it is done."""
+    patience = busy()
+    patience.hear(Progress("a", "loading", 0, 0), 1)
+    assert not patience.why_exhausted(1 + LOADING_SILENCE_S)
+    patience.hear(Progress("a", "encoding", 0, 0), 100)
+    assert patience.why_exhausted(101 + SILENCE_S) == "does not answer"
 
 
 def test_a_silent_worker_is_given_up() -> None:

@@ -18,7 +18,8 @@ class Disk:
 
     def open_end(self, path: Path) -> BinaryIO:
         """A file to write behind what it holds."""
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", 0)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        return os.fdopen(os.open(path, flags, 0o600), "ab", 0)
 
     def append(self, file: BinaryIO, data: bytes) -> None:
         """Write all of the data at the end; it is safe when it is synced."""

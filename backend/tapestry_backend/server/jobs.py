@@ -234,9 +234,8 @@ class Jobs:
     def _enqueue(self, job: Job) -> Iterator[Effect]:
         job.change(Event.BLOBS_COMPLETE)
         self._turns.add(job)
-        if not job.is_kept:
-            job.is_kept = True
-            yield self._keep_submit(job)
+        job.is_kept = True
+        yield self._keep_submit(job)
         yield from self._tell(job, Accepted(job.id, self._ahead(job)))
         yield from self._start_next()
 

@@ -12,8 +12,8 @@ from tapestry_protocol.messages import Backend, Message, Progress
 SILENCE_S = 10.0
 """A worker that is ready says so every second; a busy machine may swallow a few of them."""
 
-START_S = 180.0
-"""While torch is imported nothing else can run in the worker, and a cold disk is slow."""
+LOADING_SILENCE_S = 180.0
+"""While torch or a model is loaded its libraries may let nothing else run, and disks are slow."""
 
 STEP_S = 10.0
 """No step is suspicious before; so what hangs in a quick job is noticed after this long."""
@@ -30,15 +30,15 @@ class Patience:
 
     def __init__(self, now_s: float) -> None:
         self._heard_at_s = now_s
-        self._is_ready = False
         self._is_busy = False
+        self._is_loading = True
         self._forget_pace(now_s)
 
     def hear(self, message: Message, now_s: float) -> None:
         """The worker has said something."""
         self._heard_at_s = now_s
         if isinstance(message, Backend):
-            self._is_ready = self._is_ready or message.state == "ready"
+            self._is_loading = message.state in {"starting", "loading"}
             self._is_busy = message.state == "busy"
             self._forget_pace(now_s)
         elif isinstance(message, Progress):
@@ -50,13 +50,14 @@ class Patience:
 
     def why_exhausted(self, now_s: float) -> str:
         """Why it should be given up, in a few words; empty when it should not."""
-        if now_s - self._heard_at_s > (SILENCE_S if self._is_ready else START_S):
+        if now_s - self._heard_at_s > (LOADING_SILENCE_S if self._is_loading else SILENCE_S):
             return "does not answer"
         if self._is_busy and now_s - self._progressed_at_s > self._step_limit_s():
             return "does not get on"
         return ""
 
     def _hear_progress(self, progress: Progress, now_s: float) -> None:
+        self._is_loading = progress.stage == "loading"
         is_step = progress.stage == "denoising" and progress.step > 0
         if not is_step:
             self._forget_pace(now_s)
