@@ -17,6 +17,8 @@ BACKEND = ROOT / "backend" / "tapestry_backend"
 
 QT = {"PyQt5", "PyQt6", "PySide2", "PySide6", "sip"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate"}
+DECODERS = {"PIL", "cv2", "imageio", "torchvision", "zipfile", "gzip", "pickle", "shelve"}
+"""What unpacks, or runs, what somebody else has packed."""
 KRITA_ROOMS = {"__init__.py", "krita_canvas.py", "krita_docker.py"}
 """Who may speak to Krita: the entry, the one adapter, and the registration of the docker."""
 
@@ -72,6 +74,11 @@ def tops(path: Path, package_root: Path) -> set[str]:
 
 def reached_at_once(modules: list[Path]) -> dict[str, str]:
     """Module -> who imports it, for all that importing these modules of the backend imports."""
+    return reached_by(modules, later=False)
+
+
+def reached_by(modules: list[Path], *, later: bool = True) -> dict[str, str]:
+    """The same with what is imported when it is needed, if `later`."""
     root = BACKEND.parent
     waiting = [(_module_name(path), "the room itself") for path in modules]
     reached: dict[str, str] = {}
@@ -83,7 +90,7 @@ def reached_at_once(modules: list[Path]) -> dict[str, str]:
             reached[name] = importer
             path = _module_path(name)
             if path:
-                found = (entry.module for entry in imports(path, root) if entry.at_once)
+                found = (entry.module for entry in imports(path, root) if later or entry.at_once)
                 waiting.extend((imported, name) for imported in found)
     return reached
 
@@ -137,6 +144,18 @@ def test_server_never_imports_torch() -> None:
         assert module.partition(".")[0] not in TORCH, f"{importer} imports {module}"
     for path in sources(BACKEND / "server"):
         assert not tops(path, BACKEND.parent) & TORCH, path
+
+
+@pytest.mark.promise("S6")
+def test_no_image_decoder_is_behind_the_socket(measured) -> None:
+    """What server and worker import of ours, at once or later: pixels are never unpacked there."""
+    rooms = [path for room in ("server", "workers") for path in sources(BACKEND / room)]
+    reached = reached_by(rooms)
+    for module, importer in reached.items():
+        assert module.partition(".")[0] not in DECODERS, f"{importer} imports {module}"
+        assert not module.startswith("tapestry_backend.openraster"), importer
+    assert "tapestry_backend.tasks.run" in reached
+    measured(f"{len(reached)} modules behind the socket, no image decoder")
 
 
 def test_command_line_starts_without_torch() -> None:

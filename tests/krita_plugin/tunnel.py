@@ -6,7 +6,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -38,17 +38,18 @@ def _forward(here: socket.socket, there: tuple[str, int], end: socket.socket) ->
                     near, far = here.accept()[0], socket.create_connection(there)
                     selector.register(near, selectors.EVENT_READ, far)
                     selector.register(far, selectors.EVENT_READ, near)
-                else:
+                elif key.fileobj.fileno() >= 0:  # the other side may just have closed it
                     _pass_on(selector, key.fileobj, key.data)
 
 
 def _pass_on(
     selector: selectors.BaseSelector, source: socket.socket, target: socket.socket
 ) -> None:
-    data = source.recv(65536)
-    if data:
+    with suppress(OSError):  # one side has gone without a goodbye: so does the other
+        data = source.recv(65536)
         target.sendall(data)
-        return
+        if data:
+            return
     for side in (source, target):
         selector.unregister(side)
         side.close()

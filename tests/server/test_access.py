@@ -1,6 +1,8 @@
 """Who may open a connection, as a function of path and headers; no sockets."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tapestry_backend.server.access import PATH, find_refusal
 from tapestry_backend.server.place import LOOPBACK
@@ -27,3 +29,25 @@ def test_wrong_headers_are_refused(headers: Headers) -> None:
 def test_wrong_paths_are_refused(path: str) -> None:
     """There is one path, spelled in one way."""
     assert find_refusal(path, GOOD["by address"], HOSTS, TOKEN) is not None
+
+
+NAMES = st.sampled_from(["Host", "host", "Authorization", "AUTHORIZATION", "Origin", "Cookie"])
+VALUES = st.sampled_from(
+    [value for headers in (*GOOD.values(), *WRONG_HEADERS.values()) for _, value in headers]
+)
+PATHS = st.sampled_from([PATH, *WRONG_PATHS.values()])
+
+
+@pytest.mark.promise("S8")
+@given(
+    PATHS | st.text(max_size=50),
+    st.lists(st.tuples(NAMES | st.text(max_size=20), VALUES | st.text(max_size=80)), max_size=6),
+)
+def test_any_handshake_is_ours_or_refused(path: str, headers: Headers) -> None:
+    """Never anything raised, and nobody let in but with this path, one host, one token."""
+    if find_refusal(path, headers, HOSTS, TOKEN) is None:
+        lower = [(name.lower(), value) for name, value in headers]
+        assert path == PATH
+        assert [value in HOSTS for name, value in lower if name == "host"] == [True]
+        assert [v for name, v in lower if name == "authorization"] == [f"Bearer {TOKEN}"]
+        assert "origin" not in dict(lower)

@@ -71,6 +71,13 @@ class Archive:
             raise too_large(f"{name[:80]!r} unpacks to more than {limit} bytes")
         return self._zip.read(name)
 
+    def start(self, name: str, size: int) -> bytes:
+        """The first bytes of a file, with no more unpacked; nothing when it is missing."""
+        if name not in self:
+            return b""
+        with self._zip.open(name) as file:
+            return file.read(size)
+
     def _verify(self, entry: zipfile.ZipInfo) -> None:
         """Unpack a file piece by piece: damage is found now, not when the result is to be saved."""
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tapestry_protocol.request_checks import check_canvas
 
@@ -15,7 +18,7 @@ from .archive import Archive
 from .compose import lay_over, transparent, union_alpha
 from .errors import too_large
 from .limits import MAX_CANVASES_DECODED, MAX_EXTRA_DECODED_PX, MAX_STACK_BYTES
-from .png import decode_png, encode_png, png_size, thumbnail_png
+from .png import HEADER_BYTES, decode_png, encode_png, png_size, thumbnail_png
 from .stack import Node, parse_stack
 
 _STACK, _MERGED, _THUMBNAIL = "stack.xml", "mergedimage.png", "Thumbnails/thumbnail.png"
@@ -33,6 +36,7 @@ class Document:
         self.height, self.width = self._stack.height, self._stack.width
         check_canvas(self.height, self.width)
         self._budget_px = MAX_CANVASES_DECODED * self.height * self.width + MAX_EXTRA_DECODED_PX
+        self._check_budget(sum(map(self._says_px, self.all_layers)))
 
     @classmethod
     def open(cls, path: Path) -> Document:
@@ -163,10 +167,22 @@ class Document:
 
     def _decode(self, data: bytes, what: str) -> np.ndarray:
         height, width = png_size(data, what)
+        self._check_budget(height * width)
         self._budget_px -= height * width
-        if self._budget_px < 0:
-            raise too_large("its layers together have far more pixels than its canvas")
         return decode_png(data, what)
+
+    def _says_px(self, layer: Node) -> int:
+        """Pixels of a visible layer by its header; one that has none is looked at when needed."""
+        if not layer.visible or not self.has_pixels(layer):
+            return 0
+        with suppress(TapestryError):
+            header = self._archive.start(layer.source, HEADER_BYTES)
+            return math.prod(png_size(header, layer.source))
+        return 0
+
+    def _check_budget(self, wanted_px: int) -> None:
+        if wanted_px > self._budget_px:
+            raise too_large("its layers together have far more pixels than its canvas")
 
 
 def as_array(pixels: Pixels) -> np.ndarray:

@@ -14,6 +14,8 @@ from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
 from .errors import damaged, too_large
 
 _HEADER = struct.Struct(">8s4x4sII")
+HEADER_BYTES = _HEADER.size
+"""As much of a PNG as `png_size` needs."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _THUMBNAIL_PX = 256
 _PILLOW_ERRORS = (

@@ -1,8 +1,9 @@
 """Who waits at the door, and how often somebody came with a wrong token; no sockets.
 
-Handshakes that have begun and not ended are few: when one too many comes, the one that has waited
-longest has to go. So who only opens connections keeps nobody out: an honest handshake takes
-milliseconds. The right token is never counted, slowed or turned away.
+Handshakes that have begun and not ended are few: where there are too many, those that have waited
+longest have to go, soon, and at once where there are far too many. So who only opens connections
+keeps nobody out: an honest handshake takes milliseconds, and many at once are let in all the same.
+The right token is never counted, slowed or turned away.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-MOST_PENDING = 10
-"""Handshakes at a time; an artist's own programs need one, now and then two."""
+MOST_PENDING, GRACE_S = 10, 0.5
+"""Handshakes that may wait for longer than this; an artist's own programs need one, or two."""
+
+MOST_AT_ONCE = 100
+"""Handshakes at any time; as many as the system may hand over in one go."""
 
 MOST_FAILURES, WITHIN_S = 20, 10.0
 """Refusals that are told and answered at once; a plugin that has read an old file needs six."""
@@ -29,7 +33,7 @@ class Doorman(Generic[Visitor]):
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._pending: dict[Visitor, None] = {}  # in the order in which they came
+        self._pending: dict[Visitor, float] = {}  # when each came, in that order
         self._failures: deque[float] = deque(maxlen=MOST_FAILURES + 1)
         self._has_lost_patience = False
 
@@ -38,13 +42,20 @@ class Doorman(Generic[Visitor]):
         """How many handshakes have begun and not ended."""
         return len(self._pending)
 
-    def arrive(self, visitor: Visitor) -> Visitor | None:
-        """A handshake begins; gives the visitor that has to go for it, if any."""
-        self._pending[visitor] = None
-        if len(self._pending) <= MOST_PENDING:
-            return None
-        oldest = next(iter(self._pending))
-        self.leave(oldest)
+    def arrive(self, visitor: Visitor) -> list[Visitor]:
+        """A handshake begins; gives the visitors that have to go for it at once."""
+        self._pending[visitor] = self._now()
+        return self._dismiss(len(self._pending) - MOST_AT_ONCE)
+
+    def thin_out(self) -> list[Visitor]:
+        """The visitors that have to go because too many have waited for too long."""
+        late = sum(self._now() - came >= GRACE_S for came in self._pending.values())
+        return self._dismiss(min(late, len(self._pending) - MOST_PENDING))
+
+    def _dismiss(self, count: int) -> list[Visitor]:
+        oldest = list(self._pending)[: max(0, count)]
+        for visitor in oldest:
+            self.leave(visitor)
         return oldest
 
     def leave(self, visitor: Visitor) -> None:

@@ -17,7 +17,7 @@ from websockets.http11 import Response
 from tapestry_protocol.limits import MAX_FRAME_BYTES
 
 from .access import find_refusal
-from .doorman import HOLD_S, Doorman
+from .doorman import GRACE_S, HOLD_S, Doorman
 from .place import Place
 
 _OPEN_TIMEOUT_S = 5.0
@@ -106,11 +106,18 @@ class _Visitor(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is at the door."""
         super().connection_made(transport)
-        oldest = self._doorman.arrive(self)
-        if oldest is not None:
-            oldest.transport.abort()
+        _send_away(self._doorman.arrive(self))
+        self.loop.call_later(GRACE_S, self._look_around)
+
+    def _look_around(self) -> None:
+        _send_away(self._doorman.thin_out())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Somebody is gone."""
         self._doorman.leave(self)
         super().connection_lost(exc)
+
+
+def _send_away(visitors: list[ServerConnection]) -> None:
+    for visitor in visitors:
+        visitor.transport.abort()
