@@ -99,7 +99,7 @@ class Scribe:
                     self._write(batch)
             except OSError as error:
                 self.give_up(error)
-            except Exception as error:  # a mistake of ours costs the journal, too, and no more
+            except Exception as error:  # noqa: BLE001  our own mistake costs no more than a disk
                 _log.exception("the journal failed")
                 self.give_up(OSError(str(error)))
             finally:
