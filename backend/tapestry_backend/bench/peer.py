@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,15 +68,35 @@ class Peer:
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.window_cells = model.window
         self._pipeline.cell_px = model.cell_px
+        self.evaluations = 0
+        """Rows that have gone through the pipeline's U-Net so far."""
+        self._pipeline.unet.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def panorama(
         self, height: int, width: int, prompt: str, seed: int, *, wrap: bool = False
     ) -> np.ndarray:
         """The picture of one prompt on a canvas of so many pixels, uint8 [H, W, 3]."""
+        return np.asarray(self._paint(height, width, prompt, seed, wrap=wrap)[0])
+
+    def latents(self, height: int, width: int, prompt: str, seed: int) -> torch.Tensor:
+        """The latents of such a picture, [1, C, h, w]."""
+        made = self._paint(height, width, prompt, seed, output_type="latent")
+        return torch.as_tensor(made)
+
+    def _paint(
+        self,
+        height: int,
+        width: int,
+        prompt: str,
+        seed: int,
+        *,
+        wrap: bool = False,
+        output_type: str = "pil",
+    ) -> Any:
         cell_px = self._model.cell_px
         seed = self._settings.picture_seed(seed)
         canvas = Size(height // cell_px, width // cell_px)
-        made = self._pipeline(
+        return self._pipeline(
             prompt,
             height=height,
             width=width,
@@ -84,8 +105,11 @@ class Peer:
             latents=canvas_noise(seed, self._model.channels, canvas).to(self._model.dtype),
             generator=torch.Generator().manual_seed(seed),
             circular_padding=wrap,
-        )
-        return np.asarray(made.images[0])
+            output_type=output_type,
+        ).images
+
+    def _count(self, _unet: Any, inputs: tuple[Any, ...], _named: dict[str, Any]) -> None:
+        self.evaluations += len(inputs[0])
 
     def uncovered_columns(self, height: int, width: int) -> int:
         """How many columns of pixels of such a canvas no window of the pipeline reaches."""

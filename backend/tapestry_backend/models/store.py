@@ -12,9 +12,9 @@ from .stable_diffusion import StableDiffusion
 class ModelStore:
     """The models of one worker. Loading another model lets the one before go."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, device: str | None = None) -> None:
         self.catalogue = catalogue
-        self.device = best_device()
+        self.device = best_device() if device is None else torch.device(device)
         self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
         self._loaded: Denoiser | None = None
 
