@@ -59,7 +59,7 @@ def test_every_case_has_every_figure(found) -> None:
         assert set(case) >= KEYS_OF_A_CASE
         assert case["tapestry_s"] > 0 < case["floor_s"]
         assert 0 <= case["overhead_share"] <= 1
-        assert case["met"] in {True, False}
+        assert case["met"] in {True, False, None}
 
 
 def test_what_each_side_evaluates(found) -> None:
@@ -68,6 +68,7 @@ def test_what_each_side_evaluates(found) -> None:
     assert counts["panorama_4"] == (7 * 2 * STEPS, 25 * 2 * STEPS)
     assert counts["same_windows"] == (25 * 2 * STEPS, 25 * 2 * STEPS)
     assert counts["extension_half"] == (2 * STEPS, 2 * STEPS)
+    assert counts["speed_balanced"][0] < counts["panorama_4"][0] * 0.8
     ours, one_prompt = counts["small_regions_20"]
     assert ours <= 2 * 20 * STEPS
     assert one_prompt >= 9 * 2 * STEPS

@@ -70,33 +70,18 @@ class Peer:
         self._pipeline.cell_px = model.cell_px
         self.evaluations = 0
         """Rows that have gone through the pipeline's U-Net so far."""
+        self.latents: torch.Tensor
+        """Those of the last picture, [1, C, h, w]."""
         self._pipeline.unet.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def panorama(
         self, height: int, width: int, prompt: str, seed: int, *, wrap: bool = False
     ) -> np.ndarray:
         """The picture of one prompt on a canvas of so many pixels, uint8 [H, W, 3]."""
-        return np.asarray(self._paint(height, width, prompt, seed, wrap=wrap)[0])
-
-    def latents(self, height: int, width: int, prompt: str, seed: int) -> torch.Tensor:
-        """The latents of such a picture, [1, C, h, w]."""
-        made = self._paint(height, width, prompt, seed, output_type="latent")
-        return torch.as_tensor(made)
-
-    def _paint(
-        self,
-        height: int,
-        width: int,
-        prompt: str,
-        seed: int,
-        *,
-        wrap: bool = False,
-        output_type: str = "pil",
-    ) -> Any:
         cell_px = self._model.cell_px
         seed = self._settings.picture_seed(seed)
         canvas = Size(height // cell_px, width // cell_px)
-        return self._pipeline(
+        made = self._pipeline(
             prompt,
             height=height,
             width=width,
@@ -105,8 +90,15 @@ class Peer:
             latents=canvas_noise(seed, self._model.channels, canvas).to(self._model.dtype),
             generator=torch.Generator().manual_seed(seed),
             circular_padding=wrap,
-            output_type=output_type,
-        ).images
+            callback_on_step_end=self._keep,
+        )
+        return np.asarray(made.images[0])
+
+    def _keep(
+        self, _pipeline: Any, _step: int, _timestep: Any, state: dict[str, Any]
+    ) -> dict[str, Any]:
+        self.latents = state["latents"]
+        return state
 
     def _count(self, _unet: Any, inputs: tuple[Any, ...], _named: dict[str, Any]) -> None:
         self.evaluations += len(inputs[0])

@@ -15,12 +15,16 @@ from ..models.catalogue import Catalogue
 from ..models.store import device_name
 from .clock import watch_memory
 from .floor import Floor
+from .loss import loss
 from .metered import UNAVOIDABLE, MeteredStore
 from .painter import Painter, Settings
 from .progress import Progress
 from .prompts import textures
 from .speed_cases import Asked, Case, Effort, make_cases
 from .speed_peers import Painters, Taken
+
+_STEPS_OF_A_PEAK = 2
+"""Memory is not a matter of how many steps there are."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Found:
     peak_bytes: int
     peer_peak_bytes: int | None
     latents_differ_by: float | None
+    loss: dict[str, float] | None
     stages_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -106,7 +111,7 @@ class SpeedBench:
         count = self._effort.paper_pairs if case.peer == "paper" else self._effort.pairs
         paint_other = self._painters.other(case)
         self.progress.say(f"{case.name}: making ready")
-        self._painters.tapestry(case.asked)  # what is made once for a model is made now
+        self._painters.tapestry(case.asked.in_steps(1))  # what is made once is made now
         ours: list[Taken] = []
         theirs: list[Taken] = []
         floors: list[float] = []
@@ -122,7 +127,7 @@ class SpeedBench:
 
     def _peak_bytes(self, asked: Asked) -> int:
         with watch_memory(self._model.device) as peak:
-            self._painters.tapestry(asked)
+            self._painters.tapestry(asked.in_steps(_STEPS_OF_A_PEAK))
         return self._model.weight_bytes + peak.taken_bytes
 
 
@@ -133,7 +138,9 @@ def measure_speed(
     bench = SpeedBench(_open_store(settings.model, device), settings, effort)
     speed = Speed({"peers": list(peers), **bench.about})
     for case in bench.cases(peers):
-        speed.cases.append((case, bench.measure(case)))
+        found = bench.measure(case)
+        speed.cases.append((case, found))
+        bench.progress.say(f"{case.name}: {found.ratio:.2f} {case.goal.text}")
     bench.progress.say("done")
     return speed
 
@@ -180,8 +187,15 @@ def _summary(
         peak_bytes=peak,
         peer_peak_bytes=other_peak,
         latents_differ_by=_difference(ours[-1], theirs[-1]) if case.same_picture else None,
+        loss=_loss(ours[-1], theirs[-1]) if case.lossy else None,
         stages_s={**stages, "rest": median(rest)},
     )
+
+
+def _loss(own: Taken, other: Taken) -> dict[str, float]:
+    if own.picture is None or other.picture is None:
+        raise ValueError("both must have kept their pictures")
+    return loss(own.picture, other.picture)
 
 
 def _difference(own: Taken, other: Taken) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Effort:
 
 
 FULL = Effort(steps=20, pairs=5, paper_steps=5, paper_pairs=3)
-QUICK = Effort(steps=10, pairs=3, paper_steps=2, paper_pairs=1, quick=True)
+QUICK = Effort(steps=20, pairs=1, paper_steps=2, paper_pairs=1, quick=True)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Asked:
 
     request: Request
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+    def in_steps(self, number: int) -> Asked:
+        """The same in fewer steps."""
+        return Asked(replace(self.request, num_inference_steps=number), self.blobs)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Case:
              the reference
     of_memory       the ratio is one of peaks of memory, not of seconds
     same_picture    the peer's latents are compared with ours
+    lossy    what the picture lost against the reference is measured
     """
 
     name: str
@@ -68,6 +73,7 @@ class Case:
     layout: Layout | None = None
     of_memory: bool = False
     same_picture: bool = False
+    lossy: bool = False
 
 
 def make_cases(painter: Painter, prompts: Sequence[str], effort: Effort) -> list[Case]:
@@ -75,17 +81,25 @@ def make_cases(painter: Painter, prompts: Sequence[str], effort: Effort) -> list
     widths = (4,) if effort.quick else (4, 8)
     return [
         *(_default_panorama(painter, prompts[0], width) for width in widths),
+        *(_faster(painter, prompts[0], speed) for speed in ("balanced", "fast")),
         _same_windows(painter, prompts[0]),
-        _eight_regions(painter, prompts, effort.paper_steps),
         _small_regions(painter, prompts),
         _extension(painter, prompts[0]),
         _memory(painter, prompts[0], effort.many_windows),
+        _eight_regions(painter, prompts, effort.paper_steps),
     ]
 
 
 def _default_panorama(painter: Painter, prompt: str, windows: int) -> Case:
     goal = Goal("times as fast as diffusers, default settings of both", at_least=5)
     return Case(f"panorama_{windows}", _panorama(painter, prompt, windows), "diffusers", goal)
+
+
+def _faster(painter: Painter, prompt: str, speed: str) -> Case:
+    goal = Goal(f'times as costly as "quality": the speed "{speed}"')
+    asked = _panorama(painter, prompt, 4, speed=speed)
+    best = _panorama(painter, prompt, 4)
+    return Case(f"speed_{speed}", asked, "quality", goal, reference=best, lossy=True)
 
 
 def _same_windows(painter: Painter, prompt: str) -> Case:

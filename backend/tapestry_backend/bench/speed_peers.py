@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import transformers
 from torch import Tensor
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 class Taken:
     """One painted picture: seconds, rows through the model, and its latents [1, C, h, w].
 
+    picture    uint8 [H, W, 3]
     stages_s   seconds of the model's own work, as far as they are known
     """
 
     seconds: float
     evaluations: int
     latents: Tensor | None = None
+    picture: np.ndarray | None = None
     stages_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -61,8 +64,15 @@ class Painters:
         if not isinstance(finished, Finished):
             raise TypeError("a task must end with its picture")
         canvas = Size(*finished.report["plan"]["canvas"])
-        latents = _middle(self._model.decoded, canvas)
-        return Taken(seconds, self._model.evaluations, latents, dict(self._model.seconds))
+        pixels = finished.pixels
+        picture = np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
+        return Taken(
+            seconds,
+            self._model.evaluations,
+            _middle(self._model.decoded, canvas),
+            picture[..., :3],
+            dict(self._model.seconds),
+        )
 
     def other(self, case: Case) -> Callable[[], Taken]:
         """The picture that a case compares with."""
@@ -78,9 +88,7 @@ class Painters:
         def paint() -> Taken:
             before = peer.evaluations
             seconds = self._seconds(lambda: peer.panorama(*size, request.prompt, 0))
-            evaluations = peer.evaluations - before
-            latents = peer.latents(*size, request.prompt, 0) if case.same_picture else None
-            return Taken(seconds, evaluations, latents)
+            return Taken(seconds, peer.evaluations - before, peer.latents)
 
         return paint
 

@@ -43,6 +43,9 @@ def _lines(case: Case, found: Found) -> list[str]:
     if found.latents_differ_by is not None:
         same = _limit(found.latents_differ_by, SAME_PICTURE)
         lines.append(f"    latents differ by {found.latents_differ_by:.1e} {same}")
+    if found.loss is not None:
+        said = ", ".join(f"{name} {value:.3f}" for name, value in found.loss.items())
+        lines.append(f"    loss: {said}")
     if found.peer_peak_bytes is not None:
         lines.append(f"    peak of {found.peer}: {found.peer_peak_bytes / _MIB:.0f} MiB")
     return lines
@@ -52,5 +55,5 @@ def _limit(value: float, most: float) -> str:
     return f"(<= {most:g}: {_verdict(met=value <= most)})"
 
 
-def _verdict(*, met: bool) -> str:
-    return "met" if met else "MISSED"
+def _verdict(*, met: bool | None) -> str:
+    return {True: "met", False: "MISSED", None: ""}[met]

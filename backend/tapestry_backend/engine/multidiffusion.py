@@ -8,6 +8,7 @@ that change on the way, whose history and noise then exist once (see docs/method
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -82,7 +83,8 @@ class MultiDiffusion:
     conditions [K, T, D] holds every encoded text once; prompting says which of them each region
     takes. All regions that see the same window with the same negative prompt share its one
     evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
-    (an inpainting model's mask and masked picture).
+    (an inpainting model's mask and masked picture). After `guided_share` of the steps there is no
+    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024).
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class MultiDiffusion:
         *,
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
+        guided_share: float = 1.0,
     ) -> None:
         self._predict = predict
         self._views = views
@@ -103,7 +106,8 @@ class MultiDiffusion:
         self._batch_size = batch_size
         self._bootstrapping = bootstrapping
         self._extra = extra
-        self._planned: tuple[Sequence[View], _Rows] | None = None
+        self._guided_share = guided_share
+        self._planned: tuple[Sequence[View], bool, _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
 
@@ -127,16 +131,18 @@ class MultiDiffusion:
 
     def _plan(self, views: Sequence[View], moment: Moment) -> _Rows:
         """The rows of these views; fixed windows have the same ones at every step."""
-        if self._planned is None or self._planned[0] is not views:
+        guided = moment.index < round(self._guided_share * moment.count)
+        if self._planned is None or self._planned[0] is not views or self._planned[1] != guided:
             early = self._bootstrapping if self._views.is_early(moment) else None
-            self._planned = (views, _plan_rows(views, self._prompting, early))
-        return self._planned[1]
+            prompting = self._prompting if guided else [_unguided(p) for p in self._prompting]
+            self._planned = (views, guided, _plan_rows(views, prompting, early))
+        return self._planned[2]
 
     def _evaluate(self, inputs: Tensor, moment: Moment, conditions: Sequence[int]) -> Tensor:
         """The model's outputs for inputs [K, C, h, w] with these rows of the conditions."""
         self.evaluations += len(inputs)
         encoded = self._conditions[list(conditions)]
-        size = self._batch_size
+        size = _even(len(inputs), self._batch_size)
         return torch.cat(
             [
                 self._predict(inputs[i : i + size], moment.timestep, encoded[i : i + size])
@@ -152,6 +158,15 @@ class MultiDiffusion:
         if self._extra is None:
             return seen
         return torch.cat([seen, crop(self._extra, row.window)], dim=1)
+
+
+def _unguided(prompting: Prompting) -> Prompting:
+    return prompting._replace(guidance_scale=min(prompting.guidance_scale, 1.0))
+
+
+def _even(rows: int, most: int) -> int:
+    """The size of as few batches as possible: the rows of a small last one are the dearest."""
+    return math.ceil(rows / math.ceil(rows / most))
 
 
 class _Row(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,27 @@ from tapestry_protocol.messages import Scheduler
 
 from . import banded
 from .catalogue import Entry, inpainting_channels
+from .memory import spare_bytes
 from .schedulers import make_scheduler
+from .shared_start import SharedStart
 
 transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
 
 _AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 _PREVIEW_FIT_CELLS = 16
+
+_MOST_ROWS = 24
+"""Larger batches take no less time for a row; see docs/performance.md."""
+
+_ALIVE_IN_A_ROW = 32
+"""Activations of the first level that exist at once for a row of a batch, the skips included."""
+
+_WHOLE_WINDOWS = 10
+"""Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
+
+_MOST_TEXTS = 256
+"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB."""
+
 _LOADING_ERRORS = (
     OSError,
     ValueError,
@@ -51,20 +67,43 @@ class StableDiffusion:
         self._tokenizer = parts["tokenizer"]
         self._text_encoder = parts["text_encoder"].to(device).eval()
         self._unet = parts["unet"].to(device).eval()
+        self._shared_start = SharedStart(self._unet)
         self._vae = parts["vae"].to(device).eval()
         self._scheduler = parts["scheduler"]
+        self._texts: OrderedDict[str, Tensor] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
         self.channels = self._vae.config.latent_channels
         self.inpaints = self._unet.config.in_channels == inpainting_channels(self.channels)
 
+    @property
+    def batch_size(self) -> int:
+        channels = self._unet.config.block_out_channels[0]
+        row = self.window**2 * channels * _ALIVE_IN_A_ROW * self.dtype.itemsize
+        return min(max(spare_bytes(self.device) // row, 1), _MOST_ROWS)
+
     def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
         return make_scheduler(name, self._scheduler)
 
-    @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+        return torch.cat([self._encode_prompt(prompt) for prompt in prompts])
+
+    def _encode_prompt(self, prompt: str) -> Tensor:
+        """[1, T, D], from an earlier job where there was one.
+
+        Each text alone, so that its numbers do not depend on who was encoded beside it.
+        """
+        known = self._texts.pop(prompt, None)
+        encoded = self._encode_anew(prompt) if known is None else known
+        self._texts[prompt] = encoded  # the last one used is the last one forgotten
+        if len(self._texts) > _MOST_TEXTS:
+            self._texts.popitem(last=False)
+        return encoded
+
+    @torch.no_grad()
+    def _encode_anew(self, prompt: str) -> Tensor:
         tokens = self._tokenizer(
-            list(prompts),
+            [prompt],
             padding="max_length",
             max_length=self._tokenizer.model_max_length,
             truncation=True,
@@ -79,7 +118,10 @@ class StableDiffusion:
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
         latents = latents.to(self.dtype)
-        return self._unet(latents, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
+        with self._shared_start.among(latents):
+            return self._unet(
+                latents, timestep, encoder_hidden_states=conditions, return_dict=False
+            )[0]
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -87,7 +129,8 @@ class StableDiffusion:
         return (latents - self._shift) * self._vae.config.scaling_factor
 
     def decode(self, latents: Tensor) -> Tensor:
-        return banded.decode(self._vae, self._unscaled(latents))
+        budget = int(min(spare_bytes(self.device), self._frugal_bytes))
+        return banded.decode(self._vae, self._unscaled(latents), budget)
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:
         return self._vae.decode(self._unscaled(latents), return_dict=False)[0]
@@ -103,6 +146,10 @@ class StableDiffusion:
     @property
     def _shift(self) -> float:
         return getattr(self._vae.config, "shift_factor", None) or 0.0
+
+    @cached_property
+    def _frugal_bytes(self) -> float:
+        return banded.frugal_bytes(self._vae, _WHOLE_WINDOWS * self.window**2)
 
     @cached_property
     def _preview_map(self) -> tuple[Tensor, Tensor]:
