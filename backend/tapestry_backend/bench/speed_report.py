@@ -27,7 +27,7 @@ def _lines(case: Case, found: Found) -> list[str]:
     lines = [
         (
             f"{found.name:<18}{found.ratio:8.2f}  {case.goal!s:<7}"
-            f"{_verdict(met=bool(case.goal.is_met(found.ratio)))}  {case.goal.text}"
+            f"{_verdict(met=case.goal.is_met(found.ratio))}  {case.goal.text}"
         ),
         (
             f"    Tapestry {found.tapestry_s:.3f} s, {found.evaluations} evaluations; {found.peer} "

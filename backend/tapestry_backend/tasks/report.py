@@ -14,9 +14,11 @@ from .plan import Plan
 
 
 class Stopwatch:
-    """Seconds per stage; a stage may be entered many times."""
+    """Seconds per stage; a stage may be entered many times. A GPU's peak counts from here on."""
 
     def __init__(self) -> None:
+        if torch.cuda.is_initialized():
+            torch.cuda.reset_peak_memory_stats()
         self._start = time.perf_counter()
         self._stages = dict.fromkeys(("load", "encode", "denoise", "decode"), 0.0)
 
