@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tapestry_backend.bench import composition, sharpness
 from tapestry_backend.bench.command import MEASURES
 from tapestry_backend.bench.goals import GOALS, KEYS, Goal
 from tapestry_backend.bench.report import table
@@ -19,8 +20,10 @@ KEYS_OF_JSON = {
 }
 
 
-def test_a_run_has_every_figure(tmp_path, capsys) -> None:
+def test_a_run_has_every_figure(tmp_path, capsys, monkeypatch) -> None:
     """All measures, with a model that paints nothing to speak of: the keys are what matters."""
+    monkeypatch.setattr(composition, "_STEPS", 20)
+    monkeypatch.setattr(sharpness, "_PICTURES", 1)
     folder = save_checkpoint(tmp_path / "model")
     where, sheet = tmp_path / "quality.json", tmp_path / "sheet.png"
     arguments = ["bench", "quality", "--quick", "--steps", "1", "--seed", "3"]

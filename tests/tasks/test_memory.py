@@ -58,11 +58,11 @@ def try_painting(store: ModelStore, width: int, memory: Allocator) -> np.ndarray
 def test_less_memory_is_less_at_a_time(tiny: ModelStore, measured) -> None:
     """The same picture, or a sentence; and whatever came of it, a small picture after it."""
     plenty = Costs()
-    picture = paint(tiny, 320, plenty)
+    picture = paint(tiny, 1024, plenty)
     outcomes = []
     for share in SHARES:
         memory = Allocator(plenty.peak_bytes * share // 100)
-        painted = try_painting(tiny, 320, memory)
+        painted = try_painting(tiny, 1024, memory)
         assert painted is None or abs(painted - picture).max() <= 1
         how = "a sentence" if painted is None else "painted"
         outcomes.append(f"{share} %: {how} after {memory.refusals} refusals")

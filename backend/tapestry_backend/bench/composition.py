@@ -47,7 +47,7 @@ class HeightJudge:
 
     @classmethod
     def taught(
-        cls, pictures: np.ndarray, prompts: Sequence[str], seed: int, steps: int = _STEPS
+        cls, pictures: np.ndarray, prompts: Sequence[str], seed: int, steps: int | None = None
     ) -> HeightJudge:
         """A judge taught by single-window pictures, uint8 [K, N, H, W, 3]."""
         count, each, height, _, _ = pictures.shape
@@ -55,7 +55,11 @@ class HeightJudge:
         firsts = np.repeat(np.arange(count), each) * _LEVELS
         shown, classes = zip(*(_enlarged(flat, firsts, by) for by in _SCALES), strict=True)
         net = train_patches(
-            np.concatenate(shown), np.concatenate(classes), count * _LEVELS, seed, steps
+            np.concatenate(shown),
+            np.concatenate(classes),
+            count * _LEVELS,
+            seed,
+            steps or _STEPS,
         )
         return cls(net, prompts, height)
 
