@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from krita import Krita
+from krita import Krita, ManagedColor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -93,7 +93,7 @@ class KritaCanvas:
 
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         """How much of each pixel the layer covers: height x width bytes, 255 = fully."""
-        node = self._document.nodeByUniqueID(QUuid(layer_id))
+        node = self._node(layer_id)
         if node is None or bounds.is_empty:
             return bytes(bounds.height * bounds.width)
         # The projection, because it has the transparency masks and the pixels of vector layers.
@@ -106,6 +106,39 @@ class KritaCanvas:
         image = image.convertToFormat(QImage.Format.Format_RGBA8888)
         return image.constBits().asstring(bounds.height * bounds.width * 4)
 
+    def colors(self, layer_id: str, bounds: Bounds) -> bytes:
+        """The layer's own pixels as RGBA, 8 bits, sRGB, straight alpha; 0 where it is gone."""
+        node = self._node(layer_id)
+        if node is None or bounds.is_empty:
+            return bytes(bounds.height * bounds.width * 4)
+        place = (bounds.left, bounds.top, bounds.width, bounds.height)
+        # Krita converts colours for layers alone, and groups and vectors have no pixels to convert.
+        copy = self._document.createNode("", "paintlayer")
+        copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
+        copy.setPixelData(node.projectionPixelData(*place), *place)
+        copy.setColorSpace("RGBA", "U8", _SRGB)
+        size = (bounds.width, bounds.height, bounds.width * 4)
+        image = QImage(bytes(copy.pixelData(*place)), *size, QImage.Format.Format_ARGB32)
+        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+        return image.constBits().asstring(bounds.height * bounds.width * 4)
+
+    def selection(self) -> Bounds | None:
+        """What surrounds all that is selected, within the canvas; None: nothing is."""
+        selection = self._document.selection()
+        if selection is None:
+            return None
+        top, left = selection.y(), selection.x()
+        around = Bounds(top, left, top + selection.height(), left + selection.width())
+        inside = around.intersection(Bounds(0, 0, self.height, self.width))
+        return None if inside.is_empty else inside
+
+    def selected(self, bounds: Bounds) -> bytes:
+        """How much of each pixel is selected: height x width bytes, 255 = fully."""
+        selection = self._document.selection()
+        if selection is None:
+            return bytes(bounds.height * bounds.width)
+        return bytes(selection.pixelData(bounds.left, bounds.top, bounds.width, bounds.height))
+
     def grow(self, margins: Margins) -> None:
         """Make the canvas larger, as one step that can be undone; no pixel is changed."""
         document = self._document
@@ -117,6 +150,44 @@ class KritaCanvas:
         """Begin a new layer."""
         return KritaLayerDraft(self._document, name)
 
+    def active_layer(self) -> str:
+        """The id of the layer that the artist works on; empty when there is none."""
+        node = self._document.activeNode()
+        return node.uniqueId().toString() if node is not None else ""
+
+    def activate(self, layer_id: str) -> None:
+        """Make a layer the one that the artist works on; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            self._document.setActiveNode(node)
+
+    def rename(self, layer_id: str, name: str) -> None:
+        """Give a layer another name; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.setName(name)
+
+    def remove(self, layer_id: str) -> None:
+        """Take a layer out of the document; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.remove()
+            self._document.refreshProjection()
+
+    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+        """An empty paint layer without a name, on top (of this group, if there is one); its id."""
+        document = self._document
+        node = document.createNode("", "paintlayer")
+        parent = self._node(group) if group else None
+        (parent or document.rootNode()).addChildNode(node, None)
+        document.setActiveNode(node)
+        view = Krita.instance().activeWindow().activeView()
+        if view is not None:
+            brush = ManagedColor("RGBA", "U8", _SRGB)
+            brush.setComponents([*(channel / 255 for channel in reversed(color)), 1.0])
+            view.setForeGroundColor(brush)
+        return node.uniqueId().toString()
+
     def note(self, key: str) -> str:
         """What was kept with the document under this key; empty when nothing was."""
         return bytes(self._document.annotation(key)).decode("utf-8", "replace")
@@ -124,6 +195,9 @@ class KritaCanvas:
     def keep_note(self, key: str, text: str) -> None:
         """Keep a text with the document, also in its file."""
         self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
+
+    def _node(self, layer_id: str) -> Any:
+        return self._document.nodeByUniqueID(QUuid(layer_id))
 
     @property
     def _document(self) -> Any:
@@ -173,6 +247,21 @@ def _first_layer_names() -> frozenset[str]:
     return frozenset({Krita.krita_i18n(BACKGROUND), Krita.krita_i18nc(context, BACKGROUND)})
 
 
+@lru_cache(maxsize=1)
+def _copy_prefix() -> str:
+    """What Krita puts before the name of a layer that was duplicated, in the artist's language."""
+    return Krita.krita_i18n("Copy of %1").partition("%1")[0]
+
+
+def _name(node: Any) -> str:
+    """The layer's name as a prompt: without the words that Krita puts around it."""
+    name = node.name()
+    prefix = _copy_prefix()
+    while prefix and name.startswith(prefix):
+        name = name[len(prefix) :]
+    return BACKGROUND if name in _first_layer_names() else name
+
+
 def _layers(parent: Any) -> Iterator[Layer]:
     for node in reversed(parent.childNodes()):
         kind, rectangle = node.type(), node.bounds()
@@ -180,7 +269,7 @@ def _layers(parent: Any) -> Iterator[Layer]:
         is_group = kind == "grouplayer"
         yield Layer(
             id=node.uniqueId().toString(),
-            name=BACKGROUND if node.name() in _first_layer_names() else node.name(),
+            name=_name(node),
             bounds=Bounds(top, left, top + rectangle.height(), left + rectangle.width()),
             visible=node.visible(),
             opacity=node.opacity(),

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from krita import Krita
 from PyQt5.QtCore import QByteArray, Qt
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtWidgets import QApplication, QWidget
 
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
@@ -154,8 +154,29 @@ class Stage:
         return self.widget("tapestry_status").text()
 
     def regions(self):
-        """The region names that the docker shows, whole."""
-        return [w.toolTip() for w in self.widgets("tapestry_region_name") if w.isVisible()]
+        """The prompts of the layers that the docker shows as regions."""
+        return [prompt for prompt, row in self._rows() if row.property("counts")]
+
+    def badges(self):
+        """Prompt -> the word beside it, of all rows."""
+        return {prompt: _child(row, "tapestry_region_badge").text() for prompt, row in self._rows()}
+
+    def region(self, prompt):
+        """The row of this prompt."""
+        return next(row for found, row in self._rows() if found == prompt)
+
+    def in_region(self, prompt, name):
+        """A widget in the row of this prompt."""
+        return _child(self.region(prompt), name)
+
+    def _rows(self):
+        rows = [row for row in self.widgets("tapestry_region") if row.isVisible()]
+        return [(_child(row, "tapestry_region_prompt").text(), row) for row in rows]
+
+    def extend_by(self, **sides):
+        """Fill in how far each side grows; the others do not."""
+        for side in ("top", "left", "bottom", "right"):
+            self.widget(f"tapestry_extend_{side}").setValue(sides.get(side, 0))
 
     def state(self):
         """Everything that helps to understand why a scenario does not go on."""
@@ -190,3 +211,7 @@ def _find(name):
         if scenario is not None:
             return scenario
     raise LookupError(name)
+
+
+def _child(widget, name):
+    return next(child for child in widget.findChildren(QWidget) if child.objectName() == name)

@@ -1,0 +1,131 @@
+"""What the artist does to regions from the docker: name, set, choose, add, show; no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .canvas import Canvas, Host
+from .guarding import guarded
+from .reading import region_book
+from .region_book import REGIONS_NOTE, RegionBook, RegionSettings
+from .scene_watch import SceneWatch
+from .tint import color_of, tint, tint_layers
+from .turns import Loop, Work
+
+
+class RegionDesk:
+    """The hands to which `SceneWatch` is the eyes; all of it works on the document in front."""
+
+    def __init__(
+        self, host: Host, loop: Loop, watch: SceneWatch, failed: Callable[[Exception], None]
+    ) -> None:
+        self._host = host
+        self._loop = loop
+        self._watch = watch
+        self._failed = failed
+        self._tinting: Work | None = None
+
+    def report(self, error: Exception) -> None:
+        """Tell the artist what went wrong."""
+        self._failed(error)
+
+    def settings(self, layer_id: str) -> RegionSettings:
+        """What is set for a region, as it was seen last."""
+        found = (row.settings for row in self._watch.scene.rows if row.id == layer_id)
+        return next(found, RegionSettings())
+
+    @guarded
+    def set(self, layer_id: str, **values: Any) -> None:
+        """Set fields of a region's settings; the document keeps them."""
+        canvas = self._host.active_canvas()
+        if canvas is None:
+            return
+        book, name = region_book(canvas), self._name(layer_id)
+        settings = replace(book.settings(layer_id, name), **values)
+        self._keep(canvas, book.with_settings(layer_id, name, settings))
+
+    @guarded
+    def rename(self, layer_id: str, prompt: str) -> None:
+        """Give the layer the prompt as its name."""
+        canvas = self._host.active_canvas()
+        if canvas is None:
+            return
+        canvas.rename(layer_id, prompt)
+        book = region_book(canvas)
+        renamed = book.with_name(layer_id, prompt)
+        if renamed != book:
+            self._keep(canvas, renamed)
+
+    @guarded
+    def activate(self, layer_id: str) -> None:
+        """Make the region's layer the one that the artist works on."""
+        canvas = self._host.active_canvas()
+        if canvas is not None:
+            canvas.activate(layer_id)
+            self._watch.look()
+
+    @guarded
+    def choose_group(self, group_id: str) -> None:
+        """Let the layers of this group count; "": those of the whole document."""
+        canvas = self._host.active_canvas()
+        if canvas is None:
+            return
+        names = {group.id: group.name for group in self._watch.scene.groups}
+        book = region_book(canvas)
+        self._keep(canvas, replace(book, group=group_id, group_name=names.get(group_id, "")))
+
+    @guarded
+    def new_region(self) -> str:
+        """A layer to paint on, in front of all others; gives its id, or "" without a document."""
+        canvas = self._host.active_canvas()
+        if canvas is None:
+            return ""
+        color = color_of(len(self._watch.scene.rows))
+        layer_id = canvas.add_region(self._watch.scene.group, color)
+        self._watch.look()
+        return layer_id
+
+    @guarded
+    def toggle_tint(self) -> None:
+        """Show the canvas in the colours of its regions, or as it is."""
+        canvas = self._host.active_canvas()
+        if canvas is None or self._tinting is not None:
+            return
+        if self.hide_tint():
+            self._watch.look()
+            return
+        active = canvas.active_layer()
+
+        def finished(_layer_id: str) -> None:
+            self._tinting = None
+            canvas.activate(active)
+            self._watch.look()
+
+        def failed(error: Exception) -> None:
+            self._tinting = None
+            self._failed(error)
+
+        self._tinting = Work(self._loop, tint(canvas, self._watch.scene.rows), finished, failed)
+
+    def hide_tint(self) -> bool:
+        """Take the layer that shows regions away; whether there was one."""
+        canvas = self._host.active_canvas()
+        found = tint_layers(canvas.layers()) if canvas is not None else []
+        for layer_id in found:
+            canvas.remove(layer_id)
+        return bool(found)
+
+    def close(self) -> None:
+        """Krita ends."""
+        if self._tinting is not None:
+            self._tinting.cancel()
+            self._tinting = None
+
+    def _name(self, layer_id: str) -> str:
+        return next((row.prompt for row in self._watch.scene.rows if row.id == layer_id), "")
+
+    def _keep(self, canvas: Canvas, book: RegionBook) -> None:
+        canvas.keep_note(REGIONS_NOTE, book.to_text())
+        self._watch.look()
