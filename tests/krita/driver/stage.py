@@ -173,7 +173,7 @@ class Stage:
         rows = [row for row in self.widgets("tapestry_region") if row.isVisible()]
         return [(_child(row, "tapestry_region_prompt").text(), row) for row in rows]
 
-    def extend_by(self, **sides):
+    def extend_by(self, **sides: int):
         """Fill in how far each side grows; the others do not."""
         for side in ("top", "left", "bottom", "right"):
             self.widget(f"tapestry_extend_{side}").setValue(sides.get(side, 0))
