@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from krita import Krita, ManagedColor
+from krita import Krita, ManagedColor, Node
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -197,7 +197,13 @@ class KritaCanvas:
         self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
 
     def _node(self, layer_id: str) -> Any:
-        return self._document.nodeByUniqueID(QUuid(layer_id))
+        """Krita's node of this id; None where it is gone."""
+        node = self._document.nodeByUniqueID(QUuid(layer_id))
+        if node is None or isinstance(node, Node):
+            return node
+        # Now and then PyKrita takes a new node for an old object of another kind in its place.
+        nodes = _inside(self._document.rootNode())
+        return next((n for n in nodes if n.uniqueId().toString() == layer_id), None)
 
     @property
     def _document(self) -> Any:
@@ -260,6 +266,12 @@ def _name(node: Any) -> str:
     while prefix and name.startswith(prefix):
         name = name[len(prefix) :]
     return BACKGROUND if name in _first_layer_names() else name
+
+
+def _inside(parent: Any) -> Iterator[Any]:
+    for node in parent.childNodes():
+        yield node
+        yield from _inside(node)
 
 
 def _layers(parent: Any) -> Iterator[Layer]:

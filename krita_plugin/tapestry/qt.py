@@ -16,6 +16,7 @@ if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
         QEvent,
         QLocale,
         QObject,
+        QPoint,
         QPointF,
         QRectF,
         QSize,
@@ -29,11 +30,13 @@ if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
         QColor,
         QIcon,
         QImage,
+        QMouseEvent,
         QPainter,
         QPalette,
         QPen,
         QPixmap,
         QPolygonF,
+        QWheelEvent,
     )
     from PyQt6.QtNetwork import QAbstractSocket, QNetworkProxy, QTcpSocket
     from PyQt6.QtWidgets import (
@@ -70,6 +73,7 @@ else:
         QEvent,
         QLocale,
         QObject,
+        QPoint,
         QPointF,
         QRectF,
         QSize,
@@ -78,7 +82,18 @@ else:
         QTimer,
         QUuid,
     )
-    from PyQt5.QtGui import QColor, QIcon, QImage, QPainter, QPalette, QPen, QPixmap, QPolygonF
+    from PyQt5.QtGui import (
+        QColor,
+        QIcon,
+        QImage,
+        QMouseEvent,
+        QPainter,
+        QPalette,
+        QPen,
+        QPixmap,
+        QPolygonF,
+        QWheelEvent,
+    )
     from PyQt5.QtNetwork import QAbstractSocket, QNetworkProxy, QTcpSocket
     from PyQt5.QtWidgets import (
         QAbstractButton,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ class RegionDesk:
         self._watch = watch
         self._failed = failed
         self._tinting: Work | None = None
+        self._begun = ""
 
     def report(self, error: Exception) -> None:
         """Tell the artist what went wrong."""
@@ -77,15 +78,19 @@ class RegionDesk:
         self._keep(canvas, replace(book, group=group_id, group_name=names.get(group_id, "")))
 
     @guarded
-    def new_region(self) -> str:
-        """A layer to paint on, in front of all others; gives its id, or "" without a document."""
+    def new_region(self) -> None:
+        """A layer to paint on, in front of all others, whose prompt is to be written next."""
         canvas = self._host.active_canvas()
-        if canvas is None:
-            return ""
-        color = color_of(len(self._watch.scene.rows))
-        layer_id = canvas.add_region(self._watch.scene.group, color)
-        self._watch.look()
-        return layer_id
+        if canvas is not None:
+            color = color_of(len(self._watch.scene.rows))
+            self._begun = canvas.add_region(self._watch.scene.group, color)
+            self._watch.look()
+
+    def take_begun(self, layer_ids: Container[str]) -> str:
+        """The new region whose prompt is to be written, once, as soon as it is among these."""
+        begun = self._begun if self._begun in layer_ids else ""
+        self._begun = "" if begun else self._begun
+        return begun
 
     @guarded
     def toggle_tint(self) -> None:

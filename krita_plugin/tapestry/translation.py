@@ -1,8 +1,8 @@
 """The one way from a text in the code to the artist's language; pure, no Qt.
 
-The code holds the English texts; `texts/en.json` lists all of them, for translators to start from,
-and every other file beside it gives the same ones in its language. Names in braces stay as they
-are, and are filled in after translation: `tr("{count} regions").format(count=3)`.
+The code holds the English texts; `texts/de.json`, and `texts/de-*.json` beside it, give the same
+ones in German, and so on. Names in braces stay as they are, and are filled in after translation:
+`tr("{count} regions").format(count=3)`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 _TEXTS = Path(__file__).with_name("texts")
-_TONGUE = {"texts": {}}
+_TONGUE: dict[str, Mapping[str, str]] = {"texts": {}}
 
 
 def tr(text: str) -> str:
@@ -23,7 +23,7 @@ def tr(text: str) -> str:
 
 def languages() -> list[str]:
     """The codes of all languages there are texts in, e.g. "de"."""
-    return sorted(path.stem for path in _TEXTS.glob("*.json"))
+    return sorted({path.stem.partition("-")[0] for path in _TEXTS.glob("*.json")})
 
 
 def speak(wanted: Iterable[str]) -> str:
@@ -40,5 +40,8 @@ def speak(wanted: Iterable[str]) -> str:
 
 @lru_cache
 def catalogue(code: str) -> Mapping[str, str]:
-    """English text -> text in this language."""
-    return json.loads((_TEXTS / f"{code}.json").read_text(encoding="utf-8"))
+    """English text -> text in this language, out of all files of that language."""
+    texts: dict[str, str] = {}
+    for path in sorted([*_TEXTS.glob(f"{code}.json"), *_TEXTS.glob(f"{code}-*.json")]):
+        texts |= json.loads(path.read_text(encoding="utf-8"))
+    return texts

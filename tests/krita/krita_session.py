@@ -133,6 +133,9 @@ def _environment(home: Path, display: str) -> dict[str, str]:
 
 def _install(pykrita: Path, plugin: Path) -> None:
     shutil.copytree(plugin, pykrita)
+    actions = pykrita.parent / "actions"
+    actions.mkdir()
+    shutil.copy(plugin / "tapestry" / "tapestry.action", actions)
     driver = pykrita / "tapestry_driver"
     shutil.copytree(_DRIVER, driver)
     shutil.copyfile(_CONTRACT, driver / "canvas_contract.py")

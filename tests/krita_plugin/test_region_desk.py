@@ -67,9 +67,12 @@ def test_a_row_makes_its_layer_the_active_one(at: Desk) -> None:
 
 def test_a_new_region_is_ready_to_be_painted(at: Desk) -> None:
     """Active, without a name, the brush in its colour."""
-    made = at.desk.new_region()
+    at.desk.new_region()
+    made = at.canvas.active
+    assert at.desk.take_begun([at.sky]) == ""
+    assert at.desk.take_begun([at.sky, made]) == made
+    assert at.desk.take_begun([at.sky, made]) == ""
     at.look()
-    assert at.canvas.active == made
     assert at.canvas.brush == COLORS[1]
     assert at.watch.badges[made] == "empty"
 
@@ -109,7 +112,7 @@ def test_without_a_document_nothing_happens(at: Desk) -> None:
     at.desk.activate(at.sky)
     at.desk.choose_group("x")
     at.desk.toggle_tint()
-    assert at.desk.new_region() == ""
+    at.desk.new_region()
     assert at.failures == []
 
 

@@ -20,12 +20,11 @@ class RegionList(QWidget):
         self._studio = studio
         self._rows: dict[str, RegionRow] = {}
         self._shown: list[str] = []
-        self._to_begin = ""
         self._scope = self._make_scope()
         self._new = SymbolButton(
             "plus", "tapestry_new_region", tr("New region: a layer to paint on, and its prompt")
         )
-        self._new.clicked.connect(lambda _checked: self.add_region())
+        self._new.clicked.connect(lambda _checked: studio.regions.new_region())
         self._tint = SymbolButton(
             "tint", "tapestry_show_regions", tr("Show on the canvas which prompt holds where")
         )
@@ -43,10 +42,6 @@ class RegionList(QWidget):
         whole.addWidget(self._remarks)
         follow(self, studio, ("scene",), self._show_scene)
         follow(self, studio, ("thumbnails",), self._show_masks)
-
-    def add_region(self) -> None:
-        """A new layer; its row takes the cursor as soon as it is there."""
-        self._to_begin = self._studio.regions.new_region() or ""
 
     def _make_scope(self) -> QComboBox:
         scope = QComboBox()
@@ -101,9 +96,8 @@ class RegionList(QWidget):
                 self._column.removeWidget(self._rows[layer_id])
                 self._column.insertWidget(place, self._rows[layer_id])
             self._shown = wanted
-        if self._to_begin in self._rows:
-            self._rows[self._to_begin].begin_prompt()
-            self._to_begin = ""
+        if self.isVisible() and (begun := self._studio.regions.take_begun(self._rows)):
+            self._rows[begun].begin_prompt()
 
     def _show_masks(self) -> None:
         for row in self._rows.values():
