@@ -179,8 +179,7 @@ class KritaCanvas:
         document = self._document
         node = document.createNode("", "paintlayer")
         parent = self._node(group) if group else None
-        (parent or document.rootNode()).addChildNode(node, None)
-        document.setActiveNode(node)
+        (parent or document.rootNode()).addChildNode(node, None)  # Krita makes it the active one
         view = Krita.instance().activeWindow().activeView()
         if view is not None:
             brush = ManagedColor("RGBA", "U8", _SRGB)

@@ -14,6 +14,9 @@ from .scene_watch import SceneWatch
 from .tint import color_of, tint, tint_layers
 from .turns import Loop, Work
 
+_KRITA_ACTIVATES_S = 0.2
+"""A new layer becomes the active one in a later turn of Krita's own."""
+
 
 class RegionDesk:
     """The hands to which `SceneWatch` is the eyes; all of it works on the document in front."""
@@ -105,14 +108,20 @@ class RegionDesk:
 
         def finished(_layer_id: str) -> None:
             self._tinting = None
-            canvas.activate(active)
             self._watch.look()
+            self._loop.call_later(_KRITA_ACTIVATES_S, lambda: self._activate_again(canvas, active))
 
         def failed(error: Exception) -> None:
             self._tinting = None
             self._failed(error)
 
         self._tinting = Work(self._loop, tint(canvas, self._watch.scene.rows), finished, failed)
+
+    @guarded
+    def _activate_again(self, canvas: Canvas, layer_id: str) -> None:
+        """What is shown is nothing to paint on: Krita has made it the active layer meanwhile."""
+        if canvas.is_open:
+            canvas.activate(layer_id)
 
     def hide_tint(self) -> bool:
         """Take the layer that shows regions away; whether there was one."""

@@ -17,6 +17,7 @@ from .layers import Scene
 from .reading import check_color_model, scene_of
 from .region_book import REGIONS_NOTE
 from .samples import MaskSample, mask_sample, picture_sample
+from .sentences import in_own_words
 from .tint import tint_layers
 from .translation import tr
 from .turns import Loop, Value, Work
@@ -125,7 +126,7 @@ class SceneWatch:
         try:
             check_color_model(canvas)
         except TapestryError as error:
-            return Scene(remarks=(str(error),))
+            return Scene(remarks=(f"{in_own_words(error.message)} {in_own_words(error.advice)}",))
         scene = yield from scene_of(canvas)
         if scene.regions or scene.remarks:
             return scene

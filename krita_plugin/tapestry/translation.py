@@ -21,6 +21,11 @@ def tr(text: str) -> str:
     return _TONGUE["texts"].get(text, text)
 
 
+def spoken() -> Mapping[str, str]:
+    """English text -> text in the artist's language; empty in English."""
+    return _TONGUE["texts"]
+
+
 def languages() -> list[str]:
     """The codes of all languages there are texts in, e.g. "de"."""
     return sorted({path.stem.partition("-")[0] for path in _TEXTS.glob("*.json")})

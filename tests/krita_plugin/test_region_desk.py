@@ -83,6 +83,8 @@ def test_regions_are_shown_and_hidden(at: Desk) -> None:
     at.desk.toggle_tint()
     at.look()
     assert at.canvas.names[0] == TINT_NAME
+    at.canvas.active = at.canvas.fakes[0].layer.id
+    at.loop.run(1)
     assert at.canvas.active == at.sky
     assert at.watch.is_tinted
     at.desk.toggle_tint()

@@ -120,6 +120,7 @@ def new_region(stage):
     before = stage.window.activeView().foregroundColor().components()
     stage.press("tapestry_new_region")
     yield stage.until(lambda: "" in stage.badges(), "the row", 20)
+    yield stage.until(lambda: document.activeNode().name() == "", "it to be active", 20)
     node = document.activeNode()
     stage.facts["layer"] = [node.name(), node.type(), node.bounds().isEmpty()]
     stage.facts["badge"] = stage.badges()[""]
@@ -138,12 +139,16 @@ def show_regions(stage):
     stage.layer(document, "sky", (0, 0, 128, 48), (1, 2, 3, 255))
     stage.layer(document, "moon", (40, 10, 20, 20), (200, 200, 1, 255))
     yield from _until_regions(stage, ["moon", "sky"])
+    sky = next(node for node in document.rootNode().childNodes() if node.name() == "sky")
+    document.setActiveNode(sky)
+    yield stage.until(lambda: document.activeNode().name() == "sky", "sky to be active", 20)
     plain = document.projection(0, 0, 128, 96)
     stage.press("tapestry_show_regions")
     yield stage.until(lambda: len(stage.names(document)) == 4, "the layer", 20)
     yield stage.turns(0.5)
     document.waitForDone()
     tinted = document.projection(0, 0, 128, 96)
+    yield stage.until(lambda: document.activeNode().name() == "sky", "sky to be active again", 20)
     places = {"moon": (50, 20), "sky": (5, 5), "nothing": (5, 90)}
     stage.facts["changed"] = {
         name: plain.pixel(*place) != tinted.pixel(*place) for name, place in places.items()
@@ -200,12 +205,10 @@ def two_documents(stage):
     stage.in_region("sky", "tapestry_region_on").click()
     second = stage.document(64, 64)
     stage.layer(second, "sky", (0, 0, 64, 32))
-    yield stage.until(lambda: stage.in_region("sky", "tapestry_region_on").isChecked(), "on", 20)
+    yield stage.until(lambda: _on(stage, "sky") == [True], "the second one's region", 20)
     stage.window.showView(view)
     view.setVisible()
-    yield stage.until(
-        lambda: not stage.in_region("sky", "tapestry_region_on").isChecked(), "off again", 20
-    )
+    yield stage.until(lambda: _on(stage, "sky") == [False], "the first one's region", 20)
     stage.facts["regions"] = stage.regions()
 
 
@@ -254,6 +257,12 @@ def actions(stage):
 
 def _until_regions(stage, expected):
     yield stage.until(lambda: stage.regions() == expected, f"the regions {expected}"[:200], 30)
+
+
+def _on(stage, prompt):
+    """Whether the regions of this prompt are switched on."""
+    boxes = [box for box in stage.widgets("tapestry_region_on") if box.isVisible()]
+    return [box.isChecked() for box in boxes if stage.regions() == [prompt]]
 
 
 def _remarks(stage):
