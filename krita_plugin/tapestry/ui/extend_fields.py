@@ -121,7 +121,7 @@ class ExtendFields(QWidget):
 
 def make_wrap(studio: Studio) -> QCheckBox:
     """The choice that the left and right edge continue each other."""
-    wrap = QCheckBox(tr("360\u00b0: left and right edge meet"))
+    wrap = QCheckBox(tr("360\u00b0: the edges meet"))
     wrap.setObjectName("tapestry_wrap")
     wrap.setToolTip(
         tr("The picture goes on from its right edge to its left one, for a panorama all around.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tapestry_protocol.pixels import Pixels
+
 from ..badges import Badge
 from ..layers import RegionLayer
 from ..qt import (
@@ -52,6 +54,7 @@ class RegionRow(QFrame):
         self._arrow = _arrow_button()
         self._arrow.toggled.connect(self._open)
         self._fields: RegionFields | None = None
+        self._drawn: tuple[Pixels | None, int, int, float] | None = None
         line = row_of(self._box, self._thumbnail, (self._prompt, 1), self._badge, self._arrow)
         line.setContentsMargins(4, 2, 2, 2)
         self._line = QWidget()
@@ -78,21 +81,26 @@ class RegionRow(QFrame):
 
     def show_mask(self) -> None:
         """Show the mask as it was read last, and what is the matter with it."""
-        sharp = self.devicePixelRatioF()
-        small = self._studio.scene_watch.thumbnail(self._row.id)
-        ground = self.palette().color(QPalette.ColorRole.Base)
-        if small is None:
-            self._thumbnail.clear()
-        else:
-            color = QColor(*color_of(self._number))
-            mask = mask_pixmap(small, _THUMBNAIL, color, sharp)
-            self._thumbnail.setPixmap(framed(mask, _THUMBNAIL, ground, sharp))
         badge = self._studio.scene_watch.badges.get(self._row.id, "")
         word, sentence = _words(badge)
         self._badge.setText(word)
         self._badge.setToolTip(sentence)
         self._badge.setVisible(bool(word))
         self._prompt.setEnabled(self._row.settings.on)
+        small = self._studio.scene_watch.thumbnail(self._row.id)
+        ground = self.palette().color(QPalette.ColorRole.Base)
+        wanted = (small, self._number, ground.rgb(), self.devicePixelRatioF())
+        if wanted != self._drawn:
+            self._drawn = wanted
+            self._draw_mask(small, ground)
+
+    def _draw_mask(self, small: Pixels | None, ground: QColor) -> None:
+        if small is None:
+            self._thumbnail.clear()
+            return
+        sharp = self.devicePixelRatioF()
+        mask = mask_pixmap(small, _THUMBNAIL, QColor(*color_of(self._number)), sharp)
+        self._thumbnail.setPixmap(framed(mask, _THUMBNAIL, ground, sharp))
 
     def begin_prompt(self) -> None:
         """Put the cursor into the prompt."""
