@@ -12,7 +12,11 @@ from PyQt5.QtWidgets import QApplication, QWidget
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
-SCENARIO_ROOMS = ("documents", "regions", "jobs", "modes", "contract")
+SCENARIO_ROOMS = ("documents", "regions", "jobs", "modes", "guide", "contract")
+
+
+_REST_S = 0.3
+"""Krita 5.1 may fall over a document that is opened while another one is still being closed."""
 
 
 class Stage:
@@ -34,6 +38,7 @@ class Stage:
         self._name = ""
         self._wait = None
         self._deadline = 0.0
+        self._rest_until = 0.0
         self._arrange_window()
 
     # --- playing ----------------------------------------------------------------------------------
@@ -48,6 +53,8 @@ class Stage:
 
     def _step(self):
         if self._scenario is None:
+            if time.monotonic() < self._rest_until:
+                return
             if not self._names:
                 self._report["finished"] = True
                 self._write()
@@ -75,8 +82,10 @@ class Stage:
         self._scenario = None
         self._write()
         for document in self.krita.documents():
+            document.waitForDone()
             document.setModified(False)
             document.close()
+        self._rest_until = time.monotonic() + _REST_S
         self.widget("tapestry_dismiss").click()
 
     def _write(self):
