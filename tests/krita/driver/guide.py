@@ -22,7 +22,7 @@ def guide(stage):
     for name, box, color in LAYERS:
         stage.layer(document, name, box, color)
     stage.layer(document, "a ship")
-    stage.krita.action("zoom_to_fit").trigger()
+    _fit(stage)
     yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
     yield stage.until(lambda: "ready" in stage.status(), "the backend", A_PICTURE_S)
     stage.widget("tapestry_steps").setValue(_STEPS)
@@ -60,7 +60,7 @@ def guide_look(stage):
     for name, box, color in LAYERS:
         stage.layer(document, name, box, color)
     stage.layer(document, "covered", (160, 70, 20, 20)).setVisible(False)
-    stage.krita.action("zoom_to_fit").trigger()
+    _fit(stage)
     yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
     yield stage.turns(3.0)
     for mode in ("generate", "extend", "refine", "fill"):
@@ -83,7 +83,7 @@ def _run(stage, document, mode):
         return len(stage.names(document)) == count + 1 and idle
 
     yield stage.until(inserted, "the layer", A_PICTURE_S)
-    stage.krita.action("zoom_to_fit").trigger()
+    _fit(stage)
     yield stage.turns(2.0)
     yield from _pictures(stage, f"{mode}d" if mode.endswith("e") else f"{mode}ed")
 
@@ -93,6 +93,12 @@ def _pictures(stage, name):
     yield stage.turns(0.5)
     stage.screenshot(name)
     stage.widget("tapestry_panel").grab().save(str(stage.folder / f"{name}-docker.png"))
+
+
+def _fit(stage):
+    """The whole canvas in the window, whatever was shown before."""
+    for action in ("zoom_to_100pct", "toggle_zoom_to_fit"):
+        stage.krita.action(action).trigger()
 
 
 def _select(document, box):
