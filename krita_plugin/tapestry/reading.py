@@ -125,6 +125,10 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
     document = Bounds(0, 0, canvas.height, canvas.width).moved(-part.top, -part.left)
     canvas.settle()
     scene = yield from scene_of(canvas)
+    own_prompt = settings.selection_prompt.strip() if mode in {"refine", "fill"} else ""
+    if own_prompt:
+        scene = Scene(background_prompt=own_prompt)
+        settings = replace(settings, prompt="")
     chosen = [region for region in scene.regions if region.settings.on]
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}

@@ -33,6 +33,7 @@ class Settings:
     """The docker's fields; layer names come from the document.
 
     only_selection   "generate": paint what is selected and leave the rest as it is
+    selection_prompt "refine" and "fill": what the selection shows, instead of its regions
     extend_*         how far each side grows, pixels
     wrap             the left and right edge continue each other (360 degrees)
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
@@ -46,6 +47,7 @@ class Settings:
     negative_prompt: str = ""
     style: str = ""
     only_selection: bool = False
+    selection_prompt: str = ""
     extend_top: int = 0
     extend_left: int = 0
     extend_bottom: int = 0

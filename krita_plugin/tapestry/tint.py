@@ -19,7 +19,7 @@ COLORS = (
 )
 """Told from each other also side by side; a region takes the one of its place in the list."""
 
-_ALPHA = 150
+_ALPHA = 200
 _HIDES = bytes(255 if value >= 128 else 0 for value in range(256))
 
 

@@ -231,6 +231,18 @@ def test_refining_sends_the_selection_and_what_surrounds_it(canvas: FakeCanvas) 
     assert asked.layer_name == "Tapestry: sky, refined (seed 42)"
 
 
+@pytest.mark.parametrize("mode", ["refine", "fill"])
+def test_a_selection_with_a_prompt_of_its_own_leaves_the_regions_out(canvas, mode: str) -> None:
+    """Whoever writes what should be there gets that, and nothing else."""
+    canvas.add("sky", Bounds(0, 0, 20, 30))
+    canvas.selection_mask = (Bounds(8, 10, 12, 14), b"\xff" * 16)
+    asked = order(canvas, mode, selection_prompt=" clouds ", prompt="sea")
+    assert (asked.request.prompt, asked.request.regions) == ("clouds", ())
+    assert asked.layer_name.startswith("Tapestry: clouds, ")
+    whole = order(canvas, "generate", selection_prompt="clouds", prompt="sea").request
+    assert (whole.prompt, len(whole.regions)) == ("sea", 1)
+
+
 def test_filling_near_an_edge_stays_on_the_canvas(canvas: FakeCanvas) -> None:
     """The surroundings end where the picture ends."""
     canvas.selection_mask = (Bounds(0, 0, 4, 4), b"\xff" * 16)

@@ -7,6 +7,7 @@ from tapestry_protocol.limits import MAX_FEATHER_PX
 from ..qt import (
     QButtonGroup,
     QComboBox,
+    QLabel,
     QPushButton,
     QSizePolicy,
     Qt,
@@ -20,6 +21,7 @@ from .extend_fields import ExtendFields, make_wrap
 from .follow import follow
 from .manners import calm, column_in, narrow, row_of
 from .number_fields import Number, NumberFields
+from .prompt_edit import PromptEdit
 
 _BUTTON_HEIGHT_PX = 30
 
@@ -110,8 +112,21 @@ class SelectionFields(QWidget):
             lambda name: getattr(studio.settings, name),
             lambda name, value: studio.change_and_tell(**{name: value}),
         )
-        column_in(self, self._numbers)
-        follow(self, studio, ("settings",), self._numbers.show_values)
+        self._prompt = PromptEdit(studio, "tapestry_selection_prompt", tr("as the regions say"))
+        self._prompt.setToolTip(
+            tr("What the selection shows; empty: what the regions and the background say.")
+        )
+        self._prompt.textEdited.connect(lambda text: studio.change_and_tell(selection_prompt=text))
+        title = QLabel(tr("What"))
+        title.setBuddy(self._prompt)
+        column_in(self, row_of(title, (self._prompt, 1)), self._numbers)
+        follow(self, studio, ("settings",), self._show_settings)
+
+    def _show_settings(self) -> None:
+        self._numbers.show_values()
+        text = self._studio.settings.selection_prompt
+        if self._prompt.text() != text:
+            self._prompt.setText(text)
 
 
 class RunButton(QWidget):

@@ -25,9 +25,11 @@ def fill_a_selection(stage):
     """Something new where it is selected."""
     document = _ready(stage, "fill")
     _select(document)
-    stage.widget("tapestry_prompt").setText("red bricks")
+    stage.widget("tapestry_selection_prompt").write("red bricks")
     yield from _run(stage, document, "fill")
-    stage.widget("tapestry_prompt").setText("")
+    stage.press("tapestry_mode_fill")
+    stage.widget("tapestry_selection_prompt").write("")
+    stage.press("tapestry_mode_generate")
     yield from stage.picture("filled")
 
 

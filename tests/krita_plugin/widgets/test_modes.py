@@ -65,8 +65,10 @@ def test_refining_takes_strength_feather_and_context(ready) -> None:
     ready.one("tapestry_feather_px").setValue(4)
     assert ready.one("tapestry_feather_px_slider").value() == 4
     ready.one("tapestry_context_px").setValue(16)
+    ready.one("tapestry_selection_prompt").write("clouds")
     ready.one("tapestry_refine").click()
     request = sent(ready)
+    assert request.prompt == "clouds"
     assert (request.strength, request.feather_px) == (pytest.approx(0.3), 4)
     assert (request.height, request.width) == (60, 60)
 
