@@ -111,7 +111,7 @@ def _run(stage, document, mode):
 
     def inserted():
         assert not stage.notice()[0], stage.state()
-        idle = stage.widget(f"tapestry_{mode}").isEnabled()
+        idle = not stage.widget("tapestry_progress").isVisible()
         return len(stage.names(document)) == count + 1 and idle
 
     yield stage.until(inserted, "the layer", A_PICTURE_S)
