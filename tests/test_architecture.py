@@ -17,8 +17,8 @@ BACKEND = ROOT / "backend" / "tapestry_backend"
 
 QT = {"PyQt5", "PyQt6", "PySide2", "PySide6", "sip"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate"}
-KRITA_ROOMS = {"__init__.py", "krita_canvas.py", "krita_docker.py"}
-"""Who may speak to Krita: the entry, the one adapter, and the registration of the docker."""
+KRITA_ROOMS = {"__init__.py", "krita_canvas.py", "krita_docker.py", "krita_tree.py"}
+"""Who may speak to Krita: the entry, the adapter, the docker's registration, the tree of nodes."""
 
 
 @dataclass(frozen=True)

@@ -8,26 +8,22 @@ Color Space", which changes nothing that can be seen. No undo reaches into old l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
-from krita import Krita, ManagedColor, Node
+from krita import Krita, ManagedColor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from .canvas import Layer
-from .layers import BACKGROUND
+from .krita_tree import find_node, layers_in
 from .pixel_bytes import alpha_bytes
-from .qt import QByteArray, QImage, QUuid
+from .qt import QByteArray, QImage
 
 _SRGB = "sRGB-elle-V2-srgbtrc.icc"
 """The profile of Krita's own 8-bit documents; what models paint in."""
 
 _SETTINGS_GROUP = "tapestry"
-
-_WITH_PIXELS = {"paintlayer", "grouplayer", "vectorlayer", "filllayer", "filelayer", "clonelayer"}
 
 _RESOLUTION_PPI = 72.0
 
@@ -85,7 +81,7 @@ class KritaCanvas:
 
     def layers(self) -> tuple[Layer, ...]:
         """The layer tree, topmost first."""
-        return tuple(_layers(self._document.rootNode()))
+        return tuple(layers_in(self._document.rootNode()))
 
     def settle(self) -> None:
         """Wait until what was painted so far is in the pixels."""
@@ -196,13 +192,7 @@ class KritaCanvas:
         self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
 
     def _node(self, layer_id: str) -> Any:
-        """Krita's node of this id; None where it is gone."""
-        node = self._document.nodeByUniqueID(QUuid(layer_id))
-        if node is None or isinstance(node, Node):
-            return node
-        # Now and then PyKrita takes a new node for an old object of another kind in its place.
-        nodes = _inside(self._document.rootNode())
-        return next((n for n in nodes if n.uniqueId().toString() == layer_id), None)
+        return find_node(self._document, layer_id)
 
     @property
     def _document(self) -> Any:
@@ -243,48 +233,3 @@ class KritaLayerDraft:
             self._node.setColorSpace(*space)
         document.rootNode().addChildNode(self._node, None)
         return self._node.uniqueId().toString()
-
-
-@lru_cache(maxsize=1)
-def _first_layer_names() -> frozenset[str]:
-    """What Krita calls the first layer of a new document, in the artist's language."""
-    context = "Name for the bottom-most layer in the layerstack"
-    return frozenset({Krita.krita_i18n(BACKGROUND), Krita.krita_i18nc(context, BACKGROUND)})
-
-
-@lru_cache(maxsize=1)
-def _copy_prefix() -> str:
-    """What Krita puts before the name of a layer that was duplicated, in the artist's language."""
-    return Krita.krita_i18n("Copy of %1").partition("%1")[0]
-
-
-def _name(node: Any) -> str:
-    """The layer's name as a prompt: without the words that Krita puts around it."""
-    name = node.name()
-    prefix = _copy_prefix()
-    while prefix and name.startswith(prefix):
-        name = name[len(prefix) :]
-    return BACKGROUND if name in _first_layer_names() else name
-
-
-def _inside(parent: Any) -> Iterator[Any]:
-    for node in parent.childNodes():
-        yield node
-        yield from _inside(node)
-
-
-def _layers(parent: Any) -> Iterator[Layer]:
-    for node in reversed(parent.childNodes()):
-        kind, rectangle = node.type(), node.bounds()
-        top, left = rectangle.y(), rectangle.x()
-        is_group = kind == "grouplayer"
-        yield Layer(
-            id=node.uniqueId().toString(),
-            name=_name(node),
-            bounds=Bounds(top, left, top + rectangle.height(), left + rectangle.width()),
-            visible=node.visible(),
-            opacity=node.opacity(),
-            has_pixels=kind in _WITH_PIXELS,
-            is_group=is_group,
-            children=tuple(_layers(node)) if is_group else (),
-        )

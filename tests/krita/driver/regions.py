@@ -7,11 +7,17 @@ from PyQt5.QtCore import QEvent, QPointF, Qt
 from PyQt5.QtGui import QMouseEvent
 from PyQt5.QtWidgets import QApplication
 
-from .names import ODD_NAMES
-
 ACTIONS = (
     *("generate", "extend", "refine", "fill"),
     *("cancel", "new_region", "show_regions", "roll_seed"),
+)
+_LONG = "a very long sentence about the sea " * 57
+
+ODD_NAMES = (
+    "\U0001f305 sunrise \U0001f30a",
+    _LONG[:2000].strip(),
+    'a "quoted" <name> & more',
+    "\u6d77",
 )
 
 
