@@ -36,6 +36,13 @@ class PromptEdit(QLineEdit):
         self._known.setStringList(list(self._studio.prompt_history.prompts))
         super().focusInEvent(event)
 
+    def keyPressEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
+        """The arrow down opens the list for whoever has no mouse at hand."""
+        if event.key() == Qt.Key.Key_Down and not self.completer().popup().isVisible():
+            self._show_menu()
+        else:
+            super().keyPressEvent(event)
+
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
         """Another theme has other colours."""
         super().changeEvent(event)

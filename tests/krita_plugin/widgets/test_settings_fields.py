@@ -8,6 +8,8 @@ from tapestry.qt import (
     QApplication,
     QColor,
     QComboBox,
+    QEvent,
+    QKeyEvent,
     QPalette,
     Qt,
     QWidget,
@@ -82,6 +84,17 @@ def test_prompts_that_were_used_are_offered(docker) -> None:
     assert isinstance(first, QAction)
     first.trigger()
     assert docker.studio.settings.prompt == "a & b"
+
+
+def test_the_arrow_down_opens_the_list_of_prompts(docker) -> None:
+    """Without a mouse."""
+    docker.studio.prompt_history.remember(["moss"])
+    edit = docker.one("tapestry_prompt")
+    nothing = Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(edit, QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Down, nothing))
+    menu = QApplication.activePopupWidget()
+    assert [action.text() for action in menu.actions()] == ["moss"]
+    menu.close()
 
 
 def test_settings_are_there_again_after_a_start(docker) -> None:
