@@ -19,8 +19,8 @@ QT = {"PyQt5", "PyQt6", "PySide2", "PySide6", "sip"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate"}
 DECODERS = {"PIL", "cv2", "imageio", "torchvision", "zipfile", "gzip", "pickle", "shelve"}
 """What unpacks, or runs, what somebody else has packed."""
-KRITA_ROOMS = {"__init__.py", "krita_canvas.py", "krita_docker.py"}
-"""Who may speak to Krita: the entry, the one adapter, and the registration of the docker."""
+KRITA_ROOMS = {"__init__.py", "krita_canvas.py", "krita_docker.py", "krita_tree.py"}
+"""Who may speak to Krita: the entry, the adapter, the docker's registration, the tree of nodes."""
 
 
 @dataclass(frozen=True)

@@ -83,12 +83,47 @@ class Canvas(Protocol):
         """The visible picture as RGBA, 8 bits, sRGB, straight alpha; within the canvas only."""
         ...
 
+    def colors(self, layer_id: str, bounds: Bounds) -> bytes:
+        """The layer's own pixels as RGBA, 8 bits, sRGB, straight alpha; 0 where it is gone."""
+        ...
+
+    def selection(self) -> Bounds | None:
+        """What surrounds all that is selected, within the canvas; None: nothing is."""
+        ...
+
+    def selected(self, bounds: Bounds) -> bytes:
+        """How much of each pixel is selected: height x width bytes, 255 = fully."""
+        ...
+
     def grow(self, margins: Margins) -> None:
         """Make the canvas larger, as one step that can be undone; no pixel is changed."""
         ...
 
     def draft(self, name: str) -> LayerDraft:
         """Begin a new layer."""
+        ...
+
+    def active_layer(self) -> str:
+        """The id of the layer that the artist works on; empty when there is none."""
+        ...
+
+    def activate(self, layer_id: str) -> None:
+        """Make a layer the one that the artist works on; nothing happens where it is gone."""
+        ...
+
+    def rename(self, layer_id: str, name: str) -> None:
+        """Give a layer another name; nothing happens where it is gone."""
+        ...
+
+    def remove(self, layer_id: str) -> None:
+        """Take a layer out of the document; nothing happens where it is gone."""
+        ...
+
+    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+        """An empty paint layer without a name, on top (of this group, if there is one); its id.
+
+        It becomes the active layer, and the brush takes this RGB colour.
+        """
         ...
 
     def note(self, key: str) -> str:

@@ -35,7 +35,9 @@ def insertion(
         )
     request = order.request
     finding = None
-    if (canvas.height, canvas.width) != (request.height, request.width):
+    whole = order.whole
+    bounds = bounds.moved(-whole.top, -whole.left)
+    if (canvas.height, canvas.width) != (whole.height, whole.width):
         finding = Finding(
             "The document's size has changed while its picture was painted.",
             "The new layer lies where it would have been: move it to where it belongs.",

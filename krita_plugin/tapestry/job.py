@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tapestry_protocol.messages import Request, Stage
-from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.pixels import Bounds, Pixels
 
 from .canvas import Canvas
 
@@ -24,11 +24,21 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class Order:
-    """A request with its pixels by SHA-256, and the name of the layer for the picture."""
+    """A request with its pixels by SHA-256, and the name of the layer for the picture.
+
+    document   the whole document in coordinates of the request, which may be about a part of it;
+               None: it is about the whole
+    """
 
     request: Request
     blobs: Mapping[str, bytes] = field(repr=False)
     layer_name: str
+    document: Bounds | None = None
+
+    @property
+    def whole(self) -> Bounds:
+        """The whole document in coordinates of the request."""
+        return self.document or Bounds(0, 0, self.request.height, self.request.width)
 
 
 @dataclass

@@ -8,26 +8,22 @@ Color Space", which changes nothing that can be seen. No undo reaches into old l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
-from krita import Krita
+from krita import Krita, ManagedColor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from .canvas import Layer
-from .layers import BACKGROUND
+from .krita_tree import find_node, layers_in
 from .pixel_bytes import alpha_bytes
-from .qt import QByteArray, QImage, QUuid
+from .qt import QByteArray, QImage
 
 _SRGB = "sRGB-elle-V2-srgbtrc.icc"
 """The profile of Krita's own 8-bit documents; what models paint in."""
 
 _SETTINGS_GROUP = "tapestry"
-
-_WITH_PIXELS = {"paintlayer", "grouplayer", "vectorlayer", "filllayer", "filelayer", "clonelayer"}
 
 _RESOLUTION_PPI = 72.0
 
@@ -85,7 +81,7 @@ class KritaCanvas:
 
     def layers(self) -> tuple[Layer, ...]:
         """The layer tree, topmost first."""
-        return tuple(_layers(self._document.rootNode()))
+        return tuple(layers_in(self._document.rootNode()))
 
     def settle(self) -> None:
         """Wait until what was painted so far is in the pixels."""
@@ -93,7 +89,7 @@ class KritaCanvas:
 
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         """How much of each pixel the layer covers: height x width bytes, 255 = fully."""
-        node = self._document.nodeByUniqueID(QUuid(layer_id))
+        node = self._node(layer_id)
         if node is None or bounds.is_empty:
             return bytes(bounds.height * bounds.width)
         # The projection, because it has the transparency masks and the pixels of vector layers.
@@ -106,6 +102,39 @@ class KritaCanvas:
         image = image.convertToFormat(QImage.Format.Format_RGBA8888)
         return image.constBits().asstring(bounds.height * bounds.width * 4)
 
+    def colors(self, layer_id: str, bounds: Bounds) -> bytes:
+        """The layer's own pixels as RGBA, 8 bits, sRGB, straight alpha; 0 where it is gone."""
+        node = self._node(layer_id)
+        if node is None or bounds.is_empty:
+            return bytes(bounds.height * bounds.width * 4)
+        place = (bounds.left, bounds.top, bounds.width, bounds.height)
+        # Krita converts colours for layers alone, and groups and vectors have no pixels to convert.
+        copy = self._document.createNode("", "paintlayer")
+        copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
+        copy.setPixelData(node.projectionPixelData(*place), *place)
+        copy.setColorSpace("RGBA", "U8", _SRGB)
+        size = (bounds.width, bounds.height, bounds.width * 4)
+        image = QImage(bytes(copy.pixelData(*place)), *size, QImage.Format.Format_ARGB32)
+        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+        return image.constBits().asstring(bounds.height * bounds.width * 4)
+
+    def selection(self) -> Bounds | None:
+        """What surrounds all that is selected, within the canvas; None: nothing is."""
+        selection = self._document.selection()
+        if selection is None:
+            return None
+        top, left = selection.y(), selection.x()
+        around = Bounds(top, left, top + selection.height(), left + selection.width())
+        inside = around.intersection(Bounds(0, 0, self.height, self.width))
+        return None if inside.is_empty else inside
+
+    def selected(self, bounds: Bounds) -> bytes:
+        """How much of each pixel is selected: height x width bytes, 255 = fully."""
+        selection = self._document.selection()
+        if selection is None:
+            return bytes(bounds.height * bounds.width)
+        return bytes(selection.pixelData(bounds.left, bounds.top, bounds.width, bounds.height))
+
     def grow(self, margins: Margins) -> None:
         """Make the canvas larger, as one step that can be undone; no pixel is changed."""
         document = self._document
@@ -117,6 +146,43 @@ class KritaCanvas:
         """Begin a new layer."""
         return KritaLayerDraft(self._document, name)
 
+    def active_layer(self) -> str:
+        """The id of the layer that the artist works on; empty when there is none."""
+        node = self._document.activeNode()
+        return node.uniqueId().toString() if node is not None else ""
+
+    def activate(self, layer_id: str) -> None:
+        """Make a layer the one that the artist works on; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            self._document.setActiveNode(node)
+
+    def rename(self, layer_id: str, name: str) -> None:
+        """Give a layer another name; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.setName(name)
+
+    def remove(self, layer_id: str) -> None:
+        """Take a layer out of the document; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.remove()
+            self._document.refreshProjection()
+
+    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+        """An empty paint layer without a name, on top (of this group, if there is one); its id."""
+        document = self._document
+        node = document.createNode("", "paintlayer")
+        parent = self._node(group) if group else None
+        (parent or document.rootNode()).addChildNode(node, None)  # Krita makes it the active one
+        view = Krita.instance().activeWindow().activeView()
+        if view is not None:
+            brush = ManagedColor("RGBA", "U8", _SRGB)
+            brush.setComponents([*(channel / 255 for channel in reversed(color)), 1.0])
+            view.setForeGroundColor(brush)
+        return node.uniqueId().toString()
+
     def note(self, key: str) -> str:
         """What was kept with the document under this key; empty when nothing was."""
         return bytes(self._document.annotation(key)).decode("utf-8", "replace")
@@ -124,6 +190,9 @@ class KritaCanvas:
     def keep_note(self, key: str, text: str) -> None:
         """Keep a text with the document, also in its file."""
         self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
+
+    def _node(self, layer_id: str) -> Any:
+        return find_node(self._document, layer_id)
 
     @property
     def _document(self) -> Any:
@@ -164,27 +233,3 @@ class KritaLayerDraft:
             self._node.setColorSpace(*space)
         document.rootNode().addChildNode(self._node, None)
         return self._node.uniqueId().toString()
-
-
-@lru_cache(maxsize=1)
-def _first_layer_names() -> frozenset[str]:
-    """What Krita calls the first layer of a new document, in the artist's language."""
-    context = "Name for the bottom-most layer in the layerstack"
-    return frozenset({Krita.krita_i18n(BACKGROUND), Krita.krita_i18nc(context, BACKGROUND)})
-
-
-def _layers(parent: Any) -> Iterator[Layer]:
-    for node in reversed(parent.childNodes()):
-        kind, rectangle = node.type(), node.bounds()
-        top, left = rectangle.y(), rectangle.x()
-        is_group = kind == "grouplayer"
-        yield Layer(
-            id=node.uniqueId().toString(),
-            name=BACKGROUND if node.name() in _first_layer_names() else node.name(),
-            bounds=Bounds(top, left, top + rectangle.height(), left + rectangle.width()),
-            visible=node.visible(),
-            opacity=node.opacity(),
-            has_pixels=kind in _WITH_PIXELS,
-            is_group=is_group,
-            children=tuple(_layers(node)) if is_group else (),
-        )

@@ -11,13 +11,44 @@ import sys
 from importlib.util import find_spec
 
 if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
-    from PyQt6.QtCore import QByteArray, QPointF, QRectF, QSize, Qt, QTimer, QUuid
-    from PyQt6.QtGui import QColor, QIcon, QImage, QPainter, QPalette, QPixmap
+    from PyQt6.QtCore import (
+        QByteArray,
+        QEvent,
+        QLocale,
+        QObject,
+        QPoint,
+        QPointF,
+        QRectF,
+        QSize,
+        QStringListModel,
+        Qt,
+        QTimer,
+        QUuid,
+    )
+    from PyQt6.QtGui import (
+        QAction,
+        QColor,
+        QIcon,
+        QImage,
+        QKeyEvent,
+        QMouseEvent,
+        QPainter,
+        QPalette,
+        QPen,
+        QPixmap,
+        QPolygonF,
+        QWheelEvent,
+    )
     from PyQt6.QtNetwork import QAbstractSocket, QNetworkProxy, QTcpSocket
     from PyQt6.QtWidgets import (
+        QAbstractButton,
+        QAbstractSlider,
+        QAbstractSpinBox,
         QApplication,
+        QButtonGroup,
         QCheckBox,
         QComboBox,
+        QCompleter,
         QDoubleSpinBox,
         QFormLayout,
         QFrame,
@@ -25,23 +56,57 @@ if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
         QHBoxLayout,
         QLabel,
         QLineEdit,
+        QMenu,
         QProgressBar,
         QPushButton,
         QScrollArea,
         QSizePolicy,
+        QSlider,
         QSpinBox,
+        QStackedWidget,
         QToolButton,
         QVBoxLayout,
         QWidget,
     )
 else:
-    from PyQt5.QtCore import QByteArray, QPointF, QRectF, QSize, Qt, QTimer, QUuid
-    from PyQt5.QtGui import QColor, QIcon, QImage, QPainter, QPalette, QPixmap
+    from PyQt5.QtCore import (
+        QByteArray,
+        QEvent,
+        QLocale,
+        QObject,
+        QPoint,
+        QPointF,
+        QRectF,
+        QSize,
+        QStringListModel,
+        Qt,
+        QTimer,
+        QUuid,
+    )
+    from PyQt5.QtGui import (
+        QColor,
+        QIcon,
+        QImage,
+        QKeyEvent,
+        QMouseEvent,
+        QPainter,
+        QPalette,
+        QPen,
+        QPixmap,
+        QPolygonF,
+        QWheelEvent,
+    )
     from PyQt5.QtNetwork import QAbstractSocket, QNetworkProxy, QTcpSocket
     from PyQt5.QtWidgets import (
+        QAbstractButton,
+        QAbstractSlider,
+        QAbstractSpinBox,
+        QAction,
         QApplication,
+        QButtonGroup,
         QCheckBox,
         QComboBox,
+        QCompleter,
         QDoubleSpinBox,
         QFormLayout,
         QFrame,
@@ -49,11 +114,14 @@ else:
         QHBoxLayout,
         QLabel,
         QLineEdit,
+        QMenu,
         QProgressBar,
         QPushButton,
         QScrollArea,
         QSizePolicy,
+        QSlider,
         QSpinBox,
+        QStackedWidget,
         QToolButton,
         QVBoxLayout,
         QWidget,

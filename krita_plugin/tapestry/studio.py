@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Generator
-from functools import partial, wraps
-from typing import Any, Literal, TypeVar
+from functools import partial
+from typing import Any, Literal
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
@@ -31,20 +31,23 @@ from tapestry_protocol.messages import (
     Submit,
     Welcome,
 )
-from tapestry_protocol.pixels import Margins, Pixels
+from tapestry_protocol.pixels import Pixels
 
 from .canvas import Host
+from .guarding import guarded
 from .inserting import Finding, insertion
 from .job import Job, Order, Phase
 from .link import Link, LinkState
 from .notices import Notice, notice_in, notice_of
+from .presets import Presets
+from .prompt_history import PromptHistory
 from .reading import order_from
+from .region_desk import RegionDesk
 from .scene_watch import SceneWatch
-from .settings import Settings
+from .settings import Mode, Settings
 from .turns import Loop, Work
 
-Topic = Literal["scene", "thumbnails", "settings", "models", "job", "backend", "notice"]
-Action = TypeVar("Action", bound=Callable[..., Any])
+Topic = Literal["scene", "thumbnails", "settings", "presets", "models", "job", "backend", "notice"]
 
 _SETTINGS_KEY = "docker"
 
@@ -55,20 +58,6 @@ _LOST = Notice(
     "It is being made again; the picture then goes on by itself.",
     is_error=False,
 )
-
-
-def guarded(action: Action) -> Action:
-    """A method of the studio that tells the artist what goes wrong in it instead of raising."""
-
-    @wraps(action)
-    def safe(self: Studio, *arguments: Any, **options: Any) -> Any:
-        try:
-            return action(self, *arguments, **options)
-        except Exception as error:  # noqa: BLE001  this is where all of them end
-            self.report(error)
-            return None
-
-    return safe  # type: ignore[return-value]
 
 
 class Studio:
@@ -87,6 +76,9 @@ class Studio:
             thumbnail_changed=lambda _: self._tell("thumbnails"),
             failed=self.report,
         )
+        self.regions = RegionDesk(host, loop, self.scene_watch, self.report)
+        self.presets = Presets(host)
+        self.prompt_history = PromptHistory(host)
         self._host = host
         self._link = link
         self._loop = loop
@@ -133,11 +125,6 @@ class Studio:
             self._link.ensure()
 
     @guarded
-    def set_region_on(self, layer_id: str, on: bool) -> None:  # noqa: FBT001  a checkbox calls it
-        """Let a layer be a region, or not."""
-        self.scene_watch.set_on(layer_id, on=on)
-
-    @guarded
     def change(self, **values: Any) -> None:
         """Set fields of the settings."""
         for name, value in values.items():
@@ -145,20 +132,52 @@ class Studio:
         self._host.write_setting(_SETTINGS_KEY, self.settings.to_text())
 
     @guarded
-    def roll_dice(self) -> None:
-        """Take another seed."""
-        self.change(seed=secrets.randbelow(MAX_SEED + 1))
+    def change_and_tell(self, **values: Any) -> None:
+        """Set fields of the settings that more than one widget shows."""
+        self.change(**values)
         self._tell("settings")
 
     @guarded
+    def roll_dice(self) -> None:
+        """Take another seed."""
+        self.change_and_tell(seed=secrets.randbelow(MAX_SEED + 1))
+
+    @guarded
+    def keep_preset(self, name: str) -> None:
+        """Keep the present settings under this name."""
+        self.presets.keep(name, self.settings)
+        self._tell("presets")
+
+    @guarded
+    def remove_preset(self, name: str) -> None:
+        """Forget a preset of the artist's own."""
+        self.presets.remove(name)
+        self._tell("presets")
+
+    @guarded
+    def use_preset(self, name: str) -> None:
+        """Take over what a preset holds."""
+        self.change_and_tell(**self.presets.values(name))
+
+    @guarded
     def generate(self) -> None:
-        """Paint the whole canvas anew, as a layer on top."""
-        self._begin(None)
+        """Paint the whole canvas, or what is selected, anew, as a layer on top."""
+        self._begin("generate")
 
     @guarded
     def extend(self) -> None:
         """Make the canvas larger and paint on there."""
-        self._begin(self.settings.margins)
+        self._begin("extend")
+
+    @guarded
+    def refine(self) -> None:
+        """Paint over what is selected, starting from what is there."""
+        self._begin("refine")
+
+    @guarded
+    def fill(self) -> None:
+        """Paint something new into what is selected."""
+        self._begin("fill")
 
     @guarded
     def cancel(self) -> None:
@@ -184,12 +203,13 @@ class Studio:
         """Krita ends, or the plugin is taken out."""
         self._stop_work()
         self.scene_watch.stop()
+        self.regions.close()
         self._watchers.clear()
         self._link.close()
 
     # --- the way of a job -------------------------------------------------------------------------
 
-    def _begin(self, margins: Margins | None) -> None:
+    def _begin(self, mode: Mode) -> None:
         if self.job is not None:
             return
         canvas = self._host.active_canvas()
@@ -201,11 +221,16 @@ class Studio:
             )
         self._show(None)
         self.job = Job(uuid.uuid4().hex, canvas)
-        pieces = order_from(canvas, self.settings, self.scene_watch.off, margins)
+        self.regions.hide_tint()
+        if not self.settings.seed_locked:
+            self.roll_dice()
+        pieces = order_from(canvas, self.settings, mode)
         self._run(pieces, self._ordered)
         self._tell("job")
 
     def _ordered(self, order: Order) -> None:
+        request = order.request
+        self.prompt_history.remember([request.prompt, *(r.prompt for r in request.regions)])
         self.job.order = order
         self.job.phase = Phase.WAITING
         self._tell("job")

@@ -119,6 +119,53 @@ class CanvasContract:
         assert canvas.layers()[0].bounds == Bounds(4, 8, 24, 38)
         assert canvas.flattened(Bounds(4, 8, 24, 38)) == RED * 600
 
+    def test_the_active_layer_is_the_one_that_was_activated(self) -> None:
+        """One that is gone changes nothing."""
+        canvas = self.open_canvas(20, 20)
+        lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
+        self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
+        canvas.activate(lower)
+        self.wait_for_active(canvas, lower)
+        canvas.activate("{00000000-0000-4000-8000-000000000000}")
+        assert canvas.active_layer() == lower
+
+    def wait_for_active(self, canvas: Canvas, layer_id: str) -> None:
+        """The host may take a moment."""
+        assert canvas.active_layer() == layer_id
+
+    def test_layers_are_renamed_and_removed(self) -> None:
+        """By their ids; ids that are gone change nothing."""
+        canvas = self.open_canvas(20, 20)
+        layer = self.paint(canvas, "sky", Bounds(0, 0, 5, 5), RED)
+        canvas.rename(layer, "night \U0001f319")
+        assert canvas.layers()[0].name == "night \U0001f319"
+        canvas.remove(layer)
+        canvas.remove(layer)
+        canvas.rename(layer, "gone")
+        assert [found.name for found in canvas.layers()] == ["Background"]
+
+    def test_colors_are_the_layers_own(self) -> None:
+        """RGBA with straight alpha, whatever lies above; nothing where the layer is gone."""
+        canvas = self.open_canvas(20, 20)
+        layer = self.paint(canvas, "half", Bounds(2, 2, 8, 8), HALF_GREEN)
+        self.paint(canvas, "above", Bounds(0, 0, 20, 20), RED)
+        assert canvas.colors(layer, Bounds(1, 2, 3, 4)) == bytes(8) + HALF_GREEN * 2
+        gone = "{00000000-0000-4000-8000-000000000000}"
+        assert canvas.colors(gone, Bounds(0, 0, 1, 2)) == bytes(8)
+
+    def test_a_new_region_is_an_empty_layer_on_top(self) -> None:
+        """Without a name."""
+        canvas = self.open_canvas(20, 20)
+        layer = canvas.add_region("", (250, 120, 10))
+        top = canvas.layers()[0]
+        assert (top.id, top.name, top.bounds.is_empty) == (layer, "", True)
+
+    def test_nothing_is_selected_at_first(self) -> None:
+        """A new document has no selection."""
+        canvas = self.open_canvas(20, 20)
+        assert canvas.selection() is None
+        assert canvas.selected(Bounds(0, 0, 2, 2)) == bytes(4)
+
     def test_notes_stay_with_the_document(self) -> None:
         """One that was never kept is empty."""
         canvas = self.open_canvas(8, 8)

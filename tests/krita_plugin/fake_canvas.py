@@ -45,6 +45,9 @@ class FakeCanvas:
         self.fakes: list[FakeLayer] = []
         self.notes: dict[str, str] = {}
         self.reads = 0
+        self.active = ""
+        self.selection_mask: tuple[Bounds, bytes] | None = None
+        self.brush = (0, 0, 0)
         self.add("Background", Bounds(0, 0, height, width), WHITE)
 
     # --- for tests --------------------------------------------------------------------------------
@@ -100,6 +103,27 @@ class FakeCanvas:
         self._check_open()
         return b"".join(self._seen(y, x) for y, x in _places(bounds))
 
+    def colors(self, layer_id: str, bounds: Bounds) -> bytes:
+        self._check_open()
+        fake = self._find(layer_id)
+        pixels = (fake.pixel(y, x) if fake else bytes(4) for y, x in _places(bounds))
+        return b"".join(pixels)
+
+    def selection(self) -> Bounds | None:
+        self._check_open()
+        return self.selection_mask[0] if self.selection_mask else None
+
+    def selected(self, bounds: Bounds) -> bytes:
+        self._check_open()
+        if self.selection_mask is None:
+            return bytes(bounds.height * bounds.width)
+        b, data = self.selection_mask
+        inside = lambda y, x: b.top <= y < b.bottom and b.left <= x < b.right  # noqa: E731
+        return bytes(
+            data[(y - b.top) * b.width + x - b.left] if inside(y, x) else 0
+            for y, x in _places(bounds)
+        )
+
     def grow(self, margins: Margins) -> None:
         self._check_open()
         self._height += margins.top + margins.bottom
@@ -111,6 +135,30 @@ class FakeCanvas:
     def draft(self, name: str) -> FakeDraft:
         self._check_open()
         return FakeDraft(self, name)
+
+    def active_layer(self) -> str:
+        self._check_open()
+        return self.active
+
+    def activate(self, layer_id: str) -> None:
+        self._check_open()
+        if self._find(layer_id):
+            self.active = layer_id
+
+    def rename(self, layer_id: str, name: str) -> None:
+        self._check_open()
+        if self._find(layer_id):
+            self.change(layer_id, name=name)
+
+    def remove(self, layer_id: str) -> None:
+        self._check_open()
+        self.fakes = [fake for fake in self.fakes if fake.layer.id != layer_id]
+
+    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+        self._check_open()
+        self.active = self.add("", Bounds(0, 0, 0, 0))
+        self.brush = color
+        return self.active
 
     def note(self, key: str) -> str:
         self._check_open()

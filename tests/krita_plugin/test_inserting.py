@@ -5,7 +5,7 @@ import pytest
 from tapestry import reading
 from tapestry.inserting import insertion
 from tapestry.reading import own_layers
-from tapestry.settings import Settings
+from tapestry.settings import SIDES, Settings
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
 from tests.krita_plugin.test_reading import finish, order_from
@@ -21,7 +21,10 @@ def canvas() -> FakeCanvas:
 
 def insert(host: FakeHost, canvas: FakeCanvas, margins: Margins | None, change=lambda canvas: None):
     """Order, let something happen to the document, then insert a red picture."""
-    order = finish(order_from(canvas, Settings(prompt="sky"), frozenset(), margins))
+    settings = Settings(prompt="sky")
+    for side in SIDES:
+        setattr(settings, f"extend_{side}", getattr(margins, side) if margins else 0)
+    order = finish(order_from(canvas, settings, "extend" if margins else "generate"))
     m = margins or Margins()
     bounds = Bounds(-m.top, -m.left, 20 + m.bottom, 30 + m.right)
     change(canvas)
@@ -68,3 +71,12 @@ def test_a_closed_document_loses_no_picture(canvas: FakeCanvas, margins) -> None
     assert new.fakes[0].layer.name.startswith("Tapestry: sky")
     if margins:
         assert new.fakes[1].bounds == Bounds(0, 8, 20, 38)
+
+
+def test_a_picture_of_a_part_lies_where_the_part_is(canvas: FakeCanvas) -> None:
+    """A selection is painted without the rest of its document."""
+    canvas.selection_mask = (Bounds(8, 10, 12, 14), bytes(16))
+    order = finish(order_from(canvas, Settings(context_px=1, feather_px=0), "refine"))
+    picture = Pixels(6, 6, 4, RED * 36)
+    assert finish(insertion(FakeHost(canvas), canvas, order, picture, Bounds(0, 0, 6, 6))) is None
+    assert canvas.layers()[0].bounds == Bounds(7, 9, 13, 15)

@@ -108,7 +108,7 @@ def test_generate_brings_a_layer(workshop: Workshop) -> None:
 def test_extend_grows_the_canvas(workshop: Workshop) -> None:
     """By what the fields say."""
     workshop.connect()
-    workshop.studio.change(extend_side="left", extend_px=16)
+    workshop.studio.change(extend_left=16, extend_right=0)
     workshop.studio.extend()
     workshop.loop.run()
     submit = workshop.backend.sent[-1]

@@ -15,6 +15,7 @@ from tapestry_protocol.messages import Scheduler
 from . import banded
 from .catalogue import Entry, inpainting_channels
 from .loading import load_parts
+from .prompt_weights import read_weights, weigh
 from .residency import Residency
 from .schedulers import make_scheduler
 
@@ -48,21 +49,31 @@ class StableDiffusion:
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+        weighted = [read_weights(prompt) for prompt in prompts]
+        if not any(prompt.spans for prompt in weighted):
+            return self._encode([prompt.text for prompt in weighted])[0]
+        encoded, offsets = self._encode([*(prompt.text for prompt in weighted), ""])
+        return weigh(encoded[:-1], encoded[-1:], weighted, offsets[:-1])
+
+    def _encode(self, texts: Sequence[str]) -> tuple[Tensor, list[list[tuple[int, int]]]]:
+        """Conditions [N, T, D], and the place of every token in its text."""
         tokens = self._tokenizer(
-            list(prompts),
+            list(texts),
             padding="max_length",
             # A tokenizer that was saved without its length says a number without end.
             max_length=min(self._tokenizer.model_max_length, self._longest_prompt),
             truncation=True,
             return_tensors="pt",
+            return_offsets_mapping=True,
         )
         attention_mask = None
         if getattr(self._text_encoder.config, "use_attention_mask", False):
             attention_mask = tokens.attention_mask.to(self.device)
         ids = tokens.input_ids.to(self.device)
-        return self._parts.run(
+        encoded = self._parts.run(
             "text_encoder", lambda part: part(ids, attention_mask=attention_mask)[0].to(self.dtype)
         )
+        return encoded, tokens.offset_mapping.tolist()
 
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..qt import QFrame, QLabel, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
-from .action_buttons import ActionButtons
 from .follow import follow
+from .mode_fields import ModeFields, ModeTabs, RunButton
 from .model_field import ModelField
 from .notice_box import NoticeBox
 from .progress_view import ProgressView
@@ -55,6 +55,8 @@ class Panel(QWidget):
 
     def _make_fields(self) -> QScrollArea:
         fields = _column(
+            ModeTabs(self._studio),
+            ModeFields(self._studio),
             PromptFields(self._studio),
             RegionList(self._studio),
             ModelField(self._studio),
@@ -72,7 +74,7 @@ class Panel(QWidget):
 
     def _make_foot(self) -> QWidget:
         return _column(
-            ActionButtons(self._studio),
+            RunButton(self._studio),
             ProgressView(self._studio),
             NoticeBox(self._studio),
             self._status,
