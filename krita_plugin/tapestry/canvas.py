@@ -36,7 +36,10 @@ class LayerDraft(Protocol):
         ...
 
     def insert(self) -> str:
-        """Put the layer on top of all others, as one step that can be undone; gives its id."""
+        """Put the layer on top of all others, as one step that can be undone; gives its id.
+
+        What is written from then on is to be shown with `Canvas.refresh`.
+        """
         ...
 
 
@@ -122,6 +125,10 @@ class Canvas(Protocol):
 
     def remove(self, layer_id: str) -> None:
         """Take a layer out of the document; nothing happens where it is gone."""
+        ...
+
+    def refresh(self) -> None:
+        """Show what was written into layers of the document, as soon as there is time."""
         ...
 
     def add_region(self, group: str, color: tuple[int, int, int]) -> str:
