@@ -36,10 +36,7 @@ class LayerDraft(Protocol):
         ...
 
     def insert(self) -> str:
-        """Put the layer on top of all others, as one step that can be undone; gives its id.
-
-        What is written from then on is to be shown with `Canvas.refresh`.
-        """
+        """Put the layer on top of all others, as one step that can be undone; gives its id."""
         ...
 
 
@@ -125,10 +122,6 @@ class Canvas(Protocol):
 
     def remove(self, layer_id: str) -> None:
         """Take a layer out of the document; nothing happens where it is gone."""
-        ...
-
-    def refresh(self) -> None:
-        """Show what was written into layers of the document, as soon as there is time."""
         ...
 
     def add_region(self, group: str, color: tuple[int, int, int]) -> str:

@@ -23,8 +23,6 @@ from .qt import QByteArray, QImage
 _SRGB = "sRGB-elle-V2-srgbtrc.icc"
 """The profile of Krita's own 8-bit documents; what models paint in."""
 
-_MADE_IN = ("RGBA", "U8", _SRGB)
-
 _SETTINGS_GROUP = "tapestry"
 
 _RESOLUTION_PPI = 72.0
@@ -180,10 +178,6 @@ class KritaCanvas:
             node.remove()
             self._document.refreshProjection()
 
-    def refresh(self) -> None:
-        """Show what was written into layers of the document, as soon as there is time."""
-        self._document.refreshProjection()
-
     def add_region(self, group: str, color: tuple[int, int, int]) -> str:
         """An empty paint layer without a name, on top (of this group, if there is one); its id."""
         document = self._document
@@ -225,7 +219,7 @@ class KritaLayerDraft:
     def __init__(self, document: Any, name: str) -> None:
         self._document = document
         self._node = document.createNode(name, "paintlayer")
-        self._node.setColorSpace(*_MADE_IN)
+        self._node.setColorSpace("RGBA", "U8", _SRGB)
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
@@ -236,16 +230,8 @@ class KritaLayerDraft:
             pixels.width * 4,
             QImage.Format.Format_RGBA8888,
         ).convertToFormat(QImage.Format.Format_ARGB32)
-        data = QByteArray(image.constBits().asstring(len(pixels.data)))
-        place = (left, top, pixels.width, pixels.height)
-        space = (self._node.colorModel(), self._node.colorDepth(), self._node.colorProfile())
-        if space != _MADE_IN:  # it is in the document already, in that one's colours
-            scratch = self._document.createNode("", "paintlayer")
-            scratch.setColorSpace(*_MADE_IN)
-            scratch.setPixelData(data, *place)
-            scratch.setColorSpace(*space)
-            data = scratch.pixelData(*place)
-        self._node.setPixelData(data, *place)
+        bgra = image.constBits().asstring(len(pixels.data))
+        self._node.setPixelData(QByteArray(bgra), left, top, pixels.width, pixels.height)
 
     def insert(self) -> str:
         """Put the layer on top of all others, as one step that can be undone; gives its id."""

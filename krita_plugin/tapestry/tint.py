@@ -36,8 +36,6 @@ def tint_layers(layers: Sequence[Layer]) -> list[str]:
 def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[None, None, str]:
     """Insert the layer that shows these regions (topmost first); gives its id."""
     draft = canvas.draft(TINT_NAME)
-    layer_id = draft.insert()  # empty: a large layer that is full holds Krita up
-    yield
     whole = Bounds(0, 0, canvas.height, canvas.width)
     counting = [(number, row) for number, row in enumerate(rows) if row.counts]
     for band in bands(whole):
@@ -54,8 +52,7 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[None, None, s
             data[plane::4] = bits.to_bytes(band.height * band.width, "little")
         draft.write(Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left)
         yield
-    canvas.refresh()
-    return layer_id
+    return draft.insert()
 
 
 def _filled(value: int, band: Bounds) -> int:

@@ -161,9 +161,6 @@ class FakeCanvas:
         self._check_open()
         self.fakes = [fake for fake in self.fakes if fake.layer.id != layer_id]
 
-    def refresh(self) -> None:
-        self._check_open()
-
     def add_region(self, group: str, color: tuple[int, int, int]) -> str:
         self._check_open()
         self.active = self.add("", Bounds(0, 0, 0, 0))
@@ -198,26 +195,17 @@ class FakeDraft:
     canvas: FakeCanvas
     name: str
     bands: list[tuple[Pixels, int, int]] = field(default_factory=list)
-    layer_id: str = ""
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
         self.bands.append((pixels, top, left))
-        self._put()
 
     def insert(self) -> str:
-        self.layer_id = self.canvas.add(self.name, Bounds(0, 0, 0, 0), b"")
-        self._put()
-        return self.layer_id
-
-    def _put(self) -> None:
-        """All bands, where they belong."""
-        if not self.bands or not self.layer_id:
-            return
         first, top, left = self.bands[0]
         height = sum(pixels.height for pixels, _, _ in self.bands)
-        fake = self.canvas._find(self.layer_id)
-        fake.layer = replace(fake.layer, bounds=Bounds(top, left, top + height, left + first.width))
-        fake.data = b"".join(pixels.data for pixels, _, _ in self.bands)
+        bounds = Bounds(top, left, top + height, left + first.width)
+        layer_id = self.canvas.add(self.name, bounds, b"")
+        self.canvas.fakes[0].data = b"".join(pixels.data for pixels, _, _ in self.bands)
+        return layer_id
 
 
 class FakeHost:
