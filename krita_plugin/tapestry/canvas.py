@@ -72,6 +72,11 @@ class Canvas(Protocol):
         """Wait until what was painted so far is in the pixels."""
         ...
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what was painted so far is in the pixels; asks, and does not wait."""
+        ...
+
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         """How much of each pixel the layer covers: height x width bytes, 255 = fully.
 

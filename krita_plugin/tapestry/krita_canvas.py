@@ -87,6 +87,14 @@ class KritaCanvas:
         """Wait until what was painted so far is in the pixels."""
         self._document.waitForDone()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what was painted so far is in the pixels; asks, and does not wait."""
+        if not self._document.tryBarrierLock():
+            return False
+        self._document.unlock()
+        return True
+
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         """How much of each pixel the layer covers: height x width bytes, 255 = fully."""
         node = self._node(layer_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,6 +41,8 @@ Placed = TypeVar("Placed", Region, Selection)
 
 BAND_PX = 2**19
 """Pixels that are read at once: about 10 ms of work."""
+
+_PATIENCE_S = 10.0
 
 OWN_LAYERS_NOTE = "tapestry_layers"
 """Under this key a document keeps the ids of the layers that Tapestry made in it."""
@@ -123,7 +126,7 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
     target = target_of(canvas, settings, mode)
     part = target.part
     document = Bounds(0, 0, canvas.height, canvas.width).moved(-part.top, -part.left)
-    canvas.settle()
+    yield from _settle(canvas)
     scene = yield from scene_of(canvas)
     own_prompt = settings.selection_prompt.strip() if mode in {"refine", "fill"} else ""
     if own_prompt:
@@ -151,6 +154,13 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
     prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
     name = picture_name(prompts, settings.seed, what_was_done(mode, target.margins))
     return Order(request, blobs, name, document)
+
+
+def _settle(canvas: Canvas) -> Generator[None, None, None]:
+    """Wait in turns until what was painted is in the pixels, though not for ever."""
+    end = time.monotonic() + _PATIENCE_S
+    while not canvas.is_settled and time.monotonic() < end:
+        yield
 
 
 def _grown(bounds: Bounds, by_px: int) -> Bounds:

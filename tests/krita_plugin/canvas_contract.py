@@ -160,6 +160,13 @@ class CanvasContract:
         top = canvas.layers()[0]
         assert (top.id, top.name, top.bounds.is_empty) == (layer, "", True)
 
+    def test_a_canvas_that_was_waited_for_is_settled(self) -> None:
+        """Nobody paints on it."""
+        canvas = self.open_canvas(20, 20)
+        self.paint(canvas, "sky", Bounds(0, 0, 5, 5), RED)
+        canvas.settle()
+        assert canvas.is_settled
+
     def test_nothing_is_selected_at_first(self) -> None:
         """A new document has no selection."""
         canvas = self.open_canvas(20, 20)

@@ -45,6 +45,7 @@ class FakeCanvas:
         self.fakes: list[FakeLayer] = []
         self.notes: dict[str, str] = {}
         self.reads = 0
+        self.unsettled = 0
         self.active = ""
         self.selection_mask: tuple[Bounds, bytes] | None = None
         self.brush = (0, 0, 0)
@@ -90,6 +91,12 @@ class FakeCanvas:
 
     def settle(self) -> None:
         self._check_open()
+
+    @property
+    def is_settled(self) -> bool:
+        self._check_open()
+        self.unsettled = max(0, self.unsettled - 1)
+        return not self.unsettled
 
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         self._check_open()

@@ -63,6 +63,16 @@ def test_a_painted_layer_becomes_a_region_with_its_mask(canvas: FakeCanvas) -> N
     assert asked.layer_name == "Tapestry: sunset sky (seed 7)"
 
 
+def test_what_is_being_painted_is_waited_for_in_turns(canvas: FakeCanvas) -> None:
+    """Krita goes on meanwhile; nothing is read before."""
+    canvas.unsettled = 4
+    pieces = order_from(canvas, Settings(prompt="sky"), "generate")
+    for _ in range(3):
+        next(pieces)
+        assert canvas.reads == 0
+    assert finish(pieces).request.prompt == "sky"
+
+
 def test_paint_beyond_the_canvas_counts_only_where_the_canvas_grows(canvas: FakeCanvas) -> None:
     """Generate paints inside; an extension is steered by what lies outside."""
     canvas.add("sea", Bounds(10, 10, 40, 60))

@@ -45,10 +45,11 @@ class KritaKeepsIt(CanvasContract):
         document.waitForDone()
 
     def wait_for_active(self, canvas, layer_id):
-        """Krita's list of layers takes over the change in a turn of its own."""
+        """A layer that was added just now becomes the active one in a turn of Krita's own."""
         end = time.monotonic() + 10
         while canvas.active_layer() != layer_id and time.monotonic() < end:
             QApplication.processEvents()
+            canvas.activate(layer_id)
         super().wait_for_active(canvas, layer_id)
 
     def _document(self, canvas):

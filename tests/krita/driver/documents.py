@@ -126,8 +126,10 @@ def stays_usable(stage):
         yield stage.turns(3.0)
         stage.press("tapestry_generate")
         yield stage.until(lambda: stage.notice()[0], "a notice", 120)
-        stage.facts["notice"] = stage.notice()
-        stage.press("tapestry_dismiss")
+    stage.facts["notice"] = stage.notice()
+    stage.press("tapestry_dismiss")
+    longest = stage.facts["longest in colours"] = {}
+    with _timed(SceneWatch, "look", longest), _timed(Work, "_turn", longest):
         stage.press("tapestry_show_regions")
         yield stage.until(lambda: len(stage.names(document)) == 5, "the regions in colours", 60)
         selection = Selection()

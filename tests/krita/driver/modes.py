@@ -55,6 +55,7 @@ def extend_every_side(stage):
 def extend_all_around(stage):
     """To 360 degrees: the edges of the new picture meet."""
     document = _ready(stage, "extend")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the docker to know the document", 30)
     menu = stage.widget("tapestry_extend_presets").menu()
     next(a for a in menu.actions() if a.objectName() == "tapestry_extend_around").trigger()
     yield from _run(stage, document, "extend")

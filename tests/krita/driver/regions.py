@@ -40,10 +40,9 @@ def odd_names(stage):
         stage.layer(document, name, (0, 0, 64, 48))
     yield from _until_regions(stage, list(reversed(ODD_NAMES)))
     stage.facts["regions"] = stage.regions()
-    stage.facts["widths"] = [
-        stage.region(ODD_NAMES[1]).width(),
-        stage.widget("tapestry_panel").width(),
-    ]
+    stage.facts["asked"] = list(reversed(ODD_NAMES))
+    row, panel = stage.region(ODD_NAMES[1]), stage.widget("tapestry_panel")
+    stage.facts["widths"] = [row.width(), panel.width()]
     yield from stage.picture("odd names")
 
 
