@@ -8,8 +8,10 @@ Color Space", which changes nothing that can be seen. No undo reaches into old l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from krita import Krita
@@ -17,13 +19,18 @@ from krita import Krita
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
-from .canvas import Layer
+from .backend_process import data_folder
+from .canvas import Canvas, Group, Layer, Merged
+from .krita_saving import SavingWatch
 from .layers import BACKGROUND
 from .pixel_bytes import alpha_bytes
-from .qt import QByteArray, QImage, QUuid
+from .qt import QByteArray, QImage, Qt, QUuid
+from .translation import tr
 
 _SRGB = "sRGB-elle-V2-srgbtrc.icc"
 """The profile of Krita's own 8-bit documents; what models paint in."""
+
+_MADE_IN = ("RGBA", "U8", _SRGB)
 
 _SETTINGS_GROUP = "tapestry"
 
@@ -39,6 +46,41 @@ class KritaHost:
         """The document in front, if there is one."""
         document = Krita.instance().activeDocument()
         return KritaCanvas(document) if document is not None else None
+
+    def open_canvases(self) -> list[KritaCanvas]:
+        """All documents that are open."""
+        return [KritaCanvas(document) for document in Krita.instance().documents()]
+
+    def watch_saving(
+        self, before: Callable[[], None], after: Callable[[Canvas | None], None]
+    ) -> None:
+        """Call `before` when the artist is about to save, and `after` when a file was written."""
+
+        def saved(path: str) -> None:
+            found = (c for c in self.open_canvases() if path and c.file_name == path)
+            after(next(found, None))
+
+        self._saving = SavingWatch(before, saved)
+
+    def scaled(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        """RGBA pixels, smoothly scaled."""
+        smooth, exactly = (
+            Qt.TransformationMode.SmoothTransformation,
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+        )
+        image = _image(pixels).scaled(width, height, exactly, smooth)
+        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+        return Pixels(height, width, 4, image.constBits().asstring(height * width * 4))
+
+    @property
+    def version(self) -> str:
+        """The program's name and version."""
+        return f"Krita {Krita.instance().version()}"
+
+    @property
+    def data_folder(self) -> Path:
+        """The user's folder for what Tapestry keeps; need not exist yet."""
+        return data_folder(os.environ)
 
     def create_canvas(self, height: int, width: int, name: str) -> KritaCanvas:
         """Open a new RGBA document of 8 bits and show it."""
@@ -83,6 +125,34 @@ class KritaCanvas:
         """As Krita calls it: "RGBA", "GRAYA", "CMYKA", "LABA", ..."""
         return self._document.colorModel()
 
+    @property
+    def color_depth(self) -> str:
+        """As Krita calls it: "U8", "U16", "F16" or "F32"."""
+        return self._document.colorDepth()
+
+    @property
+    def file_name(self) -> str:
+        """The path of its file; empty where it has none."""
+        return self._document.fileName()
+
+    @property
+    def name(self) -> str:
+        """What the artist calls the document; its file's name where it has one."""
+        return Path(self.file_name).name or self._document.name()
+
+    @property
+    def is_modified(self) -> bool:
+        """Whether it differs from its file."""
+        return self._document.modified()
+
+    def set_modified(self, *, on: bool) -> None:
+        """Say whether it differs from its file."""
+        self._document.setModified(on)
+
+    def save(self) -> None:
+        """Write its file again."""
+        self._document.save()
+
     def layers(self) -> tuple[Layer, ...]:
         """The layer tree, topmost first."""
         return tuple(_layers(self._document.rootNode()))
@@ -93,7 +163,7 @@ class KritaCanvas:
 
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         """How much of each pixel the layer covers: height x width bytes, 255 = fully."""
-        node = self._document.nodeByUniqueID(QUuid(layer_id))
+        node = self._node(layer_id)
         if node is None or bounds.is_empty:
             return bytes(bounds.height * bounds.width)
         # The projection, because it has the transparency masks and the pixels of vector layers.
@@ -113,9 +183,40 @@ class KritaCanvas:
         height = document.height() + margins.top + margins.bottom
         document.resizeImage(-margins.left, -margins.top, width, height)
 
+    def shrink(self, margins: Margins) -> None:
+        """Take back what `grow` did, as one step that can be undone; no pixel is changed."""
+        document = self._document
+        width = document.width() - margins.left - margins.right
+        height = document.height() - margins.top - margins.bottom
+        document.resizeImage(margins.left, margins.top, width, height)
+
     def draft(self, name: str) -> KritaLayerDraft:
         """Begin a new layer."""
         return KritaLayerDraft(self._document, name)
+
+    def insert_group(self, name: str, drafts: Sequence[KritaLayerDraft], above: str = "") -> Group:
+        """Put drafts, topmost first, into the document as a group: one step that can be undone."""
+        document = self._document
+        group = document.createGroupLayer(name)
+        ids = [draft.join(group) for draft in reversed(drafts)]
+        document.rootNode().addChildNode(group, self._node(above) if above else None)
+        return Group(group.uniqueId().toString(), tuple(reversed(ids)))
+
+    def active_layer(self) -> str:
+        """The id of the layer that the artist works on; empty when there is none."""
+        node = self._document.activeNode()
+        return node.uniqueId().toString() if node is not None else ""
+
+    def remove(self, layer_id: str) -> None:
+        """Take a layer out of the document; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.remove()
+            self._document.refreshProjection()
+
+    def refresh(self) -> None:
+        """Show what was written into layers of the document."""
+        self._document.refreshProjection()
 
     def note(self, key: str) -> str:
         """What was kept with the document under this key; empty when nothing was."""
@@ -124,6 +225,9 @@ class KritaCanvas:
     def keep_note(self, key: str, text: str) -> None:
         """Keep a text with the document, also in its file."""
         self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
+
+    def _node(self, layer_id: str) -> Any:
+        return self._document.nodeByUniqueID(QUuid(layer_id))
 
     @property
     def _document(self) -> Any:
@@ -142,28 +246,72 @@ class KritaLayerDraft:
     def __init__(self, document: Any, name: str) -> None:
         self._document = document
         self._node = document.createNode(name, "paintlayer")
-        self._node.setColorSpace("RGBA", "U8", _SRGB)
+        self._node.setColorSpace(*_MADE_IN)
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
-        image = QImage(
-            pixels.data,
-            pixels.width,
-            pixels.height,
-            pixels.width * 4,
-            QImage.Format.Format_RGBA8888,
-        ).convertToFormat(QImage.Format.Format_ARGB32)
-        bgra = image.constBits().asstring(len(pixels.data))
-        self._node.setPixelData(QByteArray(bgra), left, top, pixels.width, pixels.height)
+        image = _image(pixels).convertToFormat(QImage.Format.Format_ARGB32)
+        data = QByteArray(image.constBits().asstring(len(pixels.data)))
+        place = (left, top, pixels.width, pixels.height)
+        if _space(self._node) != _MADE_IN:  # it is in the document already, in that one's colours
+            scratch = self._document.createNode("", "paintlayer")
+            scratch.setColorSpace(*_MADE_IN)
+            scratch.setPixelData(data, *place)
+            scratch.setColorSpace(*_space(self._node))
+            data = scratch.pixelData(*place)
+        self._node.setPixelData(data, *place)
 
-    def insert(self) -> str:
-        """Put the layer on top of all others, as one step that can be undone; gives its id."""
+    def rename(self, name: str) -> None:
+        """Give it another name."""
+        self._node.setName(name)
+
+    def insert(self, above: str = "") -> str:
+        """Put the layer into the document, as one step that can be undone; gives its id."""
         document = self._document
-        space = (document.colorModel(), document.colorDepth(), document.colorProfile())
-        if space != (self._node.colorModel(), self._node.colorDepth(), self._node.colorProfile()):
+        lower = document.nodeByUniqueID(QUuid(above)) if above else None
+        parent = lower.parentNode() if lower is not None else document.rootNode()
+        return self.join(parent, lower)
+
+    def join(self, parent: Any, above: Any = None) -> str:
+        """Put the layer into a group, in the document's colours; gives its id."""
+        space = _space(self._document)
+        if space != _space(self._node):
             self._node.setColorSpace(*space)
-        document.rootNode().addChildNode(self._node, None)
+        parent.addChildNode(self._node, above)
         return self._node.uniqueId().toString()
+
+    def merge_into(self, layer_id: str) -> Merged:
+        """Paint it into a paint layer of the document, as two steps that can be undone."""
+        document = self._document
+        lower = document.nodeByUniqueID(QUuid(layer_id)) if layer_id else None
+        if lower is None or lower.type() != "paintlayer" or lower.locked():
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The active layer takes no picture."),
+                tr("Choose a paint layer that is not locked, then apply the picture again."),
+            )
+        before, parent = lower.duplicate(), lower.parentNode()
+        place = [node.uniqueId() for node in parent.childNodes()].index(lower.uniqueId())
+        self.join(parent, lower)
+        self._node.mergeDown()
+        document.waitForDone()
+        merged = parent.childNodes()[place]
+
+        def take_back() -> None:
+            merged.parentNode().addChildNode(before, merged)
+            merged.remove()
+            document.refreshProjection()
+
+        return Merged(merged.uniqueId().toString(), take_back)
+
+
+def _space(thing: Any) -> tuple[str, str, str]:
+    return thing.colorModel(), thing.colorDepth(), thing.colorProfile()
+
+
+def _image(pixels: Pixels) -> QImage:
+    size = (pixels.width, pixels.height, pixels.width * 4)
+    return QImage(pixels.data, *size, QImage.Format.Format_RGBA8888)
 
 
 @lru_cache(maxsize=1)

@@ -11,20 +11,39 @@ import sys
 from importlib.util import find_spec
 
 if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
-    from PyQt6.QtCore import QByteArray, QPointF, QRectF, QSize, Qt, QTimer, QUuid
-    from PyQt6.QtGui import QColor, QIcon, QImage, QPainter, QPalette, QPixmap
+    from PyQt6.QtCore import (
+        QByteArray,
+        QEvent,
+        QObject,
+        QPointF,
+        QRectF,
+        QSize,
+        Qt,
+        QTimer,
+        QUuid,
+    )
+    from PyQt6.QtGui import QAction, QColor, QIcon, QImage, QPainter, QPalette, QPixmap
     from PyQt6.QtNetwork import QAbstractSocket, QNetworkProxy, QTcpSocket
     from PyQt6.QtWidgets import (
+        QAbstractItemView,
         QApplication,
         QCheckBox,
         QComboBox,
+        QDialog,
+        QDialogButtonBox,
         QDoubleSpinBox,
+        QFileDialog,
         QFormLayout,
         QFrame,
         QGridLayout,
         QHBoxLayout,
         QLabel,
         QLineEdit,
+        QListView,
+        QListWidget,
+        QListWidgetItem,
+        QMenu,
+        QPlainTextEdit,
         QProgressBar,
         QPushButton,
         QScrollArea,
@@ -35,20 +54,40 @@ if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
         QWidget,
     )
 else:
-    from PyQt5.QtCore import QByteArray, QPointF, QRectF, QSize, Qt, QTimer, QUuid
+    from PyQt5.QtCore import (
+        QByteArray,
+        QEvent,
+        QObject,
+        QPointF,
+        QRectF,
+        QSize,
+        Qt,
+        QTimer,
+        QUuid,
+    )
     from PyQt5.QtGui import QColor, QIcon, QImage, QPainter, QPalette, QPixmap
     from PyQt5.QtNetwork import QAbstractSocket, QNetworkProxy, QTcpSocket
     from PyQt5.QtWidgets import (
+        QAbstractItemView,
+        QAction,
         QApplication,
         QCheckBox,
         QComboBox,
+        QDialog,
+        QDialogButtonBox,
         QDoubleSpinBox,
+        QFileDialog,
         QFormLayout,
         QFrame,
         QGridLayout,
         QHBoxLayout,
         QLabel,
         QLineEdit,
+        QListView,
+        QListWidget,
+        QListWidgetItem,
+        QMenu,
+        QPlainTextEdit,
         QProgressBar,
         QPushButton,
         QScrollArea,

@@ -19,12 +19,22 @@ SIDES: dict[str, tuple[str, ...]] = {
 }
 """Where a picture can be extended, as the artist reads it -> the margins that grow."""
 
+MOST_PICTURES = 64
+SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB = 16, 1_000_000
+"""What pictures of histories may take on disk."""
+
 SMALLEST_EXTENSION_PX, LARGEST_EXTENSION_PX = 8, 4096
 
 
 @dataclass
 class Settings:
-    """The docker's fields; layer names come from the document."""
+    """The docker's fields; layer names come from the document.
+
+    batch          pictures to be made, with seeds in sequence
+    apply_at_once  whether a single finished picture becomes a layer without being asked for
+    live_*         where a picture on its way is shown
+    history_mb     what the pictures of all histories may take on disk
+    """
 
     prompt: str = ""
     negative_prompt: str = ""
@@ -34,6 +44,11 @@ class Settings:
     extend_side: str = "right"
     extend_px: int = 128
     model: str = "sample"
+    batch: int = 1
+    apply_at_once: bool = True
+    live_on_canvas: bool = True
+    live_in_docker: bool = True
+    history_mb: int = 1024
 
     @property
     def margins(self) -> Margins:
@@ -69,6 +84,8 @@ def _is_in_range(name: str, value: Any) -> bool:
         "seed": (0, MAX_SEED),
         "num_inference_steps": (1, MAX_STEPS),
         "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
+        "batch": (1, MOST_PICTURES),
+        "history_mb": (SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB),
         "extend_px": (SMALLEST_EXTENSION_PX, LARGEST_EXTENSION_PX),
     }
     low, high = limits.get(name, (None, None))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 
-from tapestry.canvas import Layer
+from tapestry.canvas import Group, Layer, Merged
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
@@ -45,6 +46,11 @@ class FakeCanvas:
         self.fakes: list[FakeLayer] = []
         self.notes: dict[str, str] = {}
         self.reads = 0
+        self.color_depth = "U8"
+        self.name = "test.kra"
+        self.is_modified = False
+        self.active = ""
+        self.saved: list[list[str]] = []
         self.add("Background", Bounds(0, 0, height, width), WHITE)
 
     # --- for tests --------------------------------------------------------------------------------
@@ -101,12 +107,41 @@ class FakeCanvas:
         return b"".join(self._seen(y, x) for y, x in _places(bounds))
 
     def grow(self, margins: Margins) -> None:
+        self._resize(margins, 1)
+
+    def shrink(self, margins: Margins) -> None:
+        self._resize(margins, -1)
+
+    def set_modified(self, *, on: bool) -> None:
         self._check_open()
-        self._height += margins.top + margins.bottom
-        self._width += margins.left + margins.right
-        for fake in self.fakes:
-            moved = fake.bounds.moved(margins.top, margins.left)
-            fake.layer = replace(fake.layer, bounds=moved)
+        self.is_modified = on
+
+    def save(self) -> None:
+        self._check_open()
+        self.saved.append(self.names)
+
+    def active_layer(self) -> str:
+        self._check_open()
+        return self.active
+
+    def remove(self, layer_id: str) -> None:
+        self._check_open()
+        self.fakes = [fake for fake in self.fakes if fake.layer.id != layer_id]
+        self.is_modified = True
+
+    def refresh(self) -> None:
+        self._check_open()
+
+    def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> Group:
+        self._check_open()
+        inner = [draft.made() for draft in drafts]
+        bounds = inner[-1].bounds
+        children = tuple(fake.layer for fake in inner)
+        group = Layer(f"layer {next(_numbers)}", name, bounds, is_group=True, children=children)
+        data = bytes(bounds.height * bounds.width * 4)
+        self._put(FakeLayer(group, data), above)
+        self.inner = inner
+        return Group(group.id, tuple(layer.id for layer in children))
 
     def draft(self, name: str) -> FakeDraft:
         self._check_open()
@@ -119,6 +154,19 @@ class FakeCanvas:
     def keep_note(self, key: str, text: str) -> None:
         self._check_open()
         self.notes[key] = text
+
+    def _resize(self, margins: Margins, sign: int) -> None:
+        self._check_open()
+        self._height += sign * (margins.top + margins.bottom)
+        self._width += sign * (margins.left + margins.right)
+        for fake in self.fakes:
+            moved = fake.bounds.moved(sign * margins.top, sign * margins.left)
+            fake.layer = replace(fake.layer, bounds=moved)
+
+    def _put(self, fake: FakeLayer, above: str) -> None:
+        ids = [other.layer.id for other in self.fakes]
+        self.fakes.insert(ids.index(above) if above in ids else 0, fake)
+        self.is_modified = True
 
     def _check_open(self) -> None:
         if not self.is_open:
@@ -140,25 +188,78 @@ class FakeDraft:
     canvas: FakeCanvas
     name: str
     bands: list[tuple[Pixels, int, int]] = field(default_factory=list)
+    fake: FakeLayer | None = None
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
-        self.bands.append((pixels, top, left))
+        if self.fake is None:
+            self.bands.append((pixels, top, left))
+            return
+        bounds, row = self.fake.bounds, pixels.width * 4
+        start = (top - bounds.top) * row
+        data = self.fake.data
+        self.fake.data = data[:start] + pixels.data + data[start + len(pixels.data) :]
 
-    def insert(self) -> str:
+    def made(self) -> FakeLayer:
         first, top, left = self.bands[0]
         height = sum(pixels.height for pixels, _, _ in self.bands)
         bounds = Bounds(top, left, top + height, left + first.width)
-        layer_id = self.canvas.add(self.name, bounds, b"")
-        self.canvas.fakes[0].data = b"".join(pixels.data for pixels, _, _ in self.bands)
-        return layer_id
+        layer = Layer(f"layer {next(_numbers)}", self.name, bounds)
+        return FakeLayer(layer, b"".join(pixels.data for pixels, _, _ in self.bands))
+
+    def insert(self, above: str = "") -> str:
+        self.canvas._check_open()
+        self.fake = self.made()
+        self.bands.clear()
+        self.canvas._put(self.fake, above)
+        return self.fake.layer.id
+
+    def rename(self, name: str) -> None:
+        self.fake.layer = replace(self.fake.layer, name=name)
+
+    def merge_into(self, layer_id: str) -> Merged:
+        lower = self.canvas._find(layer_id)
+        if lower is None or lower.layer.is_group:
+            raise TapestryError(ErrorCode.BAD_REQUEST, "The active layer takes no picture.")
+        merged = self.made()
+        merged.layer = replace(merged.layer, name=lower.layer.name)
+        place = self.canvas.fakes.index(lower)
+        self.canvas.fakes[place] = merged
+
+        def take_back() -> None:
+            self.canvas.fakes[self.canvas.fakes.index(merged)] = lower
+
+        return Merged(merged.layer.id, take_back)
 
 
 class FakeHost:
-    """A program with documents, the last one in front."""
+    """A program with documents, the last one in front.
+
+    data_folder  of all fakes; the tests of this room give each test its own
+    """
+
+    data_folder = Path("nowhere")
+    version = "a fake"
 
     def __init__(self, *canvases: FakeCanvas) -> None:
         self.canvases = list(canvases)
         self.settings: dict[str, str] = {}
+
+    def open_canvases(self) -> list[FakeCanvas]:
+        return [canvas for canvas in self.canvases if canvas.is_open]
+
+    def watch_saving(self, before, after) -> None:
+        self.before_saving, self.after_saving = before, after
+
+    def scaled(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        data = b"".join(
+            pixels.data[4 * at : 4 * at + 4]
+            for y in range(height)
+            for at in (
+                y * pixels.height // height * pixels.width + x * pixels.width // width
+                for x in range(width)
+            )
+        )
+        return Pixels(height, width, 4, data)
 
     def active_canvas(self) -> FakeCanvas | None:
         return next((canvas for canvas in reversed(self.canvases) if canvas.is_open), None)

@@ -127,13 +127,70 @@ def test_a_job_waits_for_a_backend_that_starts(workshop: Workshop) -> None:
     assert isinstance(workshop.backend.sent[-1], Submit)
 
 
-def test_one_job_at_a_time(workshop: Workshop) -> None:
-    """A second press does nothing."""
-    workshop.submit()
+def test_every_press_is_one_more_job(workshop: Workshop) -> None:
+    """Sent in the order of the presses, inserted as they come."""
+    first = workshop.submit()
     workshop.studio.generate()
     workshop.studio.extend()
     workshop.loop.run()
-    assert len(workshop.backend.sent) == 1
+    tasks = [submit.request.task for submit in workshop.backend.sent]
+    assert tasks == ["generate", "generate", "extend"]
+    last = workshop.backend.sent[-1]
+    workshop.finish(first)
+    assert [job.id for job in workshop.studio.queue.jobs][-1] == last.job_id
+    workshop.finish(last)
+    assert workshop.canvas.width == WIDTH + 128
+    assert len(workshop.studio.queue.jobs) == 1
+
+
+def test_a_batch_has_seeds_in_sequence_and_waits_in_the_history(workshop: Workshop) -> None:
+    """One press, three pictures to choose from; the last seed is followed by the first."""
+    workshop.connect()
+    workshop.studio.change(batch=3, seed=2**32 - 2)
+    workshop.studio.generate()
+    workshop.loop.run()
+    submits = list(workshop.backend.sent)
+    assert [submit.request.seed for submit in submits] == [2**32 - 2, 2**32 - 1, 0]
+    assert len({submit.job_id for submit in submits}) == 3
+    for submit in submits:
+        workshop.finish(submit)
+    names = [entry.name for entry in workshop.studio.results.entries()]
+    assert names == [f"Tapestry: sunset sky (seed {n})" for n in (0, 2**32 - 1, 2**32 - 2)]
+    assert workshop.canvas.names == ["sunset sky", "Background"]
+    assert workshop.studio.job is None
+
+
+def test_cancel_one_of_many_or_all(workshop: Workshop) -> None:
+    """The others go on; those behind are stopped first, so that none of them begins."""
+    first = workshop.submit()
+    for _ in range(2):
+        workshop.studio.generate()
+    workshop.loop.run()
+    ids = [job.id for job in workshop.studio.queue.jobs]
+    workshop.studio.cancel(workshop.studio.queue.jobs[1])
+    workshop.backend.tell(Cancelled(ids[1]))
+    assert [job.id for job in workshop.studio.queue.jobs] == [first.job_id, ids[2]]
+    workshop.studio.cancel_all()
+    assert workshop.backend.sent[-2:] == [Cancel(ids[2]), Cancel(ids[0])]
+    for job_id in (ids[2], ids[0]):
+        workshop.backend.tell(Cancelled(job_id))
+    assert workshop.studio.job is None
+    assert workshop.studio.results.entries() == []
+
+
+def test_a_crowded_backend_gets_a_job_later(workshop: Workshop) -> None:
+    """When one of the others has ended; a job that is alone is told."""
+    first = workshop.submit()
+    workshop.studio.generate()
+    workshop.loop.run()
+    second = workshop.backend.sent[-1]
+    workshop.backend.tell(Failed(second.job_id, ErrorCode.BUSY, "Too many.", "Wait."))
+    assert workshop.studio.queue.jobs[1].phase is Phase.WAITING
+    workshop.finish(first)
+    assert workshop.backend.sent[-1] == second
+    workshop.backend.tell(Failed(second.job_id, ErrorCode.BUSY, "Too many.", "Wait."))
+    assert workshop.said == "Too many. Wait."
+    assert workshop.studio.job is None
 
 
 def test_nothing_open_is_a_sentence(workshop: Workshop) -> None:
@@ -200,7 +257,7 @@ def test_cancel_before_anything_was_sent(workshop: Workshop) -> None:
 
 
 def test_a_killed_backend_is_told_and_started_again(workshop: Workshop) -> None:
-    """It is asked about the job; when it does not know it, the artist presses once more."""
+    """It is asked about the job; when it does not know it, it gets it again, a few times."""
     submit = workshop.submit()
     workshop.backend.die()
     assert workshop.said == "The backend has stopped. It is being started again."
@@ -212,9 +269,8 @@ def test_a_killed_backend_is_told_and_started_again(workshop: Workshop) -> None:
     workshop.backend.answer()
     assert workshop.backend.sent == [Resume((submit.job_id,))]
     workshop.backend.tell(Failed(submit.job_id, ErrorCode.UNKNOWN_JOB, "?", "?"))
-    assert "press the button once more" in workshop.said
-    assert workshop.studio.job is None
-    workshop.finish(workshop.submit())
+    assert workshop.backend.sent[-1] == submit
+    workshop.finish(submit)
     assert workshop.canvas.names[0] == "Tapestry: sunset sky (seed 42)"
     assert workshop.said == ""
 
@@ -290,7 +346,7 @@ def test_a_document_that_is_closed_while_it_is_read_is_a_sentence(workshop: Work
 
 
 def test_a_document_that_is_closed_while_it_is_filled(workshop: Workshop, monkeypatch) -> None:
-    """The picture goes to a new one."""
+    """The picture is kept, and can be put into a new one."""
     submit = workshop.submit()
     keep_note = workshop.canvas.keep_note
 
@@ -301,7 +357,23 @@ def test_a_document_that_is_closed_while_it_is_filled(workshop: Workshop, monkey
     monkeypatch.setattr(workshop.canvas, "keep_note", close_first)
     workshop.finish(submit)
     assert "new document" in workshop.said
+    assert workshop.studio.job is None
+    (entry,) = workshop.studio.results.entries()
+    workshop.studio.apply(entry.id)
+    workshop.loop.run()
     assert workshop.host.active_canvas().names[0] == "Tapestry: sunset sky (seed 42)"
+
+
+def test_a_job_that_kills_every_backend_is_given_up(workshop: Workshop) -> None:
+    """After it was sent a few times more."""
+    submit = workshop.submit()
+    unknown = Failed(submit.job_id, ErrorCode.UNKNOWN_JOB, "?", "?")
+    for _ in range(3):
+        workshop.backend.tell(unknown)
+        assert workshop.backend.sent[-1] == submit
+    workshop.backend.tell(unknown)
+    assert "again and again" in workshop.said
+    assert workshop.studio.job is None
 
 
 def test_the_unforeseen_is_a_sentence_and_a_traceback_in_the_log(workshop, caplog) -> None:

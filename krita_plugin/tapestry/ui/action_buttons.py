@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..qt import QComboBox, QGridLayout, QPushButton, QSizePolicy, QSpinBox, QWidget
 from ..settings import LARGEST_EXTENSION_PX, SIDES, SMALLEST_EXTENSION_PX
 from ..studio import Studio
-from .follow import follow
 
 _STEP_PX = 64
 _GENERATE_HEIGHT_PX = 30
@@ -13,7 +12,7 @@ _NARROWEST_PX = 72
 
 
 class ActionButtons(QWidget):
-    """What the artist presses; resting while a picture is on its way."""
+    """What the artist presses; every press is one more picture in the queue."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
@@ -36,7 +35,6 @@ class ActionButtons(QWidget):
         grid.addWidget(self._make_distance(), 1, 2)
         for column in range(3):
             grid.setColumnStretch(column, 1)
-        follow(self, studio, ("job",), self._show_job)
 
     def _make_side(self) -> QComboBox:
         side = QComboBox()
@@ -61,8 +59,3 @@ class ActionButtons(QWidget):
         distance.setMinimumWidth(_NARROWEST_PX)
         distance.valueChanged.connect(lambda value: self._studio.change(extend_px=value))
         return distance
-
-    def _show_job(self) -> None:
-        is_idle = self._studio.job is None
-        self._generate.setEnabled(is_idle)
-        self._extend.setEnabled(is_idle)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..layers import RegionLayer
-from ..qt import QCheckBox, QHBoxLayout, QLabel, QSize, QSizePolicy, Qt, QVBoxLayout, QWidget
+from ..qt import QCheckBox, QHBoxLayout, QLabel, QSize, Qt, QVBoxLayout, QWidget
 from ..studio import Studio
+from .elided_label import ElidedLabel
 from .follow import follow
 from .pictures import pixmap
 
@@ -47,23 +48,6 @@ class RegionRow(QWidget):
     def _toggled(self, on: bool) -> None:  # noqa: FBT001  Qt calls it
         self._studio.set_region_on(self._region.id, on)
         self._name.setEnabled(on)
-
-
-class ElidedLabel(QLabel):
-    """One line, cut with an ellipsis where the docker is narrow; the whole is its tooltip."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._whole = text
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setToolTip(text)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.setText(text)
-
-    def resizeEvent(self, _event: object) -> None:  # noqa: N802  Qt's name
-        """Cut the text to the new width."""
-        elide = Qt.TextElideMode.ElideRight
-        self.setText(self.fontMetrics().elidedText(self._whole, elide, self.width()))
 
 
 class RegionList(QWidget):

@@ -1,0 +1,121 @@
+"""A picture that is shown on the canvas and is no part of the document; no widgets.
+
+It is a layer, because Krita has no other way, under a name by which it is always known again. It
+is taken out before the document is saved, and a file that got it all the same is written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+from tapestry_protocol.pixels import Bounds, Pixels
+
+from .canvas import Canvas, Host, LayerDraft
+from .inserting import Shown, place_above
+from .layers import OWN_PREFIX
+from .reading import bands
+
+TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
+"""In every language: a document may come from another artist."""
+
+Value = TypeVar("Value")
+
+
+class Trial:
+    """At most one picture, in one document."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._canvas: Canvas | None = None
+        self._draft: LayerDraft | None = None
+        self._layer_id = ""
+        self._bounds = Bounds(0, 0, 0, 0)
+        self.subject = ""
+        """What is shown: the id of a job or of an entry of the history; empty when nothing is."""
+
+    def show(
+        self,
+        subject: str,
+        canvas: Canvas,
+        pixels: Pixels,
+        bounds: Bounds,
+        sources: tuple[str, ...] = (),
+    ) -> Generator[None, None, None]:
+        """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
+        draft = self._draft_for(canvas, bounds)
+        self.subject = subject
+        for band in bands(bounds):
+            if self.subject != subject or not canvas.is_open:
+                return  # hidden meanwhile, or something else is shown
+            draft.write(self._part(pixels, bounds, band), band.top, band.left)
+            yield
+        was_modified = canvas.is_modified
+        if self._layer_id:
+            canvas.refresh()
+        else:
+            self._layer_id = draft.insert(place_above(canvas, sources))
+        canvas.set_modified(on=was_modified)
+
+    def hide(self) -> None:
+        """Take it out."""
+        canvas, layer_id = self._canvas, self._layer_id
+        self._forget()
+        if canvas is not None and layer_id and canvas.is_open:
+            _remove(canvas, [layer_id])
+
+    def release(self, canvas: Canvas, bounds: Bounds) -> Shown | None:
+        """The layer, to become part of the document; None when it is not there in these bounds."""
+        fits = self._draft is not None and self._canvas is not None and self._layer_id
+        if not fits or self._canvas.id != canvas.id or self._bounds != bounds:
+            self.hide()
+            return None
+        shown = Shown(self._layer_id, self._draft)
+        if self._layer_id not in {layer.id for layer in canvas.layers()}:
+            self._forget()  # the artist has taken it out
+            return None
+        self._forget()
+        return shown
+
+    def clean(self, canvas: Canvas) -> bool:
+        """Take out every such layer, also of other days; whether there was one."""
+        found = [layer.id for layer in canvas.layers() if layer.name == TRIAL_NAME]
+        if self._canvas is not None and self._canvas.id == canvas.id:
+            self._forget()
+        if found:
+            _remove(canvas, found)
+        return bool(found)
+
+    def _draft_for(self, canvas: Canvas, bounds: Bounds) -> LayerDraft:
+        same = self._canvas is not None and self._canvas.id == canvas.id
+        if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
+            return self._draft
+        self.hide()
+        self._canvas, self._bounds = canvas, bounds
+        self._draft = canvas.draft(TRIAL_NAME)
+        return self._draft
+
+    def _is_there(self, canvas: Canvas) -> bool:
+        return self._layer_id in {layer.id for layer in canvas.layers()}
+
+    def _part(self, pixels: Pixels, bounds: Bounds, band: Bounds) -> Pixels:
+        top = (band.top - bounds.top) * pixels.height // bounds.height
+        end = (band.bottom - bounds.top) * pixels.height
+        bottom = max(top + 1, -(-end // bounds.height))
+        row_bytes = pixels.width * 4
+        part = Pixels(
+            bottom - top, pixels.width, 4, pixels.data[top * row_bytes : bottom * row_bytes]
+        )
+        if (part.height, part.width) == (band.height, band.width):
+            return part
+        return self._host.scaled(part, band.height, band.width)
+
+    def _forget(self) -> None:
+        self._canvas, self._draft, self._layer_id, self.subject = None, None, "", ""
+
+
+def _remove(canvas: Canvas, layer_ids: list[str]) -> None:
+    was_modified = canvas.is_modified
+    for layer_id in layer_ids:
+        canvas.remove(layer_id)
+    canvas.set_modified(on=was_modified)
