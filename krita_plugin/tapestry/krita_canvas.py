@@ -199,7 +199,8 @@ class KritaCanvas:
         document = self._document
         group = document.createGroupLayer(name)
         ids = [draft.join(group) for draft in reversed(drafts)]
-        document.rootNode().addChildNode(group, self._node(above) if above else None)
+        root = document.rootNode()
+        root.addChildNode(group, _node_to_add_to(root, above) if above else None)
         return Group(group.uniqueId().toString(), tuple(reversed(ids)))
 
     def active_layer(self) -> str:
@@ -268,7 +269,7 @@ class KritaLayerDraft:
     def insert(self, above: str = "") -> str:
         """Put the layer into the document, as one step that can be undone; gives its id."""
         document = self._document
-        lower = document.nodeByUniqueID(QUuid(above)) if above else None
+        lower = _node_to_add_to(document.rootNode(), above) if above else None
         parent = lower.parentNode() if lower is not None else document.rootNode()
         return self.join(parent, lower)
 
@@ -283,7 +284,7 @@ class KritaLayerDraft:
     def merge_into(self, layer_id: str) -> Merged:
         """Paint it into a paint layer of the document, as two steps that can be undone."""
         document = self._document
-        lower = document.nodeByUniqueID(QUuid(layer_id)) if layer_id else None
+        lower = _node_to_add_to(document.rootNode(), layer_id) if layer_id else None
         if lower is None or lower.type() != "paintlayer" or lower.locked():
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
@@ -303,6 +304,18 @@ class KritaLayerDraft:
             document.refreshProjection()
 
         return Merged(merged.uniqueId().toString(), take_back)
+
+
+def _node_to_add_to(parent: Any, layer_id: str) -> Any:
+    """The layer with this id within a group; None where it is gone.
+
+    What `nodeByUniqueID` gives is a QObject to PyQt: its slots can be called, but it is no Node.
+    """
+    for node in parent.childNodes():
+        found = node if node.uniqueId() == QUuid(layer_id) else _node_to_add_to(node, layer_id)
+        if found is not None:
+            return found
+    return None
 
 
 def _space(thing: Any) -> tuple[str, str, str]:

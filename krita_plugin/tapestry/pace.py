@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import ceil
 
 from tapestry_protocol.messages import Request
 
@@ -58,8 +59,8 @@ class Pace:
 def time_left(seconds: float) -> str:
     """The time as an artist would say it: rounded up, so that it is over sooner than it says."""
     if seconds < 90:
-        return tr("about {count} s left").format(count=max(1, 5 * round(seconds / 5 + 0.4)))
-    return tr("about {count} min left").format(count=round(seconds / 60 + 0.4))
+        return tr("about {count} s left").format(count=5 * max(1, ceil(seconds / 5)))
+    return tr("about {count} min left").format(count=ceil(seconds / 60))
 
 
 def _pixels(request: Request) -> int:

@@ -34,6 +34,12 @@ JOB_SCENARIOS = (
     "document_resized",
     "deep_documents",
     "odd_canvases",
+    "documents_that_change",
+    "history_survives",
+    "previews_are_not_saved",
+    "ways_to_apply",
+    "many_jobs",
+    "a_large_picture_stays_usable",
 )
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tapestry.job import Phase
-from tapestry.link import DELAYS_S, LOOK_EVERY_S, Link, LinkState
+from tapestry.link import DELAYS_S, LOOK_EVERY_S, LinkState
 from tapestry.settings import Settings
 from tapestry.studio import Studio
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
@@ -30,51 +30,7 @@ from tapestry_protocol.messages import (
     Welcome,
 )
 from tapestry_protocol.pixels import Bounds, Pixels
-from tests.krita_plugin.fake_backend import FakeBackend
-from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
-from tests.krita_plugin.fake_loop import FakeLoop
-
-HEIGHT, WIDTH = 20, 30
-RED = bytes((200, 0, 0, 255))
-
-
-class Workshop:
-    """A studio, a document with one region, and a backend that does what the test says."""
-
-    def __init__(self) -> None:
-        self.canvas = FakeCanvas(HEIGHT, WIDTH)
-        self.canvas.add("sunset sky", Bounds(0, 0, 10, WIDTH))
-        self.host, self.loop, self.backend = FakeHost(self.canvas), FakeLoop(), FakeBackend()
-        self.link = Link(self.backend, self.backend.connect, self.loop)
-        self.studio = Studio(self.host, self.link, self.loop)
-
-    def connect(self) -> None:
-        self.backend.appear()
-        self.link.ensure()
-        self.backend.answer()
-
-    def submit(self) -> Submit:
-        """Press Generate; what the backend is sent."""
-        self.connect()
-        self.studio.generate()
-        self.loop.run()
-        submit = self.backend.sent[-1]
-        assert isinstance(submit, Submit)
-        return submit
-
-    def finish(self, submit: Submit, report: str = "{}") -> None:
-        """The backend sends the picture."""
-        margins = submit.request.margins
-        bounds = Bounds(-margins.top, -margins.left, HEIGHT + margins.bottom, WIDTH + margins.right)
-        red = Pixels(bounds.height, bounds.width, 4, RED * (bounds.height * bounds.width))
-        result = Result(submit.job_id, PixelsRef.of(red), bounds, submit.request.seed, report)
-        self.backend.tell(result, red)
-        self.loop.run()
-
-    @property
-    def said(self) -> str:
-        notice = self.studio.notice
-        return f"{notice.message} {notice.advice}".strip() if notice else ""
+from tests.krita_plugin.workshop import HEIGHT, RED, WIDTH, Workshop
 
 
 @pytest.fixture

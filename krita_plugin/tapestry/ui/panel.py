@@ -6,6 +6,7 @@ from ..qt import QFrame, QLabel, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
 from .action_buttons import ActionButtons
 from .follow import follow
+from .history_strip import HistoryStrip
 from .model_field import ModelField
 from .notice_box import NoticeBox
 from .progress_view import ProgressView
@@ -74,6 +75,7 @@ class Panel(QWidget):
         return _column(
             ActionButtons(self._studio),
             ProgressView(self._studio),
+            HistoryStrip(self._studio),
             NoticeBox(self._studio),
             self._status,
         )

@@ -212,7 +212,7 @@ def _undo(stage):
 
 
 def _is_idle(stage):
-    return stage.widget("tapestry_generate").isEnabled()
+    return not stage.widget("tapestry_progress").isVisible()
 
 
 def _shape(stage, document):

@@ -12,7 +12,7 @@ from PyQt5.QtWidgets import QApplication
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
-SCENARIO_ROOMS = ("documents", "jobs", "contract")
+SCENARIO_ROOMS = ("documents", "jobs", "history", "contract")
 
 
 class Stage:
