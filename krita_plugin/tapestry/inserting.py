@@ -78,7 +78,7 @@ class Inserted:
 
     layers     ids of what is new, the outermost first
     grown      how far the canvas has become larger
-    take_back  undoes what `removal` cannot
+    take_back  undoes what taking the layers out does not
     """
 
     layers: tuple[str, ...]
@@ -149,10 +149,8 @@ def insertion_into_new_document(host: Host, picture: Picture) -> Generator[None,
     return Inserted((layer,), NO_MARGINS, finding)
 
 
-def removal(canvas: Canvas, layers: Sequence[str], grown: Margins, size: tuple[int, int]) -> bool:
-    """Take out what `insertion` put in; whether the canvas has its old size (`size`) again."""
-    for layer_id in layers:
-        canvas.remove(layer_id)
+def take_back_size(canvas: Canvas, grown: Margins, size: tuple[int, int]) -> bool:
+    """Make the canvas as small as it was (`size`); False where it was resized since."""
     if (canvas.height, canvas.width) == size:
         return True
     height, width = size[0] + grown.top + grown.bottom, size[1] + grown.left + grown.right

@@ -218,6 +218,8 @@ class KritaCanvas:
     def refresh(self) -> None:
         """Show what was written into layers of the document."""
         self._document.refreshProjection()
+        # Krita 5.1 ends itself when a canvas is made smaller while such an update is under way.
+        self._document.waitForDone()
 
     def note(self, key: str) -> str:
         """What was kept with the document under this key; empty when nothing was."""

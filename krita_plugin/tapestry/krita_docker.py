@@ -10,7 +10,9 @@ from typing import Any
 
 from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Krita
 
+from .backend_desk import kept_choice
 from .backend_process import BackendProcess, data_folder
+from .chosen_backend import ChosenBackend
 from .connection import Connection
 from .event_loop import QtLoop
 from .krita_canvas import KritaHost
@@ -48,8 +50,10 @@ def _studio() -> Studio:
     """The one studio of all windows."""
     _keep_log()
     host, loop = KritaHost(), QtLoop()
-    link = Link(BackendProcess(host.read_setting("backend_command")), Connection, loop)
-    studio = Studio(host, link, loop)
+    local = BackendProcess(host.read_setting("backend_command"))
+    backend = ChosenBackend(local, kept_choice(host))
+    link = Link(backend, Connection, loop)
+    studio = Studio(host, link, loop, backend)
 
     def close() -> None:
         studio.close()

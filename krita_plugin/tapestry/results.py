@@ -14,7 +14,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from .canvas import Canvas, Host
 from .histories import Histories
 from .history import Entry, History
-from .inserting import Inserted, Way, insertion, insertion_into_new_document, removal
+from .inserting import Inserted, Way, insertion, insertion_into_new_document, take_back_size
 from .job import Job, Order
 from .keeping import Keeper
 from .notices import Notice, notice_in, notice_of
@@ -25,6 +25,8 @@ from .trial import Trial
 from .turns import Line, Loop
 
 _MIB = 2**20
+
+_DRAWN_AFTER_S = 0.3
 
 
 class Results:
@@ -48,6 +50,7 @@ class Results:
         self.histories = Histories(host, folder)
         self.trial = Trial(host)
         self._host = host
+        self._loop = loop
         self._settings = settings
         self._store = PictureStore(folder)
         self._keeper = Keeper(host, self.histories, self._store)
@@ -197,11 +200,19 @@ class Results:
         take_back = self._take_backs.pop(entry_id, None)
         if take_back is not None:
             take_back()
-        layers = () if take_back else entry.applied
-        if not removal(canvas, layers, Margins(*entry.grown), entry.document):
-            self._said(_keeps_its_size())
+        for layer_id in () if take_back else entry.applied:
+            canvas.remove(layer_id)
+        if any(entry.grown):
+            # Krita 5.1 ends itself when the canvas is made smaller before it has drawn the removal.
+            self._loop.call_later(_DRAWN_AFTER_S, lambda: self._shrink(canvas, entry))
         self.histories.of(canvas).change(entry_id, applied=(), grown=(0, 0, 0, 0))
         self.histories.keep(canvas)
+        self._changed()
+
+    def _shrink(self, canvas: Canvas, entry: Entry) -> None:
+        """The rest of `take_back`: the canvas gets its old size, where it was not resized since."""
+        if canvas.is_open and not take_back_size(canvas, Margins(*entry.grown), entry.document):
+            self._said(_keeps_its_size())
         self._changed()
 
     # --- on the canvas ----------------------------------------------------------------------------
@@ -229,8 +240,12 @@ class Results:
         if front.id == job.canvas.id and job.look.is_still_that_of(front):
             self._live, whole = job.id, order.whole
             area = Bounds(0, 0, request.height, request.width).moved(-whole.top, -whole.left)
-            showing = self.trial.show(job.id, front, small, area, job.sources)
-            self._line.add(showing, lambda _: None, self._fail)
+
+            def showing() -> Generator[None, None, None]:
+                if self._live == job.id:  # it may have ended meanwhile
+                    yield from self.trial.show(job.id, front, small, area, job.sources)
+
+            self._line.add(showing(), lambda _: None, self._fail)
 
     def hide_live(self, jobs: Collection[str]) -> None:
         """Take a job's preview from the canvas, unless it is one of these."""

@@ -16,8 +16,10 @@ from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import Backend, Message, ModelInfo, Result, Welcome
 from tapestry_protocol.pixels import Margins, Pixels
 
+from .backend_desk import BackendDesk
 from .backend_words import backend_sentence
 from .canvas import Canvas, Host
+from .chosen_backend import BackendChoice, ChosenBackend
 from .guarding import guarded
 from .history import Entry
 from .inserting import Way
@@ -38,9 +40,14 @@ _SETTINGS_KEY = "docker"
 
 
 class Studio:
-    """One for all windows of Krita."""
+    """One for all windows of Krita.
 
-    def __init__(self, host: Host, link: Link, loop: Loop) -> None:
+    backend  what the link takes for a server, where the artist may choose another
+    """
+
+    def __init__(
+        self, host: Host, link: Link, loop: Loop, backend: ChosenBackend | None = None
+    ) -> None:
         self.settings = Settings.from_text(host.read_setting(_SETTINGS_KEY))
         self.notice: Notice | None = None
         self.worker = Backend("starting")
@@ -65,6 +72,9 @@ class Studio:
             self.settings,
             changed=lambda: self._tell("history"),
             said=self._show,
+        )
+        self.desk = (
+            BackendDesk(host, link, backend, lambda: self._tell("backend")) if backend else None
         )
         host.watch_saving(self._saving, self._saved)
         link.follower = self
@@ -189,6 +199,8 @@ class Studio:
             self.results.show_live(job, job.order, job.preview)
 
     def _finished(self, job: Job, result: Result, pixels: Pixels) -> None:
+        if self.desk:
+            self.desk.note_report(result.report)
         if job.order is not None:
             end = self.queue.end
             self.results.take(job, job.order, result, pixels, lambda: end(job, self.notice))
@@ -250,6 +262,21 @@ class Studio:
     def _saved(self, canvas: Canvas | None) -> None:
         self.results.saved(canvas)
 
+    # --- the backend ------------------------------------------------------------------------------
+
+    @guarded
+    def choose_backend(self, choice: BackendChoice) -> None:
+        """Use another backend, or the same with other models."""
+        if self.desk:
+            self.desk.choose(choice)
+
+    @guarded
+    def try_backend_again(self) -> None:
+        """Look for the backend once more."""
+        self._show(None)
+        if self.desk:
+            self.desk.try_again()
+
     # --- from the link ----------------------------------------------------------------------------
 
     @guarded
@@ -261,6 +288,8 @@ class Studio:
     @guarded
     def link_failed(self, error: TapestryError) -> None:
         """No backend can be reached."""
+        if self.desk:
+            self.desk.trouble = error
         self.queue.link_failed(error)
 
     @guarded
@@ -268,6 +297,8 @@ class Studio:
         """A message of the server."""
         if isinstance(message, Backend):
             self.worker = message
+            if self.desk:
+                self.desk.worker = message
             self._tell("backend")
         elif isinstance(message, Welcome):
             self._know_models(message.models)
@@ -277,6 +308,8 @@ class Studio:
     def _know_models(self, models: tuple[ModelInfo, ...]) -> None:
         """Another backend may not have the model that was chosen: then its first one paints."""
         self.models = models
+        if self.desk:
+            self.desk.models, self.desk.trouble = models, None
         if models and self.settings.model not in [model.id for model in models]:
             self.change(model=models[0].id)
         self._tell("models")

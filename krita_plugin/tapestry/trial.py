@@ -50,12 +50,16 @@ class Trial:
                 return  # hidden meanwhile, or something else is shown
             draft.write(self._part(pixels, bounds, band), band.top, band.left)
             yield
+        if self.subject != subject or not canvas.is_open:
+            return
         was_modified = canvas.is_modified
         if self._layer_id:
             canvas.refresh()
         else:
             self._layer_id = draft.insert(place_above(canvas, sources))
-        canvas.set_modified(on=was_modified)
+        yield  # Krita says "modified" a little later
+        if canvas.is_open:
+            canvas.set_modified(on=was_modified)
 
     def hide(self) -> None:
         """Take it out."""
@@ -118,4 +122,5 @@ def _remove(canvas: Canvas, layer_ids: list[str]) -> None:
     was_modified = canvas.is_modified
     for layer_id in layer_ids:
         canvas.remove(layer_id)
+    canvas.settle()
     canvas.set_modified(on=was_modified)

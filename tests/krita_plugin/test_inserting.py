@@ -11,8 +11,8 @@ from tapestry.inserting import (
     Way,
     insertion,
     insertion_into_new_document,
-    removal,
     scaled_down,
+    take_back_size,
 )
 from tapestry.reading import own_layers
 from tapestry_protocol.errors import TapestryError
@@ -85,17 +85,19 @@ def test_an_extension_is_taken_back_as_a_whole(canvas: FakeCanvas) -> None:
     """Layer and size."""
     before = (canvas.height, canvas.width, canvas.fakes[0].bounds)
     inserted = insert(canvas, picture(Margins(top=4, left=8)))
-    assert removal(canvas, inserted.layers, inserted.grown, (20, 30))
+    canvas.remove(inserted.layers[0])
+    assert take_back_size(canvas, inserted.grown, (20, 30))
+    assert take_back_size(canvas, inserted.grown, (20, 30))
     assert (canvas.height, canvas.width, canvas.fakes[0].bounds) == before
     assert canvas.names == ["Background"]
 
 
 def test_a_canvas_that_was_resized_since_keeps_its_size(canvas: FakeCanvas) -> None:
-    """Only the layer goes."""
+    """Nobody knows what it should be."""
     inserted = insert(canvas, picture(Margins(left=8)))
     canvas.grow(Margins(top=1))
-    assert not removal(canvas, inserted.layers, inserted.grown, (20, 30))
-    assert (canvas.height, canvas.width, canvas.names) == (21, 38, ["Background"])
+    assert not take_back_size(canvas, inserted.grown, (20, 30))
+    assert (canvas.height, canvas.width) == (21, 38)
 
 
 @pytest.mark.parametrize("margins", [NO_MARGINS, Margins(left=8)])

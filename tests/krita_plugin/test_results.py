@@ -37,9 +37,9 @@ def the_entry(workshop: Workshop):
 
 
 def run(workshop: Workshop, action, *arguments: object, **options: object) -> None:
-    """Call a method of the studio, and let the loop turn."""
+    """Call a method of the studio, and let the loop turn for a while."""
     action(*arguments, **options)
-    workshop.loop.run()
+    workshop.loop.run(1)
 
 
 def test_a_picture_is_in_the_history_and_in_the_document(workshop: Workshop) -> None:

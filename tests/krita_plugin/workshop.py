@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tapestry.chosen_backend import BackendChoice, ChosenBackend
 from tapestry.job import Job
 from tapestry.link import Link
 from tapestry.studio import Studio
@@ -15,6 +18,23 @@ HEIGHT, WIDTH = 20, 30
 RED = bytes((200, 0, 0, 255))
 
 
+class ChosenFake(ChosenBackend):
+    """A choice of which every backend is the same fake."""
+
+    def __init__(self, fake: FakeBackend, log_file: Path) -> None:
+        self.fake, self.choice, self._log_file = fake, BackendChoice(), log_file
+        self.find, self.start = fake.find, fake.start
+        self.has_ended, self.why_it_ended = fake.has_ended, fake.why_it_ended
+        self.stops = 0
+
+    @property
+    def log_file(self) -> Path:
+        return self._log_file
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
 class Workshop:
     """A studio, a document with one region, and a backend that does what the test says."""
 
@@ -22,8 +42,9 @@ class Workshop:
         self.canvas = FakeCanvas(HEIGHT, WIDTH)
         self.canvas.add("sunset sky", Bounds(0, 0, 10, WIDTH))
         self.host, self.loop, self.backend = FakeHost(self.canvas), FakeLoop(), FakeBackend()
-        self.link = Link(self.backend, self.backend.connect, self.loop)
-        self.studio = Studio(self.host, self.link, self.loop)
+        self.server = ChosenFake(self.backend, self.host.data_folder / "backend.log")
+        self.link = Link(self.server, self.backend.connect, self.loop)
+        self.studio = Studio(self.host, self.link, self.loop, self.server)
 
     def connect(self) -> None:
         self.backend.appear()

@@ -155,8 +155,11 @@ class HistoryStrip(QWidget):
         self._show_selected()
 
     def _fill(self, entries: list[Entry]) -> None:
-        """The same one stays selected; a new picture comes to the front of the strip."""
+        """The same one stays selected, unless there is a new one."""
+        known = {entry.id for entry in self._shown}
         selected = self._selected_id()
+        if entries and entries[0].id not in known:
+            selected = entries[0].id
         self._shown, self._is_filling = list(entries), True
         self._list.clear()
         for entry in entries:

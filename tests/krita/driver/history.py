@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from krita import Krita
 
+from tapestry import turns
 from tapestry.job import Job, Look, Order
 from tapestry.krita_canvas import KritaCanvas
 from tapestry.turns import Work
@@ -208,7 +209,8 @@ def a_large_picture_stays_usable(stage):
     job = Job("large", canvas, Look.of(canvas), studio.results.histories.id_of(canvas))
     result = Result(job.id, PixelsRef.of(pixels), Bounds(0, 0, height, width), 0, "{}")
     longest = stage.facts["longest"] = {}
-    with _timed(Work, "_turn", longest):
+    pieces = stage.facts["pieces"] = []
+    with _timed(Work, "_turn", longest), _pieces(pieces):
         studio.results.take(job, order, result, pixels, lambda: None)
         yield stage.until(lambda: len(stage.names(document)) == 2, "the layer", 60)
         yield from _click_first(stage)
@@ -216,6 +218,28 @@ def a_large_picture_stays_usable(stage):
         yield stage.until(lambda: studio.results.is_idle, "the preview", 60)
         studio.preview("")
     stage.facts["layers"] = stage.names(document)
+
+
+@contextmanager
+def _pieces(found):
+    """Note the longest pieces of work, and where they were."""
+
+    def timed(generator):
+        start = time.thread_time()
+        try:
+            return next(generator)
+        finally:
+            took = time.thread_time() - start
+            inner = generator
+            while getattr(inner, "gi_yieldfrom", None) is not None:
+                inner = inner.gi_yieldfrom
+            found.append([round(took, 4), str(inner)])
+            found.sort(reverse=True)
+            del found[8:]
+
+    turns.next = timed
+    yield
+    del turns.next
 
 
 @contextmanager

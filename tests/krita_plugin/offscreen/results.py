@@ -1,7 +1,7 @@
 """Plays with the widgets of jobs and results without a screen, and says what it saw as JSON.
 
-Run with a binding's name and a folder: `python -m ... PyQt6 /tmp/x`. The binding is imported before
-the plugin, as Krita does it.
+Run as a module, with a binding's name and a folder. The binding is imported before the plugin, as
+Krita does it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ importlib.import_module(f"{_BINDING}.QtCore")
 
 from tapestry.qt import QApplication, QLabel, QMenu, QWidget  # noqa: E402  after the binding
 from tapestry.ui.panel import Panel  # noqa: E402
-from tapestry_protocol.messages import Accepted, PixelsRef, Preview, Progress  # noqa: E402
+from tapestry_protocol import PROTOCOL_VERSION, VERSION  # noqa: E402
+from tapestry_protocol.messages import (  # noqa: E402
+    Accepted,
+    ModelInfo,
+    PixelsRef,
+    Preview,
+    Progress,
+    Welcome,
+)
 from tapestry_protocol.pixels import Pixels  # noqa: E402
 from tests.krita_plugin.fake_canvas import FakeHost  # noqa: E402
 from tests.krita_plugin.workshop import Workshop  # noqa: E402
@@ -130,6 +138,43 @@ def results(play: Play) -> Iterator[tuple[str, Any]]:
     yield "notice", shop.said
 
 
+def backend(play: Play) -> Iterator[tuple[str, Any]]:
+    """The backend's page, and a backend that is not there."""
+    shop = play.shop
+    play.press("tapestry_open_backend_page")
+    known = (ModelInfo("sample", "sample", 128),)
+    shop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, known))
+    play.turn()
+    yield "backend", play.widget("tapestry_backend_facts").text()
+    play.application.processEvents()
+    page = play.widget("tapestry_backend_page")
+    page.grab().save(str(_FOLDER / f"backend page {_BINDING}.png"))
+    token = shop.backend.info.token
+    shop.server.log_file.write_text(f"Bearer {token}\n{token}", encoding="utf-8")
+    play.press("tapestry_copy_diagnostics")
+    yield "copied", play.application.clipboard().text()
+    yield "token in it", token in play.application.clipboard().text()
+    shop.backend.is_alive, shop.backend.can_start, shop.backend.info = False, False, None
+    shop.backend.die()
+    shop.loop.run(60)
+    play.turn()
+    yield "no backend", [shop.said, play.widget("tapestry_first_steps").isVisible()]
+    play.picture("no backend")
+    play.press("tapestry_copy_command")
+    yield "command", play.application.clipboard().text()
+    shop.backend.can_start, before = True, shop.backend.starts
+    play.press("tapestry_try_again")
+    yield "tried again", shop.backend.starts - before
+    play.widget("tapestry_backend_models").addItem("/models/mine")
+    play.widget("tapestry_backend_device").setCurrentIndex(1)
+    play.widget("tapestry_backend_address").setText(" localhost:7865")
+    play.widget("tapestry_backend_file").setText("/x/server.json")
+    play.press("tapestry_backend_use")
+    choice = shop.studio.desk.choice
+    yield "chosen", [list(choice.models), choice.device, choice.address, choice.server_file]
+    page.close()
+
+
 def main() -> None:
     """Play it all; whatever is raised into Qt is said, too."""
     raised: list[str] = []
@@ -138,7 +183,7 @@ def main() -> None:
     play = Play()
     facts = {"binding": _BINDING, "qt": QWidget.__module__}
     try:
-        for scene in (jobs, results):
+        for scene in (jobs, results, backend):
             facts |= dict(scene(play))
     except Exception:  # noqa: BLE001  the test shows it
         raised.append(traceback.format_exc())

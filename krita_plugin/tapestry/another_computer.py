@@ -1,0 +1,62 @@
+"""A server on another computer, behind a tunnel: all we have of it is a copy of its runtime file.
+
+The tunnel makes the server's port one of this computer's own, so the copy is right as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file
+
+from .backend_process import BackendProcess
+
+VARIABLE = "TAPESTRY_SERVER_FILE"
+"""An environment variable with the path of the copy."""
+
+
+class DistantBackend:
+    """A server that we can neither start nor watch."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def find(self) -> RuntimeInfo | None:
+        """What the copy says, if it is there and nobody else can read it."""
+        return read_runtime_file(self._file)
+
+    def start(self) -> None:
+        """Raises TapestryError: whoever sits at the other computer has to."""
+        raise self.why_it_ended()
+
+    def has_ended(self) -> bool:
+        """It never was ours."""
+        return True
+
+    def why_it_ended(self) -> TapestryError:
+        """What to tell the artist when it cannot be reached."""
+        if self.find() is None:
+            return TapestryError(
+                ErrorCode.INTERNAL,
+                f"{str(self._file)!r} does not say how to reach the backend on the other computer, "
+                "or others can read it.",
+                "Copy the backend's runtime file there again, for your eyes alone (mode 600).",
+            )
+        return TapestryError(
+            ErrorCode.INTERNAL,
+            "The backend on the other computer cannot be reached.",
+            "Start it there, copy its new runtime file to "
+            f"{str(self._file)!r}, open the tunnel, and press the button again.",
+        )
+
+
+def choose_backend(
+    command: str, server_file: str, environment: Mapping[str, str]
+) -> BackendProcess | DistantBackend:
+    """The backend of the artist's settings: on this computer unless a file names another one."""
+    for text in (server_file, environment.get(VARIABLE, "")):
+        if text.strip():
+            return DistantBackend(Path(text.strip()).expanduser())
+    return BackendProcess(command, environment)
