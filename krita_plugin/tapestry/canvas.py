@@ -168,7 +168,12 @@ class Canvas(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Show what was written into layers of the document."""
+        """Show what was written into layers of the document, as soon as there is time."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was asked for is done and shown."""
         ...
 
     def note(self, key: str) -> str:

@@ -187,15 +187,28 @@ def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[None, Non
     return Pixels(rows, columns, 4, bytes(data))
 
 
+def settled(canvas: Canvas) -> Generator[None, None, None]:
+    """Wait until everything is shown.
+
+    Krita 5.1 ends itself when a canvas is made smaller while such an update is under way.
+    """
+    while canvas.is_open and not canvas.is_settled:
+        yield
+
+
 def _insert_layer(
     canvas: Canvas, picture: Picture, bounds: Bounds, shown: Shown | None
 ) -> Generator[None, None, str]:
-    draft = shown.draft if shown else canvas.draft(picture.name)
-    yield from _write(draft, picture.pixels, bounds.top, bounds.left)
+    """Empty at first: what is written later costs Krita no time at once, and is no step of undo."""
     if shown is None:
-        return draft.insert(place_above(canvas, picture.sources))
-    draft.rename(picture.name)
+        draft = canvas.draft(picture.name)
+        shown = Shown(draft.insert(place_above(canvas, picture.sources)), draft)
+        yield
+    yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
+    shown.draft.rename(picture.name)
     canvas.refresh()
+    yield
+    yield from settled(canvas)
     return shown.layer_id
 
 

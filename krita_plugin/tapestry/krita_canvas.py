@@ -216,10 +216,17 @@ class KritaCanvas:
             self._document.refreshProjection()
 
     def refresh(self) -> None:
-        """Show what was written into layers of the document."""
+        """Show what was written into layers of the document, as soon as there is time."""
         self._document.refreshProjection()
-        # Krita 5.1 ends itself when a canvas is made smaller while such an update is under way.
-        self._document.waitForDone()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was asked for is done and shown."""
+        document = self._document
+        is_idle = document.tryBarrierLock()
+        if is_idle:
+            document.unlock()
+        return is_idle
 
     def note(self, key: str) -> str:
         """What was kept with the document under this key; empty when nothing was."""

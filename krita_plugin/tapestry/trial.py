@@ -12,7 +12,7 @@ from typing import TypeVar
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from .canvas import Canvas, Host, LayerDraft
-from .inserting import Shown, place_above
+from .inserting import Shown, place_above, settled
 from .layers import OWN_PREFIX
 from .reading import bands
 
@@ -43,21 +43,19 @@ class Trial:
         sources: tuple[str, ...] = (),
     ) -> Generator[None, None, None]:
         """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
-        draft = self._draft_for(canvas, bounds)
+        was_modified = canvas.is_modified
+        draft = self._draft_for(canvas, bounds, sources)
         self.subject = subject
+        yield
         for band in bands(bounds):
             if self.subject != subject or not canvas.is_open:
                 return  # hidden meanwhile, or something else is shown
             draft.write(self._part(pixels, bounds, band), band.top, band.left)
             yield
-        if self.subject != subject or not canvas.is_open:
-            return
-        was_modified = canvas.is_modified
-        if self._layer_id:
+        if self.subject == subject and canvas.is_open:
             canvas.refresh()
-        else:
-            self._layer_id = draft.insert(place_above(canvas, sources))
-        yield  # Krita says "modified" a little later
+            yield
+            yield from settled(canvas)
         if canvas.is_open:
             canvas.set_modified(on=was_modified)
 
@@ -90,13 +88,14 @@ class Trial:
             _remove(canvas, found)
         return bool(found)
 
-    def _draft_for(self, canvas: Canvas, bounds: Bounds) -> LayerDraft:
+    def _draft_for(self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]) -> LayerDraft:
         same = self._canvas is not None and self._canvas.id == canvas.id
         if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
             return self._draft
         self.hide()
         self._canvas, self._bounds = canvas, bounds
         self._draft = canvas.draft(TRIAL_NAME)
+        self._layer_id = self._draft.insert(place_above(canvas, sources))
         return self._draft
 
     def _is_there(self, canvas: Canvas) -> bool:

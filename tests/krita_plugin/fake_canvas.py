@@ -26,6 +26,28 @@ class FakeLayer:
     def bounds(self) -> Bounds:
         return self.layer.bounds
 
+    def paint(self, pixels: Pixels, top: int, left: int) -> None:
+        """Replace a rectangle; the layer becomes large enough for it."""
+        old, new = self.bounds, Bounds(top, left, top + pixels.height, left + pixels.width)
+        if old.is_empty:
+            around = new
+        else:
+            around = Bounds(
+                min(old.top, new.top),
+                min(old.left, new.left),
+                max(old.bottom, new.bottom),
+                max(old.right, new.right),
+            )
+        data = bytearray()
+        for y in range(around.top, around.bottom):
+            row = b"".join(self.pixel(y, x) for x in range(around.left, around.right))
+            if new.top <= y < new.bottom:
+                start, at = (new.left - around.left) * 4, (y - top) * pixels.width * 4
+                band = pixels.data[at : at + pixels.width * 4]
+                row = row[:start] + band + row[start + len(band) :]
+            data += row
+        self.layer, self.data = replace(self.layer, bounds=around), bytes(data)
+
     def pixel(self, y: int, x: int) -> bytes:
         """RGBA at a place of the document."""
         b = self.bounds
@@ -132,6 +154,11 @@ class FakeCanvas:
     def refresh(self) -> None:
         self._check_open()
 
+    @property
+    def is_settled(self) -> bool:
+        self._check_open()
+        return True
+
     def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> Group:
         self._check_open()
         inner = [draft.made() for draft in drafts]
@@ -191,20 +218,17 @@ class FakeDraft:
     fake: FakeLayer | None = None
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
-        if self.fake is None:
+        if self.fake is not None:
+            self.fake.paint(pixels, top, left)
+        else:
             self.bands.append((pixels, top, left))
-            return
-        bounds, row = self.fake.bounds, pixels.width * 4
-        start = (top - bounds.top) * row
-        data = self.fake.data
-        self.fake.data = data[:start] + pixels.data + data[start + len(pixels.data) :]
 
     def made(self) -> FakeLayer:
-        first, top, left = self.bands[0]
-        height = sum(pixels.height for pixels, _, _ in self.bands)
-        bounds = Bounds(top, left, top + height, left + first.width)
-        layer = Layer(f"layer {next(_numbers)}", self.name, bounds)
-        return FakeLayer(layer, b"".join(pixels.data for pixels, _, _ in self.bands))
+        layer = Layer(f"layer {next(_numbers)}", self.name, Bounds(0, 0, 0, 0))
+        fake = FakeLayer(layer, b"")
+        for band in self.bands:
+            fake.paint(*band)
+        return fake
 
     def insert(self, above: str = "") -> str:
         self.canvas._check_open()
