@@ -30,8 +30,6 @@ JOB_SCENARIOS = (
     "undo_brings_everything_back",
     "cancel",
     "backend_killed",
-    "document_closed",
-    "document_resized",
     "deep_documents",
     "odd_canvases",
     "documents_that_change",

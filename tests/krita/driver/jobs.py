@@ -78,9 +78,9 @@ def cancel(stage):
 
 
 def backend_killed(stage):
-    """Kill -9 of the server in mid-job: a message, and the next Generate works."""
+    """Kill -9 of the server in mid-job: a message, the picture, and the next Generate works."""
     document = _painted(stage)
-    _steps(stage, 200)
+    _steps(stage, 30)
     stage.press("tapestry_generate")
     yield from _until_preview(stage)
     os.kill(_server_pid(), signal.SIGKILL)
@@ -93,34 +93,6 @@ def backend_killed(stage):
     yield from _generate(stage, document)
     stage.facts["layers"] = stage.names(document)
     stage.facts["notice afterwards"] = stage.notice()
-
-
-def document_closed(stage):
-    """The document is closed while its picture is painted: the picture goes to a new one."""
-    document = _painted(stage)
-    _steps(stage, 20)
-    stage.press("tapestry_generate")
-    yield from _until_preview(stage)
-    document.setModified(False)
-    document.close()
-    yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
-    yield stage.turns(1.0)
-    stage.facts["notice"] = stage.notice()
-    new = stage.krita.activeDocument()
-    stage.facts["new document"] = [new.height(), new.width(), stage.names(new)]
-    yield from stage.picture("9 document was closed")
-
-
-def document_resized(stage):
-    """The canvas is cropped while its picture is painted: the layer comes all the same."""
-    document = _painted(stage)
-    _steps(stage, 20)
-    stage.press("tapestry_generate")
-    yield from _until_preview(stage)
-    document.resizeImage(0, 0, 200, 200)
-    yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
-    stage.facts["notice"] = stage.notice()
-    stage.facts["layers"] = stage.names(document)
 
 
 def deep_documents(stage):
