@@ -58,7 +58,7 @@ class BackendDesk:
         """What there is to say, name and value."""
         where = tr("on another computer") if self.choice.is_distant else tr("on this computer")
         facts = [
-            (tr("State"), backend_sentence(self._link.state, self.worker)),
+            (tr("State"), backend_sentence(self._link.state, self.worker).partition(": ")[2]),
             (tr("Place"), where),
             (tr("Device"), self.worker.device or "?"),
             (tr("Models"), ", ".join(model.name for model in self.models) or "?"),

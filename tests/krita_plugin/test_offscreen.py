@@ -95,7 +95,7 @@ def test_a_tooltip_tells_prompt_and_settings(facts: dict[str, Any]) -> None:
 
 def test_the_backends_page_shows_and_chooses(facts: dict[str, Any]) -> None:
     """State, models, device, another computer; the report has no token in it."""
-    assert "Backend: ready (CPU)" in facts["backend"]
+    assert "State: ready (CPU)" in facts["backend"]
     assert "Only the bundled demonstration model" in facts["backend"]
     assert facts["chosen"] == [["/models/mine"], "cpu", "localhost:7865", "/x/server.json"]
     assert "Tapestry 0" in facts["copied"]

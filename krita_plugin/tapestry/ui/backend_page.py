@@ -96,6 +96,8 @@ class BackendPage(QDialog):
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(contents)
+        bar = area.verticalScrollBar().sizeHint().width()
+        area.setMinimumWidth(contents.minimumSizeHint().width() + bar)
         return area
 
     def _make_models(self) -> QListWidget:
