@@ -68,7 +68,7 @@ def survived(jobs: Report) -> dict[str, Any]:
 
 def test_a_history_survives_save_close_and_reopen(survived: dict[str, Any]) -> None:
     """With thumbnails, settings and favourites; within 5 MB."""
-    assert "Seed 42, 8 steps" in survived["tooltip"]
+    assert "Seed 42, 4 steps" in survived["tooltip"]
     assert survived["favourite"]
     assert 0 < survived["note"] < 5_000_000
 

@@ -261,7 +261,7 @@ def _painted(stage):
     document = stage.document(SIDE, SIDE)
     for name, box, color in REGIONS:
         stage.layer(document, name, box, color)
-    stage.widget("tapestry_steps").setValue(8)
+    stage.widget("tapestry_steps").setValue(4)
     return document
 
 
