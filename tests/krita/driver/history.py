@@ -233,7 +233,8 @@ def _pieces(found):
             inner = generator
             while getattr(inner, "gi_yieldfrom", None) is not None:
                 inner = inner.gi_yieldfrom
-            found.append([round(took, 4), str(inner)])
+            line = inner.gi_frame.f_lineno if inner.gi_frame else 0
+            found.append([round(took, 4), f"{inner.__qualname__}, until line {line}"])
             found.sort(reverse=True)
             del found[8:]
 
