@@ -201,8 +201,9 @@ def _insert_layer(
 ) -> Generator[None, None, str]:
     """Empty at first: what is written later costs Krita no time at once, and is no step of undo."""
     if shown is None:
-        draft = canvas.draft(picture.name)
-        shown = Shown(draft.insert(place_above(canvas, picture.sources)), draft)
+        draft, above = canvas.draft(picture.name), place_above(canvas, picture.sources)
+        yield
+        shown = Shown(draft.insert(above), draft)
         yield
     yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
     shown.draft.rename(picture.name)

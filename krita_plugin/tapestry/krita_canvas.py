@@ -192,7 +192,7 @@ class KritaCanvas:
 
     def draft(self, name: str) -> KritaLayerDraft:
         """Begin a new layer."""
-        return KritaLayerDraft(self._document, name)
+        return KritaLayerDraft(lambda: self._document, name)
 
     def insert_group(self, name: str, drafts: Sequence[KritaLayerDraft], above: str = "") -> Group:
         """Put drafts, topmost first, into the document as a group: one step that can be undone."""
@@ -253,9 +253,9 @@ class KritaCanvas:
 class KritaLayerDraft:
     """A new layer that is not in the document yet."""
 
-    def __init__(self, document: Any, name: str) -> None:
-        self._document = document
-        self._node = document.createNode(name, "paintlayer")
+    def __init__(self, document: Callable[[], Any], name: str) -> None:
+        self._open_document = document
+        self._node = self._document.createNode(name, "paintlayer")
         self._node.setColorSpace(*_MADE_IN)
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
@@ -270,6 +270,11 @@ class KritaLayerDraft:
             scratch.setColorSpace(*_space(self._node))
             data = scratch.pixelData(*place)
         self._node.setPixelData(data, *place)
+
+    @property
+    def _document(self) -> Any:
+        """Raises TapestryError when it was closed."""
+        return self._open_document()
 
     def rename(self, name: str) -> None:
         """Give it another name."""

@@ -184,11 +184,9 @@ class Studio:
         )
 
     def _sources(self, canvas: Canvas, margins: Margins | None) -> list[str]:
-        """The layers above which the picture belongs: its regions, or all that an extension saw."""
-        if margins is not None:
-            return [layer.id for layer in canvas.layers() if layer.visible]
-        regions = self.scene_watch.scene.regions
-        return [region.id for region in regions if region.id not in self.scene_watch.off]
+        """The layers above which the picture belongs: those that count, or all that one sees."""
+        off = self.scene_watch.off if margins is None else frozenset()
+        return [layer.id for layer in canvas.layers() if layer.visible and layer.id not in off]
 
     def _queue_changed(self) -> None:
         self.results.hide_live([job.id for job in self.queue.jobs])

@@ -44,7 +44,9 @@ class Trial:
     ) -> Generator[None, None, None]:
         """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
         was_modified = canvas.is_modified
-        draft = self._draft_for(canvas, bounds, sources)
+        draft = yield from self._begin(canvas, bounds, sources)
+        if draft is None:
+            return
         self.subject = subject
         yield
         for band in bands(bounds):
@@ -88,15 +90,24 @@ class Trial:
             _remove(canvas, found)
         return bool(found)
 
-    def _draft_for(self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]) -> LayerDraft:
+    def _begin(
+        self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
+    ) -> Generator[None, None, LayerDraft | None]:
+        """The layer to write into; the one that is there, if it is in these bounds.
+
+        None when the document is closed meanwhile.
+        """
         same = self._canvas is not None and self._canvas.id == canvas.id
         if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
             return self._draft
         self.hide()
-        self._canvas, self._bounds = canvas, bounds
-        self._draft = canvas.draft(TRIAL_NAME)
-        self._layer_id = self._draft.insert(place_above(canvas, sources))
-        return self._draft
+        draft, above = canvas.draft(TRIAL_NAME), place_above(canvas, sources)
+        yield
+        if not canvas.is_open:
+            return None
+        self._canvas, self._bounds, self._draft = canvas, bounds, draft
+        self._layer_id = draft.insert(above)
+        return draft
 
     def _is_there(self, canvas: Canvas) -> bool:
         return self._layer_id in {layer.id for layer in canvas.layers()}
@@ -119,6 +130,7 @@ class Trial:
 
 def _remove(canvas: Canvas, layer_ids: list[str]) -> None:
     was_modified = canvas.is_modified
+    canvas.settle()  # Krita forgets to remove a layer that it has not added yet
     for layer_id in layer_ids:
         canvas.remove(layer_id)
     canvas.settle()
