@@ -1,4 +1,4 @@
-"""Notices when the artist is about to save, and when Krita has written a file; changes nothing.
+"""Notices when the artist is about to save or to merge, and when Krita has written a file.
 
 Krita 5 tells nobody before it saves. So the artist's own ways are watched: the File menu opens, or
 a shortcut of one of its commands is pressed. Whatever saves otherwise, such as a button of a tool
@@ -21,7 +21,13 @@ _ACTIONS = (
     "file_export_advanced",
     "save_incremental_version",
     "save_incremental_backup",
+    "flatten_image",
+    "merge_layer",
+    "imagesize",
+    "canvassize",
 )
+_MENUS = ("file", "image", "layer")
+"""Where the artist saves, or makes one layer of several."""
 
 
 class SavingWatch(QObject):
@@ -50,8 +56,9 @@ class SavingWatch(QObject):
             if shell is None or shell.winId() in self._watched:
                 continue
             self._watched.add(shell.winId())
-            for menu in shell.findChildren(QMenu, "file"):
-                menu.aboutToShow.connect(self._before)
+            for menu in shell.findChildren(QMenu):
+                if menu.objectName().lower() in _MENUS:
+                    menu.aboutToShow.connect(self._before)
             for action in shell.actions():
                 if action.objectName() in _ACTIONS:
                     action.installEventFilter(self)

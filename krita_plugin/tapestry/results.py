@@ -59,6 +59,7 @@ class Results:
         self._said = said
         self._front = ""
         self._live = ""
+        self._quiet = ""
         self._take_backs: dict[str, Callable[[], None]] = {}
 
     # --- what there is ----------------------------------------------------------------------------
@@ -235,6 +236,7 @@ class Results:
         """Show how a job's picture looks now, where it lies on the canvas in front."""
         front, request = self._host.active_canvas(), order.request
         is_free = self._line.is_idle and self.trial.subject in ("", job.id)
+        is_free = is_free and self._quiet != job.id
         if not is_free or not request.margins.is_zero or front is None:
             return
         if front.id == job.canvas.id and job.look.is_still_that_of(front):
@@ -255,7 +257,8 @@ class Results:
             self._live = ""
 
     def saving(self) -> None:
-        """The artist is about to save."""
+        """The artist is about to save, or to change the document as a whole."""
+        self._quiet, self._live = self._live, ""
         self.trial.hide()
         self._changed()
 

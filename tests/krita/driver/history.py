@@ -5,6 +5,7 @@ import zipfile
 from contextlib import contextmanager
 
 from krita import Krita
+from PyQt5.QtWidgets import QMenu
 
 from tapestry import turns
 from tapestry.job import Job, Look, Order
@@ -27,11 +28,11 @@ def documents_that_change(stage):
     changes = {
         "closed": _close,
         "resized": lambda document: document.resizeImage(0, 0, 100, 90),
-        "flattened": lambda document: document.flatten(),
+        "flattened": lambda document: _from_the_menu(stage, document.flatten),
         "gray": lambda document: document.setColorSpace("GRAYA", "U8", ""),
         "16 bits": lambda document: document.setColorSpace("RGBA", "U16", ""),
-        "layer deleted": lambda document: document.rootNode().childNodes()[-1].remove(),
-        "renamed": lambda document: document.rootNode().childNodes()[-1].setName("night"),
+        "layer deleted": lambda document: _sky(document).remove(),
+        "renamed": lambda document: _sky(document).setName("night"),
         "switched": lambda _document: stage.document(SIDE, SIDE),
         "window": lambda _document: _second_window(stage),
     }
@@ -332,8 +333,6 @@ def _click_first(stage):
 
 
 def _trigger(stage, name):
-    from PyQt5.QtWidgets import QMenu
-
     menus = stage.widget("tapestry_panel").findChildren(QMenu)
     next(a for menu in menus for a in menu.actions() if a.objectName() == name).trigger()
 
@@ -341,6 +340,18 @@ def _trigger(stage, name):
 def _undo(stage):
     stage.krita.action("edit_undo").trigger()
     yield stage.turns(1.0)
+
+
+def _from_the_menu(stage, action):
+    """As an artist does: the menu opens, and something is chosen."""
+    window = stage.window.qwindow()
+    menus = [menu for menu in window.findChildren(QMenu) if menu.objectName().lower() == "image"]
+    menus[0].aboutToShow.emit()
+    action()
+
+
+def _sky(document):
+    return next(node for node in document.rootNode().childNodes() if node.name() == "sunset sky")
 
 
 def _close(document):
