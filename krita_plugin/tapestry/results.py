@@ -48,7 +48,7 @@ class Results:
         said: Callable[[Notice | None], None],
     ) -> None:
         self.histories = Histories(host, folder)
-        self.trial = Trial(host)
+        self.trial = Trial(host, loop)
         self._host = host
         self._loop = loop
         self._settings = settings

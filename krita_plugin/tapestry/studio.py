@@ -7,7 +7,7 @@ into Krita: what goes wrong becomes a notice.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import fields, replace
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from .chosen_backend import BackendChoice, ChosenBackend
 from .guarding import guarded
 from .history import Entry
 from .inserting import Way
-from .job import Job
+from .job import Job, Order
 from .job_queue import JobQueue
 from .link import Link, LinkState
 from .notices import Notice, notice_of
@@ -177,11 +177,17 @@ class Studio:
         settings = replace(self.settings)  # what is changed from now on is for the next picture
         self.queue.begin(
             canvas,
-            order_from(canvas, settings, self.scene_watch.off, margins),
+            self._reading(canvas, settings, margins),
             self._sources(canvas, margins),
             settings.batch,
             self.results.histories.id_of(canvas),
         )
+
+    def _reading(
+        self, canvas: Canvas, settings: Settings, margins: Margins | None
+    ) -> Generator[None, None, Order]:
+        yield from self.results.trial.gone()
+        return (yield from order_from(canvas, settings, self.scene_watch.off, margins))
 
     def _sources(self, canvas: Canvas, margins: Margins | None) -> list[str]:
         """The layers above which the picture belongs: those that count, or all that one sees."""

@@ -7,7 +7,6 @@ is taken out before the document is saved, and a file that got it all the same i
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeVar
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
@@ -15,18 +14,21 @@ from .canvas import Canvas, Host, LayerDraft
 from .inserting import Shown, place_above, settled
 from .layers import OWN_PREFIX
 from .reading import bands
+from .turns import Loop
 
 TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
 """In every language: a document may come from another artist."""
 
-Value = TypeVar("Value")
+_ASK_AGAIN_AFTER_S = 0.05
 
 
 class Trial:
     """At most one picture, in one document."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, loop: Loop) -> None:
         self._host = host
+        self._loop = loop
+        self._leaving: list[tuple[Canvas, str]] = []
         self._canvas: Canvas | None = None
         self._draft: LayerDraft | None = None
         self._layer_id = ""
@@ -62,11 +64,17 @@ class Trial:
             canvas.set_modified(on=was_modified)
 
     def hide(self) -> None:
-        """Take it out."""
-        canvas, layer_id = self._canvas, self._layer_id
+        """Take it out, as soon as Krita is ready for it."""
+        if self._canvas is not None and self._layer_id:
+            self._leaving.append((self._canvas, self._layer_id))
         self._forget()
-        if canvas is not None and layer_id and canvas.is_open:
-            _remove(canvas, [layer_id])
+        self._sweep()
+
+    def gone(self) -> Generator[None, None, None]:
+        """Wait until what was hidden is out."""
+        while self._leaving:
+            self._sweep()
+            yield
 
     def release(self, canvas: Canvas, bounds: Bounds) -> Shown | None:
         """The layer, to become part of the document; None when it is not there in these bounds."""
@@ -86,9 +94,26 @@ class Trial:
         found = [layer.id for layer in canvas.layers() if layer.name == TRIAL_NAME]
         if self._canvas is not None and self._canvas.id == canvas.id:
             self._forget()
-        if found:
-            _remove(canvas, found)
+        for layer_id in found:
+            self._remove(canvas, layer_id)
         return bool(found)
+
+    def _sweep(self) -> None:
+        """Krita 5.1 must not be asked to remove a layer that it is still adding or drawing."""
+        left = []
+        for canvas, layer_id in self._leaving:
+            if canvas.is_open and not canvas.is_settled:
+                left.append((canvas, layer_id))
+            elif canvas.is_open:
+                self._remove(canvas, layer_id)
+        self._leaving = left
+        if left:
+            self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
+
+    def _remove(self, canvas: Canvas, layer_id: str) -> None:
+        was_modified = canvas.is_modified
+        canvas.remove(layer_id)
+        canvas.set_modified(on=was_modified)
 
     def _begin(
         self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
@@ -126,12 +151,3 @@ class Trial:
 
     def _forget(self) -> None:
         self._canvas, self._draft, self._layer_id, self.subject = None, None, "", ""
-
-
-def _remove(canvas: Canvas, layer_ids: list[str]) -> None:
-    was_modified = canvas.is_modified
-    canvas.settle()  # Krita forgets to remove a layer that it has not added yet
-    for layer_id in layer_ids:
-        canvas.remove(layer_id)
-    canvas.settle()
-    canvas.set_modified(on=was_modified)
