@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,6 +14,9 @@ from .job import all_layers
 from .layers import OWN_PREFIX
 from .reading import bands, keep_own_layer, own_layers
 from .translation import tr
+
+PATIENCE_S = 10.0
+"""Krita draws the largest canvas in a second."""
 
 Way = Literal["layer", "regions", "active"]
 """One layer; a group with one layer for each region; into the layer the artist works on."""
@@ -188,11 +192,12 @@ def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[None, Non
 
 
 def settled(canvas: Canvas) -> Generator[None, None, None]:
-    """Wait until everything is shown.
+    """Wait until everything is shown, though not for ever.
 
     Krita 5.1 ends itself when a canvas is made smaller while such an update is under way.
     """
-    while canvas.is_open and not canvas.is_settled:
+    end = time.monotonic() + PATIENCE_S
+    while canvas.is_open and not canvas.is_settled and time.monotonic() < end:
         yield
 
 

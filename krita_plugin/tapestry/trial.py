@@ -6,12 +6,13 @@ is taken out before the document is saved, and a file that got it all the same i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from .canvas import Canvas, Host, LayerDraft
-from .inserting import Shown, place_above, settled
+from .inserting import PATIENCE_S, Shown, place_above, settled
 from .layers import OWN_PREFIX
 from .reading import bands
 from .turns import Loop
@@ -71,8 +72,9 @@ class Trial:
         self._sweep()
 
     def gone(self) -> Generator[None, None, None]:
-        """Wait until what was hidden is out."""
-        while self._leaving:
+        """Wait until what was hidden is out, though not for ever."""
+        end = time.monotonic() + PATIENCE_S
+        while self._leaving and time.monotonic() < end:
             self._sweep()
             yield
 

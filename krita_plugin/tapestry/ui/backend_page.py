@@ -14,6 +14,7 @@ from ..qt import (
     QFormLayout,
     QFrame,
     QHBoxLayout,
+    QIcon,
     QLabel,
     QLineEdit,
     QListWidget,
@@ -169,6 +170,8 @@ class BackendPage(QDialog):
         copy = _button("tapestry_copy_diagnostics", tr("Copy diagnostics"), self._copy)
         copy.setToolTip(tr("For whoever helps you: versions, states and logs, without secrets"))
         buttons.addButton(copy, QDialogButtonBox.ButtonRole.ActionRole)
+        # Qt's own picture of a cross cannot be seen in Krita's dark theme.
+        buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())
         buttons.rejected.connect(self.hide)
         return buttons
 
