@@ -71,7 +71,7 @@ class Results:
 
     def entries(self, words: str = "") -> list[Entry]:
         """The pictures of the document in front, then those of closed ones; with these words."""
-        canvas = self._host.active_canvas()
+        canvas = self._in_front()
         own = self.histories.of(canvas).entries if canvas else []
         return [e for e in (*own, *self.histories.closed.entries) if e.has_words(words)]
 
@@ -81,7 +81,7 @@ class Results:
 
     def can_take_back(self, entry: Entry) -> bool:
         """Whether the picture, or the room that was made for it, is in the document in front."""
-        canvas = self._host.active_canvas()
+        canvas = self._in_front()
         if canvas is None or not entry.applied:
             return False
         top, left, bottom, right = entry.grown
@@ -92,7 +92,7 @@ class Results:
 
     def look(self) -> None:
         """Another document may be in front: then nothing is shown on the one before."""
-        canvas = self._host.active_canvas()
+        canvas = self._in_front()
         front = canvas.id if canvas else ""
         if front != self._front:
             self._front = front
@@ -137,7 +137,7 @@ class Results:
 
     def apply(self, entry_id: str, way: Way) -> None:
         """Make a layer of a picture, in the document in front; a closed one's in a new document."""
-        entry, canvas = self.find(entry_id), self._host.active_canvas()
+        entry, canvas = self.find(entry_id), self._in_front()
         if entry is not None:
             belongs = canvas is not None and self.histories.of(canvas).find(entry_id) is not None
             self._insert(canvas if belongs else None, entry, way, lambda: None, None)
@@ -194,7 +194,7 @@ class Results:
 
     def take_back(self, entry_id: str) -> None:
         """Take an applied picture out of the document again, an extension as a whole."""
-        entry, canvas = self.find(entry_id), self._host.active_canvas()
+        entry, canvas = self.find(entry_id), self._in_front()
         if entry is None or canvas is None or not self.can_take_back(entry):
             return
         self.trial.hide()
@@ -220,7 +220,7 @@ class Results:
 
     def preview(self, entry_id: str) -> None:
         """Show a picture on the canvas; none when the id is empty or of what is shown already."""
-        entry, canvas = self.find(entry_id), self._host.active_canvas()
+        entry, canvas = self.find(entry_id), self._in_front()
         shown = self.trial.subject
         self.trial.hide()
         if entry is not None and canvas is not None and shown != entry_id:
@@ -234,7 +234,7 @@ class Results:
 
     def show_live(self, job: Job, order: Order, small: Pixels) -> None:
         """Show how a job's picture looks now, where it lies on the canvas in front."""
-        front, request = self._host.active_canvas(), order.request
+        front, request = self._in_front(), order.request
         is_free = self._line.is_idle and self.trial.subject in ("", job.id)
         is_free = is_free and self._quiet != job.id
         if not is_free or not request.margins.is_zero or front is None:
@@ -296,12 +296,17 @@ class Results:
         self._line.close()
         self.trial.hide()
 
+    def _in_front(self) -> Canvas | None:
+        """The document in front; one that is just being closed is none any more."""
+        canvas = self._host.active_canvas()
+        return canvas if canvas is not None and canvas.is_open else None
+
     def _history_of(self, entry: Entry) -> History:
-        closed, canvas = self.histories.closed, self._host.active_canvas()
+        closed, canvas = self.histories.closed, self._in_front()
         return closed if closed.find(entry.id) or canvas is None else self.histories.of(canvas)
 
     def _write(self) -> None:
-        canvas = self._host.active_canvas()
+        canvas = self._in_front()
         if canvas is not None:
             self.histories.keep(canvas)
         self.histories.keep_closed()
