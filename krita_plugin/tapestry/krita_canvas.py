@@ -8,6 +8,9 @@ Color Space", which changes nothing that can be seen. No undo reaches into old l
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from krita import Krita, ManagedColor
@@ -15,13 +18,13 @@ from krita import Krita, ManagedColor
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
-from .canvas import Layer
+from .backend_process import data_folder
+from .canvas import Canvas, Group, Layer
+from .krita_drafts import SRGB, KritaLayerDraft, image_of
+from .krita_saving import SavingWatch
 from .krita_tree import find_node, layers_in
 from .pixel_bytes import alpha_bytes
-from .qt import QByteArray, QImage
-
-_SRGB = "sRGB-elle-V2-srgbtrc.icc"
-"""The profile of Krita's own 8-bit documents; what models paint in."""
+from .qt import QByteArray, QImage, Qt
 
 _SETTINGS_GROUP = "tapestry"
 
@@ -36,10 +39,45 @@ class KritaHost:
         document = Krita.instance().activeDocument()
         return KritaCanvas(document) if document is not None else None
 
+    def open_canvases(self) -> list[KritaCanvas]:
+        """All documents that are open."""
+        return [KritaCanvas(document) for document in Krita.instance().documents()]
+
+    def watch_saving(
+        self, before: Callable[[], None], after: Callable[[Canvas | None], None]
+    ) -> None:
+        """Call `before` when the artist is about to save, and `after` when a file was written."""
+
+        def saved(path: str) -> None:
+            found = (c for c in self.open_canvases() if path and c.file_name == path)
+            after(next(found, None))
+
+        self._saving = SavingWatch(before, saved)
+
+    def scaled(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        """RGBA pixels, smoothly scaled."""
+        smooth, exactly = (
+            Qt.TransformationMode.SmoothTransformation,
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+        )
+        image = image_of(pixels).scaled(width, height, exactly, smooth)
+        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+        return Pixels(height, width, 4, image.constBits().asstring(height * width * 4))
+
+    @property
+    def version(self) -> str:
+        """The program's name and version."""
+        return f"Krita {Krita.instance().version()}"
+
+    @property
+    def data_folder(self) -> Path:
+        """The user's folder for what Tapestry keeps; need not exist yet."""
+        return data_folder(os.environ)
+
     def create_canvas(self, height: int, width: int, name: str) -> KritaCanvas:
         """Open a new RGBA document of 8 bits and show it."""
         krita = Krita.instance()
-        document = krita.createDocument(width, height, name, "RGBA", "U8", _SRGB, _RESOLUTION_PPI)
+        document = krita.createDocument(width, height, name, "RGBA", "U8", SRGB, _RESOLUTION_PPI)
         krita.activeWindow().addView(document)
         return KritaCanvas(document)
 
@@ -78,6 +116,34 @@ class KritaCanvas:
     def color_model(self) -> str:
         """As Krita calls it: "RGBA", "GRAYA", "CMYKA", "LABA", ..."""
         return self._document.colorModel()
+
+    @property
+    def color_depth(self) -> str:
+        """As Krita calls it: "U8", "U16", "F16" or "F32"."""
+        return self._document.colorDepth()
+
+    @property
+    def file_name(self) -> str:
+        """The path of its file; empty where it has none."""
+        return self._document.fileName()
+
+    @property
+    def name(self) -> str:
+        """What the artist calls the document; its file's name where it has one."""
+        return Path(self.file_name).name or self._document.name()
+
+    @property
+    def is_modified(self) -> bool:
+        """Whether it differs from its file."""
+        return self._document.modified()
+
+    def set_modified(self, *, on: bool) -> None:
+        """Say whether it differs from its file."""
+        self._document.setModified(on)
+
+    def save(self) -> None:
+        """Write its file again."""
+        self._document.save()
 
     def layers(self) -> tuple[Layer, ...]:
         """The layer tree, topmost first."""
@@ -120,7 +186,7 @@ class KritaCanvas:
         copy = self._document.createNode("", "paintlayer")
         copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
         copy.setPixelData(node.projectionPixelData(*place), *place)
-        copy.setColorSpace("RGBA", "U8", _SRGB)
+        copy.setColorSpace("RGBA", "U8", SRGB)
         size = (bounds.width, bounds.height, bounds.width * 4)
         image = QImage(bytes(copy.pixelData(*place)), *size, QImage.Format.Format_ARGB32)
         image = image.convertToFormat(QImage.Format.Format_RGBA8888)
@@ -150,9 +216,29 @@ class KritaCanvas:
         height = document.height() + margins.top + margins.bottom
         document.resizeImage(-margins.left, -margins.top, width, height)
 
+    def shrink(self, margins: Margins) -> None:
+        """Take back what `grow` did, as one step that can be undone; no pixel is changed."""
+        document = self._document
+        width = document.width() - margins.left - margins.right
+        height = document.height() - margins.top - margins.bottom
+        document.resizeImage(margins.left, margins.top, width, height)
+
     def draft(self, name: str) -> KritaLayerDraft:
         """Begin a new layer."""
-        return KritaLayerDraft(self._document, name)
+        return KritaLayerDraft(lambda: self._document, name)
+
+    def insert_group(self, name: str, drafts: Sequence[KritaLayerDraft], above: str = "") -> Group:
+        """Put drafts, topmost first, into the document as a group: one step that can be undone."""
+        document = self._document
+        group = document.createGroupLayer(name)
+        ids = [draft.join(group) for draft in reversed(drafts)]
+        root = document.rootNode()
+        root.addChildNode(group, find_node(document, above) if above else None)
+        return Group(group.uniqueId().toString(), tuple(reversed(ids)))
+
+    def refresh(self) -> None:
+        """Show what was written into layers of the document, as soon as there is time."""
+        self._document.refreshProjection()
 
     def active_layer(self) -> str:
         """The id of the layer that the artist works on; empty when there is none."""
@@ -186,7 +272,7 @@ class KritaCanvas:
         (parent or document.rootNode()).addChildNode(node, None)  # Krita makes it the active one
         view = Krita.instance().activeWindow().activeView()
         if view is not None:
-            brush = ManagedColor("RGBA", "U8", _SRGB)
+            brush = ManagedColor("RGBA", "U8", SRGB)
             brush.setComponents([*(channel / 255 for channel in reversed(color)), 1.0])
             view.setForeGroundColor(brush)
         return node.uniqueId().toString()
@@ -211,33 +297,3 @@ class KritaCanvas:
                 "Open it again, then press the button once more.",
             )
         return self._open_document
-
-
-class KritaLayerDraft:
-    """A new layer that is not in the document yet."""
-
-    def __init__(self, document: Any, name: str) -> None:
-        self._document = document
-        self._node = document.createNode(name, "paintlayer")
-        self._node.setColorSpace("RGBA", "U8", _SRGB)
-
-    def write(self, pixels: Pixels, top: int, left: int) -> None:
-        """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
-        image = QImage(
-            pixels.data,
-            pixels.width,
-            pixels.height,
-            pixels.width * 4,
-            QImage.Format.Format_RGBA8888,
-        ).convertToFormat(QImage.Format.Format_ARGB32)
-        bgra = image.constBits().asstring(len(pixels.data))
-        self._node.setPixelData(QByteArray(bgra), left, top, pixels.width, pixels.height)
-
-    def insert(self) -> str:
-        """Put the layer on top of all others, as one step that can be undone; gives its id."""
-        document = self._document
-        space = (document.colorModel(), document.colorDepth(), document.colorProfile())
-        if space != (self._node.colorModel(), self._node.colorDepth(), self._node.colorProfile()):
-            self._node.setColorSpace(*space)
-        document.rootNode().addChildNode(self._node, None)
-        return self._node.uniqueId().toString()

@@ -11,8 +11,10 @@ from typing import Any
 from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita
 
 from .actions import actions
-from .another_computer import choose_backend
-from .backend_process import data_folder
+from .another_computer import server_file_of
+from .backend_desk import kept_choice
+from .backend_process import BackendProcess, data_folder
+from .chosen_backend import ChosenBackend
 from .connection import Connection
 from .event_loop import QtLoop
 from .krita_canvas import KritaHost
@@ -73,9 +75,11 @@ def _take_language() -> None:
 def _studio() -> Studio:
     """The one studio of all windows."""
     host, loop = KritaHost(), QtLoop()
-    command, server_file = map(host.read_setting, ("backend_command", "server_file"))
-    link = Link(choose_backend(command, server_file, os.environ), Connection, loop)
-    studio = Studio(host, link, loop)
+    local = BackendProcess(host.read_setting("backend_command"))
+    server_file = server_file_of(host.read_setting("server_file"), os.environ)
+    backend = ChosenBackend(local, kept_choice(host), server_file)
+    link = Link(backend, Connection, loop)
+    studio = Studio(host, link, loop, backend)
 
     def close() -> None:
         studio.close()

@@ -15,7 +15,7 @@ from tapestry_protocol.limits import (
     MAX_STEPS,
     MAX_UNDER_PX,
 )
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.messages import Request, Scheduler
 from tapestry_protocol.pixels import Margins
 
 Mode = Literal["generate", "extend", "refine", "fill"]
@@ -26,6 +26,8 @@ SIDES = ("top", "left", "bottom", "right")
 LARGEST_EXTENSION_PX = 16_384
 LARGEST_CONTEXT_PX = 4096
 MOST_PICTURES = 64
+SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB = 16, 1_000_000
+"""What pictures of histories may take on disk."""
 
 
 @dataclass
@@ -40,6 +42,9 @@ class Settings:
                      around the selection is looked at
     outline_px       softens the outlines of all regions
     batch            pictures to be made, with seeds in sequence
+    apply_at_once    whether a single finished picture becomes a layer without being asked for
+    live_*           where a picture on its way is shown
+    history_mb       what the pictures of all histories may take on disk
     """
 
     mode: Mode = "generate"
@@ -67,6 +72,10 @@ class Settings:
     coherence: float = 0.0
     composition: float = 0.5
     model: str = "sample"
+    apply_at_once: bool = True
+    live_on_canvas: bool = True
+    live_in_docker: bool = True
+    history_mb: int = 1024
 
     @property
     def margins(self) -> Margins:
@@ -99,6 +108,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "outline_px": (0, MAX_FEATHER_PX),
     "seed": (0, MAX_SEED),
     "batch": (1, MOST_PICTURES),
+    "history_mb": (SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB),
     "num_inference_steps": (1, MAX_STEPS),
     "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
     "coherence": (0.0, 1.0),
@@ -120,6 +130,16 @@ def sound_values(kept: Any) -> dict[str, Any]:
         if type(value) is type(known) and _is_in_range(field.name, value):
             good[field.name] = value
     return good
+
+
+def settings_of(request: Request) -> dict[str, Any]:
+    """The fields that would ask for the same again, as far as a request tells them."""
+    asked = dict(vars(request))
+    if request.selection is None:
+        asked["outline_px"] = asked.pop("feather_px")
+    if not request.margins.is_zero:
+        asked |= {f"extend_{side}": getattr(request.margins, side) for side in SIDES}
+    return sound_values(asked)
 
 
 def _is_in_range(name: str, value: Any) -> bool:

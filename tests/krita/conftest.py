@@ -33,12 +33,16 @@ JOB_SCENARIOS = (
     "undo_brings_everything_back",
     "cancel",
     "backend_killed",
-    "document_closed",
-    "document_resized",
     "deep_documents",
     "odd_canvases",
     *("refine_a_selection", "fill_a_selection", "generate_a_selection", "extend_every_side"),
     *("extend_all_around", "settings_of_regions_matter"),
+    "documents_that_change",
+    "history_survives",
+    "previews_are_not_saved",
+    "ways_to_apply",
+    "many_jobs",
+    "a_large_picture_stays_usable",
 )
 
 

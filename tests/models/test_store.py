@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapestry_backend.models.store import best_device, device_name
+from tapestry_backend.models.store import DEVICE_VARIABLE, best_device, device_name
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 
@@ -17,6 +17,16 @@ def test_an_unknown_id_gets_a_sentence_that_names_the_known_ones(store) -> None:
         store.load("/etc")
 
     assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
+
+
+def test_a_device_can_be_chosen(monkeypatch) -> None:
+    """One that this machine lacks is not taken."""
+    monkeypatch.setenv(DEVICE_VARIABLE, "cpu")
+    assert best_device().type == "cpu"
+    monkeypatch.delenv(DEVICE_VARIABLE)
+    usual = best_device()
+    monkeypatch.setenv(DEVICE_VARIABLE, "cuda:99")
+    assert best_device() == usual
 
 
 def test_the_device_has_a_name_for_people() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from ..engine.out_of_memory import release
 from .catalogue import Catalogue
 from .denoiser import Denoiser
 from .stable_diffusion import StableDiffusion
+
+DEVICE_VARIABLE = "TAPESTRY_DEVICE"
+"""An environment variable: "cpu", "cuda:0", "cuda:1" ..."""
 
 
 class ModelStore:
@@ -30,7 +35,11 @@ class ModelStore:
 
 
 def best_device() -> torch.device:
-    """The fastest device of this machine."""
+    """The device that TAPESTRY_DEVICE names, where this machine has it; else its fastest."""
+    wanted = os.environ.get(DEVICE_VARIABLE, "")
+    cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if wanted in {"cpu", *cards}:
+        return torch.device(wanted)
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

@@ -130,14 +130,14 @@ class SelectionFields(QWidget):
 
 
 class RunButton(QWidget):
-    """The large button of the present mode; resting while a picture is on its way."""
+    """The large button of the present mode; every press is one more picture in the queue."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self._studio = studio
         self._buttons = {mode: self._make_button(mode, *words) for mode, words in _modes().items()}
         column_in(self, *self._buttons.values())
-        follow(self, studio, ("settings", "job"), self._show)
+        follow(self, studio, ("settings",), self._show)
 
     def _make_button(self, mode: Mode, title: str, tip: str) -> QPushButton:
         button = QPushButton(title)
@@ -150,7 +150,6 @@ class RunButton(QWidget):
     def _show(self) -> None:
         for mode, button in self._buttons.items():
             button.setVisible(mode == self._studio.settings.mode)
-            button.setEnabled(self._studio.job is None)
 
 
 def _modes() -> dict[Mode, tuple[str, str]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..qt import QFrame, QLabel, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
+from ..qt import QFrame, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
-from .follow import follow
+from .backend_line import BackendLine
+from .history_strip import HistoryStrip
 from .mode_fields import ModeFields, ModeTabs, RunButton
 from .model_field import ModelField
 from .notice_box import NoticeBox
@@ -29,10 +30,6 @@ class Panel(QWidget):
         super().__init__()
         self.setObjectName("tapestry_panel")
         self._studio = studio
-        self._status = QLabel()
-        self._status.setObjectName("tapestry_status")
-        self._status.setTextFormat(Qt.TextFormat.PlainText)
-        self._status.setWordWrap(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -41,7 +38,6 @@ class Panel(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_EVERY_MS)
         self._timer.timeout.connect(studio.look)
-        follow(self, studio, ("backend",), self._show_backend)
 
     def showEvent(self, event: object) -> None:  # noqa: N802  Qt's name
         """Begin to follow the document."""
@@ -76,12 +72,10 @@ class Panel(QWidget):
         return _column(
             RunButton(self._studio),
             ProgressView(self._studio),
+            HistoryStrip(self._studio),
             NoticeBox(self._studio),
-            self._status,
+            BackendLine(self._studio),
         )
-
-    def _show_backend(self) -> None:
-        self._status.setText(self._studio.backend_sentence)
 
 
 def _column(*widgets: QWidget) -> QWidget:

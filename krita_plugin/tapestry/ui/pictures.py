@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapestry_protocol.pixels import Pixels
 
-from ..qt import QColor, QImage, QPainter, QPixmap, QSize, Qt
+from ..qt import QColor, QImage, QPainter, QPalette, QPixmap, QPointF, QRectF, QSize, Qt
 
 _FORMATS = {1: QImage.Format.Format_Grayscale8, 4: QImage.Format.Format_RGBA8888}
 
@@ -55,3 +55,32 @@ def _fitted(picture: QPixmap, size: QSize, sharpness: float) -> QPixmap:
     )
     scaled.setDevicePixelRatio(sharpness)
     return scaled
+
+
+def with_marks(
+    picture: QPixmap | None, size: QSize, ratio: float, marks: str, palette: QPalette
+) -> QPixmap:
+    """A thumbnail in the middle of `size`, with signs in its corner; an empty frame without one.
+
+    ratio  pixels of the screen for each of the widget's
+    """
+    canvas = QPixmap(size * ratio)
+    canvas.setDevicePixelRatio(ratio)
+    canvas.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(canvas)
+    if picture is None:
+        painter.setPen(palette.color(QPalette.ColorRole.Mid))
+        painter.drawRect(2, 2, size.width() - 5, size.height() - 5)
+    else:
+        width, height = picture.width() / ratio, picture.height() / ratio
+        place = QRectF((size.width() - width) / 2, (size.height() - height) / 2, width, height)
+        painter.drawPixmap(place, picture, QRectF(picture.rect()))
+    if marks:
+        metrics = painter.fontMetrics()
+        width, height = metrics.boundingRect(marks).width() + 8, metrics.height()
+        plate = QRectF(size.width() - width, size.height() - height, width, height)
+        painter.fillRect(plate, palette.color(QPalette.ColorRole.Highlight))
+        painter.setPen(palette.color(QPalette.ColorRole.HighlightedText))
+        painter.drawText(plate.bottomLeft() + QPointF(4, -metrics.descent()), marks)
+    painter.end()
+    return canvas

@@ -92,34 +92,6 @@ def backend_killed(stage):
     stage.facts["notice afterwards"] = stage.notice()
 
 
-def document_closed(stage):
-    """The document is closed while its picture is painted: the picture goes to a new one."""
-    document = _painted(stage)
-    _steps(stage, 20)
-    stage.press("tapestry_generate")
-    yield from _until_preview(stage)
-    document.setModified(False)
-    document.close()
-    yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
-    yield stage.turns(1.0)
-    stage.facts["notice"] = stage.notice()
-    new = stage.krita.activeDocument()
-    stage.facts["new document"] = [new.height(), new.width(), stage.names(new)]
-    yield from stage.picture("9 document was closed")
-
-
-def document_resized(stage):
-    """The canvas is cropped while its picture is painted: the layer comes all the same."""
-    document = _painted(stage)
-    _steps(stage, 20)
-    stage.press("tapestry_generate")
-    yield from _until_preview(stage)
-    document.resizeImage(0, 0, 200, 200)
-    yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
-    stage.facts["notice"] = stage.notice()
-    stage.facts["layers"] = stage.names(document)
-
-
 def deep_documents(stage):
     """Documents of 16-bit integers, 16-bit and 32-bit floats."""
     for depth in ("U16", "F16", "F32"):
@@ -209,7 +181,7 @@ def _undo(stage):
 
 
 def _is_idle(stage):
-    return stage.widget("tapestry_generate").isEnabled()
+    return not stage.widget("tapestry_progress").isVisible()
 
 
 def _shape(stage, document):
