@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tapestry.settings import LIMITS, Settings, sound_values
-from tapestry_protocol.pixels import Margins
+from tapestry.settings import LIMITS, Settings, settings_of, sound_values
+from tapestry_protocol.messages import PixelsRef, Request, Selection
+from tapestry_protocol.pixels import Bounds, Margins
 
 
 def test_settings_come_back() -> None:
@@ -42,3 +43,15 @@ def test_margins() -> None:
     assert Settings().margins == Margins(right=128)
     settings = Settings(extend_top=1, extend_left=2, extend_bottom=3, extend_right=4)
     assert settings.margins == Margins(1, 2, 3, 4)
+
+
+def test_a_request_tells_the_settings_that_made_it() -> None:
+    """Softened outlines are no feather of a selection; margins are the sides that grow."""
+    plain = settings_of(Request("extend", 8, 8, margins=Margins(left=16), feather_px=4, seed=5))
+    assert (plain["outline_px"], plain["seed"]) == (4, 5)
+    assert (plain["extend_left"], plain["extend_right"]) == (16, 0)
+    assert "feather_px" not in plain
+    selected = Selection(Bounds(0, 0, 8, 8), PixelsRef(8, 8, 1, "0" * 64))
+    within = settings_of(Request("fill", 8, 8, selection=selected, feather_px=4, strength=0.0))
+    assert within["feather_px"] == 4
+    assert not {"outline_px", "extend_left", "strength"} & set(within)
