@@ -51,18 +51,23 @@ def documents_that_change(stage):
         stage.facts[name] = facts
         if name in ("switched", "window"):
             facts["its own"] = stage.names(document)
-            continue
-        if not any(layer.startswith("Tapestry: ") for layer in before):
-            stage.press("tapestry_apply")
-            yield stage.until(lambda: _is_idle(stage), "the picture", 60)
-            yield stage.turns(0.6)
-        top = stage.krita.activeDocument()
-        facts["after"] = stage.names(top)
-        facts["colors"] = [top.colorModel(), top.colorDepth(), _colors(top)]
+        else:
+            yield from _apply_and_look(stage, facts)
         for left in stage.krita.documents():
             _close(left)
         yield stage.turns(0.3)
     yield from _close_second_window(stage)
+
+
+def _apply_and_look(stage, facts):
+    """What becomes of the picture in the document that is there now."""
+    if not any(layer.startswith("Tapestry: ") for layer in facts["before"]):
+        stage.press("tapestry_apply")
+        yield stage.until(lambda: _is_idle(stage), "the picture", 60)
+        yield stage.turns(0.6)
+    top = stage.krita.activeDocument()
+    facts["after"] = stage.names(top)
+    facts["colors"] = [top.colorModel(), top.colorDepth(), _colors(top)]
 
 
 def history_survives(stage):
