@@ -19,7 +19,7 @@ REGIONS = (
     ("green grass", (0, 64, SIDE, 64), (60, 140, 60, 255)),
     ("sunset sky", (0, 0, SIDE, 64), (230, 130, 60, 255)),
 )
-A_PICTURE_S = 45
+A_PICTURE_S = 600
 PREVIEW = "Tapestry: preview (not saved)"
 
 
