@@ -4,7 +4,6 @@ import time
 import zipfile
 from contextlib import contextmanager
 
-from krita import Krita
 from PyQt5.QtWidgets import QMenu
 
 from tapestry import turns
@@ -34,7 +33,6 @@ def documents_that_change(stage):
         "layer deleted": lambda document: _sky(document).remove(),
         "renamed": lambda document: _sky(document).setName("night"),
         "switched": lambda _document: stage.document(SIDE, SIDE),
-        "window": lambda _document: _second_window(stage),
     }
     for name, change in changes.items():
         document = _painted(stage)
@@ -49,14 +47,13 @@ def documents_that_change(stage):
         if name == "closed":
             facts["new"] = _count(stage)
         stage.facts[name] = facts
-        if name in ("switched", "window"):
+        if name == "switched":
             facts["its own"] = stage.names(document)
         else:
             yield from _apply_and_look(stage, facts)
         for left in stage.krita.documents():
             _close(left)
         yield stage.turns(0.3)
-    yield from _close_second_window(stage)
 
 
 def _apply_and_look(stage, facts):
@@ -381,16 +378,3 @@ def _layers_in(path):
     with zipfile.ZipFile(path) as archive:
         text = archive.read("maindoc.xml").decode()
     return [PREVIEW in text, "sunset sky" in text]
-
-
-def _second_window(stage):
-    window = Krita.instance().openWindow()
-    document = stage.krita.createDocument(SIDE, SIDE, "other", "RGBA", "U8", "", 72.0)
-    window.addView(document)
-
-
-def _close_second_window(stage):
-    for window in stage.krita.windows():
-        if window.qwindow() != stage.window.qwindow():
-            window.close()
-    yield stage.turns(0.5)
