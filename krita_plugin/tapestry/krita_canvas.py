@@ -31,6 +31,10 @@ _SETTINGS_GROUP = "tapestry"
 _RESOLUTION_PPI = 72.0
 
 
+_known_documents: list[tuple[Any, str]] = []
+"""Open documents and their ids."""
+
+
 class KritaHost:
     """Krita itself."""
 
@@ -95,7 +99,7 @@ class KritaCanvas:
 
     def __init__(self, document: Any) -> None:
         self._open_document = document
-        self.id: str = document.rootNode().uniqueId().toString()
+        self.id = _id_of(document)
 
     @property
     def is_open(self) -> bool:
@@ -297,3 +301,15 @@ class KritaCanvas:
                 "Open it again, then press the button once more.",
             )
         return self._open_document
+
+
+def _id_of(document: Any) -> str:
+    """The same for as long as a document is open: flattening gives it another root node."""
+    for known, known_id in _known_documents:
+        if known == document:
+            return known_id
+    still_open = Krita.instance().documents()
+    _known_documents[:] = [entry for entry in _known_documents if entry[0] in still_open]
+    new_id = document.rootNode().uniqueId().toString()
+    _known_documents.append((document, new_id))
+    return new_id

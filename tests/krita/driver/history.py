@@ -4,7 +4,6 @@ import time
 import zipfile
 from contextlib import contextmanager
 
-from krita import Krita
 from PyQt5.QtWidgets import QMenu
 
 from tapestry import turns
@@ -19,7 +18,7 @@ REGIONS = (
     ("green grass", (0, 64, SIDE, 64), (60, 140, 60, 255)),
     ("sunset sky", (0, 0, SIDE, 64), (230, 130, 60, 255)),
 )
-A_PICTURE_S = 45
+A_PICTURE_S = 600
 PREVIEW = "Tapestry: preview (not saved)"
 
 
@@ -34,7 +33,6 @@ def documents_that_change(stage):
         "layer deleted": lambda document: _sky(document).remove(),
         "renamed": lambda document: _sky(document).setName("night"),
         "switched": lambda _document: stage.document(SIDE, SIDE),
-        "window": lambda _document: _second_window(stage),
     }
     for name, change in changes.items():
         document = _painted(stage)
@@ -49,20 +47,24 @@ def documents_that_change(stage):
         if name == "closed":
             facts["new"] = _count(stage)
         stage.facts[name] = facts
-        if name in ("switched", "window"):
+        if name == "switched":
             facts["its own"] = stage.names(document)
-            continue
-        if not any(layer.startswith("Tapestry: ") for layer in before):
-            stage.press("tapestry_apply")
-            yield stage.until(lambda: _is_idle(stage), "the picture", 60)
-            yield stage.turns(0.6)
-        top = stage.krita.activeDocument()
-        facts["after"] = stage.names(top)
-        facts["colors"] = [top.colorModel(), top.colorDepth(), _colors(top)]
+        else:
+            yield from _apply_and_look(stage, facts)
         for left in stage.krita.documents():
             _close(left)
         yield stage.turns(0.3)
-    yield from _close_second_window(stage)
+
+
+def _apply_and_look(stage, facts):
+    """What becomes of the picture in the document that is there now."""
+    if not any(layer.startswith("Tapestry: ") for layer in facts["before"]):
+        stage.press("tapestry_apply")
+        yield stage.until(lambda: _is_idle(stage), "the picture", 60)
+        yield stage.turns(0.6)
+    top = stage.krita.activeDocument()
+    facts["after"] = stage.names(top)
+    facts["colors"] = [top.colorModel(), top.colorDepth(), _colors(top)]
 
 
 def history_survives(stage):
@@ -180,7 +182,8 @@ def ways_to_apply(stage):
     top = document.rootNode().childNodes()[-1]
     stage.facts["active taken back"] = [stage.names(document), _box(top)]
     _set(stage, apply_at_once=True)
-    stage.widget("tapestry_panel")._studio.extend()
+    stage.extend_by(right=128)
+    _studio(stage).extend()
     yield stage.until(lambda: document.width() > SIDE and _is_idle(stage), "more", A_PICTURE_S)
     yield stage.turns(0.6)
     stage.facts["extended"] = [document.width(), len(stage.names(document))]
@@ -376,16 +379,3 @@ def _layers_in(path):
     with zipfile.ZipFile(path) as archive:
         text = archive.read("maindoc.xml").decode()
     return [PREVIEW in text, "sunset sky" in text]
-
-
-def _second_window(stage):
-    window = Krita.instance().openWindow()
-    document = stage.krita.createDocument(SIDE, SIDE, "other", "RGBA", "U8", "", 72.0)
-    window.addView(document)
-
-
-def _close_second_window(stage):
-    for window in stage.krita.windows():
-        if window.qwindow() != stage.window.qwindow():
-            window.close()
-    yield stage.turns(0.5)
