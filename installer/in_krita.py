@@ -19,6 +19,9 @@ def install(folders: KritaFolders, backend: Path) -> None:
         installation = json.dumps({"command": [str(backend)]}, indent=2)
         path = folders.pykrita / "tapestry" / "installation.json"
         path.write_text(installation + "\n", encoding="utf-8")
+        actions = _actions(folders)
+        actions.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folders.pykrita / "tapestry" / actions.name, actions)
         before = folders.kritarc.read_bytes() if folders.kritarc.exists() else b""
         _write_settings(folders.kritarc, krita.enable(before))
     except OSError as error:
@@ -35,6 +38,7 @@ def uninstall(folders: KritaFolders) -> list[str]:
     if folder.exists() or desktop.exists():
         shutil.rmtree(folder, ignore_errors=True)
         desktop.unlink(missing_ok=True)
+        _actions(folders).unlink(missing_ok=True)
         removed.append(f"the plugin in {folders.pykrita}")
     if folders.kritarc.exists():
         before = folders.kritarc.read_bytes()
@@ -63,6 +67,11 @@ def installed_command(folders: KritaFolders) -> list[str] | None:
         return [str(part) for part in json.loads(path.read_text(encoding="utf-8"))["command"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _actions(folders: KritaFolders) -> Path:
+    """Where Krita looks for the names of a plugin's actions."""
+    return folders.pykrita.parent / "actions" / "tapestry.action"
 
 
 def _write_settings(kritarc: Path, settings: bytes) -> None:

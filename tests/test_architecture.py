@@ -19,8 +19,11 @@ QT = {"PyQt5", "PyQt6", "PySide2", "PySide6", "sip"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate"}
 DECODERS = {"PIL", "cv2", "imageio", "torchvision", "zipfile", "gzip", "pickle", "shelve"}
 """What unpacks, or runs, what somebody else has packed."""
-KRITA_ROOMS = {"__init__.py", "krita_canvas.py", "krita_docker.py"}
-"""Who may speak to Krita: the entry, the one adapter, and the registration of the docker."""
+KRITA_ROOMS = {
+    *("__init__.py", "krita_docker.py"),
+    *("krita_canvas.py", "krita_tree.py", "krita_saving.py"),
+}
+"""Who may speak to Krita: the entry, the docker's registration, the adapter's rooms."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,9 @@ def test_one_room_knows_which_qt_it_is() -> None:
             assert not tops(path, PLUGIN.parent) & QT, path
 
 
-@pytest.mark.parametrize("room", ["canvas", "layers", "studio"])
+@pytest.mark.parametrize(
+    "room", ["canvas", "layers", "studio", "job_queue", "results", "history", "inserting", "trial"]
+)
 def test_the_plugins_core_has_no_qt(room: str) -> None:
     """The model of the docker and the way from layers to regions are plain Python."""
     path = PLUGIN / f"{room}.py"

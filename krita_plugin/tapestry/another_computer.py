@@ -11,8 +11,6 @@ from pathlib import Path
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file
 
-from .backend_process import BackendProcess
-
 VARIABLE = "TAPESTRY_SERVER_FILE"
 """An environment variable with the path of the copy."""
 
@@ -52,11 +50,7 @@ class DistantBackend:
         )
 
 
-def choose_backend(
-    command: str, server_file: str, environment: Mapping[str, str]
-) -> BackendProcess | DistantBackend:
-    """The backend of the artist's settings: on this computer unless a file names another one."""
-    for text in (server_file, environment.get(VARIABLE, "")):
-        if text.strip():
-            return DistantBackend(Path(text.strip()).expanduser())
-    return BackendProcess(command, environment)
+def server_file_of(setting: str, environment: Mapping[str, str]) -> str:
+    """Where the artist's settings say that the copy is; empty: the backend is on this computer."""
+    texts = (setting, environment.get(VARIABLE, ""))
+    return next((text.strip() for text in texts if text.strip()), "")

@@ -64,12 +64,15 @@ class BackendProcess:
 
     setting      the command as the artist wrote it in the settings; may be empty
     environment  of this process
+    arguments, variables   what else the next server is started with
     """
 
     def __init__(self, setting: str, environment: Mapping[str, str] = os.environ) -> None:
         self._setting = setting
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self.arguments: list[str] = []
+        self.variables: dict[str, str] = {}
         self.log_file = data_folder(environment) / "backend.log"
 
     def find(self) -> RuntimeInfo | None:
@@ -84,7 +87,8 @@ class BackendProcess:
         try:
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
             with self.log_file.open("ab") as log:
-                self._process = _start([*command, "serve", "--parent", str(os.getpid())], log)
+                serve = [*command, "serve", "--parent", str(os.getpid()), *self.arguments]
+                self._process = _start(serve, log, self.variables)
         except OSError as error:
             raise TapestryError(
                 ErrorCode.INTERNAL,
@@ -128,14 +132,16 @@ def _installed_command(installation: Path) -> list[str]:
         ) from error
 
 
-def _start(command: Sequence[str], log: object) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], log: object, variables: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=clean_environment(os.environ),
+        env={**clean_environment(os.environ), **variables},
         start_new_session=True,
         creationflags=hidden,
     )

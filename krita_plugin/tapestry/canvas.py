@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -28,6 +30,18 @@ class Layer:
     children: tuple[Layer, ...] = ()
 
 
+@dataclass(frozen=True)
+class Merged:
+    """A layer that another one was painted into.
+
+    layer_id   it has a new one
+    take_back  puts the layer back as it was
+    """
+
+    layer_id: str
+    take_back: Callable[[], None]
+
+
 class LayerDraft(Protocol):
     """A new layer that is not in the document yet."""
 
@@ -35,9 +49,32 @@ class LayerDraft(Protocol):
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
         ...
 
-    def insert(self) -> str:
-        """Put the layer on top of all others, as one step that can be undone; gives its id."""
+    def insert(self, above: str = "") -> str:
+        """Put the layer into the document, as one step that can be undone; gives its id.
+
+        It lies right above this layer of the document; on top of all others where there is none.
+        What is written from then on is seen at once and is no step that can be undone.
+        """
         ...
+
+    def rename(self, name: str) -> None:
+        """Give it another name."""
+        ...
+
+    def merge_into(self, layer_id: str) -> Merged:
+        """Paint it into a paint layer of the document, as two steps that can be undone.
+
+        Raises TapestryError when that layer takes no paint.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Group:
+    """The ids of a new group and of the layers in it, topmost first."""
+
+    id: str
+    layers: tuple[str, ...]
 
 
 class Canvas(Protocol):
@@ -64,12 +101,40 @@ class Canvas(Protocol):
         """As Krita calls it: "RGBA", "GRAYA", "CMYKA", "LABA", ..."""
         ...
 
+    @property
+    def color_depth(self) -> str:
+        """As Krita calls it: "U8", "U16", "F16" or "F32"."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What the artist calls the document; its file's name where it has one."""
+        ...
+
+    @property
+    def is_modified(self) -> bool:
+        """Whether it differs from its file."""
+        ...
+
+    def set_modified(self, *, on: bool) -> None:
+        """Say whether it differs from its file."""
+        ...
+
+    def save(self) -> None:
+        """Write its file again."""
+        ...
+
     def layers(self) -> tuple[Layer, ...]:
         """The layer tree, topmost first."""
         ...
 
     def settle(self) -> None:
         """Wait until what was painted so far is in the pixels."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what was painted so far is in the pixels; asks, and does not wait."""
         ...
 
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
@@ -83,12 +148,59 @@ class Canvas(Protocol):
         """The visible picture as RGBA, 8 bits, sRGB, straight alpha; within the canvas only."""
         ...
 
+    def colors(self, layer_id: str, bounds: Bounds) -> bytes:
+        """The layer's own pixels as RGBA, 8 bits, sRGB, straight alpha; 0 where it is gone."""
+        ...
+
+    def selection(self) -> Bounds | None:
+        """What surrounds all that is selected, within the canvas; None: nothing is."""
+        ...
+
+    def selected(self, bounds: Bounds) -> bytes:
+        """How much of each pixel is selected: height x width bytes, 255 = fully."""
+        ...
+
     def grow(self, margins: Margins) -> None:
         """Make the canvas larger, as one step that can be undone; no pixel is changed."""
         ...
 
+    def shrink(self, margins: Margins) -> None:
+        """Take back what `grow` did, as one step that can be undone; no pixel is changed."""
+        ...
+
     def draft(self, name: str) -> LayerDraft:
         """Begin a new layer."""
+        ...
+
+    def insert_group(self, name: str, drafts: Sequence[LayerDraft], above: str = "") -> Group:
+        """Put drafts, topmost first, into the document as a group: one step that can be undone."""
+        ...
+
+    def active_layer(self) -> str:
+        """The id of the layer that the artist works on; empty when there is none."""
+        ...
+
+    def activate(self, layer_id: str) -> None:
+        """Make a layer the one that the artist works on; nothing happens where it is gone."""
+        ...
+
+    def rename(self, layer_id: str, name: str) -> None:
+        """Give a layer another name; nothing happens where it is gone."""
+        ...
+
+    def remove(self, layer_id: str) -> None:
+        """Take a layer out of the document; nothing happens where it is gone."""
+        ...
+
+    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+        """An empty paint layer without a name, on top (of this group, if there is one); its id.
+
+        It becomes the active layer, and the brush takes this RGB colour.
+        """
+        ...
+
+    def refresh(self) -> None:
+        """Show what was written into layers of the document, as soon as there is time."""
         ...
 
     def note(self, key: str) -> str:
@@ -105,6 +217,33 @@ class Host(Protocol):
 
     def active_canvas(self) -> Canvas | None:
         """The document in front, if there is one."""
+        ...
+
+    def open_canvases(self) -> Sequence[Canvas]:
+        """All documents that are open."""
+        ...
+
+    def watch_saving(
+        self, before: Callable[[], None], after: Callable[[Canvas | None], None]
+    ) -> None:
+        """Call `before` when the artist is about to save, and `after` when a file was written.
+
+        `after` takes the document; None when it was written to another file than its own.
+        """
+        ...
+
+    def scaled(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        """RGBA pixels, smoothly scaled."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The program's name and version."""
+        ...
+
+    @property
+    def data_folder(self) -> Path:
+        """The user's folder for what Tapestry keeps; need not exist yet."""
         ...
 
     def create_canvas(self, height: int, width: int, name: str) -> Canvas:

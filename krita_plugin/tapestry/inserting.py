@@ -1,15 +1,71 @@
-"""Puts a finished picture into its document, a band at a time; no Qt, no connection."""
+"""Puts a finished picture into a document, a band at a time, and takes it out; no connection."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 
-from .canvas import Canvas, Host
-from .job import Order
-from .reading import bands, keep_own_layer
+from .canvas import Canvas, Host, Layer, LayerDraft
+from .job import all_layers
+from .layers import OWN_PREFIX
+from .reading import bands, keep_own_layer, own_layers
+from .translation import tr
+
+PATIENCE_S = 10.0
+"""Krita draws the largest canvas in a second."""
+
+Way = Literal["layer", "regions", "active"]
+"""One layer; a group with one layer for each region; into the layer the artist works on."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A region's part of a picture: its mask (1 channel) fills the bounds."""
+
+    name: str
+    bounds: Bounds
+    mask: Pixels
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture.
+
+    bounds    where it lies, in pixels of the document before extension
+    document  height and width of that document
+    sources   ids of the layers that it was made from
+    cuts      its regions, topmost first
+    old       the picture as it was before an extension, for a document that is gone
+    """
+
+    name: str
+    pixels: Pixels
+    bounds: Bounds
+    document: tuple[int, int]
+    margins: Margins = NO_MARGINS
+    sources: tuple[str, ...] = ()
+    cuts: Sequence[Cut] = ()
+    old: Pixels | None = None
+
+    def with_cuts(self, cuts: Sequence[Cut]) -> Picture:
+        """The same with its regions."""
+        return replace(self, cuts=cuts)
+
+    @property
+    def extended(self) -> tuple[int, int]:
+        """Height and width of the document after extension."""
+        m, (height, width) = self.margins, self.document
+        return height + m.top + m.bottom, width + m.left + m.right
+
+    def bounds_in(self, canvas: Canvas) -> Bounds:
+        """Where it lies in a document that may have been extended already."""
+        if (canvas.height, canvas.width) == self.extended:
+            return self.bounds.moved(self.margins.top, self.margins.left)
+        return self.bounds
 
 
 @dataclass(frozen=True)
@@ -20,52 +76,195 @@ class Finding:
     advice: str = ""
 
 
-def insertion(
-    host: Host, canvas: Canvas, order: Order, pixels: Pixels, bounds: Bounds
-) -> Generator[None, None, Finding | None]:
-    """Put RGBA pixels into the document; gives what is unusual about it, if anything is.
+@dataclass(frozen=True)
+class Inserted:
+    """What has become of a picture.
 
-    bounds   where the picture lies, in coordinates of the document before extension
+    layers     ids of what is new, the outermost first
+    grown      how far the canvas has become larger
+    take_back  undoes what taking the layers out does not
     """
-    if not canvas.is_open:
-        yield from _into_new_document(host, order, pixels, bounds)
-        return Finding(
-            "The document was closed while its picture was painted.",
-            "The picture is in a new document.",
-        )
-    request = order.request
-    finding = None
-    if (canvas.height, canvas.width) != (request.height, request.width):
+
+    layers: tuple[str, ...]
+    grown: Margins = NO_MARGINS
+    finding: Finding | None = None
+    take_back: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A layer of the document that shows a picture already, in its place."""
+
+    layer_id: str
+    draft: LayerDraft
+
+
+def insertion(
+    canvas: Canvas, picture: Picture, way: Way = "layer", shown: Shown | None = None
+) -> Generator[None, None, Inserted]:
+    """Put a picture into a document; says what is unusual about it, if anything is.
+
+    shown  is made the new layer, if there is one
+    """
+    grown, finding = NO_MARGINS, None
+    size = (canvas.height, canvas.width)
+    if size not in (picture.document, picture.extended):
         finding = Finding(
-            "The document's size has changed while its picture was painted.",
-            "The new layer lies where it would have been: move it to where it belongs.",
+            tr("The document's size has changed since this picture was asked for."),
+            tr("The new layer lies where it would have been: move it to where it belongs."),
         )
-    elif not request.margins.is_zero:
-        canvas.grow(request.margins)
-        bounds = bounds.moved(request.margins.top, request.margins.left)
-    yield from _insert(canvas, order.layer_name, pixels, bounds.top, bounds.left)
-    return finding
+    elif size == picture.document and not picture.margins.is_zero:
+        grown = picture.margins
+        canvas.grow(grown)
+    bounds = picture.bounds_in(canvas)
+    if way == "active":
+        draft = canvas.draft(picture.name)
+        yield from _write(draft, picture.pixels, bounds.top, bounds.left)
+        merged = draft.merge_into(canvas.active_layer())
+        return Inserted((merged.layer_id,), grown, finding, merged.take_back)
+    if way == "regions" and picture.cuts:
+        layers = yield from _insert_group(canvas, picture, bounds)
+    else:
+        layers = ((yield from _insert_layer(canvas, picture, bounds, shown)),)
+    for layer_id in layers:
+        keep_own_layer(canvas, layer_id)
+    yield
+    return Inserted(layers, grown, finding)
 
 
-def _into_new_document(
-    host: Host, order: Order, pixels: Pixels, bounds: Bounds
+def insertion_into_new_document(host: Host, picture: Picture) -> Generator[None, None, Inserted]:
+    """A document of its own for a picture whose document is gone."""
+    pixels = picture.pixels
+    canvas = host.create_canvas(pixels.height, pixels.width, picture.name)
+    if picture.old is not None:
+        top, left = -picture.bounds.top, -picture.bounds.left
+        draft = canvas.draft(OWN_PREFIX + tr("the old picture"))
+        yield from _write(draft, picture.old, top, left)
+        keep_own_layer(canvas, draft.insert())
+    draft = canvas.draft(picture.name)
+    yield from _write(draft, pixels, 0, 0)
+    layer = draft.insert()
+    keep_own_layer(canvas, layer)
+    yield
+    finding = Finding(
+        tr("The document that this picture was made for is not open."),
+        tr("The picture is in a new document."),
+    )
+    return Inserted((layer,), NO_MARGINS, finding)
+
+
+def take_back_size(canvas: Canvas, grown: Margins, size: tuple[int, int]) -> bool:
+    """Make the canvas as small as it was (`size`); False where it was resized since."""
+    if (canvas.height, canvas.width) == size:
+        return True
+    height, width = size[0] + grown.top + grown.bottom, size[1] + grown.left + grown.right
+    if (canvas.height, canvas.width) == (height, width):
+        canvas.shrink(grown)
+        return True
+    return False
+
+
+def place_above(canvas: Canvas, sources: Sequence[str]) -> str:
+    """The layer above which a picture made from these belongs: them, and earlier pictures."""
+    own, wanted = own_layers(canvas), set(sources)
+
+    def is_below(layer: Layer) -> bool:
+        ids = {inner.id for inner in all_layers((layer,))}
+        return layer.name.startswith(OWN_PREFIX) or bool(ids & (own | wanted))
+
+    return next((layer.id for layer in canvas.layers() if is_below(layer)), "") if sources else ""
+
+
+def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[None, None, Pixels]:
+    """A small copy, made a band at a time."""
+    share = min(1.0, longest / max(pixels.height, pixels.width))
+    rows, columns = max(1, int(pixels.height * share)), max(1, int(pixels.width * share))
+    per_band = max(1, rows * 2**19 // (pixels.height * pixels.width))
+    data, row_bytes = bytearray(), pixels.width * 4
+    for first in range(0, rows, per_band):
+        last = min(rows, first + per_band)
+        top, bottom = first * pixels.height // rows, last * pixels.height // rows
+        band = pixels.data[top * row_bytes : bottom * row_bytes]
+        part = Pixels(bottom - top, pixels.width, 4, band)
+        data += host.scaled(part, last - first, columns).data
+        yield
+    return Pixels(rows, columns, 4, bytes(data))
+
+
+def settled(canvas: Canvas) -> Generator[None, None, None]:
+    """Wait until everything is shown, though not for ever.
+
+    Krita 5.1 ends itself when a canvas is made smaller while such an update is under way.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while canvas.is_open and not canvas.is_settled and time.monotonic() < end:
+        yield
+
+
+def _insert_layer(
+    canvas: Canvas, picture: Picture, bounds: Bounds, shown: Shown | None
+) -> Generator[None, None, str]:
+    """Empty at first: what is written later costs Krita no time at once, and is no step of undo."""
+    if shown is None:
+        draft, above = canvas.draft(picture.name), place_above(canvas, picture.sources)
+        yield
+        shown = Shown(draft.insert(above), draft)
+        yield
+    yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
+    shown.draft.rename(picture.name)
+    canvas.refresh()
+    yield
+    yield from settled(canvas)
+    return shown.layer_id
+
+
+def _insert_group(
+    canvas: Canvas, picture: Picture, bounds: Bounds
+) -> Generator[None, None, tuple[str, ...]]:
+    """Each region's part in a layer, and under them the whole, so that no seam shows through."""
+    shift = (bounds.top - picture.bounds.top, bounds.left - picture.bounds.left)
+    drafts = []
+    for cut in picture.cuts:
+        draft = canvas.draft(f"{OWN_PREFIX}{cut.name}")
+        yield from _write_cut(draft, picture, cut, shift)
+        drafts.append(draft)
+    whole = canvas.draft(OWN_PREFIX + tr("everything else"))
+    yield from _write(whole, picture.pixels, bounds.top, bounds.left)
+    above = place_above(canvas, picture.sources)
+    group = canvas.insert_group(picture.name, [*drafts, whole], above)
+    return (group.id, *group.layers)
+
+
+def _write_cut(
+    draft: LayerDraft, picture: Picture, cut: Cut, shift: tuple[int, int]
 ) -> Generator[None, None, None]:
-    canvas = host.create_canvas(pixels.height, pixels.width, order.layer_name)
-    image = order.request.image
-    if image is not None:
-        old = Pixels(image.height, image.width, image.channels, order.blobs[image.sha256])
-        yield from _insert(canvas, "Tapestry: the old picture", old, -bounds.top, -bounds.left)
-    yield from _insert(canvas, order.layer_name, pixels, 0, 0)
+    area = cut.bounds.intersection(picture.bounds)
+    for band in bands(area):
+        data = bytearray()
+        for y in range(band.top, band.bottom):
+            start = (y - picture.bounds.top) * picture.pixels.width
+            start += band.left - picture.bounds.left
+            row = bytearray(picture.pixels.data[4 * start : 4 * (start + band.width)])
+            at = (y - cut.bounds.top) * cut.mask.width + band.left - cut.bounds.left
+            row[3::4] = _both(bytes(row[3::4]), cut.mask.data[at : at + band.width])
+            data += row
+            yield
+        pixels = Pixels(band.height, band.width, 4, bytes(data))
+        draft.write(pixels, band.top + shift[0], band.left + shift[1])
+        yield
 
 
-def _insert(
-    canvas: Canvas, name: str, pixels: Pixels, top: int, left: int
-) -> Generator[None, None, None]:
-    draft = canvas.draft(name)
+def _both(picture: bytes, mask: bytes) -> bytes:
+    """What is left of a picture's alpha within a mask."""
+    if picture.count(255) + picture.count(0) == len(picture):  # nearly always, and far quicker
+        both = int.from_bytes(picture, "big") & int.from_bytes(mask, "big")
+        return both.to_bytes(len(mask), "big")
+    return bytes(a * b // 255 for a, b in zip(picture, mask, strict=True))
+
+
+def _write(draft: LayerDraft, pixels: Pixels, top: int, left: int) -> Generator[None, None, None]:
     row_bytes = pixels.width * pixels.channels
     for band in bands(Bounds(0, 0, pixels.height, pixels.width)):
         data = pixels.data[band.top * row_bytes : band.bottom * row_bytes]
         draft.write(Pixels(band.height, pixels.width, 4, data), top + band.top, left)
         yield
-    keep_own_layer(canvas, draft.insert())
-    yield

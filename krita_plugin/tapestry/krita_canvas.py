@@ -8,28 +8,31 @@ Color Space", which changes nothing that can be seen. No undo reaches into old l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from krita import Krita
+from krita import Krita, ManagedColor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
-from .canvas import Layer
-from .layers import BACKGROUND
+from .backend_process import data_folder
+from .canvas import Canvas, Group, Layer
+from .krita_drafts import SRGB, KritaLayerDraft, image_of
+from .krita_saving import SavingWatch
+from .krita_tree import find_node, layers_in
 from .pixel_bytes import alpha_bytes
-from .qt import QByteArray, QImage, QUuid
-
-_SRGB = "sRGB-elle-V2-srgbtrc.icc"
-"""The profile of Krita's own 8-bit documents; what models paint in."""
+from .qt import QByteArray, QImage, Qt
 
 _SETTINGS_GROUP = "tapestry"
 
-_WITH_PIXELS = {"paintlayer", "grouplayer", "vectorlayer", "filllayer", "filelayer", "clonelayer"}
-
 _RESOLUTION_PPI = 72.0
+
+
+_known_documents: list[tuple[Any, str]] = []
+"""Open documents and their ids."""
 
 
 class KritaHost:
@@ -40,10 +43,45 @@ class KritaHost:
         document = Krita.instance().activeDocument()
         return KritaCanvas(document) if document is not None else None
 
+    def open_canvases(self) -> list[KritaCanvas]:
+        """All documents that are open."""
+        return [KritaCanvas(document) for document in Krita.instance().documents()]
+
+    def watch_saving(
+        self, before: Callable[[], None], after: Callable[[Canvas | None], None]
+    ) -> None:
+        """Call `before` when the artist is about to save, and `after` when a file was written."""
+
+        def saved(path: str) -> None:
+            found = (c for c in self.open_canvases() if path and c.file_name == path)
+            after(next(found, None))
+
+        self._saving = SavingWatch(before, saved)
+
+    def scaled(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        """RGBA pixels, smoothly scaled."""
+        smooth, exactly = (
+            Qt.TransformationMode.SmoothTransformation,
+            Qt.AspectRatioMode.IgnoreAspectRatio,
+        )
+        image = image_of(pixels).scaled(width, height, exactly, smooth)
+        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+        return Pixels(height, width, 4, image.constBits().asstring(height * width * 4))
+
+    @property
+    def version(self) -> str:
+        """The program's name and version."""
+        return f"Krita {Krita.instance().version()}"
+
+    @property
+    def data_folder(self) -> Path:
+        """The user's folder for what Tapestry keeps; need not exist yet."""
+        return data_folder(os.environ)
+
     def create_canvas(self, height: int, width: int, name: str) -> KritaCanvas:
         """Open a new RGBA document of 8 bits and show it."""
         krita = Krita.instance()
-        document = krita.createDocument(width, height, name, "RGBA", "U8", _SRGB, _RESOLUTION_PPI)
+        document = krita.createDocument(width, height, name, "RGBA", "U8", SRGB, _RESOLUTION_PPI)
         krita.activeWindow().addView(document)
         return KritaCanvas(document)
 
@@ -61,7 +99,7 @@ class KritaCanvas:
 
     def __init__(self, document: Any) -> None:
         self._open_document = document
-        self.id: str = document.rootNode().uniqueId().toString()
+        self.id = _id_of(document)
 
     @property
     def is_open(self) -> bool:
@@ -83,17 +121,53 @@ class KritaCanvas:
         """As Krita calls it: "RGBA", "GRAYA", "CMYKA", "LABA", ..."""
         return self._document.colorModel()
 
+    @property
+    def color_depth(self) -> str:
+        """As Krita calls it: "U8", "U16", "F16" or "F32"."""
+        return self._document.colorDepth()
+
+    @property
+    def file_name(self) -> str:
+        """The path of its file; empty where it has none."""
+        return self._document.fileName()
+
+    @property
+    def name(self) -> str:
+        """What the artist calls the document; its file's name where it has one."""
+        return Path(self.file_name).name or self._document.name()
+
+    @property
+    def is_modified(self) -> bool:
+        """Whether it differs from its file."""
+        return self._document.modified()
+
+    def set_modified(self, *, on: bool) -> None:
+        """Say whether it differs from its file."""
+        self._document.setModified(on)
+
+    def save(self) -> None:
+        """Write its file again."""
+        self._document.save()
+
     def layers(self) -> tuple[Layer, ...]:
         """The layer tree, topmost first."""
-        return tuple(_layers(self._document.rootNode()))
+        return tuple(layers_in(self._document.rootNode()))
 
     def settle(self) -> None:
         """Wait until what was painted so far is in the pixels."""
         self._document.waitForDone()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what was painted so far is in the pixels; asks, and does not wait."""
+        if not self._document.tryBarrierLock():
+            return False
+        self._document.unlock()
+        return True
+
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         """How much of each pixel the layer covers: height x width bytes, 255 = fully."""
-        node = self._document.nodeByUniqueID(QUuid(layer_id))
+        node = self._node(layer_id)
         if node is None or bounds.is_empty:
             return bytes(bounds.height * bounds.width)
         # The projection, because it has the transparency masks and the pixels of vector layers.
@@ -106,6 +180,39 @@ class KritaCanvas:
         image = image.convertToFormat(QImage.Format.Format_RGBA8888)
         return image.constBits().asstring(bounds.height * bounds.width * 4)
 
+    def colors(self, layer_id: str, bounds: Bounds) -> bytes:
+        """The layer's own pixels as RGBA, 8 bits, sRGB, straight alpha; 0 where it is gone."""
+        node = self._node(layer_id)
+        if node is None or bounds.is_empty:
+            return bytes(bounds.height * bounds.width * 4)
+        place = (bounds.left, bounds.top, bounds.width, bounds.height)
+        # Krita converts colours for layers alone, and groups and vectors have no pixels to convert.
+        copy = self._document.createNode("", "paintlayer")
+        copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
+        copy.setPixelData(node.projectionPixelData(*place), *place)
+        copy.setColorSpace("RGBA", "U8", SRGB)
+        size = (bounds.width, bounds.height, bounds.width * 4)
+        image = QImage(bytes(copy.pixelData(*place)), *size, QImage.Format.Format_ARGB32)
+        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+        return image.constBits().asstring(bounds.height * bounds.width * 4)
+
+    def selection(self) -> Bounds | None:
+        """What surrounds all that is selected, within the canvas; None: nothing is."""
+        selection = self._document.selection()
+        if selection is None:
+            return None
+        top, left = selection.y(), selection.x()
+        around = Bounds(top, left, top + selection.height(), left + selection.width())
+        inside = around.intersection(Bounds(0, 0, self.height, self.width))
+        return None if inside.is_empty else inside
+
+    def selected(self, bounds: Bounds) -> bytes:
+        """How much of each pixel is selected: height x width bytes, 255 = fully."""
+        selection = self._document.selection()
+        if selection is None:
+            return bytes(bounds.height * bounds.width)
+        return bytes(selection.pixelData(bounds.left, bounds.top, bounds.width, bounds.height))
+
     def grow(self, margins: Margins) -> None:
         """Make the canvas larger, as one step that can be undone; no pixel is changed."""
         document = self._document
@@ -113,9 +220,66 @@ class KritaCanvas:
         height = document.height() + margins.top + margins.bottom
         document.resizeImage(-margins.left, -margins.top, width, height)
 
+    def shrink(self, margins: Margins) -> None:
+        """Take back what `grow` did, as one step that can be undone; no pixel is changed."""
+        document = self._document
+        width = document.width() - margins.left - margins.right
+        height = document.height() - margins.top - margins.bottom
+        document.resizeImage(margins.left, margins.top, width, height)
+
     def draft(self, name: str) -> KritaLayerDraft:
         """Begin a new layer."""
-        return KritaLayerDraft(self._document, name)
+        return KritaLayerDraft(lambda: self._document, name)
+
+    def insert_group(self, name: str, drafts: Sequence[KritaLayerDraft], above: str = "") -> Group:
+        """Put drafts, topmost first, into the document as a group: one step that can be undone."""
+        document = self._document
+        group = document.createGroupLayer(name)
+        ids = [draft.join(group) for draft in reversed(drafts)]
+        root = document.rootNode()
+        root.addChildNode(group, find_node(document, above) if above else None)
+        return Group(group.uniqueId().toString(), tuple(reversed(ids)))
+
+    def refresh(self) -> None:
+        """Show what was written into layers of the document, as soon as there is time."""
+        self._document.refreshProjection()
+
+    def active_layer(self) -> str:
+        """The id of the layer that the artist works on; empty when there is none."""
+        node = self._document.activeNode()
+        return node.uniqueId().toString() if node is not None else ""
+
+    def activate(self, layer_id: str) -> None:
+        """Make a layer the one that the artist works on; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            self._document.setActiveNode(node)
+
+    def rename(self, layer_id: str, name: str) -> None:
+        """Give a layer another name; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.setName(name)
+
+    def remove(self, layer_id: str) -> None:
+        """Take a layer out of the document; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.remove()
+            self._document.refreshProjection()
+
+    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+        """An empty paint layer without a name, on top (of this group, if there is one); its id."""
+        document = self._document
+        node = document.createNode("", "paintlayer")
+        parent = self._node(group) if group else None
+        (parent or document.rootNode()).addChildNode(node, None)  # Krita makes it the active one
+        view = Krita.instance().activeWindow().activeView()
+        if view is not None:
+            brush = ManagedColor("RGBA", "U8", SRGB)
+            brush.setComponents([*(channel / 255 for channel in reversed(color)), 1.0])
+            view.setForeGroundColor(brush)
+        return node.uniqueId().toString()
 
     def note(self, key: str) -> str:
         """What was kept with the document under this key; empty when nothing was."""
@@ -124,6 +288,9 @@ class KritaCanvas:
     def keep_note(self, key: str, text: str) -> None:
         """Keep a text with the document, also in its file."""
         self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
+
+    def _node(self, layer_id: str) -> Any:
+        return find_node(self._document, layer_id)
 
     @property
     def _document(self) -> Any:
@@ -136,55 +303,13 @@ class KritaCanvas:
         return self._open_document
 
 
-class KritaLayerDraft:
-    """A new layer that is not in the document yet."""
-
-    def __init__(self, document: Any, name: str) -> None:
-        self._document = document
-        self._node = document.createNode(name, "paintlayer")
-        self._node.setColorSpace("RGBA", "U8", _SRGB)
-
-    def write(self, pixels: Pixels, top: int, left: int) -> None:
-        """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
-        image = QImage(
-            pixels.data,
-            pixels.width,
-            pixels.height,
-            pixels.width * 4,
-            QImage.Format.Format_RGBA8888,
-        ).convertToFormat(QImage.Format.Format_ARGB32)
-        bgra = image.constBits().asstring(len(pixels.data))
-        self._node.setPixelData(QByteArray(bgra), left, top, pixels.width, pixels.height)
-
-    def insert(self) -> str:
-        """Put the layer on top of all others, as one step that can be undone; gives its id."""
-        document = self._document
-        space = (document.colorModel(), document.colorDepth(), document.colorProfile())
-        if space != (self._node.colorModel(), self._node.colorDepth(), self._node.colorProfile()):
-            self._node.setColorSpace(*space)
-        document.rootNode().addChildNode(self._node, None)
-        return self._node.uniqueId().toString()
-
-
-@lru_cache(maxsize=1)
-def _first_layer_names() -> frozenset[str]:
-    """What Krita calls the first layer of a new document, in the artist's language."""
-    context = "Name for the bottom-most layer in the layerstack"
-    return frozenset({Krita.krita_i18n(BACKGROUND), Krita.krita_i18nc(context, BACKGROUND)})
-
-
-def _layers(parent: Any) -> Iterator[Layer]:
-    for node in reversed(parent.childNodes()):
-        kind, rectangle = node.type(), node.bounds()
-        top, left = rectangle.y(), rectangle.x()
-        is_group = kind == "grouplayer"
-        yield Layer(
-            id=node.uniqueId().toString(),
-            name=BACKGROUND if node.name() in _first_layer_names() else node.name(),
-            bounds=Bounds(top, left, top + rectangle.height(), left + rectangle.width()),
-            visible=node.visible(),
-            opacity=node.opacity(),
-            has_pixels=kind in _WITH_PIXELS,
-            is_group=is_group,
-            children=tuple(_layers(node)) if is_group else (),
-        )
+def _id_of(document: Any) -> str:
+    """The same for as long as a document is open: flattening gives it another root node."""
+    for known, known_id in _known_documents:
+        if known == document:
+            return known_id
+    still_open = Krita.instance().documents()
+    _known_documents[:] = [entry for entry in _known_documents if entry[0] in still_open]
+    new_id = document.rootNode().uniqueId().toString()
+    _known_documents.append((document, new_id))
+    return new_id

@@ -8,16 +8,20 @@ from functools import lru_cache
 from logging.handlers import RotatingFileHandler
 from typing import Any
 
-from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Krita
+from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita
 
-from .another_computer import choose_backend
-from .backend_process import data_folder
+from .actions import actions
+from .another_computer import server_file_of
+from .backend_desk import kept_choice
+from .backend_process import BackendProcess, data_folder
+from .chosen_backend import ChosenBackend
 from .connection import Connection
 from .event_loop import QtLoop
 from .krita_canvas import KritaHost
 from .link import Link
-from .qt import QApplication
+from .qt import QApplication, QLocale
 from .studio import Studio
+from .translation import speak
 from .ui.panel import Panel
 
 DOCKER_ID = "tapestry_docker"
@@ -37,21 +41,45 @@ class TapestryDocker(DockWidget):
         """Krita shows another document: the panel follows by itself."""
 
 
+class TapestryActions(Extension):
+    """What Krita's shortcut editor knows, and its menu Tools > Scripts."""
+
+    def setup(self) -> None:
+        """Krita calls this before there is a window."""
+
+    def createActions(self, window: Any) -> None:  # noqa: N802  Krita's name
+        """Krita makes another window."""
+        for action in actions():
+            made = window.createAction(action.name, action.text, "tools/scripts")
+            made.triggered.connect(lambda *_, run=action.run: run(_studio()))
+
+
 def register() -> None:
-    """Tell Krita about the docker."""
+    """Tell Krita about the docker and the actions."""
+    _keep_log()
+    _take_language()
+    Krita.instance().addExtension(TapestryActions(Krita.instance()))
     Krita.instance().addDockWidgetFactory(
         DockWidgetFactory(DOCKER_ID, DockWidgetFactoryBase.DockPosition.DockRight, TapestryDocker)
     )
 
 
+def _take_language() -> None:
+    """That of Krita, unless another one is set."""
+    chosen = KritaHost().read_setting("language")
+    krita = os.environ.get("LANGUAGE", "").partition(":")[0]
+    speak([chosen or krita or QLocale().name()])
+
+
 @lru_cache(maxsize=1)
 def _studio() -> Studio:
     """The one studio of all windows."""
-    _keep_log()
     host, loop = KritaHost(), QtLoop()
-    command, server_file = map(host.read_setting, ("backend_command", "server_file"))
-    link = Link(choose_backend(command, server_file, os.environ), Connection, loop)
-    studio = Studio(host, link, loop)
+    local = BackendProcess(host.read_setting("backend_command"))
+    server_file = server_file_of(host.read_setting("server_file"), os.environ)
+    backend = ChosenBackend(local, kept_choice(host), server_file)
+    link = Link(backend, Connection, loop)
+    studio = Studio(host, link, loop, backend)
 
     def close() -> None:
         studio.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from tapestry_protocol.pixels import Bounds
 
 from .canvas import Layer
+from .region_book import DEFAULTS, RegionBook, RegionSettings
+from .translation import tr
 
 OWN_PREFIX = "Tapestry: "
 """Layers that Tapestry made begin with this, so that a copy of one is recognised as well."""
@@ -18,27 +21,81 @@ BACKGROUND = "Background"
 _LONGEST_NAME = 60
 
 
+State = Literal["painted", "hidden", "empty", "nameless"]
+"""Whether a layer can be a region right now, and why not."""
+
+
 @dataclass(frozen=True)
 class RegionLayer:
-    """A layer or group that is a region: its name is the prompt, `bounds` holds all its paint."""
+    """A layer or group that may be a region: its name is the prompt, `bounds` holds its paint."""
 
     id: str
     prompt: str
     bounds: Bounds
+    settings: RegionSettings = DEFAULTS
+    state: State = "painted"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it steers the picture."""
+        return self.state == "painted" and self.settings.on
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of the document, by which the artist may choose the layers that count."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True)
 class Scene:
     """What a document asks for.
 
-    regions            topmost first
+    rows               every layer that is or could be a region, topmost first
     background_prompt  the name of the layer that lies under everything; empty when it has none
     remarks            sentences about layers that were left out
+    groups             all groups of the document, topmost first
+    group              the id of the group whose layers count; empty: those of the whole document
     """
 
-    regions: tuple[RegionLayer, ...] = ()
+    rows: tuple[RegionLayer, ...] = ()
     background_prompt: str = ""
     remarks: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    group: str = ""
+
+    @property
+    def regions(self) -> tuple[RegionLayer, ...]:
+        """The rows that are painted, whether they are switched on or not."""
+        return tuple(row for row in self.rows if row.state == "painted")
+
+
+def groups_of(layers: Sequence[Layer], own: frozenset[str]) -> Iterator[Layer]:
+    """All groups that are not our own, at any depth, topmost first."""
+    for layer in layers:
+        if layer.is_group and not _is_own(layer, own):
+            yield layer
+            yield from groups_of(layer.children, own)
+
+
+def layers_that_count(
+    layers: Sequence[Layer], own: frozenset[str], book: RegionBook
+) -> tuple[Sequence[Layer], str]:
+    """The layers of the chosen group and its id; those of the document where there is none.
+
+    A group in a hidden group is hidden, and so are all of its layers.
+    """
+    groups = list(groups_of(layers, own))
+    chosen = next((group for group in groups if book.group and group.id == book.group), None)
+    if chosen is None and book.group_name:  # a copy of the document, or of the group
+        chosen = next((group for group in groups if group.name == book.group_name), None)
+    if chosen is None:
+        return layers, ""
+    if _is_shown_within(layers, chosen):
+        return chosen.children, chosen.id
+    return [replace(layer, visible=False) for layer in chosen.children], chosen.id
 
 
 def find_ground(layers: Sequence[Layer], canvas: Bounds, own: frozenset[str]) -> Layer | None:
@@ -53,29 +110,52 @@ def find_ground(layers: Sequence[Layer], canvas: Bounds, own: frozenset[str]) ->
     return None
 
 
-def read_scene(layers: Sequence[Layer], own: frozenset[str], ground: Layer | None) -> Scene:
+def read_scene(
+    layers: Sequence[Layer],
+    own: frozenset[str],
+    ground: Layer | None,
+    book: RegionBook | None = None,
+) -> Scene:
     """The regions among these layers (topmost first).
 
     own     ids of layers that Tapestry made; they are no regions
     ground  the layer that was found to cover the whole canvas under everything else
+    book    the regions' settings, and which layers count
     """
-    regions: list[RegionLayer] = []
+    book = book or RegionBook()
+    counting, group = layers_that_count(layers, own, book)
+    rows: list[RegionLayer] = []
     remarks: list[str] = []
-    for layer in layers:
+    for layer in counting:
         prompt = layer.name.strip()
-        if not _is_shown(layer) or _is_own(layer, own) or layer is ground or prompt == BACKGROUND:
+        if layer is ground or prompt == BACKGROUND or not layer.has_pixels or _is_own(layer, own):
             continue
-        if layer.is_group and any(_is_own(inner, own) for inner in _shown_inside(layer)):
-            remarks.append(
-                f"The group \u201c{_shorten(prompt)}\u201d holds a picture that Tapestry made and "
-                "is left out. Move that picture out of the group."
+        if _is_shown(layer) and any(_is_own(inner, own) for inner in _shown_inside(layer)):
+            sentence = tr(
+                "The group \u201c{name}\u201d holds a picture that Tapestry made and is left out. "
+                "Move that picture out of the group."
             )
-        elif not prompt:
-            remarks.append("A layer without a name is left out. Name it with what should be there.")
-        else:
-            regions.append(RegionLayer(layer.id, prompt, layer.bounds))
+            remarks.append(sentence.format(name=_shorten(prompt)))
+            continue
+        row = RegionLayer(
+            layer.id, prompt, layer.bounds, book.settings(layer.id, prompt), _state(layer)
+        )
+        rows.append(row)
+        if row.state == "nameless":
+            remarks.append(
+                tr("A layer without a name is left out. Name it with what should be there.")
+            )
     background = ground.name.strip() if ground else ""
-    return Scene(tuple(regions), background, tuple(dict.fromkeys(remarks)))
+    groups = tuple(Group(found.id, found.name) for found in groups_of(layers, own))
+    return Scene(tuple(rows), background, tuple(dict.fromkeys(remarks)), groups, group)
+
+
+def _state(layer: Layer) -> State:
+    if not layer.visible or layer.opacity == 0:
+        return "hidden"
+    if layer.bounds.is_empty:
+        return "empty"
+    return "painted" if layer.name.strip() else "nameless"
 
 
 def picture_name(prompts: Sequence[str], seed: int, what: str = "") -> str:
@@ -87,6 +167,15 @@ def picture_name(prompts: Sequence[str], seed: int, what: str = "") -> str:
 
 def _is_shown(layer: Layer) -> bool:
     return layer.visible and layer.opacity > 0 and layer.has_pixels and not layer.bounds.is_empty
+
+
+def _is_shown_within(layers: Sequence[Layer], wanted: Layer) -> bool:
+    """Whether a layer and all groups around it are visible."""
+    return any(
+        layer is wanted or _is_shown_within(layer.children, wanted)
+        for layer in layers
+        if layer.visible and layer.opacity > 0
+    )
 
 
 def _is_own(layer: Layer, own: frozenset[str]) -> bool:

@@ -6,13 +6,17 @@ what it read, so that it can be run in turns of the event loop.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Collection, Generator, Sequence
-from itertools import pairwise
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import PixelsRef, Region, Request
-from tapestry_protocol.pixels import Bounds, Margins, Pixels
+from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
+from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
 from tapestry_protocol.request_checks import (
     check_canvas,
     check_prompt,
@@ -22,19 +26,26 @@ from tapestry_protocol.request_checks import (
 
 from .canvas import Canvas
 from .job import Order
-from .layers import RegionLayer, Scene, find_ground, picture_name, read_scene
-from .settings import Settings
+from .layers import (
+    RegionLayer,
+    Scene,
+    find_ground,
+    layers_that_count,
+    picture_name,
+    read_scene,
+)
+from .region_book import REGIONS_NOTE, RegionBook
+from .settings import SIDES, Mode, Settings
+
+Placed = TypeVar("Placed", Region, Selection)
 
 BAND_PX = 2**19
 """Pixels that are read at once: about 10 ms of work."""
 
+_PATIENCE_S = 10.0
+
 OWN_LAYERS_NOTE = "tapestry_layers"
 """Under this key a document keeps the ids of the layers that Tapestry made in it."""
-
-THUMBNAIL_ROWS, THUMBNAIL_COLUMNS = 32, 48
-_MOST_SAMPLES_PER_ROW = 4
-_SAMPLED_PX = 2**18
-"""Pixels that are read for a thumbnail: some 10 ms of work in all, whatever the canvas."""
 
 
 def own_layers(canvas: Canvas) -> frozenset[str]:
@@ -52,57 +63,169 @@ def keep_own_layer(canvas: Canvas, layer_id: str) -> None:
     canvas.keep_note(OWN_LAYERS_NOTE, json.dumps(ids))
 
 
+def region_book(canvas: Canvas) -> RegionBook:
+    """What the artist has set for the regions of this document."""
+    return RegionBook.from_text(canvas.note(REGIONS_NOTE))
+
+
 def scene_of(canvas: Canvas) -> Generator[None, None, Scene]:
     """The regions and the background that the document has right now."""
-    layers, own = canvas.layers(), own_layers(canvas)
+    layers, own, book = canvas.layers(), own_layers(canvas), region_book(canvas)
     whole = Bounds(0, 0, canvas.height, canvas.width)
-    ground = find_ground(layers, whole, own)
+    counting, _ = layers_that_count(layers, own, book)
+    ground = find_ground(counting, whole, own)
     if ground is not None and not (yield from _is_opaque(canvas, ground.id, whole)):
         ground = None
-    return read_scene(layers, own, ground)
+    return read_scene(layers, own, ground, book)
 
 
-def order_from(
-    canvas: Canvas, settings: Settings, off: Collection[str], margins: Margins | None
-) -> Generator[None, None, Order]:
-    """What the artist asks for; raises TapestryError when it cannot become a picture.
+@dataclass(frozen=True)
+class Target:
+    """What is to be painted.
 
-    off      ids of layers that are no regions this time
-    margins  how far the canvas grows; None when the whole canvas is to be painted
+    part      of the document, which the request is about
+    selected  what surrounds the selection; None: it does not count
     """
-    grown = margins or Margins()
-    height, width = canvas.height, canvas.width
-    check_canvas(height + grown.top + grown.bottom, width + grown.left + grown.right)
+
+    task: Mode
+    part: Bounds
+    margins: Margins = NO_MARGINS
+    selected: Bounds | None = None
+
+    @property
+    def reach(self) -> Bounds:
+        """Where regions count: the part with what it grows by."""
+        part, margins = self.part, self.margins
+        return Bounds(
+            part.top - margins.top,
+            part.left - margins.left,
+            part.bottom + margins.bottom,
+            part.right + margins.right,
+        )
+
+
+def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
+    """Where to paint; raises TapestryError where that cannot be."""
+    whole = Bounds(0, 0, canvas.height, canvas.width)
+    target = Target(mode, whole)
+    if mode == "extend":
+        target = Target("extend", whole, settings.margins)
+    elif mode != "generate" or settings.only_selection:
+        selected = _selected_bounds(canvas)
+        # What is generated anew has nothing that it should fit to.
+        context_px = 0 if mode == "generate" else settings.context_px
+        part = _grown(selected, context_px + settings.feather_px).intersection(whole)
+        target = Target("fill" if mode == "generate" else mode, part, selected=selected)
+    check_canvas(target.reach.height, target.reach.width)
     check_color_model(canvas)
-    canvas.settle()
+    return target
+
+
+def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None, None, Order]:
+    """What the artist asks for; raises TapestryError when it cannot become a picture."""
+    target = target_of(canvas, settings, mode)
+    part = target.part
+    document = Bounds(0, 0, canvas.height, canvas.width).moved(-part.top, -part.left)
+    yield from _settle(canvas)
     scene = yield from scene_of(canvas)
-    chosen = [region for region in scene.regions if region.id not in off]
+    own_prompt = settings.selection_prompt.strip() if mode in {"refine", "fill"} else ""
+    if own_prompt:
+        scene = Scene(background_prompt=own_prompt)
+        settings = replace(settings, prompt="")
+    chosen = [region for region in scene.regions if region.settings.on]
     check_region_count(len(chosen))
-    reach = Bounds(-grown.top, -grown.left, height + grown.bottom, width + grown.right)
     blobs: dict[str, bytes] = {}
-    regions = yield from _regions(canvas, chosen, reach, blobs)
-    image = None
-    if margins is not None:
-        image = yield from _picture(canvas, blobs)
-    prompt = settings.prompt.strip() or scene.background_prompt
-    request = Request(
-        task="generate" if margins is None else "extend",
-        height=height,
-        width=width,
-        prompt=prompt,
-        negative_prompt=settings.negative_prompt.strip(),
-        regions=regions,
-        margins=grown,
+    regions = yield from _regions(canvas, chosen, target.reach, blobs)
+    selection = image = None
+    if target.selected is not None:
+        mask = yield from _read(target.selected, 1, canvas.selected, blobs)
+        selection = _moved(Selection(target.selected, mask), part)
+    if target.task != "generate":
+        image = yield from _read(part, 4, canvas.flattened, blobs)
+    request = _request(
+        settings,
+        target,
+        prompt=_background(settings, scene, regions, mode),
+        regions=tuple(_moved(region, part) for region in regions),
         image=image,
+        selection=selection,
+    )
+    check_request(request)
+    prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
+    name = picture_name(prompts, settings.seed, what_was_done(mode, target.margins))
+    return Order(request, blobs, name, document)
+
+
+def _settle(canvas: Canvas) -> Generator[None, None, None]:
+    """Wait in turns until what was painted is in the pixels, though not for ever."""
+    end = time.monotonic() + _PATIENCE_S
+    while not canvas.is_settled and time.monotonic() < end:
+        yield
+
+
+def _grown(bounds: Bounds, by_px: int) -> Bounds:
+    return Bounds(
+        bounds.top - by_px, bounds.left - by_px, bounds.bottom + by_px, bounds.right + by_px
+    )
+
+
+def what_was_done(mode: Mode, margins: Margins) -> str:
+    """For the name of the layer: "" for a picture that was painted anew."""
+    if mode == "extend":
+        sides = [side for side in ("left", "right", "top", "bottom") if getattr(margins, side)]
+        return f"extended {'all sides' if len(sides) == len(SIDES) else ' and '.join(sides)}"
+    return {"generate": "", "refine": "refined", "fill": "filled"}[mode]
+
+
+def _background(settings: Settings, scene: Scene, regions: Sequence[Region], mode: Mode) -> str:
+    """The prompt for everything that no region covers.
+
+    A part that is generated anew shows what the whole would show there.
+    """
+    prompt = settings.prompt.strip() or scene.background_prompt
+    if not prompt and mode == "generate" and settings.only_selection:
+        return ", ".join(dict.fromkeys(region.prompt for region in regions))
+    return prompt
+
+
+def _request(settings: Settings, target: Target, **scene: Any) -> Request:
+    on_selection = target.selected is not None
+    return Request(
+        task=target.task,
+        height=target.part.height,
+        width=target.part.width,
+        margins=target.margins,
+        negative_prompt=settings.negative_prompt.strip(),
+        style=settings.style.strip(),
+        feather_px=settings.feather_px if on_selection else settings.outline_px,
+        strength=settings.strength,
+        under_px=settings.under_px if target.task == "extend" else 0,
+        wrap=settings.wrap and not on_selection,
+        composition=settings.composition,
+        coherence=settings.coherence,
         seed=settings.seed,
+        scheduler=settings.scheduler,
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
         model=settings.model,
+        **scene,
     )
-    check_request(request)
-    what = f"extended {settings.extend_side}" if margins else ""
-    prompts = [*(region.prompt for region in regions), prompt]
-    return Order(request, blobs, picture_name(prompts, settings.seed, what))
+
+
+def _selected_bounds(canvas: Canvas) -> Bounds:
+    selected = canvas.selection()
+    if selected is None:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "Nothing is selected.",
+            "Select what shall be painted anew, with any of Krita's selection tools.",
+        )
+    return selected
+
+
+def _moved(placed: Placed, part: Bounds) -> Placed:
+    """A region or a selection in coordinates of this part."""
+    return replace(placed, bounds=placed.bounds.moved(-part.top, -part.left))
 
 
 def check_color_model(canvas: Canvas) -> None:
@@ -117,24 +240,9 @@ def check_color_model(canvas: Canvas) -> None:
         )
 
 
-def thumbnail(canvas: Canvas, layer_id: str) -> Generator[None, None, Pixels]:
-    """The layer's mask, small: 1 channel; a thin stroke stays visible."""
-    height, width = canvas.height, canvas.width
-    rows = min(THUMBNAIL_ROWS, height)
-    columns = max(1, min(THUMBNAIL_COLUMNS, rows * width // height, width))
-    edges = [width * column // columns for column in range(columns + 1)]
-    spans = list(pairwise(edges))
-    samples_per_row = max(1, min(_MOST_SAMPLES_PER_ROW, _SAMPLED_PX // (rows * width)))
-    data = bytearray()
-    for row in range(rows):
-        top, bottom = height * row // rows, height * (row + 1) // rows
-        stride = max(1, (bottom - top) // samples_per_row)
-        samples = [
-            canvas.alpha(layer_id, Bounds(y, 0, y + 1, width)) for y in range(top, bottom, stride)
-        ]
-        data += bytes(max(max(line[left:right]) for line in samples) for left, right in spans)
-        yield
-    return Pixels(rows, columns, 1, bytes(data))
+def any_paint(mask: bytes) -> bool:
+    """Whether anything is there; at the speed of a search, however large the mask."""
+    return mask.count(0) < len(mask)
 
 
 def bands(bounds: Bounds) -> list[Bounds]:
@@ -173,27 +281,37 @@ def _region(
 ) -> Generator[None, None, Region | None]:
     """The region with its mask in `blobs`; None when nothing of it can be seen."""
     bounds = layer.bounds.intersection(reach)
-    data = bytearray()
-    for band in bands(bounds):
-        data += canvas.alpha(layer.id, band)
-        yield
-    if not any(data):
+    mask = yield from _read(bounds, 1, partial(canvas.alpha, layer.id), blobs)
+    if not any_paint(blobs[mask.sha256]):
+        del blobs[mask.sha256]
         return None
-    mask = Pixels(bounds.height, bounds.width, 1, bytes(data))
-    reference = PixelsRef.of(mask)
-    blobs[reference.sha256] = mask.data
-    yield
-    return Region(layer.prompt, bounds, reference)
+    wanted = layer.settings
+    paint = None
+    if wanted.strength < 1:
+        paint = yield from _read(bounds, 4, partial(canvas.colors, layer.id), blobs)
+    return Region(
+        layer.prompt,
+        bounds,
+        mask,
+        negative_prompt=wanted.negative_prompt.strip() or None,
+        weight=wanted.weight,
+        seed=wanted.seed if wanted.own_seed else None,
+        fit=wanted.fit,
+        strength=wanted.strength,
+        paint=paint,
+    )
 
 
-def _picture(canvas: Canvas, blobs: dict[str, bytes]) -> Generator[None, None, PixelsRef]:
-    """The flattened picture, with its bytes in `blobs`."""
-    data = bytearray()
-    for band in bands(Bounds(0, 0, canvas.height, canvas.width)):
-        data += canvas.flattened(band)
+def _read(
+    bounds: Bounds, channels: int, read: Callable[[Bounds], bytes], blobs: dict[str, bytes]
+) -> Generator[None, None, PixelsRef]:
+    """The pixels of a rectangle, read and hashed a band at a time, with their bytes in `blobs`."""
+    pieces, digest = [], hashlib.sha256()
+    for band in bands(bounds):
+        pieces.append(read(band))
+        digest.update(pieces[-1])
         yield
-    picture = Pixels(canvas.height, canvas.width, 4, bytes(data))
-    reference = PixelsRef.of(picture)
-    blobs[reference.sha256] = picture.data
+    sha256 = digest.hexdigest()
+    blobs[sha256] = b"".join(pieces)
     yield
-    return reference
+    return PixelsRef(bounds.height, bounds.width, channels, sha256)

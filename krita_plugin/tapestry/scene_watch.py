@@ -1,29 +1,49 @@
-"""Follows the document in front: its regions, their thumbnails, which are on; no widgets.
+"""Follows the document in front: its regions, how they look, which one is active; no widgets.
 
 The layer tree is compared, not observed: Krita tells nobody when a layer is painted on or renamed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
 
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.pixels import Bounds, Pixels
 
+from .badges import Badge, badges
 from .canvas import Canvas, Host, Layer
 from .layers import Scene
-from .reading import check_color_model, scene_of, thumbnail
+from .reading import check_color_model, scene_of
+from .region_book import REGIONS_NOTE
+from .samples import MaskSample, mask_sample, picture_sample
+from .sentences import in_own_words
+from .tint import tint_layers
+from .translation import tr
 from .turns import Loop, Value, Work
 
-_NO_DOCUMENT = "No document is open."
-_NO_REGIONS = "No regions yet: paint on a layer and name the layer with what should be there."
+_PICTURE_EVERY = 4
+"""The picture in little is renewed with every fourth look."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that can be seen of a document without reading pixels."""
+
+    canvas_id: str
+    height: int
+    width: int
+    layers: tuple[Layer, ...]
+    book: str
+    active: str
 
 
 class SceneWatch:
     """What the list of regions shows.
 
-    scene_changed      is called when the list is another one
-    thumbnail_changed  is called with the id of a layer whose thumbnail is new
+    scene_changed      is called when the list, its settings or the active layer are others
+    thumbnail_changed  is called with the id of a layer whose mask is another one; with an empty id
+                       when it is the picture
     failed             takes what went wrong
     """
 
@@ -35,18 +55,39 @@ class SceneWatch:
         thumbnail_changed: Callable[[str], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self.scene = Scene(remarks=(_NO_DOCUMENT,))
-        self.thumbnails: dict[str, Pixels] = {}
-        self.off: set[str] = set()
+        self.scene = Scene(remarks=(tr("No document is open."),))
+        self.badges: Mapping[str, Badge] = {}
+        self.picture: Pixels | None = None
         self.has_document = False
         self._host = host
         self._loop = loop
         self._scene_changed = scene_changed
         self._thumbnail_changed = thumbnail_changed
         self._failed = failed
-        self._seen: tuple[str, int, int, tuple[Layer, ...]] | None = None
+        self._seen: Seen | None = None
+        self._samples: dict[str, MaskSample] = {}
         self._turn = 0
         self._work: Work | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the document; (0, 0) where there is none."""
+        return (self._seen.height, self._seen.width) if self._seen else (0, 0)
+
+    @property
+    def active(self) -> str:
+        """The id of the layer that the artist works on."""
+        return self._seen.active if self._seen else ""
+
+    @property
+    def is_tinted(self) -> bool:
+        """Whether the document shows its regions in colours."""
+        return bool(self._seen and tint_layers(self._seen.layers))
+
+    def thumbnail(self, layer_id: str) -> Pixels | None:
+        """The layer's mask in little, as it was read last."""
+        sample = self._samples.get(layer_id)
+        return sample.thumbnail if sample else None
 
     def look(self) -> None:
         """Compare the document with what was seen last; the rest happens in later turns."""
@@ -57,11 +98,18 @@ class SceneWatch:
         if canvas is None:
             self._forget()
             return
-        seen = (canvas.id, canvas.height, canvas.width, canvas.layers())
+        seen = Seen(
+            canvas.id,
+            canvas.height,
+            canvas.width,
+            canvas.layers(),
+            canvas.note(REGIONS_NOTE),
+            canvas.active_layer(),
+        )
         if seen != self._seen:
             self._begin(canvas, self._read(canvas), lambda scene: self._show(seen, scene))
-        elif self.scene.regions:
-            self._begin(canvas, self._thumbnails(canvas), lambda _: None)
+        else:
+            self._begin(canvas, self._renew(canvas), lambda _: None)
 
     def stop(self) -> None:
         """End whatever is going on."""
@@ -69,51 +117,66 @@ class SceneWatch:
             self._work.cancel()
             self._work = None
 
-    def set_on(self, layer_id: str, *, on: bool) -> None:
-        """Let a layer be a region, or not."""
-        if on:
-            self.off.discard(layer_id)
-        else:
-            self.off.add(layer_id)
-
     def _forget(self) -> None:
         if self._seen is not None:
-            self._seen = None
-            self._replace(Scene(remarks=(_NO_DOCUMENT,)))
+            self._seen, self.picture = None, None
+            self._replace(Scene(remarks=(tr("No document is open."),)))
 
     def _read(self, canvas: Canvas) -> Generator[None, None, Scene]:
         try:
             check_color_model(canvas)
         except TapestryError as error:
-            return Scene(remarks=(str(error),))
+            return Scene(remarks=(f"{in_own_words(error.message)} {in_own_words(error.advice)}",))
         scene = yield from scene_of(canvas)
-        if scene.regions:
+        if scene.regions or scene.remarks:
             return scene
-        return Scene((), scene.background_prompt, scene.remarks or (_NO_REGIONS,))
+        return replace(
+            scene,
+            remarks=(
+                tr(
+                    "No regions yet: paint on a layer and name the layer with what should be there."
+                ),
+            ),
+        )
 
-    def _show(self, seen: tuple[str, int, int, tuple[Layer, ...]], scene: Scene) -> None:
-        self._seen = seen
-        if scene != self.scene:
+    def _show(self, seen: Seen, scene: Scene) -> None:
+        before, self._seen = self._seen, seen
+        if before is None or before.canvas_id != seen.canvas_id:
+            self.picture = None
+        told = (seen.height, seen.width, seen.active, bool(tint_layers(seen.layers)))
+        known = before and (
+            *(before.height, before.width, before.active),
+            bool(tint_layers(before.layers)),
+        )
+        if scene != self.scene or told != known:
             self._replace(scene)
 
     def _replace(self, scene: Scene) -> None:
         self.scene = scene
-        ids = {region.id for region in scene.regions}
-        self.thumbnails = {key: kept for key, kept in self.thumbnails.items() if key in ids}
+        ids = {row.id for row in scene.rows}
+        self._samples = {key: kept for key, kept in self._samples.items() if key in ids}
+        self._judge()
         self._scene_changed()
 
-    def _thumbnails(self, canvas: Canvas) -> Generator[None, None, None]:
-        """Those that are missing; else one, in turn, because paint does not show in the tree."""
+    def _renew(self, canvas: Canvas) -> Generator[None, None, None]:
+        """Masks that are missing; else one, in turn, because paint does not show in the tree."""
         ids = [region.id for region in self.scene.regions]
-        missing = [layer_id for layer_id in ids if layer_id not in self.thumbnails]
+        missing = [layer_id for layer_id in ids if layer_id not in self._samples]
         self._turn += 1
-        for layer_id in missing or [ids[self._turn % len(ids)]]:
-            self._keep(layer_id, (yield from thumbnail(canvas, layer_id)))
+        for layer_id in missing or ids[self._turn % max(1, len(ids)) :][:1]:
+            sample = yield from mask_sample(canvas, layer_id)
+            if self._samples.get(layer_id) != sample:
+                self._samples[layer_id] = sample
+                self._judge()
+                self._thumbnail_changed(layer_id)
+        if self.picture is None or self._turn % _PICTURE_EVERY == 0:
+            picture = yield from picture_sample(canvas)
+            if picture != self.picture:
+                self.picture = picture
+                self._thumbnail_changed("")
 
-    def _keep(self, layer_id: str, small: Pixels) -> None:
-        if self.thumbnails.get(layer_id) != small:
-            self.thumbnails[layer_id] = small
-            self._thumbnail_changed(layer_id)
+    def _judge(self) -> None:
+        self.badges = badges(self.scene.rows, self._samples, Bounds(0, 0, *self.size))
 
     def _begin(
         self, canvas: Canvas, pieces: Generator[None, None, Value], then: Callable[[Value], None]

@@ -3,42 +3,84 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
-from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_ID_CHARACTERS, MAX_SEED, MAX_STEPS
+from tapestry_protocol.limits import (
+    MAX_FEATHER_PX,
+    MAX_GUIDANCE_SCALE,
+    MAX_ID_CHARACTERS,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_UNDER_PX,
+)
+from tapestry_protocol.messages import Request, Scheduler
 from tapestry_protocol.pixels import Margins
 
-SIDES: dict[str, tuple[str, ...]] = {
-    "right": ("right",),
-    "left": ("left",),
-    "top": ("top",),
-    "bottom": ("bottom",),
-    "left and right": ("left", "right"),
-    "all sides": ("top", "left", "bottom", "right"),
-}
-"""Where a picture can be extended, as the artist reads it -> the margins that grow."""
+Mode = Literal["generate", "extend", "refine", "fill"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 
-SMALLEST_EXTENSION_PX, LARGEST_EXTENSION_PX = 8, 4096
+SIDES = ("top", "left", "bottom", "right")
+LARGEST_EXTENSION_PX = 16_384
+LARGEST_CONTEXT_PX = 4096
+MOST_PICTURES = 64
+SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB = 16, 1_000_000
+"""What pictures of histories may take on disk."""
 
 
 @dataclass
 class Settings:
-    """The docker's fields; layer names come from the document."""
+    """The docker's fields; layer names come from the document.
 
+    only_selection   "generate": paint what is selected and leave the rest as it is
+    selection_prompt "refine" and "fill": what the selection shows, instead of its regions
+    extend_*         how far each side grows, pixels
+    wrap             the left and right edge continue each other (360 degrees)
+    strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
+                     around the selection is looked at
+    outline_px       softens the outlines of all regions
+    batch            pictures to be made, with seeds in sequence
+    apply_at_once    whether a single finished picture becomes a layer without being asked for
+    live_*           where a picture on its way is shown
+    history_mb       what the pictures of all histories may take on disk
+    """
+
+    mode: Mode = "generate"
     prompt: str = ""
     negative_prompt: str = ""
+    style: str = ""
+    only_selection: bool = False
+    selection_prompt: str = ""
+    extend_top: int = 0
+    extend_left: int = 0
+    extend_bottom: int = 0
+    extend_right: int = 128
+    under_px: int = 0
+    wrap: bool = False
+    strength: float = 0.5
+    feather_px: int = 8
+    context_px: int = 256
+    outline_px: int = 0
     seed: int = 42
+    seed_locked: bool = True
+    batch: int = 1
     num_inference_steps: int = 20
     guidance_scale: float = 5.0
-    extend_side: str = "right"
-    extend_px: int = 128
+    scheduler: str = "checkpoint"
+    coherence: float = 0.0
+    composition: float = 0.5
     model: str = "sample"
+    apply_at_once: bool = True
+    live_on_canvas: bool = True
+    live_in_docker: bool = True
+    history_mb: int = 1024
 
     @property
     def margins(self) -> Margins:
         """How far Extend grows the canvas."""
-        return Margins(**dict.fromkeys(SIDES[self.extend_side], self.extend_px))
+        return Margins(*(getattr(self, f"extend_{side}") for side in SIDES))
 
     def to_text(self) -> str:
         """All fields as JSON."""
@@ -52,24 +94,60 @@ class Settings:
             kept = json.loads(text)
         except ValueError:
             return settings
-        for field in fields(cls):
-            value = kept.get(field.name) if isinstance(kept, dict) else None
-            default = getattr(settings, field.name)
-            if type(value) is type(default) and _is_in_range(field.name, value):
-                setattr(settings, field.name, value)
+        for name, value in sound_values(kept).items():
+            setattr(settings, name, value)
         return settings
 
 
+LIMITS: Mapping[str, tuple[float, float]] = {
+    **{f"extend_{side}": (0, LARGEST_EXTENSION_PX) for side in SIDES},
+    "under_px": (0, MAX_UNDER_PX),
+    "strength": (0.05, 1.0),
+    "feather_px": (0, MAX_FEATHER_PX),
+    "context_px": (0, LARGEST_CONTEXT_PX),
+    "outline_px": (0, MAX_FEATHER_PX),
+    "seed": (0, MAX_SEED),
+    "batch": (1, MOST_PICTURES),
+    "history_mb": (SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB),
+    "num_inference_steps": (1, MAX_STEPS),
+    "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
+    "coherence": (0.0, 1.0),
+    "composition": (0.0, 1.0),
+}
+"""The least and the most of every number."""
+
+
+def sound_values(kept: Any) -> dict[str, Any]:
+    """Those of the given fields that are what a field of that name may be."""
+    if not isinstance(kept, dict):
+        return {}
+    default = Settings()
+    good = {}
+    for field in fields(Settings):
+        value, known = kept.get(field.name), getattr(default, field.name)
+        if isinstance(known, float) and type(value) is int:
+            value = float(value)
+        if type(value) is type(known) and _is_in_range(field.name, value):
+            good[field.name] = value
+    return good
+
+
+def settings_of(request: Request) -> dict[str, Any]:
+    """The fields that would ask for the same again, as far as a request tells them."""
+    asked = dict(vars(request))
+    if request.selection is None:
+        asked["outline_px"] = asked.pop("feather_px")
+    if not request.margins.is_zero:
+        asked |= {f"extend_{side}": getattr(request.margins, side) for side in SIDES}
+    return sound_values(asked)
+
+
 def _is_in_range(name: str, value: Any) -> bool:
-    if name == "extend_side":
-        return value in SIDES
+    if name == "mode":
+        return value in MODES
+    if name == "scheduler":
+        return value in SCHEDULERS
     if name == "model":
         return 0 < len(value) <= MAX_ID_CHARACTERS
-    limits = {
-        "seed": (0, MAX_SEED),
-        "num_inference_steps": (1, MAX_STEPS),
-        "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
-        "extend_px": (SMALLEST_EXTENSION_PX, LARGEST_EXTENSION_PX),
-    }
-    low, high = limits.get(name, (None, None))
-    return low is None or (isinstance(value, int | float) and low <= value <= high)
+    low, high = LIMITS.get(name, (None, None))
+    return low is None or low <= value <= high

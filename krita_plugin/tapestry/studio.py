@@ -1,4 +1,4 @@
-"""The model of the docker: settings, scene, job, and what to tell the artist; no widgets, no Qt.
+"""The model of the docker: settings, scene, jobs, results, and what to tell the artist; no Qt.
 
 Widgets call its methods and watch its topics. Nothing that it is called with or hears may raise
 into Krita: what goes wrong becomes a notice.
@@ -7,79 +7,67 @@ into Krita: what goes wrong becomes a notice.
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Callable, Generator
-from functools import partial, wraps
-from typing import Any, Literal, TypeVar
+from dataclasses import replace
+from typing import Any, Literal
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
-from tapestry_protocol.messages import (
-    Accepted,
-    Acknowledge,
-    Backend,
-    Cancel,
-    Cancelled,
-    Failed,
-    Message,
-    ModelInfo,
-    Need,
-    Preview,
-    Progress,
-    Remark,
-    Result,
-    Submit,
-    Welcome,
-)
-from tapestry_protocol.pixels import Margins, Pixels
+from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Result, Welcome
+from tapestry_protocol.pixels import Pixels
 
-from .canvas import Host
-from .inserting import Finding, insertion
-from .job import Job, Order, Phase
+from .backend_desk import BackendDesk
+from .backend_words import backend_sentence
+from .canvas import Canvas, Host
+from .chosen_backend import BackendChoice, ChosenBackend
+from .guarding import guarded
+from .history import Entry
+from .inserting import Way
+from .job import Job, Order
+from .job_queue import JobQueue
 from .link import Link, LinkState
-from .notices import Notice, notice_in, notice_of
+from .notices import Notice, notice_of
+from .presets import Presets
+from .prompt_history import PromptHistory
 from .reading import order_from
+from .region_desk import RegionDesk
+from .results import Results
 from .scene_watch import SceneWatch
-from .settings import Settings
-from .turns import Loop, Work
+from .settings import Mode, Settings, settings_of
+from .translation import tr
+from .turns import Loop
 
-Topic = Literal["scene", "thumbnails", "settings", "models", "job", "backend", "notice"]
-Action = TypeVar("Action", bound=Callable[..., Any])
+Topic = Literal[
+    "scene",
+    "thumbnails",
+    "settings",
+    "presets",
+    "models",
+    "job",
+    "history",
+    "backend",
+    "notice",
+]
 
 _SETTINGS_KEY = "docker"
 
-_CANCELLED = Notice("Cancelled.", is_error=False)
-
-_LOST = Notice(
-    "The connection to the backend was lost.",
-    "It is being made again; the picture then goes on by itself.",
-    is_error=False,
-)
-
-
-def guarded(action: Action) -> Action:
-    """A method of the studio that tells the artist what goes wrong in it instead of raising."""
-
-    @wraps(action)
-    def safe(self: Studio, *arguments: Any, **options: Any) -> Any:
-        try:
-            return action(self, *arguments, **options)
-        except Exception as error:  # noqa: BLE001  this is where all of them end
-            self.report(error)
-            return None
-
-    return safe  # type: ignore[return-value]
-
 
 class Studio:
-    """One for all windows of Krita; one job at a time."""
+    """One for all windows of Krita.
 
-    def __init__(self, host: Host, link: Link, loop: Loop) -> None:
+    backend  what the link takes for a server, where the artist may choose another
+    """
+
+    def __init__(
+        self, host: Host, link: Link, loop: Loop, backend: ChosenBackend | None = None
+    ) -> None:
         self.settings = Settings.from_text(host.read_setting(_SETTINGS_KEY))
-        self.job: Job | None = None
         self.notice: Notice | None = None
         self.worker = Backend("starting")
         self.models: tuple[ModelInfo, ...] = ()
+        self._host = host
+        self._link = link
+        self._watchers: dict[Topic, list[Callable[[], None]]] = {}
         self.scene_watch = SceneWatch(
             host,
             loop,
@@ -87,11 +75,24 @@ class Studio:
             thumbnail_changed=lambda _: self._tell("thumbnails"),
             failed=self.report,
         )
-        self._host = host
-        self._link = link
-        self._loop = loop
-        self._work: Work | None = None
-        self._watchers: dict[Topic, list[Callable[[], None]]] = {}
+        self.regions = RegionDesk(host, loop, self.scene_watch, self.report)
+        self.presets = Presets(host)
+        self.prompt_history = PromptHistory(host)
+        self.queue = JobQueue(
+            link, loop, self._queue_changed, self._previewed, self._finished, self._show
+        )
+        self.results = Results(
+            host,
+            loop,
+            host.data_folder / "pictures",
+            self.settings,
+            changed=lambda: self._tell("history"),
+            said=self._show,
+        )
+        self.desk = (
+            BackendDesk(host, link, backend, lambda: self._tell("backend")) if backend else None
+        )
+        host.watch_saving(self._saving, self._saved)
         link.follower = self
 
     # --- for the widgets --------------------------------------------------------------------------
@@ -107,35 +108,22 @@ class Studio:
         self._show(notice_of(error))
 
     @property
+    def job(self) -> Job | None:
+        """The picture that is painted, or the next one."""
+        return self.queue.front
+
+    @property
     def backend_sentence(self) -> str:
         """The state of the backend, for the artist to read."""
-        if self._link.is_ready:
-            device = f" ({self.worker.device})" if self.worker.device else ""
-            return {
-                "starting": "Backend: starting",
-                "loading": "Backend: loading the model",
-                "ready": f"Backend: ready{device}",
-                "busy": f"Backend: painting{device}",
-                "lost": "Backend: its worker is being started again",
-            }[self.worker.state]
-        return {
-            LinkState.OFF: "Backend: starts when it is needed",
-            LinkState.STARTING: "Backend: starting",
-            LinkState.CONNECTING: "Backend: connecting",
-            LinkState.LOST: "Backend: lost, trying again",
-        }.get(self._link.state, "Backend: not there")
+        return backend_sentence(self._link.state, self.worker)
 
     @guarded
     def look(self) -> None:
         """Follow the document in front; called now and then while a docker is visible."""
+        self.results.look()
         self.scene_watch.look()
         if self.scene_watch.has_document and self._link.state is LinkState.OFF:
             self._link.ensure()
-
-    @guarded
-    def set_region_on(self, layer_id: str, on: bool) -> None:  # noqa: FBT001  a checkbox calls it
-        """Let a layer be a region, or not."""
-        self.scene_watch.set_on(layer_id, on=on)
 
     @guarded
     def change(self, **values: Any) -> None:
@@ -145,35 +133,32 @@ class Studio:
         self._host.write_setting(_SETTINGS_KEY, self.settings.to_text())
 
     @guarded
-    def roll_dice(self) -> None:
-        """Take another seed."""
-        self.change(seed=secrets.randbelow(MAX_SEED + 1))
+    def change_and_tell(self, **values: Any) -> None:
+        """Set fields of the settings that more than one widget shows."""
+        self.change(**values)
         self._tell("settings")
 
     @guarded
-    def generate(self) -> None:
-        """Paint the whole canvas anew, as a layer on top."""
-        self._begin(None)
+    def roll_dice(self) -> None:
+        """Take another seed."""
+        self.change_and_tell(seed=secrets.randbelow(MAX_SEED + 1))
 
     @guarded
-    def extend(self) -> None:
-        """Make the canvas larger and paint on there."""
-        self._begin(self.settings.margins)
+    def keep_preset(self, name: str) -> None:
+        """Keep the present settings under this name."""
+        self.presets.keep(name, self.settings)
+        self._tell("presets")
 
     @guarded
-    def cancel(self) -> None:
-        """Stop the job, wherever it is."""
-        job = self.job
-        if job is None or job.phase in (Phase.CANCELLING, Phase.INSERTING):
-            return
-        if job.phase is Phase.SUBMITTED and self._link.is_ready:
-            job.phase = Phase.CANCELLING
-            self._link.send(Cancel(job.id))
-            self._tell("job")
-        else:
-            self._link.abandon(job.id)
-            self._stop_work()
-            self._end(_CANCELLED)
+    def remove_preset(self, name: str) -> None:
+        """Forget a preset of the artist's own."""
+        self.presets.remove(name)
+        self._tell("presets")
+
+    @guarded
+    def use_preset(self, name: str) -> None:
+        """Take over what a preset holds."""
+        self.change_and_tell(**self.presets.values(name))
 
     @guarded
     def dismiss_notice(self) -> None:
@@ -182,171 +167,210 @@ class Studio:
 
     def close(self) -> None:
         """Krita ends, or the plugin is taken out."""
-        self._stop_work()
-        self.scene_watch.stop()
         self._watchers.clear()
+        self.queue.close()
+        self.scene_watch.stop()
+        self.regions.close()
+        self.results.close()
         self._link.close()
 
-    # --- the way of a job -------------------------------------------------------------------------
+    # --- jobs -------------------------------------------------------------------------------------
 
-    def _begin(self, margins: Margins | None) -> None:
-        if self.job is not None:
-            return
+    @guarded
+    def generate(self) -> None:
+        """Paint the whole canvas, or what is selected, anew."""
+        self._begin("generate")
+
+    @guarded
+    def extend(self) -> None:
+        """Make the canvas larger and paint on there."""
+        self._begin("extend")
+
+    @guarded
+    def refine(self) -> None:
+        """Paint over what is selected, starting from what is there."""
+        self._begin("refine")
+
+    @guarded
+    def fill(self) -> None:
+        """Paint something new into what is selected."""
+        self._begin("fill")
+
+    @guarded
+    def cancel(self, job: Job | None = None) -> None:
+        """Stop a job, wherever it is; the one in front when none is named."""
+        job = job or self.job
+        if job is not None:
+            self.queue.cancel(job)
+
+    @guarded
+    def cancel_all(self) -> None:
+        """Stop every job."""
+        self.queue.cancel_all()
+
+    def _begin(self, mode: Mode) -> None:
         canvas = self._host.active_canvas()
         if canvas is None:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
-                "No document is open.",
-                "Open one, or make a new one with File > New.",
+                tr("No document is open."),
+                tr("Open one, or make a new one with File > New."),
             )
         self._show(None)
-        self.job = Job(uuid.uuid4().hex, canvas)
-        pieces = order_from(canvas, self.settings, self.scene_watch.off, margins)
-        self._run(pieces, self._ordered)
+        self.results.trial.hide()
+        self.regions.hide_tint()
+        if not self.settings.seed_locked:
+            self.roll_dice()
+        settings = replace(self.settings)  # what is changed from now on is for the next picture
+        self.queue.begin(
+            canvas,
+            self._reading(canvas, settings, mode),
+            self._sources(canvas, mode),
+            settings.batch,
+            self.results.histories.id_of(canvas),
+        )
+
+    def _reading(
+        self, canvas: Canvas, settings: Settings, mode: Mode
+    ) -> Generator[None, None, Order]:
+        yield from self.results.trial.gone()
+        order = yield from order_from(canvas, settings, mode)
+        request = order.request
+        self.prompt_history.remember([request.prompt, *(r.prompt for r in request.regions)])
+        return order
+
+    def _sources(self, canvas: Canvas, mode: Mode) -> list[str]:
+        """The layers above which the picture belongs: those that count, or all that one sees."""
+        rows = self.scene_watch.scene.rows if mode == "generate" else ()
+        off = {row.id for row in rows if not row.settings.on}
+        return [layer.id for layer in canvas.layers() if layer.visible and layer.id not in off]
+
+    def _queue_changed(self) -> None:
+        self.results.hide_live([job.id for job in self.queue.jobs])
         self._tell("job")
 
-    def _ordered(self, order: Order) -> None:
-        self.job.order = order
-        self.job.phase = Phase.WAITING
-        self._tell("job")
-        if self._link.is_ready:
-            self._submit(self.job, order)
-        else:
-            self._link.ensure()
+    def _previewed(self, job: Job) -> None:
+        if self.settings.live_on_canvas and job.order and job.preview:
+            self.results.show_live(job, job.order, job.preview)
 
-    def _submit(self, job: Job, order: Order) -> None:
-        self._link.send(Submit(job.id, order.request))
-        job.phase = Phase.SUBMITTED
-        self._tell("job")
+    def _finished(self, job: Job, result: Result, pixels: Pixels) -> None:
+        if self.desk:
+            self.desk.note_report(result.report)
+        if job.order is not None:
+            end = self.queue.end
+            self.results.take(job, job.order, result, pixels, lambda: end(job, self.notice))
 
-    def _insert(self, job: Job, order: Order, pixels: Pixels, result: Result) -> None:
-        job.phase = Phase.INSERTING
-        self._tell("job")
-        canvas = job.canvas
-        pieces = insertion(self._host, canvas, order, pixels, result.bounds)
-        inserted = partial(self._inserted, notice_in(result.report))
+    # --- results ----------------------------------------------------------------------------------
 
-        def failed(error: Exception) -> None:
-            if canvas.is_open:
-                self._failed(error)
-            else:  # closed in between: it goes to a new document, nothing is lost
-                again = insertion(self._host, canvas, order, pixels, result.bounds)
-                self._run(again, inserted)
+    @guarded
+    def apply(self, entry_id: str, way: Way = "layer") -> None:
+        """Make a layer of a picture of the history."""
+        self.results.apply(entry_id, way)
 
-        self._run(pieces, inserted, failed)
+    @guarded
+    def take_back(self, entry_id: str) -> None:
+        """Take an applied picture out of the document again."""
+        self.results.take_back(entry_id)
 
-    def _inserted(self, said: Notice | None, finding: Finding | None) -> None:
-        self._end(Notice(finding.message, finding.advice) if finding else said)
+    @guarded
+    def preview(self, entry_id: str) -> None:
+        """Show a picture of the history on the canvas, or none."""
+        self.results.preview(entry_id)
 
-    def _failed(self, error: Exception) -> None:
-        self._end(notice_of(error))
+    @guarded
+    def discard(self, entry_id: str) -> None:
+        """Take a picture out of the history."""
+        self.results.discard(entry_id)
 
-    def _end(self, notice: Notice | None) -> None:
-        self.job = None
-        self._tell("job")
-        self._show(notice)
+    @guarded
+    def set_favourite(self, entry_id: str, *, on: bool) -> None:
+        """Keep a picture however old it is, or not."""
+        self.results.set_favourite(entry_id, on=on)
 
-    def _run(
-        self,
-        pieces: Generator[None, None, Any],
-        finished: Callable[[Any], None],
-        failed: Callable[[Exception], None] | None = None,
-    ) -> None:
-        def finish(value: Any) -> None:
-            self._work = None
-            try:
-                finished(value)
-            except Exception as error:  # noqa: BLE001  a turn of the loop must not raise
-                self._failed(error)
+    @guarded
+    def use_settings(self, entry: Entry) -> None:
+        """Set the fields to what made this picture."""
+        request = entry.request
+        if request is None:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The settings of this picture were written by another version of Tapestry."),
+                tr("Its name tells the prompts and the seed."),
+            )
+        self.change_and_tell(**settings_of(request))
+        self._tell("models")
 
-        self._work = Work(self._loop, pieces, finish, failed or self._failed)
+    @guarded
+    def use_seed(self, entry: Entry) -> None:
+        """Set the seed to this picture's."""
+        self.change_and_tell(seed=entry.seed)
 
-    def _stop_work(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
-            self._work = None
+    @guarded
+    def _saving(self) -> None:
+        self.results.saving()
+
+    @guarded
+    def _saved(self, canvas: Canvas | None) -> None:
+        self.results.saved(canvas)
+
+    # --- the backend ------------------------------------------------------------------------------
+
+    @guarded
+    def choose_backend(self, choice: BackendChoice) -> None:
+        """Use another backend, or the same with other models."""
+        if self.desk:
+            self.desk.choose(choice)
+
+    @guarded
+    def try_backend_again(self) -> None:
+        """Look for the backend once more."""
+        self._show(None)
+        if self.desk:
+            self.desk.try_again()
 
     # --- from the link ----------------------------------------------------------------------------
 
     @guarded
     def link_changed(self) -> None:
-        """The link's state is another one: a waiting job is sent, one that was lost goes on."""
+        """The link's state is another one."""
         self._tell("backend")
-        job = self.job
-        if job is None:
-            return
-        if self._link.state is LinkState.LOST and job.phase is Phase.SUBMITTED:
-            self._show(_LOST)
-        elif self._link.state is LinkState.LOST and job.phase is Phase.CANCELLING:
-            self._link.abandon(job.id)
-            self._end(_CANCELLED)
-        elif self._link.is_ready and job.phase is Phase.WAITING and job.order is not None:
-            self._submit(job, job.order)
-        elif self._link.is_ready and job.phase is Phase.SUBMITTED:
-            self._show(None)
+        self.queue.link_changed()
 
     @guarded
     def link_failed(self, error: TapestryError) -> None:
         """No backend can be reached."""
-        if self.job is not None and self.job.phase is not Phase.INSERTING:
-            self._stop_work()
-            self._failed(error)
-        else:
-            self.report(error)
+        if self.desk:
+            self.desk.trouble = error
+        self.queue.link_failed(error)
 
     @guarded
     def hear(self, message: Message, pixels: Pixels | None) -> None:
         """A message of the server."""
         if isinstance(message, Backend):
             self.worker = message
+            if self.desk:
+                self.desk.worker = message
             self._tell("backend")
-            return
-        if isinstance(message, Welcome):
+        elif isinstance(message, Welcome):
             self._know_models(message.models)
-            return
-        if isinstance(message, Remark):
+        elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))
-            return
-        job = self.job
-        if job is not None and job.phase is Phase.INSERTING:
-            return  # its result is here already
-        if job is not None and job.order and getattr(message, "job_id", None) == job.id:
-            self._hear_about(job, job.order, message, pixels)
-            self._tell("job")
-        elif isinstance(message, Failed) and not message.job_id:
-            self._show(Notice(message.message, message.advice))
+        else:
+            self.queue.hear(message, pixels)
 
     def _know_models(self, models: tuple[ModelInfo, ...]) -> None:
         """Another backend may not have the model that was chosen: then its first one paints."""
         self.models = models
+        if self.desk:
+            self.desk.models, self.desk.trouble = models, None
         if models and self.settings.model not in [model.id for model in models]:
             self.change(model=models[0].id)
         self._tell("models")
-
-    def _hear_about(self, job: Job, order: Order, message: Message, pixels: Pixels | None) -> None:
-        if isinstance(message, Result | Failed | Cancelled):
-            self._link.send(Acknowledge(job.id))
-        if isinstance(message, Need):
-            for sha256 in message.sha256s:
-                self._link.send_blob(sha256, order.blobs[sha256])
-        elif isinstance(message, Accepted):
-            job.ahead = message.ahead
-        elif isinstance(message, Progress):
-            job.stage, job.step, job.steps = message.stage, message.step, message.steps
-        elif isinstance(message, Preview):
-            job.preview = pixels
-        elif job.phase is Phase.CANCELLING or isinstance(message, Cancelled):
-            self._end(_CANCELLED)
-        elif isinstance(message, Result) and pixels is not None:
-            self._show(None)
-            self._insert(job, order, pixels, message)
-        elif isinstance(message, Failed):
-            self._end(Notice(message.message, message.advice))
 
     def _show(self, notice: Notice | None) -> None:
         self.notice = notice
         self._tell("notice")
 
     def _tell(self, topic: Topic) -> None:
-        for watcher in self._watchers.get(topic, ()):
+        for watcher in list(self._watchers.get(topic, ())):
             watcher()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
 
@@ -56,3 +57,56 @@ class Work:
             self._failed(error)
         else:
             self._cancel_turn = self._loop.call_later(0, self._turn)
+
+
+class Line:
+    """Works that are done one after the other, in the order in which they were given."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._waiting: deque[Callable[[], Work]] = deque()
+        self._work: Work | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self._work is None
+
+    def add(
+        self,
+        pieces: Generator[None, None, Value],
+        finished: Callable[[Value], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Do this when everything before it is done; `finished` or `failed` is called, once.
+
+        What `finished` raises goes to `failed`.
+        """
+
+        def finish(value: Value) -> None:
+            try:
+                finished(value)
+            except Exception as error:  # noqa: BLE001  whoever waits for the work decides
+                failed(error)
+            finally:
+                self._next()
+
+        def fail(error: Exception) -> None:
+            try:
+                failed(error)
+            finally:
+                self._next()
+
+        self._waiting.append(lambda: Work(self._loop, pieces, finish, fail))
+        if self._work is None:
+            self._next()
+
+    def close(self) -> None:
+        """Stop where it is."""
+        self._waiting.clear()
+        if self._work is not None:
+            self._work.cancel()
+            self._work = None
+
+    def _next(self) -> None:
+        self._work = self._waiting.popleft()() if self._waiting else None

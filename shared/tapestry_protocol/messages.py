@@ -158,7 +158,7 @@ class Request:
     selection       "refine" and "fill": where
     strength  "refine": 0 leaves everything as it is, 1 starts from nothing
     under_px  "extend": how far the new part goes on underneath the old picture
-    wrap      the left and right edge continue each other (360 degrees)
+    wrap      the left and right edge continue each other (360 degrees), after an extension as well
     windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
               at every step
     window_weighting    how much a window has to say towards its edges

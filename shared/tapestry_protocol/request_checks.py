@@ -100,11 +100,6 @@ def _check_generate(request: Request) -> None:
 def _check_extend(request: Request) -> None:
     if request.margins.is_zero:
         raise _bad("The picture is not extended.", "Choose a side and a number of pixels.")
-    if request.wrap and (request.margins.left or request.margins.right):
-        raise _bad(
-            "A picture whose left and right edge continue each other cannot grow there.",
-            "Extend it at the top or bottom, or turn wrapping off.",
-        )
     if request.selection is not None:
         raise _bad("An extension takes no selection.", "Remove the selection.")
     _check_image(request)

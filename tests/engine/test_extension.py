@@ -40,6 +40,17 @@ def test_with_nothing_known_everything_is_free() -> None:
     assert float(keep_map(torch.zeros(16, 16), 8, Follow(0.5, 0.2, cells=2)).max()) == 0
 
 
+def test_edges_are_led_around_to_each_other() -> None:
+    """Where the picture wraps: in even steps from the right edge to the left one."""
+    pixels = torch.zeros(1, 3, 2, 8)
+    pixels[..., 4] = 4.0
+    known = known_rectangle(2, 8, 0, 2, 2, 5)
+    continued = continue_edges(pixels, known, wrap=True)
+
+    expected = [4 / 3, 2 / 3, 0, 0, 4, 10 / 3, 8 / 3, 2]
+    assert continued[0, 0, 0].tolist() == pytest.approx(expected)
+
+
 def test_edges_are_continued_outwards() -> None:
     """Each row's last colour goes on to the border, to both sides."""
     pixels = torch.rand(1, 3, 16, 16)

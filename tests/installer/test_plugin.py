@@ -112,6 +112,8 @@ def test_installing_and_taking_back_leaves_nothing(tmp_path: Path) -> None:
     assert in_krita.installed_command(folders) == [str(backend)]
     installation = folders.pykrita / "tapestry" / "installation.json"
     assert json.loads(installation.read_text()) == {"command": [str(backend)]}
+    actions = tmp_path / "krita" / "actions" / "tapestry.action"
+    assert "tapestry_generate" in actions.read_text()
     assert enabled(folders.kritarc.read_bytes())
     if os.name == "posix":
         assert folders.kritarc.stat().st_mode & 0o777 == 0o600
@@ -122,6 +124,7 @@ def test_installing_and_taking_back_leaves_nothing(tmp_path: Path) -> None:
     assert not folders.logs.exists()
     assert folders.kritarc.read_bytes() == b"[theme]\nTheme=dark\n"
     assert list(folders.pykrita.iterdir()) == []
+    assert not actions.exists()
     assert in_krita.uninstall(folders) == []
 
 

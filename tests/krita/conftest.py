@@ -24,16 +24,25 @@ DOCUMENT_SCENARIOS = (
     "all_kinds_of_layers",
     "stays_usable",
     "canvas_contract",
+    *("prompts_and_names", "odd_names", "settings_survive", "nested_groups", "rows_and_layers"),
+    *("new_region", "show_regions", "badges", "one_layer", "cmyk_document", "two_documents"),
+    *("selections_are_no_regions", "nothing_selected", "actions"),
 )
 JOB_SCENARIOS = (
     "generate_and_extend",
     "undo_brings_everything_back",
     "cancel",
     "backend_killed",
-    "document_closed",
-    "document_resized",
     "deep_documents",
     "odd_canvases",
+    *("refine_a_selection", "fill_a_selection", "generate_a_selection", "extend_every_side"),
+    *("extend_all_around", "settings_of_regions_matter"),
+    "documents_that_change",
+    "history_survives",
+    "previews_are_not_saved",
+    "ways_to_apply",
+    "many_jobs",
+    "a_large_picture_stays_usable",
 )
 
 

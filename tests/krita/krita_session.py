@@ -66,24 +66,30 @@ def play(
     folder: Path,
     backend: str,
     timeout_s: float,
+    theme: str = "",
+    scale: int = 1,
 ) -> Report:
     """Start Krita with the plugin, play the scenarios, and wait until it has ended.
 
     plugin    a folder as the installer builds it
     folder    where screenshots and raw pixels go; emptied first
     backend   the command that is `tapestry`; empty when there is to be none
+    theme     one of Krita's, by name; empty: its dark one
+    scale     2 for a screen of 200 %
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="tapestry-krita-") as home, _display() as display:
+    with tempfile.TemporaryDirectory(prefix="tapestry-krita-") as home, _display(scale) as display:
         environment = _environment(Path(home), display)
+        environment["QT_SCALE_FACTOR"] = str(scale)
         environment["TAPESTRY_SCENARIOS"] = ",".join(scenarios)
         environment["TAPESTRY_REPORT"] = str(folder / "report.json")
         if backend:
             environment["TAPESTRY_BACKEND"] = backend
         _install(Path(environment["XDG_DATA_HOME"]) / "krita" / "pykrita", plugin)
         kritarc = Path(environment["XDG_CONFIG_HOME"]) / "kritarc"
-        kritarc.write_text("[python]\nenable_tapestry=true\nenable_tapestry_driver=true\n")
+        chosen = f"[theme]\nTheme={theme}\n" if theme else ""
+        kritarc.write_text(f"[python]\nenable_tapestry=true\nenable_tapestry_driver=true\n{chosen}")
         log = folder / "krita.log"
         with log.open("wb") as output:
             status = _run_krita(environment, output, folder / "report.json", timeout_s)
@@ -133,6 +139,9 @@ def _environment(home: Path, display: str) -> dict[str, str]:
 
 def _install(pykrita: Path, plugin: Path) -> None:
     shutil.copytree(plugin, pykrita)
+    actions = pykrita.parent / "actions"
+    actions.mkdir()
+    shutil.copy(plugin / "tapestry" / "tapestry.action", actions)
     driver = pykrita / "tapestry_driver"
     shutil.copytree(_DRIVER, driver)
     shutil.copyfile(_CONTRACT, driver / "canvas_contract.py")
@@ -156,16 +165,17 @@ def _stop_backend(runtime_file: Path) -> bool:
 
 
 @contextmanager
-def _display() -> Iterator[str]:
+def _display(scale: int) -> Iterator[str]:
     """An X display of our own; gives its name.
 
     Without -noreset it starts over, and refuses whoever comes then, each time that its last client
     leaves; Krita connects and leaves three times before it opens a window.
     """
+    screen = f"{1400 * scale}x{1000 * scale}x24"
     reading, writing = os.pipe()
     with os.fdopen(reading) as answer:
         server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1400x1000x24", "-noreset"],
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", screen, "-noreset"],
             pass_fds=[writing],
             stderr=subprocess.DEVNULL,
         )

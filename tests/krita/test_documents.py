@@ -62,6 +62,8 @@ def test_krita_stays_usable(documents: Report) -> None:
     """Looking at, and reading, a large document takes less than 50 ms of Krita's time at once."""
     facts = documents.facts("stays_usable")
     assert max(facts["longest"].values()) < 0.05, facts["longest"]
+    # Krita itself takes most of this, when it is given a large layer; a figure to be read.
+    assert max(facts["longest in colours"].values()) < 0.5, facts["longest in colours"]
     assert "not installed" in facts["notice"][0]
 
 

@@ -3,6 +3,8 @@
 Plain asserts and nothing beyond the standard library and the plugin: Krita's Python has no pytest.
 """
 
+from collections.abc import Callable
+
 from tapestry.canvas import Canvas, Host
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -119,6 +121,175 @@ class CanvasContract:
         assert canvas.layers()[0].bounds == Bounds(4, 8, 24, 38)
         assert canvas.flattened(Bounds(4, 8, 24, 38)) == RED * 600
 
+    def test_the_active_layer_is_the_one_that_was_activated(self) -> None:
+        """One that is gone changes nothing."""
+        canvas = self.open_canvas(20, 20)
+        lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
+        self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
+        canvas.activate(lower)
+        self.wait_for_active(canvas, lower)
+        canvas.activate("{00000000-0000-4000-8000-000000000000}")
+        assert canvas.active_layer() == lower
+
+    def wait_for_active(self, canvas: Canvas, layer_id: str) -> None:
+        """The host may take a moment."""
+        assert canvas.active_layer() == layer_id
+
+    def test_layers_are_renamed_and_removed(self) -> None:
+        """By their ids; ids that are gone change nothing."""
+        canvas = self.open_canvas(20, 20)
+        layer = self.paint(canvas, "sky", Bounds(0, 0, 5, 5), RED)
+        canvas.rename(layer, "night \U0001f319")
+        assert canvas.layers()[0].name == "night \U0001f319"
+        canvas.remove(layer)
+        canvas.remove(layer)
+        canvas.rename(layer, "gone")
+        assert [found.name for found in canvas.layers()] == ["Background"]
+
+    def test_colors_are_the_layers_own(self) -> None:
+        """RGBA with straight alpha, whatever lies above; nothing where the layer is gone."""
+        canvas = self.open_canvas(20, 20)
+        layer = self.paint(canvas, "half", Bounds(2, 2, 8, 8), HALF_GREEN)
+        self.paint(canvas, "above", Bounds(0, 0, 20, 20), RED)
+        assert canvas.colors(layer, Bounds(1, 2, 3, 4)) == bytes(8) + HALF_GREEN * 2
+        gone = "{00000000-0000-4000-8000-000000000000}"
+        assert canvas.colors(gone, Bounds(0, 0, 1, 2)) == bytes(8)
+
+    def test_a_new_region_is_an_empty_layer_on_top(self) -> None:
+        """Without a name."""
+        canvas = self.open_canvas(20, 20)
+        layer = canvas.add_region("", (250, 120, 10))
+        top = canvas.layers()[0]
+        assert (top.id, top.name, top.bounds.is_empty) == (layer, "", True)
+
+    def test_a_canvas_that_was_waited_for_is_settled(self) -> None:
+        """Nobody paints on it."""
+        canvas = self.open_canvas(20, 20)
+        self.paint(canvas, "sky", Bounds(0, 0, 5, 5), RED)
+        canvas.settle()
+        assert canvas.is_settled
+
+    def test_nothing_is_selected_at_first(self) -> None:
+        """A new document has no selection."""
+        canvas = self.open_canvas(20, 20)
+        assert canvas.selection() is None
+        assert canvas.selected(Bounds(0, 0, 2, 2)) == bytes(4)
+
+    def test_shrinking_takes_growing_back(self) -> None:
+        """Every layer lies where it was, with all its pixels."""
+        canvas = self.open_canvas(20, 30)
+        self.paint(canvas, "red", Bounds(0, 0, 20, 30), RED)
+        margins = Margins(top=4, left=8, bottom=2, right=1)
+        canvas.grow(margins)
+        canvas.settle()
+        canvas.shrink(margins)
+        canvas.settle()
+        assert (canvas.height, canvas.width) == (20, 30)
+        assert canvas.layers()[0].bounds == Bounds(0, 0, 20, 30)
+        assert canvas.flattened(Bounds(0, 0, 20, 30)) == RED * 600
+
+    def test_a_draft_can_be_inserted_above_a_layer(self) -> None:
+        """Below those above it; on top where there is no such layer."""
+        canvas = self.open_canvas(20, 20)
+        lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
+        self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
+        for name, above in (("between", lower), ("top", "")):
+            draft = canvas.draft(name)
+            draft.write(_filled(5, 5, RED), 0, 0)
+            draft.insert(above)
+        names = [layer.name for layer in canvas.layers()]
+        assert names == ["top", "upper", "between", "lower", "Background"]
+
+    def test_a_draft_can_be_painted_and_renamed_when_it_is_inserted(self) -> None:
+        """What is written then is seen after `refresh`."""
+        canvas = self.open_canvas(20, 20)
+        draft = canvas.draft("empty")
+        draft.insert()
+        draft.write(_filled(10, 20, RED), 0, 0)
+        draft.rename("filled")
+        canvas.refresh()
+        canvas.settle()
+        assert canvas.is_settled
+        assert canvas.flattened(Bounds(9, 0, 10, 20)) == RED * 20
+        assert canvas.layers()[0].name == "filled"
+
+    def test_a_layer_can_be_removed(self) -> None:
+        """Once: nothing happens the second time."""
+        canvas = self.open_canvas(20, 20)
+        layer = self.paint(canvas, "red", Bounds(0, 0, 20, 20), RED)
+        for _ in range(2):
+            canvas.remove(layer)
+            canvas.settle()
+        assert [layer.name for layer in canvas.layers()] == ["Background"]
+
+    def test_drafts_become_a_group(self) -> None:
+        """Topmost first, above the layer that was named."""
+        canvas = self.open_canvas(20, 20)
+        lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
+        self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
+        drafts = []
+        for name in ("a", "b"):
+            draft = canvas.draft(name)
+            draft.write(_filled(4, 4, RED), 0, 0)
+            drafts.append(draft)
+        group = canvas.insert_group("all", drafts, lower)
+        canvas.settle()
+        layers = canvas.layers()
+        assert [layer.name for layer in layers] == ["upper", "all", "lower", "Background"]
+        assert layers[1].id == group.id
+        assert layers[1].is_group
+        assert [child.name for child in layers[1].children] == ["a", "b"]
+        assert tuple(child.id for child in layers[1].children) == group.layers
+
+    def test_a_draft_can_be_merged_into_a_layer_and_out_of_it(self) -> None:
+        """The layer keeps its name and its place."""
+        canvas = self.open_canvas(20, 20)
+        lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), HALF_GREEN)
+        self.paint(canvas, "upper", Bounds(19, 19, 20, 20), HALF_GREEN)
+        draft = canvas.draft("picture")
+        draft.write(_filled(10, 20, RED), 0, 0)
+        merged = draft.merge_into(lower)
+        canvas.settle()
+        layers = canvas.layers()
+        assert [layer.name for layer in layers] == ["upper", "lower", "Background"]
+        assert layers[1].id == merged.layer_id
+        assert canvas.flattened(Bounds(9, 0, 10, 19)) == RED * 19
+        merged.take_back()
+        canvas.settle()
+        layers = canvas.layers()
+        assert [layer.name for layer in layers] == ["upper", "lower", "Background"]
+        assert layers[1].bounds == Bounds(0, 0, 5, 5)
+
+    def test_a_layer_that_takes_no_paint_says_so(self) -> None:
+        """One that is gone, for example."""
+        canvas = self.open_canvas(20, 20)
+        draft = canvas.draft("picture")
+        draft.write(_filled(10, 20, RED), 0, 0)
+        assert "active layer" in _refusal(lambda: draft.merge_into(""))
+        assert len(canvas.layers()) == 1
+
+    def test_a_canvas_knows_whether_it_is_modified(self) -> None:
+        """As it was told last."""
+        canvas = self.open_canvas(8, 8)
+        for on in (True, False):
+            canvas.set_modified(on=on)
+            assert canvas.is_modified == on
+        assert canvas.name
+        assert canvas.color_depth == "U8"
+
+    def test_pixels_are_scaled(self) -> None:
+        """To the size that was asked for, exactly."""
+        scaled = self.host.scaled(_filled(3, 5, RED), 7, 2)
+        assert scaled == _filled(7, 2, RED)
+
+    def test_host_lists_what_is_open(self) -> None:
+        """A closed one is not among it."""
+        first, second = self.open_canvas(8, 8), self.open_canvas(8, 8)
+        self.close(first)
+        ids = [canvas.id for canvas in self.host.open_canvases()]
+        assert second.id in ids
+        assert first.id not in ids
+
     def test_notes_stay_with_the_document(self) -> None:
         """One that was never kept is empty."""
         canvas = self.open_canvas(8, 8)
@@ -133,7 +304,7 @@ class CanvasContract:
         canvas = self.open_canvas(8, 8)
         self.close(canvas)
         assert not canvas.is_open
-        assert "closed" in _refusal(canvas)
+        assert "closed" in _refusal(canvas.layers)
 
     def test_host_opens_canvases(self) -> None:
         """For a picture whose document is gone."""
@@ -148,12 +319,12 @@ class CanvasContract:
         assert self.host.read_setting("contract_test") == "42"
 
 
-def _refusal(canvas: Canvas) -> str:
+def _refusal(action: Callable[[], object]) -> str:
     try:
-        canvas.layers()
+        action()
     except TapestryError as error:
         return error.message
-    return "it was read"
+    return "it was done"
 
 
 def clauses() -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 
-from tapestry.canvas import Layer
+from tapestry.canvas import Group, Layer, Merged
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
@@ -24,6 +25,28 @@ class FakeLayer:
     @property
     def bounds(self) -> Bounds:
         return self.layer.bounds
+
+    def paint(self, pixels: Pixels, top: int, left: int) -> None:
+        """Replace a rectangle; the layer becomes large enough for it."""
+        old, new = self.bounds, Bounds(top, left, top + pixels.height, left + pixels.width)
+        if old.is_empty:
+            around = new
+        else:
+            around = Bounds(
+                min(old.top, new.top),
+                min(old.left, new.left),
+                max(old.bottom, new.bottom),
+                max(old.right, new.right),
+            )
+        data = bytearray()
+        for y in range(around.top, around.bottom):
+            row = b"".join(self.pixel(y, x) for x in range(around.left, around.right))
+            if new.top <= y < new.bottom:
+                start, at = (new.left - around.left) * 4, (y - top) * pixels.width * 4
+                band = pixels.data[at : at + pixels.width * 4]
+                row = row[:start] + band + row[start + len(band) :]
+            data += row
+        self.layer, self.data = replace(self.layer, bounds=around), bytes(data)
 
     def pixel(self, y: int, x: int) -> bytes:
         """RGBA at a place of the document."""
@@ -45,6 +68,14 @@ class FakeCanvas:
         self.fakes: list[FakeLayer] = []
         self.notes: dict[str, str] = {}
         self.reads = 0
+        self.unsettled = 0
+        self.active = ""
+        self.selection_mask: tuple[Bounds, bytes] | None = None
+        self.brush = (0, 0, 0)
+        self.color_depth = "U8"
+        self.name = "test.kra"
+        self.is_modified = False
+        self.saved: list[list[str]] = []
         self.add("Background", Bounds(0, 0, height, width), WHITE)
 
     # --- for tests --------------------------------------------------------------------------------
@@ -88,6 +119,12 @@ class FakeCanvas:
     def settle(self) -> None:
         self._check_open()
 
+    @property
+    def is_settled(self) -> bool:
+        self._check_open()
+        self.unsettled = max(0, self.unsettled - 1)
+        return not self.unsettled
+
     def alpha(self, layer_id: str, bounds: Bounds) -> bytes:
         self._check_open()
         self.reads += 1
@@ -100,17 +137,83 @@ class FakeCanvas:
         self._check_open()
         return b"".join(self._seen(y, x) for y, x in _places(bounds))
 
-    def grow(self, margins: Margins) -> None:
+    def colors(self, layer_id: str, bounds: Bounds) -> bytes:
         self._check_open()
-        self._height += margins.top + margins.bottom
-        self._width += margins.left + margins.right
-        for fake in self.fakes:
-            moved = fake.bounds.moved(margins.top, margins.left)
-            fake.layer = replace(fake.layer, bounds=moved)
+        fake = self._find(layer_id)
+        pixels = (fake.pixel(y, x) if fake else bytes(4) for y, x in _places(bounds))
+        return b"".join(pixels)
+
+    def selection(self) -> Bounds | None:
+        self._check_open()
+        return self.selection_mask[0] if self.selection_mask else None
+
+    def selected(self, bounds: Bounds) -> bytes:
+        self._check_open()
+        if self.selection_mask is None:
+            return bytes(bounds.height * bounds.width)
+        b, data = self.selection_mask
+        inside = lambda y, x: b.top <= y < b.bottom and b.left <= x < b.right  # noqa: E731
+        return bytes(
+            data[(y - b.top) * b.width + x - b.left] if inside(y, x) else 0
+            for y, x in _places(bounds)
+        )
+
+    def grow(self, margins: Margins) -> None:
+        self._resize(margins, 1)
+
+    def shrink(self, margins: Margins) -> None:
+        self._resize(margins, -1)
+
+    def set_modified(self, *, on: bool) -> None:
+        self._check_open()
+        self.is_modified = on
+
+    def save(self) -> None:
+        self._check_open()
+        self.saved.append(self.names)
+
+    def remove(self, layer_id: str) -> None:
+        self._check_open()
+        self.fakes = [fake for fake in self.fakes if fake.layer.id != layer_id]
+        self.is_modified = True
+
+    def refresh(self) -> None:
+        self._check_open()
+
+    def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> Group:
+        self._check_open()
+        inner = [draft.made() for draft in drafts]
+        bounds = inner[-1].bounds
+        children = tuple(fake.layer for fake in inner)
+        group = Layer(f"layer {next(_numbers)}", name, bounds, is_group=True, children=children)
+        data = bytes(bounds.height * bounds.width * 4)
+        self._put(FakeLayer(group, data), above)
+        self.inner = inner
+        return Group(group.id, tuple(layer.id for layer in children))
 
     def draft(self, name: str) -> FakeDraft:
         self._check_open()
         return FakeDraft(self, name)
+
+    def active_layer(self) -> str:
+        self._check_open()
+        return self.active
+
+    def activate(self, layer_id: str) -> None:
+        self._check_open()
+        if self._find(layer_id):
+            self.active = layer_id
+
+    def rename(self, layer_id: str, name: str) -> None:
+        self._check_open()
+        if self._find(layer_id):
+            self.change(layer_id, name=name)
+
+    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+        self._check_open()
+        self.active = self.add("", Bounds(0, 0, 0, 0))
+        self.brush = color
+        return self.active
 
     def note(self, key: str) -> str:
         self._check_open()
@@ -119,6 +222,19 @@ class FakeCanvas:
     def keep_note(self, key: str, text: str) -> None:
         self._check_open()
         self.notes[key] = text
+
+    def _resize(self, margins: Margins, sign: int) -> None:
+        self._check_open()
+        self._height += sign * (margins.top + margins.bottom)
+        self._width += sign * (margins.left + margins.right)
+        for fake in self.fakes:
+            moved = fake.bounds.moved(sign * margins.top, sign * margins.left)
+            fake.layer = replace(fake.layer, bounds=moved)
+
+    def _put(self, fake: FakeLayer, above: str) -> None:
+        ids = [other.layer.id for other in self.fakes]
+        self.fakes.insert(ids.index(above) if above in ids else 0, fake)
+        self.is_modified = True
 
     def _check_open(self) -> None:
         if not self.is_open:
@@ -140,25 +256,75 @@ class FakeDraft:
     canvas: FakeCanvas
     name: str
     bands: list[tuple[Pixels, int, int]] = field(default_factory=list)
+    fake: FakeLayer | None = None
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
-        self.bands.append((pixels, top, left))
+        if self.fake is not None:
+            self.fake.paint(pixels, top, left)
+        else:
+            self.bands.append((pixels, top, left))
 
-    def insert(self) -> str:
-        first, top, left = self.bands[0]
-        height = sum(pixels.height for pixels, _, _ in self.bands)
-        bounds = Bounds(top, left, top + height, left + first.width)
-        layer_id = self.canvas.add(self.name, bounds, b"")
-        self.canvas.fakes[0].data = b"".join(pixels.data for pixels, _, _ in self.bands)
-        return layer_id
+    def made(self) -> FakeLayer:
+        layer = Layer(f"layer {next(_numbers)}", self.name, Bounds(0, 0, 0, 0))
+        fake = FakeLayer(layer, b"")
+        for band in self.bands:
+            fake.paint(*band)
+        return fake
+
+    def insert(self, above: str = "") -> str:
+        self.canvas._check_open()
+        self.fake = self.made()
+        self.bands.clear()
+        self.canvas._put(self.fake, above)
+        return self.fake.layer.id
+
+    def rename(self, name: str) -> None:
+        self.fake.layer = replace(self.fake.layer, name=name)
+
+    def merge_into(self, layer_id: str) -> Merged:
+        lower = self.canvas._find(layer_id)
+        if lower is None or lower.layer.is_group:
+            raise TapestryError(ErrorCode.BAD_REQUEST, "The active layer takes no picture.")
+        merged = self.made()
+        merged.layer = replace(merged.layer, name=lower.layer.name)
+        place = self.canvas.fakes.index(lower)
+        self.canvas.fakes[place] = merged
+
+        def take_back() -> None:
+            self.canvas.fakes[self.canvas.fakes.index(merged)] = lower
+
+        return Merged(merged.layer.id, take_back)
 
 
 class FakeHost:
-    """A program with documents, the last one in front."""
+    """A program with documents, the last one in front.
+
+    data_folder  of all fakes; the tests of this room give each test its own
+    """
+
+    data_folder = Path("nowhere")
+    version = "a fake"
 
     def __init__(self, *canvases: FakeCanvas) -> None:
         self.canvases = list(canvases)
         self.settings: dict[str, str] = {}
+
+    def open_canvases(self) -> list[FakeCanvas]:
+        return [canvas for canvas in self.canvases if canvas.is_open]
+
+    def watch_saving(self, before, after) -> None:
+        self.before_saving, self.after_saving = before, after
+
+    def scaled(self, pixels: Pixels, height: int, width: int) -> Pixels:
+        data = b"".join(
+            pixels.data[4 * at : 4 * at + 4]
+            for y in range(height)
+            for at in (
+                y * pixels.height // height * pixels.width + x * pixels.width // width
+                for x in range(width)
+            )
+        )
+        return Pixels(height, width, 4, data)
 
     def active_canvas(self) -> FakeCanvas | None:
         return next((canvas for canvas in reversed(self.canvases) if canvas.is_open), None)

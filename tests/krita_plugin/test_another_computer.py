@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tapestry.another_computer import VARIABLE, DistantBackend, choose_backend
+from tapestry.another_computer import VARIABLE, DistantBackend, server_file_of
 from tapestry.backend_process import BackendProcess
+from tapestry.chosen_backend import BackendChoice, ChosenBackend
 from tapestry.wire import Opened, Wire
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import TapestryError
@@ -32,6 +33,14 @@ def port_of_laptop() -> Iterator[socket.socket]:
         except OSError:
             pytest.skip("this machine has one loopback address")
         yield listening
+
+
+def chosen(
+    setting: str, environment: dict[str, str], choice: BackendChoice | None = None
+) -> ChosenBackend:
+    """As the plugin puts it together."""
+    server_file = server_file_of(setting, environment)
+    return ChosenBackend(BackendProcess("", environment), choice or BackendChoice(), server_file)
 
 
 class Plugin:
@@ -71,7 +80,7 @@ def test_a_job_goes_through_the_tunnel(
     with running_server(tmp_path, *arguments) as server:
         assert not DistantBackend(copy).find()
         shutil.copy2(server.runtime_file, copy)
-        info = choose_backend("", "", {VARIABLE: str(copy)}).find()
+        info = chosen("", {VARIABLE: str(copy)}).find()
         assert info == server.info
         with tunnel(port_of_laptop, (GPU_MACHINE, port)), closing(Plugin(info)) as plugin:
             plugin.hear(Opened)
@@ -92,9 +101,19 @@ def test_a_job_goes_through_the_tunnel(
 
 def test_the_artists_setting_comes_first(tmp_path: Path) -> None:
     """Before the environment; without either the backend is on this computer."""
-    backend = choose_backend("", str(tmp_path / "mine"), {VARIABLE: str(tmp_path / "other")})
+    backend = chosen(str(tmp_path / "mine"), {VARIABLE: str(tmp_path / "other")})
     assert str(tmp_path / "mine") in str(backend.why_it_ended())
-    assert isinstance(choose_backend("", " ", {VARIABLE: ""}), BackendProcess)
+    assert backend.is_distant
+    assert not chosen(" ", {VARIABLE: ""}).is_distant
+
+
+def test_what_was_chosen_on_the_page_comes_before_both(tmp_path: Path) -> None:
+    """A file, or the tunnel's own end for the file that the settings name."""
+    environment = {VARIABLE: str(tmp_path / "other")}
+    choice = BackendChoice(server_file=str(tmp_path / "chosen"))
+    assert str(tmp_path / "chosen") in str(chosen("", environment, choice).why_it_ended())
+    choice = BackendChoice(address="localhost:8765")
+    assert str(tmp_path / "other") in str(chosen("", environment, choice).why_it_ended())
 
 
 def test_a_distant_backend_is_not_started(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from tapestry.canvas import Layer
 from tapestry.layers import find_ground, picture_name, read_scene
+from tapestry.region_book import RegionBook
 from tapestry_protocol.pixels import Bounds
 
 CANVAS = Bounds(0, 0, 20, 30)
 PART = Bounds(0, 0, 10, 10)
 NONE = frozenset()
+NOTHING = Bounds(0, 0, 0, 0)
 
 
 def layer(name: str, bounds: Bounds = PART, **traits: object) -> Layer:
@@ -93,3 +95,31 @@ def test_picture_names_tell_what_was_asked() -> None:
     assert picture_name(["sky"], 1, "extended left") == "Tapestry: sky, extended left (seed 1)"
     assert picture_name([""], 7, "extended left") == "Tapestry: extended left (seed 7)"
     assert len(picture_name(["very " * 99], 2**32 - 1)) < 100
+
+
+def test_layers_that_are_no_regions_yet_are_listed_with_why() -> None:
+    """The docker shows them; they do not count."""
+    layers = (layer("hidden", visible=False), layer("empty", NOTHING), layer(" "), layer("sky"))
+    scene = read_scene(layers, NONE, None)
+    states = [(row.prompt, row.state) for row in scene.rows]
+    assert states == [
+        ("hidden", "hidden"),
+        ("empty", "empty"),
+        ("", "nameless"),
+        ("sky", "painted"),
+    ]
+    assert [row.prompt for row in scene.regions] == ["sky"]
+
+
+def test_a_group_that_is_chosen_and_hidden_hides_its_layers() -> None:
+    """Also where it is a group around it that is hidden; it is found by its name, too."""
+    tree = layer("tree")
+    wood = layer("wood", is_group=True, children=(tree,))
+    book = RegionBook({}, "gone", "wood")
+    for visible, state in ((True, "painted"), (False, "hidden")):
+        around = layer("around", is_group=True, visible=visible, children=(wood,))
+        scene = read_scene((around, layer("sky")), NONE, None, book)
+        assert [(row.prompt, row.state) for row in scene.rows] == [("tree", state)]
+        assert scene.group == wood.id
+        assert [group.name for group in scene.groups] == ["around", "wood"]
+    assert len(read_scene((layer("sky"),), NONE, None, book).rows) == 1

@@ -88,32 +88,58 @@ def test_thumbnails_come_with_the_next_look_and_follow_the_paint(seen: Watch) ->
     first = seen.canvas.add("sky", Bounds(0, 0, 20, 30))
     second = seen.canvas.add("grass", Bounds(0, 0, 20, 30))
     seen.look(2)
-    assert seen.thumbnails == [second, first]
+    assert seen.thumbnails == [second, first, ""]
     seen.look(4)
-    assert len(seen.thumbnails) == 2
+    assert len(seen.thumbnails) == 3
     seen.canvas.fakes[0].data = bytes(20 * 30 * 4)
     seen.look(2)
-    assert seen.thumbnails == [second, first, second]
-    assert set(seen.watch.thumbnails[second].data) == {0}
+    assert seen.thumbnails[3:] == [second]
+    assert set(seen.watch.thumbnail(second).data) == {0}
 
 
 def test_thumbnails_of_layers_that_are_gone_are_let_go(seen: Watch) -> None:
     """A long session leaks nothing."""
     seen.canvas.add("sky", Bounds(0, 0, 5, 5))
     seen.look(2)
-    assert len(seen.watch.thumbnails) == 1
+    layer = seen.canvas.layers()[0].id
+    assert seen.watch.thumbnail(layer) is not None
     seen.canvas.fakes.pop(0)
     seen.look()
-    assert seen.watch.thumbnails == {}
+    assert seen.watch.thumbnail(layer) is None
 
 
-def test_regions_can_be_switched_off_and_on(seen: Watch) -> None:
-    """The checkbox of the docker."""
-    seen.watch.set_on("a", on=False)
-    seen.watch.set_on("a", on=False)
-    assert seen.watch.off == {"a"}
-    seen.watch.set_on("a", on=True)
-    assert seen.watch.off == set()
+def test_the_active_layer_and_the_size_are_followed(seen: Watch) -> None:
+    """The row of the layer that the artist works on is marked."""
+    layer = seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    seen.look(2)
+    assert (seen.watch.active, seen.watch.size) == ("", (20, 30))
+    seen.canvas.activate(layer)
+    seen.look()
+    assert seen.watch.active == layer
+    assert len(seen.changes) == 2
+
+
+def test_badges_come_with_the_masks(seen: Watch) -> None:
+    """And are gone when their reason is."""
+    under = seen.canvas.add("under", Bounds(0, 0, 5, 5))
+    over = seen.canvas.add("over", Bounds(0, 0, 20, 30))
+    seen.look(2)
+    assert seen.watch.badges == {over: "", under: "covered"}
+    seen.canvas.change(over, visible=False)
+    seen.look()
+    assert seen.watch.badges == {over: "hidden", under: ""}
+
+
+def test_the_picture_in_little_follows_what_is_painted(seen: Watch) -> None:
+    """Some looks later; it is let go with its document."""
+    seen.look(2)
+    assert set(seen.watch.picture.data) == {255}
+    seen.canvas.fakes[0].data = bytes((9, 9, 9, 255)) * 600
+    seen.look(4)
+    assert seen.watch.picture.data[:4] == bytes((9, 9, 9, 255))
+    seen.canvas.is_open = False
+    seen.look()
+    assert seen.watch.picture is None
 
 
 def test_a_document_that_closes_while_it_is_looked_at(seen: Watch) -> None:

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from tapestry.settings import SIDES, Settings
-from tapestry_protocol.pixels import Margins
+from tapestry.settings import LIMITS, Settings, settings_of, sound_values
+from tapestry_protocol.messages import PixelsRef, Request, Selection
+from tapestry_protocol.pixels import Bounds, Margins
 
 
 def test_settings_come_back() -> None:
     """What was kept is what is read."""
-    settings = Settings("sky", "rain", 7, 30, 3.5, "all sides", 256)
+    settings = Settings("fill", "sky", "rain", "oil paint", seed=7, strength=0.25, wrap=True)
     assert Settings.from_text(settings.to_text()) == settings
 
 
@@ -23,16 +24,34 @@ def test_damaged_settings_are_the_defaults(text: str) -> None:
 def test_values_out_of_range_are_left_out_alone() -> None:
     """The others are kept."""
     kept = json.dumps(
-        {"seed": -1, "num_inference_steps": 0, "guidance_scale": 1e9, "extend_side": "up"}
-        | {"extend_px": 1, "prompt": "sky"}
+        {"seed": -1, "num_inference_steps": 0, "guidance_scale": 1e9, "mode": "up"}
+        | {"extend_top": -1, "scheduler": "magic", "model": "", "prompt": "sky", "strength": 1}
     )
-    assert Settings.from_text(kept) == Settings(prompt="sky")
+    assert Settings.from_text(kept) == Settings(prompt="sky", strength=1.0)
+
+
+def test_defaults_are_within_their_limits() -> None:
+    """And every limit belongs to a field."""
+    settings = Settings()
+    for name, (low, high) in LIMITS.items():
+        assert low <= getattr(settings, name) <= high
+        assert sound_values({name: high + 1}) == {}
 
 
 def test_margins() -> None:
-    """Every choice of the docker grows the sides that it names."""
-    assert Settings(extend_side="right", extend_px=64).margins == Margins(right=64)
-    assert Settings(extend_side="left and right", extend_px=8).margins == Margins(left=8, right=8)
-    assert Settings(extend_side="all sides", extend_px=8).margins == Margins(8, 8, 8, 8)
-    for side in SIDES:
-        assert not Settings(extend_side=side).margins.is_zero
+    """Each side grows by its own number of pixels."""
+    assert Settings().margins == Margins(right=128)
+    settings = Settings(extend_top=1, extend_left=2, extend_bottom=3, extend_right=4)
+    assert settings.margins == Margins(1, 2, 3, 4)
+
+
+def test_a_request_tells_the_settings_that_made_it() -> None:
+    """Softened outlines are no feather of a selection; margins are the sides that grow."""
+    plain = settings_of(Request("extend", 8, 8, margins=Margins(left=16), feather_px=4, seed=5))
+    assert (plain["outline_px"], plain["seed"]) == (4, 5)
+    assert (plain["extend_left"], plain["extend_right"]) == (16, 0)
+    assert "feather_px" not in plain
+    selected = Selection(Bounds(0, 0, 8, 8), PixelsRef(8, 8, 1, "0" * 64))
+    within = settings_of(Request("fill", 8, 8, selection=selected, feather_px=4, strength=0.0))
+    assert within["feather_px"] == 4
+    assert not {"outline_px", "extend_left", "strength"} & set(within)

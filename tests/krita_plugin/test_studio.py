@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tapestry.job import Phase
-from tapestry.link import DELAYS_S, LOOK_EVERY_S, Link, LinkState
+from tapestry.link import DELAYS_S, LOOK_EVERY_S, LinkState
 from tapestry.settings import Settings
 from tapestry.studio import Studio
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
@@ -31,51 +31,7 @@ from tapestry_protocol.messages import (
     Welcome,
 )
 from tapestry_protocol.pixels import Bounds, Pixels
-from tests.krita_plugin.fake_backend import FakeBackend
-from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
-from tests.krita_plugin.fake_loop import FakeLoop
-
-HEIGHT, WIDTH = 20, 30
-RED = bytes((200, 0, 0, 255))
-
-
-class Workshop:
-    """A studio, a document with one region, and a backend that does what the test says."""
-
-    def __init__(self) -> None:
-        self.canvas = FakeCanvas(HEIGHT, WIDTH)
-        self.canvas.add("sunset sky", Bounds(0, 0, 10, WIDTH))
-        self.host, self.loop, self.backend = FakeHost(self.canvas), FakeLoop(), FakeBackend()
-        self.link = Link(self.backend, self.backend.connect, self.loop)
-        self.studio = Studio(self.host, self.link, self.loop)
-
-    def connect(self) -> None:
-        self.backend.appear()
-        self.link.ensure()
-        self.backend.answer()
-
-    def submit(self) -> Submit:
-        """Press Generate; what the backend is sent."""
-        self.connect()
-        self.studio.generate()
-        self.loop.run()
-        submit = self.backend.sent[-1]
-        assert isinstance(submit, Submit)
-        return submit
-
-    def finish(self, submit: Submit, report: str = "{}") -> None:
-        """The backend sends the picture."""
-        margins = submit.request.margins
-        bounds = Bounds(-margins.top, -margins.left, HEIGHT + margins.bottom, WIDTH + margins.right)
-        red = Pixels(bounds.height, bounds.width, 4, RED * (bounds.height * bounds.width))
-        result = Result(submit.job_id, PixelsRef.of(red), bounds, submit.request.seed, report)
-        self.backend.tell(result, red)
-        self.loop.run()
-
-    @property
-    def said(self) -> str:
-        notice = self.studio.notice
-        return f"{notice.message} {notice.advice}".strip() if notice else ""
+from tests.krita_plugin.workshop import HEIGHT, RED, WIDTH, Workshop
 
 
 @pytest.fixture
@@ -108,7 +64,7 @@ def test_generate_brings_a_layer(workshop: Workshop) -> None:
 def test_extend_grows_the_canvas(workshop: Workshop) -> None:
     """By what the fields say."""
     workshop.connect()
-    workshop.studio.change(extend_side="left", extend_px=16)
+    workshop.studio.change(extend_left=16, extend_right=0)
     workshop.studio.extend()
     workshop.loop.run()
     submit = workshop.backend.sent[-1]
@@ -128,13 +84,70 @@ def test_a_job_waits_for_a_backend_that_starts(workshop: Workshop) -> None:
     assert isinstance(workshop.backend.sent[-1], Submit)
 
 
-def test_one_job_at_a_time(workshop: Workshop) -> None:
-    """A second press does nothing."""
-    workshop.submit()
+def test_every_press_is_one_more_job(workshop: Workshop) -> None:
+    """Sent in the order of the presses, inserted as they come."""
+    first = workshop.submit()
     workshop.studio.generate()
     workshop.studio.extend()
     workshop.loop.run()
-    assert len(workshop.backend.sent) == 1
+    tasks = [submit.request.task for submit in workshop.backend.sent]
+    assert tasks == ["generate", "generate", "extend"]
+    last = workshop.backend.sent[-1]
+    workshop.finish(first)
+    assert [job.id for job in workshop.studio.queue.jobs][-1] == last.job_id
+    workshop.finish(last)
+    assert workshop.canvas.width == WIDTH + 128
+    assert len(workshop.studio.queue.jobs) == 1
+
+
+def test_a_batch_has_seeds_in_sequence_and_waits_in_the_history(workshop: Workshop) -> None:
+    """One press, three pictures to choose from; the last seed is followed by the first."""
+    workshop.connect()
+    workshop.studio.change(batch=3, seed=2**32 - 2)
+    workshop.studio.generate()
+    workshop.loop.run()
+    submits = list(workshop.backend.sent)
+    assert [submit.request.seed for submit in submits] == [2**32 - 2, 2**32 - 1, 0]
+    assert len({submit.job_id for submit in submits}) == 3
+    for submit in submits:
+        workshop.finish(submit)
+    names = [entry.name for entry in workshop.studio.results.entries()]
+    assert names == [f"Tapestry: sunset sky (seed {n})" for n in (0, 2**32 - 1, 2**32 - 2)]
+    assert workshop.canvas.names == ["sunset sky", "Background"]
+    assert workshop.studio.job is None
+
+
+def test_cancel_one_of_many_or_all(workshop: Workshop) -> None:
+    """The others go on; those behind are stopped first, so that none of them begins."""
+    first = workshop.submit()
+    for _ in range(2):
+        workshop.studio.generate()
+    workshop.loop.run()
+    ids = [job.id for job in workshop.studio.queue.jobs]
+    workshop.studio.cancel(workshop.studio.queue.jobs[1])
+    workshop.backend.tell(Cancelled(ids[1]))
+    assert [job.id for job in workshop.studio.queue.jobs] == [first.job_id, ids[2]]
+    workshop.studio.cancel_all()
+    assert workshop.backend.sent[-2:] == [Cancel(ids[2]), Cancel(ids[0])]
+    for job_id in (ids[2], ids[0]):
+        workshop.backend.tell(Cancelled(job_id))
+    assert workshop.studio.job is None
+    assert workshop.studio.results.entries() == []
+
+
+def test_a_crowded_backend_gets_a_job_later(workshop: Workshop) -> None:
+    """When one of the others has ended; a job that is alone is told."""
+    first = workshop.submit()
+    workshop.studio.generate()
+    workshop.loop.run()
+    second = workshop.backend.sent[-1]
+    workshop.backend.tell(Failed(second.job_id, ErrorCode.BUSY, "Too many.", "Wait."))
+    assert workshop.studio.queue.jobs[1].phase is Phase.WAITING
+    workshop.finish(first)
+    assert workshop.backend.sent[-1] == second
+    workshop.backend.tell(Failed(second.job_id, ErrorCode.BUSY, "Too many.", "Wait."))
+    assert workshop.said == "Too many. Wait."
+    assert workshop.studio.job is None
 
 
 def test_nothing_open_is_a_sentence(workshop: Workshop) -> None:
@@ -218,6 +231,26 @@ def test_a_killed_backend_is_told_and_the_job_goes_on(workshop: Workshop) -> Non
     workshop.finish(submit)
     assert workshop.canvas.names == ["Tapestry: sunset sky (seed 42)", "sunset sky", "Background"]
     assert workshop.said == ""
+
+
+def test_all_jobs_of_the_queue_outlive_their_backend(workshop: Workshop) -> None:
+    """The next one is asked about all of them, and gets what was not sent yet."""
+    first = workshop.submit()
+    workshop.studio.generate()
+    workshop.loop.run()
+    second = workshop.backend.sent[-1]
+    workshop.backend.lose_connection()
+    workshop.studio.generate()
+    workshop.loop.run()
+    assert [job.phase for job in workshop.studio.queue.jobs][1:] == [Phase.SUBMITTED, Phase.WAITING]
+    workshop.loop.run(DELAYS_S[0])
+    workshop.backend.answer()
+    asked, third = workshop.backend.sent
+    assert asked == Resume((first.job_id, second.job_id), (0, 0))
+    for submit in (first, second, third):
+        workshop.finish(submit)
+    assert len(workshop.studio.results.entries()) == 3
+    assert workshop.studio.job is None
 
 
 def test_a_job_outlives_its_connection(workshop: Workshop) -> None:
@@ -304,7 +337,7 @@ def test_a_document_that_is_closed_while_it_is_read_is_a_sentence(workshop: Work
 
 
 def test_a_document_that_is_closed_while_it_is_filled(workshop: Workshop, monkeypatch) -> None:
-    """The picture goes to a new one."""
+    """The picture is kept, and can be put into a new one."""
     submit = workshop.submit()
     keep_note = workshop.canvas.keep_note
 
@@ -315,7 +348,39 @@ def test_a_document_that_is_closed_while_it_is_filled(workshop: Workshop, monkey
     monkeypatch.setattr(workshop.canvas, "keep_note", close_first)
     workshop.finish(submit)
     assert "new document" in workshop.said
+    assert workshop.studio.job is None
+    (entry,) = workshop.studio.results.entries()
+    workshop.studio.apply(entry.id)
+    workshop.loop.run()
     assert workshop.host.active_canvas().names[0] == "Tapestry: sunset sky (seed 42)"
+
+
+def test_a_picture_of_a_part_lies_where_the_part_is(workshop: Workshop) -> None:
+    """A selection is painted without the rest of its document."""
+    workshop.connect()
+    workshop.canvas.selection_mask = (Bounds(8, 10, 12, 14), bytes(16))
+    workshop.studio.change(context_px=1, feather_px=0)
+    workshop.studio.refine()
+    workshop.loop.run()
+    submit = workshop.backend.sent[-1]
+    red = Pixels(6, 6, 4, RED * 36)
+    bounds = Bounds(0, 0, 6, 6)
+    workshop.backend.tell(Result(submit.job_id, PixelsRef.of(red), bounds, 42, "{}"), red)
+    workshop.loop.run()
+    assert workshop.canvas.layers()[0].name.endswith("refined (seed 42)")
+    assert workshop.canvas.layers()[0].bounds == Bounds(7, 9, 13, 15)
+
+
+def test_every_press_has_another_seed_unless_it_is_locked(workshop: Workshop) -> None:
+    """Also for a picture that waits behind another."""
+    workshop.connect()
+    workshop.studio.change(seed_locked=False)
+    for _ in range(2):
+        workshop.studio.generate()
+    workshop.loop.run()
+    seeds = [submit.request.seed for submit in workshop.backend.sent]
+    assert len(set(seeds)) == 2
+    assert workshop.studio.settings.seed == seeds[-1]
 
 
 def test_the_unforeseen_is_a_sentence_and_a_traceback_in_the_log(workshop, caplog) -> None:

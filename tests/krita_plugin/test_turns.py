@@ -3,7 +3,7 @@
 from collections.abc import Generator
 
 from tapestry import turns
-from tapestry.turns import Work
+from tapestry.turns import Line, Work
 from tests.krita_plugin.fake_loop import FakeLoop
 
 
@@ -57,3 +57,48 @@ def test_what_is_raised_is_told() -> None:
     Work(loop, failing(), failures.append, failures.append)
     loop.run()
     assert [str(failure) for failure in failures] == ["gone"]
+
+
+def failing() -> Generator[None, None, str]:
+    """Work that ends badly."""
+    yield
+    raise ValueError("oops")
+
+
+def test_a_line_does_one_work_after_the_other() -> None:
+    """Whatever becomes of those before."""
+    loop, seen, told = FakeLoop(), [], []
+    line = Line(loop)
+    line.add(counting(seen, 2), told.append, told.append)
+    line.add(failing(), told.append, lambda error: told.append(str(error)))
+    line.add(counting(seen, 1), told.append, told.append)
+    assert not line.is_idle
+    loop.run()
+    assert seen == [0, 1, 0]
+    assert told == ["done", "oops", "done"]
+    assert line.is_idle
+
+
+def test_what_is_raised_at_the_end_is_told_and_the_line_goes_on() -> None:
+    """Work may also be added from there."""
+    loop, seen, told = FakeLoop(), [], []
+    line = Line(loop)
+
+    def broken(_value: str) -> None:
+        line.add(counting(seen, 1), told.append, told.append)
+        raise ValueError("oops")
+
+    line.add(counting(seen, 1), broken, lambda error: told.append(str(error)))
+    loop.run()
+    assert told == ["oops", "done"]
+
+
+def test_a_closed_line_does_nothing_more() -> None:
+    """Neither what it was doing nor what waits."""
+    loop, seen, told = FakeLoop(), [], []
+    line = Line(loop)
+    for _ in range(2):
+        line.add(counting(seen, 2), told.append, told.append)
+    line.close()
+    loop.run()
+    assert (seen, told, line.is_idle) == ([], [], True)

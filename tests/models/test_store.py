@@ -4,7 +4,7 @@ import pytest
 
 from tapestry_backend.models import store as store_module
 from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore, best_device, device_name
+from tapestry_backend.models.store import DEVICE_VARIABLE, ModelStore, best_device, device_name
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.models.tiny_checkpoints import save_checkpoint
 
@@ -35,6 +35,16 @@ def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
     monkeypatch.undo()
     assert store.load(folders[0]) is first
     assert store.load(folders[1]) is not second
+
+
+def test_a_device_can_be_chosen(monkeypatch) -> None:
+    """One that this machine lacks is not taken."""
+    monkeypatch.setenv(DEVICE_VARIABLE, "cpu")
+    assert best_device().type == "cpu"
+    monkeypatch.delenv(DEVICE_VARIABLE)
+    usual = best_device()
+    monkeypatch.setenv(DEVICE_VARIABLE, "cuda:99")
+    assert best_device() == usual
 
 
 def test_the_device_has_a_name_for_people() -> None:

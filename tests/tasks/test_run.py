@@ -11,7 +11,7 @@ from tapestry_backend.engine.windows import Size
 from tapestry_backend.tasks.events import Finished, Progressed
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 STEPS = 2
@@ -29,6 +29,12 @@ def noise_picture(height: int, width: int) -> Pixels:
     rgba = np.random.default_rng(0).integers(0, 256, (height, width, 4), dtype=np.uint8)
     rgba[..., 3] = 255
     return Pixels(height, width, 4, rgba.tobytes())
+
+
+def wrapped_extension(**margins: int) -> Request:
+    """A picture of 64 x 64 that is to close its circle."""
+    image = PixelsRef(64, 64, 4, "0" * 64)
+    return Request("extend", 64, 64, "x", margins=Margins(**margins), image=image, wrap=True)
 
 
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (1, 63), (200, 333), (129, 64)])
@@ -232,6 +238,28 @@ def test_a_wrapped_picture_has_no_edge(paint) -> None:
     assert steps[0] < 3 * np.median(steps)
 
 
+def test_an_extension_can_close_the_circle(paint, scene) -> None:
+    """Dark at the left and bright at the right: the new parts meet at the edges all the same."""
+    rgba = np.full((128, 128, 4), 255, dtype=np.uint8)
+    rgba[..., :3] = np.linspace(40, 220, 128)[None, :, None]
+    image = scene.add(Pixels(128, 128, 4, rgba.tobytes()))
+    request = Request(
+        "extend",
+        128,
+        128,
+        prompt="blue sky",
+        margins=Margins(left=64, right=64),
+        image=image,
+        wrap=True,
+        num_inference_steps=8,
+    )
+    picture = to_array(paint(request).pixels)[..., :3].astype(float)
+    new = np.concatenate([picture[:, 192:], picture[:, :64]], axis=1)
+    steps = np.abs(np.diff(new, axis=1)).mean(axis=(0, 2))
+
+    assert steps[63] < 3 * np.median(steps)
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "words"),
     [
@@ -240,6 +268,8 @@ def test_a_wrapped_picture_has_no_edge(paint) -> None:
         (Request("generate", 64, 64, prompt="x" * 10_000), ErrorCode.TOO_LARGE, "10000 char"),
         (Request("extend", 64, 64, prompt="x"), ErrorCode.BAD_REQUEST, "not extended"),
         (Request("generate", 64, 63, prompt="x", wrap=True), ErrorCode.BAD_REQUEST, "multiple"),
+        (wrapped_extension(left=4, right=4), ErrorCode.BAD_REQUEST, "multiple"),
+        (wrapped_extension(right=4), ErrorCode.BAD_REQUEST, "multiple"),
         (Request("generate", 64, 64, prompt="x", model="none"), ErrorCode.MODEL_NOT_FOUND, "none"),
     ],
 )

@@ -57,12 +57,13 @@ def keep_map(hold: Tensor, cell_px: int, follow: Follow | None = None) -> Tensor
     return keep
 
 
-def continue_edges(pixels: Tensor, known: Tensor) -> Tensor:
+def continue_edges(pixels: Tensor, known: Tensor, *, wrap: bool = False) -> Tensor:
     """Fill what is unknown with the colours beside it.
 
     pixels [1, 3, H, W], known [H, W] bool -> [1, 3, H, W]. Holes are filled from coarser means
     around them (pull-push); outside the known rectangle its edges are continued. A picture
-    without any known pixel becomes mid-grey (0).
+    without any known pixel becomes mid-grey (0). Where it wraps, the way around leads evenly from
+    its right edge to its left one.
     """
     if not bool(known.any()):
         return torch.zeros_like(pixels)
@@ -70,7 +71,14 @@ def continue_edges(pixels: Tensor, known: Tensor) -> Tensor:
     filled = pull_push(pixels[..., top:bottom, left:right], known[top:bottom, left:right])
     row = torch.arange(pixels.shape[-2]).clamp(top, bottom - 1) - top
     column = torch.arange(pixels.shape[-1]).clamp(left, right - 1) - left
-    return filled[..., row, :][..., column]
+    whole = filled[..., row, :][..., column]
+    gap = pixels.shape[-1] - (right - left)
+    if wrap and gap:
+        around = (torch.arange(right, right + gap)) % pixels.shape[-1]
+        share = torch.arange(1, gap + 1).to(whole) / (gap + 1)
+        ends = whole[..., right - 1, None], whole[..., left, None]
+        whole[..., around] = torch.lerp(*ends, share)
+    return whole
 
 
 def pull_push(values: Tensor, known: Tensor) -> Tensor:

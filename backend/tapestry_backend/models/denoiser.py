@@ -39,7 +39,7 @@ class Denoiser(Protocol):
         ...
 
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts -> conditions [N, T, D]."""
+        """Prompts -> conditions [N, T, D]; `(word:1.2)` gives a word more to say, or less."""
         ...
 
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from . import banded
 from .catalogue import Entry, inpainting_channels
 from .loading import load_parts
 from .memory import spare_bytes
+from .prompt_weights import read_weights, weigh
 from .residency import Residency
 from .schedulers import make_scheduler
 from .shared_start import SharedStart
@@ -84,23 +85,33 @@ class StableDiffusion:
             self._texts.popitem(last=False)
         return encoded
 
-    @torch.no_grad()
     def _encode_anew(self, prompt: str) -> Tensor:
+        weighted = read_weights(prompt)
+        encoded, offsets = self._encode(weighted.text)
+        if not weighted.spans:
+            return encoded
+        return weigh(encoded, self._encode("")[0], [weighted], offsets)
+
+    @torch.no_grad()
+    def _encode(self, text: str) -> tuple[Tensor, list[list[tuple[int, int]]]]:
+        """Conditions [1, T, D], and the place of every token in the text."""
         tokens = self._tokenizer(
-            [prompt],
+            [text],
             padding="max_length",
             # A tokenizer that was saved without its length says a number without end.
             max_length=min(self._tokenizer.model_max_length, self._longest_prompt),
             truncation=True,
             return_tensors="pt",
+            return_offsets_mapping=True,
         )
         attention_mask = None
         if getattr(self._text_encoder.config, "use_attention_mask", False):
             attention_mask = tokens.attention_mask.to(self.device)
         ids = tokens.input_ids.to(self.device)
-        return self._parts.run(
+        encoded = self._parts.run(
             "text_encoder", lambda part: part(ids, attention_mask=attention_mask)[0].to(self.dtype)
         )
+        return encoded, tokens.offset_mapping.tolist()
 
     @torch.no_grad()
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:

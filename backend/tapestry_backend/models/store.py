@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections import OrderedDict
 
 import torch
@@ -15,6 +16,9 @@ from .stable_diffusion import StableDiffusion
 
 _ROOM = 2.0
 """Room for a model, in sizes of its files: its weights, and what a picture takes besides."""
+
+DEVICE_VARIABLE = "TAPESTRY_DEVICE"
+"""An environment variable: "cpu", "cuda:0", "cuda:1" ..."""
 
 
 class ModelStore:
@@ -51,7 +55,11 @@ class ModelStore:
 
 
 def best_device() -> torch.device:
-    """The fastest device of this machine."""
+    """The device that TAPESTRY_DEVICE names, where this machine has it; else its fastest."""
+    wanted = os.environ.get(DEVICE_VARIABLE, "")
+    cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if wanted in {"cpu", *cards}:
+        return torch.device(wanted)
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

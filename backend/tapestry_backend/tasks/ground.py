@@ -161,7 +161,7 @@ def _what_is_there(
     if request.image is None:
         return _paint_of_regions(request, blobs, plan)
     pixels, known = known_picture(request.image, blobs, plan)
-    centred = continue_edges(pixels * 2 - 1, known)
+    centred = continue_edges(pixels * 2 - 1, known, wrap=plan.wrap)
     if request.selection is None:
         hold, new = known.float(), _beyond(plan)
     else:

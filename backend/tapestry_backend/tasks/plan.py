@@ -177,12 +177,21 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
 
 
 def _check_wrap(request: Request, cell_px: int) -> None:
-    if request.wrap and request.width % cell_px:
+    """A picture that wraps around is whole cells wide, and so is what it grows by to the left."""
+    margins = request.margins
+    width = margins.left + request.width + margins.right
+    if request.wrap and (width % cell_px or margins.left % cell_px):
+        whole = math.ceil(width / cell_px) * cell_px
+        advice = (
+            f"Extend it by multiples of {cell_px} pixels, to a width of {whole} pixels."
+            if margins.left or margins.right
+            else f"Resize the canvas to {whole} pixels."
+        )
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             f"A picture that wraps around must be a multiple of {cell_px} pixels wide; this one "
-            f"is {request.width}.",
-            f"Resize the canvas to {math.ceil(request.width / cell_px) * cell_px} pixels.",
+            f"is {width}.",
+            advice,
         )
 
 

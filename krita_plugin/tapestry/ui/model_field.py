@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..qt import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 from ..studio import Studio
+from ..translation import tr
 from .follow import follow
 
 
@@ -15,7 +16,7 @@ class ModelField(QWidget):
         self._studio = studio
         self._models = QComboBox()
         self._models.setObjectName("tapestry_model")
-        self._models.setToolTip("The checkpoint that paints")
+        self._models.setToolTip(tr("The checkpoint that paints"))
         # The path of a checkpoint asks for more width than a docker has.
         self._models.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._models.activated.connect(
@@ -24,9 +25,9 @@ class ModelField(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        row.addWidget(QLabel("Model"))
+        row.addWidget(QLabel(tr("Model")))
         row.addWidget(self._models, 1)
-        follow(self, studio, ("models",), self._show_models)
+        follow(self, studio, ("models", "settings"), self._show_models)
 
     def _show_models(self) -> None:
         models = self._studio.models

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ..qt import QFrame, QHBoxLayout, QLabel, Qt, QToolButton, QVBoxLayout
+from ..sentences import in_own_words
 from ..studio import Studio
+from ..translation import tr
 from .follow import follow
 
 
@@ -21,7 +23,7 @@ class NoticeBox(QFrame):
         close.setObjectName("tapestry_dismiss")
         close.setText("\u00d7")
         close.setAutoRaise(True)
-        close.setToolTip("Put this away")
+        close.setToolTip(tr("Put this away"))
         close.clicked.connect(lambda _checked: studio.dismiss_notice())
         words = QVBoxLayout()
         words.setSpacing(2)
@@ -39,8 +41,8 @@ class NoticeBox(QFrame):
         font = self._message.font()
         font.setBold(bool(notice and notice.is_error))
         self._message.setFont(font)
-        self._message.setText(notice.message if notice else "")
-        self._advice.setText(notice.advice if notice else "")
+        self._message.setText(in_own_words(notice.message) if notice else "")
+        self._advice.setText(in_own_words(notice.advice) if notice else "")
         self._advice.setVisible(bool(notice and notice.advice))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..qt import QFrame, QLabel, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
+from ..qt import QFrame, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
-from .action_buttons import ActionButtons
-from .follow import follow
+from .backend_line import BackendLine
+from .history_strip import HistoryStrip
+from .mode_fields import ModeFields, ModeTabs, RunButton
 from .model_field import ModelField
 from .notice_box import NoticeBox
 from .progress_view import ProgressView
@@ -29,10 +30,6 @@ class Panel(QWidget):
         super().__init__()
         self.setObjectName("tapestry_panel")
         self._studio = studio
-        self._status = QLabel()
-        self._status.setObjectName("tapestry_status")
-        self._status.setTextFormat(Qt.TextFormat.PlainText)
-        self._status.setWordWrap(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -41,7 +38,6 @@ class Panel(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_EVERY_MS)
         self._timer.timeout.connect(studio.look)
-        follow(self, studio, ("backend",), self._show_backend)
 
     def showEvent(self, event: object) -> None:  # noqa: N802  Qt's name
         """Begin to follow the document."""
@@ -55,6 +51,8 @@ class Panel(QWidget):
 
     def _make_fields(self) -> QScrollArea:
         fields = _column(
+            ModeTabs(self._studio),
+            ModeFields(self._studio),
             PromptFields(self._studio),
             RegionList(self._studio),
             ModelField(self._studio),
@@ -72,14 +70,12 @@ class Panel(QWidget):
 
     def _make_foot(self) -> QWidget:
         return _column(
-            ActionButtons(self._studio),
+            RunButton(self._studio),
             ProgressView(self._studio),
+            HistoryStrip(self._studio),
             NoticeBox(self._studio),
-            self._status,
+            BackendLine(self._studio),
         )
-
-    def _show_backend(self) -> None:
-        self._status.setText(self._studio.backend_sentence)
 
 
 def _column(*widgets: QWidget) -> QWidget:

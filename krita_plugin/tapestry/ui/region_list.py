@@ -1,69 +1,14 @@
-"""The list of regions: mask, name and a checkbox for each, and what was left out; no layers."""
+"""The list of regions, as the layers lie; which layers count, a new one, and all in colours."""
 
 from __future__ import annotations
 
-from ..layers import RegionLayer
-from ..qt import QCheckBox, QHBoxLayout, QLabel, QSize, QSizePolicy, Qt, QVBoxLayout, QWidget
+from ..qt import QComboBox, QLabel, Qt, QVBoxLayout, QWidget
 from ..studio import Studio
+from ..translation import tr
 from .follow import follow
-from .pictures import pixmap
-
-_THUMBNAIL = QSize(48, 32)
-
-
-class RegionRow(QWidget):
-    """One region."""
-
-    def __init__(self, studio: Studio, region: RegionLayer) -> None:
-        super().__init__()
-        self._studio = studio
-        self._region = region
-        self._box = QCheckBox()
-        self._box.setObjectName("tapestry_region_on")
-        self._box.setChecked(region.id not in studio.scene_watch.off)
-        self._box.setToolTip("Whether this layer steers the picture")
-        self._box.toggled.connect(self._toggled)
-        self._thumbnail = QLabel()
-        self._thumbnail.setObjectName("tapestry_region_thumbnail")
-        self._thumbnail.setFixedSize(_THUMBNAIL)
-        self._thumbnail.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._name = ElidedLabel(region.prompt)
-        self._name.setObjectName("tapestry_region_name")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 2, 0, 2)
-        row.setSpacing(6)
-        for widget in (self._box, self._thumbnail):
-            row.addWidget(widget)
-        row.addWidget(self._name, 1)
-        self._name.setEnabled(self._box.isChecked())
-        self.show_thumbnail()
-
-    def show_thumbnail(self) -> None:
-        """Show the mask as it was read last."""
-        small = self._studio.scene_watch.thumbnails.get(self._region.id)
-        if small is not None:
-            self._thumbnail.setPixmap(pixmap(small, _THUMBNAIL))
-
-    def _toggled(self, on: bool) -> None:  # noqa: FBT001  Qt calls it
-        self._studio.set_region_on(self._region.id, on)
-        self._name.setEnabled(on)
-
-
-class ElidedLabel(QLabel):
-    """One line, cut with an ellipsis where the docker is narrow; the whole is its tooltip."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._whole = text
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setToolTip(text)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.setText(text)
-
-    def resizeEvent(self, _event: object) -> None:  # noqa: N802  Qt's name
-        """Cut the text to the new width."""
-        elide = Qt.TextElideMode.ElideRight
-        self.setText(self.fontMetrics().elidedText(self._whole, elide, self.width()))
+from .manners import calm, column_in, narrow, row_of
+from .region_row import RegionRow
+from .symbols import SymbolButton
 
 
 class RegionList(QWidget):
@@ -73,35 +18,87 @@ class RegionList(QWidget):
         super().__init__()
         self.setObjectName("tapestry_regions")
         self._studio = studio
-        self._rows: list[RegionRow] = []
+        self._rows: dict[str, RegionRow] = {}
+        self._shown: list[str] = []
+        self._scope = self._make_scope()
+        self._new = SymbolButton(
+            "plus", "tapestry_new_region", tr("New region: a layer to paint on, and its prompt")
+        )
+        self._new.clicked.connect(lambda _checked: studio.regions.new_region())
+        self._tint = SymbolButton(
+            "tint", "tapestry_show_regions", tr("Show on the canvas which prompt holds where")
+        )
+        self._tint.setCheckable(True)
+        self._tint.clicked.connect(lambda _checked: studio.regions.toggle_tint())
         self._column = QVBoxLayout()
-        self._column.setSpacing(0)
+        self._column.setSpacing(1)
         self._remarks = QLabel()
         self._remarks.setObjectName("tapestry_remarks")
         self._remarks.setTextFormat(Qt.TextFormat.PlainText)
         self._remarks.setWordWrap(True)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(2)
+        title = QLabel(tr("Regions"))
+        whole = column_in(self, row_of(title, (self._scope, 1), self._tint, self._new))
         whole.addLayout(self._column)
         whole.addWidget(self._remarks)
         follow(self, studio, ("scene",), self._show_scene)
-        follow(self, studio, ("thumbnails",), self._show_thumbnails)
+        follow(self, studio, ("thumbnails",), self._show_masks)
+
+    def _make_scope(self) -> QComboBox:
+        scope = QComboBox()
+        scope.setObjectName("tapestry_scope")
+        scope.setToolTip(tr("Whose layers are regions: the document's, or those of one group"))
+        narrow(scope)
+        calm(scope)
+        scope.activated.connect(
+            lambda index: self._studio.regions.choose_group(scope.itemData(index))
+        )
+        return scope
 
     def _show_scene(self) -> None:
-        for row in self._rows:
-            self._column.removeWidget(row)
-            row.hide()
-            row.deleteLater()
-        scene = self._studio.scene_watch.scene
-        self._rows = [RegionRow(self._studio, region) for region in scene.regions]
-        for row in self._rows:
-            self._column.addWidget(row)
+        watch = self._studio.scene_watch
+        scene = watch.scene
+        self._show_rows()
+        choices = [("", tr("all visible layers")), *((g.id, g.name) for g in scene.groups)]
+        if choices != [(self._scope.itemData(i), self._scope.itemText(i)) for i in self._places()]:
+            self._scope.clear()
+            for group_id, name in choices:
+                self._scope.addItem(name, group_id)
+        self._scope.setCurrentIndex(self._scope.findData(scene.group))
+        self._scope.setEnabled(len(choices) > 1)
+        self._new.setEnabled(watch.has_document)
+        self._tint.setEnabled(bool(scene.regions) or watch.is_tinted)
+        self._tint.setChecked(watch.is_tinted)
         ground = scene.background_prompt
-        background = [f"The lowest layer is the background: {ground}."] if ground else []
+        sentence = tr("The lowest layer is the background: {name}.")
+        background = [sentence.format(name=ground)] if ground else []
         self._remarks.setText("\n".join([*background, *scene.remarks]))
         self._remarks.setVisible(bool(self._remarks.text()))
 
-    def _show_thumbnails(self) -> None:
-        for row in self._rows:
-            row.show_thumbnail()
+    def _places(self) -> range:
+        return range(self._scope.count())
+
+    def _show_rows(self) -> None:
+        """Rows stay what they are while their layer is there: somebody may be writing in one."""
+        rows = self._studio.scene_watch.scene.rows
+        wanted = [row.id for row in rows]
+        for layer_id in [known for known in self._rows if known not in wanted]:
+            gone = self._rows.pop(layer_id)
+            self._column.removeWidget(gone)
+            gone.hide()
+            gone.deleteLater()
+        for number, row in enumerate(rows):
+            if row.id in self._rows:
+                self._rows[row.id].show_row(row, number)
+            else:
+                self._rows[row.id] = RegionRow(self._studio, row, number)
+        if wanted != self._shown:
+            for place, layer_id in enumerate(wanted):
+                self._column.removeWidget(self._rows[layer_id])
+                self._column.insertWidget(place, self._rows[layer_id])
+            self._shown = wanted
+        if self.isVisible() and (begun := self._studio.regions.take_begun(self._rows)):
+            self._rows[begun].begin_prompt()
+
+    def _show_masks(self) -> None:
+        for row in self._rows.values():
+            row.show_mask()

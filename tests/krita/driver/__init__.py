@@ -19,6 +19,7 @@ class Driver(Extension):
 
     def setup(self) -> None:
         """Called by Krita before there is a window."""
+        self._has_begun = False
         notifier = Krita.instance().notifier()
         notifier.setActive(True)
         notifier.windowCreated.connect(self._window_created)
@@ -27,7 +28,9 @@ class Driver(Extension):
         """Called by Krita for every window; there are none."""
 
     def _window_created(self) -> None:
-        QTimer.singleShot(_WINDOW_SETTLES_MS, self._begin)
+        if not self._has_begun:  # a scenario may open another window
+            self._has_begun = True
+            QTimer.singleShot(_WINDOW_SETTLES_MS, self._begin)
 
     def _begin(self) -> None:
         names = os.environ["TAPESTRY_SCENARIOS"].split(",")

@@ -1,8 +1,10 @@
 """The canvas contract, clause by clause, against documents that are open in Krita."""
 
+import time
 import traceback
 
 from PyQt5.QtCore import QUuid
+from PyQt5.QtWidgets import QApplication
 
 from tapestry.krita_canvas import KritaCanvas, KritaHost
 
@@ -41,6 +43,14 @@ class KritaKeepsIt(CanvasContract):
         document.nodeByUniqueID(QUuid(layer_id)).setVisible(False)
         document.refreshProjection()
         document.waitForDone()
+
+    def wait_for_active(self, canvas, layer_id):
+        """A layer that was added just now becomes the active one in a turn of Krita's own."""
+        end = time.monotonic() + 10
+        while canvas.active_layer() != layer_id and time.monotonic() < end:
+            QApplication.processEvents()
+            canvas.activate(layer_id)
+        super().wait_for_active(canvas, layer_id)
 
     def _document(self, canvas):
         return next(

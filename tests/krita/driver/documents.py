@@ -116,7 +116,7 @@ def all_kinds_of_layers(stage):
 
 
 def stays_usable(stage):
-    """A large document is looked at and read; how long Krita waits for us at most."""
+    """A large document is looked at, read, shown in colours; how long Krita waits at most."""
     longest = stage.facts["longest"] = {}
     with _timed(SceneWatch, "look", longest), _timed(Work, "_turn", longest):
         document = stage.document(4096, 2048)
@@ -127,6 +127,16 @@ def stays_usable(stage):
         stage.press("tapestry_generate")
         yield stage.until(lambda: stage.notice()[0], "a notice", 120)
     stage.facts["notice"] = stage.notice()
+    stage.press("tapestry_dismiss")
+    longest = stage.facts["longest in colours"] = {}
+    with _timed(SceneWatch, "look", longest), _timed(Work, "_turn", longest):
+        stage.press("tapestry_show_regions")
+        yield stage.until(lambda: len(stage.names(document)) == 5, "the regions in colours", 60)
+        selection = Selection()
+        selection.select(200, 200, 3000, 1500, 255)
+        document.setSelection(selection)
+        stage.widget("tapestry_refine").click()
+        yield stage.until(lambda: stage.notice()[0], "a notice", 120)
 
 
 @contextmanager

@@ -32,8 +32,7 @@ def generate_and_extend(stage):
     stage.facts["generated"] = _describe(stage, document, "generated")
     stage.facts["regions after"] = stage.regions()
     yield from stage.picture("3 generated")
-    stage.widget("tapestry_extend_side").setCurrentText("right")
-    stage.widget("tapestry_extend_px").setValue(128)
+    stage.extend_by(right=128)
     stage.press("tapestry_extend")
     yield from _until_half_done(stage)
     yield from stage.picture("4 extending")
@@ -52,8 +51,7 @@ def undo_brings_everything_back(stage):
     yield from _generate(stage, document)
     yield from _undo(stage)
     stage.facts["generate"] = [before, _shape(stage, document)]
-    stage.widget("tapestry_extend_side").setCurrentText("left")
-    stage.widget("tapestry_extend_px").setValue(64)
+    stage.extend_by(left=64)
     stage.press("tapestry_extend")
     yield from _until_inserted(stage, document, len(LAYERS) + 2)
     stage.facts["extended"] = _shape(stage, document)
@@ -92,34 +90,6 @@ def backend_killed(stage):
     yield from stage.picture("8 backend is back")
     stage.facts["layers"] = stage.names(document)
     stage.facts["notice afterwards"] = stage.notice()
-
-
-def document_closed(stage):
-    """The document is closed while its picture is painted: the picture goes to a new one."""
-    document = _painted(stage)
-    _steps(stage, 20)
-    stage.press("tapestry_generate")
-    yield from _until_preview(stage)
-    document.setModified(False)
-    document.close()
-    yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
-    yield stage.turns(1.0)
-    stage.facts["notice"] = stage.notice()
-    new = stage.krita.activeDocument()
-    stage.facts["new document"] = [new.height(), new.width(), stage.names(new)]
-    yield from stage.picture("9 document was closed")
-
-
-def document_resized(stage):
-    """The canvas is cropped while its picture is painted: the layer comes all the same."""
-    document = _painted(stage)
-    _steps(stage, 20)
-    stage.press("tapestry_generate")
-    yield from _until_preview(stage)
-    document.resizeImage(0, 0, 200, 200)
-    yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
-    stage.facts["notice"] = stage.notice()
-    stage.facts["layers"] = stage.names(document)
 
 
 def deep_documents(stage):
@@ -211,7 +181,7 @@ def _undo(stage):
 
 
 def _is_idle(stage):
-    return stage.widget("tapestry_generate").isEnabled()
+    return not stage.widget("tapestry_progress").isVisible()
 
 
 def _shape(stage, document):

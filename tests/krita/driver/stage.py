@@ -7,12 +7,16 @@ from importlib import import_module
 
 from krita import Krita
 from PyQt5.QtCore import QByteArray, Qt
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtWidgets import QApplication, QWidget
 
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
-SCENARIO_ROOMS = ("documents", "jobs", "contract")
+SCENARIO_ROOMS = ("documents", "regions", "jobs", "modes", "history", "guide", "contract")
+
+
+_REST_S = 0.3
+"""Krita 5.1 may fall over a document that is opened while another one is still being closed."""
 
 
 class Stage:
@@ -34,6 +38,7 @@ class Stage:
         self._name = ""
         self._wait = None
         self._deadline = 0.0
+        self._rest_until = 0.0
         self._arrange_window()
 
     # --- playing ----------------------------------------------------------------------------------
@@ -48,6 +53,8 @@ class Stage:
 
     def _step(self):
         if self._scenario is None:
+            if time.monotonic() < self._rest_until:
+                return
             if not self._names:
                 self._report["finished"] = True
                 self._write()
@@ -75,8 +82,10 @@ class Stage:
         self._scenario = None
         self._write()
         for document in self.krita.documents():
+            document.waitForDone()
             document.setModified(False)
             document.close()
+        self._rest_until = time.monotonic() + _REST_S
         self.widget("tapestry_dismiss").click()
 
     def _write(self):
@@ -154,8 +163,29 @@ class Stage:
         return self.widget("tapestry_status").text()
 
     def regions(self):
-        """The region names that the docker shows, whole."""
-        return [w.toolTip() for w in self.widgets("tapestry_region_name") if w.isVisible()]
+        """The prompts of the layers that the docker shows as regions."""
+        return [prompt for prompt, row in self._rows() if row.property("counts")]
+
+    def badges(self):
+        """Prompt -> the word beside it, of all rows."""
+        return {prompt: _child(row, "tapestry_region_badge").text() for prompt, row in self._rows()}
+
+    def region(self, prompt):
+        """The row of this prompt."""
+        return next(row for found, row in self._rows() if found == prompt)
+
+    def in_region(self, prompt, name):
+        """A widget in the row of this prompt."""
+        return _child(self.region(prompt), name)
+
+    def _rows(self):
+        rows = [row for row in self.widgets("tapestry_region") if row.isVisible()]
+        return [(_child(row, "tapestry_region_prompt").text(), row) for row in rows]
+
+    def extend_by(self, **sides: int):
+        """Fill in how far each side grows; the others do not."""
+        for side in ("top", "left", "bottom", "right"):
+            self.widget(f"tapestry_extend_{side}").setValue(sides.get(side, 0))
 
     def state(self):
         """Everything that helps to understand why a scenario does not go on."""
@@ -190,3 +220,7 @@ def _find(name):
         if scenario is not None:
             return scenario
     raise LookupError(name)
+
+
+def _child(widget, name):
+    return next(child for child in widget.findChildren(QWidget) if child.objectName() == name)

@@ -1,0 +1,132 @@
+"""A finished picture <-> its entry in the history and its pixels on disk; inserts nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Generator
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Result
+from tapestry_protocol.pixels import Pixels
+
+from .canvas import Host
+from .histories import Histories
+from .history import THUMBNAIL_PX, Entry, asked_for, pack
+from .inserting import Cut, Picture, scaled_down
+from .job import Job, Order
+from .picture_store import PictureStore
+from .translation import tr
+
+_log = logging.getLogger("tapestry.keeping")
+
+
+class Keeper:
+    """Every method is a generator that yields after each piece of work."""
+
+    def __init__(self, host: Host, histories: Histories, store: PictureStore) -> None:
+        self._host = host
+        self._histories = histories
+        self._store = store
+
+    def enter(
+        self, job: Job, order: Order, result: Result, pixels: Pixels
+    ) -> Generator[None, None, Entry]:
+        """Put a picture into the history of its document, or of closed ones."""
+        small = yield from scaled_down(self._host, pixels, THUMBNAIL_PX)
+        entry = _entry_of(job, order, result, pack(small))
+        try:
+            self._histories.of(job.canvas).add(entry)
+            self._histories.keep(job.canvas)
+        except TapestryError:
+            if job.canvas.is_open:
+                raise
+            self._histories.rescue(entry, job.history_id, job.document_name)
+        yield
+        return entry
+
+    def write(
+        self, job: Job, order: Order, result: Result, pixels: Pixels, most_bytes: int
+    ) -> Generator[None, None, bool]:
+        """Keep a picture and its masks on disk; False when the disk takes them not."""
+        request = order.request
+        beside = [region.mask for region in request.regions]
+        if request.image is not None and not job.canvas.is_open:
+            beside.append(request.image)  # what an extension goes on from
+        try:
+            yield from self._store.keep(result.pixels.sha256, pixels)
+            for reference in beside:
+                data = order.blobs[reference.sha256]
+                yield from self._store.keep(reference.sha256, reference.with_data(data))
+            self._store.shrink(most_bytes)
+        except OSError:  # the picture is in memory and in the history all the same
+            _log.exception("a picture cannot be written")
+            return False
+        return True
+
+    def picture(self, entry: Entry) -> Generator[None, None, Picture]:
+        """The picture itself; raises TapestryError when it was let go."""
+        pixels = yield from self._store.read(entry.sha256)
+        if pixels is None or (pixels.height, pixels.width) != (entry.height, entry.width):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The pixels of this picture are not on this computer any more."),
+                tr("Take its settings again, then Generate: it is painted anew."),
+            )
+        request, old = entry.request, None
+        if entry.origin and request is not None and request.image is not None:
+            old = yield from self._store.read(request.image.sha256)
+        return Picture(
+            entry.name,
+            pixels,
+            entry.place,
+            entry.document,
+            entry.margins,
+            entry.sources,
+            old=old,
+        )
+
+    def cuts(self, entry: Entry) -> Generator[None, None, list[Cut]]:
+        """Its regions with their masks; raises TapestryError when there are none any more."""
+        request = entry.request
+        cuts = []
+        for region in request.regions if request else ():
+            mask = yield from self._store.read(region.mask.sha256)
+            if mask is not None and mask.channels == 1:
+                cuts.append(Cut(region.prompt, region.bounds.moved(*entry.offset), mask))
+        if not cuts:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("This picture has no regions that are still known."),
+                tr("Apply it as one layer."),
+            )
+        return cuts
+
+
+def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> Entry:
+    whole = order.whole
+    offset = (-whole.top, -whole.left)
+    place = result.bounds.moved(*offset)
+    return Entry(
+        id=job.id,
+        name=order.layer_name,
+        sha256=result.pixels.sha256,
+        height=result.pixels.height,
+        width=result.pixels.width,
+        bounds=(place.top, place.left, place.bottom, place.right),
+        document=(whole.height, whole.width),
+        offset=offset,
+        asked=asked_for(order.request),
+        made_at=int(time.time()),
+        seconds=_seconds(result.report),
+        sources=job.sources,
+        thumbnail=thumbnail,
+    )
+
+
+def _seconds(report: str) -> float:
+    """How long the run took, as it says itself."""
+    seconds = json.loads(report).get("seconds")
+    total = seconds.get("total") if isinstance(seconds, dict) else None
+    return round(float(total), 1) if isinstance(total, int | float) else 0.0

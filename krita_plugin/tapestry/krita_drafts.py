@@ -1,0 +1,99 @@
+"""A new layer of a Krita document, on its way into it; knows BGRA and Krita's colour spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.pixels import Pixels
+
+from .canvas import Merged
+from .krita_tree import find_node
+from .qt import QByteArray, QImage
+from .translation import tr
+
+SRGB = "sRGB-elle-V2-srgbtrc.icc"
+"""The profile of Krita's own 8-bit documents; what models paint in."""
+
+_MADE_IN = ("RGBA", "U8", SRGB)
+
+
+class KritaLayerDraft:
+    """A new layer that is not in the document yet."""
+
+    def __init__(self, document: Callable[[], Any], name: str) -> None:
+        self._open_document = document
+        self._node = self._document.createNode(name, "paintlayer")
+        self._node.setColorSpace(*_MADE_IN)
+
+    def write(self, pixels: Pixels, top: int, left: int) -> None:
+        """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
+        image = image_of(pixels).convertToFormat(QImage.Format.Format_ARGB32)
+        data = QByteArray(image.constBits().asstring(len(pixels.data)))
+        place = (left, top, pixels.width, pixels.height)
+        if _space(self._node) != _MADE_IN:  # it is in the document already, in that one's colours
+            scratch = self._document.createNode("", "paintlayer")
+            scratch.setColorSpace(*_MADE_IN)
+            scratch.setPixelData(data, *place)
+            scratch.setColorSpace(*_space(self._node))
+            data = scratch.pixelData(*place)
+        self._node.setPixelData(data, *place)
+
+    @property
+    def _document(self) -> Any:
+        """Raises TapestryError when it was closed."""
+        return self._open_document()
+
+    def rename(self, name: str) -> None:
+        """Give it another name."""
+        self._node.setName(name)
+
+    def insert(self, above: str = "") -> str:
+        """Put the layer into the document, as one step that can be undone; gives its id."""
+        document = self._document
+        lower = find_node(document, above) if above else None
+        parent = lower.parentNode() if lower is not None else document.rootNode()
+        return self.join(parent, lower)
+
+    def join(self, parent: Any, above: Any = None) -> str:
+        """Put the layer into a group, in the document's colours; gives its id."""
+        space = _space(self._document)
+        if space != _space(self._node):
+            self._node.setColorSpace(*space)
+        parent.addChildNode(self._node, above)
+        return self._node.uniqueId().toString()
+
+    def merge_into(self, layer_id: str) -> Merged:
+        """Paint it into a paint layer of the document, as two steps that can be undone."""
+        document = self._document
+        lower = find_node(document, layer_id) if layer_id else None
+        if lower is None or lower.type() != "paintlayer" or lower.locked():
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The active layer takes no picture."),
+                tr("Choose a paint layer that is not locked, then apply the picture again."),
+            )
+        before, parent = lower.duplicate(), lower.parentNode()
+        place = [node.uniqueId() for node in parent.childNodes()].index(lower.uniqueId())
+        self.join(parent, lower)
+        self._node.mergeDown()
+        document.waitForDone()
+        merged = parent.childNodes()[place]
+
+        def take_back() -> None:
+            merged.parentNode().addChildNode(before, merged)
+            merged.remove()
+            document.refreshProjection()
+
+        return Merged(merged.uniqueId().toString(), take_back)
+
+
+def _space(thing: Any) -> tuple[str, str, str]:
+    return thing.colorModel(), thing.colorDepth(), thing.colorProfile()
+
+
+def image_of(pixels: Pixels) -> QImage:
+    """RGBA pixels as Qt takes them; they must live as long as the image."""
+    size = (pixels.width, pixels.height, pixels.width * 4)
+    return QImage(pixels.data, *size, QImage.Format.Format_RGBA8888)

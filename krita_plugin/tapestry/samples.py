@@ -1,0 +1,70 @@
+"""Small pictures of masks and of the document, taken from a few of its pixels; no Qt.
+
+Every function here is a generator that yields after each piece of work (some 10 ms) and returns
+what it read, so that it can be run in turns of the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tapestry_protocol.pixels import Bounds, Pixels
+
+from .canvas import Canvas
+
+SAMPLE_ROWS, SAMPLE_COLUMNS = 32, 48
+PICTURE_SIDE = 96
+_MOST_SAMPLES_PER_ROW = 4
+_SAMPLED_PX = 2**18
+"""Pixels that are read for a sample: some 10 ms of work in all, whatever the canvas."""
+
+
+@dataclass(frozen=True)
+class MaskSample:
+    """A mask in little.
+
+    thumbnail  1 channel, the most of each cell: a thin stroke stays visible
+    solid      the least of each cell: what hides everything underneath
+    """
+
+    thumbnail: Pixels
+    solid: bytes
+
+
+def mask_sample(canvas: Canvas, layer_id: str) -> Generator[None, None, MaskSample]:
+    """The mask of a layer."""
+    height, width = canvas.height, canvas.width
+    rows = min(SAMPLE_ROWS, height)
+    columns = max(1, min(SAMPLE_COLUMNS, rows * width // height, width))
+    edges = [width * column // columns for column in range(columns + 1)]
+    spans = list(pairwise(edges))
+    samples_per_row = max(1, min(_MOST_SAMPLES_PER_ROW, _SAMPLED_PX // (rows * width)))
+    most, least = bytearray(), bytearray()
+    for row in range(rows):
+        top, bottom = height * row // rows, height * (row + 1) // rows
+        stride = max(1, (bottom - top) // samples_per_row)
+        lines = [
+            canvas.alpha(layer_id, Bounds(y, 0, y + 1, width)) for y in range(top, bottom, stride)
+        ]
+        most += bytes(max(max(line[left:right]) for line in lines) for left, right in spans)
+        least += bytes(min(min(line[left:right]) for line in lines) for left, right in spans)
+        yield
+    return MaskSample(Pixels(rows, columns, 1, bytes(most)), bytes(least))
+
+
+def picture_sample(canvas: Canvas) -> Generator[None, None, Pixels]:
+    """The visible picture, RGBA, `PICTURE_SIDE` pixels on its longer side."""
+    height, width = canvas.height, canvas.width
+    longest = max(height, width)
+    side = min(PICTURE_SIDE, longest)
+    rows, columns = max(1, height * side // longest), max(1, width * side // longest)
+    places = [4 * (width * (2 * column + 1) // (2 * columns)) for column in range(columns)]
+    data = bytearray()
+    for row in range(rows):
+        y = height * (2 * row + 1) // (2 * rows)
+        line = canvas.flattened(Bounds(y, 0, y + 1, width))
+        data += b"".join(line[place : place + 4] for place in places)
+        yield
+    return Pixels(rows, columns, 4, bytes(data))

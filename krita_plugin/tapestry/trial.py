@@ -1,0 +1,155 @@
+"""A picture that is shown on the canvas and is no part of the document; no widgets.
+
+It is a layer, because Krita has no other way, under a name by which it is always known again. It
+is taken out before the document is saved, and a file that got it all the same is written again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+from tapestry_protocol.pixels import Bounds, Pixels
+
+from .canvas import Canvas, Host, LayerDraft
+from .inserting import PATIENCE_S, Shown, place_above, settled
+from .layers import OWN_PREFIX
+from .reading import bands
+from .turns import Loop
+
+TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
+"""In every language: a document may come from another artist."""
+
+_ASK_AGAIN_AFTER_S = 0.05
+
+
+class Trial:
+    """At most one picture, in one document."""
+
+    def __init__(self, host: Host, loop: Loop) -> None:
+        self._host = host
+        self._loop = loop
+        self._leaving: list[tuple[Canvas, str]] = []
+        self._canvas: Canvas | None = None
+        self._draft: LayerDraft | None = None
+        self._layer_id = ""
+        self._bounds = Bounds(0, 0, 0, 0)
+        self.subject = ""
+        """What is shown: the id of a job or of an entry of the history; empty when nothing is."""
+
+    def show(
+        self,
+        subject: str,
+        canvas: Canvas,
+        pixels: Pixels,
+        bounds: Bounds,
+        sources: tuple[str, ...] = (),
+    ) -> Generator[None, None, None]:
+        """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
+        was_modified = canvas.is_modified
+        draft = yield from self._begin(canvas, bounds, sources)
+        if draft is None:
+            return
+        self.subject = subject
+        yield
+        for band in bands(bounds):
+            if self.subject != subject or not canvas.is_open:
+                return  # hidden meanwhile, or something else is shown
+            draft.write(self._part(pixels, bounds, band), band.top, band.left)
+            yield
+        if self.subject == subject and canvas.is_open:
+            canvas.refresh()
+            yield
+            yield from settled(canvas)
+        if canvas.is_open:
+            canvas.set_modified(on=was_modified)
+
+    def hide(self) -> None:
+        """Take it out, as soon as Krita is ready for it."""
+        if self._canvas is not None and self._layer_id:
+            self._leaving.append((self._canvas, self._layer_id))
+        self._forget()
+        self._sweep()
+
+    def gone(self) -> Generator[None, None, None]:
+        """Wait until what was hidden is out, though not for ever."""
+        end = time.monotonic() + PATIENCE_S
+        while self._leaving and time.monotonic() < end:
+            self._sweep()
+            yield
+
+    def release(self, canvas: Canvas, bounds: Bounds) -> Shown | None:
+        """The layer, to become part of the document; None when it is not there in these bounds."""
+        fits = self._draft is not None and self._canvas is not None and self._layer_id
+        if not fits or self._canvas.id != canvas.id or self._bounds != bounds:
+            self.hide()
+            return None
+        shown = Shown(self._layer_id, self._draft)
+        if self._layer_id not in {layer.id for layer in canvas.layers()}:
+            self._forget()  # the artist has taken it out
+            return None
+        self._forget()
+        return shown
+
+    def clean(self, canvas: Canvas) -> bool:
+        """Take out every such layer, also of other days; whether there was one."""
+        found = [layer.id for layer in canvas.layers() if layer.name == TRIAL_NAME]
+        if self._canvas is not None and self._canvas.id == canvas.id:
+            self._forget()
+        for layer_id in found:
+            self._remove(canvas, layer_id)
+        return bool(found)
+
+    def _sweep(self) -> None:
+        """Krita 5.1 must not be asked to remove a layer that it is still adding or drawing."""
+        left = []
+        for canvas, layer_id in self._leaving:
+            if canvas.is_open and not canvas.is_settled:
+                left.append((canvas, layer_id))
+            elif canvas.is_open:
+                self._remove(canvas, layer_id)
+        self._leaving = left
+        if left:
+            self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
+
+    def _remove(self, canvas: Canvas, layer_id: str) -> None:
+        was_modified = canvas.is_modified
+        canvas.remove(layer_id)
+        canvas.set_modified(on=was_modified)
+
+    def _begin(
+        self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
+    ) -> Generator[None, None, LayerDraft | None]:
+        """The layer to write into; the one that is there, if it is in these bounds.
+
+        None when the document is closed meanwhile.
+        """
+        same = self._canvas is not None and self._canvas.id == canvas.id
+        if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
+            return self._draft
+        self.hide()
+        draft, above = canvas.draft(TRIAL_NAME), place_above(canvas, sources)
+        yield
+        if not canvas.is_open:
+            return None
+        self._canvas, self._bounds, self._draft = canvas, bounds, draft
+        self._layer_id = draft.insert(above)
+        return draft
+
+    def _is_there(self, canvas: Canvas) -> bool:
+        return self._layer_id in {layer.id for layer in canvas.layers()}
+
+    def _part(self, pixels: Pixels, bounds: Bounds, band: Bounds) -> Pixels:
+        top = (band.top - bounds.top) * pixels.height // bounds.height
+        end = (band.bottom - bounds.top) * pixels.height
+        bottom = max(top + 1, -(-end // bounds.height))
+        row_bytes = pixels.width * 4
+        part = Pixels(
+            bottom - top, pixels.width, 4, pixels.data[top * row_bytes : bottom * row_bytes]
+        )
+        if (part.height, part.width) == (band.height, band.width):
+            return part
+        return self._host.scaled(part, band.height, band.width)
+
+    def _forget(self) -> None:
+        self._canvas, self._draft, self._layer_id, self.subject = None, None, "", ""

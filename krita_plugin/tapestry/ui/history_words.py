@@ -1,0 +1,53 @@
+"""A picture of the history in words: what one reads beside its thumbnail; no widgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..history import Entry
+from ..translation import tr
+
+_LONGEST = 300
+
+
+def description(entry: Entry) -> str:
+    """Prompt and settings, a line each."""
+    asked: Mapping[str, Any] = vars(entry.request) if entry.request else entry.asked
+    prompts = "\n".join(f"\u2022 {_cut(prompt)}" for prompt in entry.prompts)
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.made_at))
+    lines = [
+        prompts or entry.name,
+        tr("Seed {seed}, {steps} steps, guidance {guidance}").format(
+            seed=entry.seed,
+            steps=asked.get("num_inference_steps", "?"),
+            guidance=asked.get("guidance_scale", "?"),
+        ),
+        tr("Model {model}").format(model=_cut(str(asked.get("model", "?")))),
+        tr("{width} x {height} pixels, {made}").format(
+            width=entry.width, height=entry.height, made=made
+        ),
+    ]
+    if asked.get("negative_prompt"):
+        lines.insert(1, tr("Avoid: {prompt}").format(prompt=_cut(str(asked["negative_prompt"]))))
+    if entry.seconds:
+        lines.append(tr("Painted in {seconds} s").format(seconds=entry.seconds))
+    if entry.origin:
+        name = entry.origin_name or "?"
+        lines.append(tr("Made for {name}, which is not open").format(name=_cut(name)))
+    return "\n".join(lines)
+
+
+def badge(entry: Entry, *, is_applied: bool) -> str:
+    """Signs that are drawn onto the thumbnail."""
+    signs = [
+        "\u2605" if entry.favourite else "",
+        "\u2713" if is_applied else "",
+        "\u21aa" if entry.origin else "",
+    ]
+    return "".join(signs)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "\u2026"

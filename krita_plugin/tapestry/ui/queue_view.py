@@ -1,0 +1,76 @@
+"""The pictures that wait behind the first one, each with a button to take it out; no progress."""
+
+from __future__ import annotations
+
+from ..job import Job
+from ..qt import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from ..studio import Studio
+from ..translation import tr
+from .elided_label import ElidedLabel
+from .follow import follow
+
+_MOST_ROWS = 4
+"""A docker is low; those behind are counted."""
+
+
+class QueueView(QWidget):
+    """Visible while more than one picture is on its way."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self.setObjectName("tapestry_queue")
+        self._studio = studio
+        self._shown: list[tuple[str, str]] = []
+        self._rows: list[QWidget] = []
+        self._column = QVBoxLayout()
+        self._column.setSpacing(0)
+        self._more = QLabel()
+        self._more.setObjectName("tapestry_queue_more")
+        stop = QPushButton(tr("Cancel all"))
+        stop.setObjectName("tapestry_cancel_all")
+        stop.setToolTip(tr("Stop the picture that is being painted and all that wait"))
+        stop.clicked.connect(lambda _checked: studio.cancel_all())
+        foot = QHBoxLayout()
+        foot.addWidget(self._more, 1)
+        foot.addWidget(stop)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(2)
+        whole.addLayout(self._column)
+        whole.addLayout(foot)
+        follow(self, studio, ("job",), self._show_jobs)
+
+    def _show_jobs(self) -> None:
+        waiting = self._studio.queue.jobs[1:]
+        self.setVisible(bool(waiting))
+        first = waiting[:_MOST_ROWS]
+        shown = [(job.id, job.title) for job in first]
+        more = len(waiting) - len(first)
+        self._more.setText(tr("and {count} more").format(count=more) if more else "")
+        if shown == self._shown:
+            return
+        self._shown = shown
+        for row in self._rows:
+            self._column.removeWidget(row)
+            row.hide()
+            row.deleteLater()
+        self._rows = [self._row(job) for job in first]
+        for row in self._rows:
+            self._column.addWidget(row)
+
+    def _row(self, job: Job) -> QWidget:
+        row = QWidget()
+        name = ElidedLabel(job.title)
+        name.setObjectName("tapestry_queued")
+        stop = QToolButton()
+        stop.setObjectName("tapestry_queued_cancel")
+        stop.setText("\u00d7")
+        stop.setAutoRaise(True)
+        stop.setToolTip(tr("Take this picture out of the queue"))
+        stop.clicked.connect(lambda _checked: self._studio.cancel(job))
+        line = QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(4)
+        line.addWidget(name, 1)
+        line.addWidget(stop)
+        return row

@@ -1,0 +1,117 @@
+"""The pictures of the user guide: every mode once, with the real backend."""
+
+from krita import Selection
+from PyQt5.QtCore import Qt
+
+from .jobs import A_PICTURE_S
+
+WIDTH, HEIGHT = 384, 256
+LAYERS = (
+    ("green grass", (0, 168, WIDTH, 88), (70, 150, 60, 255)),
+    ("ocean waves", (0, 120, WIDTH, 60), (40, 110, 150, 255)),
+    ("sunset sky", (0, 0, WIDTH, 130), (240, 150, 70, 255)),
+    ("red bricks", (150, 60, 90, 130), (160, 70, 60, 255)),
+)
+_STEPS = 20
+
+
+def guide(stage):
+    """From four rough layers to a longer, refined picture."""
+    _arrange(stage)
+    document = stage.document(WIDTH, HEIGHT)
+    for name, box, color in LAYERS:
+        stage.layer(document, name, box, color)
+    stage.layer(document, "a ship")
+    _fit(stage)
+    yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
+    yield stage.until(lambda: "ready" in stage.status(), "the backend", A_PICTURE_S)
+    stage.widget("tapestry_steps").setValue(_STEPS)
+    stage.widget("tapestry_seed").setValue(7)
+    stage.in_region("red bricks", "tapestry_region_more").click()
+    yield stage.turns(3.0)
+    yield from _pictures(stage, "regions")
+    stage.in_region("red bricks", "tapestry_region_more").click()
+    stage.press("tapestry_show_regions")
+    yield stage.until(lambda: len(stage.names(document)) == len(LAYERS) + 3, "the colours", 60)
+    yield stage.turns(1.5)
+    yield from _pictures(stage, "show-regions")
+    yield from _run(stage, document, "generate")
+    stage.press("tapestry_mode_refine")
+    _select(document, (150, 50, 90, 90))
+    stage.widget("tapestry_strength").setValue(0.6)
+    yield from _run(stage, document, "refine")
+    stage.press("tapestry_mode_fill")
+    _select(document, (270, 110, 90, 110))
+    stage.widget("tapestry_selection_prompt").write("stone wall")
+    yield from _run(stage, document, "fill")
+    stage.widget("tapestry_selection_prompt").write("")
+    stage.krita.action("deselect").trigger()
+    stage.press("tapestry_mode_extend")
+    stage.extend_by(left=64, right=128, top=32)
+    yield stage.turns(3.0)
+    yield from _pictures(stage, "extend")
+    yield from _run(stage, document, "extend")
+
+
+def guide_look(stage):
+    """The docker without a backend, for another theme or another scale."""
+    _arrange(stage)
+    document = stage.document(WIDTH, HEIGHT)
+    for name, box, color in LAYERS:
+        stage.layer(document, name, box, color)
+    stage.layer(document, "covered", (160, 70, 20, 20)).setVisible(False)
+    _fit(stage)
+    yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
+    yield stage.turns(3.0)
+    for mode in ("generate", "extend", "refine", "fill"):
+        stage.press(f"tapestry_mode_{mode}")
+        if mode == "generate":
+            stage.in_region("red bricks", "tapestry_region_more").click()
+        yield stage.turns(1.5)
+        yield from _pictures(stage, mode)
+
+
+def _run(stage, document, mode):
+    """Press the mode's button; a picture before and one afterwards."""
+    yield stage.turns(1.0)
+    count = len([name for name in stage.names(document) if name != "Tapestry: regions"])
+    stage.press(f"tapestry_{mode}")
+
+    def inserted():
+        assert not stage.notice()[0], stage.state()
+        idle = not stage.widget("tapestry_progress").isVisible()
+        return len(stage.names(document)) == count + 1 and idle
+
+    yield stage.until(inserted, "the layer", A_PICTURE_S)
+    _fit(stage)
+    yield stage.turns(2.0)
+    yield from _pictures(stage, f"{mode}d" if mode.endswith("e") else f"{mode}ed")
+
+
+def _pictures(stage, name):
+    """The window, and the docker alone."""
+    yield stage.turns(0.5)
+    stage.screenshot(name)
+    stage.widget("tapestry_panel").grab().save(str(stage.folder / f"{name}-docker.png"))
+
+
+def _fit(stage):
+    """The whole canvas in the window, whatever was shown before."""
+    for action in ("zoom_to_100pct", "toggle_zoom_to_fit"):
+        stage.krita.action(action).trigger()
+
+
+def _select(document, box):
+    selection = Selection()
+    selection.select(*box, 255)
+    document.setSelection(selection)
+    document.waitForDone()
+
+
+def _arrange(stage):
+    """More of the height for our docker."""
+    dockers = {docker.objectName(): docker for docker in stage.krita.dockers()}
+    shown = [dockers["KisLayerBox"], dockers["tapestry_docker"]]
+    window = stage.window.qwindow()
+    window.resizeDocks(shown, [190, 740], Qt.Orientation.Vertical)
+    window.resizeDocks(shown, [300, 300], Qt.Orientation.Horizontal)

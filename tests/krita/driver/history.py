@@ -1,0 +1,381 @@
+"""Scenarios with a real backend: pictures in the history, and documents that change meanwhile."""
+
+import time
+import zipfile
+from contextlib import contextmanager
+
+from PyQt5.QtWidgets import QMenu
+
+from tapestry import turns
+from tapestry.job import Job, Look, Order
+from tapestry.krita_canvas import KritaCanvas
+from tapestry.turns import Work
+from tapestry_protocol.messages import PixelsRef, Request, Result
+from tapestry_protocol.pixels import Bounds, Pixels
+
+SIDE = 128
+REGIONS = (
+    ("green grass", (0, 64, SIDE, 64), (60, 140, 60, 255)),
+    ("sunset sky", (0, 0, SIDE, 64), (230, 130, 60, 255)),
+)
+A_PICTURE_S = 600
+PREVIEW = "Tapestry: preview (not saved)"
+
+
+def documents_that_change(stage):
+    """One change after the other while a picture is painted; then Apply."""
+    changes = {
+        "closed": _close,
+        "resized": lambda document: document.resizeImage(0, 0, 100, 90),
+        "flattened": lambda document: _from_the_menu(stage, document.flatten),
+        "gray": lambda document: document.setColorSpace("GRAYA", "U8", ""),
+        "16 bits": lambda document: document.setColorSpace("RGBA", "U16", ""),
+        "layer deleted": lambda document: _sky(document).remove(),
+        "renamed": lambda document: _sky(document).setName("night"),
+        "switched": lambda _document: stage.document(SIDE, SIDE),
+    }
+    for name, change in changes.items():
+        document = _painted(stage)
+        count = _count(stage)
+        stage.press("tapestry_generate")
+        yield from _until_a_step(stage)
+        change(document)
+        yield stage.until(lambda: _is_idle(stage), f"the job to end ({name})", A_PICTURE_S)
+        yield stage.turns(0.6)
+        before = _names(stage)
+        facts = {"notice": stage.notice(), "before": before, "new": _count(stage) - count}
+        if name == "closed":
+            facts["new"] = _count(stage)
+        stage.facts[name] = facts
+        if name == "switched":
+            facts["its own"] = stage.names(document)
+        else:
+            yield from _apply_and_look(stage, facts)
+        for left in stage.krita.documents():
+            _close(left)
+        yield stage.turns(0.3)
+
+
+def _apply_and_look(stage, facts):
+    """What becomes of the picture in the document that is there now."""
+    if not any(layer.startswith("Tapestry: ") for layer in facts["before"]):
+        stage.press("tapestry_apply")
+        yield stage.until(lambda: _is_idle(stage), "the picture", 60)
+        yield stage.turns(0.6)
+    top = stage.krita.activeDocument()
+    facts["after"] = stage.names(top)
+    facts["colors"] = [top.colorModel(), top.colorDepth(), _colors(top)]
+
+
+def history_survives(stage):
+    """A picture is there after save, close and reopen, and can be applied then."""
+    document = _painted(stage)
+    yield from _generate(stage, document)
+    stage.press("tapestry_favourite")
+    path = str(stage.folder / "kept.kra")
+    document.setBatchmode(True)
+    document.saveAs(path)
+    yield stage.turns(1.0)
+    document.close()
+    yield stage.turns(0.5)
+    stage.facts["without a document"] = _count(stage)
+    again = stage.krita.openDocument(path)
+    stage.window.addView(again)
+    yield stage.until(lambda: _count(stage) == 1, "the history", 20)
+    yield stage.turns(0.6)
+    stage.facts["tooltip"] = stage.widget("tapestry_history_list").item(0).toolTip()
+    stage.facts["favourite"] = stage.widget("tapestry_favourite").isChecked()
+    stage.press("tapestry_take_back")
+    yield stage.turns(0.6)
+    stage.facts["taken back"] = stage.names(again)
+    stage.press("tapestry_apply")
+    yield stage.until(lambda: len(stage.names(again)) == 4, "the layer", 20)
+    stage.facts["applied"] = stage.names(again)
+    stage.facts["note"] = len(again.annotation("tapestry_history"))
+    search = stage.widget("tapestry_history_search")
+    search.setText("SUNSET grass")
+    stage.facts["found"] = _count(stage)
+    search.setText("castle")
+    stage.facts["found nothing"] = _count(stage)
+    search.setText("")
+    yield from stage.picture("history")
+
+
+def history_look(stage):
+    """A batch and a favourite in the strip, and the backend's page, for people to look at."""
+    document = _painted(stage)
+    yield from _generate(stage, document)
+    _set(stage, batch=2)
+    stage.press("tapestry_generate")
+    yield stage.until(lambda: _count(stage) == 3 and _is_idle(stage), "a batch", A_PICTURE_S)
+    _set(stage, batch=1)
+    stage.press("tapestry_favourite")
+    yield from _click_first(stage)
+    yield from stage.picture("history")
+    stage.press("tapestry_open_backend_page")
+    yield stage.turns(1.5)
+    page = stage.widget("tapestry_backend_page")
+    page.grab().save(str(stage.folder / "backend.png"))
+    panel = stage.widget("tapestry_panel")
+    panel.grab().save(str(stage.folder / "panel.png"))
+    page.hide()
+
+
+def previews_are_not_saved(stage):
+    """A click shows the picture on the canvas; whoever saves gets a file without it."""
+    document = _painted(stage)
+    _set(stage, apply_at_once=False)
+    yield from _generate(stage, document, layers=3)
+    path = str(stage.folder / "preview.kra")
+    document.setBatchmode(True)
+    document.saveAs(path)
+    yield stage.turns(0.6)
+    yield from _click_first(stage)
+    yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 20)
+    stage.facts["shown"] = [stage.names(document), document.modified(), _colors(document) > 100]
+    yield from stage.picture("preview on the canvas")
+    document.setModified(True)  # Krita saves nothing else, and a preview is no change
+    stage.krita.action("file_save").trigger()
+    yield stage.until(lambda: PREVIEW not in stage.names(document), "the preview to go", 20)
+    yield stage.turns(1.0)
+    stage.facts["saved by the action"] = _layers_in(path)
+    yield from _click_first(stage)
+    yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 20)
+    document.save()
+    yield stage.until(lambda: PREVIEW not in stage.names(document), "the preview to go", 20)
+    yield stage.turns(1.0)
+    stage.facts["saved by a script"] = _layers_in(path)
+    yield from _click_first(stage)
+    yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 20)
+    stage.press("tapestry_apply")
+    yield stage.until(lambda: PREVIEW not in stage.names(document), "the layer", 20)
+    yield stage.turns(0.5)
+    stage.facts["applied"] = stage.names(document)
+    yield from _undo(stage)
+    stage.facts["undone"] = stage.names(document)
+    _set(stage, apply_at_once=True)
+
+
+def ways_to_apply(stage):
+    """As a group of regions, into the active layer, as an extension; and back again."""
+    document = _painted(stage)
+    _set(stage, apply_at_once=False)
+    yield from _generate(stage, document, layers=3)
+    _trigger(stage, "tapestry_apply_regions")
+    yield stage.until(lambda: len(stage.names(document)) == 4, "the group", 20)
+    yield stage.turns(0.5)
+    group = document.rootNode().childNodes()[-1]
+    stage.facts["group"] = [node.name() for node in reversed(group.childNodes())]
+    stage.facts["boxes"] = [_box(node) for node in reversed(group.childNodes())]
+    stage.facts["regions"] = stage.regions()
+    yield from _undo(stage)
+    stage.facts["group undone"] = stage.names(document)
+    active = document.rootNode().childNodes()[-1]
+    document.setActiveNode(active)
+    yield stage.turns(0.3)
+    _trigger(stage, "tapestry_apply_active")
+    yield stage.turns(1.0)
+    top = document.rootNode().childNodes()[-1]
+    stage.facts["active"] = [stage.names(document), _box(top)]
+    stage.press("tapestry_take_back")
+    yield stage.turns(1.0)
+    top = document.rootNode().childNodes()[-1]
+    stage.facts["active taken back"] = [stage.names(document), _box(top)]
+    _set(stage, apply_at_once=True)
+    stage.extend_by(right=128)
+    _studio(stage).extend()
+    yield stage.until(lambda: document.width() > SIDE and _is_idle(stage), "more", A_PICTURE_S)
+    yield stage.turns(0.6)
+    stage.facts["extended"] = [document.width(), len(stage.names(document))]
+    stage.press("tapestry_take_back")
+    yield stage.turns(0.6)
+    stage.facts["extension taken back"] = [document.width(), stage.names(document)]
+
+
+def many_jobs(stage):
+    """A batch, one more, live previews on the canvas; then all are cancelled but one."""
+    document = _painted(stage)
+    _set(stage, batch=2)
+    stage.press("tapestry_generate")
+    _set(stage, batch=1)
+    stage.press("tapestry_generate")
+    yield stage.until(lambda: PREVIEW in stage.names(document), "a live preview", A_PICTURE_S)
+    stage.facts["regions meanwhile"] = stage.regions()
+    stage.facts["queue"] = stage.widget("tapestry_queue").isVisible()
+    yield from stage.picture("queue")
+    yield stage.until(lambda: _count(stage) == 2, "the batch", A_PICTURE_S)
+    stage.facts["layers of the batch"] = [n for n in stage.names(document) if n != PREVIEW]
+    yield stage.until(lambda: _is_idle(stage), "the last one", A_PICTURE_S)
+    yield stage.turns(0.6)
+    stage.facts["layers"] = stage.names(document)
+    stage.facts["names"] = _names(stage)
+    stage.facts["history"] = [e.name for e in _studio(stage).results.entries()]
+    yield from _undo(stage)
+    stage.facts["undone"] = stage.names(document)
+    for _ in range(3):
+        stage.press("tapestry_generate")
+    yield from _until_a_step(stage)
+    stage.press("tapestry_cancel_all")
+    yield stage.until(lambda: _is_idle(stage), "nothing to do", A_PICTURE_S)
+    yield stage.turns(0.3)
+    stage.facts["cancelled"] = [stage.names(document), _count(stage), stage.notice()]
+
+
+def a_large_picture_stays_usable(stage):
+    """Kept, shown and applied: how long Krita waits for us at most."""
+    width, height = 4096, 2048
+    document = stage.document(width, height)
+    yield stage.turns(1.0)
+    studio = _studio(stage)
+    row = bytes(range(256)) * (width * 4 // 256)
+    pixels = Pixels(height, width, 4, row * height)
+    order = Order(Request("generate", height, width, prompt="sea"), {}, "Tapestry: sea (seed 0)")
+    canvas = KritaCanvas(document)
+    job = Job("large", canvas, Look.of(canvas), studio.results.histories.id_of(canvas))
+    result = Result(job.id, PixelsRef.of(pixels), Bounds(0, 0, height, width), 0, "{}")
+    longest = stage.facts["longest"] = {}
+    pieces = stage.facts["pieces"] = []
+    with _timed(Work, "_turn", longest), _pieces(pieces):
+        studio.results.take(job, order, result, pixels, lambda: None)
+        yield stage.until(lambda: len(stage.names(document)) == 2, "the layer", 60)
+        yield from _click_first(stage)
+        yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 60)
+        yield stage.until(lambda: studio.results.is_idle, "the preview", 60)
+        studio.preview("")
+    stage.facts["layers"] = stage.names(document)
+
+
+@contextmanager
+def _pieces(found):
+    """Note the longest pieces of work, and where they were."""
+
+    def timed(generator):
+        start = time.thread_time()
+        try:
+            return next(generator)
+        finally:
+            took = time.thread_time() - start
+            inner = generator
+            while getattr(inner, "gi_yieldfrom", None) is not None:
+                inner = inner.gi_yieldfrom
+            line = inner.gi_frame.f_lineno if inner.gi_frame else 0
+            found.append([round(took, 4), f"{inner.__qualname__}, until line {line}"])
+            found.sort(reverse=True)
+            del found[8:]
+
+    turns.next = timed
+    yield
+    del turns.next
+
+
+@contextmanager
+def _timed(kind, method, longest):
+    """Note the most processor time, in seconds, that a call of this method took."""
+    original = getattr(kind, method)
+
+    def timed(self):
+        start = time.thread_time()
+        original(self)
+        longest[method] = max(longest.get(method, 0.0), time.thread_time() - start)
+
+    setattr(kind, method, timed)
+    yield
+    setattr(kind, method, original)
+
+
+def _painted(stage):
+    document = stage.document(SIDE, SIDE)
+    for name, box, color in REGIONS:
+        stage.layer(document, name, box, color)
+    stage.widget("tapestry_steps").setValue(4)
+    return document
+
+
+def _generate(stage, document, layers=4):
+    yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 20)
+    stage.press("tapestry_generate")
+    yield stage.until(
+        lambda: _count(stage) and _is_idle(stage) and len(stage.names(document)) == layers,
+        "a picture",
+        A_PICTURE_S,
+    )
+    yield stage.turns(0.5)
+
+
+def _until_a_step(stage):
+    bar = stage.widget("tapestry_progress")
+    yield stage.until(lambda: bar.isVisible() and bar.value() > 0, "a step", A_PICTURE_S)
+
+
+def _studio(stage):
+    return stage.widget("tapestry_panel")._studio
+
+
+def _set(stage, **values: object):
+    _studio(stage).change(**values)
+
+
+def _is_idle(stage):
+    studio = _studio(stage)
+    return studio.job is None and studio.results.is_idle
+
+
+def _count(stage):
+    return stage.widget("tapestry_history_list").count()
+
+
+def _names(stage):
+    document = stage.krita.activeDocument()
+    return stage.names(document) if document is not None else []
+
+
+def _click_first(stage):
+    strip = stage.widget("tapestry_history_list")
+    strip.itemClicked.emit(strip.item(0))
+    yield stage.turns(0.2)
+
+
+def _trigger(stage, name):
+    menus = stage.widget("tapestry_panel").findChildren(QMenu)
+    next(a for menu in menus for a in menu.actions() if a.objectName() == name).trigger()
+
+
+def _undo(stage):
+    stage.krita.action("edit_undo").trigger()
+    yield stage.turns(1.0)
+
+
+def _from_the_menu(stage, action):
+    """As an artist does: the menu opens, and something is chosen."""
+    window = stage.window.qwindow()
+    menus = [menu for menu in window.findChildren(QMenu) if menu.objectName().lower() == "image"]
+    menus[0].aboutToShow.emit()
+    action()
+
+
+def _sky(document):
+    return next(node for node in document.rootNode().childNodes() if node.name() == "sunset sky")
+
+
+def _close(document):
+    document.setModified(False)
+    document.close()
+
+
+def _box(node):
+    box = node.bounds()
+    return [box.x(), box.y(), box.width(), box.height()]
+
+
+def _colors(document):
+    """How many colours are on the canvas, at a pixel in four."""
+    image = document.projection(0, 0, document.width(), document.height())
+    places = [(x, y) for x in range(0, image.width(), 4) for y in range(0, image.height(), 4)]
+    return len({image.pixel(x, y) for x, y in places})
+
+
+def _layers_in(path):
+    """What of ours a file holds."""
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read("maindoc.xml").decode()
+    return [PREVIEW in text, "sunset sky" in text]

@@ -1,0 +1,141 @@
+"""Scenarios with a real backend: generate a part, refine, fill, extend to every side."""
+
+from krita import Selection
+
+from .jobs import A_PICTURE_S
+
+WIDTH, HEIGHT = 192, 160
+SELECTED = (96, 64, 48, 48)
+"""x, y, width, height."""
+_STEPS = 4
+
+
+def refine_a_selection(stage):
+    """What is selected is painted over; not a pixel changes outside its feather."""
+    document = _ready(stage, "refine")
+    _select(document)
+    stage.widget("tapestry_strength").setValue(0.6)
+    stage.widget("tapestry_feather_px").setValue(0)
+    stage.widget("tapestry_context_px").setValue(32)
+    yield from _run(stage, document, "refine")
+    yield from stage.picture("refined")
+
+
+def fill_a_selection(stage):
+    """Something new where it is selected."""
+    document = _ready(stage, "fill")
+    _select(document)
+    stage.widget("tapestry_selection_prompt").write("red bricks")
+    yield from _run(stage, document, "fill")
+    stage.press("tapestry_mode_fill")
+    stage.widget("tapestry_selection_prompt").write("")
+    stage.press("tapestry_mode_generate")
+    yield from stage.picture("filled")
+
+
+def generate_a_selection(stage):
+    """As if the whole had been generated, but only there."""
+    document = _ready(stage, "generate")
+    _select(document)
+    where = stage.widget("tapestry_where")
+    where.activated.emit(1)
+    yield from _run(stage, document, "generate")
+    where.activated.emit(0)
+
+
+def extend_every_side(stage):
+    """Four sides at once, each by its own number; the old picture is where it was."""
+    document = _ready(stage, "extend")
+    stage.extend_by(top=16, left=32, bottom=8, right=24)
+    yield from _run(stage, document, "extend")
+    stage.facts["size"] = [document.width(), document.height()]
+    yield from stage.picture("extended to every side")
+
+
+def extend_all_around(stage):
+    """To 360 degrees: the edges of the new picture meet."""
+    document = _ready(stage, "extend")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the docker to know the document", 30)
+    menu = stage.widget("tapestry_extend_presets").menu()
+    next(a for a in menu.actions() if a.objectName() == "tapestry_extend_around").trigger()
+    yield from _run(stage, document, "extend")
+    width, height = document.width(), document.height()
+    stage.facts["size"] = [width, height]
+    stage.dump("around.bgra", document.pixelData(0, 0, width, height))
+    next(a for a in menu.actions() if a.objectName() == "tapestry_extend_nothing").trigger()
+    yield from stage.picture("all around")
+
+
+def settings_of_regions_matter(stage):
+    """A region that keeps to its paint, in a document of 16 bits, looks like its paint."""
+    document = stage.document(128, 128, depth="U16")
+    stage.layer(document, "snow", (0, 64, 128, 64), (250, 250, 250, 255), depth="U16")
+    stage.layer(document, "night sky", (0, 0, 128, 64), (250, 20, 240, 255), depth="U16")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
+    stage.press("tapestry_mode_generate")
+    stage.in_region("night sky", "tapestry_region_more").click()
+    shown = {}
+    for strength in (1.0, 0.2):
+        stage.in_region("night sky", "tapestry_region_strength").setValue(strength)
+        yield stage.turns(1.0)
+        yield from _run(stage, document, "generate")
+        picture = document.projection(0, 0, 128, 128)
+        colors = [picture.pixelColor(x, 16) for x in range(128)]
+        shown[strength] = sum(c.redF() + c.blueF() - 2 * c.greenF() for c in colors) / 128
+        document.rootNode().childNodes()[-1].remove()
+    stage.facts["magenta"] = [shown[1.0], shown[0.2]]
+
+
+def _ready(stage, mode):
+    """A document with two regions, in this mode, with few steps."""
+    document = stage.document(WIDTH, HEIGHT)
+    stage.layer(document, "green grass", (0, 80, WIDTH, 80), (60, 140, 60, 255))
+    stage.layer(document, "blue sky", (0, 0, WIDTH, 80), (90, 140, 230, 255))
+    stage.press(f"tapestry_mode_{mode}")
+    return document
+
+
+def _select(document):
+    selection = Selection()
+    selection.select(*SELECTED, 255)
+    document.setSelection(selection)
+    document.waitForDone()
+
+
+def _run(stage, document, mode):
+    """Press the mode's button and wait; where the new layer is, and what changed around it."""
+    yield stage.turns(0.5)
+    before = document.projection(0, 0, document.width(), document.height())
+    count = len(stage.names(document))
+    stage.widget("tapestry_steps").setValue(_STEPS)
+    stage.press(f"tapestry_{mode}")
+
+    def inserted():
+        assert not stage.notice()[0], stage.state()
+        idle = not stage.widget("tapestry_progress").isVisible()
+        return len(stage.names(document)) == count + 1 and idle
+
+    yield stage.until(inserted, "the layer", A_PICTURE_S)
+    yield stage.turns(0.3)
+    document.waitForDone()
+    top = document.rootNode().childNodes()[-1]
+    box = top.bounds()
+    stage.facts["name"] = top.name()
+    stage.facts["box"] = [box.x(), box.y(), box.width(), box.height()]
+    after = document.projection(0, 0, document.width(), document.height())
+    if before.size() == after.size():
+        stage.facts["changed"] = _changed(before, after)
+        stage.widget(f"tapestry_mode_{mode}").click()
+    stage.press("tapestry_mode_generate")
+
+
+def _changed(before, after):
+    """[x, y, right, bottom] of all pixels that differ."""
+    places = [
+        (x, y)
+        for y in range(before.height())
+        for x in range(before.width())
+        if before.pixel(x, y) != after.pixel(x, y)
+    ]
+    xs, ys = [x for x, _ in places], [y for _, y in places]
+    return [min(xs), min(ys), max(xs) + 1, max(ys) + 1] if places else []

@@ -1,0 +1,166 @@
+"""Pictures, their history, and documents that change, in a real Krita with the real backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.krita.krita_session import Report
+
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3600)]
+
+PAINTED = ["sunset sky", "green grass", "Background"]
+NAME = "Tapestry: sunset sky, green grass (seed 42)"
+PREVIEW = "Tapestry: preview (not saved)"
+
+
+@pytest.mark.parametrize("change", ["resized", "flattened", "gray", "16 bits", "layer deleted"])
+def test_a_document_that_changes_gets_its_picture_when_it_is_asked(
+    jobs: Report, change: str
+) -> None:
+    """It is told, the picture waits in the history, and Apply puts it into the document."""
+    facts = jobs.facts("documents_that_change")[change]
+    assert "has changed" in facts["notice"][0]
+    assert facts["new"] == 1
+    assert NAME not in facts["before"]
+    assert facts["after"][0] == NAME
+    assert facts["colors"][2] > 100
+
+
+@pytest.mark.parametrize(
+    ("change", "space"), [("gray", ["GRAYA", "U8"]), ("16 bits", ["RGBA", "U16"])]
+)
+def test_a_picture_takes_the_colours_of_its_document(jobs: Report, change: str, space) -> None:
+    """Whatever it was converted to meanwhile."""
+    assert jobs.facts("documents_that_change")[change]["colors"][:2] == space
+
+
+def test_a_closed_documents_picture_goes_to_a_new_one(jobs: Report) -> None:
+    """When Apply is pressed."""
+    facts = jobs.facts("documents_that_change")["closed"]
+    assert "was closed" in facts["notice"][0]
+    assert (facts["before"], facts["new"]) == ([], 1)
+    assert facts["after"] == [NAME, "Background"]
+
+
+def test_a_renamed_layer_is_no_change(jobs: Report) -> None:
+    """The picture is inserted at once."""
+    facts = jobs.facts("documents_that_change")["renamed"]
+    assert facts["notice"] == ["", ""]
+    assert facts["after"] == [NAME, "night", *PAINTED[1:]]
+
+
+def test_a_document_behind_gets_its_picture(jobs: Report) -> None:
+    """Another document came to the front."""
+    facts = jobs.facts("documents_that_change")["switched"]
+    assert facts["notice"] == ["", ""]
+    assert facts["its own"] == [NAME, *PAINTED]
+    assert facts["before"] == ["Background"]
+
+
+@pytest.fixture(scope="module")
+def survived(jobs: Report) -> dict[str, Any]:
+    """What was seen of a document that was saved, closed and opened."""
+    return jobs.facts("history_survives")
+
+
+def test_a_history_survives_save_close_and_reopen(survived: dict[str, Any]) -> None:
+    """With thumbnails, settings and favourites; within 5 MB."""
+    assert "Seed 42, 4 steps" in survived["tooltip"]
+    assert survived["favourite"]
+    assert 0 < survived["note"] < 5_000_000
+
+
+def test_a_picture_can_be_taken_back_and_applied_after_reopening(survived: dict[str, Any]) -> None:
+    """The layer is known by its id, the pixels by their hash."""
+    assert survived["taken back"] == PAINTED
+    assert survived["applied"] == [NAME, *PAINTED]
+
+
+def test_a_history_is_searched_by_prompt(survived: dict[str, Any]) -> None:
+    """By all of the words."""
+    assert (survived["found"], survived["found nothing"]) == (1, 0)
+
+
+def test_a_preview_is_seen_and_never_saved(jobs: Report) -> None:
+    """Saved by Krita's action, and by a script: the file has the regions and no preview."""
+    facts = jobs.facts("previews_are_not_saved")
+    layers, is_modified, is_colourful = facts["shown"]
+    assert layers == [PREVIEW, *PAINTED]
+    assert not is_modified
+    assert is_colourful
+    assert facts["saved by the action"] == [False, True]
+    assert facts["saved by a script"] == [False, True]
+
+
+def test_a_preview_becomes_the_layer_and_one_undo_takes_it_back(jobs: Report) -> None:
+    """As a layer that was never a preview."""
+    facts = jobs.facts("previews_are_not_saved")
+    assert facts["applied"] == [NAME, *PAINTED]
+    assert facts["undone"] == PAINTED
+
+
+@pytest.fixture(scope="module")
+def ways(jobs: Report) -> dict[str, Any]:
+    """What was seen of all ways to apply a picture."""
+    return jobs.facts("ways_to_apply")
+
+
+def test_regions_become_layers_of_a_group(ways: dict[str, Any]) -> None:
+    """Cut by their masks, no regions themselves, and one undo takes the group back."""
+    assert ways["group"] == [
+        "Tapestry: sunset sky",
+        "Tapestry: green grass",
+        "Tapestry: everything else",
+    ]
+    assert ways["boxes"] == [[0, 0, 128, 64], [0, 64, 128, 64], [0, 0, 128, 128]]
+    assert ways["regions"] == PAINTED[:2]
+    assert ways["group undone"] == PAINTED
+
+
+def test_a_picture_goes_into_the_active_layer_and_back(ways: dict[str, Any]) -> None:
+    """The layer keeps its name."""
+    assert ways["active"] == [PAINTED, [0, 0, 128, 128]]
+    assert ways["active taken back"] == [PAINTED, [0, 0, 128, 64]]
+
+
+def test_an_extension_is_taken_back_as_a_whole(ways: dict[str, Any]) -> None:
+    """With one click."""
+    assert ways["extended"] == [256, 4]
+    assert ways["extension taken back"] == [128, PAINTED]
+
+
+@pytest.fixture(scope="module")
+def many(jobs: Report) -> dict[str, Any]:
+    """What was seen of several jobs at once."""
+    return jobs.facts("many_jobs")
+
+
+def test_a_batch_waits_in_the_history(many: dict[str, Any]) -> None:
+    """The picture that was asked for alone is inserted; all are in the history, newest first."""
+    assert many["queue"]
+    assert many["layers of the batch"] == PAINTED
+    assert many["layers"] == [NAME, *PAINTED]
+    seeds = [name.rpartition("(")[2] for name in many["history"][:3]]
+    assert seeds == ["seed 42)", "seed 43)", "seed 42)"]
+
+
+def test_a_live_preview_is_no_region_and_costs_no_undo(many: dict[str, Any]) -> None:
+    """It becomes the layer."""
+    assert many["regions meanwhile"] == PAINTED[:2]
+    assert many["undone"] == PAINTED
+
+
+def test_all_jobs_can_be_cancelled_at_once(many: dict[str, Any]) -> None:
+    """And leave nothing, not even a preview."""
+    layers, count, notice = many["cancelled"]
+    assert (layers, count) == (PAINTED, len(many["history"]))
+    assert notice == ["Cancelled.", ""]
+
+
+def test_a_large_picture_leaves_krita_usable(jobs: Report) -> None:
+    """Kept, inserted, and shown, in pieces of less than 50 ms of Krita's time."""
+    facts = jobs.facts("a_large_picture_stays_usable")
+    assert facts["layers"] == ["Tapestry: sea (seed 0)", "Background"]
+    assert max(facts["longest"].values()) < 0.05, facts["pieces"]

@@ -1,0 +1,54 @@
+"""Generate a part, refine, fill, extend: in a real Krita with the real backend."""
+
+import numpy as np
+import pytest
+
+from tests.krita.krita_session import Report
+
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
+
+X, Y, WIDTH, HEIGHT = 96, 64, 48, 48
+
+
+@pytest.mark.parametrize(
+    ("scenario", "word"),
+    [
+        ("refine_a_selection", "refined"),
+        ("fill_a_selection", "filled"),
+        ("generate_a_selection", "blue sky"),
+    ],
+)
+def test_only_what_is_selected_changes(jobs: Report, scenario: str, word: str) -> None:
+    """And the new layer says in its name what it is."""
+    facts = jobs.facts(scenario)
+    left, top, right, bottom = facts["changed"]
+    feather = 0 if scenario == "refine_a_selection" else 8
+    assert X - feather <= left < right <= X + WIDTH + feather
+    assert Y - feather <= top < bottom <= Y + HEIGHT + feather
+    assert (right - left) * (bottom - top) > WIDTH * HEIGHT / 2
+    assert word in facts["name"]
+
+
+def test_every_side_at_once(jobs: Report) -> None:
+    """The canvas has grown by what was asked."""
+    facts = jobs.facts("extend_every_side")
+    assert facts["size"] == [192 + 32 + 24, 160 + 16 + 8]
+    assert "extended all sides" in facts["name"]
+
+
+def test_all_around(jobs: Report) -> None:
+    """Twice as wide as high, and the left edge goes on from the right one."""
+    facts = jobs.facts("extend_all_around")
+    width, height = facts["size"]
+    assert (width, height) == (320, 160)
+    raw = (jobs.folder / "around.bgra").read_bytes()
+    picture = np.frombuffer(raw, np.uint8).reshape(height, width, 4)[..., :3].astype(int)
+    steps = np.abs(np.diff(picture, axis=1)).mean(axis=(0, 2))
+    seam = np.abs(picture[:, 0] - picture[:, -1]).mean()
+    assert seam <= np.quantile(steps, 0.99) + 2
+
+
+def test_a_region_can_keep_to_its_paint(jobs: Report) -> None:
+    """With less strength it has more of the colour it was painted with; also in 16 bits."""
+    without, with_paint = jobs.facts("settings_of_regions_matter")["magenta"]
+    assert with_paint > without + 0.2

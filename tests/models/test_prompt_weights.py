@@ -1,0 +1,76 @@
+"""Weights inside prompts."""
+
+import pytest
+import torch
+
+from tapestry_backend.models.prompt_weights import MOST, WeightedPrompt, read_weights
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "spans"),
+    [
+        ("red sun", "red sun", ()),
+        ("a (red:1.5) sun", "a red sun", ((2, 5, 1.5),)),
+        ("(red sun:.5), (sea: 2)", "red sun, sea", ((0, 7, 0.5), (9, 12, 2.0))),
+        ("(red) sun", "(red) sun", ()),
+        ("ratio (16:9 (4:3", "ratio (16:9 (4:3", ()),
+        ("(red:)", "(red:)", ()),
+        ("(red:x)", "(red:x)", ()),
+        ("(red:-1)", "(red:-1)", ()),
+        ("(red:99)", "red", ((0, 3, MOST),)),
+        ("((red:1.2))", "(red)", ((1, 4, 1.2),)),
+        ("(\U0001f305 \u6d77:1.2)", "\U0001f305 \u6d77", ((0, 3, 1.2),)),
+        ("(:1.2)", "", ((0, 0, 1.2),)),
+    ],
+)
+def test_marks_are_taken_out(prompt: str, text: str, spans: tuple) -> None:
+    """And whatever else has parentheses or colons stays as it is."""
+    assert read_weights(prompt) == WeightedPrompt(text, spans)
+
+
+def test_long_prompts_are_read_at_once() -> None:
+    """However odd they are."""
+    for odd in ("(" * 2000, "(a:" * 660, "(" + "a" * 1990 + ":1.", "((:" * 600 + ")" * 200):
+        assert isinstance(read_weights(odd).text, str)
+
+
+def test_a_weight_of_one_changes_nothing(model) -> None:
+    """Bit for bit, also beside other weights."""
+    plain = model.encode_prompts(["a red sun, sunset", "sea"])
+    assert torch.equal(model.encode_prompts(["a (red:1) sun, (sunset:1.0)", "sea"]), plain)
+    assert torch.equal(model.encode_prompts(["(snow:2)", "sea"])[1], plain[1])
+
+
+def test_weights_move_the_words_they_are_on(model) -> None:
+    """Towards nothing and beyond themselves; the other words stay."""
+    nothing, plain, more, none = model.encode_prompts(
+        ["", "a red sun", "a (red:2) sun", "a (red:0) sun"]
+    )
+    changed = [
+        position
+        for position in range(len(plain))
+        if not torch.equal(plain[position], more[position])
+    ]
+    assert changed == [2]
+    torch.testing.assert_close(more[2] - nothing[2], 2 * (plain[2] - nothing[2]))
+    torch.testing.assert_close(none[2], nothing[2])
+
+
+def test_a_weight_reaches_the_picture(paint_prompt) -> None:
+    """The picture is another one; a weight of 1 gives the same one."""
+    assert paint_prompt("(snow:1.0)") == paint_prompt("snow")
+    assert paint_prompt("(snow:2.5)") != paint_prompt("snow")
+
+
+@pytest.fixture
+def paint_prompt(store):
+    """Prompt -> the bytes of a small picture."""
+    from tapestry_backend.tasks.run import run
+    from tapestry_protocol.messages import Request
+
+    def paint(prompt: str) -> bytes:
+        request = Request("generate", 64, 64, prompt, num_inference_steps=2)
+        *_, finished = run(request, {}, store)
+        return finished.pixels.data
+
+    return paint
