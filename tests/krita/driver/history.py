@@ -78,10 +78,10 @@ def history_survives(stage):
     yield stage.turns(1.0)
     document.close()
     yield stage.turns(0.5)
-    stage.facts["without a document"] = _count(stage)
+    others = stage.facts["without a document"] = _count(stage)
     again = stage.krita.openDocument(path)
     stage.window.addView(again)
-    yield stage.until(lambda: _count(stage) == 1, "the history", 20)
+    yield stage.until(lambda: _count(stage) == others + 1, "the history", 20)
     yield stage.turns(0.6)
     stage.facts["tooltip"] = stage.widget("tapestry_history_list").item(0).toolTip()
     stage.facts["favourite"] = stage.widget("tapestry_favourite").isChecked()
@@ -131,7 +131,9 @@ def previews_are_not_saved(stage):
     document.saveAs(path)
     yield stage.turns(0.6)
     yield from _click_first(stage)
-    yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 20)
+    yield stage.until(
+        lambda: PREVIEW in stage.names(document) and _is_idle(stage), "the preview", 20
+    )
     stage.facts["shown"] = [stage.names(document), document.modified(), _colors(document) > 100]
     yield from stage.picture("preview on the canvas")
     document.setModified(True)  # Krita saves nothing else, and a preview is no change
