@@ -11,6 +11,14 @@ settings.register_profile("tapestry", deadline=None)  # no clock decides whether
 settings.load_profile("tapestry")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """How processes that share the suite divide it: by files, and Krita, the longest, first."""
+    for item in items:
+        room = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group("krita" if room == "krita" else str(item.path)))
+    items.sort(key=lambda item: item.path.parent.name != "krita")
+
+
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     """The catalogue of a backend that was given no model: the bundled one alone."""

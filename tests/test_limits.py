@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import math
 import struct
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tapestry_backend.server.blobs import Blobs
-from tapestry_protocol import limits
+from tapestry_protocol import codec, limits, messages
 from tapestry_protocol.codec import decode, decode_chunk, encode
-from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.constraints import Between, MaxLength
+from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.messages import (
+    MESSAGES,
     Cancel,
     Failed,
     ModelInfo,
@@ -33,14 +38,6 @@ MASK = PixelsRef(1, 1, 1, SHA256)
 BOUNDS = Bounds(0, 0, 1, 1)
 AREAS = {-1: (8191, 8193), 0: (8192, 8192), 1: (8065, 8321)}
 """Sides whose product is 2**26, one less, and one more."""
-
-ELSEWHERE = {
-    "MAX_FRAME_BYTES": "tests/server/test_frames.py",
-    "MAX_JOBS_QUEUED": "tests/server/test_jobs.py",
-    "MAX_RESULTS_KEPT": "tests/server/test_jobs.py",
-    "MAX_RESULTS_BYTES": "tests/server/test_jobs.py",
-}
-"""What only a server can show is shown in its own room."""
 
 
 def travels(message: Any) -> None:
@@ -135,10 +132,58 @@ def test_every_limit_at_its_edge(measured) -> None:
     measured(f"{len(EDGES)} limits, each at, one under and one over")
 
 
+def fields() -> Iterator[tuple[str, Any, Between | MaxLength]]:
+    """Every number and text that a message may hold, with what it may be at most."""
+    waiting, seen = list(MESSAGES.values()), set()
+    while waiting:
+        kind = waiting.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+            for part in (hint, *typing.get_args(hint)):
+                base, *constraints = typing.get_args(part) or (part,)
+                if dataclasses.is_dataclass(base):
+                    waiting.append(base)
+                for constraint in constraints:
+                    if base in (int, float, str) and isinstance(constraint, Between | MaxLength):
+                        yield f"{kind.__name__}.{name}", part, constraint
+
+
+def edges(hint: Any, constraint: Between | MaxLength) -> tuple[list[Any], list[Any]]:
+    """Values that just pass, and values that just do not."""
+    if isinstance(constraint, MaxLength):
+        most = constraint.most
+        return ["x" * (most - 1), "x" * most], ["x" * (most + 1)]
+    low, high = constraint.low, constraint.high
+    if typing.get_args(hint)[0] is int:
+        return [low, low + 1, high - 1, high], [low - 1, high + 1]
+    inside = [math.nextafter(low, high), math.nextafter(high, low)]
+    return [low, high, *inside], [math.nextafter(low, -math.inf), math.nextafter(high, math.inf)]
+
+
+@pytest.mark.promise("S6")
+def test_every_field_at_its_edge(measured) -> None:
+    """Whatever a message may hold: the last value passes, the next one does not."""
+    count = 0
+    for path, hint, constraint in fields():
+        passing, refused = edges(hint, constraint)
+        for value in passing:
+            assert codec._convert(hint, value, path) == value
+        for value in refused:
+            with pytest.raises(ProtocolError):
+                codec._convert(hint, value, path)
+        count += 1
+    assert count > 40
+    measured(f"{count} fields of messages, each at, one under and one over")
+
+
 def test_no_limit_is_left_out() -> None:
-    """A number that is added to limits.py wants a test of its edge."""
+    """A number that is added to limits.py wants a test of its edge: here, or in its own room."""
     names = {name for name in vars(limits) if name.startswith(("MAX_", "MIN_"))}
-    assert names == EDGES.keys() | ELSEWHERE.keys()
-    root = Path(__file__).parent.parent
-    for name, file in ELSEWHERE.items():
-        assert name in (root / file).read_text(encoding="utf-8"), f"{name} in {file}"
+    assert EDGES.keys() <= names
+    of_fields = Path(messages.__file__).read_text(encoding="utf-8")
+    here = Path(__file__)
+    rooms = [path.read_text("utf-8") for path in here.parent.rglob("*.py") if path != here]
+    for name in names - EDGES.keys():
+        assert name in of_fields or any(name in room for room in rooms), f"{name} is not tested"

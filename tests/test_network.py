@@ -66,7 +66,8 @@ def test_the_guard_sees_calls(guard_log: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-    lines = guard_log.read_text(encoding="utf-8").splitlines()
+    watched, *lines = guard_log.read_text(encoding="utf-8").splitlines()
+    assert watched.endswith(" watched")
     assert len(lines) == 3
     assert all(map(is_far, lines))
     assert not is_far("1 socket.connect ('127.0.0.1', 80)")
@@ -83,6 +84,9 @@ def test_painting_calls_nobody(tmp_path: Path, guard_log: Path, measured) -> Non
         assert not worker.net_connections("inet")
         bound = psutil.Process(server.process.pid).net_connections("inet")
         assert all(ipaddress.ip_address(each.laddr.ip).is_loopback for each in bound)
-    calls = guard_log.read_text(encoding="utf-8").splitlines()
+        processes = {f"{server.process.pid} watched", f"{worker.pid} watched"}
+    lines = guard_log.read_text(encoding="utf-8").splitlines()
+    assert processes <= set(lines)
+    calls = [line for line in lines if not line.endswith(" watched")]
     assert not list(filter(is_far, calls))
     measured(f"{len(REQUESTS)} pictures, {len(calls)} calls, 0 beyond this computer")

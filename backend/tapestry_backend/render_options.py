@@ -119,6 +119,7 @@ def _add_steps(group: argparse._ArgumentGroup) -> None:
     _add(group, "--seed", "seed", "N", "another picture for each number")
     _add(group, "--steps", "num_inference_steps", "N", "how many steps are taken")
     _add(group, "--guidance-scale", "guidance_scale", "X", "how closely prompts are followed")
+    _add(group, "--speed", "speed", None, "how much is left out to be faster")
     _add(group, "--scheduler", "scheduler", "NAME", "how steps are taken: " + _words("scheduler"))
 
 

@@ -167,6 +167,8 @@ class Request:
               0: no draft
     coherence       how firmly all windows keep to the look of one of them; 0: not at all
     anchor    a point in that window; None: the middle
+    speed     "quality" leaves nothing out; "balanced" and "fast" take fewer windows where none are
+              asked for, and no guidance in the last steps
     model     an id out of the welcome's list, never a path
     """
 
@@ -192,6 +194,7 @@ class Request:
     composition: Share = 0.5
     coherence: Share = 0.0
     anchor: Point | None = None
+    speed: Literal["quality", "balanced", "fast"] = "quality"
     seed: Seed = 0
     scheduler: Scheduler = "checkpoint"
     num_inference_steps: Annotated[int, Between(1, MAX_STEPS)] = 20

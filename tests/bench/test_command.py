@@ -86,7 +86,8 @@ def test_a_goal_is_a_limit_on_one_side() -> None:
         (["quality", "--only", "beauty"], "'beauty' is none of adherence"),
         (["quality", "--steps", "0"], "no whole number"),
         (["quality", "--seed", "-1"], "no whole number"),
-        (["speed"], "invalid choice"),
+        (["beauty"], "invalid choice"),
+        (["speed", "--peer", "nobody"], "invalid choice"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(capsys, arguments, words: str) -> None:

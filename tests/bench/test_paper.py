@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tapestry_backend.bench.authors import AuthorsLoop
 from tapestry_backend.bench.painter import Settings
 from tapestry_backend.bench.paper import (
     PaperLoop,
@@ -87,10 +88,11 @@ def naive(model, scene: Scene, noise, generator, guidance_scale: float):
     return latents
 
 
-def test_the_loop_is_the_papers_loop(double_model, scene: Scene) -> None:
+@pytest.mark.parametrize("kind", [PaperLoop, AuthorsLoop])
+def test_the_loop_is_the_papers_loop(double_model, scene: Scene, kind) -> None:
     """What is left out and what is shared changes nothing, with and without bootstrapping."""
     settings = Settings(num_inference_steps=STEPS, guidance_scale=3.0)
-    loop = PaperLoop(double_model, settings)
+    loop = kind(double_model, settings)
     noise = canvas_noise(3, double_model.channels, CANVAS).double()
     ours = loop.sample(scene, noise, torch.Generator().manual_seed(7))
     theirs = naive(double_model, scene, noise, torch.Generator().manual_seed(7), 3.0)
@@ -98,6 +100,15 @@ def test_the_loop_is_the_papers_loop(double_model, scene: Scene) -> None:
     assert torch.allclose(ours, theirs, atol=1e-9)
     other = loop.sample(scene, noise, torch.Generator().manual_seed(8))
     assert not torch.allclose(ours, other, atol=1e-3), "the colours of bootstrapping must matter"
+
+
+def test_the_authors_loop_evaluates_everything(double_model, scene: Scene) -> None:
+    """Two evaluations of every prompt in every window: what a peer's time is taken with."""
+    loop = AuthorsLoop(double_model, Settings(num_inference_steps=1))
+    noise = canvas_noise(3, double_model.channels, CANVAS).double()
+    loop.sample(scene, noise, torch.Generator())
+
+    assert loop.evaluations == 2 * len(scene.windows) * len(scene.masks)
 
 
 def test_one_prompt_is_what_diffusers_paints(bench) -> None:

@@ -61,6 +61,7 @@ def picture_of(scene: Path, *arguments: str) -> np.ndarray:
         (["--windows", "shift"], "windows", "shift"),
         (["--window-weighting", "gaussian"], "window_weighting", "gaussian"),
         (["--coherence", "0"], "coherence", 0),
+        (["--speed", "balanced"], "speed", "balanced"),
         (["--extend", "right=8", "--under", "3"], "under_px", 3),
         (["--refine", "sunset sky", "--strength", "0.75"], "strength", 0.75),
     ],

@@ -148,6 +148,42 @@ def test_regions_of_a_window_share_the_negative_prompt() -> None:
     assert denoise.evaluations == 5
 
 
+def test_batches_are_even() -> None:
+    """Six rows in batches of four at most: three and three, not four and two."""
+    sizes = []
+
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+        sizes.append(len(latents))
+        return latents
+
+    views = views_of(Size(16, 32), torch.ones(1, 16, 32))
+    denoise = MultiDiffusion(predict, views, prompting(1), torch.zeros(2, 1, 1), 4)
+    denoise(torch.zeros(1, 1, 16, 32), MOMENT)
+
+    assert sizes == [3, 3]
+
+
+def test_guidance_may_end_before_the_steps_do() -> None:
+    """Then nothing negative is computed, and the prompt alone decides."""
+    canvas = Size(16, 16)
+    views = views_of(canvas, torch.ones(1, *canvas))
+    denoise = MultiDiffusion(
+        lambda x, t, c: x + c[:, :, :, None],
+        views,
+        [Prompting(0, 1, 3.0)],
+        torch.tensor([10.0, 1.0])[:, None, None],
+        16,
+        guided_share=0.5,
+    )
+    found = []
+    for index in (1, 2):
+        before = denoise.evaluations
+        fused = denoise(torch.zeros(1, 1, *canvas), MOMENT._replace(index=index))
+        found.append((denoise.evaluations - before, float(fused.mean())))
+
+    assert found == [(2, 1 + 3 * (10 - 1)), (1, 10)]
+
+
 def test_each_region_has_its_own_negative_prompt_and_guidance() -> None:
     """A region's prediction is pushed away from its own negative one, by its own scale."""
     canvas = Size(16, 16)

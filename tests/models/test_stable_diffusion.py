@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tapestry_backend.models import banded, stable_diffusion
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.stable_diffusion import StableDiffusion
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -42,6 +43,41 @@ def test_the_preview_has_the_pictures_colours(model) -> None:
 
     assert preview.shape == (1, 3, 16, 16)
     assert float((preview - small).abs().mean()) < 0.2
+
+
+def test_a_text_is_encoded_once_and_alone(catalogue: Catalogue, monkeypatch) -> None:
+    """Whoever is encoded beside it, its numbers are the same, and another job has them at once."""
+    model = StableDiffusion(catalogue.find("sample"), torch.device("cpu"), torch.float32)
+    both = model.encode_prompts(["red bricks", "lava"])
+    anew = []
+    monkeypatch.setattr(model, "_encode_anew", anew.append)
+
+    assert torch.equal(model.encode_prompts(["lava", "red bricks", "lava"]), both[[1, 0, 1]])
+    assert not anew
+
+
+def test_a_batch_is_as_large_as_memory_allows(model, monkeypatch) -> None:
+    """One row at the least, and no more than what makes a row cheaper."""
+    sizes = []
+    for spare in (0, 20 * 2**20, 2**40):
+        monkeypatch.setattr(stable_diffusion, "spare_bytes", lambda _device, spare=spare: spare)
+        sizes.append(model.batch_size)
+
+    assert sizes == [1, 6, 24]
+
+
+def test_a_long_picture_is_decoded_in_bands_as_if_it_were_whole(model, monkeypatch) -> None:
+    """Less memory, the same pixels; here from one window on."""
+    latents = torch.randn(1, model.channels, 16, 48, generator=torch.Generator().manual_seed(0))
+    whole = model.decode(latents)
+    monkeypatch.setattr(model, "_frugal_bytes", banded.frugal_bytes(model._vae, 16 * 16))
+    pieces = []
+    in_bands = banded._in_bands
+    monkeypatch.setattr(banded, "_in_bands", lambda *_: pieces.append(1) or in_bands(*_))
+    bands = model.decode(latents)
+
+    assert pieces, "it must have been another way to the same numbers"
+    torch.testing.assert_close(bands, whole, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "pickle only", "no scheduler"])

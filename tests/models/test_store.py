@@ -2,8 +2,11 @@
 
 import pytest
 
-from tapestry_backend.models.store import DEVICE_VARIABLE, best_device, device_name
+from tapestry_backend.models import store as store_module
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.store import DEVICE_VARIABLE, ModelStore, best_device, device_name
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tests.models.tiny_checkpoints import save_checkpoint
 
 
 def test_a_model_is_loaded_once(store, model) -> None:
@@ -27,6 +30,21 @@ def test_a_device_can_be_chosen(monkeypatch) -> None:
     usual = best_device()
     monkeypatch.setenv(DEVICE_VARIABLE, "cuda:99")
     assert best_device() == usual
+
+
+def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
+    """The one used longest ago goes first; the one in use is never asked."""
+    folders = [str(save_checkpoint(tmp_path / name)) for name in "abc"]
+    store = ModelStore(Catalogue(folders), "cpu")
+    first, second = store.load(folders[0]), store.load(folders[1])
+
+    assert store.load(folders[0]) is first, "both are there"
+    spare = iter((0, 2**40))
+    monkeypatch.setattr(store_module, "spare_bytes", lambda _device: next(spare))
+    store.load(folders[2])
+    monkeypatch.undo()
+    assert store.load(folders[0]) is first
+    assert store.load(folders[1]) is not second
 
 
 def test_the_device_has_a_name_for_people() -> None:

@@ -1,6 +1,7 @@
 """Python runs this first in every process of a test: it writes down who is called over a network.
 
-The line of a call is the audit event and its address; TAPESTRY_GUARD_LOG names the file.
+Its first line says that it is watched, each further one is a call: audit event and address.
+TAPESTRY_GUARD_LOG names the file.
 """
 
 import os
@@ -18,11 +19,16 @@ def watch(event: str, arguments: tuple) -> None:
         address = (arguments[0], 0)
     else:
         return
-    line = f"{os.getpid()} {event} {address!r}\n"
+    write(f"{event} {address!r}")
+
+
+def write(what: str) -> None:
+    """Append a line, with the process that it is about."""
     handle = os.open(os.environ["TAPESTRY_GUARD_LOG"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(handle, line.encode())
+    os.write(handle, f"{os.getpid()} {what}\n".encode())
     os.close(handle)
 
 
 if "TAPESTRY_GUARD_LOG" in os.environ:
+    write("watched")
     sys.addaudithook(watch)

@@ -1,5 +1,6 @@
 """Where a server listens: on this computer alone, unless somebody asks for more and encrypts it."""
 
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -28,6 +29,8 @@ def listening(server: Server) -> set[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """A certificate for this computer, signed by itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
     folder = tmp_path_factory.mktemp("certificate")
     made = Certificate(folder / "chain.pem", folder / "key.pem")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"

@@ -1,7 +1,9 @@
 """Jobs, scribe and disk together, without a socket: what a restart brings back, and what fails."""
 
+import asyncio
 import errno
 import itertools
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -197,6 +199,24 @@ def test_blobs_that_two_jobs_share_stay_for_the_second(tmp_path: Path) -> None:
     beginning += house.jobs.add_chunk(MASK_CHUNK)
     house.perform([*ending, *house.jobs.receive(ME, Acknowledge("a")), *beginning])
     assert files(tmp_path) == {MASK_CHUNK.sha256}
+    house.close()
+
+
+def test_whoever_waits_may_go(tmp_path: Path) -> None:
+    """A client that vanishes while its job is written down takes nobody's journal with it."""
+
+    async def wait_and_go(future: Future[None]) -> None:
+        waiting = asyncio.ensure_future(asyncio.wrap_future(future))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    house = House(tmp_path)
+    (keep,) = (
+        e for e in house.jobs.receive(ME, Submit("a", PLAIN)) if isinstance(e, Keep) and e.is_urgent
+    )
+    asyncio.run(wait_and_go(house.scribe.keep(keep)))
+    assert pixels_of(house.finish()) == PIXELS
     house.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from tapestry_backend.tasks import decoding
 from tapestry_backend.tasks.decoding import decode_canvas
 
 
@@ -43,3 +44,14 @@ def test_a_picture_that_does_not_wrap_would_show_where_it_begins(model) -> None:
 
     difference = (turned.roll(-13 * model.cell_px, dims=-1) - decoded).abs()
     assert float(difference.max()) > 1 / 255
+
+
+def test_what_lies_further_off_than_the_halo_moves_nothing(model, monkeypatch) -> None:
+    """Twice as many cells beyond the edges change no pixel by half a level of eight bits."""
+    canvas = latents(model, 16, 24)
+
+    decoded = decode_canvas(model, canvas, wrap=False)
+    monkeypatch.setattr(decoding, "_HALO_CELLS", 2 * decoding._HALO_CELLS)
+    further = decode_canvas(model, canvas, wrap=False)
+
+    assert 0 < float((further - decoded).abs().max()) < 0.5 / 255

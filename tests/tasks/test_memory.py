@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.store import ModelStore
@@ -94,6 +95,31 @@ def test_a_model_that_does_not_fit_is_a_sentence(
     assert raised.value.code is ErrorCode.OUT_OF_MEMORY
     assert paint(store, 64, Costs()).size == 64 * 64 * 4
     measured("while loading: a sentence; loaded at the next job")
+
+
+@pytest.mark.promise("R6")
+def test_windows_are_painted_fewer_at_a_time(
+    tiny: ModelStore, monkeypatch: pytest.MonkeyPatch, measured
+) -> None:
+    """A model that takes three rows at a time gives the same picture, and the artist hears why."""
+    model = tiny.load(tiny.catalogue.models[-1].id)
+    *_, plain = run(request(tiny, 320), {}, tiny)
+    predict, sizes = model.predict, []
+
+    def fails_above_three(latents, timestep, conditions):
+        sizes.append(len(latents))
+        if len(latents) > 3:
+            raise torch.OutOfMemoryError("more than three rows")
+        return predict(latents, timestep, conditions)
+
+    monkeypatch.setattr(model, "predict", fails_above_three)
+    *_, short = run(request(tiny, 320), {}, tiny)
+    pictures = [np.frombuffer(each.pixels.data, np.uint8).astype(int) for each in (plain, short)]
+    assert abs(pictures[0] - pictures[1]).max() <= 1
+    assert plain.report["notices"] == []
+    (notice,) = short.report["notices"]
+    assert "2 at a time instead of 16" in notice
+    measured(f"rows that were tried: {', '.join(map(str, sizes))}")
 
 
 def test_the_store_of_a_checkpoint_is_where_it_was_saved(tiny: ModelStore) -> None:

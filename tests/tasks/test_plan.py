@@ -1,5 +1,7 @@
 """Plans: a canvas in whole cells that holds the document, old and new, at its place."""
 
+from dataclasses import replace
+
 import pytest
 
 from tapestry_backend.tasks.plan import background_prompt, make_plan
@@ -85,6 +87,23 @@ def test_a_canvas_higher_than_a_window_gets_a_draft(model) -> None:
     assert make_plan(Request("generate", 128, 512, prompt="x"), model).draft is None
     off = Request("generate", 256, 512, prompt="x", composition=0.0)
     assert make_plan(off, model).draft is None
+
+
+def test_a_speed_leaves_out_windows_and_guidance_unless_asked_for(model) -> None:
+    """What a request names itself stays as it is."""
+    wide = Request("generate", 128, 512, prompt="x")
+    plans = [
+        make_plan(replace(wide, speed=speed, stride_px=px), model)
+        for speed, px in (("quality", 0), ("balanced", 0), ("fast", 0), ("fast", 64))
+    ]
+
+    found = [(p.speed, p.windows, p.stride.width, p.guided_share) for p in plans]
+    assert found == [
+        ("quality", "overlap", 8, 1.0),
+        ("balanced", "overlap", 12, 0.7),
+        ("fast", "shift", 12, 0.5),
+        ("fast", "overlap", 8, 0.5),
+    ]
 
 
 def test_the_stride_is_what_was_asked_for(model) -> None:

@@ -28,8 +28,10 @@ def test_a_sentence_that_is_too_long_is_cut() -> None:
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
     ],
-    ids=["python", "cuda", "cpu"],
+    ids=["python", "cuda", "cpu", "apple", "cublas"],
 )
 def test_out_of_memory_comes_with_advice(error: Exception) -> None:
     """Every way in which memory runs out gets the same code and advice."""

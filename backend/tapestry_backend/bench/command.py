@@ -1,30 +1,35 @@
-"""The command `tapestry bench quality`: options in, table, JSON and contact sheet out; no torch."""
+"""The commands `tapestry bench`: options in, table, JSON and contact sheet out; no torch."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED, MAX_STEPS
 
+from .arguments import check_writable
 from .report import table
+from .speed_command import add_speed_arguments
 
 MEASURES = ("adherence", "seams", "coherence", "sharpness", "composition", "exactness")
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `tapestry bench`."""
+    """The two benchmarks and their options."""
+    kinds = parser.add_subparsers(required=True, metavar="quality|speed")
+    _add_quality_arguments(kinds.add_parser("quality", help="what pictures are worth"))
+    add_speed_arguments(kinds.add_parser("speed", help="how long they take"))
+
+
+def _add_quality_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Paints the same things with Tapestry, with the MultiDiffusion paper's own loops and with "
         "diffusers' panorama pipeline - same weights, seeds and steps - and measures them."
     )
     add = parser.add_argument
-    add("what", choices=("quality",), help="what is compared")
     add("--model", metavar="PATH_OR_ID", default="sample", help="a checkpoint, as for `render`")
     add("--quick", action="store_true", help="a representative part, within minutes")
     add("--json", metavar="FILE", type=Path, help="write all figures")
@@ -33,17 +38,13 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", metavar="N", type=_whole(1, MAX_STEPS), default=20, help="of all but few-step")
     add("--only", metavar="A,B", type=_measures, default=MEASURES, help=", ".join(MEASURES))
     add("--alone", action="store_true", help="Tapestry alone, with nothing to compare it to")
+    parser.set_defaults(run=quality_command)
 
 
-def bench_command(options: argparse.Namespace) -> int:
+def quality_command(options: argparse.Namespace) -> int:
     """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
     for path in filter(None, (options.json, options.sheet)):
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
-            raise TapestryError(
-                ErrorCode.BAD_REQUEST,
-                f"{str(path)!r} cannot be written.",
-                "Choose a file in a folder that exists and belongs to you.",
-            )
+        check_writable(path)
     # They import torch: only once the options are sound.
     from .painter import Settings  # noqa: PLC0415
     from .quality import measure_quality  # noqa: PLC0415

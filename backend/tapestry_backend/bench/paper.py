@@ -69,23 +69,23 @@ class PaperLoop:
         scheduler: type = DDIMScheduler,
         num_inference_steps: int | None = None,
     ) -> None:
-        self._model = model
-        self._settings = settings
+        self.model = model
+        self.settings = settings
         self._scheduler = scheduler.from_config(model.make_scheduler().config)
         self._steps = num_inference_steps or settings.num_inference_steps
 
     def layout(self, layout: Layout, seed: int) -> np.ndarray:
         """The picture of a layout of regions, uint8 [H, W, 3]."""
-        return self._paint(paper_masks(layout.masks, self._model.cell_px), layout, seed)
+        return self._paint(paper_masks(layout.masks, self.model.cell_px), layout, seed)
 
     def panorama(self, height: int, width: int, prompt: str, seed: int) -> np.ndarray:
         """The picture of one prompt on a canvas of so many pixels, uint8 [H, W, 3]."""
-        cell_px = self._model.cell_px
+        cell_px = self.model.cell_px
         masks = torch.ones(1, height // cell_px, width // cell_px)
         return self._paint(masks, Layout("", (), (), prompt), seed)
 
     def _paint(self, masks: Tensor, layout: Layout, seed: int) -> np.ndarray:
-        model, seed = self._model, self._settings.picture_seed(seed)
+        model, seed = self.model, self.settings.picture_seed(seed)
         canvas = Size(*masks.shape[-2:])
         generator = torch.Generator().manual_seed(seed)
         prompts = (layout.background, *layout.prompts, "")
@@ -104,9 +104,9 @@ class PaperLoop:
     @torch.no_grad()
     def sample(self, scene: Scene, noise: Tensor, generator: torch.Generator) -> Tensor:
         """From noise [1, C, H, W] to the latents of a picture."""
-        self._scheduler.set_timesteps(self._steps, device=self._model.device)
-        latents = noise = noise.to(self._model.device)
-        paths = _paths(scene)
+        self._scheduler.set_timesteps(self._steps, device=self.model.device)
+        latents = noise = noise.to(self.model.device)
+        paths = self.paths(scene)
         for i, timestep in enumerate(self._scheduler.timesteps):
             inputs = torch.stack([crop(latents[0], scene.windows[v]) for v, _ in paths])
             bootstrapped = i < round(BOOTSTRAPPING * self._steps)
@@ -118,12 +118,21 @@ class PaperLoop:
                 colours = scene.backdrops[[int(chosen[path]) for path in paths]].to(noise)
                 backdrops = self._scheduler.add_noise(colours, crops, timestep[None])
                 inputs = _only_inside(scene, paths, inputs, backdrops)
-            guided = self._guided(scene, paths, inputs, timestep, shared=not bootstrapped)
+            guided = self.guided(scene, paths, inputs, timestep, shared=not bootstrapped)
             moved = self._scheduler.step(guided, timestep, inputs, generator=generator).prev_sample
             latents = average(moved, scene.masks.to(noise), scene.windows, paths)
         return latents
 
-    def _guided(
+    def paths(self, scene: Scene) -> Paths:
+        """Every window with every region that it sees anything of."""
+        return [
+            (v, r)
+            for v, window in enumerate(scene.windows)
+            for r, mask in enumerate(scene.masks)
+            if bool(crop(mask, window).any())
+        ]
+
+    def guided(
         self, scene: Scene, paths: Paths, inputs: Tensor, timestep: Tensor, *, shared: bool
     ) -> Tensor:
         """Each path's guided prediction, [K, C, h, w]; `shared` where a window's see the same."""
@@ -134,7 +143,7 @@ class PaperLoop:
         wanted = self._predict(scene, inputs, timestep, numbers)
         plain = self._predict(scene, inputs[[*first.values()]], timestep, [-1] * len(first))
         negative = plain[[[*first].index(row) for row in rows]]
-        return negative + self._settings.guidance_scale * (wanted - negative)
+        return negative + self.settings.guidance_scale * (wanted - negative)
 
     def _predict(
         self, scene: Scene, inputs: Tensor, timestep: Tensor, numbers: Sequence[int]
@@ -143,20 +152,10 @@ class PaperLoop:
             inputs.split(_BATCH_SIZE), torch.tensor(numbers).split(_BATCH_SIZE), strict=True
         )
         made = [
-            self._model.predict(batch, timestep, scene.conditions[conditions])
+            self.model.predict(batch, timestep, scene.conditions[conditions])
             for batch, conditions in batches
         ]
         return torch.cat(made).to(inputs)
-
-
-def _paths(scene: Scene) -> Paths:
-    """Every window with every region that it sees anything of."""
-    return [
-        (v, r)
-        for v, window in enumerate(scene.windows)
-        for r, mask in enumerate(scene.masks)
-        if bool(crop(mask, window).any())
-    ]
 
 
 def _only_inside(scene: Scene, paths: Paths, inputs: Tensor, backdrops: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,6 +68,11 @@ class Peer:
         self._pipeline.set_progress_bar_config(disable=True)
         self._pipeline.window_cells = model.window
         self._pipeline.cell_px = model.cell_px
+        self.evaluations = 0
+        """Rows that have gone through the pipeline's U-Net so far."""
+        self.latents: torch.Tensor
+        """Those of the last picture, [1, C, h, w]."""
+        self._pipeline.unet.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def panorama(
         self, height: int, width: int, prompt: str, seed: int, *, wrap: bool = False
@@ -84,8 +90,18 @@ class Peer:
             latents=canvas_noise(seed, self._model.channels, canvas).to(self._model.dtype),
             generator=torch.Generator().manual_seed(seed),
             circular_padding=wrap,
+            callback_on_step_end=self._keep,
         )
         return np.asarray(made.images[0])
+
+    def _keep(
+        self, _pipeline: Any, _step: int, _timestep: Any, state: dict[str, Any]
+    ) -> dict[str, Any]:
+        self.latents = state["latents"]
+        return state
+
+    def _count(self, _unet: Any, inputs: tuple[Any, ...], _named: dict[str, Any]) -> None:
+        self.evaluations += len(inputs[0])
 
     def uncovered_columns(self, height: int, width: int) -> int:
         """How many columns of pixels of such a canvas no window of the pipeline reaches."""

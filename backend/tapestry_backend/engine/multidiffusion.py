@@ -8,6 +8,7 @@ that change on the way, whose history and noise then exist once (see docs/method
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -83,7 +84,8 @@ class MultiDiffusion:
     conditions [K, T, D] holds every encoded text once; prompting says which of them each region
     takes. All regions that see the same window with the same negative prompt share its one
     evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
-    (an inpainting model's mask and masked picture).
+    (an inpainting model's mask and masked picture). After `guided_share` of the steps there is no
+    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024).
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class MultiDiffusion:
         *,
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
+        guided_share: float = 1.0,
     ) -> None:
         self._predict = predict
         self._views = views
@@ -105,7 +108,8 @@ class MultiDiffusion:
         """Rows of one evaluation; fewer as soon as memory runs out."""
         self._bootstrapping = bootstrapping
         self._extra = extra
-        self._planned: tuple[Sequence[View], _Rows] | None = None
+        self._guided_share = guided_share
+        self._planned: tuple[Sequence[View], bool, _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
 
@@ -129,22 +133,25 @@ class MultiDiffusion:
 
     def _plan(self, views: Sequence[View], moment: Moment) -> _Rows:
         """The rows of these views; fixed windows have the same ones at every step."""
-        if self._planned is None or self._planned[0] is not views:
+        guided = moment.index < round(self._guided_share * moment.count)
+        if self._planned is None or self._planned[0] is not views or self._planned[1] != guided:
             early = self._bootstrapping if self._views.is_early(moment) else None
-            self._planned = (views, _plan_rows(views, self._prompting, early))
-        return self._planned[1]
+            prompting = self._prompting if guided else [_unguided(p) for p in self._prompting]
+            self._planned = (views, guided, _plan_rows(views, prompting, early))
+        return self._planned[2]
 
     def _evaluate(self, inputs: Tensor, moment: Moment, conditions: Sequence[int]) -> Tensor:
         """The model's outputs for inputs [K, C, h, w] with these rows of the conditions."""
         self.evaluations += len(inputs)
         encoded = self._conditions[list(conditions)]
         outputs: list[Tensor] = []
-        done = 0
+        done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
-            rows = slice(done, done + self.batch_size)
+            rows = slice(done, done + size)
             found = self._ask(inputs[rows], moment, encoded[rows])
             if found is None:
-                self.batch_size = max(1, min(self.batch_size, len(inputs) - done) // 2)
+                self.batch_size = max(1, min(size, len(inputs) - done) // 2)
+                size = _even(len(inputs) - done, self.batch_size)
             else:
                 outputs.append(found)
                 done = rows.stop
@@ -165,6 +172,15 @@ class MultiDiffusion:
         if self._extra is None:
             return seen
         return torch.cat([seen, crop(self._extra, row.window)], dim=1)
+
+
+def _unguided(prompting: Prompting) -> Prompting:
+    return prompting._replace(guidance_scale=min(prompting.guidance_scale, 1.0))
+
+
+def _even(rows: int, most: int) -> int:
+    """The size of as few batches as possible: the rows of a small last one are the dearest."""
+    return math.ceil(rows / math.ceil(rows / most))
 
 
 class _Row(NamedTuple):

@@ -9,14 +9,22 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_TEXTS = (
+    "DefaultCPUAllocator",
+    "MPS backend out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""What torch's allocators and libraries say where they raise a bare RuntimeError."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that there was not enough memory, whoever raised it."""
-    # By name, so that nobody needs torch to ask; torch's CPU allocator raises a bare RuntimeError.
+    # By name, so that nobody needs torch to ask.
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+        or (isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS))
     )
 
 
@@ -34,7 +42,7 @@ def attempt(compute: Callable[[], T]) -> tuple[T] | None:
 
 def release() -> None:
     """Give back what is no longer used and only kept for the next one."""
-    gc.collect()
+    gc.collect(1)  # what has just been made and is held by itself; the old would take long
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

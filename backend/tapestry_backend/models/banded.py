@@ -87,6 +87,19 @@ def _within(
     return _in_bands(chain, values, 0)
 
 
+def frugal_bytes(autoencoder: Any, cells: int) -> float:
+    """A budget that decodes so many cells whole, and more of them in bands, where bands are cheap.
+
+    They are without norms: nothing is computed twice then but the ends of bands. Otherwise there is
+    no reason to take less than what is free: infinity.
+    """
+    chain = decoder_chain(autoencoder)
+    if chain is None or any(part.norms for part in chain.parts):
+        return math.inf
+    dtype = next(autoencoder.parameters()).dtype
+    return float(_ALIVE * cells * _widest(chain.parts) * dtype.itemsize)
+
+
 def _whole_bytes(chain: Chain, values: Tensor) -> int:
     """The most memory that the chain's parts take without bands."""
     cells = values.shape[0] * values.shape[-2] * values.shape[-1]

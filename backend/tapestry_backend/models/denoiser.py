@@ -26,6 +26,11 @@ class Denoiser(Protocol):
     device: torch.device
     dtype: torch.dtype
 
+    @property
+    def batch_size(self) -> int:
+        """How many rows `predict` should be given at once: by speed, and by what memory is free."""
+        ...
+
     def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
         """A scheduler of diffusers with the noise the checkpoint was trained with, for one job.
 

@@ -1,12 +1,31 @@
-"""How much memory a device has left; what is done with it is decided elsewhere."""
+"""How much memory a device has left, and how it is taken; what for is decided elsewhere."""
 
 from __future__ import annotations
+
+import ctypes
+import sys
 
 import psutil
 import torch
 
 _SHARE = 0.6
 """Of what is free: others take memory while we work, and allocators leave gaps."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 512 * 2**20
+_LARGE_BYTES = 32 * 2**20
+"""What a C library calls its settings, and the values that pay; 32 MiB is the most it takes."""
+
+
+def keep_memory() -> None:
+    """Let this process keep what it frees, up to half a GiB, for the next layer of a model.
+
+    Otherwise every activation of some megabytes comes from the system anew, page by page: an
+    eighth of the time of a U-Net. Where the C library knows no such setting, nothing changes.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def free_and_total_bytes(device: torch.device) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,11 +16,25 @@ from tapestry_protocol.messages import Scheduler
 from . import banded
 from .catalogue import Entry, inpainting_channels
 from .loading import load_parts
+from .memory import spare_bytes
 from .prompt_weights import read_weights, weigh
 from .residency import Residency
 from .schedulers import make_scheduler
+from .shared_start import SharedStart
 
 _PREVIEW_FIT_CELLS = 16
+
+_MOST_ROWS = 24
+"""Larger batches take no less time for a row; see docs/performance.md."""
+
+_ALIVE_IN_A_ROW = 32
+"""Activations of the first level that exist at once for a row of a batch, the skips included."""
+
+_WHOLE_WINDOWS = 10
+"""Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
+
+_MOST_TEXTS = 256
+"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB."""
 
 
 class StableDiffusion:
@@ -39,26 +54,49 @@ class StableDiffusion:
             {name: getattr(parts, name) for name in ("unet", "vae", "text_encoder")}, device
         )
         self._scheduler = parts.scheduler
+        self._shared_start = SharedStart(self._unet)
+        self._texts: OrderedDict[str, Tensor] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
         self.channels = self._vae.config.latent_channels
         self.inpaints = self._unet.config.in_channels == inpainting_channels(self.channels)
 
+    @property
+    def batch_size(self) -> int:
+        channels = self._unet.config.block_out_channels[0]
+        row = self.window**2 * channels * _ALIVE_IN_A_ROW * self.dtype.itemsize
+        return min(max(spare_bytes(self.device) // row, 1), _MOST_ROWS)
+
     def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
         return make_scheduler(name, self._scheduler)
 
-    @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        weighted = [read_weights(prompt) for prompt in prompts]
-        if not any(prompt.spans for prompt in weighted):
-            return self._encode([prompt.text for prompt in weighted])[0]
-        encoded, offsets = self._encode([*(prompt.text for prompt in weighted), ""])
-        return weigh(encoded[:-1], encoded[-1:], weighted, offsets[:-1])
+        return torch.cat([self._encode_prompt(prompt) for prompt in prompts])
 
-    def _encode(self, texts: Sequence[str]) -> tuple[Tensor, list[list[tuple[int, int]]]]:
-        """Conditions [N, T, D], and the place of every token in its text."""
+    def _encode_prompt(self, prompt: str) -> Tensor:
+        """[1, T, D], from an earlier job where there was one.
+
+        Each text alone, so that its numbers do not depend on who was encoded beside it.
+        """
+        known = self._texts.pop(prompt, None)
+        encoded = self._weigh_anew(prompt) if known is None else known
+        self._texts[prompt] = encoded  # the last one used is the last one forgotten
+        if len(self._texts) > _MOST_TEXTS:
+            self._texts.popitem(last=False)
+        return encoded
+
+    def _weigh_anew(self, prompt: str) -> Tensor:
+        weighted = read_weights(prompt)
+        encoded, offsets = self._encode_anew(weighted.text)
+        if not weighted.spans:
+            return encoded
+        return weigh(encoded, self._encode_prompt(""), [weighted], offsets)
+
+    @torch.no_grad()
+    def _encode_anew(self, text: str) -> tuple[Tensor, list[list[tuple[int, int]]]]:
+        """Conditions [1, T, D], and the place of every token in the text."""
         tokens = self._tokenizer(
-            list(texts),
+            [text],
             padding="max_length",
             # A tokenizer that was saved without its length says a number without end.
             max_length=min(self._tokenizer.model_max_length, self._longest_prompt),
@@ -79,7 +117,8 @@ class StableDiffusion:
     def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
         def ask(unet: nn.Module) -> Tensor:
             given = latents.to(self.dtype)
-            return unet(given, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
+            with self._shared_start.among(given):
+                return unet(given, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
 
         # Several rows may be asked in turn: that is for the caller to try before parts are moved.
         return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
@@ -91,8 +130,9 @@ class StableDiffusion:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
+        budget = int(min(spare_bytes(self.device), self._frugal_bytes))
         return self._precisely(
-            lambda vae, given: banded.decode(vae, self._unscaled(given)), latents
+            lambda vae, given: banded.decode(vae, self._unscaled(given), budget), latents
         )
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:
@@ -133,6 +173,10 @@ class StableDiffusion:
     @property
     def _shift(self) -> float:
         return getattr(self._vae.config, "shift_factor", None) or 0.0
+
+    @cached_property
+    def _frugal_bytes(self) -> float:
+        return banded.frugal_bytes(self._vae, _WHOLE_WINDOWS * self.window**2)
 
     @cached_property
     def _preview_map(self) -> tuple[Tensor, Tensor]:

@@ -1,37 +1,57 @@
-"""Loads models when they are needed and keeps the last one; decides device and precision."""
+"""Loads models when needed, keeps those there is room for; decides device and precision."""
 
 from __future__ import annotations
 
+import gc
 import os
+from collections import OrderedDict
 
 import torch
 
 from ..engine.out_of_memory import release
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Entry
 from .denoiser import Denoiser
+from .memory import keep_memory, spare_bytes
 from .stable_diffusion import StableDiffusion
 
 DEVICE_VARIABLE = "TAPESTRY_DEVICE"
 """An environment variable: "cpu", "cuda:0", "cuda:1" ..."""
 
+_ROOM = 2.0
+"""Room for a model, in sizes of its files: its weights, and what a picture takes besides."""
+
 
 class ModelStore:
-    """The models of one worker. Loading another model lets the one before go."""
+    """The models of one worker, on the best device where none is named.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    A model stays for the next job. When another one needs its room, that which was used longest ago
+    goes first.
+    """
+
+    def __init__(self, catalogue: Catalogue, device: str | None = None) -> None:
         self.catalogue = catalogue
-        self.device = best_device()
+        self.device = best_device() if device is None else torch.device(device)
         self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
-        self._loaded: Denoiser | None = None
+        self._loaded: OrderedDict[str, Denoiser] = OrderedDict()
+        if self.device.type == "cpu":
+            keep_memory()
 
     def load(self, model_id: str) -> Denoiser:
         """The model with this id; raises TapestryError when there is none or it is damaged."""
         entry = self.catalogue.find(model_id)
-        if self._loaded is None or self._loaded.id != model_id:
-            self._loaded = None  # before the next one is loaded: both may not fit
+        if model_id not in self._loaded:
+            self._make_room(entry)
+            self._loaded[model_id] = StableDiffusion(entry, self.device, self.dtype)
+        self._loaded.move_to_end(model_id)
+        return self._loaded[model_id]
+
+    def _make_room(self, entry: Entry) -> None:
+        """Let models go until there is room for another one, or none is left."""
+        needed = _ROOM * sum(file.stat().st_size for file in entry.path.rglob("*.safetensors"))
+        while self._loaded and spare_bytes(self.device) < needed:
+            self._loaded.popitem(last=False)
+            gc.collect()
             release()
-            self._loaded = StableDiffusion(entry, self.device, self.dtype)
-        return self._loaded
 
 
 def best_device() -> torch.device:

@@ -68,6 +68,7 @@ class Scribe:
     def keep(self, order: Keep) -> Future[None]:
         """Have this kept; the future never fails."""
         done: Future[None] = Future()
+        done.set_running_or_notify_cancel()  # whoever waits for it may go, and must not cancel it
         self._orders.put((order, done))
         return done
 
@@ -98,6 +99,9 @@ class Scribe:
                     self._write(batch)
             except OSError as error:
                 self.give_up(error)
+            except Exception as error:  # noqa: BLE001  our own mistake costs no more than a disk
+                _log.exception("the journal failed")
+                self.give_up(OSError(str(error)))
             finally:
                 for _, done in batch:
                     done.set_result(None)

@@ -8,8 +8,10 @@ from torch.nn import functional
 from ..models.denoiser import Denoiser
 from .troubles import check_finite
 
-_HALO_CELLS = 8
-"""Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably."""
+_HALO_CELLS = 6
+"""Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably.
+
+What lies further off moves no pixel by more than 0.1 of 255 levels (4 cells: by up to 1.4)."""
 
 
 def decode_canvas(

@@ -81,6 +81,7 @@ class Painting:
             plan.batch_size,
             bootstrapping=Bootstrapping(inside.to(model.device), self._noise),
             extra=_extra(model, ground),
+            guided_share=plan.guided_share,
         )
 
     def steps(self) -> Iterator[Step]:

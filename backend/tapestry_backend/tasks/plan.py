@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
@@ -19,15 +19,33 @@ from ..engine.windows import Size, Weighting
 from ..models.denoiser import Denoiser
 from ..models.schedulers import check_steps
 
-_BATCH_SIZE = 16
-"""Rows of one evaluation; enough to keep two to sixteen cores busy, small enough for any GPU."""
-
 _AS_ASKED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
     *("overlap", "feather_px", "bootstrapping", "under_px", "wrap"),
-    *("windows", "window_weighting", "coherence"),
+    *("window_weighting", "coherence", "speed"),
 )
 """What a plan takes over from its request as it is."""
+
+
+class _Pace(NamedTuple):
+    """What a speed leaves out.
+
+    stride     from window to window, in windows, where the request names none
+    moving     whether a canvas without regions takes windows side by side that move: a region needs
+               fewer windows when they lie around its mask
+    guided     the share of the steps with guidance
+    """
+
+    stride: float
+    moving: bool
+    guided: float
+
+
+_PACES = {
+    "quality": _Pace(stride=0.5, moving=False, guided=1.0),
+    "balanced": _Pace(stride=0.75, moving=False, guided=0.7),
+    "fast": _Pace(stride=0.75, moving=True, guided=0.5),
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,7 @@ class Plan:
     follow     how long new cells follow the continued edges of the picture that is there
     draft      the small picture that is made first; None: no draft
     anchor     the point whose window all others follow, in cells of the canvas
+    guided_share    the share of the steps with guidance
     """
 
     task: str
@@ -100,6 +119,8 @@ class Plan:
     draft: DraftPlan | None
     coherence: float
     anchor: Size
+    speed: str
+    guided_share: float
     batch_size: int
 
     @property
@@ -146,10 +167,12 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         region_frame=_region_frame(request, document, output),
         window=Size(model.window, model.window),
         stride=_stride(request, model),
+        windows=_windows(request),
+        guided_share=_PACES[request.speed].guided,
         follow=Follow(near, far, model.window),
         draft=_plan_draft(request, canvas, model.window, steps),
         anchor=_anchor(request, canvas, origin, cell_px),
-        batch_size=_BATCH_SIZE,
+        batch_size=model.batch_size,
     )
 
 
@@ -173,9 +196,10 @@ def _check_wrap(request: Request, cell_px: int) -> None:
 
 
 def _stride(request: Request, model: Denoiser) -> Size:
-    """Half a window, or what was asked for, on whole cells; a window at most."""
+    """What the speed says, or what was asked for, on whole cells; a window at most."""
     if not request.stride_px:
-        return Size(model.window // 2, model.window // 2)
+        cells = max(1, int(_PACES[request.speed].stride * model.window))
+        return Size(cells, cells)
     cells = max(1, round(request.stride_px / model.cell_px))
     if cells > model.window:
         raise TapestryError(
@@ -185,6 +209,11 @@ def _stride(request: Request, model: Denoiser) -> Size:
             f"Choose a stride of {model.window * model.cell_px // 2} pixels, or less.",
         )
     return Size(cells, cells)
+
+
+def _windows(request: Request) -> str:
+    moving = _PACES[request.speed].moving and not request.regions and not request.stride_px
+    return "shift" if moving else request.windows
 
 
 def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Bounds]:

@@ -27,7 +27,7 @@ from .ground import Ground, Reading, read_ground
 from .painting import Painting, Texts
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
-from .troubles import check_finite, out_of_memory
+from .troubles import check_finite, out_of_memory, short_of_memory
 
 
 def run(
@@ -65,6 +65,7 @@ class _Job:
         self._reading: Reading
         self._texts: Texts
         self._evaluations = 0
+        self._batch_size: int
         self._latents: Tensor
 
     def events(self) -> Iterator[Progressed | Finished]:
@@ -81,6 +82,7 @@ class _Job:
         yield Progressed("encoding")
         with self._watch.stage("encode"):
             self._plan = make_plan(self._request, self._model)
+            self._batch_size = self._plan.batch_size
             self._reading = read_ground(self._request, self._blobs, self._plan)
             self._texts = Texts.encode(self._plan, self._model)
             check_finite(self._texts.conditions, "reading the prompts")
@@ -120,7 +122,8 @@ class _Job:
                 pixels = match_colours(pixels.cpu(), reading.ground.pixels, known, plan.cell_px)
             alpha = None if reading.new is None else cut_output(reading.new, plan)
             rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
-        report = make_report(plan, self._evaluations, reading.notices, self._watch)
+        notices = (*reading.notices, *short_of_memory(self._batch_size, plan.batch_size))
+        report = make_report(plan, self._evaluations, notices, self._watch)
         yield Finished(rgba, _output_bounds(self._request), report)
 
     def _paint_draft(self, ground: Ground) -> Iterator[Progressed]:
@@ -157,6 +160,7 @@ class _Job:
                 preview = preview_rgba(self._model.preview(step.denoised), self._plan)
             yield Progressed(stage, step.number, step.count, preview)
         self._evaluations += painting.denoise.evaluations
+        self._batch_size = min(self._batch_size, painting.denoise.batch_size)
         return latents
 
 

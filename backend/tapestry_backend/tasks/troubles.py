@@ -23,6 +23,14 @@ def check_finite(values: Tensor, stage: str) -> None:
         )
 
 
+def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:
+    """A sentence about a picture that was painted with less memory than planned."""
+    if batch_size == planned:
+        return ()
+    at_a_time = f"{batch_size} at a time instead of {planned}"
+    return (f"Memory was short: windows were painted {at_a_time}, which takes longer.",)
+
+
 def out_of_memory(request: Request, stage: str, device: torch.device) -> TapestryError:
     """When everything that takes less memory has been tried; to be made where memory ran out."""
     margins = request.margins

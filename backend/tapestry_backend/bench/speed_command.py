@@ -1,0 +1,45 @@
+"""The command `tapestry bench speed`: options in, table and JSON out; no torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from .arguments import check_writable
+
+
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `tapestry bench speed`."""
+    parser.description = (
+        "Times Tapestry, diffusers' panorama pipeline and the MultiDiffusion paper's loop in turns "
+        "- same weights, steps and machine - and says how near the time of the model alone is."
+    )
+    add = parser.add_argument
+    add("--peer", choices=("diffusers", "paper", "all"), default="all", help="whom to compare with")
+    add("--model", metavar="PATH_OR_ID", default="sample", help="a checkpoint, as for `render`")
+    add("--device", metavar="NAME", help="for instance cpu or cuda; the fastest otherwise")
+    add("--quick", action="store_true", help="a representative part, with fewer steps")
+    add("--json", metavar="FILE", type=Path, help="write all figures")
+    parser.set_defaults(run=speed_command)
+
+
+def speed_command(options: argparse.Namespace) -> int:
+    """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
+    if options.json:
+        check_writable(options.json)
+    # They import torch: only once the options are sound.
+    from .painter import Settings  # noqa: PLC0415
+    from .speed import measure_speed  # noqa: PLC0415
+    from .speed_cases import FULL, PEERS, QUICK  # noqa: PLC0415
+    from .speed_report import speed_table  # noqa: PLC0415
+
+    effort = QUICK if options.quick else FULL
+    peers = PEERS if options.peer == "all" else (options.peer,)
+    settings = Settings(options.model, effort.steps)
+    speed = measure_speed(settings, effort, peers, options.device)
+    sys.stdout.write(speed_table(speed) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(speed.to_json(), indent=2) + "\n", encoding="utf-8")
+    return 0

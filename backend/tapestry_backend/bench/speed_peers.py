@@ -1,0 +1,124 @@
+"""Who paints beside Tapestry for `bench speed`, and what each picture took; decides no goal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import transformers
+from torch import Tensor
+
+from ..engine.windows import Size
+from ..tasks.events import Finished
+from ..tasks.run import run
+from .authors import AuthorsLoop
+from .metered import MeteredStore
+from .painter import Painter
+from .speed_cases import Asked, Case
+
+if TYPE_CHECKING:
+    from .peer import Peer
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One painted picture: seconds, rows through the model, and its latents [1, C, h, w].
+
+    picture    uint8 [H, W, 3]
+    stages_s   seconds of the model's own work, as far as they are known
+    """
+
+    seconds: float
+    evaluations: int
+    latents: Tensor | None = None
+    picture: np.ndarray | None = None
+    stages_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def canvas(self) -> Size:
+        """In cells; raises ValueError for a picture without latents."""
+        if self.latents is None:
+            raise ValueError("only latents have a canvas")
+        return Size(*self.latents.shape[-2:])
+
+
+class Painters:
+    """Tapestry, diffusers' panorama and the paper's loop, on one store of models."""
+
+    def __init__(self, painter: Painter, store: MeteredStore, paper_steps: int) -> None:
+        self._painter = painter
+        self._store = store
+        self._model = store.load(painter.settings.model)
+        self._now = store.clock.now
+        self._paper_steps = paper_steps
+
+    def tapestry(self, asked: Asked) -> Taken:
+        """Tapestry, through a request and its task as everybody's."""
+        self._model.reset()
+        start = self._now()
+        *_, finished = run(asked.request, asked.blobs, self._store)
+        seconds = self._now() - start
+        if not isinstance(finished, Finished):
+            raise TypeError("a task must end with its picture")
+        canvas = Size(*finished.report["plan"]["canvas"])
+        pixels = finished.pixels
+        picture = np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
+        return Taken(
+            seconds,
+            self._model.evaluations,
+            _middle(self._model.decoded, canvas),
+            picture[..., :3],
+            dict(self._model.seconds),
+        )
+
+    def other(self, case: Case) -> Callable[[], Taken]:
+        """The picture that a case compares with."""
+        if case.reference is not None:
+            reference = case.reference
+            return lambda: self.tapestry(reference)
+        return {"diffusers": self._diffusers, "paper": self._paper}[case.peer](case)
+
+    def _diffusers(self, case: Case) -> Callable[[], Taken]:
+        request = case.asked.request
+        size, peer = (request.height, request.width), self._peer
+
+        def paint() -> Taken:
+            before = peer.evaluations
+            seconds = self._seconds(lambda: peer.panorama(*size, request.prompt, 0))
+            return Taken(seconds, peer.evaluations - before, peer.latents)
+
+        return paint
+
+    def _paper(self, case: Case) -> Callable[[], Taken]:
+        layout = case.layout
+        if layout is None:
+            raise ValueError("the paper's loop paints layouts of regions")
+
+        def paint() -> Taken:
+            settings, steps = self._painter.settings, self._paper_steps
+            loop = AuthorsLoop(self._model, settings, num_inference_steps=steps)
+            return Taken(self._seconds(lambda: loop.layout(layout, 0)), loop.evaluations)
+
+        return paint
+
+    def _seconds(self, paint: Callable[[], object]) -> float:
+        start = self._now()
+        paint()
+        return self._now() - start
+
+    @cached_property
+    def _peer(self) -> Peer:
+        transformers.utils.logging.set_verbosity_error()  # it warns while it is imported
+        from .peer import Peer  # noqa: PLC0415  only where something is compared
+
+        return Peer(self._model, self._painter.folder, self._painter.settings)
+
+
+def _middle(decoded: Tensor, canvas: Size) -> Tensor:
+    """A canvas without what continues it beyond its edges, as much on both sides."""
+    top = (decoded.shape[-2] - canvas.height) // 2
+    left = (decoded.shape[-1] - canvas.width) // 2
+    return decoded[..., top : top + canvas.height, left : left + canvas.width]

@@ -1,0 +1,59 @@
+"""The figures of `bench speed` as a table; measures nothing."""
+
+from __future__ import annotations
+
+from .speed import Found, Speed
+from .speed_cases import MOST_OVER_FLOOR, MOST_OVERHEAD, SAME_PICTURE, Case
+
+_MIB = 2**20
+
+
+def speed_table(speed: Speed) -> str:
+    """How it was run, then some lines for each case."""
+    about = speed.run
+    lines = [
+        (
+            f"{about['device']}, {about['dtype']}, {about['threads']} threads, seconds of the "
+            f"{about['clock']}; best batch size {about['best_batch_size']}"
+        )
+    ]
+    for case, found in speed.cases:
+        lines.extend(_lines(case, found))
+    return "\n".join(lines)
+
+
+def _lines(case: Case, found: Found) -> list[str]:
+    stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in found.stages_s.items())
+    lines = [
+        (
+            f"{found.name:<18}{found.ratio:8.2f}  {case.goal!s:<7}"
+            f"{_verdict(met=bool(case.goal.is_met(found.ratio)))}  {case.goal.text}"
+        ),
+        (
+            f"    Tapestry {found.tapestry_s:.3f} s, {found.evaluations} evaluations; {found.peer} "
+            f"{found.peer_s:.3f} s, {found.peer_evaluations} evaluations"
+        ),
+        (
+            f"    floor {found.floor_s:.3f} s, run over floor {found.run_over_floor:.3f} "
+            f"{_limit(found.run_over_floor, MOST_OVER_FLOOR)}; overhead {found.overhead_share:.1%} "
+            f"{_limit(found.overhead_share, MOST_OVERHEAD)}; peak {found.peak_bytes / _MIB:.0f} MiB"
+        ),
+        f"    seconds: {stages}",
+    ]
+    if found.latents_differ_by is not None:
+        same = _limit(found.latents_differ_by, SAME_PICTURE)
+        lines.append(f"    latents differ by {found.latents_differ_by:.1e} {same}")
+    if found.loss is not None:
+        said = ", ".join(f"{name} {value:.3f}" for name, value in found.loss.items())
+        lines.append(f"    loss: {said}")
+    if found.peer_peak_bytes is not None:
+        lines.append(f"    peak of {found.peer}: {found.peer_peak_bytes / _MIB:.0f} MiB")
+    return lines
+
+
+def _limit(value: float, most: float) -> str:
+    return f"(<= {most:g}: {_verdict(met=value <= most)})"
+
+
+def _verdict(*, met: bool | None) -> str:
+    return {True: "met", False: "MISSED", None: ""}[met]
