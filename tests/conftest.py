@@ -11,6 +11,7 @@ settings.register_profile("tapestry", deadline=None)  # no clock decides whether
 settings.load_profile("tapestry")
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """How processes that share the suite divide it: by files, and Krita, the longest, first."""
     for item in items:

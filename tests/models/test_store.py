@@ -22,6 +22,16 @@ def test_an_unknown_id_gets_a_sentence_that_names_the_known_ones(store) -> None:
     assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
 
 
+def test_a_device_can_be_chosen(monkeypatch) -> None:
+    """One that this machine lacks is not taken."""
+    monkeypatch.setenv(DEVICE_VARIABLE, "cpu")
+    assert best_device().type == "cpu"
+    monkeypatch.delenv(DEVICE_VARIABLE)
+    usual = best_device()
+    monkeypatch.setenv(DEVICE_VARIABLE, "cuda:99")
+    assert best_device() == usual
+
+
 def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
     """The one used longest ago goes first; the one in use is never asked."""
     folders = [str(save_checkpoint(tmp_path / name)) for name in "abc"]
@@ -35,16 +45,6 @@ def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
     monkeypatch.undo()
     assert store.load(folders[0]) is first
     assert store.load(folders[1]) is not second
-
-
-def test_a_device_can_be_chosen(monkeypatch) -> None:
-    """One that this machine lacks is not taken."""
-    monkeypatch.setenv(DEVICE_VARIABLE, "cpu")
-    assert best_device().type == "cpu"
-    monkeypatch.delenv(DEVICE_VARIABLE)
-    usual = best_device()
-    monkeypatch.setenv(DEVICE_VARIABLE, "cuda:99")
-    assert best_device() == usual
 
 
 def test_the_device_has_a_name_for_people() -> None:

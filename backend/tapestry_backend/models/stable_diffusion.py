@@ -24,11 +24,11 @@ from .shared_start import SharedStart
 
 _PREVIEW_FIT_CELLS = 16
 
-_MOST_ROWS = 16
-"""Larger batches take more memory and no less time for a row; see docs/performance.md."""
+_MOST_ROWS = 24
+"""Larger batches take no less time for a row; see docs/performance.md."""
 
-_ALIVE_IN_A_ROW = 96
-"""Activations of the first level that may exist at once for a row, the skips included."""
+_ALIVE_IN_A_ROW = 32
+"""Activations of the first level that exist at once for a row of a batch, the skips included."""
 
 _WHOLE_WINDOWS = 10
 """Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
@@ -79,21 +79,21 @@ class StableDiffusion:
         Each text alone, so that its numbers do not depend on who was encoded beside it.
         """
         known = self._texts.pop(prompt, None)
-        encoded = self._encode_anew(prompt) if known is None else known
+        encoded = self._weigh_anew(prompt) if known is None else known
         self._texts[prompt] = encoded  # the last one used is the last one forgotten
         if len(self._texts) > _MOST_TEXTS:
             self._texts.popitem(last=False)
         return encoded
 
-    def _encode_anew(self, prompt: str) -> Tensor:
+    def _weigh_anew(self, prompt: str) -> Tensor:
         weighted = read_weights(prompt)
-        encoded, offsets = self._encode(weighted.text)
+        encoded, offsets = self._encode_anew(weighted.text)
         if not weighted.spans:
             return encoded
-        return weigh(encoded, self._encode("")[0], [weighted], offsets)
+        return weigh(encoded, self._encode_prompt(""), [weighted], offsets)
 
     @torch.no_grad()
-    def _encode(self, text: str) -> tuple[Tensor, list[list[tuple[int, int]]]]:
+    def _encode_anew(self, text: str) -> tuple[Tensor, list[list[tuple[int, int]]]]:
         """Conditions [1, T, D], and the place of every token in the text."""
         tokens = self._tokenizer(
             [text],

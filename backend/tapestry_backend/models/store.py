@@ -14,11 +14,11 @@ from .denoiser import Denoiser
 from .memory import keep_memory, spare_bytes
 from .stable_diffusion import StableDiffusion
 
-_ROOM = 2.0
-"""Room for a model, in sizes of its files: its weights, and what a picture takes besides."""
-
 DEVICE_VARIABLE = "TAPESTRY_DEVICE"
 """An environment variable: "cpu", "cuda:0", "cuda:1" ..."""
+
+_ROOM = 2.0
+"""Room for a model, in sizes of its files: its weights, and what a picture takes besides."""
 
 
 class ModelStore:
