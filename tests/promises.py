@@ -36,6 +36,13 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return request.node.stash.setdefault(_measured, []).append
 
 
+@pytest.fixture
+def limit_s(request: pytest.FixtureRequest) -> Callable[[float], float]:
+    """A promised time: as promised for the table, ten times as long on a machine that is busy."""
+    is_full = request.config.getoption("--chaos-full")
+    return lambda promised: promised if is_full else 10 * promised
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """Remember the outcome of every test that shows a promise."""

@@ -18,13 +18,6 @@ def tries(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 
 
 @pytest.fixture
-def limit_s(request: pytest.FixtureRequest) -> Callable[[float], float]:
-    """A promised time: as promised for the table, ten times as long on a machine that is busy."""
-    is_full = request.config.getoption("--chaos-full")
-    return lambda promised: promised if is_full else 10 * promised
-
-
-@pytest.fixture
 def luck(request: pytest.FixtureRequest) -> random.Random:
     """Chooses the moments; another --chaos-seed chooses others."""
     return random.Random(f"{request.config.getoption('--chaos-seed')} {request.node.name}")

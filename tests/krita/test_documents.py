@@ -58,12 +58,17 @@ def test_bad_input_is_a_sentence_with_advice(documents: Report, case: str, word:
     assert advice.endswith(".")
 
 
-def test_krita_stays_usable(documents: Report) -> None:
+@pytest.mark.promise("R13")
+def test_krita_stays_usable(documents: Report, measured, limit_s) -> None:
     """Looking at, and reading, a large document takes less than 50 ms of Krita's time at once."""
     facts = documents.facts("stays_usable")
-    assert max(facts["longest"].values()) < 0.05, facts["longest"]
+    names = ("longest", "longest in colours")
+    longest, tinted = (1000 * max(facts[name].values()) for name in names)
+    measured(f"looking at and reading a large document: {longest:.0f} ms of Krita's time at most")
+    measured(f"a large layer in colours: {tinted:.0f} ms, most of it Krita's own")
+    assert longest < 1000 * limit_s(0.05), facts["longest"]
     # Krita itself takes most of this, when it is given a large layer; a figure to be read.
-    assert max(facts["longest in colours"].values()) < 0.5, facts["longest in colours"]
+    assert tinted < 500, facts["longest in colours"]
     assert "not installed" in facts["notice"][0]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 WIDTH, HEIGHT = 384, 256
 BOX = (128, 80, 128, 112)
@@ -66,8 +67,10 @@ def cancel(stage):
     _steps(stage, 200)
     stage.press("tapestry_generate")
     yield from _until_preview(stage)
+    pressed = time.monotonic()
     stage.press("tapestry_cancel")
     yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
+    stage.facts["seconds"] = time.monotonic() - pressed
     stage.facts["notice"] = stage.notice()
     stage.facts["layers"] = stage.names(document)
     yield from stage.picture("6 cancelled")
