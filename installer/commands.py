@@ -61,7 +61,7 @@ def _demo(_options: argparse.Namespace, _rest: list[str]) -> int:
 
 def _test(_options: argparse.Namespace, rest: list[str]) -> int:
     environment.ensure(tests=True)
-    processes = ["-n", str(_TEST_PROCESSES), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    processes = ["-n", str(_TEST_PROCESSES), "--no-loadscope-reorder"]
     command = [str(VENV_PYTHON), "-m", "pytest", *processes, *rest]
     return subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode
 

@@ -7,17 +7,27 @@ from tapestry_backend.models.catalogue import SAMPLE, Catalogue
 
 pytest_plugins = ["tests.promises"]
 
+KRITA = "tests/krita/"
+
 settings.register_profile("tapestry", deadline=None)  # no clock decides whether a test passes
 settings.load_profile("tapestry")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """How processes that share the suite divide it: by files, and Krita, the longest, first."""
-    for item in items:
-        room = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group("krita" if room == "krita" else str(item.path)))
-    items.sort(key=lambda item: item.path.parent.name != "krita")
+    """Krita takes longest and comes first: other tests fill the time of another process."""
+    items.sort(key=lambda item: not item.nodeid.startswith(KRITA))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Processes that share the suite divide it by files, and all that needs Krita is one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return KRITA if nodeid.startswith(KRITA) else nodeid.split("::", maxsplit=1)[0]
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
