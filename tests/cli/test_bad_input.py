@@ -109,7 +109,6 @@ CASES = {
     "damaged model": Case("not a model folder", ("--model", "."), damaged_model),
     "long background": Case("10000 characters", ("--background", "x" * 10_000)),
     "extended too far": Case("too large", ("--extend", f"left={MAX_SIDE_PX}")),
-    "wrapped and extended": Case("wrapping", ("--wrap", "--extend", "left=8")),
     "a selection of nothing": Case("No layer is called 'hole'", ("--fill", "hole")),
     "what there is": Case("The layers are 'snow'; or give a mask", ("--fill", "hole")),
     "no such mask": Case("'hole.png' cannot be read", ("--refine", "hole.png")),

@@ -24,11 +24,11 @@ from .shared_start import SharedStart
 
 _PREVIEW_FIT_CELLS = 16
 
-_MOST_ROWS = 24
-"""Larger batches take no less time for a row; see docs/performance.md."""
+_MOST_ROWS = 16
+"""Larger batches take more memory and no less time for a row; see docs/performance.md."""
 
-_ALIVE_IN_A_ROW = 32
-"""Activations of the first level that exist at once for a row of a batch, the skips included."""
+_ALIVE_IN_A_ROW = 96
+"""Activations of the first level that may exist at once for a row, the skips included."""
 
 _WHOLE_WINDOWS = 10
 """Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
