@@ -117,7 +117,6 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
         part = _grown(selected, context_px + settings.feather_px).intersection(whole)
         target = Target("fill" if mode == "generate" else mode, part, selected=selected)
     check_canvas(target.reach.height, target.reach.width)
-    check_color_model(canvas)
     return target
 
 
@@ -226,18 +225,6 @@ def _selected_bounds(canvas: Canvas) -> Bounds:
 def _moved(placed: Placed, part: Bounds) -> Placed:
     """A region or a selection in coordinates of this part."""
     return replace(placed, bounds=placed.bounds.moved(-part.top, -part.left))
-
-
-def check_color_model(canvas: Canvas) -> None:
-    """Raises TapestryError for a document whose colours Tapestry cannot read."""
-    if canvas.color_model != "RGBA":
-        known = {"GRAYA": "grayscale", "A": "alpha only", "LABA": "L*a*b*"}
-        model = known.get(canvas.color_model, canvas.color_model.removesuffix("A"))
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            f"This document is in {model}; Tapestry paints in RGB.",
-            "Convert it with Image > Convert Image Color Space (model RGB/Alpha, any depth).",
-        )
 
 
 def any_paint(mask: bytes) -> bool:

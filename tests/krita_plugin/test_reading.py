@@ -175,14 +175,6 @@ def test_too_large_a_canvas_is_not_read() -> None:
     assert canvas.reads == 0
 
 
-@pytest.mark.parametrize(("model", "word"), [("GRAYA", "grayscale"), ("CMYKA", "CMYK")])
-def test_other_color_models_are_a_sentence(model: str, word: str) -> None:
-    """With the menu that converts them."""
-    with pytest.raises(TapestryError, match=word) as caught:
-        order(FakeCanvas(5, 5, model))
-    assert "Convert Image Color Space" in caught.value.advice
-
-
 def test_a_prompt_field_that_is_too_long_is_a_sentence(canvas: FakeCanvas) -> None:
     """The docker's own field as well."""
     with pytest.raises(TapestryError, match="background"):
