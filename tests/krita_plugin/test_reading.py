@@ -199,6 +199,7 @@ def test_a_region_asks_for_what_is_set_for_it(canvas: FakeCanvas) -> None:
     layer = canvas.add("moon", Bounds(2, 3, 4, 8), bytes((9, 8, 7, 200)))
     (plain,) = order(canvas).request.regions
     assert (plain.seed, plain.negative_prompt, plain.paint) == (None, None, None)
+    assert plain.guidance_scale is None
     assert (plain.fit, plain.weight, plain.strength) == ("tight", 1.0, 1.0)
     book(
         canvas,
@@ -209,11 +210,14 @@ def test_a_region_asks_for_what_is_set_for_it(canvas: FakeCanvas) -> None:
         seed=7,
         negative_prompt="clouds",
         strength=0.4,
+        own_guidance=True,
+        guidance_scale=9.5,
     )
     asked = order(canvas)
     (region,) = asked.request.regions
     assert (region.fit, region.weight, region.strength) == ("loose", 2.5, 0.4)
     assert (region.seed, region.negative_prompt) == (7, "clouds")
+    assert region.guidance_scale == 9.5
     assert asked.blobs[region.paint.sha256] == bytes((9, 8, 7, 200)) * 10
 
 

@@ -1,4 +1,4 @@
-"""A layer that is no part of a document does not mark it as modified; all else that changes does."""
+"""A layer that is no part of a document does not mark it as modified; all other changes do."""
 
 from __future__ import annotations
 
