@@ -120,6 +120,11 @@ class Canvas(Protocol):
         """Say whether it differs from its file."""
         ...
 
+    @property
+    def last_step_was_a_layer(self) -> bool:
+        """Whether one undo would take a new layer out, or put a removed one back."""
+        ...
+
     def save(self) -> None:
         """Write its file again."""
         ...
@@ -208,7 +213,7 @@ class Canvas(Protocol):
         ...
 
     def keep_note(self, key: str, text: str) -> None:
-        """Keep a text with the document, also in its file."""
+        """Keep a text with the document, also in its file; another text is a modification."""
         ...
 
 

@@ -2,14 +2,16 @@
 
 What Krita 5.1 can take back: a layer that was added is one step ("Add Layer"), a canvas that was
 resized another one ("Resize Image"). So Generate is undone by one undo, Extend by two, and redo
-brings pixels and size back. In documents of more than 8 bits there is one step more, "Convert Layer
-Color Space", which changes nothing that can be seen. No undo reaches into old layers.
+brings pixels and size back. In documents of other colours than RGBA of 8 bits there is one step
+more below these, "Convert Layer Color Space", which changes nothing that can be seen. No undo
+reaches into old layers.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +151,15 @@ class KritaCanvas:
     def set_modified(self, *, on: bool) -> None:
         """Say whether it differs from its file."""
         self._document.setModified(on)
+
+    @property
+    def last_step_was_a_layer(self) -> bool:
+        """Whether one undo would take a new layer out, or put a removed one back."""
+        front = Krita.instance().activeDocument()
+        if front != self._document:
+            return True  # nobody but us works on a document behind
+        step = Krita.instance().action("edit_undo").text()
+        return any(name in step for name in _layer_steps())
 
     def save(self) -> None:
         """Write its file again, soon.
@@ -307,7 +318,9 @@ class KritaCanvas:
         return bytes(self._document.annotation(key)).decode("utf-8", "replace")
 
     def keep_note(self, key: str, text: str) -> None:
-        """Keep a text with the document, also in its file."""
+        """Keep a text with the document, also in its file; another text is a modification."""
+        if self.note(key) != text:
+            self._document.setModified(True)
         self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
 
     def _node(self, layer_id: str) -> Any:
@@ -322,6 +335,13 @@ class KritaCanvas:
                 "Open it again, then press the button once more.",
             )
         return self._open_document
+
+
+@lru_cache(maxsize=1)
+def _layer_steps() -> tuple[str, ...]:
+    """What Krita calls the steps of adding and of removing a layer, in the artist's language."""
+    names = ("Add Layer", "Remove Layer")
+    return tuple(Krita.krita_i18nc("(qtundo-format)", name) for name in names)
 
 
 def _id_of(document: Any) -> str:

@@ -1,4 +1,9 @@
-"""A new layer of a Krita document, on its way into it; knows BGRA and Krita's colour spaces."""
+"""A new layer of a Krita document, on its way into it; knows BGRA.
+
+Pictures stay what models paint in, RGBA of 8 bits, in documents of every colour model and depth:
+Krita shows a layer in its document's colours. Krita 5.1 can convert layers only, and each time
+leaves a step to be undone.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +21,6 @@ from .translation import tr
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 """The profile of Krita's own 8-bit documents; what models paint in."""
 
-_MADE_IN = ("RGBA", "U8", SRGB)
-
 
 class KritaLayerDraft:
     """A new layer that is not in the document yet."""
@@ -25,20 +28,13 @@ class KritaLayerDraft:
     def __init__(self, document: Callable[[], Any], name: str) -> None:
         self._open_document = document
         self._node = self._document.createNode(name, "paintlayer")
-        self._node.setColorSpace(*_MADE_IN)
+        self._node.setColorSpace("RGBA", "U8", SRGB)
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
         image = image_of(pixels).convertToFormat(QImage.Format.Format_ARGB32)
         data = QByteArray(image.constBits().asstring(len(pixels.data)))
-        place = (left, top, pixels.width, pixels.height)
-        if _space(self._node) != _MADE_IN:  # it is in the document already, in that one's colours
-            scratch = self._document.createNode("", "paintlayer")
-            scratch.setColorSpace(*_MADE_IN)
-            scratch.setPixelData(data, *place)
-            scratch.setColorSpace(*_space(self._node))
-            data = scratch.pixelData(*place)
-        self._node.setPixelData(data, *place)
+        self._node.setPixelData(data, left, top, pixels.width, pixels.height)
 
     @property
     def _document(self) -> Any:
@@ -57,10 +53,7 @@ class KritaLayerDraft:
         return self.join(parent, lower)
 
     def join(self, parent: Any, above: Any = None) -> str:
-        """Put the layer into a group, in the document's colours; gives its id."""
-        space = _space(self._document)
-        if space != _space(self._node):
-            self._node.setColorSpace(*space)
+        """Put the layer into a group; gives its id."""
         parent.addChildNode(self._node, above)
         return self._node.uniqueId().toString()
 
@@ -87,10 +80,6 @@ class KritaLayerDraft:
             document.refreshProjection()
 
         return Merged(merged.uniqueId().toString(), take_back)
-
-
-def _space(thing: Any) -> tuple[str, str, str]:
-    return thing.colorModel(), thing.colorDepth(), thing.colorProfile()
 
 
 def image_of(pixels: Pixels) -> QImage:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from tapestry_protocol.errors import TapestryError
 
+from .sentences import in_own_words
+
 _log = logging.getLogger("tapestry")
 
 
@@ -23,7 +25,8 @@ class Notice:
 def notice_in(report: str) -> Notice | None:
     """What a run has to say about its picture (`notices` of its JSON report), if anything."""
     sentences = json.loads(report).get("notices", [])
-    return Notice(" ".join(sentences), is_error=False) if sentences else None
+    told = " ".join(map(in_own_words, sentences))
+    return Notice(told, is_error=False) if sentences else None
 
 
 def notice_of(error: Exception) -> Notice:

@@ -13,7 +13,8 @@ from .translation import tr
 _PRESETS_KEY = "presets"
 
 _OF_A_PRESET = (
-    *("num_inference_steps", "guidance_scale", "scheduler", "model", "coherence", "composition"),
+    *("num_inference_steps", "guidance_scale", "scheduler", "speed", "model"),
+    *("coherence", "composition"),
     *("strength", "feather_px", "context_px", "outline_px", "under_px"),
     *("style", "negative_prompt"),
 )
@@ -23,9 +24,9 @@ _OF_A_PRESET = (
 def built_in() -> dict[str, dict[str, Any]]:
     """Those that are always there, by name."""
     return {
-        tr("Fast"): {"num_inference_steps": 8, "composition": 0.25},
-        tr("Balanced"): {"num_inference_steps": 20, "composition": 0.5},
-        tr("Careful"): {"num_inference_steps": 50, "composition": 0.5},
+        tr("Fast"): {"num_inference_steps": 8, "composition": 0.25, "speed": "fast"},
+        tr("Balanced"): {"num_inference_steps": 20, "composition": 0.5, "speed": "balanced"},
+        tr("Careful"): {"num_inference_steps": 50, "composition": 0.5, "speed": "quality"},
     }
 
 

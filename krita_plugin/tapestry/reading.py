@@ -117,7 +117,6 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
         part = _grown(selected, context_px + settings.feather_px).intersection(whole)
         target = Target("fill" if mode == "generate" else mode, part, selected=selected)
     check_canvas(target.reach.height, target.reach.width)
-    check_color_model(canvas)
     return target
 
 
@@ -203,6 +202,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         wrap=settings.wrap and not on_selection,
         composition=settings.composition,
         coherence=settings.coherence,
+        speed=settings.speed,
         seed=settings.seed,
         scheduler=settings.scheduler,
         num_inference_steps=settings.num_inference_steps,
@@ -226,18 +226,6 @@ def _selected_bounds(canvas: Canvas) -> Bounds:
 def _moved(placed: Placed, part: Bounds) -> Placed:
     """A region or a selection in coordinates of this part."""
     return replace(placed, bounds=placed.bounds.moved(-part.top, -part.left))
-
-
-def check_color_model(canvas: Canvas) -> None:
-    """Raises TapestryError for a document whose colours Tapestry cannot read."""
-    if canvas.color_model != "RGBA":
-        known = {"GRAYA": "grayscale", "A": "alpha only", "LABA": "L*a*b*"}
-        model = known.get(canvas.color_model, canvas.color_model.removesuffix("A"))
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            f"This document is in {model}; Tapestry paints in RGB.",
-            "Convert it with Image > Convert Image Color Space (model RGB/Alpha, any depth).",
-        )
 
 
 def any_paint(mask: bytes) -> bool:
@@ -294,6 +282,7 @@ def _region(
         bounds,
         mask,
         negative_prompt=wanted.negative_prompt.strip() or None,
+        guidance_scale=wanted.guidance_scale if wanted.own_guidance else None,
         weight=wanted.weight,
         seed=wanted.seed if wanted.own_seed else None,
         fit=wanted.fit,

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from tapestry_protocol.limits import MAX_PROMPT_CHARACTERS, MAX_SEED, MAX_WEIGHT, MIN_WEIGHT
+from tapestry_protocol.limits import (
+    MAX_GUIDANCE_SCALE,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    MAX_WEIGHT,
+    MIN_WEIGHT,
+)
 
 REGIONS_NOTE = "tapestry_regions"
 """Under this key a document keeps its book."""
@@ -25,6 +31,7 @@ class RegionSettings:
     """What a region asks for besides its prompt and its mask.
 
     seed      counts when `own_seed` is set; else the picture's seed is the region's
+    guidance_scale  counts when `own_guidance` is set, in the same way
     strength  against the layer's own paint: 1 ignores it, less starts from it
     """
 
@@ -35,6 +42,8 @@ class RegionSettings:
     seed: int = 0
     negative_prompt: str = ""
     strength: float = 1.0
+    own_guidance: bool = False
+    guidance_scale: float = 5.0
 
 
 DEFAULTS = RegionSettings()
@@ -123,11 +132,18 @@ def _settings(values: dict[str, Any]) -> RegionSettings:
     return RegionSettings(**good)
 
 
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "weight": (MIN_WEIGHT, MAX_WEIGHT),
+    "seed": (0, MAX_SEED),
+    "strength": (0.0, 1.0),
+    "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
+}
+
+
 def _is_in_range(name: str, value: Any) -> bool:
     if name == "fit":
         return value in {"tight", "loose"}
     if name == "negative_prompt":
         return len(value) <= MAX_PROMPT_CHARACTERS
-    limits = {"weight": (MIN_WEIGHT, MAX_WEIGHT), "seed": (0, MAX_SEED), "strength": (0.0, 1.0)}
-    low, high = limits.get(name, (0, 1))
+    low, high = _LIMITS.get(name, (0, 1))
     return low <= value <= high

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 
-from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from .badges import Badge, badges
 from .canvas import Canvas, Host, Layer
 from .layers import Scene
-from .reading import check_color_model, scene_of
+from .reading import scene_of
 from .region_book import REGIONS_NOTE
 from .samples import MaskSample, mask_sample, picture_sample
-from .sentences import in_own_words
 from .tint import tint_layers
 from .translation import tr
 from .turns import Loop, Value, Work
@@ -123,10 +121,6 @@ class SceneWatch:
             self._replace(Scene(remarks=(tr("No document is open."),)))
 
     def _read(self, canvas: Canvas) -> Generator[None, None, Scene]:
-        try:
-            check_color_model(canvas)
-        except TapestryError as error:
-            return Scene(remarks=(f"{in_own_words(error.message)} {in_own_words(error.advice)}",))
         scene = yield from scene_of(canvas)
         if scene.regions or scene.remarks:
             return scene

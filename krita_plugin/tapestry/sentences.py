@@ -1,7 +1,8 @@
 """Sentences that come ready made, from the protocol or the backend, in the artist's language.
 
-Their catalogue, `texts/de-sentences.json`, has braces where a number or a name stands: a sentence
-is recognised by the words around.
+Their catalogue, `texts/de-sentences.json`, has braces where a number, a name or a part with words
+of its own stands: a sentence is recognised by the words around, and so are its parts. Nothing on
+the wire but the English sentence is needed for it; one of a newer backend stays English.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def in_own_words(sentence: str) -> str:
     for pattern, translated in _patterns(id(texts)):
         found = pattern.fullmatch(sentence)
         if found:
-            return translated.format(**found.groupdict())
+            parts = {name: in_own_words(part) for name, part in found.groupdict().items()}
+            return translated.format(**parts)
     return sentence
 
 

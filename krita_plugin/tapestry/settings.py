@@ -15,12 +15,13 @@ from tapestry_protocol.limits import (
     MAX_STEPS,
     MAX_UNDER_PX,
 )
-from tapestry_protocol.messages import Request, Scheduler
+from tapestry_protocol.messages import Request, Scheduler, Speed
 from tapestry_protocol.pixels import Margins
 
 Mode = Literal["generate", "extend", "refine", "fill"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
+SPEEDS: tuple[Speed, ...] = get_args(Speed)
 
 SIDES = ("top", "left", "bottom", "right")
 LARGEST_EXTENSION_PX = 16_384
@@ -41,6 +42,7 @@ class Settings:
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
                      around the selection is looked at
     outline_px       softens the outlines of all regions
+    speed            what may be left out to be done sooner
     batch            pictures to be made, with seeds in sequence
     apply_at_once    whether a single finished picture becomes a layer without being asked for
     live_*           where a picture on its way is shown
@@ -69,6 +71,7 @@ class Settings:
     num_inference_steps: int = 20
     guidance_scale: float = 5.0
     scheduler: str = "checkpoint"
+    speed: str = "quality"
     coherence: float = 0.0
     composition: float = 0.5
     model: str = "sample"
@@ -117,6 +120,9 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 """The least and the most of every number."""
 
 
+_CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "scheduler": SCHEDULERS, "speed": SPEEDS}
+
+
 def sound_values(kept: Any) -> dict[str, Any]:
     """Those of the given fields that are what a field of that name may be."""
     if not isinstance(kept, dict):
@@ -143,10 +149,8 @@ def settings_of(request: Request) -> dict[str, Any]:
 
 
 def _is_in_range(name: str, value: Any) -> bool:
-    if name == "mode":
-        return value in MODES
-    if name == "scheduler":
-        return value in SCHEDULERS
+    if name in _CHOICES:
+        return value in _CHOICES[name]
     if name == "model":
         return 0 < len(value) <= MAX_ID_CHARACTERS
     low, high = LIMITS.get(name, (None, None))

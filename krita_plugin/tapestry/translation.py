@@ -1,7 +1,8 @@
 """The one way from a text in the code to the artist's language; pure, no Qt.
 
-The code holds the English texts; `texts/de.json`, and `texts/de-*.json` beside it, give the same
-ones in German, and so on. Names in braces stay as they are, and are filled in after translation:
+The code holds the English texts; `texts/en.json` and `texts/en-*.json` list them for whoever
+translates, `texts/de.json` and `texts/de-*.json` give the same ones in German, and so on. Names in
+braces stay as they are, and are filled in after translation:
 `tr("{count} regions").format(count=3)`.
 """
 
@@ -22,7 +23,7 @@ def tr(text: str) -> str:
 
 
 def spoken() -> Mapping[str, str]:
-    """English text -> text in the artist's language; empty in English."""
+    """English text -> text in the artist's language; empty where that one is not there."""
     return _TONGUE["texts"]
 
 

@@ -16,6 +16,7 @@ from .inserting import PATIENCE_S, Shown, place_above, settled
 from .layers import OWN_PREFIX
 from .reading import bands
 from .turns import Loop
+from .unmarked import Unmarked
 
 TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
 """In every language: a document may come from another artist."""
@@ -29,6 +30,7 @@ class Trial:
     def __init__(self, host: Host, loop: Loop) -> None:
         self._host = host
         self._loop = loop
+        self._unmarked = Unmarked(loop, TRIAL_NAME)
         self._leaving: list[tuple[Canvas, str]] = []
         self._canvas: Canvas | None = None
         self._draft: LayerDraft | None = None
@@ -46,7 +48,6 @@ class Trial:
         sources: tuple[str, ...] = (),
     ) -> Generator[None, None, None]:
         """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
-        was_modified = canvas.is_modified
         draft = yield from self._begin(canvas, bounds, sources)
         if draft is None:
             return
@@ -61,8 +62,6 @@ class Trial:
             canvas.refresh()
             yield
             yield from settled(canvas)
-        if canvas.is_open:
-            canvas.set_modified(on=was_modified)
 
     def hide(self) -> None:
         """Take it out, as soon as Krita is ready for it."""
@@ -89,6 +88,7 @@ class Trial:
             self._forget()  # the artist has taken it out
             return None
         self._forget()
+        self._unmarked.mark(canvas)
         return shown
 
     def clean(self, canvas: Canvas) -> bool:
@@ -113,9 +113,7 @@ class Trial:
             self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
 
     def _remove(self, canvas: Canvas, layer_id: str) -> None:
-        was_modified = canvas.is_modified
-        canvas.remove(layer_id)
-        canvas.set_modified(on=was_modified)
+        self._unmarked.during(canvas, lambda: canvas.remove(layer_id))
 
     def _begin(
         self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
@@ -128,12 +126,13 @@ class Trial:
         if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
             return self._draft
         self.hide()
-        draft, above = canvas.draft(TRIAL_NAME), place_above(canvas, sources)
+        draft = self._unmarked.during(canvas, lambda: canvas.draft(TRIAL_NAME))
+        above = place_above(canvas, sources)
         yield
         if not canvas.is_open:
             return None
         self._canvas, self._bounds, self._draft = canvas, bounds, draft
-        self._layer_id = draft.insert(above)
+        self._layer_id = self._unmarked.during(canvas, lambda: draft.insert(above))
         return draft
 
     def _is_there(self, canvas: Canvas) -> bool:

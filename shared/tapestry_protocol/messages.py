@@ -69,6 +69,8 @@ Scheduler = Literal[
     "flow_euler",
 ]
 
+Speed = Literal["quality", "balanced", "fast"]
+
 MESSAGES: dict[str, type[Message]] = {}
 """Every kind of message by its name on the wire."""
 
@@ -194,7 +196,7 @@ class Request:
     composition: Share = 0.5
     coherence: Share = 0.0
     anchor: Point | None = None
-    speed: Literal["quality", "balanced", "fast"] = "quality"
+    speed: Speed = "quality"
     seed: Seed = 0
     scheduler: Scheduler = "checkpoint"
     num_inference_steps: Annotated[int, Between(1, MAX_STEPS)] = 20

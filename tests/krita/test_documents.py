@@ -39,14 +39,6 @@ def test_empty_document(documents: Report) -> None:
     assert facts["layers"] == ["Background"]
 
 
-def test_grayscale_document(documents: Report) -> None:
-    """What to convert, and how."""
-    facts = documents.facts("gray_document")
-    assert "grayscale" in facts["remarks"]
-    assert "grayscale" in facts["notice"][0]
-    assert "Convert Image Color Space" in facts["notice"][1]
-
-
 @pytest.mark.parametrize(
     ("case", "word"),
     [("crowd", "40 regions"), ("verbose", "9999 characters"), ("huge", "20000 x 20000")],

@@ -99,6 +99,12 @@ def test_a_preview_is_seen_and_never_saved(jobs: Report) -> None:
     assert facts["saved by a script"] == [False, True]
 
 
+def test_a_preview_is_no_modification(jobs: Report) -> None:
+    """Neither when it is shown nor when it has gone; one that becomes a layer is one."""
+    facts = jobs.facts("previews_are_not_saved")
+    assert facts["modified"] == [False, False, True]
+
+
 def test_a_preview_becomes_the_layer_and_one_undo_takes_it_back(jobs: Report) -> None:
     """As a layer that was never a preview."""
     facts = jobs.facts("previews_are_not_saved")

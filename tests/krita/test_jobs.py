@@ -169,12 +169,25 @@ def test_nothing_unforeseen_happened(jobs: Report, documents: Report) -> None:
 
 @pytest.mark.parametrize("depth", ["U16", "F16", "F32"])
 def test_deep_documents(jobs: Report, depth: str) -> None:
-    """The new layer has the depth of its document."""
+    """They get their picture, and keep their depth."""
     facts = jobs.facts("deep_documents")[depth]
     assert facts["name"] == "Tapestry: sunset sky, green grass (seed 42)"
     assert facts["depth"] == depth
     assert facts["colors"] > 1000
     assert facts["notice"] == ["", ""]
+
+
+@pytest.mark.parametrize("space", ["GRAYA U8", "CMYKA U8", "LABA U16", "GRAYA F16"])
+def test_other_color_models(jobs: Report, space: str) -> None:
+    """Generated, undone by one undo, extended without a change to what was there."""
+    facts = jobs.facts("other_color_models")[space]
+    assert facts["space"] == space.split()
+    assert facts["badges"] == {"sunset sky": "", "green grass": ""}
+    # Grays are fewer than colours.
+    assert min(facts["colors"], facts["new colors"]) > (60 if "GRAY" in space else 1000)
+    assert facts["undone"]
+    assert facts["old pixels"]
+    assert facts["old picture"]
 
 
 @pytest.mark.parametrize("case", ["63 x 1", "thin stroke"])

@@ -295,6 +295,14 @@ class CanvasContract:
         other = self.open_canvas(8, 8)
         assert other.note("tapestry_test") == ""
 
+    def test_another_note_is_a_modification(self) -> None:
+        """The same one again is none."""
+        canvas = self.open_canvas(8, 8)
+        for text, is_another in (("[1]", True), ("[1]", False), ("[2]", True)):
+            canvas.set_modified(on=False)
+            canvas.keep_note("tapestry_test", text)
+            assert canvas.is_modified == is_another
+
     def test_a_closed_canvas_says_so(self) -> None:
         """Whoever asks it for anything else gets a sentence."""
         canvas = self.open_canvas(8, 8)

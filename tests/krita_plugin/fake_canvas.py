@@ -75,6 +75,8 @@ class FakeCanvas:
         self.color_depth = "U8"
         self.name = "test.kra"
         self.is_modified = False
+        self.late_marks: list[str] | None = None
+        self.last_step_was_a_layer = False
         self.saved: list[list[str]] = []
         self.add("Background", Bounds(0, 0, height, width), WHITE)
 
@@ -90,6 +92,16 @@ class FakeCanvas:
         """Rename, hide ... a layer."""
         fake = self._find(layer_id)
         fake.layer = replace(fake.layer, **traits)
+
+    def turn(self) -> None:
+        """Krita's loop turns: the marks that it sets late are set."""
+        if self.late_marks:
+            self.late_marks.clear()
+            self.is_modified = self.last_step_was_a_layer = True
+
+    def step(self) -> None:
+        """The artist does something that can be undone, and that is seen in no layer's bounds."""
+        self.is_modified, self.last_step_was_a_layer = True, False
 
     @property
     def names(self) -> list[str]:
@@ -175,7 +187,7 @@ class FakeCanvas:
     def remove(self, layer_id: str) -> None:
         self._check_open()
         self.fakes = [fake for fake in self.fakes if fake.layer.id != layer_id]
-        self.is_modified = True
+        self._mark()
 
     def refresh(self) -> None:
         self._check_open()
@@ -221,6 +233,7 @@ class FakeCanvas:
 
     def keep_note(self, key: str, text: str) -> None:
         self._check_open()
+        self.is_modified |= self.notes.get(key, "") != text
         self.notes[key] = text
 
     def _resize(self, margins: Margins, sign: int) -> None:
@@ -234,7 +247,13 @@ class FakeCanvas:
     def _put(self, fake: FakeLayer, above: str) -> None:
         ids = [other.layer.id for other in self.fakes]
         self.fakes.insert(ids.index(above) if above in ids else 0, fake)
-        self.is_modified = True
+        self._mark()
+
+    def _mark(self) -> None:
+        if self.late_marks is None:
+            self.is_modified = self.last_step_was_a_layer = True
+        else:
+            self.late_marks.append("a layer")
 
     def _check_open(self) -> None:
         if not self.is_open:

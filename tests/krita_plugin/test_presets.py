@@ -27,6 +27,8 @@ def test_built_in_presets_differ_in_steps() -> None:
     presets = Presets(FakeHost())
     steps = [presets.values(name)["num_inference_steps"] for name in presets.names]
     assert steps == sorted(set(steps))
+    speeds = [presets.values(name)["speed"] for name in presets.names]
+    assert speeds == ["fast", "balanced", "quality"]
     presets.remove("Fast")
     assert "Fast" in presets.names
     assert presets.values("nobody") == {}

@@ -175,14 +175,6 @@ def test_too_large_a_canvas_is_not_read() -> None:
     assert canvas.reads == 0
 
 
-@pytest.mark.parametrize(("model", "word"), [("GRAYA", "grayscale"), ("CMYKA", "CMYK")])
-def test_other_color_models_are_a_sentence(model: str, word: str) -> None:
-    """With the menu that converts them."""
-    with pytest.raises(TapestryError, match=word) as caught:
-        order(FakeCanvas(5, 5, model))
-    assert "Convert Image Color Space" in caught.value.advice
-
-
 def test_a_prompt_field_that_is_too_long_is_a_sentence(canvas: FakeCanvas) -> None:
     """The docker's own field as well."""
     with pytest.raises(TapestryError, match="background"):
@@ -207,6 +199,7 @@ def test_a_region_asks_for_what_is_set_for_it(canvas: FakeCanvas) -> None:
     layer = canvas.add("moon", Bounds(2, 3, 4, 8), bytes((9, 8, 7, 200)))
     (plain,) = order(canvas).request.regions
     assert (plain.seed, plain.negative_prompt, plain.paint) == (None, None, None)
+    assert plain.guidance_scale is None
     assert (plain.fit, plain.weight, plain.strength) == ("tight", 1.0, 1.0)
     book(
         canvas,
@@ -217,11 +210,14 @@ def test_a_region_asks_for_what_is_set_for_it(canvas: FakeCanvas) -> None:
         seed=7,
         negative_prompt="clouds",
         strength=0.4,
+        own_guidance=True,
+        guidance_scale=9.5,
     )
     asked = order(canvas)
     (region,) = asked.request.regions
     assert (region.fit, region.weight, region.strength) == ("loose", 2.5, 0.4)
     assert (region.seed, region.negative_prompt) == (7, "clouds")
+    assert region.guidance_scale == 9.5
     assert asked.blobs[region.paint.sha256] == bytes((9, 8, 7, 200)) * 10
 
 

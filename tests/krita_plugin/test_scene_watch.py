@@ -64,13 +64,6 @@ def test_a_hint_when_there_are_no_regions(seen: Watch) -> None:
     assert not seen.watch.has_document
 
 
-def test_a_document_that_cannot_be_used_says_why(seen: Watch) -> None:
-    """Before anybody presses a button."""
-    seen.host.canvases.append(FakeCanvas(5, 5, "CMYKA"))
-    seen.look()
-    assert "CMYK" in seen.watch.scene.remarks[0]
-
-
 def test_another_document_is_another_list(seen: Watch) -> None:
     """Also when its layers have the same names."""
     seen.canvas.add("sky", Bounds(0, 0, 5, 5))

@@ -25,7 +25,14 @@ def test_values_out_of_range_are_left_out_alone() -> None:
     """The others are kept."""
     kept = json.dumps(
         {"seed": -1, "num_inference_steps": 0, "guidance_scale": 1e9, "mode": "up"}
-        | {"extend_top": -1, "scheduler": "magic", "model": "", "prompt": "sky", "strength": 1}
+        | {
+            "extend_top": -1,
+            "scheduler": "magic",
+            "speed": "warp",
+            "model": "",
+            "prompt": "sky",
+            "strength": 1,
+        }
     )
     assert Settings.from_text(kept) == Settings(prompt="sky", strength=1.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from tapestry_protocol.limits import MAX_SEED
+from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_SEED
 
 from ..layers import RegionLayer
 from ..qt import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
@@ -20,7 +20,7 @@ _LIGHTEST = 0.1
 
 
 class RegionFields(QWidget):
-    """Outline, weight, strength, seed, and what to avoid."""
+    """Outline, weight, strength, seed, guidance, and what to avoid."""
 
     def __init__(self, studio: Studio, row: RegionLayer) -> None:
         super().__init__()
@@ -29,9 +29,15 @@ class RegionFields(QWidget):
         self._fit = self._make_fit()
         self._numbers = NumberFields(_numbers(), self._read, self._write)
         self._seed = self._make_seed()
-        self._lock = SymbolButton("unlocked", "tapestry_region_seed_lock", tr("A seed of its own"))
-        self._lock.setCheckable(True)
-        self._lock.toggled.connect(self._lock_toggled)
+        self._seed_lock = _lock("tapestry_region_seed_lock", tr("A seed of its own"))
+        self._seed_lock.toggled.connect(
+            lambda own: self._set(own_seed=own, seed=int(self._seed.value()))
+        )
+        self._guidance = self._make_guidance()
+        self._guidance_lock = _lock("tapestry_region_guidance_lock", tr("Guidance of its own"))
+        self._guidance_lock.toggled.connect(
+            lambda own: self._set(own_guidance=own, guidance_scale=self._guidance.value())
+        )
         dice = SymbolButton("dice", "tapestry_region_dice", tr("Another seed for this region"))
         dice.clicked.connect(lambda _checked: self._roll())
         self._avoid = PromptEdit(studio, "tapestry_region_avoid", tr("as everywhere"))
@@ -43,9 +49,11 @@ class RegionFields(QWidget):
         grid.addWidget(QLabel(tr("Outline")), 0, 0)
         grid.addWidget(self._fit, 0, 1)
         grid.addWidget(QLabel(tr("Seed")), 1, 0)
-        grid.addLayout(row_of((self._seed, 1), dice, self._lock), 1, 1)
-        grid.addWidget(QLabel(tr("Avoid")), 2, 0)
-        grid.addWidget(self._avoid, 2, 1)
+        grid.addLayout(row_of((self._seed, 1), dice, self._seed_lock), 1, 1)
+        grid.addWidget(QLabel(tr("Guidance")), 2, 0)
+        grid.addLayout(row_of((self._guidance, 1), self._guidance_lock), 2, 1)
+        grid.addWidget(QLabel(tr("Avoid")), 3, 0)
+        grid.addWidget(self._avoid, 3, 1)
         column = column_in(self, self._numbers)
         column.insertLayout(0, grid)
         column.setContentsMargins(26, 0, 0, 6)
@@ -54,17 +62,13 @@ class RegionFields(QWidget):
     def show_row(self, row: RegionLayer) -> None:
         """Show what is set now."""
         self._row = row
-        wanted = row.settings
+        wanted, everywhere = row.settings, self._studio.settings
         self._fit.setCurrentIndex(self._fit.findData(wanted.fit))
         self._numbers.show_values()
-        for widget in (self._seed, self._lock):
-            widget.blockSignals(True)  # noqa: FBT003  Qt's own signature
-        self._seed.setValue(wanted.seed if wanted.own_seed else self._studio.settings.seed)
-        self._seed.setEnabled(wanted.own_seed)
-        self._lock.setChecked(wanted.own_seed)
-        self._lock.show_symbol("locked" if wanted.own_seed else "unlocked")
-        for widget in (self._seed, self._lock):
-            widget.blockSignals(False)  # noqa: FBT003  Qt's own signature
+        seed = wanted.seed if wanted.own_seed else everywhere.seed
+        _show_own(self._seed, self._seed_lock, seed, is_own=wanted.own_seed)
+        guidance = wanted.guidance_scale if wanted.own_guidance else everywhere.guidance_scale
+        _show_own(self._guidance, self._guidance_lock, guidance, is_own=wanted.own_guidance)
         if not self._avoid.hasFocus() and self._avoid.text() != wanted.negative_prompt:
             self._avoid.setText(wanted.negative_prompt)
 
@@ -97,8 +101,20 @@ class RegionFields(QWidget):
         seed.valueChanged.connect(lambda value: self._set(seed=int(value)))
         return seed
 
-    def _lock_toggled(self, is_locked: bool) -> None:  # noqa: FBT001  Qt calls it
-        self._set(own_seed=is_locked, seed=int(self._seed.value()))
+    def _make_guidance(self) -> QDoubleSpinBox:
+        guidance = QDoubleSpinBox()
+        guidance.setObjectName("tapestry_region_guidance")
+        guidance.setDecimals(1)
+        guidance.setRange(0, MAX_GUIDANCE_SCALE)
+        guidance.setSingleStep(0.5)
+        guidance.setKeyboardTracking(False)
+        guidance.setToolTip(
+            tr("How strictly this region follows its prompt; too much makes its colours glaring.")
+        )
+        narrow(guidance)
+        calm(guidance)
+        guidance.valueChanged.connect(lambda value: self._set(guidance_scale=value))
+        return guidance
 
     def _roll(self) -> None:
         self._set(own_seed=True, seed=secrets.randbelow(MAX_SEED + 1))
@@ -111,6 +127,24 @@ class RegionFields(QWidget):
 
     def _set(self, **values: object) -> None:
         self._studio.regions.set(self._row.id, **values)
+
+
+def _lock(name: str, tip: str) -> SymbolButton:
+    lock = SymbolButton("unlocked", name, tip)
+    lock.setCheckable(True)
+    return lock
+
+
+def _show_own(field: QDoubleSpinBox, lock: SymbolButton, value: float, *, is_own: bool) -> None:
+    """A value of the region's own; or everybody's, which is to be read only."""
+    for widget in (field, lock):
+        widget.blockSignals(True)  # noqa: FBT003  Qt's own signature
+    field.setValue(value)
+    field.setEnabled(is_own)
+    lock.setChecked(is_own)
+    lock.show_symbol("locked" if is_own else "unlocked")
+    for widget in (field, lock):
+        widget.blockSignals(False)  # noqa: FBT003  Qt's own signature
 
 
 def _numbers() -> tuple[Number, ...]:

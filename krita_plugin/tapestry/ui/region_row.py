@@ -156,7 +156,7 @@ def _arrow_button() -> QToolButton:
     arrow.setAutoRaise(True)
     arrow.setArrowType(Qt.ArrowType.RightArrow)
     arrow.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    tip = tr("Outline, weight, strength and seed of this region")
+    tip = tr("Outline, weight, strength, seed and guidance of this region")
     arrow.setToolTip(tip)
     arrow.setAccessibleName(tip)
     return arrow

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from tapestry_protocol.limits import MAX_FEATHER_PX, MAX_GUIDANCE_SCALE, MAX_SEED, MAX_STEPS
 
 from ..qt import QComboBox, QDoubleSpinBox, QLabel, QSpinBox, QWidget
-from ..settings import MOST_PICTURES, SCHEDULERS
+from ..settings import MOST_PICTURES, SCHEDULERS, SPEEDS
 from ..studio import Studio
 from ..translation import tr
 from .follow import follow
@@ -28,7 +30,20 @@ class SamplingFields(QWidget):
         dice.clicked.connect(lambda _checked: studio.roll_dice())
         self._numbers = NumberFields(_common(), self._read, self._write)
         self._rare = NumberFields(_rare(), self._read, self._write)
-        self._scheduler = self._make_scheduler()
+        self._speed = self._make_choice("speed", SPEEDS, _speeds())
+        self._speed.setToolTip(
+            tr(
+                "Quality leaves nothing out. Balanced takes fewer windows, and no guidance in the "
+                "last steps: a large picture is done sooner and has a little less fine detail. "
+                "Fast leaves out more."
+            )
+        )
+        self._scheduler = self._make_choice(
+            "scheduler", SCHEDULERS, {"checkpoint": tr("as the model brings it")}
+        )
+        self._scheduler.setToolTip(
+            tr("The way from noise to the picture; some need fewer steps, some paint livelier.")
+        )
         more = QWidget()
         column_in(more, row_of(QLabel(tr("Scheduler")), (self._scheduler, 1)), self._rare)
         column_in(
@@ -36,6 +51,7 @@ class SamplingFields(QWidget):
             PresetField(studio),
             row_of(QLabel(tr("Seed")), (self._seed, 1), dice, self._lock, self._batch),
             self._numbers,
+            row_of(QLabel(tr("Speed")), (self._speed, 1)),
             Section(tr("More"), "tapestry_more", more),
         )
         follow(self, studio, ("settings",), self._show_settings)
@@ -70,21 +86,20 @@ class SamplingFields(QWidget):
         batch.valueChanged.connect(lambda value: self._studio.change(batch=value))
         return batch
 
-    def _make_scheduler(self) -> QComboBox:
-        scheduler = QComboBox()
-        scheduler.setObjectName("tapestry_scheduler")
-        for name in SCHEDULERS:
-            label = tr("as the model brings it") if name == "checkpoint" else name
-            scheduler.addItem(label, name)
-        scheduler.setToolTip(
-            tr("The way from noise to the picture; some need fewer steps, some paint livelier.")
+    def _make_choice(
+        self, field: str, values: Sequence[str], words: Mapping[str, str]
+    ) -> QComboBox:
+        """A list for a field of the settings; values without words are shown as they are."""
+        choice = QComboBox()
+        choice.setObjectName(f"tapestry_{field}")
+        for value in values:
+            choice.addItem(words.get(value, value), value)
+        narrow(choice)
+        calm(choice)
+        choice.activated.connect(
+            lambda index: self._studio.change(**{field: choice.itemData(index)})
         )
-        narrow(scheduler)
-        calm(scheduler)
-        scheduler.activated.connect(
-            lambda index: self._studio.change(scheduler=scheduler.itemData(index))
-        )
-        return scheduler
+        return choice
 
     def _lock_toggled(self, is_locked: bool) -> None:  # noqa: FBT001  Qt calls it
         self._studio.change(seed_locked=is_locked)
@@ -106,6 +121,7 @@ class SamplingFields(QWidget):
         self._lock.setChecked(settings.seed_locked)
         self._show_lock()
         self._scheduler.setCurrentIndex(self._scheduler.findData(settings.scheduler))
+        self._speed.setCurrentIndex(self._speed.findData(settings.speed))
         self._numbers.show_values()
         self._rare.show_values()
 
@@ -120,6 +136,10 @@ NUMBER_OF_PICTURES_PX = 58
 
 _FIELDS = {"steps": "num_inference_steps", "guidance": "guidance_scale"}
 """Widgets with a short name -> the field that they set."""
+
+
+def _speeds() -> dict[str, str]:
+    return {"quality": tr("Quality"), "balanced": tr("Balanced"), "fast": tr("Fast")}
 
 
 def _common() -> tuple[Number, ...]:

@@ -51,17 +51,6 @@ def empty_document(stage):
     yield from stage.picture("empty document")
 
 
-def gray_document(stage):
-    """Generate in a grayscale document."""
-    stage.document(128, 96, model="GRAYA")
-    yield stage.turns(1.0)
-    stage.facts["remarks"] = stage.widget("tapestry_remarks").text()
-    stage.press("tapestry_generate")
-    yield stage.until(lambda: stage.notice()[0], "a notice", 20)
-    stage.facts["notice"] = stage.notice()
-    yield from stage.picture("grayscale document")
-
-
 def bad_input(stage):
     """Too many regions, a prompt that is too long, a canvas that is too large."""
     crowd = stage.document(80, 64)

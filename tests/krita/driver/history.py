@@ -136,9 +136,20 @@ def previews_are_not_saved(stage):
     yield stage.until(
         lambda: PREVIEW in stage.names(document) and _is_idle(stage), "the preview", 20
     )
+    yield stage.turns(1.0)
+    stage.facts["modified"] = [document.modified()]
     stage.facts["shown"] = [stage.names(document), _colors(document) > 100]
     yield from stage.picture("preview on the canvas")
-    document.setModified(True)  # Krita saves nothing else, and a preview is no change
+    yield from _click_first(stage)
+    yield stage.until(lambda: PREVIEW not in stage.names(document), "the preview to go", 20)
+    yield stage.turns(1.0)
+    stage.facts["modified"].append(document.modified())
+    yield from _click_first(stage)
+    yield stage.until(
+        lambda: PREVIEW in stage.names(document) and _is_idle(stage), "the preview", 20
+    )
+    _sky(document).setOpacity(200)
+    document.setModified(True)  # Krita saves nothing else; it hears of its tools, not of scripts
     stage.krita.action("file_save").trigger()
     yield stage.until(lambda: PREVIEW not in stage.names(document), "the preview to go", 20)
     yield stage.turns(BETWEEN_SAVES_S)
@@ -155,6 +166,7 @@ def previews_are_not_saved(stage):
     yield stage.until(lambda: PREVIEW not in stage.names(document), "the layer", 20)
     yield stage.turns(0.5)
     stage.facts["applied"] = stage.names(document)
+    stage.facts["modified"].append(document.modified())
     yield from _undo(stage)
     stage.facts["undone"] = stage.names(document)
     _set(stage, apply_at_once=True)

@@ -11,6 +11,7 @@ LAYERS = (
     ("sunset sky", (0, 0, WIDTH, 128), (230, 130, 60, 255)),
     ("red bricks", BOX, (150, 60, 50, 255)),
 )
+COLOR_MODELS = (("GRAYA", "U8"), ("CMYKA", "U8"), ("LABA", "U16"), ("GRAYA", "F16"))
 A_PICTURE_S = 600
 """A picture takes seconds; a machine that does other things as well takes minutes."""
 
@@ -100,16 +101,50 @@ def deep_documents(stage):
     for depth in ("U16", "F16", "F32"):
         document = stage.document(128, 128, depth=depth)
         for name, (_, y, _, _), color in LAYERS[:2]:
-            stage.layer(document, name, (0, 64 if y else 0, 128, 64), color, depth=depth)
+            stage.layer(document, name, (0, 64 if y else 0, 128, 64), color)
         yield from _generate(stage, document)
         top = document.rootNode().childNodes()[-1]
         shown = document.projection(0, 0, 128, 128)
         stage.facts[depth] = {
             "name": top.name(),
-            "depth": top.colorDepth(),
+            "depth": document.colorDepth(),
             "colors": len({shown.pixel(x, y) for x in range(128) for y in range(128)}),
             "notice": stage.notice(),
         }
+
+
+def other_color_models(stage):
+    """Grayscale, CMYK, L*a*b* and floats: regions, Generate with one undo, Extend."""
+    side = 128
+    for model, depth in COLOR_MODELS:
+        document = stage.document(side, side, model=model, depth=depth)
+        for name, (_, y, _, _), color in LAYERS[:2]:
+            stage.layer(document, name, (0, 64 if y else 0, side, 64), color)
+        yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
+        yield stage.turns(1.5)  # the thumbnails
+        before = stage.names(document)
+        yield from _generate(stage, document)
+        picture = document.projection(0, 0, side, side)
+        facts = stage.facts[f"{model} {depth}"] = {
+            "space": [document.colorModel(), document.colorDepth()],
+            "colors": len({picture.pixel(x, y) for x in range(side) for y in range(side)}),
+            "badges": stage.badges(),
+        }
+        yield from stage.picture(f"generated in {model} {depth}")
+        yield from _undo(stage)
+        facts["undone"] = stage.names(document) == before
+        yield stage.turns(0.5)
+        yield from _generate(stage, document)
+        layers = [n.pixelData(0, 0, side, side) for n in document.rootNode().childNodes()]
+        picture = document.projection(0, 0, side, side)
+        stage.extend_by(right=64)
+        stage.press("tapestry_extend")
+        yield from _until_inserted(stage, document, 5)
+        after = [n.pixelData(0, 0, side, side) for n in document.rootNode().childNodes()]
+        facts["old pixels"] = layers == after[:4]
+        facts["old picture"] = document.projection(0, 0, side, side) == picture
+        new = document.projection(side, 0, 64, side)
+        facts["new colors"] = len({new.pixel(x, y) for x in range(64) for y in range(side)})
 
 
 def odd_canvases(stage):

@@ -192,13 +192,20 @@ def one_layer(stage):
 
 
 def cmyk_document(stage):
-    """Told what to do, before a button is pressed; nothing raises."""
-    stage.document(64, 64, model="CMYKA")
-    yield stage.until(lambda: "CMYK" in _remarks(stage), _remarks(stage), 20)
-    for mode in ("extend", "generate"):
-        stage.press(f"tapestry_mode_{mode}")
-        yield stage.turns(0.3)
-    stage.facts["remarks"] = _remarks(stage)
+    """Regions and their colours, as in any other document."""
+    document = stage.document(64, 64, model="CMYKA")
+    stage.layer(document, "sky", (0, 0, 64, 32), (90, 140, 230, 255))
+    yield from _until_regions(stage, ["sky"])
+    plain = document.projection(0, 0, 64, 64)
+    stage.press("tapestry_show_regions")
+    yield stage.until(lambda: len(stage.names(document)) == 3, "the layer", 20)
+    yield stage.turns(0.5)
+    document.waitForDone()
+    tinted = document.projection(0, 0, 64, 64)
+    changed = [plain.pixel(5, y) != tinted.pixel(5, y) for y in (5, 60)]
+    stage.facts["changed"] = changed
+    stage.press("tapestry_show_regions")
+    yield stage.until(lambda: len(stage.names(document)) == 2, "the layer to go", 20)
 
 
 def two_documents(stage):

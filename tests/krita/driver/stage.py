@@ -111,18 +111,19 @@ class Stage:
         self.window.addView(document)
         return document
 
-    def layer(self, document, name, box=None, color=(0, 0, 0, 255), parent=None, depth="U8"):
+    def layer(self, document, name, box=None, color=(0, 0, 0, 255), parent=None):
         """A paint layer on top, with a box (x, y, width, height) painted in an RGBA colour."""
         node = document.createNode(name, "paintlayer")
-        if depth != "U8":
+        space = document.colorModel(), document.colorDepth(), document.colorProfile()
+        if space[:2] != ("RGBA", "U8"):
             node.setColorSpace("RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
         if box:
             red, green, blue, alpha = color
             x, y, width, height = box
             pixels = QByteArray(bytes((blue, green, red, alpha)) * (width * height))
             node.setPixelData(pixels, x, y, width, height)
-        if depth != "U8":
-            node.setColorSpace("RGBA", depth, document.colorProfile())
+        if space[:2] != ("RGBA", "U8"):
+            node.setColorSpace(*space)
         (parent or document.rootNode()).addChildNode(node, None)
         document.refreshProjection()
         document.waitForDone()

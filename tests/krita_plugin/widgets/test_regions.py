@@ -59,6 +59,10 @@ def test_settings_are_behind_the_arrow(regions) -> None:
     regions.one("tapestry_region_seed_lock").click()
     regions.look()
     regions.one("tapestry_region_seed").setValue(7)
+    assert not regions.one("tapestry_region_guidance").isEnabled()
+    regions.one("tapestry_region_guidance_lock").click()
+    regions.look()
+    regions.one("tapestry_region_guidance").setValue(9.5)
     regions.all("tapestry_region_on")[0].click()
     regions.look()
     assert regions.studio.regions.settings(regions.sky) == RegionSettings(
@@ -69,6 +73,8 @@ def test_settings_are_behind_the_arrow(regions) -> None:
         seed=7,
         negative_prompt="clouds",
         strength=0.4,
+        own_guidance=True,
+        guidance_scale=9.5,
     )
     assert not regions.all("tapestry_region_prompt")[0].isEnabled()
 

@@ -40,6 +40,24 @@ def test_every_number_has_a_slider_that_says_the_same(docker) -> None:
     assert (settings.coherence, settings.composition, settings.outline_px) == (0.25, 0.75, 12)
 
 
+def test_lists_say_and_set_what_is_chosen(docker) -> None:
+    """Speed and scheduler; a preset moves them as well."""
+    docker.one("tapestry_more").click()
+    docker.look()
+    for field, value in (("speed", "balanced"), ("scheduler", "ddim")):
+        choice = docker.one(f"tapestry_{field}")
+        place = choice.findData(value)
+        choice.setCurrentIndex(place)
+        choice.activated.emit(place)
+        assert getattr(docker.studio.settings, field) == value
+    docker.studio.use_preset("Fast")
+    assert docker.one("tapestry_speed").currentText() == "Fast"
+    docker.one("tapestry_prompt").write("sea")
+    docker.one("tapestry_generate").click()
+    docker.loop.run()
+    assert docker.studio.job.order.request.speed == "fast"
+
+
 def test_the_seed_is_locked_or_rolled_for_every_picture(docker) -> None:
     """By its lock; the die rolls it at once."""
     before = docker.studio.settings.seed
