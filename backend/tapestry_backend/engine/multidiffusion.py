@@ -24,17 +24,22 @@ from .windows import Size, Window, crop
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(latents [B, C, h, w], timestep [], conditions [B, T, D]) -> the model's output [B, C, h, w]."""
 
+Variant = Callable[[Tensor, Moment, Tensor, Sequence[Window]], Tensor]
+"""The model with something laid on: as `Predict`, told the whole moment and each row's window."""
+
 
 class Prompting(NamedTuple):
     """What a region asks the model for: rows of the conditions, and how firmly (Ho and Salimans).
 
     Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
-    none, and the negative prompt costs nothing.
+    none, and the negative prompt costs nothing. variant: which of the model's variants is asked;
+    None: the model as it is.
     """
 
     condition: int
     negative: int
     guidance_scale: float
+    variant: int | None = None
 
     @property
     def guided(self) -> bool:
@@ -85,7 +90,8 @@ class MultiDiffusion:
     takes. All regions that see the same window with the same negative prompt share its one
     evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
     (an inpainting model's mask and masked picture). After `guided_share` of the steps there is no
-    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024).
+    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024). Rows of
+    different variants are never asked together.
     """
 
     def __init__(
@@ -99,8 +105,10 @@ class MultiDiffusion:
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
         guided_share: float = 1.0,
+        variants: Sequence[Variant] = (),
     ) -> None:
         self._predict = predict
+        self._variants = variants
         self._views = views
         self._prompting = prompting
         self._conditions = conditions
@@ -118,7 +126,7 @@ class MultiDiffusion:
         views = self._views(moment)
         rows = self._plan(views, moment)
         inputs = torch.cat([self._input(latents, moment, row) for row in rows.rows])
-        outputs = self._evaluate(inputs, moment, [row.condition for row in rows.rows])
+        outputs = self._evaluate(inputs, moment, rows.rows)
         predictions = outputs[rows.conditional]
         if any(scale > 1 for scale in rows.scales):
             scales = torch.tensor(rows.scales, dtype=outputs.dtype, device=outputs.device)
@@ -140,29 +148,53 @@ class MultiDiffusion:
             self._planned = (views, guided, _plan_rows(views, prompting, early))
         return self._planned[2]
 
-    def _evaluate(self, inputs: Tensor, moment: Moment, conditions: Sequence[int]) -> Tensor:
-        """The model's outputs for inputs [K, C, h, w] with these rows of the conditions."""
+    def _evaluate(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
+        """The model's outputs for inputs [K, C, h, w], one for each row."""
         self.evaluations += len(inputs)
-        encoded = self._conditions[list(conditions)]
+        asked = [row.variant for row in rows]
+        groups = [
+            [place for place, variant in enumerate(asked) if variant == wanted]
+            for wanted in dict.fromkeys(asked)
+        ]
+        if len(groups) == 1:
+            return self._evaluate_alike(inputs, moment, rows)
+        outputs = torch.cat(
+            [
+                self._evaluate_alike(inputs[group], moment, [rows[place] for place in group])
+                for group in groups
+            ]
+        )
+        asked_in = torch.tensor([place for group in groups for place in group])
+        return outputs[asked_in.argsort()]
+
+    def _evaluate_alike(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
+        """The same for rows of one variant."""
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
-            rows = slice(done, done + size)
-            found = self._ask(inputs[rows], moment, encoded[rows])
+            batch = slice(done, done + size)
+            found = self._ask(inputs[batch], moment, rows[batch])
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
             else:
                 outputs.append(found)
-                done = rows.stop
+                done = batch.stop
         return torch.cat(outputs)
 
-    def _ask(self, inputs: Tensor, moment: Moment, encoded: Tensor) -> Tensor | None:
+    def _ask(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor | None:
         """The model's outputs for a batch; None when it is too large for the memory."""
         if len(inputs) == 1:
-            return self._predict(inputs, moment.timestep, encoded)
-        answer = attempt(lambda: self._predict(inputs, moment.timestep, encoded))
+            return self._answer(inputs, moment, rows)
+        answer = attempt(lambda: self._answer(inputs, moment, rows))
         return None if answer is None else answer[0]
+
+    def _answer(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
+        conditions = self._conditions[[row.condition for row in rows]]
+        variant = rows[0].variant
+        if variant is None:
+            return self._predict(inputs, moment.timestep, conditions)
+        return self._variants[variant](inputs, moment, conditions, [row.window for row in rows])
 
     def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
         if row.alone is None or self._bootstrapping is None:
@@ -186,12 +218,14 @@ def _even(rows: int, most: int) -> int:
 class _Row(NamedTuple):
     """One row of a batch: a window and the condition it is evaluated with.
 
-    alone: the region whose cells alone are shown, None where everything is.
+    alone: the region whose cells alone are shown, None where everything is. variant: as in
+    `Prompting`.
     """
 
     window: Window
     condition: int
     alone: int | None
+    variant: int | None
 
 
 class _Rows(NamedTuple):
@@ -212,10 +246,11 @@ def _plan_rows(
         wanted = prompting[view.region]
         hidden = bootstrapping is not None and bootstrapping.hides(view.window, view.region)
         alone = view.region if hidden else None
-        own = index.setdefault(_Row(view.window, wanted.condition, alone), len(index))
+        row = _Row(view.window, wanted.condition, alone, wanted.variant)
+        own = index.setdefault(row, len(index))
         negative = own
         if wanted.guided:
-            negative = index.setdefault(_Row(view.window, wanted.negative, alone), len(index))
+            negative = index.setdefault(row._replace(condition=wanted.negative), len(index))
         planned.conditional.append(own)
         planned.negative.append(negative)
         planned.scales.append(wanted.guidance_scale if wanted.guided else 1.0)

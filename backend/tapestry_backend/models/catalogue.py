@@ -11,8 +11,9 @@ from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
-from tapestry_protocol.messages import ModelInfo
+from tapestry_protocol.messages import ModelInfo, Request
 
+from .adapters.catalogue import AdapterCatalogue, read_text_width
 from .folder import MAX_CONFIGURATION_BYTES
 from .weights import read_json
 
@@ -39,10 +40,12 @@ class Entry:
 class Catalogue:
     """The bundled model, and the model folders or cached hub ids that somebody named at the start.
 
+    adapters: LoRAs and the like that may be laid on them, by their paths.
     Raises TapestryError when a named model is none.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str] = (), adapters: Sequence[str] = ()) -> None:
+        self.adapters = AdapterCatalogue(adapters)
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
         for name in names:
@@ -55,6 +58,11 @@ class Catalogue:
                 f"These are {len(self._entries)} models; Tapestry offers up to {MAX_MODELS}.",
                 "Leave some out.",
             )
+
+    def check_adapters(self, request: Request) -> None:
+        """Raises TapestryError when a request names an adapter that does not fit its model."""
+        entry = self.find(request.model)
+        self.adapters.check(request, read_text_width(entry.path), entry.id)
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from tapestry_protocol.messages import Scheduler
 
+from .adapters.residuals import Shown
+from .adapters.wardrobe import Wardrobe
+
 
 class Denoiser(Protocol):
     """A loaded checkpoint on `device`; its results are in `dtype`, what it is given need not be."""
@@ -25,6 +28,8 @@ class Denoiser(Protocol):
     """Whether the model also wants to see what is known of the picture; see `predict`."""
     device: torch.device
     dtype: torch.dtype
+    wardrobe: Wardrobe
+    """The adapters that can be laid on it, or shown to it."""
 
     @property
     def batch_size(self) -> int:
@@ -42,11 +47,18 @@ class Denoiser(Protocol):
         """Prompts -> conditions [N, T, D]; `(word:1.2)` gives a word more to say, or less."""
         ...
 
-    def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        shown: Sequence[Shown] = (),
+    ) -> Tensor:
         """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep [].
 
         A model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and
-        the latents of the picture with mid-grey where it is to be painted.
+        the latents of the picture with mid-grey where it is to be painted. shown: what control
+        networks are shown, a picture for each row.
         """
         ...
 

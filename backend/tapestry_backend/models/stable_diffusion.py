@@ -14,6 +14,8 @@ from torch.nn import functional
 from tapestry_protocol.messages import Scheduler
 
 from . import banded
+from .adapters.residuals import Shown, residuals
+from .adapters.wardrobe import Wardrobe
 from .catalogue import Entry, inpainting_channels
 from .loading import load_parts
 from .memory import spare_bytes
@@ -50,12 +52,12 @@ class StableDiffusion:
         parts = load_parts(entry.path, dtype)
         self._tokenizer = parts.tokenizer
         self._text_encoder, self._unet, self._vae = parts.text_encoder, parts.unet, parts.vae
-        self._parts = Residency(
-            {name: getattr(parts, name) for name in ("unet", "vae", "text_encoder")}, device
-        )
+        networks = {name: getattr(parts, name) for name in ("unet", "vae", "text_encoder")}
+        self._parts = Residency(networks, device)
+        self.wardrobe = Wardrobe(entry.id, networks, device, dtype)
         self._scheduler = parts.scheduler
         self._shared_start = SharedStart(self._unet)
-        self._texts: OrderedDict[str, Tensor] = OrderedDict()
+        self._texts: OrderedDict[Any, Tensor] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
         self.channels = self._vae.config.latent_channels
@@ -78,9 +80,10 @@ class StableDiffusion:
 
         Each text alone, so that its numbers do not depend on who was encoded beside it.
         """
-        known = self._texts.pop(prompt, None)
+        key = (prompt, self.wardrobe.worn)
+        known = self._texts.pop(key, None)
         encoded = self._weigh_anew(prompt) if known is None else known
-        self._texts[prompt] = encoded  # the last one used is the last one forgotten
+        self._texts[key] = encoded  # the last one used is the last one forgotten
         if len(self._texts) > _MOST_TEXTS:
             self._texts.popitem(last=False)
         return encoded
@@ -114,11 +117,18 @@ class StableDiffusion:
         return encoded, tokens.offset_mapping.tolist()
 
     @torch.no_grad()
-    def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        shown: Sequence[Shown] = (),
+    ) -> Tensor:
         def ask(unet: nn.Module) -> Tensor:
-            given = latents.to(self.dtype)
+            given, told = latents.to(self.dtype), {"encoder_hidden_states": conditions}
+            besides = residuals(shown, given, timestep, told)
             with self._shared_start.among(given):
-                return unet(given, timestep, encoder_hidden_states=conditions, return_dict=False)[0]
+                return unet(given, timestep, **told, **besides, return_dict=False)[0]
 
         # Several rows may be asked in turn: that is for the caller to try before parts are moved.
         return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tapestry_protocol.adapters import Lora
+
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
 from ..engine.noise import canvas_noise, job_generator
 from ..engine.regions import owners
@@ -17,6 +19,7 @@ from ..engine.windows import Size
 from ..models.denoiser import Denoiser
 from .ground import Ground
 from .plan import Plan
+from .steering import Steering
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,23 @@ class Texts:
     prompting: tuple[Prompting, ...]
 
     @classmethod
-    def encode(cls, plan: Plan, model: Denoiser) -> Texts:
-        """Equal texts are encoded once, and their evaluations shared."""
-        index: dict[str, int] = {}
-        prompting = tuple(
-            Prompting(
-                index.setdefault(region.prompt, len(index)),
-                index.setdefault(region.negative_prompt, len(index)),
-                region.guidance_scale,
-            )
-            for region in plan.regions
-        )
-        return cls(model.encode_prompts(tuple(index)), prompting)
+    def encode(cls, plan: Plan, model: Denoiser, steering: Steering) -> Texts:
+        """Equal texts that are read alike are encoded once, and their evaluations shared."""
+        index: dict[tuple[str, tuple[Lora, ...]], int] = {}
+        conditions: list[Tensor] = []
+        prompting = []
+        for region in plan.regions:
+            places = []
+            for text in (region.prompt, region.negative_prompt):
+                key = (text, region.loras)
+                if key not in index:
+                    index[key] = len(index)
+                    with steering.worn_by(region):
+                        conditions.append(model.encode_prompts([text]))
+                places.append(index[key])
+            variant = steering.variant_of(region)
+            prompting.append(Prompting(*places, region.guidance_scale, variant))
+        return cls(torch.cat(conditions), tuple(prompting))
 
 
 class Painting:
@@ -49,6 +57,7 @@ class Painting:
         plan: Plan,
         model: Denoiser,
         texts: Texts,
+        steering: Steering,
         ground: Ground,
         layout: Layout,
         *,
@@ -82,6 +91,7 @@ class Painting:
             bootstrapping=Bootstrapping(inside.to(model.device), self._noise),
             extra=_extra(model, ground),
             guided_share=plan.guided_share,
+            variants=steering.variants(layout.canvas),
         )
 
     def steps(self) -> Iterator[Step]:
