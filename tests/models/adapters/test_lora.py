@@ -56,6 +56,7 @@ def test_kohyas_names_mean_the_same(latents_of: LatentsOf) -> None:
     assert not torch.equal(renamed, latents_of(loras=(Lora("kohya"),)))
 
 
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")
 def test_several_add_up(checkpoint: Path, adapters: Path, latents_of: LatentsOf) -> None:
     """Each with its own weight, also a negative one."""
     pipeline = open_pipeline(checkpoint)
