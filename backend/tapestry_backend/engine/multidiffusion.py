@@ -21,11 +21,25 @@ from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
-Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(latents [B, C, h, w], timestep [], conditions [B, T, D]) -> the model's output [B, C, h, w]."""
 
-Variant = Callable[[Tensor, Moment, Tensor, Sequence[Window]], Tensor]
-"""The model with something laid on: as `Predict`, told the whole moment and each row's window."""
+class Place(NamedTuple):
+    """Where a row of a batch lies: its window on a canvas, in cells.
+
+    framed     whether a model that asks for sizes is told this place; otherwise each window is a
+               picture of its own to it
+    """
+
+    window: Window
+    canvas: Size
+    framed: bool = False
+
+
+Predict = Callable[[Tensor, Tensor, Tensor, Sequence[Place]], Tensor]
+"""(latents [B, C, h, w], timestep [], conditions [B, T, D], a place for each row) -> the model's
+output [B, C, h, w]."""
+
+Variant = Callable[[Tensor, Moment, Tensor, Sequence[Place]], Tensor]
+"""The model with something laid on: as `Predict`, but told the whole moment."""
 
 
 class Prompting(NamedTuple):
@@ -89,9 +103,9 @@ class MultiDiffusion:
     conditions [K, T, D] holds every encoded text once; prompting says which of them each region
     takes. All regions that see the same window with the same negative prompt share its one
     evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
-    (an inpainting model's mask and masked picture). After `guided_share` of the steps there is no
-    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024). Rows of
-    different variants are never asked together.
+    (an inpainting model's mask and masked picture). `framed` as in `Place`. After `guided_share` of
+    the steps there is no guidance: what is large and what it shows is decided by then (Kynkaanniemi
+    et al. 2024). Rows of different variants are never asked together.
     """
 
     def __init__(
@@ -105,10 +119,10 @@ class MultiDiffusion:
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
         guided_share: float = 1.0,
+        framed: bool = False,
         variants: Sequence[Variant] = (),
     ) -> None:
         self._predict = predict
-        self._variants = variants
         self._views = views
         self._prompting = prompting
         self._conditions = conditions
@@ -117,6 +131,8 @@ class MultiDiffusion:
         self._bootstrapping = bootstrapping
         self._extra = extra
         self._guided_share = guided_share
+        self._framed = framed
+        self._variants = variants
         self._planned: tuple[Sequence[View], bool, _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
@@ -126,7 +142,8 @@ class MultiDiffusion:
         views = self._views(moment)
         rows = self._plan(views, moment)
         inputs = torch.cat([self._input(latents, moment, row) for row in rows.rows])
-        outputs = self._evaluate(inputs, moment, rows.rows)
+        canvas = Size(*latents.shape[-2:])
+        outputs = self._evaluate(inputs, moment, rows.rows, canvas)
         predictions = outputs[rows.conditional]
         if any(scale > 1 for scale in rows.scales):
             scales = torch.tensor(rows.scales, dtype=outputs.dtype, device=outputs.device)
@@ -137,7 +154,7 @@ class MultiDiffusion:
             self._bootstrapping.learn(views, moment.clean(predictions.to(seen.dtype), seen))
         weights = [view.weight for view in views]
         windows = [view.window for view in views]
-        return fuse(predictions, weights, windows, Size(*latents.shape[-2:]))
+        return fuse(predictions, weights, windows, canvas)
 
     def _plan(self, views: Sequence[View], moment: Moment) -> _Rows:
         """The rows of these views; fixed windows have the same ones at every step."""
@@ -148,53 +165,64 @@ class MultiDiffusion:
             self._planned = (views, guided, _plan_rows(views, prompting, early))
         return self._planned[2]
 
-    def _evaluate(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
-        """The model's outputs for inputs [K, C, h, w], one for each row."""
+    def _evaluate(
+        self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
+    ) -> Tensor:
+        """The model's outputs for the inputs [K, C, h, w] of these rows."""
         self.evaluations += len(inputs)
-        asked = [row.variant for row in rows]
+        asked = [row.variant for row in planned]
         groups = [
-            [place for place, variant in enumerate(asked) if variant == wanted]
+            [number for number, variant in enumerate(asked) if variant == wanted]
             for wanted in dict.fromkeys(asked)
         ]
         if len(groups) == 1:
-            return self._evaluate_alike(inputs, moment, rows)
-        outputs = torch.cat(
-            [
-                self._evaluate_alike(inputs[group], moment, [rows[place] for place in group])
-                for group in groups
-            ]
-        )
-        asked_in = torch.tensor([place for group in groups for place in group])
-        return outputs[asked_in.argsort()]
+            return self._evaluate_alike(inputs, moment, planned, canvas)
+        outputs = [
+            self._evaluate_alike(inputs[group], moment, [planned[n] for n in group], canvas)
+            for group in groups
+        ]
+        numbers = torch.tensor([number for group in groups for number in group])
+        return torch.cat(outputs)[numbers.argsort()]
 
-    def _evaluate_alike(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
+    def _evaluate_alike(
+        self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
+    ) -> Tensor:
         """The same for rows of one variant."""
+        encoded = self._conditions[[row.condition for row in planned]]
+        places = [Place(row.window, canvas, self._framed) for row in planned]
+        variant = planned[0].variant
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
-            batch = slice(done, done + size)
-            found = self._ask(inputs[batch], moment, rows[batch])
+            rows = slice(done, done + size)
+            found = self._ask(variant, inputs[rows], moment, encoded[rows], places[rows])
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
             else:
                 outputs.append(found)
-                done = batch.stop
+                done = rows.stop
         return torch.cat(outputs)
 
-    def _ask(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor | None:
+    def _ask(
+        self,
+        variant: int | None,
+        inputs: Tensor,
+        moment: Moment,
+        encoded: Tensor,
+        places: Sequence[Place],
+    ) -> Tensor | None:
         """The model's outputs for a batch; None when it is too large for the memory."""
-        if len(inputs) == 1:
-            return self._answer(inputs, moment, rows)
-        answer = attempt(lambda: self._answer(inputs, moment, rows))
-        return None if answer is None else answer[0]
 
-    def _answer(self, inputs: Tensor, moment: Moment, rows: Sequence[_Row]) -> Tensor:
-        conditions = self._conditions[[row.condition for row in rows]]
-        variant = rows[0].variant
-        if variant is None:
-            return self._predict(inputs, moment.timestep, conditions)
-        return self._variants[variant](inputs, moment, conditions, [row.window for row in rows])
+        def ask() -> Tensor:
+            if variant is None:
+                return self._predict(inputs, moment.timestep, encoded, places)
+            return self._variants[variant](inputs, moment, encoded, places)
+
+        if len(inputs) == 1:
+            return ask()
+        answer = attempt(ask)
+        return None if answer is None else answer[0]
 
     def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
         if row.alone is None or self._bootstrapping is None:

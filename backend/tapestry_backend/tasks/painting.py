@@ -31,21 +31,25 @@ class Texts:
 
     @classmethod
     def encode(cls, plan: Plan, model: Denoiser, steering: Steering) -> Texts:
-        """Equal texts that are read alike are encoded once, and their evaluations shared."""
-        index: dict[tuple[str, tuple[Lora, ...]], int] = {}
+        """Equal texts that are read alike are encoded once, and their evaluations shared.
+
+        A distilled model is told the guidance scale with the text; it is guided in no other way.
+        """
+        index: dict[tuple[str, float, tuple[Lora, ...]], int] = {}
         conditions: list[Tensor] = []
         prompting = []
         for region in plan.regions:
-            places = []
-            for text in (region.prompt, region.negative_prompt):
-                key = (text, region.loras)
-                if key not in index:
-                    index[key] = len(index)
-                    with steering.worn_by(region):
-                        conditions.append(model.encode_prompts([text]))
-                places.append(index[key])
-            variant = steering.variant_of(region)
-            prompting.append(Prompting(*places, region.guidance_scale, variant))
+            scale = region.guidance_scale
+            told, guided = (scale, 1.0) if model.distilled else (1.0, scale)
+            with steering.worn_by(region):
+                for text in (region.prompt, region.negative_prompt):
+                    key = (text, told, region.loras)
+                    if index.setdefault(key, len(index)) == len(conditions):
+                        conditions.append(model.encode_prompts([text], [told]))
+            own, negative = (
+                index[text, told, region.loras] for text in (region.prompt, region.negative_prompt)
+            )
+            prompting.append(Prompting(own, negative, guided, steering.variant_of(region)))
         return cls(torch.cat(conditions), tuple(prompting))
 
 
@@ -91,6 +95,7 @@ class Painting:
             bootstrapping=Bootstrapping(inside.to(model.device), self._noise),
             extra=_extra(model, ground),
             guided_share=plan.guided_share,
+            framed=plan.framing == "canvas",
             variants=steering.variants(layout.canvas),
         )
 

@@ -14,7 +14,7 @@ from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.messages import Request
 
 from ..engine.levels import Moment
-from ..engine.multidiffusion import Variant
+from ..engine.multidiffusion import Place, Variant
 from ..engine.windows import Size, Window, crop
 from ..models.adapters.catalogue import Adapter, AdapterCatalogue
 from ..models.adapters.residuals import Shown
@@ -80,15 +80,17 @@ class Steering:
         pictures = {c: _scaled(self._pictures[c], size, self._cell_px) for c in gear.controls}
 
         def ask(
-            inputs: Tensor, moment: Moment, conditions: Tensor, windows: Sequence[Window]
+            inputs: Tensor, moment: Moment, conditions: Tensor, places: Sequence[Place]
         ) -> Tensor:
+            windows = [place.window for place in places]
             shown = [
                 show(self._networks[control.adapter], picture, windows, self._cell_px, control)
                 for control, picture in pictures.items()
                 if counts(control, moment)
             ]
             with self._wearing(gear.loras):
-                return self._model.predict(inputs, moment.timestep, conditions, shown)
+                told = (inputs, moment.timestep, conditions, places)
+                return self._model.predict(*told, shown) if shown else self._model.predict(*told)
 
         return ask
 

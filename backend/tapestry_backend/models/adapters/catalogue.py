@@ -39,6 +39,8 @@ _OTHER_KINDS = {
     "lora_mid": "a LoRA with Tucker layers",
     "control_model": "a ControlNet in its authors' own format",
     "ip_adapter": "an IP-Adapter",
+    "double_blocks": "a LoRA for FLUX whose layers have other names than diffusers gives them",
+    "joint_blocks": "a LoRA for Stable Diffusion 3 with other names than diffusers gives them",
 }
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 _KNOWN_KINDS = "a LoRA, a textual inversion, or a folder with a ControlNet or a T2I-Adapter"
@@ -116,10 +118,10 @@ class AdapterCatalogue:
             + "Start the backend with --adapter PATH to add another.",
         )
 
-    def check(self, request: Request, text_width: int | None, model_id: str) -> None:
+    def check(self, request: Request, model_id: str, family: str, text_width: int | None) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.
 
-        text_width: the width of the texts that the model reads; None where that is not known.
+        text_width: that of the texts which the model's U-Net reads; None where it has none.
         """
         wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
         wanted += [
@@ -127,18 +129,20 @@ class AdapterCatalogue:
             for control in request.all_controls
         ]
         for adapter in wanted:
-            if text_width is not None and adapter.widths and text_width not in adapter.widths:
-                raise misfit(adapter, model_id, text_width)
+            other_width = adapter.widths and text_width not in {None, *adapter.widths}
+            other_family = adapter.family and adapter.family != family
+            if other_width or other_family:
+                raise misfit(adapter, model_id, family)
 
 
-def misfit(adapter: Adapter, model_id: str, text_width: int | None = None) -> TapestryError:
+def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
     """The error for an adapter that was made for other models than this one."""
     what = {"lora": "LoRA", "controlnet": "ControlNet", "t2i_adapter": "T2I-Adapter"}.get(
         adapter.kind, "embedding"
     )
     made_for = FAMILY_NAMES.get(adapter.family, "models of another build")
-    own = FAMILY_NAMES.get(_BY_TEXT_WIDTH.get(text_width or 0, ""))
-    is_one = f", which is {own}" if own else ""
+    own = FAMILY_NAMES.get(family)
+    is_one = f", which is {own}" if own and family != adapter.family else ""
     return TapestryError(
         ErrorCode.BAD_REQUEST,
         f"The {what} {adapter.id!r} was made for {made_for}, not for the model {model_id!r}"
@@ -239,9 +243,9 @@ def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
         if reads and part.network == "unet":
             return _BY_TEXT_WIDTH.get(shape[1], ""), (shape[1],)
     names = " ".join(header.shapes)
-    if "single_transformer_blocks" in names or "single_blocks" in names:
+    if "single_transformer_blocks" in names:
         return "flux", ()
-    if "joint_blocks" in names or "add_k_proj" in names:
+    if "add_k_proj" in names:
         return "sd3", ()
     return "", ()
 

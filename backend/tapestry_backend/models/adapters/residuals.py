@@ -16,6 +16,10 @@ from ...engine.out_of_memory import is_out_of_memory
 from .catalogue import Adapter, misfit
 
 
+_TOLD = ("encoder_hidden_states", "added_cond_kwargs")
+"""What a ControlNet is told as the U-Net is."""
+
+
 class Shown(NamedTuple):
     """A network and what it is shown: pictures [K, 3, H, W] uint8, each row's, and how firmly."""
 
@@ -56,7 +60,7 @@ def residuals(
                 controlnet_cond=pictures[rows],
                 conditioning_scale=weight,
                 return_dict=False,
-                **told,
+                **{name: told[name] for name in _TOLD if name in told},
             )
             _add(given, "down_block_additional_residuals", down)
             _add(given, "mid_block_additional_residual", [middle])

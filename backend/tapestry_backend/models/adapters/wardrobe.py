@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .catalogue import Adapter
+from .catalogue import Adapter, misfit
 from .lora import Deltas, laid_on, load_lora
 from .residuals import load_control
 
@@ -55,7 +55,9 @@ class Wardrobe:
 
     def control(self, adapter: Adapter) -> nn.Module:
         """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
-        unet = self._networks["unet"]
+        unet = self._networks.get("unet")
+        if unet is None:
+            raise misfit(adapter, self._model_id)
         return _kept(
             self._controls,
             adapter.id,
