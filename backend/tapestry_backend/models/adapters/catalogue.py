@@ -14,7 +14,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ADAPTERS, MAX_ID_CHARACTERS
 from tapestry_protocol.messages import Request
 
-from ..folder import MAX_CONFIGURATION_BYTES
+from ..folder import MAX_CONFIGURATION_BYTES, check_configuration
 from ..weights import BrokenFileError, check_weights, read_json
 from .header import Header, read_header
 from .lora_names import read_name
@@ -32,6 +32,7 @@ FAMILY_NAMES: Mapping[str, str] = {
 _BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 _CLASSES: Mapping[str, Kind] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
+_FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
     "hada_w1_a": "a LoHa",
     "lokr_w1": "a LoKr",
@@ -201,12 +202,15 @@ def read_adapter(path: Path) -> Adapter:
 
 def _read_folder(name: str, path: Path) -> Adapter:
     config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
+    check_configuration(config, "config.json")
     kind = _CLASSES.get(str(config.get("_class_name")))
     if kind is None:
         raise BrokenFileError(f"it is a {str(config.get('_class_name'))[:40]}")
     if not (path / _WEIGHTS).exists():
         raise BrokenFileError(f"{_WEIGHTS} is missing")
     check_weights(path / _WEIGHTS)
+    if set(_FOREIGN_FILES) & {inside.name for inside in path.iterdir()}:
+        raise BrokenFileError("it holds files that would have a library look elsewhere")
     width = config.get("cross_attention_dim")
     if not isinstance(width, int):
         return Adapter(name, kind, path)

@@ -15,7 +15,6 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from ...engine.out_of_memory import is_out_of_memory
 from .catalogue import Adapter, misfit
 
-
 _TOLD = ("encoder_hidden_states", "added_cond_kwargs")
 """What a ControlNet is told as the U-Net is."""
 
