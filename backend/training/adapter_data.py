@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderTiny
 from torch import Tensor
 
-from tapestry_backend.tasks.preprocessing import canny_edges, soft_edges
+from tapestry_backend.tasks.preprocessing import canny_edges
 
 from .common import WORK
 from .draw import Group, draw_one
@@ -20,6 +20,7 @@ from .export import MODEL_FOLDER
 POOL = Group("pictures", 144, 3600, (0.15, 0.4, 0.15, 0.3))
 PAPER, INK = (0.95, 0.91, 0.82), (0.12, 0.13, 0.22)
 TONES = 4
+_DARKEST, _LIGHTEST = 0.1, 0.8
 _THICK_PX = 3
 _BATCH = 32
 
@@ -27,9 +28,10 @@ _BATCH = 32
 def in_ink(pictures: Tensor) -> Tensor:
     """Pictures [N, 3, H, W] in 0..1 as ink and wash on paper: few tones of grey, dark outlines."""
     grey = (pictures * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1)
-    tones = (grey * (TONES - 1)).round() / (TONES - 1)
-    outlines = torch.stack([soft_edges(picture)[0] for picture in pictures])
-    light = (0.25 + 0.75 * tones) * (1 - 0.8 * outlines**2)
+    light = ((grey - _DARKEST) / (_LIGHTEST - _DARKEST)).clamp(0, 1)
+    tones = (light * (TONES - 1)).round() / (TONES - 1)
+    outlines = torch.stack([_thick(canny_edges(picture)[:1])[0] for picture in pictures])
+    light = tones * (1 - 0.8 * outlines)
     paper, ink = (torch.tensor(colour)[:, None, None] for colour in (PAPER, INK))
     return ink + (paper - ink) * light[:, None]
 
@@ -41,8 +43,11 @@ def scribble(picture: Tensor) -> Tensor:
     """
     small = torch.nn.functional.avg_pool2d(picture[None], 4)
     smooth = torch.nn.functional.interpolate(small, picture.shape[-2:], mode="bilinear")[0]
-    edges = canny_edges(smooth)[:1]
-    return torch.nn.functional.max_pool2d(edges[None], _THICK_PX, stride=1, padding=1)[0]
+    return _thick(canny_edges(smooth)[:1])
+
+
+def _thick(lines: Tensor) -> Tensor:
+    return torch.nn.functional.max_pool2d(lines[None], _THICK_PX, stride=1, padding=1)[0]
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,8 +13,10 @@ from torch.nn import functional
 from ..engine.regions import PaintedMask, occlude
 from ..engine.windows import Size
 
-CANNY_LOW, CANNY_HIGH = 0.1, 0.2
-"""Of the steepest step there is, from black to white: weak edges and strong ones (Canny 1986)."""
+CANNY_LOW, CANNY_HIGH = 0.05, 0.1
+"""Of a step from black to white: how high weak edges and strong ones are (Canny 1986)."""
+
+_CANNY_SOFT_PX = 1.4
 
 _REACH_PX = 64
 """How far along itself a weak edge counts from a strong one."""
@@ -48,8 +51,9 @@ def canny_edges(rgb: Tensor) -> Tensor:
     Steps are found in a picture softened by a Gaussian of 1.4 pixels; of each, only the ridge
     counts, and a weak one only near a strong one of the same line.
     """
-    down, right = _steps(_soften(grey(rgb), 1.4))
-    steep = torch.hypot(down, right)
+    down, right = _steps(_soften(grey(rgb), _CANNY_SOFT_PX))
+    # A step of height 1 is so much flatter after the Gaussian.
+    steep = torch.hypot(down, right) * _CANNY_SOFT_PX * math.sqrt(2 * math.pi)
     ridge = torch.where(_is_ridge(steep, down, right), steep, 0.0)
     weak, found = ridge >= CANNY_LOW, (ridge >= CANNY_HIGH).float()
     for _ in range(_REACH_PX):
@@ -63,7 +67,7 @@ def canny_edges(rgb: Tensor) -> Tensor:
 def soft_edges(rgb: Tensor) -> Tensor:
     """How steep a picture [3, H, W] in 0..1 is, softened by 2 pixels, white on black: the same."""
     down, right = _steps(_soften(grey(rgb), 2.0))
-    return (4 * torch.hypot(down, right)).clamp(max=1).sqrt().expand(3, -1, -1)
+    return (8 * torch.hypot(down, right)).clamp(max=1).sqrt().expand(3, -1, -1)
 
 
 def region_map(masks: Sequence[PaintedMask], prompts: Sequence[str], size_px: Size) -> Tensor:
@@ -95,7 +99,7 @@ def _soften(values: Tensor, sigma_px: float) -> Tensor:
 
 def _steps(values: Tensor) -> tuple[Tensor, Tensor]:
     """How much [H, W] rises downwards and to the right: a pixel's step, by Sobel's operator."""
-    kernel = torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]) / 4
+    kernel = torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]) / 8
     padded = functional.pad(values[None, None], (1,) * 4, mode="replicate")
     both = functional.conv2d(padded, torch.stack([kernel, kernel.T])[:, None])[0]
     return both[0], both[1]
