@@ -15,6 +15,7 @@ import pytest
 
 from tapestry_backend.server.blobs import Blobs
 from tapestry_protocol import codec, limits, messages
+from tapestry_protocol.adapters import AdapterInfo, Control, Lora
 from tapestry_protocol.codec import decode, decode_chunk, encode
 from tapestry_protocol.constraints import Between, MaxLength
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
@@ -31,7 +32,12 @@ from tapestry_protocol.messages import (
     Welcome,
 )
 from tapestry_protocol.pixels import Bounds
-from tapestry_protocol.request_checks import check_canvas, check_prompt, check_region_count
+from tapestry_protocol.request_checks import (
+    check_canvas,
+    check_prompt,
+    check_region_count,
+    check_request,
+)
 
 SHA256 = "ab" * 32
 MASK = PixelsRef(1, 1, 1, SHA256)
@@ -90,6 +96,19 @@ def models(count: int) -> None:
     travels(Welcome(1, "1", tuple(ModelInfo(str(i), "model", 64) for i in range(count))))
 
 
+def adapters(count: int) -> None:
+    """A welcome with so many adapters."""
+    travels(Welcome(1, "1", (), tuple(AdapterInfo(str(i), "lora") for i in range(count))))
+
+
+def controls(count: int) -> None:
+    """A picture with so many control pictures, half of them for its region."""
+    half = (Control("edges", "regions"),) * (count // 2)
+    own = Region("sea", BOUNDS, MASK, controls=half)
+    rest = (Control("edges", "regions"),) * (count - count // 2)
+    check_request(Request("generate", 64, 64, regions=(own,), controls=rest))
+
+
 def report(length: int) -> None:
     """A result with a report of this length."""
     travels(Result("a", MASK, BOUNDS, 0, "x" * length))
@@ -115,6 +134,10 @@ EDGES: dict[str, Callable[[Any], None]] = {
     "MAX_SENTENCE_CHARACTERS": lambda n: travels(Failed("", ErrorCode.INTERNAL, "x" * n)),
     "MAX_REPORT_CHARACTERS": report,
     "MAX_MODELS": models,
+    "MAX_ADAPTERS": adapters,
+    "MAX_LORAS": lambda n: submit(loras=(Lora("ink"),) * n),
+    "MAX_CONTROLS": controls,
+    "MAX_ADAPTER_WEIGHT": lambda n: submit(loras=(Lora("ink", n), Lora("ink", -n))),
 }
 
 

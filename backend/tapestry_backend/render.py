@@ -13,10 +13,12 @@ from pathlib import Path
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .models.catalogue import Catalogue
+from .openraster.control_settings import read_control
+from .openraster.controls import quoted_list
 from .openraster.document import Document
 from .openraster.limits import MAX_FILE_BYTES
 from .openraster.png import encode_png
-from .openraster.scene import PaintOver, Scene, quoted_list, read_scene, result_name
+from .openraster.scene import PaintOver, Scene, read_scene, result_name
 from .openraster.selection import has_layer, select_layer, select_mask
 from .render_options import request_settings
 from .tasks.events import Finished, Progressed
@@ -43,12 +45,14 @@ def render(options: argparse.Namespace) -> None:
         margins=options.extend,
         paint_over=_paint_over(document, options),
         about=_about(options.region),
+        controls=[read_control(*control) for control in options.control],
         **request_settings(options),
     )
     progress = _Progress(quiet=options.quiet)
     for note in scene.notes:
         progress.note(note)
-    catalogue = Catalogue([options.model])
+    catalogue = Catalogue([options.model], options.adapter)
+    catalogue.check_adapters(scene.request)
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
     finished = _run(scene, catalogue, progress)
     for notice in finished.report["notices"]:

@@ -8,17 +8,27 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from tapestry_protocol.adapters import Lora
 from tapestry_protocol.limits import MAX_SIDE_PX
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Margins, Point
 
 from .models.catalogue import SAMPLE
+from .openraster.control_settings import read_loras
 from .values import read_value, words_of
 
 MODEL = {
     "metavar": "PATH_OR_ID",
     "help": "a Stable Diffusion checkpoint: a folder in diffusers layout, or an id in the Hugging "
     "Face cache",
+}
+
+ADAPTER = {
+    "metavar": "PATH",
+    "action": "append",
+    "default": [],
+    "help": "a LoRA or textual inversion as .safetensors, a folder with a ControlNet or a "
+    "T2I-Adapter, or a folder of such (may be repeated)",
 }
 
 _SIDES = tuple(field.name for field in fields(Margins))
@@ -35,6 +45,7 @@ def add_render_options(parser: argparse.ArgumentParser) -> None:
     _add_files(parser.add_argument)
     _add_tasks(parser.add_argument_group("what is painted (the whole canvas without these)"))
     _add_prompts(parser.add_argument_group("prompts and regions"))
+    _add_adapters(parser.add_argument_group("adapters (docs/adapters.md)"))
     _add_steps(parser.add_argument_group("how it is painted"))
     _add_windows(parser.add_argument_group("canvases larger than the model's own size"))
 
@@ -100,8 +111,8 @@ def _add_prompts(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar=("LAYER", "SETTINGS"),
         help='settings of one region, for instance --region "red bricks" weight=2,seed=7; also '
-        "guidance=X, fit=tight|loose, strength=X (below 1: start from the layer's own colours) and "
-        "negative=PROMPT",
+        "guidance=X, fit=tight|loose, strength=X (below 1: start from the layer's own colours), "
+        "lora=NAME:WEIGHT;... and negative=PROMPT",
     )
     _add(group, "--overlap", "overlap", None, "the upper region wins, or both are averaged")
     _add(group, "--feather", "feather_px", "PIXELS", "soften the outlines of regions and selection")
@@ -111,6 +122,30 @@ def _add_prompts(group: argparse._ArgumentGroup) -> None:
         "bootstrapping",
         "X",
         "the share of the steps in which a tight region sees only its own mask",
+    )
+
+
+def _add_adapters(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--adapter", **ADAPTER)
+    group.add_argument(
+        "--lora",
+        dest="loras",
+        type=_loras,
+        default=argparse.SUPPRESS,
+        metavar="NAME:WEIGHT;...",
+        help="lay LoRAs on the model, for instance sample-ink:0.8; for one region alone: --region "
+        "LAYER lora=sample-ink:0.8",
+    )
+    group.add_argument(
+        "--control",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "SETTINGS"),
+        help="show a layer to a ControlNet or T2I-Adapter, for instance --control sample-scribble "
+        "layer=sketch,show=lines; also weight=X, start=X, end=X, region=LAYER (for that region "
+        "alone), and show=none|canny|soft_edges, or show=regions without a layer; the layer is no "
+        "region then",
     )
 
 
@@ -129,6 +164,14 @@ def _add_windows(group: argparse._ArgumentGroup) -> None:
     )
     _add(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
     _add(group, "--window-weighting", "window_weighting", None, "how windows fade to their edges")
+    _add(
+        group,
+        "--framing",
+        "framing",
+        None,
+        "what a model that asks for sizes is told: each window is a picture of its own, or a part "
+        "of the canvas",
+    )
     _add(group, "--stride", "stride_px", "PIXELS", "from window to window; 0: half a window")
     _add(
         group,
@@ -184,6 +227,14 @@ def _value(field: str) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return convert
+
+
+def _loras(text: str) -> tuple[Lora, ...]:
+    """An argparse type: "ink:0.8;grain"."""
+    try:
+        return read_loras(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _margins(text: str) -> Margins:

@@ -63,6 +63,18 @@ MAX_REPORT_CHARACTERS = 200_000
 MAX_MODELS = 500
 """Models listed in a welcome."""
 
+MAX_ADAPTERS = 500
+"""LoRAs, ControlNets and other adapters listed in a welcome."""
+
+MAX_LORAS = 8
+"""Of one region, or of the whole picture: more of them only fight each other."""
+
+MAX_CONTROLS = 8
+"""Control pictures of one picture, those of its regions included; each is as large as a layer."""
+
+MAX_ADAPTER_WEIGHT = 4.0
+"""LoRAs and control pictures are made for 1, and break a picture well before 4."""
+
 MAX_JOBS_QUEUED = 64
 """Jobs waiting in a server; beyond it a submit is answered with "busy"."""
 

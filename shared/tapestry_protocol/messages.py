@@ -20,12 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+from .adapters import AdapterInfo, Control, Lora, Share
 from .constraints import Between, Matches, MaxLength
 from .errors import ErrorCode
 from .limits import (
+    MAX_ADAPTERS,
+    MAX_CONTROLS,
     MAX_FEATHER_PX,
     MAX_GUIDANCE_SCALE,
     MAX_ID_CHARACTERS,
+    MAX_LORAS,
     MAX_MODELS,
     MAX_PROMPT_CHARACTERS,
     MAX_REGIONS,
@@ -39,17 +43,14 @@ from .limits import (
     MAX_WEIGHT,
     MIN_WEIGHT,
 )
-from .pixels import NO_MARGINS, Bounds, Margins, Pixels, Point
+from .pixels import NO_MARGINS, Bounds, Margins, PixelsRef, Point, Sha256, Side
 
-Side = Annotated[int, Between(1, 2 * MAX_SIDE_PX)]
 Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
 Sentence = Annotated[str, MaxLength(MAX_SENTENCE_CHARACTERS)]
 JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
 ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
-Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}")]
 Seed = Annotated[int, Between(0, MAX_SEED)]
 Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
-Share = Annotated[float, Between(0.0, 1.0)]
 GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
 Stage = Literal["queued", "loading", "encoding", "drafting", "denoising", "decoding"]
 Scheduler = Literal[
@@ -89,28 +90,6 @@ class Message:
 
 
 @dataclass(frozen=True)
-class PixelsRef:
-    """A raw 8-bit picture by size and SHA-256; 1 channel: a mask, 4: RGBA with straight alpha."""
-
-    height: Side
-    width: Side
-    channels: Literal[1, 3, 4]
-    sha256: Sha256
-
-    @classmethod
-    def of(cls, pixels: Pixels) -> PixelsRef:
-        return cls(pixels.height, pixels.width, pixels.channels, pixels.sha256)  # type: ignore[arg-type]
-
-    @property
-    def size_bytes(self) -> int:
-        return self.height * self.width * self.channels
-
-    def with_data(self, data: bytes) -> Pixels:
-        """The picture itself; raises ValueError when the bytes have the wrong length."""
-        return Pixels(self.height, self.width, self.channels, data)
-
-
-@dataclass(frozen=True)
 class Region:
     """A prompt and where it holds: a mask (255 = this region, less = a smaller share) in `bounds`.
 
@@ -120,6 +99,8 @@ class Region:
               "loose": the mask is a rough hint, and what it shows finds its own outline
     strength  against what is painted: 1 ignores `paint`, 0 keeps it, between is a start from it
     paint     the layer's own colours, RGBA, filling `bounds`; needed for a strength below 1
+    loras     for this region alone; one that the picture has too counts with this weight here
+    controls  for this region alone, besides the picture's
     """
 
     prompt: Prompt
@@ -132,6 +113,8 @@ class Region:
     fit: Literal["tight", "loose"] = "tight"
     strength: Share = 1.0
     paint: PixelsRef | None = None
+    loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
+    controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +147,8 @@ class Request:
     windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
               at every step
     window_weighting    how much a window has to say towards its edges
+    framing   what a model that asks for sizes is told: each window is a picture of its own, or a
+              part of the canvas
     stride_px       0: half a window
     composition     how firmly a canvas higher than a window keeps to a small draft of the whole;
               0: no draft
@@ -172,6 +157,8 @@ class Request:
     speed     "quality" leaves nothing out; "balanced" and "fast" take fewer windows where none are
               asked for, and no guidance in the last steps
     model     an id out of the welcome's list, never a path
+    loras     small changes of the model, for the whole picture
+    controls  pictures that say what shall be where, for the whole picture
     """
 
     task: Literal["generate", "extend", "refine", "fill"]
@@ -192,6 +179,7 @@ class Request:
     wrap: bool = False
     windows: Literal["overlap", "shift"] = "overlap"
     window_weighting: Literal["linear", "flat", "gaussian"] = "linear"
+    framing: Literal["window", "canvas"] = "window"
     stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     composition: Share = 0.5
     coherence: Share = 0.0
@@ -202,13 +190,26 @@ class Request:
     num_inference_steps: Annotated[int, Between(1, MAX_STEPS)] = 20
     guidance_scale: GuidanceScale = 5.0
     model: ModelId = "sample"
+    loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
+    controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
 
     @property
     def blobs(self) -> tuple[PixelsRef, ...]:
         """Every picture and mask the request refers to."""
         single = (self.image, self.selection.mask if self.selection else None)
         regions = (blob for region in self.regions for blob in (region.mask, region.paint))
-        return tuple(blob for blob in (*single, *regions) if blob)
+        controls = (control.image for control in self.all_controls)
+        return tuple(blob for blob in (*single, *regions, *controls) if blob)
+
+    @property
+    def all_loras(self) -> tuple[Lora, ...]:
+        """Those of the picture and of its regions."""
+        return sum((region.loras for region in self.regions), self.loras)
+
+    @property
+    def all_controls(self) -> tuple[Control, ...]:
+        """Those of the picture and of its regions."""
+        return sum((region.controls for region in self.regions), self.controls)
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,7 @@ class Welcome(Message, kind="welcome"):
     protocol: Annotated[int, Between(0, 1_000_000)]
     version: Annotated[str, MaxLength(40)]
     models: Annotated[tuple[ModelInfo, ...], MaxLength(MAX_MODELS)]
+    adapters: Annotated[tuple[AdapterInfo, ...], MaxLength(MAX_ADAPTERS)] = ()
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ class Need(Message, kind="need"):
     """Send these blobs, then the job can start."""
 
     job_id: JobId
-    sha256s: Annotated[tuple[Sha256, ...], MaxLength(2 * MAX_REGIONS + 2)]
+    sha256s: Annotated[tuple[Sha256, ...], MaxLength(2 * MAX_REGIONS + MAX_CONTROLS + 2)]
     sequence: Sequence = 0
 
 

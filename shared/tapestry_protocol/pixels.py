@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-from .constraints import Between
+from .constraints import Between, Matches
 from .limits import MAX_SIDE_PX
+
+Side = Annotated[int, Between(1, 2 * MAX_SIDE_PX)]
+Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}")]
 
 
 @dataclass(frozen=True)
@@ -94,3 +97,25 @@ class Pixels:
 
     def __repr__(self) -> str:
         return f"Pixels({self.height}x{self.width}x{self.channels})"
+
+
+@dataclass(frozen=True)
+class PixelsRef:
+    """A raw 8-bit picture by size and SHA-256; 1 channel: a mask, 4: RGBA with straight alpha."""
+
+    height: Side
+    width: Side
+    channels: Literal[1, 3, 4]
+    sha256: Sha256
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> PixelsRef:
+        return cls(pixels.height, pixels.width, pixels.channels, pixels.sha256)  # type: ignore[arg-type]
+
+    @property
+    def size_bytes(self) -> int:
+        return self.height * self.width * self.channels
+
+    def with_data(self, data: bytes) -> Pixels:
+        """The picture itself; raises ValueError when the bytes have the wrong length."""
+        return Pixels(self.height, self.width, self.channels, data)

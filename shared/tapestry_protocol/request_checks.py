@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .errors import ErrorCode, TapestryError
-from .limits import MAX_CANVAS_PX, MAX_PROMPT_CHARACTERS, MAX_REGIONS, MAX_SIDE_PX
-from .messages import PixelsRef, Region, Request
+from .limits import (
+    MAX_CANVAS_PX,
+    MAX_CONTROLS,
+    MAX_PROMPT_CHARACTERS,
+    MAX_REGIONS,
+    MAX_SIDE_PX,
+)
+from .messages import Control, PixelsRef, Region, Request
 from .pixels import Bounds, Point
 
 
@@ -55,6 +61,7 @@ def check_request(request: Request) -> None:
     check_prompt(request.style, "the style")
     for region in request.regions:
         _check_region(region)
+    _check_controls(request.all_controls)
     _TASKS[request.task](request)
     if request.task != "extend" and (not margins.is_zero or request.under_px):
         raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')
@@ -83,6 +90,40 @@ def _check_region(region: Region) -> None:
         raise _bad(
             f"The region {name!r} shall keep its paint, but its paint was not sent.",
             "Set its strength to 1, or send the layer's own colours along.",
+        )
+
+
+def _check_controls(controls: Sequence[Control]) -> None:
+    if len(controls) > MAX_CONTROLS:
+        raise TapestryError(
+            ErrorCode.TOO_LARGE,
+            f"There are {len(controls)} control pictures; Tapestry takes up to {MAX_CONTROLS}.",
+            f"Leave {len(controls) - MAX_CONTROLS} of them out.",
+        )
+    for control in controls:
+        _check_control(control)
+
+
+def _check_control(control: Control) -> None:
+    name = control.adapter[:40]
+    if control.end <= control.start:
+        raise _bad(
+            f"The control picture for {name!r} ends before it starts.",
+            "Choose an end above its start, both between 0 and 1.",
+        )
+    if control.preprocessor == "regions":
+        if control.image is not None or control.bounds is not None:
+            raise _bad(f"{name!r} is shown the map of the regions, and takes no picture besides.")
+        return
+    if control.image is None or control.bounds is None:
+        raise _bad(
+            f"There is no control picture for {name!r}.",
+            "Choose a layer with what it shall be shown.",
+        )
+    if not _fills(control.image, control.bounds, channels=4):
+        raise _bad(
+            f"The control picture for {name!r} has another size than its place.",
+            "Choose a layer of this document, or a picture as large as the canvas.",
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import (
     MAX_CANVAS_PX,
@@ -79,6 +80,62 @@ def test_a_request_that_cannot_become_a_picture_is_refused(
         check_request(request_)
     assert raised.value.code is code
     assert raised.value.message
+
+
+PICTURE = PixelsRef(4, 5, 4, SHA256)
+SHOWN = Control("edges", bounds=Bounds(0, 0, 4, 5), image=PICTURE)
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        SHOWN,
+        Control("edges", "regions"),
+        dataclasses.replace(SHOWN, bounds=Bounds(-3, 90, 1, 95)),
+        dataclasses.replace(SHOWN, start=0.5, end=0.6, weight=0.0),
+    ],
+    ids=range(4),
+)
+def test_a_sensible_control_picture_passes(control: Control) -> None:
+    """For the picture and for a region, wherever it lies."""
+    check_request(changed(GENERATE, controls=(control,)))
+    own = dataclasses.replace(region(), controls=(control,))
+    check_request(changed(GENERATE, regions=(own,)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image": PixelsRef(4, 6, 4, SHA256)}, "another size than its place"),
+        ({"image": PixelsRef(4, 5, 3, SHA256)}, "another size than its place"),
+        ({"image": None}, "no control picture for 'edges'"),
+        ({"bounds": None}, "no control picture for 'edges'"),
+        ({"preprocessor": "regions"}, "takes no picture besides"),
+        ({"start": 0.5, "end": 0.5}, "ends before it starts"),
+        ({"start": 1.0}, "ends before it starts"),
+    ],
+)
+def test_a_control_picture_that_makes_no_sense_is_refused(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    """With a sentence, for the picture and for a region."""
+    control = dataclasses.replace(SHOWN, **changes)
+    own = dataclasses.replace(region(), controls=(control,))
+    for request in (
+        changed(GENERATE, controls=(control,)),
+        changed(GENERATE, regions=(own,)),
+    ):
+        with pytest.raises(TapestryError, match=sentence) as raised:
+            check_request(request)
+        assert raised.value.code is ErrorCode.BAD_REQUEST
+
+
+def test_pictures_of_regions_travel_with_the_request() -> None:
+    """Whatever refers to pixels has them asked for."""
+    own = dataclasses.replace(region(), controls=(SHOWN,))
+    request = changed(GENERATE, regions=(own,), controls=(SHOWN, Control("edges", "regions")))
+
+    assert request.blobs == (own.mask, PICTURE, PICTURE)
 
 
 def test_the_largest_canvas_at_its_edge() -> None:

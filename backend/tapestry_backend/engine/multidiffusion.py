@@ -21,20 +21,39 @@ from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
-Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(latents [B, C, h, w], timestep [], conditions [B, T, D]) -> the model's output [B, C, h, w]."""
+
+class Place(NamedTuple):
+    """Where a row of a batch lies: its window on a canvas, in cells.
+
+    framed     whether a model that asks for sizes is told this place; otherwise each window is a
+               picture of its own to it
+    """
+
+    window: Window
+    canvas: Size
+    framed: bool = False
+
+
+Predict = Callable[[Tensor, Tensor, Tensor, Sequence[Place]], Tensor]
+"""(latents [B, C, h, w], timestep [], conditions [B, T, D], a place for each row) -> the model's
+output [B, C, h, w]."""
+
+Variant = Callable[[Tensor, Moment, Tensor, Sequence[Place]], Tensor]
+"""The model with something laid on: as `Predict`, but told the whole moment."""
 
 
 class Prompting(NamedTuple):
     """What a region asks the model for: rows of the conditions, and how firmly (Ho and Salimans).
 
     Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
-    none, and the negative prompt costs nothing.
+    none, and the negative prompt costs nothing. variant: which of the model's variants is asked;
+    None: the model as it is.
     """
 
     condition: int
     negative: int
     guidance_scale: float
+    variant: int | None = None
 
     @property
     def guided(self) -> bool:
@@ -84,8 +103,9 @@ class MultiDiffusion:
     conditions [K, T, D] holds every encoded text once; prompting says which of them each region
     takes. All regions that see the same window with the same negative prompt share its one
     evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
-    (an inpainting model's mask and masked picture). After `guided_share` of the steps there is no
-    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024).
+    (an inpainting model's mask and masked picture). `framed` as in `Place`. After `guided_share` of
+    the steps there is no guidance: what is large and what it shows is decided by then (Kynkaanniemi
+    et al. 2024). Rows of different variants are never asked together.
     """
 
     def __init__(
@@ -99,6 +119,8 @@ class MultiDiffusion:
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
         guided_share: float = 1.0,
+        framed: bool = False,
+        variants: Sequence[Variant] = (),
     ) -> None:
         self._predict = predict
         self._views = views
@@ -109,6 +131,8 @@ class MultiDiffusion:
         self._bootstrapping = bootstrapping
         self._extra = extra
         self._guided_share = guided_share
+        self._framed = framed
+        self._variants = variants
         self._planned: tuple[Sequence[View], bool, _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
@@ -118,7 +142,8 @@ class MultiDiffusion:
         views = self._views(moment)
         rows = self._plan(views, moment)
         inputs = torch.cat([self._input(latents, moment, row) for row in rows.rows])
-        outputs = self._evaluate(inputs, moment, [row.condition for row in rows.rows])
+        canvas = Size(*latents.shape[-2:])
+        outputs = self._evaluate(inputs, moment, rows.rows, canvas)
         predictions = outputs[rows.conditional]
         if any(scale > 1 for scale in rows.scales):
             scales = torch.tensor(rows.scales, dtype=outputs.dtype, device=outputs.device)
@@ -129,7 +154,7 @@ class MultiDiffusion:
             self._bootstrapping.learn(views, moment.clean(predictions.to(seen.dtype), seen))
         weights = [view.weight for view in views]
         windows = [view.window for view in views]
-        return fuse(predictions, weights, windows, Size(*latents.shape[-2:]))
+        return fuse(predictions, weights, windows, canvas)
 
     def _plan(self, views: Sequence[View], moment: Moment) -> _Rows:
         """The rows of these views; fixed windows have the same ones at every step."""
@@ -140,15 +165,37 @@ class MultiDiffusion:
             self._planned = (views, guided, _plan_rows(views, prompting, early))
         return self._planned[2]
 
-    def _evaluate(self, inputs: Tensor, moment: Moment, conditions: Sequence[int]) -> Tensor:
-        """The model's outputs for inputs [K, C, h, w] with these rows of the conditions."""
+    def _evaluate(
+        self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
+    ) -> Tensor:
+        """The model's outputs for the inputs [K, C, h, w] of these rows."""
         self.evaluations += len(inputs)
-        encoded = self._conditions[list(conditions)]
+        asked = [row.variant for row in planned]
+        groups = [
+            [number for number, variant in enumerate(asked) if variant == wanted]
+            for wanted in dict.fromkeys(asked)
+        ]
+        if len(groups) == 1:
+            return self._evaluate_alike(inputs, moment, planned, canvas)
+        outputs = [
+            self._evaluate_alike(inputs[group], moment, [planned[n] for n in group], canvas)
+            for group in groups
+        ]
+        numbers = torch.tensor([number for group in groups for number in group])
+        return torch.cat(outputs)[numbers.argsort()]
+
+    def _evaluate_alike(
+        self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
+    ) -> Tensor:
+        """The same for rows of one variant."""
+        encoded = self._conditions[[row.condition for row in planned]]
+        places = [Place(row.window, canvas, self._framed) for row in planned]
+        variant = planned[0].variant
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
             rows = slice(done, done + size)
-            found = self._ask(inputs[rows], moment, encoded[rows])
+            found = self._ask(variant, inputs[rows], moment, encoded[rows], places[rows])
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
@@ -157,11 +204,24 @@ class MultiDiffusion:
                 done = rows.stop
         return torch.cat(outputs)
 
-    def _ask(self, inputs: Tensor, moment: Moment, encoded: Tensor) -> Tensor | None:
+    def _ask(
+        self,
+        variant: int | None,
+        inputs: Tensor,
+        moment: Moment,
+        encoded: Tensor,
+        places: Sequence[Place],
+    ) -> Tensor | None:
         """The model's outputs for a batch; None when it is too large for the memory."""
+
+        def ask() -> Tensor:
+            if variant is None:
+                return self._predict(inputs, moment.timestep, encoded, places)
+            return self._variants[variant](inputs, moment, encoded, places)
+
         if len(inputs) == 1:
-            return self._predict(inputs, moment.timestep, encoded)
-        answer = attempt(lambda: self._predict(inputs, moment.timestep, encoded))
+            return ask()
+        answer = attempt(ask)
         return None if answer is None else answer[0]
 
     def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
@@ -186,12 +246,14 @@ def _even(rows: int, most: int) -> int:
 class _Row(NamedTuple):
     """One row of a batch: a window and the condition it is evaluated with.
 
-    alone: the region whose cells alone are shown, None where everything is.
+    alone: the region whose cells alone are shown, None where everything is. variant: as in
+    `Prompting`.
     """
 
     window: Window
     condition: int
     alone: int | None
+    variant: int | None
 
 
 class _Rows(NamedTuple):
@@ -212,10 +274,11 @@ def _plan_rows(
         wanted = prompting[view.region]
         hidden = bootstrapping is not None and bootstrapping.hides(view.window, view.region)
         alone = view.region if hidden else None
-        own = index.setdefault(_Row(view.window, wanted.condition, alone), len(index))
+        row = _Row(view.window, wanted.condition, alone, wanted.variant)
+        own = index.setdefault(row, len(index))
         negative = own
         if wanted.guided:
-            negative = index.setdefault(_Row(view.window, wanted.negative, alone), len(index))
+            negative = index.setdefault(row._replace(condition=wanted.negative), len(index))
         planned.conditional.append(own)
         planned.negative.append(negative)
         planned.scales.append(wanted.guidance_scale if wanted.guided else 1.0)

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from tapestry_protocol.messages import Scheduler
 
+from ..engine.multidiffusion import Place
+from .adapters.residuals import Shown
+from .adapters.wardrobe import Wardrobe
+
 
 class Denoiser(Protocol):
     """A loaded checkpoint on `device`; its results are in `dtype`, what it is given need not be."""
@@ -23,8 +27,13 @@ class Denoiser(Protocol):
     """C, the channels of the latents."""
     inpaints: bool
     """Whether the model also wants to see what is known of the picture; see `predict`."""
+    distilled: bool
+    """Whether guidance was distilled into the model: it is told the scale with the prompt, and
+    nothing negative is asked."""
     device: torch.device
     dtype: torch.dtype
+    wardrobe: Wardrobe
+    """The adapters that can be laid on it, or shown to it."""
 
     @property
     def batch_size(self) -> int:
@@ -38,15 +47,29 @@ class Denoiser(Protocol):
         """
         ...
 
-    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts -> conditions [N, T, D]; `(word:1.2)` gives a word more to say, or less."""
+    def encode_prompts(
+        self, prompts: Sequence[str], guidance_scales: Sequence[float] | None = None
+    ) -> Tensor:
+        """Prompts -> conditions [N, T, D]: all that `predict` wants to know of each.
+
+        `(word:1.2)` gives a word more to say, or less. Only a distilled model reads the scales.
+        """
         ...
 
-    def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        places: Sequence[Place] = (),
+        shown: Sequence[Shown] = (),
+    ) -> Tensor:
         """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep [].
 
-        A model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and
-        the latents of the picture with mid-grey where it is to be painted.
+        places: where each row lies on its canvas; without them each is a picture of its own. A
+        model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and the
+        latents of the picture with mid-grey where it is to be painted. shown: what control networks
+        are shown; only a model with a U-Net takes any.
         """
         ...
 

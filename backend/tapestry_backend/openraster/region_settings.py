@@ -10,6 +10,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region
 
 from ..values import read_value
+from .control_settings import read_loras, write_loras
 
 _FIELDS = {
     "weight": "weight",
@@ -17,6 +18,7 @@ _FIELDS = {
     "seed": "seed",
     "fit": "fit",
     "strength": "strength",
+    "lora": "loras",
     "negative": "negative_prompt",
 }
 """What people write -> the region's field."""
@@ -37,7 +39,9 @@ def read_settings(text: str, name: str) -> dict[str, Any]:
         if not is_setting or field is None or field in settings:
             raise _refused(name, f"{part.strip()[:40]!r} is no setting, or one that comes twice")
         try:
-            settings[field] = read_value(Region, field, value)
+            settings[field] = (
+                read_loras(value) if field == "loras" else read_value(Region, field, value)
+            )
         except ValueError as error:
             raise _refused(name, f"{key}={error}") from None
     return settings
@@ -45,14 +49,16 @@ def read_settings(text: str, name: str) -> dict[str, Any]:
 
 def write_settings(settings: Mapping[str, Any]) -> str:
     """The text that `read_settings` reads as these."""
-    return ",".join(
-        f"{key}={settings[field]}" for key, field in _FIELDS.items() if field in settings
-    )
+    written = {**settings}
+    if "loras" in written:
+        written["loras"] = write_loras(written["loras"])
+    return ",".join(f"{key}={written[field]}" for key, field in _FIELDS.items() if field in written)
 
 
 def _refused(name: str, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.BAD_REQUEST,
         f"The settings of the region {name[:40]!r} cannot be read: {problem}.",
-        "Write for instance weight=2,guidance=7,seed=5,fit=loose,strength=0.6,negative=dark.",
+        "Write for instance weight=2,guidance=7,seed=5,fit=loose,strength=0.6,lora=ink:0.8,"
+        "negative=dark.",
     )

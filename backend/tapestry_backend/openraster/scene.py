@@ -14,6 +14,8 @@ from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
 from tapestry_protocol.request_checks import check_canvas, check_region_count, check_request
 
+from .control_settings import ControlWish
+from .controls import quoted_list, read_controls
 from .document import Document, as_pixels
 from .region_settings import read_settings, write_settings
 from .selection import Selected
@@ -26,7 +28,6 @@ _BACKGROUND = "Background"
 """What Krita calls the first layer of a new document; it is no prompt."""
 
 _LONGEST_NAME = 60
-_MOST_NAMES = 40
 _COVERED = 128
 """From this alpha on a pixel counts as covered: a soft brush seldom reaches 255 everywhere."""
 
@@ -74,6 +75,7 @@ def read_scene(
     margins: Margins = NO_MARGINS,
     paint_over: PaintOver | None = None,
     about: Mapping[str, str] | None = None,
+    controls: Sequence[ControlWish] = (),
     **settings: Any,
 ) -> Scene:
     """What a document asks for.
@@ -82,14 +84,15 @@ def read_scene(
     named "Background", or the bottom one if it covers the whole canvas, is none: its name is the
     background's prompt (unless it is just "Background"), and `background` overrides it. With
     margins the flattened picture is extended; with `paint_over` a part of it is painted anew.
-    about: a region's name -> settings that override those written in the document. `settings` are
-    the request's other fields. Raises TapestryError when no picture can be made of it.
+    about: a region's name -> settings that override those written in the document. controls: what
+    control networks are shown; the layers that they name are no regions. `settings` are the
+    request's other fields. Raises TapestryError when no picture can be made of it.
     """
     height = document.height + margins.top + margins.bottom
     width = document.width + margins.left + margins.right
     check_canvas(height, width)
     area = Bounds(-margins.top, -margins.left, height - margins.top, width - margins.left)
-    shown, prompt, notes = _regions(document, area)
+    shown, prompt, notes = _regions(document, area, {wish.layer for wish in controls} - {""})
     told = _settings(shown, about or {})
     task = paint_over.task if paint_over else "generate" if margins.is_zero else "extend"
     blobs: dict[str, bytes] = {}
@@ -97,13 +100,19 @@ def read_scene(
         _region(document, found, own, blobs, keeps_paint=task == "generate")
         for found, own in zip(shown, told, strict=True)
     ]
+    pictures = read_controls(document, area, controls, [region.prompt for region in regions])
+    blobs.update(pictures.blobs)
     request = Request(
         task=task,
         height=document.height,
         width=document.width,
         prompt=prompt if background is None else background,
-        regions=tuple(regions),
+        regions=tuple(
+            replace(region, controls=pictures.of_regions.get(region.prompt, ()))
+            for region in regions
+        ),
         margins=margins,
+        controls=pictures.of_picture,
         **settings,
     )
     if task != "generate":
@@ -130,11 +139,15 @@ def result_name(request: Request) -> str:
     return f"{RESULT_PREFIX}{parts} (seed {request.seed})"
 
 
-def _regions(document: Document, area: Bounds) -> tuple[list[_Shown], str, list[str]]:
-    """The regions, topmost first, the background's prompt, and notes."""
+def _regions(
+    document: Document, area: Bounds, aside: set[str]
+) -> tuple[list[_Shown], str, list[str]]:
+    """The regions, topmost first, the background's prompt, and notes; without layers `aside`."""
     notes = [f"An element <{kind}> was left out: it is no layer." for kind in document.unknown]
     shown: list[_Shown] = []
     for node in document.layers:
+        if node.name in aside:
+            continue
         found = _look(document, node, area, notes)
         if found is None:
             continue
@@ -197,12 +210,6 @@ def _settings(shown: list[_Shown], about: Mapping[str, str]) -> list[dict[str, A
         | read_settings(about.get(found.name, ""), found.name)
         for found in shown
     ]
-
-
-def quoted_list(names: Sequence[str]) -> str:
-    """Names of layers in a sentence, the first of them if there are many."""
-    shown = [repr(name[:40]) for name in names[:_MOST_NAMES]]
-    return ", ".join(shown) + (" and others" if len(names) > _MOST_NAMES else "")
 
 
 def _region(

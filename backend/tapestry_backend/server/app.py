@@ -127,7 +127,7 @@ class App:
     async def _converse(self, socket: ServerConnection) -> None:
         client = next(self._client_numbers)
         session = Session(socket, lambda received: self._receive(client, received))
-        if not await session.greet(self._catalogue.models, self._jobs.backend):
+        if not await session.greet(self._catalogue, self._jobs.backend):
             return
         _log.info("client %d is here", client)
         self._sessions[client] = session
@@ -195,7 +195,7 @@ class App:
         self._perform([TellAll(remark)])
 
     def _check(self, request: Request) -> None:
-        self._catalogue.find(request.model)
+        self._catalogue.check_adapters(request)
         check_request(request)
 
     # --- beginning and end ------------------------------------------------------------------------

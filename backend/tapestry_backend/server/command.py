@@ -33,6 +33,14 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "cache (may be repeated)",
     )
     parser.add_argument(
+        "--adapter",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="offer this LoRA, textual inversion, ControlNet or T2I-Adapter too, or all those in a "
+        "folder (may be repeated)",
+    )
+    parser.add_argument(
         "--runtime-file",
         type=Path,
         default=runtime_file(),
@@ -81,7 +89,7 @@ def serve_command(
     try:
         place = _place_of(arguments)
         _start_log(arguments.log_file)
-        catalogue = Catalogue(arguments.model)
+        catalogue = Catalogue(arguments.model, arguments.adapter)
         if not lock.acquire():
             _complain(_already_running(arguments.runtime_file))
             return CANNOT_START
@@ -94,7 +102,7 @@ def serve_command(
     settings = Settings(
         runtime_file=arguments.runtime_file,
         journal=arguments.journal,
-        worker_command=worker_command or real_worker_command(arguments.model),
+        worker_command=worker_command or real_worker_command(arguments.model, arguments.adapter),
         parent=arguments.parent,
         log_file=arguments.log_file,
         place=place,

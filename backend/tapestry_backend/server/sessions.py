@@ -14,8 +14,9 @@ from websockets.frames import CloseCode
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk, decode, decode_chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
-from tapestry_protocol.messages import Backend, Failed, Hello, Message, ModelInfo, Welcome
+from tapestry_protocol.messages import Backend, Failed, Hello, Message, Welcome
 
+from ..models.catalogue import Catalogue
 from .outbox import Outbox, Parcel
 
 _HELLO_WITHIN_S = 5.0
@@ -41,7 +42,7 @@ class Session:
         """Send a message, after the pixels it refers to, as soon as the client takes it."""
         self._outbox.put(parcel)
 
-    async def greet(self, models: tuple[ModelInfo, ...], backend: Backend) -> bool:
+    async def greet(self, catalogue: Catalogue, backend: Backend) -> bool:
         """Exchange hello and welcome; False when the client is not one of ours."""
         try:
             async with asyncio.timeout(_HELLO_WITHIN_S):
@@ -51,7 +52,8 @@ class Session:
         except TapestryError as error:
             await self._farewell(error)
             return False
-        self.tell(Parcel(Welcome(PROTOCOL_VERSION, VERSION, models)))
+        known = catalogue.models, catalogue.adapters.infos
+        self.tell(Parcel(Welcome(PROTOCOL_VERSION, VERSION, *known)))
         self.tell(Parcel(backend))
         return True
 

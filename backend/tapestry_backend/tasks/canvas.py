@@ -43,7 +43,7 @@ def painted_colours(
     bounds: where it lies, in coordinates of the document before extension. What is less than half
     opaque is no paint.
     """
-    rgba = _placed(picture, bounds.moved(*plan.origin_px), blobs, plan)
+    rgba = placed(picture, bounds.moved(*plan.origin_px), blobs, plan)
     return rgba[None, :3].float() / 255, rgba[3] >= 128
 
 
@@ -54,7 +54,7 @@ def known_picture(
 
     A pixel that is not fully opaque is not known.
     """
-    rgba = _placed(image, plan.document, blobs, plan)
+    rgba = placed(image, plan.document, blobs, plan)
     return rgba[None, :3].float() / 255, rgba[3] == 255
 
 
@@ -72,6 +72,19 @@ def selected(selection: Selection, blobs: Mapping[str, bytes], plan: Plan) -> Te
     part = painted.mask[inside.top : inside.bottom, inside.left : inside.right].float()
     scale = 255 if painted.mask.dtype == torch.uint8 else 1
     canvas[place.top : place.bottom, place.left : place.right] = part / scale
+    return canvas
+
+
+def placed(picture: PixelsRef, bounds: Bounds, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
+    """An RGBA picture at `bounds` of the canvas [4, H, W] uint8, transparent elsewhere."""
+    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
+    canvas = torch.zeros(4, height, width, dtype=torch.uint8)
+    place = bounds.intersection(Bounds(0, 0, height, width))
+    inside = place.moved(-bounds.top, -bounds.left)
+    rgba = torch.from_numpy(_array(picture, blobs)).permute(2, 0, 1)
+    canvas[:, place.top : place.bottom, place.left : place.right] = rgba[
+        :, inside.top : inside.bottom, inside.left : inside.right
+    ]
     return canvas
 
 
@@ -122,19 +135,6 @@ def _continued(mask: Tensor, bounds: Bounds, plan: Plan, beyond_px: int) -> Pain
         padding = (left, right, top, bottom)
         mask = functional.pad(mask[None, None].float(), padding, mode="replicate")[0, 0] / 255
     return PaintedMask(bounds.top - top, bounds.left - left, mask)
-
-
-def _placed(picture: PixelsRef, bounds: Bounds, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
-    """An RGBA picture at `bounds` of the canvas [4, H, W] uint8, transparent elsewhere."""
-    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
-    canvas = torch.zeros(4, height, width, dtype=torch.uint8)
-    place = bounds.intersection(Bounds(0, 0, height, width))
-    inside = place.moved(-bounds.top, -bounds.left)
-    rgba = torch.from_numpy(_array(picture, blobs)).permute(2, 0, 1)
-    canvas[:, place.top : place.bottom, place.left : place.right] = rgba[
-        :, inside.top : inside.bottom, inside.left : inside.right
-    ]
-    return canvas
 
 
 def _array(picture: PixelsRef, blobs: Mapping[str, bytes]) -> np.ndarray:

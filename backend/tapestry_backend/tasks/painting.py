@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tapestry_protocol.adapters import Lora
+
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
 from ..engine.noise import canvas_noise, job_generator
 from ..engine.regions import owners
@@ -17,6 +19,7 @@ from ..engine.windows import Size
 from ..models.denoiser import Denoiser
 from .ground import Ground
 from .plan import Plan
+from .steering import Steering
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,27 @@ class Texts:
     prompting: tuple[Prompting, ...]
 
     @classmethod
-    def encode(cls, plan: Plan, model: Denoiser) -> Texts:
-        """Equal texts are encoded once, and their evaluations shared."""
-        index: dict[str, int] = {}
-        prompting = tuple(
-            Prompting(
-                index.setdefault(region.prompt, len(index)),
-                index.setdefault(region.negative_prompt, len(index)),
-                region.guidance_scale,
+    def encode(cls, plan: Plan, model: Denoiser, steering: Steering) -> Texts:
+        """Equal texts that are read alike are encoded once, and their evaluations shared.
+
+        A distilled model is told the guidance scale with the text; it is guided in no other way.
+        """
+        index: dict[tuple[str, float, tuple[Lora, ...]], int] = {}
+        conditions: list[Tensor] = []
+        prompting = []
+        for region in plan.regions:
+            scale = region.guidance_scale
+            told, guided = (scale, 1.0) if model.distilled else (1.0, scale)
+            with steering.worn_by(region):
+                for text in (region.prompt, region.negative_prompt):
+                    key = (text, told, region.loras)
+                    if index.setdefault(key, len(index)) == len(conditions):
+                        conditions.append(model.encode_prompts([text], [told]))
+            own, negative = (
+                index[text, told, region.loras] for text in (region.prompt, region.negative_prompt)
             )
-            for region in plan.regions
-        )
-        return cls(model.encode_prompts(tuple(index)), prompting)
+            prompting.append(Prompting(own, negative, guided, steering.variant_of(region)))
+        return cls(torch.cat(conditions), tuple(prompting))
 
 
 class Painting:
@@ -49,6 +61,7 @@ class Painting:
         plan: Plan,
         model: Denoiser,
         texts: Texts,
+        steering: Steering,
         ground: Ground,
         layout: Layout,
         *,
@@ -82,6 +95,8 @@ class Painting:
             bootstrapping=Bootstrapping(inside.to(model.device), self._noise),
             extra=_extra(model, ground),
             guided_share=plan.guided_share,
+            framed=plan.framing == "canvas",
+            variants=steering.variants(layout.canvas),
         )
 
     def steps(self) -> Iterator[Step]:

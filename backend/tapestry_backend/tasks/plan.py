@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds
@@ -22,7 +23,7 @@ from ..models.schedulers import check_steps
 _AS_ASKED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
     *("overlap", "feather_px", "bootstrapping", "under_px", "wrap"),
-    *("window_weighting", "coherence", "speed"),
+    *("window_weighting", "framing", "coherence", "speed"),
 )
 """What a plan takes over from its request as it is."""
 
@@ -50,7 +51,10 @@ _PACES = {
 
 @dataclass(frozen=True)
 class RegionPlan:
-    """What one region (or, as the last one, the background) asks for."""
+    """What one region (or, as the last one, the background) asks for.
+
+    Adapters are its own and the picture's; those that count nothing are left out.
+    """
 
     prompt: str
     negative_prompt: str
@@ -59,6 +63,8 @@ class RegionPlan:
     seed: int
     fit: str
     strength: float
+    loras: tuple[Lora, ...]
+    controls: tuple[Control, ...]
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ class Plan:
     stride: Size
     windows: str
     window_weighting: Weighting
+    framing: str
     follow: Follow
     draft: DraftPlan | None
     coherence: float
@@ -269,6 +276,8 @@ def _plan_regions(request: Request) -> tuple[RegionPlan, ...]:
         seed=request.seed,
         fit="loose",
         strength=1.0,
+        loras=_loras(request.loras),
+        controls=_controls(request.controls),
     )
     return (*(_plan_region(region, request) for region in request.regions), background)
 
@@ -283,7 +292,19 @@ def _plan_region(region: Region, request: Request) -> RegionPlan:
         seed=request.seed if seed is None else seed,
         fit=region.fit,
         strength=region.strength,
+        loras=_loras((*request.loras, *region.loras)),
+        controls=_controls((*request.controls, *region.controls)),
     )
+
+
+def _loras(loras: Sequence[Lora]) -> tuple[Lora, ...]:
+    """The last word about each of them counts."""
+    last = {lora.adapter: lora for lora in loras}
+    return tuple(lora for lora in last.values() if lora.weight)
+
+
+def _controls(controls: Sequence[Control]) -> tuple[Control, ...]:
+    return tuple(control for control in controls if control.weight)
 
 
 def styled(prompt: str, style: str) -> str:

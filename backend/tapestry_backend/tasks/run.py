@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +27,7 @@ from .ground import Ground, Reading, read_ground
 from .painting import Painting, Texts
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
+from .steering import Steering
 from .troubles import check_finite, out_of_memory, short_of_memory
 
 
@@ -41,6 +42,7 @@ def run(
     little memory.
     """
     check_request(request)
+    store.catalogue.check_adapters(request)
     stage = "loading"
     try:
         for event in _Job(request, blobs, store).events():
@@ -63,6 +65,7 @@ class _Job:
         self._model: Denoiser
         self._plan: Plan
         self._reading: Reading
+        self._steering: Steering
         self._texts: Texts
         self._evaluations = 0
         self._batch_size: int
@@ -84,7 +87,9 @@ class _Job:
             self._plan = make_plan(self._request, self._model)
             self._batch_size = self._plan.batch_size
             self._reading = read_ground(self._request, self._blobs, self._plan)
-            self._texts = Texts.encode(self._plan, self._model)
+            adapters = self._store.catalogue.adapters
+            self._steering = Steering(self._request, self._blobs, self._plan, self._model, adapters)
+            self._texts = Texts.encode(self._plan, self._model, self._steering)
             check_finite(self._texts.conditions, "reading the prompts")
 
     def _paint(self) -> Iterator[Progressed]:
@@ -106,9 +111,7 @@ class _Job:
             steer.append(HoldComposition(known.latents, draft.size, draft.start, draft.hold, where))
         if plan.coherence:
             steer.extend(_coherence(plan, ground, self._model))
-        painting = Painting(
-            plan, self._model, self._texts, ground, plan.layout, known=known, steer=steer
-        )
+        painting = self._painting(ground, plan.layout, known, steer)
         self._latents = yield from self._follow(painting, "denoising")
 
     def _finish(self) -> Iterator[Progressed | Finished]:
@@ -132,12 +135,26 @@ class _Job:
         layout = Layout(ground.size, ground.size, ground.size, wrap=plan.wrap)
         with self._watch.stage("encode"):
             known = self._known(ground)
-        painting = Painting(plan, self._model, self._texts, ground, layout, known=known)
+        painting = self._painting(ground, layout, known)
         latents = yield from self._follow(painting, "drafting")
         with self._watch.stage("decode"):
             pixels = decode_canvas(self._model, latents, wrap=plan.wrap, continued=True)
             size = tuple(side * plan.cell_px for side in plan.canvas)
             return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
+
+    def _painting(
+        self, ground: Ground, layout: Layout, known: Known | None, steer: Sequence[Steer] = ()
+    ) -> Painting:
+        return Painting(
+            self._plan,
+            self._model,
+            self._texts,
+            self._steering,
+            ground,
+            layout,
+            known=known,
+            steer=steer,
+        )
 
     def _known(self, ground: Ground) -> Known | None:
         """What is there already, as latents."""

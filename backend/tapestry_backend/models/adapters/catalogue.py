@@ -1,0 +1,276 @@
+"""Which adapters there are, told from headers and configurations alone; never loads weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_ADAPTERS, MAX_ID_CHARACTERS
+from tapestry_protocol.messages import Request
+
+from ..folder import MAX_CONFIGURATION_BYTES, check_configuration
+from ..weights import BrokenFileError, check_weights, read_json
+from .header import Header, read_header
+from .lora_names import read_name
+
+Kind = Literal["lora", "controlnet", "t2i_adapter", "embedding"]
+Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
+
+FAMILY_NAMES: Mapping[str, str] = {
+    "sd1": "Stable Diffusion 1.x",
+    "sd2": "Stable Diffusion 2.x",
+    "sdxl": "Stable Diffusion XL",
+    "sd3": "Stable Diffusion 3",
+    "flux": "FLUX",
+}
+_BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
+_CLASSES: Mapping[str, Kind] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
+_FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
+_OTHER_KINDS = {
+    "hada_w1_a": "a LoHa",
+    "lokr_w1": "a LoKr",
+    "dora_scale": "a DoRA",
+    "lora_mid": "a LoRA with Tucker layers",
+    "control_model": "a ControlNet in its authors' own format",
+    "ip_adapter": "an IP-Adapter",
+    "double_blocks": "a LoRA for FLUX whose layers have other names than diffusers gives them",
+    "joint_blocks": "a LoRA for Stable Diffusion 3 with other names than diffusers gives them",
+}
+_PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
+_KNOWN_KINDS = "a LoRA, a textual inversion, or a folder with a ControlNet or a T2I-Adapter"
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A file, or a folder with weights and config.json, and what is in it.
+
+    widths    the width of the texts of the models that it fits, or of an embedding's vectors, one
+              for each text encoder; empty where its file does not say
+    token     an embedding's word in a prompt
+    """
+
+    id: str
+    kind: Kind
+    path: Path
+    family: Family = ""
+    widths: tuple[int, ...] = ()
+    token: str = ""
+
+    @property
+    def info(self) -> AdapterInfo:
+        return AdapterInfo(self.id, self.kind, self.family)
+
+
+class AdapterCatalogue:
+    """The bundled adapters, and the files and folders that somebody named at the start.
+
+    Raises TapestryError when a named one is none that we can use, or two have one id.
+    """
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self._adapters: dict[str, Adapter] = {}
+        bundled = Path(str(files("tapestry_backend") / "sample_adapters"))
+        for path in (bundled, *map(Path, names)):
+            for adapter in _found_at(path.expanduser()):
+                self._add(adapter)
+
+    def _add(self, adapter: Adapter) -> None:
+        other = self._adapters.get(adapter.id)
+        if other is not None and other.path.resolve() != adapter.path.resolve():
+            raise _refused(
+                f"{str(adapter.path)!r} and {str(other.path)!r} are both called {adapter.id!r}",
+                "Rename one of them, or leave it out.",
+            )
+        self._adapters[adapter.id] = adapter
+        if len(self._adapters) > MAX_ADAPTERS:
+            raise TapestryError(
+                ErrorCode.TOO_LARGE,
+                f"These are more than {MAX_ADAPTERS} LoRAs and other adapters.",
+                "Leave some out: name files instead of a folder.",
+            )
+
+    @property
+    def infos(self) -> tuple[AdapterInfo, ...]:
+        return tuple(adapter.info for adapter in self._adapters.values())
+
+    @property
+    def embeddings(self) -> tuple[Adapter, ...]:
+        """The textual inversions."""
+        return tuple(a for a in self._adapters.values() if a.kind == "embedding")
+
+    def find(self, adapter_id: str, *kinds: Kind) -> Adapter:
+        """The adapter with this id; raises TapestryError when there is none of these kinds."""
+        adapter = self._adapters.get(adapter_id)
+        if adapter is not None and adapter.kind in kinds:
+            return adapter
+        what = "LoRA" if "lora" in kinds else "ControlNet or T2I-Adapter"
+        known = ", ".join(repr(a.id) for a in self._adapters.values() if a.kind in kinds)
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"There is no {what} {adapter_id!r}.",
+            (f"Choose one of: {known}. " if known else "")
+            + "Start the backend with --adapter PATH to add another.",
+        )
+
+    def check(self, request: Request, model_id: str, family: str, text_width: int | None) -> None:
+        """Raises TapestryError when a request names an adapter that is not there or does not fit.
+
+        text_width: that of the texts which the model's U-Net reads; None where it has none.
+        """
+        wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
+        wanted += [
+            self.find(control.adapter, "controlnet", "t2i_adapter")
+            for control in request.all_controls
+        ]
+        for adapter in wanted:
+            other_width = adapter.widths and text_width not in {None, *adapter.widths}
+            other_family = adapter.family and adapter.family != family
+            if other_width or other_family:
+                raise misfit(adapter, model_id, family)
+
+
+def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
+    """The error for an adapter that was made for other models than this one."""
+    what = {"lora": "LoRA", "controlnet": "ControlNet", "t2i_adapter": "T2I-Adapter"}.get(
+        adapter.kind, "embedding"
+    )
+    made_for = FAMILY_NAMES.get(adapter.family, "models of another build")
+    own = FAMILY_NAMES.get(family)
+    is_one = f", which is {own}" if own and family != adapter.family else ""
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        f"The {what} {adapter.id!r} was made for {made_for}, not for the model {model_id!r}"
+        f"{is_one}.",
+        f"Choose a model that it was made for, or a {what} for this one.",
+    )
+
+
+def read_text_width(model: Path) -> int | None:
+    """The width of the texts that a model folder's U-Net reads; None where it has no U-Net."""
+    with suppress(OSError, ValueError):
+        width = read_json(model / "unet" / "config.json", MAX_CONFIGURATION_BYTES).get(
+            "cross_attention_dim"
+        )
+        return width if isinstance(width, int) else None
+    return None
+
+
+def _found_at(path: Path) -> Iterator[Adapter]:
+    """The adapter in a file or a folder, or all those in a folder of them."""
+    if path.is_dir() and not (path / "config.json").exists():
+        for inside in sorted(path.iterdir()):
+            is_folder = inside.is_dir() and (inside / "config.json").exists()
+            if is_folder or inside.suffix == ".safetensors":
+                yield read_adapter(inside)
+        return
+    yield read_adapter(path)
+
+
+def read_adapter(path: Path) -> Adapter:
+    """What a file or folder holds; raises TapestryError when it is nothing that we can use."""
+    shown = repr(str(path))
+    if not path.exists():
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"There is no adapter {shown}.",
+            f"Give the path of {_KNOWN_KINDS}.",
+        )
+    if path.suffix.lower() in _PICKLES:
+        raise _refused(
+            f"{shown} is a pickle, which could run any program when it is opened",
+            "Get it as .safetensors from where it came from.",
+        )
+    name = path.name if path.is_dir() else path.stem
+    if len(name) > MAX_ID_CHARACTERS or not name.isprintable():
+        raise _refused(f"{shown} has a name that is no id", "Give it a short, plain name.")
+    try:
+        return _read_folder(name, path) if path.is_dir() else _read_file(name, path)
+    except (OSError, BrokenFileError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise _refused(
+            f"The adapter {shown} cannot be opened: {reason}",
+            f"Give {_KNOWN_KINDS}, with its weights as .safetensors.",
+        ) from error
+
+
+def _read_folder(name: str, path: Path) -> Adapter:
+    config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
+    check_configuration(config, "config.json")
+    kind = _CLASSES.get(str(config.get("_class_name")))
+    if kind is None:
+        raise BrokenFileError(f"it is a {str(config.get('_class_name'))[:40]}")
+    if not (path / _WEIGHTS).exists():
+        raise BrokenFileError(f"{_WEIGHTS} is missing")
+    check_weights(path / _WEIGHTS)
+    if set(_FOREIGN_FILES) & {inside.name for inside in path.iterdir()}:
+        raise BrokenFileError("it holds files that would have a library look elsewhere")
+    width = config.get("cross_attention_dim")
+    if not isinstance(width, int):
+        return Adapter(name, kind, path)
+    return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,))
+
+
+def _read_file(name: str, path: Path) -> Adapter:
+    if path.suffix != ".safetensors":
+        raise BrokenFileError("it is no .safetensors file")
+    header = read_header(path)
+    other = next(
+        (what for key, what in _OTHER_KINDS.items() if any(key in part for part in header.shapes)),
+        None,
+    )
+    if other:
+        raise BrokenFileError(f"it is {other}, which Tapestry does not know")
+    if all(read_name(part) for part in header.shapes):
+        family, widths = _family_of_lora(header)
+        return Adapter(name, "lora", path, family, widths)
+    embedding = _read_embedding(header, name)
+    if embedding is None:
+        first = next(part for part in header.shapes if read_name(part) is None)
+        raise BrokenFileError(f"nobody knows what its tensor {first[:60]!r} is")
+    token, widths = embedding
+    family: Family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
+    return Adapter(name, "embedding", path, family, widths, token)
+
+
+def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
+    """By the width of the texts that its attention reads, or by names that one family alone has."""
+    for name, shape in header.shapes.items():
+        part = read_name(name)
+        reads = part and part.role == "down" and _reads_text(part.target)
+        if reads and part.network == "unet":
+            return _BY_TEXT_WIDTH.get(shape[1], ""), (shape[1],)
+    names = " ".join(header.shapes)
+    if "single_transformer_blocks" in names:
+        return "flux", ()
+    if "add_k_proj" in names:
+        return "sd3", ()
+    return "", ()
+
+
+def _reads_text(target: str) -> bool:
+    """Whether a module of a U-Net is given the text."""
+    return target.endswith(("attn2_to_k", "attn2_to_v"))
+
+
+def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """The word and the vectors' widths of a textual inversion; None when the file holds none."""
+    shapes = dict(header.shapes)
+    if shapes.keys() == {"clip_l", "clip_g"}:
+        return name, (shapes["clip_l"][-1], shapes["clip_g"][-1])
+    if len(shapes) != 1:
+        return None
+    ((key, shape),) = shapes.items()
+    if len(shape) not in {1, 2}:
+        return None
+    return (name if key == "emb_params" else key), (shape[-1],)
+
+
+def _refused(problem: str, advice: str) -> TapestryError:
+    return TapestryError(ErrorCode.MODEL_BROKEN, f"{problem}.", advice)

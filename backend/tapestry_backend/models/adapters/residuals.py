@@ -1,0 +1,121 @@
+"""ControlNets and T2I-Adapters: what they make of a picture, for a U-Net to add; finds no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import diffusers
+import torch
+from torch import Tensor, nn
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from ...engine.out_of_memory import is_out_of_memory
+from .catalogue import Adapter, misfit
+
+_TOLD = ("encoder_hidden_states", "added_cond_kwargs")
+"""What a ControlNet is told as the U-Net is."""
+
+
+class Shown(NamedTuple):
+    """A network and what it is shown: pictures [K, 3, H, W] uint8, each row's, and how firmly."""
+
+    network: nn.Module
+    pictures: Tensor
+    rows: Sequence[int]
+    weight: float
+
+
+def load_control(
+    adapter: Adapter, unet: Any, model_id: str, device: torch.device, dtype: torch.dtype
+) -> nn.Module:
+    """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
+    classes = {"controlnet": diffusers.ControlNetModel, "t2i_adapter": diffusers.T2IAdapter}
+    network = _load(classes[adapter.kind], adapter.path, dtype)
+    if not _fits(adapter, network, unet):
+        raise misfit(adapter, model_id)
+    return network.to(device).eval()
+
+
+def residuals(
+    shown: Sequence[Shown], latents: Tensor, timestep: Tensor, told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a U-Net is given besides, as it calls it; nothing where nothing is shown.
+
+    latents [B, C, h, w], and `told`: what the U-Net is told, by the names of its arguments.
+    """
+    given: dict[str, Any] = {}
+    for network, seen, rows, weight in shown:
+        pictures = seen.to(latents.device, latents.dtype) / 255
+        if isinstance(network, diffusers.T2IAdapter):
+            made = [weight * part[rows] for part in network(_in_channels(network, pictures))]
+            _add(given, "down_intrablock_additional_residuals", made)
+        else:
+            down, middle = network(
+                latents[:, : network.config.in_channels],
+                timestep,
+                controlnet_cond=pictures[rows],
+                conditioning_scale=weight,
+                return_dict=False,
+                **{name: told[name] for name in _TOLD if name in told},
+            )
+            _add(given, "down_block_additional_residuals", down)
+            _add(given, "mid_block_additional_residual", [middle])
+    if "mid_block_additional_residual" in given:
+        (given["mid_block_additional_residual"],) = given["mid_block_additional_residual"]
+    return given
+
+
+def _add(given: dict[str, Any], name: str, made: Sequence[Tensor]) -> None:
+    """Residuals of several networks add up."""
+    known = given.get(name)
+    given[name] = list(made) if known is None else [a + b for a, b in zip(known, made, strict=True)]
+
+
+def _in_channels(network: Any, pictures: Tensor) -> Tensor:
+    """Some T2I-Adapters are shown a single channel, grey."""
+    return pictures.mean(dim=1, keepdim=True) if network.config.in_channels == 1 else pictures
+
+
+def _fits(adapter: Adapter, network: Any, unet: Any) -> bool:
+    """Whether what comes out has the sizes of what it is added to."""
+    blocks = tuple(unet.config.block_out_channels)
+    if adapter.kind == "t2i_adapter":
+        channels = tuple(network.config.channels)
+        wide = network.config.adapter_type == "full_adapter_xl"
+        return channels[: len(blocks)] == blocks and (wide or len(channels) == len(blocks))
+    same = ("block_out_channels", "layers_per_block", "cross_attention_dim", "down_block_types")
+    return all(_plain(network.config[name]) == _plain(unet.config[name]) for name in same)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _load(kind: Any, path: Path, dtype: torch.dtype) -> Any:
+    try:
+        network, told = kind.from_pretrained(
+            path,
+            torch_dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        # Libraries raise whatever they like over a file that is not what they expect.
+        if is_out_of_memory(error):
+            raise
+        raise _broken(path, f"{type(error).__name__}: {str(error)[:300]}") from error
+    if told["missing_keys"]:
+        raise _broken(path, f"{len(told['missing_keys'])} tensors are missing")
+    return network
+
+
+def _broken(path: Path, problem: str) -> TapestryError:
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The adapter {path.name!r} cannot be loaded ({problem}).",
+        "Get it again from where it came from, complete.",
+    )

@@ -1,0 +1,80 @@
+"""What a loaded model can wear: its LoRAs and control networks, loaded once; picks none itself."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from .catalogue import Adapter, misfit
+from .lora import Deltas, laid_on, load_lora
+from .residuals import load_control
+
+_MOST_KEPT = 8
+"""Of each kind; that which was used longest ago goes first."""
+
+
+class Wardrobe:
+    """The adapters of one model on its device.
+
+    networks: the model's parts by diffusers' names, such as "unet" and "text_encoder"
+    """
+
+    def __init__(
+        self,
+        model_id: str,
+        networks: Mapping[str, nn.Module],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._model_id = model_id
+        self._networks = networks
+        self._place = device, dtype
+        self._loras: OrderedDict[str, Deltas] = OrderedDict()
+        self._controls: OrderedDict[str, nn.Module] = OrderedDict()
+        self.worn: tuple[tuple[str, float], ...] = ()
+        """The LoRAs that are laid on just now, with their weights: texts read otherwise then."""
+
+    @contextmanager
+    def wearing(self, loras: Sequence[tuple[Adapter, float]]) -> Iterator[None]:
+        """Inside, the model runs with these LoRAs and no others.
+
+        Raises TapestryError when one does not fit.
+        """
+        found = [(self._lora(adapter), weight) for adapter, weight in loras]
+        before, self.worn = self.worn, tuple((adapter.id, weight) for adapter, weight in loras)
+        try:
+            with laid_on(found):
+                yield
+        finally:
+            self.worn = before
+
+    def control(self, adapter: Adapter) -> nn.Module:
+        """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
+        unet = self._networks.get("unet")
+        if unet is None:
+            raise misfit(adapter, self._model_id)
+        return _kept(
+            self._controls,
+            adapter.id,
+            lambda: load_control(adapter, unet, self._model_id, *self._place),
+        )
+
+    def _lora(self, adapter: Adapter) -> Deltas:
+        return _kept(
+            self._loras,
+            adapter.id,
+            lambda: load_lora(adapter, self._networks, self._model_id, *self._place),
+        )
+
+
+def _kept(shelf: OrderedDict[str, Any], name: str, load: Callable[[], Any]) -> Any:
+    known = shelf.pop(name, None)
+    shelf[name] = load() if known is None else known
+    while len(shelf) > _MOST_KEPT:
+        shelf.popitem(last=False)
+    return shelf[name]

@@ -1,0 +1,82 @@
+"""What is written about LoRAs and control pictures: "ink:0.8", "layer=sketch,weight=0.8"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapestry_protocol.adapters import Control, Lora
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_LORAS
+
+from ..values import read_value
+
+_FIELDS = {"weight": "weight", "start": "start", "end": "end", "show": "preprocessor"}
+"""What people write -> the control's field."""
+
+_PLACES = ("layer", "region")
+_NEXT = re.compile(r",(?=\s*\w+\s*=)")
+"""A comma that begins another setting; those inside of a layer's name do not."""
+
+
+@dataclass(frozen=True)
+class ControlWish:
+    """A control picture before it is found: which layer, and for which region alone, if any."""
+
+    adapter: str
+    layer: str = ""
+    region: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def read_control(adapter: str, text: str) -> ControlWish:
+    """What a text says about a control picture; raises TapestryError when it makes no sense."""
+    places: dict[str, str] = {}
+    fields: dict[str, Any] = {}
+    for part in _NEXT.split(text) if text.strip() else ():
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if key in _PLACES and value and key not in places:
+            places[key] = value
+            continue
+        name = _FIELDS.get(key)
+        if name is None or name in fields:
+            raise _refused(adapter, f"{part.strip()[:40]!r} is no setting, or one that comes twice")
+        try:
+            fields[name] = read_value(Control, name, value)
+        except ValueError as error:
+            raise _refused(adapter, f"{key}={error}") from None
+    if ("layer" in places) == (fields.get("preprocessor") == "regions"):
+        raise _refused(adapter, "it names no layer to be shown, or one beside show=regions")
+    return ControlWish(adapter, fields=fields, **places)
+
+
+def read_loras(text: str) -> tuple[Lora, ...]:
+    """LoRAs out of "ink:0.8; grain"; a weight of 1 where none is given.
+
+    Raises ValueError for anything else.
+    """
+    loras = []
+    for part in text.split(";"):
+        name, colon, weight = (piece.strip() for piece in part.strip().rpartition(":"))
+        adapter = name if colon else part.strip()
+        if not adapter:
+            raise ValueError(f"{part.strip()[:40]!r} is no LoRA with its weight, such as ink:0.8")
+        loras.append(Lora(adapter, read_value(Lora, "weight", weight) if colon else 1.0))
+    if len(loras) > MAX_LORAS:
+        raise ValueError(f"{text[:40]!r} names {len(loras)} LoRAs, more than {MAX_LORAS}")
+    return tuple(loras)
+
+
+def write_loras(loras: tuple[Lora, ...]) -> str:
+    """The text that `read_loras` reads as these."""
+    return ";".join(f"{lora.adapter}:{lora.weight}" for lora in loras)
+
+
+def _refused(adapter: str, problem: str) -> TapestryError:
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        f"The settings of the control picture for {adapter[:40]!r} cannot be read: {problem}.",
+        "Write for instance layer=sketch,show=lines,weight=0.8,start=0,end=0.6,region=red bricks; "
+        "show is one of none, lines, canny, soft_edges, regions.",
+    )

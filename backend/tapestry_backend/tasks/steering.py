@@ -1,0 +1,146 @@
+"""What the rows of each region run with, besides their prompts: LoRAs and control pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tapestry_protocol.adapters import Control, Lora
+from tapestry_protocol.messages import Request
+
+from ..engine.levels import Moment
+from ..engine.multidiffusion import Place, Variant
+from ..engine.windows import Size, Window, crop
+from ..models.adapters.catalogue import Adapter, AdapterCatalogue
+from ..models.adapters.residuals import Shown
+from ..models.denoiser import Denoiser
+from .canvas import painted_masks, placed
+from .plan import Plan, RegionPlan
+from .preprocessing import canny_edges, drawn_lines, on_black, region_map, soft_edges
+
+
+class Gear(NamedTuple):
+    """The LoRAs and control pictures of a region, those of the whole picture included."""
+
+    loras: tuple[Lora, ...]
+    controls: tuple[Control, ...]
+
+    @classmethod
+    def of(cls, region: RegionPlan) -> Gear:
+        return cls(region.loras, region.controls)
+
+
+class Steering:
+    """The adapters of a plan, loaded, and its control pictures as they are shown.
+
+    Raises TapestryError when one is not there, damaged, or made for another model.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        blobs: Mapping[str, bytes],
+        plan: Plan,
+        model: Denoiser,
+        adapters: AdapterCatalogue,
+    ) -> None:
+        self._model = model
+        self._adapters = adapters
+        self._cell_px = plan.cell_px
+        used = dict.fromkeys(Gear.of(region) for region in plan.regions)
+        self._gears = [gear for gear in used if gear != Gear((), ())]
+        controls = dict.fromkeys(control for gear in self._gears for control in gear.controls)
+        self._networks = {c.adapter: model.wardrobe.control(self._find(c)) for c in controls}
+        self._pictures = {c: _picture(c, request, blobs, plan) for c in controls}
+        for gear in self._gears:
+            with self._wearing(gear.loras):
+                pass  # one that does not fit is found out now
+
+    def variant_of(self, region: RegionPlan) -> int | None:
+        """Which of the variants a region's rows run with; None: the model as it is."""
+        gear = Gear.of(region)
+        return self._gears.index(gear) if gear in self._gears else None
+
+    @contextmanager
+    def worn_by(self, region: RegionPlan) -> Iterator[None]:
+        """Inside, the model reads texts as this region wants them read."""
+        with self._wearing(region.loras):
+            yield
+
+    def variants(self, size: Size) -> list[Variant]:
+        """The model with each gear, for a canvas of this size in cells: the picture, or a draft."""
+        return [self._variant(gear, size) for gear in self._gears]
+
+    def _variant(self, gear: Gear, size: Size) -> Variant:
+        pictures = {c: _scaled(self._pictures[c], size, self._cell_px) for c in gear.controls}
+
+        def ask(
+            inputs: Tensor, moment: Moment, conditions: Tensor, places: Sequence[Place]
+        ) -> Tensor:
+            windows = [place.window for place in places]
+            shown = [
+                show(self._networks[control.adapter], picture, windows, self._cell_px, control)
+                for control, picture in pictures.items()
+                if counts(control, moment)
+            ]
+            with self._wearing(gear.loras):
+                told = (inputs, moment.timestep, conditions, places)
+                return self._model.predict(*told, shown) if shown else self._model.predict(*told)
+
+        return ask
+
+    @contextmanager
+    def _wearing(self, loras: Sequence[Lora]) -> Iterator[None]:
+        found = [(self._adapters.find(lora.adapter, "lora"), lora.weight) for lora in loras]
+        with self._model.wardrobe.wearing(found):
+            yield
+
+    def _find(self, control: Control) -> Adapter:
+        return self._adapters.find(control.adapter, "controlnet", "t2i_adapter")
+
+
+def counts(control: Control, moment: Moment) -> bool:
+    """Whether a control picture counts at this step, as diffusers' pipelines see it."""
+    begun, done = moment.index / moment.count, (moment.index + 1) / moment.count
+    return begun >= control.start and done <= control.end
+
+
+def show(
+    network: nn.Module, picture: Tensor, windows: Sequence[Window], cell_px: int, control: Control
+) -> Shown:
+    """Each row's part of a control picture [1, 3, H, W] uint8."""
+    places = list(dict.fromkeys(windows))
+    parts = [crop(picture, Window(*(edge * cell_px for edge in window))) for window in places]
+    return Shown(
+        network, torch.cat(parts), [places.index(window) for window in windows], control.weight
+    )
+
+
+def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
+    """What a network is shown, on the plan's canvas: [1, 3, H, W] uint8."""
+    if control.image is None or control.bounds is None:
+        size_px = Size(*(side * plan.cell_px for side in plan.canvas))
+        masks = painted_masks(request, blobs, plan)
+        shown = region_map(masks, [region.prompt for region in plan.regions], size_px)
+    else:
+        rgba = placed(control.image, control.bounds.moved(*plan.origin_px), blobs, plan)
+        shown = {
+            "none": on_black,
+            "lines": drawn_lines,
+            "canny": lambda layer: canny_edges(on_black(layer)),
+            "soft_edges": lambda layer: soft_edges(on_black(layer)),
+        }[control.preprocessor](rgba)
+    return (shown[None] * 255).round().to(torch.uint8)
+
+
+def _scaled(picture: Tensor, size: Size, cell_px: int) -> Tensor:
+    """The same for a canvas of another size, in cells."""
+    size_px = (size.height * cell_px, size.width * cell_px)
+    if tuple(picture.shape[-2:]) == size_px:
+        return picture
+    return functional.adaptive_avg_pool2d(picture.float(), size_px).round().to(torch.uint8)

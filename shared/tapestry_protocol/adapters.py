@@ -1,0 +1,57 @@
+"""What a request says about adapters: LoRAs, and pictures that say what shall be where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from .constraints import Between, MaxLength
+from .limits import MAX_ADAPTER_WEIGHT, MAX_ID_CHARACTERS
+from .pixels import Bounds, PixelsRef
+
+AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
+Share = Annotated[float, Between(0.0, 1.0)]
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A small change of the model, by its id in the welcome's list; with a weight of 0, none."""
+
+    adapter: AdapterId
+    weight: Annotated[float, Between(-MAX_ADAPTER_WEIGHT, MAX_ADAPTER_WEIGHT)] = 1.0
+
+
+@dataclass(frozen=True)
+class Control:
+    """A picture that says what shall be where: what a ControlNet or a T2I-Adapter is shown.
+
+    adapter       its id in the welcome's list
+    preprocessor  what it is shown: "none": the picture, on black; "lines": what is painted on the
+                  layer, white on black; "canny": the picture's edges; "soft_edges": the same, thick
+                  where they are strong; "regions": the map of the regions, without a picture
+    bounds, image   the picture, RGBA, filling `bounds`, in coordinates of the canvas before
+                  extension; None for "regions"
+    weight        how firmly; 0: not at all
+    start, end    the share of the steps from which on and until which it counts
+    """
+
+    adapter: AdapterId
+    preprocessor: Literal["none", "lines", "canny", "soft_edges", "regions"] = "none"
+    bounds: Bounds | None = None
+    image: PixelsRef | None = None
+    weight: Annotated[float, Between(0.0, MAX_ADAPTER_WEIGHT)] = 1.0
+    start: Share = 0.0
+    end: Share = 1.0
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """Something the backend can lay on a model, or show it.
+
+    kind     "embedding": a word for prompts, the others by their id
+    family   the models that it fits, such as "sd1"; empty where its file does not say
+    """
+
+    id: AdapterId
+    kind: Literal["lora", "controlnet", "t2i_adapter", "embedding"]
+    family: Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"] = ""

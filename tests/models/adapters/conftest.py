@@ -1,0 +1,86 @@
+"""A tiny checkpoint with its adapters, and what a request makes of them before it is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from torch import Tensor
+
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.store import ModelStore
+from tapestry_backend.tasks.run import _Job
+from tapestry_protocol.messages import Request
+from tests.models.adapters.tiny_adapters import (
+    save_controlnet,
+    save_kohya_lora,
+    save_peft_lora,
+    save_t2i_adapter,
+)
+from tests.models.tiny_checkpoints import save_checkpoint
+
+CHANNELS = 4
+LatentsOf = Callable[..., Tensor]
+
+
+def open_pipeline(folder: Path, kind: str = "StableDiffusionPipeline", **parts: Any) -> Any:
+    """Diffusers' own pipeline of the checkpoint."""
+    pipeline = getattr(diffusers, kind).from_pretrained(
+        folder, safety_checker=None, local_files_only=True, **parts
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A tiny checkpoint with two blocks."""
+    return save_checkpoint(tmp_path_factory.mktemp("adapters") / "tiny", channels=CHANNELS)
+
+
+@pytest.fixture(scope="session")
+def adapters(tmp_path_factory, checkpoint: Path) -> Path:
+    """A folder with one adapter of each kind and format."""
+    folder = tmp_path_factory.mktemp("adapters") / "adapters"
+    folder.mkdir()
+    save_peft_lora(folder / "peft.safetensors", open_pipeline(checkpoint))
+    save_peft_lora(folder / "rs.safetensors", open_pipeline(checkpoint), rslora=True)
+    pipeline = open_pipeline(checkpoint)
+    twin = folder / "peft.safetensors"
+    save_kohya_lora(folder / "kohya.safetensors", twin, ("unet",))
+    save_kohya_lora(folder / "kohya-all.safetensors", twin, ("unet", "text_encoder"))
+    save_controlnet(folder / "edges", pipeline.unet)
+    save_controlnet(folder / "depth", pipeline.unet, seed=8)
+    save_t2i_adapter(folder / "sketch", pipeline.unet)
+    save_t2i_adapter(folder / "grey", pipeline.unet, in_channels=1, seed=9)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def adapted_store(checkpoint: Path, adapters: Path) -> ModelStore:
+    """A store with the tiny checkpoint and all adapters."""
+    return ModelStore(Catalogue([str(checkpoint)], [str(adapters)]))
+
+
+@pytest.fixture
+def latents_of(checkpoint: Path, adapted_store: ModelStore) -> LatentsOf:
+    """The latents that a request ends with; its fields, and the blobs it refers to."""
+
+    def paint(blobs: dict[str, bytes] | None = None, **fields: Any) -> Tensor:
+        settings = {"height": 64, "width": 64, "prompt": "snow", "num_inference_steps": 3}
+        request = Request("generate", **{**settings, "model": str(checkpoint), **fields})
+        job = _Job(request, blobs or {}, adapted_store)
+        for _ in (*job._prepare(), *job._paint()):
+            pass
+        return job._latents
+
+    return paint
+
+
+def near(ours: Tensor, theirs: Tensor) -> None:
+    """Raises AssertionError when they differ by more than rounding."""
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)

@@ -1,0 +1,266 @@
+"""What a file is, told from its header, and a sentence for each that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tapestry_backend.models.adapters.catalogue import AdapterCatalogue, read_adapter
+from tapestry_backend.models.catalogue import SAMPLE, Catalogue
+from tapestry_protocol.adapters import Control, Lora
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+from tests.models.adapters.conftest import LatentsOf
+
+ATTENTION = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+KOHYA = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+
+
+def lora_of_width(path: Path, width: int, name: str = ATTENTION) -> Path:
+    """A LoRA whose attention reads texts of this width."""
+    down, up = torch.zeros(4, width), torch.zeros(8, 4)
+    kohya = name.startswith("lora_")
+    ends = (
+        (".lora_down.weight", ".lora_up.weight") if kohya else (".lora_A.weight", ".lora_B.weight")
+    )
+    save_file({f"{name}{ends[0]}": down, f"{name}{ends[1]}": up}, path)
+    return path
+
+
+def test_each_kind_is_known(adapters: Path, tmp_path: Path) -> None:
+    """By its tensors' names or its configuration, not by its own name."""
+    save_file({"emb_params": torch.zeros(2, 768)}, tmp_path / "gloom.safetensors")
+    save_file({"<cat>": torch.zeros(1024)}, tmp_path / "pet.safetensors")
+    both = {"clip_l": torch.zeros(1, 768), "clip_g": torch.zeros(1, 1280)}
+    save_file(both, tmp_path / "mood.safetensors")
+    known = AdapterCatalogue([str(adapters), str(tmp_path)])
+    kinds = {info.id: (info.kind, info.family) for info in known.infos}
+
+    assert kinds["peft"] == kinds["kohya-all"] == ("lora", "")
+    assert kinds["edges"] == ("controlnet", "")
+    assert kinds["sketch"] == ("t2i_adapter", "")
+    assert kinds["gloom"] == ("embedding", "sd1")
+    assert kinds["pet"] == ("embedding", "sd2")
+    assert kinds["mood"] == ("embedding", "sdxl")
+    assert {(a.id, a.token, a.widths) for a in known.embeddings} == {
+        ("gloom", "gloom", (768,)),
+        ("pet", "<cat>", (1024,)),
+        ("mood", "mood", (768, 1280)),
+    }
+
+
+@pytest.mark.parametrize("name", [ATTENTION, KOHYA])
+@pytest.mark.parametrize(("width", "family"), [(768, "sd1"), (1024, "sd2"), (2048, "sdxl")])
+def test_a_lora_is_for_a_family(tmp_path: Path, name: str, width: int, family: str) -> None:
+    """By the width of the texts that its attention reads."""
+    assert read_adapter(lora_of_width(tmp_path / "a.safetensors", width, name)).family == family
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("transformer.single_transformer_blocks.0.attn.to_q", "flux"),
+        ("transformer.transformer_blocks.0.attn.add_k_proj", "sd3"),
+    ],
+)
+def test_a_transformers_lora_is_for_a_family(tmp_path: Path, name: str, family: str) -> None:
+    """By the layers that one of them alone has."""
+    assert read_adapter(lora_of_width(tmp_path / "a.safetensors", 64, name)).family == family
+
+
+def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    """With both families named."""
+    lora_of_width(tmp_path / "old.safetensors", 2048)
+    catalogue = Catalogue(adapters=[str(tmp_path)])
+    request = Request("generate", 64, 64, "snow", loras=(Lora("old"),))
+    with pytest.raises(TapestryError) as raised:
+        catalogue.check_adapters(request)
+
+    assert raised.value.code is ErrorCode.BAD_REQUEST
+    assert raised.value.message == (
+        "The LoRA 'old' was made for Stable Diffusion XL, not for the model 'sample', which is "
+        "Stable Diffusion 1.x."
+    )
+    assert "for this one" in raised.value.advice
+
+
+@pytest.mark.parametrize("kind", ["lora", "controlnet", "t2i_adapter"])
+def test_one_of_another_build_is_refused_when_its_sizes_are_known(
+    latents_of: LatentsOf, adapted_store, tmp_path: Path, kind: str
+) -> None:
+    """Where neither its header nor its configuration says what it was made for."""
+    import diffusers
+
+    if kind == "lora":
+        lora_of_width(tmp_path / "it.safetensors", 48, "unet.conv_in")
+    elif kind == "controlnet":
+        unet = diffusers.UNet2DConditionModel(
+            block_out_channels=(32, 32),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=32,
+            layers_per_block=1,
+            norm_num_groups=8,
+        )
+        diffusers.ControlNetModel.from_unet(unet).save_pretrained(tmp_path / "it")
+    else:
+        diffusers.T2IAdapter(channels=[32, 32], adapter_type="full_adapter").save_pretrained(
+            tmp_path / "it"
+        )
+    known = AdapterCatalogue([str(tmp_path)])
+    kept, adapted_store.catalogue.adapters = adapted_store.catalogue.adapters, known
+    asked = (
+        {"loras": (Lora("it"),)} if kind == "lora" else {"controls": (Control("it", "regions"),)}
+    )
+    try:
+        with pytest.raises(TapestryError, match="was made for models of another build"):
+            latents_of(**asked)
+    finally:
+        adapted_store.catalogue.adapters = kept
+
+
+def tensors(**named: torch.Tensor):
+    """Writes a file with these, whose names have dots for double underscores."""
+    return lambda path: save_file({n.replace("__", "."): t for n, t in named.items()}, path)
+
+
+def truncated(path: Path) -> None:
+    """An embedding without its last numbers."""
+    save_file({"emb_params": torch.zeros(9, 9)}, path)
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+DOWN, UP = torch.zeros(4, 8), torch.zeros(8, 4)
+REFUSED = {
+    "empty": (lambda path: path.write_bytes(b""), "is too short"),
+    "a lying header": (
+        lambda path: path.write_bytes(struct.pack("<Q", 2**40) + b"{}" * 50),
+        "says that its header has",
+    ),
+    "truncated": (
+        lambda path: (
+            save_file({"emb_params": torch.zeros(9, 9)}, path),
+            path.write_bytes(path.read_bytes()[:-8]),
+        ),
+        "leave the file",
+    ),
+    "a pickle by another name": (
+        lambda path: path.write_bytes(b"\x80\x04\x95" + bytes(200)),
+        "says that its header has",
+    ),
+    "a LoHa": (tensors(lora_unet_a__hada_w1_a=DOWN), "it is a LoHa"),
+    "a DoRA": (tensors(lora_unet_a__dora_scale=DOWN), "it is a DoRA"),
+    "an IP-Adapter": (tensors(ip_adapter__1__to_k_ip__weight=DOWN), "it is an IP-Adapter"),
+    "FLUX by other names": (
+        tensors(lora_unet_double_blocks_0_img_attn_qkv__lora_down__weight=DOWN),
+        "a LoRA for FLUX whose layers have other names",
+    ),
+    "a whole model": (
+        tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP),
+        "nobody knows what its tensor 'first_stage_model.b' is",
+    ),
+    "too many sides": (tensors(emb_params=torch.zeros(1, 1, 8)), "nobody knows what its tensor"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) -> None:
+    """It says what is wrong, and which kinds there are."""
+    write, problem = REFUSED[case]
+    path = tmp_path / "it.safetensors"
+    write(path)
+    with pytest.raises(TapestryError, match="cannot be opened") as raised:
+        AdapterCatalogue([str(tmp_path)])
+
+    assert problem in raised.value.message
+    assert raised.value.code is ErrorCode.MODEL_BROKEN
+    assert "a LoRA, a textual inversion, or a folder" in raised.value.advice
+
+
+@pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])
+def test_a_pickle_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    """Nobody opens it."""
+    (tmp_path / name).write_bytes(b"\x80\x04\x95")
+    with pytest.raises(TapestryError, match="is a pickle, which could run any program") as raised:
+        AdapterCatalogue([str(tmp_path / name)])
+
+    assert ".safetensors" in raised.value.advice
+
+
+def damaged(folder: Path, **changes: object) -> None:
+    """Change a configuration."""
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda folder: damaged(folder, _class_name="UNet2DConditionModel"), "it is a UNet2D"),
+        (lambda folder: damaged(folder, channels=[10**9]), "'channels' in config.json is"),
+        (lambda folder: damaged(folder, auto_map={}), "asks for auto_map"),
+        (lambda folder: next(folder.glob("*.safetensors")).unlink(), "is missing"),
+        (lambda folder: (folder / "adapter_config.json").write_text("{}"), "look elsewhere"),
+        (lambda folder: (folder / "config.json").write_text("{"), "is no JSON"),
+    ],
+    ids=["another class", "a billion", "code of its own", "no weights", "elsewhere", "no JSON"],
+)
+def test_a_damaged_folder_gets_a_sentence(
+    adapters: Path, tmp_path: Path, damage, problem: str
+) -> None:
+    """Before any library reads it."""
+    shutil.copytree(adapters / "sketch", tmp_path / "sketch")
+    damage(tmp_path / "sketch")
+    with pytest.raises(TapestryError, match="cannot be opened") as raised:
+        AdapterCatalogue([str(tmp_path)])
+
+    assert problem in raised.value.message
+
+
+def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
+    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path
+) -> None:
+    """With the LoRA's name."""
+    content = load_file(adapters / "peft.safetensors")
+    first = next(name for name in content if name.endswith("lora_A.weight"))
+    save_file({first: content[first]}, tmp_path / "half.safetensors")
+    notes = {"lora_adapter_metadata": json.dumps({"unet.use_dora": True})}
+    save_file(content, tmp_path / "dora.safetensors", metadata=notes)
+    save_file(content, tmp_path / "odd.safetensors", metadata={"lora_adapter_metadata": "[1"})
+    known = AdapterCatalogue([str(tmp_path)])
+    wardrobe = adapted_store.load(str(checkpoint)).wardrobe
+    for name, problem in [
+        ("half", "one of two tensors"),
+        ("dora", "it uses DoRA"),
+        ("odd", "its notes are no JSON"),
+    ]:
+        with (
+            pytest.raises(TapestryError, match=f"The LoRA '{name}' cannot be used: {problem}"),
+            wardrobe.wearing([(known.find(name, "lora"), 1.0)]),
+        ):
+            pass
+    assert not wardrobe.worn
+
+
+def test_two_of_one_name_are_too_many(tmp_path: Path) -> None:
+    """The same file twice is one."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        lora_of_width(tmp_path / folder / "ink.safetensors", 768)
+    AdapterCatalogue([str(tmp_path / "a"), str(tmp_path / "a" / "ink.safetensors")])
+    with pytest.raises(TapestryError, match="both called 'ink'"):
+        AdapterCatalogue([str(tmp_path / "a"), str(tmp_path / "b")])
+
+
+def test_the_bundled_ones_are_there() -> None:
+    """For the bundled model."""
+    kinds = {info.id: info.kind for info in Catalogue().adapters.infos}
+
+    assert kinds == {"sample-ink": "lora", "sample-scribble": "t2i_adapter"}
+    assert SAMPLE in {model.id for model in Catalogue().models}

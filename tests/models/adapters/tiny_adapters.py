@@ -1,0 +1,88 @@
+"""Tiny adapters with random weights for tiny checkpoints, in each format; tests nothing itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import peft
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from tests.models.tiny_checkpoints import FACTOR
+
+LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "conv1", "ff.net.2")
+"""Linear layers and convolutions, of one pixel and of nine."""
+RANK = 4
+
+
+def save_peft_lora(path: Path, pipeline: Any, *, alpha: float = 8.0, rslora: bool = False) -> Path:
+    """As diffusers' trainers save one: U-Net and text encoder, its numbers in the notes."""
+    torch.manual_seed(1)
+    saved: dict[str, Any] = {}
+    for name, layers in (("unet", LAYERS), ("text_encoder", ("q_proj", "fc1"))):
+        network = getattr(pipeline, name)
+        network.add_adapter(
+            peft.LoraConfig(
+                r=RANK, lora_alpha=alpha, use_rslora=rslora, target_modules=list(layers)
+            )
+        )
+        for parameter_name, parameter in network.named_parameters():
+            if "lora_B" in parameter_name:
+                nn.init.normal_(parameter, std=0.05)
+        saved[f"{name}_lora_layers"] = peft.get_peft_model_state_dict(network)
+        saved[f"{name}_lora_adapter_metadata"] = network.peft_config["default"].to_dict()
+    pipeline.save_lora_weights(path.parent, weight_name=path.name, **saved)
+    return path
+
+
+def save_kohya_lora(path: Path, twin: Path, networks: tuple[str, ...], alpha: float = 8.0) -> Path:
+    """The numbers of another LoRA as kohya's trainers write them: an alpha beside each pair."""
+    begin = {"unet": "lora_unet_", "text_encoder": "lora_te_"}
+    saved = {}
+    for name, tensor in load_file(twin).items():
+        network, _, rest = name.partition(".")
+        if network not in networks:
+            continue
+        layer, role = rest.removesuffix(".weight").rsplit(".", 1)
+        if network == "text_encoder" and not layer.startswith("text_model."):
+            layer = f"text_model.{layer}"
+        flat = begin[network] + layer.replace(".", "_")
+        end = {"lora_A": "lora_down", "lora_B": "lora_up"}[role]
+        saved[f"{flat}.{end}.weight"] = tensor
+        saved[f"{flat}.alpha"] = torch.tensor(alpha)
+    save_file(saved, path)
+    return path
+
+
+def save_controlnet(folder: Path, unet: Any, seed: int = 3) -> Path:
+    """A ControlNet that says something: one fresh from a U-Net says nothing yet."""
+    torch.manual_seed(seed)
+    network = diffusers.ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=_conditioning()
+    )
+    for block in (*network.controlnet_down_blocks, network.controlnet_mid_block):
+        nn.init.normal_(block.weight, std=0.1)
+    nn.init.normal_(network.controlnet_cond_embedding.conv_out.weight, std=0.2)
+    network.save_pretrained(folder)
+    return folder
+
+
+def _conditioning() -> tuple[int, ...]:
+    """One halving fewer than diffusers' own eightfold."""
+    return (8, 16, 16)
+
+
+def save_t2i_adapter(folder: Path, unet: Any, *, in_channels: int = 3, seed: int = 4) -> Path:
+    """A full T2I-Adapter, or one for grey pictures."""
+    torch.manual_seed(seed)
+    diffusers.T2IAdapter(
+        in_channels=in_channels,
+        channels=tuple(unet.config.block_out_channels),
+        num_res_blocks=1,
+        downscale_factor=FACTOR,
+        adapter_type="full_adapter",
+    ).save_pretrained(folder)
+    return folder
