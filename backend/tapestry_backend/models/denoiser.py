@@ -10,6 +10,11 @@ from torch import Tensor
 
 from tapestry_protocol.messages import Scheduler
 
+from ..engine.windows import Size
+
+NO_CONTEXT = Size(0, 0)
+"""All cells of the latents become pixels."""
+
 
 class Denoiser(Protocol):
     """A loaded checkpoint on `device`; its results are in `dtype`, what it is given need not be."""
@@ -54,8 +59,12 @@ class Denoiser(Protocol):
         """Pixels [B, 3, H, W] in -1..1 -> latents [B, C, H / cell_px, W / cell_px]."""
         ...
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B, C, h, w] -> pixels [B, 3, h * cell_px, w * cell_px] in -1..1."""
+    def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
+        """Latents [B, C, h, w] -> pixels [B, 3, h * cell_px, w * cell_px] in -1..1.
+
+        Without the outermost cells, as many as `context` says above and below, and at both sides:
+        they are only seen.
+        """
         ...
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:

@@ -13,8 +13,10 @@ from torch.nn import functional
 
 from tapestry_protocol.messages import Scheduler
 
+from ..engine.windows import Size
 from . import banded
 from .catalogue import Entry, inpainting_channels
+from .denoiser import NO_CONTEXT
 from .loading import load_parts
 from .memory import spare_bytes
 from .prompt_weights import read_weights, weigh
@@ -129,10 +131,10 @@ class StableDiffusion:
         return (latents - self._shift) * self._vae.config.scaling_factor
 
     @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
         budget = int(min(spare_bytes(self.device), self._frugal_bytes))
         return self._precisely(
-            lambda vae, given: banded.decode(vae, self._unscaled(given), budget), latents
+            lambda vae, given: banded.decode(vae, self._unscaled(given), budget, context), latents
         )
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:
