@@ -129,6 +129,14 @@ def _add_windows(group: argparse._ArgumentGroup) -> None:
     )
     _add(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
     _add(group, "--window-weighting", "window_weighting", None, "how windows fade to their edges")
+    _add(
+        group,
+        "--framing",
+        "framing",
+        None,
+        "what a model that asks for sizes is told: each window is a picture of its own, or a part "
+        "of the canvas",
+    )
     _add(group, "--stride", "stride_px", "PIXELS", "from window to window; 0: half a window")
     _add(
         group,

@@ -162,6 +162,8 @@ class Request:
     windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
               at every step
     window_weighting    how much a window has to say towards its edges
+    framing   what a model that asks for sizes is told: each window is a picture of its own, or a
+              part of the canvas
     stride_px       0: half a window
     composition     how firmly a canvas higher than a window keeps to a small draft of the whole;
               0: no draft
@@ -190,6 +192,7 @@ class Request:
     wrap: bool = False
     windows: Literal["overlap", "shift"] = "overlap"
     window_weighting: Literal["linear", "flat", "gaussian"] = "linear"
+    framing: Literal["window", "canvas"] = "window"
     stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     composition: Share = 0.5
     coherence: Share = 0.0

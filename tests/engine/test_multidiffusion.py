@@ -134,7 +134,7 @@ def test_regions_of_a_window_share_the_negative_prompt() -> None:
     """R regions on one window cost R + 1 evaluations, not 2 R; none of them is computed twice."""
     rows = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
         rows.extend(conditions[:, 0, 0].tolist())
         return latents
 
@@ -152,7 +152,7 @@ def test_batches_are_even() -> None:
     """Six rows in batches of four at most: three and three, not four and two."""
     sizes = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
         sizes.append(len(latents))
         return latents
 
@@ -168,7 +168,7 @@ def test_guidance_may_end_before_the_steps_do() -> None:
     canvas = Size(16, 16)
     views = views_of(canvas, torch.ones(1, *canvas))
     denoise = MultiDiffusion(
-        lambda x, t, c: x + c[:, :, :, None],
+        lambda x, t, c, p: x + c[:, :, :, None],
         views,
         [Prompting(0, 1, 3.0)],
         torch.tensor([10.0, 1.0])[:, None, None],
@@ -192,7 +192,7 @@ def test_each_region_has_its_own_negative_prompt_and_guidance() -> None:
     asked = [Prompting(0, 3, 2.0), Prompting(1, 4, 5.0), Prompting(2, 4, 1.0)]
     conditions = torch.tensor([10.0, 20.0, 30.0, 1.0, 2.0])[:, None, None]
     denoise = MultiDiffusion(
-        lambda x, t, c: x + c[:, :, :, None], views_of(canvas, weights), asked, conditions, 16
+        lambda x, t, c, p: x + c[:, :, :, None], views_of(canvas, weights), asked, conditions, 16
     )
     fused = denoise(torch.zeros(1, 1, *canvas), MOMENT)[0, 0, 0]
 
@@ -205,7 +205,9 @@ def test_without_guidance_nothing_negative_is_computed() -> None:
     """At a guidance scale of 1 or less there is one evaluation per window."""
     canvas = Size(16, 16)
     views = views_of(canvas, torch.ones(1, *canvas))
-    denoise = MultiDiffusion(lambda x, t, c: x, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 4)
+    denoise = MultiDiffusion(
+        lambda x, t, c, p: x, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 4
+    )
     denoise(torch.zeros(1, 1, *canvas), MOMENT)
 
     assert denoise.evaluations == 1
@@ -215,7 +217,7 @@ def test_what_goes_in_besides_is_cropped_like_the_latents() -> None:
     """An inpainting model's mask lies where the window lies."""
     seen = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
         seen.append(latents)
         return latents[:, :1]
 
@@ -245,7 +247,7 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
     canvas, weights = halves
     seen = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
         seen.extend(latents)
         return latents
 

@@ -124,7 +124,7 @@ def test_every_window_sees_its_own_part_of_what_is_known() -> None:
     extra = torch.arange(20.0).expand(1, 5, 8, 20)
     seen = []
 
-    def predict(latents: torch.Tensor, timestep: torch.Tensor, conditions: torch.Tensor):
+    def predict(latents: torch.Tensor, timestep: torch.Tensor, conditions: torch.Tensor, places):
         seen.extend(latents[:, 4:])
         return latents[:, :4]
 

@@ -25,19 +25,24 @@ def save_checkpoint(
     channels: int = 3,
     in_channels: int | None = None,
     scheduler: Any = None,
+    text_width: int = 32,
+    distilled: bool = False,
 ) -> Path:
     """A checkpoint with an AutoencoderKL of factor 4 and the bundled model's tokenizer."""
     torch.manual_seed(0)
-    tokenizer = transformers.CLIPTokenizer.from_pretrained(
-        Catalogue().find(SAMPLE).path / "tokenizer"
-    )
+    tokenizer = sample_tokenizer()
     inpaints = in_channels is not None and in_channels > channels
     pipeline = "StableDiffusionInpaintPipeline" if inpaints else "StableDiffusionPipeline"
     getattr(diffusers, pipeline)(
         vae=_autoencoder(channels),
-        text_encoder=_text_encoder(tokenizer),
+        text_encoder=_text_encoder(tokenizer, width=text_width),
         tokenizer=tokenizer,
-        unet=_unet(in_channels or channels, channels),
+        unet=_unet(
+            in_channels or channels,
+            channels,
+            cross_attention_dim=text_width,
+            time_cond_proj_dim=16 if distilled else None,
+        ),
         scheduler=scheduler or _ddim(prediction_type),
         safety_checker=None,
         feature_extractor=None,
@@ -46,21 +51,149 @@ def save_checkpoint(
     return folder
 
 
-def _autoencoder(channels: int) -> diffusers.AutoencoderKL:
+def save_xl(folder: Path, *, in_channels: int | None = None, distilled: bool = False) -> Path:
+    """A checkpoint of Stable Diffusion XL: two text encoders, sizes as conditions."""
+    torch.manual_seed(0)
+    tokenizer = sample_tokenizer()
+    channels = 4
+    kind = diffusers.StableDiffusionXLPipeline
+    if in_channels:
+        kind = diffusers.StableDiffusionXLInpaintPipeline
+    kind(
+        vae=_autoencoder(channels),
+        text_encoder=_text_encoder(tokenizer),
+        text_encoder_2=_text_encoder(tokenizer, transformers.CLIPTextModelWithProjection),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=_unet(
+            in_channels or channels,
+            channels,
+            cross_attention_dim=64,
+            transformer_layers_per_block=(2, 1),
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + 32,
+            time_cond_proj_dim=16 if distilled else None,
+        ),
+        scheduler=diffusers.EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+        ),
+        add_watermarker=False,
+    ).save_pretrained(folder)
+    return folder
+
+
+def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool = False) -> Path:
+    """A checkpoint of Stable Diffusion 3, with or without T5."""
+    torch.manual_seed(0)
+    tokenizer = sample_tokenizer()
+    kind = transformers.CLIPTextModelWithProjection
+    diffusers.StableDiffusion3Pipeline(
+        transformer=diffusers.SD3Transformer2DModel(
+            sample_size=WINDOW,
+            patch_size=2,
+            in_channels=in_channels,
+            out_channels=4,
+            num_layers=2,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            joint_attention_dim=64,
+            caption_projection_dim=32,
+            pooled_projection_dim=64,
+            pos_embed_max_size=24,
+        ),
+        scheduler=_flow(shifts=shifts),
+        vae=_autoencoder(4, scaling_factor=1.5, shift_factor=0.06),
+        text_encoder=_text_encoder(tokenizer, kind),
+        tokenizer=tokenizer,
+        text_encoder_2=_text_encoder(tokenizer, kind),
+        tokenizer_2=tokenizer,
+        text_encoder_3=_t5(64) if t5 else None,
+        tokenizer_3=_t5_tokenizer() if t5 else None,
+    ).save_pretrained(folder)
+    return folder
+
+
+def save_flux(folder: Path, *, dev: bool = True, fills: bool = False) -> Path:
+    """A checkpoint of FLUX.1: dev, schnell or Fill."""
+    torch.manual_seed(0)
+    tokenizer = sample_tokenizer()
+    kind = diffusers.FluxFillPipeline if fills else diffusers.FluxPipeline
+    kind(
+        transformer=diffusers.FluxTransformer2DModel(
+            patch_size=1,
+            in_channels=4 * (2 * 4 + FACTOR**2 if fills else 4),
+            out_channels=4 * 4,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=32,
+            axes_dims_rope=(4, 4, 8),
+            guidance_embeds=dev,
+        ),
+        scheduler=_flow(shifts=dev),
+        vae=_autoencoder(4, scaling_factor=0.36, shift_factor=0.12, sample_size=WINDOW * FACTOR),
+        text_encoder=_text_encoder(tokenizer),
+        tokenizer=tokenizer,
+        text_encoder_2=_t5(32),
+        tokenizer_2=_t5_tokenizer(),
+    ).save_pretrained(folder)
+    return folder
+
+
+def _flow(*, shifts: bool) -> Any:
+    if shifts:
+        return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
+    return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+
+
+def _t5(width: int) -> transformers.T5EncoderModel:
+    return transformers.T5EncoderModel(
+        transformers.T5Config(
+            vocab_size=64,
+            d_model=width,
+            d_kv=8,
+            d_ff=64,
+            num_layers=1,
+            num_heads=2,
+            feed_forward_proj="gated-gelu",
+        )
+    )
+
+
+def _t5_tokenizer() -> transformers.T5TokenizerFast:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
+    vocabulary += [(letter, -3.0 - i / 10) for i, letter in enumerate(letters)]
+    return transformers.T5TokenizerFast(vocab=vocabulary, extra_ids=0, model_max_length=512)
+
+
+def sample_tokenizer() -> transformers.CLIPTokenizer:
+    """The bundled model's."""
+    return transformers.CLIPTokenizer.from_pretrained(Catalogue().find(SAMPLE).path / "tokenizer")
+
+
+def _autoencoder(channels: int, **more: Any) -> diffusers.AutoencoderKL:
     return diffusers.AutoencoderKL(
         block_out_channels=BLOCKS,
         down_block_types=("DownEncoderBlock2D",) * len(BLOCKS),
         up_block_types=("UpDecoderBlock2D",) * len(BLOCKS),
         latent_channels=channels,
         norm_num_groups=8,
+        **more,
     )
 
 
-def _text_encoder(tokenizer: transformers.CLIPTokenizer) -> transformers.CLIPTextModel:
-    return transformers.CLIPTextModel(
+def _text_encoder(
+    tokenizer: transformers.CLIPTokenizer, kind: type = transformers.CLIPTextModel, width: int = 32
+) -> Any:
+    return kind(
         transformers.CLIPTextConfig(
             vocab_size=len(tokenizer),
-            hidden_size=32,
+            hidden_size=width,
+            projection_dim=width,
             intermediate_size=64,
             num_hidden_layers=2,
             num_attention_heads=4,
@@ -71,18 +204,19 @@ def _text_encoder(tokenizer: transformers.CLIPTokenizer) -> transformers.CLIPTex
     )
 
 
-def _unet(in_channels: int, out_channels: int) -> diffusers.UNet2DConditionModel:
+def _unet(in_channels: int, out_channels: int, **more: Any) -> diffusers.UNet2DConditionModel:
+    settings = {
+        "sample_size": WINDOW,
+        "block_out_channels": (32, 64),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": 32,
+        "attention_head_dim": 8,
+        "layers_per_block": 1,
+        "norm_num_groups": 8,
+    }
     return diffusers.UNet2DConditionModel(
-        sample_size=WINDOW,
-        in_channels=in_channels,
-        out_channels=out_channels,
-        block_out_channels=(32, 64),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=32,
-        attention_head_dim=8,
-        layers_per_block=1,
-        norm_num_groups=8,
+        in_channels=in_channels, out_channels=out_channels, **{**settings, **more}
     )
 
 

@@ -106,11 +106,11 @@ def test_windows_are_painted_fewer_at_a_time(
     *_, plain = run(request(tiny, 320), {}, tiny)
     predict, sizes = model.predict, []
 
-    def fails_above_three(latents, timestep, conditions):
+    def fails_above_three(latents, timestep, conditions, places):
         sizes.append(len(latents))
         if len(latents) > 3:
             raise torch.OutOfMemoryError("more than three rows")
-        return predict(latents, timestep, conditions)
+        return predict(latents, timestep, conditions, places)
 
     monkeypatch.setattr(model, "predict", fails_above_three)
     *_, short = run(request(tiny, 320), {}, tiny)

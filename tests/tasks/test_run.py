@@ -329,7 +329,7 @@ def test_half_precision_paints_nearly_the_same(catalogue, store, scene) -> None:
 def test_numbers_that_are_not_finite_are_found(store, scene, monkeypatch) -> None:
     """A model that gives NaN ends the job with a sentence, never with a black layer."""
     model = store.load("sample")
-    monkeypatch.setattr(model, "predict", lambda latents, timestep, conditions: latents * np.nan)
+    monkeypatch.setattr(model, "predict", lambda latents, *_: latents * np.nan)
     with pytest.raises(TapestryError) as caught:
         list(run(Request("generate", 128, 128, prompt="snow"), scene.blobs, store))
 

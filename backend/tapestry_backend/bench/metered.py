@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..engine.multidiffusion import Place
 from ..engine.windows import Size
 from ..models.catalogue import Catalogue
 from ..models.denoiser import NO_CONTEXT, Denoiser
@@ -45,14 +46,22 @@ class Metered:
         self.seconds = dict.fromkeys(WORK, 0.0)
         self.evaluations = 0
 
-    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+    def encode_prompts(
+        self, prompts: Sequence[str], guidance_scales: Sequence[float] | None = None
+    ) -> Tensor:
         with self._stage("text"):
-            return self._model.encode_prompts(prompts)
+            return self._model.encode_prompts(prompts, guidance_scales)
 
-    def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        places: Sequence[Place] = (),
+    ) -> Tensor:
         self.evaluations += len(latents)
         with self._stage("unet"):
-            return self._model.predict(latents, timestep, conditions)
+            return self._model.predict(latents, timestep, conditions, places)
 
     def encode(self, pixels: Tensor) -> Tensor:
         with self._stage("encode"):

@@ -21,8 +21,22 @@ from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
-Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(latents [B, C, h, w], timestep [], conditions [B, T, D]) -> the model's output [B, C, h, w]."""
+
+class Place(NamedTuple):
+    """Where a row of a batch lies: its window on a canvas, in cells.
+
+    framed     whether a model that asks for sizes is told this place; otherwise each window is a
+               picture of its own to it
+    """
+
+    window: Window
+    canvas: Size
+    framed: bool = False
+
+
+Predict = Callable[[Tensor, Tensor, Tensor, Sequence[Place]], Tensor]
+"""(latents [B, C, h, w], timestep [], conditions [B, T, D], a place for each row) -> the model's
+output [B, C, h, w]."""
 
 
 class Prompting(NamedTuple):
@@ -84,8 +98,9 @@ class MultiDiffusion:
     conditions [K, T, D] holds every encoded text once; prompting says which of them each region
     takes. All regions that see the same window with the same negative prompt share its one
     evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
-    (an inpainting model's mask and masked picture). After `guided_share` of the steps there is no
-    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024).
+    (an inpainting model's mask and masked picture). `framed` as in `Place`. After `guided_share` of
+    the steps there is no guidance: what is large and what it shows is decided by then (Kynkaanniemi
+    et al. 2024).
     """
 
     def __init__(
@@ -99,6 +114,7 @@ class MultiDiffusion:
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
         guided_share: float = 1.0,
+        framed: bool = False,
     ) -> None:
         self._predict = predict
         self._views = views
@@ -109,6 +125,7 @@ class MultiDiffusion:
         self._bootstrapping = bootstrapping
         self._extra = extra
         self._guided_share = guided_share
+        self._framed = framed
         self._planned: tuple[Sequence[View], bool, _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
@@ -118,7 +135,8 @@ class MultiDiffusion:
         views = self._views(moment)
         rows = self._plan(views, moment)
         inputs = torch.cat([self._input(latents, moment, row) for row in rows.rows])
-        outputs = self._evaluate(inputs, moment, [row.condition for row in rows.rows])
+        canvas = Size(*latents.shape[-2:])
+        outputs = self._evaluate(inputs, moment, rows.rows, canvas)
         predictions = outputs[rows.conditional]
         if any(scale > 1 for scale in rows.scales):
             scales = torch.tensor(rows.scales, dtype=outputs.dtype, device=outputs.device)
@@ -129,7 +147,7 @@ class MultiDiffusion:
             self._bootstrapping.learn(views, moment.clean(predictions.to(seen.dtype), seen))
         weights = [view.weight for view in views]
         windows = [view.window for view in views]
-        return fuse(predictions, weights, windows, Size(*latents.shape[-2:]))
+        return fuse(predictions, weights, windows, canvas)
 
     def _plan(self, views: Sequence[View], moment: Moment) -> _Rows:
         """The rows of these views; fixed windows have the same ones at every step."""
@@ -140,15 +158,18 @@ class MultiDiffusion:
             self._planned = (views, guided, _plan_rows(views, prompting, early))
         return self._planned[2]
 
-    def _evaluate(self, inputs: Tensor, moment: Moment, conditions: Sequence[int]) -> Tensor:
-        """The model's outputs for inputs [K, C, h, w] with these rows of the conditions."""
+    def _evaluate(
+        self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
+    ) -> Tensor:
+        """The model's outputs for the inputs [K, C, h, w] of these rows."""
         self.evaluations += len(inputs)
-        encoded = self._conditions[list(conditions)]
+        encoded = self._conditions[[row.condition for row in planned]]
+        places = [Place(row.window, canvas, self._framed) for row in planned]
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
             rows = slice(done, done + size)
-            found = self._ask(inputs[rows], moment, encoded[rows])
+            found = self._ask(inputs[rows], moment, encoded[rows], places[rows])
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
@@ -157,11 +178,17 @@ class MultiDiffusion:
                 done = rows.stop
         return torch.cat(outputs)
 
-    def _ask(self, inputs: Tensor, moment: Moment, encoded: Tensor) -> Tensor | None:
+    def _ask(
+        self, inputs: Tensor, moment: Moment, encoded: Tensor, places: Sequence[Place]
+    ) -> Tensor | None:
         """The model's outputs for a batch; None when it is too large for the memory."""
+
+        def ask() -> Tensor:
+            return self._predict(inputs, moment.timestep, encoded, places)
+
         if len(inputs) == 1:
-            return self._predict(inputs, moment.timestep, encoded)
-        answer = attempt(lambda: self._predict(inputs, moment.timestep, encoded))
+            return ask()
+        answer = attempt(ask)
         return None if answer is None else answer[0]
 
     def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:

@@ -13,6 +13,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo
 
+from .families import backbone_of, family_of
 from .folder import MAX_CONFIGURATION_BYTES
 from .weights import read_json
 
@@ -25,11 +26,18 @@ _MAX_BLOCKS = 8
 
 @dataclass(frozen=True)
 class Entry:
-    """A model folder in Stable-Diffusion format (diffusers layout) and its id."""
+    """A checkpoint that can be loaded.
+
+    path       its folder, in diffusers' layout
+    family     a name out of `FAMILIES`
+    variant    "base", or "inpaint" for one that sees what is known of a picture
+    """
 
     id: str
     path: Path
     window_px: int
+    family: str = "sd1"
+    variant: str = "base"
 
     @property
     def info(self) -> ModelInfo:
@@ -112,47 +120,59 @@ def locate(name: str) -> Path:
 def read_entry(model_id: str, path: Path) -> Entry:
     """Read a folder's configuration; raises TapestryError when it is not a model we can run."""
     try:
-        index, unet, vae = (
-            read_json(path / name, MAX_CONFIGURATION_BYTES)
-            for name in ("model_index.json", "unet/config.json", "vae/config.json")
+        index = read_json(path / "model_index.json", MAX_CONFIGURATION_BYTES)
+        backbone, vae = (
+            read_json(path / part / "config.json", MAX_CONFIGURATION_BYTES)
+            for part in (backbone_of(index), "vae")
         )
-        window_px = _window_px(unet, vae)
-        pipeline = str(index["_class_name"])
-        taken, made = unet.get("in_channels", 4), vae.get("latent_channels", 4)
-        fits = taken in {made, inpainting_channels(made)}
+        family = family_of(index, backbone)
+        window_px = _window_px(backbone, vae)
+        taken, made = backbone.get("in_channels", 4), vae.get("latent_channels", 4)
+        variant = family and family.variant(taken, made, _cell_px(vae))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
             f"{str(path)!r} is not a model folder in diffusers layout ({type(error).__name__}).",
-            "Choose a folder that holds model_index.json, unet, vae, text_encoder, tokenizer and "
-            "scheduler.",
+            "Choose a folder that holds model_index.json, unet or transformer, vae, text_encoder, "
+            "tokenizer and scheduler.",
         ) from error
-    if not pipeline.startswith("StableDiffusion") or "XL" in pipeline or "3" in pipeline:
+    if family is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} is a {pipeline}, which Tapestry cannot run yet.",
-            "Choose a Stable Diffusion 1.x or 2.x checkpoint.",
+            f"{str(path)!r} is a {index['_class_name']!s:.60}, which Tapestry cannot run.",
+            "Choose a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1.",
         )
-    if not fits:
+    if variant is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"The U-Net of {str(path)!r} takes {taken} channels, its autoencoder makes {made}.",
+            f"The backbone of {str(path)!r} takes {taken} channels, its autoencoder makes {made}.",
             "Choose a checkpoint that paints from a prompt, or one for inpainting.",
         )
-    return Entry(model_id, path, window_px)
+    return Entry(model_id, path, window_px, family.name, variant)
 
 
-def _window_px(unet: dict[str, Any], vae: dict[str, Any]) -> int:
-    """The side of a window; raises ValueError or TypeError when it is none that a model has."""
-    blocks = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
-    size = unet["sample_size"]
-    cells = size if isinstance(size, int) else min(size)
-    if type(cells) is not int or not 0 < len(blocks) <= _MAX_BLOCKS:
-        raise TypeError("sizes")
-    window_px = cells * 2 ** (len(blocks) - 1)
-    if not 0 < window_px <= MAX_SIDE_PX:
+def _window_px(backbone: dict[str, Any], vae: dict[str, Any]) -> int:
+    """The side of a window; raises ValueError or TypeError when it is none that a model has.
+
+    A backbone that says nothing about it (FLUX) was made for its autoencoder's size.
+    """
+    size = backbone.get("sample_size")
+    if size is None:
+        window_px = vae["sample_size"]
+    else:
+        cells = size if isinstance(size, int) else min(size)
+        window_px = cells * _cell_px(vae)
+    if type(window_px) is not int or not 0 < window_px <= MAX_SIDE_PX:
         raise ValueError("window")
     return window_px
+
+
+def _cell_px(vae: dict[str, Any]) -> int:
+    """The side of a cell; raises ValueError when no autoencoder has so many blocks."""
+    blocks = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
+    if not 0 < len(blocks) <= _MAX_BLOCKS:
+        raise ValueError("blocks")
+    return 2 ** (len(blocks) - 1)
 
 
 def inpainting_channels(channels: int) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tapestry_protocol.messages import Scheduler
 
+from ..engine.multidiffusion import Place
 from ..engine.windows import Size
 
 NO_CONTEXT = Size(0, 0)
@@ -28,6 +29,9 @@ class Denoiser(Protocol):
     """C, the channels of the latents."""
     inpaints: bool
     """Whether the model also wants to see what is known of the picture; see `predict`."""
+    distilled: bool
+    """Whether guidance was distilled into the model: it is told the scale with the prompt, and
+    nothing negative is asked."""
     device: torch.device
     dtype: torch.dtype
 
@@ -43,15 +47,27 @@ class Denoiser(Protocol):
         """
         ...
 
-    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts -> conditions [N, T, D]; `(word:1.2)` gives a word more to say, or less."""
+    def encode_prompts(
+        self, prompts: Sequence[str], guidance_scales: Sequence[float] | None = None
+    ) -> Tensor:
+        """Prompts -> conditions [N, T, D]: all that `predict` wants to know of each.
+
+        `(word:1.2)` gives a word more to say, or less. Only a distilled model reads the scales.
+        """
         ...
 
-    def predict(self, latents: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        places: Sequence[Place] = (),
+    ) -> Tensor:
         """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep [].
 
-        A model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and
-        the latents of the picture with mid-grey where it is to be painted.
+        places: where each row lies on its canvas; without them each is a picture of its own. A
+        model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and the
+        latents of the picture with mid-grey where it is to be painted.
         """
         ...
 

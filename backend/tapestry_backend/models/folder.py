@@ -13,6 +13,7 @@ from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
+from .families import backbone_of, family_of
 from .weights import BrokenFileError, check_regular, check_weights, read_json
 
 MAX_CONFIGURATION_BYTES = 2**20
@@ -21,18 +22,13 @@ MAX_CONFIGURATION_BYTES = 2**20
 MAX_VOCABULARY_BYTES = 32 * 2**20
 """The files of a tokenizer have up to 4 MiB."""
 
-_WEIGHTS = {
-    "unet": "diffusion_pytorch_model.safetensors",
-    "vae": "diffusion_pytorch_model.safetensors",
-    "text_encoder": "model.safetensors",
-}
-_CONFIGURATIONS = (
-    "model_index.json",
-    "unet/config.json",
-    "vae/config.json",
-    "text_encoder/config.json",
-    "scheduler/scheduler_config.json",
-)
+_WEIGHTS = ("diffusion_pytorch_model", "model")
+"""What diffusers and transformers call a part's file."""
+
+_VARIANTS = (None, "fp16", "bf16")
+"""What may stand before its suffix; the first one that is there is taken."""
+
+_SCHEDULER_CONFIGURATION = "scheduler/scheduler_config.json"
 _MAX_NUMBER = 2**20
 _MAX_REPEATS = 100
 _MAX_ITEMS, _MAX_BETAS = 32, 10_000
@@ -60,20 +56,56 @@ def check_folder(folder: Path) -> None:
 
 def _check(folder: Path) -> None:
     homes = _homes(folder)
-    for name in _CONFIGURATIONS:
-        path = _inside(folder / name, homes)
-        _check_configuration(read_json(path, MAX_CONFIGURATION_BYTES), name)
-    index = read_json(folder / "model_index.json", MAX_CONFIGURATION_BYTES)
+    index = _configuration(folder, "model_index.json", homes)
     if not _SCHEDULER.fullmatch(_class_name(index, "scheduler")):
         raise BrokenFileError("model_index.json names no scheduler")
-    for part, weights in _WEIGHTS.items():
-        for name in _FOREIGN_FILES:
-            if (folder / part / name).exists():
-                raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open")
-        for path in _weights(folder / part, weights):
-            check_weights(_inside(path, homes))
-    for path in (folder / "tokenizer").iterdir():
-        check_regular(_inside(path, homes), MAX_VOCABULARY_BYTES)
+    _configuration(folder, _SCHEDULER_CONFIGURATION, homes)
+    backbone = backbone_of(index)
+    family = family_of(index, _configuration(folder, f"{backbone}/config.json", homes))
+    if family is None:
+        raise BrokenFileError("its pipeline is unknown")
+    for part in family.modules:
+        if not (part in family.optional and not _class_name(index, part)):
+            _check_module(folder, part, homes)
+    for part in family.tokenizers:
+        if not (part in family.optional and not _class_name(index, part)):
+            for path in _inside(folder / part, homes).iterdir():
+                check_regular(_inside(path, homes), MAX_VOCABULARY_BYTES)
+
+
+def weights_variant(part: Path) -> str | None:
+    """What stands before the suffix of a part's weights, as in model.fp16.safetensors."""
+    return _stem_and_variant(part)[1]
+
+
+def _stem_and_variant(part: Path) -> tuple[str, str | None]:
+    for variant in _VARIANTS:
+        for stem in _WEIGHTS:
+            if any(path.exists() for path in _possible(part, stem, variant)):
+                return stem, variant
+    return _WEIGHTS[0], None
+
+
+def _possible(part: Path, stem: str, variant: str | None) -> tuple[Path, Path]:
+    """The file with all weights, and the index of several."""
+    whole = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
+    index = f"{stem}.safetensors.index"
+    return part / whole, part / (f"{index}.{variant}.json" if variant else f"{index}.json")
+
+
+def _check_module(folder: Path, part: str, homes: list[Path]) -> None:
+    _configuration(folder, f"{part}/config.json", homes)
+    for name in _FOREIGN_FILES:
+        if (folder / part / name).exists():
+            raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open")
+    for path in _weights(folder / part):
+        check_weights(_inside(path, homes))
+
+
+def _configuration(folder: Path, name: str, homes: list[Path]) -> dict[str, Any]:
+    value = read_json(_inside(folder / name, homes), MAX_CONFIGURATION_BYTES)
+    _check_configuration(value, name)
+    return value
 
 
 def _homes(folder: Path) -> list[Path]:
@@ -96,11 +128,11 @@ def _inside(path: Path, homes: list[Path]) -> Path:
     return path
 
 
-def _weights(part: Path, name: str) -> Iterator[Path]:
+def _weights(part: Path) -> Iterator[Path]:
     """The files with a part's weights: one, or as many as its index names."""
-    index = part / f"{name}.index.json"
+    whole, index = _possible(part, *_stem_and_variant(part))
     if not index.exists():
-        yield part / name
+        yield whole
         return
     files = read_json(index, MAX_CONFIGURATION_BYTES).get("weight_map")
     if not isinstance(files, dict) or not files:
@@ -113,7 +145,7 @@ def _weights(part: Path, name: str) -> Iterator[Path]:
 
 def _class_name(index: dict[str, Any], part: str) -> str:
     named = index.get(part)
-    return str(named[1]) if isinstance(named, list) and len(named) == 2 else ""
+    return str(named[1] or "") if isinstance(named, list) and len(named) == 2 else ""
 
 
 def _check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,63 +14,81 @@ from torch import nn
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..engine.out_of_memory import is_out_of_memory
-from .folder import MAX_CONFIGURATION_BYTES, check_folder
+from .catalogue import Entry
+from .families import FAMILIES
+from .folder import MAX_CONFIGURATION_BYTES, check_folder, weights_variant
 from .weights import read_json
 
 transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
 
-_AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
-
 
 class Parts(NamedTuple):
-    """A checkpoint in memory, not on its device yet."""
+    """A checkpoint in memory, not on its device yet.
 
-    tokenizer: Any
-    text_encoder: nn.Module
-    unet: nn.Module
-    vae: nn.Module
-    scheduler: Any
-
-
-def load_parts(folder: Path, dtype: torch.dtype) -> Parts:
-    """The parts of a checkpoint in diffusers' folder layout.
-
-    Raises TapestryError when the folder's files are not what its configuration says.
+    modules and tokenizers by the names that its family gives them; options: what else its
+    configuration says about the whole.
     """
-    check_folder(folder)
+
+    modules: dict[str, nn.Module]
+    tokenizers: dict[str, Any]
+    scheduler: Any
+    options: Mapping[str, Any]
+
+
+def load_parts(entry: Entry, dtype: torch.dtype) -> Parts:
+    """The parts of a checkpoint.
+
+    Raises TapestryError when its files are not what their configuration says.
+    """
+    check_folder(entry.path)
     try:
-        return _load(folder, dtype)
+        return _load(entry, dtype)
     except Exception as error:
         # Libraries raise whatever they like over a file that is not what they expect.
         if is_out_of_memory(error):
             raise
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"The model in {str(folder)!r} cannot be loaded ({type(error).__name__}: "
+            f"The model in {str(entry.path)!r} cannot be loaded ({type(error).__name__}: "
             f"{str(error)[:300]}).",
             "Check that the folder is complete and holds its weights as .safetensors.",
         ) from error
 
 
-def _load(folder: Path, dtype: torch.dtype) -> Parts:
+def _load(entry: Entry, dtype: torch.dtype) -> Parts:
+    folder, family = entry.path, FAMILIES[entry.family]
     index = read_json(folder / "model_index.json", MAX_CONFIGURATION_BYTES)
-    vae = getattr(diffusers, _known(index["vae"][1], _AUTOENCODERS))
     scheduler = getattr(diffusers, index["scheduler"][1])
     if not issubclass(scheduler, diffusers.SchedulerMixin):
         raise TypeError(f"{scheduler.__name__} is no scheduler")
-    settings = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    weights = {**settings, "torch_dtype": dtype}
+    present = {name: named for name, named in index.items() if named != [None, None]}
     return Parts(
-        transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        _whole(
-            transformers.CLIPTextModel.from_pretrained(
-                folder / "text_encoder", dtype=dtype, **settings
-            )
-        ),
-        _whole(diffusers.UNet2DConditionModel.from_pretrained(folder / "unet", **weights)),
-        _whole(vae.from_pretrained(folder / "vae", **weights)),
+        {
+            name: _load_module(folder / name, _known(present[name][1], classes), dtype)
+            for name, classes in family.modules.items()
+            if name in present or name not in family.optional
+        },
+        {
+            name: getattr(transformers, kind).from_pretrained(folder / name, local_files_only=True)
+            for name, kind in family.tokenizers.items()
+            if name in present or name not in family.optional
+        },
         scheduler.from_pretrained(folder / "scheduler", local_files_only=True),
+        {name: value for name, value in index.items() if not isinstance(value, list)},
     )
+
+
+def _load_module(folder: Path, name: str, dtype: torch.dtype) -> nn.Module:
+    settings = {
+        "use_safetensors": True,
+        "local_files_only": True,
+        "output_loading_info": True,
+        "variant": weights_variant(folder),
+    }
+    if hasattr(diffusers, name):
+        kind = getattr(diffusers, name)
+        return _whole(kind.from_pretrained(folder, torch_dtype=dtype, **settings))
+    return _whole(getattr(transformers, name).from_pretrained(folder, dtype=dtype, **settings))
 
 
 def _whole(loaded: tuple[nn.Module, dict[str, Any]]) -> nn.Module:

@@ -55,7 +55,8 @@ class SharedStart:
 
 def _first_layers(unet: Any) -> list[nn.Module]:
     """Those before the text comes in; none where the time embedding knows of it already."""
-    if unet.config.addition_embed_type is not None or unet.config.class_embed_type is not None:
+    told = ("addition_embed_type", "class_embed_type", "time_cond_proj_dim")
+    if any(unet.config.get(name) is not None for name in told):
         return []
     block = unet.down_blocks[0]
     layers = [unet.conv_in, block.resnets[0]]

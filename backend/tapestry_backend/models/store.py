@@ -11,8 +11,8 @@ import torch
 from ..engine.out_of_memory import release
 from .catalogue import Catalogue, Entry
 from .denoiser import Denoiser
+from .families import FAMILIES
 from .memory import keep_memory, spare_bytes
-from .stable_diffusion import StableDiffusion
 
 DEVICE_VARIABLE = "TAPESTRY_DEVICE"
 """An environment variable: "cpu", "cuda:0", "cuda:1" ..."""
@@ -31,7 +31,6 @@ class ModelStore:
     def __init__(self, catalogue: Catalogue, device: str | None = None) -> None:
         self.catalogue = catalogue
         self.device = best_device() if device is None else torch.device(device)
-        self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
         self._loaded: OrderedDict[str, Denoiser] = OrderedDict()
         if self.device.type == "cpu":
             keep_memory()
@@ -41,9 +40,16 @@ class ModelStore:
         entry = self.catalogue.find(model_id)
         if model_id not in self._loaded:
             self._make_room(entry)
-            self._loaded[model_id] = StableDiffusion(entry, self.device, self.dtype)
+            runner = FAMILIES[entry.family].load_runner()
+            self._loaded[model_id] = runner(entry, self.device, self._dtype(entry))
         self._loaded.move_to_end(model_id)
         return self._loaded[model_id]
+
+    def _dtype(self, entry: Entry) -> torch.dtype:
+        """The precision in which a model computes here."""
+        if self.device.type == "cpu":
+            return torch.float32
+        return getattr(torch, FAMILIES[entry.family].half)
 
     def _make_room(self, entry: Entry) -> None:
         """Let models go until there is room for another one, or none is left."""

@@ -28,17 +28,23 @@ class Texts:
 
     @classmethod
     def encode(cls, plan: Plan, model: Denoiser) -> Texts:
-        """Equal texts are encoded once, and their evaluations shared."""
-        index: dict[str, int] = {}
+        """Equal texts are encoded once, and their evaluations shared.
+
+        A distilled model is told the guidance scale with the text; it is guided in no other way.
+        """
+        index: dict[tuple[str, float], int] = {}
         prompting = tuple(
             Prompting(
-                index.setdefault(region.prompt, len(index)),
-                index.setdefault(region.negative_prompt, len(index)),
-                region.guidance_scale,
+                index.setdefault((region.prompt, told), len(index)),
+                index.setdefault((region.negative_prompt, told), len(index)),
+                scale,
             )
             for region in plan.regions
+            for told, scale in [
+                (region.guidance_scale, 1.0) if model.distilled else (1.0, region.guidance_scale)
+            ]
         )
-        return cls(model.encode_prompts(tuple(index)), prompting)
+        return cls(model.encode_prompts(*zip(*index, strict=True)), prompting)
 
 
 class Painting:
@@ -82,6 +88,7 @@ class Painting:
             bootstrapping=Bootstrapping(inside.to(model.device), self._noise),
             extra=_extra(model, ground),
             guided_share=plan.guided_share,
+            framed=plan.framing == "canvas",
         )
 
     def steps(self) -> Iterator[Step]:

@@ -22,7 +22,7 @@ from ..models.schedulers import check_steps
 _AS_ASKED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
     *("overlap", "feather_px", "bootstrapping", "under_px", "wrap"),
-    *("window_weighting", "coherence", "speed"),
+    *("window_weighting", "framing", "coherence", "speed"),
 )
 """What a plan takes over from its request as it is."""
 
@@ -115,6 +115,7 @@ class Plan:
     stride: Size
     windows: str
     window_weighting: Weighting
+    framing: str
     follow: Follow
     draft: DraftPlan | None
     coherence: float

@@ -1,0 +1,132 @@
+"""What transformers that match flows share: patches, shifted noise levels, and T5's long texts."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import diffusers
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tapestry_protocol.messages import Scheduler
+
+from ..engine.multidiffusion import Place
+from .latent_model import LatentModel, Reading
+from .memory import spare_bytes
+from .schedulers import make_scheduler
+
+_MOST_ROWS = 16
+
+_ALIVE_IN_A_ROW = 24
+"""Activations of all tokens that may exist at once for a row."""
+
+
+class WindowShiftedEuler(diffusers.FlowMatchEulerDiscreteScheduler):
+    """Euler's steps with noise levels shifted for pictures of a window's size.
+
+    Where the shift follows the size of the picture, it is the window's, not the canvas': that is
+    what the model sees. `evenly`: levels fall evenly from 1 to 1 / steps before the shift.
+    """
+
+    tokens = 4096
+    """Of one window."""
+    evenly = False
+
+    def set_timesteps(self, num_inference_steps: int, device: torch.device | None = None) -> None:
+        levels = None
+        if self.evenly:
+            levels = np.linspace(1.0, 1 / num_inference_steps, num_inference_steps).tolist()
+        super().set_timesteps(num_inference_steps, device, sigmas=levels, mu=self._shift_of_window)
+
+    @property
+    def _shift_of_window(self) -> float:
+        """The line through the shifts of the smallest and the largest size (Esser et al. 2024)."""
+        config = self.config
+        slope = (config.max_shift - config.base_shift) / (
+            config.max_image_seq_len - config.base_image_seq_len
+        )
+        return config.base_shift + slope * (self.tokens - config.base_image_seq_len)
+
+
+class FlowModel(LatentModel):
+    """A transformer over patches of a window, which knows each patch by its place in the window."""
+
+    patch: ClassVar[int] = 2
+    """Cells on a side of a patch."""
+    evenly: ClassVar[bool] = False
+    """See `WindowShiftedEuler`."""
+
+    _transformer: Any
+
+    @abstractmethod
+    def _ask(
+        self, transformer: Any, latents: Tensor, timestep: Tensor, conditions: Tensor
+    ) -> Tensor:
+        """The prediction [B, C, h, w] for whole patches and one timestep in 0..1000 for each row.
+
+        latents as in `predict`.
+        """
+
+    @property
+    def batch_size(self) -> int:
+        config = self._transformer.config
+        width = config.num_attention_heads * config.attention_head_dim
+        row = self._tokens * width * _ALIVE_IN_A_ROW * self.dtype.itemsize
+        return min(max(spare_bytes(self.device) // row, 1), _MOST_ROWS)
+
+    def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
+        own = self._scheduler
+        euler = type(own) is diffusers.FlowMatchEulerDiscreteScheduler
+        if not euler or name not in {"checkpoint", "flow_euler"}:
+            return make_scheduler(name, own)
+        scheduler = WindowShiftedEuler.from_config(own.config)
+        scheduler.tokens, scheduler.evenly = self._tokens, self.evenly
+        return scheduler
+
+    @torch.no_grad()
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        places: Sequence[Place] = (),  # noqa: ARG002  its own place is all that a patch knows
+    ) -> Tensor:
+        height, width = latents.shape[-2:]
+        beyond = (0, -width % self.patch, 0, -height % self.patch)
+        whole = functional.pad(latents.to(self.dtype), beyond, mode="replicate")
+        timesteps = timestep.to(self.device).expand(len(latents))
+
+        def ask(transformer: Any) -> Tensor:
+            return self._ask(transformer, whole, timesteps, conditions)[..., :height, :width]
+
+        if len(latents) > 1:  # as a U-Net: fewer rows are tried first
+            return ask(self._parts.use("transformer"))
+        return self._parts.run("transformer", ask)
+
+    @property
+    def _tokens(self) -> int:
+        return math.ceil(self.window / self.patch) ** 2
+
+    def _read_part(
+        self,
+        number: str,
+        text: str,
+        longest: int,
+        take: Callable[[Any], tuple[Tensor, Tensor | None]],
+    ) -> Reading:
+        """What a text encoder makes of a text: `take` gives states and pooled of its output."""
+        tokens = self._tokenize(f"tokenizer{number}", text, longest)
+        ids = tokens.input_ids.to(self.device)
+        states, pooled = self._parts.run(
+            f"text_encoder{number}", lambda part: take(part(ids, output_hidden_states=True))
+        )
+        return Reading(
+            states.to(self.dtype),
+            tokens.offset_mapping.tolist(),
+            None if pooled is None else pooled.to(self.dtype),
+        )

@@ -1,0 +1,89 @@
+"""FLUX.1: T5's states, CLIP's word about the whole text, and guidance as an input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .flow_model import FlowModel
+from .latent_model import Reading
+from .loading import Parts
+
+_LONGEST = 512
+"""Tokens that T5 reads of a text."""
+
+
+class Flux(FlowModel):
+    """A transformer over 2 x 2 cells, each known by its row and column in the window.
+
+    Guidance is distilled into it ("dev"), or it needs none ("schnell"); either way there is nothing
+    negative. One that fills ("Fill") sees mask and masked picture behind the latents.
+    """
+
+    evenly = True
+    distilled = True
+
+    def _keep(self, parts: Parts) -> None:
+        self._transformer = parts.modules["transformer"]
+        self._text_encoder: Any = parts.modules["text_encoder"]
+        plain = self._vae.config.latent_channels * self.patch**2
+        self.inpaints = self._transformer.config.in_channels != plain
+
+    def _ask(
+        self, transformer: Any, latents: Tensor, timestep: Tensor, conditions: Tensor
+    ) -> Tensor:
+        tokens, (pooled, guidance) = self._unpack(conditions, self._text_encoder.config.hidden_size)
+        rows, columns = (side // self.patch for side in latents.shape[-2:])
+        predicted = transformer(
+            hidden_states=_patches(self._with_mask_in_pixels(latents), self.patch),
+            timestep=timestep.to(latents.dtype) / 1000,
+            guidance=guidance[:, 0] if transformer.config.guidance_embeds else None,
+            pooled_projections=pooled,
+            encoder_hidden_states=tokens,
+            txt_ids=tokens.new_zeros(tokens.shape[1], 3),
+            img_ids=_places(rows, columns).to(tokens),
+            return_dict=False,
+        )[0]
+        return _cells(predicted, rows, columns, self.patch)
+
+    def _with_mask_in_pixels(self, latents: Tensor) -> Tensor:
+        """Latents, masked picture, and the mask as so many channels as a cell has pixels."""
+        if not self.inpaints:
+            return latents
+        seen, mask, masked = latents.split([self.channels, 1, self.channels], dim=1)
+        return torch.cat([seen, masked, mask.expand(-1, self.cell_px**2, -1, -1)], dim=1)
+
+    @torch.no_grad()
+    def _encode_anew(self, text: str) -> Sequence[Reading]:
+        longest = self._text_encoder.config.max_position_embeddings
+        return [
+            self._read_part("", text, longest, lambda told: (told[0], told.pooler_output)),
+            self._read_part("_2", text, _LONGEST, lambda told: (told[0], None)),
+        ]
+
+    def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+        pooled = readings[0].pooled
+        if pooled is None:
+            raise TypeError("the first text encoder says nothing about a text as a whole")
+        return states[1], pooled
+
+
+def _patches(latents: Tensor, side: int) -> Tensor:
+    """[B, C, h, w] -> [B, h / side * w / side, C * side * side]."""
+    patches = latents.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+def _cells(patches: Tensor, rows: int, columns: int, side: int) -> Tensor:
+    """The inverse of `_patches`."""
+    latents = patches.unflatten(1, (rows, columns)).unflatten(3, (-1, side, side))
+    return latents.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
+
+
+def _places(rows: int, columns: int) -> Tensor:
+    """[rows * columns, 3]: (0, row, column) of each patch of a window."""
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return torch.stack([torch.zeros_like(row), row, column], dim=-1).flatten(0, 1).float()

@@ -1,0 +1,228 @@
+"""What the checkpoints of all families share: texts that are kept, the autoencoder, the scheduler.
+
+How a family reads a text and what its backbone is told is its own module's business.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tapestry_protocol.messages import Scheduler
+
+from ..engine.windows import Size
+from . import banded
+from .catalogue import Entry
+from .denoiser import NO_CONTEXT
+from .loading import Parts, load_parts
+from .memory import spare_bytes
+from .packing import pack, unpack
+from .prompt_weights import read_weights, weigh
+from .residency import Residency
+from .schedulers import make_scheduler
+
+_PREVIEW_FIT_CELLS = 16
+
+_WHOLE_WINDOWS = 10
+"""Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
+
+_MOST_TEXTS = 256
+"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB."""
+
+
+class Reading(NamedTuple):
+    """What one text encoder makes of a text.
+
+    states     [1, T, D], and `offsets`: the place of each of the T tokens in the text
+    pooled     [1, P]: the text as a whole; None where the encoder says nothing about that
+    """
+
+    states: Tensor
+    offsets: Sequence[Sequence[tuple[int, int]]]
+    pooled: Tensor | None = None
+
+
+class LatentModel(ABC):
+    """A checkpoint on its device; see `Denoiser` for what each method gives.
+
+    A family's class says how it reads texts (`_encode_anew`, `_join`) and asks its backbone
+    (`predict`). Raises TapestryError when the checkpoint's files are not what its configuration
+    says.
+    """
+
+    distilled = False
+
+    def __init__(self, entry: Entry, device: torch.device, dtype: torch.dtype) -> None:
+        self.id = entry.id
+        self.device = device
+        self.dtype = dtype
+        parts = load_parts(entry, dtype)
+        self._tokenizers = parts.tokenizers
+        self._scheduler = parts.scheduler
+        self._options: Mapping[str, Any] = parts.options
+        self._vae: Any = parts.modules["vae"]
+        self._keep(parts)
+        self._parts = Residency(parts.modules, device)
+        self._texts: OrderedDict[str, Sequence[Reading]] = OrderedDict()
+        self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
+        self.window = entry.window_px // self.cell_px
+        self.channels = self._vae.config.latent_channels
+
+    @abstractmethod
+    def _keep(self, parts: Parts) -> None:
+        """Take what the family needs of the loaded parts."""
+
+    @abstractmethod
+    def _encode_anew(self, text: str) -> Sequence[Reading]:
+        """What each text encoder makes of a text without weights."""
+
+    @abstractmethod
+    def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+        """Tokens [1, T, D], and pooled [1, P] where the family reads that.
+
+        states: those of the readings, weighted.
+        """
+
+    def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
+        return make_scheduler(name, self._scheduler)
+
+    def encode_prompts(
+        self, prompts: Sequence[str], guidance_scales: Sequence[float] | None = None
+    ) -> Tensor:
+        scales = [1.0] * len(prompts) if guidance_scales is None else guidance_scales
+        rows = []
+        for prompt, scale in zip(prompts, scales, strict=True):
+            tokens, *vectors = self._encode_prompt(prompt)
+            if self.distilled:
+                vectors.append(tokens.new_full((1, 1), scale))
+            rows.append(pack(tokens, vectors))
+        return torch.cat(rows)
+
+    def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
+        """Each text alone, so that its numbers do not depend on who was encoded beside it."""
+        weighted = read_weights(prompt)
+        readings = self._read(weighted.text)
+        states = [reading.states for reading in readings]
+        if weighted.spans:
+            states = [
+                weigh(reading.states, nothing.states, [weighted], reading.offsets)
+                for reading, nothing in zip(readings, self._read(""), strict=True)
+            ]
+        return self._join(states, readings)
+
+    def _read(self, text: str) -> Sequence[Reading]:
+        """From an earlier job where there was one."""
+        known = self._texts.pop(text, None)
+        readings = self._encode_anew(text) if known is None else known
+        self._texts[text] = readings  # the last one used is the last one forgotten
+        if len(self._texts) > _MOST_TEXTS:
+            self._texts.popitem(last=False)
+        return readings
+
+    def _unpack(self, conditions: Tensor, *sizes: int) -> tuple[Tensor, list[Tensor]]:
+        """Tokens, vectors of these sizes, and the guidance scales [B, 1] of a distilled model."""
+        return unpack(conditions, (*sizes, 1) if self.distilled else sizes)
+
+    def _tokenize(self, name: str, text: str, longest: int) -> Any:
+        """One tokenizer's tokens of a text, as many as the model reads, with their places."""
+        tokenizer = self._tokenizers[name]
+        return tokenizer(
+            [text],
+            padding="max_length",
+            # A tokenizer that was saved without its length says a number without end.
+            max_length=min(tokenizer.model_max_length, longest),
+            truncation=True,
+            return_tensors="pt",
+            return_offsets_mapping=True,
+        )
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        latents = self._precisely(banded.encode, pixels)
+        mean, scale = self._scales(latents)
+        return (latents - mean) * scale
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
+        budget = int(min(spare_bytes(self.device), self._frugal_bytes))
+        return self._precisely(
+            lambda vae, given: banded.decode(vae, self._unscaled(given), budget, context), latents
+        )
+
+    def decode_with_gradient(self, latents: Tensor) -> Tensor:
+        return self._parts.run("vae", lambda vae: self._decode_whole(vae, latents))
+
+    def preview(self, latents: Tensor) -> Tensor:
+        matrix, offset = self._preview_map
+        rgb = torch.einsum("rc,bchw->brhw", matrix, latents.to("cpu", torch.float32))
+        return (rgb + offset[:, None, None]).clamp(-1, 1)
+
+    def _precisely(self, through: Callable[[Any, Tensor], Tensor], given: Tensor) -> Tensor:
+        """What the autoencoder makes of something, with numbers of as many bits as it takes.
+
+        Some autoencoders, that of Stable Diffusion XL first, go beyond half precision on the way
+        and give NaN for sound latents. One that does so works in single precision from then on.
+        """
+        made = self._parts.run(
+            "vae", lambda vae: through(vae, given.to(self.device, vae.dtype)).to(self.dtype)
+        )
+        narrow = self._vae.dtype.itemsize < torch.float32.itemsize
+        if narrow and _is_finite(given) and not _is_finite(made):
+            self._vae.to(torch.float32)
+            return self._precisely(through, given)
+        return made
+
+    def _decode_whole(self, vae: Any, latents: Tensor) -> Tensor:
+        unscaled = self._unscaled(latents.to(vae.dtype))
+        return vae.decode(unscaled, return_dict=False)[0].to(self.dtype)
+
+    def _unscaled(self, latents: Tensor) -> Tensor:
+        mean, scale = self._scales(latents)
+        return latents / scale + mean
+
+    def _scales(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """What is taken from the autoencoder's own latents, and by what the rest is multiplied.
+
+        Both [] or [1, C, 1, 1].
+        """
+        config = self._vae.config
+        mean, deviation = (config.get(name) for name in ("latents_mean", "latents_std"))
+        if mean is None or deviation is None:
+            return config.get("shift_factor") or 0.0, config.scaling_factor
+        mean, deviation = (
+            torch.tensor(values).to(latents)[None, :, None, None] for values in (mean, deviation)
+        )
+        return mean, config.scaling_factor / deviation
+
+    @cached_property
+    def _frugal_bytes(self) -> float:
+        return banded.frugal_bytes(self._vae, _WHOLE_WINDOWS * self.window**2)
+
+    @cached_property
+    def _preview_map(self) -> tuple[Tensor, Tensor]:
+        """A linear map from latents to colours, fitted to this checkpoint's own autoencoder.
+
+        Encodes one picture of smooth random colours and solves for the 3 x C matrix and the offset
+        that explain it best: a preview costs nothing then and needs no file for each family.
+        """
+        generator = torch.Generator("cpu").manual_seed(0)
+        cells = _PREVIEW_FIT_CELLS
+        coarse = torch.rand(1, 3, cells // 2, cells // 2, generator=generator) * 2 - 1
+        size = cells * self.cell_px
+        pixels = functional.interpolate(coarse, (size, size), mode="bilinear")
+        latents = self.encode(pixels).to("cpu", torch.float32)[0].flatten(1).T
+        colours = functional.avg_pool2d(pixels, self.cell_px)[0].flatten(1).T
+        ones = torch.ones(latents.shape[0], 1)
+        solution = torch.linalg.lstsq(torch.cat([latents, ones], dim=1), colours).solution
+        return solution[:-1].T.contiguous(), solution[-1]
+
+
+def _is_finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())

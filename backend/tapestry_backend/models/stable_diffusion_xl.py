@@ -1,0 +1,78 @@
+"""Stable Diffusion XL: two text encoders, the text as a whole, and sizes as conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..engine.multidiffusion import Place
+from .latent_model import Reading
+from .loading import Parts
+from .stable_diffusion import StableDiffusion
+
+
+class StableDiffusionXL(StableDiffusion):
+    """A U-Net that reads two encoders' states, side by side, and the second one's whole text.
+
+    It is also told the size of the picture that it was cut from, and where. By default each window
+    is a picture of its own; a framed one is told its place in the canvas (see `Place`).
+    """
+
+    def _keep(self, parts: Parts) -> None:
+        super()._keep(parts)
+        self._text_encoder_2: Any = parts.modules["text_encoder_2"]
+        self._nothing_is_zero = bool(self._options.get("force_zeros_for_empty_prompt"))
+
+    def _told(self, latents: Tensor, conditions: Tensor, places: Sequence[Place]) -> dict[str, Any]:
+        pooled_size = self._text_encoder_2.config.projection_dim
+        tokens, (pooled, *vectors) = self._unpack(conditions, pooled_size)
+        height, width = latents.shape[-2:]
+        sizes = [self._sizes(height, width, place) for place in places]
+        if not sizes:
+            sizes = [self._sizes(height, width, None)] * len(latents)
+        return {
+            "encoder_hidden_states": tokens,
+            "added_cond_kwargs": {
+                "text_embeds": pooled,
+                "time_ids": torch.tensor(sizes, dtype=torch.float32, device=self.device),
+            },
+            **self._told_guidance(vectors),
+        }
+
+    def _sizes(self, height: int, width: int, place: Place | None) -> list[float]:
+        """The original's height and width, the crop's top and left, its own size: in pixels."""
+        original, top, left = (height, width), 0, 0
+        if place is not None and place.framed:
+            original, top, left = place.canvas, place.window.top, place.window.left
+        cells = (*original, top, left, height, width)
+        return [float(side * self.cell_px) for side in cells]
+
+    @torch.no_grad()
+    def _encode_anew(self, text: str) -> Sequence[Reading]:
+        return [self._read_part(name, text) for name in ("", "_2")]
+
+    def _read_part(self, number: str, text: str) -> Reading:
+        """The states before the last layer, and what the encoder says about the whole text."""
+        name = f"text_encoder{number}"
+        part: Any = getattr(self, f"_{name}")
+        tokens = self._tokenize(f"tokenizer{number}", text, part.config.max_position_embeddings)
+        ids = tokens.input_ids.to(self.device)
+        told = self._parts.run(name, lambda part: part(ids, output_hidden_states=True))
+        pooled = told[0].to(self.dtype) if told[0].ndim == 2 else None
+        states = told.hidden_states[-2].to(self.dtype)
+        return Reading(states, tokens.offset_mapping.tolist(), pooled)
+
+    def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
+        encoded = super()._encode_prompt(prompt)
+        if prompt or not self._nothing_is_zero:
+            return encoded
+        return tuple(torch.zeros_like(part) for part in encoded)  # as it was trained
+
+    def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+        pooled = readings[-1].pooled
+        if pooled is None:
+            raise TypeError("the second text encoder says nothing about a text as a whole")
+        return torch.cat(list(states), dim=-1), pooled

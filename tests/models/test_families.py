@@ -1,0 +1,215 @@
+"""Every family of checkpoints: one window is its own pipeline's picture, windows fuse exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import diffusers
+import pytest
+import torch
+from torch import Tensor
+
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, Place, Prompting
+from tapestry_backend.engine.noise import canvas_noise, job_generator
+from tapestry_backend.engine.sampling import sample
+from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.windows import Size, Window
+from tapestry_backend.models.catalogue import Catalogue, read_entry
+from tapestry_backend.models.families import FAMILIES
+from tapestry_backend.models.packing import pack, unpack
+from tapestry_backend.models.store import ModelStore
+from tests.models.tiny_checkpoints import (
+    FACTOR,
+    WINDOW,
+    save_3,
+    save_checkpoint,
+    save_flux,
+    save_xl,
+)
+
+STEPS, SCALE, SEED = 3, 4.0, 5
+WHOLE = Size(WINDOW, WINDOW)
+
+
+class Kind(NamedTuple):
+    """A tiny checkpoint: what it is, how it is saved, what its pipeline is asked and lacks."""
+
+    family: str
+    save: Callable[[Path], Path]
+    asked: dict[str, Any]
+    lacks: tuple[str, ...] = ()
+
+
+KINDS = {
+    "sd1": Kind("sd1", save_checkpoint, {}),
+    "sd2": Kind(
+        "sd2",
+        lambda folder: save_checkpoint(folder, prediction_type="v_prediction", text_width=1024),
+        {},
+    ),
+    "sd1 distilled": Kind("sd1", lambda folder: save_checkpoint(folder, distilled=True), {}),
+    "sdxl": Kind("sdxl", save_xl, {"negative_prompt": "snow"}),
+    "sdxl without negative": Kind("sdxl", save_xl, {}),
+    "sdxl distilled": Kind("sdxl", lambda folder: save_xl(folder, distilled=True), {}),
+    "sd3": Kind("sd3", save_3, {"negative_prompt": "snow"}),
+    "sd3 shifting": Kind("sd3", lambda folder: save_3(folder, shifts=True), {}),
+    "sd3 without t5": Kind(
+        "sd3", lambda folder: save_3(folder, t5=False), {}, ("text_encoder_3", "tokenizer_3")
+    ),
+    "flux dev": Kind("flux", save_flux, {}),
+    "flux schnell": Kind("flux", lambda folder: save_flux(folder, dev=False), {}),
+}
+
+
+class Case(NamedTuple):
+    """A kind's checkpoint, loaded."""
+
+    kind: Kind
+    folder: Path
+    model: Any
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A tiny checkpoint of each kind in turn."""
+    kind = KINDS[request.param]
+    folder = kind.save(tmp_path_factory.mktemp("family") / "checkpoint")
+    return Case(kind, folder, ModelStore(Catalogue([str(folder)]), "cpu").load(str(folder)))
+
+
+def plain_latents(case: Case, prompt: str) -> Tensor:
+    """What diffusers' own pipeline of the family makes of a prompt."""
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(
+        case.folder, local_files_only=True, **dict.fromkeys(case.kind.lacks)
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    noise = canvas_noise(SEED, case.model.channels, WHOLE)
+    found = pipeline(
+        prompt,
+        height=WINDOW * FACTOR,
+        width=WINDOW * FACTOR,
+        latents=packed(noise) if case.kind.family == "flux" else noise,
+        num_inference_steps=STEPS,
+        guidance_scale=SCALE,
+        output_type="latent",
+        **case.kind.asked,
+    ).images
+    return unpacked(found) if case.kind.family == "flux" else found
+
+
+def packed(latents: Tensor) -> Tensor:
+    """As FLUX's pipeline wants them."""
+    return diffusers.FluxPipeline._pack_latents(latents, *latents.shape)
+
+
+def unpacked(latents: Tensor) -> Tensor:
+    """From FLUX's pipeline."""
+    side = WINDOW * FACTOR
+    return diffusers.FluxPipeline._unpack_latents(latents, side, side, FACTOR)
+
+
+def our_latents(model: Any, prompts: Sequence[str], weights: Tensor, negative: str = "") -> Tensor:
+    """What the engine makes of regions with these weights [N, H, W]."""
+    canvas = Size(*weights.shape[-2:])
+    told, scale = (SCALE, 1.0) if model.distilled else (1.0, SCALE)
+    denoise = MultiDiffusion(
+        model.predict,
+        ViewPlan(Layout(canvas, WHOLE, WHOLE), weights),
+        [Prompting(i, len(prompts), scale) for i in range(len(prompts))],
+        model.encode_prompts([*prompts, negative], [told] * (len(prompts) + 1)),
+        4,
+    )
+    noise = canvas_noise(SEED, model.channels, canvas)
+    *_, last = sample(denoise, model.make_scheduler(), noise, STEPS, job_generator(SEED))
+    return last.latents
+
+
+def test_it_is_recognised(case: Case) -> None:
+    """By its configuration: family, variant, and the size of a window."""
+    entry = read_entry("x", case.folder)
+
+    assert (entry.family, entry.variant) == (case.kind.family, "base")
+    assert entry.window_px == WINDOW * FACTOR
+    assert type(case.model) is FAMILIES[case.kind.family].load_runner()
+
+
+def test_one_window_is_the_plain_pipelines(case: Case) -> None:
+    """Same noise, same prompt: the latents of diffusers' own pipeline."""
+    theirs = plain_latents(case, "red bricks")
+    negative = case.kind.asked.get("negative_prompt", "")
+    ours = our_latents(case.model, ["red bricks"], torch.ones(1, *WHOLE), negative)
+
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_a_partition_with_one_prompt_is_the_whole(case: Case) -> None:
+    """Three regions that want the same are one."""
+    parts = torch.zeros(3, *WHOLE)
+    parts[0, :, :9], parts[1, :7, 9:], parts[2, 7:, 9:] = 1, 1, 1
+    whole = our_latents(case.model, ["lava"], torch.ones(1, *WHOLE), "snow")
+    cut = our_latents(case.model, ["lava"] * 3, parts, "snow")
+
+    torch.testing.assert_close(cut, whole, atol=1e-4, rtol=0)
+
+
+def test_a_heavier_word_changes_its_own_text(case: Case) -> None:
+    """Weights inside a prompt work in every family; a text without them stays as it was."""
+    plain, heavy, again = case.model.encode_prompts(
+        ["red bricks", "red (bricks:1.5)", "red (bricks:1.0)"]
+    )
+
+    assert torch.equal(plain, again)
+    assert not torch.equal(plain, heavy)
+
+
+@pytest.fixture(scope="module")
+def xl(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A tiny Stable Diffusion XL."""
+    folder = save_xl(tmp_path_factory.mktemp("xl") / "checkpoint")
+    return Case(
+        KINDS["sdxl"], folder, ModelStore(Catalogue([str(folder)]), "cpu").load(str(folder))
+    )
+
+
+def test_xl_is_told_a_windows_place_if_asked(xl: Case) -> None:
+    """A framed window is a crop of the canvas, as diffusers' pipeline is told it; else its own."""
+    window = Window(4, 8, 4 + WINDOW, 8 + WINDOW)
+    canvas = Size(24, 40)
+    model, told = xl.model, {}
+    conditions = model.encode_prompts(["lava"])
+    latents = torch.randn(1, 4, WINDOW, WINDOW, generator=torch.Generator().manual_seed(0))
+    for name, places in {
+        "alone": (),
+        "own": [Place(window, canvas)],
+        "framed": [Place(window, canvas, framed=True)],
+    }.items():
+        told[name] = model.predict(latents, torch.tensor(500), conditions, places)
+    tokens, (pooled,) = unpack(conditions, [32])
+    pixels = [24, 40, 4, 8, WINDOW, WINDOW]
+    with torch.no_grad():
+        plain = model._unet(
+            latents,
+            500,
+            encoder_hidden_states=tokens,
+            added_cond_kwargs={
+                "text_embeds": pooled,
+                "time_ids": torch.tensor([[FACTOR * side for side in pixels]]),
+            },
+        ).sample
+
+    assert torch.equal(told["alone"], told["own"])
+    assert torch.equal(told["framed"], plain)
+    assert not torch.allclose(told["framed"], told["own"], atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [[5], [3, 1], [40], [9, 9, 1], []])
+def test_what_is_packed_comes_back(sizes: list[int]) -> None:
+    """Vectors of any size beside tokens of any width."""
+    tokens = torch.randn(2, 5, 9)
+    vectors = [torch.randn(2, size) for size in sizes]
+    found, parts = unpack(pack(tokens, vectors), sizes)
+
+    assert torch.equal(found, tokens)
+    assert all(torch.equal(a, b) for a, b in zip(parts, vectors, strict=True))
