@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 def run(folder, tmp_path_factory):
     """The command's JSON, and its table. The authors' loop takes minutes: it is tested alone."""
     where = tmp_path_factory.mktemp("speed") / "speed.json"
-    few = Effort(STEPS, 1, 1, 1, quick=True, many_windows=6)
+    few = Effort(STEPS, 1, 1, 1, quick=True, many_windows=6, layouts=("1x1 halves",), panoramas=1)
     arguments = ["bench", "speed", "--quick", "--peer", "diffusers", "--device", "cpu"]
     arguments += ["--model", str(folder), "--json", str(where)]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as table:
@@ -72,6 +72,20 @@ def test_what_each_side_evaluates(found) -> None:
     ours, one_prompt = counts["small_regions_20"]
     assert ours <= 2 * 20 * STEPS
     assert one_prompt >= 9 * 2 * STEPS
+
+
+def test_what_pictures_are_worth_stands_beside_their_time(run, found) -> None:
+    """Panoramas beside diffusers' have seams and drift; faster speeds have what they lost."""
+    worth = found["panorama_4"]["worth"]
+    assert set(worth) == {"seams", "spread", "peer_seams", "peer_spread"}
+    for speed in ("balanced", "fast"):
+        lost = found[f"speed_{speed}"]["loss"]
+        assert set(lost) == {
+            *("pixels", "detail", "adherence", "seams", "quality_adherence", "quality_seams")
+        }
+        assert 0 <= lost["adherence"] <= 1
+    assert found["same_windows"]["worth"] is found["same_windows"]["loss"] is None
+    assert "    worth: seams " in run[1]
 
 
 def test_the_same_windows_give_the_same_picture(found) -> None:

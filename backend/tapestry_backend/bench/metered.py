@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..engine.multidiffusion import Place
+from ..engine.windows import Size
 from ..models.catalogue import Catalogue
-from ..models.denoiser import Denoiser
+from ..models.denoiser import NO_CONTEXT, Denoiser
 from ..models.store import ModelStore
 from .clock import Clock
 
@@ -66,10 +67,10 @@ class Metered:
         with self._stage("encode"):
             return self._model.encode(pixels)
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
         self.decoded = latents
         with self._stage("decode"):
-            return self._model.decode(latents)
+            return self._model.decode(latents, context)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

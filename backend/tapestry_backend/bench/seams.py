@@ -12,8 +12,8 @@ import torch
 from tapestry_protocol.messages import PixelsRef
 from tapestry_protocol.pixels import Margins, Pixels
 
-from ..engine.windows import axis_starts
 from ..models import banded
+from ..tasks.plan import Plan, make_plan
 from .metrics.seams import most_visible, seam_ratio, turned
 from .picture import Picture
 from .prompts import even_textures
@@ -60,15 +60,20 @@ def measure_seams(bench: Workbench) -> Measured:
 def panoramas(bench: Workbench, count: int, **fields: object) -> Found:
     """Across the borders of the windows, on canvases of several windows beside each other."""
     painter, side, columns = bench.painter, bench.painter.window_px, _columns(bench)
-    window = painter.model.window
-    starts = axis_starts(columns * window, window, window // 2)
-    borders = sorted({*starts, *(start + window for start in starts)} - {0, columns * window})
     bench.say(f"seams: {count} panoramas")
     found = []
     for i, prompt in enumerate(_prompts(bench, count)):
-        picture = painter.paint(painter.request(side, columns * side, prompt, 1000 + i, **fields))
-        found.append(_rated(bench, prompt, picture, borders))
+        request = painter.request(side, columns * side, prompt, 1000 + i, **fields)
+        borders = window_borders(make_plan(request, painter.model))
+        found.append(_rated(bench, prompt, painter.paint(request), borders))
     return found
+
+
+def window_borders(plan: Plan) -> list[int]:
+    """Where the fixed windows of a plan begin and end across the canvas, in cells."""
+    grid = plan.layout.grid
+    ends = {window.left for window in grid} | {window.right for window in grid}
+    return sorted(ends - {0, plan.canvas.width})
 
 
 def others(bench: Workbench, name: str, paint: Panorama, count: int) -> Found:

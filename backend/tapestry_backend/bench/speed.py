@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -22,6 +22,7 @@ from .progress import Progress
 from .prompts import textures
 from .speed_cases import Asked, Case, Effort, make_cases
 from .speed_peers import Painters, Taken
+from .speed_worth import Worth
 
 _STEPS_OF_A_PEAK = 2
 """Memory is not a matter of how many steps there are."""
@@ -33,6 +34,7 @@ class Found:
 
     overhead_share   of the run: all that is neither U-Net nor autoencoder
     peak_bytes       the model's weights, and the most that the run took on top of what was there
+    loss, worth      of a faster setting against "quality", of a panorama beside a peer's
     """
 
     name: str
@@ -47,8 +49,9 @@ class Found:
     overhead_share: float
     peak_bytes: int
     peer_peak_bytes: int | None
-    latents_differ_by: float | None
-    loss: dict[str, float] | None
+    latents_differ_by: float | None = None
+    loss: dict[str, float] | None = None
+    worth: dict[str, float] | None = None
     stages_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -86,6 +89,7 @@ class SpeedBench:
         self._model = store.load(settings.model)
         self._painters = Painters(self.painter, store, effort.paper_steps)
         self._floor = Floor(self._model, store.clock.now)
+        self._worth = Worth(self.painter, effort)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -123,7 +127,22 @@ class SpeedBench:
         peak = self._peak_bytes(case.asked)
         of_memory = case.of_memory and case.reference is not None
         other_peak = self._peak_bytes(case.reference) if of_memory else None
-        return _summary(case, ours, theirs, floors, (peak, other_peak))
+        found = _summary(case, ours, theirs, floors, (peak, other_peak))
+        return replace(found, **self._compared(case, ours[-1], theirs[-1]))
+
+    def _compared(self, case: Case, own: Taken, other: Taken) -> dict[str, Any]:
+        """What a case asks for besides seconds and memory."""
+        if case.same_picture:
+            return {"latents_differ_by": _difference(own, other)}
+        if not (case.lossy or case.of_worth):
+            return {}
+        if own.picture is None or other.picture is None:
+            raise ValueError("both must have kept their pictures")
+        self.progress.say(f"{case.name}: what the pictures are worth")
+        if case.of_worth:
+            return {"worth": self._worth.beside_diffusers(case.asked, own.picture, other.picture)}
+        speed = self._worth.beside_quality(case.asked.request.speed)
+        return {"loss": {**loss(own.picture, other.picture), **speed}}
 
     def _peak_bytes(self, asked: Asked) -> int:
         with watch_memory(self._model.device) as peak:
@@ -186,16 +205,8 @@ def _summary(
         overhead_share=median(each / own.seconds for each, own in zip(spent, ours, strict=True)),
         peak_bytes=peak,
         peer_peak_bytes=other_peak,
-        latents_differ_by=_difference(ours[-1], theirs[-1]) if case.same_picture else None,
-        loss=_loss(ours[-1], theirs[-1]) if case.lossy else None,
         stages_s={**stages, "rest": median(rest)},
     )
-
-
-def _loss(own: Taken, other: Taken) -> dict[str, float]:
-    if own.picture is None or other.picture is None:
-        raise ValueError("both must have kept their pictures")
-    return loss(own.picture, other.picture)
 
 
 def _difference(own: Taken, other: Taken) -> float:

@@ -27,6 +27,9 @@ class Effort:
     """How much is measured: steps of each picture, pairs of each case, and the longest canvas.
 
     The paper's loop takes a minute for a step on a processor: its case has fewer of both.
+
+    layouts    of the quality benchmark, to see how faster settings obey; panoramas: how many, for
+               their seams
     """
 
     steps: int
@@ -35,9 +38,18 @@ class Effort:
     paper_pairs: int
     quick: bool = False
     many_windows: int = 32
+    layouts: tuple[str, ...] = ("2x2 quarters", "2x2 boxes", "2x2 circles")
+    panoramas: int = 3
 
 
-FULL = Effort(steps=20, pairs=5, paper_steps=5, paper_pairs=3)
+FULL = Effort(
+    steps=20,
+    pairs=5,
+    paper_steps=5,
+    paper_pairs=3,
+    layouts=("2x2 quarters", "2x2 boxes", "2x2 circles", "2x2 letter", "2x2 checkerboard"),
+    panoramas=8,
+)
 QUICK = Effort(steps=20, pairs=1, paper_steps=2, paper_pairs=1, quick=True)
 
 
@@ -61,6 +73,7 @@ class Case:
     goal     of the ratio, and what the ratio is: how many times as fast as a peer, or as costly as
              the reference
     of_memory       the ratio is one of peaks of memory, not of seconds
+    of_worth        seams and drift are measured, of our picture and of the peer's
     same_picture    the peer's latents are compared with ours
     lossy    what the picture lost against the reference is measured
     """
@@ -72,6 +85,7 @@ class Case:
     reference: Asked | None = None
     layout: Layout | None = None
     of_memory: bool = False
+    of_worth: bool = False
     same_picture: bool = False
     lossy: bool = False
 
@@ -92,7 +106,8 @@ def make_cases(painter: Painter, prompts: Sequence[str], effort: Effort) -> list
 
 def _default_panorama(painter: Painter, prompt: str, windows: int) -> Case:
     goal = Goal("times as fast as diffusers, default settings of both", at_least=5)
-    return Case(f"panorama_{windows}", _panorama(painter, prompt, windows), "diffusers", goal)
+    asked = _panorama(painter, prompt, windows)
+    return Case(f"panorama_{windows}", asked, "diffusers", goal, of_worth=True)
 
 
 def _faster(painter: Painter, prompt: str, speed: str) -> Case:

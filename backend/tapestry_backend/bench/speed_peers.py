@@ -86,9 +86,10 @@ class Painters:
         size, peer = (request.height, request.width), self._peer
 
         def paint() -> Taken:
-            before = peer.evaluations
-            seconds = self._seconds(lambda: peer.panorama(*size, request.prompt, 0))
-            return Taken(seconds, peer.evaluations - before, peer.latents)
+            before, start = peer.evaluations, self._now()
+            picture = peer.panorama(*size, request.prompt, 0)
+            seconds = self._now() - start
+            return Taken(seconds, peer.evaluations - before, peer.latents, picture)
 
         return paint
 
@@ -100,14 +101,11 @@ class Painters:
         def paint() -> Taken:
             settings, steps = self._painter.settings, self._paper_steps
             loop = AuthorsLoop(self._model, settings, num_inference_steps=steps)
-            return Taken(self._seconds(lambda: loop.layout(layout, 0)), loop.evaluations)
+            start = self._now()
+            loop.layout(layout, 0)
+            return Taken(self._now() - start, loop.evaluations)
 
         return paint
-
-    def _seconds(self, paint: Callable[[], object]) -> float:
-        start = self._now()
-        paint()
-        return self._now() - start
 
     @cached_property
     def _peer(self) -> Peer:

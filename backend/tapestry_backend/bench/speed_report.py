@@ -43,9 +43,10 @@ def _lines(case: Case, found: Found) -> list[str]:
     if found.latents_differ_by is not None:
         same = _limit(found.latents_differ_by, SAME_PICTURE)
         lines.append(f"    latents differ by {found.latents_differ_by:.1e} {same}")
-    if found.loss is not None:
-        said = ", ".join(f"{name} {value:.3f}" for name, value in found.loss.items())
-        lines.append(f"    loss: {said}")
+    for title, figures in (("loss", found.loss), ("worth", found.worth)):
+        if figures is not None:
+            said = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            lines.append(f"    {title}: {said}")
     if found.peer_peak_bytes is not None:
         lines.append(f"    peak of {found.peer}: {found.peer_peak_bytes / _MIB:.0f} MiB")
     return lines

@@ -11,8 +11,12 @@ from torch import Tensor
 from tapestry_protocol.messages import Scheduler
 
 from ..engine.multidiffusion import Place
+from ..engine.windows import Size
 from .adapters.residuals import Shown
 from .adapters.wardrobe import Wardrobe
+
+NO_CONTEXT = Size(0, 0)
+"""All cells of the latents become pixels."""
 
 
 class Denoiser(Protocol):
@@ -77,8 +81,12 @@ class Denoiser(Protocol):
         """Pixels [B, 3, H, W] in -1..1 -> latents [B, C, H / cell_px, W / cell_px]."""
         ...
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B, C, h, w] -> pixels [B, 3, h * cell_px, w * cell_px] in -1..1."""
+    def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
+        """Latents [B, C, h, w] -> pixels [B, 3, h * cell_px, w * cell_px] in -1..1.
+
+        Without the outermost cells, as many as `context` says above and below, and at both sides:
+        they are only seen.
+        """
         ...
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:

@@ -17,9 +17,11 @@ from torch.nn import functional
 
 from tapestry_protocol.messages import Scheduler
 
+from ..engine.windows import Size
 from . import banded
 from .adapters.wardrobe import Wardrobe
 from .catalogue import Entry
+from .denoiser import NO_CONTEXT
 from .loading import Parts, load_parts
 from .memory import spare_bytes
 from .packing import pack, unpack
@@ -151,10 +153,10 @@ class LatentModel(ABC):
         return (latents - mean) * scale
 
     @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
         budget = int(min(spare_bytes(self.device), self._frugal_bytes))
         return self._precisely(
-            lambda vae, given: banded.decode(vae, self._unscaled(given), budget), latents
+            lambda vae, given: banded.decode(vae, self._unscaled(given), budget, context), latents
         )
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UpDecoderBlock2D
 from torch import Tensor, nn
+
+from .trimmed import Span, compute_inside
 
 Normalise = Callable[[nn.GroupNorm, Tensor], Tensor]
 """Applies a group norm to a tensor, with whichever statistics."""
@@ -37,6 +41,7 @@ class Part:
               of 1 / scale
     channels  of the output
     widest    numbers of its largest activation, per cell of the input
+    inside    [B, C, H, W] -> some rows and columns of what `run` gives, where less work does that
     """
 
     run: Compute
@@ -45,6 +50,7 @@ class Part:
     reach: int
     channels: int
     widest: int
+    inside: Callable[[Tensor, Span, Span], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,16 @@ class Chain:
     before: Callable[[Tensor], Tensor]
     parts: tuple[Part, ...]
     after: Callable[[Tensor], Tensor]
+
+    @property
+    def scale(self) -> Fraction:
+        """Cells of the last part's output per cell of the first one's input, along each axis."""
+        return math.prod((part.scale for part in self.parts), start=Fraction(1))
+
+    @property
+    def inside(self) -> Callable[[Tensor, Span, Span], Tensor] | None:
+        """Some rows and columns of the whole, where less work gives them; the chain is one part."""
+        return self.parts[0].inside
 
 
 def decoder_chain(autoencoder: Any) -> Chain | None:
@@ -65,7 +81,7 @@ def decoder_chain(autoencoder: Any) -> Chain | None:
     if isinstance(autoencoder, AutoencoderTiny):
         if autoencoder.config.upsample_fn != "nearest":
             return None
-        return Chain(_same, (_convolutions(decoder),), _same)
+        return Chain(_same, (_trimmed(decoder),), _same)
     if not _is_plain(autoencoder, decoder.up_blocks, UpDecoderBlock2D):
         return None
     parts: list[Part] = []
@@ -86,7 +102,7 @@ def encoder_chain(autoencoder: Any) -> Chain | None:
     """Pixels -> latents, as the mode of the autoencoder's own `encode`; None as above."""
     encoder = autoencoder.encoder
     if isinstance(autoencoder, AutoencoderTiny):
-        return Chain(_same, (_convolutions(encoder),), _same)
+        return Chain(_same, (_trimmed(encoder),), _same)
     if not _is_plain(autoencoder, encoder.down_blocks, DownEncoderBlock2D):
         return None
     parts = [_convolutions(encoder.conv_in)]
@@ -173,6 +189,11 @@ def _convolutions(network: nn.Module) -> Part:
         widest = max(widest, int(channels * scale**2))
     unit = scale.denominator
     return Part(_plain(network), (), scale, -int(-reach // unit) * unit, channels, widest)
+
+
+def _trimmed(network: nn.Module) -> Part:
+    """The same of a network whose `layers` are computed one after the other."""
+    return replace(_convolutions(network), inside=partial(compute_inside, network))
 
 
 def _input(values: Tensor, _: Normalise) -> Tensor:

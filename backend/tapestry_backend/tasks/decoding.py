@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from ..engine.windows import Size
 from ..models.denoiser import Denoiser
 from .troubles import check_finite
 
@@ -32,8 +33,7 @@ def decode_canvas(
     sides = "circular" if wrap else "replicate"
     padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
     padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
-    rows, columns = above * model.cell_px, beside * model.cell_px
-    return _to_unit(model.decode(padded)[..., rows:-rows, columns:-columns], stage)
+    return _to_unit(model.decode(padded, Size(above, beside)), stage)
 
 
 def _to_unit(pixels: Tensor, stage: str) -> Tensor:

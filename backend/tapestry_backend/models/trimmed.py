@@ -1,0 +1,88 @@
+"""Networks of convolutions of whose result only a part is wanted; says nothing of what it is for.
+
+A convolution sees only so far. What nobody sees any more is cut off after each layer, so that what
+lies around the wanted part costs little where there are many pixels: the same numbers, less work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+
+class Span(NamedTuple):
+    """Places along an axis, half-open."""
+
+    start: int
+    stop: int
+
+
+def compute_inside(network: Any, values: Tensor, rows: Span, columns: Span) -> Tensor:
+    """These rows and columns of what a network makes of values [B, C, H, W].
+
+    network.layers: convolutions that pad by half their kernel, what enlarges by whole numbers,
+    blocks of these, and what sees a single place; in the order in which they are computed.
+    """
+    down, across = (
+        _cuts(network.layers, length, wanted)
+        for length, wanted in zip(values.shape[-2:], (rows, columns), strict=True)
+    )
+    with ExitStack() as hooks:
+        for layer, high, wide in zip(network.layers, down, across, strict=True):
+            handle = layer.register_forward_hook(
+                lambda _layer, _inputs, made, high=high, wide=wide: _cut(made, high, wide)
+            )
+            hooks.callback(handle.remove)
+        return network(values)
+
+
+def _cut(values: Tensor, rows: Span, columns: Span) -> Tensor:
+    return values[..., rows.start : rows.stop, columns.start : columns.stop]
+
+
+def _cuts(layers: Sequence[nn.Module], length: int, wanted: Span) -> list[Span]:
+    """What to keep of each layer's result along an axis; the places count from what it is given."""
+    lengths = [length]
+    for layer in layers:
+        lengths.append(_made(layer, lengths[-1]))
+    needed = [wanted]
+    for layer, longest in zip(reversed(layers), reversed(lengths[:-1]), strict=True):
+        needed.append(_seen(layer, needed[-1], longest))
+    needed.reverse()
+    # The first layer is given everything; each of the others what was kept of the one before.
+    given = [0, *(span.start for span in needed[1:-1])]
+    cuts = []
+    for layer, first, kept in zip(layers, given, needed[1:], strict=True):
+        origin = _made(layer, first)
+        cuts.append(Span(kept.start - origin, kept.stop - origin))
+    return cuts
+
+
+def _made(layer: nn.Module, length: int) -> int:
+    """How long a layer's result is."""
+    for part in layer.modules():
+        if isinstance(part, nn.Upsample):
+            length *= int(part.scale_factor)
+        elif isinstance(part, nn.Conv2d):
+            length = -(-length // part.stride[0])
+    return length
+
+
+def _seen(layer: nn.Module, span: Span, length: int) -> Span:
+    """What a part of a layer's result depends on, of the `length` places that it is given.
+
+    Where a convolution leaves places out, it begins with one that is not left out.
+    """
+    start, stop = span
+    for part in reversed(list(layer.modules())):
+        if isinstance(part, nn.Upsample):
+            factor = int(part.scale_factor)
+            start, stop = start // factor, -(-stop // factor)
+        elif isinstance(part, nn.Conv2d):
+            reach, stride = part.kernel_size[0] // 2, part.stride[0]
+            start = (start * stride - reach) // stride * stride
+            stop = (stop - 1) * stride + reach + 1
+    return Span(max(0, start), min(length, stop))
