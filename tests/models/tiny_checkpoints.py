@@ -108,8 +108,8 @@ def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool 
         tokenizer=tokenizer,
         text_encoder_2=_text_encoder(tokenizer, kind),
         tokenizer_2=tokenizer,
-        text_encoder_3=_t5(64) if t5 else None,
-        tokenizer_3=_t5_tokenizer() if t5 else None,
+        text_encoder_3=t5_encoder(64) if t5 else None,
+        tokenizer_3=t5_tokenizer() if t5 else None,
     ).save_pretrained(folder)
     return folder
 
@@ -137,8 +137,8 @@ def save_flux(folder: Path, *, dev: bool = True, fills: bool = False) -> Path:
         vae=_autoencoder(4, scaling_factor=0.36, shift_factor=0.12, sample_size=WINDOW * FACTOR),
         text_encoder=_text_encoder(tokenizer),
         tokenizer=tokenizer,
-        text_encoder_2=_t5(32),
-        tokenizer_2=_t5_tokenizer(),
+        text_encoder_2=t5_encoder(32),
+        tokenizer_2=t5_tokenizer(),
     ).save_pretrained(folder)
     return folder
 
@@ -149,7 +149,8 @@ def _flow(*, shifts: bool) -> Any:
     return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
 
 
-def _t5(width: int) -> transformers.T5EncoderModel:
+def t5_encoder(width: int) -> transformers.T5EncoderModel:
+    """Of one layer."""
     return transformers.T5EncoderModel(
         transformers.T5Config(
             vocab_size=64,
@@ -163,7 +164,8 @@ def _t5(width: int) -> transformers.T5EncoderModel:
     )
 
 
-def _t5_tokenizer() -> transformers.T5TokenizerFast:
+def t5_tokenizer() -> transformers.T5TokenizerFast:
+    """One that knows letters alone."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
     vocabulary += [(letter, -3.0 - i / 10) for i, letter in enumerate(letters)]

@@ -53,7 +53,7 @@ class ModelStore:
 
     def _make_room(self, entry: Entry) -> None:
         """Let models go until there is room for another one, or none is left."""
-        needed = _ROOM * sum(file.stat().st_size for file in entry.path.rglob("*.safetensors"))
+        needed = _ROOM * entry.size_bytes
         while self._loaded and spare_bytes(self.device) < needed:
             self._loaded.popitem(last=False)
             gc.collect()
