@@ -117,6 +117,8 @@ def test_a_region_has_settings_of_its_own(scene: Path) -> None:
         "seed": 9,
         "fit": "loose",
         "strength": 1.0,
+        "loras": [],
+        "controls": [],
     }
     for other in (sky, snow):
         assert (other["seed"], other["weight"], other["negative_prompt"]) == (4, 1.0, "")
