@@ -130,6 +130,7 @@ class Trial:
         self.hide()
         draft, above = canvas.draft(TRIAL_NAME), place_above(canvas, sources)
         yield
+        yield from settled(canvas)
         if not canvas.is_open:
             return None
         self._canvas, self._bounds, self._draft = canvas, bounds, draft
