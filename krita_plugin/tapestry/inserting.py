@@ -208,6 +208,7 @@ def _insert_layer(
     if shown is None:
         draft, above = canvas.draft(picture.name), place_above(canvas, picture.sources)
         yield
+        yield from settled(canvas)  # else Krita waits for that first, and for the new layer then
         shown = Shown(draft.insert(above), draft)
         yield
     yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)

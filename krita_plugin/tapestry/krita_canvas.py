@@ -297,8 +297,7 @@ class KritaCanvas:
         """Take a layer out of the document; nothing happens where it is gone."""
         node = self._node(layer_id)
         if node is not None:
-            node.remove()
-            self._document.refreshProjection()
+            node.remove()  # Krita draws the canvas without it
 
     def add_region(self, group: str, color: tuple[int, int, int]) -> str:
         """An empty paint layer without a name, on top (of this group, if there is one); its id."""

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from .canvas import Canvas, Layer
+from .inserting import settled
 from .layers import OWN_PREFIX, RegionLayer
 from .reading import bands
 
@@ -35,7 +36,7 @@ def tint_layers(layers: Sequence[Layer]) -> list[str]:
 
 def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[None, None, str]:
     """Insert the layer that shows these regions (topmost first); gives its id."""
-    draft = canvas.draft(TINT_NAME)
+    drawn = []
     whole = Bounds(0, 0, canvas.height, canvas.width)
     counting = [(number, row) for number, row in enumerate(rows) if row.counts]
     for band in bands(whole):
@@ -50,9 +51,17 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[None, None, s
             yield
         for plane, bits in enumerate(planes):
             data[plane::4] = bits.to_bytes(band.height * band.width, "little")
-        draft.write(Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left)
+        drawn.append((Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left))
         yield
-    return draft.insert()
+    draft = canvas.draft(TINT_NAME)
+    yield from settled(canvas)
+    layer_id = draft.insert()  # while it is empty: then it costs Krita less time at once
+    yield
+    for part in drawn:
+        draft.write(*part)
+        yield
+    canvas.refresh()
+    return layer_id
 
 
 def _filled(value: int, band: Bounds) -> int:

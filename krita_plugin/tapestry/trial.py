@@ -129,6 +129,7 @@ class Trial:
         draft = self._unmarked.during(canvas, lambda: canvas.draft(TRIAL_NAME))
         above = place_above(canvas, sources)
         yield
+        yield from settled(canvas)
         if not canvas.is_open:
             return None
         self._canvas, self._bounds, self._draft = canvas, bounds, draft

@@ -113,6 +113,12 @@ def play(
     return Report(folder, report["scenarios"], output, how_it_ended(status, report), stopped)
 
 
+def longest(held: dict[str, list[float]]) -> tuple[float, float]:
+    """Of what `driver/timing.py` noted: the UI thread's own seconds, and those with waiting."""
+    own, waiting = (max(column) for column in zip(*held.values(), strict=True))
+    return own, waiting
+
+
 def how_it_ended(status: int | None, report: dict[str, Any]) -> str:
     """A sentence; the status is that of a process, or None where it had to be killed."""
     if report["finished"]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.krita.krita_session import Report
+from tests.krita.krita_session import Report, longest
 from tests.krita_plugin.canvas_contract import clauses
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
@@ -54,13 +54,16 @@ def test_bad_input_is_a_sentence_with_advice(documents: Report, case: str, word:
 def test_krita_stays_usable(documents: Report, measured, limit_s) -> None:
     """Looking at, and reading, a large document takes less than 50 ms of Krita's time at once."""
     facts = documents.facts("stays_usable")
-    names = ("longest", "longest in colours")
-    longest, tinted = (1000 * max(facts[name].values()) for name in names)
-    measured(f"looking at and reading a large document: {longest:.0f} ms of Krita's time at most")
-    measured(f"a large layer in colours: {tinted:.0f} ms, most of it Krita's own")
-    assert longest < 1000 * limit_s(0.05), facts["longest"]
+    own, _ = longest(facts["longest"])
+    tinted, drawing = longest(facts["longest in colours"])
+    measured(f"looking at and reading a large document: {1000 * own:.0f} ms of Krita's UI at most")
+    measured(
+        f"a large layer in colours: {1000 * tinted:.0f} ms, "
+        f"{1000 * drawing:.0f} ms with what Krita draws meanwhile"
+    )
+    assert own < limit_s(0.05), facts["longest"]
     # Krita itself takes most of this, when it is given a large layer; a figure to be read.
-    assert tinted < 500, facts["longest in colours"]
+    assert tinted < 0.5, facts["longest in colours"]
     assert "not installed" in facts["notice"][0]
 
 

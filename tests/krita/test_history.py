@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.krita.krita_session import Report
+from tests.krita.krita_session import Report, longest
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(3600)]
 
@@ -174,7 +174,10 @@ def test_all_jobs_can_be_cancelled_at_once(many: dict[str, Any]) -> None:
 def test_a_large_picture_leaves_krita_usable(jobs: Report, measured, limit_s) -> None:
     """Kept, inserted, and shown, in pieces of less than 50 ms of Krita's time."""
     facts = jobs.facts("a_large_picture_stays_usable")
-    assert facts["layers"] == ["Tapestry: sea (seed 0)", "Background"]
-    longest = max(facts["longest"].values())
-    measured(f"keeping, inserting and showing a large picture: {1000 * longest:.0f} ms at most")
-    assert longest < limit_s(0.05), facts["pieces"]
+    assert facts["layers"] == ["Tapestry: sea (seed 0)", "moon", "sky", "sea", "Background"]
+    own, drawing = longest(facts["longest"])
+    measured(
+        f"keeping, inserting, showing and hiding a large picture: {1000 * own:.0f} ms of Krita's "
+        f"UI at most, {1000 * drawing:.0f} ms with what Krita draws meanwhile"
+    )
+    assert own < limit_s(0.05), facts

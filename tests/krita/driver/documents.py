@@ -1,12 +1,8 @@
 """Scenarios without a backend: what the docker finds in documents, and what it says."""
 
-import time
-from contextlib import contextmanager
-
 from krita import InfoObject, Selection
 
-from tapestry.scene_watch import SceneWatch
-from tapestry.turns import Work
+from .timing import held
 
 _SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="300px" height="200px">'
@@ -107,7 +103,7 @@ def all_kinds_of_layers(stage):
 def stays_usable(stage):
     """A large document is looked at, read, shown in colours; how long Krita waits at most."""
     longest = stage.facts["longest"] = {}
-    with _timed(SceneWatch, "look", longest), _timed(Work, "_turn", longest):
+    with held(longest):
         document = stage.document(4096, 2048)
         for number, name in enumerate(("sea", "sky", "moon")):
             stage.layer(document, name, (0, 600 * number, 4096, 800))
@@ -118,7 +114,7 @@ def stays_usable(stage):
     stage.facts["notice"] = stage.notice()
     stage.press("tapestry_dismiss")
     longest = stage.facts["longest in colours"] = {}
-    with _timed(SceneWatch, "look", longest), _timed(Work, "_turn", longest):
+    with held(longest):
         stage.press("tapestry_show_regions")
         yield stage.until(lambda: len(stage.names(document)) == 5, "the regions in colours", 60)
         selection = Selection()
@@ -126,21 +122,6 @@ def stays_usable(stage):
         document.setSelection(selection)
         stage.widget("tapestry_refine").click()
         yield stage.until(lambda: stage.notice()[0], "a notice", 120)
-
-
-@contextmanager
-def _timed(kind, method, longest):
-    """Note the most processor time, in seconds, that a call of this method took."""
-    original = getattr(kind, method)
-
-    def timed(self):
-        start = time.thread_time()
-        original(self)
-        longest[method] = max(longest.get(method, 0.0), time.thread_time() - start)
-
-    setattr(kind, method, timed)
-    yield
-    setattr(kind, method, original)
 
 
 def _press_and_note(stage, name, picture=""):
