@@ -37,6 +37,9 @@ def main() -> None:
                 look = LOOKS / f"{theme} {scale}00 %"
                 report = play(("guide_look",), plugin, look, "", _TIMEOUT_S, theme, scale)
                 report.facts("guide_look")
+                crowd = look.with_name(f"{look.name} crowded")
+                report = play(("guide_crowded",), plugin, crowd, backend, _TIMEOUT_S, theme, scale)
+                report.facts("guide_crowded")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..qt import QFrame, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
+from ..qt import QFrame, QScrollArea, QSize, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
 from .backend_line import BackendLine
+from .follow import follow
 from .history_strip import HistoryStrip
 from .mode_fields import ModeFields, ModeTabs, RunButton
 from .model_field import ModelField
@@ -20,24 +21,39 @@ _LOOK_EVERY_MS = 400
 _LOWEST_FIELDS_PX = 96
 """Krita squeezes dockers to their least height; this much of the fields stays, and scrolls."""
 
+_LOW_PX = 600
+"""In a docker lower than this the history scrolls with the fields, and leaves them its room."""
+
 _MARGINS_PX = (6, 4, 6, 4)
 
 
 class Panel(QWidget):
-    """The fields, which scroll where the docker is low, above what must always be seen."""
+    """The fields, which scroll where the docker is low, above what must always be seen.
+
+    What is pleasant to see gives way to that: the picture on its way becomes smaller, and jobs that
+    wait are counted instead of listed.
+    """
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self.setObjectName("tapestry_panel")
         self._studio = studio
+        self._progress = ProgressView(studio)
+        self._history = HistoryStrip(studio)
+        self._fields = self._make_fields()
+        self._area = _scrolling(self._fields)
+        self._foot = _column(
+            RunButton(studio), self._progress, self._history, NoticeBox(studio), BackendLine(studio)
+        )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self._make_fields(), 1)
-        column.addWidget(self._make_foot())
+        column.addWidget(self._area, 1)
+        column.addWidget(self._foot)
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_EVERY_MS)
         self._timer.timeout.connect(studio.look)
+        follow(self, studio, ("job", "history", "notice", "backend"), self._share_room)
 
     def showEvent(self, event: object) -> None:  # noqa: N802  Qt's name
         """Begin to follow the document."""
@@ -49,7 +65,29 @@ class Panel(QWidget):
         super().hideEvent(event)
         self._timer.stop()
 
-    def _make_fields(self) -> QScrollArea:
+    def resizeEvent(self, event: object) -> None:  # noqa: N802  Qt's name
+        """More room, or less."""
+        super().resizeEvent(event)
+        self._share_room()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """What the docker may be made as low as: without all that gives way."""
+        least = super().minimumSizeHint()
+        giving_way = self._progress.room_px
+        if self._history.parentWidget() is self._foot and self._history.isVisible():
+            giving_way += self._history.sizeHint().height()
+        return QSize(least.width(), least.height() - giving_way)
+
+    def _share_room(self) -> None:
+        home = self._fields if self.height() < _LOW_PX else self._foot
+        if self._history.parentWidget() is not home:
+            place = home.layout().count() - 1 if home is self._fields else _PLACE_OF_HISTORY
+            home.layout().insertWidget(place, self._history)
+        foot_px = self._foot.heightForWidth(self.width())  # a notice breaks its lines
+        fixed = max(foot_px, self._foot.sizeHint().height()) - self._progress.room_px
+        self._progress.give_room(self.height() - _LOWEST_FIELDS_PX - fixed)
+
+    def _make_fields(self) -> QWidget:
         fields = _column(
             ModeTabs(self._studio),
             ModeFields(self._studio),
@@ -59,23 +97,22 @@ class Panel(QWidget):
             SamplingFields(self._studio),
         )
         fields.layout().addStretch(1)
-        area = QScrollArea()
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(fields)
-        bar = area.verticalScrollBar().sizeHint().width()
-        area.setMinimumSize(fields.minimumSizeHint().width() + bar, _LOWEST_FIELDS_PX)
-        return area
+        return fields
 
-    def _make_foot(self) -> QWidget:
-        return _column(
-            RunButton(self._studio),
-            ProgressView(self._studio),
-            HistoryStrip(self._studio),
-            NoticeBox(self._studio),
-            BackendLine(self._studio),
-        )
+
+_PLACE_OF_HISTORY = 2
+"""In the foot: below the button and the progress."""
+
+
+def _scrolling(fields: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(fields)
+    bar = area.verticalScrollBar().sizeHint().width()
+    area.setMinimumSize(fields.minimumSizeHint().width() + bar, _LOWEST_FIELDS_PX)
+    return area
 
 
 def _column(*widgets: QWidget) -> QWidget:

@@ -10,7 +10,10 @@ from .elided_label import ElidedLabel
 from .follow import follow
 
 _MOST_ROWS = 4
-"""A docker is low; those behind are counted."""
+"""Those behind are counted."""
+
+
+_LEAST_ROW_PX = 22
 
 
 class QueueView(QWidget):
@@ -22,6 +25,7 @@ class QueueView(QWidget):
         self._studio = studio
         self._shown: list[tuple[str, str]] = []
         self._rows: list[QWidget] = []
+        self._most = _MOST_ROWS
         self._column = QVBoxLayout()
         self._column.setSpacing(0)
         self._more = QLabel()
@@ -40,10 +44,28 @@ class QueueView(QWidget):
         whole.addLayout(foot)
         follow(self, studio, ("job",), self._show_jobs)
 
+    @property
+    def rows_px(self) -> int:
+        """The height of those that are listed."""
+        return sum(row.sizeHint().height() for row in self._rows)
+
+    def give_room(self, most_px: int) -> int:
+        """List as many as there is room for; what is taken of it."""
+        row_px = self._row_px()
+        most = max(0, min(_MOST_ROWS, most_px // row_px))
+        if most != self._most:
+            self._most = most
+            self._show_jobs()
+        return min(most, max(0, len(self._studio.queue.jobs) - 1)) * row_px
+
+    def _row_px(self) -> int:
+        """Of one job."""
+        return max([_LEAST_ROW_PX, *(row.sizeHint().height() for row in self._rows)])
+
     def _show_jobs(self) -> None:
         waiting = self._studio.queue.jobs[1:]
         self.setVisible(bool(waiting))
-        first = waiting[:_MOST_ROWS]
+        first = waiting[: self._most]
         shown = [(job.id, job.title) for job in first]
         more = len(waiting) - len(first)
         self._more.setText(tr("and {count} more").format(count=more) if more else "")

@@ -13,6 +13,7 @@ LAYERS = (
     ("red bricks", (150, 60, 90, 130), (160, 70, 60, 255)),
 )
 _STEPS = 20
+LOW_PX = (700, 420)
 
 
 def guide(stage):
@@ -69,6 +70,37 @@ def guide_look(stage):
             stage.in_region("red bricks", "tapestry_region_more").click()
         yield stage.turns(1.5)
         yield from _pictures(stage, mode)
+
+
+def guide_crowded(stage):
+    """A low docker with everything at once: history, queue, preview, a notice."""
+    docker = next(d for d in stage.krita.dockers() if d.objectName() == "tapestry_docker")
+    docker.setFloating(True)
+    document = stage.document(WIDTH, HEIGHT)
+    for name, box, color in LAYERS:
+        stage.layer(document, name, box, color)
+    _fit(stage)
+    yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
+    stage.press("tapestry_mode_generate")
+    stage.widget("tapestry_steps").setValue(4)
+    yield from _run(stage, document, "generate")
+    stage.widget("tapestry_steps").setValue(400)
+    for _ in range(4):
+        stage.press("tapestry_generate")
+    bar = stage.widget("tapestry_progress")
+    yield stage.until(lambda: bar.value() > 0, "a step", A_PICTURE_S)
+    stage.press("tapestry_mode_refine")
+    stage.press("tapestry_refine")
+    yield stage.until(lambda: stage.notice()[0], "a notice", 30)
+    for height in LOW_PX:
+        docker.resize(300, height)
+        yield stage.turns(1.5)
+        stage.facts[str(height)] = [docker.width(), docker.height()]
+        yield from _pictures(stage, f"crowded {height}")
+    stage.press("tapestry_mode_generate")
+    stage.press("tapestry_cancel_all")
+    yield stage.until(lambda: not bar.isVisible(), "nothing to do", A_PICTURE_S)
+    docker.setFloating(False)
 
 
 def _run(stage, document, mode):

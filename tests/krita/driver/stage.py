@@ -13,14 +13,8 @@ SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
 SCENARIO_ROOMS = (
-    "documents",
-    "regions",
-    "jobs",
-    "modes",
-    "history",
-    "restarts",
-    "guide",
-    "contract",
+    *("documents", "regions", "jobs", "modes", "history", "windows", "restarts"),
+    *("guide", "contract"),
 )
 
 
