@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -154,7 +154,8 @@ def measure_speed(
     settings: Settings, effort: Effort, peers: Sequence[str], device: str | None = None
 ) -> Speed:
     """Measure all cases in turn; raises TapestryError when there is no such model or device."""
-    bench = SpeedBench(_open_store(settings.model, device), settings, effort)
+    store = open_store(lambda: MeteredStore(Catalogue([settings.model]), device), device)
+    bench = SpeedBench(store, settings, effort)
     speed = Speed({"peers": list(peers), **bench.about})
     for case in bench.cases(peers):
         found = bench.measure(case)
@@ -164,10 +165,10 @@ def measure_speed(
     return speed
 
 
-def _open_store(model: str, device: str | None) -> MeteredStore:
-    catalogue = Catalogue([model])
+def open_store(make: Callable[[], MeteredStore], device: str | None) -> MeteredStore:
+    """A store on this device; raises TapestryError when there is none such."""
     try:
-        store = MeteredStore(catalogue, device)
+        store = make()
         torch.zeros(1, device=store.device)
     except (RuntimeError, AssertionError) as error:
         raise TapestryError(
