@@ -76,7 +76,10 @@ def _lines(case: Case, found: Found) -> list[str]:
             f"{_limit(found.run_over_floor, MOST_OVER_FLOOR)}; overhead {found.overhead_share:.1%} "
             f"{_limit(found.overhead_share, MOST_OVERHEAD)}; peak {found.peak_bytes / _MIB:.0f} MiB"
         ),
-        f"    seconds: {_seconds(found.stages_s)}",
+        (
+            f"    seconds: {_seconds(found.stages_s)}; the U-Net alone, in batches of these sizes "
+            f"{found.in_batches_s:.3f}"
+        ),
     ]
     if found.latents_differ_by is not None:
         same = _limit(found.latents_differ_by, SAME_PICTURE)
