@@ -58,6 +58,7 @@ def test_every_case_has_every_figure(found) -> None:
     for case in found.values():
         assert set(case) >= KEYS_OF_A_CASE
         assert case["tapestry_s"] > 0 < case["floor_s"]
+        assert case["in_batches_s"] > 0
         assert 0 <= case["overhead_share"] <= 1
         assert case["met"] in {True, False, None}
 
@@ -127,6 +128,7 @@ def test_the_floor_counts_evaluations_and_one_decode(folder) -> None:
     assert floor.batch_size > 1, "all sizes take one tick: the largest one wins"
     assert floor.seconds(0, Size(16, 16)) == 1
     assert floor.seconds(floor.batch_size, Size(16, 16)) == 2
+    assert floor.in_batches({2: 11, 5: 3}) == 11 + 3
 
 
 def test_memory_is_what_came_on_top() -> None:

@@ -1,12 +1,13 @@
 """The bundled checkpoint behind the Denoiser protocol, and checkpoints that are damaged."""
 
 import shutil
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
 
-from tapestry_backend.models import banded, stable_diffusion
+from tapestry_backend.models import banded, latent_model, stable_diffusion
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.stable_diffusion import StableDiffusion
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -54,6 +55,30 @@ def test_a_text_is_encoded_once_and_alone(catalogue: Catalogue, monkeypatch) -> 
 
     assert torch.equal(model.encode_prompts(["lava", "red bricks", "lava"]), both[[1, 0, 1]])
     assert not anew
+
+
+def test_the_text_that_was_used_longest_ago_is_forgotten(model, monkeypatch) -> None:
+    """No more than so many are kept, and one that is asked for again stays."""
+    anew = []
+
+    def encode_anew(text: str):
+        anew.append(text)
+        return StableDiffusion._encode_anew(model, text)
+
+    monkeypatch.setattr(latent_model, "_MOST_TEXTS", 2)
+    monkeypatch.setattr(model, "_texts", OrderedDict())
+    monkeypatch.setattr(model, "_encode_anew", encode_anew)
+    first = model.encode_prompts(["lava"])
+    model.encode_prompts(["snow"])
+    model.encode_prompts(["lava"])
+    model.encode_prompts(["bamboo"])
+    assert list(model._texts) == ["lava", "bamboo"]
+
+    model.encode_prompts(["lava"])
+    assert anew == ["lava", "snow", "bamboo"], "what was asked for again is still there"
+    model.encode_prompts(["snow", "bamboo"])
+    assert torch.equal(model.encode_prompts(["lava"]), first)
+    assert anew[3:] == ["snow", "bamboo", "lava"], "each in its turn was forgotten"
 
 
 def test_a_batch_is_as_large_as_memory_allows(model, monkeypatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from statistics import median
 
@@ -49,6 +49,10 @@ class Floor:
         return evaluations * self._row_s(self.batch_size) + self._timed(
             lambda: self._model.decode(latents)
         )
+
+    def in_batches(self, batches: Mapping[int, int]) -> float:
+        """Seconds of so many batches of each size; nothing is decoded."""
+        return sum(count * size * self._row_s(size) for size, count in batches.items())
 
     def _row_s(self, size: int) -> float:
         side, channels = self._model.window, self._model.channels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,17 +24,25 @@ WORK = (*UNAVOIDABLE, "text")
 
 
 class Metered:
-    """A Denoiser that counts its evaluations and its seconds, and keeps what was decoded last."""
+    """A Denoiser that counts its evaluations and its seconds, and keeps what was decoded last.
+
+    batches    how many there were of each size
+    """
 
     def __init__(self, model: Denoiser, clock: Clock) -> None:
         self._model = model
         self._clock = clock
         self.seconds = dict.fromkeys(WORK, 0.0)
-        self.evaluations = 0
+        self.batches = Counter[int]()
         self.decoded: Tensor
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
+
+    @property
+    def evaluations(self) -> int:
+        """Rows that went through the model since it was reset."""
+        return sum(size * count for size, count in self.batches.items())
 
     @property
     def weight_bytes(self) -> int:
@@ -44,7 +53,7 @@ class Metered:
     def reset(self) -> None:
         """Count from nothing again."""
         self.seconds = dict.fromkeys(WORK, 0.0)
-        self.evaluations = 0
+        self.batches = Counter[int]()
 
     def encode_prompts(
         self, prompts: Sequence[str], guidance_scales: Sequence[float] | None = None
@@ -59,7 +68,7 @@ class Metered:
         conditions: Tensor,
         places: Sequence[Place] = (),
     ) -> Tensor:
-        self.evaluations += len(latents)
+        self.batches[len(latents)] += 1
         with self._stage("unet"):
             return self._model.predict(latents, timestep, conditions, places)
 

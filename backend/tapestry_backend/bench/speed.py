@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -32,6 +32,7 @@ _STEPS_OF_A_PEAK = 2
 class Found:
     """What one case gave, medians over its pairs; the names are those of the JSON.
 
+    in_batches_s     the evaluations alone, in batches of the sizes that the run's steps allowed
     overhead_share   of the run: all that is neither U-Net nor autoencoder
     peak_bytes       the model's weights, and the most that the run took on top of what was there
     loss, worth      of a faster setting against "quality", of a panorama beside a peer's
@@ -49,6 +50,7 @@ class Found:
     overhead_share: float
     peak_bytes: int
     peer_peak_bytes: int | None
+    in_batches_s: float = 0.0
     latents_differ_by: float | None = None
     loss: dict[str, float] | None = None
     worth: dict[str, float] | None = None
@@ -119,16 +121,19 @@ class SpeedBench:
         ours: list[Taken] = []
         theirs: list[Taken] = []
         floors: list[float] = []
+        batches: list[float] = []
         for number in range(1 if case.of_memory else count):
             self.progress.say(f"{case.name}: pair {number + 1}, with {case.peer}")
             ours.append(self._painters.tapestry(case.asked))
             floors.append(self._floor.seconds(ours[-1].evaluations, ours[-1].canvas))
+            batches.append(self._floor.in_batches(ours[-1].batches))
             theirs.append(paint_other())
         peak = self._peak_bytes(case.asked)
         of_memory = case.of_memory and case.reference is not None
         other_peak = self._peak_bytes(case.reference) if of_memory else None
         found = _summary(case, ours, theirs, floors, (peak, other_peak))
-        return replace(found, **self._compared(case, ours[-1], theirs[-1]))
+        compared = self._compared(case, ours[-1], theirs[-1])
+        return replace(found, in_batches_s=median(batches), **compared)
 
     def _compared(self, case: Case, own: Taken, other: Taken) -> dict[str, Any]:
         """What a case asks for besides seconds and memory."""
@@ -154,7 +159,8 @@ def measure_speed(
     settings: Settings, effort: Effort, peers: Sequence[str], device: str | None = None
 ) -> Speed:
     """Measure all cases in turn; raises TapestryError when there is no such model or device."""
-    bench = SpeedBench(_open_store(settings.model, device), settings, effort)
+    store = open_store(lambda: MeteredStore(Catalogue([settings.model]), device), device)
+    bench = SpeedBench(store, settings, effort)
     speed = Speed({"peers": list(peers), **bench.about})
     for case in bench.cases(peers):
         found = bench.measure(case)
@@ -164,10 +170,10 @@ def measure_speed(
     return speed
 
 
-def _open_store(model: str, device: str | None) -> MeteredStore:
-    catalogue = Catalogue([model])
+def open_store(make: Callable[[], MeteredStore], device: str | None) -> MeteredStore:
+    """A store on this device; raises TapestryError when there is none such."""
     try:
-        store = MeteredStore(catalogue, device)
+        store = make()
         torch.zeros(1, device=store.device)
     except (RuntimeError, AssertionError) as error:
         raise TapestryError(

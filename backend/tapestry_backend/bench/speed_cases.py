@@ -127,16 +127,16 @@ def _same_windows(painter: Painter, prompt: str) -> Case:
 
 
 def _eight_regions(painter: Painter, prompts: Sequence[str], steps: int) -> Case:
-    layout = _board(painter, prompts, 2, 4)
-    asked = _of_layout(painter, layout, num_inference_steps=steps)
+    layout = board(2 * painter.window_px, prompts, 2, 4)
+    asked = of_layout(painter, layout, num_inference_steps=steps)
     goal = Goal("times as fast as the paper's loop, 8 regions on 2 x 2 windows", at_least=6)
     return Case("regions_8", asked, "paper", goal, layout=layout)
 
 
 def _small_regions(painter: Painter, prompts: Sequence[str]) -> Case:
-    layout = _board(painter, prompts, 4, 5)
+    layout = board(2 * painter.window_px, prompts, 4, 5)
     one = Asked(painter.request(layout.height, layout.width, prompts[0], 0))
-    asked = _of_layout(painter, layout)
+    asked = of_layout(painter, layout)
     goal = Goal("times as costly as one prompt, 20 regions of 5 %", at_most=2)
     return Case("small_regions_20", asked, "one prompt", goal, reference=one)
 
@@ -165,9 +165,8 @@ def _panorama(painter: Painter, prompt: str, windows: int, **fields: object) -> 
     return Asked(painter.request(side, windows * side, prompt, 0, **fields))
 
 
-def _board(painter: Painter, prompts: Sequence[str], rows: int, columns: int) -> Layout:
-    """2 x 2 windows as a board of so many regions, which leave nothing to the background."""
-    side = 2 * painter.window_px
+def board(side: int, prompts: Sequence[str], rows: int, columns: int) -> Layout:
+    """A square of `side` pixels of so many regions, which leave nothing to the background."""
     row, column = np.indices((side, side))
     number = (row * rows // side) * columns + column * columns // side
     count = rows * columns
@@ -176,7 +175,8 @@ def _board(painter: Painter, prompts: Sequence[str], rows: int, columns: int) ->
     return Layout(f"board {rows} x {columns}", masks, names, prompts[-1])
 
 
-def _of_layout(painter: Painter, layout: Layout, **fields: object) -> Asked:
+def of_layout(painter: Painter, layout: Layout, **fields: object) -> Asked:
+    """The request for a layout's picture."""
     regions, blobs = as_regions(layout.masks, layout.prompts)
     request = painter.request(
         layout.height, layout.width, layout.background, 0, regions=regions, **fields

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from .arguments import check_writable
 
@@ -21,6 +22,11 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="PATH_OR_ID", default="sample", help="a checkpoint, as for `render`")
     add("--device", metavar="NAME", help="for instance cpu or cuda; the fastest otherwise")
     add("--quick", action="store_true", help="a representative part, with fewer steps")
+    add(
+        "--shapes",
+        choices=("sd15", "sdxl"),
+        help="absolute times of a model of this shape with random weights, beside nobody",
+    )
     add("--json", metavar="FILE", type=Path, help="write all figures")
     parser.set_defaults(run=speed_command)
 
@@ -29,7 +35,15 @@ def speed_command(options: argparse.Namespace) -> int:
     """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
     if options.json:
         check_writable(options.json)
-    # They import torch: only once the options are sound.
+    table, found = _measure_shapes(options) if options.shapes else _measure(options)
+    sys.stdout.write(table + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The table and the JSON. Imports torch: only once the options are sound; so below."""
     from .painter import Settings  # noqa: PLC0415
     from .speed import measure_speed  # noqa: PLC0415
     from .speed_cases import FULL, PEERS, QUICK  # noqa: PLC0415
@@ -39,7 +53,17 @@ def speed_command(options: argparse.Namespace) -> int:
     peers = PEERS if options.peer == "all" else (options.peer,)
     settings = Settings(options.model, effort.steps)
     speed = measure_speed(settings, effort, peers, options.device)
-    sys.stdout.write(speed_table(speed) + "\n")
-    if options.json:
-        options.json.write_text(json.dumps(speed.to_json(), indent=2) + "\n", encoding="utf-8")
-    return 0
+    return speed_table(speed), speed.to_json()
+
+
+def _measure_shapes(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    from .painter import Settings  # noqa: PLC0415
+    from .shapes import SHAPES, ShapedStore  # noqa: PLC0415
+    from .speed import open_store  # noqa: PLC0415
+    from .speed_report import shapes_table  # noqa: PLC0415
+    from .speed_shapes import STEPS, measure_shapes  # noqa: PLC0415
+
+    shape, device = SHAPES[options.shapes], options.device
+    store = open_store(lambda: ShapedStore(shape, device), device)
+    found = measure_shapes(store, Settings(options.shapes, STEPS))
+    return shapes_table(found), found.to_json()

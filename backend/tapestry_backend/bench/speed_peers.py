@@ -28,7 +28,8 @@ class Taken:
     """One painted picture: seconds, rows through the model, and its latents [1, C, h, w].
 
     picture    uint8 [H, W, 3]
-    stages_s   seconds of the model's own work, as far as they are known
+    stages_s   seconds of the model's own work, and how many batches of each size it was asked for;
+               as far as they are known
     """
 
     seconds: float
@@ -36,6 +37,7 @@ class Taken:
     latents: Tensor | None = None
     picture: np.ndarray | None = None
     stages_s: Mapping[str, float] = field(default_factory=dict)
+    batches: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def canvas(self) -> Size:
@@ -72,6 +74,7 @@ class Painters:
             _middle(self._model.decoded, canvas),
             picture[..., :3],
             dict(self._model.seconds),
+            dict(self._model.batches),
         )
 
     def other(self, case: Case) -> Callable[[], Taken]:

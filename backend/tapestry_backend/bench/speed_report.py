@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .speed import Found, Speed
 from .speed_cases import MOST_OVER_FLOOR, MOST_OVERHEAD, SAME_PICTURE, Case
+from .speed_shapes import Shapes
 
 _MIB = 2**20
 
@@ -22,8 +25,43 @@ def speed_table(speed: Speed) -> str:
     return "\n".join(lines)
 
 
+def shapes_table(shapes: Shapes) -> str:
+    """How it was run, then some lines for each picture."""
+    about = shapes.run
+    lines = [
+        (
+            f"{about['model']}, random weights; {about['device']}, {about['dtype']}, batches of up "
+            f"to {about['batch_size']} rows (best {about['best_batch_size']})"
+        ),
+        (
+            f"matrices {about['matmul_flops_a_second'] / 1e12:.2f} TFLOP/s; one evaluation "
+            f"{about['evaluation_flops'] / 1e9:.2f} GFLOP"
+        ),
+    ]
+    for case in shapes.cases:
+        lines += [
+            (
+                f"{case.name:<24}{case.seconds:9.3f} s, {case.num_inference_steps} steps, "
+                f"{case.evaluations} evaluations, {case.launches_per_step:.0f} launches a step"
+            ),
+            (
+                f"    of the matrices' throughput {case.matmul_share:.1%} in the U-Net, "
+                f"{case.matmul_share_of_run:.1%} in all"
+            ),
+            (
+                f"    floor {case.floor_s:.3f} s, run over floor {case.run_over_floor:.3f}; "
+                f"overhead {case.overhead_share:.1%}; peak {case.peak_bytes / _MIB:.0f} MiB"
+            ),
+            f"    seconds: {_seconds(case.stages_s)}",
+        ]
+    return "\n".join(lines)
+
+
+def _seconds(stages_s: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {seconds:.3f}" for name, seconds in stages_s.items())
+
+
 def _lines(case: Case, found: Found) -> list[str]:
-    stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in found.stages_s.items())
     lines = [
         (
             f"{found.name:<18}{found.ratio:8.2f}  {case.goal!s:<7}"
@@ -38,7 +76,10 @@ def _lines(case: Case, found: Found) -> list[str]:
             f"{_limit(found.run_over_floor, MOST_OVER_FLOOR)}; overhead {found.overhead_share:.1%} "
             f"{_limit(found.overhead_share, MOST_OVERHEAD)}; peak {found.peak_bytes / _MIB:.0f} MiB"
         ),
-        f"    seconds: {stages}",
+        (
+            f"    seconds: {_seconds(found.stages_s)}; the U-Net alone, in batches of these sizes "
+            f"{found.in_batches_s:.3f}"
+        ),
     ]
     if found.latents_differ_by is not None:
         same = _limit(found.latents_differ_by, SAME_PICTURE)

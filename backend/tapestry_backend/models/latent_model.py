@@ -31,7 +31,7 @@ from .schedulers import make_scheduler
 
 _PREVIEW_FIT_CELLS = 16
 
-_WHOLE_WINDOWS = 10
+_WHOLE_WINDOWS = 4
 """Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
 
 _MOST_TEXTS = 256
@@ -60,11 +60,17 @@ class LatentModel(ABC):
 
     distilled = False
 
-    def __init__(self, entry: Entry, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        device: torch.device,
+        dtype: torch.dtype,
+        parts: Parts | None = None,
+    ) -> None:
         self.id = entry.id
         self.device = device
         self.dtype = dtype
-        parts = load_parts(entry, dtype)
+        parts = parts or load_parts(entry, dtype)
         self._tokenizers = parts.tokenizers
         self._scheduler = parts.scheduler
         self._options: Mapping[str, Any] = parts.options

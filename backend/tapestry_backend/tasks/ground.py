@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ class Ground:
         """[H, W] bool: pixels that stay as they are."""
         return self.hold >= 1
 
-    @property
+    @cached_property
     def keep(self) -> Tensor:
         """[h, w]: `hold` for whole cells, and around them."""
         return keep_map(self.hold, self.cell_px, self.follow)
