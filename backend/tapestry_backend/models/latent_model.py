@@ -69,7 +69,7 @@ class LatentModel(ABC):
         self._vae: Any = parts.modules["vae"]
         self._keep(parts)
         self._parts = Residency(parts.modules, device)
-        self.wardrobe = Wardrobe(entry.id, parts.modules, device, dtype)
+        self.wardrobe = Wardrobe(entry.id, parts.modules, parts.tokenizers, device, dtype)
         self._texts: OrderedDict[Any, Sequence[Reading]] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
@@ -107,7 +107,7 @@ class LatentModel(ABC):
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
         """Each text alone, so that its numbers do not depend on who was encoded beside it."""
-        weighted = read_weights(prompt)
+        weighted = read_weights(self.wardrobe.vocabulary.spell(prompt))
         readings = self._read(weighted.text)
         states = [reading.states for reading in readings]
         if weighted.spans:

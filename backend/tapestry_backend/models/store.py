@@ -41,7 +41,9 @@ class ModelStore:
         if model_id not in self._loaded:
             self._make_room(entry)
             runner = FAMILIES[entry.family].load_runner()
-            self._loaded[model_id] = runner(entry, self.device, self._dtype(entry))
+            loaded: Denoiser = runner(entry, self.device, self._dtype(entry))
+            loaded.wardrobe.vocabulary.embeddings = self.catalogue.adapters.embeddings
+            self._loaded[model_id] = loaded
         self._loaded.move_to_end(model_id)
         return self._loaded[model_id]
 

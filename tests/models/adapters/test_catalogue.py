@@ -49,9 +49,9 @@ def test_each_kind_is_known(adapters: Path, tmp_path: Path) -> None:
     assert kinds["pet"] == ("embedding", "sd2")
     assert kinds["mood"] == ("embedding", "sdxl")
     assert {(a.id, a.token, a.widths) for a in known.embeddings} == {
-        ("gloom", "gloom", (768,)),
+        ("gloom", "<gloom>", (768,)),
         ("pet", "<cat>", (1024,)),
-        ("mood", "mood", (768, 1280)),
+        ("mood", "<mood>", (768, 1280)),
     }
 
 

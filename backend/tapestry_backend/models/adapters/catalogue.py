@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Adapter:
 
     widths    the width of the texts of the models that it fits, or of an embedding's vectors, one
               for each text encoder; empty where its file does not say
-    token     an embedding's word in a prompt
+    token     an embedding's word in a prompt, in angle brackets
     """
 
     id: str
@@ -263,13 +264,13 @@ def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | 
     """The word and the vectors' widths of a textual inversion; None when the file holds none."""
     shapes = dict(header.shapes)
     if shapes.keys() == {"clip_l", "clip_g"}:
-        return name, (shapes["clip_l"][-1], shapes["clip_g"][-1])
+        return f"<{name}>", (shapes["clip_l"][-1], shapes["clip_g"][-1])
     if len(shapes) != 1:
         return None
     ((key, shape),) = shapes.items()
     if len(shape) not in {1, 2}:
         return None
-    return (name if key == "emb_params" else key), (shape[-1],)
+    return (key if re.fullmatch(r"<[^<>]{1,80}>", key) else f"<{name}>"), (shape[-1],)
 
 
 def _refused(problem: str, advice: str) -> TapestryError:

@@ -13,6 +13,7 @@ from torch import nn
 from .catalogue import Adapter, misfit
 from .lora import Deltas, laid_on, load_lora
 from .residuals import load_control
+from .vocabulary import Vocabulary
 
 _MOST_KEPT = 8
 """Of each kind; that which was used longest ago goes first."""
@@ -28,6 +29,7 @@ class Wardrobe:
         self,
         model_id: str,
         networks: Mapping[str, nn.Module],
+        tokenizers: Mapping[str, Any],
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
@@ -38,6 +40,7 @@ class Wardrobe:
         self._controls: OrderedDict[str, nn.Module] = OrderedDict()
         self.worn: tuple[tuple[str, float], ...] = ()
         """The LoRAs that are laid on just now, with their weights: texts read otherwise then."""
+        self.vocabulary = Vocabulary(model_id, tokenizers, networks)
 
     @contextmanager
     def wearing(self, loras: Sequence[tuple[Adapter, float]]) -> Iterator[None]:
