@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,10 +17,11 @@ from tapestry_protocol.messages import Request
 from ..engine.levels import Moment
 from ..engine.multidiffusion import Place, Variant
 from ..engine.windows import Size, Window, crop
-from ..models.adapters.catalogue import Adapter, AdapterCatalogue
+from ..models.adapters.catalogue import PICTURED, Adapter, AdapterCatalogue
+from ..models.adapters.references import Reference, ReferenceAdapter, referring
 from ..models.adapters.residuals import Shown
 from ..models.denoiser import Denoiser
-from .canvas import painted_masks, placed
+from .canvas import painted_masks, pixel_array, placed
 from .plan import Plan, RegionPlan
 from .preprocessing import canny_edges, drawn_lines, on_black, region_map, soft_edges
 
@@ -55,8 +57,17 @@ class Steering:
         used = dict.fromkeys(Gear.of(region) for region in plan.regions)
         self._gears = [gear for gear in used if gear != Gear((), ())]
         controls = dict.fromkeys(control for gear in self._gears for control in gear.controls)
-        self._networks = {c.adapter: model.wardrobe.control(self._find(c)) for c in controls}
-        self._pictures = {c: _picture(c, request, blobs, plan) for c in controls}
+        self._networks: dict[str, Any] = {}
+        self._pictures: dict[Control, Tensor] = {}
+        self._references: dict[Control, Reference] = {}
+        for control in controls:
+            network = model.wardrobe.control(self._find(control))
+            if isinstance(network, ReferenceAdapter):
+                tokens = network.read(_on_white(control, blobs))
+                self._references[control] = Reference(network, tokens, control.weight)
+            else:
+                self._networks[control.adapter] = network
+                self._pictures[control] = _picture(control, request, blobs, plan)
         for gear in self._gears:
             with self._wearing(gear.loras):
                 pass  # one that does not fit is found out now
@@ -77,18 +88,25 @@ class Steering:
         return [self._variant(gear, size) for gear in self._gears]
 
     def _variant(self, gear: Gear, size: Size) -> Variant:
-        pictures = {c: _scaled(self._pictures[c], size, self._cell_px) for c in gear.controls}
+        pictures = {
+            control: _scaled(self._pictures[control], size, self._cell_px)
+            for control in gear.controls
+            if control in self._pictures
+        }
 
         def ask(
             inputs: Tensor, moment: Moment, conditions: Tensor, places: Sequence[Place]
         ) -> Tensor:
             windows = [place.window for place in places]
+            now = [control for control in gear.controls if counts(control, moment)]
             shown = [
-                show(self._networks[control.adapter], picture, windows, self._cell_px, control)
-                for control, picture in pictures.items()
-                if counts(control, moment)
+                show(self._networks[c.adapter], pictures[c], windows, self._cell_px, c)
+                for c in now
+                if c in pictures
             ]
-            with self._wearing(gear.loras):
+            seen = [self._references[control] for control in now if control in self._references]
+            negative = [place.negative for place in places]
+            with self._wearing(gear.loras), referring(seen, negative):
                 told = (inputs, moment.timestep, conditions, places)
                 return self._model.predict(*told, shown) if shown else self._model.predict(*told)
 
@@ -101,7 +119,7 @@ class Steering:
             yield
 
     def _find(self, control: Control) -> Adapter:
-        return self._adapters.find(control.adapter, "controlnet", "t2i_adapter")
+        return self._adapters.find(control.adapter, *PICTURED)
 
 
 def counts(control: Control, moment: Moment) -> bool:
@@ -136,6 +154,15 @@ def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], pla
             "soft_edges": lambda layer: soft_edges(on_black(layer)),
         }[control.preprocessor](rgba)
     return (shown[None] * 255).round().to(torch.uint8)
+
+
+def _on_white(control: Control, blobs: Mapping[str, bytes]) -> np.ndarray:
+    """A layer as it is, white where nothing is painted: [h, w, 3] uint8."""
+    if control.image is None:
+        raise TypeError("the request was checked for that")
+    rgba = pixel_array(control.image, blobs).astype(np.float32)
+    alpha = rgba[..., 3:] / 255
+    return (rgba[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
 
 
 def _scaled(picture: Tensor, size: Size, cell_px: int) -> Tensor:

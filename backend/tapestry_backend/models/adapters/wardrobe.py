@@ -12,6 +12,7 @@ from torch import nn
 
 from .catalogue import Adapter, misfit
 from .lora import Deltas, laid_on, load_lora
+from .references import ReferenceAdapter
 from .residuals import load_control
 from .vocabulary import Vocabulary
 
@@ -37,7 +38,7 @@ class Wardrobe:
         self._networks = networks
         self._place = device, dtype
         self._loras: OrderedDict[str, Deltas] = OrderedDict()
-        self._controls: OrderedDict[str, nn.Module] = OrderedDict()
+        self._controls: OrderedDict[str, nn.Module | ReferenceAdapter] = OrderedDict()
         self.worn: tuple[tuple[str, float], ...] = ()
         """The LoRAs that are laid on just now, with their weights: texts read otherwise then."""
         self.vocabulary = Vocabulary(model_id, tokenizers, networks)
@@ -56,15 +57,14 @@ class Wardrobe:
         finally:
             self.worn = before
 
-    def control(self, adapter: Adapter) -> nn.Module:
-        """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
+    def control(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
+        """What is shown a picture, loaded; raises TapestryError when it does not fit."""
         unet = self._networks.get("unet")
         if unet is None:
             raise misfit(adapter, self._model_id)
+        load = ReferenceAdapter if adapter.kind == "ip_adapter" else load_control
         return _kept(
-            self._controls,
-            adapter.id,
-            lambda: load_control(adapter, unet, self._model_id, *self._place),
+            self._controls, adapter.id, lambda: load(adapter, unet, self._model_id, *self._place)
         )
 
     def _lora(self, adapter: Adapter) -> Deltas:
