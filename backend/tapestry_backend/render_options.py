@@ -147,6 +147,14 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
         "alone), and show=none|canny|soft_edges, or show=regions without a layer; the layer is no "
         "region then",
     )
+    _add(
+        group,
+        "--grounding",
+        "grounding",
+        "X",
+        "the share of the steps in which a model that reads boxes (GLIGEN) is told where regions "
+        "lie",
+    )
 
 
 def _add_steps(group: argparse._ArgumentGroup) -> None:

@@ -27,6 +27,7 @@ def save_checkpoint(
     scheduler: Any = None,
     text_width: int = 32,
     distilled: bool = False,
+    grounded: bool = False,
 ) -> Path:
     """A checkpoint with an AutoencoderKL of factor 4 and the bundled model's tokenizer."""
     torch.manual_seed(0)
@@ -42,6 +43,7 @@ def save_checkpoint(
             channels,
             cross_attention_dim=text_width,
             time_cond_proj_dim=16 if distilled else None,
+            attention_type="gated" if grounded else "default",
         ),
         scheduler=scheduler or _ddim(prediction_type),
         safety_checker=None,

@@ -23,7 +23,7 @@ from ..models.schedulers import check_steps
 _AS_ASKED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
     *("overlap", "feather_px", "bootstrapping", "under_px", "wrap"),
-    *("window_weighting", "framing", "coherence", "speed"),
+    *("window_weighting", "framing", "coherence", "speed", "grounding"),
 )
 """What a plan takes over from its request as it is."""
 
@@ -127,6 +127,7 @@ class Plan:
     coherence: float
     anchor: Size
     speed: str
+    grounding: float
     guided_share: float
     batch_size: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,13 @@ from torch.nn import functional
 
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Bounds
 
 from ..engine.levels import Moment
 from ..engine.multidiffusion import Place, Variant
 from ..engine.windows import Size, Window, crop
 from ..models.adapters.catalogue import PICTURED, Adapter, AdapterCatalogue
+from ..models.adapters.grounding import Box, Grounding
 from ..models.adapters.references import Reference, ReferenceAdapter, referring
 from ..models.adapters.residuals import Shown
 from ..models.denoiser import Denoiser
@@ -27,14 +29,14 @@ from .preprocessing import canny_edges, drawn_lines, on_black, region_map, soft_
 
 
 class Gear(NamedTuple):
-    """The LoRAs and control pictures of a region, those of the whole picture included."""
+    """The LoRAs and control pictures of a region, those of the whole picture included.
+
+    grounding: the share of the steps in which its rows are told the boxes of all regions
+    """
 
     loras: tuple[Lora, ...]
     controls: tuple[Control, ...]
-
-    @classmethod
-    def of(cls, region: RegionPlan) -> Gear:
-        return cls(region.loras, region.controls)
+    grounding: float
 
 
 class Steering:
@@ -54,8 +56,10 @@ class Steering:
         self._model = model
         self._adapters = adapters
         self._cell_px = plan.cell_px
-        used = dict.fromkeys(Gear.of(region) for region in plan.regions)
-        self._gears = [gear for gear in used if gear != Gear((), ())]
+        self._canvas = plan.canvas
+        self._grounding = plan.grounding if request.regions else 0.0
+        used = dict.fromkeys(self._gear_of(region) for region in plan.regions)
+        self._gears = [gear for gear in used if any(gear)]
         controls = dict.fromkeys(control for gear in self._gears for control in gear.controls)
         self._networks: dict[str, Any] = {}
         self._pictures: dict[Control, Tensor] = {}
@@ -68,13 +72,15 @@ class Steering:
             else:
                 self._networks[control.adapter] = network
                 self._pictures[control] = _picture(control, request, blobs, plan)
+        self._boxes = [_box(region.bounds.moved(*plan.origin_px)) for region in request.regions]
+        self._phrases = [region.prompt for region in plan.regions[:-1]]
         for gear in self._gears:
             with self._wearing(gear.loras):
-                pass  # one that does not fit is found out now
+                self._ground(plan.canvas, gear)  # what does not fit is found out now
 
     def variant_of(self, region: RegionPlan) -> int | None:
         """Which of the variants a region's rows run with; None: the model as it is."""
-        gear = Gear.of(region)
+        gear = self._gear_of(region)
         return self._gears.index(gear) if gear in self._gears else None
 
     @contextmanager
@@ -94,6 +100,8 @@ class Steering:
             if control in self._pictures
         }
 
+        grounding = self._ground(size, gear)
+
         def ask(
             inputs: Tensor, moment: Moment, conditions: Tensor, places: Sequence[Place]
         ) -> Tensor:
@@ -106,11 +114,30 @@ class Steering:
             ]
             seen = [self._references[control] for control in now if control in self._references]
             negative = [place.negative for place in places]
-            with self._wearing(gear.loras), referring(seen, negative):
+            grounded = moment.index < int(gear.grounding * moment.count)
+            with ExitStack() as laid:
+                laid.enter_context(self._wearing(gear.loras))
+                laid.enter_context(referring(seen, negative))
+                if grounding is not None and grounded:
+                    laid.enter_context(grounding.told([Box(*w) for w in windows], negative))
                 told = (inputs, moment.timestep, conditions, places)
                 return self._model.predict(*told, shown) if shown else self._model.predict(*told)
 
         return ask
+
+    def _gear_of(self, region: RegionPlan) -> Gear:
+        return Gear(region.loras, region.controls, self._grounding)
+
+    def _ground(self, size: Size, gear: Gear) -> Grounding | None:
+        """The regions' boxes on a canvas of this size, in cells."""
+        if not gear.grounding:
+            return None
+        down, right = (size[i] / self._canvas[i] / self._cell_px for i in (0, 1))
+        boxes = [
+            Box(box.top * down, box.left * right, box.bottom * down, box.right * right)
+            for box in self._boxes
+        ]
+        return self._model.wardrobe.ground(self._phrases, boxes, size.width)
 
     @contextmanager
     def _wearing(self, loras: Sequence[Lora]) -> Iterator[None]:
@@ -120,6 +147,10 @@ class Steering:
 
     def _find(self, control: Control) -> Adapter:
         return self._adapters.find(control.adapter, *PICTURED)
+
+
+def _box(bounds: Bounds) -> Box:
+    return Box(bounds.top, bounds.left, bounds.bottom, bounds.right)
 
 
 def counts(control: Control, moment: Moment) -> bool:

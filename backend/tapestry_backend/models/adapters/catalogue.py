@@ -167,6 +167,15 @@ def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
     )
 
 
+def ungrounded(model_id: str) -> TapestryError:
+    """The error for boxes that a model does not read."""
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        f"The model {model_id!r} takes no grounded boxes.",
+        "Choose a GLIGEN checkpoint, or set the grounding to 0.",
+    )
+
+
 def read_text_width(model: Path) -> int | None:
     """The width of the texts that a model folder's U-Net reads; None where it has no U-Net."""
     with suppress(OSError, ValueError):

@@ -45,6 +45,19 @@ class Vocabulary:
                 prompt = prompt.replace(adapter.token, self._learned(adapter))
         return prompt
 
+    @torch.no_grad()
+    def read_phrases(self, phrases: Sequence[str]) -> Tensor:
+        """What the first text encoder says about each phrase as a whole: [N, D]."""
+        tokenizer, encoder = self._readers[0]
+        tokens = tokenizer(
+            [self.spell(phrase) for phrase in phrases],
+            padding=True,
+            truncation=True,
+            max_length=encoder.config.max_position_embeddings,
+            return_tensors="pt",
+        ).to(encoder.device)
+        return encoder(**tokens).pooler_output
+
     def _learned(self, adapter: Adapter) -> str:
         if adapter.token not in self._spelled:
             self._spelled[adapter.token] = self._learn(adapter)

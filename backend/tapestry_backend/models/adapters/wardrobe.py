@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .catalogue import Adapter, misfit
+from .catalogue import Adapter, misfit, ungrounded
+from .grounding import KINDS, Box, Grounding
 from .lora import Deltas, laid_on, load_lora
 from .references import ReferenceAdapter
 from .residuals import load_control
@@ -66,6 +67,15 @@ class Wardrobe:
         return _kept(
             self._controls, adapter.id, lambda: load(adapter, unet, self._model_id, *self._place)
         )
+
+    def ground(self, phrases: Sequence[str], boxes: Sequence[Box], width: float) -> Grounding:
+        """Boxes for a U-Net that reads them; raises TapestryError when this one does not."""
+        unet: Any = self._networks.get("unet")
+        if unet is None or unet.config.attention_type not in KINDS:
+            raise ungrounded(self._model_id)
+        device, dtype = self._place
+        read = self.vocabulary.read_phrases(phrases).to(device, dtype)
+        return Grounding(unet, read, boxes, width)
 
     def _lora(self, adapter: Adapter) -> Deltas:
         return _kept(
