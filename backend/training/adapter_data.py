@@ -13,11 +13,11 @@ from torch import Tensor
 
 from tapestry_backend.tasks.preprocessing import canny_edges
 
-from .common import WORK
+from .common import WORK, autocast
 from .draw import Group, draw_one
 from .export import MODEL_FOLDER
 
-POOL = Group("pictures", 144, 1200, (0.15, 0.4, 0.15, 0.3))
+POOL = Group("pictures", 144, 480, (0.15, 0.4, 0.15, 0.3))
 PAPER, INK = (0.95, 0.91, 0.82), (0.12, 0.13, 0.22)
 TONES = 4
 _DARKEST, _LIGHTEST = 0.1, 0.8
@@ -53,7 +53,9 @@ def _thick(lines: Tensor) -> Tensor:
 @torch.no_grad()
 def encode(autoencoder: AutoencoderTiny, pictures: Tensor) -> Tensor:
     """Scaled latents [N, 10, H / 8, W / 8] of pictures [N, 3, H, W] in 0..1."""
-    return autoencoder.encoder(pictures * 2 - 1) * autoencoder.config.scaling_factor
+    wanted = (pictures * 2 - 1).contiguous(memory_format=torch.channels_last)
+    with autocast(pictures.device):
+        return autoencoder.encoder(wanted).float() * autoencoder.config.scaling_factor
 
 
 def prepare(work: Path, seed: int) -> None:
@@ -62,6 +64,7 @@ def prepare(work: Path, seed: int) -> None:
     What was made before an interruption is kept, batch by batch.
     """
     autoencoder = AutoencoderTiny.from_pretrained(MODEL_FOLDER, subfolder="vae").eval()
+    autoencoder.to(memory_format=torch.channels_last)
     labels, parts = [], []
     for start in range(0, POOL.count, _BATCH):
         made = work / f"adapters-{start}.pt"
