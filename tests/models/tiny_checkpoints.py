@@ -83,17 +83,26 @@ def save_xl(folder: Path, *, in_channels: int | None = None, distilled: bool = F
     return folder
 
 
-def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool = False) -> Path:
+def save_3(
+    folder: Path,
+    *,
+    t5: bool = True,
+    channels: int = 4,
+    in_channels: int | None = None,
+    shifts: bool = False,
+) -> Path:
     """A checkpoint of Stable Diffusion 3, with or without T5."""
     torch.manual_seed(0)
     tokenizer = sample_tokenizer()
     kind = transformers.CLIPTextModelWithProjection
-    diffusers.StableDiffusion3Pipeline(
+    inpaints = in_channels is not None and in_channels > channels
+    kind_of_pipeline = "StableDiffusion3InpaintPipeline" if inpaints else "StableDiffusion3Pipeline"
+    getattr(diffusers, kind_of_pipeline)(
         transformer=diffusers.SD3Transformer2DModel(
             sample_size=WINDOW,
             patch_size=2,
-            in_channels=in_channels,
-            out_channels=4,
+            in_channels=in_channels or channels,
+            out_channels=channels,
             num_layers=2,
             attention_head_dim=8,
             num_attention_heads=4,
@@ -103,7 +112,7 @@ def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool 
             pos_embed_max_size=24,
         ),
         scheduler=_flow(shifts=shifts),
-        vae=_autoencoder(4, scaling_factor=1.5, shift_factor=0.06),
+        vae=_autoencoder(channels, scaling_factor=1.5, shift_factor=0.06),
         text_encoder=_text_encoder(tokenizer, kind),
         tokenizer=tokenizer,
         text_encoder_2=_text_encoder(tokenizer, kind),

@@ -65,16 +65,19 @@ class Entry:
 
 
 class Catalogue:
-    """The bundled model, and the model folders or cached hub ids that somebody named at the start.
+    """The bundled model, what was found on this computer, and what somebody named at the start.
 
-    Raises TapestryError when a named model is none.
+    A name is the path of a folder or file, or the id of something found or of a cached model of the
+    hub. Raises TapestryError when a named model is none.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str] = (), found: Sequence[Entry] = ()) -> None:
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
+        for entry in found[: MAX_MODELS - 1]:
+            self._entries.setdefault(entry.id, entry)
         for name in names:
-            if name != SAMPLE:
+            if name not in self._entries:
                 _check_name(name)
                 self._entries[name] = read_entry(name, locate(name))
         if len(self._entries) > MAX_MODELS:
@@ -83,6 +86,11 @@ class Catalogue:
                 f"These are {len(self._entries)} models; Tapestry offers up to {MAX_MODELS}.",
                 "Leave some out.",
             )
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All models, the bundled one first."""
+        return tuple(self._entries.values())
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
@@ -132,8 +140,9 @@ def locate(name: str) -> Path:
     except (HFValidationError, LocalEntryNotFoundError):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"{name!r} is neither a folder nor a model in the Hugging Face cache.",
-            "Give the path of a model folder in diffusers layout (it holds model_index.json).",
+            f"{name!r} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
+            "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
+            "`tapestry models` lists those that were found.",
         ) from None
 
 

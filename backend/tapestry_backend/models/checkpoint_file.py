@@ -11,7 +11,7 @@ from typing import Any
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SIDE_PX
 
-from .families import Family, family_of_file
+from .families import FAMILIES, Family, family_of_file
 from .few_steps import few_steps_of, few_steps_scheduler
 from .shapes import KINDS, within
 from .weights import BrokenFileError, Header, read_header
@@ -80,6 +80,18 @@ def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) ->
         if found is not None:
             parts[part] = found
     return _describe(path, family, header, parts)
+
+
+def lacking(path: Path) -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]] | None:
+    """A file's family, and the networks that it lacks as `Family.in_file` has them.
+
+    None for what is no checkpoint. Raises as `read_checkpoint` does.
+    """
+    model = read_checkpoint(path)
+    if model is None:
+        return None
+    in_file = FAMILIES[model.family].in_file
+    return model.family, {part: in_file[part] for part in in_file if part not in model.parts}
 
 
 def _find(family: Family, part: str, path: Path, header: Header) -> Source | None:
