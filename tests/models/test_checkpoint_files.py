@@ -160,6 +160,22 @@ def test_notes_and_inputs_say_more(tmp_path: Path) -> None:
     assert model.scheduler[1]["prediction_type"] == "v_prediction"
 
 
+def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> None:
+    """In a file beside the checkpoint, named like it."""
+    built = build("sd1")
+    path = save_file(built, tmp_path / "dream.safetensors")
+    prefix = "first_stage_model."
+    tensors = {k.removeprefix(prefix): t + 1 for k, t in built.tensors.items() if prefix in k}
+    beside = save_file(Built({}, tensors), tmp_path / "dream.vae.safetensors")
+    entry = read_entry("dream", path)
+    model = ModelStore(Catalogue([], [entry]), "cpu").load("dream")
+
+    assert entry.companions == {"vae": beside}
+    ours, theirs = model._vae.state_dict(), built.networks["vae"].state_dict()
+    assert all(torch.equal(ours[name], theirs[name] + 1) for name in theirs)
+    assert same_weights(model._unet, built.networks["unet"])
+
+
 def test_schnell_needs_no_guidance(tmp_path: Path) -> None:
     """A FLUX that is not told how firmly to follow its prompt paints in a few steps, unshifted."""
     path = save_file(build("flux", dev=False), tmp_path / "some.safetensors", torch.half)

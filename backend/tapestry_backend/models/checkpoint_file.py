@@ -61,8 +61,9 @@ class FileModel:
 def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel | None:
     """What a file holds; None when it is no checkpoint of a family that we run.
 
-    companions: files with a network each that this one may lack. Raises BrokenFileError when a
-    header is not right, or says something that no checkpoint has.
+    companions: files with a network each that this one may lack. An autoencoder in a file named
+    like this one, with .vae.safetensors at its end, takes the place of its own. Raises
+    BrokenFileError when a header is not right, or says something that no checkpoint has.
     """
     header = read_header(path)
     family = family_of_file(header.shapes)
@@ -70,13 +71,16 @@ def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) ->
         return None
     if any(name.endswith((".scale_weight", ".scaled_fp8")) for name in header.shapes):
         raise BrokenFileError("its 8-bit weights have scales of their own, which we cannot read")
-    headers = {other: read_header(other) for other in (companions or {}).values()}
+    helpers = dict(companions or {})
+    own_vae = path.with_name(f"{path.stem}.vae.safetensors")
+    replaced = own_vae.is_file()
+    if replaced:
+        helpers["vae"] = own_vae
     parts = {}
     for part in family.in_file:
-        found = _find(family, part, path, header)
-        other = (companions or {}).get(part)
-        if found is None and other is not None:
-            found = _find(family, part, other, headers[other])
+        found = None if part == "vae" and replaced else _find(family, part, path, header)
+        if found is None and part in helpers:
+            found = _find(family, part, helpers[part], read_header(helpers[part]))
         if found is not None:
             parts[part] = found
     return _describe(path, family, header, parts)

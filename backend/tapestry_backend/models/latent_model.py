@@ -67,7 +67,9 @@ class LatentModel(ABC):
         self._options: Mapping[str, Any] = parts.options
         self._vae: Any = parts.modules["vae"]
         self._keep(parts)
-        self._parts = Residency(parts.modules, device)
+        # The autoencoder has ways of its own to make do with less.
+        streamable = parts.modules.keys() - {"vae"}
+        self._parts = Residency(parts.modules, device, streamable=streamable)
         self._texts: OrderedDict[str, Sequence[Reading]] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
