@@ -5,6 +5,7 @@ How a family reads a text and what its backbone is told is its own module's busi
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,7 @@ class LatentModel(ABC):
     """
 
     distilled = False
+    longest = math.inf
 
     def __init__(self, entry: Entry, device: torch.device, dtype: torch.dtype) -> None:
         self.id = entry.id
