@@ -133,7 +133,7 @@ def test_flux_is_renamed_as_diffusers_does_it() -> None:
         ("sdxl_lightning_4step", "lightning", "EulerDiscreteScheduler"),
         ("sd_turbo", "turbo", "EulerAncestralDiscreteScheduler"),
         ("Hyper-SD15", "hyper", "TCDScheduler"),
-        ("plain", "base", "PNDMScheduler"),
+        ("Hyperrealism welcome", "base", "PNDMScheduler"),
     ],
 )
 def test_few_step_checkpoints_step_as_they_were_distilled(
