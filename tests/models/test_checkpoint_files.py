@@ -168,7 +168,7 @@ def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> Non
     tensors = {k.removeprefix(prefix): t + 1 for k, t in built.tensors.items() if prefix in k}
     beside = save_file(Built({}, tensors), tmp_path / "dream.vae.safetensors")
     entry = read_entry("dream", path)
-    model = ModelStore(Catalogue([], [entry]), "cpu").load("dream")
+    model = ModelStore(Catalogue(found=[entry]), "cpu").load("dream")
 
     assert entry.companions == {"vae": beside}
     ours, theirs = model._vae.state_dict(), built.networks["vae"].state_dict()

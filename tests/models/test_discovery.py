@@ -128,7 +128,7 @@ def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path)
 
     assert (entry.id, entry.family) == ("flux1-dev", "flux")
     assert entry.size_bytes > entry.path.stat().st_size
-    model = ModelStore(Catalogue([], [entry]), "cpu").load("flux1-dev")
+    model = ModelStore(Catalogue(found=[entry]), "cpu").load("flux1-dev")
     latents = torch.zeros(1, 16, 8, 8)
     conditions = model.encode_prompts(["a fox"], [3.5])
     assert bool(torch.isfinite(model.predict(latents, torch.tensor(500.0), conditions)).all())

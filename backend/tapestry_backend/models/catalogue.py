@@ -71,7 +71,7 @@ class Catalogue:
     hub. Raises TapestryError when a named model is none.
     """
 
-    def __init__(self, names: Sequence[str] = (), found: Sequence[Entry] = ()) -> None:
+    def __init__(self, names: Sequence[str] = (), *, found: Sequence[Entry] = ()) -> None:
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
         for entry in found[: MAX_MODELS - 1]:

@@ -38,7 +38,7 @@ def add_models_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     found = discover(options.folder)
-    entries = Catalogue(options.model, found.entries).entries
+    entries = Catalogue(options.model, found=found.entries).entries
     if options.json:
         print(json.dumps([_described(entry) for entry in entries], indent=2))
         return 0

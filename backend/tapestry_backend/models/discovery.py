@@ -62,14 +62,13 @@ def discover(folders: Sequence[Path] = ()) -> Found:
     return found
 
 
-def catalogue_of(names: Sequence[str], folders: Sequence[Path] = ()) -> Catalogue:
-    """What there is on this computer and in these folders, and what somebody named.
+def catalogue_of(names: Sequence[str], adapters: Sequence[str] = ()) -> Catalogue:
+    """What there is on this computer, and what somebody named.
 
     Nobody looks around for what is named by its path. Raises TapestryError as `Catalogue` does.
     """
     paths = all(name == SAMPLE or os.path.exists(name) for name in names)  # noqa: PTH110  of any kind
-    found = () if names and paths and not folders else discover(folders).entries
-    return Catalogue(names, found)
+    return Catalogue(names, adapters, () if paths else discover().entries)
 
 
 def _add(found: Found, path: Path, name: str, companions: Companions) -> None:

@@ -84,7 +84,7 @@ def serve_command(
     try:
         place = _place_of(arguments)
         _start_log(arguments.log_file)
-        catalogue = Catalogue(arguments.model, discover(arguments.folder).entries)
+        catalogue = Catalogue(arguments.model, found=discover(arguments.folder).entries)
         if not lock.acquire():
             _complain(_already_running(arguments.runtime_file))
             return CANNOT_START
@@ -97,7 +97,8 @@ def serve_command(
     settings = Settings(
         runtime_file=arguments.runtime_file,
         journal=arguments.journal,
-        worker_command=worker_command or real_worker_command(arguments.model, arguments.folder),
+        worker_command=worker_command
+        or real_worker_command(arguments.model, folders=arguments.folder),
         parent=arguments.parent,
         log_file=arguments.log_file,
         place=place,

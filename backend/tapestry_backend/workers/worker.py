@@ -190,17 +190,17 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def load_engine(arguments: Sequence[str]) -> Engine:
-    """The real engine, for models and `--folder DIR`s: imports torch, and takes seconds."""
+    """The real engine: imports torch, and takes seconds."""
     from ..models.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
     from ..models.discovery import discover  # noqa: PLC0415
     from ..models.store import ModelStore, device_name  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
 
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--folder", type=Path, action="append", default=[])
-    parser.add_argument("models", nargs="*")
-    wanted = parser.parse_args(arguments)
-    store = ModelStore(Catalogue(wanted.models, discover(wanted.folder).entries))
+    named = parser.parse_args(arguments)
+    store = ModelStore(Catalogue(named.model, found=discover(named.folder).entries))
     return Engine(lambda request, blobs: run(request, blobs, store), device_name(store.device))
 
 
