@@ -16,7 +16,7 @@ from pathlib import Path
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS
 
-from .catalogue import SAMPLE, Catalogue, Entry, read_entry
+from .catalogue import SAMPLE, Entry, read_entry
 from .companions import Companions
 from .layouts import layout_of
 from .places import hub_cache, models_folder
@@ -62,13 +62,10 @@ def discover(folders: Sequence[Path] = ()) -> Found:
     return found
 
 
-def catalogue_of(names: Sequence[str], adapters: Sequence[str] = ()) -> Catalogue:
-    """What there is on this computer, and what somebody named.
-
-    Nobody looks around for what is named by its path. Raises TapestryError as `Catalogue` does.
-    """
+def entries_for(names: Sequence[str]) -> Sequence[Entry]:
+    """What there is on this computer; nobody looks around for what is named by its path."""
     paths = all(name == SAMPLE or os.path.exists(name) for name in names)  # noqa: PTH110  of any kind
-    return Catalogue(names, adapters, () if paths else discover().entries)
+    return () if paths else discover().entries
 
 
 def _add(found: Found, path: Path, name: str, companions: Companions) -> None:
