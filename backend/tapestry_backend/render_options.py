@@ -19,8 +19,8 @@ from .values import read_value, words_of
 
 MODEL = {
     "metavar": "PATH_OR_ID",
-    "help": "a Stable Diffusion checkpoint: a folder in diffusers layout, or an id in the Hugging "
-    "Face cache",
+    "help": "a checkpoint: a .safetensors file, a folder in diffusers layout, or an id that "
+    "`tapestry models` lists",
 }
 
 ADAPTER = {

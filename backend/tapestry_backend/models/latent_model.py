@@ -5,6 +5,7 @@ How a family reads a text and what its backbone is told is its own module's busi
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,7 @@ class LatentModel(ABC):
     """
 
     distilled = False
+    longest = math.inf
 
     def __init__(self, entry: Entry, device: torch.device, dtype: torch.dtype) -> None:
         self.id = entry.id
@@ -68,7 +70,9 @@ class LatentModel(ABC):
         self._options: Mapping[str, Any] = parts.options
         self._vae: Any = parts.modules["vae"]
         self._keep(parts)
-        self._parts = Residency(parts.modules, device)
+        # The autoencoder has ways of its own to make do with less.
+        streamable = parts.modules.keys() - {"vae"}
+        self._parts = Residency(parts.modules, device, streamable=streamable)
         self.wardrobe = Wardrobe(entry.id, parts.modules, parts.tokenizers, device, dtype)
         self._texts: OrderedDict[Any, Sequence[Reading]] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)

@@ -65,7 +65,7 @@ def adapters(tmp_path_factory, checkpoint: Path) -> Path:
 @pytest.fixture(scope="session")
 def adapted_store(checkpoint: Path, adapters: Path) -> ModelStore:
     """A store with the tiny checkpoint and all adapters."""
-    return ModelStore(Catalogue([str(checkpoint)], [str(adapters)]))
+    return ModelStore(Catalogue([str(checkpoint)], adapters=[str(adapters)]))
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def xl(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def store(xl: Path) -> ModelStore:
     """A store that knows them."""
-    return ModelStore(Catalogue([str(xl / "xl")], [str(xl / "adapters")]))
+    return ModelStore(Catalogue([str(xl / "xl")], adapters=[str(xl / "adapters")]))
 
 
 def theirs(xl: Path, kind: str, lora: str = "", **asked: Any) -> Tensor:
@@ -194,7 +194,7 @@ def test_a_transformer_takes_loras_and_refuses_control_pictures(
     fresh.load_lora_weights(tmp_path / "loras" / "it.safetensors", adapter_name="it")
     fresh.set_adapters("it", 0.6)
     names = [str(tmp_path / "loras"), str(xl / "adapters" / "edges")]
-    own = ModelStore(Catalogue([str(folder)], names))
+    own = ModelStore(Catalogue([str(folder)], adapters=names))
     (lora,) = (info for info in own.catalogue.adapters.infos if info.id == "it")
     plain, ours = (latents_of(own, folder, loras=loras) for loras in ((), (Lora("it", 0.6),)))
 

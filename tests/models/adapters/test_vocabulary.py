@@ -33,7 +33,7 @@ def words(tmp_path_factory) -> Path:
 
 def store_with(checkpoint: Path, words: Path) -> Any:
     """The checkpoint, freshly loaded, that may learn these."""
-    return ModelStore(Catalogue([str(checkpoint)], [str(words)])).load(str(checkpoint))
+    return ModelStore(Catalogue([str(checkpoint)], adapters=[str(words)])).load(str(checkpoint))
 
 
 def test_words_mean_what_diffusers_reads(checkpoint: Path, words: Path) -> None:
