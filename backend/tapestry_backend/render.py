@@ -13,6 +13,7 @@ from pathlib import Path
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .models.catalogue import Catalogue
+from .models.discovery import entries_for
 from .openraster.control_settings import read_control
 from .openraster.controls import quoted_list
 from .openraster.document import Document
@@ -51,7 +52,8 @@ def render(options: argparse.Namespace) -> None:
     progress = _Progress(quiet=options.quiet)
     for note in scene.notes:
         progress.note(note)
-    catalogue = Catalogue([options.model], options.adapter)
+    found = entries_for([options.model])
+    catalogue = Catalogue([options.model], found=found, adapters=options.adapter)
     catalogue.check_adapters(scene.request)
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
     finished = _run(scene, catalogue, progress)

@@ -19,8 +19,8 @@ from .values import read_value, words_of
 
 MODEL = {
     "metavar": "PATH_OR_ID",
-    "help": "a Stable Diffusion checkpoint: a folder in diffusers layout, or an id in the Hugging "
-    "Face cache",
+    "help": "a checkpoint: a .safetensors file, a folder in diffusers layout, or an id that "
+    "`tapestry models` lists",
 }
 
 ADAPTER = {
@@ -146,6 +146,14 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
         "layer=sketch,show=lines; also weight=X, start=X, end=X, region=LAYER (for that region "
         "alone), and show=none|canny|soft_edges, or show=regions without a layer; the layer is no "
         "region then",
+    )
+    _add(
+        group,
+        "--grounding",
+        "grounding",
+        "X",
+        "the share of the steps in which a model that reads boxes (GLIGEN) is told where regions "
+        "lie",
     )
 
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from tapestry_backend.tasks.preprocessing import canny_edges
 
-from .common import WORK
+from .common import WORK, autocast
 from .draw import Group, draw_one
 from .export import MODEL_FOLDER
 
-POOL = Group("pictures", 144, 3600, (0.15, 0.4, 0.15, 0.3))
+POOL = Group("pictures", 144, 480, (0.15, 0.4, 0.15, 0.3))
 PAPER, INK = (0.95, 0.91, 0.82), (0.12, 0.13, 0.22)
 TONES = 4
 _DARKEST, _LIGHTEST = 0.1, 0.8
@@ -53,29 +53,44 @@ def _thick(lines: Tensor) -> Tensor:
 @torch.no_grad()
 def encode(autoencoder: AutoencoderTiny, pictures: Tensor) -> Tensor:
     """Scaled latents [N, 10, H / 8, W / 8] of pictures [N, 3, H, W] in 0..1."""
-    return autoencoder.encoder(pictures * 2 - 1) * autoencoder.config.scaling_factor
+    wanted = (pictures * 2 - 1).contiguous(memory_format=torch.channels_last)
+    with autocast(pictures.device):
+        return autoencoder.encoder(wanted).float() * autoencoder.config.scaling_factor
 
 
 def prepare(work: Path, seed: int) -> None:
-    """Writes `adapters.pt` (latents, latents in ink, scribbles) and, last, `adapters.json`."""
+    """Writes `adapters.pt` (latents, latents in ink, scribbles) and, last, `adapters.json`.
+
+    What was made before an interruption is kept, batch by batch.
+    """
     autoencoder = AutoencoderTiny.from_pretrained(MODEL_FOLDER, subfolder="vae").eval()
+    autoencoder.to(memory_format=torch.channels_last)
     labels, parts = [], []
     for start in range(0, POOL.count, _BATCH):
-        drawn = [draw_one(seed, POOL, start + i) for i in range(min(_BATCH, POOL.count - start))]
-        labels += [label.to_dict() for _, label in drawn]
-        pictures = torch.from_numpy(np.stack([picture for picture, _ in drawn]))
-        pictures = pictures.permute(0, 3, 1, 2).float() / 255
-        parts.append(
-            {
-                "plain": encode(autoencoder, pictures).half(),
-                "ink": encode(autoencoder, in_ink(pictures)).half(),
-                "scribbles": torch.stack([scribble(p) > 0 for p in pictures]),
-            }
-        )
-    torch.save(
-        {name: torch.cat([p[name] for p in parts]) for name in parts[0]}, work / "adapters.pt"
-    )
+        made = work / f"adapters-{start}.pt"
+        if not made.exists():
+            _prepare_batch(autoencoder, seed, start, made)
+        part = torch.load(made, weights_only=True)
+        labels += part.pop("labels")
+        parts.append(part)
+    content = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    torch.save(content, work / "adapters.pt")
     (work / "adapters.json").write_text(json.dumps(labels), encoding="utf-8")
+
+
+def _prepare_batch(autoencoder: AutoencoderTiny, seed: int, start: int, path: Path) -> None:
+    numbers = range(start, min(start + _BATCH, POOL.count))
+    drawn = [draw_one(seed, POOL, number) for number in numbers]
+    pictures = torch.from_numpy(np.stack([picture for picture, _ in drawn]))
+    pictures = pictures.permute(0, 3, 1, 2).float() / 255
+    content = {
+        "labels": [label.to_dict() for _, label in drawn],
+        "plain": encode(autoencoder, pictures).half(),
+        "ink": encode(autoencoder, in_ink(pictures)).half(),
+        "scribbles": torch.stack([scribble(picture) > 0 for picture in pictures]),
+    }
+    torch.save(content, path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
 
 
 def main() -> None:

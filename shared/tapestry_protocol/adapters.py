@@ -23,7 +23,9 @@ class Lora:
 
 @dataclass(frozen=True)
 class Control:
-    """A picture that says what shall be where: what a ControlNet or a T2I-Adapter is shown.
+    """A picture that a ControlNet, a T2I-Adapter or an IP-Adapter is shown.
+
+    It says what shall be where; to an IP-Adapter, what the style or the subject is.
 
     adapter       its id in the welcome's list
     preprocessor  what it is shown: "none": the picture, on black; "lines": what is painted on the
@@ -53,5 +55,5 @@ class AdapterInfo:
     """
 
     id: AdapterId
-    kind: Literal["lora", "controlnet", "t2i_adapter", "embedding"]
+    kind: Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
     family: Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"] = ""

@@ -159,6 +159,8 @@ class Request:
     model     an id out of the welcome's list, never a path
     loras     small changes of the model, for the whole picture
     controls  pictures that say what shall be where, for the whole picture
+    grounding       the share of the steps in which a model that reads boxes (GLIGEN) is told where
+              each region lies; 0: not at all
     """
 
     task: Literal["generate", "extend", "refine", "fill"]
@@ -192,6 +194,7 @@ class Request:
     model: ModelId = "sample"
     loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
+    grounding: Share = 0.0
 
     @property
     def blobs(self) -> tuple[PixelsRef, ...]:

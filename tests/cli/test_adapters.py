@@ -127,7 +127,10 @@ def test_a_regions_lora_travels_with_the_scene(kit: Path, scene: Path) -> None:
         (["--lora", ";".join(["grain"] * 9)], "more than 8"),
         (["--region", "lake", "lora=oil:x"], "is no number"),
         (["--region", "lake", "lora=gloom"], "There is no LoRA 'gloom'"),
-        (["--control", "grain", "layer=sketch"], "There is no ControlNet or T2I-Adapter 'grain'"),
+        (
+            ["--control", "grain", "layer=sketch"],
+            "T2I-Adapter or IP-Adapter 'grain'",
+        ),
         (["--control", "pencil", "layer=scrawl"], "No layer is called 'scrawl'. The layers are"),
         (["--control", "pencil", "layer=sketch,region=sea"], "No region is called 'sea'"),
         (["--control", "pencil", "layer=sketch,show=depth"], "is none of none, lines, canny"),

@@ -133,7 +133,7 @@ def test_flux_is_renamed_as_diffusers_does_it() -> None:
         ("sdxl_lightning_4step", "lightning", "EulerDiscreteScheduler"),
         ("sd_turbo", "turbo", "EulerAncestralDiscreteScheduler"),
         ("Hyper-SD15", "hyper", "TCDScheduler"),
-        ("plain", "base", "PNDMScheduler"),
+        ("Hyperrealism welcome", "base", "PNDMScheduler"),
     ],
 )
 def test_few_step_checkpoints_step_as_they_were_distilled(
@@ -158,6 +158,22 @@ def test_notes_and_inputs_say_more(tmp_path: Path) -> None:
     assert model is not None
     assert (model.window_px, model.variant) == (768, "inpaint")
     assert model.scheduler[1]["prediction_type"] == "v_prediction"
+
+
+def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> None:
+    """In a file beside the checkpoint, named like it."""
+    built = build("sd1")
+    path = save_file(built, tmp_path / "dream.safetensors")
+    prefix = "first_stage_model."
+    tensors = {k.removeprefix(prefix): t + 1 for k, t in built.tensors.items() if prefix in k}
+    beside = save_file(Built({}, tensors), tmp_path / "dream.vae.safetensors")
+    entry = read_entry("dream", path)
+    model = ModelStore(Catalogue(found=[entry]), "cpu").load("dream")
+
+    assert entry.companions == {"vae": beside}
+    ours, theirs = model._vae.state_dict(), built.networks["vae"].state_dict()
+    assert all(torch.equal(ours[name], theirs[name] + 1) for name in theirs)
+    assert same_weights(model._unet, built.networks["unet"])
 
 
 def test_schnell_needs_no_guidance(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def save_checkpoint(
     scheduler: Any = None,
     text_width: int = 32,
     distilled: bool = False,
+    grounded: bool = False,
 ) -> Path:
     """A checkpoint with an AutoencoderKL of factor 4 and the bundled model's tokenizer."""
     torch.manual_seed(0)
@@ -42,6 +43,7 @@ def save_checkpoint(
             channels,
             cross_attention_dim=text_width,
             time_cond_proj_dim=16 if distilled else None,
+            attention_type="gated" if grounded else "default",
         ),
         scheduler=scheduler or _ddim(prediction_type),
         safety_checker=None,
@@ -83,17 +85,26 @@ def save_xl(folder: Path, *, in_channels: int | None = None, distilled: bool = F
     return folder
 
 
-def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool = False) -> Path:
+def save_3(
+    folder: Path,
+    *,
+    t5: bool = True,
+    channels: int = 4,
+    in_channels: int | None = None,
+    shifts: bool = False,
+) -> Path:
     """A checkpoint of Stable Diffusion 3, with or without T5."""
     torch.manual_seed(0)
     tokenizer = sample_tokenizer()
     kind = transformers.CLIPTextModelWithProjection
-    diffusers.StableDiffusion3Pipeline(
+    inpaints = in_channels is not None and in_channels > channels
+    kind_of_pipeline = "StableDiffusion3InpaintPipeline" if inpaints else "StableDiffusion3Pipeline"
+    getattr(diffusers, kind_of_pipeline)(
         transformer=diffusers.SD3Transformer2DModel(
             sample_size=WINDOW,
             patch_size=2,
-            in_channels=in_channels,
-            out_channels=4,
+            in_channels=in_channels or channels,
+            out_channels=channels,
             num_layers=2,
             attention_head_dim=8,
             num_attention_heads=4,
@@ -103,7 +114,7 @@ def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool 
             pos_embed_max_size=24,
         ),
         scheduler=_flow(shifts=shifts),
-        vae=_autoencoder(4, scaling_factor=1.5, shift_factor=0.06),
+        vae=_autoencoder(channels, scaling_factor=1.5, shift_factor=0.06),
         text_encoder=_text_encoder(tokenizer, kind),
         tokenizer=tokenizer,
         text_encoder_2=_text_encoder(tokenizer, kind),

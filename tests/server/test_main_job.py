@@ -4,9 +4,14 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from tapestry_protocol.adapters import AdapterInfo, Lora
+from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Acknowledge,
     Cancel,
@@ -17,18 +22,24 @@ from tapestry_protocol.messages import (
     Region,
     Request,
     Result,
+    Welcome,
 )
 from tapestry_protocol.pixels import Bounds, Margins
 from tests.server.client import Client, Connect, Server, reference, running_server
 
 MASK = b"\xff" * (128 * 96)
+HAZE = "haze.safetensors"
 LONG = Request("generate", 256, 256, "green grass", num_inference_steps=200)
 
 
 @pytest.fixture(scope="module")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The product's own server and worker."""
-    with running_server(tmp_path_factory.mktemp("real")) as server:
+    """The product's own server and worker, and a LoRA called `haze` for the bundled model."""
+    folder = tmp_path_factory.mktemp("real")
+    haze = {"lora_A": np.ones((1, 96, 3, 3)), "lora_B": np.full((10, 1, 1, 1), 0.01)}
+    tensors = {f"unet.conv_out.{name}.weight": value for name, value in haze.items()}
+    save_file({name: value.astype(np.float32) for name, value in tensors.items()}, folder / HAZE)
+    with running_server(folder, "--adapter", str(folder / HAZE)) as server:
         yield server
 
 
@@ -102,6 +113,30 @@ def test_a_picture_grows(real_server: Server, connect: Connect) -> None:
     rows = [alpha[192 * row : 192 * (row + 1)] for row in range(128)]
     assert all(set(row[128:]) == {255} for row in rows)
     assert all(set(row[:64]) == {0} for row in rows)
+
+
+def test_adapters_are_listed_and_used_and_others_refused_at_once(
+    real_server: Server, connect: Connect
+) -> None:
+    """The worker knows what the server lists."""
+    client = connect(real_server)
+    (welcome,) = client.until(Welcome)
+    request = Request("generate", 128, 128, "snow", num_inference_steps=2)
+    client.submit("gloomy", replace(request, loras=(Lora("gloom"),)))
+    *_, refused = client.until(Failed)
+    client.submit("plain", request)
+    client.submit("hazy", replace(request, loras=(Lora("haze", 2.0),)))
+    _, plain, *_ = picture_of(client, "plain")
+    result, hazy, *_ = picture_of(client, "hazy")
+
+    assert AdapterInfo("haze", "lora") in welcome.adapters
+    assert refused.job_id == "gloomy"
+    assert refused.code is ErrorCode.MODEL_NOT_FOUND
+    assert "There is no LoRA 'gloom'" in refused.message
+    assert json.loads(result.report)["plan"]["regions"][0]["loras"] == [
+        {"adapter": "haze", "weight": 2.0}
+    ]
+    assert hazy != plain
 
 
 def test_cancel_takes_effect_in_the_middle(real_server: Server, connect: Connect) -> None:

@@ -27,11 +27,13 @@ class Place(NamedTuple):
 
     framed     whether a model that asks for sizes is told this place; otherwise each window is a
                picture of its own to it
+    negative   whether the row says what a variant is guided away from
     """
 
     window: Window
     canvas: Size
     framed: bool = False
+    negative: bool = False
 
 
 Predict = Callable[[Tensor, Tensor, Tensor, Sequence[Place]], Tensor]
@@ -189,7 +191,7 @@ class MultiDiffusion:
     ) -> Tensor:
         """The same for rows of one variant."""
         encoded = self._conditions[[row.condition for row in planned]]
-        places = [Place(row.window, canvas, self._framed) for row in planned]
+        places = [Place(row.window, canvas, self._framed, row.negative) for row in planned]
         variant = planned[0].variant
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
@@ -247,13 +249,14 @@ class _Row(NamedTuple):
     """One row of a batch: a window and the condition it is evaluated with.
 
     alone: the region whose cells alone are shown, None where everything is. variant: as in
-    `Prompting`.
+    `Prompting`. negative: as in `Place`; of no matter to the model as it is.
     """
 
     window: Window
     condition: int
     alone: int | None
     variant: int | None
+    negative: bool = False
 
 
 class _Rows(NamedTuple):
@@ -278,7 +281,8 @@ def _plan_rows(
         own = index.setdefault(row, len(index))
         negative = own
         if wanted.guided:
-            negative = index.setdefault(row._replace(condition=wanted.negative), len(index))
+            away = row._replace(condition=wanted.negative, negative=row.variant is not None)
+            negative = index.setdefault(away, len(index))
         planned.conditional.append(own)
         planned.negative.append(negative)
         planned.scales.append(wanted.guidance_scale if wanted.guided else 1.0)

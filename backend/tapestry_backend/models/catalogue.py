@@ -66,18 +66,27 @@ class Entry:
 
 
 class Catalogue:
-    """The bundled model, and the model folders or cached hub ids that somebody named at the start.
+    """The bundled model, what was found on this computer, and what somebody named at the start.
 
-    adapters: LoRAs and the like that may be laid on them, by their paths.
+    A name is the path of a folder or file, or the id of something found or of a cached model of the
+    hub. adapters: LoRAs and the like that may be laid on them, by their paths.
     Raises TapestryError when a named model is none.
     """
 
-    def __init__(self, names: Sequence[str] = (), adapters: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        names: Sequence[str] = (),
+        *,
+        found: Sequence[Entry] = (),
+        adapters: Sequence[str] = (),
+    ) -> None:
         self.adapters = AdapterCatalogue(adapters)
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
+        for entry in found[: MAX_MODELS - 1]:
+            self._entries.setdefault(entry.id, entry)
         for name in names:
-            if name != SAMPLE:
+            if name not in self._entries:
                 _check_name(name)
                 self._entries[name] = read_entry(name, locate(name))
         if len(self._entries) > MAX_MODELS:
@@ -91,6 +100,11 @@ class Catalogue:
         """Raises TapestryError when a request names an adapter that does not fit its model."""
         entry = self.find(request.model)
         self.adapters.check(request, entry.id, entry.family, read_text_width(entry.path))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All models, the bundled one first."""
+        return tuple(self._entries.values())
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
@@ -140,8 +154,9 @@ def locate(name: str) -> Path:
     except (HFValidationError, LocalEntryNotFoundError):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"{name!r} is neither a folder nor a model in the Hugging Face cache.",
-            "Give the path of a model folder in diffusers layout (it holds model_index.json).",
+            f"{name!r} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
+            "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
+            "`tapestry models` lists those that were found.",
         ) from None
 
 

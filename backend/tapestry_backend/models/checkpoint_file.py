@@ -11,7 +11,7 @@ from typing import Any
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SIDE_PX
 
-from .families import Family, family_of_file
+from .families import FAMILIES, Family, family_of_file
 from .few_steps import few_steps_of, few_steps_scheduler
 from .shapes import KINDS, within
 from .weights import BrokenFileError, Header, read_header
@@ -61,8 +61,9 @@ class FileModel:
 def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel | None:
     """What a file holds; None when it is no checkpoint of a family that we run.
 
-    companions: files with a network each that this one may lack. Raises BrokenFileError when a
-    header is not right, or says something that no checkpoint has.
+    companions: files with a network each that this one may lack. An autoencoder in a file named
+    like this one, with .vae.safetensors at its end, takes the place of its own. Raises
+    BrokenFileError when a header is not right, or says something that no checkpoint has.
     """
     header = read_header(path)
     family = family_of_file(header.shapes)
@@ -70,16 +71,31 @@ def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) ->
         return None
     if any(name.endswith((".scale_weight", ".scaled_fp8")) for name in header.shapes):
         raise BrokenFileError("its 8-bit weights have scales of their own, which we cannot read")
-    headers = {other: read_header(other) for other in (companions or {}).values()}
+    helpers = dict(companions or {})
+    own_vae = path.with_name(f"{path.stem}.vae.safetensors")
+    replaced = own_vae.is_file()
+    if replaced:
+        helpers["vae"] = own_vae
     parts = {}
     for part in family.in_file:
-        found = _find(family, part, path, header)
-        other = (companions or {}).get(part)
-        if found is None and other is not None:
-            found = _find(family, part, other, headers[other])
+        found = None if part == "vae" and replaced else _find(family, part, path, header)
+        if found is None and part in helpers:
+            found = _find(family, part, helpers[part], read_header(helpers[part]))
         if found is not None:
             parts[part] = found
     return _describe(path, family, header, parts)
+
+
+def lacking(path: Path) -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]] | None:
+    """A file's family, and the networks that it lacks as `Family.in_file` has them.
+
+    None for what is no checkpoint. Raises as `read_checkpoint` does.
+    """
+    model = read_checkpoint(path)
+    if model is None:
+        return None
+    in_file = FAMILIES[model.family].in_file
+    return model.family, {part: in_file[part] for part in in_file if part not in model.parts}
 
 
 def _find(family: Family, part: str, path: Path, header: Header) -> Source | None:

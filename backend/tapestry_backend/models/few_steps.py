@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,16 @@ _BY_NAME = {
     "hyper": ("TCDScheduler", _TRAILING),
     "tcd": ("TCDScheduler", _TRAILING),
 }
-"""Each by a word in its file's name, with the scheduler that it was distilled for.
+"""Each kind with the scheduler that it was distilled for."""
 
-Nothing else in a file tells them from the checkpoint they were made of.
-"""
+_NAMES = {
+    "lcm": r"(?<![a-z])lcm(?![a-z])",
+    "turbo": r"turbo",
+    "lightning": r"lightning",
+    "hyper": r"hyper[-_ ]?(?:sd|flux|\d)",  # and no hyperrealism
+    "tcd": r"(?<![a-z])tcd(?![a-z])",
+}
+"""How their files are called: nothing else in one tells it from what it was made of."""
 
 _BY_SCHEDULER = {"LCMScheduler": "lcm", "TCDScheduler": "tcd"}
 _SHARED = ("beta_start", "beta_end", "beta_schedule", "prediction_type", "steps_offset")
@@ -34,7 +41,7 @@ def few_steps_of(name: str, *, guided: bool = True, scheduler: str = "") -> str:
     if scheduler in _BY_SCHEDULER:
         return _BY_SCHEDULER[scheduler]
     lowered = name.lower()
-    return next((word for word in _BY_NAME if word in lowered), "")
+    return next((kind for kind, pattern in _NAMES.items() if re.search(pattern, lowered)), "")
 
 
 def few_steps_scheduler(

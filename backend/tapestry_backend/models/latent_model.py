@@ -5,6 +5,7 @@ How a family reads a text and what its backbone is told is its own module's busi
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,7 @@ class LatentModel(ABC):
     """
 
     distilled = False
+    longest = math.inf
 
     def __init__(
         self,
@@ -76,8 +78,10 @@ class LatentModel(ABC):
         self._options: Mapping[str, Any] = parts.options
         self._vae: Any = parts.modules["vae"]
         self._keep(parts)
-        self._parts = Residency(parts.modules, device)
-        self.wardrobe = Wardrobe(entry.id, parts.modules, device, dtype)
+        # The autoencoder has ways of its own to make do with less.
+        streamable = parts.modules.keys() - {"vae"}
+        self._parts = Residency(parts.modules, device, streamable=streamable)
+        self.wardrobe = Wardrobe(entry.id, parts.modules, parts.tokenizers, device, dtype)
         self._texts: OrderedDict[Any, Sequence[Reading]] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
@@ -115,7 +119,7 @@ class LatentModel(ABC):
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
         """Each text alone, so that its numbers do not depend on who was encoded beside it."""
-        weighted = read_weights(prompt)
+        weighted = read_weights(self.wardrobe.vocabulary.spell(prompt))
         readings = self._read(weighted.text)
         states = [reading.states for reading in readings]
         if weighted.spans:

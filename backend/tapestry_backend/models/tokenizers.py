@@ -83,7 +83,11 @@ def t5_tokenizer(near: Path) -> Any:
 
 
 def _t5_places(near: Path) -> Iterator[Path]:
-    roots = [models_folder(), *near.resolve().parents[:_MOST_ABOVE]]
-    yield from (root / place for root in roots for place in _T5_PLACES)
+    roots = (models_folder(), *(p for n in (near.absolute(), near.resolve()) for p in _above(n)))
+    yield from (root / place for root in dict.fromkeys(roots) for place in _T5_PLACES)
     for snapshot in sorted(hub_cache().glob("models--*/snapshots/*")):
         yield from (snapshot / name for name in ("tokenizer_2", "tokenizer_3"))
+
+
+def _above(path: Path) -> tuple[Path, ...]:
+    return tuple(path.parents)[:_MOST_ABOVE]

@@ -13,6 +13,7 @@ import stat
 import struct
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,11 @@ def check_weights(path: Path) -> None:
 def read_header(path: Path) -> Header:
     """A file's header; raises BrokenFileError when it does not describe exactly the file."""
     size = check_regular(path, MAX_FILE_BYTES)
+    return _read_header(path, size, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)  # looking for checkpoints asks several times for each
+def _read_header(path: Path, size: int, _modified_ns: int) -> Header:
     with path.open("rb") as file:
         start = file.read(_LENGTH.size)
         if len(start) < _LENGTH.size:

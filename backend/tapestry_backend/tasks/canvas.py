@@ -29,7 +29,7 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
     for region in request.regions:
         loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0
         radius = plan.feather_px + loose
-        mask = torch.from_numpy(_array(region.mask, blobs))[..., 0]
+        mask = torch.from_numpy(pixel_array(region.mask, blobs))[..., 0]
         bounds = region.bounds.moved(*plan.origin_px)
         masks.append(feather(_continued(mask, bounds, plan, 2 * radius), radius))
     return masks
@@ -60,7 +60,7 @@ def known_picture(
 
 def selected(selection: Selection, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
     """The selection on the canvas, feathered: [H, W] float32 in 0..1, nothing off the document."""
-    mask = torch.from_numpy(_array(selection.mask, blobs))[..., 0]
+    mask = torch.from_numpy(pixel_array(selection.mask, blobs))[..., 0]
     bounds = selection.bounds.moved(*plan.origin_px)
     painted = feather(_continued(mask, bounds, plan, 2 * plan.feather_px), plan.feather_px)
     canvas = torch.zeros(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
@@ -81,11 +81,17 @@ def placed(picture: PixelsRef, bounds: Bounds, blobs: Mapping[str, bytes], plan:
     canvas = torch.zeros(4, height, width, dtype=torch.uint8)
     place = bounds.intersection(Bounds(0, 0, height, width))
     inside = place.moved(-bounds.top, -bounds.left)
-    rgba = torch.from_numpy(_array(picture, blobs)).permute(2, 0, 1)
+    rgba = torch.from_numpy(pixel_array(picture, blobs)).permute(2, 0, 1)
     canvas[:, place.top : place.bottom, place.left : place.right] = rgba[
         :, inside.top : inside.bottom, inside.left : inside.right
     ]
     return canvas
+
+
+def pixel_array(picture: PixelsRef, blobs: Mapping[str, bytes]) -> np.ndarray:
+    """[H, W, C] uint8; a copy, so that torch may write to it."""
+    data = np.frombuffer(blobs[picture.sha256], dtype=np.uint8)
+    return data.reshape(picture.height, picture.width, picture.channels).copy()
 
 
 def to_rgba(pixels: Tensor, alpha: Tensor | None = None) -> Pixels:
@@ -135,9 +141,3 @@ def _continued(mask: Tensor, bounds: Bounds, plan: Plan, beyond_px: int) -> Pain
         padding = (left, right, top, bottom)
         mask = functional.pad(mask[None, None].float(), padding, mode="replicate")[0, 0] / 255
     return PaintedMask(bounds.top - top, bounds.left - left, mask)
-
-
-def _array(picture: PixelsRef, blobs: Mapping[str, bytes]) -> np.ndarray:
-    """[H, W, C] uint8; a copy, so that torch may write to it."""
-    data = np.frombuffer(blobs[picture.sha256], dtype=np.uint8)
-    return data.reshape(picture.height, picture.width, picture.channels).copy()

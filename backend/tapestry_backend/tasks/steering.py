@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Bounds
 
 from ..engine.levels import Moment
 from ..engine.multidiffusion import Place, Variant
 from ..engine.windows import Size, Window, crop
-from ..models.adapters.catalogue import Adapter, AdapterCatalogue
+from ..models.adapters.catalogue import PICTURED, Adapter, AdapterCatalogue
+from ..models.adapters.grounding import Box, Grounding
+from ..models.adapters.references import Reference, ReferenceAdapter, referring
 from ..models.adapters.residuals import Shown
 from ..models.denoiser import Denoiser
-from .canvas import painted_masks, placed
+from .canvas import painted_masks, pixel_array, placed
 from .plan import Plan, RegionPlan
 from .preprocessing import canny_edges, drawn_lines, on_black, region_map, soft_edges
 
 
 class Gear(NamedTuple):
-    """The LoRAs and control pictures of a region, those of the whole picture included."""
+    """The LoRAs and control pictures of a region, those of the whole picture included.
+
+    grounding: the share of the steps in which its rows are told the boxes of all regions
+    """
 
     loras: tuple[Lora, ...]
     controls: tuple[Control, ...]
-
-    @classmethod
-    def of(cls, region: RegionPlan) -> Gear:
-        return cls(region.loras, region.controls)
+    grounding: float
 
 
 class Steering:
@@ -52,18 +56,31 @@ class Steering:
         self._model = model
         self._adapters = adapters
         self._cell_px = plan.cell_px
-        used = dict.fromkeys(Gear.of(region) for region in plan.regions)
-        self._gears = [gear for gear in used if gear != Gear((), ())]
+        self._canvas = plan.canvas
+        self._grounding = plan.grounding if request.regions else 0.0
+        used = dict.fromkeys(self._gear_of(region) for region in plan.regions)
+        self._gears = [gear for gear in used if any(gear)]
         controls = dict.fromkeys(control for gear in self._gears for control in gear.controls)
-        self._networks = {c.adapter: model.wardrobe.control(self._find(c)) for c in controls}
-        self._pictures = {c: _picture(c, request, blobs, plan) for c in controls}
+        self._networks: dict[str, Any] = {}
+        self._pictures: dict[Control, Tensor] = {}
+        self._references: dict[Control, Reference] = {}
+        for control in controls:
+            network = model.wardrobe.control(self._find(control))
+            if isinstance(network, ReferenceAdapter):
+                tokens = network.read(_on_white(control, blobs))
+                self._references[control] = Reference(network, tokens, control.weight)
+            else:
+                self._networks[control.adapter] = network
+                self._pictures[control] = _picture(control, request, blobs, plan)
+        self._boxes = [_box(region.bounds.moved(*plan.origin_px)) for region in request.regions]
+        self._phrases = [region.prompt for region in plan.regions[:-1]]
         for gear in self._gears:
             with self._wearing(gear.loras):
-                pass  # one that does not fit is found out now
+                self._ground(plan.canvas, gear)  # what does not fit is found out now
 
     def variant_of(self, region: RegionPlan) -> int | None:
         """Which of the variants a region's rows run with; None: the model as it is."""
-        gear = Gear.of(region)
+        gear = self._gear_of(region)
         return self._gears.index(gear) if gear in self._gears else None
 
     @contextmanager
@@ -77,22 +94,50 @@ class Steering:
         return [self._variant(gear, size) for gear in self._gears]
 
     def _variant(self, gear: Gear, size: Size) -> Variant:
-        pictures = {c: _scaled(self._pictures[c], size, self._cell_px) for c in gear.controls}
+        pictures = {
+            control: _scaled(self._pictures[control], size, self._cell_px)
+            for control in gear.controls
+            if control in self._pictures
+        }
+
+        grounding = self._ground(size, gear)
 
         def ask(
             inputs: Tensor, moment: Moment, conditions: Tensor, places: Sequence[Place]
         ) -> Tensor:
             windows = [place.window for place in places]
+            now = [control for control in gear.controls if counts(control, moment)]
             shown = [
-                show(self._networks[control.adapter], picture, windows, self._cell_px, control)
-                for control, picture in pictures.items()
-                if counts(control, moment)
+                show(self._networks[c.adapter], pictures[c], windows, self._cell_px, c)
+                for c in now
+                if c in pictures
             ]
-            with self._wearing(gear.loras):
+            seen = [self._references[control] for control in now if control in self._references]
+            negative = [place.negative for place in places]
+            grounded = moment.index < int(gear.grounding * moment.count)
+            with ExitStack() as laid:
+                laid.enter_context(self._wearing(gear.loras))
+                laid.enter_context(referring(seen, negative))
+                if grounding is not None and grounded:
+                    laid.enter_context(grounding.told([Box(*w) for w in windows], negative))
                 told = (inputs, moment.timestep, conditions, places)
                 return self._model.predict(*told, shown) if shown else self._model.predict(*told)
 
         return ask
+
+    def _gear_of(self, region: RegionPlan) -> Gear:
+        return Gear(region.loras, region.controls, self._grounding)
+
+    def _ground(self, size: Size, gear: Gear) -> Grounding | None:
+        """The regions' boxes on a canvas of this size, in cells."""
+        if not gear.grounding:
+            return None
+        down, right = (size[i] / self._canvas[i] / self._cell_px for i in (0, 1))
+        boxes = [
+            Box(box.top * down, box.left * right, box.bottom * down, box.right * right)
+            for box in self._boxes
+        ]
+        return self._model.wardrobe.ground(self._phrases, boxes, size.width)
 
     @contextmanager
     def _wearing(self, loras: Sequence[Lora]) -> Iterator[None]:
@@ -101,7 +146,11 @@ class Steering:
             yield
 
     def _find(self, control: Control) -> Adapter:
-        return self._adapters.find(control.adapter, "controlnet", "t2i_adapter")
+        return self._adapters.find(control.adapter, *PICTURED)
+
+
+def _box(bounds: Bounds) -> Box:
+    return Box(bounds.top, bounds.left, bounds.bottom, bounds.right)
 
 
 def counts(control: Control, moment: Moment) -> bool:
@@ -136,6 +185,15 @@ def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], pla
             "soft_edges": lambda layer: soft_edges(on_black(layer)),
         }[control.preprocessor](rgba)
     return (shown[None] * 255).round().to(torch.uint8)
+
+
+def _on_white(control: Control, blobs: Mapping[str, bytes]) -> np.ndarray:
+    """A layer as it is, white where nothing is painted: [h, w, 3] uint8."""
+    if control.image is None:
+        raise TypeError("the request was checked for that")
+    rgba = pixel_array(control.image, blobs).astype(np.float32)
+    alpha = rgba[..., 3:] / 255
+    return (rgba[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
 
 
 def _scaled(picture: Tensor, size: Size, cell_px: int) -> Tensor:

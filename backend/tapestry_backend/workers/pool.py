@@ -43,9 +43,12 @@ Hear = Callable[[Message, bytes | None], None]
 """Takes a message of the worker, and the pixels it refers to."""
 
 
-def real_worker_command(models: Sequence[str], adapters: Sequence[str] = ()) -> list[str]:
-    """The command that starts a worker with these models and adapters."""
-    named = [f"--model={name}" for name in models] + [f"--adapter={name}" for name in adapters]
+def real_worker_command(
+    models: Sequence[str], *, folders: Sequence[Path] = (), adapters: Sequence[str] = ()
+) -> list[str]:
+    """The command that starts a worker with these models and adapters, and what folders hold."""
+    named = [f"--model={name}" for name in models] + [f"--folder={folder}" for folder in folders]
+    named += [f"--adapter={name}" for name in adapters]
     return [sys.executable, "-m", "tapestry_backend.workers.worker", *named]
 
 

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from tapestry_protocol.errors import ProtocolError
@@ -191,14 +192,17 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 def load_engine(arguments: Sequence[str]) -> Engine:
     """The real engine: imports torch, and takes seconds."""
     from ..models.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
+    from ..models.discovery import discover  # noqa: PLC0415
     from ..models.store import ModelStore, device_name  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    for kind in ("--model", "--adapter"):
-        parser.add_argument(kind, action="append", default=[])
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--folder", type=Path, action="append", default=[])
+    parser.add_argument("--adapter", action="append", default=[])
     named = parser.parse_args(arguments)
-    store = ModelStore(Catalogue(named.model, named.adapter))
+    found = discover(named.folder).entries
+    store = ModelStore(Catalogue(named.model, found=found, adapters=named.adapter))
     return Engine(lambda request, blobs: run(request, blobs, store), device_name(store.device))
 
 

@@ -17,6 +17,7 @@ from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.messages import Request
 from tests.models.adapters.tiny_adapters import (
     save_controlnet,
+    save_ip_adapter,
     save_kohya_lora,
     save_peft_lora,
     save_t2i_adapter,
@@ -56,6 +57,7 @@ def adapters(tmp_path_factory, checkpoint: Path) -> Path:
     save_controlnet(folder / "edges", pipeline.unet)
     save_controlnet(folder / "depth", pipeline.unet, seed=8)
     save_t2i_adapter(folder / "sketch", pipeline.unet)
+    save_ip_adapter(folder / "look.safetensors", pipeline.unet)
     save_t2i_adapter(folder / "grey", pipeline.unet, in_channels=1, seed=9)
     return folder
 
@@ -63,7 +65,7 @@ def adapters(tmp_path_factory, checkpoint: Path) -> Path:
 @pytest.fixture(scope="session")
 def adapted_store(checkpoint: Path, adapters: Path) -> ModelStore:
     """A store with the tiny checkpoint and all adapters."""
-    return ModelStore(Catalogue([str(checkpoint)], [str(adapters)]))
+    return ModelStore(Catalogue([str(checkpoint)], adapters=[str(adapters)]))
 
 
 @pytest.fixture

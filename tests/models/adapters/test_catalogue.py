@@ -7,6 +7,7 @@ import shutil
 import struct
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,6 +18,7 @@ from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import LatentsOf
+from tests.models.adapters.tiny_adapters import save_ip_adapter
 
 ATTENTION = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
 KOHYA = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
@@ -44,14 +46,15 @@ def test_each_kind_is_known(adapters: Path, tmp_path: Path) -> None:
 
     assert kinds["peft"] == kinds["kohya-all"] == ("lora", "")
     assert kinds["edges"] == ("controlnet", "")
+    assert kinds["look"] == ("ip_adapter", "")
     assert kinds["sketch"] == ("t2i_adapter", "")
     assert kinds["gloom"] == ("embedding", "sd1")
     assert kinds["pet"] == ("embedding", "sd2")
     assert kinds["mood"] == ("embedding", "sdxl")
     assert {(a.id, a.token, a.widths) for a in known.embeddings} == {
-        ("gloom", "gloom", (768,)),
+        ("gloom", "<gloom>", (768,)),
         ("pet", "<cat>", (1024,)),
-        ("mood", "mood", (768, 1280)),
+        ("mood", "<mood>", (768, 1280)),
     }
 
 
@@ -90,25 +93,29 @@ def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path
     assert "for this one" in raised.value.advice
 
 
-@pytest.mark.parametrize("kind", ["lora", "controlnet", "t2i_adapter"])
+def narrow_unet() -> diffusers.UNet2DConditionModel:
+    """Of another build than the checkpoint's, for texts of the same width."""
+    return diffusers.UNet2DConditionModel(
+        block_out_channels=(32, 32),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        layers_per_block=1,
+        norm_num_groups=8,
+    )
+
+
+@pytest.mark.parametrize("kind", ["lora", "controlnet", "t2i_adapter", "ip_adapter"])
 def test_one_of_another_build_is_refused_when_its_sizes_are_known(
     latents_of: LatentsOf, adapted_store, tmp_path: Path, kind: str
 ) -> None:
     """Where neither its header nor its configuration says what it was made for."""
-    import diffusers
-
     if kind == "lora":
         lora_of_width(tmp_path / "it.safetensors", 48, "unet.conv_in")
     elif kind == "controlnet":
-        unet = diffusers.UNet2DConditionModel(
-            block_out_channels=(32, 32),
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-            cross_attention_dim=32,
-            layers_per_block=1,
-            norm_num_groups=8,
-        )
-        diffusers.ControlNetModel.from_unet(unet).save_pretrained(tmp_path / "it")
+        diffusers.ControlNetModel.from_unet(narrow_unet()).save_pretrained(tmp_path / "it")
+    elif kind == "ip_adapter":
+        save_ip_adapter(tmp_path / "it.safetensors", narrow_unet())
     else:
         diffusers.T2IAdapter(channels=[32, 32], adapter_type="full_adapter").save_pretrained(
             tmp_path / "it"
@@ -156,7 +163,14 @@ REFUSED = {
     ),
     "a LoHa": (tensors(lora_unet_a__hada_w1_a=DOWN), "it is a LoHa"),
     "a DoRA": (tensors(lora_unet_a__dora_scale=DOWN), "it is a DoRA"),
-    "an IP-Adapter": (tensors(ip_adapter__1__to_k_ip__weight=DOWN), "it is an IP-Adapter"),
+    "an IP-Adapter of another build": (
+        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__latents=UP),
+        "it is an IP-Adapter of another build",
+    ),
+    "an IP-Adapter without eyes": (
+        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__weight=UP),
+        "there is no folder 'image_encoder' beside it",
+    ),
     "FLUX by other names": (
         tensors(lora_unet_double_blocks_0_img_attn_qkv__lora_down__weight=DOWN),
         "a LoRA for FLUX whose layers have other names",
@@ -180,7 +194,7 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
 
     assert problem in raised.value.message
     assert raised.value.code is ErrorCode.MODEL_BROKEN
-    assert "a LoRA, a textual inversion, or a folder" in raised.value.advice
+    assert "a LoRA, a textual inversion, an IP-Adapter, or a folder" in raised.value.advice
 
 
 @pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])

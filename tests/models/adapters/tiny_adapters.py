@@ -8,6 +8,7 @@ from typing import Any
 import diffusers
 import peft
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -86,3 +87,35 @@ def save_t2i_adapter(folder: Path, unet: Any, *, in_channels: int = 3, seed: int
         adapter_type="full_adapter",
     ).save_pretrained(folder)
     return folder
+
+
+def save_ip_adapter(path: Path, unet: Any) -> Path:
+    """A plain IP-Adapter, with a tiny image encoder in the folder beside it."""
+    torch.manual_seed(10)
+    encoder = transformers.CLIPVisionModelWithProjection(
+        transformers.CLIPVisionConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            image_size=32,
+            patch_size=8,
+            projection_dim=24,
+        )
+    )
+    encoder.save_pretrained(path.parent / "image_encoder")
+    width = unet.config.cross_attention_dim
+    saved = {
+        "image_proj.proj.weight": torch.randn(4 * width, 24),
+        "image_proj.proj.bias": torch.randn(4 * width),
+        "image_proj.norm.weight": torch.rand(width) + 0.5,
+        "image_proj.norm.bias": torch.randn(width),
+    }
+    reading = [name for name in unet.attn_processors if "attn2" in name]
+    for place, name in enumerate(reading):
+        out = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
+        for kind in "kv":
+            tensor = torch.randn(out, width) * 0.5
+            saved[f"ip_adapter.{2 * place + 1}.to_{kind}_ip.weight"] = tensor
+    save_file(saved, path)
+    return path

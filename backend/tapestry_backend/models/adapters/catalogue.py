@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from ..weights import BrokenFileError, check_weights, read_json
 from .header import Header, read_header
 from .lora_names import read_name
 
-Kind = Literal["lora", "controlnet", "t2i_adapter", "embedding"]
+Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
+PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
+"""Those that are shown a picture."""
 Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
 
 FAMILY_NAMES: Mapping[str, str] = {
@@ -28,6 +31,13 @@ FAMILY_NAMES: Mapping[str, str] = {
     "sdxl": "Stable Diffusion XL",
     "sd3": "Stable Diffusion 3",
     "flux": "FLUX",
+}
+_KIND_NAMES: Mapping[Kind, str] = {
+    "lora": "LoRA",
+    "controlnet": "ControlNet",
+    "t2i_adapter": "T2I-Adapter",
+    "ip_adapter": "IP-Adapter",
+    "embedding": "embedding",
 }
 _BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -39,12 +49,15 @@ _OTHER_KINDS = {
     "dora_scale": "a DoRA",
     "lora_mid": "a LoRA with Tucker layers",
     "control_model": "a ControlNet in its authors' own format",
-    "ip_adapter": "an IP-Adapter",
     "double_blocks": "a LoRA for FLUX whose layers have other names than diffusers gives them",
     "joint_blocks": "a LoRA for Stable Diffusion 3 with other names than diffusers gives them",
 }
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
-_KNOWN_KINDS = "a LoRA, a textual inversion, or a folder with a ControlNet or a T2I-Adapter"
+_KNOWN_KINDS = (
+    "a LoRA, a textual inversion, an IP-Adapter, or a folder with a ControlNet or a T2I-Adapter"
+)
+IMAGE_ENCODER = "image_encoder"
+"""The folder beside an IP-Adapter's file that holds the network which looks at pictures."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,7 @@ class Adapter:
 
     widths    the width of the texts of the models that it fits, or of an embedding's vectors, one
               for each text encoder; empty where its file does not say
-    token     an embedding's word in a prompt
+    token     an embedding's word in a prompt, in angle brackets
     """
 
     id: str
@@ -110,7 +123,7 @@ class AdapterCatalogue:
         adapter = self._adapters.get(adapter_id)
         if adapter is not None and adapter.kind in kinds:
             return adapter
-        what = "LoRA" if "lora" in kinds else "ControlNet or T2I-Adapter"
+        what = "LoRA" if "lora" in kinds else "ControlNet, T2I-Adapter or IP-Adapter"
         known = ", ".join(repr(a.id) for a in self._adapters.values() if a.kind in kinds)
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
@@ -125,10 +138,14 @@ class AdapterCatalogue:
         text_width: that of the texts which the model's U-Net reads; None where it has none.
         """
         wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
-        wanted += [
-            self.find(control.adapter, "controlnet", "t2i_adapter")
-            for control in request.all_controls
-        ]
+        for control in request.all_controls:
+            wanted.append(self.find(control.adapter, *PICTURED))
+            if wanted[-1].kind == "ip_adapter" and control.preprocessor != "none":
+                raise TapestryError(
+                    ErrorCode.BAD_REQUEST,
+                    f"The IP-Adapter {control.adapter!r} looks at a layer as it is.",
+                    "Show it the layer itself, no lines or edges of it.",
+                )
         for adapter in wanted:
             other_width = adapter.widths and text_width not in {None, *adapter.widths}
             other_family = adapter.family and adapter.family != family
@@ -138,9 +155,7 @@ class AdapterCatalogue:
 
 def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
     """The error for an adapter that was made for other models than this one."""
-    what = {"lora": "LoRA", "controlnet": "ControlNet", "t2i_adapter": "T2I-Adapter"}.get(
-        adapter.kind, "embedding"
-    )
+    what = _KIND_NAMES[adapter.kind]
     made_for = FAMILY_NAMES.get(adapter.family, "models of another build")
     own = FAMILY_NAMES.get(family)
     is_one = f", which is {own}" if own and family != adapter.family else ""
@@ -149,6 +164,15 @@ def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
         f"The {what} {adapter.id!r} was made for {made_for}, not for the model {model_id!r}"
         f"{is_one}.",
         f"Choose a model that it was made for, or a {what} for this one.",
+    )
+
+
+def ungrounded(model_id: str) -> TapestryError:
+    """The error for boxes that a model does not read."""
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        f"The model {model_id!r} takes no grounded boxes.",
+        "Choose a GLIGEN checkpoint, or set the grounding to 0.",
     )
 
 
@@ -167,6 +191,7 @@ def _found_at(path: Path) -> Iterator[Adapter]:
     if path.is_dir() and not (path / "config.json").exists():
         for inside in sorted(path.iterdir()):
             is_folder = inside.is_dir() and (inside / "config.json").exists()
+            is_folder = is_folder and inside.name != IMAGE_ENCODER
             if is_folder or inside.suffix == ".safetensors":
                 yield read_adapter(inside)
         return
@@ -227,6 +252,8 @@ def _read_file(name: str, path: Path) -> Adapter:
     )
     if other:
         raise BrokenFileError(f"it is {other}, which Tapestry does not know")
+    if any(part.startswith(("ip_adapter.", "image_proj.")) for part in header.shapes):
+        return _read_reference(header, name, path)
     if all(read_name(part) for part in header.shapes):
         family, widths = _family_of_lora(header)
         return Adapter(name, "lora", path, family, widths)
@@ -259,17 +286,32 @@ def _reads_text(target: str) -> bool:
     return target.endswith(("attn2_to_k", "attn2_to_v"))
 
 
+def _read_reference(header: Header, name: str, path: Path) -> Adapter:
+    """An IP-Adapter of the plain build, whose encoder lies in a folder beside it."""
+    keys = header.shapes.get("ip_adapter.1.to_k_ip.weight")
+    if keys is None or "image_proj.proj.weight" not in header.shapes:
+        raise BrokenFileError("it is an IP-Adapter of another build than the plain one")
+    encoder = path.parent / IMAGE_ENCODER
+    if not (encoder / "config.json").exists():
+        raise BrokenFileError(
+            f"it is an IP-Adapter, and there is no folder {IMAGE_ENCODER!r} beside it"
+        )
+    check_configuration(read_json(encoder / "config.json", MAX_CONFIGURATION_BYTES), IMAGE_ENCODER)
+    check_weights(encoder / "model.safetensors")
+    return Adapter(name, "ip_adapter", path, _BY_TEXT_WIDTH.get(keys[1], ""), (keys[1],))
+
+
 def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | None:
     """The word and the vectors' widths of a textual inversion; None when the file holds none."""
     shapes = dict(header.shapes)
     if shapes.keys() == {"clip_l", "clip_g"}:
-        return name, (shapes["clip_l"][-1], shapes["clip_g"][-1])
+        return f"<{name}>", (shapes["clip_l"][-1], shapes["clip_g"][-1])
     if len(shapes) != 1:
         return None
     ((key, shape),) = shapes.items()
     if len(shape) not in {1, 2}:
         return None
-    return (name if key == "emb_params" else key), (shape[-1],)
+    return (key if re.fullmatch(r"<[^<>]{1,80}>", key) else f"<{name}>"), (shape[-1],)
 
 
 def _refused(problem: str, advice: str) -> TapestryError:

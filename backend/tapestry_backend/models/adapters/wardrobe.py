@@ -10,9 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from .catalogue import Adapter, misfit
+from .catalogue import Adapter, misfit, ungrounded
+from .grounding import KINDS, Box, Grounding
 from .lora import Deltas, laid_on, load_lora
+from .references import ReferenceAdapter
 from .residuals import load_control
+from .vocabulary import Vocabulary
 
 _MOST_KEPT = 8
 """Of each kind; that which was used longest ago goes first."""
@@ -28,6 +31,7 @@ class Wardrobe:
         self,
         model_id: str,
         networks: Mapping[str, nn.Module],
+        tokenizers: Mapping[str, Any],
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
@@ -35,9 +39,10 @@ class Wardrobe:
         self._networks = networks
         self._place = device, dtype
         self._loras: OrderedDict[str, Deltas] = OrderedDict()
-        self._controls: OrderedDict[str, nn.Module] = OrderedDict()
+        self._controls: OrderedDict[str, nn.Module | ReferenceAdapter] = OrderedDict()
         self.worn: tuple[tuple[str, float], ...] = ()
         """The LoRAs that are laid on just now, with their weights: texts read otherwise then."""
+        self.vocabulary = Vocabulary(model_id, tokenizers, networks)
 
     @contextmanager
     def wearing(self, loras: Sequence[tuple[Adapter, float]]) -> Iterator[None]:
@@ -53,16 +58,24 @@ class Wardrobe:
         finally:
             self.worn = before
 
-    def control(self, adapter: Adapter) -> nn.Module:
-        """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
+    def control(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
+        """What is shown a picture, loaded; raises TapestryError when it does not fit."""
         unet = self._networks.get("unet")
         if unet is None:
             raise misfit(adapter, self._model_id)
+        load = ReferenceAdapter if adapter.kind == "ip_adapter" else load_control
         return _kept(
-            self._controls,
-            adapter.id,
-            lambda: load_control(adapter, unet, self._model_id, *self._place),
+            self._controls, adapter.id, lambda: load(adapter, unet, self._model_id, *self._place)
         )
+
+    def ground(self, phrases: Sequence[str], boxes: Sequence[Box], width: float) -> Grounding:
+        """Boxes for a U-Net that reads them; raises TapestryError when this one does not."""
+        unet: Any = self._networks.get("unet")
+        if unet is None or unet.config.attention_type not in KINDS:
+            raise ungrounded(self._model_id)
+        device, dtype = self._place
+        read = self.vocabulary.read_phrases(phrases).to(device, dtype)
+        return Grounding(unet, read, boxes, width)
 
     def _lora(self, adapter: Adapter) -> Deltas:
         return _kept(

@@ -1,0 +1,160 @@
+"""IP-Adapters: a picture beside the prompt, for every attention to a text; finds no files.
+
+Of a picture CLIP makes a vector, the adapter a few tokens, and each layer that attends to the text
+attends to these as well, with keys and values of their own (Ye et al. 2023). That is added beside
+the layer, as LoRAs are, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+import transformers
+from diffusers.models.embeddings import ImageProjection
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from ...engine.out_of_memory import is_out_of_memory
+from .catalogue import IMAGE_ENCODER, Adapter, misfit
+
+_TOKENS = 4
+
+
+class Reference(NamedTuple):
+    """A picture as tokens: [2, T, D], for nothing and for itself; and how firmly it counts."""
+
+    adapter: ReferenceAdapter
+    tokens: Tensor
+    weight: float
+
+
+class ReferenceAdapter:
+    """An IP-Adapter for one U-Net, with its image encoder.
+
+    Raises TapestryError when it does not fit, or is damaged.
+    """
+
+    def __init__(
+        self, adapter: Adapter, unet: Any, model_id: str, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._place = device, dtype
+        content = {
+            name: tensor.to(device, dtype)
+            for name, tensor in safetensors.torch.load_file(adapter.path).items()
+        }
+        attending = [module for name, module in unet.named_modules() if name.endswith("attn2")]
+        # The numbers count every attention, of which each second one reads the text.
+        numbers = [1 + 2 * place for place in range(len(attending))]
+        self.layers: list[tuple[Any, Tensor, Tensor]] = []
+        for number, module in zip(numbers, attending, strict=True):
+            keys, values = (
+                content.get(f"ip_adapter.{number}.to_{kind}_ip.weight") for kind in "kv"
+            )
+            if keys is None or keys.shape != module.to_k.weight.shape or values is None:
+                raise misfit(adapter, model_id)
+            self.layers.append((module, keys, values))
+        projection = content["image_proj.proj.weight"]
+        if projection.shape[0] != _TOKENS * self.layers[0][1].shape[1]:
+            raise misfit(adapter, model_id)
+        self._encoder: Any = _load_encoder(adapter.path.parent / IMAGE_ENCODER, dtype).to(device)
+        if projection.shape[1] != self._encoder.config.projection_dim:
+            raise misfit(adapter, model_id)
+        self._projection = ImageProjection(
+            projection.shape[1], projection.shape[0] // _TOKENS, _TOKENS
+        ).to(device, dtype)
+        names = {"image_embeds": "proj", "norm": "norm"}
+        self._projection.load_state_dict(
+            {
+                f"{own}.{part}": content[f"image_proj.{theirs}.{part}"]
+                for own, theirs in names.items()
+                for part in ("weight", "bias")
+            }
+        )
+
+    @torch.no_grad()
+    def read(self, picture: np.ndarray) -> Tensor:
+        """Tokens [2, T, D] of a picture [H, W, 3] uint8: for nothing, and for the picture."""
+        side = self._encoder.config.image_size
+        prepare = transformers.CLIPImageProcessor(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+        )
+        pixels = prepare(Image.fromarray(picture), return_tensors="pt").pixel_values
+        vector = self._encoder(pixels.to(*self._place)).image_embeds
+        return self._projection(torch.cat([torch.zeros_like(vector), vector]))
+
+
+@contextmanager
+def referring(references: Sequence[Reference], negative: Sequence[bool]) -> Iterator[None]:
+    """Inside, each row of a batch sees the references too; `negative` ones see nothing of them."""
+    rows = [int(not nothing) for nothing in negative]
+    with ExitStack() as stack:
+        for reference in references:
+            tokens = reference.tokens[rows]
+            for module, keys, values in reference.adapter.layers:
+                known = _Known()
+                add = _adding(module, known, tokens @ keys.T, tokens @ values.T, reference.weight)
+                stack.callback(module.to_q.register_forward_hook(known.keep).remove)
+                stack.callback(module.to_out[0].register_forward_pre_hook(add).remove)
+        yield
+
+
+class _Known:
+    """What a layer asks, until it is answered."""
+
+    query: Tensor
+
+    def keep(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        self.query = output
+
+
+def _adding(
+    module: Any, known: _Known, keys: Tensor, values: Tensor, weight: float
+) -> Callable[..., tuple[Tensor]]:
+    """The answer to a layer's query is added to what comes to its last step."""
+
+    def heads(tensor: Tensor) -> Tensor:
+        return tensor.unflatten(-1, (module.heads, -1)).transpose(1, 2)
+
+    def add(_module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        answer = functional.scaled_dot_product_attention(
+            heads(known.query), heads(keys), heads(values)
+        )
+        return (inputs[0] + weight * answer.transpose(1, 2).flatten(2),)
+
+    return add
+
+
+def _load_encoder(folder: Path, dtype: torch.dtype) -> nn.Module:
+    try:
+        encoder, told = transformers.CLIPVisionModelWithProjection.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        # Libraries raise whatever they like over a file that is not what they expect.
+        if is_out_of_memory(error):
+            raise
+        raise _broken(folder, f"{type(error).__name__}: {str(error)[:300]}") from error
+    if told["missing_keys"]:
+        raise _broken(folder, f"{len(told['missing_keys'])} tensors are missing")
+    return encoder.eval()
+
+
+def _broken(folder: Path, problem: str) -> TapestryError:
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The image encoder in {str(folder)!r} cannot be loaded ({problem}).",
+        "Get it again from where the IP-Adapter came from, complete.",
+    )

@@ -1,0 +1,92 @@
+"""Textual inversions: words that a text encoder is taught when a prompt uses them; finds no files.
+
+A word stands in a prompt as `<name>` and means one vector or several (Gal et al. 2022), which the
+tokenizer and the encoder are given as tokens of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import safetensors.torch
+import torch
+import transformers
+from torch import Tensor, nn
+
+from .catalogue import Adapter, misfit
+
+_READERS = (transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection)
+_PAIRS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
+
+
+class Vocabulary:
+    """The words of one model; those in `embeddings` are learned when they are first used."""
+
+    def __init__(
+        self, model_id: str, tokenizers: Mapping[str, Any], networks: Mapping[str, nn.Module]
+    ) -> None:
+        self._model_id = model_id
+        self._readers: list[tuple[Any, Any]] = [
+            (tokenizers[tokenizer], networks[encoder])
+            for tokenizer, encoder in _PAIRS
+            if isinstance(networks.get(encoder), _READERS)
+        ]
+        self._spelled: dict[str, str] = {}
+        self.embeddings: Sequence[Adapter] = ()
+
+    def spell(self, prompt: str) -> str:
+        """The prompt with every known word as the tokens it stands for.
+
+        Raises TapestryError when one was made for another model.
+        """
+        for adapter in self.embeddings:
+            if adapter.token in prompt:
+                prompt = prompt.replace(adapter.token, self._learned(adapter))
+        return prompt
+
+    @torch.no_grad()
+    def read_phrases(self, phrases: Sequence[str]) -> Tensor:
+        """What the first text encoder says about each phrase as a whole: [N, D]."""
+        tokenizer, encoder = self._readers[0]
+        tokens = tokenizer(
+            [self.spell(phrase) for phrase in phrases],
+            padding=True,
+            truncation=True,
+            max_length=encoder.config.max_position_embeddings,
+            return_tensors="pt",
+        ).to(encoder.device)
+        return encoder(**tokens).pooler_output
+
+    def _learned(self, adapter: Adapter) -> str:
+        if adapter.token not in self._spelled:
+            self._spelled[adapter.token] = self._learn(adapter)
+        return self._spelled[adapter.token]
+
+    @torch.no_grad()
+    def _learn(self, adapter: Adapter) -> str:
+        widths = tuple(encoder.config.hidden_size for _, encoder in self._readers)
+        if widths != adapter.widths:
+            raise misfit(adapter, self._model_id)
+        content = safetensors.torch.load_file(adapter.path)
+        found = [content["clip_l"], content["clip_g"]] if len(widths) > 1 else content.values()
+        vectors = [each if each.ndim == 2 else each[None] for each in found]
+        tokens = [_numbered(adapter.token, number) for number in range(len(vectors[0]))]
+        for (tokenizer, encoder), own in zip(self._readers, vectors, strict=True):
+            _teach(tokenizer, encoder, tokens, own)
+        return " ".join(tokens)
+
+
+def _numbered(token: str, number: int) -> str:
+    """`<name>`, `<name_1>`, ...: none is the beginning of another."""
+    return token if number == 0 else f"{token.removesuffix('>')}_{number}>"
+
+
+def _teach(tokenizer: Any, encoder: Any, tokens: Sequence[str], vectors: Tensor) -> None:
+    tokenizer.add_tokens([transformers.AddedToken(token, normalized=False) for token in tokens])
+    known = encoder.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > known:
+        encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    weight = encoder.get_input_embeddings().weight
+    places = tokenizer.convert_tokens_to_ids(list(tokens))
+    weight[places] = vectors[: len(tokens)].to(weight)

@@ -1,0 +1,98 @@
+"""Textual inversions by their word in a prompt: what diffusers reads, for one encoder or two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.packing import unpack
+from tapestry_backend.models.store import ModelStore
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tests.models.adapters.conftest import near, open_pipeline
+from tests.models.tiny_checkpoints import save_xl
+
+WIDTH = 32
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory) -> Path:
+    """Three vectors as A1111 writes them, one as diffusers does, and a pair for two encoders."""
+    folder = tmp_path_factory.mktemp("words")
+    torch.manual_seed(5)
+    save_file({"emb_params": torch.randn(3, WIDTH)}, folder / "gloom.safetensors")
+    save_file({"<cat>": torch.randn(WIDTH)}, folder / "pet.safetensors")
+    both = {"clip_l": torch.randn(2, WIDTH), "clip_g": torch.randn(2, WIDTH)}
+    save_file(both, folder / "mood.safetensors")
+    return folder
+
+
+def store_with(checkpoint: Path, words: Path) -> Any:
+    """The checkpoint, freshly loaded, that may learn these."""
+    return ModelStore(Catalogue([str(checkpoint)], adapters=[str(words)])).load(str(checkpoint))
+
+
+def test_words_mean_what_diffusers_reads(checkpoint: Path, words: Path) -> None:
+    """One vector or three, anywhere in the prompt; other words stay what they are."""
+    pipeline = open_pipeline(checkpoint)
+    pipeline.load_textual_inversion(words / "gloom.safetensors", token="<gloom>")
+    pipeline.load_textual_inversion(words / "pet.safetensors", token="<cat>")
+    model = store_with(checkpoint, words)
+    plain = model.encode_prompts(["snow, gloom and cat"])
+    for prompt in ("<gloom> snow", "snow, <cat> and <gloom>", "a <cat>, a <cat>"):
+        theirs, _ = pipeline.encode_prompt(prompt, "cpu", 1, do_classifier_free_guidance=False)
+        near(model.encode_prompts([prompt]), theirs)
+
+    assert torch.equal(model.encode_prompts(["snow, gloom and cat"]), plain)
+    assert not torch.equal(model.encode_prompts(["snow, <gloom> and cat"]), plain)
+
+
+def test_a_word_can_have_a_weight(checkpoint: Path, words: Path) -> None:
+    """All its vectors have it."""
+    model = store_with(checkpoint, words)
+    plain, more = model.encode_prompts(["snow (<gloom>:1.0)", "snow (<gloom>:1.5)"])
+    differ = (more != plain).any(dim=-1)
+
+    assert 3 <= int(differ.sum()) <= model.encode_prompts([""]).shape[1]
+
+
+def test_two_encoders_learn_a_vector_each(tmp_path: Path, words: Path) -> None:
+    """As Stable Diffusion XL has them."""
+    folder = save_xl(tmp_path / "xl")
+    pipeline = open_xl(folder)
+    pairs = ((pipeline.tokenizer, pipeline.text_encoder, "clip_l"),)
+    pairs += ((pipeline.tokenizer_2, pipeline.text_encoder_2, "clip_g"),)
+    content = load_file(words / "mood.safetensors")
+    for tokenizer, encoder, name in pairs:
+        pipeline.load_textual_inversion(
+            content[name], token="<mood>", tokenizer=tokenizer, text_encoder=encoder
+        )
+    states, _, pooled, _ = pipeline.encode_prompt(
+        "snow <mood>", device="cpu", do_classifier_free_guidance=False
+    )
+    model = store_with(folder, words)
+    tokens, (own,) = unpack(model.encode_prompts(["snow <mood>"]), (WIDTH,))
+
+    near(tokens, states)
+    near(own, pooled)
+
+
+def open_xl(folder: Path) -> Any:
+    """Diffusers' own pipeline."""
+    import diffusers
+
+    return diffusers.StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
+
+
+def test_one_for_another_model_gets_a_sentence(checkpoint: Path, words: Path) -> None:
+    """When a prompt uses it, and not before."""
+    model = store_with(checkpoint, words)
+    model.encode_prompts(["snow"])
+    with pytest.raises(TapestryError, match=r"The embedding 'mood' was made for .* XL") as raised:
+        model.encode_prompts(["snow <mood>"])
+
+    assert raised.value.code is ErrorCode.BAD_REQUEST
