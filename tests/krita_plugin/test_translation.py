@@ -27,7 +27,7 @@ SPEAKING = (
     *(PLUGIN / f"{name}.py" for name in ("link", "notices", "reading", "wire")),
     Path(tapestry_protocol.__file__).with_name("request_checks.py"),
     *sorted((BACKEND / "tasks").glob("*.py")),
-    *sorted((BACKEND / "models").glob("*.py")),
+    *sorted(set((BACKEND / "models").rglob("*.py")) - {BACKEND / "models" / "fetching.py"}),
     BACKEND / "workers" / "failures.py",
     *(BACKEND / "server" / f"{name}.py" for name in ("refusals", "sessions", "jobs", "blobs")),
 )
