@@ -300,6 +300,7 @@ def test_a_live_preview_leaves_no_trace(workshop: Workshop, end: str) -> None:
     else:
         workshop.canvas.color_depth = "U16"
         workshop.finish(submit)
+    workshop.loop.run()
     assert TRIAL_NAME not in workshop.canvas.names
 
 
