@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ def play(
     timeout_s: float,
     theme: str = "",
     scale: int = 1,
+    home: Path | None = None,
 ) -> Report:
     """Start Krita with the plugin, play the scenarios, and wait until it has ended.
 
@@ -85,11 +86,14 @@ def play(
     backend   the command that is `tapestry`; empty when there is to be none
     theme     one of Krita's, by name; empty: its dark one
     scale     2 for a screen of 200 %
+    home      the user's folders, to be found again by another Krita; None: new ones
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="tapestry-krita-") as home, _display(scale) as display:
-        environment = _environment(Path(home), display)
+    with ExitStack() as opened:
+        if home is None:
+            home = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="tapestry-krita-")))
+        environment = _environment(home, opened.enter_context(_display(scale)))
         environment["QT_SCALE_FACTOR"] = str(scale)
         environment["TAPESTRY_SCENARIOS"] = ",".join(scenarios)
         environment["TAPESTRY_REPORT"] = str(folder / "report.json")
@@ -164,15 +168,16 @@ def _environment(home: Path, display: str) -> dict[str, str]:
     environment = {**kept, "PATH": _SYSTEM_PATH, "DISPLAY": display}
     for name in _FOLDERS:
         folder = home / name.lower()
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         environment[name] = str(folder)
     return environment
 
 
 def _install(pykrita: Path, plugin: Path) -> None:
+    shutil.rmtree(pykrita, ignore_errors=True)
     shutil.copytree(plugin, pykrita)
     actions = pykrita.parent / "actions"
-    actions.mkdir()
+    actions.mkdir(exist_ok=True)
     shutil.copy(plugin / "tapestry" / "tapestry.action", actions)
     driver = pykrita / "tapestry_driver"
     shutil.copytree(_DRIVER, driver)

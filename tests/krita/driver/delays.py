@@ -4,6 +4,7 @@ import json
 import time
 from contextlib import contextmanager
 
+from tapestry.histories import Histories
 from tapestry.job_queue import JobQueue
 from tapestry.studio import Studio
 from tapestry_protocol.messages import Cancelled, Preview, Progress
@@ -37,7 +38,7 @@ def delays_of_a_picture(stage):
                 "layers": len(stage.names(document)) - count,
                 "click to job": worker["begin"] - clicked,
                 "step to preview": moments["preview"] - worker["step 1"],
-                "result to layer": moments["ended"] - worker["done"],
+                "result to layer": moments["layer"] - worker["done"],
                 "own": moments["own"]["preview"]
                 - own
                 + moments["own"]["ended"]
@@ -105,7 +106,11 @@ def _moments():
     """
     own = {}
     moments = {"steps": [], "previews": [], "own": own}
-    hear, end = Studio.hear, JobQueue.end
+    hear, end, keep = Studio.hear, JobQueue.end, Histories.keep
+
+    def kept(self, canvas):  # at last when the layer is there
+        keep(self, canvas)
+        moments["layer"], own["layer"] = time.monotonic(), time.thread_time()
 
     def heard(self, message, pixels):
         before = time.thread_time()
@@ -123,13 +128,13 @@ def _moments():
 
     def ended(self, job, notice):
         end(self, job, notice)
-        moments["ended"], own["ended"] = time.monotonic(), time.thread_time()
+        moments["ended"] = time.monotonic()
 
-    Studio.hear, JobQueue.end = heard, ended
+    Studio.hear, JobQueue.end, Histories.keep = heard, ended, kept
     try:
         yield moments
     finally:
-        Studio.hear, JobQueue.end = hear, end
+        Studio.hear, JobQueue.end, Histories.keep = hear, end, keep
 
 
 def _is_idle(stage):

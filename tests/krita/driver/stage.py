@@ -12,7 +12,17 @@ from PyQt5.QtWidgets import QApplication, QWidget
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
-SCENARIO_ROOMS = ("documents", "regions", "jobs", "modes", "history", "guide", "contract", "delays")
+SCENARIO_ROOMS = (
+    "documents",
+    "regions",
+    "jobs",
+    "modes",
+    "history",
+    "restarts",
+    "guide",
+    "contract",
+    "delays",
+)
 
 
 _REST_S = 0.3
