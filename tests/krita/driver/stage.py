@@ -13,7 +13,8 @@ SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
 SCENARIO_ROOMS = (
-    *("documents", "regions", "jobs", "modes", "history", "windows", "guide", "contract"),
+    *("documents", "regions", "jobs", "modes", "history", "windows", "restarts", "guide"),
+    "contract",
 )
 
 
@@ -34,7 +35,7 @@ class Stage:
         self.folder = report_file.parent
         self.facts = {}
         self._report_file = report_file
-        self._report = {"scenarios": {}, "finished": False}
+        self._report = {"scenarios": {}, "playing": "", "finished": False}
         self._names = list(names)
         self._scenario = None
         self._name = ""
@@ -62,6 +63,8 @@ class Stage:
                 self._write()
                 return
             self._name, self.facts, self._wait = self._names.pop(0), {}, None
+            self._report["playing"] = self._name
+            self._write()
             self._scenario = _find(self._name)(self)
         if self._wait is not None:
             condition, what = self._wait
@@ -82,13 +85,14 @@ class Stage:
             self.screenshot(f"failed {self._name}")
         self._report["scenarios"][self._name] = {"error": error, "facts": self.facts}
         self._scenario = None
-        self._write()
         for document in self.krita.documents():
             document.waitForDone()
             document.setModified(False)
             document.close()
         self._rest_until = time.monotonic() + _REST_S
         self.widget("tapestry_dismiss").click()
+        self._report["playing"] = ""
+        self._write()
 
     def _write(self):
         self._report_file.write_text(json.dumps(self._report, indent=1))
