@@ -17,6 +17,7 @@ from tapestry_backend.models.families import FAMILIES
 from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_backend.models.store import ModelStore
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tests.models.hostile_folders import HOSTILE, WEIGHTS
 from tests.models.tiny_checkpoints import t5_tokenizer
 from tests.models.tiny_files import CELL_PX, Built, build, pipeline_of, same_weights, save_file
 
@@ -223,6 +224,46 @@ def test_a_truncated_file_is_refused_at_once(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
     assert "cannot be opened" in refusal(path).message
+
+
+_IN_ONE_FILE = list(HOSTILE)[: list(HOSTILE).index("a terabyte") + 1]
+_ELSEWHERE = {"a pickle", "a link in a circle"}
+"""What is another file then, and what is none at all."""
+
+
+@pytest.mark.parametrize("name", [name for name in _IN_ONE_FILE if name not in _ELSEWHERE])
+def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
+    """What is refused in a folder is refused alone."""
+    target = tmp_path / WEIGHTS
+    target.parent.mkdir()
+    target.write_bytes(b"")
+    HOSTILE[name](tmp_path)
+
+    refusal(target)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "shape"),
+    [
+        (
+            "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight",
+            [2**34, 0],
+        ),
+        ("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight", [0, 2**34]),
+        ("model.diffusion_model.input_blocks.1.0.in_layers.2.weight", [2**34, 0, 3, 3]),
+        ("model.diffusion_model.input_blocks.0.0.weight", [0, 2**34, 3, 3]),
+        ("model.diffusion_model.input_blocks.0.0.weight", []),
+        ("first_stage_model.decoder.conv_in.weight", [0]),
+    ],
+)
+def test_shapes_that_no_network_has_are_refused(
+    tmp_path: Path, tensor: str, shape: list[int]
+) -> None:
+    """A tensor of no bytes may claim any side; it would take memory when the network is built."""
+    lie = {tensor: torch.empty(shape, dtype=torch.half)}
+    path = save_file(Built({}, {**build("sd1").tensors, **lie}), tmp_path / "x.safetensors")
+
+    refusal(path)
 
 
 def test_a_file_that_went_away_gets_a_sentence(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tapestry_protocol.limits import MAX_SIDE_PX
 
 from .families import FAMILIES, Family, family_of_file
 from .few_steps import few_steps_of, few_steps_scheduler
+from .folder import check_configuration
 from .shapes import KINDS, within
 from .weights import BrokenFileError, Header, read_header
 
@@ -111,6 +112,7 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
             config = KINDS[kind].config(shapes)
         except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
             raise BrokenFileError(f"its {_PART_NAMES[part]} is incomplete ({error})") from None
+        check_configuration(config, f"its {_PART_NAMES[part]}")
         if part == "vae":
             config |= family.scales
         return Source(path, kind, prefix, config)
