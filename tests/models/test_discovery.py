@@ -134,6 +134,23 @@ def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path)
     assert bool(torch.isfinite(model.predict(latents, torch.tensor(500.0), conditions)).all())
 
 
+def test_an_autoencoder_of_another_family_is_not_taken(stock: Path, tmp_path: Path) -> None:
+    """By its channels, and by its name where those are the same."""
+    program = tmp_path / "program"
+    built = build("sd1")
+    bare = {key: t for key, t in built.tensors.items() if not key.startswith("first_stage")}
+    vae = {key: t for key, t in built.tensors.items() if key.startswith("first_stage")}
+    save_file(Built({}, bare), program / "models/checkpoints/bare.safetensors", torch.half)
+    link(stock, "ae.safetensors", program / "models/vae/ae.safetensors")
+    save_file(Built({}, vae), program / "models/vae/sdxl_vae.safetensors", torch.half)
+    assert found(program) == {}
+    save_file(Built({}, vae), program / "models/vae/some.safetensors", torch.half)
+    save_file(Built({}, vae), program / "models/vae/vae-ft-mse-840000.safetensors", torch.half)
+    (entry,) = discover([program]).entries
+
+    assert entry.companions["vae"].name == "vae-ft-mse-840000.safetensors"
+
+
 def test_links_in_a_circle_end(stock: Path, tmp_path: Path) -> None:
     """A folder that holds itself is looked through once."""
     own = tmp_path / "models"

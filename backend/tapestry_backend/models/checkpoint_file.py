@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SIDE_PX
@@ -87,16 +87,23 @@ def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) ->
     return _describe(path, family, header, parts)
 
 
-def lacking(path: Path) -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]] | None:
-    """A file's family, and the networks that it lacks as `Family.in_file` has them.
+class Lacking(NamedTuple):
+    """What a file lacks: networks as `Family.in_file` has them, for so many channels of latents."""
 
-    None for what is no checkpoint. Raises as `read_checkpoint` does.
-    """
+    family: str
+    wanted: dict[str, tuple[str, tuple[str, ...]]]
+    latent_channels: int
+
+
+def lacking(path: Path) -> Lacking | None:
+    """What a file lacks; None for what is no checkpoint. Raises as `read_checkpoint` does."""
     model = read_checkpoint(path)
     if model is None:
         return None
-    in_file = FAMILIES[model.family].in_file
-    return model.family, {part: in_file[part] for part in in_file if part not in model.parts}
+    family = FAMILIES[model.family]
+    wanted = {part: where for part, where in family.in_file.items() if part not in model.parts}
+    made = model.parts[family.backbone].config["out_channels"]
+    return Lacking(family.name, wanted, made // family.patch**2)
 
 
 def _find(family: Family, part: str, path: Path, header: Header) -> Source | None:
