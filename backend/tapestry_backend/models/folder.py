@@ -149,7 +149,10 @@ def _class_name(index: dict[str, Any], part: str) -> str:
 
 
 def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -> None:
-    """Raises BrokenFileError for numbers that no model has, which take memory or time."""
+    """Raises BrokenFileError for numbers that no model has, and for code of its own.
+
+    The first would take memory or time without end.
+    """
     if depth > _MAX_DEPTH:
         raise BrokenFileError(f"{where} is nested too deeply")
     if isinstance(value, dict):
