@@ -161,6 +161,21 @@ def test_notes_and_inputs_say_more(tmp_path: Path) -> None:
     assert model.scheduler[1]["prediction_type"] == "v_prediction"
 
 
+@pytest.mark.parametrize(
+    ("name", "window_px", "prediction"),
+    [("512-base-ema", 512, "epsilon"), ("v2-1_768-ema-pruned", 768, "v_prediction")],
+)
+def test_both_sizes_of_stable_diffusion_2(
+    tmp_path: Path, name: str, window_px: int, prediction: str
+) -> None:
+    """Known by the names under which they were published."""
+    model = read_checkpoint(save_file(build("sd2"), tmp_path / f"{name}.safetensors", torch.half))
+
+    assert model is not None
+    assert model.window_px == window_px
+    assert model.scheduler[1]["prediction_type"] == prediction
+
+
 def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> None:
     """In a file beside the checkpoint, named like it."""
     built = build("sd1")

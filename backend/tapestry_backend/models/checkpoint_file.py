@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,6 +127,7 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
 
 
 def _describe(path: Path, family: Family, header: Header, parts: dict[str, Source]) -> FileModel:
+    family = _smaller(family, path.stem)
     window_px = _window_px(header.notes, family)
     backbone = dict(parts[family.backbone].config)
     taken, vae = backbone["in_channels"], parts.get("vae")
@@ -150,6 +151,19 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
         missing=tuple(part for part in missing if part not in family.optional),
         scheduler=few_steps_scheduler(quick, *_scheduler(family, header)),
         options={"force_zeros_for_empty_prompt": family.name == "sdxl"},
+    )
+
+
+def _smaller(family: Family, name: str) -> Family:
+    """The smaller of the two sizes of Stable Diffusion 2, which predicts noise.
+
+    It is known by its file's name alone, as in 512-base-ema and 512-inpainting-ema.
+    """
+    if family.name != "sd2" or "512" not in name:
+        return family
+    kind, settings = family.scheduler
+    return replace(
+        family, window_px=512, scheduler=(kind, {**settings, "prediction_type": "epsilon"})
     )
 
 
