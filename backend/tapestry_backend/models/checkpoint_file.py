@@ -127,7 +127,7 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
 
 
 def _describe(path: Path, family: Family, header: Header, parts: dict[str, Source]) -> FileModel:
-    family = _smaller(family, path.stem)
+    family = _as_named(family, path.stem)
     window_px = _window_px(header.notes, family)
     backbone = dict(parts[family.backbone].config)
     taken, vae = backbone["in_channels"], parts.get("vae")
@@ -136,7 +136,7 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
     variant = family.variant(taken, made, cell_px)
     if variant is None:
         raise BrokenFileError(f"its backbone takes {taken} channels, its autoencoder makes {made}")
-    if "sample_size" not in backbone and family.name != "flux":
+    if family.sized:
         backbone["sample_size"] = window_px // cell_px
         source = parts[family.backbone]
         parts[family.backbone] = Source(source.path, source.kind, source.prefix, backbone)
@@ -150,21 +150,17 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
         parts=parts,
         missing=tuple(part for part in missing if part not in family.optional),
         scheduler=few_steps_scheduler(quick, *_scheduler(family, header)),
-        options={"force_zeros_for_empty_prompt": family.name == "sdxl"},
+        options=family.options,
     )
 
 
-def _smaller(family: Family, name: str) -> Family:
-    """The smaller of the two sizes of Stable Diffusion 2, which predicts noise.
-
-    It is known by its file's name alone, as in 512-base-ema and 512-inpainting-ema.
-    """
-    if family.name != "sd2" or "512" not in name:
-        return family
-    kind, settings = family.scheduler
-    return replace(
-        family, window_px=512, scheduler=(kind, {**settings, "prediction_type": "epsilon"})
-    )
+def _as_named(family: Family, name: str) -> Family:
+    """The family in the size that a file's name tells of."""
+    for word, (window_px, settings) in family.named.items():
+        if word in name:
+            kind, usual = family.scheduler
+            return replace(family, window_px=window_px, scheduler=(kind, {**usual, **settings}))
+    return family
 
 
 def _window_px(notes: Mapping[str, str], family: Family) -> int:

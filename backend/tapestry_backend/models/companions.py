@@ -8,17 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from .checkpoint_file import lacking
+from .families import FAMILIES
 from .shapes import KINDS, Shapes
 from .weights import BrokenFileError, Header, read_header
 
 _CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
-_AUTOENCODERS = {
-    "sd1": r"sd_?-?1|ft-mse|ft-ema|840000|560000",
-    "sd2": r"sd_?-?2|ft-mse|ft-ema|840000|560000",
-    "sdxl": r"xl",
-    "sd3": r"sd_?-?3",
-    "flux": r"flux|^ae\b",
-}
 """What names of files say, where shapes alone do not tell networks apart."""
 
 
@@ -75,7 +69,8 @@ def _rank(name: str, kind: str, family: str) -> int | None:
     rivals = {"clip_l": _CLIP_L, "clip_g": _CLIP_G}
     own = "clip_l" if kind == "clip_l_unprojected" else kind
     if kind == "autoencoder":
-        rivals, own = _AUTOENCODERS, family
+        rivals = {name: known.vae_names for name, known in FAMILIES.items()}
+        own = family
     if own not in rivals or re.search(rivals[own], name):
         return 0
     return None if any(re.search(words, name) for words in rivals.values()) else 1
