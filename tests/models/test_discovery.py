@@ -98,7 +98,7 @@ def test_comfyuis_paths_elsewhere_are_followed(stock: Path, tmp_path: Path) -> N
     program, big = tmp_path / "ComfyUI", tmp_path / "big disk"
     (program / "models" / "checkpoints").mkdir(parents=True)
     link(stock, "dream.safetensors", big / "sd" / "dream.safetensors")
-    link(stock, "flux-all.safetensors", big / "more" / "all.safetensors")
+    link(stock, "flux-all.safetensors", big / "more" / "all.sft")
     text = f"a111:\n  base_path: {big}\n  checkpoints: |\n    sd\n    more\n  loras: nowhere\n"
     (program / "extra_model_paths.yaml").write_text(text)
 
