@@ -24,6 +24,7 @@ from tapestry_protocol.request_checks import (
     check_request,
 )
 
+from .adapters import loras_of
 from .canvas import Canvas
 from .job import Order
 from .layers import (
@@ -208,6 +209,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
         model=settings.model,
+        loras=loras_of(settings),
         **scene,
     )
 
@@ -299,6 +301,7 @@ def _region(
         fit=wanted.fit,
         strength=wanted.strength,
         paint=paint,
+        loras=loras_of(wanted),
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from tapestry_protocol.limits import MAX_PROMPT_CHARACTERS, MAX_SEED, MAX_WEIGHT, MIN_WEIGHT
 
+from .adapters import LORA_WEIGHTS, is_lora_id
+
 REGIONS_NOTE = "tapestry_regions"
 """Under this key a document keeps its book."""
 
@@ -26,6 +28,7 @@ class RegionSettings:
 
     seed      counts when `own_seed` is set; else the picture's seed is the region's
     strength  against the layer's own paint: 1 ignores it, less starts from it
+    lora      for this region alone; "": none besides the picture's
     """
 
     on: bool = True
@@ -35,6 +38,8 @@ class RegionSettings:
     seed: int = 0
     negative_prompt: str = ""
     strength: float = 1.0
+    lora: str = ""
+    lora_weight: float = 1.0
 
 
 DEFAULTS = RegionSettings()
@@ -126,8 +131,11 @@ def _settings(values: dict[str, Any]) -> RegionSettings:
 def _is_in_range(name: str, value: Any) -> bool:
     if name == "fit":
         return value in {"tight", "loose"}
+    if name == "lora":
+        return is_lora_id(value)
     if name == "negative_prompt":
         return len(value) <= MAX_PROMPT_CHARACTERS
     limits = {"weight": (MIN_WEIGHT, MAX_WEIGHT), "seed": (0, MAX_SEED), "strength": (0.0, 1.0)}
+    limits["lora_weight"] = LORA_WEIGHTS
     low, high = limits.get(name, (0, 1))
     return low <= value <= high

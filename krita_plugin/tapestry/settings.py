@@ -18,6 +18,8 @@ from tapestry_protocol.limits import (
 from tapestry_protocol.messages import Request, Scheduler
 from tapestry_protocol.pixels import Margins
 
+from .adapters import LORA_WEIGHTS, choice_of, is_lora_id
+
 Mode = Literal["generate", "extend", "refine", "fill"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
@@ -41,6 +43,7 @@ class Settings:
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
                      around the selection is looked at
     outline_px       softens the outlines of all regions
+    lora, lora_weight    laid on the model for the whole picture; "": none
     batch            pictures to be made, with seeds in sequence
     apply_at_once    whether a single finished picture becomes a layer without being asked for
     live_*           where a picture on its way is shown
@@ -72,6 +75,8 @@ class Settings:
     coherence: float = 0.0
     composition: float = 0.5
     model: str = "sample"
+    lora: str = ""
+    lora_weight: float = 1.0
     apply_at_once: bool = True
     live_on_canvas: bool = True
     live_in_docker: bool = True
@@ -113,6 +118,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
     "coherence": (0.0, 1.0),
     "composition": (0.0, 1.0),
+    "lora_weight": LORA_WEIGHTS,
 }
 """The least and the most of every number."""
 
@@ -134,7 +140,7 @@ def sound_values(kept: Any) -> dict[str, Any]:
 
 def settings_of(request: Request) -> dict[str, Any]:
     """The fields that would ask for the same again, as far as a request tells them."""
-    asked = dict(vars(request))
+    asked = {**vars(request), **choice_of(request.loras)}
     if request.selection is None:
         asked["outline_px"] = asked.pop("feather_px")
     if not request.margins.is_zero:
@@ -149,5 +155,7 @@ def _is_in_range(name: str, value: Any) -> bool:
         return value in SCHEDULERS
     if name == "model":
         return 0 < len(value) <= MAX_ID_CHARACTERS
+    if name == "lora":
+        return is_lora_id(value)
     low, high = LIMITS.get(name, (None, None))
     return low is None or low <= value <= high

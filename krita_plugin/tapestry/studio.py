@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any, Literal
 
+from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Result, Welcome
@@ -66,6 +67,7 @@ class Studio:
         self.notice: Notice | None = None
         self.worker = Backend("starting")
         self.models: tuple[ModelInfo, ...] = ()
+        self.adapters: tuple[AdapterInfo, ...] = ()
         self._host = host
         self._link = link
         self._watchers: dict[Topic, list[Callable[[], None]]] = {}
@@ -359,6 +361,7 @@ class Studio:
                 self.desk.worker = message
             self._tell("backend")
         elif isinstance(message, Welcome):
+            self.adapters = message.adapters
             self._know_models(message.models)
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))

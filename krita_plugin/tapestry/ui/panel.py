@@ -6,6 +6,7 @@ from ..qt import QFrame, QScrollArea, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
 from .backend_line import BackendLine
 from .history_strip import HistoryStrip
+from .lora_field import LoraField
 from .mode_fields import ModeFields, ModeTabs, RunButton
 from .model_field import ModelField
 from .notice_box import NoticeBox
@@ -49,6 +50,10 @@ class Panel(QWidget):
         super().hideEvent(event)
         self._timer.stop()
 
+    def _make_lora(self) -> LoraField:
+        studio = self._studio
+        return LoraField(studio, "tapestry_lora", lambda: studio.settings, studio.change)
+
     def _make_fields(self) -> QScrollArea:
         fields = _column(
             ModeTabs(self._studio),
@@ -56,6 +61,7 @@ class Panel(QWidget):
             PromptFields(self._studio),
             RegionList(self._studio),
             ModelField(self._studio),
+            self._make_lora(),
             SamplingFields(self._studio),
         )
         fields.layout().addStretch(1)

@@ -10,6 +10,7 @@ from ..layers import RegionLayer
 from ..qt import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
 from ..studio import Studio
 from ..translation import tr
+from .lora_field import LoraField
 from .manners import SPACING_PX, calm, column_in, narrow, row_of
 from .number_fields import Number, NumberFields
 from .prompt_edit import PromptEdit
@@ -20,7 +21,7 @@ _LIGHTEST = 0.1
 
 
 class RegionFields(QWidget):
-    """Outline, weight, strength, seed, and what to avoid."""
+    """Outline, weight, strength, seed, LoRA, and what to avoid."""
 
     def __init__(self, studio: Studio, row: RegionLayer) -> None:
         super().__init__()
@@ -46,7 +47,10 @@ class RegionFields(QWidget):
         grid.addLayout(row_of((self._seed, 1), dice, self._lock), 1, 1)
         grid.addWidget(QLabel(tr("Avoid")), 2, 0)
         grid.addWidget(self._avoid, 2, 1)
-        column = column_in(self, self._numbers)
+        self._lora = LoraField(
+            studio, "tapestry_region_lora", lambda: self._row.settings, self._set
+        )
+        column = column_in(self, self._numbers, self._lora)
         column.insertLayout(0, grid)
         column.setContentsMargins(26, 0, 0, 6)
         self.show_row(row)
@@ -57,6 +61,7 @@ class RegionFields(QWidget):
         wanted = row.settings
         self._fit.setCurrentIndex(self._fit.findData(wanted.fit))
         self._numbers.show_values()
+        self._lora.show_choice()
         for widget in (self._seed, self._lock):
             widget.blockSignals(True)  # noqa: FBT003  Qt's own signature
         self._seed.setValue(wanted.seed if wanted.own_seed else self._studio.settings.seed)
