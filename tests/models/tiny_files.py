@@ -265,8 +265,8 @@ def _renamed(state: Mapping[str, Tensor], rules: list[tuple[str, str]]) -> State
     return found
 
 
-def original_unet(state: State) -> State:
-    """By the names of the latent diffusion code; one layer in each block."""
+def original_unet(state: State, layers: int = 1) -> State:
+    """By the names of the latent diffusion code; so many layers in each block."""
     resnet = [
         (r"\.norm1\.", ".in_layers.0."),
         (r"\.conv1\.", ".in_layers.2."),
@@ -291,17 +291,20 @@ def original_unet(state: State) -> State:
     for name, tensor in state.items():
         inner = [] if "attentions" in name else resnet
         (new,) = _renamed({name: tensor}, inner)
-        if found := re.match(r"down_blocks\.(\d+)\.(resnets|attentions)\.0\.(.*)", new):
+        if found := re.match(r"down_blocks\.(\d+)\.(resnets|attentions)\.(\d)\.(.*)", new):
             which = 0 if found[2] == "resnets" else 1
-            new = f"input_blocks.{2 * int(found[1]) + 1}.{which}.{found[3]}"
+            number = (layers + 1) * int(found[1]) + int(found[3]) + 1
+            new = f"input_blocks.{number}.{which}.{found[4]}"
         elif found := re.match(r"down_blocks\.(\d+)\.downsamplers\.0\.conv\.(.*)", new):
-            new = f"input_blocks.{2 * int(found[1]) + 2}.0.op.{found[2]}"
+            new = f"input_blocks.{(layers + 1) * (int(found[1]) + 1)}.0.op.{found[2]}"
         elif found := re.match(r"up_blocks\.(\d+)\.(resnets|attentions)\.(\d)\.(.*)", new):
             which = 0 if found[2] == "resnets" else 1
-            new = f"output_blocks.{2 * int(found[1]) + int(found[3])}.{which}.{found[4]}"
+            number = (layers + 1) * int(found[1]) + int(found[3])
+            new = f"output_blocks.{number}.{which}.{found[4]}"
         elif found := re.match(r"up_blocks\.(\d+)\.upsamplers\.0\.conv\.(.*)", new):
             attends = any(key.startswith(f"up_blocks.{found[1]}.attentions") for key in state)
-            where = f"output_blocks.{2 * int(found[1]) + 1}.{2 if attends else 1}"
+            number = (layers + 1) * int(found[1]) + layers
+            where = f"output_blocks.{number}.{2 if attends else 1}"
             new = f"{where}.conv.{found[2]}"
         (new,) = _renamed({new: tensor}, places)
         renamed[new] = tensor

@@ -26,9 +26,9 @@ _MAX_DEPTH = 6
 _MAX_FILES = 20_000
 """Seen in one folder; a folder with more is somebody's whole disk."""
 
-_FILE = ".safetensors"
-_NAMED = (_FILE, ".ckpt")
-"""What checkpoints are called; the second kind is only named, never opened."""
+_FILES = (".safetensors", ".sft")
+_NAMED = (*_FILES, ".ckpt")
+"""What checkpoints are called; the last kind is only named, never opened."""
 
 _SKIPPED = {".git", ".venv", "venv", "__pycache__", "node_modules", "tokenizers"}
 
@@ -75,7 +75,7 @@ def _add(found: Found, path: Path, name: str, companions: Companions) -> None:
     if len(model_id) > MAX_ID_CHARACTERS or model_id in known:
         return
     helpers: dict[str, Path] | None = {}
-    if path.suffix == _FILE:
+    if path.suffix in _FILES:
         with suppress(OSError, BrokenFileError):  # which `read_entry` puts into a sentence
             helpers = companions.of(path)
     if helpers is None:

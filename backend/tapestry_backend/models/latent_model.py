@@ -33,8 +33,8 @@ _PREVIEW_FIT_CELLS = 16
 _WHOLE_WINDOWS = 10
 """Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
 
-_MOST_TEXTS = 256
-"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB."""
+_MOST_TEXTS = 64
+"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.1's 4 MiB."""
 
 
 class Reading(NamedTuple):
