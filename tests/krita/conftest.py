@@ -43,6 +43,8 @@ JOB_SCENARIOS = (
     "ways_to_apply",
     "many_jobs",
     "a_large_picture_stays_usable",
+    "two_views",
+    "two_windows",
 )
 
 
