@@ -47,6 +47,8 @@ JOB_SCENARIOS = (
     "ways_to_apply",
     "many_jobs",
     "a_large_picture_stays_usable",
+    "two_views",
+    "two_windows",
 )
 DELAY_SCENARIOS = ("delays_of_a_picture", "delays_of_previews_and_cancel")
 
