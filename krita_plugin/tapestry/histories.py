@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from .aside import write_aside
 from .canvas import Canvas, Host
 from .history import HISTORY_NOTE, Entry, History
 
 _log = logging.getLogger("tapestry.histories")
 
-_CLOSED = "closed documents.json"
+_CLOSED, _UNSAVED = "closed documents.json", "unsaved"
 
 
 class Histories:
     """Histories by document.
 
-    folder  where the pictures of closed documents are listed
+    folder  where the pictures of closed documents are listed, and those that no file knows yet
     closed  pictures that were finished when their document was not open any more
     """
 
     def __init__(self, host: Host, folder: Path) -> None:
         self._host = host
-        self._file = folder / _CLOSED
+        self._file, self._unsaved = folder / _CLOSED, folder / _UNSAVED
         self._open: dict[str, History] = {}
         self._ids: dict[str, str] = {}
-        self.closed = self._read_closed()
+        self.closed = self._read(self._file)
+        self._rescue_unsaved()
 
     def of(self, canvas: Canvas) -> History:
         """A document's history; pictures that came when it was closed are among it."""
@@ -48,19 +49,47 @@ class Histories:
         """Write a document's history into the document."""
         canvas.keep_note(HISTORY_NOTE, self.of(canvas).to_text())
 
+    def enter(self, canvas: Canvas, entry: Entry) -> None:
+        """Put a picture into a document's history; it outlives a Krita that ends without saving."""
+        history = self.of(canvas)
+        history.add(entry)
+        self.keep(canvas)
+        beside = History(history.id, [replace(entry, origin=history.id, origin_name=canvas.name)])
+        try:
+            write_aside(self._unsaved / f"{entry.id}.json", beside.to_text())
+        except OSError:
+            _log.exception("a picture of a document that is not saved cannot be listed")
+
+    def saved(self, canvas: Canvas) -> None:
+        """A document's own file knows its pictures now."""
+        self.let_go(entry.id for entry in self.of(canvas).entries)
+
+    def let_go(self, entry_ids: Iterable[str]) -> None:
+        """These pictures need not outlive Krita beside their documents."""
+        try:
+            for entry_id in entry_ids:
+                (self._unsaved / f"{entry_id}.json").unlink(missing_ok=True)
+        except OSError:
+            _log.exception("the list of pictures that are not saved cannot be made shorter")
+
+    def close(self) -> None:
+        """Krita ends in good order: the artist was asked whether to save."""
+        for history in self._open.values():
+            self.let_go(entry.id for entry in history.entries)
+
     def rescue(self, entry: Entry, history_id: str, name: str = "") -> None:
-        """Keep a picture whose document has been closed."""
+        """Keep a picture whose document has been closed, or was opened again under another id."""
+        for canvas in self._host.open_canvases():
+            if self.of(canvas).id == history_id:
+                self.enter(canvas, entry)
+                return
         self.closed.add(replace(entry, origin=history_id, origin_name=name))
         self.keep_closed()
 
     def keep_closed(self) -> None:
         """Write the list of those that have no open document; a full disk loses the list alone."""
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(dir=self._file.parent, prefix=".aside-")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.closed.to_text())
-            Path(aside).replace(self._file)
+            write_aside(self._file, self.closed.to_text())
         except OSError:
             _log.exception("the list of closed documents' pictures cannot be written")
 
@@ -74,8 +103,19 @@ class Histories:
             self.keep(canvas)
             self.keep_closed()
 
-    def _read_closed(self) -> History:
+    def _rescue_unsaved(self) -> None:
+        """Krita ended in bad order: what its documents' files do not know is a closed one's."""
+        left = sorted(self._unsaved.glob("*.json"))
+        for path in left:
+            for entry in self._read(path).entries:
+                self.closed.add(entry)
+        if left:
+            self.keep_closed()
+            self.let_go(path.stem for path in left)
+
+    @staticmethod
+    def _read(path: Path) -> History:
         try:
-            return History.from_text(self._file.read_text(encoding="utf-8"))
+            return History.from_text(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return History()

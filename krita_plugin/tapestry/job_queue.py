@@ -31,6 +31,7 @@ from .canvas import Canvas
 from .job import Job, Look, Order, Phase
 from .link import Link, LinkState
 from .notices import Notice, notice_of
+from .outstanding import Outstanding
 from .pace import Pace
 from .translation import tr
 from .turns import Loop, Work
@@ -43,6 +44,7 @@ class JobQueue:
     previewed takes a job whose preview is new
     finished  takes a job with its picture; it stays in the queue until `end`
     said      takes what the artist is to be told; None takes the last word back
+    outstanding   where jobs outlive Krita; those that an earlier one has left go on
     """
 
     def __init__(
@@ -53,9 +55,11 @@ class JobQueue:
         previewed: Callable[[Job], None],
         finished: Callable[[Job, Result, Pixels], None],
         said: Callable[[Notice | None], None],
+        outstanding: Outstanding,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.jobs: list[Job] = []
+        self.jobs: list[Job] = outstanding.read()
+        self._outstanding = outstanding
         self._link = link
         self._loop = loop
         self._changed = changed
@@ -64,6 +68,9 @@ class JobQueue:
         self._said = said
         self._pace = Pace(clock)
         self._readings: dict[str, Work] = {}
+        for job in self.jobs:
+            if job.order is not None:
+                link.owe(Submit(job.id, job.order.request))
 
     @property
     def front(self) -> Job | None:
@@ -123,6 +130,9 @@ class JobQueue:
         """A job is over: its picture is kept, or there is none."""
         if job in self.jobs:
             self.jobs.remove(job)
+            self._outstanding.drop(job.id)
+            if job.phase is Phase.INSERTING:
+                self._link.acknowledge(job.id)
             self._send_waiting()
             self._changed()
         self._said(notice)
@@ -154,6 +164,8 @@ class JobQueue:
         if not self._link.is_ready:
             return
         for job in list(self.jobs):
+            if job.phase is Phase.READING:
+                return  # those behind it were asked for later
             if job.phase is Phase.WAITING and job.order is not None:
                 self._submit(job, job.order)
 
@@ -164,6 +176,7 @@ class JobQueue:
             self.end(job, notice_of(error))
         else:
             job.phase = Phase.SUBMITTED
+            self._outstanding.keep(job, order)
             self._changed()
 
     def _stop_reading(self, job: Job) -> None:
@@ -208,8 +221,7 @@ class JobQueue:
 
     def _hear_about(self, job: Job, order: Order, message: Message, pixels: Pixels | None) -> None:
         if isinstance(message, Need):
-            for sha256 in message.sha256s:
-                self._link.send_blob(sha256, order.blobs[sha256])
+            self._give(job, order, message)
         elif isinstance(message, Accepted):
             job.ahead = message.ahead
         elif isinstance(message, Progress):
@@ -221,16 +233,26 @@ class JobQueue:
         else:
             self._hear_the_end(job, message, pixels)
 
+    def _give(self, job: Job, order: Order, need: Need) -> None:
+        if any(sha256 not in order.blobs for sha256 in need.sha256s):
+            self._link.send(Cancel(job.id))
+            self._link.abandon(job.id)
+            self.end(job, _has_no_layers())
+            return
+        for sha256 in need.sha256s:
+            self._link.send_blob(sha256, order.blobs[sha256])
+
     def _hear_the_end(self, job: Job, message: Message, pixels: Pixels | None) -> None:
+        if isinstance(message, Result) and pixels is not None and job.phase is Phase.SUBMITTED:
+            job.phase = Phase.INSERTING  # it is acknowledged when it is kept
+            self._said(None)
+            self._finished(job, message, pixels)
+            return
         self._link.send(Acknowledge(job.id))
         if isinstance(message, Failed) and self._waits_for_room(job, message):
             job.phase = Phase.WAITING
         elif job.phase is Phase.CANCELLING or isinstance(message, Cancelled):
             self.end(job, _cancelled())
-        elif isinstance(message, Result) and pixels is not None:
-            job.phase = Phase.INSERTING
-            self._said(None)
-            self._finished(job, message, pixels)
         elif isinstance(message, Failed):
             self.end(job, Notice(message.message, message.advice))
 
@@ -243,6 +265,13 @@ class JobQueue:
 
 def _cancelled() -> Notice:
     return Notice(tr("Cancelled."), is_error=False)
+
+
+def _has_no_layers() -> Notice:
+    return Notice(
+        tr("A picture of an earlier time cannot be painted any more: its layers are not known."),
+        tr("Open its document and press Generate again."),
+    )
 
 
 def _lost() -> Notice:

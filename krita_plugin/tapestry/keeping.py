@@ -37,11 +37,12 @@ class Keeper:
         small = yield from scaled_down(self._host, pixels, THUMBNAIL_PX)
         entry = _entry_of(job, order, result, pack(small))
         try:
-            self._histories.of(job.canvas).add(entry)
-            self._histories.keep(job.canvas)
+            if job.canvas.is_open:
+                self._histories.enter(job.canvas, entry)
         except TapestryError:
             if job.canvas.is_open:
                 raise
+        if not job.canvas.is_open:
             self._histories.rescue(entry, job.history_id, job.document_name)
         yield
         return entry
@@ -57,8 +58,9 @@ class Keeper:
         try:
             yield from self._store.keep(result.pixels.sha256, pixels)
             for reference in beside:
-                data = order.blobs[reference.sha256]
-                yield from self._store.keep(reference.sha256, reference.with_data(data))
+                data = order.blobs.get(reference.sha256)
+                if data is not None:  # else an earlier Krita had them
+                    yield from self._store.keep(reference.sha256, reference.with_data(data))
             self._store.shrink(most_bytes)
         except OSError:  # the picture is in memory and in the history all the same
             _log.exception("a picture cannot be written")

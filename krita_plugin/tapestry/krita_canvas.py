@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from krita import Krita, ManagedColor
+from krita import InfoObject, Krita, ManagedColor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -24,11 +24,16 @@ from .krita_drafts import SRGB, KritaLayerDraft, image_of
 from .krita_saving import SavingWatch
 from .krita_tree import find_node, layers_in
 from .pixel_bytes import alpha_bytes
-from .qt import QByteArray, QImage, Qt
+from .qt import QByteArray, QImage, Qt, QTimer
 
 _SETTINGS_GROUP = "tapestry"
 
 _RESOLUTION_PPI = 72.0
+
+_OWN_FORMAT = ".kra"
+
+_ICON_WITHIN_MS = 3000
+"""Krita reads the file for it, in a thread of its own."""
 
 
 _known_documents: list[tuple[Any, str]] = []
@@ -146,8 +151,24 @@ class KritaCanvas:
         self._document.setModified(on)
 
     def save(self) -> None:
-        """Write its file again."""
-        self._document.save()
+        """Write its file again, soon.
+
+        Krita 5.1 makes an icon of every file that was saved, for its list of recent ones, and ends
+        itself when the same file is saved again before that icon is there. An export makes none; it
+        would forget the options of other formats, whose icons are waited for.
+        """
+        if not self.file_name.endswith(_OWN_FORMAT):
+            QTimer.singleShot(_ICON_WITHIN_MS, self._save_if_open)
+            return
+        document = self._document
+        was_quiet = document.batchmode()
+        document.setBatchmode(True)  # no dialogs
+        document.exportImage(self.file_name, InfoObject())
+        document.setBatchmode(was_quiet)
+
+    def _save_if_open(self) -> None:
+        if self.is_open:
+            self._document.save()
 
     def layers(self) -> tuple[Layer, ...]:
         """The layer tree, topmost first."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tapestry_protocol import PROTOCOL_VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Backend, Failed, Message, Welcome
+from tapestry_protocol.messages import Acknowledge, Backend, Failed, Message, Submit, Welcome
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
 
@@ -132,6 +132,10 @@ class Link(Listener):
         self._connection.send(message)
         self._underway.sent(message)
 
+    def owe(self, submit: Submit) -> None:
+        """A job that an earlier Krita has sent: ask for it as if we had."""
+        self._underway.sent(submit)
+
     def send_blob(self, sha256: str, data: bytes) -> None:
         """Send pixels; raises TapestryError when not ready."""
         self._connection.send_blob(sha256, data)
@@ -139,6 +143,13 @@ class Link(Listener):
     def abandon(self, job_id: str) -> None:
         """Nobody waits for this job any more: have it cancelled when there is a server again."""
         self._underway.abandon(job_id)
+
+    def acknowledge(self, job_id: str) -> None:
+        """The end of this job is kept; a server that is away just now hears it later."""
+        if self.is_ready:
+            self.send(Acknowledge(job_id))
+        else:
+            self._underway.keep(job_id)
 
     def close(self) -> None:
         """Let the server go; jobs that it runs go on."""

@@ -264,8 +264,10 @@ class Results:
 
     def saved(self, canvas: Canvas | None) -> None:
         """A file was written; one that got a preview is written again, without."""
-        if canvas is not None and self.trial.clean(canvas):
-            canvas.save()
+        if canvas is not None:
+            if self.trial.clean(canvas):
+                canvas.save()
+            self.histories.saved(canvas)
         self._changed()
 
     # --- in the list ------------------------------------------------------------------------------
@@ -278,6 +280,7 @@ class Results:
         if self.trial.subject == entry_id:
             self.trial.hide()
         self._history_of(entry).remove(entry_id)
+        self.histories.let_go([entry_id])
         if all(other.sha256 != entry.sha256 for other in self.entries()):
             self._store.forget(entry.sha256)
         self._take_backs.pop(entry_id, None)
@@ -295,6 +298,7 @@ class Results:
         """Krita ends."""
         self._line.close()
         self.trial.hide()
+        self.histories.close()
 
     def _in_front(self) -> Canvas | None:
         """The document in front; one that is just being closed is none any more."""

@@ -27,6 +27,7 @@ from .job import Job, Order
 from .job_queue import JobQueue
 from .link import Link, LinkState
 from .notices import Notice, notice_of
+from .outstanding import Outstanding
 from .presets import Presets
 from .prompt_history import PromptHistory
 from .reading import order_from
@@ -79,7 +80,13 @@ class Studio:
         self.presets = Presets(host)
         self.prompt_history = PromptHistory(host)
         self.queue = JobQueue(
-            link, loop, self._queue_changed, self._previewed, self._finished, self._show
+            link,
+            loop,
+            self._queue_changed,
+            self._previewed,
+            self._finished,
+            self._show,
+            Outstanding(host.data_folder / "outstanding"),
         )
         self.results = Results(
             host,

@@ -29,12 +29,14 @@ class _Owed:
 
     seen            the number of the last message about it
     is_abandoned    nobody here waits for it any more; it shall be cancelled
+    is_kept         its picture is here; the server need not keep it
     is_sent_again   on this connection, because the server did not know it
     """
 
     submit: Submit
     seen: int = 0
     is_abandoned: bool = False
+    is_kept: bool = False
     is_sent_again: bool = False
 
 
@@ -56,6 +58,11 @@ class Underway:
         if job_id in self._owed:
             self._owed[job_id].is_abandoned = True
 
+    def keep(self, job_id: str) -> None:
+        """The picture of this job is kept: that is said when there is a server again."""
+        if job_id in self._owed:
+            self._owed[job_id].is_kept = True
+
     def abandon_all(self) -> None:
         """The artist was told that there is no backend."""
         for owed in self._owed.values():
@@ -63,6 +70,9 @@ class Underway:
 
     def questions(self) -> list[Message]:
         """What to say on a new connection."""
+        kept = [job_id for job_id, owed in self._owed.items() if owed.is_kept]
+        for job_id in kept:
+            del self._owed[job_id]
         cancels = [Cancel(job_id) for job_id, owed in self._owed.items() if owed.is_abandoned]
         wanted = [(job_id, owed) for job_id, owed in self._owed.items() if not owed.is_abandoned]
         resumes = []
@@ -72,7 +82,7 @@ class Underway:
             resumes.append(Resume(ids, seen))
         for owed in self._owed.values():
             owed.is_sent_again = False
-        return [*cancels, *resumes]
+        return [*map(Acknowledge, kept), *cancels, *resumes]
 
     def answers(self, message: Message) -> list[Message] | None:
         """What to say to a message that our own user need not hear; None when it is for them."""

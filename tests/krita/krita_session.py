@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ environment there takes PyQt5 away from it."""
 
 _MISLEADING = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "TAPESTRY_BACKEND")
 
+_CHATTER = "QObject::connect: No such signal QQ"
+
 _DESKTOP = """[Desktop Entry]
 Type=Service
 ServiceTypes=Krita/PythonPlugin
@@ -42,22 +44,29 @@ class Report:
     """What the scenarios saw.
 
     folder           with their pictures and raw pixels
-    exit_status      how Krita ended; judge it by the scenarios, 5.1.5 may crash when it leaves
+    ended            how Krita ended, and in which scenario; 5.1.5 may crash when it leaves, so a
+                     run is judged by its scenarios
     backend_stopped  whether the backend, if there was one, ended by itself after Krita
     """
 
     folder: Path
     scenarios: dict[str, Any]
     output: str
-    exit_status: int
+    ended: str
     backend_stopped: bool
 
     def facts(self, scenario: str) -> dict[str, Any]:
         """What a scenario wrote down; fails when it did not come to its end."""
         played = self.scenarios.get(scenario)
-        assert played is not None, f"{scenario} was not played\n{self.output[-4000:]}"
+        assert played is not None, f"{scenario} was not played: {self.ended}\n{self.tail}"
         assert played["error"] is None, played["error"]
         return played["facts"]
+
+    @property
+    def tail(self) -> str:
+        """The end of what Krita said, without what it says of every window."""
+        lines = self.output.splitlines()
+        return "\n".join(line for line in lines if not line.startswith(_CHATTER))[-4000:]
 
 
 def play(
@@ -68,6 +77,7 @@ def play(
     timeout_s: float,
     theme: str = "",
     scale: int = 1,
+    home: Path | None = None,
 ) -> Report:
     """Start Krita with the plugin, play the scenarios, and wait until it has ended.
 
@@ -76,11 +86,14 @@ def play(
     backend   the command that is `tapestry`; empty when there is to be none
     theme     one of Krita's, by name; empty: its dark one
     scale     2 for a screen of 200 %
+    home      the user's folders, to be found again by another Krita; None: new ones
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="tapestry-krita-") as home, _display(scale) as display:
-        environment = _environment(Path(home), display)
+    with ExitStack() as opened:
+        if home is None:
+            home = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="tapestry-krita-")))
+        environment = _environment(home, opened.enter_context(_display(scale)))
         environment["QT_SCALE_FACTOR"] = str(scale)
         environment["TAPESTRY_SCENARIOS"] = ",".join(scenarios)
         environment["TAPESTRY_REPORT"] = str(folder / "report.json")
@@ -96,11 +109,28 @@ def play(
         _keep_logs(Path(environment["XDG_DATA_HOME"]) / "tapestry", folder)
         stopped = _stop_backend(Path(environment["XDG_RUNTIME_DIR"]) / "tapestry" / "server.json")
     report = _read(folder / "report.json")
-    return Report(folder, report["scenarios"], log.read_text("utf-8", "replace"), status, stopped)
+    output = log.read_text("utf-8", "replace")
+    return Report(folder, report["scenarios"], output, how_it_ended(status, report), stopped)
 
 
-def _run_krita(environment: dict[str, str], output: Any, report: Path, timeout_s: float) -> int:
-    """Wait until Krita has ended; one that hangs, or does not leave, is killed."""
+def how_it_ended(status: int | None, report: dict[str, Any]) -> str:
+    """A sentence; the status is that of a process, or None where it had to be killed."""
+    if report["finished"]:
+        place = "after all scenarios"
+    elif report["playing"]:
+        place = f"in the scenario {report['playing']}"
+    else:
+        place = "between scenarios" if report["scenarios"] else "before the first scenario"
+    if status is None:
+        return f"Krita was killed {place}: its time was over"
+    ending = f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
+    return f"Krita ended {ending} {place}"
+
+
+def _run_krita(
+    environment: dict[str, str], output: Any, report: Path, timeout_s: float
+) -> int | None:
+    """Wait until Krita has ended; one that hangs, or does not leave, is killed: None."""
     krita = subprocess.Popen(
         ["krita", "--nosplash"],
         env=environment,
@@ -114,17 +144,17 @@ def _run_krita(environment: dict[str, str], output: Any, report: Path, timeout_s
             if _read(report)["finished"]:
                 end = min(end, time.monotonic() + 30)
             time.sleep(0.2)
+        return krita.poll()
     finally:
         if krita.poll() is None:
             os.killpg(krita.pid, signal.SIGKILL)
-        status = krita.wait()
-    return status
+        krita.wait()
 
 
 def _read(report: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError):  # not there yet, or half written
         return json.loads(report.read_text("utf-8"))
-    return {"scenarios": {}, "finished": False}
+    return {"scenarios": {}, "playing": "", "finished": False}
 
 
 def _environment(home: Path, display: str) -> dict[str, str]:
@@ -132,15 +162,16 @@ def _environment(home: Path, display: str) -> dict[str, str]:
     environment = {**kept, "PATH": _SYSTEM_PATH, "DISPLAY": display}
     for name in _FOLDERS:
         folder = home / name.lower()
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         environment[name] = str(folder)
     return environment
 
 
 def _install(pykrita: Path, plugin: Path) -> None:
+    shutil.rmtree(pykrita, ignore_errors=True)
     shutil.copytree(plugin, pykrita)
     actions = pykrita.parent / "actions"
-    actions.mkdir()
+    actions.mkdir(exist_ok=True)
     shutil.copy(plugin / "tapestry" / "tapestry.action", actions)
     driver = pykrita / "tapestry_driver"
     shutil.copytree(_DRIVER, driver)

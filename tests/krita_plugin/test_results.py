@@ -188,7 +188,7 @@ def test_regions_are_cut_from_masks_on_disk(workshop: Workshop) -> None:
 def test_a_picture_that_is_gone_is_a_sentence(workshop: Workshop) -> None:
     """Its settings make it again."""
     paint(workshop)
-    for path in (workshop.host.data_folder / "pictures").iterdir():
+    for path in (workshop.host.data_folder / "pictures").glob("*.picture"):
         path.unlink()
     again = Studio(workshop.host, workshop.link, workshop.loop)
     again.apply(the_entry(workshop).id)

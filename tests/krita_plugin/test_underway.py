@@ -84,3 +84,11 @@ def test_without_a_backend_everything_is_given_up(underway: Underway) -> None:
     underway.abandon_all()
     underway.sent(SUBMIT)
     assert underway.questions() == [Resume(("a",), (0,))]
+
+
+def test_what_is_kept_is_acknowledged_and_not_asked_for(underway: Underway) -> None:
+    """Once, on the next connection."""
+    underway.keep("a")
+    underway.keep("never sent")
+    assert underway.questions() == [Acknowledge("a")]
+    assert underway.questions() == []

@@ -3,10 +3,13 @@
 import json
 import random
 import socket
-from contextlib import suppress
+import time
+from contextlib import ExitStack, closing, suppress
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tapestry_backend.server.doorman import HOLD_S, MOST_FAILURES
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import encode
 from tapestry_protocol.messages import (
@@ -23,19 +26,21 @@ from tapestry_protocol.messages import (
     Submit,
 )
 from tapestry_protocol.pixels import Bounds
-from tests.server.client import Connect, Server
+from tests.chaos.hostile import frame, handshake, mutated
+from tests.server.client import Client, Connect, Server
 
 CONNECTIONS = 150
 HANDSHAKES = 300
 
+FOLLOWING = (b"garbage", bytes([0xFF]) * 40, frame(b"", 8) * 2, frame(b"", 9), frame(b"hello"))
+"""What nobody sends behind a handshake: noise, two goodbyes, a ping, a message."""
 
-def mutated(frame: bytes, luck: random.Random) -> bytes:
-    """The frame with a few bytes changed, cut, doubled or inserted."""
-    spoilt = bytearray(frame)
-    for _ in range(luck.randint(0, 4)):
-        at = luck.randrange(len(spoilt) + 1)
-        spoilt[at : at + luck.randint(0, 3)] = luck.randbytes(luck.randint(0, 3))
-    return bytes(spoilt)
+
+def assert_paints(server: Server) -> None:
+    """A good job succeeds."""
+    with closing(Client(server)) as client:
+        client.submit("good", Request("generate", 4, 4, json.dumps({})))
+        assert isinstance(client.until_end(), Result)
 
 
 def good_messages() -> list[Message]:
@@ -74,23 +79,56 @@ def test_mutated_messages_do_nothing(own_server: Server, connect: Connect) -> No
     assert "Traceback" not in own_server.log
 
 
-def test_mutated_handshakes_do_nothing(own_server: Server, connect: Connect) -> None:
+def test_mutated_handshakes_do_nothing(own_server: Server) -> None:
     """Bytes that are no HTTP, or HTTP that is no handshake, in any state of decay."""
     luck = random.Random(9)
-    handshake = (
-        f"GET /tapestry HTTP/1.1\r\nHost: 127.0.0.1:{own_server.info.port}\r\n"
-        f"Authorization: Bearer {'0' * 64}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    ).encode()
+    whole = handshake(own_server.info, "0" * 64)
     for number in range(HANDSHAKES):
-        spoilt = mutated(handshake, luck) if number % 2 else luck.randbytes(luck.randint(0, 500))
+        spoilt = mutated(whole, luck) if number % 2 else luck.randbytes(luck.randint(0, 500))
         with socket.create_connection(("127.0.0.1", own_server.info.port)) as connection:
             connection.sendall(spoilt)
             connection.shutdown(socket.SHUT_WR)
             with suppress(ConnectionResetError):
                 answer = connection.recv(65536)
                 assert b" 101 " not in answer
-    client = connect(own_server)
-    client.submit("good", Request("generate", 4, 4, json.dumps({})))
-    assert isinstance(client.until(Result, Failed)[-1], Result)
+    assert_paints(own_server)
     assert "Traceback" not in own_server.log
+
+
+def knock(server: Server, token: str) -> socket.socket:
+    """A connection that has asked to be let in, and has not looked at the answer."""
+    connection = socket.create_connection(("127.0.0.1", server.info.port))
+    connection.sendall(handshake(server.info, token))
+    return connection
+
+
+@pytest.mark.promise("S8")
+@pytest.mark.parametrize("token", ["right", "0" * 64], ids=["let in", "refused"])
+def test_noise_right_behind_a_handshake_does_nothing(own_server: Server, token: str) -> None:
+    """Frames and noise that come with the handshake, before it is answered."""
+    token = own_server.info.token if token == "right" else token
+    for follows in FOLLOWING:
+        with socket.create_connection(("127.0.0.1", own_server.info.port)) as connection:
+            connection.sendall(handshake(own_server.info, token) + follows)
+            connection.recv(65536)
+    assert "Traceback" not in own_server.log
+    assert_paints(own_server)
+
+
+@pytest.mark.promise("S8")
+def test_nobody_talks_while_the_answer_is_held_back(own_server: Server) -> None:
+    """Whoever does is sent away at once, unread; whoever waits is answered."""
+    for _ in range(MOST_FAILURES):
+        with knock(own_server, "0" * 64) as connection:
+            assert b" 401 " in connection.recv(65536)
+    with ExitStack() as opened:
+        held = [opened.enter_context(knock(own_server, "0" * 64)) for _ in FOLLOWING]
+        patient = opened.enter_context(knock(own_server, "0" * 64))
+        time.sleep(HOLD_S / 5)
+        for connection, follows in zip(held, FOLLOWING, strict=True):
+            connection.sendall(follows)
+            with suppress(ConnectionResetError):
+                assert connection.recv(65536) == b""
+        assert b" 429 " in patient.recv(65536)
+    assert "Traceback" not in own_server.log
+    assert_paints(own_server)

@@ -13,6 +13,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response
+from websockets.protocol import State
 
 from tapestry_protocol.limits import MAX_FRAME_BYTES
 
@@ -78,6 +79,15 @@ class Entrance:
         )
 
     async def _admit(self, visitor: ServerConnection, handshake: Handshake) -> Response | None:
+        answer = await self._judge(visitor, handshake)
+        if visitor.protocol.close_expected():
+            # Noise came right behind the handshake, so websockets has ended the stream already and
+            # would fail over any answer.
+            visitor.transport.abort()
+            await visitor.wait_closed()
+        return answer
+
+    async def _judge(self, visitor: ServerConnection, handshake: Handshake) -> Response | None:
         headers = handshake.headers.raw_items()
         refusal = find_refusal(handshake.path, headers, self._hosts, self._token)
         if refusal is None:
@@ -108,6 +118,13 @@ class _Visitor(ServerConnection):
         super().connection_made(transport)
         _send_away(self._doorman.arrive(self))
         self.loop.call_later(GRACE_S, self._look_around)
+
+    def data_received(self, data: bytes) -> None:
+        """Somebody speaks; a client of ours waits for the answer to its handshake first."""
+        if self.request is not None and self.state is State.CONNECTING:
+            self.transport.abort()
+            return
+        super().data_received(data)
 
     def _look_around(self) -> None:
         _send_away(self._doorman.thin_out())

@@ -1,5 +1,6 @@
 """A Krita plugin that plays scenarios inside Krita and writes down what it saw; judges nothing."""
 
+import faulthandler
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from .stage import Stage
 
 _WINDOW_SETTLES_MS = 1500
 _TURN_MS = 20
+_STDERR = 2
 
 
 class Driver(Extension):
@@ -33,6 +35,7 @@ class Driver(Extension):
             QTimer.singleShot(_WINDOW_SETTLES_MS, self._begin)
 
     def _begin(self) -> None:
+        faulthandler.enable(_STDERR)  # where Krita crashes inside a call of ours, the log says so
         names = os.environ["TAPESTRY_SCENARIOS"].split(",")
         self._stage = Stage(Path(os.environ["TAPESTRY_REPORT"]), names)
         self._timer = QTimer()

@@ -20,6 +20,8 @@ REGIONS = (
 )
 A_PICTURE_S = 600
 PREVIEW = "Tapestry: preview (not saved)"
+BETWEEN_SAVES_S = 3.0
+"""Krita 5.1 ends itself when a file is saved before it has made the icon of the last time."""
 
 
 def documents_that_change(stage):
@@ -129,7 +131,7 @@ def previews_are_not_saved(stage):
     path = str(stage.folder / "preview.kra")
     document.setBatchmode(True)
     document.saveAs(path)
-    yield stage.turns(0.6)
+    yield stage.turns(BETWEEN_SAVES_S)
     yield from _click_first(stage)
     yield stage.until(
         lambda: PREVIEW in stage.names(document) and _is_idle(stage), "the preview", 20
@@ -139,7 +141,7 @@ def previews_are_not_saved(stage):
     document.setModified(True)  # Krita saves nothing else, and a preview is no change
     stage.krita.action("file_save").trigger()
     yield stage.until(lambda: PREVIEW not in stage.names(document), "the preview to go", 20)
-    yield stage.turns(1.0)
+    yield stage.turns(BETWEEN_SAVES_S)
     stage.facts["saved by the action"] = _layers_in(path)
     yield from _click_first(stage)
     yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 20)

@@ -12,7 +12,16 @@ from PyQt5.QtWidgets import QApplication, QWidget
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
-SCENARIO_ROOMS = ("documents", "regions", "jobs", "modes", "history", "guide", "contract")
+SCENARIO_ROOMS = (
+    "documents",
+    "regions",
+    "jobs",
+    "modes",
+    "history",
+    "restarts",
+    "guide",
+    "contract",
+)
 
 
 _REST_S = 0.3
@@ -32,7 +41,7 @@ class Stage:
         self.folder = report_file.parent
         self.facts = {}
         self._report_file = report_file
-        self._report = {"scenarios": {}, "finished": False}
+        self._report = {"scenarios": {}, "playing": "", "finished": False}
         self._names = list(names)
         self._scenario = None
         self._name = ""
@@ -60,6 +69,8 @@ class Stage:
                 self._write()
                 return
             self._name, self.facts, self._wait = self._names.pop(0), {}, None
+            self._report["playing"] = self._name
+            self._write()
             self._scenario = _find(self._name)(self)
         if self._wait is not None:
             condition, what = self._wait
@@ -80,13 +91,14 @@ class Stage:
             self.screenshot(f"failed {self._name}")
         self._report["scenarios"][self._name] = {"error": error, "facts": self.facts}
         self._scenario = None
-        self._write()
         for document in self.krita.documents():
             document.waitForDone()
             document.setModified(False)
             document.close()
         self._rest_until = time.monotonic() + _REST_S
         self.widget("tapestry_dismiss").click()
+        self._report["playing"] = ""
+        self._write()
 
     def _write(self):
         self._report_file.write_text(json.dumps(self._report, indent=1))
