@@ -15,7 +15,7 @@ import traceback
 from tapestry_protocol import VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from .render_options import MODEL, add_render_options
+from .render_options import add_render_options
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -51,9 +51,9 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure quality or speed, side by side")
     if chosen == ["bench"]:
         _add_bench(bench)
-    models = commands.add_parser("models", help="list the models that can be used")
-    models.add_argument("--model", **MODEL, action="append", default=[])
-    models.set_defaults(run=_models)
+    models = commands.add_parser("models", help="list the models that can be used, or fetch one")
+    if chosen == ["models"]:
+        _add_models(models)
     doctor = commands.add_parser("doctor", help="say what works here and what does not")
     doctor.set_defaults(run=_doctor)
     version = commands.add_parser("version", help="say which version this is")
@@ -74,18 +74,16 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     add_bench_arguments(parser)
 
 
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    from .models.command import add_models_arguments  # noqa: PLC0415  only to list models
+
+    add_models_arguments(parser)
+
+
 def _render(options: argparse.Namespace) -> int:
     from .render import render  # noqa: PLC0415  decides by itself when torch is needed
 
     render(options)
-    return 0
-
-
-def _models(options: argparse.Namespace) -> int:
-    from .models.catalogue import Catalogue  # noqa: PLC0415  only here
-
-    for model in Catalogue(options.model).models:
-        print(f"{model.id}\twindows of {model.window_px} pixels")
     return 0
 
 

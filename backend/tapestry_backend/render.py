@@ -13,6 +13,7 @@ from pathlib import Path
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .models.catalogue import Catalogue
+from .models.discovery import entries_for
 from .openraster.document import Document
 from .openraster.limits import MAX_FILE_BYTES
 from .openraster.png import encode_png
@@ -48,7 +49,7 @@ def render(options: argparse.Namespace) -> None:
     progress = _Progress(quiet=options.quiet)
     for note in scene.notes:
         progress.note(note)
-    catalogue = Catalogue([options.model])
+    catalogue = Catalogue([options.model], found=entries_for([options.model]))
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
     finished = _run(scene, catalogue, progress)
     for notice in finished.report["notices"]:

@@ -17,8 +17,8 @@ from .values import read_value, words_of
 
 MODEL = {
     "metavar": "PATH_OR_ID",
-    "help": "a Stable Diffusion checkpoint: a folder in diffusers layout, or an id in the Hugging "
-    "Face cache",
+    "help": "a checkpoint: a .safetensors file, a folder in diffusers layout, or an id that "
+    "`tapestry models` lists",
 }
 
 _SIDES = tuple(field.name for field in fields(Margins))

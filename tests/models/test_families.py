@@ -20,6 +20,12 @@ from tapestry_backend.models.catalogue import Catalogue, read_entry
 from tapestry_backend.models.families import FAMILIES
 from tapestry_backend.models.packing import pack, unpack
 from tapestry_backend.models.store import ModelStore
+from tapestry_backend.tasks.events import Finished
+from tapestry_backend.tasks.plan import make_plan
+from tapestry_backend.tasks.run import run
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.pixels import Bounds, Pixels
 from tests.models.tiny_checkpoints import (
     FACTOR,
     WINDOW,
@@ -40,6 +46,7 @@ class Kind(NamedTuple):
     save: Callable[[Path], Path]
     asked: dict[str, Any]
     lacks: tuple[str, ...] = ()
+    variant: str = "base"
 
 
 KINDS = {
@@ -59,7 +66,7 @@ KINDS = {
         "sd3", lambda folder: save_3(folder, t5=False), {}, ("text_encoder_3", "tokenizer_3")
     ),
     "flux dev": Kind("flux", save_flux, {}),
-    "flux schnell": Kind("flux", lambda folder: save_flux(folder, dev=False), {}),
+    "flux schnell": Kind("flux", lambda folder: save_flux(folder, dev=False), {}, (), "schnell"),
 }
 
 
@@ -68,7 +75,11 @@ class Case(NamedTuple):
 
     kind: Kind
     folder: Path
-    model: Any
+    store: ModelStore
+
+    @property
+    def model(self) -> Any:
+        return self.store.load(str(self.folder))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -76,15 +87,16 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A tiny checkpoint of each kind in turn."""
     kind = KINDS[request.param]
     folder = kind.save(tmp_path_factory.mktemp("family") / "checkpoint")
-    return Case(kind, folder, ModelStore(Catalogue([str(folder)]), "cpu").load(str(folder)))
+    return Case(kind, folder, ModelStore(Catalogue([str(folder)]), "cpu"))
 
 
-def plain_latents(case: Case, prompt: str) -> Tensor:
+def plain_latents(case: Case, prompt: str, scheduler: Any = None) -> Tensor:
     """What diffusers' own pipeline of the family makes of a prompt."""
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         case.folder, local_files_only=True, **dict.fromkeys(case.kind.lacks)
     )
     pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = scheduler or pipeline.scheduler
     noise = canvas_noise(SEED, case.model.channels, WHOLE)
     found = pipeline(
         prompt,
@@ -110,7 +122,13 @@ def unpacked(latents: Tensor) -> Tensor:
     return diffusers.FluxPipeline._unpack_latents(latents, side, side, FACTOR)
 
 
-def our_latents(model: Any, prompts: Sequence[str], weights: Tensor, negative: str = "") -> Tensor:
+def our_latents(
+    model: Any,
+    prompts: Sequence[str],
+    weights: Tensor,
+    negative: str = "",
+    scheduler: str = "checkpoint",
+) -> Tensor:
     """What the engine makes of regions with these weights [N, H, W]."""
     canvas = Size(*weights.shape[-2:])
     told, scale = (SCALE, 1.0) if model.distilled else (1.0, SCALE)
@@ -122,7 +140,7 @@ def our_latents(model: Any, prompts: Sequence[str], weights: Tensor, negative: s
         4,
     )
     noise = canvas_noise(SEED, model.channels, canvas)
-    *_, last = sample(denoise, model.make_scheduler(), noise, STEPS, job_generator(SEED))
+    *_, last = sample(denoise, model.make_scheduler(scheduler), noise, STEPS, job_generator(SEED))
     return last.latents
 
 
@@ -130,7 +148,7 @@ def test_it_is_recognised(case: Case) -> None:
     """By its configuration: family, variant, and the size of a window."""
     entry = read_entry("x", case.folder)
 
-    assert (entry.family, entry.variant) == (case.kind.family, "base")
+    assert (entry.family, entry.variant) == (case.kind.family, case.kind.variant)
     assert entry.window_px == WINDOW * FACTOR
     assert type(case.model) is FAMILIES[case.kind.family].load_runner()
 
@@ -168,9 +186,7 @@ def test_a_heavier_word_changes_its_own_text(case: Case) -> None:
 def xl(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A tiny Stable Diffusion XL."""
     folder = save_xl(tmp_path_factory.mktemp("xl") / "checkpoint")
-    return Case(
-        KINDS["sdxl"], folder, ModelStore(Catalogue([str(folder)]), "cpu").load(str(folder))
-    )
+    return Case(KINDS["sdxl"], folder, ModelStore(Catalogue([str(folder)]), "cpu"))
 
 
 def test_xl_is_told_a_windows_place_if_asked(xl: Case) -> None:
@@ -213,3 +229,68 @@ def test_what_is_packed_comes_back(sizes: list[int]) -> None:
 
     assert torch.equal(found, tokens)
     assert all(torch.equal(a, b) for a, b in zip(parts, vectors, strict=True))
+
+
+def test_it_paints_a_canvas_of_any_size(case: Case) -> None:
+    """Higher than a window, with a draft, two regions, and sides that no patch divides."""
+    height, width = 3 * WINDOW * FACTOR - 10, WINDOW * FACTOR + 2 * FACTOR + 1
+    mask = Pixels(40, width, 1, bytes([255]) * (40 * width))
+    region = Region("lava", Bounds(0, 0, 40, width), PixelsRef.of(mask), guidance_scale=2.0)
+    request = Request(
+        "generate",
+        height,
+        width,
+        "snow",
+        regions=(region,),
+        num_inference_steps=2,
+        framing="canvas",
+        model=str(case.folder),
+    )
+    *_, finished = run(request, {mask.sha256: mask.data}, case.store)
+
+    assert isinstance(finished, Finished)
+    assert (finished.pixels.height, finished.pixels.width) == (height, width)
+    assert finished.report["plan"]["draft"]
+
+
+def test_a_windows_place_changes_nothing_by_itself(case: Case) -> None:
+    """A model knows places in its window alone, unless it is told the canvas."""
+    model = case.model
+    latents = torch.randn(2, model.channels, WINDOW - 1, WINDOW + 3)
+    conditions = model.encode_prompts(["lava", "lava"])
+    window = Window(5, 9, 5 + WINDOW - 1, 9 + WINDOW + 3)
+    places = [Place(window, Size(64, 64)), Place(Window(0, 0, *window.size), Size(64, 64))]
+    there = model.predict(latents, torch.tensor(500.0), conditions, places)
+
+    assert torch.equal(there, model.predict(latents, torch.tensor(500.0), conditions))
+    assert there.shape == latents.shape
+
+
+@pytest.mark.parametrize("name", ["euler", "dpmpp_2m_karras", "flow_euler"])
+def test_schedulers_by_name_are_those_of_its_pipeline(case: Case, name: str) -> None:
+    """Those that fit the way it was trained; the others are refused with a sentence."""
+    flows = case.kind.family in {"sd3", "flux"}
+    if flows != (name == "flow_euler"):
+        with pytest.raises(TapestryError, match="flow matching"):
+            case.model.make_scheduler(name)
+        return
+    scheduler = None if flows else case.model.make_scheduler(name)
+    theirs = plain_latents(case, "red bricks", scheduler)
+    negative = case.kind.asked.get("negative_prompt", "")
+    ours = our_latents(case.model, ["red bricks"], torch.ones(1, *WHOLE), negative, name)
+
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_what_is_too_long_for_its_places_gets_no_draft(tmp_path: Path) -> None:
+    """Stable Diffusion 3 knows so many places along a side and no more."""
+    folder = save_3(tmp_path / "sd3", t5=False)
+    store = ModelStore(Catalogue([str(folder)]), "cpu")
+    sides = WINDOW * FACTOR, WINDOW * FACTOR
+    plans = [
+        make_plan(Request("generate", h, w, model=str(folder)), store.load(str(folder)))
+        for h, w in (tuple(2 * side for side in sides), (12 * sides[0], sides[1]))
+    ]
+
+    assert plans[0].draft is not None
+    assert plans[1].draft is None

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tapestry_backend.models.residency import Residency
+from tapestry_backend.models.residency import Residency, stream_layers
 
 CARD = torch.device("cuda")
 """Only named: the parts of these tests move by themselves."""
@@ -87,6 +87,39 @@ def test_a_part_that_does_not_fit_alone_says_so() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         residency.run("unet", lambda part: part.work(2))
     assert residency.run("vae", lambda part: part.work(2)) == "done"
+
+
+@pytest.mark.parametrize(("room", "work"), [(5, 1), (7, 2)])
+def test_a_part_that_does_not_fit_alone_comes_in_layers(room: int, work: int) -> None:
+    """When it cannot come at all, or runs out of memory at its work; the others come whole."""
+    card, streamed = Card(room), []
+    parts = parts_on(card)
+
+    def stream(part: nn.Module, device: torch.device) -> None:
+        assert device == CARD
+        assert not card.held, "everybody is at home"
+        streamed.append(part)
+        part.work = lambda _: "in layers"
+
+    residency = Residency(parts, CARD, streamable={"unet"}, stream=stream)
+    said = [
+        residency.run(name, lambda part: part.work(work)) for name in ("unet", "vae", "unet", "vae")
+    ]
+
+    assert said == ["in layers", "done", "in layers", "done"]
+    assert streamed == [parts["unet"]]
+    assert card.most <= room
+
+
+def test_layers_that_come_one_by_one_compute_the_same() -> None:
+    """With diffusers' own hooks, from the processor to the processor."""
+    torch.manual_seed(0)
+    part = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 2))
+    given = torch.randn(3, 4)
+    before = part(given)
+    stream_layers(part, torch.device("cpu"))
+
+    assert torch.equal(part(given), before)
 
 
 def test_where_memory_is_shared_nothing_is_moved() -> None:

@@ -47,6 +47,19 @@ def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
     assert store.load(folders[1]) is not second
 
 
+def test_a_model_that_cannot_fit_is_refused_before_it_is_read(monkeypatch, catalogue) -> None:
+    """With the numbers: stored in half precision, it is twice as large on the processor."""
+    size = catalogue.find("sample").size_bytes
+    store = ModelStore(catalogue, "cpu")
+    monkeypatch.setattr(store_module, "host_bytes", lambda: int(1.9 * size))
+    with pytest.raises(TapestryError, match="GiB of memory") as caught:
+        store.load("sample")
+
+    assert caught.value.code is ErrorCode.OUT_OF_MEMORY
+    monkeypatch.setattr(store_module, "host_bytes", lambda: int(2.1 * size))
+    assert store.load("sample")
+
+
 def test_the_device_has_a_name_for_people() -> None:
     """Whatever device was chosen, the docker can show it."""
     assert device_name(best_device())

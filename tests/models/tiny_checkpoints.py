@@ -83,17 +83,26 @@ def save_xl(folder: Path, *, in_channels: int | None = None, distilled: bool = F
     return folder
 
 
-def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool = False) -> Path:
+def save_3(
+    folder: Path,
+    *,
+    t5: bool = True,
+    channels: int = 4,
+    in_channels: int | None = None,
+    shifts: bool = False,
+) -> Path:
     """A checkpoint of Stable Diffusion 3, with or without T5."""
     torch.manual_seed(0)
     tokenizer = sample_tokenizer()
     kind = transformers.CLIPTextModelWithProjection
-    diffusers.StableDiffusion3Pipeline(
+    inpaints = in_channels is not None and in_channels > channels
+    kind_of_pipeline = "StableDiffusion3InpaintPipeline" if inpaints else "StableDiffusion3Pipeline"
+    getattr(diffusers, kind_of_pipeline)(
         transformer=diffusers.SD3Transformer2DModel(
             sample_size=WINDOW,
             patch_size=2,
-            in_channels=in_channels,
-            out_channels=4,
+            in_channels=in_channels or channels,
+            out_channels=channels,
             num_layers=2,
             attention_head_dim=8,
             num_attention_heads=4,
@@ -103,13 +112,13 @@ def save_3(folder: Path, *, t5: bool = True, in_channels: int = 4, shifts: bool 
             pos_embed_max_size=24,
         ),
         scheduler=_flow(shifts=shifts),
-        vae=_autoencoder(4, scaling_factor=1.5, shift_factor=0.06),
+        vae=_autoencoder(channels, scaling_factor=1.5, shift_factor=0.06),
         text_encoder=_text_encoder(tokenizer, kind),
         tokenizer=tokenizer,
         text_encoder_2=_text_encoder(tokenizer, kind),
         tokenizer_2=tokenizer,
-        text_encoder_3=_t5(64) if t5 else None,
-        tokenizer_3=_t5_tokenizer() if t5 else None,
+        text_encoder_3=t5_encoder(64) if t5 else None,
+        tokenizer_3=t5_tokenizer() if t5 else None,
     ).save_pretrained(folder)
     return folder
 
@@ -137,8 +146,8 @@ def save_flux(folder: Path, *, dev: bool = True, fills: bool = False) -> Path:
         vae=_autoencoder(4, scaling_factor=0.36, shift_factor=0.12, sample_size=WINDOW * FACTOR),
         text_encoder=_text_encoder(tokenizer),
         tokenizer=tokenizer,
-        text_encoder_2=_t5(32),
-        tokenizer_2=_t5_tokenizer(),
+        text_encoder_2=t5_encoder(32),
+        tokenizer_2=t5_tokenizer(),
     ).save_pretrained(folder)
     return folder
 
@@ -149,7 +158,8 @@ def _flow(*, shifts: bool) -> Any:
     return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
 
 
-def _t5(width: int) -> transformers.T5EncoderModel:
+def t5_encoder(width: int) -> transformers.T5EncoderModel:
+    """Of one layer."""
     return transformers.T5EncoderModel(
         transformers.T5Config(
             vocab_size=64,
@@ -163,7 +173,8 @@ def _t5(width: int) -> transformers.T5EncoderModel:
     )
 
 
-def _t5_tokenizer() -> transformers.T5TokenizerFast:
+def t5_tokenizer() -> transformers.T5TokenizerFast:
+    """One that knows letters alone."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
     vocabulary += [(letter, -3.0 - i / 10) for i, letter in enumerate(letters)]

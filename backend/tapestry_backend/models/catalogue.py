@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,18 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo
 
+from .checkpoint_file import FileModel, missing_parts, read_checkpoint
 from .families import backbone_of, family_of
+from .few_steps import few_steps_of
 from .folder import MAX_CONFIGURATION_BYTES
-from .weights import read_json
+from .weights import BrokenFileError, read_header, read_json
 
 SAMPLE = "sample"
 """The id of the bundled model."""
+
+_RUNS = "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1"
+
+_PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 
 _MAX_BLOCKS = 8
 """Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
@@ -28,9 +34,12 @@ _MAX_BLOCKS = 8
 class Entry:
     """A checkpoint that can be loaded.
 
-    path       its folder, in diffusers' layout
+    path       its folder, in diffusers' layout, or its file
     family     a name out of `FAMILIES`
-    variant    "base", or "inpaint" for one that sees what is known of a picture
+    variant    "base"; "inpaint" for one that sees what is known of a picture; or what kind of
+               few-step checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell"
+    dtype      what most of its weights are stored as
+    companions    files with the networks that its own lacks
     """
 
     id: str
@@ -38,6 +47,17 @@ class Entry:
     window_px: int
     family: str = "sd1"
     variant: str = "base"
+    dtype: str = ""
+    companions: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its weights; 0 when they are gone."""
+        if self.path.is_dir():
+            weights = [*self.path.rglob("*.safetensors")]
+        else:
+            weights = [self.path, *set(self.companions.values())]
+        return sum(file.stat().st_size for file in weights if file.exists())
 
     @property
     def info(self) -> ModelInfo:
@@ -45,16 +65,19 @@ class Entry:
 
 
 class Catalogue:
-    """The bundled model, and the model folders or cached hub ids that somebody named at the start.
+    """The bundled model, what was found on this computer, and what somebody named at the start.
 
-    Raises TapestryError when a named model is none.
+    A name is the path of a folder or file, or the id of something found or of a cached model of the
+    hub. Raises TapestryError when a named model is none.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str] = (), *, found: Sequence[Entry] = ()) -> None:
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
+        for entry in found[: MAX_MODELS - 1]:
+            self._entries.setdefault(entry.id, entry)
         for name in names:
-            if name != SAMPLE:
+            if name not in self._entries:
                 _check_name(name)
                 self._entries[name] = read_entry(name, locate(name))
         if len(self._entries) > MAX_MODELS:
@@ -65,20 +88,31 @@ class Catalogue:
             )
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All models, the bundled one first."""
+        return tuple(self._entries.values())
+
+    @property
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(entry.info for entry in self._entries.values())
 
     def find(self, model_id: str) -> Entry:
-        """The model with this id; raises TapestryError when there is none."""
-        try:
-            return self._entries[model_id]
-        except KeyError:
+        """The model with this id; raises TapestryError when there is none, or none any more."""
+        entry = self._entries.get(model_id)
+        if entry is None:
             known = ", ".join(self._entries)
             raise TapestryError(
                 ErrorCode.MODEL_NOT_FOUND,
                 f"There is no model {model_id!r}.",
                 f"Choose one of: {known}. Start the backend with --model PATH to add another.",
-            ) from None
+            )
+        if not entry.path.exists():
+            raise TapestryError(
+                ErrorCode.MODEL_BROKEN,
+                f"The model {model_id!r} is no longer at {str(entry.path)!r}.",
+                "Put it back, or choose another one.",
+            )
+        return entry
 
 
 def _check_name(name: str) -> None:
@@ -112,13 +146,53 @@ def locate(name: str) -> Path:
     except (HFValidationError, LocalEntryNotFoundError):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"{name!r} is neither a folder nor a model in the Hugging Face cache.",
-            "Give the path of a model folder in diffusers layout (it holds model_index.json).",
+            f"{name!r} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
+            "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
+            "`tapestry models` lists those that were found.",
         ) from None
 
 
-def read_entry(model_id: str, path: Path) -> Entry:
-    """Read a folder's configuration; raises TapestryError when it is not a model we can run."""
+def read_entry(model_id: str, path: Path, companions: Mapping[str, Path] | None = None) -> Entry:
+    """What a folder's configuration or a file's header says; nothing is loaded.
+
+    Raises TapestryError when it is not a model that we can run.
+    """
+    if not path.is_file():
+        return _read_folder(model_id, path)
+    model = read_file(path, companions)
+    used = {part: source.path for part, source in model.parts.items() if source.path != path}
+    return Entry(model_id, path, model.window_px, model.family, model.variant, model.dtype, used)
+
+
+def read_file(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel:
+    """What a single file holds; raises TapestryError when it is no checkpoint that we can run."""
+    if path.suffix.lower() in _PICKLES:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{path.name!r} is a pickle, which can run any program when it is opened.",
+            "Look for the same checkpoint as .safetensors, or convert it in a program you trust.",
+        )
+    try:
+        model = read_checkpoint(path, companions)
+    except (OSError, BrokenFileError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"The model {str(path)!r} cannot be opened: {reason}.",
+            "Get it again from where it came from, as .safetensors.",
+        ) from error
+    if model is None:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{path.name!r} is no checkpoint that Tapestry can run.",
+            f"Choose {_RUNS}.",
+        )
+    if model.missing:
+        raise missing_parts(path, model)
+    return model
+
+
+def _read_folder(model_id: str, path: Path) -> Entry:
     try:
         index = read_json(path / "model_index.json", MAX_CONFIGURATION_BYTES)
         backbone, vae = (
@@ -140,7 +214,7 @@ def read_entry(model_id: str, path: Path) -> Entry:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
             f"{str(path)!r} is a {index['_class_name']!s:.60}, which Tapestry cannot run.",
-            "Choose a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1.",
+            f"Choose {_RUNS}.",
         )
     if variant is None:
         raise TapestryError(
@@ -148,7 +222,26 @@ def read_entry(model_id: str, path: Path) -> Entry:
             f"The backbone of {str(path)!r} takes {taken} channels, its autoencoder makes {made}.",
             "Choose a checkpoint that paints from a prompt, or one for inpainting.",
         )
-    return Entry(model_id, path, window_px, family.name, variant)
+    if variant == "base":
+        variant = _few_steps(path, index, backbone) or variant
+    return Entry(model_id, path, window_px, family.name, variant, _dtype(path / family.backbone))
+
+
+def _few_steps(path: Path, index: dict[str, Any], backbone: dict[str, Any]) -> str:
+    scheduler = index.get("scheduler")
+    return few_steps_of(
+        path.name,
+        guided=bool(backbone.get("guidance_embeds", True)),
+        scheduler=str(scheduler[-1]) if isinstance(scheduler, list) and scheduler else "",
+    )
+
+
+def _dtype(part: Path) -> str:
+    """Of the first file of weights; "" when there is none that can be read."""
+    for file in sorted(part.glob("*.safetensors")):
+        with suppress(OSError, BrokenFileError):
+            return read_header(file).dtype
+    return ""
 
 
 def _window_px(backbone: dict[str, Any], vae: dict[str, Any]) -> int:

@@ -23,6 +23,8 @@ class Denoiser(Protocol):
     id: str
     window: int
     """The size at which the model paints best, in latent cells."""
+    longest: float
+    """Cells on a side that it can see at once; a draft may be longer than a window."""
     cell_px: int
     """Pixels on a side of a latent cell."""
     channels: int

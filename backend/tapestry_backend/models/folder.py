@@ -104,7 +104,7 @@ def _check_module(folder: Path, part: str, homes: list[Path]) -> None:
 
 def _configuration(folder: Path, name: str, homes: list[Path]) -> dict[str, Any]:
     value = read_json(_inside(folder / name, homes), MAX_CONFIGURATION_BYTES)
-    _check_configuration(value, name)
+    check_configuration(value, name)
     return value
 
 
@@ -148,8 +148,11 @@ def _class_name(index: dict[str, Any], part: str) -> str:
     return str(named[1] or "") if isinstance(named, list) and len(named) == 2 else ""
 
 
-def _check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -> None:
-    """Numbers that no model has would take memory or time without end."""
+def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -> None:
+    """Raises BrokenFileError for numbers that no model has, and for code of its own.
+
+    The first would take memory or time without end.
+    """
     if depth > _MAX_DEPTH:
         raise BrokenFileError(f"{where} is nested too deeply")
     if isinstance(value, dict):
@@ -157,12 +160,12 @@ def _check_configuration(value: Any, where: str, key: str = "", depth: int = 0) 
         if foreign:
             raise BrokenFileError(f"{where} asks for {min(foreign)}")
         for name, inner in value.items():
-            _check_configuration(inner, where, name, depth + 1)
+            check_configuration(inner, where, name, depth + 1)
     elif isinstance(value, list):
         if len(value) > (_MAX_BETAS if key == "trained_betas" else _MAX_ITEMS):
             raise BrokenFileError(f"{key[:40]!r} in {where} has {len(value)} entries")
         for inner in value:
-            _check_configuration(inner, where, key, depth + 1)
+            check_configuration(inner, where, key, depth + 1)
     elif isinstance(value, int | float):
         repeats = "layers" in key or key.endswith("_blocks")
         if not abs(value) <= (_MAX_REPEATS if repeats else _MAX_NUMBER):

@@ -5,6 +5,7 @@ How a family reads a text and what its backbone is told is its own module's busi
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +34,8 @@ _PREVIEW_FIT_CELLS = 16
 _WHOLE_WINDOWS = 4
 """Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
 
-_MOST_TEXTS = 256
-"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB."""
+_MOST_TEXTS = 64
+"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.1's 4 MiB."""
 
 
 class Reading(NamedTuple):
@@ -58,6 +59,7 @@ class LatentModel(ABC):
     """
 
     distilled = False
+    longest = math.inf
 
     def __init__(
         self,
@@ -75,7 +77,9 @@ class LatentModel(ABC):
         self._options: Mapping[str, Any] = parts.options
         self._vae: Any = parts.modules["vae"]
         self._keep(parts)
-        self._parts = Residency(parts.modules, device)
+        # The autoencoder has ways of its own to make do with less.
+        streamable = parts.modules.keys() - {"vae"}
+        self._parts = Residency(parts.modules, device, streamable=streamable)
         self._texts: OrderedDict[str, Sequence[Reading]] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px

@@ -14,8 +14,9 @@ from torch import nn
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..engine.out_of_memory import is_out_of_memory
-from .catalogue import Entry
+from .catalogue import Entry, read_file
 from .families import FAMILIES
+from .file_loading import load_modules, load_scheduler, load_tokenizers
 from .folder import MAX_CONFIGURATION_BYTES, check_folder, weights_variant
 from .weights import read_json
 
@@ -40,22 +41,34 @@ def load_parts(entry: Entry, dtype: torch.dtype) -> Parts:
 
     Raises TapestryError when its files are not what their configuration says.
     """
-    check_folder(entry.path)
+    whole = entry.path.is_dir() or not entry.path.suffix
+    if whole:
+        check_folder(entry.path)
     try:
-        return _load(entry, dtype)
+        return _load_folder(entry, dtype) if whole else _load_file(entry, dtype)
     except Exception as error:
         # Libraries raise whatever they like over a file that is not what they expect.
-        if is_out_of_memory(error):
+        if isinstance(error, TapestryError) or is_out_of_memory(error):
             raise
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
             f"The model in {str(entry.path)!r} cannot be loaded ({type(error).__name__}: "
             f"{str(error)[:300]}).",
-            "Check that the folder is complete and holds its weights as .safetensors.",
+            "Check that it is complete and holds its weights as .safetensors.",
         ) from error
 
 
-def _load(entry: Entry, dtype: torch.dtype) -> Parts:
+def _load_file(entry: Entry, dtype: torch.dtype) -> Parts:
+    model = read_file(entry.path, entry.companions)
+    return Parts(
+        load_modules(model, dtype),
+        load_tokenizers(model, entry.path),
+        load_scheduler(model),
+        model.options,
+    )
+
+
+def _load_folder(entry: Entry, dtype: torch.dtype) -> Parts:
     folder, family = entry.path, FAMILIES[entry.family]
     index = read_json(folder / "model_index.json", MAX_CONFIGURATION_BYTES)
     scheduler = getattr(diffusers, index["scheduler"][1])

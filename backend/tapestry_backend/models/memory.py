@@ -45,3 +45,8 @@ def spare_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(free * _SHARE)
+
+
+def host_bytes() -> int:
+    """What this computer can still hold, on its disk too where it swaps."""
+    return psutil.virtual_memory().available + psutil.swap_memory().free

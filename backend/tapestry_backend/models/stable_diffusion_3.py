@@ -24,6 +24,7 @@ class StableDiffusion3(FlowModel):
     def _keep(self, parts: Parts) -> None:
         self._transformer = parts.modules["transformer"]
         self._clips = [parts.modules["text_encoder"], parts.modules["text_encoder_2"]]
+        self.longest = self._transformer.config.pos_embed_max_size * self.patch
         self._has_t5 = "text_encoder_3" in parts.modules
         self.inpaints = self._transformer.config.in_channels == inpainting_channels(
             self._vae.config.latent_channels

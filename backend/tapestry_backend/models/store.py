@@ -8,14 +8,22 @@ from collections import OrderedDict
 
 import torch
 
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
 from ..engine.out_of_memory import release
 from .catalogue import Catalogue, Entry
 from .denoiser import Denoiser
 from .families import FAMILIES
-from .memory import keep_memory, spare_bytes
+from .memory import host_bytes, keep_memory, spare_bytes
 
 DEVICE_VARIABLE = "TAPESTRY_DEVICE"
 """An environment variable: "cpu", "cuda:0", "cuda:1" ..."""
+
+_GIB = 2**30
+
+_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+_BYTES |= {"float8_e4m3fn": 1, "float8_e5m2": 1}
+"""Of one number of each type that weights are stored as."""
 
 _ROOM = 2.0
 """Room for a model, in sizes of its files: its weights, and what a picture takes besides."""
@@ -40,6 +48,7 @@ class ModelStore:
         entry = self.catalogue.find(model_id)
         if model_id not in self._loaded:
             self._make_room(entry)
+            self._check_room(entry)
             runner = FAMILIES[entry.family].load_runner()
             self._loaded[model_id] = runner(entry, self.device, self._dtype(entry))
         self._loaded.move_to_end(model_id)
@@ -51,9 +60,25 @@ class ModelStore:
             return torch.float32
         return getattr(torch, FAMILIES[entry.family].half)
 
+    def _check_room(self, entry: Entry) -> None:
+        """Raises TapestryError when the weights alone are more than this computer can hold.
+
+        They come through its own memory, whichever device they are for, in the model's precision.
+        """
+        stored = _BYTES.get(entry.dtype, self._dtype(entry).itemsize)
+        needed = entry.size_bytes * self._dtype(entry).itemsize / stored
+        free = host_bytes()
+        if needed > free:
+            raise TapestryError(
+                ErrorCode.OUT_OF_MEMORY,
+                f"{entry.id!r} takes {needed / _GIB:.1f} GiB of memory, and {free / _GIB:.1f} GiB "
+                "are free.",
+                "Close other programs that use much memory, or choose a smaller model.",
+            )
+
     def _make_room(self, entry: Entry) -> None:
         """Let models go until there is room for another one, or none is left."""
-        needed = _ROOM * sum(file.stat().st_size for file in entry.path.rglob("*.safetensors"))
+        needed = _ROOM * entry.size_bytes
         while self._loaded and spare_bytes(self.device) < needed:
             self._loaded.popitem(last=False)
             gc.collect()

@@ -11,6 +11,9 @@ import json
 import math
 import stat
 import struct
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,15 @@ _BYTES = {
 }
 """Of one number of each type."""
 
+_TORCH_NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+}
+
 
 class BrokenFileError(ValueError):
     """A file of a model that is not what it should be; says why."""
@@ -55,9 +67,42 @@ def read_json(path: Path, most_bytes: int) -> dict[str, Any]:
     return _parse(path.read_bytes(), path.name)
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a file says about its tensors.
+
+    shapes     of each tensor, by its name
+    types      what each is stored as: "F16", "F8_E4M3" ...
+    notes      what somebody wrote beside them
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    types: dict[str, str]
+    notes: dict[str, str]
+
+    @property
+    def dtype(self) -> str:
+        """The type of most of its numbers, as torch calls it."""
+        numbers: Counter[str] = Counter()
+        for name, shape in self.shapes.items():
+            numbers[self.types[name]] += math.prod(shape)
+        stored = numbers.most_common(1)[0][0]
+        return _TORCH_NAMES.get(stored, stored.lower())
+
+
 def check_weights(path: Path) -> None:
     """Raises BrokenFileError when the header does not describe exactly the file."""
+    read_header(path)
+
+
+def read_header(path: Path) -> Header:
+    """A file's header; raises BrokenFileError when it does not describe exactly the file."""
     size = check_regular(path, MAX_FILE_BYTES)
+    return _read_header(path, size, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)  # looking for checkpoints asks several times for each
+def _read_header(path: Path, size: int, _modified_ns: int) -> Header:
     with path.open("rb") as file:
         start = file.read(_LENGTH.size)
         if len(start) < _LENGTH.size:
@@ -66,7 +111,15 @@ def check_weights(path: Path) -> None:
         if length > min(MAX_HEADER_BYTES, size - _LENGTH.size):
             raise BrokenFileError(f"{path.name} says that its header has {length} bytes")
         header = _parse(file.read(length), f"the header of {path.name}")
+    notes = header.pop("__metadata__", {})
+    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
+        raise BrokenFileError("the header's notes are no texts")
     _check_header(header, size - _LENGTH.size - length)
+    return Header(
+        {name: tuple(tensor["shape"]) for name, tensor in header.items()},
+        {name: tensor["dtype"] for name, tensor in header.items()},
+        notes,
+    )
 
 
 def _parse(data: bytes, what: str) -> dict[str, Any]:
@@ -87,9 +140,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_header(header: dict[str, Any], data_bytes: int) -> None:
-    notes = header.pop("__metadata__", {})
-    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
-        raise BrokenFileError("the header's notes are no texts")
     if not 0 < len(header) <= MAX_TENSORS:
         raise BrokenFileError(f"the header names {len(header)} tensors")
     places = sorted(_place(name, tensor) for name, tensor in header.items())

@@ -13,6 +13,8 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_file
 
 from ..models.catalogue import Catalogue
+from ..models.command import FOLDER
+from ..models.discovery import discover
 from ..workers.pool import real_worker_command
 from .app import App, Settings
 from .lock import Lock
@@ -29,9 +31,10 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH_OR_ID",
         action="append",
         default=[],
-        help="offer this model too: a folder in diffusers layout, or an id in the Hugging Face "
-        "cache (may be repeated)",
+        help="offer this model too: a file, a folder in diffusers layout, or an id in the Hugging "
+        "Face cache (may be repeated)",
     )
+    parser.add_argument("--folder", **FOLDER)
     parser.add_argument(
         "--runtime-file",
         type=Path,
@@ -81,7 +84,7 @@ def serve_command(
     try:
         place = _place_of(arguments)
         _start_log(arguments.log_file)
-        catalogue = Catalogue(arguments.model)
+        catalogue = Catalogue(arguments.model, found=discover(arguments.folder).entries)
         if not lock.acquire():
             _complain(_already_running(arguments.runtime_file))
             return CANNOT_START
@@ -94,7 +97,8 @@ def serve_command(
     settings = Settings(
         runtime_file=arguments.runtime_file,
         journal=arguments.journal,
-        worker_command=worker_command or real_worker_command(arguments.model),
+        worker_command=worker_command
+        or real_worker_command(arguments.model, folders=arguments.folder),
         parent=arguments.parent,
         log_file=arguments.log_file,
         place=place,

@@ -171,7 +171,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         windows=_windows(request),
         guided_share=_PACES[request.speed].guided,
         follow=Follow(near, far, model.window),
-        draft=_plan_draft(request, canvas, model.window, steps),
+        draft=_plan_draft(request, canvas, model, steps),
         anchor=_anchor(request, canvas, origin, cell_px),
         batch_size=model.batch_size,
     )
@@ -243,11 +243,13 @@ def _region_frame(request: Request, document: Bounds, output: Bounds) -> Bounds:
 
 
 def _plan_draft(
-    request: Request, canvas: Size, window: int, steps: Sequence[Moment]
+    request: Request, canvas: Size, model: Denoiser, steps: Sequence[Moment]
 ) -> DraftPlan | None:
     """Refining and filling leave the composition as it is; there is nothing to draft."""
-    size = draft_size(canvas, window)
-    if size is None or not request.composition or request.task not in {"generate", "extend"}:
+    size = draft_size(canvas, model.window)
+    if size is None or max(size) > model.longest:
+        return None
+    if not request.composition or request.task not in {"generate", "extend"}:
         return None
     start, hold = (share_until(steps, most * request.composition) for most in DRAFT_SIGNALS)
     return DraftPlan(size, start, hold)

@@ -43,9 +43,10 @@ Hear = Callable[[Message, bytes | None], None]
 """Takes a message of the worker, and the pixels it refers to."""
 
 
-def real_worker_command(model_names: Sequence[str]) -> list[str]:
-    """The command that starts a worker with these models."""
-    return [sys.executable, "-m", "tapestry_backend.workers.worker", *model_names]
+def real_worker_command(models: Sequence[str], *, folders: Sequence[Path] = ()) -> list[str]:
+    """The command that starts a worker with these models, and what these folders hold."""
+    named = [f"--model={name}" for name in models] + [f"--folder={folder}" for folder in folders]
+    return [sys.executable, "-m", "tapestry_backend.workers.worker", *named]
 
 
 class Pool:

@@ -5,6 +5,7 @@ The process ends as soon as the pipe from the server does: no worker outlives it
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import math
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from tapestry_protocol.errors import ProtocolError
@@ -187,13 +189,18 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return incoming, outgoing
 
 
-def load_engine(model_names: Sequence[str]) -> Engine:
+def load_engine(arguments: Sequence[str]) -> Engine:
     """The real engine: imports torch, and takes seconds."""
     from ..models.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
+    from ..models.discovery import discover  # noqa: PLC0415
     from ..models.store import ModelStore, device_name  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
 
-    store = ModelStore(Catalogue(model_names))
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--folder", type=Path, action="append", default=[])
+    named = parser.parse_args(arguments)
+    store = ModelStore(Catalogue(named.model, found=discover(named.folder).entries))
     return Engine(lambda request, blobs: run(request, blobs, store), device_name(store.device))
 
 
