@@ -319,8 +319,8 @@ class KritaCanvas:
     def keep_note(self, key: str, text: str) -> None:
         """Keep a text with the document, also in its file; another text is a modification."""
         if self.note(key) != text:
+            self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
             self._document.setModified(True)
-        self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
 
     def _node(self, layer_id: str) -> Any:
         return find_node(self._document, layer_id)
