@@ -57,10 +57,11 @@ class Metered:
         timestep: Tensor,
         conditions: Tensor,
         places: Sequence[Place] = (),
+        *shown: Any,
     ) -> Tensor:
         self.evaluations += len(latents)
         with self._stage("unet"):
-            return self._model.predict(latents, timestep, conditions, places)
+            return self._model.predict(latents, timestep, conditions, places, *shown)
 
     def encode(self, pixels: Tensor) -> Tensor:
         with self._stage("encode"):
