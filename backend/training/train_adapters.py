@@ -196,6 +196,8 @@ def export(work: Path, what: str, folder: Path) -> None:
         (folder / LORA_NAME).chmod(0o644)
     else:
         adapter.half().save_pretrained(folder / T2I_NAME)
+        for path in (folder / T2I_NAME).iterdir():
+            path.chmod(0o644)
 
 
 def main() -> None:

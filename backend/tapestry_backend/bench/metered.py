@@ -67,10 +67,11 @@ class Metered:
         timestep: Tensor,
         conditions: Tensor,
         places: Sequence[Place] = (),
+        *shown: Any,
     ) -> Tensor:
         self.batches[len(latents)] += 1
         with self._stage("unet"):
-            return self._model.predict(latents, timestep, conditions, places)
+            return self._model.predict(latents, timestep, conditions, places, *shown)
 
     def encode(self, pixels: Tensor) -> Tensor:
         with self._stage("encode"):
