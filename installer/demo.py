@@ -35,6 +35,14 @@ SCENES = (
         "shore",
         ("--seed", "7", "--extend", "left=192,right=192"),
     ),
+    Scene(
+        "A scribble, painted in the style of a LoRA",
+        "mountain-sketch",
+        (
+            *("--seed", "7", "--lora", "sample-ink:0.8"),
+            *("--control", "sample-scribble", "layer=sketch,show=lines"),
+        ),
+    ),
 )
 
 

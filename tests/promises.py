@@ -43,6 +43,13 @@ def limit_s(request: pytest.FixtureRequest) -> Callable[[float], float]:
     return lambda promised: promised if is_full else 10 * promised
 
 
+@pytest.fixture
+def limit_of_processor_s(request: pytest.FixtureRequest) -> Callable[[float], float]:
+    """The same of processor time, which other programs make longer by half, and not tenfold."""
+    is_full = request.config.getoption("--chaos-full")
+    return lambda promised: promised if is_full else 2 * promised
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """Remember the outcome of every test that shows a promise."""

@@ -14,8 +14,7 @@ from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Margins, Point
 
 from .models.catalogue import SAMPLE
-from .openraster.control_settings import read_loras
-from .values import read_value, words_of
+from .values import read_loras, read_value, words_of
 
 MODEL = {
     "metavar": "PATH_OR_ID",

@@ -6,7 +6,9 @@ import types
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from tapestry_protocol.adapters import Lora
 from tapestry_protocol.constraints import Between
+from tapestry_protocol.limits import MAX_LORAS
 
 
 def read_value(message: type, field: str, text: str) -> Any:
@@ -25,6 +27,28 @@ def read_value(message: type, field: str, text: str) -> Any:
 def words_of(message: type, field: str) -> tuple[str, ...]:
     """The words that this field takes."""
     return get_args(_kind_of(message, field)[0])
+
+
+def read_loras(text: str) -> tuple[Lora, ...]:
+    """LoRAs out of "ink:0.8; grain"; a weight of 1 where none is given.
+
+    Raises ValueError for anything else.
+    """
+    loras = []
+    for part in text.split(";"):
+        name, colon, weight = (piece.strip() for piece in part.strip().rpartition(":"))
+        adapter = name if colon else part.strip()
+        if not adapter:
+            raise ValueError(f"{part.strip()[:40]!r} is no LoRA with its weight, such as ink:0.8")
+        loras.append(Lora(adapter, read_value(Lora, "weight", weight) if colon else 1.0))
+    if len(loras) > MAX_LORAS:
+        raise ValueError(f"{text[:40]!r} names {len(loras)} LoRAs, more than {MAX_LORAS}")
+    return tuple(loras)
+
+
+def write_loras(loras: tuple[Lora, ...]) -> str:
+    """The text that `read_loras` reads as these."""
+    return ";".join(f"{lora.adapter}:{lora.weight}" for lora in loras)
 
 
 def _number(kind: type, limits: Between, text: str) -> float:

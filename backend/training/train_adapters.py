@@ -193,6 +193,7 @@ def export(work: Path, what: str, folder: Path) -> None:
     if what == "lora":
         folder.mkdir(exist_ok=True)
         save_file(adapter.tensors(), folder / LORA_NAME, metadata={"format": "pt"})
+        (folder / LORA_NAME).chmod(0o644)
     else:
         adapter.half().save_pretrained(folder / T2I_NAME)
 

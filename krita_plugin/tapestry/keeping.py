@@ -33,7 +33,8 @@ class Keeper:
     def enter(
         self, job: Job, order: Order, result: Result, pixels: Pixels
     ) -> Generator[None, None, Entry]:
-        """Put a picture into the history of its document, or of closed ones."""
+        """Put a picture into memory, then into the history of its document, or of closed ones."""
+        self._store.remember(result.pixels.sha256, pixels)
         small = yield from scaled_down(self._host, pixels, THUMBNAIL_PX)
         entry = _entry_of(job, order, result, pack(small))
         try:

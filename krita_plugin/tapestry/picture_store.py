@@ -42,7 +42,7 @@ class PictureStore:
 
     def keep(self, sha256: str, pixels: Pixels) -> Generator[None, None, None]:
         """Write a picture; raises OSError when the disk takes it not. In memory it is at once."""
-        self._remember(sha256, pixels)
+        self.remember(sha256, pixels)
         path = self._path(sha256)
         if path.exists():
             path.touch()
@@ -77,7 +77,7 @@ class PictureStore:
             yield
         if digest.hexdigest() != sha256:
             return None
-        self._remember(sha256, pixels)
+        self.remember(sha256, pixels)
         return pixels
 
     def forget(self, sha256: str) -> None:
@@ -121,7 +121,8 @@ class PictureStore:
             data += unpacker.flush()
         return Pixels(height, width, channels, bytes(data))
 
-    def _remember(self, sha256: str, pixels: Pixels) -> None:
+    def remember(self, sha256: str, pixels: Pixels) -> None:
+        """Have a picture in memory, for as long as there is room."""
         self._recent[sha256] = pixels
         self._recent.move_to_end(sha256)
         while sum(len(kept.data) for kept in self._recent.values()) > _RECENT_BYTES:

@@ -109,29 +109,29 @@ class Results:
         """Keep a picture, and insert it where that is wanted and the document is what it was."""
         told = notice_in(result.report)
 
-        def keep() -> Generator[None, None, tuple[Entry, bool]]:
-            entry = yield from self._keeper.enter(job, order, result, pixels)
-            most_bytes = self._settings.history_mb * _MIB
-            is_kept = yield from self._keeper.write(job, order, result, pixels, most_bytes)
-            return entry, is_kept
-
-        def kept(found: tuple[Entry, bool]) -> None:
-            entry, is_kept = found
-            say = told if is_kept else _not_on_disk()
+        def entered(entry: Entry) -> None:
             self._changed()
             at_once = self._settings.apply_at_once and job.copies == 1
             if at_once and job.look.is_still_that_of(job.canvas):
-                self._insert(job.canvas, entry, "layer", done, say)
-                return
-            self.hide_live(())
+                self._insert(job.canvas, entry, "layer", lambda: None, told)
+            else:
+                self.hide_live(())
+                self._said(_why_not(job) if at_once else told)
+            # Last, because it takes longest; the server keeps the picture until it is done.
+            most_bytes = self._settings.history_mb * _MIB
+            writing = self._keeper.write(job, order, result, pixels, most_bytes)
+            self._line.add(writing, written, failed)
+
+        def written(is_kept: bool) -> None:  # noqa: FBT001  what the generator returns
             done()
-            self._said(_why_not(job) if at_once else say)
+            if not is_kept:
+                self._said(_not_on_disk())
 
         def failed(error: Exception) -> None:
             done()
             self._said(notice_of(error))
 
-        self._line.add(keep(), kept, failed)
+        self._line.add(self._keeper.enter(job, order, result, pixels), entered, failed)
 
     # --- into the document ------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class Results:
         """Take a job's preview from the canvas, unless it is one of these."""
         if self._live and self._live not in jobs:
             if self.trial.subject == self._live:
-                self.trial.hide()
+                self.trial.hide_soon()
             self._live = ""
 
     def saving(self) -> None:

@@ -65,10 +65,18 @@ class Trial:
 
     def hide(self) -> None:
         """Take it out, as soon as Krita is ready for it."""
+        self._leave()
+        self._sweep()
+
+    def hide_soon(self) -> None:
+        """The same in the next turn: what is told meanwhile does not wait for Krita to draw."""
+        self._leave()
+        self._loop.call_later(0, self._sweep)
+
+    def _leave(self) -> None:
         if self._canvas is not None and self._layer_id:
             self._leaving.append((self._canvas, self._layer_id))
         self._forget()
-        self._sweep()
 
     def gone(self) -> Generator[None, None, None]:
         """Wait until what was hidden is out, though not for ever."""

@@ -62,6 +62,10 @@ connects again, and asks for what it has missed; only Qt's socket is replaced.
 
 The lag of the event loop (R12) is judged by what the loop itself worked between two of its turns; \
 the first figure includes the time in which other programs had the processor.
+
+What Krita is held for (R13) is judged by the processor time of its UI thread in one call of ours. \
+A second figure includes what Krita's own threads draw meanwhile, which such a call may wait for: \
+adding or removing a layer, Krita 5.1 draws the whole canvas first.
 """
 
 TAIL = """

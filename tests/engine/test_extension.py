@@ -5,10 +5,12 @@ import torch
 
 from tapestry_backend.engine.extension import (
     Follow,
+    beside_known,
     continue_edges,
     keep_map,
     match_colours,
     pull_push,
+    turn_to_middle,
 )
 
 
@@ -113,3 +115,25 @@ def test_fine_errors_leave_no_line_at_the_border() -> None:
     assert float(step) < 0.5 * float(error.abs().mean())
     far = (matched - original)[..., 90] - error[:, 0]
     assert float(far.abs().max()) < 0.01
+
+
+def test_the_cells_beside_what_is_known_are_found() -> None:
+    """A cell that is known in part is beside it, and so is the next one, and no further."""
+    known = known_rectangle(8, 48, 0, 0, 8, 17)
+
+    assert beside_known(known, 8)[0].tolist() == [True, True, True, True, False, False]
+
+
+@pytest.mark.parametrize(("left", "right"), [(0, 24), (40, 64), (8, 40)])
+def test_what_is_known_is_turned_to_the_middle(left: int, right: int) -> None:
+    """As much is new to its left as to its right then, to a cell."""
+    known = known_rectangle(8, 64, 0, left, 8, right)
+    columns = known.roll(8 * turn_to_middle(known, 8), -1)[0].nonzero().flatten()
+
+    assert int(columns[-1]) - int(columns[0]) == right - left - 1
+    assert abs(int(columns[0]) - (63 - int(columns[-1]))) <= 8
+
+
+def test_a_canvas_where_nothing_is_known_is_not_turned() -> None:
+    """There is no middle to turn to."""
+    assert turn_to_middle(torch.zeros(8, 64, dtype=torch.bool), 8) == 0

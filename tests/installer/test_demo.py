@@ -1,4 +1,4 @@
-"""The demo's two pictures, made as the first thing that a new user sees."""
+"""The demo's three pictures, made as the first thing that a new user sees."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from tapestry_backend.openraster.document import Document
 
 
 @pytest.mark.skipif(not TAPESTRY.exists(), reason="this environment was not made by the installer")
-def test_both_scenes_are_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_scenes_are_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Layered and flat; the extension keeps the painted picture; the times and places are said."""
     render_scenes(tmp_path, ["--steps", "2"])
     said = capsys.readouterr().out
+    pictures = {}
     for scene in SCENES:
         flat, layered = tmp_path / f"{scene.name}.png", tmp_path / f"{scene.name}.ora"
         assert str(flat) in said
@@ -25,6 +26,8 @@ def test_both_scenes_are_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[
         with Image.open(flat) as image:
             pixels = np.array(image.convert("RGBA"))
         assert (Document.open(layered).flattened == pixels).all()
+        pictures[scene.name] = pixels
+    pixels = pictures["shore"]
     painted = Document.open(ROOT / "examples" / "shore.ora").flattened
     side = (pixels.shape[1] - painted.shape[1]) // 2
     assert side > 100

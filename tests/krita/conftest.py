@@ -1,8 +1,12 @@
-"""Krita is started twice for all tests of this room: without a backend, and with the real one."""
+"""Krita is started three times for all tests of this room.
+
+Without a backend, with the real one, and with one whose worker is scripted.
+"""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -43,7 +47,12 @@ JOB_SCENARIOS = (
     "ways_to_apply",
     "many_jobs",
     "a_large_picture_stays_usable",
+    "two_views",
+    "two_windows",
 )
+DELAY_SCENARIOS = ("delays_of_a_picture", "delays_of_previews_and_cancel")
+
+SCRIPTED_BACKEND = ROOT / "tests" / "chaos" / "backend.py"
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +82,10 @@ def jobs(plugin: Path) -> Report:
     """What Krita did with the real backend and the bundled model."""
     backend = str(Path(sys.executable).with_name("tapestry"))
     return play(JOB_SCENARIOS, plugin, OUTPUT / "jobs", backend, timeout_s=2700)
+
+
+@pytest.fixture(scope="session")
+def delays(plugin: Path) -> Report:
+    """What Krita did with the real server and a scripted worker, whose own time is known."""
+    backend = shlex.join([sys.executable, str(SCRIPTED_BACKEND)])
+    return play(DELAY_SCENARIOS, plugin, OUTPUT / "delays", backend, timeout_s=900)

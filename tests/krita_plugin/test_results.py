@@ -5,9 +5,10 @@ import json
 import pytest
 
 from tapestry.history import HISTORY_NOTE, History
+from tapestry.picture_store import PictureStore
 from tapestry.studio import Studio
 from tapestry.trial import TRIAL_NAME
-from tapestry_protocol.messages import PixelsRef, Preview
+from tapestry_protocol.messages import Acknowledge, PixelsRef, Preview
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.krita_plugin.fake_canvas import FakeCanvas
 from tests.krita_plugin.workshop import HEIGHT, RED, WIDTH, Workshop
@@ -207,6 +208,23 @@ def test_a_full_disk_costs_no_picture(workshop: Workshop) -> None:
     assert workshop.canvas.names[0] == NAME
 
 
+def test_a_picture_is_seen_before_it_is_on_disk_and_acknowledged_after(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing takes longest; until it is done the server keeps the picture."""
+    seen, keep = [], PictureStore.keep
+
+    def kept(store: PictureStore, sha256: str, pixels: Pixels):
+        sent = any(isinstance(message, Acknowledge) for message in workshop.backend.sent)
+        seen.append((workshop.canvas.names[0], sent))
+        yield from keep(store, sha256, pixels)
+
+    monkeypatch.setattr(PictureStore, "keep", kept)
+    paint(workshop)
+    assert seen[0] == (NAME, False)
+    assert any(isinstance(message, Acknowledge) for message in workshop.backend.sent)
+
+
 def test_a_click_shows_and_a_second_click_hides(workshop: Workshop) -> None:
     """The document counts as what it was: nothing has changed."""
     paint(workshop, apply_at_once=False)
@@ -300,6 +318,7 @@ def test_a_live_preview_leaves_no_trace(workshop: Workshop, end: str) -> None:
     else:
         workshop.canvas.color_depth = "U16"
         workshop.finish(submit)
+    workshop.loop.run()
     assert TRIAL_NAME not in workshop.canvas.names
 
 

@@ -17,6 +17,7 @@ from tapestry_backend.models.families import FAMILIES
 from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_backend.models.store import ModelStore
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tests.models.hostile_folders import HOSTILE, WEIGHTS
 from tests.models.tiny_checkpoints import t5_tokenizer
 from tests.models.tiny_files import CELL_PX, Built, build, pipeline_of, same_weights, save_file
 
@@ -160,6 +161,21 @@ def test_notes_and_inputs_say_more(tmp_path: Path) -> None:
     assert model.scheduler[1]["prediction_type"] == "v_prediction"
 
 
+@pytest.mark.parametrize(
+    ("name", "window_px", "prediction"),
+    [("512-base-ema", 512, "epsilon"), ("v2-1_768-ema-pruned", 768, "v_prediction")],
+)
+def test_both_sizes_of_stable_diffusion_2(
+    tmp_path: Path, name: str, window_px: int, prediction: str
+) -> None:
+    """Known by the names under which they were published."""
+    model = read_checkpoint(save_file(build("sd2"), tmp_path / f"{name}.safetensors", torch.half))
+
+    assert model is not None
+    assert model.window_px == window_px
+    assert model.scheduler[1]["prediction_type"] == prediction
+
+
 def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> None:
     """In a file beside the checkpoint, named like it."""
     built = build("sd1")
@@ -225,12 +241,52 @@ def test_a_truncated_file_is_refused_at_once(tmp_path: Path) -> None:
     assert "cannot be opened" in refusal(path).message
 
 
+_IN_ONE_FILE = list(HOSTILE)[: list(HOSTILE).index("a terabyte") + 1]
+_ELSEWHERE = {"a pickle", "a link in a circle"}
+"""What is another file then, and what is none at all."""
+
+
+@pytest.mark.parametrize("name", [name for name in _IN_ONE_FILE if name not in _ELSEWHERE])
+def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
+    """What is refused in a folder is refused alone."""
+    target = tmp_path / WEIGHTS
+    target.parent.mkdir()
+    target.write_bytes(b"")
+    HOSTILE[name](tmp_path)
+
+    refusal(target)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "shape"),
+    [
+        (
+            "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight",
+            [2**34, 0],
+        ),
+        ("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight", [0, 2**34]),
+        ("model.diffusion_model.input_blocks.1.0.in_layers.2.weight", [2**34, 0, 3, 3]),
+        ("model.diffusion_model.input_blocks.0.0.weight", [0, 2**34, 3, 3]),
+        ("model.diffusion_model.input_blocks.0.0.weight", []),
+        ("first_stage_model.decoder.conv_in.weight", [0]),
+    ],
+)
+def test_shapes_that_no_network_has_are_refused(
+    tmp_path: Path, tensor: str, shape: list[int]
+) -> None:
+    """A tensor of no bytes may claim any side; it would take memory when the network is built."""
+    lie = {tensor: torch.empty(shape, dtype=torch.half)}
+    path = save_file(Built({}, {**build("sd1").tensors, **lie}), tmp_path / "x.safetensors")
+
+    refusal(path)
+
+
 def test_a_file_that_went_away_gets_a_sentence(tmp_path: Path) -> None:
     """Between the start and the job."""
     path = save_file(build("sd1"), tmp_path / "gone.safetensors", torch.half)
     store = ModelStore(Catalogue([str(path)]), "cpu")
     path.unlink()
-    with pytest.raises(TapestryError, match="No such file") as caught:
+    with pytest.raises(TapestryError, match="no longer at") as caught:
         store.load(str(path))
 
     assert caught.value.code is ErrorCode.MODEL_BROKEN

@@ -13,7 +13,7 @@ import torch
 
 from tapestry_backend.cli import main
 from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.discovery import discover
+from tapestry_backend.models.discovery import discover, told_apart
 from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_backend.models.store import ModelStore
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
@@ -98,7 +98,7 @@ def test_comfyuis_paths_elsewhere_are_followed(stock: Path, tmp_path: Path) -> N
     program, big = tmp_path / "ComfyUI", tmp_path / "big disk"
     (program / "models" / "checkpoints").mkdir(parents=True)
     link(stock, "dream.safetensors", big / "sd" / "dream.safetensors")
-    link(stock, "flux-all.safetensors", big / "more" / "all.safetensors")
+    link(stock, "flux-all.safetensors", big / "more" / "all.sft")
     text = f"a111:\n  base_path: {big}\n  checkpoints: |\n    sd\n    more\n  loras: nowhere\n"
     (program / "extra_model_paths.yaml").write_text(text)
 
@@ -132,6 +132,34 @@ def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path)
     latents = torch.zeros(1, 16, 8, 8)
     conditions = model.encode_prompts(["a fox"], [3.5])
     assert bool(torch.isfinite(model.predict(latents, torch.tensor(500.0), conditions)).all())
+
+
+def test_an_autoencoder_of_another_family_is_not_taken(stock: Path, tmp_path: Path) -> None:
+    """By its channels, and by its name where those are the same."""
+    program = tmp_path / "program"
+    built = build("sd1")
+    bare = {key: t for key, t in built.tensors.items() if not key.startswith("first_stage")}
+    vae = {key: t for key, t in built.tensors.items() if key.startswith("first_stage")}
+    save_file(Built({}, bare), program / "models/checkpoints/bare.safetensors", torch.half)
+    link(stock, "ae.safetensors", program / "models/vae/ae.safetensors")
+    save_file(Built({}, vae), program / "models/vae/sdxl_vae.safetensors", torch.half)
+    assert found(program) == {}
+    save_file(Built({}, vae), program / "models/vae/some.safetensors", torch.half)
+    save_file(Built({}, vae), program / "models/vae/vae-ft-mse-840000.safetensors", torch.half)
+    (entry,) = discover([program]).entries
+
+    assert entry.companions["vae"].name == "vae-ft-mse-840000.safetensors"
+
+
+def test_a_folder_of_models_is_told_from_a_model(stock: Path, tmp_path: Path) -> None:
+    """An artist who names a folder may mean either; one that holds nothing gets the sentence."""
+    link(stock, "dream.safetensors", tmp_path / "many" / "dream.safetensors")
+    (tmp_path / "empty").mkdir()
+    names = [str(stock / "xl"), str(tmp_path / "many"), str(tmp_path / "empty"), "owner/name"]
+    models, folders = told_apart(names)
+
+    assert models == [names[0], names[2], names[3]]
+    assert folders == [tmp_path / "many"]
 
 
 def test_links_in_a_circle_end(stock: Path, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapestry_backend.openraster.region_settings import read_settings, write_settings
+from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_SEED, MAX_WEIGHT, MIN_WEIGHT
 
 PROMPT = st.text(st.characters(exclude_characters="="), max_size=40).map(str.strip)
+LORA = st.builds(Lora, st.text("abc-_. ", min_size=1).map(str.strip).filter(bool), st.floats(-4, 4))
 SETTINGS = st.fixed_dictionaries(
     {},
     optional={
@@ -22,6 +24,7 @@ SETTINGS = st.fixed_dictionaries(
         "fit": st.sampled_from(["tight", "loose"]),
         "strength": st.floats(0, 1),
         "negative_prompt": PROMPT,
+        "loras": st.lists(LORA, min_size=1, max_size=3).map(tuple),
     },
 )
 
@@ -42,6 +45,11 @@ def test_what_is_written_is_read_again(settings: dict[str, Any]) -> None:
         ("negative=dark, wet,strength=0.5", {"negative_prompt": "dark, wet", "strength": 0.5}),
         ("negative=", {"negative_prompt": ""}),
         ("guidance=0", {"guidance_scale": 0.0}),
+        ("lora=ink", {"loras": (Lora("ink"),)}),
+        (
+            "lora= ink : 0.5 ; grain:-1,seed=7",
+            {"loras": (Lora("ink", 0.5), Lora("grain", -1.0)), "seed": 7},
+        ),
     ],
 )
 def test_people_write_in_many_ways(text: str, settings: dict[str, Any]) -> None:
@@ -66,6 +74,10 @@ def test_people_write_in_many_ways(text: str, settings: dict[str, Any]) -> None:
         (",seed=1", "is no setting"),
         ("strength_=1", "is no setting"),
         ("prompt=sky", "is no setting"),
+        ("lora=", "is no LoRA with its weight"),
+        ("lora=ink;", "is no LoRA with its weight"),
+        ("lora=ink:5", "'5' is no number between -4 and 4"),
+        ("lora=ink:much", "'much' is no number"),
     ],
 )
 def test_anything_else_gets_a_sentence(text: str, problem: str) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from tapestry_backend.engine.extension import continue_edges, keep_map, match_colours
 from tapestry_backend.tasks import decoding
-from tapestry_backend.tasks.decoding import decode_canvas
+from tapestry_backend.tasks.decoding import decode_beside, decode_canvas
+from tapestry_backend.tasks.ground import Ground
+from tapestry_protocol.messages import Request
 
 
 def latents(model, height: int, width: int) -> torch.Tensor:
@@ -55,3 +59,66 @@ def test_what_lies_further_off_than_the_halo_moves_nothing(model, monkeypatch) -
     further = decode_canvas(model, canvas, wrap=False)
 
     assert 0 < float((further - decoded).abs().max()) < 0.5 / 255
+
+
+@pytest.fixture
+def leaves(paint) -> torch.Tensor:
+    """A picture that continued edges do not foresee, [1, 3, 128, 320] in -1..1."""
+    pixels = paint(Request("generate", 128, 320, "autumn leaves", num_inference_steps=8)).pixels
+    rgba = torch.frombuffer(bytearray(pixels.data), dtype=torch.uint8).reshape(128, 320, 4)
+    return rgba[..., :3].permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def _grown(model, whole, left: int, right: int, *, wrap: bool) -> tuple[Ground, torch.Tensor]:
+    """A picture known between two cells, and latents as an extension leaves them.
+
+    New cells go on from the known ones nearly as the picture does: four pixels too low.
+    """
+    known = torch.zeros(128, 320, dtype=torch.bool)
+    known[:, 8 * left : 8 * right] = True
+    continued = continue_edges(whole * known, known, wrap=wrap)
+    kept = keep_map(known.float(), 8) >= 1
+    grown = torch.where(kept, model.encode(continued), model.encode(whole.roll(4, -2)))
+    weights = torch.ones(1, *kept.shape)
+    return Ground(weights, continued / 2 + 0.5, known.float(), None, 8), grown
+
+
+def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> None:
+    """New cells that do not quite fit the known ones spoil these no longer."""
+    ground, grown = _grown(model, leaves, 12, 28, wrap=False)
+    beside = [8 * 12, 8 * 28 - 1]
+    errors = []
+
+    def listen(decoded, original, known, cell_px):
+        errors.append(float((decoded - original)[..., beside].abs().mean()))
+        return match_colours(decoded, original, known, cell_px)
+
+    monkeypatch.setattr(decoding, "match_colours", listen)
+    pixels = decode_beside(model, grown, ground, wrap=False)
+
+    assert torch.equal(pixels[..., ground.known], ground.pixels[..., ground.known])
+    before, after = errors
+    assert after < 0.8 * before, errors
+
+
+def test_an_edge_that_wraps_meets_what_is_known_at_the_other_one(model, leaves) -> None:
+    """What is known at one edge is continued at the other as it is beside itself."""
+    ground, grown = _grown(model, leaves, 0, 20, wrap=True)
+
+    decoded = decode_beside(model, grown, ground, wrap=True)
+    turned = Ground(
+        ground.weights, ground.pixels.roll(80, -1), ground.hold.roll(80, -1), None, ground.cell_px
+    )
+    other = decode_beside(model, grown.roll(10, -1), turned, wrap=True).roll(-80, -1)
+
+    assert float((decoded - other).abs().max()) < 0.5 / 255
+
+
+def test_where_nothing_is_known_the_canvas_is_decoded_as_it_is(model, leaves) -> None:
+    """There is nothing to meet."""
+    ground, grown = _grown(model, leaves, 0, 20, wrap=False)
+    free = Ground(ground.weights, ground.pixels, torch.zeros_like(ground.hold), None, 8)
+
+    decoded = decode_beside(model, grown, free, wrap=False)
+
+    assert torch.equal(decoded, decode_canvas(model, grown, wrap=False))

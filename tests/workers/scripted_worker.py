@@ -4,7 +4,8 @@ The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At st
 `raise`, run out of `memory`, `crash`, `print`, end without a picture (`stop`), or not come to an
 end, but only the first time that any worker of this server does so (`hang once`). A picture has
 its seed as its colour; an extension gives its own picture back. With the argument "dead", the
-worker dies before it is ready.
+worker dies before it is ready. "preview" is the height and width of previews, and "clock" a file
+for the moments (of the machine's monotonic clock) at which it begins, ends a step, and is done.
 """
 
 import json
@@ -22,6 +23,7 @@ def run(request, blobs):
     """The scripted task."""
     script = json.loads(request.prompt)
     steps = script.get("steps", 3)
+    note(script, "begin")
     yield Progressed("loading")
     for step in range(1, steps + 1):
         time.sleep(script.get("pause_s", 0))
@@ -29,13 +31,24 @@ def run(request, blobs):
             misbehave(script["do"], request.prompt)
             if script["do"] == "stop":
                 return
-        yield Progressed("denoising", step, steps, Pixels(1, 1, 4, bytes([step % 256] * 4)))
+        height, width = script.get("preview", (1, 1))
+        preview = Pixels(height, width, 4, bytes([step % 256] * (4 * height * width)))
+        note(script, f"step {step}")
+        yield Progressed("denoising", step, steps, preview)
     data = bytes([request.seed % 256]) * (4 * request.height * request.width)
     if request.image is not None:
         data = blobs[request.image.sha256]
     picture = Pixels(request.height, request.width, 4, data)
     report = {"masks": [sum(blobs[region.mask.sha256]) for region in request.regions]}
+    note(script, "done")
     yield Finished(picture, Bounds(0, 0, request.height, request.width), report)
+
+
+def note(script, moment):
+    """For a test that wants to know what the worker itself took."""
+    if "clock" in script:
+        with Path(script["clock"]).open("a", encoding="utf-8") as file:
+            file.write(f"{time.monotonic()} {moment}\n")
 
 
 def misbehave(how, prompt):

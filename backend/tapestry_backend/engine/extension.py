@@ -112,6 +112,20 @@ def match_colours(decoded: Tensor, original: Tensor, known: Tensor, cell_px: int
     return torch.where(known, original, decoded + correction)
 
 
+def beside_known(known: Tensor, cell_px: int) -> Tensor:
+    """[h, w] bool: cells that hold something known [H, W], and those that touch one of these."""
+    cells = functional.max_pool2d(known.float()[None, None], cell_px)
+    return functional.max_pool2d(cells, 3, stride=1, padding=1)[0, 0] > 0
+
+
+def turn_to_middle(known: Tensor, cell_px: int) -> int:
+    """By how many cells to roll a canvas that wraps, so that what is known [H, W] lies amid it."""
+    if not bool(known.any()):
+        return 0
+    _, left, _, right = _box(known)
+    return (known.shape[-1] - left - right) // (2 * cell_px)
+
+
 def _mirrored(values: Tensor, known: Tensor) -> Tensor:
     """Values [1, 3, H, W] of the known rectangle, carried on beyond its borders and faded there.
 

@@ -111,16 +111,22 @@ class Catalogue:
         return tuple(entry.info for entry in self._entries.values())
 
     def find(self, model_id: str) -> Entry:
-        """The model with this id; raises TapestryError when there is none."""
-        try:
-            return self._entries[model_id]
-        except KeyError:
+        """The model with this id; raises TapestryError when there is none, or none any more."""
+        entry = self._entries.get(model_id)
+        if entry is None:
             known = ", ".join(self._entries)
             raise TapestryError(
                 ErrorCode.MODEL_NOT_FOUND,
                 f"There is no model {model_id!r}.",
                 f"Choose one of: {known}. Start the backend with --model PATH to add another.",
-            ) from None
+            )
+        if not entry.path.exists():
+            raise TapestryError(
+                ErrorCode.MODEL_BROKEN,
+                f"The model {model_id!r} is no longer at {str(entry.path)!r}.",
+                "Put it back, or choose another one.",
+            )
+        return entry
 
 
 def _check_name(name: str) -> None:

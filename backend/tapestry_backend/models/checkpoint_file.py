@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SIDE_PX
 
 from .families import FAMILIES, Family, family_of_file
 from .few_steps import few_steps_of, few_steps_scheduler
+from .folder import check_configuration
 from .shapes import KINDS, within
 from .weights import BrokenFileError, Header, read_header
 
@@ -86,16 +87,23 @@ def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) ->
     return _describe(path, family, header, parts)
 
 
-def lacking(path: Path) -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]] | None:
-    """A file's family, and the networks that it lacks as `Family.in_file` has them.
+class Lacking(NamedTuple):
+    """What a file lacks: networks as `Family.in_file` has them, for so many channels of latents."""
 
-    None for what is no checkpoint. Raises as `read_checkpoint` does.
-    """
+    family: str
+    wanted: dict[str, tuple[str, tuple[str, ...]]]
+    latent_channels: int
+
+
+def lacking(path: Path) -> Lacking | None:
+    """What a file lacks; None for what is no checkpoint. Raises as `read_checkpoint` does."""
     model = read_checkpoint(path)
     if model is None:
         return None
-    in_file = FAMILIES[model.family].in_file
-    return model.family, {part: in_file[part] for part in in_file if part not in model.parts}
+    family = FAMILIES[model.family]
+    wanted = {part: where for part, where in family.in_file.items() if part not in model.parts}
+    made = model.parts[family.backbone].config["out_channels"]
+    return Lacking(family.name, wanted, made // family.patch**2)
 
 
 def _find(family: Family, part: str, path: Path, header: Header) -> Source | None:
@@ -111,6 +119,7 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
             config = KINDS[kind].config(shapes)
         except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
             raise BrokenFileError(f"its {_PART_NAMES[part]} is incomplete ({error})") from None
+        check_configuration(config, f"its {_PART_NAMES[part]}")
         if part == "vae":
             config |= family.scales
         return Source(path, kind, prefix, config)
@@ -118,6 +127,7 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
 
 
 def _describe(path: Path, family: Family, header: Header, parts: dict[str, Source]) -> FileModel:
+    family = _as_named(family, path.stem)
     window_px = _window_px(header.notes, family)
     backbone = dict(parts[family.backbone].config)
     taken, vae = backbone["in_channels"], parts.get("vae")
@@ -126,7 +136,7 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
     variant = family.variant(taken, made, cell_px)
     if variant is None:
         raise BrokenFileError(f"its backbone takes {taken} channels, its autoencoder makes {made}")
-    if "sample_size" not in backbone and family.name != "flux":
+    if family.sized:
         backbone["sample_size"] = window_px // cell_px
         source = parts[family.backbone]
         parts[family.backbone] = Source(source.path, source.kind, source.prefix, backbone)
@@ -140,8 +150,17 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
         parts=parts,
         missing=tuple(part for part in missing if part not in family.optional),
         scheduler=few_steps_scheduler(quick, *_scheduler(family, header)),
-        options={"force_zeros_for_empty_prompt": family.name == "sdxl"},
+        options=family.options,
     )
+
+
+def _as_named(family: Family, name: str) -> Family:
+    """The family in the size that a file's name tells of."""
+    for word, (window_px, settings) in family.named.items():
+        if word in name:
+            kind, usual = family.scheduler
+            return replace(family, window_px=window_px, scheduler=(kind, {**usual, **settings}))
+    return family
 
 
 def _window_px(notes: Mapping[str, str], family: Family) -> int:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from .checkpoint_file import lacking
-from .shapes import KINDS
+from .families import FAMILIES
+from .shapes import KINDS, Shapes
 from .weights import BrokenFileError, Header, read_header
 
-_HINTS = {
-    ("sd3", "vae"): ("sd3", "sd_3"),
-    ("flux", "vae"): ("flux", "ae."),
-    "clip_l": ("clip_l", "clip-l", "vit-l"),
-    "clip_l_unprojected": ("clip_l", "clip-l", "vit-l"),
-    "clip_g": ("clip_g", "clip-g", "bigg"),
-    "t5": ("t5xxl", "t5"),
-}
-"""Words in names of files: shapes alone do not tell these networks apart."""
+_CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
+"""What names of files say, where shapes alone do not tell networks apart."""
 
 
 class Companions:
@@ -36,14 +31,13 @@ class Companions:
         found = lacking(checkpoint)
         if found is None:
             return None
-        chosen, (family, wanted) = {}, found
-        for part, (kind, prefixes) in wanted.items():
-            mark = KINDS[kind].mark
-            hints = _HINTS.get((family, part)) or _HINTS.get(kind, ())
+        chosen = {}
+        for part, (kind, prefixes) in found.wanted.items():
             fitting = [
-                (not any(hint in path.name.lower() for hint in hints), path)
+                (rank, path)
                 for path, header in self._files
-                if any(prefix + mark in header.shapes for prefix in prefixes)
+                if (rank := _rank(path.stem.lower(), kind, found.family)) is not None
+                and _fits(header.shapes, kind, prefixes, found.latent_channels)
             ]
             if fitting:
                 chosen[part] = min(fitting)[1]
@@ -59,3 +53,24 @@ class Companions:
                 except (OSError, BrokenFileError):
                     continue
         return found
+
+
+def _fits(shapes: Shapes, kind: str, prefixes: Sequence[str], latent_channels: int) -> bool:
+    """Whether a file holds a network of this kind; an autoencoder with as many channels."""
+    for prefix in prefixes:
+        shape = shapes.get(prefix + KINDS[kind].mark)
+        if shape is not None:
+            return kind != "autoencoder" or shape[1:2] == (latent_channels,)
+    return False
+
+
+def _rank(name: str, kind: str, family: str) -> int | None:
+    """0: the name says that it is the one; 1: it does not say; None: it is another."""
+    rivals = {"clip_l": _CLIP_L, "clip_g": _CLIP_G}
+    own = "clip_l" if kind == "clip_l_unprojected" else kind
+    if kind == "autoencoder":
+        rivals = {name: known.vae_names for name, known in FAMILIES.items()}
+        own = family
+    if own not in rivals or re.search(rivals[own], name):
+        return 0
+    return None if any(re.search(words, name) for words in rivals.values()) else 1

@@ -1,6 +1,8 @@
 """The families of checkpoints: how each is recognised and what files it has; nothing is loaded.
 
-A family is one row here, and one module with a class that runs it; nobody else knows it.
+A family is one row here, and one module with a class that runs it; nobody else knows its name. A
+network that no other family has takes a line in `shapes.KINDS` and one in `conversion`, to be read
+from single files.
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ class Family:
     scales     what the autoencoder's configuration says about latents, and files do not
     scheduler  the class and configuration of the one it was made for
     window_px  its native size, for files that do not say another
+    named      words in a file's name that tell another size, and settings of its scheduler
+    sized      whether its backbone's configuration says its native size
+    options    what a folder's model_index.json says besides, and files do not
+    vae_names  what names of files say about its autoencoder: shapes do not tell families apart
     patch      cells on a side of what the backbone calls a channel's place
     mask_in_pixels     whether an inpainting one sees the mask's pixels, or its cells
     """
@@ -49,6 +55,10 @@ class Family:
     scales: Mapping[str, float] = field(default_factory=dict)
     scheduler: tuple[str, Mapping[str, Any]] = ("", {})
     window_px: int = 1024
+    named: Mapping[str, tuple[int, Mapping[str, Any]]] = field(default_factory=dict)
+    sized: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    vae_names: str = ""
     patch: int = 1
     mask_in_pixels: bool = False
 
@@ -96,6 +106,7 @@ _SD1 = Family(
     scales={"scaling_factor": 0.18215},
     scheduler=("PNDMScheduler", {**_BETAS, "skip_prk_steps": True, "steps_offset": 1}),
     window_px=512,
+    vae_names=r"sd_?-?1|ft-mse|ft-ema|840000|560000",
 )
 
 _SD2 = replace(
@@ -117,6 +128,8 @@ _SD2 = replace(
         },
     ),
     window_px=768,
+    named={"512": (512, {"prediction_type": "epsilon"})},  # 512-base-ema, 512-inpainting-ema
+    vae_names=r"sd_?-?2|ft-mse|ft-ema|840000|560000",
 )
 
 _SDXL = Family(
@@ -137,6 +150,8 @@ _SDXL = Family(
     },
     scales={"scaling_factor": 0.13025},
     scheduler=("EulerDiscreteScheduler", {**_BETAS, "steps_offset": 1}),
+    options={"force_zeros_for_empty_prompt": True},
+    vae_names=r"xl",
 )
 
 _SD3 = Family(
@@ -167,6 +182,7 @@ _SD3 = Family(
     },
     scales={"scaling_factor": 1.5305, "shift_factor": 0.0609},
     scheduler=("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}),
+    vae_names=r"sd_?-?3",
 )
 
 _FLUX = Family(
@@ -193,6 +209,8 @@ _FLUX = Family(
         "FlowMatchEulerDiscreteScheduler",
         {"shift": 3.0, "use_dynamic_shifting": True, "max_shift": 1.15},
     ),
+    sized=False,
+    vae_names=r"flux|^ae\b",
     patch=2,
     mask_in_pixels=True,
 )

@@ -35,7 +35,7 @@ _PREVIEW_FIT_CELLS = 16
 _WHOLE_WINDOWS = 4
 """Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
 
-_MOST_TEXTS, _MOST_TEXT_BYTES = 256, 128 * 2**20
+_MOST_TEXTS = 64
 """Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.1's 4 MiB."""
 
 
@@ -135,8 +135,7 @@ class LatentModel(ABC):
         known = self._texts.pop(key, None)
         readings = self._encode_anew(text) if known is None else known
         self._texts[key] = readings  # the last one used is the last one forgotten
-        size = sum(reading.states.nbytes for reading in readings)
-        while len(self._texts) > max(1, min(_MOST_TEXTS, _MOST_TEXT_BYTES // size)):
+        if len(self._texts) > _MOST_TEXTS:
             self._texts.popitem(last=False)
         return readings
 

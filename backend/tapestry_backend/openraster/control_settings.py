@@ -1,4 +1,4 @@
-"""What is written about LoRAs and control pictures: "ink:0.8", "layer=sketch,weight=0.8"."""
+"""What is written about a control picture: "layer=sketch,show=lines,weight=0.8"."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapestry_protocol.adapters import Control, Lora
+from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.limits import MAX_LORAS
 
 from ..values import read_value
 
@@ -49,28 +48,6 @@ def read_control(adapter: str, text: str) -> ControlWish:
     if ("layer" in places) == (fields.get("preprocessor") == "regions"):
         raise _refused(adapter, "it names no layer to be shown, or one beside show=regions")
     return ControlWish(adapter, fields=fields, **places)
-
-
-def read_loras(text: str) -> tuple[Lora, ...]:
-    """LoRAs out of "ink:0.8; grain"; a weight of 1 where none is given.
-
-    Raises ValueError for anything else.
-    """
-    loras = []
-    for part in text.split(";"):
-        name, colon, weight = (piece.strip() for piece in part.strip().rpartition(":"))
-        adapter = name if colon else part.strip()
-        if not adapter:
-            raise ValueError(f"{part.strip()[:40]!r} is no LoRA with its weight, such as ink:0.8")
-        loras.append(Lora(adapter, read_value(Lora, "weight", weight) if colon else 1.0))
-    if len(loras) > MAX_LORAS:
-        raise ValueError(f"{text[:40]!r} names {len(loras)} LoRAs, more than {MAX_LORAS}")
-    return tuple(loras)
-
-
-def write_loras(loras: tuple[Lora, ...]) -> str:
-    """The text that `read_loras` reads as these."""
-    return ";".join(f"{lora.adapter}:{lora.weight}" for lora in loras)
 
 
 def _refused(adapter: str, problem: str) -> TapestryError:

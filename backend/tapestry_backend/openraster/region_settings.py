@@ -9,8 +9,7 @@ from typing import Any
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region
 
-from ..values import read_value
-from .control_settings import read_loras, write_loras
+from ..values import read_loras, read_value, write_loras
 
 _FIELDS = {
     "weight": "weight",

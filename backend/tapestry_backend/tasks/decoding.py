@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..engine.extension import beside_known, match_colours, turn_to_middle
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
+from .ground import Ground
 from .troubles import check_finite
 
 _HALO_CELLS = 6
@@ -34,6 +37,33 @@ def decode_canvas(
     padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
     padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
     return _to_unit(model.decode(padded, Size(above, beside)), stage)
+
+
+def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: bool) -> Tensor:
+    """Like `decode_canvas`, and what is known stays: [1, 3, H, W], meeting it without a line.
+
+    New cells at the border never fit the known ones quite, and the decoder, which mixes neighbours,
+    is twice as wrong about known pixels there as about others: the corrected picture shows it.
+    Encoded once more from that, the cells of both sides fit each other.
+    """
+    if ground.pixels is None:
+        return decode_canvas(model, latents, wrap=wrap)
+    known, original = ground.known, ground.pixels
+    turn = turn_to_middle(known, ground.cell_px) if wrap else 0
+    if turn:  # an edge that wraps is a border like any other then
+        known, original = (each.roll(turn * ground.cell_px, -1) for each in (known, original))
+        latents = latents.roll(turn, -1)
+
+    def met(cells: Tensor) -> Tensor:
+        decoded = decode_canvas(model, cells, wrap=wrap).cpu()
+        return match_colours(decoded, original, known, ground.cell_px)
+
+    pixels = met(latents)
+    again = beside_known(known, ground.cell_px).to(latents.device)
+    if bool(again.any()) and not bool(known.all()):
+        encoded = model.encode(pixels * 2 - 1).to(latents)
+        pixels = met(torch.where(again, encoded, latents))
+    return pixels.roll(-turn * ground.cell_px, -1) if turn else pixels
 
 
 def _to_unit(pixels: Tensor, stage: str) -> Tensor:

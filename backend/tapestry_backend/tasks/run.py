@@ -13,7 +13,6 @@ from tapestry_protocol.request_checks import check_request
 
 from ..engine.coherence import Coherence, PerceptualCoherence
 from ..engine.composition import STRUCTURED, HoldComposition, composed, structure
-from ..engine.extension import match_colours
 from ..engine.out_of_memory import is_out_of_memory
 from ..engine.sampling import Known, Steer
 from ..engine.views import Layout
@@ -21,7 +20,7 @@ from ..models.denoiser import Denoiser
 from ..models.perceptual import find_perceptual_distance
 from ..models.store import ModelStore
 from .canvas import cut_output, preview_rgba, to_rgba
-from .decoding import decode_canvas
+from .decoding import decode_beside, decode_canvas
 from .events import Finished, Progressed
 from .ground import Ground, Reading, read_ground
 from .painting import Painting, Texts
@@ -119,10 +118,7 @@ class _Job:
         yield Progressed("decoding")
         plan, reading = self._plan, self._reading
         with self._watch.stage("decode"):
-            pixels = decode_canvas(self._model, self._latents, wrap=plan.wrap)
-            if reading.ground.pixels is not None:
-                known = reading.ground.known
-                pixels = match_colours(pixels.cpu(), reading.ground.pixels, known, plan.cell_px)
+            pixels = decode_beside(self._model, self._latents, reading.ground, wrap=plan.wrap)
             alpha = None if reading.new is None else cut_output(reading.new, plan)
             rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
         notices = (*reading.notices, *short_of_memory(self._batch_size, plan.batch_size))

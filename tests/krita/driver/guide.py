@@ -52,6 +52,13 @@ def guide(stage):
     yield stage.turns(3.0)
     yield from _pictures(stage, "extend")
     yield from _run(stage, document, "extend")
+    stage.press("tapestry_favourite")
+    stage.press("tapestry_open_backend_page")
+    yield stage.turns(1.5)
+    for name in ("history", "backend_page"):
+        part = stage.widget(f"tapestry_{name}")
+        part.grab().save(str(stage.folder / f"{name.partition('_')[0]}.png"))
+    stage.widget("tapestry_backend_page").hide()
 
 
 def guide_look(stage):

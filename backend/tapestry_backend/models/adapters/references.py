@@ -17,7 +17,6 @@ import safetensors.torch
 import torch
 import transformers
 from diffusers.models.embeddings import ImageProjection
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -87,7 +86,9 @@ class ReferenceAdapter:
         prepare = transformers.CLIPImageProcessor(
             size={"shortest_edge": side}, crop_size={"height": side, "width": side}
         )
-        pixels = prepare(Image.fromarray(picture), return_tensors="pt").pixel_values
+        pixels = prepare(
+            picture, input_data_format="channels_last", return_tensors="pt"
+        ).pixel_values
         vector = self._encoder(pixels.to(*self._place)).image_embeds
         return self._projection(torch.cat([torch.zeros_like(vector), vector]))
 

@@ -1,0 +1,116 @@
+"""Measures the bundled adapters against drawings that no training has seen; trains nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.store import ModelStore
+from tapestry_backend.tasks.events import Finished
+from tapestry_backend.tasks.run import run
+from tapestry_protocol.adapters import Control, Lora
+from tapestry_protocol.messages import PixelsRef, Request
+from tapestry_protocol.pixels import Bounds, Pixels
+
+from .adapter_data import INK, PAPER, scribble
+from .captions import caption
+from .draw import Group, draw_one
+from .train_adapters import ADAPTERS_FOLDER, LORA_NAME, T2I_NAME
+
+UNSEEN = Group("pictures", 128, 1, (0.0, 0.5, 0.1, 0.4))
+SIDE, STEPS = 128, 20
+_NEAR_PX = 3
+
+
+def agreement(picture: Tensor, wanted: Tensor) -> float:
+    """How well the outlines of a picture [3, H, W] agree with a scribble [1, H, W]: 0 to 1.
+
+    The harmonic mean of two shares: of the scribble near an outline, and of the outlines near the
+    scribble (F1, with a tolerance as usual for edges).
+    """
+    found = scribble(picture)
+    side = 2 * _NEAR_PX + 1
+    around = [functional.max_pool2d(e[None], side, 1, _NEAR_PX)[0] for e in (found, wanted)]
+    recall = float((wanted * around[0]).sum() / wanted.sum().clamp(min=1))
+    precision = float((found * around[1]).sum() / found.sum().clamp(min=1))
+    return 2 * recall * precision / max(recall + precision, 1e-9)
+
+
+def distance_to_ink(picture: Tensor) -> float:
+    """How far the colours of a picture [3, H, W] lie from those between ink and paper."""
+    ink, paper = (torch.tensor(colour)[:, None, None] for colour in (INK, PAPER))
+    along = ((picture - ink) * (paper - ink)).sum(dim=0) / ((paper - ink) ** 2).sum()
+    nearest = ink + along.clamp(0, 1) * (paper - ink)
+    return float((picture - nearest).norm(dim=0).mean())
+
+
+def cases(count: int, seed: int) -> Iterator[tuple[Tensor, str]]:
+    """Drawings [3, 128, 128] in 0..1 that are no part of the training, with their captions."""
+    for number in range(count):
+        picture, label = draw_one(seed, UNSEEN, number)
+        words = caption(np.random.default_rng([seed, number]), label)
+        yield torch.from_numpy(picture).permute(2, 0, 1).float() / 255, words
+
+
+def paint(store: ModelStore, prompt: str, seed: int, hint: Tensor | None, **more: Any) -> Tensor:
+    """A picture of the bundled model, [3, 128, 128] in 0..1, as the product paints it."""
+    blobs = {}
+    if hint is not None:
+        alpha = (hint[0] * 255).round().to(torch.uint8).numpy()
+        black = np.zeros((SIDE, SIDE, 3), np.uint8)
+        layer = Pixels(SIDE, SIDE, 4, np.dstack([black, alpha]).tobytes())
+        blobs[layer.sha256] = layer.data
+        bounds = Bounds(0, 0, SIDE, SIDE)
+        more["controls"] = (Control(T2I_NAME, "lines", bounds, PixelsRef.of(layer)),)
+    request = Request("generate", SIDE, SIDE, prompt, seed=seed, num_inference_steps=STEPS, **more)
+    *_, finished = run(request, blobs, store)
+    if not isinstance(finished, Finished):
+        raise TypeError("the run did not finish")
+    rgba = np.frombuffer(finished.pixels.data, np.uint8).reshape(SIDE, SIDE, 4)
+    return torch.from_numpy(rgba[..., :3].copy()).permute(2, 0, 1).float() / 255
+
+
+def measure(count: int, seed: int) -> dict[str, Any]:
+    """Means over `count` drawings, without each adapter and with it."""
+    store = ModelStore(Catalogue())
+    edges: dict[str, list[float]] = {"without": [], "with": []}
+    colours: dict[str, list[float]] = {"without": [], "with": []}
+    for number, (drawing, words) in enumerate(cases(count, seed)):
+        hint = scribble(drawing)
+        plain = paint(store, words, number, None)
+        guided = paint(store, words, number, hint)
+        inked = paint(store, words, number, None, loras=(Lora(Path(LORA_NAME).stem),))
+        edges["without"].append(agreement(plain, hint))
+        edges["with"].append(agreement(guided, hint))
+        colours["without"].append(distance_to_ink(plain))
+        colours["with"].append(distance_to_ink(inked))
+    return {
+        "pictures": count,
+        "agreement_with_the_scribble": {k: round(float(np.mean(v)), 3) for k, v in edges.items()},
+        "distance_to_ink": {k: round(float(np.mean(v)), 3) for k, v in colours.items()},
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=99)
+    parser.add_argument("--out", type=Path, default=ADAPTERS_FOLDER / "figures.json")
+    given = parser.parse_args()
+    figures = measure(given.count, given.seed)
+    given.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

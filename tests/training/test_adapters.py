@@ -1,0 +1,93 @@
+"""What the adapters are trained on, and how they begin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from training.adapter_data import INK, PAPER, POOL, in_ink, scribble
+from training.draw import draw_one
+from training.evaluate_adapters import agreement, distance_to_ink
+from training.train_adapters import ADAPTERS_FOLDER, InkLora, build_t2i
+
+
+def a_square() -> torch.Tensor:
+    """White on black: [3, 64, 64] in 0..1."""
+    picture = torch.zeros(3, 64, 64)
+    picture[:, 16:48, 16:48] = 1
+    return picture
+
+
+def drawing(number: int) -> torch.Tensor:
+    """A drawn picture [3, 144, 144] in 0..1."""
+    pixels, _ = draw_one(3, POOL, number)
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+
+
+def test_ink_has_its_colours_and_a_picture_has_not() -> None:
+    """All between ink and paper, and both of them."""
+    pictures = torch.stack([drawing(number) for number in range(4)])
+    inked = in_ink(pictures)
+
+    assert inked.shape == pictures.shape
+    assert distance_to_ink(inked[0]) < 1e-5
+    assert distance_to_ink(pictures[0]) > 0.05
+    for colour in (INK, PAPER):
+        apart = (inked - torch.tensor(colour)[:, None, None]).abs().amax(dim=1)
+        assert float(apart.min()) < 0.01
+
+
+def test_a_scribble_is_the_outline() -> None:
+    """Thick, black and white, and nothing where nothing is."""
+    lines = scribble(a_square())
+
+    assert set(lines.unique().tolist()) == {0.0, 1.0}
+    assert bool((lines[0, 30:34, 12:20].sum(dim=1) >= 3).all())
+    assert not bool(lines[0, 28:36, 26:38].any())
+    assert not bool(scribble(torch.full((3, 64, 64), 0.5)).any())
+
+
+def test_a_picture_agrees_with_its_own_scribble_alone() -> None:
+    """From 0 to 1."""
+    square = a_square()
+    other = square.roll((20, 20), dims=(1, 2))
+
+    assert agreement(square, scribble(square)) > 0.99
+    assert agreement(other, scribble(square)) < 0.6
+    assert agreement(torch.zeros(3, 64, 64), scribble(square)) < 0.01
+
+
+@pytest.mark.parametrize("name", ["sample-ink.safetensors", "sample-scribble"])
+def test_each_is_small(name: str) -> None:
+    """Less than 3 MB."""
+    path = ADAPTERS_FOLDER / name
+    files = [path] if path.is_file() else list(path.rglob("*"))
+
+    assert 10_000 < sum(file.stat().st_size for file in files) < 3_000_000
+
+
+def test_a_lora_begins_as_none_and_learns(model) -> None:
+    """Its second half is zero, and has a gradient."""
+    unet = model._unet
+    lora = InkLora(unet)
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(1, 10, 8, 8, generator=generator)
+    told = (torch.tensor([500]), torch.randn(1, 4, 128, generator=generator))
+    plain = unet(given, *told).sample
+    with lora.laid_on():
+        laid = unet(given, *told).sample
+    laid.square().mean().backward()
+
+    assert torch.equal(laid, plain)
+    assert all(bool(up.grad.abs().any()) for up in lora.ups.values())
+    unet.zero_grad(set_to_none=True)
+
+
+def test_a_t2i_adapter_fits_the_models_levels(model) -> None:
+    """One feature for each of the U-Net's three."""
+    made = build_t2i()(torch.zeros(1, 1, 128, 128))
+
+    assert [tuple(part.shape[1:]) for part in made] == [(96, 16, 16), (128, 8, 8), (160, 4, 4)]
+    assert [part.shape[1] for part in made] == list(model._unet.config.block_out_channels)
+    assert np.isfinite(made[0].detach().numpy()).all()
