@@ -58,7 +58,9 @@ class AdapterRows(QWidget):
             self._fill_menu()
         self._add.setEnabled(bool(offered) and self._studio.scene_watch.has_document)
         self._show_rows()
-        self.setVisible(bool(offered or self._rows))
+        wanted = bool(offered or self._rows)
+        if self.parent() is not None or not wanted:  # else it would be a window for a moment
+            self.setVisible(wanted)
 
     def _fill_menu(self) -> None:
         menu = self._add.menu()
@@ -69,7 +71,7 @@ class AdapterRows(QWidget):
             if info.kind != kind:
                 kind = info.kind
                 menu.addSection(name)
-            action = menu.addAction(f"{info.id}   ({name})")
+            action = menu.addAction(f"{info.id}   ({name})".replace("&", "&&"))
             action.setToolTip(tip)
             action.setObjectName(f"tapestry_add_{info.id}")
             action.triggered.connect(

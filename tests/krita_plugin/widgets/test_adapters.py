@@ -6,6 +6,7 @@ import pytest
 
 from tapestry.adapter_book import PICTURE, Laid
 from tapestry.qt import QPoint, Qt
+from tapestry.ui.adapter_rows import AdapterRows
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.messages import ModelInfo, Welcome
@@ -145,6 +146,13 @@ def test_a_region_has_rows_behind_its_arrow(rows) -> None:
     rows.all("tapestry_adapter_remove")[0].click()
     rows.look()
     assert len(rows.all("tapestry_adapter")) == 1
+
+
+def test_rows_are_no_window_before_they_have_a_place(rows) -> None:
+    """Krita's screen does not flicker when a region is opened."""
+    fresh = AdapterRows(rows.studio, rows.sky)
+    assert not fresh.isVisible()
+    fresh.deleteLater()
 
 
 def test_another_model_is_offered_what_fits_it(rows) -> None:
