@@ -52,6 +52,7 @@ class Entry:
     thumbnail   RGBA, small; `small` reads it
     origin      id of the history that it belongs to, where that document has been closed
     origin_name what that document was called
+    adapters    what was laid on the picture and its regions, as `AdapterBook.to_text` wrote it
     """
 
     id: str
@@ -72,6 +73,7 @@ class Entry:
     thumbnail: str = field(default="", repr=False)
     origin: str = ""
     origin_name: str = ""
+    adapters: str = field(default="", repr=False)
 
     @property
     def request(self) -> Request | None:
@@ -226,6 +228,7 @@ def _entry(kept: Any) -> Entry | None:
 
 def _is_sound(entry: Entry) -> bool:
     texts = (entry.id, entry.name, entry.sha256, entry.thumbnail, entry.origin, entry.origin_name)
+    texts += (entry.adapters,)
     numbers = (entry.height, entry.width, entry.made_at, *entry.bounds, *entry.document)
     places = (*entry.grown, *entry.offset)
     return (

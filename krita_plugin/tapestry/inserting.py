@@ -9,10 +9,11 @@ from typing import Literal
 
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 
+from .bands import bands
 from .canvas import Canvas, Host, Layer, LayerDraft
 from .job import all_layers
 from .layers import OWN_PREFIX
-from .reading import bands, keep_own_layer, own_layers
+from .reading import keep_own_layer, own_layers
 from .translation import tr
 
 PATIENCE_S = 10.0

@@ -30,12 +30,14 @@ class Order:
 
     document   the whole document in coordinates of the request, which may be about a part of it;
                None: it is about the whole
+    adapters   what is laid on the picture and its regions, as `AdapterBook.to_text` wrote it
     """
 
     request: Request
     blobs: Mapping[str, bytes] = field(repr=False)
     layer_name: str
     document: Bounds | None = None
+    adapters: str = field(default="", repr=False)
 
     @property
     def whole(self) -> Bounds:

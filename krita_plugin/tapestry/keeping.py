@@ -125,6 +125,7 @@ def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> Entry:
         seconds=_seconds(result.report),
         sources=job.sources,
         thumbnail=thumbnail,
+        adapters=order.adapters,
     )
 
 

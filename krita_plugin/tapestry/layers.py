@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tapestry_protocol.pixels import Bounds
 
+from .adapter_book import AdapterBook, all_pictures
 from .canvas import Layer
 from .region_book import DEFAULTS, RegionBook, RegionSettings
 from .translation import tr
@@ -50,6 +51,14 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A layer of the document that an adapter could be shown."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """What a document asks for.
 
@@ -58,6 +67,8 @@ class Scene:
     remarks            sentences about layers that were left out
     groups             all groups of the document, topmost first
     group              the id of the group whose layers count; empty: those of the whole document
+    adapters           what is laid on the picture and on its regions
+    pictures           all layers that could be shown to an adapter, topmost first
     """
 
     rows: tuple[RegionLayer, ...] = ()
@@ -65,11 +76,18 @@ class Scene:
     remarks: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     group: str = ""
+    adapters: AdapterBook = field(default_factory=AdapterBook)
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def regions(self) -> tuple[RegionLayer, ...]:
         """The rows that are painted, whether they are switched on or not."""
         return tuple(row for row in self.rows if row.state == "painted")
+
+
+def pictures_of(layers: Sequence[Layer]) -> tuple[Picture, ...]:
+    """All layers that could be shown to an adapter, topmost first."""
+    return tuple(Picture(layer.id, layer.name) for layer in all_pictures(layers))
 
 
 def groups_of(layers: Sequence[Layer], own: frozenset[str]) -> Iterator[Layer]:
@@ -115,12 +133,14 @@ def read_scene(
     own: frozenset[str],
     ground: Layer | None,
     book: RegionBook | None = None,
+    shown: frozenset[str] = frozenset(),
 ) -> Scene:
     """The regions among these layers (topmost first).
 
     own     ids of layers that Tapestry made; they are no regions
     ground  the layer that was found to cover the whole canvas under everything else
     book    the regions' settings, and which layers count
+    shown   ids of layers that adapters are shown; they are no regions
     """
     book = book or RegionBook()
     counting, group = layers_that_count(layers, own, book)
@@ -128,6 +148,8 @@ def read_scene(
     remarks: list[str] = []
     for layer in counting:
         prompt = layer.name.strip()
+        if layer.id in shown:
+            continue
         if layer is ground or prompt == BACKGROUND or not layer.has_pixels or _is_own(layer, own):
             continue
         if _is_shown(layer) and any(_is_own(inner, own) for inner in _shown_inside(layer)):

@@ -60,6 +60,7 @@ class Outstanding:
             "history_id": job.history_id,
             "document_name": job.document_name,
             "sources": job.sources,
+            "adapters": order.adapters,
             "sent_at": self._clock(),
         }
         try:
@@ -114,6 +115,12 @@ def _read(path: Path) -> tuple[float, Job]:
         str(kept["document_name"]),
         tuple(map(str, kept["sources"])),
         Phase.SUBMITTED,
-        Order(submit.request, {}, str(kept["layer_name"]), document),
+        Order(
+            submit.request,
+            {},
+            str(kept["layer_name"]),
+            document,
+            str(kept.get("adapters", "")),
+        ),
     )
     return float(kept["sent_at"]), job

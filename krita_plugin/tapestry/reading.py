@@ -6,16 +6,15 @@ what it read, so that it can be run in turns of the event loop.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
+from tapestry_protocol.messages import Region, Request, Selection
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
 from tapestry_protocol.request_checks import (
     check_canvas,
@@ -24,6 +23,9 @@ from tapestry_protocol.request_checks import (
     check_request,
 )
 
+from .adapter_book import PICTURE, AdapterBook
+from .adapter_reading import adapter_book, controls_of, loras_of, moved
+from .bands import any_paint, bands, read_in_bands
 from .canvas import Canvas
 from .job import Order
 from .layers import (
@@ -32,15 +34,13 @@ from .layers import (
     find_ground,
     layers_that_count,
     picture_name,
+    pictures_of,
     read_scene,
 )
 from .region_book import REGIONS_NOTE, RegionBook
 from .settings import SIDES, Mode, Settings
 
 Placed = TypeVar("Placed", Region, Selection)
-
-BAND_PX = 2**19
-"""Pixels that are read at once: about 10 ms of work."""
 
 _PATIENCE_S = 10.0
 
@@ -71,12 +71,16 @@ def region_book(canvas: Canvas) -> RegionBook:
 def scene_of(canvas: Canvas) -> Generator[None, None, Scene]:
     """The regions and the background that the document has right now."""
     layers, own, book = canvas.layers(), own_layers(canvas), region_book(canvas)
+    laid = adapter_book(canvas)
+    shown = laid.shown(layers)
     whole = Bounds(0, 0, canvas.height, canvas.width)
     counting, _ = layers_that_count(layers, own, book)
-    ground = find_ground(counting, whole, own)
+    steering = [layer for layer in counting if layer.id not in shown]
+    ground = find_ground(steering, whole, own)
     if ground is not None and not (yield from _is_opaque(canvas, ground.id, whole)):
         ground = None
-    return read_scene(layers, own, ground, book)
+    scene = read_scene(layers, own, ground, book, shown)
+    return replace(scene, adapters=laid, pictures=pictures_of(layers))
 
 
 @dataclass(frozen=True)
@@ -129,18 +133,20 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
     scene = yield from scene_of(canvas)
     own_prompt = settings.selection_prompt.strip() if mode in {"refine", "fill"} else ""
     if own_prompt:
-        scene = Scene(background_prompt=own_prompt)
+        scene = Scene(background_prompt=own_prompt, adapters=scene.adapters)
         settings = replace(settings, prompt="")
     chosen = [region for region in scene.regions if region.settings.on]
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
-    regions = yield from _regions(canvas, chosen, target.reach, blobs)
+    used = scene.adapters.only({region.id: region.prompt for region in chosen})
+    regions = yield from _regions(canvas, chosen, used, target.reach, blobs)
+    controls = yield from controls_of(canvas, used.of(PICTURE), target.reach, blobs)
     selection = image = None
     if target.selected is not None:
-        mask = yield from _read(target.selected, 1, canvas.selected, blobs)
+        mask = yield from read_in_bands(target.selected, 1, canvas.selected, blobs)
         selection = _moved(Selection(target.selected, mask), part)
     if target.task != "generate":
-        image = yield from _read(part, 4, canvas.flattened, blobs)
+        image = yield from read_in_bands(part, 4, canvas.flattened, blobs)
     request = _request(
         settings,
         target,
@@ -148,11 +154,13 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
         regions=tuple(_moved(region, part) for region in regions),
         image=image,
         selection=selection,
+        loras=loras_of(used.of(PICTURE)),
+        controls=tuple(moved(control, part) for control in controls),
     )
     check_request(request)
     prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
     name = picture_name(prompts, settings.seed, what_was_done(mode, target.margins))
-    return Order(request, blobs, name, document)
+    return Order(request, blobs, name, document, used.to_text())
 
 
 def _settle(canvas: Canvas) -> Generator[None, None, None]:
@@ -225,21 +233,11 @@ def _selected_bounds(canvas: Canvas) -> Bounds:
 
 def _moved(placed: Placed, part: Bounds) -> Placed:
     """A region or a selection in coordinates of this part."""
-    return replace(placed, bounds=placed.bounds.moved(-part.top, -part.left))
-
-
-def any_paint(mask: bytes) -> bool:
-    """Whether anything is there; at the speed of a search, however large the mask."""
-    return mask.count(0) < len(mask)
-
-
-def bands(bounds: Bounds) -> list[Bounds]:
-    """The rectangle cut into bands of at most `BAND_PX` pixels (or one row), top to bottom."""
-    rows = max(1, BAND_PX // max(1, bounds.width))
-    return [
-        Bounds(top, bounds.left, min(top + rows, bounds.bottom), bounds.right)
-        for top in range(bounds.top, bounds.bottom, rows)
-    ]
+    bounds = placed.bounds.moved(-part.top, -part.left)
+    if isinstance(placed, Region):
+        controls = tuple(moved(control, part) for control in placed.controls)
+        return replace(placed, bounds=bounds, controls=controls)
+    return replace(placed, bounds=bounds)
 
 
 def _is_opaque(canvas: Canvas, layer_id: str, bounds: Bounds) -> Generator[None, None, bool]:
@@ -252,7 +250,11 @@ def _is_opaque(canvas: Canvas, layer_id: str, bounds: Bounds) -> Generator[None,
 
 
 def _regions(
-    canvas: Canvas, chosen: Sequence[RegionLayer], reach: Bounds, blobs: dict[str, bytes]
+    canvas: Canvas,
+    chosen: Sequence[RegionLayer],
+    laid: AdapterBook,
+    reach: Bounds,
+    blobs: dict[str, bytes],
 ) -> Generator[None, None, tuple[Region, ...]]:
     """Those of the chosen layers that can be seen within `reach`, with their masks in `blobs`."""
     for layer in chosen:  # all of them before the first mask is read
@@ -260,7 +262,11 @@ def _regions(
     regions = []
     for layer in chosen:
         region = yield from _region(canvas, layer, reach, blobs)
-        regions += [region] if region else []
+        if region is None:
+            continue
+        own = laid.of(layer.id)
+        controls = yield from controls_of(canvas, own, reach, blobs)
+        regions.append(replace(region, loras=loras_of(own), controls=controls))
     return tuple(regions)
 
 
@@ -269,14 +275,14 @@ def _region(
 ) -> Generator[None, None, Region | None]:
     """The region with its mask in `blobs`; None when nothing of it can be seen."""
     bounds = layer.bounds.intersection(reach)
-    mask = yield from _read(bounds, 1, partial(canvas.alpha, layer.id), blobs)
+    mask = yield from read_in_bands(bounds, 1, partial(canvas.alpha, layer.id), blobs)
     if not any_paint(blobs[mask.sha256]):
         del blobs[mask.sha256]
         return None
     wanted = layer.settings
     paint = None
     if wanted.strength < 1:
-        paint = yield from _read(bounds, 4, partial(canvas.colors, layer.id), blobs)
+        paint = yield from read_in_bands(bounds, 4, partial(canvas.colors, layer.id), blobs)
     return Region(
         layer.prompt,
         bounds,
@@ -289,18 +295,3 @@ def _region(
         strength=wanted.strength,
         paint=paint,
     )
-
-
-def _read(
-    bounds: Bounds, channels: int, read: Callable[[Bounds], bytes], blobs: dict[str, bytes]
-) -> Generator[None, None, PixelsRef]:
-    """The pixels of a rectangle, read and hashed a band at a time, with their bytes in `blobs`."""
-    pieces, digest = [], hashlib.sha256()
-    for band in bands(bounds):
-        pieces.append(read(band))
-        digest.update(pieces[-1])
-        yield
-    sha256 = digest.hexdigest()
-    blobs[sha256] = b"".join(pieces)
-    yield
-    return PixelsRef(bounds.height, bounds.width, channels, sha256)

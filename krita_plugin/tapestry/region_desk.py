@@ -6,6 +6,7 @@ from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
+from .adapter_reading import keep_adapters_name
 from .canvas import Canvas, Host
 from .guarding import guarded
 from .reading import region_book
@@ -57,6 +58,7 @@ class RegionDesk:
         if canvas is None:
             return
         canvas.rename(layer_id, prompt)
+        keep_adapters_name(canvas, layer_id, prompt)
         book = region_book(canvas)
         renamed = book.with_name(layer_id, prompt)
         if renamed != book:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
+from .adapter_book import ADAPTERS_NOTE
 from .badges import Badge, badges
 from .canvas import Canvas, Host, Layer
 from .layers import Scene
@@ -33,6 +34,7 @@ class Seen:
     width: int
     layers: tuple[Layer, ...]
     book: str
+    adapters: str
     active: str
 
 
@@ -102,6 +104,7 @@ class SceneWatch:
             canvas.width,
             canvas.layers(),
             canvas.note(REGIONS_NOTE),
+            canvas.note(ADAPTERS_NOTE),
             canvas.active_layer(),
         )
         if seen != self._seen:

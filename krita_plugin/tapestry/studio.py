@@ -16,6 +16,7 @@ from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Result, Welcome
 from tapestry_protocol.pixels import Pixels
 
+from .adapter_desk import AdapterDesk
 from .backend_desk import BackendDesk
 from .backend_words import backend_sentence
 from .canvas import Canvas, Host
@@ -77,6 +78,7 @@ class Studio:
             failed=self.report,
         )
         self.regions = RegionDesk(host, loop, self.scene_watch, self.report)
+        self.adapters = AdapterDesk(host, self.scene_watch, self._family, self.report)
         self.presets = Presets(host)
         self.prompt_history = PromptHistory(host)
         self.queue = JobQueue(
@@ -305,6 +307,7 @@ class Studio:
                 tr("Its name tells the prompts and the seed."),
             )
         self.change_and_tell(**settings_of(request))
+        self.adapters.bring_back(entry.adapters)
         self._tell("models")
 
     @guarded
@@ -359,11 +362,17 @@ class Studio:
                 self.desk.worker = message
             self._tell("backend")
         elif isinstance(message, Welcome):
+            self.adapters.known = message.adapters
             self._know_models(message.models)
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))
         else:
             self.queue.hear(message, pixels)
+
+    def _family(self) -> str:
+        """Of the model that is chosen; empty while nobody knows."""
+        chosen = (model for model in self.models if model.id == self.settings.model)
+        return next((model.family for model in chosen), "")
 
     def _know_models(self, models: tuple[ModelInfo, ...]) -> None:
         """Another backend may not have the model that was chosen: then its first one paints."""

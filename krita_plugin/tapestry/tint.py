@@ -6,10 +6,10 @@ from collections.abc import Generator, Sequence
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
+from .bands import bands
 from .canvas import Canvas, Layer
 from .inserting import settled
 from .layers import OWN_PREFIX, RegionLayer
-from .reading import bands
 
 TINT_NAME = f"{OWN_PREFIX}regions"
 """The layer's name; as one of our own it is no region."""

@@ -11,10 +11,10 @@ from collections.abc import Generator
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
+from .bands import bands
 from .canvas import Canvas, Host, LayerDraft
 from .inserting import PATIENCE_S, Shown, place_above, settled
 from .layers import OWN_PREFIX
-from .reading import bands
 from .turns import Loop
 from .unmarked import Unmarked
 

@@ -10,6 +10,8 @@ from .limits import MAX_ADAPTER_WEIGHT, MAX_ID_CHARACTERS
 from .pixels import Bounds, PixelsRef
 
 AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
+Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
+"""Models that take the same adapters; empty where nobody says."""
 Share = Annotated[float, Between(0.0, 1.0)]
 
 
@@ -56,4 +58,4 @@ class AdapterInfo:
 
     id: AdapterId
     kind: Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
-    family: Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"] = ""
+    family: Family = ""

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from .adapters import AdapterInfo, Control, Lora, Share
+from .adapters import AdapterInfo, Control, Family, Lora, Share
 from .constraints import Between, Matches, MaxLength
 from .errors import ErrorCode
 from .limits import (
@@ -223,6 +223,8 @@ class ModelInfo:
     name: Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
     window_px: Side
     """The size at which the model paints best; a canvas larger than this takes several windows."""
+    family: Family = ""
+    """By which its adapters are known."""
 
 
 # --- client -> server -----------------------------------------------------------------------------

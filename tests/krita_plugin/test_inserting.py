@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from tapestry import reading
 from tapestry.inserting import (
     Cut,
     Picture,
@@ -45,7 +44,7 @@ def insert(canvas: FakeCanvas, wanted: Picture, way: Way = "layer"):
 
 def test_a_picture_is_a_new_layer_on_top(canvas: FakeCanvas, monkeypatch) -> None:
     """Known as ours, whole, however many bands it takes."""
-    monkeypatch.setattr(reading, "BAND_PX", 90)
+    monkeypatch.setattr("tapestry.bands.BAND_PX", 90)
     inserted = insert(canvas, picture())
     assert inserted.finding is None
     assert canvas.names == [NAME, "Background"]

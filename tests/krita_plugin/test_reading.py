@@ -7,8 +7,9 @@ from typing import TypeVar
 import pytest
 
 from tapestry import reading
+from tapestry.bands import BAND_PX, bands
 from tapestry.job import Order
-from tapestry.reading import bands, keep_own_layer, order_from, own_layers, scene_of
+from tapestry.reading import keep_own_layer, order_from, own_layers, scene_of
 from tapestry.region_book import REGIONS_NOTE, RegionBook, RegionSettings
 from tapestry.settings import Settings
 from tapestry_protocol.errors import TapestryError
@@ -133,7 +134,7 @@ def test_bands_are_put_together(canvas: FakeCanvas, monkeypatch) -> None:
     """However many there are, the masks and the picture are the same."""
     canvas.add("sky", Bounds(1, 2, 13, 19), HALF)
     whole = order(canvas, "extend", extend_top=8)
-    monkeypatch.setattr(reading, "BAND_PX", 40)
+    monkeypatch.setattr("tapestry.bands.BAND_PX", 40)
     assert order(canvas, "extend", extend_top=8) == whole
 
 
@@ -143,7 +144,7 @@ def test_bands_cover_a_rectangle() -> None:
     assert cut[0].top == -5
     assert cut[-1].bottom == 2000
     assert all(upper.bottom == lower.top for upper, lower in pairwise(cut))
-    assert all(band.height * band.width <= reading.BAND_PX for band in cut)
+    assert all(band.height * band.width <= BAND_PX for band in cut)
     assert bands(Bounds(0, 0, 0, 9)) == []
 
 

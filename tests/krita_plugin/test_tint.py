@@ -1,6 +1,5 @@
 """The canvas in the colours of its regions."""
 
-from tapestry import reading
 from tapestry.layers import read_scene
 from tapestry.reading import scene_of
 from tapestry.tint import TINT_NAME, color_of, tint, tint_layers
@@ -11,7 +10,7 @@ from tests.krita_plugin.test_reading import finish
 
 def test_upper_regions_hide_lower_ones(monkeypatch) -> None:
     """Each pixel has the colour of the region that is painted there, in however many bands."""
-    monkeypatch.setattr(reading, "BAND_PX", 40)
+    monkeypatch.setattr("tapestry.bands.BAND_PX", 40)
     canvas = FakeCanvas(20, 30)
     canvas.add("sky", Bounds(0, 0, 10, 30))
     canvas.add("moon", Bounds(5, 5, 8, 8))

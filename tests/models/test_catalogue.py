@@ -3,11 +3,16 @@
 import json
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.catalogue import Catalogue, Entry
+from tapestry_backend.models.families import FAMILIES
+from tapestry_protocol.adapters import Family
+from tapestry_protocol.codec import decode, encode
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Welcome
 
 
 def test_the_bundled_model_is_always_there(catalogue: Catalogue) -> None:
@@ -16,6 +21,16 @@ def test_the_bundled_model_is_always_there(catalogue: Catalogue) -> None:
 
     assert info.id == "sample"
     assert info.window_px == 128
+    assert info.family == "sd1"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_tells_the_family_of_its_adapters(tmp_path: Path, family: str) -> None:
+    """Each of ours travels, by the name that adapters' files are told by."""
+    info = Entry("mine", tmp_path, 64, family).info
+    assert decode(encode(Welcome(1, "1", (info,)))) == Welcome(1, "1", (info,))
+    assert info.family == family
+    assert family in get_args(Family)
 
 
 def test_a_model_folder_is_found_by_its_path(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class Entry:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo(id=self.id, name=self.id, window_px=self.window_px)
+        return ModelInfo(self.id, self.id, self.window_px, self.family)
 
 
 class Catalogue:

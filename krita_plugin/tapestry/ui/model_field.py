@@ -20,7 +20,7 @@ class ModelField(QWidget):
         # The path of a checkpoint asks for more width than a docker has.
         self._models.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._models.activated.connect(
-            lambda index: studio.change(model=self._models.itemData(index))
+            lambda index: studio.change_and_tell(model=self._models.itemData(index))
         )
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..qt import QFrame, QScrollArea, QSize, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
+from .adapter_rows import AdapterRows
 from .backend_line import BackendLine
 from .follow import follow
 from .history_strip import HistoryStrip
@@ -94,6 +95,7 @@ class Panel(QWidget):
             PromptFields(self._studio),
             RegionList(self._studio),
             ModelField(self._studio),
+            AdapterRows(self._studio),
             SamplingFields(self._studio),
         )
         fields.layout().addStretch(1)

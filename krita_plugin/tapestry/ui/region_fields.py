@@ -10,6 +10,7 @@ from ..layers import RegionLayer
 from ..qt import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
 from ..studio import Studio
 from ..translation import tr
+from .adapter_rows import AdapterRows
 from .manners import SPACING_PX, calm, column_in, narrow, row_of
 from .number_fields import Number, NumberFields
 from .prompt_edit import PromptEdit
@@ -56,6 +57,7 @@ class RegionFields(QWidget):
         grid.addWidget(self._avoid, 3, 1)
         column = column_in(self, self._numbers)
         column.insertLayout(0, grid)
+        column.addWidget(AdapterRows(studio, row.id))
         column.setContentsMargins(26, 0, 0, 6)
         self.show_row(row)
 

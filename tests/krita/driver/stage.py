@@ -13,7 +13,7 @@ SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
 SCENARIO_ROOMS = (
-    *("documents", "regions", "jobs", "modes", "history", "windows", "restarts"),
+    *("documents", "regions", "jobs", "adapters", "modes", "history", "windows", "restarts"),
     *("delays", "guide", "contract"),
 )
 

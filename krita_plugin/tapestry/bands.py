@@ -1,0 +1,45 @@
+"""Large rectangles of pixels, a band of rows at a time; no Qt.
+
+Reading is a generator that yields after each piece of work (some 10 ms) and returns what it read,
+so that it can be run in turns of the event loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator
+
+from tapestry_protocol.messages import PixelsRef
+from tapestry_protocol.pixels import Bounds
+
+BAND_PX = 2**19
+"""Pixels that are read at once: about 10 ms of work."""
+
+
+def any_paint(mask: bytes) -> bool:
+    """Whether anything is there; at the speed of a search, however large the mask."""
+    return mask.count(0) < len(mask)
+
+
+def bands(bounds: Bounds) -> list[Bounds]:
+    """The rectangle cut into bands of at most `BAND_PX` pixels (or one row), top to bottom."""
+    rows = max(1, BAND_PX // max(1, bounds.width))
+    return [
+        Bounds(top, bounds.left, min(top + rows, bounds.bottom), bounds.right)
+        for top in range(bounds.top, bounds.bottom, rows)
+    ]
+
+
+def read_in_bands(
+    bounds: Bounds, channels: int, read: Callable[[Bounds], bytes], blobs: dict[str, bytes]
+) -> Generator[None, None, PixelsRef]:
+    """The pixels of a rectangle, read and hashed a band at a time, with their bytes in `blobs`."""
+    pieces, digest = [], hashlib.sha256()
+    for band in bands(bounds):
+        pieces.append(read(band))
+        digest.update(pieces[-1])
+        yield
+    sha256 = digest.hexdigest()
+    blobs[sha256] = b"".join(pieces)
+    yield
+    return PixelsRef(bounds.height, bounds.width, channels, sha256)
