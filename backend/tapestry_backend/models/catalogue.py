@@ -98,6 +98,8 @@ class Catalogue:
 
     def check_adapters(self, request: Request) -> None:
         """Raises TapestryError when a request names an adapter that does not fit its model."""
+        if not request.all_loras and not request.all_controls:
+            return
         entry = self.find(request.model)
         self.adapters.check(request, entry.id, entry.family, read_text_width(entry.path))
 

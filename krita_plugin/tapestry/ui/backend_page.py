@@ -106,7 +106,10 @@ class BackendPage(QDialog):
         models.setObjectName("tapestry_backend_models")
         models.setFixedHeight(_LIST_HEIGHT_PX)
         models.setToolTip(
-            tr("Folders with checkpoints in diffusers layout, beside the bundled model")
+            tr(
+                "Folders with checkpoints (single files, or in diffusers layout), beside those "
+                "that are found"
+            )
         )
         return models
 
@@ -182,8 +185,8 @@ class BackendPage(QDialog):
         if [model.id for model in self._desk.models] == ["sample"]:
             lines.append(
                 tr(
-                    "Only the bundled demonstration model is here. Add the folder of a Stable "
-                    "Diffusion 1.x or 2.x checkpoint below."
+                    "Only the bundled demonstration model is here. Add a folder with your "
+                    "checkpoints below."
                 )
             )
         self._facts.setText("\n".join(lines))
