@@ -9,6 +9,7 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import pytest
+import torch
 
 from tests.krita.conftest import OUTPUT
 from tests.krita.krita_session import Report, play
@@ -18,6 +19,8 @@ from tests.models.adapters.tiny_adapters import save_peft_lora
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
 
 WIDTH, HEIGHT = 256, 128
+WINDOW_PX = 128
+"""Of the bundled model."""
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +38,19 @@ def backend(tmp_path_factory) -> str:
 
 
 def _scribble(unet: diffusers.UNet2DConditionModel) -> diffusers.T2IAdapter:
-    return diffusers.T2IAdapter(
+    """One that says so much that it cannot be overlooked."""
+    torch.manual_seed(4)
+    network = diffusers.T2IAdapter(
         in_channels=3,
         channels=tuple(unet.config.block_out_channels),
         num_res_blocks=1,
         downscale_factor=WINDOW_PX // unet.config.sample_size,
         adapter_type="full_adapter",
     )
-
-
-WINDOW_PX = 128
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(2.5)
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,7 @@ def test_rows_steer_the_picture_and_stay_with_the_document(played: Report) -> No
     ]
     assert facts["saved"]
     assert facts["reopened"] == facts["laid"]
+    assert facts["brought back"] == facts["laid"]
     without, with_rows = (
         np.frombuffer((played.folder / f"{name}.bgra").read_bytes(), np.uint8)
         .reshape(HEIGHT, WIDTH, 4)[..., :3]

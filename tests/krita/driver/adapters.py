@@ -1,5 +1,7 @@
 """Scenarios with a backend that has adapters: rows on the picture and on a region."""
 
+from PyQt5.QtWidgets import QScrollArea
+
 from .jobs import _is_idle, _until_inserted
 from .regions import _scene
 
@@ -31,13 +33,20 @@ def adapters_in_rows(stage):
         _weights(stage)[place].setValue(1)
     yield stage.turns(0.5)
     stage.widget("tapestry_adapter_more").click()
-    yield from stage.picture("adapters")
+    for row in ("first", "last"):
+        _scroll_to(stage, row)
+        yield from stage.picture(f"adapters, {row} row")
     yield from _paint(stage, document, "with")
     stage.facts["laid"] = _laid(stage)
     yield from _reopen(stage, document)
     yield stage.until(lambda: len(stage.regions()) == 2, "the regions again", 30)
     yield stage.turns(1.0)
     stage.facts["reopened"] = _laid(stage)
+    stage.widget("tapestry_adapter_remove").click()
+    yield stage.until(lambda: len(_laid(stage)) == 1, "a row less", 30)
+    _use_newest_settings()
+    yield stage.until(lambda: len(_laid(stage)) > 1, "the row again", 30)
+    stage.facts["brought back"] = _laid(stage)
 
 
 def _lay(stage):
@@ -82,6 +91,21 @@ def _paint(stage, document, name):
     stage.dump(f"{name}.bgra", made.pixelData(0, 0, WIDTH, HEIGHT))
     made.remove()
     yield stage.until(lambda: _is_idle(stage), "the end", 30)
+
+
+def _scroll_to(stage, which):
+    """The docker is lower than its fields."""
+    row = stage.widgets("tapestry_adapter")[0 if which == "first" else -1]
+    area = row
+    while not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    area.ensureWidgetVisible(row)
+
+
+def _use_newest_settings():
+    from tapestry.krita_docker import _studio
+
+    _studio().use_settings(_studio().results.entries()[0])
 
 
 def _laid(stage):
