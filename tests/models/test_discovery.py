@@ -13,7 +13,7 @@ import torch
 
 from tapestry_backend.cli import main
 from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.discovery import discover
+from tapestry_backend.models.discovery import discover, told_apart
 from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_backend.models.store import ModelStore
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
@@ -149,6 +149,17 @@ def test_an_autoencoder_of_another_family_is_not_taken(stock: Path, tmp_path: Pa
     (entry,) = discover([program]).entries
 
     assert entry.companions["vae"].name == "vae-ft-mse-840000.safetensors"
+
+
+def test_a_folder_of_models_is_told_from_a_model(stock: Path, tmp_path: Path) -> None:
+    """An artist who names a folder may mean either; one that holds nothing gets the sentence."""
+    link(stock, "dream.safetensors", tmp_path / "many" / "dream.safetensors")
+    (tmp_path / "empty").mkdir()
+    names = [str(stock / "xl"), str(tmp_path / "many"), str(tmp_path / "empty"), "owner/name"]
+    models, folders = told_apart(names)
+
+    assert models == [names[0], names[2], names[3]]
+    assert folders == [tmp_path / "many"]
 
 
 def test_links_in_a_circle_end(stock: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from .layouts import layout_of
 from .places import hub_cache, models_folder
 from .weights import BrokenFileError
 
+_INDEX = "model_index.json"
 _MAX_DEPTH = 6
 _MAX_FILES = 20_000
 """Seen in one folder; a folder with more is somebody's whole disk."""
@@ -53,7 +54,7 @@ def discover(folders: Sequence[Path] = ()) -> Found:
                     seen.add(path.resolve())
                     _add(found, path, _relative(path, place), companions)
     for name, snapshot in _snapshots(hub_cache()):
-        if (snapshot / "model_index.json").is_file():
+        if (snapshot / _INDEX).is_file():
             _add(found, snapshot, name, Companions(()))
         else:
             for path in sorted(snapshot.glob("*.safetensors")):
@@ -66,6 +67,22 @@ def entries_for(names: Sequence[str]) -> Sequence[Entry]:
     """What there is on this computer; nobody looks around for what is named by its path."""
     paths = all(name == SAMPLE or os.path.exists(name) for name in names)  # noqa: PTH110  of any kind
     return () if paths else discover().entries
+
+
+def told_apart(names: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Models, and folders that are none but hold some: an artist names either."""
+    models, folders = [], []
+    for name in names:
+        path = Path(name)
+        if path.is_dir() and not (path / _INDEX).is_file() and _holds_some(path):
+            folders.append(path)
+        else:
+            models.append(name)
+    return models, folders
+
+
+def _holds_some(folder: Path) -> bool:
+    return any(True for place in layout_of(folder).checkpoints for _ in _checkpoints(place))
 
 
 def _add(found: Found, path: Path, name: str, companions: Companions) -> None:
@@ -95,7 +112,7 @@ def _relative(path: Path, root: Path) -> str:
 
 def _checkpoints(root: Path) -> Iterator[Path]:
     """Files of weights, and folders in diffusers' layout, whose own files are theirs."""
-    if (root / "model_index.json").is_file():
+    if (root / _INDEX).is_file():
         yield root
         return
     seen: set[Path] = set()
@@ -110,7 +127,7 @@ def _checkpoints(root: Path) -> Iterator[Path]:
         if count > _MAX_FILES:
             return
         folders[:] = sorted(folder for folder in folders if folder not in _SKIPPED)
-        if "model_index.json" in files:
+        if _INDEX in files:
             folders.clear()
             yield here
             continue

@@ -14,7 +14,7 @@ from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_fi
 
 from ..models.catalogue import Catalogue
 from ..models.command import FOLDER
-from ..models.discovery import discover
+from ..models.discovery import discover, told_apart
 from ..workers.pool import real_worker_command
 from .app import App, Settings
 from .lock import Lock
@@ -31,8 +31,8 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH_OR_ID",
         action="append",
         default=[],
-        help="offer this model too: a file, a folder in diffusers layout, or an id in the Hugging "
-        "Face cache (may be repeated)",
+        help="offer this model too: a file, a folder in diffusers layout or one of checkpoints, or "
+        "an id in the Hugging Face cache (may be repeated)",
     )
     parser.add_argument("--folder", **FOLDER)
     parser.add_argument(
@@ -92,8 +92,10 @@ def serve_command(
     try:
         place = _place_of(arguments)
         _start_log(arguments.log_file)
-        found = discover(arguments.folder).entries
-        catalogue = Catalogue(arguments.model, found=found, adapters=arguments.adapter)
+        models, folders = told_apart(arguments.model)
+        folders += arguments.folder
+        found = discover(folders).entries
+        catalogue = Catalogue(models, found=found, adapters=arguments.adapter)
         if not lock.acquire():
             _complain(_already_running(arguments.runtime_file))
             return CANNOT_START
@@ -107,9 +109,7 @@ def serve_command(
         runtime_file=arguments.runtime_file,
         journal=arguments.journal,
         worker_command=worker_command
-        or real_worker_command(
-            arguments.model, folders=arguments.folder, adapters=arguments.adapter
-        ),
+        or real_worker_command(models, folders=folders, adapters=arguments.adapter),
         parent=arguments.parent,
         log_file=arguments.log_file,
         place=place,
