@@ -1,4 +1,4 @@
-"""Paints the three bundled scenes, always the same: `python examples/make_scenes.py`."""
+"""Paints the two bundled scenes, always the same: `python examples/make_scenes.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from training.materials import BY_NAME  # noqa: E402  the folder is known only n
 
 COAST = (384, 256)
 SHORE = (320, 192)
-VALLEY = (256, 128)
 _FINER = 4
 """Shapes are drawn this much larger and then reduced, for soft edges."""
 
@@ -24,11 +23,10 @@ Points = list[tuple[float, float]]
 
 
 def main() -> None:
-    """Write examples/tower-by-the-sea.ora, examples/shore.ora and examples/mountain-sketch.ora."""
+    """Write examples/tower-by-the-sea.ora and examples/shore.ora."""
     write_ora(FOLDER / "tower-by-the-sea.ora", COAST, coast())
     write_ora(FOLDER / "shore.ora", SHORE, shore_at_dusk())
-    write_ora(FOLDER / "mountain-sketch.ora", VALLEY, mountains())
-    for name in ("tower-by-the-sea.ora", "shore.ora", "mountain-sketch.ora"):
+    for name in ("tower-by-the-sea.ora", "shore.ora"):
         print(f"{name}: {(FOLDER / name).stat().st_size / 1024:.0f} KiB")
 
 
@@ -45,30 +43,6 @@ def coast() -> list[Layer]:
         blob("sunset sky", sky, (240, 150, 92), COAST, seed=4),
         Layer("Background", Image.new("RGBA", COAST, (255, 255, 255, 255))),
     ]
-
-
-def mountains() -> list[Layer]:
-    """A scribble of three peaks on a layer of its own, above the words for all of it."""
-    ridge: Points = [
-        (0, 74),
-        (34, 52),
-        (62, 66),
-        (104, 22),
-        (140, 62),
-        (176, 38),
-        (216, 68),
-        (256, 48),
-    ]
-    foot: Points = [(0, 98), (60, 94), (128, 99), (190, 95), (256, 99)]
-    width, height = VALLEY
-    drawing = Image.new("L", (width * _FINER, height * _FINER))
-    pencil = ImageDraw.Draw(drawing)
-    for line in (ridge, foot):
-        pencil.line([(x * _FINER, y * _FINER) for x, y in line], fill=255, width=3 * _FINER)
-    picture = Image.new("RGBA", VALLEY, (30, 30, 30, 255))
-    picture.putalpha(drawing.reduce(_FINER))
-    paper = Image.new("RGBA", VALLEY, (255, 255, 255, 255))
-    return [Layer("sketch", picture), Layer("mountains at sunset", paper)]
 
 
 def blob(

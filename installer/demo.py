@@ -17,11 +17,12 @@ OUTPUT = ROOT / "demo-output"
 
 @dataclass(frozen=True)
 class Scene:
-    """A bundled scene and how it is rendered."""
+    """A bundled scene, how it is rendered, and under which name where that is not its own."""
 
     title: str
     name: str
     options: tuple[str, ...]
+    kept_as: str = ""
 
     @property
     def path(self) -> Path:
@@ -36,12 +37,10 @@ SCENES = (
         ("--seed", "7", "--extend", "left=192,right=192"),
     ),
     Scene(
-        "A scribble, painted in the style of a LoRA",
-        "mountain-sketch",
-        (
-            *("--seed", "7", "--lora", "sample-ink:0.8"),
-            *("--control", "sample-scribble", "layer=sketch,show=lines"),
-        ),
+        "The first one again, in the style of a LoRA",
+        "tower-by-the-sea",
+        ("--seed", "7", "--lora", "sample-ink:0.8"),
+        "tower-by-the-sea-in-ink",
     ),
 )
 
@@ -59,7 +58,9 @@ def render_scenes(output: Path = OUTPUT, options: Sequence[str] = ()) -> None:
 
 
 def _render(scene: Scene, output: Path, options: Sequence[str]) -> None:
-    layered, flat, report = (output / f"{scene.name}{end}" for end in (".ora", ".png", ".json"))
+    layered, flat, report = (
+        output / f"{scene.kept_as or scene.name}{end}" for end in (".ora", ".png", ".json")
+    )
     command = [TAPESTRY, "render", scene.path, "-o", layered, "-o", flat, "--report", report]
     start = time.monotonic()
     finished = subprocess.run([*map(str, command), *options], check=False)

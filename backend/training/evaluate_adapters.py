@@ -79,25 +79,32 @@ def paint(store: ModelStore, prompt: str, seed: int, hint: Tensor | None, **more
     return torch.from_numpy(rgba[..., :3].copy()).permute(2, 0, 1).float() / 255
 
 
-def measure(count: int, seed: int) -> dict[str, Any]:
-    """Means over `count` drawings, without each adapter and with it."""
-    store = ModelStore(Catalogue())
+def measure(count: int, seed: int, scribbles: Path | None) -> dict[str, Any]:
+    """Means over `count` drawings, without each adapter and with it.
+
+    scribbles: a T2I-Adapter that was exported; it is measured where there is one.
+    """
+    store = ModelStore(Catalogue(adapters=[str(scribbles)] if scribbles else []))
     edges: dict[str, list[float]] = {"without": [], "with": []}
     colours: dict[str, list[float]] = {"without": [], "with": []}
     for number, (drawing, words) in enumerate(cases(count, seed)):
-        hint = scribble(drawing)
         plain = paint(store, words, number, None)
-        guided = paint(store, words, number, hint)
         inked = paint(store, words, number, None, loras=(Lora(Path(LORA_NAME).stem),))
-        edges["without"].append(agreement(plain, hint))
-        edges["with"].append(agreement(guided, hint))
         colours["without"].append(distance_to_ink(plain))
         colours["with"].append(distance_to_ink(inked))
-    return {
-        "pictures": count,
-        "agreement_with_the_scribble": {k: round(float(np.mean(v)), 3) for k, v in edges.items()},
-        "distance_to_ink": {k: round(float(np.mean(v)), 3) for k, v in colours.items()},
-    }
+        if scribbles:
+            hint = scribble(drawing)
+            guided = paint(store, words, number, hint)
+            edges["without"].append(agreement(plain, hint))
+            edges["with"].append(agreement(guided, hint))
+    figures: dict[str, Any] = {"pictures": count, "distance_to_ink": _means(colours)}
+    if scribbles:
+        figures["agreement_with_the_scribble"] = _means(edges)
+    return figures
+
+
+def _means(values: dict[str, list[float]]) -> dict[str, float]:
+    return {name: round(float(np.mean(found)), 3) for name, found in values.items()}
 
 
 def main() -> None:
@@ -106,8 +113,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--seed", type=int, default=99)
     parser.add_argument("--out", type=Path, default=ADAPTERS_FOLDER / "figures.json")
+    parser.add_argument("--scribbles", type=Path, help="a folder with an exported T2I-Adapter")
     given = parser.parse_args()
-    figures = measure(given.count, given.seed)
+    figures = measure(given.count, given.seed, given.scribbles)
     given.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=2))
 

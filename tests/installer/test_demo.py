@@ -20,13 +20,14 @@ def test_all_scenes_are_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     pictures = {}
     for scene in SCENES:
-        flat, layered = tmp_path / f"{scene.name}.png", tmp_path / f"{scene.name}.ora"
+        name = scene.kept_as or scene.name
+        flat, layered = tmp_path / f"{name}.png", tmp_path / f"{name}.ora"
         assert str(flat) in said
         assert str(layered) in said
         with Image.open(flat) as image:
             pixels = np.array(image.convert("RGBA"))
         assert (Document.open(layered).flattened == pixels).all()
-        pictures[scene.name] = pixels
+        pictures[name] = pixels
     pixels = pictures["shore"]
     painted = Document.open(ROOT / "examples" / "shore.ora").flattened
     side = (pixels.shape[1] - painted.shape[1]) // 2

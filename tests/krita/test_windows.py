@@ -21,7 +21,7 @@ def test_two_windows(jobs: Report) -> None:
 
 
 def test_two_views_are_one_document(jobs: Report) -> None:
-    """One picture for both of them; it comes although one of them is closed meanwhile."""
+    """One picture for both of them; the next one comes when one of them has been closed."""
     facts = jobs.facts("two_views")
     assert (facts["views"], facts["views afterwards"]) == (2, 1)
     assert facts["regions"] == PAINTED[:2]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from training.adapter_data import INK, PAPER, POOL, in_ink, scribble
 from training.draw import draw_one
 from training.evaluate_adapters import agreement, distance_to_ink
-from training.train_adapters import ADAPTERS_FOLDER, InkLora, build_t2i
+from training.train_adapters import ADAPTERS_FOLDER, LORA_NAME, InkLora, build_t2i
 
 
 def a_square() -> torch.Tensor:
@@ -58,13 +57,9 @@ def test_a_picture_agrees_with_its_own_scribble_alone() -> None:
     assert agreement(torch.zeros(3, 64, 64), scribble(square)) < 0.01
 
 
-@pytest.mark.parametrize("name", ["sample-ink.safetensors", "sample-scribble"])
-def test_each_is_small(name: str) -> None:
+def test_the_bundled_one_is_small() -> None:
     """Less than 3 MB."""
-    path = ADAPTERS_FOLDER / name
-    files = [path] if path.is_file() else list(path.rglob("*"))
-
-    assert 10_000 < sum(file.stat().st_size for file in files) < 3_000_000
+    assert 10_000 < (ADAPTERS_FOLDER / LORA_NAME).stat().st_size < 3_000_000
 
 
 def test_a_lora_begins_as_none_and_learns(model) -> None:

@@ -41,7 +41,7 @@ def delays_of_a_picture(stage):
                 "result to layer": moments["layer"] - worker["done"],
                 "own": moments["own"]["preview"]
                 - own
-                + moments["own"]["ended"]
+                + moments["own"]["layer"]
                 - moments["own"]["step"],
             }
         )

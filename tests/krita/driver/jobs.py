@@ -73,6 +73,7 @@ def cancel(stage):
     yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
     stage.facts["seconds"] = time.monotonic() - pressed
     stage.facts["notice"] = stage.notice()
+    yield stage.turns(1.0)  # a preview goes in a turn of its own
     stage.facts["layers"] = stage.names(document)
     yield from stage.picture("6 cancelled")
     yield from _generate(stage, document)

@@ -69,7 +69,7 @@ def extend_all_around(stage):
 def settings_of_regions_matter(stage):
     """A region that keeps to its paint, in a document of 16 bits, looks like its paint."""
     document = stage.document(128, 128, depth="U16")
-    stage.layer(document, "snow", (0, 64, 128, 64), (250, 250, 250, 255), depth="U16")
+    stage.layer(document, "snow", (0, 64, 128, 64), (250, 250, 250, 255))
     stage.layer(document, "night sky", (0, 0, 128, 64), (250, 20, 240, 255))
     yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
     stage.press("tapestry_mode_generate")
