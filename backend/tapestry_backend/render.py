@@ -13,7 +13,7 @@ from pathlib import Path
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .models.catalogue import Catalogue
-from .models.discovery import entries_for
+from .models.discovery import adapter_folders, entries_for
 from .openraster.control_settings import read_control
 from .openraster.controls import quoted_list
 from .openraster.document import Document
@@ -53,7 +53,9 @@ def render(options: argparse.Namespace) -> None:
     for note in scene.notes:
         progress.note(note)
     found = entries_for([options.model])
-    catalogue = Catalogue([options.model], found=found, adapters=options.adapter)
+    catalogue = Catalogue(
+        [options.model], found=found, adapters=options.adapter, adapter_folders=adapter_folders()
+    )
     catalogue.check_adapters(scene.request)
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
     finished = _run(scene, catalogue, progress)

@@ -13,7 +13,7 @@ import torch
 
 from tapestry_backend.cli import main
 from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.discovery import discover, told_apart
+from tapestry_backend.models.discovery import adapter_folders, discover, told_apart
 from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_backend.models.store import ModelStore
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
@@ -103,6 +103,18 @@ def test_comfyuis_paths_elsewhere_are_followed(stock: Path, tmp_path: Path) -> N
     (program / "extra_model_paths.yaml").write_text(text)
 
     assert found(program) == {"all": "flux", "dream": "sd1"}
+
+
+def test_folders_of_adapters(tmp_path: Path) -> None:
+    """A program's own, those that ComfyUI's paths name, and a plain folder itself."""
+    program, big = tmp_path / "ComfyUI", tmp_path / "big disk"
+    for folder in (program / "models" / "checkpoints", program / "models" / "loras", big / "mine"):
+        folder.mkdir(parents=True)
+    text = f"a111:\n  base_path: {big}\n  loras: mine\n"
+    (program / "extra_model_paths.yaml").write_text(text)
+
+    assert adapter_folders([program]) == [program / "models" / "loras", big / "mine"]
+    assert adapter_folders([big]) == [big]
 
 
 @pytest.mark.parametrize("text", ["{", "- 1", "a: [*b]", "a:\n  checkpoints: 7\n", "\0"])
@@ -204,7 +216,7 @@ def test_they_are_listed_as_json(
 def test_looking_needs_no_torch(stock: Path, tmp_path: Path) -> None:
     """The server lists models; only a worker loads one."""
     link(stock, "dream.safetensors", tmp_path / "models" / "dream.safetensors")
-    code = "import sys; from tapestry_backend.models.discovery import discover; "
+    code = "import sys; from tapestry_backend.models.discovery import adapter_folders, discover; "
     code += "print(len(discover().entries), 'torch' in sys.modules)"
     told = subprocess.run(
         [sys.executable, "-c", code],

@@ -69,7 +69,8 @@ class Catalogue:
     """The bundled model, what was found on this computer, and what somebody named at the start.
 
     A name is the path of a folder or file, or the id of something found or of a cached model of the
-    hub. adapters: LoRAs and the like that may be laid on them, by their paths.
+    hub. adapters: LoRAs and the like that may be laid on them, by their paths, and folders where
+    some may lie.
     Raises TapestryError when a named model is none.
     """
 
@@ -79,8 +80,9 @@ class Catalogue:
         *,
         found: Sequence[Entry] = (),
         adapters: Sequence[str] = (),
+        adapter_folders: Sequence[Path] = (),
     ) -> None:
-        self.adapters = AdapterCatalogue(adapters)
+        self.adapters = AdapterCatalogue(adapters, adapter_folders)
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
         for entry in found[: MAX_MODELS - 1]:

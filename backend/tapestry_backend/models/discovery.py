@@ -63,6 +63,12 @@ def discover(folders: Sequence[Path] = ()) -> Found:
     return found
 
 
+def adapter_folders(folders: Sequence[Path] = ()) -> list[Path]:
+    """Where our own models folder, and these, keep LoRAs and the like."""
+    roots = (models_folder(), *(folder.expanduser() for folder in folders))
+    return [place for root in roots for place in layout_of(root).adapters]
+
+
 def entries_for(names: Sequence[str]) -> Sequence[Entry]:
     """What there is on this computer; nobody looks around for what is named by its path."""
     paths = all(name == SAMPLE or os.path.exists(name) for name in names)  # noqa: PTH110  of any kind

@@ -1,4 +1,4 @@
-"""How other programs lay out their models: which folders hold checkpoints, which what they lack."""
+"""How other programs lay out models: where checkpoints are, what these lack, and adapters."""
 
 from __future__ import annotations
 
@@ -18,32 +18,46 @@ _COMPANIONS = (
     *("models/text_encoders", "models/clip", "models/text_encoder", "text_encoders", "clip"),
     *("models/vae", "models/VAE", "vae", "VAE"),
 )
+_ADAPTERS = (
+    *("models/Lora", "models/loras", "Lora", "loras"),
+    *("models/embeddings", "embeddings", "models/ControlNet", "models/controlnet"),
+    *("ControlNet", "controlnet", "models/t2i_adapter", "t2i_adapter", "adapters"),
+)
 """A1111's and Forge's names, and ComfyUI's; from the program's folder, or from its models'."""
 
 _YAML = ("extra_model_paths.yaml", "extra_model_paths.yml")
 _YAML_CHECKPOINTS = ("checkpoints", "diffusion_models", "unet")
 _YAML_COMPANIONS = ("text_encoders", "clip", "vae")
+_YAML_ADAPTERS = ("loras", "embeddings", "controlnet")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders that are there: with checkpoints, and with what checkpoints may lack."""
+    """Folders that are there: with checkpoints, with what these may lack, with adapters."""
 
     checkpoints: tuple[Path, ...]
     companions: tuple[Path, ...]
+    adapters: tuple[Path, ...]
 
 
 def layout_of(root: Path) -> Layout:
     """The folders of a program, if this is one; otherwise the folder itself.
 
-    A plain folder of checkpoints may have text_encoders, clip and vae in it as well.
+    A plain folder of checkpoints may have text_encoders, clip and vae in it as well, and LoRAs.
     """
-    extra = _extra_paths(root)
-    checkpoints = [*_existing(root, (*_CHECKPOINTS, *_BACKBONES)), *extra[0]]
-    companions = [*_existing(root, _COMPANIONS), *extra[1]]
+    sections = _extra_sections(root)
+    checkpoints, companions, adapters = (
+        [*_existing(root, names), *(path for s in sections for path in _named(root, s, keys))]
+        for names, keys in (
+            ((*_CHECKPOINTS, *_BACKBONES), _YAML_CHECKPOINTS),
+            (_COMPANIONS, _YAML_COMPANIONS),
+            (_ADAPTERS, _YAML_ADAPTERS),
+        )
+    )
     if not checkpoints and root.is_dir():
         checkpoints = [root]
-    return Layout(tuple(checkpoints), tuple(companions))
+        adapters = [root]
+    return Layout(tuple(checkpoints), tuple(companions), tuple(adapters))
 
 
 def _existing(root: Path, names: tuple[str, ...]) -> Iterator[Path]:
@@ -56,7 +70,7 @@ def _existing(root: Path, names: tuple[str, ...]) -> Iterator[Path]:
             yield folder
 
 
-def _extra_paths(root: Path) -> tuple[list[Path], list[Path]]:
+def _extra_sections(root: Path) -> list[dict[str, Any]]:
     """What ComfyUI's extra_model_paths.yaml adds; nothing where it cannot be read."""
     for name in _YAML:
         file = root / name
@@ -67,12 +81,8 @@ def _extra_paths(root: Path) -> tuple[list[Path], list[Path]]:
         except (OSError, ValueError, yaml.YAMLError):
             continue
         if isinstance(sections, dict):
-            wanted = [s for s in sections.values() if isinstance(s, dict)][:_MAX_SECTIONS]
-            return (
-                [path for s in wanted for path in _named(root, s, _YAML_CHECKPOINTS)],
-                [path for s in wanted for path in _named(root, s, _YAML_COMPANIONS)],
-            )
-    return [], []
+            return [s for s in sections.values() if isinstance(s, dict)][:_MAX_SECTIONS]
+    return []
 
 
 def _named(root: Path, section: dict[str, Any], keys: tuple[str, ...]) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_fi
 
 from ..models.catalogue import Catalogue
 from ..models.command import FOLDER
-from ..models.discovery import discover, told_apart
+from ..models.discovery import adapter_folders, discover, told_apart
 from ..workers.pool import real_worker_command
 from .app import App, Settings
 from .lock import Lock
@@ -95,7 +95,12 @@ def serve_command(
         models, folders = told_apart(arguments.model)
         folders += arguments.folder
         found = discover(folders).entries
-        catalogue = Catalogue(models, found=found, adapters=arguments.adapter)
+        catalogue = Catalogue(
+            models,
+            found=found,
+            adapters=arguments.adapter,
+            adapter_folders=adapter_folders(folders),
+        )
         if not lock.acquire():
             _complain(_already_running(arguments.runtime_file))
             return CANNOT_START

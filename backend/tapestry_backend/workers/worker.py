@@ -192,7 +192,7 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 def load_engine(arguments: Sequence[str]) -> Engine:
     """The real engine: imports torch, and takes seconds."""
     from ..models.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
-    from ..models.discovery import discover  # noqa: PLC0415
+    from ..models.discovery import adapter_folders, discover  # noqa: PLC0415
     from ..models.store import ModelStore, device_name  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
 
@@ -202,7 +202,13 @@ def load_engine(arguments: Sequence[str]) -> Engine:
     parser.add_argument("--adapter", action="append", default=[])
     named = parser.parse_args(arguments)
     found = discover(named.folder).entries
-    store = ModelStore(Catalogue(named.model, found=found, adapters=named.adapter))
+    catalogue = Catalogue(
+        named.model,
+        found=found,
+        adapters=named.adapter,
+        adapter_folders=adapter_folders(named.folder),
+    )
+    store = ModelStore(catalogue)
     return Engine(lambda request, blobs: run(request, blobs, store), device_name(store.device))
 
 

@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from tapestry_backend.models.adapters.catalogue import AdapterCatalogue, read_adapter
 from tapestry_backend.models.catalogue import SAMPLE, Catalogue
+from tapestry_backend.models.discovery import adapter_folders
+from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
@@ -33,6 +35,27 @@ def lora_of_width(path: Path, width: int, name: str = ATTENTION) -> Path:
     )
     save_file({f"{name}{ends[0]}": down, f"{name}{ends[1]}": up}, path)
     return path
+
+
+def test_other_programs_folders_are_looked_through(
+    adapters: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """Also further inside; what is none, or has a name that is taken, is left out silently."""
+    inside = tmp_path / "models" / "Lora" / "styles"
+    inside.mkdir(parents=True)
+    (tmp_path / "models" / "Stable-diffusion").mkdir()
+    lora_of_width(inside / "pen.safetensors", 768)
+    lora_of_width(inside / "sample-ink.safetensors", 768)
+    (inside / "torn.safetensors").write_bytes(b"torn")
+    (inside / "old.pt").write_bytes(b"pickle")
+    shutil.copytree(adapters / "edges", tmp_path / "models" / "ControlNet" / "edges")
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "nowhere"))
+    folders = adapter_folders([tmp_path])
+    known = AdapterCatalogue(folders=folders)
+
+    assert set(folders) == {tmp_path / "models" / "Lora", tmp_path / "models" / "ControlNet"}
+    assert {info.id for info in known.infos} == {"sample-ink", "pen", "edges"}
+    assert known.find("sample-ink", "lora").path.parent.name == "sample_adapters"
 
 
 def test_each_kind_is_known(adapters: Path, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +58,9 @@ _PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 _KNOWN_KINDS = (
     "a LoRA, a textual inversion, an IP-Adapter, or a folder with a ControlNet or a T2I-Adapter"
 )
+_MOST_FOLDERS = 1_000
+"""Looked into; where there are more, it is no folder of adapters."""
+
 IMAGE_ENCODER = "image_encoder"
 """The folder beside an IP-Adapter's file that holds the network which looks at pictures."""
 
@@ -82,17 +87,21 @@ class Adapter:
 
 
 class AdapterCatalogue:
-    """The bundled adapters, and the files and folders that somebody named at the start.
+    """The bundled adapters, those that somebody named at the start, and those in found folders.
 
-    Raises TapestryError when a named one is none that we can use, or two have one id.
+    Raises TapestryError when a named one is none that we can use, or two have one id. What lies in
+    a found folder and is none, or has an id that is taken, is left out silently.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str] = (), folders: Sequence[Path] = ()) -> None:
         self._adapters: dict[str, Adapter] = {}
         bundled = Path(str(files("tapestry_backend") / "sample_adapters"))
         for path in (bundled, *map(Path, names)):
             for adapter in _found_at(path.expanduser()):
                 self._add(adapter)
+        for adapter in _found_in(folders):
+            if len(self._adapters) < MAX_ADAPTERS:
+                self._adapters.setdefault(adapter.id, adapter)
 
     def _add(self, adapter: Adapter) -> None:
         other = self._adapters.get(adapter.id)
@@ -196,6 +205,20 @@ def _found_at(path: Path) -> Iterator[Adapter]:
                 yield read_adapter(inside)
         return
     yield read_adapter(path)
+
+
+def _found_in(folders: Sequence[Path]) -> Iterator[Adapter]:
+    """All adapters in other programs' folders, also further inside; links are followed."""
+    for folder in folders:
+        for name, inner, names in islice(os.walk(folder, followlinks=True), _MOST_FOLDERS):
+            inner[:] = sorted(set(inner) - {IMAGE_ENCODER})
+            paths = [Path(name, file) for file in sorted(names) if file.endswith(".safetensors")]
+            if "config.json" in names:
+                inner.clear()
+                paths = [Path(name)]
+            for path in paths:
+                with suppress(TapestryError):
+                    yield read_adapter(path)
 
 
 def read_adapter(path: Path) -> Adapter:
