@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from functools import partial
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
@@ -22,6 +23,9 @@ TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
 """In every language: a document may come from another artist."""
 
 _ASK_AGAIN_AFTER_S = 0.05
+
+_ACTIVATED_WITHIN_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Krita makes a new layer the active one in one of its next turns."""
 
 
 class Trial:
@@ -141,8 +145,18 @@ class Trial:
         if not canvas.is_open:
             return None
         self._canvas, self._bounds, self._draft = canvas, bounds, draft
+        active = canvas.active_layer()
         self._layer_id = self._unmarked.during(canvas, lambda: draft.insert(above))
+        for delay_s in _ACTIVATED_WITHIN_S:
+            give_back = partial(self._activate_again, canvas, active, self._layer_id)
+            self._loop.call_later(delay_s, give_back)
         return draft
+
+    @staticmethod
+    def _activate_again(canvas: Canvas, active: str, shown: str) -> None:
+        """What the artist paints meanwhile would go with the preview; they may choose another."""
+        if canvas.is_open and canvas.active_layer() == shown:
+            canvas.activate(active)
 
     def _is_there(self, canvas: Canvas) -> bool:
         return self._layer_id in {layer.id for layer in canvas.layers()}

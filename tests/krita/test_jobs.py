@@ -140,6 +140,8 @@ def test_cancel_in_mid_job(jobs: Report, measured) -> None:
     """A word, no layer, and the next job works."""
     facts = jobs.facts("cancel")
     assert facts["notice"] == ["Cancelled.", ""]
+    before, beside_a_preview = facts["active"]
+    assert beside_a_preview == before in PAINTED  # nobody paints on a preview
     assert facts["layers"] == PAINTED
     assert facts["layers afterwards"] == [NEW_LAYER, *PAINTED]
     measured(f"cancelled {1000 * facts['seconds']:.0f} ms after the button, the step included")

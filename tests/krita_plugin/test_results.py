@@ -303,6 +303,25 @@ def test_a_live_preview_becomes_the_picture(workshop: Workshop) -> None:
     assert workshop.canvas.flattened(Bounds(19, 29, 20, 30)) == RED
 
 
+def test_nobody_paints_on_a_preview(workshop: Workshop) -> None:
+    """Krita makes it the active layer in a later turn: the artist's own is that again at once."""
+    canvas = workshop.canvas
+    own, other = (fake.layer.id for fake in canvas.fakes)
+    canvas.activate(own)
+    submit = workshop.submit()
+    small = Pixels(2, 3, 4, bytes(24))
+    workshop.backend.tell(Preview(submit.job_id, PixelsRef.of(small)), small)
+    workshop.loop.run()
+    shown = canvas.fakes[0].layer.id
+    assert shown not in {own, other}
+    canvas.activate(shown)
+    workshop.loop.run(0.1)
+    assert canvas.active == own
+    canvas.activate(other)
+    workshop.loop.run(1)
+    assert canvas.active == other  # a choice of the artist's
+
+
 @pytest.mark.parametrize("end", ["cancelled", "turned off", "changed"])
 def test_a_live_preview_leaves_no_trace(workshop: Workshop, end: str) -> None:
     """Whatever becomes of its job."""

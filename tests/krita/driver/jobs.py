@@ -66,8 +66,13 @@ def cancel(stage):
     """Cancel in mid-job, then generate again."""
     document = _painted(stage)
     _steps(stage, 200)
+    yield stage.turns(1.0)
+    stage.facts["active"] = [document.activeNode().name()]
     stage.press("tapestry_generate")
     yield from _until_preview(stage)
+    yield stage.until(lambda: len(stage.names(document)) > len(LAYERS) + 1, "it on the canvas", 60)
+    yield stage.turns(1.0)
+    stage.facts["active"].append(document.activeNode().name())
     pressed = time.monotonic()
     stage.press("tapestry_cancel")
     yield stage.until(lambda: _is_idle(stage), "the job to end", A_PICTURE_S)
