@@ -15,6 +15,7 @@ from .job import all_layers
 from .layers import OWN_PREFIX
 from .reading import keep_own_layer, own_layers
 from .translation import tr
+from .turns import REST
 
 PATIENCE_S = 10.0
 """Krita draws the largest canvas in a second."""
@@ -204,14 +205,15 @@ def settled(canvas: Canvas) -> Generator[None, None, None]:
 
 def _insert_layer(
     canvas: Canvas, picture: Picture, bounds: Bounds, shown: Shown | None
-) -> Generator[None, None, str]:
+) -> Generator[str | None, None, str]:
     """Empty at first: what is written later costs Krita no time at once, and is no step of undo."""
     if shown is None:
         draft, above = canvas.draft(picture.name), place_above(canvas, picture.sources)
         yield
         yield from settled(canvas)  # else Krita waits for that first, and for the new layer then
+        yield REST
         shown = Shown(draft.insert(above), draft)
-        yield
+        yield REST
     yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
     shown.draft.rename(picture.name)
     canvas.refresh()

@@ -10,6 +10,7 @@ from .bands import bands
 from .canvas import Canvas, Layer
 from .inserting import settled
 from .layers import OWN_PREFIX, RegionLayer
+from .turns import REST
 
 TINT_NAME = f"{OWN_PREFIX}regions"
 """The layer's name; as one of our own it is no region."""
@@ -34,7 +35,7 @@ def tint_layers(layers: Sequence[Layer]) -> list[str]:
     return [layer.id for layer in layers if layer.name == TINT_NAME]
 
 
-def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[None, None, str]:
+def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, None, str]:
     """Insert the layer that shows these regions (topmost first); gives its id."""
     drawn = []
     whole = Bounds(0, 0, canvas.height, canvas.width)
@@ -55,8 +56,9 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[None, None, s
         yield
     draft = canvas.draft(TINT_NAME)
     yield from settled(canvas)
+    yield REST
     layer_id = draft.insert()  # while it is empty: then it costs Krita less time at once
-    yield
+    yield REST
     for part in drawn:
         draft.write(*part)
         yield

@@ -16,7 +16,7 @@ from .bands import bands
 from .canvas import Canvas, Host, LayerDraft
 from .inserting import PATIENCE_S, Shown, place_above, settled
 from .layers import OWN_PREFIX
-from .turns import Loop
+from .turns import REST, Loop
 from .unmarked import Unmarked
 
 TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
@@ -50,13 +50,13 @@ class Trial:
         pixels: Pixels,
         bounds: Bounds,
         sources: tuple[str, ...] = (),
-    ) -> Generator[None, None, None]:
+    ) -> Generator[str | None, None, None]:
         """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
         draft = yield from self._begin(canvas, bounds, sources)
         if draft is None:
             return
         self.subject = subject
-        yield
+        yield REST
         for band in bands(bounds):
             if self.subject != subject or not canvas.is_open:
                 return  # hidden meanwhile, or something else is shown
@@ -129,7 +129,7 @@ class Trial:
 
     def _begin(
         self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
-    ) -> Generator[None, None, LayerDraft | None]:
+    ) -> Generator[str | None, None, LayerDraft | None]:
         """The layer to write into; the one that is there, if it is in these bounds.
 
         None when the document is closed meanwhile.
@@ -142,6 +142,7 @@ class Trial:
         above = place_above(canvas, sources)
         yield
         yield from settled(canvas)
+        yield REST
         if not canvas.is_open:
             return None
         self._canvas, self._bounds, self._draft = canvas, bounds, draft

@@ -13,6 +13,10 @@ TURN_S = 0.015
 """A turn takes on another piece of work for this long; a piece itself takes up to 20 ms."""
 
 
+REST = "rest"
+"""What a piece yields instead of None when the next one has to have a turn of its own."""
+
+
 class Loop(Protocol):
     """What we need of an event loop."""
 
@@ -50,7 +54,8 @@ class Work:
         end = time.monotonic() + TURN_S
         try:
             while time.monotonic() < end:
-                next(self._pieces)
+                if next(self._pieces) == REST:
+                    break
         except StopIteration as stop:
             self._finished(stop.value)
         except Exception as error:  # noqa: BLE001  whoever waits for the work decides

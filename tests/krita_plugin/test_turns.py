@@ -36,6 +36,22 @@ def test_a_turn_ends_when_its_time_is_over(monkeypatch) -> None:
     assert results == ["done"]
 
 
+def test_a_long_piece_has_a_turn_of_its_own() -> None:
+    """What comes before and after it waits for others."""
+    loop, seen = FakeLoop(), []
+
+    def pieces() -> Generator[str | None, None, None]:
+        for name in ("short", "long", "short again"):
+            seen.append(name)
+            yield turns.REST
+
+    Work(loop, pieces(), seen.append, seen.append)
+    for number in range(4):
+        loop.call_later(0, lambda number=number: seen.append(number))
+    loop.run()
+    assert seen == ["short", 0, 1, 2, 3, "long", "short again", None]
+
+
 def test_cancelled_work_is_never_heard_of_again() -> None:
     """Neither its result nor its end."""
     loop, seen, results = FakeLoop(), [], []
