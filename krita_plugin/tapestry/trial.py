@@ -52,10 +52,9 @@ class Trial:
         sources: tuple[str, ...] = (),
     ) -> Generator[str | None, None, None]:
         """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
-        draft = yield from self._begin(canvas, bounds, sources)
+        draft = yield from self._begin(subject, canvas, bounds, sources)
         if draft is None:
             return
-        self.subject = subject
         yield REST
         for band in bands(bounds):
             if self.subject != subject or not canvas.is_open:
@@ -128,22 +127,24 @@ class Trial:
         self._unmarked.during(canvas, lambda: canvas.remove(layer_id))
 
     def _begin(
-        self, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
+        self, subject: str, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
     ) -> Generator[str | None, None, LayerDraft | None]:
         """The layer to write into; the one that is there, if it is in these bounds.
 
-        None when the document is closed meanwhile.
+        None when it is hidden, or the document is closed, meanwhile.
         """
         same = self._canvas is not None and self._canvas.id == canvas.id
         if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
+            self.subject = subject
             return self._draft
         self.hide()
+        self.subject = subject  # so that whoever hides it while Krita is waited for finds it
         draft = self._unmarked.during(canvas, lambda: canvas.draft(TRIAL_NAME))
         above = place_above(canvas, sources)
         yield
         yield from settled(canvas)
         yield REST
-        if not canvas.is_open:
+        if self.subject != subject or not canvas.is_open:
             return None
         self._canvas, self._bounds, self._draft = canvas, bounds, draft
         active = canvas.active_layer()

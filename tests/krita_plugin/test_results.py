@@ -303,6 +303,19 @@ def test_a_live_preview_becomes_the_picture(workshop: Workshop) -> None:
     assert workshop.canvas.flattened(Bounds(19, 29, 20, 30)) == RED
 
 
+def test_a_preview_that_is_hidden_before_it_is_there_never_comes(workshop: Workshop) -> None:
+    """Another document came to the front while Krita was waited for."""
+    submit = workshop.submit()
+    workshop.canvas.unsettled = 10_000
+    small = Pixels(2, 3, 4, bytes(24))
+    workshop.backend.tell(Preview(submit.job_id, PixelsRef.of(small)), small)
+    workshop.loop.call_later(0, workshop.studio.results.trial.hide)
+    workshop.loop.call_later(0, lambda: setattr(workshop.canvas, "unsettled", 0))
+    workshop.loop.run(1)
+    assert workshop.canvas.names == PAINTED
+    assert workshop.studio.results.trial.subject == ""
+
+
 def test_nobody_paints_on_a_preview(workshop: Workshop) -> None:
     """Krita makes it the active layer in a later turn: the artist's own is that again at once."""
     canvas = workshop.canvas
