@@ -96,6 +96,7 @@ class Results:
         front = canvas.id if canvas else ""
         if front != self._front:
             self._front = front
+            self._live = ""  # a preview that waits for its turn is not shown any more
             self.trial.hide()
             if canvas is not None:
                 self.trial.clean(canvas)
@@ -244,7 +245,8 @@ class Results:
             area = Bounds(0, 0, request.height, request.width).moved(-whole.top, -whole.left)
 
             def showing() -> Generator[None, None, None]:
-                if self._live == job.id:  # it may have ended meanwhile
+                now = self._in_front()  # another document may be there by now
+                if self._live == job.id and now is not None and now.id == front.id:
                     yield from self.trial.show(job.id, front, small, area, job.sources)
 
             self._line.add(showing(), lambda _: None, self._fail)

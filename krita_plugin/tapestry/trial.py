@@ -113,14 +113,13 @@ class Trial:
 
     def _sweep(self) -> None:
         """Krita 5.1 must not be asked to remove a layer that it is still adding or drawing."""
-        left = []
-        for canvas, layer_id in self._leaving:
+        leaving, self._leaving = self._leaving, []
+        for canvas, layer_id in leaving:
             if canvas.is_open and not canvas.is_settled:
-                left.append((canvas, layer_id))
+                self._leaving.append((canvas, layer_id))
             elif canvas.is_open:
                 self._remove(canvas, layer_id)
-        self._leaving = left
-        if left:
+        if self._leaving:
             self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
 
     def _remove(self, canvas: Canvas, layer_id: str) -> None:
