@@ -183,6 +183,7 @@ class Results:
             shown = self.trial.release(canvas, picture.bounds)
         self.trial.hide()
         inserted = yield from insertion(canvas, picture, way, shown)
+        self.trial.clean(canvas)  # no preview stays under its picture
         m = inserted.grown
         self.histories.of(canvas).change(
             entry.id, applied=inserted.layers, grown=(m.top, m.left, m.bottom, m.right)
