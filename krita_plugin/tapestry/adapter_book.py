@@ -28,8 +28,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 SHOWS: tuple[Show, ...] = get_args(Show)
 CONTROLS: tuple[Kind, ...] = ("controlnet", "t2i_adapter")
 
-_WITH_CONTROLS = ("", "sd1", "sd2", "sdxl")
-"""Families of models whose networks take control pictures and references."""
+_WITH_U_NETS = ("", "sd1", "sd2", "sdxl")
+"""Families of models for which there are control networks and references of no named family."""
 
 _MOST_ENTRIES = 500
 
@@ -152,12 +152,12 @@ def all_pictures(layers: Sequence[Layer]) -> Iterator[Layer]:
 
 def fitting(known: Collection[AdapterInfo], family: str) -> list[AdapterInfo]:
     """Those that can be laid on a model of this family, in the order of kinds and names."""
-    takes_controls = family in _WITH_CONTROLS
     found = [
         info
         for info in known
-        if (not info.family or not family or info.family == family)
-        and (info.kind == "lora" or (info.kind in KINDS and takes_controls))
+        if info.kind in KINDS
+        and (not info.family or not family or info.family == family)
+        and (info.kind == "lora" or info.family or family in _WITH_U_NETS)
     ]
     return sorted(found, key=lambda info: (KINDS.index(info.kind), info.id.casefold()))
 

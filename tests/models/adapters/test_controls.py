@@ -12,7 +12,7 @@ from PIL import Image
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size, Window
-from tapestry_backend.tasks.steering import counts, show
+from tapestry_backend.tasks.steering import counts, shown_parts
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.messages import PixelsRef
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -145,12 +145,12 @@ def test_every_window_sees_its_own_part_of_the_picture() -> None:
     """The crops of the whole, one for each place, also where a window wraps around."""
     picture = torch.randint(0, 256, (1, 3, 32, 80), dtype=torch.uint8)
     windows = [Window(0, 0, 8, 8), Window(0, 16, 8, 24), Window(0, 0, 8, 8)]
-    shown = show(torch.nn.Identity(), picture, windows, 4, Control("edges", weight=0.5))
+    parts, rows = shown_parts(picture, windows, 4, lambda _window, part: part)
 
-    assert torch.equal(shown.pictures[0], picture[0, :, :, :32])
-    assert torch.equal(shown.pictures[1, :, :, :16], picture[0, :, :, 64:])
-    assert torch.equal(shown.pictures[1, :, :, 16:], picture[0, :, :, :16])
-    assert (len(shown.pictures), shown.rows, shown.weight) == (2, [0, 1, 0], 0.5)
+    assert torch.equal(parts[0], picture[0, :, :, :32])
+    assert torch.equal(parts[1, :, :, :16], picture[0, :, :, 64:])
+    assert torch.equal(parts[1, :, :, 16:], picture[0, :, :, :16])
+    assert (len(parts), rows) == (2, [0, 1, 0])
 
 
 def test_a_regions_control_steers_that_region_alone(latents_of: LatentsOf) -> None:

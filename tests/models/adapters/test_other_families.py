@@ -36,9 +36,8 @@ STEPS = 3
 def latents_of(store: ModelStore, folder: Path, *, blobs: Any = None, **fields: Any) -> Tensor:
     """What a request ends with."""
     settings = {"num_inference_steps": STEPS, "guidance_scale": 5.0, "model": str(folder)}
-    job = _Job(
-        Request("generate", SIDE, SIDE, "snow", **{**settings, **fields}), blobs or {}, store
-    )
+    settings |= {"height": SIDE, "width": SIDE, "prompt": "snow", **fields}
+    job = _Job(Request("generate", **settings), blobs or {}, store)
     for _ in (*job._prepare(), *job._paint()):
         pass
     return job._latents
@@ -224,7 +223,7 @@ def save_transformer_lora(path: Path, pipeline: Any) -> None:
     )
 
 
-def of_window(pipeline: Any, family: str) -> Tensor:
+def of_window(pipeline: Any, family: str, **asked: Any) -> Tensor:
     """What the pipeline of a transformer ends with, as latents of a window."""
     noise = canvas_noise(0, 4, Size(WINDOW, WINDOW))
     if family == "flux":
@@ -237,6 +236,7 @@ def of_window(pipeline: Any, family: str) -> Tensor:
         height=SIDE,
         width=SIDE,
         output_type="latent",
+        **asked,
     ).images
     if family == "flux":
         made = pipeline._unpack_latents(made, SIDE, SIDE, FACTOR)

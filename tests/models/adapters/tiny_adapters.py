@@ -76,6 +76,45 @@ def _conditioning() -> tuple[int, ...]:
     return (8, 16, 16)
 
 
+def save_sd3_controlnet(
+    folder: Path, transformer: Any, seed: int = 3, *, other: bool = False
+) -> Path:
+    """One for Stable Diffusion 3, of fewer blocks; `other`: as the large ones of 3.5."""
+    torch.manual_seed(seed)
+    config = {**transformer.config, "num_layers": 1, "extra_conditioning_channels": 0}
+    config["in_channels"] = transformer.config.out_channels
+    if other:
+        config |= {"joint_attention_dim": None, "use_pos_embed": False, "pos_embed_type": None}
+        config |= {"force_zeros_for_pooled_projection": False}
+    network = diffusers.SD3ControlNetModel.from_config(config)
+    return _speaking(network, network.controlnet_blocks, network.pos_embed_input.proj, folder)
+
+
+def save_flux_controlnet(
+    folder: Path, transformer: Any, seed: int = 3, *, other: bool = False
+) -> Path:
+    """One for FLUX.1, without its last blocks; `other`: one that is shown pixels."""
+    torch.manual_seed(seed)
+    config = {**transformer.config, "num_single_layers": 0 if other else 1}
+    config["in_channels"] = transformer.out_channels
+    if other:
+        config |= {"conditioning_embedding_channels": transformer.out_channels}
+        config |= {"guidance_embeds": not transformer.config.guidance_embeds}
+    network = diffusers.FluxControlNetModel.from_config(config)
+    if other:
+        nn.init.normal_(network.input_hint_block.conv_out.weight, std=0.2)
+    blocks = (*network.controlnet_blocks, *network.controlnet_single_blocks)
+    return _speaking(network, blocks, network.controlnet_x_embedder, folder)
+
+
+def _speaking(network: Any, blocks: Any, seeing: Any, folder: Path) -> Path:
+    """A network that says something, saved: a fresh one says nothing yet."""
+    for block in (*blocks, seeing):
+        nn.init.normal_(block.weight, std=0.1)
+    network.save_pretrained(folder)
+    return folder
+
+
 def save_t2i_adapter(folder: Path, unet: Any, *, in_channels: int = 3, seed: int = 4) -> Path:
     """A full T2I-Adapter, or one for grey pictures."""
     torch.manual_seed(seed)

@@ -43,7 +43,17 @@ _KIND_NAMES: Mapping[Kind, str] = {
 }
 _BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
-_CLASSES: Mapping[str, Kind] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
+_CLASSES: Mapping[str, tuple[Kind, Family]] = {
+    "ControlNetModel": ("controlnet", ""),
+    "SD3ControlNetModel": ("controlnet", "sd3"),
+    "FluxControlNetModel": ("controlnet", "flux"),
+    "T2IAdapter": ("t2i_adapter", ""),
+}
+_BESIDES = {
+    "num_mode": "is a ControlNet of several kinds in one (union), which Tapestry does not know",
+    "extra_conditioning_channels": "wants to see a mask beside the picture (for inpainting)",
+}
+"""Settings of ControlNets that want more than a picture."""
 _FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
     "hada_w1_a": "a LoHa",
@@ -251,9 +261,13 @@ def read_adapter(path: Path) -> Adapter:
 def _read_folder(name: str, path: Path) -> Adapter:
     config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
     check_configuration(config, "config.json")
-    kind = _CLASSES.get(str(config.get("_class_name")))
-    if kind is None:
+    known = _CLASSES.get(str(config.get("_class_name")))
+    if known is None:
         raise BrokenFileError(f"it is a {str(config.get('_class_name'))[:40]}")
+    kind, family = known
+    for setting, meaning in _BESIDES.items():
+        if config.get(setting):
+            raise BrokenFileError(f"it {meaning}")
     if not (path / _WEIGHTS).exists():
         raise BrokenFileError(f"{_WEIGHTS} is missing")
     check_weights(path / _WEIGHTS)
@@ -261,7 +275,7 @@ def _read_folder(name: str, path: Path) -> Adapter:
         raise BrokenFileError("it holds files that would have a library look elsewhere")
     width = config.get("cross_attention_dim")
     if not isinstance(width, int):
-        return Adapter(name, kind, path)
+        return Adapter(name, kind, path, family)
     return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,))
 
 

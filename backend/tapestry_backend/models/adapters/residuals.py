@@ -20,7 +20,10 @@ _TOLD = ("encoder_hidden_states", "added_cond_kwargs")
 
 
 class Shown(NamedTuple):
-    """A network and what it is shown: pictures [K, 3, H, W] uint8, each row's, and how firmly."""
+    """A network, what it is shown, which of the pictures each row's is, and how firmly it counts.
+
+    pictures [K, 3, H, W] uint8, or what the model makes of them for its networks (`Denoiser.look`)
+    """
 
     network: nn.Module
     pictures: Tensor
