@@ -187,7 +187,7 @@ REFUSED = {
     "a LoHa": (tensors(lora_unet_a__hada_w1_a=DOWN), "it is a LoHa"),
     "a DoRA": (tensors(lora_unet_a__dora_scale=DOWN), "it is a DoRA"),
     "an IP-Adapter of another build": (
-        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__latents=UP),
+        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__0__weight=UP),
         "it is an IP-Adapter of another build",
     ),
     "an IP-Adapter without eyes": (

@@ -128,28 +128,29 @@ def save_t2i_adapter(folder: Path, unet: Any, *, in_channels: int = 3, seed: int
     return folder
 
 
-def save_ip_adapter(path: Path, unet: Any) -> Path:
-    """A plain IP-Adapter, with a tiny image encoder in the folder beside it."""
+def save_image_encoder(folder: Path, width: int = 32, projected: int = 24) -> Path:
+    """A tiny CLIP that looks at pictures."""
     torch.manual_seed(10)
     encoder = transformers.CLIPVisionModelWithProjection(
         transformers.CLIPVisionConfig(
-            hidden_size=32,
+            hidden_size=width,
             intermediate_size=64,
             num_hidden_layers=2,
             num_attention_heads=4,
             image_size=32,
             patch_size=8,
-            projection_dim=24,
+            projection_dim=projected,
         )
     )
-    encoder.save_pretrained(path.parent / "image_encoder")
+    encoder.save_pretrained(folder)
+    return folder
+
+
+def save_ip_adapter(path: Path, unet: Any, *, plus: bool = False) -> Path:
+    """A plain IP-Adapter, or Plus, with a tiny image encoder in the folder beside it."""
+    save_image_encoder(path.parent / "image_encoder")
     width = unet.config.cross_attention_dim
-    saved = {
-        "image_proj.proj.weight": torch.randn(4 * width, 24),
-        "image_proj.proj.bias": torch.randn(4 * width),
-        "image_proj.norm.weight": torch.rand(width) + 0.5,
-        "image_proj.norm.bias": torch.randn(width),
-    }
+    saved = _resampler(width) if plus else _projection(width)
     reading = [name for name in unet.attn_processors if "attn2" in name]
     for place, name in enumerate(reading):
         out = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
@@ -158,3 +159,36 @@ def save_ip_adapter(path: Path, unet: Any) -> Path:
             saved[f"ip_adapter.{2 * place + 1}.to_{kind}_ip.weight"] = tensor
     save_file(saved, path)
     return path
+
+
+def _projection(width: int) -> dict[str, torch.Tensor]:
+    return {
+        "image_proj.proj.weight": torch.randn(4 * width, 24),
+        "image_proj.proj.bias": torch.randn(4 * width),
+        "image_proj.norm.weight": torch.rand(width) + 0.5,
+        "image_proj.norm.bias": torch.randn(width),
+    }
+
+
+def _resampler(width: int, inner: int = 48, tokens: int = 5) -> dict[str, torch.Tensor]:
+    """Of four layers and one head of 64 channels, by the names of the authors' own code."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "latents": (1, tokens, inner),
+        "proj_in.weight": (inner, 32),
+        "proj_in.bias": (inner,),
+        "proj_out.weight": (width, inner),
+        "proj_out.bias": (width,),
+        "norm_out.weight": (width,),
+        "norm_out.bias": (width,),
+    }
+    for layer in (f"layers.{number}" for number in range(4)):
+        for norm in ("0.norm1", "0.norm2", "1.0"):
+            shapes |= {f"{layer}.{norm}.{kind}": (inner,) for kind in ("weight", "bias")}
+        shapes |= {
+            f"{layer}.0.to_q.weight": (64, inner),
+            f"{layer}.0.to_kv.weight": (128, inner),
+            f"{layer}.0.to_out.weight": (inner, 64),
+            f"{layer}.1.1.weight": (4 * inner, inner),
+            f"{layer}.1.3.weight": (inner, 4 * inner),
+        }
+    return {f"image_proj.{name}": torch.randn(shape) * 0.2 for name, shape in shapes.items()}

@@ -74,6 +74,12 @@ _MOST_FOLDERS = 1_000
 IMAGE_ENCODER = "image_encoder"
 """The folder beside an IP-Adapter's file that holds the network which looks at pictures."""
 
+_ENCODER_PLACES = (IMAGE_ENCODER, f"../models/{IMAGE_ENCODER}", f"../sdxl_models/{IMAGE_ENCODER}")
+"""Some for Stable Diffusion XL were made for the encoder of those for 1.5."""
+
+_REFERENCES = {"proj.weight": ("projection_dim", 512), "proj_in.weight": ("hidden_size", 768)}
+"""A tensor of each build (plain, Plus), and which width of the encoder's it reads."""
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -82,6 +88,7 @@ class Adapter:
     widths    the width of the texts of the models that it fits, or of an embedding's vectors, one
               for each text encoder; empty where its file does not say
     token     an embedding's word in a prompt, in angle brackets
+    encoder   the folder of an IP-Adapter's image encoder
     """
 
     id: str
@@ -90,6 +97,7 @@ class Adapter:
     family: Family = ""
     widths: tuple[int, ...] = ()
     token: str = ""
+    encoder: Path | None = None
 
     @property
     def info(self) -> AdapterInfo:
@@ -324,18 +332,42 @@ def _reads_text(target: str) -> bool:
 
 
 def _read_reference(header: Header, name: str, path: Path) -> Adapter:
-    """An IP-Adapter of the plain build, whose encoder lies in a folder beside it."""
+    """An IP-Adapter of the plain build or Plus, and the folder with its image encoder."""
     keys = header.shapes.get("ip_adapter.1.to_k_ip.weight")
-    if keys is None or "image_proj.proj.weight" not in header.shapes:
-        raise BrokenFileError("it is an IP-Adapter of another build than the plain one")
-    encoder = path.parent / IMAGE_ENCODER
-    if not (encoder / "config.json").exists():
+    found = [mark for mark in _REFERENCES if f"image_proj.{mark}" in header.shapes]
+    if keys is None or not found:
+        raise BrokenFileError("it is an IP-Adapter of another build than the plain one and Plus")
+    seen = header.shapes[f"image_proj.{found[0]}"][-1]
+    encoder = _encoder_near(path, *_REFERENCES[found[0]], seen)
+    width = keys[-1]
+    return Adapter(name, "ip_adapter", path, _BY_TEXT_WIDTH.get(width, ""), (width,), "", encoder)
+
+
+def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
+    """The image encoder whose features are so wide: beside the file, or where the authors put it.
+
+    setting: what its configuration calls that width; usual: where it says none.
+    """
+    others = []
+    for place in _ENCODER_PLACES:
+        encoder = path.parent / place
+        if not (encoder / "config.json").exists():
+            continue
+        config = read_json(encoder / "config.json", MAX_CONFIGURATION_BYTES)
+        width = config.get(setting, usual)
+        if width == wanted:
+            check_configuration(config, IMAGE_ENCODER)
+            check_weights(encoder / "model.safetensors")
+            return encoder
+        others.append(width)
+    if others:
         raise BrokenFileError(
-            f"it is an IP-Adapter, and there is no folder {IMAGE_ENCODER!r} beside it"
+            f"it is an IP-Adapter for an image encoder whose features have {wanted} numbers, and "
+            f"those of the one beside it have {others[0]}"
         )
-    check_configuration(read_json(encoder / "config.json", MAX_CONFIGURATION_BYTES), IMAGE_ENCODER)
-    check_weights(encoder / "model.safetensors")
-    return Adapter(name, "ip_adapter", path, _BY_TEXT_WIDTH.get(keys[1], ""), (keys[1],))
+    raise BrokenFileError(
+        f"it is an IP-Adapter, and there is no folder {IMAGE_ENCODER!r} beside it"
+    )
 
 
 def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | None:
