@@ -122,5 +122,5 @@ def test_half_a_resampler_gets_a_sentence(
     save_file(content, tmp_path / "half.safetensors")
     shutil.copytree(adapters / "image_encoder", tmp_path / "image_encoder")
     wardrobe = adapted_store.load(str(checkpoint)).wardrobe
-    with pytest.raises(TapestryError, match="The adapter 'half.safetensors' cannot be loaded"):
+    with pytest.raises(TapestryError, match=r"The adapter .half\.safetensors. cannot be loaded"):
         wardrobe.control(read_adapter(tmp_path / "half.safetensors"))
