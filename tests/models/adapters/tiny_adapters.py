@@ -19,7 +19,9 @@ LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "conv1", "ff.net.2")
 RANK = 4
 
 
-def save_peft_lora(path: Path, pipeline: Any, *, alpha: float = 8.0, rslora: bool = False) -> Path:
+def save_peft_lora(
+    path: Path, pipeline: Any, *, alpha: float = 8.0, rslora: bool = False, dora: bool = False
+) -> Path:
     """As diffusers' trainers save one: U-Net and text encoder, its numbers in the notes."""
     torch.manual_seed(1)
     saved: dict[str, Any] = {}
@@ -27,12 +29,18 @@ def save_peft_lora(path: Path, pipeline: Any, *, alpha: float = 8.0, rslora: boo
         network = getattr(pipeline, name)
         network.add_adapter(
             peft.LoraConfig(
-                r=RANK, lora_alpha=alpha, use_rslora=rslora, target_modules=list(layers)
+                r=RANK,
+                lora_alpha=alpha,
+                use_rslora=rslora,
+                use_dora=dora,
+                target_modules=list(layers),
             )
         )
         for parameter_name, parameter in network.named_parameters():
             if "lora_B" in parameter_name:
                 nn.init.normal_(parameter, std=0.05)
+            elif "magnitude" in parameter_name:
+                parameter.data *= 0.7 + 0.6 * torch.rand_like(parameter)
         saved[f"{name}_lora_layers"] = peft.get_peft_model_state_dict(network)
         saved[f"{name}_lora_adapter_metadata"] = network.peft_config["default"].to_dict()
     pipeline.save_lora_weights(path.parent, weight_name=path.name, **saved)

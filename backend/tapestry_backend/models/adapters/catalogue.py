@@ -56,10 +56,6 @@ _BESIDES = {
 """Settings of ControlNets that want more than a picture."""
 _FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
-    "hada_w1_a": "a LoHa",
-    "lokr_w1": "a LoKr",
-    "dora_scale": "a DoRA",
-    "lora_mid": "a LoRA with Tucker layers",
     "control_model": "a ControlNet in its authors' own format",
     "double_blocks": "a LoRA for FLUX whose layers have other names than diffusers gives them",
     "joint_blocks": "a LoRA for Stable Diffusion 3 with other names than diffusers gives them",
@@ -313,17 +309,30 @@ def _read_file(name: str, path: Path) -> Adapter:
 
 def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
     """By the width of the texts that its attention reads, or by names that one family alone has."""
+    reading: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, shape in header.shapes.items():
         part = read_name(name)
-        reads = part and part.role == "down" and _reads_text(part.target)
-        if reads and part.network == "unet":
-            return _BY_TEXT_WIDTH.get(shape[1], ""), (shape[1],)
+        if part and part.network == "unet" and _reads_text(part.target):
+            reading.setdefault(part.target, {})[part.role] = shape
+    widths = [width for shapes in reading.values() if (width := _input_width(shapes))]
+    if widths:
+        return _BY_TEXT_WIDTH.get(widths[0], ""), (widths[0],)
     names = " ".join(header.shapes)
     if "single_transformer_blocks" in names:
         return "flux", ()
     if "add_k_proj" in names:
         return "sd3", ()
     return "", ()
+
+
+def _input_width(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Of a linear layer, by the shapes of its factors; 0 where they do not say."""
+
+    def columns(*roles: str) -> int:
+        return next((shapes[role][1] for role in roles if len(shapes.get(role, ())) > 1), 0)
+
+    small, large = columns("lokr_w1", "lokr_w1_b"), columns("lokr_w2", "lokr_w2_b")
+    return columns("down", "hada_w1_b") or small * large
 
 
 def _reads_text(target: str) -> bool:

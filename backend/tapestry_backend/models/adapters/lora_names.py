@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-Role = Literal["down", "up", "alpha"]
+Role = str
+"""Of a LoRA: "down", "up", perhaps "mid" between; of others, what LyCORIS calls it.
+
+Besides: "alpha", and how long a DoRA's rows or columns are: "magnitude" as peft writes it, and
+"dora_scale" as LyCORIS does.
+"""
+
+_PLAIN_ROLES = (
+    *(f"hada_{name}" for name in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")),
+    *(f"lokr_{name}" for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")),
+    "alpha",
+    "dora_scale",
+)
+"""These end a tensor's name as they are."""
 
 
 class Part(NamedTuple):
@@ -34,7 +47,11 @@ _ENDS: tuple[tuple[str, Role], ...] = (
     (".lora_linear_layer.up.weight", "up"),
     ("_lora.down.weight", "down"),
     ("_lora.up.weight", "up"),
-    (".alpha", "alpha"),
+    (".lora_mid.weight", "mid"),
+    (".lora_magnitude_vector", "magnitude"),
+    (".lora_magnitude_vector.weight", "magnitude"),
+    (".lora_magnitude_vector.default", "magnitude"),
+    *((f".{role}", role) for role in _PLAIN_ROLES),
 )
 _NETWORKS = (
     ("lora_unet_", "unet"),
@@ -42,6 +59,7 @@ _NETWORKS = (
     ("lora_te2_", "text_encoder_2"),
     ("lora_te_", "text_encoder"),
     ("lora_transformer_", "transformer"),
+    ("lycoris_", "transformer"),
     ("text_encoder_2.", "text_encoder_2"),
     ("text_encoder.", "text_encoder"),
     ("transformer.", "transformer"),
