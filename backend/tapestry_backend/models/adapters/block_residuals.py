@@ -10,16 +10,18 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import diffusers
 import torch
 from torch import Tensor, nn
 
+from ..networks import load_network, sentence_for
 from .catalogue import Adapter, misfit
-from .residuals import Shown, _load
+from .residuals import Shown, broken_adapter
 
-_CLASSES = {"sd3": diffusers.SD3ControlNetModel, "flux": diffusers.FluxControlNetModel}
+_CLASSES = {"sd3": "SD3ControlNetModel", "flux": "FluxControlNetModel"}
 BLOCK_FAMILIES = frozenset(_CLASSES)
 """The families whose control networks speak to the blocks of a transformer."""
 
@@ -36,7 +38,8 @@ def load_block_control(
 ) -> nn.Module:
     """The network of a transformer's ControlNet; raises TapestryError when it does not fit."""
     transformer: Any = networks.get("transformer")
-    network = _load(_CLASSES[adapter.family], adapter.path, dtype)
+    with sentence_for(partial(broken_adapter, adapter.path)):
+        network = load_network(_CLASSES[adapter.family], adapter.path, dtype)
     fits = {"sd3": _fits_3, "flux": _fits_flux}[adapter.family]
     if transformer is None or not fits(network, transformer, networks["vae"]):
         raise misfit(adapter, model_id)

@@ -71,8 +71,7 @@ class PlusTokens(nn.Module):
 def tokens_of(content: Mapping[str, Tensor]) -> PlainTokens | PlusTokens:
     """The projection of a file, by the names of its tensors after "image_proj.".
 
-    Raises KeyError, RuntimeError or ZeroDivisionError when they are not all there, or of sizes that
-    do not belong together.
+    Raises whatever torch does when they are not all there, or do not belong together.
     """
     return PlusTokens(content) if "latents" in content else PlainTokens(content)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +22,10 @@ from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ...engine.out_of_memory import is_out_of_memory
+from ..networks import load_network, sentence_for
 from .catalogue import Adapter, misfit
 from .image_tokens import tokens_of
+from .residuals import broken_adapter
 
 _PROJECTION = "image_proj."
 
@@ -66,17 +68,11 @@ class ReferenceAdapter:
             for name, tensor in content.items()
             if name.startswith(_PROJECTION)
         }
-        try:
+        with sentence_for(partial(broken_adapter, adapter.path)):
             self._tokens = tokens_of(projection).to(device, dtype)
-        except (KeyError, RuntimeError, ZeroDivisionError) as error:
-            raise TapestryError(
-                ErrorCode.MODEL_BROKEN,
-                f"The adapter {adapter.path.name!r} cannot be loaded ({str(error)[:300]}).",
-                "Get it again from where it came from, complete.",
-            ) from None
         if adapter.encoder is None or self._tokens.width != self.layers[0][1].shape[1]:
             raise misfit(adapter, model_id)
-        self._encoder: Any = _load_encoder(adapter.encoder, dtype).to(device)
+        self._encoder = _load_encoder(adapter.encoder, dtype).to(device)
 
     @torch.no_grad()
     def read(self, picture: np.ndarray) -> Tensor:
@@ -132,23 +128,9 @@ def _adding(
     return add
 
 
-def _load_encoder(folder: Path, dtype: torch.dtype) -> nn.Module:
-    try:
-        encoder, told = transformers.CLIPVisionModelWithProjection.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:
-        # Libraries raise whatever they like over a file that is not what they expect.
-        if is_out_of_memory(error):
-            raise
-        raise _broken(folder, f"{type(error).__name__}: {str(error)[:300]}") from error
-    if told["missing_keys"]:
-        raise _broken(folder, f"{len(told['missing_keys'])} tensors are missing")
-    return encoder.eval()
+def _load_encoder(folder: Path, dtype: torch.dtype) -> Any:
+    with sentence_for(partial(_broken, folder)):
+        return load_network("CLIPVisionModelWithProjection", folder, dtype).eval()
 
 
 def _broken(folder: Path, problem: str) -> TapestryError:
