@@ -187,6 +187,11 @@ def _scheduler(family: Family, header: Header) -> tuple[str, dict[str, Any]]:
     return name, told
 
 
+def has_t5(model: FileModel) -> bool:
+    """Whether T5 reads its texts."""
+    return any(source.kind == "t5" for source in model.parts.values())
+
+
 def missing_parts(path: Path, model: FileModel) -> TapestryError:
     """What an artist reads about a file that lacks a network."""
     names = " and the ".join(_PART_NAMES[part] for part in model.missing)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from .checkpoint_file import FileModel, Source
 from .conversion import State, convert
 from .families import FAMILIES
-from .scaled_weights import unscaled
 from .tokenizers import clip_tokenizer, t5_tokenizer
+from .unscaling import unscaled
 
 
 def load_modules(model: FileModel, dtype: torch.dtype) -> dict[str, nn.Module]:

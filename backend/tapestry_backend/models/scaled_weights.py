@@ -1,18 +1,15 @@
-"""8-bit weights with scales of their own ("scaled fp8"), as ComfyUI stores them; opens no file.
+"""8-bit weights with scales of their own ("scaled fp8"), by names and shapes; opens no file.
 
-Beside a layer's `weight` stands by what its numbers are to be multiplied: `scale_weight`, or
-`weight_scale` in newer files, one number or one for each row. What stands there for the layer's
-input (`scale_input`, `input_scale`), or tells how it is stored (`comfy_quant`, and `scaled_fp8` for
-all), is of use only to those who compute in 8 bits. See ComfyUI's QUANTIZATION.md.
+As ComfyUI stores them, beside a layer's `weight` stands by what its numbers are to be multiplied:
+`scale_weight`, or `weight_scale` in newer files, one number or one for each row. What stands there
+for the layer's input (`scale_input`, `input_scale`), or tells how it is stored (`comfy_quant`, and
+`scaled_fp8` for all), is of use only to those who compute in 8 bits. See its QUANTIZATION.md.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-import torch
-from torch import Tensor
 
 from .shapes import Shapes
 from .weights import BrokenFileError
@@ -31,7 +28,7 @@ def check_scales(shapes: Shapes, types: Mapping[str, str]) -> None:
     for name, shape in shapes.items():
         if _last(name) in _FOREIGN:
             raise _unknown(name)
-        weight = _weight_of(name)
+        weight = weight_of(name)
         if weight is None:
             continue
         rows = shapes.get(weight, (0,))[:1]
@@ -44,25 +41,15 @@ def check_scales(shapes: Shapes, types: Mapping[str, str]) -> None:
             raise _unknown(name)
 
 
-def unscaled(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """A network's tensors without scales: each weight that has one in `dtype`, as it is meant."""
-    scales = {weight: state[name] for name in state if (weight := _weight_of(name))}
-    return {
-        name: _multiplied(tensor, scales[name], dtype) if name in scales else tensor
-        for name, tensor in state.items()
-        if _weight_of(name) is None and _last(name) not in _UNUSED
-    }
-
-
-def _multiplied(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    by_row = scale.float().reshape(-1, *[1] * (weight.ndim - 1))
-    return (weight.float() * by_row).to(dtype)
-
-
-def _weight_of(name: str) -> str | None:
+def weight_of(name: str) -> str | None:
     """The weight that a scale belongs to; None for what is no scale."""
     end = next((end for end in _SCALES if name.endswith(end)), None)
     return None if end is None else name.removesuffix(end) + ".weight"
+
+
+def is_packing(name: str) -> bool:
+    """Whether a tensor says how others are stored, and is of no use without them."""
+    return weight_of(name) is not None or _last(name) in _UNUSED
 
 
 def _last(name: str) -> str:

@@ -272,7 +272,7 @@ def test_one_of_another_family_is_refused_before_anything_is_loaded(
         store.catalogue.adapters = Catalogue(adapters=[str(lab.adapters)]).adapters
         request = Request("generate", 64, 64, controls=(Control("edges", "regions"),))
         with pytest.raises(TapestryError, match="The ControlNet 'edges' was made for"):
-            store.catalogue.check_adapters(Request(**{**vars(request), "model": str(model)}))
+            store.catalogue.check(Request(**{**vars(request), "model": str(model)}))
 
 
 def test_one_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> None:

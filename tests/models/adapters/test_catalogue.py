@@ -119,7 +119,7 @@ def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path
     catalogue = Catalogue(adapters=[str(tmp_path)])
     request = Request("generate", 64, 64, "snow", loras=(Lora("old"),))
     with pytest.raises(TapestryError) as raised:
-        catalogue.check_adapters(request)
+        catalogue.check(request)
 
     assert raised.value.code is ErrorCode.BAD_REQUEST
     assert raised.value.message == (

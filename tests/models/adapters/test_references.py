@@ -83,7 +83,7 @@ def test_it_looks_at_the_layer_itself(adapted_store, checkpoint: Path, preproces
     shown = control("look", a_layer(8, 8), preprocessor=preprocessor)
     request = Request("generate", 64, 64, "snow", controls=(shown,), model=str(checkpoint))
     with pytest.raises(TapestryError, match="looks at a layer as it is"):
-        adapted_store.catalogue.check_adapters(request)
+        adapted_store.catalogue.check(request)
 
 
 def test_the_encoder_that_fits_is_found_where_the_authors_put_it(

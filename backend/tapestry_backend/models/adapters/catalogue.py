@@ -19,6 +19,7 @@ from tapestry_protocol.messages import Request
 
 from ..folder import MAX_CONFIGURATION_BYTES, check_configuration
 from ..weights import BrokenFileError, check_weights, read_json
+from ..widths import Widths
 from .header import Header, read_header
 from .lora_names import read_name
 
@@ -155,10 +156,10 @@ class AdapterCatalogue:
             + "Start the backend with --adapter PATH to add another.",
         )
 
-    def check(self, request: Request, model_id: str, family: str, text_width: int | None) -> None:
+    def check(self, request: Request, model_id: str, family: str, widths: Widths) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.
 
-        text_width: that of the texts which the model's U-Net reads; None where it has none.
+        widths: of what the model reads.
         """
         wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
         for control in request.all_controls:
@@ -169,8 +170,12 @@ class AdapterCatalogue:
                     f"The IP-Adapter {control.adapter!r} looks at a layer as it is.",
                     "Show it the layer itself, no lines or edges of it.",
                 )
+        for adapter in self.embeddings:
+            said = any(adapter.token in prompt for prompt in request.all_prompts)
+            if said and widths.words not in {(), adapter.widths}:
+                raise misfit(adapter, model_id, family)
         for adapter in wanted:
-            other_width = adapter.widths and text_width not in {None, *adapter.widths}
+            other_width = adapter.widths and widths.text not in {None, *adapter.widths}
             other_family = adapter.family and adapter.family != family
             if other_width or other_family:
                 raise misfit(adapter, model_id, family)
@@ -197,16 +202,6 @@ def ungrounded(model_id: str) -> TapestryError:
         f"The model {model_id!r} takes no grounded boxes.",
         "Choose a GLIGEN checkpoint, or set the grounding to 0.",
     )
-
-
-def read_text_width(model: Path) -> int | None:
-    """The width of the texts that a model folder's U-Net reads; None where it has no U-Net."""
-    with suppress(OSError, ValueError):
-        width = read_json(model / "unet" / "config.json", MAX_CONFIGURATION_BYTES).get(
-            "cross_attention_dim"
-        )
-        return width if isinstance(width, int) else None
-    return None
 
 
 def _found_at(path: Path) -> Iterator[Adapter]:
