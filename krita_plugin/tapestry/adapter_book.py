@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.adapters import MAPS, AdapterInfo
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_CONTROLS, MAX_ID_CHARACTERS, MAX_LORAS
 
 from .canvas import Layer
@@ -23,7 +23,7 @@ PICTURE = ""
 """In place of a region's layer: what holds for the whole picture."""
 
 Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter"]
-Show = Literal["none", "lines", "canny", "soft_edges", "regions"]
+Show = Literal["none", "lines", "canny", "soft_edges", "regions", "ade20k"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SHOWS: tuple[Show, ...] = get_args(Show)
 CONTROLS: tuple[Kind, ...] = ("controlnet", "t2i_adapter")
@@ -37,7 +37,7 @@ _USUAL_SHOWS: tuple[tuple[str, Show], ...] = (
     ("canny", "canny"),
     *((word, "soft_edges") for word in ("soft", "hed", "pidi")),
     *((word, "lines") for word in ("scribble", "line", "sketch")),
-    ("seg", "regions"),
+    ("seg", "ade20k"),
 )
 """What the names of control networks say about the pictures that they were trained with."""
 
@@ -64,7 +64,7 @@ class Laid:
     @property
     def needs_layer(self) -> bool:
         """Whether it is shown a layer."""
-        return self.kind != "lora" and self.show != "regions"
+        return self.kind != "lora" and self.show not in MAPS
 
     def find(self, layers: Sequence[Layer]) -> Layer | None:
         """The layer that it is shown, if it is there: the one with its id, else of its name."""

@@ -134,7 +134,7 @@ def test_only_what_fits_the_model_is_offered() -> None:
         ("sample-scribble", "t2i_adapter", "lines"),
         ("control_v11p_sd15_Canny", "controlnet", "canny"),
         ("softedge", "controlnet", "soft_edges"),
-        ("seg", "controlnet", "regions"),
+        ("control_v11p_sd15_seg", "controlnet", "ade20k"),
         ("depth", "controlnet", "none"),
         ("sketch-style", "lora", "none"),
         ("line", "ip_adapter", "none"),

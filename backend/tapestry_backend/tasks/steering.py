@@ -23,9 +23,17 @@ from ..models.adapters.grounding import Box, Grounding
 from ..models.adapters.references import Reference, ReferenceAdapter, referring
 from ..models.adapters.residuals import Shown
 from ..models.denoiser import Denoiser
+from .ade20k import class_colours
 from .canvas import painted_masks, pixel_array, placed
-from .plan import Plan, RegionPlan
-from .preprocessing import canny_edges, drawn_lines, on_black, region_map, soft_edges
+from .plan import Plan, RegionPlan, background_prompt
+from .preprocessing import (
+    canny_edges,
+    colour_of,
+    drawn_lines,
+    on_black,
+    region_map,
+    soft_edges,
+)
 
 
 class Gear(NamedTuple):
@@ -191,8 +199,8 @@ def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], pla
     """What a network is shown, on the plan's canvas: [1, 3, H, W] uint8."""
     if control.image is None or control.bounds is None:
         size_px = Size(*(side * plan.cell_px for side in plan.canvas))
-        masks = painted_masks(request, blobs, plan)
-        shown = region_map(masks, [region.prompt for region in plan.regions], size_px)
+        colours = _map_colours(control, request)
+        shown = region_map(painted_masks(request, blobs, plan), colours, size_px)
     else:
         rgba = placed(control.image, control.bounds.moved(*plan.origin_px), blobs, plan)
         shown = {
@@ -202,6 +210,14 @@ def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], pla
             "soft_edges": lambda layer: soft_edges(on_black(layer)),
         }[control.preprocessor](rgba)
     return (shown[None] * 255).round().to(torch.uint8)
+
+
+def _map_colours(control: Control, request: Request) -> list[tuple[float, ...]]:
+    """Of each region and of the background, in 0..1."""
+    prompts = [region.prompt for region in request.regions] + [background_prompt(request)]
+    if control.preprocessor == "regions":
+        return [colour_of(number) for number, _ in enumerate(prompts)]
+    return [tuple(part / 255 for part in colour) for colour in class_colours(prompts)]
 
 
 def _on_white(control: Control, blobs: Mapping[str, bytes]) -> np.ndarray:
