@@ -120,7 +120,7 @@ class FlowModel(LatentModel):
     @torch.no_grad()
     def look(self, network: Any, picture: Tensor) -> Tensor:
         """Of its latents those of this picture alone, as if it were the whole."""
-        pixels = picture.to(self.device, self.dtype) / 127.5 - 1
+        pixels = (picture.to(self.device) / 127.5 - 1).to(self.dtype)
         if sees_pixels(network):
             return pixels
         latents = self._precisely(banded.encode, pixels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
 from tapestry_backend.models.adapters.factors import factors_of
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.residency import stream_layers
 from tapestry_backend.models.store import ModelStore
+from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import CHANNELS, LatentsOf, near, open_pipeline
 from tests.models.adapters.test_lora import region
 from tests.models.adapters.tiny_adapters import LAYERS, save_peft_lora
@@ -241,6 +246,24 @@ def test_a_regions_dora_changes_nothing_beyond_its_reach(
     assert not bool(differ[64 // FACTOR + WINDOW // 2 :].any())
 
 
+def test_layers_that_come_one_by_one_may_wear_a_dora(
+    checkpoint: Path, tmp_path: Path, latents_of: LatentsOf, with_adapters
+) -> None:
+    """It asks a layer again for its columns, when its weights may be at home already."""
+    a_dora(tmp_path / "it.safetensors", checkpoint, rows=False, kind="lora")
+    store = ModelStore(Catalogue([str(checkpoint)], adapters=[str(tmp_path)]))
+    with_adapters()
+    expected = latents_of(loras=(Lora("it"),))
+    model = store.load(str(checkpoint))
+    stream_layers(model._parts.use("unet"), torch.device("cpu"))
+    request = Request("generate", 64, 64, "snow", num_inference_steps=3, model=str(checkpoint))
+    job = _Job(replace(request, loras=(Lora("it"),)), {}, store)
+    for _ in (*job._prepare(), *job._paint()):
+        pass
+
+    assert torch.equal(job._latents, expected)
+
+
 def test_a_lora_with_a_core_between(
     checkpoint: Path, tmp_path: Path, latents_of: LatentsOf, with_adapters
 ) -> None:
@@ -283,6 +306,7 @@ WRONG = {
         "was made for",
     ),
     "for more rows": ({"dora_scale": (31, 1)}, "was made for"),
+    "with two alphas": ({"alpha": (2,)}, "its alpha is no number"),
     "half": ({"hada_w2_a": None}, "some of the tensors that belong together are missing"),
 }
 

@@ -50,6 +50,9 @@ class Delta(NamedTuple):
 
 Deltas = Sequence[Delta]
 
+_SHORTEST = torch.finfo(torch.float32).eps
+"""Of a row or column of weights, which would be divided by nothing otherwise."""
+
 _BESIDES = {"alpha", "magnitude", "dora_scale"}
 """What may stand beside a layer's factors."""
 
@@ -165,6 +168,8 @@ def _delta(
     factors = factors_of({role: parts[role] for role in parts.keys() - _BESIDES})
     if factors is None:
         raise _broken(adapter, "some of the tensors that belong together are missing")
+    if "alpha" in parts and parts["alpha"].numel() != 1:
+        raise _broken(adapter, "its alpha is no number")
     if not factors.fits(layer):
         raise misfit(adapter, model_id)
     scale = 1.0
@@ -195,7 +200,7 @@ def _lengths(delta: Delta, parts: Mapping[str, Tensor]) -> Lengths | None:
         return None
     change = delta.factors.change().reshape(layer.weight.shape).float()
     whole = layer.weight.detach().to(change) + delta.scale * change
-    lengths = whole.transpose(0, int(not of_rows)).flatten(1).norm(dim=1)
+    lengths = whole.transpose(0, int(not of_rows)).flatten(1).norm(dim=1).clamp(min=_SHORTEST)
     bias = None if layer.bias is None else layer.bias.detach().to(change)
     return Lengths(told.to(change).flatten() / lengths, of_rows, bias)
 
