@@ -232,7 +232,7 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
 
     assert problem in raised.value.message
     assert raised.value.code is ErrorCode.MODEL_BROKEN
-    assert "a LoRA, a textual inversion, an IP-Adapter, or a folder" in raised.value.advice
+    assert "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or" in raised.value.advice
 
 
 @pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])

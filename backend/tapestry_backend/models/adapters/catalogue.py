@@ -20,6 +20,7 @@ from tapestry_protocol.messages import Request
 from ..folder import MAX_CONFIGURATION_BYTES, check_configuration
 from ..weights import BrokenFileError, check_weights, read_json
 from ..widths import Widths
+from .control_marks import read_control_marks
 from .header import Header, read_header
 from .lora_names import read_name
 
@@ -57,13 +58,13 @@ _BESIDES = {
 """Settings of ControlNets that want more than a picture."""
 _FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
-    "control_model": "a ControlNet in its authors' own format",
     "double_blocks": "a LoRA for FLUX whose layers have other names than diffusers gives them",
     "joint_blocks": "a LoRA for Stable Diffusion 3 with other names than diffusers gives them",
 }
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 _KNOWN_KINDS = (
-    "a LoRA, a textual inversion, an IP-Adapter, or a folder with a ControlNet or a T2I-Adapter"
+    "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or a folder with a ControlNet or a "
+    "T2I-Adapter"
 )
 _MOST_FOLDERS = 1_000
 """Looked into; where there are more, it is no folder of adapters."""
@@ -290,6 +291,10 @@ def _read_file(name: str, path: Path) -> Adapter:
         raise BrokenFileError(f"it is {other}, which Tapestry does not know")
     if any(part.startswith(("ip_adapter.", "image_proj.")) for part in header.shapes):
         return _read_reference(header, name, path)
+    if control := read_control_marks(header):
+        (width,) = control.text_widths or (0,)
+        family = _BY_TEXT_WIDTH.get(width, "")
+        return Adapter(name, "controlnet", path, family, control.text_widths)
     if all(read_name(part) for part in header.shapes):
         family, widths = _family_of_lora(header)
         return Adapter(name, "lora", path, family, widths)
@@ -298,7 +303,7 @@ def _read_file(name: str, path: Path) -> Adapter:
         first = next(part for part in header.shapes if read_name(part) is None)
         raise BrokenFileError(f"nobody knows what its tensor {first[:60]!r} is")
     token, widths = embedding
-    family: Family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
+    family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
     return Adapter(name, "embedding", path, family, widths, token)
 
 

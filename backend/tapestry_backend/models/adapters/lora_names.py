@@ -93,12 +93,12 @@ def targets(names: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, st
     known.update({f"text_model_{flat}": name for flat, name in known.items()})
     if "down_block_types" in config:
         known.update(
-            {_original(name, config).replace(".", "_"): name for name in names if "." in name}
+            {original_name(name, config).replace(".", "_"): name for name in names if "." in name}
         )
     return known
 
 
-def _original(name: str, config: Mapping[str, Any]) -> str:
+def original_name(name: str, config: Mapping[str, Any]) -> str:
     """A module of diffusers' U-Net by the name that it has in Stability's own code."""
     found = re.fullmatch(r"(down|mid|up)_blocks?(?:\.(\d+))?\.(\w+)\.(\d+)(.*)", name)
     if not found:
@@ -122,6 +122,8 @@ def _original(name: str, config: Mapping[str, Any]) -> str:
 
 def _inside_resnet(name: str) -> str:
     return {
+        ".norm1": ".in_layers.0",
+        ".norm2": ".out_layers.0",
         ".conv1": ".in_layers.2",
         ".conv2": ".out_layers.3",
         ".time_emb_proj": ".emb_layers.1",

@@ -15,6 +15,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..networks import load_network, sentence_for
 from .catalogue import Adapter, misfit
+from .control_files import load_control_file
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
 
@@ -39,8 +40,11 @@ def load_control(
 ) -> nn.Module:
     """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
     with sentence_for(partial(broken_adapter, adapter.path)):
-        network = load_network(_CLASSES[adapter.kind], adapter.path, dtype)
-    if not _fits(adapter, network, unet):
+        if adapter.path.is_file():
+            network = load_control_file(adapter.path, unet, dtype)
+        else:
+            network = load_network(_CLASSES[adapter.kind], adapter.path, dtype)
+    if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
     return network.to(device).eval()
 
