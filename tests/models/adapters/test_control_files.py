@@ -1,4 +1,4 @@
-"""ControlNets of one file, by the names of their authors' code or of diffusers: the same numbers."""
+"""ControlNets of one file, by their authors' names or those of diffusers: the same numbers."""
 
 from __future__ import annotations
 
