@@ -10,54 +10,9 @@ import torch
 from diffusers.loaders import single_file_utils
 from torch import Tensor
 
-State = dict[str, Tensor]
+from .original_names import FLUX_NAMES, FLUX_NORMS, FLUX_TOGETHER
 
-_FLUX_NAMES = (
-    (r"time_in\.in_layer", "time_text_embed.timestep_embedder.linear_1"),
-    (r"time_in\.out_layer", "time_text_embed.timestep_embedder.linear_2"),
-    (r"vector_in\.in_layer", "time_text_embed.text_embedder.linear_1"),
-    (r"vector_in\.out_layer", "time_text_embed.text_embedder.linear_2"),
-    (r"guidance_in\.in_layer", "time_text_embed.guidance_embedder.linear_1"),
-    (r"guidance_in\.out_layer", "time_text_embed.guidance_embedder.linear_2"),
-    (r"txt_in", "context_embedder"),
-    (r"img_in", "x_embedder"),
-    (r"final_layer\.linear", "proj_out"),
-    (r"final_layer\.adaLN_modulation\.1", "norm_out.linear"),
-    (r"double_blocks\.(\d+)\.img_mod\.lin", r"transformer_blocks.\1.norm1.linear"),
-    (r"double_blocks\.(\d+)\.txt_mod\.lin", r"transformer_blocks.\1.norm1_context.linear"),
-    (r"double_blocks\.(\d+)\.img_mlp\.0", r"transformer_blocks.\1.ff.net.0.proj"),
-    (r"double_blocks\.(\d+)\.img_mlp\.2", r"transformer_blocks.\1.ff.net.2"),
-    (r"double_blocks\.(\d+)\.txt_mlp\.0", r"transformer_blocks.\1.ff_context.net.0.proj"),
-    (r"double_blocks\.(\d+)\.txt_mlp\.2", r"transformer_blocks.\1.ff_context.net.2"),
-    (r"double_blocks\.(\d+)\.img_attn\.proj", r"transformer_blocks.\1.attn.to_out.0"),
-    (r"double_blocks\.(\d+)\.txt_attn\.proj", r"transformer_blocks.\1.attn.to_add_out"),
-    (r"single_blocks\.(\d+)\.modulation\.lin", r"single_transformer_blocks.\1.norm.linear"),
-    (r"single_blocks\.(\d+)\.linear2", r"single_transformer_blocks.\1.proj_out"),
-)
-_FLUX_NORMS = (
-    (r"double_blocks\.(\d+)\.img_attn\.norm\.query_norm", r"transformer_blocks.\1.attn.norm_q"),
-    (r"double_blocks\.(\d+)\.img_attn\.norm\.key_norm", r"transformer_blocks.\1.attn.norm_k"),
-    (
-        r"double_blocks\.(\d+)\.txt_attn\.norm\.query_norm",
-        r"transformer_blocks.\1.attn.norm_added_q",
-    ),
-    (r"double_blocks\.(\d+)\.txt_attn\.norm\.key_norm", r"transformer_blocks.\1.attn.norm_added_k"),
-    (r"single_blocks\.(\d+)\.norm\.query_norm", r"single_transformer_blocks.\1.attn.norm_q"),
-    (r"single_blocks\.(\d+)\.norm\.key_norm", r"single_transformer_blocks.\1.attn.norm_k"),
-)
-_FLUX_TOGETHER = (
-    (
-        r"double_blocks\.(\d+)\.img_attn\.qkv",
-        "transformer_blocks.{}.attn",
-        ("to_q", "to_k", "to_v"),
-    ),
-    (
-        r"double_blocks\.(\d+)\.txt_attn\.qkv",
-        "transformer_blocks.{}.attn",
-        ("add_q_proj", "add_k_proj", "add_v_proj"),
-    ),
-)
-"""Three layers in one."""
+State = dict[str, Tensor]
 
 
 def convert(kind: str, state: State, config: Mapping[str, Any]) -> State:
@@ -145,16 +100,16 @@ def _flux(state: State, config: Mapping[str, Any]) -> State:
             parts = tensor.chunk(3)
             converted |= {f"{n}.{suffix}": p for n, p in zip(together, parts, strict=True)}
         elif suffix == "scale":
-            converted[_renamed(stem, _FLUX_NORMS) + ".weight"] = tensor
+            converted[_renamed(stem, FLUX_NORMS) + ".weight"] = tensor
         else:
             if stem == "final_layer.adaLN_modulation.1":
                 tensor = torch.cat(tensor.chunk(2)[::-1])  # noqa: PLW2901  shift, scale -> scale, shift
-            converted[f"{_renamed(stem, _FLUX_NAMES)}.{suffix}"] = tensor
+            converted[f"{_renamed(stem, FLUX_NAMES)}.{suffix}"] = tensor
     return converted
 
 
 def _flux_together(stem: str) -> list[str]:
-    for pattern, block, names in _FLUX_TOGETHER:
+    for pattern, block, names in FLUX_TOGETHER:
         if found := re.fullmatch(pattern, stem):
             return [f"{block.format(found[1])}.{name}" for name in names]
     return []

@@ -106,6 +106,9 @@ def test_other_kinds_are_for_a_family_too(tmp_path: Path, width: int, family: st
         ("lycoris_single_transformer_blocks_0_attn_to_q", "flux"),
         ("transformer.single_transformer_blocks.0.attn.to_q", "flux"),
         ("transformer.transformer_blocks.0.attn.add_k_proj", "sd3"),
+        ("lora_unet_double_blocks_0_img_attn_qkv", "flux"),
+        ("diffusion_model.single_blocks.0.linear1", "flux"),
+        ("lora_unet_joint_blocks_0_x_block_attn_qkv", "sd3"),
     ],
 )
 def test_a_transformers_lora_is_for_a_family(tmp_path: Path, name: str, family: str) -> None:
@@ -209,9 +212,9 @@ REFUSED = {
         tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__weight=UP),
         "there is no folder 'image_encoder' beside it",
     ),
-    "FLUX by other names": (
-        tensors(lora_unet_double_blocks_0_img_attn_qkv__lora_down__weight=DOWN),
-        "a LoRA for FLUX whose layers have other names",
+    "FLUX by XLabs' names": (
+        tensors(double_blocks__0__processor__qkv_lora1__down__weight=DOWN),
+        "it is a LoRA for FLUX by XLabs' names",
     ),
     "a whole model": (
         tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP),

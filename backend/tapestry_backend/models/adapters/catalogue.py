@@ -58,8 +58,8 @@ _BESIDES = {
 """Settings of ControlNets that want more than a picture."""
 _FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
-    "double_blocks": "a LoRA for FLUX whose layers have other names than diffusers gives them",
-    "joint_blocks": "a LoRA for Stable Diffusion 3 with other names than diffusers gives them",
+    ".processor.": "a LoRA for FLUX by XLabs' names",
+    "lllite_unet_": "a ControlNet-LLLite",
 }
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 _KNOWN_KINDS = (
@@ -318,9 +318,11 @@ def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
     if widths:
         return _BY_TEXT_WIDTH.get(widths[0], ""), (widths[0],)
     names = " ".join(header.shapes)
-    if "single_transformer_blocks" in names:
+    if any(
+        mark in names for mark in ("single_transformer_blocks", "double_blocks", "single_blocks")
+    ):
         return "flux", ()
-    if "add_k_proj" in names:
+    if "add_k_proj" in names or "joint_blocks" in names:
         return "sd3", ()
     return "", ()
 

@@ -8,8 +8,9 @@ between (Tucker). The names are those of LyCORIS (Yeh et al. 2024).
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -59,6 +60,17 @@ class Factors(ABC):
             return _convolved(layer, given, change)
         return functional.linear(given.to(change.dtype), change)
 
+    def split(self, rows: Sequence[int]) -> list[Factors]:
+        """The same for several layers whose rows, so many each, are one after the other in it.
+
+        Raises RuntimeError when it has not as many.
+        """
+        made = self.to("meta").change()
+        if made.ndim < 2 or made.shape[0] != sum(rows):
+            raise RuntimeError(f"{tuple(made.shape)} is no change of {sum(rows)} rows")
+        stops = list(itertools.accumulate(rows))
+        return [Rows(self, stop - size, stop) for size, stop in zip(rows, stops, strict=True)]
+
     def _core(self, core: str, outer: str, inner: str) -> Tensor:
         """From outer [r, out], core [r, s, h, w], inner [s, in] -> [out, in, h, w]."""
         parts = self._parts[core], self._parts[outer], self._parts[inner]
@@ -91,6 +103,10 @@ class LowRank(Factors):
         # The first of the two does what the layer does: its steps and its padding.
         low = _convolved(layer, given, down[..., None, None] if down.ndim == 2 else down)
         return functional.conv2d(low, up.flatten(1)[..., None, None])
+
+    def split(self, rows: Sequence[int]) -> list[Factors]:
+        down, up = self._parts["down"], self._parts["up"]
+        return [LowRank({"down": down, "up": part}) for part in up.split(list(rows))]
 
 
 class LowRankWithCore(Factors):
@@ -143,6 +159,24 @@ class Kronecker(Factors):
         if "lokr_t2" in self._parts and role == "lokr_w2":
             return self._core("lokr_t2", f"{role}_a", f"{role}_b")
         return self._parts[f"{role}_a"] @ self._parts[f"{role}_b"]
+
+
+class Rows(Factors):
+    """Some rows of a change that is made for several layers at once."""
+
+    def __init__(self, whole: Factors, start: int, stop: int) -> None:
+        super().__init__({})
+        self._whole, self._start, self._stop = whole, start, stop
+
+    @property
+    def rank(self) -> int | None:
+        return self._whole.rank
+
+    def to(self, *place: Any) -> Factors:
+        return Rows(self._whole.to(*place), self._start, self._stop)
+
+    def change(self) -> Tensor:
+        return self._whole.change()[self._start : self._stop]
 
 
 _KRONECKER = ("lokr_w1", "lokr_w2")

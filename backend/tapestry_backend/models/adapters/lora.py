@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
+from ..original_names import layers_of
 from .catalogue import Adapter, misfit
 from .factors import Factors, factors_of
 from .header import read_header
@@ -79,9 +80,11 @@ def load_lora(
         told = _notes_of(adapter, notes, network)
         for (of, target), parts in grouped.items():
             if of == network:
-                name = known.get(target)
-                layer = None if name is None else module.get_submodule(name)
-                deltas.append(_delta(adapter, model_id, layer, parts, told, device, dtype))
+                names = [known.get(one) for one in (layers_of(target) or (target,))]
+                layers = [module.get_submodule(name) for name in names if name is not None]
+                if len(layers) < len(names):
+                    raise misfit(adapter, model_id)
+                deltas += _deltas(adapter, model_id, layers, parts, told, device, dtype)
     return deltas
 
 
@@ -154,37 +157,57 @@ def _grouped(tensors: Mapping[str, Tensor]) -> dict[tuple[str, str], dict[str, T
     return grouped
 
 
-def _delta(
+def _deltas(
     adapter: Adapter,
     model_id: str,
-    layer: nn.Module | None,
+    layers: Sequence[nn.Module],
     parts: Mapping[str, Tensor],
     told: Mapping[str, Any],
     device: torch.device,
     dtype: torch.dtype,
-) -> Delta:
-    if not isinstance(layer, nn.Linear | nn.Conv2d):
-        raise misfit(adapter, model_id)
+) -> list[Delta]:
+    """Of one layer, or of several that are one in the file."""
     factors = factors_of({role: parts[role] for role in parts.keys() - _BESIDES})
     if factors is None:
         raise _broken(adapter, "some of the tensors that belong together are missing")
     if "alpha" in parts and parts["alpha"].numel() != 1:
         raise _broken(adapter, "its alpha is no number")
-    if not factors.fits(layer):
+    split = _split(factors, layers)
+    if split is None:
         raise misfit(adapter, model_id)
-    scale = 1.0
-    if factors.rank is not None:
-        told_alpha = float(told.get("lora_alpha") or factors.rank)
-        alpha = float(parts["alpha"]) if "alpha" in parts else told_alpha
-        scale = alpha / (factors.rank**0.5 if told.get("use_rslora") else factors.rank)
-    factors = factors.to(device, dtype)
-    delta = Delta(layer, factors, scale)
+    scale = _scale(factors, parts, told)
+    deltas = [
+        Delta(layer, own.to(device, dtype), scale) for layer, own in zip(layers, split, strict=True)
+    ]
     if not parts.keys() & {"magnitude", "dora_scale"}:
-        return delta
-    lengths = _lengths(delta, parts)
+        return deltas
+    if len(deltas) > 1:
+        raise _broken(adapter, "it is a DoRA of layers that are several in this model")
+    lengths = _lengths(deltas[0], parts)
     if lengths is None:
         raise misfit(adapter, model_id)
-    return delta._replace(lengths=lengths)
+    return [deltas[0]._replace(lengths=lengths)]
+
+
+def _split(factors: Factors, layers: Sequence[Any]) -> list[Factors] | None:
+    """For each layer its own; None when they do not fit."""
+    if not all(isinstance(layer, nn.Linear | nn.Conv2d) for layer in layers):
+        return None
+    try:
+        rows = [layer.weight.shape[0] for layer in layers]
+        split = [factors] if len(layers) == 1 else factors.split(rows)
+    except (RuntimeError, IndexError):
+        return None
+    fitting = (own.fits(layer) for own, layer in zip(split, layers, strict=True))
+    return split if all(fitting) else None
+
+
+def _scale(factors: Factors, parts: Mapping[str, Tensor], told: Mapping[str, Any]) -> float:
+    """Alpha / rank, as the file says it; 1 where there is no rank."""
+    if factors.rank is None:
+        return 1.0
+    alpha = float(parts["alpha"]) if "alpha" in parts else told.get("lora_alpha") or factors.rank
+    return alpha / (factors.rank**0.5 if told.get("use_rslora") else factors.rank)
 
 
 def _lengths(delta: Delta, parts: Mapping[str, Tensor]) -> Lengths | None:

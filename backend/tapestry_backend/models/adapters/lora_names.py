@@ -63,10 +63,18 @@ _NETWORKS = (
     ("text_encoder_2.", "text_encoder_2"),
     ("text_encoder.", "text_encoder"),
     ("transformer.", "transformer"),
+    ("diffusion_model.", "unet"),
     ("unet.", "unet"),
     ("base_model.model.", "unet"),
 )
 """How names begin; the longer ones of those that begin alike first."""
+
+
+_BLOCKS = (
+    *("double_blocks", "single_blocks", "joint_blocks"),
+    *(f"{name}_in" for name in ("img", "txt", "time", "vector", "guidance")),
+)
+"""How the layers of FLUX.1 and Stable Diffusion 3 begin in their authors' own code."""
 
 
 def read_name(name: str) -> Part | None:
@@ -77,6 +85,8 @@ def read_name(name: str) -> Part | None:
         return None
     (end, role), (begin, network) = ended, begun
     module = name.removesuffix(end).removeprefix(begin)
+    if network == "unet" and module.startswith(_BLOCKS):
+        network = "transformer"  # trainers write "unet" for whatever is asked at every step
     module = module.replace(".processor.", ".").removesuffix(".processor")
     if end.startswith("_lora") and module.endswith("to_out"):
         module += ".0"  # diffusers' attention before its processors were layers of their own

@@ -1,0 +1,127 @@
+"""LoRAs for FLUX.1 and Stable Diffusion 3 by the names of their authors' own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file as save_tensors
+from torch import Tensor
+
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.places import MODELS_VARIABLE
+from tapestry_backend.models.store import ModelStore
+from tapestry_protocol.adapters import Lora
+from tapestry_protocol.errors import TapestryError
+from tests.models.adapters.conftest import near
+from tests.models.adapters.test_other_families import latents_of
+from tests.models.tiny_checkpoints import t5_tokenizer
+from tests.models.tiny_files import Built, State, build, save_file
+
+BACKBONE = "model.diffusion_model."
+SIDE = 64
+RANK, ALPHA = 3, 4.5
+NEVER = ("final_layer", "adaLN_modulation")
+"""Layers whose rows are in another order in diffusers; no trainer takes them."""
+
+
+@pytest.fixture(autouse=True)
+def _words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T5's tokenizer, where it is looked for."""
+    t5_tokenizer().save_pretrained(tmp_path / "models" / "tokenizers" / "t5")
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
+
+
+def trained(built: Built) -> Iterator[tuple[str, Tensor]]:
+    """The linear layers of the transformer, by their names in the file."""
+    for name, weight in built.tensors.items():
+        layer = name.removeprefix(BACKBONE).removesuffix(".weight")
+        linear = name.startswith(BACKBONE) and name.endswith(".weight") and weight.ndim == 2
+        if linear and not any(word in layer for word in (*NEVER, "embedder", "norm")):
+            yield layer, weight
+
+
+def kohya(layer: str, parts: State) -> State:
+    """With "_" for each dot, and an alpha."""
+    names = {"down": "lora_down.weight", "up": "lora_up.weight"}
+    flat = f"lora_unet_{layer.replace('.', '_')}"
+    return {f"{flat}.{names.get(role, role)}": tensor for role, tensor in parts.items()}
+
+
+def dotted(layer: str, parts: State) -> State:
+    """As ComfyUI saves them."""
+    names = {"down": "lora_A.weight", "up": "lora_B.weight"}
+    return {f"{BACKBONE[6:]}{layer}.{names.get(r, r)}": t for r, t in parts.items()}
+
+
+def low_rank(weight: Tensor) -> tuple[State, Tensor]:
+    """Factors, and the change that they mean."""
+    up, down = torch.randn(len(weight), RANK), torch.randn(RANK, weight.shape[1])
+    parts = {"down": down * 0.1, "up": up * 0.1, "alpha": torch.tensor(ALPHA)}
+    return parts, ALPHA / RANK * parts["up"] @ parts["down"]
+
+
+def kronecker(weight: Tensor) -> tuple[State, Tensor]:
+    """The same of a LoKr."""
+    small = torch.randn(2, 2) * 0.2
+    large = torch.randn(len(weight) // 2, weight.shape[1] // 2) * 0.2
+    return {"lokr_w1": small, "lokr_w2": large}, torch.kron(small, large)
+
+
+def paint(folder: Path, built: Built, name: str, *loras: Lora) -> Tensor:
+    """What a single file with these tensors ends with."""
+    notes = {"modelspec.resolution": f"{SIDE}x{SIDE}"}
+    path = save_file(built, folder / f"{name}.safetensors", notes=notes)
+    adapters = [str(folder / "it.safetensors")] if loras else []
+    store = ModelStore(Catalogue([str(path)], adapters=adapters), "cpu")
+    return latents_of(store, path, height=SIDE, width=SIDE, num_inference_steps=2, loras=loras)
+
+
+@pytest.mark.parametrize("spell", [kohya, dotted])
+@pytest.mark.parametrize("make", [low_rank, kronecker])
+@pytest.mark.parametrize("family", ["flux", "sd3"])
+def test_it_paints_what_a_file_with_it_in_its_weights_does(
+    tmp_path: Path,
+    family: str,
+    make: Callable[[Tensor], tuple[State, Tensor]],
+    spell: Callable[[str, State], State],
+) -> None:
+    """Also where one layer of theirs is several of diffusers'."""
+    built = build(family)
+    torch.manual_seed(4)
+    changed, saved = dict(built.tensors), {}
+    for layer, weight in trained(built):
+        parts, change = make(weight)
+        saved |= spell(layer, parts)
+        changed[f"{BACKBONE}{layer}.weight"] = weight + 0.6 * change
+    assert any("qkv" in name for name in saved)
+    save_tensors({n: t.contiguous() for n, t in saved.items()}, tmp_path / "it.safetensors")
+    plain = paint(tmp_path, built, "plain")
+    ours = paint(tmp_path, built, "with", Lora("it", 0.6))
+
+    near(ours, paint(tmp_path, Built(built.networks, changed), "merged"))
+    assert float((ours - plain).abs().max()) > 0.01
+
+
+WRONG: dict[str, Any] = {
+    "of too few rows": ({"up": (90, RANK), "down": (RANK, 64)}, "was made for"),
+    "a vector": ({"up": (192,), "down": (RANK, 64)}, "was made for"),
+    "for other columns": ({"up": (192, RANK), "down": (RANK, 63)}, "was made for"),
+    "a DoRA": (
+        {"up": (192, RANK), "down": (RANK, 64), "dora_scale": (192, 1)},
+        "it is a DoRA of layers that are several",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_fit_gets_a_sentence(tmp_path: Path, case: str) -> None:
+    """Before anything is painted."""
+    shapes, problem = WRONG[case]
+    parts = {role: torch.ones(shape) for role, shape in shapes.items()}
+    save_tensors(kohya("double_blocks.0.img_attn.qkv", parts), tmp_path / "it.safetensors")
+    with pytest.raises(TapestryError, match=problem):
+        paint(tmp_path, build("flux"), "plain", Lora("it"))
