@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.messages import Request, Stage
-from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_request
 
 from ..engine.coherence import Coherence, PerceptualCoherence
@@ -152,6 +153,10 @@ class _Job:
             steer=steer,
         )
 
+    def _look(self, denoised: Tensor) -> Pixels:
+        """How latents look, small."""
+        return preview_rgba(self._model.preview(denoised), self._plan)
+
     def _known(self, ground: Ground) -> Known | None:
         """What is there already, as latents."""
         known = ground.known_latents(self._model)
@@ -170,8 +175,7 @@ class _Job:
                     break
                 latents = step.latents
                 check_finite(latents, f"{stage} (step {step.number})")
-                preview = preview_rgba(self._model.preview(step.denoised), self._plan)
-            yield Progressed(stage, step.number, step.count, preview)
+            yield Progressed(stage, step.number, step.count, partial(self._look, step.denoised))
         self._evaluations += painting.denoise.evaluations
         self._batch_size = min(self._batch_size, painting.denoise.batch_size)
         return latents
