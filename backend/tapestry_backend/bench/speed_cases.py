@@ -118,9 +118,9 @@ def _faster(painter: Painter, prompt: str, speed: str) -> Case:
 
 
 def _same_windows(painter: Painter, prompt: str) -> Case:
-    """Windows and stride of the peer, its scheduler, and its way to fuse them."""
+    """Windows and stride of the peer, its scheduler, its way to fuse them, and nothing besides."""
     stride = max(1, painter.model.window // 8) * painter.model.cell_px
-    same = {"stride_px": stride, "window_weighting": "flat", "scheduler": "ddim"}
+    same = {"stride_px": stride, "window_weighting": "flat", "scheduler": "ddim", "coherence": 0.0}
     goal = Goal("times as fast as diffusers, the same windows", at_least=1.3)
     asked = _panorama(painter, prompt, 4, **same)
     return Case("same_windows", asked, "diffusers", goal, same_picture=True)
