@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -98,12 +99,13 @@ class Coherence:
         """
         shifts = torch.zeros_like(values)
         for look in self._looks:
-            wanted = _quantiles(crop(values, look.reference)[None], look.shares[None])
+            wanted = _quantiles(_order(crop(values, look.reference)[None]), look.shares[None])
             for group in look.groups:
-                own = torch.stack([crop(values, window) for window in group.windows])
+                own = _order(torch.stack([crop(values, window) for window in group.windows]))
                 here = _quantiles(own, group.shares)
                 says = group.says * (1 - (1 - group.fade[:, None]) ** (1 / rounds))
-                moved = _between(own, here, wanted - here) * says[:, None]
+                moved = _between(own, here, wanted - here).unflatten(2, says.shape[1:])
+                moved *= says[:, None]
                 for window, values_there in zip(group.windows, moved, strict=True):
                     add_at(shifts, window, values_there)
         return shifts
@@ -325,22 +327,34 @@ def _basis(channels: int, seed: int) -> Tensor:
     return torch.linalg.qr(torch.randn(channels, channels, generator=generator)).Q
 
 
-def _quantiles(values: Tensor, shares: Tensor) -> Tensor:
-    """Of each channel of [B, C, h, w] with cells that count [B, h, w]: [B, C, K], ascending."""
-    ordered, order = values.flatten(2).sort(dim=2)
-    counts = shares.flatten(1)[:, None].expand(order.shape)
-    below = counts.gather(2, order).cumsum(dim=2)
+class _Ordered(NamedTuple):
+    """Each channel of [B, C, h, w] by itself, ascending [B, C, h * w], and where it was."""
+
+    values: Tensor
+    places: Tensor
+
+
+def _order(values: Tensor) -> _Ordered:
+    return _Ordered(*values.flatten(2).sort(dim=2))
+
+
+def _quantiles(own: _Ordered, shares: Tensor) -> Tensor:
+    """Of each channel with cells that count [B, h, w]: [B, C, K], ascending."""
+    counts = shares.flatten(1)[:, None].expand(own.places.shape)
+    below = counts.gather(2, own.places).cumsum(dim=2)
     points = (torch.arange(_QUANTILES) + 0.5) / _QUANTILES
     wanted = points * below[..., -1:]
-    found = torch.searchsorted(below, wanted.to(below)).clamp(max=ordered.shape[2] - 1)
-    return ordered.gather(2, found)
+    found = torch.searchsorted(below, wanted.to(below)).clamp(max=own.values.shape[2] - 1)
+    return own.values.gather(2, found)
 
 
-def _between(values: Tensor, points: Tensor, results: Tensor) -> Tensor:
-    """Results [B, C, K] at ascending points [B, C, K], interpolated to values [B, C, h, w]."""
-    flat = values.flatten(2)
-    after = torch.searchsorted(points, flat).clamp(1, points.shape[2] - 1)
+def _between(own: _Ordered, points: Tensor, results: Tensor) -> Tensor:
+    """Results [B, C, K] at ascending points [B, C, K], interpolated to each value: [B, C, h * w].
+
+    Values are looked up in their order, which takes a third of the time, and put back.
+    """
+    after = torch.searchsorted(points, own.values).clamp(1, points.shape[2] - 1)
     lower, upper = points.gather(2, after - 1), points.gather(2, after)
-    along = ((flat - lower) / (upper - lower).clamp(min=1e-6)).clamp(0, 1)
+    along = ((own.values - lower) / (upper - lower).clamp(min=1e-6)).clamp(0, 1)
     found = torch.lerp(results.gather(2, after - 1), results.gather(2, after), along)
-    return found.view_as(values)
+    return torch.empty_like(found).scatter_(2, own.places, found)
