@@ -328,7 +328,7 @@ def _why_not(job: Job) -> Notice:
         return _was_closed()
     return Notice(
         tr("The document has changed while its picture was painted."),
-        tr("The picture is in the history below: Apply puts it into the document."),
+        tr("The picture is in the history: Apply puts it into the document."),
         is_error=False,
     )
 
@@ -336,7 +336,7 @@ def _why_not(job: Job) -> Notice:
 def _was_closed() -> Notice:
     return Notice(
         tr("The document was closed while its picture was painted."),
-        tr("The picture is in the history below: Apply puts it into a new document."),
+        tr("The picture is in the history: Apply puts it into a new document."),
         is_error=False,
     )
 
