@@ -98,6 +98,7 @@ class Studio:
             self.settings,
             changed=lambda: self._tell("history"),
             said=self._show,
+            onlooker=self.scene_watch,
         )
         self.desk = (
             BackendDesk(host, link, backend, lambda: self._tell("backend")) if backend else None
