@@ -5,11 +5,11 @@ from __future__ import annotations
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT
 
 from ..adapter_book import CONTROLS, Kind, Laid, Show, least_weight
-from ..qt import QComboBox, QDoubleSpinBox, QFrame, QLabel, QSpinBox, Qt, QToolButton, QWidget
+from ..qt import QComboBox, QDoubleSpinBox, QFrame, QLabel, QSpinBox, QWidget
 from ..studio import Studio
 from ..translation import tr
 from .elided_label import ElidedLabel
-from .manners import calm, column_in, narrow, row_of
+from .manners import calm, column_in, expander, narrow, row_of
 from .symbols import SymbolButton
 
 _WEIGHT_PX = 62
@@ -51,7 +51,10 @@ class AdapterRow(QFrame):
             self._more = self._make_share_fields()
             column.addLayout(row_of((self._layers, 3), (self._shows, 2)))
             column.addWidget(self._more)
-            line.addWidget(self._make_arrow())
+            tip = tr("From which step on it counts, and until which")
+            arrow = expander("tapestry_adapter_more", tip)
+            arrow.toggled.connect(self._more.setVisible)
+            line.addWidget(arrow)
         line.addWidget(remove)
 
     @property
@@ -152,24 +155,7 @@ class AdapterRow(QFrame):
         share.valueChanged.connect(lambda value: self._set(**{field: value / 100}))
         return share
 
-    def _make_arrow(self) -> QToolButton:
-        arrow = QToolButton()
-        arrow.setObjectName("tapestry_adapter_more")
-        arrow.setCheckable(True)
-        arrow.setAutoRaise(True)
-        arrow.setArrowType(Qt.ArrowType.RightArrow)
-        arrow.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        tip = tr("From which step on it counts, and until which")
-        arrow.setToolTip(tip)
-        arrow.setAccessibleName(tip)
-        arrow.toggled.connect(lambda is_open: self._open(arrow, is_open=is_open))
-        return arrow
-
     # --- what they do -----------------------------------------------------------------------------
-
-    def _open(self, arrow: QToolButton, *, is_open: bool) -> None:
-        arrow.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
-        self._more.setVisible(is_open)
 
     def _show_layers(self) -> None:
         """The document's layers; one that was chosen and is gone stays to be seen as gone."""

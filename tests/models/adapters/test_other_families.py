@@ -114,39 +114,32 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_a_lora(
     assert not torch.equal(ours, latents_of(store, xl / "xl"))
 
 
-def test_one_window_of_xl_is_what_diffusers_paints_with_a_controlnet(
-    xl: Path, store: ModelStore
+@pytest.mark.parametrize(
+    ("name", "kind", "pipeline", "names"),
+    [
+        (
+            "edges",
+            diffusers.ControlNetModel,
+            "StableDiffusionXLControlNetPipeline",
+            ("controlnet", "controlnet_conditioning_scale"),
+        ),
+        (
+            "sketch",
+            diffusers.T2IAdapter,
+            "StableDiffusionXLAdapterPipeline",
+            ("adapter", "adapter_conditioning_scale"),
+        ),
+    ],
+)
+def test_one_window_of_xl_is_what_diffusers_paints_with_a_control_picture(
+    xl: Path, store: ModelStore, name: str, kind: Any, pipeline: str, names: tuple[str, str]
 ) -> None:
-    """Which is told the sizes as the U-Net is."""
+    """A ControlNet is told the sizes as the U-Net is; a T2I-Adapter is not."""
     layer = a_layer(SIDE, SIDE)
-    network = diffusers.ControlNetModel.from_pretrained(xl / "adapters" / "edges")
-    expected = theirs(
-        xl,
-        "StableDiffusionXLControlNetPipeline",
-        controlnet=network,
-        image=as_image(layer),
-        controlnet_conditioning_scale=0.7,
-    )
-    shown = control("edges", layer, weight=0.7)
-    blobs = {layer.sha256: layer.data}
-
-    near(latents_of(store, xl / "xl", blobs=blobs, controls=(shown,)), expected)
-
-
-def test_one_window_of_xl_is_what_diffusers_paints_with_a_t2i_adapter(
-    xl: Path, store: ModelStore
-) -> None:
-    """In diffusers' pipeline too."""
-    layer = a_layer(SIDE, SIDE)
-    network = diffusers.T2IAdapter.from_pretrained(xl / "adapters" / "sketch")
-    expected = theirs(
-        xl,
-        "StableDiffusionXLAdapterPipeline",
-        adapter=network,
-        image=as_image(layer),
-        adapter_conditioning_scale=0.7,
-    )
-    shown = control("sketch", layer, weight=0.7)
+    network = kind.from_pretrained(xl / "adapters" / name)
+    asked = dict(zip(names, (network, 0.7), strict=True))
+    expected = theirs(xl, pipeline, image=as_image(layer), **asked)
+    shown = control(name, layer, weight=0.7)
     blobs = {layer.sha256: layer.data}
 
     near(latents_of(store, xl / "xl", blobs=blobs, controls=(shown,)), expected)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ...engine.out_of_memory import is_out_of_memory
+from ..networks import load_network, sentence_for
 from .catalogue import IMAGE_ENCODER, Adapter, misfit
 
 _TOKENS = 4
@@ -64,7 +65,7 @@ class ReferenceAdapter:
         projection = content["image_proj.proj.weight"]
         if projection.shape[0] != _TOKENS * self.layers[0][1].shape[1]:
             raise misfit(adapter, model_id)
-        self._encoder: Any = _load_encoder(adapter.path.parent / IMAGE_ENCODER, dtype).to(device)
+        self._encoder = _load_encoder(adapter.path.parent / IMAGE_ENCODER, dtype).to(device)
         if projection.shape[1] != self._encoder.config.projection_dim:
             raise misfit(adapter, model_id)
         self._projection = ImageProjection(
@@ -134,23 +135,9 @@ def _adding(
     return add
 
 
-def _load_encoder(folder: Path, dtype: torch.dtype) -> nn.Module:
-    try:
-        encoder, told = transformers.CLIPVisionModelWithProjection.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:
-        # Libraries raise whatever they like over a file that is not what they expect.
-        if is_out_of_memory(error):
-            raise
-        raise _broken(folder, f"{type(error).__name__}: {str(error)[:300]}") from error
-    if told["missing_keys"]:
-        raise _broken(folder, f"{len(told['missing_keys'])} tensors are missing")
-    return encoder.eval()
+def _load_encoder(folder: Path, dtype: torch.dtype) -> Any:
+    with sentence_for(partial(_broken, folder)):
+        return load_network("CLIPVisionModelWithProjection", folder, dtype).eval()
 
 
 def _broken(folder: Path, problem: str) -> TapestryError:
