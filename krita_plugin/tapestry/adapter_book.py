@@ -169,11 +169,14 @@ def newly_laid(info: AdapterInfo) -> Laid:
     return Laid(info.id, info.kind, show=usual if info.kind in CONTROLS else "none")
 
 
+def read_laid(kept: Any) -> tuple[Laid, ...]:
+    """What JSON gave of a list of them as dicts; what is damaged or out of range is left out."""
+    read = [_laid(one) for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
+    return tuple(one for one in read if one is not None)[: MAX_LORAS + MAX_CONTROLS]
+
+
 def _entry(values: dict[str, Any]) -> Entry:
-    laid = values.get("laid")
-    read = [_laid(one) for one in laid if isinstance(one, dict)] if isinstance(laid, list) else []
-    most = MAX_LORAS + MAX_CONTROLS
-    return Entry(str(values.get("name", "")), tuple(one for one in read if one is not None)[:most])
+    return Entry(str(values.get("name", "")), read_laid(values.get("laid")))
 
 
 def _laid(values: dict[str, Any]) -> Laid | None:

@@ -152,7 +152,8 @@ class Request:
     stride_px       0: half a window
     composition     how firmly a canvas higher than a window keeps to a small draft of the whole;
               0: no draft
-    coherence       how firmly all windows keep to the look of one of them; 0: not at all
+    coherence       how firmly all windows keep to the look of one of them, wherever the picture
+              starts from nothing; 0: not at all
     anchor    a point in that window; None: the middle
     speed     "quality" leaves nothing out; "balanced" and "fast" take fewer windows where none are
               asked for, and no guidance in the last steps
@@ -184,7 +185,7 @@ class Request:
     framing: Literal["window", "canvas"] = "window"
     stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     composition: Share = 0.5
-    coherence: Share = 0.0
+    coherence: Share = 0.5
     anchor: Point | None = None
     speed: Speed = "quality"
     seed: Seed = 0
