@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
+from tapestry_backend.models.adapters.lora_names import read_name, targets
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_backend.models.store import ModelStore
@@ -104,6 +105,19 @@ def test_it_paints_what_a_file_with_it_in_its_weights_does(
 
     near(ours, paint(tmp_path, Built(built.networks, changed), "merged"))
     assert float((ours - plain).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("family", "prefix", "network"),
+    [("flux", "lora_te2", "text_encoder_2"), ("sd3", "lora_te3", "text_encoder_3")],
+)
+def test_t5s_part_of_a_lora_belongs_to_t5(family: str, prefix: str, network: str) -> None:
+    """Whichever of a family's text encoders it is."""
+    part = read_name(f"{prefix}_encoder_block_0_layer_0_SelfAttention_q.lora_down.weight")
+    assert part is not None
+    assert part.network == network
+    t5 = build(family).networks[network]
+    assert targets(dict(t5.named_modules()), {})[part.target].endswith("SelfAttention.q")
 
 
 WRONG: dict[str, Any] = {

@@ -57,6 +57,7 @@ _NETWORKS = (
     ("lora_unet_", "unet"),
     ("lora_te1_", "text_encoder"),
     ("lora_te2_", "text_encoder_2"),
+    ("lora_te3_", "text_encoder_3"),
     ("lora_te_", "text_encoder"),
     ("lora_transformer_", "transformer"),
     ("lycoris_", "transformer"),
