@@ -18,8 +18,9 @@ from tapestry_protocol.pixels import Bounds
 from ..engine.levels import Moment
 from ..engine.multidiffusion import Place, Variant
 from ..engine.windows import Size, Window, crop
-from ..models.adapters.catalogue import PICTURED, Adapter, AdapterCatalogue
+from ..models.adapters.catalogue import PICTURED, AdapterCatalogue
 from ..models.adapters.grounding import Box, Grounding
+from ..models.adapters.recognition import Adapter
 from ..models.adapters.references import Reference, ReferenceAdapter, referring
 from ..models.adapters.residuals import Shown
 from ..models.denoiser import Denoiser

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.adapters.catalogue import read_adapter
+from tapestry_backend.models.adapters.recognition import read_adapter
 from tapestry_backend.models.adapters.residuals import Shown
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.store import ModelStore

@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tapestry_backend.models.adapters.catalogue import AdapterCatalogue, read_adapter
+from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
+from tapestry_backend.models.adapters.recognition import read_adapter
 from tapestry_backend.models.catalogue import SAMPLE, Catalogue
 from tapestry_backend.models.discovery import adapter_folders
 from tapestry_backend.models.places import MODELS_VARIABLE

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tapestry_backend.models.adapters.catalogue import AdapterCatalogue, read_adapter
+from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
+from tapestry_backend.models.adapters.recognition import read_adapter
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.store import ModelStore
 from tapestry_protocol.adapters import Control

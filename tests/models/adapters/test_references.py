@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tapestry_backend.models.adapters.catalogue import read_adapter
+from tapestry_backend.models.adapters.recognition import read_adapter
 from tapestry_backend.tasks.steering import _on_white
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError

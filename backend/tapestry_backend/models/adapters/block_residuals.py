@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from ..networks import load_network, sentence_for
-from .catalogue import Adapter, misfit
+from .catalogue import misfit
+from .recognition import Adapter
 from .residuals import Shown, broken_adapter
 
 _CLASSES = {"sd3": "SD3ControlNetModel", "flux": "FluxControlNetModel"}

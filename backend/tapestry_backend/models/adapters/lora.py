@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..original_names import layers_of
-from .catalogue import Adapter, misfit
+from .catalogue import misfit
 from .factors import Factors, factors_of
 from .header import read_header
 from .lora_names import read_name, targets
+from .recognition import Adapter
 
 
 class Lengths(NamedTuple):

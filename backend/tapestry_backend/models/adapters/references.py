@@ -23,8 +23,9 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..networks import load_network, sentence_for
-from .catalogue import Adapter, misfit
+from .catalogue import misfit
 from .image_tokens import tokens_of
+from .recognition import Adapter
 from .residuals import broken_adapter
 
 _PROJECTION = "image_proj."

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..networks import load_network, sentence_for
-from .catalogue import Adapter, misfit
+from .catalogue import misfit
 from .control_files import load_control_file
+from .recognition import Adapter
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
 

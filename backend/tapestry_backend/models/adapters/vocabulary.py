@@ -14,7 +14,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from .catalogue import Adapter, misfit
+from .catalogue import misfit
+from .recognition import Adapter
 
 _READERS = (transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection)
 _PAIRS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from .block_residuals import BLOCK_FAMILIES, load_block_control
-from .catalogue import Adapter, misfit, ungrounded
+from .catalogue import misfit, ungrounded
 from .grounding import KINDS, Box, Grounding
 from .lora import Deltas, laid_on, load_lora
+from .recognition import Adapter
 from .references import ReferenceAdapter
 from .residuals import load_control
 from .vocabulary import Vocabulary
