@@ -206,6 +206,12 @@ class Request:
         return tuple(blob for blob in (*single, *regions, *controls) if blob)
 
     @property
+    def all_prompts(self) -> tuple[str, ...]:
+        """Whatever is read, wished for or not."""
+        regions = ((region.prompt, region.negative_prompt or "") for region in self.regions)
+        return sum(regions, (self.prompt, self.negative_prompt, self.style))
+
+    @property
     def all_loras(self) -> tuple[Lora, ...]:
         """Those of the picture and of its regions."""
         return sum((region.loras for region in self.regions), self.loras)

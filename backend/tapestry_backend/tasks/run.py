@@ -42,7 +42,7 @@ def run(
     little memory.
     """
     check_request(request)
-    store.catalogue.check_adapters(request)
+    store.catalogue.check(request)
     stage = "loading"
     try:
         for event in _Job(request, blobs, store).events():
