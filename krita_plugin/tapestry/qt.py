@@ -3,7 +3,6 @@
 Krita 5 brings PyQt5, Krita 6 brings PyQt6; Krita has loaded its own before any plugin. Enumerations
 are written in full everywhere (`Qt.AlignmentFlag.AlignLeft`), the one form that both understand.
 """
-# ruff: noqa: F401  every name here is for the other rooms
 
 from __future__ import annotations
 
@@ -11,144 +10,75 @@ import sys
 from importlib.util import find_spec
 
 if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
-    from PyQt6.QtCore import (
-        QByteArray,
-        QEvent,
-        QLocale,
-        QObject,
-        QPoint,
-        QPointF,
-        QRect,
-        QRectF,
-        QSize,
-        QStringListModel,
-        Qt,
-        QTimer,
-        QUuid,
-    )
-    from PyQt6.QtGui import (
-        QAction,
-        QColor,
-        QIcon,
-        QImage,
-        QKeyEvent,
-        QMouseEvent,
-        QPainter,
-        QPalette,
-        QPen,
-        QPixmap,
-        QPolygonF,
-        QWheelEvent,
-    )
-    from PyQt6.QtNetwork import (
-        QAbstractSocket,
-        QNetworkProxy,
-        QTcpSocket,
-    )
-    from PyQt6.QtWidgets import (
-        QAbstractButton,
-        QAbstractItemView,
-        QAbstractSlider,
-        QAbstractSpinBox,
-        QApplication,
-        QButtonGroup,
-        QCheckBox,
-        QComboBox,
-        QCompleter,
-        QDialog,
-        QDialogButtonBox,
-        QDoubleSpinBox,
-        QFileDialog,
-        QFormLayout,
-        QFrame,
-        QGridLayout,
-        QHBoxLayout,
-        QLabel,
-        QLineEdit,
-        QListView,
-        QListWidget,
-        QListWidgetItem,
-        QMenu,
-        QPlainTextEdit,
-        QProgressBar,
-        QPushButton,
-        QScrollArea,
-        QSizePolicy,
-        QSlider,
-        QSpinBox,
-        QStackedWidget,
-        QToolButton,
-        QVBoxLayout,
-        QWidget,
-    )
+    from PyQt6 import QtCore, QtGui, QtNetwork, QtWidgets
+
+    QAction = QtGui.QAction
 else:
-    from PyQt5.QtCore import (
-        QByteArray,
-        QEvent,
-        QLocale,
-        QObject,
-        QPoint,
-        QPointF,
-        QRect,
-        QRectF,
-        QSize,
-        QStringListModel,
-        Qt,
-        QTimer,
-        QUuid,
-    )
-    from PyQt5.QtGui import (
-        QColor,
-        QIcon,
-        QImage,
-        QKeyEvent,
-        QMouseEvent,
-        QPainter,
-        QPalette,
-        QPen,
-        QPixmap,
-        QPolygonF,
-        QWheelEvent,
-    )
-    from PyQt5.QtNetwork import (
-        QAbstractSocket,
-        QNetworkProxy,
-        QTcpSocket,
-    )
-    from PyQt5.QtWidgets import (
-        QAbstractButton,
-        QAbstractItemView,
-        QAbstractSlider,
-        QAbstractSpinBox,
-        QAction,
-        QApplication,
-        QButtonGroup,
-        QCheckBox,
-        QComboBox,
-        QCompleter,
-        QDialog,
-        QDialogButtonBox,
-        QDoubleSpinBox,
-        QFileDialog,
-        QFormLayout,
-        QFrame,
-        QGridLayout,
-        QHBoxLayout,
-        QLabel,
-        QLineEdit,
-        QListView,
-        QListWidget,
-        QListWidgetItem,
-        QMenu,
-        QPlainTextEdit,
-        QProgressBar,
-        QPushButton,
-        QScrollArea,
-        QSizePolicy,
-        QSlider,
-        QSpinBox,
-        QStackedWidget,
-        QToolButton,
-        QVBoxLayout,
-        QWidget,
-    )
+    from PyQt5 import QtCore, QtGui, QtNetwork, QtWidgets
+
+    QAction = QtWidgets.QAction
+
+QByteArray = QtCore.QByteArray
+QEvent = QtCore.QEvent
+QLocale = QtCore.QLocale
+QObject = QtCore.QObject
+QPoint = QtCore.QPoint
+QPointF = QtCore.QPointF
+QRect = QtCore.QRect
+QRectF = QtCore.QRectF
+QSize = QtCore.QSize
+QStringListModel = QtCore.QStringListModel
+Qt = QtCore.Qt
+QTimer = QtCore.QTimer
+QUuid = QtCore.QUuid
+
+QColor = QtGui.QColor
+QIcon = QtGui.QIcon
+QImage = QtGui.QImage
+QKeyEvent = QtGui.QKeyEvent
+QMouseEvent = QtGui.QMouseEvent
+QPainter = QtGui.QPainter
+QPalette = QtGui.QPalette
+QPen = QtGui.QPen
+QPixmap = QtGui.QPixmap
+QPolygonF = QtGui.QPolygonF
+QWheelEvent = QtGui.QWheelEvent
+
+QAbstractSocket = QtNetwork.QAbstractSocket
+QNetworkProxy = QtNetwork.QNetworkProxy
+QTcpSocket = QtNetwork.QTcpSocket
+
+QAbstractButton = QtWidgets.QAbstractButton
+QAbstractItemView = QtWidgets.QAbstractItemView
+QAbstractSlider = QtWidgets.QAbstractSlider
+QAbstractSpinBox = QtWidgets.QAbstractSpinBox
+QApplication = QtWidgets.QApplication
+QButtonGroup = QtWidgets.QButtonGroup
+QCheckBox = QtWidgets.QCheckBox
+QComboBox = QtWidgets.QComboBox
+QCompleter = QtWidgets.QCompleter
+QDialog = QtWidgets.QDialog
+QDialogButtonBox = QtWidgets.QDialogButtonBox
+QDoubleSpinBox = QtWidgets.QDoubleSpinBox
+QFileDialog = QtWidgets.QFileDialog
+QFormLayout = QtWidgets.QFormLayout
+QFrame = QtWidgets.QFrame
+QGridLayout = QtWidgets.QGridLayout
+QHBoxLayout = QtWidgets.QHBoxLayout
+QLabel = QtWidgets.QLabel
+QLineEdit = QtWidgets.QLineEdit
+QListView = QtWidgets.QListView
+QListWidget = QtWidgets.QListWidget
+QListWidgetItem = QtWidgets.QListWidgetItem
+QMenu = QtWidgets.QMenu
+QPlainTextEdit = QtWidgets.QPlainTextEdit
+QProgressBar = QtWidgets.QProgressBar
+QPushButton = QtWidgets.QPushButton
+QScrollArea = QtWidgets.QScrollArea
+QSizePolicy = QtWidgets.QSizePolicy
+QSlider = QtWidgets.QSlider
+QSpinBox = QtWidgets.QSpinBox
+QStackedWidget = QtWidgets.QStackedWidget
+QToolButton = QtWidgets.QToolButton
+QVBoxLayout = QtWidgets.QVBoxLayout
+QWidget = QtWidgets.QWidget

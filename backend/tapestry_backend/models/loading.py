@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +14,11 @@ from torch import nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ..engine.out_of_memory import is_out_of_memory
 from .catalogue import Entry, read_file
 from .families import FAMILIES
 from .file_loading import load_modules, load_scheduler, load_tokenizers
 from .folder import MAX_CONFIGURATION_BYTES, check_folder, weights_variant
+from .networks import load_network, sentence_for
 from .weights import read_json
 
 transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
@@ -44,18 +45,16 @@ def load_parts(entry: Entry, dtype: torch.dtype) -> Parts:
     whole = entry.path.is_dir() or not entry.path.suffix
     if whole:
         check_folder(entry.path)
-    try:
+    with sentence_for(partial(_broken, entry.path)):
         return _load_folder(entry, dtype) if whole else _load_file(entry, dtype)
-    except Exception as error:
-        # Libraries raise whatever they like over a file that is not what they expect.
-        if isinstance(error, TapestryError) or is_out_of_memory(error):
-            raise
-        raise TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"The model in {str(entry.path)!r} cannot be loaded ({type(error).__name__}: "
-            f"{str(error)[:300]}).",
-            "Check that it is complete and holds its weights as .safetensors.",
-        ) from error
+
+
+def _broken(path: Path, problem: str) -> TapestryError:
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The model in {str(path)!r} cannot be loaded ({problem}).",
+        "Check that it is complete and holds its weights as .safetensors.",
+    )
 
 
 def _load_file(entry: Entry, dtype: torch.dtype) -> Parts:
@@ -92,25 +91,7 @@ def _load_folder(entry: Entry, dtype: torch.dtype) -> Parts:
 
 
 def _load_module(folder: Path, name: str, dtype: torch.dtype) -> nn.Module:
-    settings = {
-        "use_safetensors": True,
-        "local_files_only": True,
-        "output_loading_info": True,
-        "variant": weights_variant(folder),
-    }
-    if hasattr(diffusers, name):
-        kind = getattr(diffusers, name)
-        return _whole(kind.from_pretrained(folder, torch_dtype=dtype, **settings))
-    return _whole(getattr(transformers, name).from_pretrained(folder, dtype=dtype, **settings))
-
-
-def _whole(loaded: tuple[nn.Module, dict[str, Any]]) -> nn.Module:
-    """A part all of whose weights were in its file; the others would be random numbers."""
-    part, told = loaded
-    missing = sorted(told["missing_keys"])
-    if missing:
-        raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}")
-    return part
+    return load_network(name, folder, dtype, weights_variant(folder))
 
 
 def _known(name: str, names: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ from ..settings import LARGEST_HISTORY_MB, SMALLEST_HISTORY_MB
 from ..studio import Studio
 from ..translation import tr
 from .follow import follow
+from .manners import column_in, row_of, words_of_others
 
 _SIZE_PX = (420, 620)
 _LIST_HEIGHT_PX = 72
@@ -47,7 +48,7 @@ class BackendPage(QDialog):
         self.setWindowTitle(tr("Tapestry: backend and results"))
         self.resize(*_SIZE_PX)
         self._studio, self._desk = studio, desk
-        self._facts = _text("tapestry_backend_facts")
+        self._facts = words_of_others("tapestry_backend_facts")
         self._models = self._make_models()
         self._device = self._make_device()
         self._address = _line("tapestry_backend_address", tr("localhost:7865, or empty"))
@@ -116,7 +117,7 @@ class BackendPage(QDialog):
     def _make_model_part(self) -> QWidget:
         add = _button("tapestry_backend_add_model", tr("Add a folder\u2026"), self._add_model)
         take = _button("tapestry_backend_remove_model", tr("Remove"), self._remove_model)
-        return _stacked(self._models, _row(add, take))
+        return _stacked(self._models, row_of(add, take))
 
     def _make_device(self) -> QComboBox:
         device = QComboBox()
@@ -141,7 +142,7 @@ class BackendPage(QDialog):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(tr("Device"), self._device)
         form.addRow(tr("Other computer"), self._address)
-        form.addRow(tr("Its token file"), _row(self._server_file, choose))
+        form.addRow(tr("Its token file"), row_of(self._server_file, choose))
         use = _button("tapestry_backend_use", tr("Use these, and start anew"), self._use)
         return _stacked(part, use)
 
@@ -166,7 +167,7 @@ class BackendPage(QDialog):
         size.setValue(settings.history_mb)
         size.setToolTip(tr("The oldest pictures give way, favourites stay"))
         size.valueChanged.connect(lambda value: self._studio.change(history_mb=value))
-        return _stacked(*boxes, _row(QLabel(tr("Pictures on disk")), size))
+        return _stacked(*boxes, row_of(QLabel(tr("Pictures on disk")), size))
 
     def _make_buttons(self) -> QDialogButtonBox:
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -252,15 +253,6 @@ def _button(name: str, text: str, action: object) -> QPushButton:
     return button
 
 
-def _text(name: str) -> QLabel:
-    label = QLabel()
-    label.setObjectName(name)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setWordWrap(True)
-    return label
-
-
 def _title(text: str) -> QLabel:
     label = QLabel(text)
     font = label.font()
@@ -269,19 +261,7 @@ def _title(text: str) -> QLabel:
     return label
 
 
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    line = QHBoxLayout(row)
-    line.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        line.addWidget(widget)
-    return row
-
-
-def _stacked(*widgets: QWidget) -> QWidget:
+def _stacked(*parts: QWidget | QHBoxLayout) -> QWidget:
     stack = QWidget()
-    column = QVBoxLayout(stack)
-    column.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        column.addWidget(widget)
+    column_in(stack, *parts)
     return stack

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ..qt import QEvent, QHBoxLayout, QObject, QSizePolicy, Qt, QToolButton, QVBoxLayout, QWidget
+from ..qt import (
+    QEvent,
+    QHBoxLayout,
+    QLabel,
+    QObject,
+    QSizePolicy,
+    Qt,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 NARROWEST_PX = 56
 SPACING_PX = 4
@@ -56,6 +66,30 @@ def column_in(holder: QWidget, *parts: QWidget | QHBoxLayout) -> QVBoxLayout:
     return column
 
 
+def expander(name: str, tip: str) -> QToolButton:
+    """A small arrow that points at what is open while it is checked."""
+    arrow = QToolButton()
+    arrow.setObjectName(name)
+    arrow.setCheckable(True)
+    arrow.setAutoRaise(True)
+    arrow.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    arrow.setToolTip(tip)
+    arrow.setAccessibleName(tip)
+    _point(arrow, is_open=False)
+    arrow.toggled.connect(lambda is_open: _point(arrow, is_open=is_open))
+    return arrow
+
+
+def words_of_others(name: str) -> QLabel:
+    """A label for text that comes from elsewhere: taken literally, and can be copied."""
+    label = QLabel()
+    label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setWordWrap(True)
+    return label
+
+
 class Section(QWidget):
     """A title that opens and closes what is below it."""
 
@@ -75,6 +109,9 @@ class Section(QWidget):
         column_in(self, self._title, content)
 
     def _show_content(self, is_open: bool) -> None:  # noqa: FBT001  Qt calls it
-        arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
-        self._title.setArrowType(arrow)
+        _point(self._title, is_open=is_open)
         self._content.setVisible(is_open)
+
+
+def _point(arrow: QToolButton, *, is_open: bool) -> None:
+    arrow.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)

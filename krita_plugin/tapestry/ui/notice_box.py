@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..qt import QFrame, QHBoxLayout, QLabel, Qt, QToolButton, QVBoxLayout
+from ..qt import QFrame, QHBoxLayout, Qt, QToolButton, QVBoxLayout
 from ..sentences import in_own_words
 from ..studio import Studio
 from ..translation import tr
 from .follow import follow
+from .manners import words_of_others
 
 
 class NoticeBox(QFrame):
@@ -17,8 +18,8 @@ class NoticeBox(QFrame):
         self._studio = studio
         self.setObjectName("tapestry_notice")
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._message = _text("tapestry_message")
-        self._advice = _text("tapestry_advice")
+        self._message = words_of_others("tapestry_message")
+        self._advice = words_of_others("tapestry_advice")
         close = QToolButton()
         close.setObjectName("tapestry_dismiss")
         close.setText("\u00d7")
@@ -44,12 +45,3 @@ class NoticeBox(QFrame):
         self._message.setText(in_own_words(notice.message) if notice else "")
         self._advice.setText(in_own_words(notice.advice) if notice else "")
         self._advice.setVisible(bool(notice and notice.advice))
-
-
-def _text(name: str) -> QLabel:
-    label = QLabel()
-    label.setObjectName(name)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setWordWrap(True)
-    return label

@@ -15,14 +15,12 @@ from ..qt import (
     QObject,
     QPalette,
     QSize,
-    Qt,
-    QToolButton,
     QWidget,
 )
 from ..studio import Studio
 from ..tint import color_of
 from ..translation import tr
-from .manners import column_in, row_of
+from .manners import column_in, expander, row_of
 from .pictures import framed, mask_pixmap
 from .prompt_edit import PromptEdit
 from .region_fields import RegionFields
@@ -51,11 +49,12 @@ class RegionRow(QFrame):
         self._prompt.installEventFilter(self)
         self._badge = QLabel()
         self._badge.setObjectName("tapestry_region_badge")
-        self._arrow = _arrow_button()
-        self._arrow.toggled.connect(self._open)
+        tip = tr("Outline, weight, strength, seed and guidance of this region")
+        arrow = expander("tapestry_region_more", tip)
+        arrow.toggled.connect(self._open)
         self._fields: RegionFields | None = None
         self._drawn: tuple[Pixels | None, int, int, float] | None = None
-        line = row_of(self._box, self._thumbnail, (self._prompt, 1), self._badge, self._arrow)
+        line = row_of(self._box, self._thumbnail, (self._prompt, 1), self._badge, arrow)
         line.setContentsMargins(4, 2, 2, 2)
         self._line = QWidget()
         self._line.setAutoFillBackground(True)
@@ -137,7 +136,6 @@ class RegionRow(QFrame):
         self._line.setPalette(palette)
 
     def _open(self, is_open: bool) -> None:  # noqa: FBT001  Qt calls it
-        self._arrow.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
         if is_open and self._fields is None:
             self._fields = RegionFields(self._studio, self._row)
             self._column.addWidget(self._fields)
@@ -147,19 +145,6 @@ class RegionRow(QFrame):
 
 def _between(one: QColor, other: QColor) -> QColor:
     return QColor(*((a + b) // 2 for a, b in zip(one.getRgb(), other.getRgb(), strict=True)))
-
-
-def _arrow_button() -> QToolButton:
-    arrow = QToolButton()
-    arrow.setObjectName("tapestry_region_more")
-    arrow.setCheckable(True)
-    arrow.setAutoRaise(True)
-    arrow.setArrowType(Qt.ArrowType.RightArrow)
-    arrow.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    tip = tr("Outline, weight, strength, seed and guidance of this region")
-    arrow.setToolTip(tip)
-    arrow.setAccessibleName(tip)
-    return arrow
 
 
 def _words(badge: Badge) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,15 +13,21 @@ from torch import Tensor, nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ...engine.out_of_memory import is_out_of_memory
+from ..networks import load_network, sentence_for
 from .catalogue import Adapter, misfit
+from .control_files import load_control_file
+
+_CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
 
 _TOLD = ("encoder_hidden_states", "added_cond_kwargs")
 """What a ControlNet is told as the U-Net is."""
 
 
 class Shown(NamedTuple):
-    """A network and what it is shown: pictures [K, 3, H, W] uint8, each row's, and how firmly."""
+    """A network, what it is shown, which of the pictures each row's is, and how firmly it counts.
+
+    pictures [K, 3, H, W] uint8, or what the model makes of them for its networks (`Denoiser.look`)
+    """
 
     network: nn.Module
     pictures: Tensor
@@ -32,9 +39,12 @@ def load_control(
     adapter: Adapter, unet: Any, model_id: str, device: torch.device, dtype: torch.dtype
 ) -> nn.Module:
     """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
-    classes = {"controlnet": diffusers.ControlNetModel, "t2i_adapter": diffusers.T2IAdapter}
-    network = _load(classes[adapter.kind], adapter.path, dtype)
-    if not _fits(adapter, network, unet):
+    with sentence_for(partial(broken_adapter, adapter.path)):
+        if adapter.path.is_file():
+            network = load_control_file(adapter.path, unet, dtype)
+        else:
+            network = load_network(_CLASSES[adapter.kind], adapter.path, dtype)
+    if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
     return network.to(device).eval()
 
@@ -94,26 +104,8 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _load(kind: Any, path: Path, dtype: torch.dtype) -> Any:
-    try:
-        network, told = kind.from_pretrained(
-            path,
-            torch_dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:
-        # Libraries raise whatever they like over a file that is not what they expect.
-        if is_out_of_memory(error):
-            raise
-        raise _broken(path, f"{type(error).__name__}: {str(error)[:300]}") from error
-    if told["missing_keys"]:
-        raise _broken(path, f"{len(told['missing_keys'])} tensors are missing")
-    return network
-
-
-def _broken(path: Path, problem: str) -> TapestryError:
+def broken_adapter(path: Path, problem: str) -> TapestryError:
+    """The error for an adapter whose weights are not what they should be."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         f"The adapter {path.name!r} cannot be loaded ({problem}).",
