@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from tapestry_backend.models.adapters.factors import LowRank
 from tapestry_backend.models.adapters.lora import Delta, laid_on
 
 from .captions import caption
@@ -57,10 +58,11 @@ class InkLora(nn.Module):
 
     def laid_on(self) -> AbstractContextManager[None]:
         """Inside, the U-Net runs with it."""
-        deltas = [
-            Delta(layer, self.downs[name.replace(".", "|")], self.ups[name.replace(".", "|")], 1.0)
-            for name, layer in self._layers.items()
-        ]
+        deltas = []
+        for name, layer in self._layers.items():
+            key = name.replace(".", "|")
+            factors = LowRank({"down": self.downs[key], "up": self.ups[key]})
+            deltas.append(Delta(layer, factors, 1.0))
         return laid_on([(deltas, 1.0)])
 
     def tensors(self) -> dict[str, Tensor]:
