@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.adapters import MAPS, AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_CONTROLS, MAX_LORAS
 
@@ -87,7 +87,7 @@ class AdapterDesk:
                     one,
                     layer=shown,
                     layer_name=names.get(shown, ""),
-                    show="none" if one.show == "regions" else one.show,
+                    show="none" if one.show in MAPS else one.show,
                 )
             ],
         )
@@ -118,6 +118,22 @@ class AdapterDesk:
                 ),
                 tr("All else is set again; add what is missing with another layer."),
             )
+
+    @guarded
+    def lay_on_picture(self, laid: Sequence[Laid]) -> None:
+        """Lay these on the picture, and nothing else.
+
+        Where the layer that one was shown is not here, its row waits for another.
+        """
+        canvas = self._host.active_canvas()
+        if canvas is None:
+            return
+        layers = canvas.layers()
+        here = [
+            replace(one, layer="", layer_name="") if one.layer and one.find(layers) is None else one
+            for one in laid
+        ]
+        self._keep(canvas, adapter_book(canvas).having(PICTURE, "", here))
 
     def _replace(self, layer_id: str, place: int, change: Callable[[Laid], list[Laid]]) -> None:
         canvas = self._host.active_canvas()

@@ -53,7 +53,7 @@ class LayerDraft(Protocol):
         """Put the layer into the document, as one step that can be undone; gives its id.
 
         It lies right above this layer of the document; on top of all others where there is none.
-        What is written from then on is seen at once and is no step that can be undone.
+        What is written from then on is seen after `refresh`, and is no step that can be undone.
         """
         ...
 
@@ -61,10 +61,10 @@ class LayerDraft(Protocol):
         """Give it another name."""
         ...
 
-    def merge_into(self, layer_id: str) -> Merged:
-        """Paint it into a paint layer of the document, as two steps that can be undone.
+    def merge_into(self, layer_id: str) -> Merged | None:
+        """Paint it into the layer right above which it was inserted, as one more step of undo.
 
-        Raises TapestryError when that layer takes no paint.
+        None when it does not lie right above that layer any more, or the layer takes no paint.
         """
         ...
 
@@ -178,7 +178,14 @@ class Canvas(Protocol):
         ...
 
     def insert_group(self, name: str, drafts: Sequence[LayerDraft], above: str = "") -> Group:
-        """Put drafts, topmost first, into the document as a group: one step that can be undone."""
+        """Put drafts, topmost first, into the document as a group: one step that can be undone.
+
+        They may be written to from then on, as after `LayerDraft.insert`.
+        """
+        ...
+
+    def takes_paint(self, layer_id: str) -> bool:
+        """Whether it is a paint layer that is not locked."""
         ...
 
     def active_layer(self) -> str:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 
 from .bands import bands
-from .canvas import Canvas, Host, Layer, LayerDraft
+from .canvas import Canvas, Host, Layer, LayerDraft, Merged
 from .job import all_layers
 from .layers import OWN_PREFIX
 from .reading import keep_own_layer, own_layers
 from .translation import tr
-from .turns import REST
+from .turns import PAUSE, REST
 
 PATIENCE_S = 10.0
 """Krita draws the largest canvas in a second."""
@@ -120,9 +121,7 @@ def insertion(
         canvas.grow(grown)
     bounds = picture.bounds_in(canvas)
     if way == "active":
-        draft = canvas.draft(picture.name)
-        yield from _write(draft, picture.pixels, bounds.top, bounds.left)
-        merged = draft.merge_into(canvas.active_layer())
+        merged = yield from _merge(canvas, picture, bounds)
         return Inserted((merged.layer_id,), grown, finding, merged.take_back)
     if way == "regions" and picture.cuts:
         layers = yield from _insert_group(canvas, picture, bounds)
@@ -136,16 +135,16 @@ def insertion(
 
 def insertion_into_new_document(host: Host, picture: Picture) -> Generator[None, None, Inserted]:
     """A document of its own for a picture whose document is gone."""
-    pixels = picture.pixels
-    canvas = host.create_canvas(pixels.height, pixels.width, picture.name)
+    canvas = host.create_canvas(picture.pixels.height, picture.pixels.width, picture.name)
+    yield REST
+    new = replace(picture, sources=())
     if picture.old is not None:
-        top, left = -picture.bounds.top, -picture.bounds.left
-        draft = canvas.draft(OWN_PREFIX + tr("the old picture"))
-        yield from _write(draft, picture.old, top, left)
-        keep_own_layer(canvas, draft.insert())
-    draft = canvas.draft(picture.name)
-    yield from _write(draft, pixels, 0, 0)
-    layer = draft.insert()
+        old = replace(new, name=OWN_PREFIX + tr("the old picture"), pixels=picture.old)
+        place = Bounds(0, 0, picture.old.height, picture.old.width)
+        place = place.moved(-picture.bounds.top, -picture.bounds.left)
+        keep_own_layer(canvas, (yield from _insert_layer(canvas, old, place)))
+    whole = Bounds(0, 0, canvas.height, canvas.width)
+    layer = yield from _insert_layer(canvas, new, whole)
     keep_own_layer(canvas, layer)
     yield
     finding = Finding(
@@ -193,50 +192,92 @@ def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[None, Non
     return Pixels(rows, columns, 4, bytes(data))
 
 
-def settled(canvas: Canvas) -> Generator[None, None, None]:
+def settled(canvas: Canvas) -> Generator[str, None, None]:
     """Wait until everything is shown, though not for ever.
 
     Krita 5.1 ends itself when a canvas is made smaller while such an update is under way.
     """
     end = time.monotonic() + PATIENCE_S
     while canvas.is_open and not canvas.is_settled and time.monotonic() < end:
-        yield
+        yield PAUSE
 
 
 def _insert_layer(
-    canvas: Canvas, picture: Picture, bounds: Bounds, shown: Shown | None
+    canvas: Canvas, picture: Picture, bounds: Bounds, shown: Shown | None = None
 ) -> Generator[str | None, None, str]:
-    """Empty at first: what is written later costs Krita no time at once, and is no step of undo."""
     if shown is None:
-        draft, above = canvas.draft(picture.name), place_above(canvas, picture.sources)
-        yield
-        yield from settled(canvas)  # else Krita waits for that first, and for the new layer then
-        yield REST
-        shown = Shown(draft.insert(above), draft)
-        yield REST
+        above = place_above(canvas, picture.sources)
+        shown = yield from _insert_empty(canvas, picture.name, above)
     yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
     shown.draft.rename(picture.name)
-    canvas.refresh()
-    yield
-    yield from settled(canvas)
+    yield from _drawn(canvas)
     return shown.layer_id
+
+
+def _insert_empty(canvas: Canvas, name: str, above: str) -> Generator[str | None, None, Shown]:
+    """What is written later costs Krita no time at once, and is no step of undo."""
+    draft = canvas.draft(name)
+    yield from _ready(canvas)
+    shown = Shown(draft.insert(above), draft)
+    yield REST
+    return shown
 
 
 def _insert_group(
     canvas: Canvas, picture: Picture, bounds: Bounds
-) -> Generator[None, None, tuple[str, ...]]:
+) -> Generator[str | None, None, tuple[str, ...]]:
     """Each region's part in a layer, and under them the whole, so that no seam shows through."""
-    shift = (bounds.top - picture.bounds.top, bounds.left - picture.bounds.left)
-    drafts = []
-    for cut in picture.cuts:
-        draft = canvas.draft(f"{OWN_PREFIX}{cut.name}")
-        yield from _write_cut(draft, picture, cut, shift)
-        drafts.append(draft)
+    drafts = [canvas.draft(f"{OWN_PREFIX}{cut.name}") for cut in picture.cuts]
     whole = canvas.draft(OWN_PREFIX + tr("everything else"))
-    yield from _write(whole, picture.pixels, bounds.top, bounds.left)
     above = place_above(canvas, picture.sources)
-    group = canvas.insert_group(picture.name, [*drafts, whole], above)
+    yield from _ready(canvas)
+    group = canvas.insert_group(picture.name, [*drafts, whole], above)  # empty, as a layer is
+    yield REST
+    shift = (bounds.top - picture.bounds.top, bounds.left - picture.bounds.left)
+    yield from _write(whole, picture.pixels, bounds.top, bounds.left)
+    for draft, cut in zip(drafts, picture.cuts, strict=True):
+        yield from _write_cut(draft, picture, cut, shift)
+    yield from _drawn(canvas)
     return (group.id, *group.layers)
+
+
+def _merge(canvas: Canvas, picture: Picture, bounds: Bounds) -> Generator[str | None, None, Merged]:
+    """Right above the active layer at first, then into it."""
+    active = canvas.active_layer()
+    if not canvas.takes_paint(active):
+        raise _takes_no_picture()
+    shown = yield from _insert_empty(canvas, picture.name, active)
+    yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
+    yield from _drawn(canvas)
+    yield REST
+    merged = shown.draft.merge_into(active)
+    if merged is None:  # it was moved, locked or removed meanwhile
+        canvas.remove(shown.layer_id)
+        raise _takes_no_picture()
+    yield
+    return merged
+
+
+def _takes_no_picture() -> TapestryError:
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        tr("The active layer takes no picture."),
+        tr("Choose a paint layer that is not locked, then apply the picture again."),
+    )
+
+
+def _ready(canvas: Canvas) -> Generator[str | None, None, None]:
+    """Until a layer can be added: else Krita waits for the drawing first, and then for it."""
+    yield
+    yield from settled(canvas)
+    yield REST
+
+
+def _drawn(canvas: Canvas) -> Generator[str | None, None, None]:
+    """Show what was written, and wait for it."""
+    canvas.refresh()
+    yield
+    yield from settled(canvas)
 
 
 def _write_cut(

@@ -22,7 +22,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from .backend_process import data_folder
 from .canvas import Canvas, Group, Layer
-from .krita_drafts import SRGB, KritaLayerDraft, image_of
+from .krita_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
 from .krita_saving import SavingWatch
 from .krita_tree import find_node, layers_in
 from .pixel_bytes import alpha_bytes
@@ -275,6 +275,10 @@ class KritaCanvas:
     def refresh(self) -> None:
         """Show what was written into layers of the document, as soon as there is time."""
         self._document.refreshProjection()
+
+    def takes_paint(self, layer_id: str) -> bool:
+        """Whether it is a paint layer that is not locked."""
+        return takes_paint(self._node(layer_id) if layer_id else None)
 
     def active_layer(self) -> str:
         """The id of the layer that the artist works on; empty when there is none."""

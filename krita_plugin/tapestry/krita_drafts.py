@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Pixels
 
 from .canvas import Merged
 from .krita_tree import find_node
 from .qt import QByteArray, QImage
-from .translation import tr
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 """The profile of Krita's own 8-bit documents; what models paint in."""
@@ -57,21 +55,17 @@ class KritaLayerDraft:
         parent.addChildNode(self._node, above)
         return self._node.uniqueId().toString()
 
-    def merge_into(self, layer_id: str) -> Merged:
-        """Paint it into a paint layer of the document, as two steps that can be undone."""
-        document = self._document
-        lower = find_node(document, layer_id) if layer_id else None
-        if lower is None or lower.type() != "paintlayer" or lower.locked():
-            raise TapestryError(
-                ErrorCode.BAD_REQUEST,
-                tr("The active layer takes no picture."),
-                tr("Choose a paint layer that is not locked, then apply the picture again."),
-            )
-        before, parent = lower.duplicate(), lower.parentNode()
-        place = [node.uniqueId() for node in parent.childNodes()].index(lower.uniqueId())
-        self.join(parent, lower)
-        self._node.mergeDown()
-        document.waitForDone()
+    def merge_into(self, layer_id: str) -> Merged | None:
+        """Paint it into the layer right above which it was inserted, as one more step of undo."""
+        document, parent = self._document, self._node.parentNode()
+        siblings = parent.childNodes() if parent is not None else []
+        ids = [node.uniqueId().toString() for node in siblings]
+        own = self._node.uniqueId().toString()
+        place = ids.index(own) - 1 if own in ids else -1
+        if place < 0 or ids[place] != layer_id or not takes_paint(siblings[place]):
+            return None
+        before = siblings[place].duplicate()
+        self._node.mergeDown()  # Krita waits until it is done
         merged = parent.childNodes()[place]
 
         def take_back() -> None:
@@ -80,6 +74,11 @@ class KritaLayerDraft:
             document.refreshProjection()
 
         return Merged(merged.uniqueId().toString(), take_back)
+
+
+def takes_paint(node: Any) -> bool:
+    """Whether it is a paint layer that is not locked."""
+    return node is not None and node.type() == "paintlayer" and not node.locked()
 
 
 def image_of(pixels: Pixels) -> QImage:

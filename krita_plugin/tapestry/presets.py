@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from .adapter_book import Laid, read_laid
 from .canvas import Host
 from .settings import Settings, sound_values
 from .translation import tr
@@ -19,6 +21,21 @@ _OF_A_PRESET = (
     *("style", "negative_prompt"),
 )
 """What a preset holds: how pictures are painted, not what this one shows, nor its seed."""
+
+_LAID = "adapters"
+"""Under this key, beside those fields, what lies on the picture."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What is kept under a name.
+
+    values  fields of the settings
+    laid    what lies on the picture; None where the preset leaves that as it is
+    """
+
+    values: Mapping[str, Any]
+    laid: tuple[Laid, ...] | None = None
 
 
 def built_in() -> dict[str, dict[str, Any]]:
@@ -48,11 +65,17 @@ class Presets:
 
     def values(self, name: str) -> Mapping[str, Any]:
         """The fields that this preset sets; none for a name that is not there."""
-        return self._own.get(name) or built_in().get(name, {})
+        own = self._own.get(name)
+        return own.values if own and own.values else built_in().get(name, {})
 
-    def keep(self, name: str, settings: Settings) -> None:
-        """Keep these settings under this name, which may be taken already."""
-        self._own[name] = {field: getattr(settings, field) for field in _OF_A_PRESET}
+    def laid(self, name: str) -> tuple[Laid, ...] | None:
+        """What this preset lays on the picture; None where it leaves that as it is."""
+        return self._own[name].laid if name in self._own else None
+
+    def keep(self, name: str, settings: Settings, laid: Sequence[Laid] | None = None) -> None:
+        """Keep these settings under this name, which may be taken already, and what is laid on."""
+        values = {field: getattr(settings, field) for field in _OF_A_PRESET}
+        self._own[name] = Preset(values, None if laid is None else tuple(laid))
         self._write()
 
     def remove(self, name: str) -> None:
@@ -61,17 +84,26 @@ class Presets:
         self._write()
 
     def _write(self) -> None:
-        self._host.write_setting(_PRESETS_KEY, json.dumps(self._own, ensure_ascii=False))
+        kept = {name: _fields(preset) for name, preset in self._own.items()}
+        self._host.write_setting(_PRESETS_KEY, json.dumps(kept, ensure_ascii=False))
 
 
-def _read(text: str) -> dict[str, dict[str, Any]]:
+def _fields(preset: Preset) -> dict[str, Any]:
+    laid = {} if preset.laid is None else {_LAID: [asdict(one) for one in preset.laid]}
+    return {**preset.values, **laid}
+
+
+def _read(text: str) -> dict[str, Preset]:
     try:
         kept = json.loads(text or "{}")
     except ValueError:
         return {}
     if not isinstance(kept, dict):
         return {}
-    return {
-        name: {field: good for field, good in sound_values(values).items() if field in _OF_A_PRESET}
-        for name, values in kept.items()
-    }
+    return {name: _preset(values) for name, values in kept.items()}
+
+
+def _preset(kept: Any) -> Preset:
+    good = {field: value for field, value in sound_values(kept).items() if field in _OF_A_PRESET}
+    has_laid = isinstance(kept, dict) and isinstance(kept.get(_LAID), list)
+    return Preset(good, read_laid(kept[_LAID]) if has_laid else None)

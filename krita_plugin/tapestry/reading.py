@@ -39,6 +39,7 @@ from .layers import (
 )
 from .region_book import REGIONS_NOTE, RegionBook
 from .settings import SIDES, Mode, Settings
+from .turns import PAUSE
 
 Placed = TypeVar("Placed", Region, Selection)
 
@@ -163,11 +164,11 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
     return Order(request, blobs, name, document, used.to_text())
 
 
-def _settle(canvas: Canvas) -> Generator[None, None, None]:
+def _settle(canvas: Canvas) -> Generator[str, None, None]:
     """Wait in turns until what was painted is in the pixels, though not for ever."""
     end = time.monotonic() + _PATIENCE_S
     while not canvas.is_settled and time.monotonic() < end:
-        yield
+        yield PAUSE
 
 
 def _grown(bounds: Bounds, by_px: int) -> Bounds:

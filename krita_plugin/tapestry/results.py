@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
 from pathlib import Path
+from typing import Protocol
 
 from tapestry_protocol.messages import Result
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -29,12 +30,20 @@ _MIB = 2**20
 _DRAWN_AFTER_S = 0.3
 
 
+class Onlooker(Protocol):
+    """Whoever reads the document in front now and then."""
+
+    def rest(self) -> None: ...
+    def wake(self) -> None: ...
+
+
 class Results:
     """The history of the document in front, and what is done with it.
 
     folder   where pictures are kept
     changed  is called when the history, or what is shown of it, is another one
     said     takes what the artist is to be told
+    onlooker  rests while a picture is put into a document
     """
 
     def __init__(
@@ -46,6 +55,7 @@ class Results:
         *,
         changed: Callable[[], None],
         said: Callable[[Notice | None], None],
+        onlooker: Onlooker,
     ) -> None:
         self.histories = Histories(host, folder)
         self.trial = Trial(host, loop)
@@ -57,6 +67,7 @@ class Results:
         self._line = Line(loop)
         self._changed = changed
         self._said = said
+        self._onlooker = onlooker
         self._front = ""
         self._live = ""
         self._quiet = ""
@@ -152,12 +163,14 @@ class Results:
         told: Notice | None,
     ) -> None:
         def finished(inserted: Inserted) -> None:
+            self._onlooker.wake()
             finding = inserted.finding
             done()
             self._said(Notice(finding.message, finding.advice) if finding else told)
             self._changed()
 
         def failed(error: Exception) -> None:
+            self._onlooker.wake()
             done()
             if canvas is not None and not canvas.is_open:
                 self.histories.rescue(entry, self.histories.id_of(canvas))
@@ -171,6 +184,7 @@ class Results:
     def _insertion(
         self, canvas: Canvas | None, entry: Entry, way: Way
     ) -> Generator[None, None, Inserted]:
+        self._onlooker.rest()
         picture = yield from self._keeper.picture(entry)
         if canvas is None:
             self.trial.hide()
@@ -328,7 +342,7 @@ def _why_not(job: Job) -> Notice:
         return _was_closed()
     return Notice(
         tr("The document has changed while its picture was painted."),
-        tr("The picture is in the history below: Apply puts it into the document."),
+        tr("The picture is in the history: Apply puts it into the document."),
         is_error=False,
     )
 
@@ -336,7 +350,7 @@ def _why_not(job: Job) -> Notice:
 def _was_closed() -> Notice:
     return Notice(
         tr("The document was closed while its picture was painted."),
-        tr("The picture is in the history below: Apply puts it into a new document."),
+        tr("The picture is in the history: Apply puts it into a new document."),
         is_error=False,
     )
 

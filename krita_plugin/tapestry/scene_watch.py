@@ -67,6 +67,7 @@ class SceneWatch:
         self._seen: Seen | None = None
         self._samples: dict[str, MaskSample] = {}
         self._turn = 0
+        self.is_resting = False
         self._work: Work | None = None
 
     @property
@@ -91,7 +92,7 @@ class SceneWatch:
 
     def look(self) -> None:
         """Compare the document with what was seen last; the rest happens in later turns."""
-        if self._work is not None:
+        if self._work is not None or self.is_resting:
             return
         canvas = self._host.active_canvas()
         self.has_document = canvas is not None
@@ -111,6 +112,15 @@ class SceneWatch:
             self._begin(canvas, self._read(canvas), lambda scene: self._show(seen, scene))
         else:
             self._begin(canvas, self._renew(canvas), lambda _: None)
+
+    def rest(self) -> None:
+        """Leave the document to whoever puts a picture into it."""
+        self.is_resting = True
+        self.stop()
+
+    def wake(self) -> None:
+        """Look again, when it is time to."""
+        self.is_resting = False
 
     def stop(self) -> None:
         """End whatever is going on."""

@@ -16,6 +16,7 @@ from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Result, Welcome
 from tapestry_protocol.pixels import Pixels
 
+from .adapter_book import PICTURE
 from .adapter_desk import AdapterDesk
 from .backend_desk import BackendDesk
 from .backend_words import backend_sentence
@@ -97,6 +98,7 @@ class Studio:
             self.settings,
             changed=lambda: self._tell("history"),
             said=self._show,
+            onlooker=self.scene_watch,
         )
         self.desk = (
             BackendDesk(host, link, backend, lambda: self._tell("backend")) if backend else None
@@ -155,7 +157,8 @@ class Studio:
     @guarded
     def keep_preset(self, name: str) -> None:
         """Keep the present settings under this name."""
-        self.presets.keep(name, self.settings)
+        laid = self.adapters.laid(PICTURE) if self.scene_watch.has_document else None
+        self.presets.keep(name, self.settings, laid)
         self._tell("presets")
 
     @guarded
@@ -168,6 +171,9 @@ class Studio:
     def use_preset(self, name: str) -> None:
         """Take over what a preset holds."""
         self.change_and_tell(**self.presets.values(name))
+        laid = self.presets.laid(name)
+        if laid is not None:
+            self.adapters.lay_on_picture(laid)
 
     @guarded
     def dismiss_notice(self) -> None:

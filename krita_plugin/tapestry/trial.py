@@ -16,7 +16,7 @@ from .bands import bands
 from .canvas import Canvas, Host, LayerDraft
 from .inserting import PATIENCE_S, Shown, place_above, settled
 from .layers import OWN_PREFIX
-from .turns import REST, Loop
+from .turns import PAUSE, REST, Loop
 from .unmarked import Unmarked
 
 TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
@@ -81,12 +81,13 @@ class Trial:
             self._leaving.append((self._canvas, self._layer_id))
         self._forget()
 
-    def gone(self) -> Generator[None, None, None]:
+    def gone(self) -> Generator[str, None, None]:
         """Wait until what was hidden is out, though not for ever."""
         end = time.monotonic() + PATIENCE_S
+        self._take_out()
         while self._leaving and time.monotonic() < end:
-            self._sweep()
-            yield
+            yield PAUSE
+            self._take_out()
 
     def release(self, canvas: Canvas, bounds: Bounds) -> Shown | None:
         """The layer, to become part of the document; None when it is not there in these bounds."""
@@ -112,6 +113,11 @@ class Trial:
         return bool(found)
 
     def _sweep(self) -> None:
+        self._take_out()
+        if self._leaving:
+            self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
+
+    def _take_out(self) -> None:
         """Krita 5.1 must not be asked to remove a layer that it is still adding or drawing."""
         leaving, self._leaving = self._leaving, []
         for canvas, layer_id in leaving:
@@ -119,8 +125,6 @@ class Trial:
                 self._leaving.append((canvas, layer_id))
             elif canvas.is_open:
                 self._remove(canvas, layer_id)
-        if self._leaving:
-            self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
 
     def _remove(self, canvas: Canvas, layer_id: str) -> None:
         self._unmarked.during(canvas, lambda: canvas.remove(layer_id))

@@ -16,6 +16,12 @@ TURN_S = 0.015
 REST = "rest"
 """What a piece yields instead of None when the next one has to have a turn of its own."""
 
+PAUSE = "pause"
+"""What a piece yields that waits for somebody else: the next one asks again a little later."""
+
+_PAUSE_S = 0.003
+"""Asking all the time would take the processor from whoever is waited for."""
+
 
 class Loop(Protocol):
     """What we need of an event loop."""
@@ -35,7 +41,7 @@ class Work:
     def __init__(
         self,
         loop: Loop,
-        pieces: Generator[None, None, Value],
+        pieces: Generator[str | None, None, Value],
         finished: Callable[[Value], None],
         failed: Callable[[Exception], None],
     ) -> None:
@@ -52,16 +58,17 @@ class Work:
 
     def _turn(self) -> None:
         end = time.monotonic() + TURN_S
+        said = None
         try:
-            while time.monotonic() < end:
-                if next(self._pieces) == REST:
-                    break
+            while said is None and time.monotonic() < end:
+                said = next(self._pieces)
         except StopIteration as stop:
             self._finished(stop.value)
         except Exception as error:  # noqa: BLE001  whoever waits for the work decides
             self._failed(error)
         else:
-            self._cancel_turn = self._loop.call_later(0, self._turn)
+            delay_s = _PAUSE_S if said == PAUSE else 0
+            self._cancel_turn = self._loop.call_later(delay_s, self._turn)
 
 
 class Line:

@@ -223,12 +223,11 @@ class CanvasContract:
         canvas = self.open_canvas(20, 20)
         lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
         self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
-        drafts = []
-        for name in ("a", "b"):
-            draft = canvas.draft(name)
-            draft.write(_filled(4, 4, RED), 0, 0)
-            drafts.append(draft)
+        drafts = [canvas.draft(name) for name in ("a", "b")]
+        drafts[0].write(_filled(4, 4, RED), 0, 0)
         group = canvas.insert_group("all", drafts, lower)
+        drafts[1].write(_filled(6, 20, RED), 0, 0)
+        canvas.refresh()
         canvas.settle()
         layers = canvas.layers()
         assert [layer.name for layer in layers] == ["upper", "all", "lower", "Background"]
@@ -236,13 +235,17 @@ class CanvasContract:
         assert layers[1].is_group
         assert [child.name for child in layers[1].children] == ["a", "b"]
         assert tuple(child.id for child in layers[1].children) == group.layers
+        shown = [child.bounds for child in layers[1].children]
+        assert shown == [Bounds(0, 0, 4, 4), Bounds(0, 0, 6, 20)]
 
     def test_a_draft_can_be_merged_into_a_layer_and_out_of_it(self) -> None:
         """The layer keeps its name and its place."""
         canvas = self.open_canvas(20, 20)
         lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), HALF_GREEN)
         self.paint(canvas, "upper", Bounds(19, 19, 20, 20), HALF_GREEN)
+        assert canvas.takes_paint(lower)
         draft = canvas.draft("picture")
+        draft.insert(lower)
         draft.write(_filled(10, 20, RED), 0, 0)
         merged = draft.merge_into(lower)
         canvas.settle()
@@ -256,13 +259,24 @@ class CanvasContract:
         assert [layer.name for layer in layers] == ["upper", "lower", "Background"]
         assert layers[1].bounds == Bounds(0, 0, 5, 5)
 
-    def test_a_layer_that_takes_no_paint_says_so(self) -> None:
-        """One that is gone, for example."""
+    def test_what_takes_no_paint_is_known(self) -> None:
+        """A group; what is gone."""
         canvas = self.open_canvas(20, 20)
+        group = canvas.insert_group("all", [canvas.draft("a")])
+        gone = "{00000000-0000-4000-8000-000000000000}"
+        assert [canvas.takes_paint(layer) for layer in (group.id, gone, "")] == [False] * 3
+
+    def test_a_draft_is_merged_into_its_neighbour_alone(self) -> None:
+        """Not into a layer further down, nor when it is gone itself."""
+        canvas = self.open_canvas(20, 20)
+        lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
+        upper = self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
         draft = canvas.draft("picture")
-        draft.write(_filled(10, 20, RED), 0, 0)
-        assert "active layer" in _refusal(lambda: draft.merge_into(""))
-        assert len(canvas.layers()) == 1
+        own = draft.insert(upper)
+        assert draft.merge_into(lower) is None
+        canvas.remove(own)
+        assert draft.merge_into(upper) is None
+        assert [layer.name for layer in canvas.layers()] == ["upper", "lower", "Background"]
 
     def test_a_canvas_knows_whether_it_is_modified(self) -> None:
         """As it was told last."""

@@ -67,6 +67,7 @@ class FakeCanvas:
         self.is_open = True
         self.fakes: list[FakeLayer] = []
         self.notes: dict[str, str] = {}
+        self.groups: dict[str, list[FakeLayer]] = {}
         self.reads = 0
         self.unsettled = 0
         self.active = ""
@@ -126,7 +127,7 @@ class FakeCanvas:
 
     def layers(self) -> tuple[Layer, ...]:
         self._check_open()
-        return tuple(fake.layer for fake in self.fakes)
+        return tuple(self._with_children(fake) for fake in self.fakes)
 
     def settle(self) -> None:
         self._check_open()
@@ -194,18 +195,20 @@ class FakeCanvas:
 
     def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> Group:
         self._check_open()
-        inner = [draft.made() for draft in drafts]
-        bounds = inner[-1].bounds
-        children = tuple(fake.layer for fake in inner)
-        group = Layer(f"layer {next(_numbers)}", name, bounds, is_group=True, children=children)
-        data = bytes(bounds.height * bounds.width * 4)
-        self._put(FakeLayer(group, data), above)
-        self.inner = inner
-        return Group(group.id, tuple(layer.id for layer in children))
+        self.inner = [draft.made() for draft in drafts]
+        group = Layer(f"layer {next(_numbers)}", name, Bounds(0, 0, 0, 0), is_group=True)
+        self.groups[group.id] = self.inner
+        self._put(FakeLayer(group, b""), above)
+        return Group(group.id, tuple(fake.layer.id for fake in self.inner))
 
     def draft(self, name: str) -> FakeDraft:
         self._check_open()
         return FakeDraft(self, name)
+
+    def takes_paint(self, layer_id: str) -> bool:
+        self._check_open()
+        fake = self._find(layer_id)
+        return fake is not None and not fake.layer.is_group
 
     def active_layer(self) -> str:
         self._check_open()
@@ -249,6 +252,13 @@ class FakeCanvas:
         self.fakes.insert(ids.index(above) if above in ids else 0, fake)
         self._mark()
 
+    def _with_children(self, fake: FakeLayer) -> Layer:
+        inner = self.groups.get(fake.layer.id)
+        if inner is None:
+            return fake.layer
+        children = tuple(child.layer for child in inner)
+        return replace(fake.layer, bounds=children[-1].bounds, children=children)
+
     def _mark(self) -> None:
         if self.late_marks is None:
             self.is_modified = self.last_step_was_a_layer = True
@@ -285,29 +295,29 @@ class FakeDraft:
 
     def made(self) -> FakeLayer:
         layer = Layer(f"layer {next(_numbers)}", self.name, Bounds(0, 0, 0, 0))
-        fake = FakeLayer(layer, b"")
+        self.fake = FakeLayer(layer, b"")
         for band in self.bands:
-            fake.paint(*band)
-        return fake
+            self.fake.paint(*band)
+        self.bands.clear()
+        return self.fake
 
     def insert(self, above: str = "") -> str:
         self.canvas._check_open()
-        self.fake = self.made()
-        self.bands.clear()
-        self.canvas._put(self.fake, above)
+        self.canvas._put(self.made(), above)
         return self.fake.layer.id
 
     def rename(self, name: str) -> None:
         self.fake.layer = replace(self.fake.layer, name=name)
 
-    def merge_into(self, layer_id: str) -> Merged:
-        lower = self.canvas._find(layer_id)
-        if lower is None or lower.layer.is_group:
-            raise TapestryError(ErrorCode.BAD_REQUEST, "The active layer takes no picture.")
-        merged = self.made()
-        merged.layer = replace(merged.layer, name=lower.layer.name)
-        place = self.canvas.fakes.index(lower)
-        self.canvas.fakes[place] = merged
+    def merge_into(self, layer_id: str) -> Merged | None:
+        fakes = self.canvas.fakes
+        place = fakes.index(self.fake) + 1 if self.fake in fakes else len(fakes)
+        below = fakes[place : place + 1]
+        if [fake.layer.id for fake in below] != [layer_id] or below[0].layer.is_group:
+            return None
+        (lower,) = below
+        merged = FakeLayer(replace(self.fake.layer, name=lower.layer.name), self.fake.data)
+        fakes[place - 1 : place + 1] = [merged]
 
         def take_back() -> None:
             self.canvas.fakes[self.canvas.fakes.index(merged)] = lower

@@ -26,3 +26,9 @@ class FakeLoop:
             self.now_s = max(self.now_s, entry[0])
             entry[1].pop()()
         self.now_s = end
+
+    def turn(self) -> None:
+        """One thing that is due now, the first."""
+        entry = next(entry for entry in self._waiting if entry[0] <= self.now_s and entry[1])
+        self._waiting.remove(entry)
+        entry[1].pop()()

@@ -7,6 +7,7 @@ import pytest
 from tapestry.adapter_book import ADAPTERS_NOTE, PICTURE, AdapterBook, Laid
 from tapestry.link import Link
 from tapestry.outstanding import Outstanding
+from tapestry.presets import Presets
 from tapestry.studio import Studio
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.adapters import AdapterInfo, Control, Lora
@@ -266,6 +267,52 @@ def test_a_picture_brings_back_what_lay_on_it(desk: Desk) -> None:
     assert desk.adapters.laid(PICTURE) == ()
     assert desk.adapters.laid(desk.sky) == before[1]
     assert "\u201csketch\u201d for scribble is not here any more" in desk.said
+
+
+def test_a_preset_carries_what_lies_on_the_picture(desk: Desk) -> None:
+    """In every document; what lies on regions is their own."""
+    desk.lay(PICTURE, INK, weight=0.8)
+    desk.lay(PICTURE, SCRIBBLE, desk.sketch)
+    desk.lay(desk.sky, INK)
+    with_ink = desk.adapters.laid(PICTURE)
+    desk.studio.keep_preset("inked")
+    for _ in with_ink:
+        desk.adapters.remove(PICTURE, 0)
+    desk.look()
+    desk.studio.keep_preset("plain")
+    again = Presets(desk.host)
+    assert (again.laid("inked"), again.laid("plain")) == (with_ink, ())
+    for name, laid in (("inked", with_ink), ("Fast", with_ink), ("plain", ())):
+        desk.studio.use_preset(name)
+        desk.look()
+        assert desk.adapters.laid(PICTURE) == laid
+    assert len(desk.adapters.laid(desk.sky)) == 1
+
+
+def test_a_preset_waits_for_a_layer_that_is_not_here(desk: Desk) -> None:
+    """A control network stays, and asks which layer it shall be shown."""
+    desk.lay(PICTURE, SCRIBBLE, desk.sketch, weight=0.5)
+    desk.studio.keep_preset("sketched")
+    desk.canvas.remove(desk.sketch)
+    desk.studio.use_preset("sketched")
+    desk.look()
+    (laid,) = desk.adapters.laid(PICTURE)
+    assert (laid.adapter, laid.weight, laid.layer, laid.layer_name) == ("scribble", 0.5, "", "")
+    assert desk.ask() is None
+    assert "No layer is chosen" in desk.studio.notice.message
+
+
+def test_a_preset_that_was_kept_without_a_document_leaves_rows_alone(desk: Desk) -> None:
+    """It knows of none."""
+    desk.lay(PICTURE, INK)
+    desk.canvas.is_open = False
+    desk.look()
+    desk.studio.keep_preset("nowhere")
+    desk.canvas.is_open = True
+    desk.look()
+    desk.studio.use_preset("nowhere")
+    desk.look()
+    assert len(desk.adapters.laid(PICTURE)) == 1
 
 
 def test_pictures_of_an_earlier_version_change_nothing(desk: Desk) -> None:

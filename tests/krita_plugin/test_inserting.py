@@ -151,6 +151,33 @@ def test_an_active_layer_that_takes_no_paint_is_a_sentence(canvas: FakeCanvas) -
         insert(canvas, picture(), "active")
 
 
+def test_an_active_layer_that_goes_meanwhile_is_a_sentence(canvas: FakeCanvas) -> None:
+    """Nothing of the picture stays."""
+    canvas.active = canvas.add("sky", Bounds(0, 0, 10, 30))
+    work = insertion(canvas, picture(), "active")
+    while canvas.names != [NAME, "sky", "Background"]:
+        next(work)
+    canvas.remove(canvas.active)
+    with pytest.raises(TapestryError, match="active layer"):
+        finish(work)
+    assert canvas.names == ["Background"]
+
+
+@pytest.mark.parametrize("way", ["layer", "regions", "active"])
+def test_layers_are_empty_when_they_come(canvas: FakeCanvas, way: Way) -> None:
+    """Krita would wait for itself to draw them; and nothing is added while it draws."""
+    canvas.active = canvas.add("sky", Bounds(0, 0, 10, 30))
+    canvas.unsettled = 5
+    cut = Cut("sun", Bounds(0, 2, 20, 5), Pixels(20, 3, 1, bytes((255, 128, 0)) * 20))
+    work = insertion(canvas, picture(cuts=[cut]), way)
+    while len(canvas.layers()) == 2:
+        next(work)
+    new = canvas.layers()[0]
+    assert all(layer.bounds.is_empty for layer in new.children or (new,))
+    assert canvas.unsettled == 0
+    finish(work)
+
+
 @pytest.mark.parametrize("margins", [NO_MARGINS, Margins(left=8)])
 def test_a_closed_document_loses_no_picture(margins: Margins) -> None:
     """It goes to a new document, an extension together with the old picture."""

@@ -34,13 +34,20 @@ def test_built_in_presets_differ_in_steps() -> None:
     assert presets.values("nobody") == {}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"a": 3}', '{"a": {"coherence": 9}}', '{"a": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", '{"a": 3}', '{"a": {"coherence": 9}}', '{"a": []}'),
+        *('{"a": {"adapters": 3}}', '{"a": {"adapters": [3, {"adapter": 1}]}}'),
+    ],
+)
 def test_damaged_presets_do_no_harm(text: str) -> None:
     """What is sound is kept."""
     host = FakeHost()
     host.settings["presets"] = text
     presets = Presets(host)
-    assert all(presets.values(name) == {} for name in presets.names if presets.is_own(name))
+    for name in filter(presets.is_own, presets.names):
+        assert (presets.values(name), presets.laid(name) or None) == ({}, None)
 
 
 def test_prompts_are_remembered_once_the_latest_first() -> None:

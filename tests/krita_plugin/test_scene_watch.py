@@ -53,6 +53,20 @@ def test_layers_that_come_and_go_are_told_once(seen: Watch) -> None:
     assert seen.failures == []
 
 
+def test_it_rests_while_a_picture_is_inserted(seen: Watch) -> None:
+    """Also in the middle of reading; the next look sees everything."""
+    seen.look()
+    seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    seen.watch.look()
+    seen.watch.rest()
+    seen.loop.run()
+    seen.look(3)
+    assert seen.changes == [[]]
+    seen.watch.wake()
+    seen.look()
+    assert seen.changes == [[], ["sky"]]
+
+
 def test_a_hint_when_there_are_no_regions(seen: Watch) -> None:
     """What to do, in a sentence; and another one without a document."""
     assert seen.watch.scene.remarks == ("No document is open.",)

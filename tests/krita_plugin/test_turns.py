@@ -3,7 +3,7 @@
 from collections.abc import Generator
 
 from tapestry import turns
-from tapestry.turns import Line, Work
+from tapestry.turns import PAUSE, REST, Line, Work
 from tests.krita_plugin.fake_loop import FakeLoop
 
 
@@ -22,6 +22,25 @@ def test_work_takes_as_many_turns_as_it_needs(monkeypatch) -> None:
     assert seen == []
     loop.run()
     assert seen == [0, 1, 2]
+    assert results == ["done"]
+
+
+def test_a_piece_may_ask_for_a_turn_or_for_a_while() -> None:
+    """The next one comes in the next turn, or only when time has passed."""
+    loop, seen, results = FakeLoop(), [], []
+
+    def pieces() -> Generator[str | None, None, str]:
+        for said in (None, REST, None, PAUSE):
+            seen.append(said)
+            yield said
+        return "done"
+
+    Work(loop, pieces(), results.append, results.append)
+    loop.turn()
+    assert seen == [None, REST]
+    loop.run()
+    assert (seen, results) == ([None, REST, None, PAUSE], [])
+    loop.run(1)
     assert results == ["done"]
 
 

@@ -58,6 +58,19 @@ def test_hello_brings_welcome_and_the_state_of_the_worker(server: Server, connec
     assert isinstance(backend, Backend)
 
 
+def test_a_client_is_told_the_state_of_the_worker_as_it_is_then(
+    server: Server, connect: Connect
+) -> None:
+    """Not as it was when the connection began: a worker is ready, or busy, a moment later."""
+    late, client = connect(server, greet=False), connect(server)
+    client.submit("busy", scripted(**SLOW))
+    client.until(Progress)
+    late.send(Hello(PROTOCOL_VERSION, VERSION))
+    assert last(late, Backend).state == "busy"
+    client.send(Cancel("busy"))
+    assert isinstance(last(client, Cancelled, Result, Failed), Cancelled)
+
+
 @pytest.mark.promise("R15")
 @pytest.mark.parametrize("protocol", [PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1])
 def test_another_protocol_is_told_what_to_update(

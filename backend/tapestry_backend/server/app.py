@@ -127,10 +127,11 @@ class App:
     async def _converse(self, socket: ServerConnection) -> None:
         client = next(self._client_numbers)
         session = Session(socket, lambda received: self._receive(client, received))
-        if not await session.greet(self._catalogue, self._jobs.backend):
+        if not await session.greet(self._catalogue):
             return
         _log.info("client %d is here", client)
         self._sessions[client] = session
+        session.tell(Parcel(self._jobs.backend))  # what it becomes is told to all sessions
         if self._unsaid is not None:
             session.tell(Parcel(self._unsaid))
             self._unsaid = None
@@ -195,8 +196,7 @@ class App:
         self._perform([TellAll(remark)])
 
     def _check(self, request: Request) -> None:
-        self._catalogue.find(request.model)
-        self._catalogue.check_adapters(request)
+        self._catalogue.check(request)
         check_request(request)
 
     # --- beginning and end ------------------------------------------------------------------------

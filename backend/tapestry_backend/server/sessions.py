@@ -14,7 +14,7 @@ from websockets.frames import CloseCode
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk, decode, decode_chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
-from tapestry_protocol.messages import Backend, Failed, Hello, Message, Welcome
+from tapestry_protocol.messages import Failed, Hello, Message, Welcome
 
 from ..models.catalogue import Catalogue
 from .outbox import Outbox, Parcel
@@ -42,7 +42,7 @@ class Session:
         """Send a message, after the pixels it refers to, as soon as the client takes it."""
         self._outbox.put(parcel)
 
-    async def greet(self, catalogue: Catalogue, backend: Backend) -> bool:
+    async def greet(self, catalogue: Catalogue) -> bool:
         """Exchange hello and welcome; False when the client is not one of ours."""
         try:
             async with asyncio.timeout(_HELLO_WITHIN_S):
@@ -54,7 +54,6 @@ class Session:
             return False
         known = catalogue.models, catalogue.adapters.infos
         self.tell(Parcel(Welcome(PROTOCOL_VERSION, VERSION, *known)))
-        self.tell(Parcel(backend))
         return True
 
     async def converse(self) -> None:

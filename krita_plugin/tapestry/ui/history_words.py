@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..adapter_book import PICTURE, AdapterBook, Laid
 from ..history import Entry
 from ..translation import tr
 
@@ -31,12 +32,31 @@ def description(entry: Entry) -> str:
     ]
     if asked.get("negative_prompt"):
         lines.insert(1, tr("Avoid: {prompt}").format(prompt=_cut(str(asked["negative_prompt"]))))
+    lines += _laid_on(AdapterBook.from_text(entry.adapters))
     if entry.seconds:
         lines.append(tr("Painted in {seconds} s").format(seconds=entry.seconds))
     if entry.origin:
         name = entry.origin_name or "?"
         lines.append(tr("Made for {name}, which is not open").format(name=_cut(name)))
     return "\n".join(lines)
+
+
+def _laid_on(book: AdapterBook) -> list[str]:
+    """A line for the picture, and one for each region, that adapters lay on."""
+    lines = []
+    for layer_id, entry in book.entries.items():
+        said = _cut(", ".join(map(_adapter, entry.laid)))
+        if entry.laid and layer_id == PICTURE:
+            lines.append(tr("Adapters: {adapters}").format(adapters=said))
+        elif entry.laid:
+            line = tr("Adapters on {region}: {adapters}")
+            lines.append(line.format(region=_cut(entry.name), adapters=said))
+    return lines
+
+
+def _adapter(one: Laid) -> str:
+    said = f"{one.adapter} {one.weight:g}"
+    return f"{said} (\u201c{one.layer_name}\u201d)" if one.needs_layer and one.layer_name else said
 
 
 def badge(entry: Entry, *, is_applied: bool) -> str:

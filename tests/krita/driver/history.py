@@ -4,13 +4,6 @@ import zipfile
 
 from PyQt5.QtWidgets import QMenu
 
-from tapestry.job import Job, Look, Order
-from tapestry.krita_canvas import KritaCanvas
-from tapestry_protocol.messages import PixelsRef, Request, Result
-from tapestry_protocol.pixels import Bounds, Pixels
-
-from .timing import held, pieces
-
 SIDE = 128
 REGIONS = (
     ("green grass", (0, 64, SIDE, 64), (60, 140, 60, 255)),
@@ -233,36 +226,6 @@ def many_jobs(stage):
     yield stage.until(lambda: _is_idle(stage), "nothing to do", A_PICTURE_S)
     yield stage.turns(0.3)
     stage.facts["cancelled"] = [stage.names(document), _count(stage), stage.notice()]
-
-
-def a_large_picture_stays_usable(stage):
-    """Kept, shown and applied: how long Krita waits for us at most."""
-    width, height = 4096, 2048
-    document = stage.document(width, height)
-    for number, name in enumerate(("sea", "sky", "moon")):
-        stage.layer(document, name, (0, 600 * number, width, 800))
-    yield stage.turns(3.0)
-    studio = _studio(stage)
-    row = bytes(range(256)) * (width * 4 // 256)
-    pixels = Pixels(height, width, 4, row * height)
-    order = Order(Request("generate", height, width, prompt="sea"), {}, "Tapestry: sea (seed 0)")
-    canvas = KritaCanvas(document)
-    job = Job("large", canvas, Look.of(canvas), studio.results.histories.id_of(canvas))
-    result = Result(job.id, PixelsRef.of(pixels), Bounds(0, 0, height, width), 0, "{}")
-    longest = stage.facts["longest"] = {}
-    slowest = stage.facts["pieces"] = []
-    with held(longest), pieces(slowest):
-        studio.results.take(job, order, result, pixels, lambda: None)
-        yield stage.until(lambda: len(stage.names(document)) == 5, "the layer", 60)
-        yield stage.until(lambda: studio.results.is_idle, "the picture", 60)
-        yield from _click_first(stage)
-        yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 60)
-        yield stage.until(lambda: studio.results.is_idle, "the preview", 60)
-        studio.preview("")
-        yield stage.until(lambda: PREVIEW not in stage.names(document), "the end of it", 60)
-        yield stage.turns(0.5)
-    stage.facts["layers"] = stage.names(document)
-    stage.facts["corner"] = document.pixelData(0, 0, 1, 1).toHex().data().decode()
 
 
 def _painted(stage):
