@@ -1,8 +1,9 @@
-"""Paints the two bundled scenes, always the same: `python examples/make_scenes.py`."""
+"""Paints the bundled scenes, always the same: `python examples/make_scenes.py`."""
 
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.materials import BY_NAME  # noqa: E402  the folder is known only n
 
 COAST = (384, 256)
 SHORE = (320, 192)
+MESAS = (256, 128)
 _FINER = 4
 """Shapes are drawn this much larger and then reduced, for soft edges."""
 
@@ -23,10 +25,11 @@ Points = list[tuple[float, float]]
 
 
 def main() -> None:
-    """Write examples/tower-by-the-sea.ora and examples/shore.ora."""
+    """Write the three files beside this one."""
     write_ora(FOLDER / "tower-by-the-sea.ora", COAST, coast())
     write_ora(FOLDER / "shore.ora", SHORE, shore_at_dusk())
-    for name in ("tower-by-the-sea.ora", "shore.ora"):
+    write_ora(FOLDER / "mesas.ora", MESAS, mesas_in_lines())
+    for name in ("tower-by-the-sea.ora", "shore.ora", "mesas.ora"):
         print(f"{name}: {(FOLDER / name).stat().st_size / 1024:.0f} KiB")
 
 
@@ -59,11 +62,12 @@ def blob(
     return Layer(name, picture.crop((left, top, right, bottom)), left, top)
 
 
-def _by_hand(corners: Points, size: tuple[int, int], seed: int) -> Points:
+def _by_hand(corners: Points, size: tuple[int, int], seed: int, *, closed: bool = True) -> Points:
     """The outline through the corners, wavering a little, except along the canvas's edge."""
     rng = np.random.default_rng(seed)
     outline: Points = []
-    for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
+    along = [*corners, corners[0]] if closed else corners
+    for (x0, y0), (x1, y1) in pairwise(along):
         count = max(2, round(np.hypot(x1 - x0, y1 - y0) / 12))
         for t in np.linspace(0, 1, count, endpoint=False):
             x, y = x0 + (x1 - x0) * t, y0 + (y1 - y0) * t
@@ -95,6 +99,22 @@ def textured(name: str, corners: Points, seed: int) -> Layer:
     cropped = picture.crop(box)
     cropped.putalpha(area.picture.getchannel("A"))
     return Layer(name, cropped, area.left, area.top)
+
+
+def mesas_in_lines() -> list[Layer]:
+    """Two rocks in a desert, scribbled with a thin brush on a layer of its own."""
+    left: Points = [(-4, 84), (30, 82), (40, 40), (84, 38), (96, 82)]
+    right: Points = [(150, 80), (160, 54), (214, 54), (222, 80), (280, 78)]
+    outline = _by_hand([*left, *right], MESAS, 1, closed=False)
+    mask = Image.new("L", (MESAS[0] * _FINER, MESAS[1] * _FINER))
+    stroke = [(x * _FINER, y * _FINER) for x, y in outline]
+    ImageDraw.Draw(mask).line(stroke, fill=255, width=3 * _FINER, joint="curve")
+    picture = Image.new("RGBA", MESAS, (32, 32, 40, 255))
+    picture.putalpha(mask.reduce(_FINER))
+    return [
+        Layer("sketch", picture),
+        Layer("Background", Image.new("RGBA", MESAS, (255, 255, 255, 255))),
+    ]
 
 
 if __name__ == "__main__":

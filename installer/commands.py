@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 installer", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("demo", help="set everything up and render three bundled scenes")
+    commands.add_parser("demo", help="set everything up and render the bundled scenes")
     commands.add_parser("test", help="run the whole suite; further arguments go to pytest")
     plugin = commands.add_parser("plugin", help="put the plugin into this user's Krita")
     plugin.add_argument(

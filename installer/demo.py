@@ -42,6 +42,14 @@ SCENES = (
         ("--seed", "7", "--lora", "sample-ink:0.8"),
         "tower-by-the-sea-in-ink",
     ),
+    Scene(
+        "A desert whose rocks are where somebody scribbled them, by a T2I-Adapter",
+        "mesas",
+        (
+            *("--seed", "7", "--background", "desert"),
+            *("--control", "sample-scribble", "layer=sketch,show=lines"),
+        ),
+    ),
 )
 
 

@@ -141,7 +141,7 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar=("NAME", "SETTINGS"),
-        help="show a layer to a ControlNet or T2I-Adapter, for instance --control my-scribbles "
+        help="show a layer to a ControlNet or T2I-Adapter, for instance --control sample-scribble "
         "layer=sketch,show=lines; also weight=X, start=X, end=X, region=LAYER (for that region "
         "alone), and show=none|canny|soft_edges, or show=regions|ade20k without a layer; the layer "
         "is no region then",

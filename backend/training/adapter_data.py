@@ -17,7 +17,10 @@ from .common import WORK, autocast
 from .draw import Group, draw_one
 from .export import MODEL_FOLDER
 
-POOL = Group("pictures", 144, 480, (0.15, 0.4, 0.15, 0.3))
+POOL = Group("pictures", 144, 1920, (0.15, 0.4, 0.15, 0.3))
+INKED = 480
+"""So many of the first are made in ink as well: a style needs fewer examples than a layout."""
+
 PAPER, INK = (0.95, 0.91, 0.82), (0.12, 0.13, 0.22)
 TONES = 4
 _DARKEST, _LIGHTEST = 0.1, 0.8
@@ -59,7 +62,7 @@ def encode(autoencoder: AutoencoderTiny, pictures: Tensor) -> Tensor:
 
 
 def prepare(work: Path, seed: int) -> None:
-    """Writes `adapters.pt` (latents, latents in ink, scribbles) and, last, `adapters.json`.
+    """Writes `adapters.pt` (latents, the first in ink, scribbles) and, last, `adapters.json`.
 
     What was made before an interruption is kept, batch by batch.
     """
@@ -73,7 +76,7 @@ def prepare(work: Path, seed: int) -> None:
         part = torch.load(made, weights_only=True)
         labels += part.pop("labels")
         parts.append(part)
-    content = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    content = {name: torch.cat([part[name] for part in parts if name in part]) for name in parts[0]}
     torch.save(content, work / "adapters.pt")
     (work / "adapters.json").write_text(json.dumps(labels), encoding="utf-8")
 
@@ -86,9 +89,10 @@ def _prepare_batch(autoencoder: AutoencoderTiny, seed: int, start: int, path: Pa
     content = {
         "labels": [label.to_dict() for _, label in drawn],
         "plain": encode(autoencoder, pictures).half(),
-        "ink": encode(autoencoder, in_ink(pictures)).half(),
         "scribbles": torch.stack([scribble(picture) > 0 for picture in pictures]),
     }
+    if start < INKED:
+        content["ink"] = encode(autoencoder, in_ink(pictures)).half()
     torch.save(content, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
 

@@ -53,6 +53,12 @@ def distance_to_ink(picture: Tensor) -> float:
     return float((picture - nearest).norm(dim=0).mean())
 
 
+def colours_apart(picture: Tensor, drawing: Tensor) -> float:
+    """How far the colours [3, H, W] of a picture are from a drawing's, in parts of 16 pixels."""
+    parts = [functional.avg_pool2d(shown[None], 16)[0] for shown in (picture, drawing)]
+    return float((parts[0] - parts[1]).norm(dim=0).mean())
+
+
 def cases(count: int, seed: int) -> Iterator[tuple[Tensor, str]]:
     """Drawings [3, 128, 128] in 0..1 that are no part of the training, with their captions."""
     for number in range(count):
@@ -61,8 +67,18 @@ def cases(count: int, seed: int) -> Iterator[tuple[Tensor, str]]:
         yield torch.from_numpy(picture).permute(2, 0, 1).float() / 255, words
 
 
-def paint(store: ModelStore, prompt: str, seed: int, hint: Tensor | None, **more: Any) -> Tensor:
-    """A picture of the bundled model, [3, 128, 128] in 0..1, as the product paints it."""
+def paint(
+    store: ModelStore,
+    prompt: str,
+    seed: int,
+    hint: Tensor | None = None,
+    weight: float = 1.0,
+    **more: Any,
+) -> Tensor:
+    """A picture of the bundled model, [3, 128, 128] in 0..1, as the product paints it.
+
+    hint: a scribble [1, 128, 128] in 0..1, which counts with this weight
+    """
     blobs = {}
     if hint is not None:
         alpha = (hint[0] * 255).round().to(torch.uint8).numpy()
@@ -70,7 +86,8 @@ def paint(store: ModelStore, prompt: str, seed: int, hint: Tensor | None, **more
         layer = Pixels(SIDE, SIDE, 4, np.dstack([black, alpha]).tobytes())
         blobs[layer.sha256] = layer.data
         bounds = Bounds(0, 0, SIDE, SIDE)
-        more["controls"] = (Control(T2I_NAME, "lines", bounds, PixelsRef.of(layer)),)
+        ref = PixelsRef.of(layer)
+        more["controls"] = (Control(T2I_NAME, "lines", bounds, ref, weight),)
     request = Request("generate", SIDE, SIDE, prompt, seed=seed, num_inference_steps=STEPS, **more)
     *_, finished = run(request, blobs, store)
     if not isinstance(finished, Finished):
@@ -79,28 +96,28 @@ def paint(store: ModelStore, prompt: str, seed: int, hint: Tensor | None, **more
     return torch.from_numpy(rgba[..., :3].copy()).permute(2, 0, 1).float() / 255
 
 
-def measure(count: int, seed: int, scribbles: Path | None) -> dict[str, Any]:
+def measure(count: int, seed: int) -> dict[str, Any]:
     """Means over `count` drawings, without each adapter and with it.
 
-    scribbles: a T2I-Adapter that was exported; it is measured where there is one.
+    How far the colours lie from the drawing's says whether the prompt still holds with a scribble.
     """
-    store = ModelStore(Catalogue(adapters=[str(scribbles)] if scribbles else []))
-    edges: dict[str, list[float]] = {"without": [], "with": []}
-    colours: dict[str, list[float]] = {"without": [], "with": []}
+    store = ModelStore(Catalogue())
+    ink, edges, colours = ({"without": [], "with": []} for _ in range(3))
     for number, (drawing, words) in enumerate(cases(count, seed)):
-        plain = paint(store, words, number, None)
-        inked = paint(store, words, number, None, loras=(Lora(Path(LORA_NAME).stem),))
-        colours["without"].append(distance_to_ink(plain))
-        colours["with"].append(distance_to_ink(inked))
-        if scribbles:
-            hint = scribble(drawing)
-            guided = paint(store, words, number, hint)
-            edges["without"].append(agreement(plain, hint))
-            edges["with"].append(agreement(guided, hint))
-    figures: dict[str, Any] = {"pictures": count, "distance_to_ink": _means(colours)}
-    if scribbles:
-        figures["agreement_with_the_scribble"] = _means(edges)
-    return figures
+        hint = scribble(drawing)
+        plain = paint(store, words, number)
+        inked = paint(store, words, number, loras=(Lora(Path(LORA_NAME).stem),))
+        guided = paint(store, words, number, hint)
+        for name, styled, shaped in (("without", plain, plain), ("with", inked, guided)):
+            ink[name].append(distance_to_ink(styled))
+            edges[name].append(agreement(shaped, hint))
+            colours[name].append(colours_apart(shaped, drawing))
+    return {
+        "pictures": count,
+        "distance_to_ink": _means(ink),
+        "agreement_with_the_scribble": _means(edges),
+        "colours_apart_from_the_drawing": _means(colours),
+    }
 
 
 def _means(values: dict[str, list[float]]) -> dict[str, float]:
@@ -113,9 +130,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--seed", type=int, default=99)
     parser.add_argument("--out", type=Path, default=ADAPTERS_FOLDER / "figures.json")
-    parser.add_argument("--scribbles", type=Path, help="a folder with an exported T2I-Adapter")
     given = parser.parse_args()
-    figures = measure(given.count, given.seed, given.scribbles)
+    figures = measure(given.count, given.seed)
     given.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=2))
 

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import T2IAdapter, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from tapestry_backend.models.adapters.factors import LowRank
 from tapestry_backend.models.adapters.lora import Delta, laid_on
 
 from .captions import caption
@@ -31,7 +33,8 @@ LORA_NAME, T2I_NAME = "sample-ink.safetensors", "sample-scribble"
 RANK = 8
 _SIDE = 16
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.2", "conv1", "conv2", "conv_out")
-_CAPTION_DROP = {"lora": 0.1, "t2i": 0.3}
+_CAPTION_DROP = {"lora": 0.1, "t2i": 0.4}
+_THICKER = 0.25
 _EVERY = 100
 
 
@@ -55,10 +58,11 @@ class InkLora(nn.Module):
 
     def laid_on(self) -> AbstractContextManager[None]:
         """Inside, the U-Net runs with it."""
-        deltas = [
-            Delta(layer, self.downs[name.replace(".", "|")], self.ups[name.replace(".", "|")], 1.0)
-            for name, layer in self._layers.items()
-        ]
+        deltas = []
+        for name, layer in self._layers.items():
+            key = name.replace(".", "|")
+            factors = LowRank({"down": self.downs[key], "up": self.ups[key]})
+            deltas.append(Delta(layer, factors, 1.0))
         return laid_on([(deltas, 1.0)])
 
     def tensors(self) -> dict[str, Tensor]:
@@ -72,22 +76,21 @@ class InkLora(nn.Module):
 
 
 def build_t2i() -> T2IAdapter:
-    """Grey pictures of 128 x 128 to features of the U-Net's three levels; begins by saying nothing.
-
-    The parameters are few: what is large in a scribble is simple.
-    """
+    """Grey pictures of 128 x 128 to features of the U-Net's three levels; begins by whispering."""
     adapter = T2IAdapter(
         in_channels=1,
         channels=[96, 128, 160],
-        num_res_blocks=1,
+        num_res_blocks=2,
         downscale_factor=8,
         adapter_type="full_adapter",
     )
-    nn.init.zeros_(adapter.adapter.conv_in.bias)
-    for block in adapter.adapter.body:
-        for resnet in block.resnets:
-            resnet.block2.weight.data *= 0.1
-    return adapter
+    # Features as loud as a usual start makes them would spoil what the model can do already.
+    with torch.no_grad():
+        for layer in adapter.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.bias.zero_()
+        adapter.adapter.conv_in.weight *= 0.5
+    return adapter.to(memory_format=torch.channels_last)
 
 
 class Pool:
@@ -105,11 +108,11 @@ class Pool:
         """Latents [B, 10, 16, 16], scribbles [B, 1, 128, 128] in 0..1, tokens [B, 40]."""
         latents, hints, words = [], [], []
         room = self.latents.shape[-1] - _SIDE + 1
-        for index in rng.integers(0, len(self.labels), count):
+        for index in rng.integers(0, len(self.latents), count):
             top, left = rng.integers(0, room, 2)
             latents.append(self.latents[index, :, top : top + _SIDE, left : left + _SIDE].float())
             rows, columns = (slice(8 * at, 8 * (at + _SIDE)) for at in (top, left))
-            hints.append(self.scribbles[index, :, rows, columns].float())
+            hints.append(brushed(rng, self.scribbles[index, :, rows, columns].float()))
             dropped = rng.uniform() < self.drop
             words.append("" if dropped else caption(rng, self.labels[index]))
         tokens = self.tokenizer(
@@ -118,12 +121,24 @@ class Pool:
         return torch.stack(latents), torch.stack(hints), tokens
 
 
+def brushed(rng: np.random.Generator, lines: Tensor) -> Tensor:
+    """Lines [1, H, W], now and then thicker: not every artist takes the same brush."""
+    if rng.uniform() >= _THICKER:
+        return lines
+    return functional.max_pool2d(lines[None], 5, stride=1, padding=2)[0]
+
+
 class Trainer:
     """The frozen model, and one adapter that learns beside it."""
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self.unet: Any = UNet2DConditionModel.from_pretrained(MODEL_FOLDER, subfolder="unet")
+        self.unet: Any = UNet2DConditionModel.from_pretrained(
+            MODEL_FOLDER, subfolder="unet", torch_dtype=torch.bfloat16
+        )
+        # On a processor, the plain formula is differentiated quicker than the fused attention.
+        self.unet.set_attn_processor(AttnProcessor())
+        self.unet.to(memory_format=torch.channels_last)
         self.text_encoder = CLIPTextModel.from_pretrained(MODEL_FOLDER / "text_encoder")
         self.unet.requires_grad_(requires_grad=False).eval()
         self.text_encoder.requires_grad_(requires_grad=False).eval()
@@ -138,6 +153,7 @@ class Trainer:
             share = 1 - (1 - share) ** 2  # where things are is decided in the noise
         times = (share * 1000).long().clamp(0, 999)
         keep = self.alphas[times].view(-1, 1, 1, 1)
+        latents = latents.contiguous(memory_format=torch.channels_last)
         noise = torch.randn_like(latents)
         noisy = keep.sqrt() * latents + (1 - keep).sqrt() * noise
         wanted = keep.sqrt() * noise - (1 - keep).sqrt() * latents
@@ -147,13 +163,16 @@ class Trainer:
             if self.what == "t2i":
                 told["down_intrablock_additional_residuals"] = list(self.adapter(hints))
             with self.adapter.laid_on() if self.what == "lora" else nullcontext():
-                made = self.unet(noisy, times, text, **told).sample
+                made = self.unet(noisy.bfloat16(), times, text.bfloat16(), **told).sample
         weight = ((SNR_CAP + 1) / (keep / (1 - keep) + 1)).clamp(max=1.0)
         return (weight * functional.mse_loss(made.float(), wanted, reduction="none")).mean()
 
 
 def train(work: Path, what: str, steps: int, batch: int, rate: float, seconds: float) -> None:
-    """Trains for `steps` steps in all, resuming from `work/<what>.pt`, at most so many seconds."""
+    """Trains for `steps` steps in all, resuming from `work/<what>.pt`, at most so many seconds.
+
+    The learning rate comes down with the steps or with the seconds, whichever are over first.
+    """
     seed_all(1)
     trainer = Trainer(what)
     adapter = trainer.adapter.train()
@@ -166,8 +185,9 @@ def train(work: Path, what: str, steps: int, batch: int, rate: float, seconds: f
     pool = Pool(work, what, CLIPTokenizer.from_pretrained(MODEL_FOLDER / "tokenizer"))
     stopper, begun, shown = Stopper(), time.monotonic(), 0.0
     for step in range(start, steps):
+        along = max(step, round(steps * (time.monotonic() - begun) / seconds))
         for group in optimiser.param_groups:
-            group["lr"] = cosine_rate(step, steps, rate, warmup=30)
+            group["lr"] = cosine_rate(along, steps, rate, warmup=30)
         loss = trainer.loss(*pool.sample(rng, batch))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -9,7 +9,9 @@ from tapestry_backend.engine.composition import (
     HoldComposition,
     composed,
     draft_size,
+    drawable,
     structure,
+    structured,
 )
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.windows import Size
@@ -71,19 +73,24 @@ def test_a_canvas_that_agrees_is_not_changed() -> None:
 
 
 def test_only_what_is_higher_than_a_window_is_composed() -> None:
-    """A small region has its place; nothing is held there."""
+    """A small region has its place; nothing is held there, nor a cell of the draft beside it."""
     weights = torch.zeros(3, 32, 48)
     weights[0, 4:20, 4:20] = 1
     weights[1, :, 40:] = 1
     weights[2] = 1 - weights[0] - weights[1]
-    where = composed(weights, 16)
+    each = composed(weights, 16, Size(8, 12))
+    where = each.sum(dim=0)
     held = HoldComposition(torch.zeros(1, 3, 32, 48), Size(8, 12), 0.0, 1.0, where)
     clean = torch.ones(1, 3, 32, 48)
 
-    assert torch.equal(where, 1 - weights[0])
+    assert torch.equal(each[0], torch.zeros(32, 48))
+    assert float(where[:24, :24].max()) == 0
+    assert float(where[:, 36:44].max()) == 0
+    assert float(where[24:, :36].min()) == float(where[:, 24:36].min()) == 1
+    assert float(where[:, 44:].min()) == 1
     assert bool((held(clean, at(0))[..., 4:20, 4:20] == 1).all())
-    assert bool((held(clean, at(0))[..., 30:, :] == 0).all())
-    assert float(composed(weights[:1], 16).max()) == 0
+    assert bool((held(clean, at(0))[..., 30:, :36] == 0).all())
+    assert float(composed(weights[:1], 16, Size(8, 12)).max()) == 0
 
 
 def scene_with_horizon() -> torch.Tensor:
@@ -106,3 +113,46 @@ def test_a_scene_has_structure_and_a_texture_has_none() -> None:
     assert structure(torch.full((1, 3, 64, 64), 0.4), everywhere) == 0
     assert structure(scene_with_horizon(), ground) < STRUCTURED
     assert structure(scene_with_horizon(), torch.zeros(64, 64)) == 0
+
+
+def test_a_draft_decides_nothing_at_its_outlines() -> None:
+    """A long stroke as wide as they are, and what lies beside it: there windows paint alone."""
+    weights = torch.zeros(2, 32, 48)
+    weights[0, :, 18:23] = 1
+    weights[1] = 1 - weights[0]
+
+    stroke, around = composed(weights, 16, Size(8, 12))
+    assert float(stroke.max()) == 0
+    assert float(around[:, 12:28].max()) == 0
+    assert float(around[:, :12].min()) == float(around[:, 28:].min()) == 1
+
+
+def test_two_colours_of_two_regions_are_no_scene() -> None:
+    """A draft is kept to by those regions alone that show more than a texture in it."""
+    weights = torch.zeros(2, 16, 16)
+    weights[0, :, :8], weights[1, :, 8:] = 1, 1
+    plain = torch.full((1, 3, 64, 64), 0.3) + 0.02 * torch.randn(1, 3, 64, 64)
+    plain[..., 32:] += 0.5
+    scene = plain.clone()
+    scene[..., :32] = scene_with_horizon()[..., :32]
+
+    assert structure(plain, torch.ones(64, 64)) > STRUCTURED
+    assert float(structured(plain, weights).max()) == 0
+    assert torch.equal(structured(scene, weights), weights[0])
+
+
+def test_a_draft_leaves_out_what_has_no_core_in_it() -> None:
+    """The others have its cells; where nothing else is, the background."""
+    stroke = torch.zeros(3, 32, 48)
+    stroke[0, :, 18:23] = 1
+    stroke[1, 8:, 23:] = 1
+    stroke[2] = 1 - stroke[0] - stroke[1]
+    crumbs = torch.zeros(3, 32, 48)
+    crumbs[0, :, ::2], crumbs[1, :, 1::2] = 1, 1
+
+    drawn = drawable(stroke, Size(8, 12))
+    assert torch.equal(drawn[0], torch.zeros(8, 12))
+    assert torch.equal(drawn[1:, 2:, 5], torch.tensor([[1.0], [0.0]]).expand(2, 6))
+    assert torch.equal(drawn[2, :, 4], torch.ones(8))
+    assert torch.equal(drawable(crumbs, Size(8, 12))[2], torch.ones(8, 12))
+    torch.testing.assert_close(drawn.sum(dim=0), torch.ones(8, 12))

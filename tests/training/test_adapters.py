@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from tapestry_backend.models.store import ModelStore
 from training.adapter_data import INK, PAPER, POOL, in_ink, scribble
 from training.draw import draw_one
-from training.evaluate_adapters import agreement, distance_to_ink
-from training.train_adapters import ADAPTERS_FOLDER, LORA_NAME, InkLora, build_t2i
+from training.evaluate_adapters import agreement, cases, colours_apart, distance_to_ink, paint
+from training.train_adapters import (
+    ADAPTERS_FOLDER,
+    LORA_NAME,
+    T2I_NAME,
+    InkLora,
+    Trainer,
+    brushed,
+    build_t2i,
+)
 
 
 def a_square() -> torch.Tensor:
@@ -57,9 +67,40 @@ def test_a_picture_agrees_with_its_own_scribble_alone() -> None:
     assert agreement(torch.zeros(3, 64, 64), scribble(square)) < 0.01
 
 
-def test_the_bundled_one_is_small() -> None:
-    """Less than 3 MB."""
+def test_colours_are_compared_where_they_are() -> None:
+    """Finer things do not count; another place does."""
+    square = a_square()
+    fine = square.clone()
+    fine[:, 16:48:2, 16:48] = 0.5
+    fine[:, 17:48:2, 16:48] = 1
+
+    assert colours_apart(square, square) == 0
+    assert 0 < colours_apart(fine, square) < colours_apart(square.roll(16, dims=1), square)
+
+
+def test_the_bundled_ones_are_small() -> None:
+    """Less than 3 MB each."""
+    scribbles = (ADAPTERS_FOLDER / T2I_NAME).iterdir()
+
     assert 10_000 < (ADAPTERS_FOLDER / LORA_NAME).stat().st_size < 3_000_000
+    assert 10_000 < sum(path.stat().st_size for path in scribbles) < 3_000_000
+
+
+def test_the_bundled_scribbles_are_obeyed(store: ModelStore) -> None:
+    """Outlines of pictures agree with scribbles of drawings that no training has seen.
+
+    A weight of 0 equals none.
+    """
+    without, obeying = [], []
+    for number, (unseen, words) in enumerate(cases(4, seed=123)):
+        hint = scribble(unseen)
+        plain = paint(store, words, number)
+        without.append(agreement(plain, hint))
+        obeying.append(agreement(paint(store, words, number, hint), hint))
+        if number == 0:
+            assert torch.equal(paint(store, words, number, hint, weight=0), plain)
+
+    assert np.mean(obeying) > np.mean(without) + 0.1
 
 
 def test_a_lora_begins_as_none_and_learns(model) -> None:
@@ -86,3 +127,28 @@ def test_a_t2i_adapter_fits_the_models_levels(model) -> None:
     assert [tuple(part.shape[1:]) for part in made] == [(96, 16, 16), (128, 8, 8), (160, 4, 4)]
     assert [part.shape[1] for part in made] == list(model._unet.config.block_out_channels)
     assert np.isfinite(made[0].detach().numpy()).all()
+
+
+def test_lines_are_thicker_now_and_then() -> None:
+    """And never thinner."""
+    rng, lines = np.random.default_rng(0), scribble(a_square())
+    drawn = [brushed(rng, lines) for _ in range(40)]
+    thicker = [made for made in drawn if not torch.equal(made, lines)]
+
+    assert 4 < len(thicker) < 20
+    assert all(bool((made >= lines).all()) for made in drawn)
+    assert all(made.sum() > 1.5 * lines.sum() for made in thicker)
+
+
+@pytest.mark.parametrize("what", ["lora", "t2i"])
+def test_the_adapter_alone_learns(what: str) -> None:
+    """The model beside it stands still."""
+    torch.manual_seed(0)
+    trainer = Trainer(what)
+    latents, hints = torch.randn(2, 10, 16, 16), (torch.rand(2, 1, 128, 128) > 0.9).float()
+    trainer.loss(latents, hints, torch.ones(2, 40, dtype=torch.long)).backward()
+    learning = {name for name, p in trainer.adapter.named_parameters() if p.grad is not None}
+
+    assert learning == {name for name, _ in trainer.adapter.named_parameters()}
+    assert all(p.grad is None for p in trainer.unet.parameters())
+    assert all(p.grad is None for p in trainer.text_encoder.parameters())

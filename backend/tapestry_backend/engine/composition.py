@@ -26,6 +26,9 @@ _LARGE_AREAS = (3, 4)
 _PLAIN = 1e-5
 """A variance below a step of 8-bit colours: a picture of one colour."""
 
+_ALONE = 1 - 1e-4
+"""The share of a draft's cell that a region must have to be alone there."""
+
 _HIGHER = 1.25
 """A canvas this many windows high shows one scene above another without a draft."""
 
@@ -42,15 +45,46 @@ def draft_size(canvas: Size, window: int) -> Size | None:
     return Size(max(1, round(canvas.height * scale)), max(1, round(canvas.width * scale)))
 
 
-def composed(weights: Tensor, window: int) -> Tensor:
-    """Which cells a draft decides about: [H, W] in 0..1, from weights [N, H, W].
+def drawable(weights: Tensor, draft: Size) -> Tensor:
+    """What a draft is made of: weights [N, H, W] that sum to 1 -> [N, h, w] that sum to 1.
 
-    Those of regions that are higher than a window themselves, as most backgrounds are. What an
-    artist painted smaller has its place already, and a draft would show it too small to be drawn.
+    A region that has no core there, such as a long stroke, would spread and change what is around
+    it: its cells are the others'. The background, the last, always stays.
+    """
+    shares = functional.adaptive_avg_pool2d(weights[None], tuple(draft))[0]
+    stays = _cores(shares).amax(dim=(1, 2))
+    stays[-1] = 1
+    shares = shares * stays[:, None, None]
+    total = shares.sum(dim=0)
+    bare = (total < 1 - _ALONE).float()
+    shares[-1] += bare
+    return shares / (total + bare)
+
+
+def composed(weights: Tensor, window: int, draft: Size) -> Tensor:
+    """Which cells a draft decides about, for each region: weights [N, H, W] -> [N, H, W].
+
+    Regions that are higher than a window, as most backgrounds are: what an artist painted smaller
+    has its place already, and a draft would show it too small to be drawn. And of these, what lies
+    well inside: a draft's outlines are a cell of it off, which is several of the canvas.
     """
     rows = (weights > 0).any(dim=2)
     high = torch.tensor([_span(occupied) > _HIGHER * window for occupied in rows])
-    return (weights * high[:, None, None]).sum(dim=0)
+    shares = functional.adaptive_avg_pool2d(weights[None], tuple(draft))[0]
+    cores = functional.interpolate(_cores(shares)[None], weights.shape[-2:])[0]
+    return weights * high[:, None, None] * cores
+
+
+def structured(pixels: Tensor, weights: Tensor) -> Tensor:
+    """Where a draft shows a scene: [H, W] in 0..1, of the cells it decides about [N, H, W].
+
+    pixels [1, 3, H', W'] in 0..1: the draft, enlarged. Each region is looked at for itself: that
+    two of them differ in colour is no composition.
+    """
+    cell_px = pixels.shape[-1] // weights.shape[-1]
+    per_pixel = weights.repeat_interleave(cell_px, dim=1).repeat_interleave(cell_px, dim=2)
+    scenes = [structure(pixels, where) >= STRUCTURED for where in per_pixel]
+    return (weights * torch.tensor(scenes)[:, None, None]).sum(dim=0)
 
 
 def structure(pixels: Tensor, where: Tensor) -> float:
@@ -100,6 +134,12 @@ class HoldComposition:
         hold = 1 - (since / self._length) ** 3
         missing = self._low - functional.adaptive_avg_pool2d(clean, self._size)
         return clean + hold * self._where * _enlarged(missing, clean.shape[-2:])
+
+
+def _cores(shares: Tensor) -> Tensor:
+    """Cells of a draft in which, and beside which, is one region alone: [N, h, w] of 0 and 1."""
+    others = (shares < _ALONE).float()
+    return 1 - functional.max_pool2d(others[None], 3, stride=1, padding=1)[0]
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

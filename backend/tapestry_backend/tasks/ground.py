@@ -13,6 +13,7 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 
+from ..engine.composition import drawable
 from ..engine.extension import Follow, continue_edges, keep_map
 from ..engine.regions import PaintedMask, blend, lift_thin, occlude, weigh
 from ..engine.sampling import Known
@@ -78,7 +79,7 @@ class Ground:
         pixels = None if self.pixels is None else _scaled(self.pixels, pixels_size)
         return replace(
             self,
-            weights=functional.adaptive_avg_pool2d(self.weights[None], tuple(size))[0],
+            weights=drawable(self.weights, size),
             pixels=pixels,
             hold=torch.where(known, 1.0, torch.where(free, 0.0, hold.clamp(max=0.99))),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import functional
@@ -13,7 +14,7 @@ from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_request
 
 from ..engine.coherence import Coherence, PerceptualCoherence
-from ..engine.composition import STRUCTURED, HoldComposition, composed, structure
+from ..engine.composition import HoldComposition, composed, structured
 from ..engine.out_of_memory import is_out_of_memory
 from ..engine.sampling import Known, Steer
 from ..engine.views import Layout
@@ -25,7 +26,7 @@ from .decoding import decode_beside, decode_canvas
 from .events import Finished, Progressed
 from .ground import Ground, Reading, read_ground
 from .painting import Painting, Texts
-from .plan import Plan, make_plan
+from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
 from .steering import Steering
 from .troubles import check_finite, out_of_memory, short_of_memory
@@ -52,6 +53,19 @@ def run(
         if not is_out_of_memory(error):
             raise
         raise out_of_memory(request, stage, store.device) from error
+
+
+class _Drafted(NamedTuple):
+    """A draft [1, 3, H, W] in 0..1, enlarged, and where [h, w] in 0..1 it is kept to."""
+
+    plan: DraftPlan
+    pixels: Tensor
+    where: Tensor
+
+    def hold(self, latents: Tensor) -> HoldComposition:
+        """What keeps the canvas to it, as latents [1, C, h, w]."""
+        plan, where = self.plan, self.where.to(latents)
+        return HoldComposition(latents, plan.size, plan.start, plan.hold, where)
 
 
 class _Job:
@@ -95,20 +109,14 @@ class _Job:
     def _paint(self) -> Iterator[Progressed]:
         """The draft, where it helps, and the picture."""
         plan, ground = self._plan, self._reading.ground
-        where = composed(ground.weights * ground.new_cells, plan.window.height)
-        draft = plan.draft if bool((where >= 0.5).any()) else None
+        draft = yield from self._draft(ground)
         if draft is not None:
-            pixels = yield from self._paint_draft(ground.scaled(draft.size))
-            if structure(pixels, _per_pixel(where, plan.cell_px)) < STRUCTURED:
-                draft = None
-            else:
-                ground = ground.over(pixels, draft.start, where)
+            ground = ground.over(draft.pixels, draft.plan.start, draft.where)
         with self._watch.stage("encode"):
             known = self._known(ground)
         steer: list[Steer] = []
         if draft is not None and known is not None:
-            where = where.to(known.latents)
-            steer.append(HoldComposition(known.latents, draft.size, draft.start, draft.hold, where))
+            steer.append(draft.hold(known.latents))
         steer.extend(_coherence(plan, self._reading.ground, self._model))
         painting = self._painting(ground, plan.layout, known, steer)
         self._latents = yield from self._follow(painting, "denoising")
@@ -124,6 +132,18 @@ class _Job:
         notices = (*reading.notices, *short_of_memory(self._batch_size, plan.batch_size))
         report = make_report(plan, self._evaluations, notices, self._watch)
         yield Finished(rgba, _output_bounds(self._request), report)
+
+    def _draft(self, ground: Ground) -> Generator[Progressed, None, _Drafted | None]:
+        """The draft, where there is something that it decides about."""
+        draft = self._plan.draft
+        if draft is None:
+            return None
+        high = composed(ground.weights, self._plan.window.height, draft.size) * ground.new_cells
+        if not bool((high >= 0.5).any()):
+            return None
+        pixels = yield from self._paint_draft(ground.scaled(draft.size))
+        where = structured(pixels, high)
+        return _Drafted(draft, pixels, where) if bool((where >= 0.5).any()) else None
 
     def _paint_draft(self, ground: Ground) -> Iterator[Progressed]:
         """A small picture of the whole, enlarged to the canvas: [1, 3, H, W] in 0..1."""
@@ -201,11 +221,6 @@ def _coherence(plan: Plan, ground: Ground, model: Denoiser) -> list[Steer]:
     decode = model.decode_with_gradient
     seen = PerceptualCoherence(windows, weights, share, decode, distance, **where)
     return [seen, statistics]
-
-
-def _per_pixel(cells: Tensor, cell_px: int) -> Tensor:
-    """[h, w] -> [H, W]: each cell's value for all its pixels."""
-    return cells.repeat_interleave(cell_px, dim=0).repeat_interleave(cell_px, dim=1)
 
 
 def _output_bounds(request: Request) -> Bounds:

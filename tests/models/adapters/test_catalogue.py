@@ -55,7 +55,7 @@ def test_other_programs_folders_are_looked_through(
     known = AdapterCatalogue(folders=folders)
 
     assert set(folders) == {tmp_path / "models" / "Lora", tmp_path / "models" / "ControlNet"}
-    assert {info.id for info in known.infos} == {"sample-ink", "pen", "edges"}
+    assert {info.id for info in known.infos} == {"sample-ink", "sample-scribble", "pen", "edges"}
     assert known.find("sample-ink", "lora").path.parent.name == "sample_adapters"
 
 
@@ -314,9 +314,9 @@ def test_two_of_one_name_are_too_many(tmp_path: Path) -> None:
         AdapterCatalogue([str(tmp_path / "a"), str(tmp_path / "b")])
 
 
-def test_the_bundled_one_is_there() -> None:
+def test_the_bundled_ones_are_there() -> None:
     """For the bundled model."""
     kinds = {info.id: info.kind for info in Catalogue().adapters.infos}
 
-    assert kinds == {"sample-ink": "lora"}
+    assert kinds == {"sample-ink": "lora", "sample-scribble": "t2i_adapter"}
     assert SAMPLE in {model.id for model in Catalogue().models}
