@@ -56,7 +56,7 @@ def render(options: argparse.Namespace) -> None:
     catalogue = Catalogue(
         [options.model], found=found, adapters=options.adapter, adapter_folders=adapter_folders()
     )
-    catalogue.check_adapters(scene.request)
+    catalogue.check(scene.request)
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
     finished = _run(scene, catalogue, progress)
     for notice in finished.report["notices"]:

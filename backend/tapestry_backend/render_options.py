@@ -143,8 +143,8 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
         metavar=("NAME", "SETTINGS"),
         help="show a layer to a ControlNet or T2I-Adapter, for instance --control my-scribbles "
         "layer=sketch,show=lines; also weight=X, start=X, end=X, region=LAYER (for that region "
-        "alone), and show=none|canny|soft_edges, or show=regions without a layer; the layer is no "
-        "region then",
+        "alone), and show=none|canny|soft_edges, or show=regions|ade20k without a layer; the layer "
+        "is no region then",
     )
     _add(
         group,

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.adapters import MAPS, AdapterInfo
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_CONTROLS, MAX_ID_CHARACTERS, MAX_LORAS
 
 from .canvas import Layer
@@ -23,13 +23,13 @@ PICTURE = ""
 """In place of a region's layer: what holds for the whole picture."""
 
 Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter"]
-Show = Literal["none", "lines", "canny", "soft_edges", "regions"]
+Show = Literal["none", "lines", "canny", "soft_edges", "regions", "ade20k"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SHOWS: tuple[Show, ...] = get_args(Show)
 CONTROLS: tuple[Kind, ...] = ("controlnet", "t2i_adapter")
 
-_WITH_CONTROLS = ("", "sd1", "sd2", "sdxl")
-"""Families of models whose networks take control pictures and references."""
+_WITH_U_NETS = ("", "sd1", "sd2", "sdxl")
+"""Families of models for which there are control networks and references of no named family."""
 
 _MOST_ENTRIES = 500
 
@@ -37,7 +37,7 @@ _USUAL_SHOWS: tuple[tuple[str, Show], ...] = (
     ("canny", "canny"),
     *((word, "soft_edges") for word in ("soft", "hed", "pidi")),
     *((word, "lines") for word in ("scribble", "line", "sketch")),
-    ("seg", "regions"),
+    ("seg", "ade20k"),
 )
 """What the names of control networks say about the pictures that they were trained with."""
 
@@ -64,7 +64,7 @@ class Laid:
     @property
     def needs_layer(self) -> bool:
         """Whether it is shown a layer."""
-        return self.kind != "lora" and self.show != "regions"
+        return self.kind != "lora" and self.show not in MAPS
 
     def find(self, layers: Sequence[Layer]) -> Layer | None:
         """The layer that it is shown, if it is there: the one with its id, else of its name."""
@@ -152,12 +152,12 @@ def all_pictures(layers: Sequence[Layer]) -> Iterator[Layer]:
 
 def fitting(known: Collection[AdapterInfo], family: str) -> list[AdapterInfo]:
     """Those that can be laid on a model of this family, in the order of kinds and names."""
-    takes_controls = family in _WITH_CONTROLS
     found = [
         info
         for info in known
-        if (not info.family or not family or info.family == family)
-        and (info.kind == "lora" or (info.kind in KINDS and takes_controls))
+        if info.kind in KINDS
+        and (not info.family or not family or info.family == family)
+        and (info.kind == "lora" or info.family or family in _WITH_U_NETS)
     ]
     return sorted(found, key=lambda info: (KINDS.index(info.kind), info.id.casefold()))
 

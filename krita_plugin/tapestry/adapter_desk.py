@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.adapters import MAPS, AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_CONTROLS, MAX_LORAS
 
@@ -87,7 +87,7 @@ class AdapterDesk:
                     one,
                     layer=shown,
                     layer_name=names.get(shown, ""),
-                    show="none" if one.show == "regions" else one.show,
+                    show="none" if one.show in MAPS else one.show,
                 )
             ],
         )

@@ -72,7 +72,7 @@ class Settings:
     guidance_scale: float = 5.0
     scheduler: str = "checkpoint"
     speed: str = "quality"
-    coherence: float = 0.0
+    coherence: float = 0.5
     composition: float = 0.5
     model: str = "sample"
     apply_at_once: bool = True

@@ -15,6 +15,10 @@ Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
 Share = Annotated[float, Between(0.0, 1.0)]
 
 
+MAPS = ("regions", "ade20k")
+"""What is shown of the regions' places alone, without a picture."""
+
+
 @dataclass(frozen=True)
 class Lora:
     """A small change of the model, by its id in the welcome's list; with a weight of 0, none."""
@@ -32,15 +36,16 @@ class Control:
     adapter       its id in the welcome's list
     preprocessor  what it is shown: "none": the picture, on black; "lines": what is painted on the
                   layer, white on black; "canny": the picture's edges; "soft_edges": the same, thick
-                  where they are strong; "regions": the map of the regions, without a picture
+                  where they are strong; without a picture "regions", the map of the regions, each
+                  in a colour of its own, and "ade20k", the same in the colours of ADE20K's classes
     bounds, image   the picture, RGBA, filling `bounds`, in coordinates of the canvas before
-                  extension; None for "regions"
+                  extension; None for a map
     weight        how firmly; 0: not at all
     start, end    the share of the steps from which on and until which it counts
     """
 
     adapter: AdapterId
-    preprocessor: Literal["none", "lines", "canny", "soft_edges", "regions"] = "none"
+    preprocessor: Literal["none", "lines", "canny", "soft_edges", "regions", "ade20k"] = "none"
     bounds: Bounds | None = None
     image: PixelsRef | None = None
     weight: Annotated[float, Between(0.0, MAX_ADAPTER_WEIGHT)] = 1.0

@@ -152,7 +152,8 @@ class Request:
     stride_px       0: half a window
     composition     how firmly a canvas higher than a window keeps to a small draft of the whole;
               0: no draft
-    coherence       how firmly all windows keep to the look of one of them; 0: not at all
+    coherence       how firmly all windows keep to the look of one of them, wherever the picture
+              starts from nothing; 0: not at all
     anchor    a point in that window; None: the middle
     speed     "quality" leaves nothing out; "balanced" and "fast" take fewer windows where none are
               asked for, and no guidance in the last steps
@@ -184,7 +185,7 @@ class Request:
     framing: Literal["window", "canvas"] = "window"
     stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     composition: Share = 0.5
-    coherence: Share = 0.0
+    coherence: Share = 0.5
     anchor: Point | None = None
     speed: Speed = "quality"
     seed: Seed = 0
@@ -203,6 +204,12 @@ class Request:
         regions = (blob for region in self.regions for blob in (region.mask, region.paint))
         controls = (control.image for control in self.all_controls)
         return tuple(blob for blob in (*single, *regions, *controls) if blob)
+
+    @property
+    def all_prompts(self) -> tuple[str, ...]:
+        """Whatever is read, wished for or not."""
+        regions = ((region.prompt, region.negative_prompt or "") for region in self.regions)
+        return sum(regions, (self.prompt, self.negative_prompt, self.style))
 
     @property
     def all_loras(self) -> tuple[Lora, ...]:

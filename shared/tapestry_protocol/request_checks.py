@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from .adapters import MAPS
 from .errors import ErrorCode, TapestryError
 from .limits import (
     MAX_CANVAS_PX,
@@ -111,7 +112,7 @@ def _check_control(control: Control) -> None:
             f"The control picture for {name!r} ends before it starts.",
             "Choose an end above its start, both between 0 and 1.",
         )
-    if control.preprocessor == "regions":
+    if control.preprocessor in MAPS:
         if control.image is not None or control.bounds is not None:
             raise _bad(f"{name!r} is shown the map of the regions, and takes no picture besides.")
         return

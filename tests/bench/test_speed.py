@@ -14,7 +14,8 @@ from tapestry_backend.bench.metered import MeteredStore
 from tapestry_backend.bench.painter import Painter, Settings
 from tapestry_backend.bench.progress import Progress
 from tapestry_backend.bench.prompts import GENERAL_TEXTURES
-from tapestry_backend.bench.speed_cases import Effort, make_cases
+from tapestry_backend.bench.speed import SpeedBench
+from tapestry_backend.bench.speed_cases import PEERS, Effort, make_cases
 from tapestry_backend.bench.speed_peers import Painters
 from tapestry_backend.cli import main
 from tapestry_backend.engine.windows import Size
@@ -111,6 +112,25 @@ def test_eight_regions_are_evaluated_where_they_are(folder) -> None:
     case = next(case for case in cases if case.name == "regions_8")
 
     assert Painters(painter, store, 1).tapestry(case.asked).evaluations == 8 * 2
+
+
+def test_cases_may_be_named(folder) -> None:
+    """A quick run leaves the long one out, unless it is named."""
+    store = MeteredStore(Catalogue([str(folder)]), "cpu")
+    bench = SpeedBench(store, Settings(str(folder), 1), Effort(1, 1, 1, 1, quick=True))
+
+    assert "panorama_8" not in {case.name for case in bench.cases(PEERS)}
+    named = bench.cases(PEERS, ["panorama_8", "extension_half"])
+    assert [case.name for case in named] == ["panorama_8", "extension_half"]
+
+
+def test_a_case_that_is_not_there_gets_a_sentence(folder, capsys) -> None:
+    """With the names of those that are."""
+    arguments = ["bench", "speed", "--only", "panorama_5", "--model", str(folder)]
+
+    assert main(arguments) == 2
+    assert "'panorama_5'" in (told := capsys.readouterr().err)
+    assert "panorama_4, panorama_8" in told
 
 
 def test_a_device_that_is_not_there_gets_a_sentence(folder, capsys) -> None:

@@ -135,7 +135,7 @@ def test_a_regions_lora_travels_with_the_scene(kit: Path, scene: Path) -> None:
         (["--control", "pencil", "layer=sketch,region=sea"], "No region is called 'sea'"),
         (["--control", "pencil", "layer=sketch,show=depth"], "is none of none, lines, canny"),
         (["--control", "pencil", "layer=sketch,mood=1"], "is no setting"),
-        (["--control", "pencil", "layer=sketch,show=regions"], "one beside show=regions"),
+        (["--control", "pencil", "layer=sketch,show=regions"], "one beside the map of regions"),
         (["--control", "pencil", ""], "names no layer"),
         (["--control", "pencil", "layer=sketch,start=0.5,end=0.2"], "ends before it starts"),
         (["--adapter", "nowhere"], "There is no adapter 'nowhere'"),

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tapestry_backend.engine import coherence as module
 from tapestry_backend.engine.coherence import Coherence, PerceptualCoherence
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.windows import Size, Window, crop, plan_windows
@@ -145,6 +146,39 @@ def test_a_trace_of_a_region_is_left_alone() -> None:
 
     assert float(moved[..., 4:6, 10:14].abs().max()) == 0
     assert float(moved.abs().max()) > 0
+
+
+@pytest.mark.parametrize(("left", "width", "needed"), [(44, 16, False), (41, 17, True)])
+def test_what_is_no_wider_than_a_window_is_left_alone(
+    left: int, width: int, *, needed: bool
+) -> None:
+    """One window paints it as one piece, wherever those of the grid lie."""
+    columns = torch.arange(96)
+    region = ((columns >= left) & (columns < left + width)).float().expand(1, *CANVAS)
+    latents = drifting_latents()
+    coherence = Coherence(windows(), region, 1.0)
+
+    assert coherence.is_needed == needed
+    assert torch.equal(coherence(latents, LAST), latents) != needed
+
+
+def test_a_region_across_the_edge_of_a_canvas_that_wraps_is_one_piece() -> None:
+    """It is as wide as it is the shorter way around."""
+    columns = torch.arange(96)
+    region = ((columns < 6) | (columns >= 88)).float().expand(1, *CANVAS)
+
+    assert not Coherence(windows(wrap=True), region, 1.0, wrap=True).is_needed
+    assert Coherence(windows(), region, 1.0).is_needed
+
+
+def test_windows_are_compared_together_as_each_alone(monkeypatch) -> None:
+    """How many at once is no matter of numbers."""
+    latents = drifting_latents()
+    together = Coherence(windows(), ONE_REGION, 1.0)(latents, LAST)
+
+    for count in (1, 4):
+        monkeypatch.setattr(module, "_TOGETHER", count)
+        assert torch.equal(Coherence(windows(), ONE_REGION, 1.0)(latents, LAST), together)
 
 
 def test_outlines_belong_to_no_look() -> None:

@@ -5,8 +5,8 @@ import torch
 
 from tapestry_backend.engine.extension import (
     Follow,
-    beside_known,
     continue_edges,
+    find_border,
     keep_map,
     match_colours,
     pull_push,
@@ -117,11 +117,21 @@ def test_fine_errors_leave_no_line_at_the_border() -> None:
     assert float(far.abs().max()) < 0.01
 
 
-def test_the_cells_beside_what_is_known_are_found() -> None:
-    """A cell that is known in part is beside it, and so is the next one, and no further."""
-    known = known_rectangle(8, 48, 0, 0, 8, 17)
+def test_the_border_is_where_known_and_new_cells_meet() -> None:
+    """A cell that is known in part is one of them, and so is the next one; what is far is not."""
+    known = known_rectangle(8, 400, 0, 0, 8, 161)  # twenty cells, and a pixel of the next one
+    border = find_border(known, 8)
 
-    assert beside_known(known, 8)[0].tolist() == [True, True, True, True, False, False]
+    assert border is not None
+    assert border.again[0].nonzero().flatten().tolist() == [*range(16, 22)]
+    assert border.near == (0, 12, 1, 29)
+    assert border.beyond == (0, 12, 1, 50)
+
+
+@pytest.mark.parametrize("right", [0, 48])
+def test_where_all_or_nothing_is_known_there_is_no_border(right: int) -> None:
+    """Nothing meets anything."""
+    assert find_border(known_rectangle(8, 48, 0, 0, 8, right), 8) is None
 
 
 @pytest.mark.parametrize(("left", "right"), [(0, 24), (40, 64), (8, 40)])

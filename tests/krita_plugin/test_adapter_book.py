@@ -109,7 +109,7 @@ def test_what_is_shown_counts_while_its_region_is_there() -> None:
 
 
 def test_only_what_fits_the_model_is_offered() -> None:
-    """By family; words for prompts are no rows, and transformers take no control pictures."""
+    """By family; words for prompts are no rows; transformers take only what was made for them."""
     known = [
         AdapterInfo("Grain", "lora", "sd1"),
         AdapterInfo("anything", "lora"),
@@ -118,12 +118,14 @@ def test_only_what_fits_the_model_is_offered() -> None:
         AdapterInfo("old", "t2i_adapter"),
         AdapterInfo("face", "ip_adapter", "sdxl"),
         AdapterInfo("gloom", "embedding", "sd1"),
+        AdapterInfo("depth", "controlnet", "flux"),
     ]
     names = lambda family: [info.id for info in fitting(known, family)]  # noqa: E731
     assert names("sd1") == ["anything", "Grain", "scribble", "old"]
     assert names("sdxl") == ["anything", "old", "face"]
-    assert names("flux") == ["anything", "flat"]
-    assert names("") == ["anything", "flat", "Grain", "scribble", "old", "face"]
+    assert names("flux") == ["anything", "flat", "depth"]
+    assert names("sd3") == ["anything"]
+    assert names("") == ["anything", "flat", "Grain", "depth", "scribble", "old", "face"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_only_what_fits_the_model_is_offered() -> None:
         ("sample-scribble", "t2i_adapter", "lines"),
         ("control_v11p_sd15_Canny", "controlnet", "canny"),
         ("softedge", "controlnet", "soft_edges"),
-        ("seg", "controlnet", "regions"),
+        ("control_v11p_sd15_seg", "controlnet", "ade20k"),
         ("depth", "controlnet", "none"),
         ("sketch-style", "lora", "none"),
         ("line", "ip_adapter", "none"),

@@ -62,3 +62,16 @@ def test_a_request_tells_the_settings_that_made_it() -> None:
     within = settings_of(Request("fill", 8, 8, selection=selected, feather_px=4, strength=0.0))
     assert within["feather_px"] == 4
     assert not {"outline_px", "extend_left", "strength"} & set(within)
+
+
+def test_the_docker_begins_with_what_a_request_asks_for_by_itself() -> None:
+    """How pictures are painted is one matter, wherever it is asked from."""
+    request, settings = Request("generate", 64, 64), Settings()
+
+    for name in ("coherence", "composition", "speed", "scheduler", "num_inference_steps"):
+        assert getattr(settings, name) == getattr(request, name), name
+
+
+def test_a_document_keeps_the_coherence_that_it_was_saved_with() -> None:
+    """None at all, too, from the time when that was where everybody began."""
+    assert Settings.from_text('{"coherence": 0.0}').coherence == 0

@@ -292,15 +292,6 @@ def test_a_file_that_went_away_gets_a_sentence(tmp_path: Path) -> None:
     assert caught.value.code is ErrorCode.MODEL_BROKEN
 
 
-def test_eight_bits_with_scales_are_refused(tmp_path: Path) -> None:
-    """Numbers that mean something else without them."""
-    built = build("sd1")
-    tensors = {**built.tensors, "model.diffusion_model.out.2.scale_weight": torch.ones(1)}
-    path = save_file(Built({}, tensors), tmp_path / "scaled.safetensors", torch.half)
-
-    assert "scales" in refusal(path).message
-
-
 def test_without_t5s_tokenizer_it_says_where_to_put_it(tmp_path: Path, monkeypatch) -> None:
     """The one thing that files of FLUX lack and Tapestry does not bring."""
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))

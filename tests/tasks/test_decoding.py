@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tapestry_backend.engine import extension
 from tapestry_backend.engine.extension import continue_edges, keep_map, match_colours
 from tapestry_backend.tasks import decoding
 from tapestry_backend.tasks.decoding import decode_beside, decode_canvas
@@ -99,6 +100,41 @@ def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> Non
     assert torch.equal(pixels[..., ground.known], ground.pixels[..., ground.known])
     before, after = errors
     assert after < 0.8 * before, errors
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize(("left", "right"), [(0, 28), (12, 28), (20, 40)])
+def test_what_is_far_from_the_border_moves_nothing(
+    model, leaves, monkeypatch, left: int, right: int, *, wrap: bool
+) -> None:
+    """With everything that is known, no pixel changes by half a level of eight bits."""
+    ground, grown = _grown(model, leaves, left, right, wrap=wrap)
+
+    beside = decode_beside(model, grown, ground, wrap=wrap)
+    monkeypatch.setattr(extension, "_NEAR_CELLS", 40)
+    monkeypatch.setattr(extension, "_AGAIN_CELLS", 40)
+    whole = decode_beside(model, grown, ground, wrap=wrap)
+
+    assert float((beside - whole).abs().max()) < 0.5 / 255
+
+
+def test_what_is_far_from_everything_new_is_not_decoded(model, leaves, monkeypatch) -> None:
+    """A picture of 32 cells grows by 8: half of it is looked at, on both sides of the border."""
+    ground, grown = _grown(model, leaves, 0, 32, wrap=False)
+    widths = []
+    monkeypatch.setattr(
+        model,
+        "decode",
+        lambda latents, context: (
+            widths.append(latents.shape[-1] - 2 * context.width)
+            or type(model).decode(model, latents, context)
+        ),
+    )
+
+    pixels = decode_beside(model, grown, ground, wrap=False)
+
+    assert widths == [16, 16]
+    assert torch.equal(pixels[..., ground.known], ground.pixels[..., ground.known])
 
 
 def test_an_edge_that_wraps_meets_what_is_known_at_the_other_one(model, leaves) -> None:

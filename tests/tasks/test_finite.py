@@ -36,10 +36,9 @@ def spoils(value: float, at: int = 1) -> Callable[[Callable], Callable]:
     return wrap
 
 
-def generate(height: int = 128, coherence: float = 0.0) -> Request:
+def generate(height: int = 128, width: int = 128) -> Request:
     """A small picture."""
-    settings = {"num_inference_steps": STEPS, "coherence": coherence}
-    return Request("generate", height, 128, "snow", **settings)
+    return Request("generate", height, width, "snow", num_inference_steps=STEPS)
 
 
 @pytest.fixture
@@ -102,6 +101,6 @@ def test_it_is_found_in_what_steers(
 ) -> None:
     """At the step at which coherence spoils the picture."""
     monkeypatch.setattr(Coherence, "__call__", spoils(torch.nan, 2)(Coherence.__call__))
-    message = found(generate(coherence=0.5), scene, store)
+    message = found(generate(width=192), scene, store)
     assert message.endswith("while denoising (step 2).")
     measured(f"coherence: {message}")

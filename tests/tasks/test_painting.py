@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tapestry_protocol.messages import Request, Selection
-from tapestry_protocol.pixels import Bounds, Margins, Pixels, Point
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 STEPS = 4
 LEFT, RIGHT = Bounds(0, 0, 128, 64), Bounds(0, 64, 128, 128)
@@ -243,46 +243,6 @@ def test_an_extension_may_lie_underneath_the_old_picture(paint, scene) -> None:
 
     assert (alpha(finished) == 255)[0].tolist() == [False] * 116 + [True] * 52
     assert np.array_equal(colours(finished)[:, 116:128], colours(picture)[:, 116:])
-
-
-def test_coherence_evens_out_the_windows_and_leaves_the_anchor_alone(paint) -> None:
-    """Colours vary less from window to window; in the anchor's nothing changes."""
-    request = Request(
-        "generate",
-        128,
-        768,
-        prompt="autumn leaves",
-        seed=3,
-        anchor=Point(64, 60),
-        num_inference_steps=10,
-    )
-    plain, even = (colours(paint(replace(request, coherence=share)).pixels) for share in (0.0, 1.0))
-
-    def spread(picture: np.ndarray) -> float:
-        return picture.reshape(128, 6, 128, 3).mean(axis=(0, 2)).std(axis=0).mean()
-
-    assert spread(even) < 0.67 * spread(plain)
-    assert np.abs(even - plain)[:, :100].mean() < 0.2 * np.abs(even - plain)[:, 200:].mean()
-
-
-def test_what_a_trained_eye_sees_is_evened_out_where_it_is_installed(paint, monkeypatch) -> None:
-    """A perceptual distance that is found is asked, and takes part in the picture."""
-    from tapestry_backend.tasks import run
-
-    asked = []
-
-    def distance(own, wanted):
-        asked.append(own.shape)
-        return ((own - wanted) ** 2).mean(dim=(1, 2, 3), keepdim=True)
-
-    request = Request(
-        "generate", 128, 384, prompt="autumn leaves", coherence=1.0, num_inference_steps=STEPS
-    )
-    without = paint(request).pixels.data
-    monkeypatch.setattr(run, "find_perceptual_distance", lambda device: distance)
-
-    assert paint(request).pixels.data != without
-    assert set(asked) == {(1, 3, 128, 128)}
 
 
 def test_the_artist_is_told_of_a_region_that_will_not_show(paint, scene) -> None:

@@ -106,8 +106,9 @@ def test_the_map_shows_who_is_on_top() -> None:
         PaintedMask(0, 0, faint),
         PaintedMask(10, 0, torch.ones(8, 40)),
     ]
-    shown = region_map(masks, ["sea", "mist", "rock", "sky"], Size(32, 40))
-    colours = [torch.tensor(colour_of(number)) for number in range(4)]
+    own = [colour_of(number) for number in range(4)]
+    shown = region_map(masks, own, Size(32, 40))
+    colours = [torch.tensor(colour) for colour in own]
 
     assert torch.equal(shown[:, 0, 0], colours[0])
     assert torch.equal(shown[:, 12, 30], colours[2])

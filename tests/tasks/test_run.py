@@ -58,7 +58,9 @@ def test_every_step_is_told_with_a_preview(store, scene) -> None:
 
     assert list(dict.fromkeys(stages)) == ["loading", "encoding", "denoising", "decoding"]
     assert [(e.step, e.steps) for e in steps] == [(1, 3), (2, 3), (3, 3)]
-    assert (steps[0].preview.height, steps[0].preview.width) == (16, 25)
+    previews = [step.preview() for step in steps]
+    assert {(preview.height, preview.width) for preview in previews} == {(16, 25)}
+    assert len({preview.data for preview in previews}) == 3, "each shows its own step, when asked"
     assert isinstance(events[-1], Finished)
 
 

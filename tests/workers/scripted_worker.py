@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tapestry_backend.tasks.events import Finished, Progressed
@@ -31,10 +32,8 @@ def run(request, blobs):
             misbehave(script["do"], request.prompt)
             if script["do"] == "stop":
                 return
-        height, width = script.get("preview", (1, 1))
-        preview = Pixels(height, width, 4, bytes([step % 256] * (4 * height * width)))
         note(script, f"step {step}")
-        yield Progressed("denoising", step, steps, preview)
+        yield Progressed("denoising", step, steps, partial(preview, script, step))
     data = bytes([request.seed % 256]) * (4 * request.height * request.width)
     if request.image is not None:
         data = blobs[request.image.sha256]
@@ -42,6 +41,13 @@ def run(request, blobs):
     report = {"masks": [sum(blobs[region.mask.sha256]) for region in request.regions]}
     note(script, "done")
     yield Finished(picture, Bounds(0, 0, request.height, request.width), report)
+
+
+def preview(script, step):
+    """How it looks after a step."""
+    note(script, f"preview {step}")
+    height, width = script.get("preview", (1, 1))
+    return Pixels(height, width, 4, bytes([step % 256] * (4 * height * width)))
 
 
 def note(script, moment):

@@ -118,15 +118,18 @@ def test_a_job_tells_of_every_step_and_ends_with_a_picture() -> None:
     drive(scenario)
 
 
-def test_previews_are_few() -> None:
-    """Many quick steps make many progress messages and few previews."""
+def test_previews_are_few(tmp_path: Path) -> None:
+    """Many quick steps make many progress messages and few previews: no more are made than sent."""
+    clock = tmp_path / "clock"
 
     async def scenario(pool: Pool, ear: Ear) -> None:
         await ear.until(READY)
-        pool.start_job("a", scripted(steps=100), {})
+        pool.start_job("a", scripted(steps=100, clock=str(clock)), {})
         heard = [message for message, _ in await ear.until(Result)]
         assert sum(isinstance(message, Progress) for message in heard) == 101
-        assert sum(isinstance(message, Preview) for message in heard) < 20
+        sent = sum(isinstance(message, Preview) for message in heard)
+        assert sent < 20
+        assert clock.read_text(encoding="utf-8").count("preview") == sent
 
     drive(scenario)
 

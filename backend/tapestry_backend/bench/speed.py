@@ -106,11 +106,27 @@ class SpeedBench:
             "best_batch_size": self._floor.batch_size,
         }
 
-    def cases(self, peers: Sequence[str]) -> list[Case]:
-        """What is compared with these peers, and with Tapestry itself."""
+    def cases(self, peers: Sequence[str], only: Sequence[str] = ()) -> list[Case]:
+        """What is compared with these peers, and with Tapestry itself; the named ones alone.
+
+        Raises TapestryError for a name that no case has.
+        """
         prompts = textures(self.painter.settings.model)
         every = make_cases(self.painter, prompts, self._effort)
-        return [case for case in every if case.reference is not None or case.peer in peers]
+        names = [case.name for case in every]
+        for name in only:
+            if name not in names:
+                raise TapestryError(
+                    ErrorCode.BAD_REQUEST,
+                    f"There is no case {name!r}.",
+                    f"Choose among {', '.join(names)}.",
+                )
+        return [
+            case
+            for case in every
+            if (case.name in only if only else not (case.long and self._effort.quick))
+            and (case.reference is not None or case.peer in peers)
+        ]
 
     def measure(self, case: Case) -> Found:
         """Pairs of runs in turns, each with its floor; then the memory of one more."""
@@ -156,13 +172,20 @@ class SpeedBench:
 
 
 def measure_speed(
-    settings: Settings, effort: Effort, peers: Sequence[str], device: str | None = None
+    settings: Settings,
+    effort: Effort,
+    peers: Sequence[str],
+    device: str | None = None,
+    only: Sequence[str] = (),
 ) -> Speed:
-    """Measure all cases in turn; raises TapestryError when there is no such model or device."""
+    """Measure cases in turn, all or the named ones.
+
+    Raises TapestryError when there is no such model, device or case.
+    """
     store = open_store(lambda: MeteredStore(Catalogue([settings.model]), device), device)
     bench = SpeedBench(store, settings, effort)
     speed = Speed({"peers": list(peers), **bench.about})
-    for case in bench.cases(peers):
+    for case in bench.cases(peers, only):
         found = bench.measure(case)
         speed.cases.append((case, found))
         bench.progress.say(f"{case.name}: {found.ratio:.2f} {case.goal.text}")

@@ -76,6 +76,7 @@ class Case:
     of_worth        seams and drift are measured, of our picture and of the peer's
     same_picture    the peer's latents are compared with ours
     lossy    what the picture lost against the reference is measured
+    long     a quick run leaves it out, unless it is named
     """
 
     name: str
@@ -88,13 +89,13 @@ class Case:
     of_worth: bool = False
     same_picture: bool = False
     lossy: bool = False
+    long: bool = False
 
 
 def make_cases(painter: Painter, prompts: Sequence[str], effort: Effort) -> list[Case]:
-    """All cases; the quick ones stand for all."""
-    widths = (4,) if effort.quick else (4, 8)
+    """All cases; those that are not long stand for all."""
     return [
-        *(_default_panorama(painter, prompts[0], width) for width in widths),
+        *(_default_panorama(painter, prompts[0], width) for width in (4, 8)),
         *(_faster(painter, prompts[0], speed) for speed in ("balanced", "fast")),
         _same_windows(painter, prompts[0]),
         _small_regions(painter, prompts),
@@ -107,7 +108,7 @@ def make_cases(painter: Painter, prompts: Sequence[str], effort: Effort) -> list
 def _default_panorama(painter: Painter, prompt: str, windows: int) -> Case:
     goal = Goal("times as fast as diffusers, default settings of both", at_least=5)
     asked = _panorama(painter, prompt, windows)
-    return Case(f"panorama_{windows}", asked, "diffusers", goal, of_worth=True)
+    return Case(f"panorama_{windows}", asked, "diffusers", goal, of_worth=True, long=windows > 4)
 
 
 def _faster(painter: Painter, prompt: str, speed: str) -> Case:
@@ -118,9 +119,9 @@ def _faster(painter: Painter, prompt: str, speed: str) -> Case:
 
 
 def _same_windows(painter: Painter, prompt: str) -> Case:
-    """Windows and stride of the peer, its scheduler, and its way to fuse them."""
+    """Windows and stride of the peer, its scheduler, its way to fuse them, and nothing besides."""
     stride = max(1, painter.model.window // 8) * painter.model.cell_px
-    same = {"stride_px": stride, "window_weighting": "flat", "scheduler": "ddim"}
+    same = {"stride_px": stride, "window_weighting": "flat", "scheduler": "ddim", "coherence": 0.0}
     goal = Goal("times as fast as diffusers, the same windows", at_least=1.3)
     asked = _panorama(painter, prompt, 4, **same)
     return Case("same_windows", asked, "diffusers", goal, same_picture=True)

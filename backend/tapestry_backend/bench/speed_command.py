@@ -23,6 +23,13 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", metavar="NAME", help="for instance cpu or cuda; the fastest otherwise")
     add("--quick", action="store_true", help="a representative part, with fewer steps")
     add(
+        "--only",
+        metavar="CASE,...",
+        type=lambda text: text.split(","),
+        default=[],
+        help="these cases alone, by the names that the table gives them",
+    )
+    add(
         "--shapes",
         choices=("sd15", "sdxl"),
         help="absolute times of a model of this shape with random weights, beside nobody",
@@ -52,7 +59,7 @@ def _measure(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     effort = QUICK if options.quick else FULL
     peers = PEERS if options.peer == "all" else (options.peer,)
     settings = Settings(options.model, effort.steps)
-    speed = measure_speed(settings, effort, peers, options.device)
+    speed = measure_speed(settings, effort, peers, options.device, options.only)
     return speed_table(speed), speed.to_json()
 
 

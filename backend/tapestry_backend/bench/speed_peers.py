@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,8 +14,9 @@ import transformers
 from torch import Tensor
 
 from ..engine.windows import Size
-from ..tasks.events import Finished
+from ..tasks.events import Finished, Progressed
 from ..tasks.run import run
+from ..workers.worker import PREVIEW_INTERVAL_S
 from .authors import AuthorsLoop
 from .metered import MeteredStore
 from .painter import Painter
@@ -23,10 +26,15 @@ if TYPE_CHECKING:
     from .peer import Peer
 
 
+_NO_CANVAS = Size(0, 0)
+
+
 @dataclass(frozen=True)
 class Taken:
     """One painted picture: seconds, rows through the model, and its latents [1, C, h, w].
 
+    latents    None where they are not known, or where only a part of them is decoded
+    canvas     in cells; 0 x 0 for a peer's
     picture    uint8 [H, W, 3]
     stages_s   seconds of the model's own work, and how many batches of each size it was asked for;
                as far as they are known
@@ -35,16 +43,10 @@ class Taken:
     seconds: float
     evaluations: int
     latents: Tensor | None = None
+    canvas: Size = _NO_CANVAS
     picture: np.ndarray | None = None
     stages_s: Mapping[str, float] = field(default_factory=dict)
     batches: Mapping[int, int] = field(default_factory=dict)
-
-    @property
-    def canvas(self) -> Size:
-        """In cells; raises ValueError for a picture without latents."""
-        if self.latents is None:
-            raise ValueError("only latents have a canvas")
-        return Size(*self.latents.shape[-2:])
 
 
 class Painters:
@@ -61,17 +63,16 @@ class Painters:
         """Tapestry, through a request and its task as everybody's."""
         self._model.reset()
         start = self._now()
-        *_, finished = run(asked.request, asked.blobs, self._store)
+        finished = _watched(run(asked.request, asked.blobs, self._store))
         seconds = self._now() - start
-        if not isinstance(finished, Finished):
-            raise TypeError("a task must end with its picture")
         canvas = Size(*finished.report["plan"]["canvas"])
         pixels = finished.pixels
         picture = np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
         return Taken(
             seconds,
             self._model.evaluations,
-            _middle(self._model.decoded, canvas),
+            None if asked.request.image else _middle(self._model.decoded, canvas),
+            canvas,
             picture[..., :3],
             dict(self._model.seconds),
             dict(self._model.batches),
@@ -92,7 +93,7 @@ class Painters:
             before, start = peer.evaluations, self._now()
             picture = peer.panorama(*size, request.prompt, 0)
             seconds = self._now() - start
-            return Taken(seconds, peer.evaluations - before, peer.latents, picture)
+            return Taken(seconds, peer.evaluations - before, peer.latents, picture=picture)
 
         return paint
 
@@ -116,6 +117,18 @@ class Painters:
         from .peer import Peer  # noqa: PLC0415  only where something is compared
 
         return Peer(self._model, self._painter.folder, self._painter.settings)
+
+
+def _watched(events: Iterable[Progressed | Finished]) -> Finished:
+    """The picture at the end; previews are looked at on the way as often as a worker does."""
+    looked_at = -math.inf
+    for event in events:
+        if isinstance(event, Finished):
+            return event
+        if event.preview and time.monotonic() - looked_at >= PREVIEW_INTERVAL_S:
+            event.preview()
+            looked_at = time.monotonic()
+    raise TypeError("a task must end with its picture")
 
 
 def _middle(decoded: Tensor, canvas: Size) -> Tensor:

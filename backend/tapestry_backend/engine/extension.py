@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .windows import Window
+
 FOLLOW_NEAR, FOLLOW_FAR = 0.1, 0.03
 """New cells follow the continued edges until the picture has this share of the variance of what the
 model sees (`levels.share_until`): beside the known picture, and a window or more away from it."""
@@ -23,6 +25,11 @@ _MIRROR_PX = 12
 
 _SMOOTHINGS = 4
 """Rounds of averaging at each level of `pull_push`; makes it meet the known values smoothly."""
+
+
+_NEAR_CELLS, _AGAIN_CELLS = 8, 4
+"""Known cells further from the border than the first are left out, and further than the second not
+encoded again: with everything, no pixel of four pictures changed by more than 0.3 of 255 levels."""
 
 
 class Follow(NamedTuple):
@@ -112,10 +119,33 @@ def match_colours(decoded: Tensor, original: Tensor, known: Tensor, cell_px: int
     return torch.where(known, original, decoded + correction)
 
 
-def beside_known(known: Tensor, cell_px: int) -> Tensor:
-    """[h, w] bool: cells that hold something known [H, W], and those that touch one of these."""
-    cells = functional.max_pool2d(known.float()[None, None], cell_px)
-    return functional.max_pool2d(cells, 3, stride=1, padding=1)[0, 0] > 0
+class Border(NamedTuple):
+    """Where known and new cells meet, and how much of the canvas [h, w] that concerns.
+
+    near     the cells that the border's own look depends on, on both sides of it
+    again    [h, w] bool: cells that no longer fit their neighbours when what is new is decoded
+    beyond   everything new, and as much beside it as its colours are matched with
+    """
+
+    near: Window
+    again: Tensor
+    beyond: Window
+
+
+def find_border(known: Tensor, cell_px: int) -> Border | None:
+    """The border of what is known [H, W] bool; None where all or nothing is."""
+    new, old = (
+        functional.max_pool2d(pixels.float()[None, None], cell_px) for pixels in (~known, known)
+    )
+    if not bool(new.any()) or not bool(old.any()):
+        return None
+    near_new = _spread(new, _NEAR_CELLS)
+    again = _spread(old, 1) * _spread(new, _AGAIN_CELLS)
+    return Border(
+        Window(*_box((near_new * _spread(old, _NEAR_CELLS))[0, 0])),
+        again[0, 0] > 0,
+        Window(*_box(near_new[0, 0])),
+    )
 
 
 def turn_to_middle(known: Tensor, cell_px: int) -> int:
@@ -146,6 +176,11 @@ def _mirror(length: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]
     mirror = (2 * edge - place).clamp(start, stop - 1)
     fade = (1 - (place - edge).abs() / _MIRROR_PX).clamp(min=0)
     return edge, mirror, fade * fade * (3 - 2 * fade)
+
+
+def _spread(cells: Tensor, count: int) -> Tensor:
+    """Cells [1, 1, h, w] that are not 0, and those that lie within so many cells of them."""
+    return functional.max_pool2d(cells, 2 * count + 1, stride=1, padding=count)
 
 
 def _box(known: Tensor) -> tuple[int, int, int, int]:

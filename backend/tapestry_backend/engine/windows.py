@@ -77,8 +77,8 @@ def fitted_windows(mask: Tensor, window: Size, stride: Size, *, wrap: bool = Fal
     occupied = mask > 0
     if not bool(occupied.any()):
         return []
-    rows = _extent(occupied.any(dim=1), wrap=False)
-    columns = _extent(occupied.any(dim=0), wrap=wrap)
+    rows = extent(occupied.any(dim=1), wrap=False)
+    columns = extent(occupied.any(dim=0), wrap=wrap)
     tops = _around(rows, canvas.height, size.height, stride.height, wrap=False)
     lefts = _around(columns, canvas.width, size.width, stride.width, wrap=wrap)
     windows = [
@@ -147,7 +147,7 @@ def add_at(canvas: Tensor, window: Window, values: Tensor) -> None:
         rows[..., : window.right - width] += values[..., inside:]
 
 
-def _extent(occupied: Tensor, *, wrap: bool) -> tuple[int, int]:
+def extent(occupied: Tensor, *, wrap: bool) -> tuple[int, int]:
     """Start and stop of what is occupied along an axis [L]; over the border where that is shorter.
 
     With `wrap` the longest free stretch is left out, wherever it lies; then stop may exceed L.

@@ -13,12 +13,14 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo, Request
 
-from .adapters.catalogue import AdapterCatalogue, read_text_width
-from .checkpoint_file import FileModel, missing_parts, read_checkpoint
+from .adapters.catalogue import AdapterCatalogue
+from .checkpoint_file import FileModel, has_t5, missing_parts, read_checkpoint
 from .families import backbone_of, family_of
 from .few_steps import few_steps_of
 from .folder import MAX_CONFIGURATION_BYTES
+from .t5_words import t5_words
 from .weights import BrokenFileError, read_header, read_json
+from .widths import read_widths
 
 SAMPLE = "sample"
 """The id of the bundled model."""
@@ -98,12 +100,16 @@ class Catalogue:
                 "Leave some out.",
             )
 
-    def check_adapters(self, request: Request) -> None:
-        """Raises TapestryError when a request names an adapter that does not fit its model."""
-        if not request.all_loras and not request.all_controls:
-            return
+    def check(self, request: Request) -> None:
+        """Raises TapestryError for what can be known about a request before anything is loaded.
+
+        Its model is not there, or lacks words of T5; or an adapter does not fit it.
+        """
         entry = self.find(request.model)
-        self.adapters.check(request, entry.id, entry.family, read_text_width(entry.path))
+        if entry.path.is_file() and has_t5(read_file(entry.path, entry.companions)):
+            t5_words(entry.path)
+        widths = read_widths(entry.path, entry.companions)
+        self.adapters.check(request, entry.id, entry.family, widths)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

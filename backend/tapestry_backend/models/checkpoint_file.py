@@ -14,6 +14,7 @@ from tapestry_protocol.limits import MAX_SIDE_PX
 from .families import FAMILIES, Family, family_of_file
 from .few_steps import few_steps_of, few_steps_scheduler
 from .folder import check_configuration
+from .scaled_weights import check_scales
 from .shapes import KINDS, within
 from .weights import BrokenFileError, Header, read_header
 
@@ -70,8 +71,6 @@ def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) ->
     family = family_of_file(header.shapes)
     if family is None:
         return None
-    if any(name.endswith((".scale_weight", ".scaled_fp8")) for name in header.shapes):
-        raise BrokenFileError("its 8-bit weights have scales of their own, which we cannot read")
     helpers = dict(companions or {})
     own_vae = path.with_name(f"{path.stem}.vae.safetensors")
     replaced = own_vae.is_file()
@@ -112,6 +111,7 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
         if prefix + KINDS[kind].mark not in header.shapes:
             continue
         shapes = within(header.shapes, prefix)
+        check_scales(shapes, {name: header.types[prefix + name] for name in shapes})
         projection = prefix.removesuffix("text_model.") + "text_projection.weight"
         if projection in header.shapes:
             shapes["../text_projection.weight"] = header.shapes[projection]
@@ -185,6 +185,11 @@ def _scheduler(family: Family, header: Header) -> tuple[str, dict[str, Any]]:
         if "ztsnr" in header.shapes and name == "EulerDiscreteScheduler":
             told["rescale_betas_zero_snr"] = True
     return name, told
+
+
+def has_t5(model: FileModel) -> bool:
+    """Whether T5 reads its texts."""
+    return any(source.kind == "t5" for source in model.parts.values())
 
 
 def missing_parts(path: Path, model: FileModel) -> TapestryError:

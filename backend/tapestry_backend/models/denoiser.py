@@ -75,8 +75,12 @@ class Denoiser(Protocol):
         places: where each row lies on its canvas; without them each is a picture of its own. A
         model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and the
         latents of the picture with mid-grey where it is to be painted. shown: what control networks
-        are shown; only a model with a U-Net takes any.
+        are shown, as `look` gives it.
         """
+        ...
+
+    def look(self, network: Any, picture: Tensor) -> Tensor:
+        """What a control network is shown of a picture [1, 3, H, W] uint8: as many rows."""
         ...
 
     def encode(self, pixels: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from .checkpoint_file import FileModel, Source
 from .conversion import State, convert
 from .families import FAMILIES
 from .tokenizers import clip_tokenizer, t5_tokenizer
+from .unscaling import unscaled
 
 
 def load_modules(model: FileModel, dtype: torch.dtype) -> dict[str, nn.Module]:
@@ -54,7 +55,7 @@ _CLIP_L = {"clip_l", "clip_l_unprojected"}
 
 
 def _load_module(source: Source, name: str, dtype: torch.dtype) -> nn.Module:
-    state = convert(source.kind, _read(source), source.config)
+    state = convert(source.kind, unscaled(_read(source), dtype), source.config)
     with init_empty_weights():
         network = _empty(name, source.config)
     if hasattr(network, "text_model"):

@@ -16,6 +16,9 @@ from torch.nn import functional
 from tapestry_protocol.messages import Scheduler
 
 from ..engine.multidiffusion import Place
+from . import banded
+from .adapters.block_residuals import sees_pixels, sees_unshifted
+from .adapters.residuals import Shown
 from .latent_model import LatentModel, Reading
 from .memory import spare_bytes
 from .schedulers import make_scheduler
@@ -65,11 +68,16 @@ class FlowModel(LatentModel):
 
     @abstractmethod
     def _ask(
-        self, transformer: Any, latents: Tensor, timestep: Tensor, conditions: Tensor
+        self,
+        transformer: Any,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        shown: Sequence[Shown],
     ) -> Tensor:
         """The prediction [B, C, h, w] for whole patches and one timestep in 0..1000 for each row.
 
-        latents as in `predict`.
+        latents as in `predict`, and what is shown in whole patches too.
         """
 
     @property
@@ -95,18 +103,35 @@ class FlowModel(LatentModel):
         timestep: Tensor,
         conditions: Tensor,
         places: Sequence[Place] = (),  # noqa: ARG002  its own place is all that a patch knows
+        shown: Sequence[Shown] = (),
     ) -> Tensor:
         height, width = latents.shape[-2:]
-        beyond = (0, -width % self.patch, 0, -height % self.patch)
-        whole = functional.pad(latents.to(self.dtype), beyond, mode="replicate")
+        whole = self._whole(latents.to(self.dtype), width)
+        seen = [each._replace(pictures=self._whole(each.pictures, width)) for each in shown]
         timesteps = timestep.to(self.device).expand(len(latents))
 
         def ask(transformer: Any) -> Tensor:
-            return self._ask(transformer, whole, timesteps, conditions)[..., :height, :width]
+            return self._ask(transformer, whole, timesteps, conditions, seen)[..., :height, :width]
 
         if len(latents) > 1:  # as a U-Net: fewer rows are tried first
             return ask(self._parts.use("transformer"))
         return self._parts.run("transformer", ask)
+
+    @torch.no_grad()
+    def look(self, network: Any, picture: Tensor) -> Tensor:
+        """Of its latents those of this picture alone, as if it were the whole."""
+        pixels = (picture.to(self.device) / 127.5 - 1).to(self.dtype)
+        if sees_pixels(network):
+            return pixels
+        latents = self._precisely(banded.encode, pixels)
+        mean, scale = self._scales(latents)
+        return latents * scale if sees_unshifted(network) else (latents - mean) * scale
+
+    def _whole(self, values: Tensor, width: int) -> Tensor:
+        """Cells, or pixels, of a window that is so many cells wide: continued to whole patches."""
+        side = self.patch * values.shape[-1] // width
+        height, width = values.shape[-2:]
+        return functional.pad(values, (0, -width % side, 0, -height % side), mode="replicate")
 
     @property
     def _tokens(self) -> int:

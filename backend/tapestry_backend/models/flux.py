@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .adapters.block_residuals import residuals_flux, sees_pixels
+from .adapters.residuals import Shown
 from .flow_model import FlowModel
 from .latent_model import Reading
 from .loading import Parts
@@ -33,21 +35,42 @@ class Flux(FlowModel):
         self.inpaints = self._transformer.config.in_channels != plain
 
     def _ask(
-        self, transformer: Any, latents: Tensor, timestep: Tensor, conditions: Tensor
+        self,
+        transformer: Any,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        shown: Sequence[Shown],
     ) -> Tensor:
         tokens, (pooled, guidance) = self._unpack(conditions, self._text_encoder.config.hidden_size)
         rows, columns = (side // self.patch for side in latents.shape[-2:])
-        predicted = transformer(
-            hidden_states=_patches(self._with_mask_in_pixels(latents), self.patch),
-            timestep=timestep.to(latents.dtype) / 1000,
-            guidance=guidance[:, 0] if transformer.config.guidance_embeds else None,
-            pooled_projections=pooled,
-            encoder_hidden_states=tokens,
-            txt_ids=tokens.new_zeros(tokens.shape[1], 3),
-            img_ids=_places(rows, columns).to(tokens),
-            return_dict=False,
-        )[0]
+        told = {
+            "timestep": timestep.to(latents.dtype) / 1000,
+            "pooled_projections": pooled,
+            "encoder_hidden_states": tokens,
+            "txt_ids": tokens.new_zeros(tokens.shape[1], 3),
+            "img_ids": _places(rows, columns).to(tokens),
+            "guidance": guidance[:, 0],
+        }
+        besides = self._steered(shown, transformer, latents, told)
+        if not transformer.config.guidance_embeds:
+            told["guidance"] = None
+        patches = _patches(self._with_mask_in_pixels(latents), self.patch)
+        predicted = transformer(patches, **told, **besides, return_dict=False)[0]
         return _cells(predicted, rows, columns, self.patch)
+
+    def _steered(
+        self, shown: Sequence[Shown], transformer: Any, latents: Tensor, told: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What control networks say; one that fills shows them no mask either."""
+        seen = [
+            each
+            if sees_pixels(each.network)
+            else each._replace(pictures=_patches(each.pictures, self.patch))
+            for each in shown
+        ]
+        plain = _patches(latents[:, : self.channels], self.patch)
+        return residuals_flux(seen, transformer, plain, told)
 
     def _with_mask_in_pixels(self, latents: Tensor) -> Tensor:
         """Latents, masked picture, and the mask as so many channels as a cell has pixels."""

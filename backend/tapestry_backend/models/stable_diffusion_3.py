@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .adapters.block_residuals import residuals_3
+from .adapters.residuals import Shown
 from .catalogue import inpainting_channels
 from .flow_model import FlowModel
 from .latent_model import Reading
@@ -31,17 +33,22 @@ class StableDiffusion3(FlowModel):
         )
 
     def _ask(
-        self, transformer: Any, latents: Tensor, timestep: Tensor, conditions: Tensor
+        self,
+        transformer: Any,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        shown: Sequence[Shown],
     ) -> Tensor:
         pooled_sizes = sum(clip.config.projection_dim for clip in self._clips)
         tokens, (pooled,) = self._unpack(conditions, pooled_sizes)
-        return transformer(
-            hidden_states=latents,
-            timestep=timestep,
-            encoder_hidden_states=tokens,
-            pooled_projections=pooled,
-            return_dict=False,
-        )[0]
+        told = {
+            "timestep": timestep,
+            "encoder_hidden_states": tokens,
+            "pooled_projections": pooled,
+        }
+        besides = residuals_3(shown, transformer, latents, told)
+        return transformer(latents, **told, **besides, return_dict=False)[0]
 
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[Reading]:

@@ -6,7 +6,6 @@ CLIP's list of merges is that of OpenAI's release (MIT licence), without what CL
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,23 +13,12 @@ from typing import Any
 
 import transformers
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
-
 from .folder import MAX_VOCABULARY_BYTES
-from .places import hub_cache, models_folder
+from .t5_words import t5_words
 from .weights import check_regular
 
 _LONGEST = 77
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_MOST_ABOVE = 4
-"""Folders above a checkpoint in which its program may be."""
-
-_T5_PLACES = (
-    "tokenizers/t5",
-    "comfy/text_encoders/t5_tokenizer",
-    "backend/huggingface/black-forest-labs/FLUX.1-dev/tokenizer_2",
-)
-"""Ours, ComfyUI's, Forge's."""
 
 
 def clip_tokenizer(words: int, *, open_clip: bool) -> Any:
@@ -69,25 +57,6 @@ def _bytes_as_letters() -> list[str]:
 
 def t5_tokenizer(near: Path) -> Any:
     """T5's tokenizer; raises TapestryError when it is nowhere."""
-    for place in _t5_places(near):
-        file = place / "tokenizer.json"
-        if file.is_file():
-            check_regular(file, MAX_VOCABULARY_BYTES)
-            return transformers.T5TokenizerFast.from_pretrained(place, local_files_only=True)
-    raise TapestryError(
-        ErrorCode.MODEL_BROKEN,
-        f"{near.name!r} needs the tokenizer of T5, which is nowhere here.",
-        f"Put its tokenizer.json into {str(models_folder() / 'tokenizers' / 't5')!r}; the folder "
-        "tokenizer_2 of FLUX.1 and tokenizer_3 of Stable Diffusion 3 hold it.",
-    )
-
-
-def _t5_places(near: Path) -> Iterator[Path]:
-    roots = (models_folder(), *(p for n in (near.absolute(), near.resolve()) for p in _above(n)))
-    yield from (root / place for root in dict.fromkeys(roots) for place in _T5_PLACES)
-    for snapshot in sorted(hub_cache().glob("models--*/snapshots/*")):
-        yield from (snapshot / name for name in ("tokenizer_2", "tokenizer_3"))
-
-
-def _above(path: Path) -> tuple[Path, ...]:
-    return tuple(path.parents)[:_MOST_ABOVE]
+    place = t5_words(near)
+    check_regular(place / "tokenizer.json", MAX_VOCABULARY_BYTES)
+    return transformers.T5TokenizerFast.from_pretrained(place, local_files_only=True)

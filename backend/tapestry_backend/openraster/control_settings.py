@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapestry_protocol.adapters import Control
+from tapestry_protocol.adapters import MAPS, Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..values import read_value
@@ -45,8 +45,8 @@ def read_control(adapter: str, text: str) -> ControlWish:
             fields[name] = read_value(Control, name, value)
         except ValueError as error:
             raise _refused(adapter, f"{key}={error}") from None
-    if ("layer" in places) == (fields.get("preprocessor") == "regions"):
-        raise _refused(adapter, "it names no layer to be shown, or one beside show=regions")
+    if ("layer" in places) == (fields.get("preprocessor") in MAPS):
+        raise _refused(adapter, "it names no layer to be shown, or one beside the map of regions")
     return ControlWish(adapter, fields=fields, **places)
 
 
@@ -55,5 +55,5 @@ def _refused(adapter: str, problem: str) -> TapestryError:
         ErrorCode.BAD_REQUEST,
         f"The settings of the control picture for {adapter[:40]!r} cannot be read: {problem}.",
         "Write for instance layer=sketch,show=lines,weight=0.8,start=0,end=0.6,region=red bricks; "
-        "show is one of none, lines, canny, soft_edges, regions.",
+        "show is one of none, lines, canny, soft_edges, regions, ade20k.",
     )

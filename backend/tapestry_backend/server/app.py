@@ -196,8 +196,7 @@ class App:
         self._perform([TellAll(remark)])
 
     def _check(self, request: Request) -> None:
-        self._catalogue.find(request.model)
-        self._catalogue.check_adapters(request)
+        self._catalogue.check(request)
         check_request(request)
 
     # --- beginning and end ------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..engine.extension import beside_known, match_colours, turn_to_middle
-from ..engine.windows import Size
+from ..engine.extension import find_border, match_colours, turn_to_middle
+from ..engine.windows import Size, Window, crop
 from ..models.denoiser import Denoiser
 from .ground import Ground
 from .troubles import check_finite
@@ -29,14 +29,9 @@ def decode_canvas(
     6 times the mean of the picture, and would stand as a line in every extension of it.
     """
     stage = "decoding the draft" if continued else "decoding"
-    if tuple(latents.shape[-2:]) == (model.window, model.window) and not (wrap or continued):
+    if _is_one_window(model, latents, wrap=wrap) and not continued:
         return _to_unit(model.decode(latents), stage)
-    above = _HALO_CELLS
-    beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most
-    sides = "circular" if wrap else "replicate"
-    padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
-    padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
-    return _to_unit(model.decode(padded, Size(above, beside)), stage)
+    return _to_unit(_decode_part(model, latents, _whole(latents), wrap=wrap), stage)
 
 
 def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: bool) -> Tensor:
@@ -44,26 +39,58 @@ def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: boo
 
     New cells at the border never fit the known ones quite, and the decoder, which mixes neighbours,
     is twice as wrong about known pixels there as about others: the corrected picture shows it.
-    Encoded once more from that, the cells of both sides fit each other.
+    Encoded once more from that, the cells of both sides fit each other. What is far from everything
+    new is not decoded at all.
     """
     if ground.pixels is None:
         return decode_canvas(model, latents, wrap=wrap)
-    known, original = ground.known, ground.pixels
-    turn = turn_to_middle(known, ground.cell_px) if wrap else 0
+    known, original, cell_px = ground.known, ground.pixels, ground.cell_px
+    turn = turn_to_middle(known, cell_px) if wrap else 0
     if turn:  # an edge that wraps is a border like any other then
-        known, original = (each.roll(turn * ground.cell_px, -1) for each in (known, original))
+        known, original = (each.roll(turn * cell_px, -1) for each in (known, original))
         latents = latents.roll(turn, -1)
+    border = find_border(known, cell_px)
+    if border is None:
+        return original if bool(known.all()) else decode_canvas(model, latents, wrap=wrap).cpu()
 
-    def met(cells: Tensor) -> Tensor:
-        decoded = decode_canvas(model, cells, wrap=wrap).cpu()
-        return match_colours(decoded, original, known, ground.cell_px)
+    def met(cells: Tensor, part: Window) -> Tensor:
+        if _is_one_window(model, cells, wrap=wrap):
+            decoded = crop(decode_canvas(model, cells, wrap=wrap), _in_pixels(part, cell_px))
+        else:
+            decoded = _to_unit(_decode_part(model, cells, part, wrap=wrap), "decoding")
+        there = _in_pixels(part, cell_px)
+        return match_colours(decoded.cpu(), crop(original, there), crop(known, there), cell_px)
 
-    pixels = met(latents)
-    again = beside_known(known, ground.cell_px).to(latents.device)
-    if bool(again.any()) and not bool(known.all()):
-        encoded = model.encode(pixels * 2 - 1).to(latents)
-        pixels = met(torch.where(again, encoded, latents))
-    return pixels.roll(-turn * ground.cell_px, -1) if turn else pixels
+    fitting = latents.clone()
+    near = crop(fitting, border.near)
+    encoded = model.encode(met(latents, border.near) * 2 - 1).to(latents)
+    near.copy_(torch.where(crop(border.again, border.near).to(latents.device), encoded, near))
+    pixels = original.clone()
+    crop(pixels, _in_pixels(border.beyond, cell_px)).copy_(met(fitting, border.beyond))
+    return pixels.roll(-turn * cell_px, -1) if turn else pixels
+
+
+def _is_one_window(model: Denoiser, latents: Tensor, *, wrap: bool) -> bool:
+    return tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap
+
+
+def _decode_part(model: Denoiser, latents: Tensor, part: Window, *, wrap: bool) -> Tensor:
+    """Some cells of latents [1, C, h, w] as pixels around -1..1; their neighbours are seen."""
+    above = _HALO_CELLS
+    beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most
+    sides = "circular" if wrap else "replicate"
+    padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
+    padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
+    seen = Window(part.top, part.left, part.bottom + 2 * above, part.right + 2 * beside)
+    return model.decode(crop(padded, seen), Size(above, beside))
+
+
+def _whole(latents: Tensor) -> Window:
+    return Window(0, 0, *latents.shape[-2:])
+
+
+def _in_pixels(part: Window, cell_px: int) -> Window:
+    return Window(*(edge * cell_px for edge in part))
 
 
 def _to_unit(pixels: Tensor, stage: str) -> Tensor:

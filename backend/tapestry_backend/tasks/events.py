@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,16 @@ from tapestry_protocol.pixels import Bounds, Pixels
 
 @dataclass(frozen=True)
 class Progressed:
-    """A stage has begun (step 0) or one of its steps is done; `preview` is small and RGBA."""
+    """A stage has begun (step 0) or one of its steps is done.
+
+    preview    makes a small RGBA picture of how it looks now; None where there is none. Most steps
+               are over before anybody could see theirs
+    """
 
     stage: Stage
     step: int = 0
     steps: int = 0
-    preview: Pixels | None = None
+    preview: Callable[[], Pixels] | None = None
 
 
 @dataclass(frozen=True)

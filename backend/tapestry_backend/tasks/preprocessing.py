@@ -70,14 +70,15 @@ def soft_edges(rgb: Tensor) -> Tensor:
     return (8 * torch.hypot(down, right)).clamp(max=1).sqrt().expand(3, -1, -1)
 
 
-def region_map(masks: Sequence[PaintedMask], prompts: Sequence[str], size_px: Size) -> Tensor:
-    """Every region, topmost first, in the colour of its prompt: [3, H, W] in 0..1.
+def region_map(
+    masks: Sequence[PaintedMask], colours: Sequence[Sequence[float]], size_px: Size
+) -> Tensor:
+    """Every region, topmost first, in its colour, of numbers in 0..1: [3, H, W] in 0..1.
 
-    Where no region is more than half, the colour is that of the last prompt, the background's.
+    Where no region is more than half, the colour is the last one, the background's.
     """
     owners = occlude(masks, size_px, 1).argmax(dim=0)
-    colours = torch.tensor([colour_of(number) for number, _ in enumerate(prompts)])
-    return colours[owners].permute(2, 0, 1)
+    return torch.tensor(colours)[owners].permute(2, 0, 1)
 
 
 def colour_of(number: int) -> tuple[float, float, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.messages import Request, Stage
-from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_request
 
 from ..engine.coherence import Coherence, PerceptualCoherence
@@ -41,7 +42,7 @@ def run(
     little memory.
     """
     check_request(request)
-    store.catalogue.check_adapters(request)
+    store.catalogue.check(request)
     stage = "loading"
     try:
         for event in _Job(request, blobs, store).events():
@@ -108,8 +109,7 @@ class _Job:
         if draft is not None and known is not None:
             where = where.to(known.latents)
             steer.append(HoldComposition(known.latents, draft.size, draft.start, draft.hold, where))
-        if plan.coherence:
-            steer.extend(_coherence(plan, ground, self._model))
+        steer.extend(_coherence(plan, self._reading.ground, self._model))
         painting = self._painting(ground, plan.layout, known, steer)
         self._latents = yield from self._follow(painting, "denoising")
 
@@ -152,6 +152,10 @@ class _Job:
             steer=steer,
         )
 
+    def _look(self, denoised: Tensor) -> Pixels:
+        """How latents look, small."""
+        return preview_rgba(self._model.preview(denoised), self._plan)
+
     def _known(self, ground: Ground) -> Known | None:
         """What is there already, as latents."""
         known = ground.known_latents(self._model)
@@ -170,8 +174,7 @@ class _Job:
                     break
                 latents = step.latents
                 check_finite(latents, f"{stage} (step {step.number})")
-                preview = preview_rgba(self._model.preview(step.denoised), self._plan)
-            yield Progressed(stage, step.number, step.count, preview)
+            yield Progressed(stage, step.number, step.count, partial(self._look, step.denoised))
         self._evaluations += painting.denoise.evaluations
         self._batch_size = min(self._batch_size, painting.denoise.batch_size)
         return latents
@@ -180,16 +183,24 @@ class _Job:
 def _coherence(plan: Plan, ground: Ground, model: Denoiser) -> list[Steer]:
     """All windows keep to the look of the anchor's, whatever kind of windows paints them.
 
-    Before their statistics, what a trained eye sees is evened out, where LPIPS is installed.
+    What starts from something keeps to that instead: a picture that grows or is mended has the look
+    that it has there, and an artist's own colours may change along a region. More than half of it
+    evens out what a trained eye sees as well, where LPIPS is installed, which takes far longer.
     """
-    windows, weights, share = plan.layout.grid, ground.weights, plan.coherence
+    if plan.task != "generate":
+        return []
     where = {"anchor": plan.anchor.width, "wrap": plan.wrap}
-    steer: list[Steer] = [Coherence(windows, weights, share, **where)]
-    distance = find_perceptual_distance(model.device)
-    if distance is not None:
-        decode = model.decode_with_gradient
-        steer.insert(0, PerceptualCoherence(windows, weights, share, decode, distance, **where))
-    return steer
+    windows, weights = plan.layout.grid, ground.weights * (ground.keep == 0)
+    statistics = Coherence(windows, weights, plan.coherence, **where)
+    if not statistics.is_needed:
+        return []
+    share = 2 * plan.coherence - 1
+    distance = find_perceptual_distance(model.device) if share > 0 else None
+    if distance is None:
+        return [statistics]
+    decode = model.decode_with_gradient
+    seen = PerceptualCoherence(windows, weights, share, decode, distance, **where)
+    return [seen, statistics]
 
 
 def _per_pixel(cells: Tensor, cell_px: int) -> Tensor:

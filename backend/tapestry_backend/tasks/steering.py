@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.adapters import Control, Lora
@@ -23,9 +23,17 @@ from ..models.adapters.grounding import Box, Grounding
 from ..models.adapters.references import Reference, ReferenceAdapter, referring
 from ..models.adapters.residuals import Shown
 from ..models.denoiser import Denoiser
+from .ade20k import class_colours
 from .canvas import painted_masks, pixel_array, placed
-from .plan import Plan, RegionPlan
-from .preprocessing import canny_edges, drawn_lines, on_black, region_map, soft_edges
+from .plan import Plan, RegionPlan, background_prompt
+from .preprocessing import (
+    canny_edges,
+    colour_of,
+    drawn_lines,
+    on_black,
+    region_map,
+    soft_edges,
+)
 
 
 class Gear(NamedTuple):
@@ -64,6 +72,7 @@ class Steering:
         self._networks: dict[str, Any] = {}
         self._pictures: dict[Control, Tensor] = {}
         self._references: dict[Control, Reference] = {}
+        self._looks: dict[tuple[Control, Size, Window], Tensor] = {}
         for control in controls:
             network = model.wardrobe.control(self._find(control))
             if isinstance(network, ReferenceAdapter):
@@ -107,11 +116,7 @@ class Steering:
         ) -> Tensor:
             windows = [place.window for place in places]
             now = [control for control in gear.controls if counts(control, moment)]
-            shown = [
-                show(self._networks[c.adapter], pictures[c], windows, self._cell_px, c)
-                for c in now
-                if c in pictures
-            ]
+            shown = [self._show(c, pictures[c], size, windows) for c in now if c in pictures]
             seen = [self._references[control] for control in now if control in self._references]
             negative = [place.negative for place in places]
             grounded = moment.index < int(gear.grounding * moment.count)
@@ -124,6 +129,21 @@ class Steering:
                 return self._model.predict(*told, shown) if shown else self._model.predict(*told)
 
         return ask
+
+    def _show(
+        self, control: Control, picture: Tensor, size: Size, windows: Sequence[Window]
+    ) -> Shown:
+        """A control picture for a canvas of this size; what was made of a window is kept."""
+        network = self._networks[control.adapter]
+
+        def look(window: Window, part: Tensor) -> Tensor:
+            key = control, size, window
+            if key not in self._looks:
+                self._looks[key] = self._model.look(network, part)
+            return self._looks[key]
+
+        parts, rows = shown_parts(picture, windows, self._cell_px, look)
+        return Shown(network, parts, rows, control.weight)
 
     def _gear_of(self, region: RegionPlan) -> Gear:
         return Gear(region.loras, region.controls, self._grounding)
@@ -159,23 +179,28 @@ def counts(control: Control, moment: Moment) -> bool:
     return begun >= control.start and done <= control.end
 
 
-def show(
-    network: nn.Module, picture: Tensor, windows: Sequence[Window], cell_px: int, control: Control
-) -> Shown:
-    """Each row's part of a control picture [1, 3, H, W] uint8."""
+def shown_parts(
+    picture: Tensor,
+    windows: Sequence[Window],
+    cell_px: int,
+    look: Callable[[Window, Tensor], Tensor],
+) -> tuple[Tensor, list[int]]:
+    """Each window's part of a control picture [1, 3, H, W] uint8, and which of them each row's is.
+
+    look: what a network is shown of such a part.
+    """
     places = list(dict.fromkeys(windows))
-    parts = [crop(picture, Window(*(edge * cell_px for edge in window))) for window in places]
-    return Shown(
-        network, torch.cat(parts), [places.index(window) for window in windows], control.weight
-    )
+    crops = [crop(picture, Window(*(edge * cell_px for edge in window))) for window in places]
+    parts = [look(window, part) for window, part in zip(places, crops, strict=True)]
+    return torch.cat(parts), [places.index(window) for window in windows]
 
 
 def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
     """What a network is shown, on the plan's canvas: [1, 3, H, W] uint8."""
     if control.image is None or control.bounds is None:
         size_px = Size(*(side * plan.cell_px for side in plan.canvas))
-        masks = painted_masks(request, blobs, plan)
-        shown = region_map(masks, [region.prompt for region in plan.regions], size_px)
+        colours = _map_colours(control, request)
+        shown = region_map(painted_masks(request, blobs, plan), colours, size_px)
     else:
         rgba = placed(control.image, control.bounds.moved(*plan.origin_px), blobs, plan)
         shown = {
@@ -185,6 +210,14 @@ def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], pla
             "soft_edges": lambda layer: soft_edges(on_black(layer)),
         }[control.preprocessor](rgba)
     return (shown[None] * 255).round().to(torch.uint8)
+
+
+def _map_colours(control: Control, request: Request) -> list[tuple[float, ...]]:
+    """Of each region and of the background, in 0..1."""
+    prompts = [region.prompt for region in request.regions] + [background_prompt(request)]
+    if control.preprocessor == "regions":
+        return [colour_of(number) for number, _ in enumerate(prompts)]
+    return [tuple(part / 255 for part in colour) for colour in class_colours(prompts)]
 
 
 def _on_white(control: Control, blobs: Mapping[str, bytes]) -> np.ndarray:

@@ -41,7 +41,7 @@ from .channel import Delivery, Inbox, frames_of, pack, read_frame
 from .failures import failure_of, private_traceback
 from .leash import Heart, die_with_parent
 
-_PREVIEW_INTERVAL_S = 0.25
+PREVIEW_INTERVAL_S = 0.25
 """Four previews a second look alive; more would only fill the socket."""
 
 _MAX_REPORT_ENTRY_CHARACTERS = 10_000
@@ -148,8 +148,9 @@ def _follow(job: Run, events: Iterator[Progressed | Finished], link: Link) -> No
             _send_result(job, event, link)
             return
         link.send(Progress(job.job_id, event.stage, event.step, event.steps))
-        if event.preview and time.monotonic() - preview_sent_at >= _PREVIEW_INTERVAL_S:
-            link.send(Preview(job.job_id, PixelsRef.of(event.preview)), event.preview)
+        if event.preview and time.monotonic() - preview_sent_at >= PREVIEW_INTERVAL_S:
+            pixels = event.preview()
+            link.send(Preview(job.job_id, PixelsRef.of(pixels)), pixels)
             preview_sent_at = time.monotonic()
     raise RuntimeError("the task ended without a picture")
 

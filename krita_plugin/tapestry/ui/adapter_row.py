@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapestry_protocol.adapters import MAPS
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT
 
 from ..adapter_book import CONTROLS, Kind, Laid, Show, least_weight
@@ -14,8 +15,6 @@ from .symbols import SymbolButton
 
 _WEIGHT_PX = 62
 _SHARE_PX = 70
-_MAP = "the map of the regions"
-"""In the list of layers; no layer has this id, theirs are in braces."""
 
 
 class AdapterRow(QFrame):
@@ -72,7 +71,7 @@ class AdapterRow(QFrame):
         if laid.kind != "lora":
             self._show_layers()
             self._shows.setCurrentIndex(self._shows.findData(laid.show))
-            self._shows.setVisible(laid.kind in CONTROLS and laid.show != "regions")
+            self._shows.setVisible(laid.kind in CONTROLS and laid.show not in MAPS)
             _set_number(self._start, round(100 * laid.start))
             _set_number(self._end, round(100 * laid.end))
 
@@ -162,14 +161,14 @@ class AdapterRow(QFrame):
         laid = self._laid
         choices = [("", tr("choose a layer"))]
         if laid.kind in CONTROLS:
-            choices.append((_MAP, tr("the map of the regions")))
+            choices += _maps().items()
         pictures = self._studio.scene_watch.scene.pictures
         choices += [
             (picture.id, picture.name or tr("without a name"))
             for picture in pictures
             if picture.id != self._layer_id
         ]
-        wanted = _MAP if laid.show == "regions" else laid.layer
+        wanted = laid.show if laid.show in MAPS else laid.layer
         if wanted not in [layer_id for layer_id, _ in choices]:
             alike = (found.id for found in pictures if found.name == laid.layer_name)
             wanted = next(alike, wanted)
@@ -183,8 +182,8 @@ class AdapterRow(QFrame):
         combo.setCurrentIndex(combo.findData(wanted))
 
     def _choose(self, chosen: str) -> None:
-        if chosen == _MAP:
-            self._set(show="regions", layer="", layer_name="")
+        if chosen in MAPS:
+            self._set(show=chosen, layer="", layer_name="")
         else:
             self._studio.adapters.choose_layer(self._layer_id, self._place, chosen)
 
@@ -201,6 +200,14 @@ def kind_words(kind: str) -> tuple[str, str]:
         "t2i_adapter": ("T2I-Adapter", control),
         "ip_adapter": ("IP-Adapter", tr("A layer is the example for the style or the subject.")),
     }[kind]
+
+
+def _maps() -> dict[str, str]:
+    """What is in the list of layers besides; no layer has such an id, theirs are in braces."""
+    return {
+        "regions": tr("the map of the regions"),
+        "ade20k": tr("the map in ADE20K's colours"),
+    }
 
 
 def _shows() -> dict[Show, str]:

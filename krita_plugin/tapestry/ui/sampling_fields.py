@@ -170,7 +170,7 @@ def _rare() -> tuple[Number, ...]:
         Number(
             "coherence",
             tr("Coherence"),
-            tr("Evens out colour and texture along a large picture; takes longer."),
+            tr("Evens out colour and texture along a large picture."),
             0.0,
             1.0,
             0.05,

@@ -88,7 +88,8 @@ def test_a_control_has_a_layer_and_what_is_made_of_it(rows) -> None:
     add(rows, SCRIBBLE)
     layers = rows.one("tapestry_adapter_layer")
     words = [layers.itemText(n) for n in range(layers.count())]
-    assert words == ["choose a layer", "the map of the regions", "sketch", "sky", "Background"]
+    maps = ["the map of the regions", "the map in ADE20K's colours"]
+    assert words == ["choose a layer", *maps, "sketch", "sky", "Background"]
     assert layers.currentText() == "choose a layer"
     choose(rows, "tapestry_adapter_layer", "sketch")
     assert rows.one("tapestry_adapter_show").currentText() == "lines"
@@ -105,12 +106,17 @@ def test_a_control_has_a_layer_and_what_is_made_of_it(rows) -> None:
     assert rows.one("tapestry_adapter_weight").minimum() == 0
 
 
-def test_the_map_of_the_regions_is_one_of_the_layers(rows) -> None:
+@pytest.mark.parametrize(
+    ("name", "show"),
+    [("the map of the regions", "regions"), ("the map in ADE20K's colours", "ade20k")],
+)
+def test_the_map_of_the_regions_is_one_of_the_layers(rows, name: str, show: str) -> None:
     """Of which nothing else can be made; a layer chosen after it is shown as it is."""
     add(rows, SCRIBBLE)
-    choose(rows, "tapestry_adapter_layer", "the map of the regions")
+    choose(rows, "tapestry_adapter_layer", name)
     assert rows.all("tapestry_adapter_show") == []
-    assert rows.one("tapestry_adapter_layer").currentText() == "the map of the regions"
+    assert rows.one("tapestry_adapter_layer").currentText() == name
+    assert rows.studio.adapters.laid(PICTURE)[0].show == show
     choose(rows, "tapestry_adapter_layer", "sketch")
     assert rows.one("tapestry_adapter_show").currentText() == "as it is"
 

@@ -58,6 +58,7 @@ def adapters(tmp_path_factory, checkpoint: Path) -> Path:
     save_controlnet(folder / "depth", pipeline.unet, seed=8)
     save_t2i_adapter(folder / "sketch", pipeline.unet)
     save_ip_adapter(folder / "look.safetensors", pipeline.unet)
+    save_ip_adapter(folder / "look-plus.safetensors", pipeline.unet, plus=True)
     save_t2i_adapter(folder / "grey", pipeline.unet, in_channels=1, seed=9)
     return folder
 

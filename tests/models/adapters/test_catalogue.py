@@ -29,7 +29,7 @@ KOHYA = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
 def lora_of_width(path: Path, width: int, name: str = ATTENTION) -> Path:
     """A LoRA whose attention reads texts of this width."""
     down, up = torch.zeros(4, width), torch.zeros(8, 4)
-    kohya = name.startswith("lora_")
+    kohya = name.startswith(("lora_", "lycoris_"))
     ends = (
         (".lora_down.weight", ".lora_up.weight") if kohya else (".lora_A.weight", ".lora_B.weight")
     )
@@ -88,9 +88,22 @@ def test_a_lora_is_for_a_family(tmp_path: Path, name: str, width: int, family: s
     assert read_adapter(lora_of_width(tmp_path / "a.safetensors", width, name)).family == family
 
 
+@pytest.mark.parametrize(("width", "family"), [(768, "sd1"), (2048, "sdxl")])
+def test_other_kinds_are_for_a_family_too(tmp_path: Path, width: int, family: str) -> None:
+    """A LoHa, and a LoKr: by the columns of what its factors make."""
+    loha = {"w1_a": (8, 4), "w1_b": (4, width), "w2_a": (8, 4), "w2_b": (4, width)}
+    lokr = {"w1": (2, 4), "w2_a": (4, 3), "w2_b": (3, width // 4)}
+    for name, shapes in {"hada": loha, "lokr": lokr}.items():
+        path = tmp_path / f"{name}.safetensors"
+        save_file({f"{KOHYA}.{name}_{r}": torch.zeros(s) for r, s in shapes.items()}, path)
+        assert read_adapter(path).kind == "lora"
+        assert read_adapter(path).family == family
+
+
 @pytest.mark.parametrize(
     ("name", "family"),
     [
+        ("lycoris_single_transformer_blocks_0_attn_to_q", "flux"),
         ("transformer.single_transformer_blocks.0.attn.to_q", "flux"),
         ("transformer.transformer_blocks.0.attn.add_k_proj", "sd3"),
     ],
@@ -106,7 +119,7 @@ def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path
     catalogue = Catalogue(adapters=[str(tmp_path)])
     request = Request("generate", 64, 64, "snow", loras=(Lora("old"),))
     with pytest.raises(TapestryError) as raised:
-        catalogue.check_adapters(request)
+        catalogue.check(request)
 
     assert raised.value.code is ErrorCode.BAD_REQUEST
     assert raised.value.message == (
@@ -184,10 +197,12 @@ REFUSED = {
         lambda path: path.write_bytes(b"\x80\x04\x95" + bytes(200)),
         "says that its header has",
     ),
-    "a LoHa": (tensors(lora_unet_a__hada_w1_a=DOWN), "it is a LoHa"),
-    "a DoRA": (tensors(lora_unet_a__dora_scale=DOWN), "it is a DoRA"),
+    "an IA3": (
+        tensors(lora_unet_a__on_input=DOWN, lora_unet_a__weight=UP),
+        "nobody knows what its tensor",
+    ),
     "an IP-Adapter of another build": (
-        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__latents=UP),
+        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__0__weight=UP),
         "it is an IP-Adapter of another build",
     ),
     "an IP-Adapter without eyes": (
@@ -217,7 +232,7 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
 
     assert problem in raised.value.message
     assert raised.value.code is ErrorCode.MODEL_BROKEN
-    assert "a LoRA, a textual inversion, an IP-Adapter, or a folder" in raised.value.advice
+    assert "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or" in raised.value.advice
 
 
 @pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])
@@ -267,14 +282,14 @@ def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
     content = load_file(adapters / "peft.safetensors")
     first = next(name for name in content if name.endswith("lora_A.weight"))
     save_file({first: content[first]}, tmp_path / "half.safetensors")
-    notes = {"lora_adapter_metadata": json.dumps({"unet.use_dora": True})}
-    save_file(content, tmp_path / "dora.safetensors", metadata=notes)
+    notes = {"lora_adapter_metadata": json.dumps({"unet.lora_bias": True})}
+    save_file(content, tmp_path / "bias.safetensors", metadata=notes)
     save_file(content, tmp_path / "odd.safetensors", metadata={"lora_adapter_metadata": "[1"})
     known = AdapterCatalogue([str(tmp_path)])
     wardrobe = adapted_store.load(str(checkpoint)).wardrobe
     for name, problem in [
-        ("half", "one of two tensors"),
-        ("dora", "it uses DoRA"),
+        ("half", "some of the tensors that belong together are missing"),
+        ("bias", "it uses a bias"),
         ("odd", "its notes are no JSON"),
     ]:
         with (

@@ -12,10 +12,13 @@ from PIL import Image
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size, Window
-from tapestry_backend.tasks.steering import counts, show
+from tapestry_backend.models.store import ModelStore
+from tapestry_backend.tasks.run import _Job
+from tapestry_backend.tasks.steering import counts, shown_parts
 from tapestry_protocol.adapters import Control
-from tapestry_protocol.messages import PixelsRef
+from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.request_checks import check_request
 from tests.models.adapters.conftest import CHANNELS, LatentsOf, near, open_pipeline
 from tests.models.adapters.test_lora import region
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
@@ -145,12 +148,12 @@ def test_every_window_sees_its_own_part_of_the_picture() -> None:
     """The crops of the whole, one for each place, also where a window wraps around."""
     picture = torch.randint(0, 256, (1, 3, 32, 80), dtype=torch.uint8)
     windows = [Window(0, 0, 8, 8), Window(0, 16, 8, 24), Window(0, 0, 8, 8)]
-    shown = show(torch.nn.Identity(), picture, windows, 4, Control("edges", weight=0.5))
+    parts, rows = shown_parts(picture, windows, 4, lambda _window, part: part)
 
-    assert torch.equal(shown.pictures[0], picture[0, :, :, :32])
-    assert torch.equal(shown.pictures[1, :, :, :16], picture[0, :, :, 64:])
-    assert torch.equal(shown.pictures[1, :, :, 16:], picture[0, :, :, :16])
-    assert (len(shown.pictures), shown.rows, shown.weight) == (2, [0, 1, 0], 0.5)
+    assert torch.equal(parts[0], picture[0, :, :, :32])
+    assert torch.equal(parts[1, :, :, :16], picture[0, :, :, 64:])
+    assert torch.equal(parts[1, :, :, 16:], picture[0, :, :, :16])
+    assert (len(parts), rows) == (2, [0, 1, 0])
 
 
 def test_a_regions_control_steers_that_region_alone(latents_of: LatentsOf) -> None:
@@ -186,6 +189,32 @@ def test_the_map_of_the_regions_needs_no_picture(latents_of: LatentsOf) -> None:
         assert not torch.equal(results[-1], plain)
 
     assert not torch.equal(*results)
+
+
+def test_the_map_may_have_the_colours_that_segmentation_networks_know(
+    adapted_store: ModelStore, checkpoint: Path
+) -> None:
+    """Each region that of the class its prompt names; the style names none."""
+    own, blobs = region(0, 24, prompt="a stone bridge")
+    other, more = region(24, 48, prompt="gloom")
+    request = Request(
+        "generate",
+        64,
+        64,
+        "the sea",
+        style="an oil painting, red flowers",
+        regions=(own, other),
+        controls=(Control("edges", "ade20k"),),
+        model=str(checkpoint),
+    )
+    check_request(request)
+    job = _Job(request, {**blobs, **more}, adapted_store)
+    list(job._prepare())
+    ((_, shown),) = job._steering._pictures.items()
+
+    assert shown[0, :, 32, 4].tolist() == [255, 82, 0]
+    assert shown[0, :, 32, 60].tolist() == [9, 7, 230]
+    assert max(shown[0, :, 32, 36].tolist()) == 64
 
 
 def test_when_a_picture_counts() -> None:

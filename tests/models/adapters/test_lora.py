@@ -21,7 +21,8 @@ WEIGHT = 0.7
 def region(left: int, right: int, **fields: object) -> tuple[Region, dict[str, bytes]]:
     """A region from one column to another of a picture that is 64 pixels high, and its mask."""
     mask = Pixels(64, right - left, 1, b"\xff" * 64 * (right - left))
-    made = Region("lava", Bounds(0, left, 64, right), PixelsRef.of(mask), **fields)
+    place = Bounds(0, left, 64, right), PixelsRef.of(mask)
+    made = Region(fields.pop("prompt", "lava"), *place, **fields)
     return made, {mask.sha256: mask.data}
 
 

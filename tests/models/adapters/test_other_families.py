@@ -24,6 +24,7 @@ from tests.models.adapters.conftest import near
 from tests.models.adapters.test_controls import a_layer, as_image, control
 from tests.models.adapters.tiny_adapters import (
     save_controlnet,
+    save_ip_adapter,
     save_peft_lora,
     save_t2i_adapter,
 )
@@ -36,9 +37,8 @@ STEPS = 3
 def latents_of(store: ModelStore, folder: Path, *, blobs: Any = None, **fields: Any) -> Tensor:
     """What a request ends with."""
     settings = {"num_inference_steps": STEPS, "guidance_scale": 5.0, "model": str(folder)}
-    job = _Job(
-        Request("generate", SIDE, SIDE, "snow", **{**settings, **fields}), blobs or {}, store
-    )
+    settings |= {"height": SIDE, "width": SIDE, "prompt": "snow", **fields}
+    job = _Job(Request("generate", **settings), blobs or {}, store)
     for _ in (*job._prepare(), *job._paint()):
         pass
     return job._latents
@@ -72,6 +72,8 @@ def xl(tmp_path_factory) -> Path:
     adapters.mkdir()
     save_controlnet(adapters / "edges", pipeline.unet)
     save_t2i_adapter(adapters / "sketch", pipeline.unet)
+    save_ip_adapter(adapters / "look.safetensors", pipeline.unet)
+    save_ip_adapter(adapters / "look-plus.safetensors", pipeline.unet, plus=True)
     save_peft_lora(adapters / "peft.safetensors", pipeline)
     sgm_names(adapters / "peft.safetensors", adapters / "sgm.safetensors", pipeline.unet.config)
     return folder
@@ -83,7 +85,7 @@ def store(xl: Path) -> ModelStore:
     return ModelStore(Catalogue([str(xl / "xl")], adapters=[str(xl / "adapters")]))
 
 
-def theirs(xl: Path, kind: str, lora: str = "", **asked: Any) -> Tensor:
+def theirs(xl: Path, kind: str, lora: str = "", reference: str = "", **asked: Any) -> Tensor:
     """What diffusers' own pipeline ends with."""
     parts = {name: asked.pop(name) for name in ("controlnet", "adapter") if name in asked}
     pipeline = getattr(diffusers, kind).from_pretrained(xl / "xl", add_watermarker=False, **parts)
@@ -91,6 +93,11 @@ def theirs(xl: Path, kind: str, lora: str = "", **asked: Any) -> Tensor:
     if lora:
         pipeline.load_lora_weights(xl / "adapters" / lora, adapter_name="it")
         pipeline.set_adapters("it", 0.6)
+    if reference:
+        pipeline.load_ip_adapter(
+            xl / "adapters", subfolder="", weight_name=f"{reference}.safetensors"
+        )
+        pipeline.set_ip_adapter_scale(0.6)
     return pipeline(
         "snow",
         latents=canvas_noise(0, 4, Size(WINDOW, WINDOW)),
@@ -143,6 +150,23 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_a_control_picture(
     blobs = {layer.sha256: layer.data}
 
     near(latents_of(store, xl / "xl", blobs=blobs, controls=(shown,)), expected)
+
+
+@pytest.mark.parametrize("name", ["look", "look-plus"])
+def test_one_window_of_xl_is_what_diffusers_paints_with_an_ip_adapter(
+    xl: Path, store: ModelStore, name: str
+) -> None:
+    """Whose layers are numbered over several transformers in a block."""
+    layer = a_layer(40, 70, 3)
+    expected = theirs(
+        xl, "StableDiffusionXLPipeline", reference=name, ip_adapter_image=as_image(layer)
+    )
+    shown = control(name, layer, weight=0.6)
+    blobs = {layer.sha256: layer.data}
+    ours = latents_of(store, xl / "xl", blobs=blobs, controls=(shown,))
+
+    near(ours, expected)
+    assert float((ours - latents_of(store, xl / "xl")).abs().max()) > 0.01
 
 
 @pytest.mark.parametrize(
@@ -217,7 +241,7 @@ def save_transformer_lora(path: Path, pipeline: Any) -> None:
     )
 
 
-def of_window(pipeline: Any, family: str) -> Tensor:
+def of_window(pipeline: Any, family: str, **asked: Any) -> Tensor:
     """What the pipeline of a transformer ends with, as latents of a window."""
     noise = canvas_noise(0, 4, Size(WINDOW, WINDOW))
     if family == "flux":
@@ -230,6 +254,7 @@ def of_window(pipeline: Any, family: str) -> Tensor:
         height=SIDE,
         width=SIDE,
         output_type="latent",
+        **asked,
     ).images
     if family == "flux":
         made = pipeline._unpack_latents(made, SIDE, SIDE, FACTOR)

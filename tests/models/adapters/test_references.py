@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from tapestry_backend.models.adapters.catalogue import read_adapter
 from tapestry_backend.tasks.steering import _on_white
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
@@ -16,22 +19,25 @@ from tapestry_protocol.pixels import Pixels
 from tests.models.adapters.conftest import LatentsOf, near, open_pipeline
 from tests.models.adapters.test_controls import SETTINGS, a_layer, as_image, control, noise
 from tests.models.adapters.test_lora import region
+from tests.models.adapters.tiny_adapters import save_image_encoder
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 
 
+@pytest.mark.filterwarnings("ignore:While injecting the PEFT adapters:RuntimeWarning")
+@pytest.mark.parametrize("name", ["look", "look-plus"])
 def test_one_window_is_what_diffusers_paints_with_it(
-    checkpoint: Path, adapters: Path, latents_of: LatentsOf
+    checkpoint: Path, adapters: Path, latents_of: LatentsOf, name: str
 ) -> None:
-    """A picture of another size than the canvas, with a LoRA besides."""
+    """A picture of another size than the canvas, with a LoRA besides; plain, and Plus."""
     layer = a_layer(40, 70, 3)
     pipeline = open_pipeline(checkpoint)
-    pipeline.load_ip_adapter(adapters, subfolder="", weight_name="look.safetensors")
+    pipeline.load_ip_adapter(adapters, subfolder="", weight_name=f"{name}.safetensors")
     pipeline.set_ip_adapter_scale(0.6)
     asked = {"latents": noise(), "ip_adapter_image": as_image(layer), **SETTINGS}
     plain = pipeline("snow", **asked).images
     pipeline.load_lora_weights(adapters / "peft.safetensors", adapter_name="it")
     with_lora = pipeline("snow", **asked).images
-    fields = {"controls": (control("look", layer, weight=0.6),), "num_inference_steps": 4}
+    fields = {"controls": (control(name, layer, weight=0.6),), "num_inference_steps": 4}
     blobs = {layer.sha256: layer.data}
     ours = latents_of(blobs, **fields)
 
@@ -39,7 +45,7 @@ def test_one_window_is_what_diffusers_paints_with_it(
     near(latents_of(blobs, loras=(Lora("peft"),), **fields), with_lora)
     without = latents_of(num_inference_steps=4)
     assert float((ours - without).abs().max()) > 0.01
-    weightless = control("look", layer, weight=0.0)
+    weightless = control(name, layer, weight=0.0)
     assert torch.equal(latents_of(blobs, controls=(weightless,), num_inference_steps=4), without)
 
 
@@ -77,4 +83,44 @@ def test_it_looks_at_the_layer_itself(adapted_store, checkpoint: Path, preproces
     shown = control("look", a_layer(8, 8), preprocessor=preprocessor)
     request = Request("generate", 64, 64, "snow", controls=(shown,), model=str(checkpoint))
     with pytest.raises(TapestryError, match="looks at a layer as it is"):
-        adapted_store.catalogue.check_adapters(request)
+        adapted_store.catalogue.check(request)
+
+
+def test_the_encoder_that_fits_is_found_where_the_authors_put_it(
+    adapters: Path, tmp_path: Path
+) -> None:
+    """Some for Stable Diffusion XL want the one of those for 1.5, and another lies beside them."""
+    for folder in ("models", "sdxl_models"):
+        (tmp_path / folder).mkdir()
+    own = save_image_encoder(tmp_path / "models" / "image_encoder")
+    beside = save_image_encoder(tmp_path / "sdxl_models" / "image_encoder", 48, 40)
+    files = [tmp_path / "sdxl_models" / f"{name}.safetensors" for name in ("look", "look-plus")]
+    for file in files:
+        shutil.copyfile(adapters / file.name, file)
+
+    for file in files:
+        encoder = read_adapter(file).encoder
+        assert encoder is not None
+        assert encoder.resolve() == own
+    shutil.rmtree(own)
+    for file, sizes in zip(files, [("24", "40"), ("32", "48")], strict=True):
+        with pytest.raises(TapestryError, match="cannot be opened") as raised:
+            read_adapter(file)
+        assert (
+            "whose features have {} numbers, and those of the one beside it have {}".format(*sizes)
+            in raised.value.message
+        )
+    assert beside.is_dir()
+
+
+def test_half_a_resampler_gets_a_sentence(
+    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Found when it is loaded."""
+    content = load_file(adapters / "look-plus.safetensors")
+    del content["image_proj.layers.1.1.3.weight"]
+    save_file(content, tmp_path / "half.safetensors")
+    shutil.copytree(adapters / "image_encoder", tmp_path / "image_encoder")
+    wardrobe = adapted_store.load(str(checkpoint)).wardrobe
+    with pytest.raises(TapestryError, match=r"The adapter .half\.safetensors. cannot be loaded"):
+        wardrobe.control(read_adapter(tmp_path / "half.safetensors"))

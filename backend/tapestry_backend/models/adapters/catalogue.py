@@ -19,6 +19,8 @@ from tapestry_protocol.messages import Request
 
 from ..folder import MAX_CONFIGURATION_BYTES, check_configuration
 from ..weights import BrokenFileError, check_weights, read_json
+from ..widths import Widths
+from .control_marks import read_control_marks
 from .header import Header, read_header
 from .lora_names import read_name
 
@@ -43,26 +45,38 @@ _KIND_NAMES: Mapping[Kind, str] = {
 }
 _BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
-_CLASSES: Mapping[str, Kind] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
+_CLASSES: Mapping[str, tuple[Kind, Family]] = {
+    "ControlNetModel": ("controlnet", ""),
+    "SD3ControlNetModel": ("controlnet", "sd3"),
+    "FluxControlNetModel": ("controlnet", "flux"),
+    "T2IAdapter": ("t2i_adapter", ""),
+}
+_BESIDES = {
+    "num_mode": "is a ControlNet of several kinds in one (union), which Tapestry does not know",
+    "extra_conditioning_channels": "wants to see a mask beside the picture (for inpainting)",
+}
+"""Settings of ControlNets that want more than a picture."""
 _FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
-    "hada_w1_a": "a LoHa",
-    "lokr_w1": "a LoKr",
-    "dora_scale": "a DoRA",
-    "lora_mid": "a LoRA with Tucker layers",
-    "control_model": "a ControlNet in its authors' own format",
     "double_blocks": "a LoRA for FLUX whose layers have other names than diffusers gives them",
     "joint_blocks": "a LoRA for Stable Diffusion 3 with other names than diffusers gives them",
 }
 _PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 _KNOWN_KINDS = (
-    "a LoRA, a textual inversion, an IP-Adapter, or a folder with a ControlNet or a T2I-Adapter"
+    "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or a folder with a ControlNet or a "
+    "T2I-Adapter"
 )
 _MOST_FOLDERS = 1_000
 """Looked into; where there are more, it is no folder of adapters."""
 
 IMAGE_ENCODER = "image_encoder"
 """The folder beside an IP-Adapter's file that holds the network which looks at pictures."""
+
+_ENCODER_PLACES = (IMAGE_ENCODER, f"../models/{IMAGE_ENCODER}", f"../sdxl_models/{IMAGE_ENCODER}")
+"""Some for Stable Diffusion XL were made for the encoder of those for 1.5."""
+
+_REFERENCES = {"proj.weight": ("projection_dim", 512), "proj_in.weight": ("hidden_size", 768)}
+"""A tensor of each build (plain, Plus), and which width of the encoder's it reads."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,7 @@ class Adapter:
     widths    the width of the texts of the models that it fits, or of an embedding's vectors, one
               for each text encoder; empty where its file does not say
     token     an embedding's word in a prompt, in angle brackets
+    encoder   the folder of an IP-Adapter's image encoder
     """
 
     id: str
@@ -80,6 +95,7 @@ class Adapter:
     family: Family = ""
     widths: tuple[int, ...] = ()
     token: str = ""
+    encoder: Path | None = None
 
     @property
     def info(self) -> AdapterInfo:
@@ -141,10 +157,10 @@ class AdapterCatalogue:
             + "Start the backend with --adapter PATH to add another.",
         )
 
-    def check(self, request: Request, model_id: str, family: str, text_width: int | None) -> None:
+    def check(self, request: Request, model_id: str, family: str, widths: Widths) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.
 
-        text_width: that of the texts which the model's U-Net reads; None where it has none.
+        widths: of what the model reads.
         """
         wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
         for control in request.all_controls:
@@ -155,8 +171,12 @@ class AdapterCatalogue:
                     f"The IP-Adapter {control.adapter!r} looks at a layer as it is.",
                     "Show it the layer itself, no lines or edges of it.",
                 )
+        for adapter in self.embeddings:
+            said = any(adapter.token in prompt for prompt in request.all_prompts)
+            if said and widths.words not in {(), adapter.widths}:
+                raise misfit(adapter, model_id, family)
         for adapter in wanted:
-            other_width = adapter.widths and text_width not in {None, *adapter.widths}
+            other_width = adapter.widths and widths.text not in {None, *adapter.widths}
             other_family = adapter.family and adapter.family != family
             if other_width or other_family:
                 raise misfit(adapter, model_id, family)
@@ -183,16 +203,6 @@ def ungrounded(model_id: str) -> TapestryError:
         f"The model {model_id!r} takes no grounded boxes.",
         "Choose a GLIGEN checkpoint, or set the grounding to 0.",
     )
-
-
-def read_text_width(model: Path) -> int | None:
-    """The width of the texts that a model folder's U-Net reads; None where it has no U-Net."""
-    with suppress(OSError, ValueError):
-        width = read_json(model / "unet" / "config.json", MAX_CONFIGURATION_BYTES).get(
-            "cross_attention_dim"
-        )
-        return width if isinstance(width, int) else None
-    return None
 
 
 def _found_at(path: Path) -> Iterator[Adapter]:
@@ -251,9 +261,13 @@ def read_adapter(path: Path) -> Adapter:
 def _read_folder(name: str, path: Path) -> Adapter:
     config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
     check_configuration(config, "config.json")
-    kind = _CLASSES.get(str(config.get("_class_name")))
-    if kind is None:
+    known = _CLASSES.get(str(config.get("_class_name")))
+    if known is None:
         raise BrokenFileError(f"it is a {str(config.get('_class_name'))[:40]}")
+    kind, family = known
+    for setting, meaning in _BESIDES.items():
+        if config.get(setting):
+            raise BrokenFileError(f"it {meaning}")
     if not (path / _WEIGHTS).exists():
         raise BrokenFileError(f"{_WEIGHTS} is missing")
     check_weights(path / _WEIGHTS)
@@ -261,7 +275,7 @@ def _read_folder(name: str, path: Path) -> Adapter:
         raise BrokenFileError("it holds files that would have a library look elsewhere")
     width = config.get("cross_attention_dim")
     if not isinstance(width, int):
-        return Adapter(name, kind, path)
+        return Adapter(name, kind, path, family)
     return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,))
 
 
@@ -277,6 +291,10 @@ def _read_file(name: str, path: Path) -> Adapter:
         raise BrokenFileError(f"it is {other}, which Tapestry does not know")
     if any(part.startswith(("ip_adapter.", "image_proj.")) for part in header.shapes):
         return _read_reference(header, name, path)
+    if control := read_control_marks(header):
+        (width,) = control.text_widths or (0,)
+        family = _BY_TEXT_WIDTH.get(width, "")
+        return Adapter(name, "controlnet", path, family, control.text_widths)
     if all(read_name(part) for part in header.shapes):
         family, widths = _family_of_lora(header)
         return Adapter(name, "lora", path, family, widths)
@@ -285,17 +303,20 @@ def _read_file(name: str, path: Path) -> Adapter:
         first = next(part for part in header.shapes if read_name(part) is None)
         raise BrokenFileError(f"nobody knows what its tensor {first[:60]!r} is")
     token, widths = embedding
-    family: Family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
+    family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
     return Adapter(name, "embedding", path, family, widths, token)
 
 
 def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
     """By the width of the texts that its attention reads, or by names that one family alone has."""
+    reading: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, shape in header.shapes.items():
         part = read_name(name)
-        reads = part and part.role == "down" and _reads_text(part.target)
-        if reads and part.network == "unet":
-            return _BY_TEXT_WIDTH.get(shape[1], ""), (shape[1],)
+        if part and part.network == "unet" and _reads_text(part.target):
+            reading.setdefault(part.target, {})[part.role] = shape
+    widths = [width for shapes in reading.values() if (width := _input_width(shapes))]
+    if widths:
+        return _BY_TEXT_WIDTH.get(widths[0], ""), (widths[0],)
     names = " ".join(header.shapes)
     if "single_transformer_blocks" in names:
         return "flux", ()
@@ -304,24 +325,58 @@ def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
     return "", ()
 
 
+def _input_width(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Of a linear layer, by the shapes of its factors; 0 where they do not say."""
+
+    def columns(*roles: str) -> int:
+        return next((shapes[role][1] for role in roles if len(shapes.get(role, ())) > 1), 0)
+
+    small, large = columns("lokr_w1", "lokr_w1_b"), columns("lokr_w2", "lokr_w2_b")
+    return columns("down", "hada_w1_b") or small * large
+
+
 def _reads_text(target: str) -> bool:
     """Whether a module of a U-Net is given the text."""
     return target.endswith(("attn2_to_k", "attn2_to_v"))
 
 
 def _read_reference(header: Header, name: str, path: Path) -> Adapter:
-    """An IP-Adapter of the plain build, whose encoder lies in a folder beside it."""
+    """An IP-Adapter of the plain build or Plus, and the folder with its image encoder."""
     keys = header.shapes.get("ip_adapter.1.to_k_ip.weight")
-    if keys is None or "image_proj.proj.weight" not in header.shapes:
-        raise BrokenFileError("it is an IP-Adapter of another build than the plain one")
-    encoder = path.parent / IMAGE_ENCODER
-    if not (encoder / "config.json").exists():
+    found = [mark for mark in _REFERENCES if f"image_proj.{mark}" in header.shapes]
+    if keys is None or not found:
+        raise BrokenFileError("it is an IP-Adapter of another build than the plain one and Plus")
+    seen = header.shapes[f"image_proj.{found[0]}"][-1]
+    encoder = _encoder_near(path, *_REFERENCES[found[0]], seen)
+    width = keys[-1]
+    return Adapter(name, "ip_adapter", path, _BY_TEXT_WIDTH.get(width, ""), (width,), "", encoder)
+
+
+def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
+    """The image encoder whose features are so wide: beside the file, or where the authors put it.
+
+    setting: what its configuration calls that width; usual: where it says none.
+    """
+    others = []
+    for place in _ENCODER_PLACES:
+        encoder = path.parent / place
+        if not (encoder / "config.json").exists():
+            continue
+        config = read_json(encoder / "config.json", MAX_CONFIGURATION_BYTES)
+        width = config.get(setting, usual)
+        if width == wanted:
+            check_configuration(config, IMAGE_ENCODER)
+            check_weights(encoder / "model.safetensors")
+            return encoder
+        others.append(width)
+    if others:
         raise BrokenFileError(
-            f"it is an IP-Adapter, and there is no folder {IMAGE_ENCODER!r} beside it"
+            f"it is an IP-Adapter for an image encoder whose features have {wanted} numbers, and "
+            f"those of the one beside it have {others[0]}"
         )
-    check_configuration(read_json(encoder / "config.json", MAX_CONFIGURATION_BYTES), IMAGE_ENCODER)
-    check_weights(encoder / "model.safetensors")
-    return Adapter(name, "ip_adapter", path, _BY_TEXT_WIDTH.get(keys[1], ""), (keys[1],))
+    raise BrokenFileError(
+        f"it is an IP-Adapter, and there is no folder {IMAGE_ENCODER!r} beside it"
+    )
 
 
 def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | None:

@@ -1,8 +1,12 @@
 """LoRAs in memory, and how they are laid on a network's modules for a while; finds no files.
 
-A LoRA adds `weight * alpha / rank * up(down(x))` to what a layer makes of x (Hu et al. 2021). It is
+A LoRA adds `weight * alpha / rank * change(x)` to what a layer makes of x (Hu et al. 2021). It is
 added beside the layer, never into its weights: rows of one step may run with different LoRAs, what
 is laid on is taken off without a trace, and weights may lie in any precision, or on another device.
+
+A DoRA (Liu et al. 2024) also says how long each row of the changed weights is, or each column: what
+that makes of the layer differs from the layer by more than the change, and by the weight times that
+difference at other weights than 1.
 """
 
 from __future__ import annotations
@@ -15,25 +19,42 @@ from typing import Any, NamedTuple
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .catalogue import Adapter, misfit
+from .factors import Factors, factors_of
 from .header import read_header
 from .lora_names import read_name, targets
 
 
+class Lengths(NamedTuple):
+    """How much longer a DoRA makes the changed weights' rows, or columns: gain [out] or [in].
+
+    bias: the layer's
+    """
+
+    gain: Tensor
+    of_rows: bool
+    bias: Tensor | None
+
+
 class Delta(NamedTuple):
-    """What is added beside a layer: down [r, ...], up [..., r], and alpha / rank."""
+    """What is added beside a layer: its factors, alpha / rank, and what a DoRA says besides."""
 
     module: nn.Module
-    down: Tensor
-    up: Tensor
+    factors: Factors
     scale: float
+    lengths: Lengths | None = None
 
 
 Deltas = Sequence[Delta]
+
+_SHORTEST = torch.finfo(torch.float32).eps
+"""Of a row or column of weights, which would be divided by nothing otherwise."""
+
+_BESIDES = {"alpha", "magnitude", "dora_scale"}
+"""What may stand beside a layer's factors."""
 
 
 def load_lora(
@@ -67,34 +88,55 @@ def load_lora(
 @contextmanager
 def laid_on(loras: Sequence[tuple[Deltas, float]]) -> Iterator[None]:
     """Inside, the layers of these deltas run with them, each with its weight."""
+    laid: dict[nn.Module, list[tuple[Delta, float]]] = {}
+    for deltas, weight in loras:
+        for delta in deltas:
+            laid.setdefault(delta.module, []).append((delta, weight))
     with ExitStack() as stack:
-        for deltas, weight in loras:
-            for delta in deltas:
-                handle = delta.module.register_forward_hook(_adding(delta, weight))
-                stack.callback(handle.remove)
+        for module, own in laid.items():
+            stack.callback(module.register_forward_hook(_adding(own)).remove)
         yield
 
 
-def _adding(delta: Delta, weight: float) -> Callable[..., Tensor]:
-    apply = _beside_convolution if isinstance(delta.module, nn.Conv2d) else _beside_linear
+def _adding(laid: Sequence[tuple[Delta, float]]) -> Callable[..., Tensor]:
+    """Each is added to what the layer itself makes of its input."""
 
     def add(_module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-        return output + apply(delta, inputs[0]).to(output.dtype) * (weight * delta.scale)
+        total = output
+        for delta, weight in laid:
+            if delta.lengths is None:
+                added = delta.factors.beside(delta.module, inputs[0]).to(output.dtype)
+                total = total + added * (weight * delta.scale)
+            else:
+                total = total + weight * _lengthened(delta, delta.lengths, inputs[0], output)
+        return total
 
     return add
 
 
-def _beside_linear(delta: Delta, given: Tensor) -> Tensor:
-    return functional.linear(functional.linear(given.to(delta.down.dtype), delta.down), delta.up)
-
-
-def _beside_convolution(delta: Delta, given: Tensor) -> Tensor:
-    """The first of the two does what the layer does: its steps and its padding."""
+def _lengthened(delta: Delta, lengths: Lengths, given: Tensor, output: Tensor) -> Tensor:
+    """How far the layer with a DoRA's weights is from the layer: g (W + s C) x - W x."""
     layer: Any = delta.module
-    low = functional.conv2d(
-        given.to(delta.down.dtype), delta.down, None, layer.stride, layer.padding, layer.dilation
+    gain, bias = (
+        None if of_layer is None else _along_channels(layer, of_layer.to(output.dtype))
+        for of_layer in (lengths.gain, lengths.bias)
     )
-    return functional.conv2d(low, delta.up)
+
+    def changed(seen: Tensor) -> Tensor:
+        return delta.scale * delta.factors.beside(layer, seen).to(output.dtype)
+
+    def without_bias(made: Tensor) -> Tensor:
+        return made if bias is None else made - bias
+
+    if lengths.of_rows:
+        return (gain - 1) * without_bias(output) + gain * changed(given)
+    # `forward`, so that nothing is laid on what the layer itself makes of it.
+    own = without_bias(layer.forward((given * (gain - 1)).to(given.dtype)))
+    return own + changed((given * gain).to(given.dtype))
+
+
+def _along_channels(layer: nn.Module, numbers: Tensor) -> Tensor:
+    return numbers[:, None, None] if isinstance(layer, nn.Conv2d) else numbers
 
 
 def _config_of(network: Any) -> Mapping[str, Any]:
@@ -123,22 +165,44 @@ def _delta(
 ) -> Delta:
     if not isinstance(layer, nn.Linear | nn.Conv2d):
         raise misfit(adapter, model_id)
-    if not {"down", "up"} <= parts.keys():
-        raise _broken(adapter, "one of two tensors that belong together is missing")
-    down, up = parts["down"], parts["up"]
-    if isinstance(layer, nn.Linear):
-        down, up = (part.flatten(1) if part.ndim == 4 else part for part in (down, up))
-    else:
-        down, up = (part[..., None, None] if part.ndim == 2 else part for part in (down, up))
-    rank = down.shape[0]
-    wanted = layer.weight.shape
-    inner = wanted[1:2] if up.ndim == 2 else (wanted[1], *wanted[2:])
-    outer = (wanted[0], rank) if up.ndim == 2 else (wanted[0], rank, 1, 1)
-    if tuple(down.shape) != (rank, *inner) or tuple(up.shape) != outer:
+    factors = factors_of({role: parts[role] for role in parts.keys() - _BESIDES})
+    if factors is None:
+        raise _broken(adapter, "some of the tensors that belong together are missing")
+    if "alpha" in parts and parts["alpha"].numel() != 1:
+        raise _broken(adapter, "its alpha is no number")
+    if not factors.fits(layer):
         raise misfit(adapter, model_id)
-    alpha = float(parts["alpha"]) if "alpha" in parts else float(told.get("lora_alpha") or rank)
-    scale = alpha / rank**0.5 if told.get("use_rslora") else alpha / rank
-    return Delta(layer, down.to(device, dtype), up.to(device, dtype), scale)
+    scale = 1.0
+    if factors.rank is not None:
+        told_alpha = float(told.get("lora_alpha") or factors.rank)
+        alpha = float(parts["alpha"]) if "alpha" in parts else told_alpha
+        scale = alpha / (factors.rank**0.5 if told.get("use_rslora") else factors.rank)
+    factors = factors.to(device, dtype)
+    delta = Delta(layer, factors, scale)
+    if not parts.keys() & {"magnitude", "dora_scale"}:
+        return delta
+    lengths = _lengths(delta, parts)
+    if lengths is None:
+        raise misfit(adapter, model_id)
+    return delta._replace(lengths=lengths)
+
+
+def _lengths(delta: Delta, parts: Mapping[str, Tensor]) -> Lengths | None:
+    """Of a DoRA, for the layer's own weights; None when it has not as many rows or columns."""
+    layer: Any = delta.module
+    rows, columns = layer.weight.shape[:2]
+    if "magnitude" in parts:  # as peft writes it
+        told, of_rows = parts["magnitude"], True
+    else:
+        told = parts["dora_scale"]
+        of_rows = told.shape[:1] == (rows,)
+    if told.numel() != (rows if of_rows else columns):
+        return None
+    change = delta.factors.change().reshape(layer.weight.shape).float()
+    whole = layer.weight.detach().to(change) + delta.scale * change
+    lengths = whole.transpose(0, int(not of_rows)).flatten(1).norm(dim=1).clamp(min=_SHORTEST)
+    bias = None if layer.bias is None else layer.bias.detach().to(change)
+    return Lengths(told.to(change).flatten() / lengths, of_rows, bias)
 
 
 def _notes_of(adapter: Adapter, notes: Mapping[str, str], network: str) -> dict[str, Any]:
@@ -146,8 +210,8 @@ def _notes_of(adapter: Adapter, notes: Mapping[str, str], network: str) -> dict[
     try:
         told = json.loads(notes.get("lora_adapter_metadata", "{}"))
         own = {key.removeprefix(f"{network}."): value for key, value in told.items()}
-        if own.get("use_dora") or own.get("alpha_pattern") or own.get("lora_bias"):
-            raise _broken(adapter, "it uses DoRA, a bias, or an alpha for each layer")
+        if own.get("alpha_pattern") or own.get("lora_bias"):
+            raise _broken(adapter, "it uses a bias, or an alpha for each layer")
         return {
             "lora_alpha": float(own.get("lora_alpha") or 0),
             "use_rslora": own.get("use_rslora") is True,

@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-Role = Literal["down", "up", "alpha"]
+Role = str
+"""Of a LoRA: "down", "up", perhaps "mid" between; of others, what LyCORIS calls it.
+
+Besides: "alpha", and how long a DoRA's rows or columns are: "magnitude" as peft writes it, and
+"dora_scale" as LyCORIS does.
+"""
+
+_PLAIN_ROLES = (
+    *(f"hada_{name}" for name in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")),
+    *(f"lokr_{name}" for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")),
+    "alpha",
+    "dora_scale",
+)
+"""These end a tensor's name as they are."""
 
 
 class Part(NamedTuple):
@@ -34,7 +47,11 @@ _ENDS: tuple[tuple[str, Role], ...] = (
     (".lora_linear_layer.up.weight", "up"),
     ("_lora.down.weight", "down"),
     ("_lora.up.weight", "up"),
-    (".alpha", "alpha"),
+    (".lora_mid.weight", "mid"),
+    (".lora_magnitude_vector", "magnitude"),
+    (".lora_magnitude_vector.weight", "magnitude"),
+    (".lora_magnitude_vector.default", "magnitude"),
+    *((f".{role}", role) for role in _PLAIN_ROLES),
 )
 _NETWORKS = (
     ("lora_unet_", "unet"),
@@ -42,6 +59,7 @@ _NETWORKS = (
     ("lora_te2_", "text_encoder_2"),
     ("lora_te_", "text_encoder"),
     ("lora_transformer_", "transformer"),
+    ("lycoris_", "transformer"),
     ("text_encoder_2.", "text_encoder_2"),
     ("text_encoder.", "text_encoder"),
     ("transformer.", "transformer"),
@@ -75,12 +93,12 @@ def targets(names: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, st
     known.update({f"text_model_{flat}": name for flat, name in known.items()})
     if "down_block_types" in config:
         known.update(
-            {_original(name, config).replace(".", "_"): name for name in names if "." in name}
+            {original_name(name, config).replace(".", "_"): name for name in names if "." in name}
         )
     return known
 
 
-def _original(name: str, config: Mapping[str, Any]) -> str:
+def original_name(name: str, config: Mapping[str, Any]) -> str:
     """A module of diffusers' U-Net by the name that it has in Stability's own code."""
     found = re.fullmatch(r"(down|mid|up)_blocks?(?:\.(\d+))?\.(\w+)\.(\d+)(.*)", name)
     if not found:
@@ -104,6 +122,8 @@ def _original(name: str, config: Mapping[str, Any]) -> str:
 
 def _inside_resnet(name: str) -> str:
     return {
+        ".norm1": ".in_layers.0",
+        ".norm2": ".out_layers.0",
         ".conv1": ".in_layers.2",
         ".conv2": ".out_layers.3",
         ".time_emb_proj": ".emb_layers.1",

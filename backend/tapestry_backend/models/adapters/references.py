@@ -1,6 +1,6 @@
 """IP-Adapters: a picture beside the prompt, for every attention to a text; finds no files.
 
-Of a picture CLIP makes a vector, the adapter a few tokens, and each layer that attends to the text
+Of a picture CLIP makes features, the adapter a few tokens, and each layer that attends to the text
 attends to these as well, with keys and values of their own (Ye et al. 2023). That is added beside
 the layer, as LoRAs are, and leaves nothing behind.
 """
@@ -17,16 +17,17 @@ import numpy as np
 import safetensors.torch
 import torch
 import transformers
-from diffusers.models.embeddings import ImageProjection
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..networks import load_network, sentence_for
-from .catalogue import IMAGE_ENCODER, Adapter, misfit
+from .catalogue import Adapter, misfit
+from .image_tokens import tokens_of
+from .residuals import broken_adapter
 
-_TOKENS = 4
+_PROJECTION = "image_proj."
 
 
 class Reference(NamedTuple):
@@ -62,23 +63,16 @@ class ReferenceAdapter:
             if keys is None or keys.shape != module.to_k.weight.shape or values is None:
                 raise misfit(adapter, model_id)
             self.layers.append((module, keys, values))
-        projection = content["image_proj.proj.weight"]
-        if projection.shape[0] != _TOKENS * self.layers[0][1].shape[1]:
+        projection = {
+            name.removeprefix(_PROJECTION): tensor
+            for name, tensor in content.items()
+            if name.startswith(_PROJECTION)
+        }
+        with sentence_for(partial(broken_adapter, adapter.path)):
+            self._tokens = tokens_of(projection).to(device, dtype)
+        if adapter.encoder is None or self._tokens.width != self.layers[0][1].shape[1]:
             raise misfit(adapter, model_id)
-        self._encoder = _load_encoder(adapter.path.parent / IMAGE_ENCODER, dtype).to(device)
-        if projection.shape[1] != self._encoder.config.projection_dim:
-            raise misfit(adapter, model_id)
-        self._projection = ImageProjection(
-            projection.shape[1], projection.shape[0] // _TOKENS, _TOKENS
-        ).to(device, dtype)
-        names = {"image_embeds": "proj", "norm": "norm"}
-        self._projection.load_state_dict(
-            {
-                f"{own}.{part}": content[f"image_proj.{theirs}.{part}"]
-                for own, theirs in names.items()
-                for part in ("weight", "bias")
-            }
-        )
+        self._encoder = _load_encoder(adapter.encoder, dtype).to(device)
 
     @torch.no_grad()
     def read(self, picture: np.ndarray) -> Tensor:
@@ -90,8 +84,7 @@ class ReferenceAdapter:
         pixels = prepare(
             picture, input_data_format="channels_last", return_tensors="pt"
         ).pixel_values
-        vector = self._encoder(pixels.to(*self._place)).image_embeds
-        return self._projection(torch.cat([torch.zeros_like(vector), vector]))
+        return self._tokens(self._encoder, pixels.to(*self._place))
 
 
 @contextmanager

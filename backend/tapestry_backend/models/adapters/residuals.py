@@ -15,6 +15,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..networks import load_network, sentence_for
 from .catalogue import Adapter, misfit
+from .control_files import load_control_file
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
 
@@ -23,7 +24,10 @@ _TOLD = ("encoder_hidden_states", "added_cond_kwargs")
 
 
 class Shown(NamedTuple):
-    """A network and what it is shown: pictures [K, 3, H, W] uint8, each row's, and how firmly."""
+    """A network, what it is shown, which of the pictures each row's is, and how firmly it counts.
+
+    pictures [K, 3, H, W] uint8, or what the model makes of them for its networks (`Denoiser.look`)
+    """
 
     network: nn.Module
     pictures: Tensor
@@ -35,9 +39,12 @@ def load_control(
     adapter: Adapter, unet: Any, model_id: str, device: torch.device, dtype: torch.dtype
 ) -> nn.Module:
     """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
-    with sentence_for(partial(_broken, adapter.path)):
-        network = load_network(_CLASSES[adapter.kind], adapter.path, dtype)
-    if not _fits(adapter, network, unet):
+    with sentence_for(partial(broken_adapter, adapter.path)):
+        if adapter.path.is_file():
+            network = load_control_file(adapter.path, unet, dtype)
+        else:
+            network = load_network(_CLASSES[adapter.kind], adapter.path, dtype)
+    if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
     return network.to(device).eval()
 
@@ -97,7 +104,8 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _broken(path: Path, problem: str) -> TapestryError:
+def broken_adapter(path: Path, problem: str) -> TapestryError:
+    """The error for an adapter whose weights are not what they should be."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         f"The adapter {path.name!r} cannot be loaded ({problem}).",

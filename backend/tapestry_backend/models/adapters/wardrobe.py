@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .block_residuals import BLOCK_FAMILIES, load_block_control
 from .catalogue import Adapter, misfit, ungrounded
 from .grounding import KINDS, Box, Grounding
 from .lora import Deltas, laid_on, load_lora
@@ -60,13 +61,7 @@ class Wardrobe:
 
     def control(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
         """What is shown a picture, loaded; raises TapestryError when it does not fit."""
-        unet = self._networks.get("unet")
-        if unet is None:
-            raise misfit(adapter, self._model_id)
-        load = ReferenceAdapter if adapter.kind == "ip_adapter" else load_control
-        return _kept(
-            self._controls, adapter.id, lambda: load(adapter, unet, self._model_id, *self._place)
-        )
+        return _kept(self._controls, adapter.id, lambda: self._load(adapter))
 
     def ground(self, phrases: Sequence[str], boxes: Sequence[Box], width: float) -> Grounding:
         """Boxes for a U-Net that reads them; raises TapestryError when this one does not."""
@@ -76,6 +71,16 @@ class Wardrobe:
         device, dtype = self._place
         read = self.vocabulary.read_phrases(phrases).to(device, dtype)
         return Grounding(unet, read, boxes, width)
+
+    def _load(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
+        place = self._model_id, *self._place
+        if adapter.kind == "controlnet" and adapter.family in BLOCK_FAMILIES:
+            return load_block_control(adapter, self._networks, *place)
+        unet = self._networks.get("unet")
+        if unet is None:
+            raise misfit(adapter, self._model_id)
+        load = ReferenceAdapter if adapter.kind == "ip_adapter" else load_control
+        return load(adapter, unet, *place)
 
     def _lora(self, adapter: Adapter) -> Deltas:
         return _kept(

@@ -1,0 +1,166 @@
+"""The factors of which a LoRA's change of a layer is made, and what it makes of an input.
+
+Each kind of file stores a change of a layer's weights as a product of smaller tensors: LoRA (Hu et
+al. 2021) as two matrices, LoHa as two such products multiplied number by number (Hyeon-Woo et al.
+2022), LoKr as a Kronecker product (Edalati et al. 2022), for convolutions perhaps with a small core
+between (Tucker). The names are those of LyCORIS (Yeh et al. 2024).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Factors(ABC):
+    """The tensors of one layer, by their roles (see `lora_names`)."""
+
+    def __init__(self, parts: Mapping[str, Tensor]) -> None:
+        self._parts = dict(parts)
+
+    def to(self, *place: Any) -> Factors:
+        """The same on another device, or in another precision."""
+        return type(self)({role: part.to(*place) for role, part in self._parts.items()})
+
+    @property
+    @abstractmethod
+    def rank(self) -> int | None:
+        """By which a file's alpha is divided; None where that means nothing."""
+
+    @abstractmethod
+    def change(self) -> Tensor:
+        """What is added to the layer's weights, flat or in their shape.
+
+        Raises RuntimeError when the factors do not belong together.
+        """
+
+    def fits(self, layer: nn.Linear | nn.Conv2d) -> bool:
+        """Whether the change has the layer's shape; no number is computed."""
+        wanted = layer.weight.shape
+        try:
+            change = self.to("meta").change()
+            sized = change.shape[0] == wanted[0] and change.numel() == wanted.numel()
+            return sized and self.rank != 0 and all(part.ndim > 1 for part in self._parts.values())
+        except (RuntimeError, IndexError):
+            return False
+
+    def beside(self, layer: Any, given: Tensor) -> Tensor:
+        """What the change makes of the layer's input.
+
+        The change itself is computed anew each time: kept, it would be as large as the layer.
+        """
+        change = self.change().reshape(layer.weight.shape)
+        if isinstance(layer, nn.Conv2d):
+            return _convolved(layer, given, change)
+        return functional.linear(given.to(change.dtype), change)
+
+    def _core(self, core: str, outer: str, inner: str) -> Tensor:
+        """From outer [r, out], core [r, s, h, w], inner [s, in] -> [out, in, h, w]."""
+        parts = self._parts[core], self._parts[outer], self._parts[inner]
+        return torch.einsum("rshw,ro,si->oihw", *parts)
+
+
+class LowRank(Factors):
+    """down [r, in, ...] and up [out, r, ...]: multiplied for a DoRA's lengths alone."""
+
+    @property
+    def rank(self) -> int:
+        return self._parts["down"].shape[0]
+
+    def change(self) -> Tensor:
+        down, up = self._parts["down"], self._parts["up"]
+        return up.flatten(1) @ down.flatten(1)
+
+    def fits(self, layer: nn.Linear | nn.Conv2d) -> bool:
+        down = self._parts["down"]
+        wide = layer.weight.shape[1:]
+        narrow = down.ndim == 2 and all(side == 1 for side in wide[1:])
+        same = down.shape[1 : 1 + len(wide)] == wide and down[0].numel() == wide.numel()
+        return super().fits(layer) and (narrow or same)
+
+    def beside(self, layer: Any, given: Tensor) -> Tensor:
+        down, up = self._parts["down"], self._parts["up"]
+        if not isinstance(layer, nn.Conv2d):
+            low = functional.linear(given.to(down.dtype), down.flatten(1))
+            return functional.linear(low, up.flatten(1))
+        # The first of the two does what the layer does: its steps and its padding.
+        low = _convolved(layer, given, down[..., None, None] if down.ndim == 2 else down)
+        return functional.conv2d(low, up.flatten(1)[..., None, None])
+
+
+class LowRankWithCore(Factors):
+    """down [r, in, 1, 1], mid [r, r, h, w], up [out, r, 1, 1]."""
+
+    @property
+    def rank(self) -> int:
+        return self._parts["down"].shape[0]
+
+    def change(self) -> Tensor:
+        down, mid, up = (self._parts[role] for role in ("down", "mid", "up"))
+        return torch.einsum("rshw,or,si->oihw", mid, up.flatten(1), down.flatten(1))
+
+
+class Hadamard(Factors):
+    """Two products of the kind w_a [out, r] and w_b [r, in ...], or of w_a [r, out] and a core."""
+
+    @property
+    def rank(self) -> int:
+        return self._parts["hada_w1_b"].shape[0]
+
+    def change(self) -> Tensor:
+        return self._product(1) * self._product(2)
+
+    def _product(self, number: int) -> Tensor:
+        outer, inner, core = f"hada_w{number}_a", f"hada_w{number}_b", f"hada_t{number}"
+        if core in self._parts:
+            return self._core(core, outer, inner)
+        return self._parts[outer] @ self._parts[inner]
+
+
+class Kronecker(Factors):
+    """A small matrix, each of whose numbers is multiplied with all of another, larger one.
+
+    Either may be a product of two. Where neither is, a file's alpha means nothing.
+    """
+
+    @property
+    def rank(self) -> int | None:
+        inner = [role for role in ("lokr_w2_b", "lokr_w1_b") if role in self._parts]
+        return self._parts[inner[0]].shape[0] if inner else None
+
+    def change(self) -> Tensor:
+        small, large = self._factor("lokr_w1"), self._factor("lokr_w2")
+        return torch.kron(small.reshape(*small.shape, *[1] * (large.ndim - 2)), large.contiguous())
+
+    def _factor(self, role: str) -> Tensor:
+        if role in self._parts:
+            return self._parts[role]
+        if "lokr_t2" in self._parts and role == "lokr_w2":
+            return self._core("lokr_t2", f"{role}_a", f"{role}_b")
+        return self._parts[f"{role}_a"] @ self._parts[f"{role}_b"]
+
+
+_KRONECKER = ("lokr_w1", "lokr_w2")
+
+
+def factors_of(parts: Mapping[str, Tensor]) -> Factors | None:
+    """The factors of a layer, by its tensors' roles; None when some of them are missing."""
+    roles = parts.keys()
+    if {"down", "up"} <= roles:
+        return LowRankWithCore(parts) if "mid" in roles else LowRank(parts)
+    if {f"hada_w{number}_{side}" for number in (1, 2) for side in "ab"} <= roles:
+        return Hadamard(parts)
+    if all(name in roles or {f"{name}_a", f"{name}_b"} <= roles for name in _KRONECKER):
+        return Kronecker(parts)
+    return None
+
+
+def _convolved(layer: Any, given: Tensor, weight: Tensor) -> Tensor:
+    """With the layer's steps and padding."""
+    given = given.to(weight.dtype)
+    return functional.conv2d(given, weight, None, layer.stride, layer.padding, layer.dilation)
