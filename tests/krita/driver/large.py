@@ -42,7 +42,11 @@ def large_pictures_in_other_ways(stage):
     group = document.rootNode().childNodes()[-1]
     stage.facts["regions"]["boxes"] = [_box(node) for node in reversed(group.childNodes())]
     yield from _undo(stage)
-    stage.facts["regions"]["undone"] = stage.names(document)
+    stage.facts["regions"]["undone"] = [stage.names(document)]
+    yield from _undo(stage)
+    stage.facts["regions"]["undone"].append(stage.names(document))
+    stage.krita.action("edit_redo").trigger()
+    yield stage.turns(1.0)
     document.setActiveNode(document.rootNode().childNodes()[-1])
     yield stage.turns(0.5)
     yield from _apply(stage, "active", lambda: True)
