@@ -202,6 +202,15 @@ def settled(canvas: Canvas) -> Generator[str, None, None]:
         yield PAUSE
 
 
+def drawn(canvas: Canvas) -> Generator[str | None, None, None]:
+    """Show what was written, and wait for it; asked while it draws, Krita waits for that first."""
+    yield from settled(canvas)
+    if canvas.is_open:
+        canvas.refresh()
+    yield
+    yield from settled(canvas)
+
+
 def _insert_layer(
     canvas: Canvas, picture: Picture, bounds: Bounds, shown: Shown | None = None
 ) -> Generator[str | None, None, str]:
@@ -210,7 +219,7 @@ def _insert_layer(
         shown = yield from _insert_empty(canvas, picture.name, above)
     yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
     shown.draft.rename(picture.name)
-    yield from _drawn(canvas)
+    yield from drawn(canvas)
     return shown.layer_id
 
 
@@ -237,7 +246,7 @@ def _insert_group(
     yield from _write(whole, picture.pixels, bounds.top, bounds.left)
     for draft, cut in zip(drafts, picture.cuts, strict=True):
         yield from _write_cut(draft, picture, cut, shift)
-    yield from _drawn(canvas)
+    yield from drawn(canvas)
     return (group.id, *group.layers)
 
 
@@ -248,7 +257,7 @@ def _merge(canvas: Canvas, picture: Picture, bounds: Bounds) -> Generator[str | 
         raise _takes_no_picture()
     shown = yield from _insert_empty(canvas, picture.name, active)
     yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
-    yield from _drawn(canvas)
+    yield from drawn(canvas)
     yield REST
     merged = shown.draft.merge_into(active)
     if merged is None:  # it was moved, locked or removed meanwhile
@@ -271,13 +280,6 @@ def _ready(canvas: Canvas) -> Generator[str | None, None, None]:
     yield
     yield from settled(canvas)
     yield REST
-
-
-def _drawn(canvas: Canvas) -> Generator[str | None, None, None]:
-    """Show what was written, and wait for it."""
-    canvas.refresh()
-    yield
-    yield from settled(canvas)
 
 
 def _write_cut(

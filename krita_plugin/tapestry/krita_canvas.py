@@ -266,11 +266,12 @@ class KritaCanvas:
     def insert_group(self, name: str, drafts: Sequence[KritaLayerDraft], above: str = "") -> Group:
         """Put drafts, topmost first, into the document as a group: one step that can be undone."""
         document = self._document
-        group = document.createGroupLayer(name)
-        ids = [draft.join(group) for draft in reversed(drafts)]
+        group, nodes = document.createGroupLayer(name), [draft.node for draft in drafts]
+        group.setChildNodes(nodes[::-1])  # added one after the other, each were a step of undo
         root = document.rootNode()
         root.addChildNode(group, find_node(document, above) if above else None)
-        return Group(group.uniqueId().toString(), tuple(reversed(ids)))
+        ids = (node.uniqueId().toString() for node in nodes)
+        return Group(group.uniqueId().toString(), tuple(ids))
 
     def refresh(self) -> None:
         """Show what was written into layers of the document, as soon as there is time."""

@@ -18,6 +18,7 @@ from .chosen_backend import ChosenBackend
 from .connection import Connection
 from .event_loop import QtLoop
 from .krita_canvas import KritaHost
+from .krita_views import ViewWatch
 from .link import Link
 from .qt import QApplication, QLocale
 from .studio import Studio
@@ -80,8 +81,10 @@ def _studio() -> Studio:
     backend = ChosenBackend(local, kept_choice(host), server_file)
     link = Link(backend, Connection, loop)
     studio = Studio(host, link, loop, backend)
+    views = ViewWatch()
 
     def close() -> None:
+        views.stop()
         studio.close()
         loop.stop()
 

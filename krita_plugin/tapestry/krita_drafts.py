@@ -48,12 +48,13 @@ class KritaLayerDraft:
         document = self._document
         lower = find_node(document, above) if above else None
         parent = lower.parentNode() if lower is not None else document.rootNode()
-        return self.join(parent, lower)
-
-    def join(self, parent: Any, above: Any = None) -> str:
-        """Put the layer into a group; gives its id."""
-        parent.addChildNode(self._node, above)
+        parent.addChildNode(self._node, lower)
         return self._node.uniqueId().toString()
+
+    @property
+    def node(self) -> Any:
+        """The layer as Krita knows it."""
+        return self._node
 
     def merge_into(self, layer_id: str) -> Merged | None:
         """Paint it into the layer right above which it was inserted, as one more step of undo."""

@@ -10,13 +10,15 @@ import sys
 from importlib.util import find_spec
 
 if "PyQt6.QtCore" in sys.modules or find_spec("PyQt5") is None:
-    from PyQt6 import QtCore, QtGui, QtNetwork, QtWidgets
+    from PyQt6 import QtCore, QtGui, QtNetwork, QtOpenGLWidgets, QtWidgets
 
     QAction = QtGui.QAction
+    QOpenGLWidget = QtOpenGLWidgets.QOpenGLWidget
 else:
     from PyQt5 import QtCore, QtGui, QtNetwork, QtWidgets
 
     QAction = QtWidgets.QAction
+    QOpenGLWidget = QtWidgets.QOpenGLWidget
 
 QByteArray = QtCore.QByteArray
 QEvent = QtCore.QEvent

@@ -6,7 +6,6 @@ Every picture goes to the history of its document first, and only then anywhere 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
-from pathlib import Path
 from typing import Protocol
 
 from tapestry_protocol.messages import Result
@@ -40,7 +39,6 @@ class Onlooker(Protocol):
 class Results:
     """The history of the document in front, and what is done with it.
 
-    folder   where pictures are kept
     changed  is called when the history, or what is shown of it, is another one
     said     takes what the artist is to be told
     onlooker  rests while a picture is put into a document
@@ -50,13 +48,13 @@ class Results:
         self,
         host: Host,
         loop: Loop,
-        folder: Path,
         settings: Settings,
         *,
         changed: Callable[[], None],
         said: Callable[[Notice | None], None],
         onlooker: Onlooker,
     ) -> None:
+        folder = host.data_folder / "pictures"
         self.histories = Histories(host, folder)
         self.trial = Trial(host, loop)
         self._host = host

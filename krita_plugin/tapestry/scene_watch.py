@@ -5,7 +5,8 @@ The layer tree is compared, not observed: Krita tells nobody when a layer is pai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -114,9 +115,18 @@ class SceneWatch:
             self._begin(canvas, self._renew(canvas), lambda _: None)
 
     def rest(self) -> None:
-        """Leave the document to whoever puts a picture into it."""
+        """Leave the document to whoever reads it for a picture, or puts one into it."""
         self.is_resting = True
         self.stop()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Rest for a while."""
+        self.rest()
+        try:
+            yield
+        finally:
+            self.wake()
 
     def wake(self) -> None:
         """Look again, when it is time to."""

@@ -94,7 +94,6 @@ class Studio:
         self.results = Results(
             host,
             loop,
-            host.data_folder / "pictures",
             self.settings,
             changed=lambda: self._tell("history"),
             said=self._show,
@@ -248,8 +247,9 @@ class Studio:
     def _reading(
         self, canvas: Canvas, settings: Settings, mode: Mode
     ) -> Generator[None, None, Order]:
-        yield from self.results.trial.gone()
-        order = yield from order_from(canvas, settings, mode)
+        with self.scene_watch.resting():
+            yield from self.results.trial.gone()
+            order = yield from order_from(canvas, settings, mode)
         request = order.request
         self.prompt_history.remember([request.prompt, *(r.prompt for r in request.regions)])
         return order

@@ -8,7 +8,7 @@ from tapestry_protocol.pixels import Bounds, Pixels
 
 from .bands import bands
 from .canvas import Canvas, Layer
-from .inserting import settled
+from .inserting import drawn, settled
 from .layers import OWN_PREFIX, RegionLayer
 from .turns import REST
 
@@ -37,7 +37,7 @@ def tint_layers(layers: Sequence[Layer]) -> list[str]:
 
 def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, None, str]:
     """Insert the layer that shows these regions (topmost first); gives its id."""
-    drawn = []
+    parts = []
     whole = Bounds(0, 0, canvas.height, canvas.width)
     counting = [(number, row) for number, row in enumerate(rows) if row.counts]
     for band in bands(whole):
@@ -52,17 +52,17 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, N
             yield
         for plane, bits in enumerate(planes):
             data[plane::4] = bits.to_bytes(band.height * band.width, "little")
-        drawn.append((Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left))
+        parts.append((Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left))
         yield
     draft = canvas.draft(TINT_NAME)
     yield from settled(canvas)
     yield REST
     layer_id = draft.insert()  # while it is empty: then it costs Krita less time at once
     yield REST
-    for part in drawn:
+    for part in parts:
         draft.write(*part)
         yield
-    canvas.refresh()
+    yield from drawn(canvas)
     return layer_id
 
 

@@ -14,7 +14,7 @@ from tapestry_protocol.pixels import Bounds, Pixels
 
 from .bands import bands
 from .canvas import Canvas, Host, LayerDraft
-from .inserting import PATIENCE_S, Shown, place_above, settled
+from .inserting import PATIENCE_S, Shown, drawn, place_above, settled
 from .layers import OWN_PREFIX
 from .turns import PAUSE, REST, Loop
 from .unmarked import Unmarked
@@ -62,9 +62,7 @@ class Trial:
             draft.write(self._part(pixels, bounds, band), band.top, band.left)
             yield
         if self.subject == subject and canvas.is_open:
-            canvas.refresh()
-            yield
-            yield from settled(canvas)
+            yield from drawn(canvas)
 
     def hide(self) -> None:
         """Take it out, as soon as Krita is ready for it."""

@@ -47,7 +47,9 @@ JOB_SCENARIOS = (
     "ways_to_apply",
     "many_jobs",
     "a_large_picture_stays_usable",
+    "large_pictures_in_other_ways",
     "two_views",
+    "views_are_closed_while_layers_come",
     "two_windows",
 )
 DELAY_SCENARIOS = ("delays_of_a_picture", "delays_of_previews_and_cancel")

@@ -181,3 +181,50 @@ def test_a_large_picture_leaves_krita_usable(jobs: Report, measured, limit_of_pr
         f"UI at most, {1000 * drawing:.0f} ms with what Krita draws meanwhile"
     )
     assert own < limit_of_processor_s(0.05), facts
+
+
+OTHER_WAYS = {
+    "regions": "a large picture as a group of regions",
+    "active": "a large picture into the active layer",
+    "layer": "a large picture into a new document",
+}
+
+
+@pytest.mark.promise("R13")
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_other_ways_to_insert_a_large_picture(
+    jobs: Report, way: str, measured, limit_of_processor_s
+) -> None:
+    """Printed, for there are steps of Krita's own in them: merging layers, and opening a document.
+
+    Every piece of ours that is none of those is short.
+    """
+    facts = jobs.facts("large_pictures_in_other_ways")[way]
+    own, drawing = longest(facts["longest"])
+    measured(
+        f"{OTHER_WAYS[way]}: {1000 * own:.0f} ms of Krita's UI at most, "
+        f"{1000 * drawing:.0f} ms with what Krita draws meanwhile"
+    )
+    ours = [own for own, _, where in facts["pieces"] if "_write" in where]
+    assert max(ours) < limit_of_processor_s(0.05), facts["pieces"]
+
+
+def test_a_large_group_of_regions_is_one_step_of_undo(jobs: Report) -> None:
+    """Each layer is cut by its mask; the step before is the artist's own."""
+    facts = jobs.facts("large_pictures_in_other_ways")["regions"]
+    parts = [[0, top, 4096, 800] for top in (1200, 600, 0)]
+    assert facts["boxes"] == [*parts, [0, 0, 4096, 2048]]
+    assert facts["undone"] == [["moon", "sky", "sea", "Background"], ["sky", "sea", "Background"]]
+
+
+def test_a_large_picture_in_the_active_layer_is_two_steps_of_undo(jobs: Report) -> None:
+    """The layer keeps its name, and is what it was afterwards."""
+    facts = jobs.facts("large_pictures_in_other_ways")["active"]
+    assert facts["box"] == [0, 0, 4096, 2048]
+    assert facts["undone"] == [["moon", "sky", "sea", "Background"], [0, 1200, 4096, 800]]
+
+
+def test_a_large_picture_of_a_closed_document_goes_to_a_new_one(jobs: Report) -> None:
+    """When Apply is pressed."""
+    facts = jobs.facts("large_pictures_in_other_ways")["layer"]
+    assert facts["layers"] == ["Tapestry: sea (seed 0)", "Background"]

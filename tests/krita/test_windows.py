@@ -20,6 +20,13 @@ def test_two_windows(jobs: Report) -> None:
     assert facts["dockers afterwards"] == 1
 
 
+def test_views_may_be_closed_while_their_document_is_drawn(jobs: Report) -> None:
+    """Krita 5.1 would end itself; with it, the artist's other documents."""
+    facts = jobs.facts("views_are_closed_while_layers_come")
+    assert facts["views"] == [4, 3, 2, 1]
+    assert facts["layers"] == [NAME, NAME, NAME, *PAINTED]
+
+
 def test_two_views_are_one_document(jobs: Report) -> None:
     """One picture for both of them; the next one comes when one of them has been closed."""
     facts = jobs.facts("two_views")

@@ -62,6 +62,18 @@ def test_pictures_may_wait_in_the_history(workshop: Workshop) -> None:
     assert workshop.canvas.names == [NAME, *PAINTED]
 
 
+def test_nobody_looks_at_a_document_that_is_read_for_a_picture(workshop: Workshop) -> None:
+    """The artist waits for that."""
+    workshop.connect()
+    workshop.canvas.unsettled = 3
+    workshop.studio.generate()
+    looks = workshop.studio.scene_watch
+    while not looks.is_resting:
+        workshop.loop.turn()
+    workshop.loop.run(1)
+    assert not looks.is_resting
+
+
 @pytest.mark.parametrize("is_open", [True, False])
 def test_nobody_looks_at_a_document_that_a_picture_is_put_into(workshop, is_open) -> None:
     """Reading it would only make that longer; afterwards it is looked at again."""

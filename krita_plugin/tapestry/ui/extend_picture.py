@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..growth import on_grid
 from ..qt import (
+    QColor,
     QEvent,
     QPainter,
     QPalette,
@@ -28,8 +29,18 @@ _ROOM = 0.55
 _ARROW_PX = 7
 _NEAR_PX = 22
 
+_MIDDLE = 128
+"""A window with less lightness than this is dark."""
+
 _OUTWARDS = {"top": (0, -1), "left": (-1, 0), "bottom": (0, 1), "right": (1, 0)}
 """(right, down) for each side."""
+
+
+def mark_of(palette: QPalette) -> QColor:
+    """The highlight of a palette as a line on its window, whether that is dark or bright."""
+    mark = palette.color(QPalette.ColorRole.Highlight)
+    is_dark = palette.color(QPalette.ColorRole.Window).lightness() < _MIDDLE
+    return mark.lighter(150) if is_dark else mark.darker(150)
 
 
 class ExtendPicture(QWidget):
@@ -141,15 +152,15 @@ class ExtendPicture(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         palette = self.palette()
         text = palette.color(QPalette.ColorRole.WindowText)
-        mark = palette.color(QPalette.ColorRole.Highlight)
+        mark = mark_of(palette)
         painter.fillRect(self.outline(), palette.color(QPalette.ColorRole.Base))
         self._paint_canvas(painter)
-        painter.setPen(QPen(mark.lighter(130), 1.5, Qt.PenStyle.DashLine))
+        painter.setPen(QPen(mark, 1.5, Qt.PenStyle.DashLine))
         painter.drawRect(self.outline())
         painter.setPen(Qt.PenStyle.NoPen)
         margins = self._studio.settings.margins
         for side in SIDES:
-            painter.setBrush(mark.lighter(130) if getattr(margins, side) else text)
+            painter.setBrush(mark if getattr(margins, side) else text)
             painter.drawPolygon(self._arrow(side))
         painter.end()
 

@@ -2,7 +2,7 @@
 
 from krita import InfoObject, Selection
 
-from .timing import held
+from .timing import held, pieces
 
 _SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="300px" height="200px">'
@@ -114,7 +114,8 @@ def stays_usable(stage):
     stage.facts["notice"] = stage.notice()
     stage.press("tapestry_dismiss")
     longest = stage.facts["longest in colours"] = {}
-    with held(longest):
+    slowest = stage.facts["pieces in colours"] = []
+    with held(longest), pieces(slowest):
         stage.press("tapestry_show_regions")
         yield stage.until(lambda: len(stage.names(document)) == 5, "the regions in colours", 60)
         selection = Selection()

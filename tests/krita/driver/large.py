@@ -19,7 +19,7 @@ def a_large_picture_stays_usable(stage):
     longest = stage.facts["longest"] = {}
     slowest = stage.facts["pieces"] = []
     with held(longest), pieces(slowest):
-        _take(stage, document)
+        _take(stage, _job(stage, document, "large"))
         yield stage.until(lambda: len(stage.names(document)) == 5, "the layer", 60)
         yield stage.until(lambda: studio.results.is_idle, "the picture", 60)
         yield from _click_first(stage)
@@ -36,14 +36,17 @@ def large_pictures_in_other_ways(stage):
     """As a group of regions, into the active layer, into a new document."""
     document = yield from _painted(stage)
     _set(stage, apply_at_once=False)
-    _take(stage, document)
+    _take(stage, _job(stage, document, "large in other ways"))
     yield from _until_done(stage)
     yield from _apply(stage, "regions", lambda: len(stage.names(document)) == 5)
     group = document.rootNode().childNodes()[-1]
     stage.facts["regions"]["boxes"] = [_box(node) for node in reversed(group.childNodes())]
-    stage.facts["regions"]["corner"] = document.pixelData(0, 0, 1, 1).toHex().data().decode()
     yield from _undo(stage)
-    stage.facts["regions"]["undone"] = stage.names(document)
+    stage.facts["regions"]["undone"] = [stage.names(document)]
+    yield from _undo(stage)
+    stage.facts["regions"]["undone"].append(stage.names(document))
+    stage.krita.action("edit_redo").trigger()
+    yield stage.turns(1.0)
     document.setActiveNode(document.rootNode().childNodes()[-1])
     yield stage.turns(0.5)
     yield from _apply(stage, "active", lambda: True)
@@ -53,12 +56,16 @@ def large_pictures_in_other_ways(stage):
         yield from _undo(stage)
     top = document.rootNode().childNodes()[-1]
     stage.facts["active"]["undone"] = [stage.names(document), _box(top)]
+    closed = _job(stage, document, "large and closed")
     document.setModified(False)
     document.close()
     yield stage.turns(1.0)
+    _take(stage, closed)
+    yield from _until_done(stage)
     yield from _apply(stage, "layer", lambda: bool(stage.krita.activeDocument()))
     stage.facts["layer"]["layers"] = stage.names(stage.krita.activeDocument())
     _set(stage, apply_at_once=True)
+    stage.press("tapestry_dismiss")
 
 
 def _apply(stage, way, is_there):
@@ -84,7 +91,12 @@ def _painted(stage):
     return document
 
 
-def _take(stage, document):
+def _job(stage, document, name):
+    canvas = KritaCanvas(document)
+    return Job(name, canvas, Look.of(canvas), _studio(stage).results.histories.id_of(canvas))
+
+
+def _take(stage, job):
     """A picture of all of it, with each region's mask, comes from the backend."""
     row = bytes(range(256)) * (WIDTH * 4 // 256)
     pixels = Pixels(HEIGHT, WIDTH, 4, row * HEIGHT)
@@ -96,10 +108,8 @@ def _take(stage, document):
     )
     request = Request("generate", HEIGHT, WIDTH, prompt="sea", regions=regions)
     order = Order(request, {ref.sha256: mask.data}, "Tapestry: sea (seed 0)")
-    canvas, studio = KritaCanvas(document), _studio(stage)
-    job = Job("large", canvas, Look.of(canvas), studio.results.histories.id_of(canvas))
     result = Result(job.id, PixelsRef.of(pixels), Bounds(0, 0, HEIGHT, WIDTH), 0, "{}")
-    studio.results.take(job, order, result, pixels, lambda: None)
+    _studio(stage).results.take(job, order, result, pixels, lambda: None)
 
 
 def _box(node):

@@ -1,6 +1,10 @@
 """Scenarios with a real backend: two windows of Krita, and two views of one document."""
 
+from contextlib import contextmanager
+
 from PyQt5.QtWidgets import QApplication, QDockWidget, QWidget
+
+from tapestry.krita_drafts import KritaLayerDraft
 
 from .jobs import A_PICTURE_S
 
@@ -66,6 +70,39 @@ def two_views(stage):
     yield from _until_idle(stage, lambda: len(stage.names(document)) == 5)
     stage.facts["afterwards"] = stage.names(document)
     stage.widget("tapestry_steps").setValue(20)
+
+
+def views_are_closed_while_layers_come(stage):
+    """Krita draws for one view what it was asked to draw while there were two."""
+    document = _painted(stage, "views")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
+    for _ in range(3):
+        stage.window.addView(document)
+        yield stage.turns(0.6)
+    views = stage.facts["views"] = [len(stage.window.views())]
+    for number in range(3):
+        with _closing_views(stage):
+            stage.press("tapestry_generate")
+            yield from _until_idle(stage, lambda: len(stage.names(document)) == 4 + number)  # noqa: B023
+        views.append(len(stage.window.views()))
+    stage.facts["layers"] = stage.names(document)
+
+
+@contextmanager
+def _closing_views(stage):
+    """Right before a layer is added, all views but the last one."""
+    insert = KritaLayerDraft.insert
+
+    def inserted(self, above=""):
+        if len(stage.window.views()) > 1:
+            stage.krita.action("file_close").trigger()
+        return insert(self, above)
+
+    KritaLayerDraft.insert = inserted
+    try:
+        yield
+    finally:
+        KritaLayerDraft.insert = insert
 
 
 def _painted(stage, name):

@@ -5,15 +5,17 @@ import pytest
 from tapestry.qt import (
     QAction,
     QApplication,
+    QColor,
     QEvent,
     QMouseEvent,
+    QPalette,
     QPoint,
     QPointF,
     Qt,
     QWheelEvent,
     QWidget,
 )
-from tapestry.ui.extend_picture import ExtendPicture
+from tapestry.ui.extend_picture import ExtendPicture, mark_of
 from tapestry_protocol.messages import Submit
 from tapestry_protocol.pixels import Bounds, Margins
 
@@ -144,3 +146,25 @@ def drag(widget: QWidget, start: QPointF, end: QPointF) -> None:
         (QEvent.Type.MouseButtonRelease, end, widget.mouseReleaseEvent),
     ):
         handler(QMouseEvent(kind, place, button, button, none))
+
+
+@pytest.mark.parametrize(
+    ("window", "highlight"), [((71, 71, 71), (83, 114, 142)), ((212, 212, 212), (92, 144, 188))]
+)
+def test_the_outline_of_an_extension_stands_out(window, highlight) -> None:
+    """At least 3 : 1 against the window of Krita's dark theme and of its bright one."""
+    palette = QPalette()
+    palette.setColor(QPalette.ColorRole.Window, QColor(*window))
+    palette.setColor(QPalette.ColorRole.Highlight, QColor(*highlight))
+    mark = mark_of(palette)
+    shades = sorted(map(_luminance, (window, (mark.red(), mark.green(), mark.blue()))))
+    assert (shades[1] + 0.05) / (shades[0] + 0.05) >= 3
+
+
+def _luminance(color: tuple[int, int, int]) -> float:
+    """Relative luminance as in WCAG 2, of an sRGB colour."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (channel / 255 for channel in color)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
