@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from functools import partial
 
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -28,6 +29,23 @@ _ACTIVATED_WITHIN_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Krita makes a new layer the active one in one of its next turns."""
 
 
+_WATCHED_S = 0.5
+"""For so long after a layer was last seen, it might come: Krita adds layers in turns of its own."""
+
+
+@dataclass
+class _Leaving:
+    """A layer that has to go, and until when it is looked for."""
+
+    canvas: Canvas
+    layer_id: str
+    until: float = field(default_factory=lambda: time.monotonic() + _WATCHED_S)
+
+    @property
+    def is_there(self) -> bool:
+        return self.layer_id in {layer.id for layer in self.canvas.layers()}
+
+
 class Trial:
     """At most one picture, in one document."""
 
@@ -35,7 +53,7 @@ class Trial:
         self._host = host
         self._loop = loop
         self._unmarked = Unmarked(loop, TRIAL_NAME)
-        self._leaving: list[tuple[Canvas, str]] = []
+        self._leaving: list[_Leaving] = []
         self._canvas: Canvas | None = None
         self._draft: LayerDraft | None = None
         self._layer_id = ""
@@ -76,16 +94,14 @@ class Trial:
 
     def _leave(self) -> None:
         if self._canvas is not None and self._layer_id:
-            self._leaving.append((self._canvas, self._layer_id))
+            self._leaving.append(_Leaving(self._canvas, self._layer_id))
         self._forget()
 
     def gone(self) -> Generator[str, None, None]:
         """Wait until what was hidden is out, though not for ever."""
         end = time.monotonic() + PATIENCE_S
-        self._take_out()
-        while self._leaving and time.monotonic() < end:
+        while not self._take_out() and time.monotonic() < end:
             yield PAUSE
-            self._take_out()
 
     def release(self, canvas: Canvas, bounds: Bounds) -> Shown | None:
         """The layer, to become part of the document; None when it is not there in these bounds."""
@@ -115,14 +131,25 @@ class Trial:
         if self._leaving:
             self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
 
-    def _take_out(self) -> None:
-        """Krita 5.1 must not be asked to remove a layer that it is still adding or drawing."""
+    def _take_out(self) -> bool:
+        """Whether all are out. What was taken out is looked for once more: it might not have gone.
+
+        Krita 5.1 must not be asked to remove a layer that it is still adding or drawing.
+        """
         leaving, self._leaving = self._leaving, []
-        for canvas, layer_id in leaving:
-            if canvas.is_open and not canvas.is_settled:
-                self._leaving.append((canvas, layer_id))
-            elif canvas.is_open:
-                self._remove(canvas, layer_id)
+        are_out = True
+        for layer in leaving:
+            if not layer.canvas.is_open:
+                continue
+            is_settled = layer.canvas.is_settled
+            is_there = not is_settled or layer.is_there
+            if is_there:
+                layer.until, are_out = time.monotonic() + _WATCHED_S, False
+            if is_settled and is_there:
+                self._remove(layer.canvas, layer.layer_id)
+            if time.monotonic() < layer.until:
+                self._leaving.append(layer)
+        return are_out
 
     def _remove(self, canvas: Canvas, layer_id: str) -> None:
         self._unmarked.during(canvas, lambda: canvas.remove(layer_id))
@@ -147,12 +174,17 @@ class Trial:
         yield REST
         if self.subject != subject or not canvas.is_open:
             return None
-        self._canvas, self._bounds, self._draft = canvas, bounds, draft
         active = canvas.active_layer()
-        self._layer_id = self._unmarked.during(canvas, lambda: draft.insert(above))
+        layer_id = self._unmarked.during(canvas, lambda: draft.insert(above))
         for delay_s in _ACTIVATED_WITHIN_S:
-            give_back = partial(self._activate_again, canvas, active, self._layer_id)
+            give_back = partial(self._activate_again, canvas, active, layer_id)
             self._loop.call_later(delay_s, give_back)
+        if self.subject != subject:  # hidden while Krita was adding it
+            self._leaving.append(_Leaving(canvas, layer_id))
+            self._sweep()
+            return None
+        self._canvas, self._bounds, self._draft = canvas, bounds, draft
+        self._layer_id = layer_id
         return draft
 
     @staticmethod

@@ -342,6 +342,41 @@ def test_a_preview_that_is_hidden_before_it_is_there_never_comes(workshop: Works
     assert workshop.studio.results.trial.subject == ""
 
 
+def test_a_preview_that_is_hidden_while_it_is_added_goes_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Krita may let others have a turn before it has added a layer."""
+    paint(workshop, apply_at_once=False)
+    add = FakeCanvas._put
+
+    def add_and_let_hide(canvas: FakeCanvas, fake: object, above: str) -> None:
+        workshop.studio.results.trial.hide()
+        add(canvas, fake, above)
+
+    monkeypatch.setattr(FakeCanvas, "_put", add_and_let_hide)
+    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    assert workshop.canvas.names == PAINTED
+
+
+def test_a_preview_that_does_not_go_at_once_is_asked_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a picture is not read before it has gone."""
+    paint(workshop, apply_at_once=False)
+    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    remove, asked = FakeCanvas.remove, []
+
+    def remove_when_asked_again(canvas: FakeCanvas, layer_id: str) -> None:
+        asked.append(layer_id)
+        if len(asked) > 1:
+            remove(canvas, layer_id)
+
+    monkeypatch.setattr(FakeCanvas, "remove", remove_when_asked_again)
+    run(workshop, workshop.studio.preview, "")
+    assert len(asked) == 2
+    assert workshop.canvas.names == PAINTED
+
+
 def test_nobody_paints_on_a_preview(workshop: Workshop) -> None:
     """Krita makes it the active layer in a later turn: the artist's own is that again at once."""
     canvas = workshop.canvas

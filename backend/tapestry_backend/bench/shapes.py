@@ -15,6 +15,8 @@ import torch
 import transformers
 from torch import nn
 
+from tapestry_protocol.messages import Request
+
 from ..models.catalogue import SAMPLE, Catalogue, Entry
 from ..models.families import FAMILIES
 from ..models.loading import Parts
@@ -61,6 +63,9 @@ class ShapedStore(MeteredStore):
         super().__init__(Catalogue(), device)
         self._shape = shape
         self._made: Metered | None = None
+
+    def check(self, request: Request) -> None:
+        """Nothing of it lies in files, so nothing can be missing."""
 
     def load(self, model_id: str) -> Metered:
         """The model of this store's shape."""

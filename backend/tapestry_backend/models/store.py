@@ -9,6 +9,7 @@ from collections import OrderedDict
 import torch
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
 
 from ..engine.out_of_memory import release
 from .catalogue import Catalogue, Entry
@@ -42,6 +43,10 @@ class ModelStore:
         self._loaded: OrderedDict[str, Denoiser] = OrderedDict()
         if self.device.type == "cpu":
             keep_memory()
+
+    def check(self, request: Request) -> None:
+        """Raises TapestryError for what can be known about a request before anything is loaded."""
+        self.catalogue.check(request)
 
     def load(self, model_id: str) -> Denoiser:
         """The model with this id; raises TapestryError when there is none or it is damaged."""

@@ -43,7 +43,7 @@ def run(
     little memory.
     """
     check_request(request)
-    store.catalogue.check(request)
+    store.check(request)
     stage = "loading"
     try:
         for event in _Job(request, blobs, store).events():
