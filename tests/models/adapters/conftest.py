@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tapestry_backend.engine.noise import canvas_noise
+from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.store import ModelStore
 from tapestry_backend.tasks.run import _Job
@@ -22,7 +24,7 @@ from tests.models.adapters.tiny_adapters import (
     save_peft_lora,
     save_t2i_adapter,
 )
-from tests.models.tiny_checkpoints import save_checkpoint
+from tests.models.tiny_checkpoints import WINDOW, save_checkpoint
 
 CHANNELS = 4
 LatentsOf = Callable[..., Tensor]
@@ -35,6 +37,19 @@ def open_pipeline(folder: Path, kind: str = "StableDiffusionPipeline", **parts: 
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def painted(pipeline: Any) -> Tensor:
+    """What diffusers ends with: the latents of one window."""
+    return pipeline(
+        "snow",
+        latents=canvas_noise(0, CHANNELS, Size(WINDOW, WINDOW)),
+        num_inference_steps=3,
+        guidance_scale=5.0,
+        height=64,
+        width=64,
+        output_type="latent",
+    ).images
 
 
 @pytest.fixture(scope="session")

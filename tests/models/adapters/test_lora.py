@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tapestry_backend.engine.noise import canvas_noise
-from tapestry_backend.engine.windows import Size
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.messages import PixelsRef, Region
 from tapestry_protocol.pixels import Bounds, Pixels
-from tests.models.adapters.conftest import CHANNELS, LatentsOf, near, open_pipeline
+from tests.models.adapters.conftest import LatentsOf, near, open_pipeline, painted
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 
 WEIGHT = 0.7
@@ -34,15 +32,7 @@ def test_one_window_is_what_diffusers_paints_with_it(
     pipeline = open_pipeline(checkpoint)
     pipeline.load_lora_weights(adapters / f"{name}.safetensors", adapter_name="it")
     pipeline.set_adapters("it", WEIGHT)
-    theirs = pipeline(
-        "snow",
-        latents=canvas_noise(0, CHANNELS, Size(WINDOW, WINDOW)),
-        num_inference_steps=3,
-        guidance_scale=5.0,
-        height=64,
-        width=64,
-        output_type="latent",
-    ).images
+    theirs = painted(pipeline)
     ours = latents_of(loras=(Lora(name, WEIGHT),))
 
     near(ours, theirs)
@@ -64,15 +54,7 @@ def test_several_add_up(checkpoint: Path, adapters: Path, latents_of: LatentsOf)
     for name in ("peft", "rs"):
         pipeline.load_lora_weights(adapters / f"{name}.safetensors", adapter_name=name)
     pipeline.set_adapters(["peft", "rs"], [0.5, -0.4])
-    theirs = pipeline(
-        "snow",
-        latents=canvas_noise(0, CHANNELS, Size(WINDOW, WINDOW)),
-        num_inference_steps=3,
-        guidance_scale=5.0,
-        height=64,
-        width=64,
-        output_type="latent",
-    ).images
+    theirs = painted(pipeline)
 
     near(latents_of(loras=(Lora("peft", 0.5), Lora("rs", -0.4))), theirs)
 

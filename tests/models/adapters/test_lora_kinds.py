@@ -13,8 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tapestry_backend.engine.noise import canvas_noise
-from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
 from tapestry_backend.models.adapters.factors import factors_of
 from tapestry_backend.models.catalogue import Catalogue
@@ -24,7 +22,7 @@ from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
-from tests.models.adapters.conftest import CHANNELS, LatentsOf, near, open_pipeline
+from tests.models.adapters.conftest import LatentsOf, near, open_pipeline, painted
 from tests.models.adapters.test_lora import region
 from tests.models.adapters.tiny_adapters import LAYERS, save_peft_lora
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
@@ -49,19 +47,6 @@ def with_adapters(adapted_store: ModelStore, tmp_path: Path):
 
     yield learn
     adapted_store.catalogue.adapters = kept
-
-
-def painted(pipeline: Any) -> Tensor:
-    """What diffusers ends with."""
-    return pipeline(
-        "snow",
-        latents=canvas_noise(0, CHANNELS, Size(WINDOW, WINDOW)),
-        num_inference_steps=3,
-        guidance_scale=5.0,
-        height=64,
-        width=64,
-        output_type="latent",
-    ).images
 
 
 def merged(checkpoint: Path, changes: Changes) -> Tensor:
