@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,13 +43,16 @@ class Merged:
 
 
 class LayerDraft(Protocol):
-    """A new layer that is not in the document yet."""
+    """A new layer that is not in the document yet.
+
+    What takes Krita turns of its own loop is a generator: it yields while it waits.
+    """
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
         ...
 
-    def insert(self, above: str = "") -> str:
+    def insert(self, above: str = "") -> Generator[str | None, None, str]:
         """Put the layer into the document, as one step that can be undone; gives its id.
 
         It lies right above this layer of the document; on top of all others where there is none.
@@ -61,7 +64,7 @@ class LayerDraft(Protocol):
         """Give it another name."""
         ...
 
-    def merge_into(self, layer_id: str) -> Merged | None:
+    def merge_into(self, layer_id: str) -> Generator[str | None, None, Merged | None]:
         """Paint it into the layer right above which it was inserted, as one more step of undo.
 
         None when it does not lie right above that layer any more, or the layer takes no paint.
@@ -177,7 +180,9 @@ class Canvas(Protocol):
         """Begin a new layer."""
         ...
 
-    def insert_group(self, name: str, drafts: Sequence[LayerDraft], above: str = "") -> Group:
+    def insert_group(
+        self, name: str, drafts: Sequence[LayerDraft], above: str = ""
+    ) -> Generator[str | None, None, Group]:
         """Put drafts, topmost first, into the document as a group: one step that can be undone.
 
         They may be written to from then on, as after `LayerDraft.insert`.

@@ -227,9 +227,9 @@ def _insert_empty(canvas: Canvas, name: str, above: str) -> Generator[str | None
     """What is written later costs Krita no time at once, and is no step of undo."""
     draft = canvas.draft(name)
     yield from _ready(canvas)
-    shown = Shown(draft.insert(above), draft)
+    layer_id = yield from draft.insert(above)
     yield REST
-    return shown
+    return Shown(layer_id, draft)
 
 
 def _insert_group(
@@ -240,7 +240,7 @@ def _insert_group(
     whole = canvas.draft(OWN_PREFIX + tr("everything else"))
     above = place_above(canvas, picture.sources)
     yield from _ready(canvas)
-    group = canvas.insert_group(picture.name, [*drafts, whole], above)  # empty, as a layer is
+    group = yield from canvas.insert_group(picture.name, [*drafts, whole], above)
     yield REST
     shift = (bounds.top - picture.bounds.top, bounds.left - picture.bounds.left)
     yield from _write(whole, picture.pixels, bounds.top, bounds.left)
@@ -259,7 +259,7 @@ def _merge(canvas: Canvas, picture: Picture, bounds: Bounds) -> Generator[str | 
     yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
     yield from drawn(canvas)
     yield REST
-    merged = shown.draft.merge_into(active)
+    merged = yield from shown.draft.merge_into(active)
     if merged is None:  # it was moved, locked or removed meanwhile
         canvas.remove(shown.layer_id)
         raise _takes_no_picture()

@@ -10,7 +10,7 @@ reaches into old layers.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from .backend_process import data_folder
 from .canvas import Canvas, Group, Layer
 from .krita_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
+from .krita_menu import added
 from .krita_saving import SavingWatch
 from .krita_tree import find_node, layers_in
 from .pixel_bytes import alpha_bytes
@@ -263,13 +264,18 @@ class KritaCanvas:
         """Begin a new layer."""
         return KritaLayerDraft(lambda: self._document, name)
 
-    def insert_group(self, name: str, drafts: Sequence[KritaLayerDraft], above: str = "") -> Group:
+    def insert_group(
+        self, name: str, drafts: Sequence[KritaLayerDraft], above: str = ""
+    ) -> Generator[str | None, None, Group]:
         """Put drafts, topmost first, into the document as a group: one step that can be undone."""
-        document = self._document
-        group, nodes = document.createGroupLayer(name), [draft.node for draft in drafts]
+        group = yield from added(lambda: self._document, "grouplayer", above)
+        document, is_there = self._document, group is not None
+        group, nodes = group or document.createGroupLayer(name), [draft.node for draft in drafts]
+        group.setName(name)
         group.setChildNodes(nodes[::-1])  # added one after the other, each were a step of undo
-        root = document.rootNode()
-        root.addChildNode(group, find_node(document, above) if above else None)
+        if not is_there:
+            root = document.rootNode()
+            root.addChildNode(group, find_node(document, above) if above else None)
         ids = (node.uniqueId().toString() for node in nodes)
         return Group(group.uniqueId().toString(), tuple(ids))
 

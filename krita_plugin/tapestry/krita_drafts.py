@@ -7,12 +7,13 @@ leaves a step to be undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from tapestry_protocol.pixels import Pixels
 
 from .canvas import Merged
+from .krita_menu import added, merged_down
 from .krita_tree import find_node
 from .qt import QByteArray, QImage
 
@@ -25,14 +26,14 @@ class KritaLayerDraft:
 
     def __init__(self, document: Callable[[], Any], name: str) -> None:
         self._open_document = document
-        self._node = self._document.createNode(name, "paintlayer")
-        self._node.setColorSpace("RGBA", "U8", SRGB)
+        self._name = name
+        self._node: Any = None
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
         image = image_of(pixels).convertToFormat(QImage.Format.Format_ARGB32)
         data = QByteArray(image.constBits().asstring(len(pixels.data)))
-        self._node.setPixelData(data, left, top, pixels.width, pixels.height)
+        self.node.setPixelData(data, left, top, pixels.width, pixels.height)
 
     @property
     def _document(self) -> Any:
@@ -41,33 +42,49 @@ class KritaLayerDraft:
 
     def rename(self, name: str) -> None:
         """Give it another name."""
-        self._node.setName(name)
+        self.node.setName(name)
 
-    def insert(self, above: str = "") -> str:
+    def insert(self, above: str = "") -> Generator[str | None, None, str]:
         """Put the layer into the document, as one step that can be undone; gives its id."""
+        if self._node is None and self._is_of_its_colors:
+            self._node = yield from added(self._open_document, "paintlayer", above)
+            if self._node is not None:
+                self._node.setName(self._name)
+                return self._node.uniqueId().toString()
         document = self._document
         lower = find_node(document, above) if above else None
         parent = lower.parentNode() if lower is not None else document.rootNode()
-        parent.addChildNode(self._node, lower)
-        return self._node.uniqueId().toString()
+        parent.addChildNode(self.node, lower)
+        return self.node.uniqueId().toString()
 
     @property
     def node(self) -> Any:
-        """The layer as Krita knows it."""
+        """The layer as Krita knows it; made when it is asked for first."""
+        if self._node is None:
+            self._node = self._document.createNode(self._name, "paintlayer")
+            self._node.setColorSpace("RGBA", "U8", SRGB)
         return self._node
 
-    def merge_into(self, layer_id: str) -> Merged | None:
+    @property
+    def _is_of_its_colors(self) -> bool:
+        """Whether the document's own new layers are what models paint in."""
+        document = self._document
+        space = (document.colorModel(), document.colorDepth(), document.colorProfile())
+        return space == ("RGBA", "U8", SRGB)
+
+    def merge_into(self, layer_id: str) -> Generator[str | None, None, Merged | None]:
         """Paint it into the layer right above which it was inserted, as one more step of undo."""
-        document, parent = self._document, self._node.parentNode()
+        parent = self.node.parentNode()
         siblings = parent.childNodes() if parent is not None else []
         ids = [node.uniqueId().toString() for node in siblings]
-        own = self._node.uniqueId().toString()
+        own = self.node.uniqueId().toString()
         place = ids.index(own) - 1 if own in ids else -1
         if place < 0 or ids[place] != layer_id or not takes_paint(siblings[place]):
             return None
         before = siblings[place].duplicate()
-        self._node.mergeDown()  # Krita waits until it is done
-        merged = parent.childNodes()[place]
+        if not (yield from merged_down(self._open_document, self.node)):
+            self.node.mergeDown()  # Krita waits until it is done
+        document, merged = self._document, parent.childNodes()[place]
 
         def take_back() -> None:
             merged.parentNode().addChildNode(before, merged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -117,7 +117,11 @@ class RegionDesk:
             self._tinting = None
             self._failed(error)
 
-        self._tinting = Work(self._loop, tint(canvas, self._watch.scene.rows), finished, failed)
+        def showing() -> Generator[str | None, None, str]:
+            with self._watch.resting():
+                return (yield from tint(canvas, self._watch.scene.rows))
+
+        self._tinting = Work(self._loop, showing(), finished, failed)
 
     @guarded
     def _activate_again(self, canvas: Canvas, layer_id: str) -> None:

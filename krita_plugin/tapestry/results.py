@@ -6,6 +6,7 @@ Every picture goes to the history of its document first, and only then anywhere 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tapestry_protocol.messages import Result
@@ -34,6 +35,7 @@ class Onlooker(Protocol):
 
     def rest(self) -> None: ...
     def wake(self) -> None: ...
+    def resting(self) -> AbstractContextManager[None]: ...
 
 
 class Results:
@@ -41,7 +43,7 @@ class Results:
 
     changed  is called when the history, or what is shown of it, is another one
     said     takes what the artist is to be told
-    onlooker  rests while a picture is put into a document
+    onlooker  rests while a picture is shown in a document, or put into it
     """
 
     def __init__(
@@ -244,7 +246,8 @@ class Results:
     def _show(self, entry: Entry, canvas: Canvas) -> Generator[None, None, None]:
         picture = yield from self._keeper.picture(entry)
         bounds = picture.bounds_in(canvas)
-        yield from self.trial.show(entry.id, canvas, picture.pixels, bounds, entry.sources)
+        with self._onlooker.resting():
+            yield from self.trial.show(entry.id, canvas, picture.pixels, bounds, entry.sources)
 
     def show_live(self, job: Job, order: Order, small: Pixels) -> None:
         """Show how a job's picture looks now, where it lies on the canvas in front."""
@@ -260,7 +263,8 @@ class Results:
             def showing() -> Generator[None, None, None]:
                 now = self._in_front()  # another document may be there by now
                 if self._live == job.id and now is not None and now.id == front.id:
-                    yield from self.trial.show(job.id, front, small, area, job.sources)
+                    with self._onlooker.resting():
+                        yield from self.trial.show(job.id, front, small, area, job.sources)
 
             self._line.add(showing(), lambda _: None, self._fail)
 

@@ -57,7 +57,7 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, N
     draft = canvas.draft(TINT_NAME)
     yield from settled(canvas)
     yield REST
-    layer_id = draft.insert()  # while it is empty: then it costs Krita less time at once
+    layer_id = yield from draft.insert()
     yield REST
     for part in parts:
         draft.write(*part)

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import partial
 
+from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from .bands import bands
@@ -152,7 +153,8 @@ class Trial:
         return are_out
 
     def _remove(self, canvas: Canvas, layer_id: str) -> None:
-        self._unmarked.during(canvas, lambda: canvas.remove(layer_id))
+        with self._unmarked.during(canvas):
+            canvas.remove(layer_id)
 
     def _begin(
         self, subject: str, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
@@ -167,7 +169,7 @@ class Trial:
             return self._draft
         self.hide()
         self.subject = subject  # so that whoever hides it while Krita is waited for finds it
-        draft = self._unmarked.during(canvas, lambda: canvas.draft(TRIAL_NAME))
+        draft = canvas.draft(TRIAL_NAME)
         above = place_above(canvas, sources)
         yield
         yield from settled(canvas)
@@ -175,7 +177,13 @@ class Trial:
         if self.subject != subject or not canvas.is_open:
             return None
         active = canvas.active_layer()
-        layer_id = self._unmarked.during(canvas, lambda: draft.insert(above))
+        try:
+            with self._unmarked.during(canvas):
+                layer_id = yield from draft.insert(above)
+        except TapestryError:
+            if canvas.is_open:
+                raise
+            return None
         for delay_s in _ACTIVATED_WITHIN_S:
             give_back = partial(self._activate_again, canvas, active, layer_id)
             self._loop.call_later(delay_s, give_back)

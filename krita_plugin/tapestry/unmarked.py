@@ -6,14 +6,12 @@ mark is watched for a while and taken back, unless anything else has changed mea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from .canvas import Canvas, Layer
 from .turns import Loop
-
-Value = TypeVar("Value")
 
 _EVERY_S = 0.05
 _TURNS = 100
@@ -40,19 +38,24 @@ class Unmarked:
         self._loop = loop
         self._name = name
         self._watched: dict[str, _Watched] = {}
+        self._changing = ""
 
-    def during(self, canvas: Canvas, change: Callable[[], Value]) -> Value:
-        """Add or remove such a layer; a document that is marked already stays it."""
+    @contextmanager
+    def during(self, canvas: Canvas) -> Iterator[None]:
+        """Add or remove such a layer, also in turns; a document that is marked stays it."""
         if canvas.id in self._watched:
             self._judge(self._watched[canvas.id])
         was_modified, others = canvas.is_modified, self._others(canvas)
-        value = change()
+        self._changing = canvas.id
+        try:
+            yield
+        finally:
+            self._changing = ""
         if not was_modified:
             is_first = not self._watched
             self._watched[canvas.id] = _Watched(canvas, others)
             if is_first:
                 self._loop.call_later(0, self._turn)
-        return value
 
     def mark(self, canvas: Canvas) -> None:
         """The layer becomes part of the document."""
@@ -65,7 +68,8 @@ class Unmarked:
     def _turn(self) -> None:
         for watched in list(self._watched.values()):
             watched.turns += 1
-            self._judge(watched)
+            if watched.canvas.id != self._changing:  # a new layer may not have its name yet
+                self._judge(watched)
         if self._watched:
             self._loop.call_later(_EVERY_S, self._turn)
 

@@ -3,11 +3,14 @@
 Plain asserts and nothing beyond the standard library and the plugin: Krita's Python has no pytest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from tapestry.canvas import Canvas, Host
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+Value = TypeVar("Value")
 
 RED, HALF_GREEN = bytes((200, 10, 20, 255)), bytes((10, 200, 20, 128))
 
@@ -25,7 +28,7 @@ class CanvasContract:
         """A new layer on top with a filled rectangle; gives its id."""
         draft = canvas.draft(name)
         draft.write(_filled(bounds.height, bounds.width, rgba), bounds.top, bounds.left)
-        layer_id = draft.insert()
+        layer_id = done(canvas, draft.insert())
         canvas.settle()
         return layer_id
 
@@ -105,7 +108,7 @@ class CanvasContract:
         for top in (0, 8):
             rows = data[top * 64 : (top + 8) * 64]
             draft.write(Pixels(8, 16, 4, rows), top, 0)
-        layer_id = draft.insert()
+        layer_id = done(canvas, draft.insert())
         canvas.settle()
         assert canvas.flattened(Bounds(0, 0, 16, 16)) == data
         assert canvas.layers()[0].id == layer_id
@@ -192,15 +195,30 @@ class CanvasContract:
         for name, above in (("between", lower), ("top", "")):
             draft = canvas.draft(name)
             draft.write(_filled(5, 5, RED), 0, 0)
-            draft.insert(above)
+            done(canvas, draft.insert(above))
         names = [layer.name for layer in canvas.layers()]
         assert names == ["top", "upper", "between", "lower", "Background"]
+
+    def test_an_empty_draft_can_be_inserted_above_a_layer(self) -> None:
+        """Also above a group, not into it; under its own name."""
+        canvas = self.open_canvas(20, 20)
+        lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
+        group = done(canvas, canvas.insert_group("all", [canvas.draft("inside")]))
+        self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
+        ids = {
+            name: done(canvas, canvas.draft(name).insert(above))
+            for name, above in (("on lower", lower), ("on all", group.id), ("top", ""))
+        }
+        layers = canvas.layers()
+        names = ["top", "upper", "on all", "all", "on lower", "lower", "Background"]
+        assert [layer.name for layer in layers] == names
+        assert {layer.name: layer.id for layer in layers if layer.name in ids} == ids
 
     def test_a_draft_can_be_painted_and_renamed_when_it_is_inserted(self) -> None:
         """What is written then is seen after `refresh`."""
         canvas = self.open_canvas(20, 20)
         draft = canvas.draft("empty")
-        draft.insert()
+        done(canvas, draft.insert())
         draft.write(_filled(10, 20, RED), 0, 0)
         draft.rename("filled")
         canvas.refresh()
@@ -225,7 +243,7 @@ class CanvasContract:
         self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
         drafts = [canvas.draft(name) for name in ("a", "b")]
         drafts[0].write(_filled(4, 4, RED), 0, 0)
-        group = canvas.insert_group("all", drafts, lower)
+        group = done(canvas, canvas.insert_group("all", drafts, lower))
         drafts[1].write(_filled(6, 20, RED), 0, 0)
         canvas.refresh()
         canvas.settle()
@@ -245,9 +263,9 @@ class CanvasContract:
         self.paint(canvas, "upper", Bounds(19, 19, 20, 20), HALF_GREEN)
         assert canvas.takes_paint(lower)
         draft = canvas.draft("picture")
-        draft.insert(lower)
+        done(canvas, draft.insert(lower))
         draft.write(_filled(10, 20, RED), 0, 0)
-        merged = draft.merge_into(lower)
+        merged = done(canvas, draft.merge_into(lower))
         canvas.settle()
         layers = canvas.layers()
         assert [layer.name for layer in layers] == ["upper", "lower", "Background"]
@@ -262,7 +280,7 @@ class CanvasContract:
     def test_what_takes_no_paint_is_known(self) -> None:
         """A group; what is gone."""
         canvas = self.open_canvas(20, 20)
-        group = canvas.insert_group("all", [canvas.draft("a")])
+        group = done(canvas, canvas.insert_group("all", [canvas.draft("a")]))
         gone = "{00000000-0000-4000-8000-000000000000}"
         assert [canvas.takes_paint(layer) for layer in (group.id, gone, "")] == [False] * 3
 
@@ -272,10 +290,10 @@ class CanvasContract:
         lower = self.paint(canvas, "lower", Bounds(0, 0, 5, 5), RED)
         upper = self.paint(canvas, "upper", Bounds(0, 0, 5, 5), RED)
         draft = canvas.draft("picture")
-        own = draft.insert(upper)
-        assert draft.merge_into(lower) is None
+        own = done(canvas, draft.insert(upper))
+        assert done(canvas, draft.merge_into(lower)) is None
         canvas.remove(own)
-        assert draft.merge_into(upper) is None
+        assert done(canvas, draft.merge_into(upper)) is None
         assert [layer.name for layer in canvas.layers()] == ["upper", "lower", "Background"]
 
     def test_a_canvas_knows_whether_it_is_modified(self) -> None:
@@ -335,6 +353,16 @@ class CanvasContract:
         assert self.host.read_setting("contract_test_never") == ""
         self.host.write_setting("contract_test", "42")
         assert self.host.read_setting("contract_test") == "42"
+
+
+def done(canvas: Canvas, pieces: Generator[object, None, Value]) -> Value:
+    """What comes of it, when the document was waited for between the pieces."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as stop:
+            return stop.value
+        canvas.settle()
 
 
 def _refusal(action: Callable[[], object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -193,7 +194,10 @@ class FakeCanvas:
     def refresh(self) -> None:
         self._check_open()
 
-    def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> Group:
+    def insert_group(
+        self, name: str, drafts: list[FakeDraft], above: str = ""
+    ) -> Generator[None, None, Group]:
+        yield
         self._check_open()
         self.inner = [draft.made() for draft in drafts]
         group = Layer(f"layer {next(_numbers)}", name, Bounds(0, 0, 0, 0), is_group=True)
@@ -301,7 +305,8 @@ class FakeDraft:
         self.bands.clear()
         return self.fake
 
-    def insert(self, above: str = "") -> str:
+    def insert(self, above: str = "") -> Generator[None, None, str]:
+        yield
         self.canvas._check_open()
         self.canvas._put(self.made(), above)
         return self.fake.layer.id
@@ -309,7 +314,8 @@ class FakeDraft:
     def rename(self, name: str) -> None:
         self.fake.layer = replace(self.fake.layer, name=name)
 
-    def merge_into(self, layer_id: str) -> Merged | None:
+    def merge_into(self, layer_id: str) -> Generator[None, None, Merged | None]:
+        yield
         fakes = self.canvas.fakes
         place = fakes.index(self.fake) + 1 if self.fake in fakes else len(fakes)
         below = fakes[place : place + 1]

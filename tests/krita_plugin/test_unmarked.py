@@ -10,6 +10,7 @@ from tapestry.unmarked import Unmarked
 from tapestry_protocol.pixels import Bounds
 from tests.krita_plugin.fake_canvas import FakeCanvas
 from tests.krita_plugin.fake_loop import FakeLoop
+from tests.krita_plugin.test_reading import finish
 
 NAME = "preview"
 
@@ -23,10 +24,12 @@ class Desk:
         self.unmarked = Unmarked(self.loop, NAME)
 
     def insert(self) -> str:
-        return self.unmarked.during(self.canvas, self.canvas.draft(NAME).insert)
+        with self.unmarked.during(self.canvas):
+            return finish(self.canvas.draft(NAME).insert())
 
     def remove(self, layer_id: str) -> None:
-        self.unmarked.during(self.canvas, lambda: self.canvas.remove(layer_id))
+        with self.unmarked.during(self.canvas):
+            self.canvas.remove(layer_id)
 
     def wait(self, seconds: float = 0.3) -> None:
         """Krita's loop turns, and then ours."""
@@ -103,3 +106,14 @@ def test_the_watch_ends(desk: Desk) -> None:
     desk.insert()
     desk.canvas.is_open = False
     desk.loop.run(10)
+
+
+def test_a_layer_may_take_its_time(desk: Desk) -> None:
+    """Krita adds it under a name of its own, and it gets ours a turn later."""
+    with desk.unmarked.during(desk.canvas):
+        layer = desk.canvas.add("Paint Layer 1", Bounds(0, 0, 0, 0))
+        desk.canvas.is_modified = desk.canvas.last_step_was_a_layer = True
+        desk.wait()
+        desk.canvas.rename(layer, NAME)
+    desk.wait()
+    assert not desk.canvas.is_modified

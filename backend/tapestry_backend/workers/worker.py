@@ -148,7 +148,9 @@ def _follow(job: Run, events: Iterator[Progressed | Finished], link: Link) -> No
             _send_result(job, event, link)
             return
         link.send(Progress(job.job_id, event.stage, event.step, event.steps))
-        if event.preview and time.monotonic() - preview_sent_at >= PREVIEW_INTERVAL_S:
+        is_last = event.step == event.steps  # the picture itself comes next
+        is_due = time.monotonic() - preview_sent_at >= PREVIEW_INTERVAL_S
+        if event.preview and is_due and not is_last:
             pixels = event.preview()
             link.send(Preview(job.job_id, PixelsRef.of(pixels)), pixels)
             preview_sent_at = time.monotonic()
