@@ -28,6 +28,7 @@ _TAKE_NONE_IN = (
 """Above one of these a new layer comes to lie; into an open group it would go."""
 
 _ADDED_WITHIN_S = 2.0
+_KNOWN_WITHIN_S = 0.5
 _MERGED_WITHIN_S = 10.0
 """Krita draws the largest canvas in a second."""
 
@@ -56,6 +57,7 @@ def added(
         for node in parent.childNodes():
             is_new = _id(node) not in before and node.type() == kind
             if is_new and not node.name().startswith(OWN_PREFIX):
+                yield from _known(document, node)
                 siblings = _ids(parent)
                 if siblings[siblings.index(_id(node)) - 1] == _id(below):
                     return node
@@ -97,11 +99,24 @@ def _action(document: Any, name: str) -> Any | None:
     return action if is_ready and Krita.instance().activeDocument() == document else None
 
 
+def _known(document: Callable[[], Any], node: Any) -> Generator[str, None, None]:
+    """Wait until Krita's window has heard of a new layer too, which it makes the active one then.
+
+    It complains of layers that are renamed before.
+    """
+    end = time.monotonic() + _KNOWN_WITHIN_S
+    while time.monotonic() < end and not _is(document().activeNode(), node):
+        yield PAUSE
+
+
 def _activated(document: Any, node: Any) -> bool:
     """Make a layer the active one; Krita may not know one yet that was added in this very turn."""
     document.setActiveNode(node)
-    active = document.activeNode()
-    return active is not None and _id(active) == _id(node)
+    return _is(document.activeNode(), node)
+
+
+def _is(found: Any | None, node: Any) -> bool:
+    return found is not None and _id(found) == _id(node)
 
 
 def _ids(parent: Any) -> list[str]:

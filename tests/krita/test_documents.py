@@ -58,12 +58,11 @@ def test_krita_stays_usable(documents: Report, measured, limit_of_processor_s) -
     tinted, drawing = longest(facts["longest in colours"])
     measured(f"looking at and reading a large document: {1000 * own:.0f} ms of Krita's UI at most")
     measured(
-        f"a large layer in colours: {1000 * tinted:.0f} ms, "
+        f"a large layer in colours: {1000 * tinted:.0f} ms of Krita's UI at most, "
         f"{1000 * drawing:.0f} ms with what Krita draws meanwhile"
     )
     assert own < limit_of_processor_s(0.05), facts["longest"]
-    # Krita itself takes most of this, when it is given a large layer; a figure to be read.
-    assert tinted < 0.5, facts["longest in colours"]
+    assert tinted < limit_of_processor_s(0.05), facts["pieces in colours"]
     assert "not installed" in facts["notice"][0]
 
 

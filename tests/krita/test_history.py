@@ -188,6 +188,7 @@ OTHER_WAYS = {
     "active": "a large picture into the active layer",
     "layer": "a large picture into a new document",
 }
+OPENING = "insertion_into_new_document"
 
 
 @pytest.mark.promise("R13")
@@ -195,18 +196,19 @@ OTHER_WAYS = {
 def test_other_ways_to_insert_a_large_picture(
     jobs: Report, way: str, measured, limit_of_processor_s
 ) -> None:
-    """Printed, for there are steps of Krita's own in them: merging layers, and opening a document.
-
-    Every piece of ours that is none of those is short.
-    """
+    """In pieces of less than 50 ms of Krita's time, but for the opening of a new document."""
     facts = jobs.facts("large_pictures_in_other_ways")[way]
     own, drawing = longest(facts["longest"])
+    opening = [own for own, _, where in facts["pieces"] if where.startswith(OPENING)]
+    if opening:
+        own, drawing, *_ = max(p for p in facts["pieces"] if not p[-1].startswith(OPENING))
+        measured(f"opening a document for a picture is Krita's own: {1000 * max(opening):.0f} ms")
     measured(
         f"{OTHER_WAYS[way]}: {1000 * own:.0f} ms of Krita's UI at most, "
         f"{1000 * drawing:.0f} ms with what Krita draws meanwhile"
     )
-    ours = [own for own, _, where in facts["pieces"] if "_write" in where]
-    assert max(ours) < limit_of_processor_s(0.05), facts["pieces"]
+    assert bool(opening) == (way == "layer")
+    assert own < limit_of_processor_s(0.05), facts["pieces"]
 
 
 def test_a_large_group_of_regions_is_one_step_of_undo(jobs: Report) -> None:

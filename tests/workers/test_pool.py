@@ -134,6 +134,18 @@ def test_previews_are_few(tmp_path: Path) -> None:
     drive(scenario)
 
 
+def test_the_last_step_has_no_preview() -> None:
+    """The picture itself comes next, and would wait for it in Krita."""
+
+    async def scenario(pool: Pool, ear: Ear) -> None:
+        await ear.until(READY)
+        pool.start_job("a", scripted(steps=1), {})
+        heard = [message for message, _ in await ear.until(Result)]
+        assert not any(isinstance(message, Preview) for message in heard)
+
+    drive(scenario)
+
+
 def test_pixels_reach_the_worker_and_come_back() -> None:
     """A picture of several chunks goes through both pipes unchanged."""
     image = Pixels(1024, 1024, 4, os.urandom(4 * 1024 * 1024))
