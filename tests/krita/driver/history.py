@@ -98,7 +98,6 @@ def history_look(stage):
     """A batch and a favourite in the strip, and the backend's page, for people to look at."""
     document = _painted(stage)
     yield from _generate(stage, document)
-    stage.widget("tapestry_steps").setValue(20)
     _set(stage, batch=2)
     stage.press("tapestry_generate")
     yield stage.until(lambda: _count(stage) == 3 and _is_idle(stage), "a batch", A_PICTURE_S)
