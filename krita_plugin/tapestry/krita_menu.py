@@ -28,7 +28,7 @@ _TAKE_NONE_IN = (
 """Above one of these a new layer comes to lie; into an open group it would go."""
 
 _ADDED_WITHIN_S = 2.0
-_KNOWN_WITHIN_S = 0.5
+_KNOWN_WITHIN_S = 1.0
 _MERGED_WITHIN_S = 10.0
 """Krita draws the largest canvas in a second."""
 
