@@ -65,7 +65,7 @@ the first figure includes the time in which other programs had the processor.
 
 What Krita is held for (R13) is judged by the processor time of its UI thread in one call of ours. \
 A second figure includes what Krita's own threads draw meanwhile, which such a call may wait for: \
-adding or removing a layer, Krita 5.1 draws the whole canvas first.
+removing a layer, Krita 5.1 draws the whole canvas first.
 """
 
 TAIL = """

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -35,6 +36,7 @@ from .place import LOOPBACK, Place
 from .refusals import no_journal
 from .scribe import Scribe
 from .sessions import Session
+from .turnstile import Turnstile
 
 _PARENT_CHECK_S = 1.0
 
@@ -76,6 +78,7 @@ class App:
         self._state_timer: asyncio.TimerHandle | None = None
         self._pool = Pool(settings.worker_command, self._hear, settings.log_file)
         self._sessions: dict[int, Session] = {}
+        self._turnstile = Turnstile()
         self._client_numbers = itertools.count(1)
         self._token = secrets.token_hex(32)
         self._port = 0
@@ -126,7 +129,8 @@ class App:
 
     async def _converse(self, socket: ServerConnection) -> None:
         client = next(self._client_numbers)
-        session = Session(socket, lambda received: self._receive(client, received))
+        receive = partial(self._receive, client)
+        session = Session(socket, receive, self._turnstile)
         if not await session.greet(self._catalogue):
             return
         _log.info("client %d is here", client)

@@ -18,6 +18,7 @@ from tapestry_protocol.messages import Failed, Hello, Message, Welcome
 
 from ..models.catalogue import Catalogue
 from .outbox import Outbox, Parcel
+from .turnstile import Turnstile
 
 _HELLO_WITHIN_S = 5.0
 """A client that has opened a connection says hello at once, or has no business here."""
@@ -28,14 +29,19 @@ _log = logging.getLogger("tapestry.server")
 class Session:
     """A connection that has passed the handshake.
 
-    receive   takes every message and chunk after the hello; may raise ProtocolError
+    receive    takes every message and chunk after the hello; may raise ProtocolError
+    turnstile  which all sessions pass with every message
     """
 
     def __init__(
-        self, socket: ServerConnection, receive: Callable[[Message | Chunk], None]
+        self,
+        socket: ServerConnection,
+        receive: Callable[[Message | Chunk], None],
+        turnstile: Turnstile,
     ) -> None:
         self._socket = socket
         self._receive = receive
+        self._turnstile = turnstile
         self._outbox = Outbox()
 
     def tell(self, parcel: Parcel) -> None:
@@ -74,13 +80,16 @@ class Session:
     async def _read(self) -> None:
         while True:
             await self._outbox.wait_for_room()
-            self._receive(_decode(await self._socket.recv()))
+            received = await self._socket.recv()
+            await self._turnstile.enter()
+            self._receive(_decode(received))
 
     async def _write(self) -> None:
         while True:
             parcel = await self._outbox.take()
             if parcel.after is not None:
                 await asyncio.wrap_future(parcel.after)
+            await self._turnstile.enter()
             await self._send(parcel)
             await asyncio.sleep(0)  # the others come first, so that the loop is not held
 

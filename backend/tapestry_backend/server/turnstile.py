@@ -1,0 +1,27 @@
+"""Lets a few of many pass in one turn of the event loop, so that no turn is long; no sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+MOST_AT_ONCE = 4
+"""Messages, of all clients together, that are read or sent in one turn."""
+
+
+class Turnstile:
+    """Shared by all who have a little work to do, each now and then."""
+
+    def __init__(self, most: int = MOST_AT_ONCE) -> None:
+        self._most = most
+        self._left = most
+
+    async def enter(self) -> None:
+        """Wait until it is a turn in which somebody may still pass; first come, first served."""
+        while not self._left:  # noqa: ASYNC110  an event would let all of them pass in one turn
+            await asyncio.sleep(0)
+        if self._left == self._most:
+            asyncio.get_running_loop().call_soon(self._open)
+        self._left -= 1
+
+    def _open(self) -> None:
+        self._left = self._most
