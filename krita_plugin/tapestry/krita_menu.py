@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from itertools import pairwise
 from typing import Any
 
 from krita import Krita
@@ -22,9 +23,7 @@ _ADDING = {"paintlayer": "add_new_paint_layer", "grouplayer": "add_new_group_lay
 
 _MERGING = "merge_layer"
 
-_TAKE_NONE_IN = (
-    *("paintlayer", "vectorlayer", "filllayer", "filelayer", "clonelayer", "filterlayer"),
-)
+_TAKE_NONE_IN = {"paintlayer", "vectorlayer", "filllayer", "filelayer", "clonelayer", "filterlayer"}
 """Above one of these a new layer comes to lie; into an open group it would go."""
 
 _ADDED_WITHIN_S = 2.0
@@ -50,7 +49,8 @@ def added(
     if not _activated(document(), below):
         return None
     action.trigger()
-    document().setActiveNode(active)  # for whoever paints in the meantime
+    if active is not None:
+        document().setActiveNode(active)  # for whoever paints in the meantime
     end = time.monotonic() + _ADDED_WITHIN_S
     while time.monotonic() < end:
         document()
@@ -58,10 +58,9 @@ def added(
             is_new = _id(node) not in before and node.type() == kind
             if is_new and not node.name().startswith(OWN_PREFIX):
                 yield from _known(document, node)
-                siblings = _ids(parent)
-                if siblings[siblings.index(_id(node)) - 1] == _id(below):
+                if (_id(below), _id(node)) in pairwise(_ids(parent)):
                     return node
-                node.remove()  # the artist has chosen another layer just then
+                node.remove()  # the artist has chosen another layer just then, or undone this
                 return None
         yield PAUSE
     return None
@@ -86,7 +85,8 @@ def merged_down(document: Callable[[], Any], node: Any) -> Generator[str | None,
 
 def _below(document: Any, above: str) -> Any | None:
     """The layer above which the menu would add another one, where that is the right place."""
-    node = find_node(document, above) if above else document.rootNode().childNodes()[-1]
+    top = document.rootNode().childNodes()[-1:]
+    node = find_node(document, above) if above else next(iter(top), None)
     if node is None or node.type() not in _TAKE_NONE_IN or node.parentNode().locked():
         return None
     return node

@@ -91,7 +91,6 @@ class Session:
                 await asyncio.wrap_future(parcel.after)
             await self._turnstile.enter()
             await self._send(parcel)
-            await asyncio.sleep(0)  # the others come first, so that the loop is not held
 
     async def _send(self, parcel: Parcel) -> None:
         text = parcel.text

@@ -148,7 +148,8 @@ def _follow(job: Run, events: Iterator[Progressed | Finished], link: Link) -> No
             _send_result(job, event, link)
             return
         link.send(Progress(job.job_id, event.stage, event.step, event.steps))
-        is_last = event.step == event.steps  # the picture itself comes next
+        # After the last step, the picture itself comes next.
+        is_last = event.stage == "denoising" and event.step == event.steps
         is_due = time.monotonic() - preview_sent_at >= PREVIEW_INTERVAL_S
         if event.preview and is_due and not is_last:
             pixels = event.preview()
