@@ -122,8 +122,5 @@ def _reopen(stage, document):
     path = stage.folder / "adapters.kra"
     document.setBatchmode(True)
     stage.facts["saved"] = document.saveAs(str(path))
-    document.waitForDone()
-    document.setModified(False)
-    document.close()
-    yield stage.turns(0.5)
+    yield from stage.closed([document])
     stage.window.addView(stage.krita.openDocument(str(path)))

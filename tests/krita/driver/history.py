@@ -44,9 +44,7 @@ def documents_that_change(stage):
             facts["its own"] = stage.names(document)
         else:
             yield from _apply_and_look(stage, facts)
-        for left in stage.krita.documents():
-            _close(left)
-        yield stage.turns(0.3)
+        yield from stage.closed(stage.krita.documents())
 
 
 def _apply_and_look(stage, facts):
@@ -69,8 +67,7 @@ def history_survives(stage):
     document.setBatchmode(True)
     document.saveAs(path)
     yield stage.turns(1.0)
-    document.close()
-    yield stage.turns(0.5)
+    yield from stage.closed([document])
     others = stage.facts["without a document"] = _count(stage)
     again = stage.krita.openDocument(path)
     stage.window.addView(again)

@@ -57,9 +57,7 @@ def large_pictures_in_other_ways(stage):
     top = document.rootNode().childNodes()[-1]
     stage.facts["active"]["undone"] = [stage.names(document), _box(top)]
     closed = _job(stage, document, "large and closed")
-    document.setModified(False)
-    document.close()
-    yield stage.turns(1.0)
+    yield from stage.closed([document])
     _take(stage, closed)
     yield from _until_done(stage)
     yield from _apply(stage, "layer", lambda: bool(stage.krita.activeDocument()))

@@ -66,10 +66,7 @@ def settings_survive(stage):
     path = stage.folder / "regions.kra"
     document.setBatchmode(True)
     stage.facts["saved"] = document.saveAs(str(path))
-    document.waitForDone()
-    document.setModified(False)
-    document.close()
-    yield stage.turns(0.5)
+    yield from stage.closed([document])
     with zipfile.ZipFile(path) as file:
         stage.facts["names in the file"] = b"clouds" not in file.read("maindoc.xml")
     again = stage.krita.openDocument(str(path))

@@ -4,6 +4,7 @@ import json
 import time
 import traceback
 from importlib import import_module
+from itertools import count
 
 from krita import Krita
 from PyQt5.QtCore import QByteArray, Qt
@@ -19,7 +20,11 @@ SCENARIO_ROOMS = (
 
 
 _REST_S = 0.3
-"""Krita 5.1 may fall over a document that is opened while another one is still being closed."""
+"""Krita's list of layers shows changes a tenth of a second later, and falls over those of a
+document that was closed meanwhile; it may fall over one that is opened while another is closing."""
+
+_LEAST_TURNS = 5
+"""So that Krita's timers have their turn, too, after it was held for a while."""
 
 
 class Stage:
@@ -41,7 +46,7 @@ class Stage:
         self._name = ""
         self._wait = None
         self._deadline = 0.0
-        self._rest_until = 0.0
+        self._is_tidying = False
         self._arrange_window()
 
     # --- playing ----------------------------------------------------------------------------------
@@ -56,8 +61,6 @@ class Stage:
 
     def _step(self):
         if self._scenario is None:
-            if time.monotonic() < self._rest_until:
-                return
             if not self._names:
                 self._report["finished"] = True
                 self._write()
@@ -81,17 +84,19 @@ class Stage:
             self._deadline = time.monotonic() + seconds
 
     def _finish_scenario(self, error):
-        if error:
-            self.screenshot(f"failed {self._name}")
-        self._report["scenarios"][self._name] = {"error": error, "facts": self.facts}
-        self._scenario = None
-        for document in self.krita.documents():
-            document.waitForDone()
-            document.setModified(False)
-            document.close()
-        self._rest_until = time.monotonic() + _REST_S
-        self.widget("tapestry_dismiss").click()
-        self._report["playing"] = ""
+        """Of two parts: its own, and closing what it has left open."""
+        if self._is_tidying:
+            self._is_tidying, self._scenario = False, None
+            self._report["playing"] = ""
+            if error:
+                self._report["scenarios"][self._name]["error"] = error
+        else:
+            if error:
+                self.screenshot(f"failed {self._name}")
+            self._report["scenarios"][self._name] = {"error": error, "facts": self.facts}
+            self.widget("tapestry_dismiss").click()
+            self._is_tidying, self._wait = True, None
+            self._scenario = self.closed(self.krita.documents())
         self._write()
 
     def _write(self):
@@ -216,9 +221,23 @@ class Stage:
         return condition, what, seconds
 
     def turns(self, seconds=0.3):
-        """To be yielded: let Krita's event loop turn for a while."""
-        end = time.monotonic() + seconds
-        return (lambda: time.monotonic() > end), "time to pass", seconds + 60
+        """To be yielded: let Krita's event loop turn for a while, and a few times at least."""
+        end, turns = time.monotonic() + seconds, count(1)
+        return (
+            lambda: next(turns) > _LEAST_TURNS and time.monotonic() > end,
+            "time to pass",
+            seconds + 60,
+        )
+
+    def closed(self, documents):
+        """Close documents without saving them, and be done with it before anything else."""
+        for document in documents:
+            document.waitForDone()
+        yield self.turns(_REST_S)
+        for document in documents:
+            document.setModified(False)
+            document.close()
+        yield self.turns(_REST_S)
 
 
 def _find(name):
