@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from tapestry_protocol.messages import Request, Stage
+from tapestry_protocol.fields import Stage
+from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from .canvas import Canvas, Layer

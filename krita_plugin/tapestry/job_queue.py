@@ -1,7 +1,7 @@
 """All jobs that are on their way: sent in order, heard of, cancelled; no document, no Qt.
 
-The server paints one after the other and keeps its own queue; this one is the artist's view of it.
-What a lost connection has missed is the link's business.
+The server keeps its own queue, and paints as many at once as it has cards; this one is the artist's
+view of it. What a lost connection has missed is the link's business.
 """
 
 from __future__ import annotations

@@ -23,24 +23,30 @@ class Pace:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._rates: dict[str, float] = {}
-        self._last: tuple[str, int] | None = None
-        self._last_s = 0.0
+        self._last: dict[str, tuple[int, float]] = {}  # by job: step, and when it was done
+        self._last_s = 0.0  # of any job
 
     def note(self, job: Job) -> None:
         """A step of a job is done."""
         if job.order is None or job.stage != "denoising":
             return
-        now_s, last, took_s = self._clock(), self._last, self._clock() - self._last_s
-        self._last, self._last_s = (job.id, job.step), now_s
-        if last is None or last[0] != job.id or last[1] >= job.step:
+        now_s = self._last_s = self._clock()
+        last_step, last_s = self._last.get(job.id, (job.step, now_s))
+        self._last[job.id] = job.step, now_s
+        if last_step >= job.step:
             return
         request = job.order.request
-        rate = took_s / (job.step - last[1]) / _pixels(request)
+        rate = (now_s - last_s) / (job.step - last_step) / _pixels(request)
         known = self._rates.get(request.model, rate)
         self._rates[request.model] = known + _NEWEST_COUNTS_FOR * (rate - known)
 
     def seconds_left(self, jobs: Iterable[Job]) -> float | None:
-        """Until all of them are done; None while nothing is known about one of them."""
+        """Until all of them are done; None while nothing is known about one of them.
+
+        A backend with several cards paints several at once.
+        """
+        jobs = list(jobs)
+        self._last = {job.id: self._last[job.id] for job in jobs if job.id in self._last}
         total_s = 0.0
         for job in jobs:
             if job.order is None or job.order.request.model not in self._rates:
@@ -52,8 +58,9 @@ class Pace:
             elif job.stage == "decoding":
                 steps = 0
             total_s += steps * _pixels(request) * self._rates[request.model]
-        waited_s = self._clock() - self._last_s if self._last else 0.0
-        return max(0.0, total_s - waited_s)
+        at_once = max(1, len(self._last))
+        waited_s = self._clock() - self._last_s
+        return max(0.0, total_s / at_once - waited_s)
 
 
 def time_left(seconds: float) -> str:

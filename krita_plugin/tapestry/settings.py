@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from tapestry_protocol.fields import Scheduler, Speed
 from tapestry_protocol.limits import (
     MAX_FEATHER_PX,
     MAX_GUIDANCE_SCALE,
@@ -15,7 +16,7 @@ from tapestry_protocol.limits import (
     MAX_STEPS,
     MAX_UNDER_PX,
 )
-from tapestry_protocol.messages import Request, Scheduler, Speed
+from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Margins
 
 Mode = Literal["generate", "extend", "refine", "fill"]

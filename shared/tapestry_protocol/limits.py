@@ -52,7 +52,7 @@ MAX_SEQUENCE = 2**53 - 1
 """Numbers of a server's messages about a job; whole numbers that every JSON reader keeps exact."""
 
 MAX_ID_CHARACTERS = 200
-"""Job and model ids; long enough for a UUID and for "owner/name" of a model."""
+"""Job and model ids, and devices; long enough for a UUID and for "owner/name" of a model."""
 
 MAX_SENTENCE_CHARACTERS = 4_000
 """A message with its advice for a person to read."""

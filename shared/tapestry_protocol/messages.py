@@ -4,7 +4,7 @@ client -> server   hello, submit, cancel, resume, acknowledge
 server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend,
                    remark
 server -> worker   run, cancel, beat     (over a pipe)
-worker -> server   backend, progress, preview, result, failed, cancelled, beat
+worker -> server   twins, backend, progress, preview, result, failed, cancelled, beat
 
 Pixels never travel inside a message: a `PixelsRef` names them by SHA-256, and their bytes travel as
 binary chunks. A client sends chunks when a `need` asks for them; everybody else sends the chunks
@@ -23,20 +23,28 @@ from typing import Annotated, ClassVar, Literal
 from .adapters import AdapterInfo, Control, Family, Lora, Share
 from .constraints import Between, Matches, MaxLength
 from .errors import ErrorCode
+from .fields import (
+    Device,
+    GuidanceScale,
+    JobId,
+    ModelId,
+    Prompt,
+    Scheduler,
+    Seed,
+    Sentence,
+    Sequence,
+    Speed,
+    Stage,
+)
 from .limits import (
     MAX_ADAPTERS,
     MAX_CONTROLS,
     MAX_FEATHER_PX,
-    MAX_GUIDANCE_SCALE,
     MAX_ID_CHARACTERS,
     MAX_LORAS,
     MAX_MODELS,
-    MAX_PROMPT_CHARACTERS,
     MAX_REGIONS,
     MAX_REPORT_CHARACTERS,
-    MAX_SEED,
-    MAX_SENTENCE_CHARACTERS,
-    MAX_SEQUENCE,
     MAX_SIDE_PX,
     MAX_STEPS,
     MAX_UNDER_PX,
@@ -44,33 +52,6 @@ from .limits import (
     MIN_WEIGHT,
 )
 from .pixels import NO_MARGINS, Bounds, Margins, PixelsRef, Point, Sha256, Side
-
-Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
-Sentence = Annotated[str, MaxLength(MAX_SENTENCE_CHARACTERS)]
-JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
-ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
-Seed = Annotated[int, Between(0, MAX_SEED)]
-Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
-GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
-Stage = Literal["queued", "loading", "encoding", "drafting", "denoising", "decoding"]
-Scheduler = Literal[
-    "checkpoint",
-    "ddim",
-    "pndm",
-    "euler",
-    "euler_ancestral",
-    "heun",
-    "dpmpp_2m",
-    "dpmpp_2m_karras",
-    "dpmpp_2m_sde",
-    "deis",
-    "unipc",
-    "lcm",
-    "tcd",
-    "flow_euler",
-]
-
-Speed = Literal["quality", "balanced", "fast"]
 
 MESSAGES: dict[str, type[Message]] = {}
 """Every kind of message by its name on the wire."""
@@ -311,10 +292,10 @@ class Accepted(Message, kind="accepted"):
 
 @dataclass(frozen=True)
 class Backend(Message, kind="backend"):
-    """The state of the worker, for the artist to see."""
+    """The state of a worker, or of all of them as one, for the artist to see."""
 
     state: Literal["starting", "loading", "ready", "busy", "lost"]
-    device: Annotated[str, MaxLength(200)] = ""
+    device: Device = ""
 
 
 @dataclass(frozen=True)
@@ -388,6 +369,13 @@ class Remark(Message, kind="remark"):
 @dataclass(frozen=True)
 class Beat(Message, kind="beat"):
     """I am alive; both sides say it once a second."""
+
+
+@dataclass(frozen=True)
+class Twins(Message, kind="twins"):
+    """A worker has found devices like its own, on which other workers may paint."""
+
+    devices: Annotated[tuple[Device, ...], MaxLength(64)]
 
 
 @dataclass(frozen=True)

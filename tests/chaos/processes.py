@@ -19,13 +19,19 @@ def picture_of(request: Request) -> bytes:
     return bytes([request.seed % 256]) * (4 * request.height * request.width)
 
 
-def worker_of(server_pid: int) -> int:
-    """The worker of a server; waits for it to be there."""
+def workers_of(server_pid: int) -> list[int]:
+    """The workers of a server; waits for one to be there."""
     while True:
         children = psutil.Process(server_pid).children()
         if children:
-            return children[0].pid
+            return [child.pid for child in children]
         time.sleep(0.01)
+
+
+def worker_of(server_pid: int) -> int:
+    """The one worker of a server."""
+    (pid,) = workers_of(server_pid)
+    return pid
 
 
 def is_gone(pid: int) -> bool:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tapestry_protocol.messages import Failed, Result
+from tapestry_protocol.limits import MAX_JOBS_QUEUED
+from tapestry_protocol.messages import Acknowledge, Failed, Result
 from tests.chaos.plugin import Plugin
-from tests.chaos.processes import picture_of, scripted, until_gone, worker_of
+from tests.chaos.processes import picture_of, scripted, until_gone, worker_of, workers_of
 from tests.server.client import Client, running_server
 
 STEPS, PAUSE_S = 20, 0.02
+DEVICES = ("--device", "a", "--device", "b", "--device", "c")
+KILLS = 0.2
+"""Of a worker for each job: often enough that most kills hit another job than the one before."""
 GONE = ("lost", "starting")
 """What a client is told of a worker that is gone; only the latest of states that wait is told."""
 
@@ -39,6 +43,40 @@ def test_killed_workers(plugin: Plugin, tries, luck, limit_s, measured) -> None:
         f"{count} of {count} pictures, each the same and once; shown after "
         f"{1000 * statistics.median(shown_s):.0f} ms, {1000 * max(shown_s):.0f} ms at most"
     )
+
+
+@pytest.mark.promise("R1")
+def test_one_of_several_workers_is_killed(tmp_path: Path, tries, luck, measured) -> None:
+    """The others do not begin again, and every picture comes exactly once."""
+    count, pictures, kills = tries(20, 200), {}, 0
+    with running_server(tmp_path, "--scripted", *DEVICES) as server:
+        client = Client(server)
+        for number in range(count):
+            client.submit(str(number), scripted(number, steps=STEPS, pause_s=PAUSE_S))
+            if number >= MAX_JOBS_QUEUED:
+                _take_picture(client, pictures)
+            if luck.random() < KILLS:
+                os.kill(luck.choice(workers_of(server.process.pid)), signal.SIGKILL)
+                kills += 1
+        while len(pictures) < count:
+            _take_picture(client, pictures)
+        client.close()
+    assert pictures == {str(number): picture_of(scripted(number)) for number in range(count)}
+    begun = server.log.count(" starts")
+    assert count <= begun <= count + kills
+    measured(
+        f"{kills} kills among 3 workers: {count} of {count} pictures, each the same and once; "
+        f"{begun - count} begun again"
+    )
+
+
+def _take_picture(client: Client, pictures: dict[str, bytes]) -> None:
+    delivery = client.until_delivery(Result, Failed)
+    message = delivery.message
+    assert isinstance(message, Result), message
+    assert message.job_id not in pictures
+    (pictures[message.job_id],) = delivery.blobs.values()
+    client.send(Acknowledge(message.job_id))
 
 
 @pytest.mark.promise("R3")

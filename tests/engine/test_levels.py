@@ -12,7 +12,7 @@ import torch
 from tapestry_backend.engine.levels import Moment, begin, model_input, moments, noised, pure_noise
 from tapestry_backend.engine.noise import job_generator
 from tapestry_backend.models.schedulers import make_scheduler
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.fields import Scheduler
 
 STEPS = 7
 NAMES = get_args(Scheduler)

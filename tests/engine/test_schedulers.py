@@ -17,7 +17,7 @@ from tapestry_backend.engine.sampling import Known, sample
 from tapestry_backend.engine.views import Layout, ViewPlan
 from tapestry_backend.engine.windows import Size, crop
 from tapestry_backend.models.schedulers import make_scheduler
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.fields import Scheduler
 
 STEPS = 4
 SCALE = 4.0

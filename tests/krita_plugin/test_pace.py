@@ -36,6 +36,20 @@ def test_steps_tell_how_long_the_rest_takes() -> None:
     assert pace.seconds_left([first]) == pytest.approx(13.0)
 
 
+def test_two_that_are_painted_at_once_take_half_the_time() -> None:
+    """Their steps come in turns, and each is compared with its own."""
+    now = [0.0]
+    pace, first, second = Pace(lambda: now[0]), job("a"), job("b")
+    for first.step in (1, 2):
+        pace.note(first)
+        second.step = first.step
+        pace.note(second)
+        now[0] += 2.0
+    now[0] -= 2.0
+    assert pace.seconds_left([first, second]) == pytest.approx(16.0)
+    assert pace.seconds_left([second]) == pytest.approx(16.0)
+
+
 def test_another_model_has_another_pace() -> None:
     """Nothing is said about one that was never measured."""
     now = [0.0]

@@ -17,7 +17,7 @@ import tapestry_protocol
 from tapestry.notices import notice_in
 from tapestry.sentences import in_own_words
 from tapestry.translation import catalogue, languages, speak, tr
-from tapestry_protocol.messages import Stage
+from tapestry_protocol.fields import Stage
 
 PLUGIN = Path(tapestry.__file__).parent
 SOURCES = [path for path in sorted(PLUGIN.rglob("*.py")) if "vendor" not in path.parts]

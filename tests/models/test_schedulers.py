@@ -9,7 +9,7 @@ import pytest
 
 from tapestry_backend.models.schedulers import check_steps, make_scheduler
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.fields import Scheduler
 
 NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 NAMES = get_args(Scheduler)

@@ -1,10 +1,18 @@
 """The store: models are loaded when needed and kept."""
 
 import pytest
+import torch
 
 from tapestry_backend.models import store as store_module
 from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import DEVICE_VARIABLE, ModelStore, best_device, device_name
+from tapestry_backend.models.store import (
+    DEVICE_VARIABLE,
+    ModelStore,
+    best_device,
+    device_name,
+    device_named,
+    twins,
+)
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.models.tiny_checkpoints import save_checkpoint
 
@@ -30,6 +38,29 @@ def test_a_device_can_be_chosen(monkeypatch) -> None:
     usual = best_device()
     monkeypatch.setenv(DEVICE_VARIABLE, "cuda:99")
     assert best_device() == usual
+
+
+def test_a_device_that_is_named_must_be_there() -> None:
+    """Whoever asks for a card by name is not to get another one."""
+    assert device_named("cpu").type == "cpu"
+    with pytest.raises(TapestryError, match="no device 'cuda:99' here") as caught:
+        device_named("cuda:99")
+    assert "cpu" in caught.value.advice
+
+
+def test_cards_like_the_best_one_are_its_twins(monkeypatch) -> None:
+    """A slower one beside it is not, and none is where the artist has chosen a device."""
+    cards = ["fast", "old", "fast"]
+    monkeypatch.delenv(DEVICE_VARIABLE, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(cards))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: cards[number])
+    assert twins() == ("cuda:2",)
+    monkeypatch.setenv(DEVICE_VARIABLE, "cuda:0")
+    assert twins() == ()
+    monkeypatch.delenv(DEVICE_VARIABLE)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert twins() == ()
 
 
 def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:

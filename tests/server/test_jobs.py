@@ -353,6 +353,46 @@ def test_a_job_that_kills_every_worker_fails() -> None:
     assert jobs.hear(Backend("ready"))[-1] == Start("b", PLAIN, {})
 
 
+def test_two_workers_paint_two_jobs() -> None:
+    """Each has one of its own; what it says, and a cancel, is about that one alone."""
+    jobs = ready_jobs()
+    assert jobs.hear(Backend("ready", "CPU"), None, 1) == [TellAll(Backend("ready", "2 x CPU"))]
+    assert plain(submit(jobs, "a"))[-1] == Start("a", PLAIN, {}, 0)
+    assert plain(submit(jobs, "b"))[-1] == Start("b", PLAIN, {}, 1)
+    assert told(submit(jobs, "c")) == [Accepted("c", 2)]
+    with pytest.raises(ProtocolError, match="does not run"):
+        jobs.hear(progress("b", 1), None, 0)
+    assert plain(jobs.receive(ME, Cancel("b"))) == [Stop("b", 1)]
+    end = jobs.hear(Cancelled("b"), None, 1)
+    assert plain(end) == [Tell(ME, Cancelled("b")), Start("c", PLAIN, {}, 1)]
+    assert told(jobs.hear(result("a"), PIXELS, 0)) == [result("a")]
+
+
+def test_a_lost_workers_job_goes_to_one_that_is_free() -> None:
+    """At once; the artist is told of the new beginning, and not that nobody paints."""
+    jobs = ready_jobs()
+    jobs.hear(Backend("ready", "CPU"), None, 1)
+    submit(jobs, "a")
+    effects = plain(jobs.hear(Backend("lost"), None, 0))
+    assert effects == [
+        TellAll(Backend("ready", "CPU")),
+        Tell(ME, Progress("a", "queued", 0, 0)),
+        Start("a", PLAIN, {}, 1),
+    ]
+    jobs.hear(Backend("ready", "CPU"), None, 0)
+    assert plain(submit(jobs, "b"))[-1] == Start("b", PLAIN, {}, 0)
+
+
+def test_one_worker_that_cannot_start_takes_no_hope_from_the_other() -> None:
+    """What waits for the one that is up does not fail."""
+    jobs = ready_jobs()
+    submit(jobs, "a")
+    submit(jobs, "b")
+    for _ in range(6):
+        assert told(jobs.hear(Backend("lost"), None, 1)) == []
+    assert plain(jobs.hear(result("a"), PIXELS, 0))[-1] == Start("b", PLAIN, {}, 0)
+
+
 def test_a_worker_that_cannot_start_keeps_nobody_waiting() -> None:
     """After three of them, everything in the queue fails with a sentence."""
     jobs = Jobs(check_request)
@@ -372,10 +412,9 @@ def test_clients_take_turns() -> None:
         submit(jobs, job_id)
     assert told(submit(jobs, "x", client=YOU), YOU) == [Accepted("x", 2)]
     submit(jobs, "y", client=YOU)
-    order = []
-    for job_id in iter(lambda: jobs._active.id if jobs._active else None, None):
-        order.append(job_id)
-        jobs.hear(result(job_id), PIXELS)
+    order = ["a"]
+    while starts := [e for e in jobs.hear(result(order[-1]), PIXELS) if isinstance(e, Start)]:
+        order += [start.job_id for start in starts]
     assert order == ["a", "b", "x", "c", "y", "d"]
 
 
@@ -441,12 +480,13 @@ CLIENT_MESSAGES = st.one_of(
     st.builds(Acknowledge, JOB_IDS),
     st.builds(Resume, st.tuples(JOB_IDS)),
 )
+WORKERS = st.sampled_from([0, 1])
 ACTIONS = st.one_of(
     st.tuples(st.just("client"), st.sampled_from([ME, YOU]), CLIENT_MESSAGES),
     st.tuples(st.just("chunk")),
     st.tuples(st.just("leave"), st.sampled_from([ME, YOU])),
-    st.tuples(st.just("state"), st.sampled_from(["starting", "loading", "ready", "lost"])),
-    st.tuples(st.just("worker"), st.sampled_from(["progress", "result", "failed"])),
+    st.tuples(st.just("state"), WORKERS, st.sampled_from(["starting", "loading", "ready", "lost"])),
+    st.tuples(st.just("worker"), WORKERS, st.sampled_from(["progress", "result", "failed"])),
 )
 
 
@@ -456,16 +496,14 @@ class Worker:
     def __init__(self) -> None:
         self.up = False
         self.job: str | None = None
-        self.stopping = False
 
-    def take(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Start):
-                assert self.up, "a job was started without a worker"
-                assert self.job is None, "two jobs run at once"
-                self.job, self.stopping = effect.job_id, False
-            elif isinstance(effect, Stop):
-                assert effect.job_id == self.job
+    def take(self, effect: Start | Stop) -> None:
+        if isinstance(effect, Start):
+            assert self.up, "a job was started without a worker"
+            assert self.job is None, "two jobs run at once"
+            self.job = effect.job_id
+        else:
+            assert effect.job_id == self.job
 
     def say(self, what: str) -> Message | None:
         job_id = self.job
@@ -478,9 +516,11 @@ class Worker:
 
 
 @given(st.lists(ACTIONS, max_size=30))
-def test_whatever_comes_one_job_runs_and_everybody_is_answered(actions: list[tuple]) -> None:
-    """No order of messages starts two jobs, loses the worker's place, or raises anything."""
-    jobs, worker = Jobs(check_request), Worker()
+def test_whatever_comes_no_worker_has_two_jobs_and_everybody_is_answered(
+    actions: list[tuple],
+) -> None:
+    """No order of messages starts two jobs, loses a worker's place, or raises anything."""
+    jobs, workers = Jobs(check_request), (Worker(), Worker())
     for kind, *arguments in actions:
         if kind == "client":
             client, message = arguments
@@ -494,11 +534,18 @@ def test_whatever_comes_one_job_runs_and_everybody_is_answered(actions: list[tup
             jobs.leave(*arguments)
             effects = []
         elif kind == "state":
-            worker.up = arguments[0] == "ready" or (worker.up and arguments[0] != "lost")
-            if arguments[0] == "lost":
+            number, state = arguments
+            worker = workers[number]
+            worker.up = state == "ready" or (worker.up and state != "lost")
+            if state == "lost":
                 worker.job = None
-            effects = jobs.hear(Backend(*arguments))
+            effects = jobs.hear(Backend(state), None, number)
         else:
-            message = worker.say(*arguments)
-            effects = jobs.hear(message, PIXELS) if message else []
-        worker.take(effects)
+            number, what = arguments
+            message = workers[number].say(what)
+            effects = jobs.hear(message, PIXELS, number) if message else []
+        for effect in effects:
+            if isinstance(effect, Start | Stop):
+                workers[effect.worker].take(effect)
+        painted = [worker.job for worker in workers if worker.job]
+        assert len(set(painted)) == len(painted), "a job runs twice"

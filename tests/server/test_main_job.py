@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tapestry_protocol.adapters import AdapterInfo, Lora
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Acknowledge,
+    Backend,
     Cancel,
     Cancelled,
     Failed,
@@ -175,3 +177,23 @@ def test_the_same_request_gives_the_same_picture(real_server: Server, connect: C
         client.submit(job_id, request)
         pictures.append(picture_of(client, job_id)[1])
     assert pictures[0] == pictures[1]
+
+
+def test_two_devices_paint_two_pictures_at_once(tmp_path: Path) -> None:
+    """A worker on each; which of them paints makes no difference to the picture."""
+    request = Request("generate", 128, 128, "green grass", num_inference_steps=12, seed=3)
+    with running_server(tmp_path, "--device", "cpu", "--device", "cpu") as server:
+        client = Client(server)
+        while "2 x " not in client.until(Backend)[-1].device:
+            pass
+        for job_id in ("a", "b"):
+            client.submit(job_id, request)
+        deliveries = []
+        while sum(isinstance(d.message, Result | Failed) for d in deliveries) < 2:
+            deliveries.append(client.receive())
+        client.close()
+    told = [(type(d.message), getattr(d.message, "job_id", "")) for d in deliveries]
+    ends = [told.index((Result, job_id)) for job_id in ("a", "b")]
+    assert all(told.index((Progress, job_id)) < min(ends) for job_id in ("a", "b"))
+    first, second = (deliveries[end].blobs for end in ends)
+    assert first == second

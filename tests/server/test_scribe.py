@@ -93,7 +93,7 @@ def test_a_queued_job_survives_its_server(tmp_path: Path) -> None:
     house.submit()
     house.close()
     house = House(tmp_path)
-    assert house.jobs._active is None
+    assert not house.jobs._seats.jobs
     (accepted, start) = house.resume()
     assert isinstance(accepted.message, Accepted)
     assert start == Start("a", MASKED, {MASK_CHUNK.sha256: MASK})

@@ -2,10 +2,11 @@
 
 The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At step `at` it may
 `raise`, run out of `memory`, `crash`, `print`, end without a picture (`stop`), or not come to an
-end, but only the first time that any worker of this server does so (`hang once`). A picture has
-its seed as its colour; an extension gives its own picture back. With the argument "dead", the
-worker dies before it is ready. "preview" is the height and width of previews, and "clock" a file
-for the moments (of the machine's monotonic clock) at which it begins, ends a step, and is done.
+end, but only the first time that any worker of this server does so (`hang once`). A picture has its
+seed as its colour; an extension gives its own picture back. With the argument "dead", the worker
+dies before it is ready; with "twins", it finds two more devices like its own. "preview" is the
+height and width of previews, and "clock" a file for the moments (of the machine's monotonic clock)
+at which it begins, ends a step, and is done.
 """
 
 import json
@@ -79,7 +80,9 @@ def load():
     """The scripted engine."""
     if "dead" in sys.argv:
         raise SystemExit(1)
-    return worker.Engine(run, "script")
+    named = [part for part in sys.argv if part.startswith("--device=")]
+    device = named[0].removeprefix("--device=") if named else "script"
+    return worker.Engine(run, device, ("script:1", "script:2") if "twins" in sys.argv else ())
 
 
 worker.main(load)

@@ -1,343 +1,133 @@
-"""One worker process: its life, its jobs, and its death; real processes, without torch."""
+"""Several worker processes at once: who they are, what they do, and that none stays behind."""
 
 import asyncio
-import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 
 import psutil
-import pytest
 
-from tapestry_backend.workers.channel import Delivery, frames_of, pack
 from tapestry_backend.workers.pool import Pool
-from tapestry_protocol.errors import ErrorCode
-from tapestry_protocol.messages import (
-    Backend,
-    Cancelled,
-    Failed,
-    Message,
-    PixelsRef,
-    Preview,
-    Progress,
-    Request,
-    Result,
-    Run,
-)
-from tapestry_protocol.pixels import Margins, Pixels
+from tapestry_protocol.messages import Backend, Cancelled, Message, Progress, Result
+from tests.workers.test_keeper import SCRIPTED, scripted
 
-SCRIPTED = [sys.executable, str(Path(__file__).with_name("scripted_worker.py"))]
-
-Heard = tuple[Message, bytes | None]
+LONG = {"steps": 400, "pause_s": 0.05}
 
 
-class Ear:
-    """Hears a pool, and waits for what it says."""
+class Ears:
+    """Hears a pool: what each worker has said."""
 
     def __init__(self) -> None:
-        self._heard: asyncio.Queue[Heard] = asyncio.Queue()
+        self.said: dict[int, list[Message]] = {}
+        self._something = asyncio.Event()
 
-    def hear(self, message: Message, pixels: bytes | None) -> None:
-        self._heard.put_nowait((message, pixels))
+    def hear(self, worker: int, message: Message, _pixels: bytes | None) -> None:
+        self.said.setdefault(worker, []).append(message)
+        self._something.set()
 
-    async def until(self, *awaited: type[Message] | Message) -> list[Heard]:
-        """Everything up to the first message that is, or is one of, these."""
-        types = tuple(one for one in awaited if isinstance(one, type))
-        heard = []
-        while True:
-            heard.append(await self._heard.get())
-            message = heard[-1][0]
-            if isinstance(message, types) or message in awaited:
-                return heard
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._something.clear()
+            await self._something.wait()
 
+    async def until_ready(self, *workers: int) -> None:
+        """All of these say that they are."""
+        await self.until(lambda: all(self._state(worker) == "ready" for worker in workers))
 
-READY = Backend("ready", "script")
+    def _state(self, worker: int) -> str:
+        states = [m.state for m in self.said.get(worker, []) if isinstance(m, Backend)]
+        return states[-1] if states else ""
+
+    def has(self, worker: int, kind: type[Message], job_id: str) -> bool:
+        """Whether a worker has said this about a job."""
+        said = self.said.get(worker, [])
+        return any(isinstance(m, kind) and m.job_id == job_id for m in said)
 
 
 def drive(
-    scenario: Callable[[Pool, Ear], Awaitable[None]],
-    *arguments: str,
-    log_file: Path | None = None,
+    scenario: Callable[[Pool, Ears], Awaitable[None]], *arguments: str, devices: Sequence[str] = ()
 ) -> None:
-    """Run a scenario against a pool with a scripted worker."""
+    """Run a scenario against a pool of scripted workers; all of them are gone in the end."""
 
     async def main() -> None:
-        ear = Ear()
-        pool = Pool([*SCRIPTED, *arguments], ear.hear, log_file)
+        ears = Ears()
+        pool = Pool([*SCRIPTED, *arguments], ears.hear, devices=devices)
         running = asyncio.create_task(pool.keep_running())
         try:
-            await scenario(pool, ear)
+            await scenario(pool, ears)
         finally:
             running.cancel()
             await asyncio.wait([running])
 
     asyncio.run(main())
+    assert not workers()
 
 
-def scripted(**script: object) -> Request:
-    """A request that makes the scripted worker do this."""
-    return Request("generate", 4, 4, prompt=json.dumps(script))
+def workers() -> dict[str, int]:
+    """Our children that are scripted workers: device and process."""
+    found = {}
+    for child in psutil.Process().children():
+        command = child.cmdline()
+        if command[: len(SCRIPTED)] == SCRIPTED:
+            device = [part for part in command if part.startswith("--device=")]
+            found[device[0].removeprefix("--device=") if device else ""] = child.pid
+    return found
 
 
-def worker_pid() -> int:
-    """Our one child that is a scripted worker."""
-    children = psutil.Process().children()
-    (pid,) = (child.pid for child in children if child.cmdline()[: len(SCRIPTED)] == SCRIPTED)
-    return pid
+def test_there_is_one_worker_where_nothing_is_named() -> None:
+    """It takes what it finds best."""
 
-
-def test_a_worker_says_what_it_does() -> None:
-    """Starting, loading, ready: in this order."""
-
-    async def scenario(_: Pool, ear: Ear) -> None:
-        heard = [message for message, _ in await ear.until(READY)]
-        assert heard == [Backend("starting"), Backend("loading"), READY]
-
-    drive(scenario)
-
-
-def test_a_job_tells_of_every_step_and_ends_with_a_picture() -> None:
-    """Progress 1 to n in order, a preview, the result with its pixels."""
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(steps=5), {})
-        heard = await ear.until(Result)
-        steps = [m.step for m, _ in heard if isinstance(m, Progress) and m.stage == "denoising"]
-        assert steps == [1, 2, 3, 4, 5]
-        assert any(isinstance(message, Preview) for message, _ in heard)
-        assert heard[0][0] == Backend("busy", "script")
-        result, pixels = heard[-1]
-        assert isinstance(result, Result)
-        assert pixels == bytes(4 * 4 * 4)
-        await ear.until(READY)
+    async def scenario(_: Pool, ears: Ears) -> None:
+        await ears.until_ready(0)
+        assert list(workers()) == [""]
 
     drive(scenario)
 
 
-def test_previews_are_few(tmp_path: Path) -> None:
-    """Many quick steps make many progress messages and few previews: no more are made than sent."""
-    clock = tmp_path / "clock"
+def test_each_device_has_a_worker_and_all_paint_at_once() -> None:
+    """Two jobs are under way before either has ended; a cancel stops its own."""
 
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(steps=100, clock=str(clock)), {})
-        heard = [message for message, _ in await ear.until(Result)]
-        assert sum(isinstance(message, Progress) for message in heard) == 101
-        sent = sum(isinstance(message, Preview) for message in heard)
-        assert sent < 20
-        assert clock.read_text(encoding="utf-8").count("preview") == sent
+    async def scenario(pool: Pool, ears: Ears) -> None:
+        await ears.until_ready(0, 1)
+        assert ears.said[0][-1] == Backend("ready", "a")
+        assert ears.said[1][-1] == Backend("ready", "b")
+        pool.start_job(0, "first", scripted(**LONG), {})
+        pool.start_job(1, "second", scripted(**LONG), {})
+        await ears.until(lambda: ears.has(0, Progress, "first") and ears.has(1, Progress, "second"))
+        pool.cancel_job(1, "second")
+        await ears.until(lambda: ears.has(1, Cancelled, "second"))
+        assert not ears.has(0, Cancelled, "first")
 
-    drive(scenario)
-
-
-def test_the_last_step_has_no_preview() -> None:
-    """The picture itself comes next, and would wait for it in Krita."""
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(steps=1), {})
-        heard = [message for message, _ in await ear.until(Result)]
-        assert not any(isinstance(message, Preview) for message in heard)
-
-    drive(scenario)
+    drive(scenario, devices=("a", "b"))
 
 
-def test_pixels_reach_the_worker_and_come_back() -> None:
-    """A picture of several chunks goes through both pipes unchanged."""
-    image = Pixels(1024, 1024, 4, os.urandom(4 * 1024 * 1024))
+def test_the_first_worker_brings_one_for_each_device_like_its_own() -> None:
+    """Once: started again, or told by a twin, it brings no more."""
 
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        request = Request(
-            "extend",
-            image.height,
-            image.width,
-            prompt=json.dumps({}),
-            margins=Margins(left=8),
-            image=PixelsRef.of(image),
-        )
-        pool.start_job("a", request, {image.sha256: image.data})
-        _, pixels = (await ear.until(Result))[-1]
-        assert pixels == image.data
+    async def scenario(_: Pool, ears: Ears) -> None:
+        await ears.until_ready(0, 1, 2)
+        names = {"", "script:1", "script:2"}
+        assert workers().keys() == names
+        os.kill(workers()[""], signal.SIGKILL)
+        await ears.until(lambda: Backend("lost") in ears.said[0])
+        await ears.until_ready(0)
+        assert workers().keys() == names
+        assert ears.said.keys() == {0, 1, 2}
 
-    drive(scenario)
+    drive(scenario, "twins")
 
 
-def test_a_cancel_takes_effect_at_the_next_step() -> None:
-    """A long job that is cancelled ends as cancelled, and the next one runs."""
+def test_a_worker_that_dies_does_not_disturb_the_others() -> None:
+    """It alone is started again; the other goes on with its picture."""
 
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(steps=400, pause_s=0.05), {})
-        await ear.until(Progress)
-        pool.cancel_job("a")
-        heard = await ear.until(Cancelled, Result)
-        assert heard[-1][0] == Cancelled("a")
-        pool.start_job("b", scripted(), {})
-        assert (await ear.until(Result, Cancelled))[-1][0].job_id == "b"
+    async def scenario(pool: Pool, ears: Ears) -> None:
+        await ears.until_ready(0, 1)
+        pool.start_job(0, "first", scripted(steps=40, pause_s=0.02), {})
+        await ears.until(lambda: ears.has(0, Progress, "first"))
+        os.kill(workers()["b"], signal.SIGKILL)
+        await ears.until(lambda: Backend("lost") in ears.said[1])
+        await ears.until(lambda: ears.has(0, Result, "first"))
+        await ears.until_ready(1)
+        assert Backend("lost") not in ears.said[0]
 
-    drive(scenario)
-
-
-def test_a_cancel_that_comes_too_late_harms_nobody() -> None:
-    """A cancel for a job that has ended is ignored."""
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(), {})
-        await ear.until(Result)
-        pool.cancel_job("a")
-        pool.start_job("b", scripted(), {})
-        assert (await ear.until(Result, Cancelled))[-1][0].job_id == "b"
-
-    drive(scenario)
-
-
-@pytest.mark.parametrize(
-    ("how", "code"),
-    [
-        ("raise", ErrorCode.INTERNAL),
-        ("stop", ErrorCode.INTERNAL),
-        ("memory", ErrorCode.OUT_OF_MEMORY),
-    ],
-)
-def test_a_task_that_fails_leaves_the_worker_alive(how: str, code: ErrorCode) -> None:
-    """The job fails with a code, the same worker runs the next one."""
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(at=2, do=how), {})
-        failure, _ = (await ear.until(Failed))[-1]
-        assert isinstance(failure, Failed)
-        assert failure.code is code
-        await ear.until(READY)
-        pool.start_job("b", scripted(), {})
-        heard = [message for message, _ in await ear.until(Result)]
-        assert not any(isinstance(m, Backend) and m.state == "lost" for m in heard)
-
-    drive(scenario)
-
-
-def test_the_log_has_the_traceback_and_no_prompt(tmp_path: Path) -> None:
-    """Where it went wrong is written down; what the artist wrote is not."""
-    log_file = tmp_path / "log"
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(at=2, do="raise", secret="my garden"), {})
-        await ear.until(Failed)
-        await ear.until(READY)
-
-    drive(scenario, log_file=log_file)
-    log = log_file.read_text(encoding="utf-8")
-    assert "scripted_worker.py" in log
-    assert "ValueError" in log
-    assert "garden" not in log
-
-
-def test_stray_prints_do_not_disturb_the_pipe(tmp_path: Path) -> None:
-    """Whatever a library prints goes to the log, by sys.stdout or by the descriptor."""
-    log_file = tmp_path / "log"
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pool.start_job("a", scripted(at=2, do="print"), {})
-        await ear.until(Result)
-        await ear.until(READY)
-
-    drive(scenario, log_file=log_file)
-    log = log_file.read_text(encoding="utf-8")
-    assert "a stray line" in log
-    assert "and some bytes" in log
-
-
-@pytest.mark.parametrize("death", ["kill", "crash"])
-def test_a_worker_that_dies_is_started_again(death: str) -> None:
-    """Killed or crashed: lost, starting, ready, and the next job works."""
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        script = {"at": 3, "do": "crash"} if death == "crash" else {"steps": 400, "pause_s": 0.05}
-        pool.start_job("a", scripted(**script), {})
-        await ear.until(Progress)
-        if death == "kill":
-            os.kill(worker_pid(), signal.SIGKILL)
-        heard = [message for message, _ in await ear.until(READY)]
-        states = [message.state for message in heard if isinstance(message, Backend)]
-        assert states == ["lost", "starting", "loading", "ready"]
-        pool.start_job("b", scripted(), {})
-        assert (await ear.until(Result))[-1][0].job_id == "b"
-
-    drive(scenario)
-
-
-def test_a_worker_that_cannot_start_is_reported() -> None:
-    """One that dies before it is ready is lost each time, and tried again."""
-
-    async def scenario(_: Pool, ear: Ear) -> None:
-        for _attempt in range(2):
-            heard = [message for message, _ in await ear.until(Backend("lost"))]
-            assert heard == [Backend("starting"), Backend("loading"), Backend("lost")]
-
-    drive(scenario, "dead")
-
-
-def test_a_command_that_is_none_is_reported() -> None:
-    """A program that does not exist is a lost worker, not a crash of the server."""
-
-    async def main() -> None:
-        ear = Ear()
-        pool = Pool(["/nonexistent/worker"], ear.hear)
-        running = asyncio.create_task(pool.keep_running())
-        await ear.until(Backend("lost"))
-        running.cancel()
-        await asyncio.wait([running])
-
-    asyncio.run(main())
-
-
-def test_a_worker_that_talks_nonsense_is_replaced() -> None:
-    """Bytes that are no frame end the worker, not the server."""
-    command = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(600)"]
-
-    async def main() -> None:
-        ear = Ear()
-        pool = Pool(command, ear.hear)
-        running = asyncio.create_task(pool.keep_running())
-        await ear.until(Backend("lost"))
-        running.cancel()
-        await asyncio.wait([running])
-
-    asyncio.run(main())
-
-
-def test_a_worker_goes_with_its_server() -> None:
-    """At the end of its pipe a worker ends at once, even in the middle of a step."""
-    with subprocess.Popen(SCRIPTED, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
-        for frame in frames_of(Delivery(Run("a", scripted(pause_s=500)))):
-            worker.stdin.write(pack(frame))
-        worker.stdin.flush()
-        read = b""
-        while b"busy" not in read:
-            read += os.read(worker.stdout.fileno(), 65536)
-        worker.stdin.close()
-        assert worker.wait() == 0
-
-
-def test_no_worker_stays_behind() -> None:
-    """Stopping the pool ends the worker's process, also one that is stuck."""
-    pids = []
-
-    async def scenario(pool: Pool, ear: Ear) -> None:
-        await ear.until(READY)
-        pids.append(worker_pid())
-        pool.start_job("a", scripted(steps=400, pause_s=0.05), {})
-        await ear.until(Progress)
-        os.kill(pids[0], signal.SIGSTOP)
-
-    drive(scenario)
-    assert not Path(f"/proc/{pids[0]}").exists()
+    drive(scenario, devices=("a", "b"))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.fields import Scheduler
 
 from ..engine.multidiffusion import Place
 from ..engine.windows import Size

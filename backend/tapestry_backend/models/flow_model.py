@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.fields import Scheduler
 
 from ..engine.multidiffusion import Place
 from . import banded

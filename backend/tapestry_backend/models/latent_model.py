@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.fields import Scheduler
 
 from ..engine.windows import Size
 from . import banded

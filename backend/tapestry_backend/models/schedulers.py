@@ -8,7 +8,7 @@ from typing import Any
 import diffusers
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Scheduler
+from tapestry_protocol.fields import Scheduler
 
 _TRAINED_WITH = (
     "num_train_timesteps",

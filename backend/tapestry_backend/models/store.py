@@ -95,14 +95,41 @@ class ModelStore:
 def best_device() -> torch.device:
     """The device that TAPESTRY_DEVICE names, where this machine has it; else its fastest."""
     wanted = os.environ.get(DEVICE_VARIABLE, "")
-    cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    if wanted in {"cpu", *cards}:
+    if wanted in _known_devices():
         return torch.device(wanted)
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def device_named(name: str) -> torch.device:
+    """A device of this machine: "cpu", "cuda:0" ...; raises TapestryError when it is not there."""
+    known = _known_devices()
+    if name not in known:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"There is no device {name!r} here to paint on.",
+            f"Choose one of: {', '.join(known)}.",
+        )
+    return torch.device(name)
+
+
+def twins() -> tuple[str, ...]:
+    """The cards of the same kind as the best one, on which other workers may paint.
+
+    None where TAPESTRY_DEVICE names one. A card of another kind may be much slower or smaller, and
+    would make pictures late or fail: such a one has to be named.
+    """
+    if os.environ.get(DEVICE_VARIABLE) or not torch.cuda.is_available():
+        return ()
+    first, *others = map(torch.cuda.get_device_name, range(torch.cuda.device_count()))
+    return tuple(f"cuda:{number}" for number, name in enumerate(others, 1) if name == first)
+
+
+def _known_devices() -> list[str]:
+    return ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
 
 
 def device_name(device: torch.device) -> str:

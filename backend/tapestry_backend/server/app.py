@@ -1,4 +1,4 @@
-"""The running server: joins socket, sessions, jobs and worker; decides nothing by itself."""
+"""The running server: joins socket, sessions, jobs and workers; decides nothing by itself."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Settings:
     """What a server is started with.
 
     parent      the process whose end is ours too, once no client is connected
-    worker_command    starts the worker
+    worker_command    starts a worker
+    devices     that workers paint on, one on each; without any, as `Pool` finds best
     journal     the folder for what must survive the server
     place       where it listens
     """
@@ -59,6 +60,7 @@ class Settings:
     runtime_file: Path
     journal: Path
     worker_command: Sequence[str]
+    devices: Sequence[str] = ()
     parent: int | None = None
     log_file: Path | None = None
     place: Place = LOOPBACK
@@ -76,7 +78,7 @@ class App:
         self._journal_lock = Lock(settings.journal / "lock")
         self._unsaid: Remark | None = None
         self._state_timer: asyncio.TimerHandle | None = None
-        self._pool = Pool(settings.worker_command, self._hear, settings.log_file)
+        self._pool = Pool(settings.worker_command, self._hear, settings.log_file, settings.devices)
         self._sessions: dict[int, Session] = {}
         self._turnstile = Turnstile()
         self._client_numbers = itertools.count(1)
@@ -109,7 +111,7 @@ class App:
             await self._live()
 
     async def _live(self) -> None:
-        """Be known to clients, with a worker, until it is time to stop."""
+        """Be known to clients, with workers, until it is time to stop."""
         tasks = [asyncio.create_task(self._pool.keep_running()), *self._watch_parent()]
         for task in tasks:
             task.add_done_callback(lambda _: self._stopping.set())
@@ -152,8 +154,8 @@ class App:
         else:
             self._perform(self._jobs.receive(client, received))
 
-    def _hear(self, message: Message, pixels: bytes | None) -> None:
-        self._perform(self._jobs.hear(message, pixels))
+    def _hear(self, worker: int, message: Message, pixels: bytes | None) -> None:
+        self._perform(self._jobs.hear(message, pixels, worker))
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         kept = None
@@ -169,11 +171,11 @@ class App:
                     self._tell_state_soon()
                 case TellAll(message):
                     self._tell_all(message)
-                case Start(job_id, request, blobs):
+                case Start(job_id, request, blobs, worker):
                     _log.info("job %s starts", job_id)
-                    self._pool.start_job(job_id, request, blobs)
-                case Stop(job_id):
-                    self._pool.cancel_job(job_id)
+                    self._pool.start_job(worker, job_id, request, blobs)
+                case Stop(job_id, worker):
+                    self._pool.cancel_job(worker, job_id)
 
     def _tell_all(self, message: Message) -> None:
         parcel = Parcel(message)

@@ -26,22 +26,14 @@ CANNOT_START = 2
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tapestry serve`."""
+    _add_models(parser)
     parser.add_argument(
-        "--model",
-        metavar="PATH_OR_ID",
+        "--device",
+        metavar="NAME",
         action="append",
         default=[],
-        help="offer this model too: a file, a folder in diffusers layout or one of checkpoints, or "
-        "an id in the Hugging Face cache (may be repeated)",
-    )
-    parser.add_argument("--folder", **FOLDER)
-    parser.add_argument(
-        "--adapter",
-        metavar="PATH",
-        action="append",
-        default=[],
-        help="offer this LoRA, textual inversion, ControlNet or T2I-Adapter too, or all those in a "
-        "folder (may be repeated)",
+        help="paint on this device, with a worker process of its own: cpu, cuda:0, cuda:1 (may be "
+        "repeated); without it on the fastest one, and on all cards of the same kind",
     )
     parser.add_argument(
         "--runtime-file",
@@ -64,6 +56,26 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log-file", type=Path, help="write the log here instead of to stderr")
     _add_place(parser)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        metavar="PATH_OR_ID",
+        action="append",
+        default=[],
+        help="offer this model too: a file, a folder in diffusers layout or one of checkpoints, or "
+        "an id in the Hugging Face cache (may be repeated)",
+    )
+    parser.add_argument("--folder", **FOLDER)
+    parser.add_argument(
+        "--adapter",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="offer this LoRA, textual inversion, ControlNet or T2I-Adapter too, or all those in a "
+        "folder (may be repeated)",
+    )
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +127,7 @@ def serve_command(
         journal=arguments.journal,
         worker_command=worker_command
         or real_worker_command(models, folders=folders, adapters=arguments.adapter),
+        devices=arguments.device,
         parent=arguments.parent,
         log_file=arguments.log_file,
         place=place,

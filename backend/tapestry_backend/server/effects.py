@@ -1,4 +1,4 @@
-"""What the jobs want done by those who have a socket, a worker and a disk; no behaviour."""
+"""What the jobs want done by those who have a socket, workers and a disk; no behaviour."""
 
 from __future__ import annotations
 
@@ -44,18 +44,20 @@ class TellAll:
 
 @dataclass(frozen=True)
 class Start:
-    """Have the worker run this job."""
+    """Have this worker run this job."""
 
     job_id: str
     request: Request
     blobs: Mapping[str, bytes]
+    worker: int = 0
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Have the worker stop this job."""
+    """Have this worker stop this job."""
 
     job_id: str
+    worker: int = 0
 
 
 Effect = Keep | Tell | TellAll | Start | Stop

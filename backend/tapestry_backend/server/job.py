@@ -130,11 +130,6 @@ class Job:
     def has_ended(self) -> bool:
         return self.state in _ENDS
 
-    @property
-    def is_active(self) -> bool:
-        """The worker has it."""
-        return self.state in (State.RUNNING, State.STOPPING)
-
     def attach(self, client: int) -> None:
         """Let this client hear of it from now on."""
         self.client = self.owner = client

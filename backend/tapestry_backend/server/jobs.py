@@ -33,11 +33,9 @@ from .job import MAX_TRIES, Event, Job, State
 from .ledger import Ledger, Record, What
 from .picture import Picture
 from .replay import revive
+from .seats import Seat, Seats
 from .store import Store
 from .turns import Turns
-
-_MAX_FALSE_STARTS = 3
-"""Workers that die before they are ready; then nobody is kept waiting for the next one."""
 
 
 class Jobs:
@@ -61,12 +59,10 @@ class Jobs:
         self._clock = clock
         self._jobs: dict[str, Job] = {}  # in order of submission
         self._turns = Turns()
-        self._active: Job | None = None
+        self._seats = Seats()
         self._ends = Ends(clock)
-        self._worker_is_up = False
-        self._false_starts = 0
         self.backend = Backend("starting")
-        """The state of the worker, for a client that has just arrived."""
+        """The state of the workers, for a client that has just arrived."""
 
     def bring_back(self, ledger: Ledger, store: Store) -> list[Effect]:
         """Take on what an earlier server left; before anything else."""
@@ -179,11 +175,11 @@ class Jobs:
             yield Tell(client, self._no_such_job(job_id))
             return
         self._attach(job, client)
-        before = job.state
+        before, seat = job.state, self._seats.of(job)
         job.change(Event.CANCEL)
-        if before is State.RUNNING:
+        if before is State.RUNNING and seat is not None:
             yield self._record(job, "stopping")
-            yield Stop(job.id)
+            yield Stop(job.id, seat.worker)
         elif before in (State.WAITING, State.QUEUED):
             yield from self._end(job, Cancelled(job.id))
         elif job.has_ended:
@@ -240,26 +236,26 @@ class Jobs:
         yield from self._start_next()
 
     def _ahead(self, job: Job) -> int:
-        return self._turns.ahead_of(job) + (self._active is not None)
+        return self._turns.ahead_of(job) + len(self._seats.jobs)
 
     def _start_next(self) -> Iterator[Effect]:
-        if not self._worker_is_up or self._active is not None:
-            return
-        job = self._turns.take()
-        if job is not None:
+        for seat in self._seats.free:
+            job = self._turns.take()
+            if job is None:
+                return
             job.change(Event.START)
             job.tries += 1
-            self._active = job
+            seat.job = job
             yield self._record(job, "started")
-            yield Start(job.id, job.request, self._blobs.of(job.id))
+            yield Start(job.id, job.request, self._blobs.of(job.id), seat.worker)
 
     def _end(self, job: Job, end: Message, picture: Picture | None = None) -> Iterator[Effect]:
         """A job has just ended: keep it, tell it, let older ones go, start the next."""
         self._blobs.release(job.id)
         if job in self._turns:
             self._turns.remove(job)
-        if job is self._active:
-            self._active = None
+        if seat := self._seats.of(job):
+            seat.job = None
         end = job.finish(end, picture, self._clock())
         self._ends.add(job)
         yield self._keep_end(job, end)
@@ -285,13 +281,14 @@ class Jobs:
         self._ends.remove(job)
         del self._jobs[job.id]
 
-    # --- from the worker --------------------------------------------------------------------------
+    # --- from the workers -------------------------------------------------------------------------
 
-    def hear(self, message: Message, pixels: bytes | None = None) -> list[Effect]:
-        """A message of the worker, or of the pool about the worker; raises ProtocolError."""
+    def hear(self, message: Message, pixels: bytes | None = None, worker: int = 0) -> list[Effect]:
+        """A message of a worker, or of the pool about this worker; raises ProtocolError."""
+        seat = self._seats[worker]
         if isinstance(message, Backend):
-            return list(self._hear_state(message))
-        job = self._active
+            return list(self._hear_state(seat, message))
+        job = seat.job
         if job is None or job.id != getattr(message, "job_id", None):
             raise ProtocolError(message.kind, "is about a job that does not run")
         match message:
@@ -317,30 +314,32 @@ class Jobs:
         else:
             yield from self._end(job, end, picture)
 
-    def _hear_state(self, backend: Backend) -> Iterator[Effect]:
-        self.backend = backend
-        yield TellAll(backend)
+    def _hear_state(self, seat: Seat, backend: Backend) -> Iterator[Effect]:
+        seat.backend = backend
+        if self.backend != self._seats.backend:
+            self.backend = self._seats.backend
+            yield TellAll(self.backend)
         if backend.state == "ready":
-            self._worker_is_up = True
-            self._false_starts = 0
+            seat.is_up = True
+            seat.false_starts = 0
             yield from self._start_next()
         elif backend.state == "lost":
-            yield from self._lose_worker()
+            yield from self._lose(seat)
 
-    def _lose_worker(self) -> Iterator[Effect]:
-        was_up, self._worker_is_up = self._worker_is_up, False
-        job = self._active
+    def _lose(self, seat: Seat) -> Iterator[Effect]:
+        was_up, seat.is_up = seat.is_up, False
+        job = seat.job
         if job is not None and job.state is State.RUNNING and job.tries < MAX_TRIES:
             job.change(Event.LOSE)
-            self._active = None
+            seat.job = None
             self._turns.put_back(job)
             yield from self._tell(job, Progress(job.id, "queued", 0, 0))
+            yield from self._start_next()  # another worker may be free
         elif job is not None:
             yield from self._conclude(job, Event.FAIL, refusals.lost_in_the_middle(job.id))
         elif not was_up:
-            self._false_starts += 1
-            if self._false_starts >= _MAX_FALSE_STARTS:
-                self._false_starts = 0
+            seat.false_starts += 1
+            if self._seats.give_up():
                 for queued in list(self._turns):
                     yield from self._conclude(queued, Event.FAIL, refusals.never_started(queued.id))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tapestry_protocol.messages import Stage
+from tapestry_protocol.fields import Stage
 from tapestry_protocol.pixels import Bounds, Pixels
 
 

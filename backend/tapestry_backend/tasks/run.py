@@ -9,7 +9,8 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_protocol.messages import Request, Stage
+from tapestry_protocol.fields import Stage
+from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_request
 

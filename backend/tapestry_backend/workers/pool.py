@@ -1,46 +1,20 @@
-"""Who runs a job: keeps one worker process alive and speaks with it; no sockets, no queue."""
+"""Who runs a job: one worker process for each device; no sockets, no queue."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import subprocess
 import sys
-import time
-from asyncio import StreamReader, StreamWriter
-from asyncio.subprocess import PIPE, Process
+from asyncio import TaskGroup
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from tapestry_protocol.errors import ProtocolError
-from tapestry_protocol.limits import MAX_FRAME_BYTES
-from tapestry_protocol.messages import (
-    Backend,
-    Beat,
-    Cancel,
-    Message,
-    Preview,
-    Request,
-    Result,
-    Run,
-)
+from tapestry_protocol.messages import Message, Request, Twins
 
-from .channel import Delivery, Inbox, frames_of, pack, read_frame_async
-from .leash import BEAT_S
-from .patience import SILENCE_S, Patience
+from .keeper import Keeper
 
-_LONGEST_PAUSE_S = 30.0
-"""Between attempts to start a worker that dies before it is ready."""
-
-_FAREWELL_S = 1.0
-"""How long a worker may take to go when its pipe is closed; then it is killed."""
-
-_log = logging.getLogger("tapestry.pool")
-
-Hear = Callable[[Message, bytes | None], None]
-"""Takes a message of the worker, and the pixels it refers to."""
+Hear = Callable[[int, Message, bytes | None], None]
+"""Takes the number of a worker, what it says, and the pixels which that refers to."""
 
 
 def real_worker_command(
@@ -53,145 +27,58 @@ def real_worker_command(
 
 
 class Pool:
-    """One worker process, started at once and again whenever it dies.
+    """The workers of a server, numbered from 0; each is started again whenever it dies.
 
-    Tells `hear` everything the worker says, and its own `Backend("starting")` and
-    `Backend("lost")`. A job may be started only while the worker is ready.
+    Tells `hear` everything that a worker, or its keeper, says. A job may be started only with a
+    worker that is ready.
+
+    devices  that are painted on, by a worker each. Without any, one worker takes the best device,
+             and one more comes for each device like it that the first one finds.
     """
 
-    def __init__(self, command: Sequence[str], hear: Hear, log_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        hear: Hear,
+        log_file: Path | None = None,
+        devices: Sequence[str] = (),
+    ) -> None:
         self._command = command
         self._hear = hear
         self._log_file = log_file
-        self._orders: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._devices = list(devices or [""])
+        self._keepers: list[Keeper] = []
 
-    def start_job(self, job_id: str, request: Request, blobs: Mapping[str, bytes]) -> None:
-        """Have the worker run this job; what becomes of it is heard later."""
-        self._orders.put_nowait(Delivery(Run(job_id, request), blobs))
+    def start_job(
+        self, worker: int, job_id: str, request: Request, blobs: Mapping[str, bytes]
+    ) -> None:
+        """Have a worker run this job; what becomes of it is heard later."""
+        self._keepers[worker].start_job(job_id, request, blobs)
 
-    def cancel_job(self, job_id: str) -> None:
-        """Have the worker stop this job at its next step."""
-        self._orders.put_nowait(Delivery(Cancel(job_id)))
+    def cancel_job(self, worker: int, job_id: str) -> None:
+        """Have a worker stop this job at its next step."""
+        self._keepers[worker].cancel_job(job_id)
 
     async def keep_running(self) -> None:
-        """Start the worker, and start it again when it dies; cancel this to stop the worker."""
-        pause_s = 0.0
-        while True:
-            was_ready = await self._live_once()
-            self._hear(Backend("lost"), None)
-            pause_s = 0.0 if was_ready else min(_LONGEST_PAUSE_S, 2 * pause_s or 1.0)
-            await asyncio.sleep(pause_s)
+        """Start the workers, and start them again when they die; cancel this to stop them all."""
+        async with asyncio.TaskGroup() as running:
+            for device in list(self._devices):
+                self._take_on(device, running)
 
-    async def _live_once(self) -> bool:
-        """One life of a worker; tells whether it was ever ready."""
-        self._hear(Backend("starting"), None)
-        self._orders = asyncio.Queue()  # what was meant for the last worker is void
-        try:
-            worker = await self._spawn()
-        except OSError as error:
-            _log.error("no worker can be started: %s", error)
-            return False
-        _log.info("worker %d started", worker.pid)
-        patience = Patience(time.monotonic())
-        tasks = [
-            asyncio.create_task(_write_orders(worker.stdin, self._orders)),
-            asyncio.create_task(_watch(worker, patience)),
-            asyncio.create_task(self._beat()),
-        ]
-        try:
-            return await self._listen(worker.stdout, worker.pid, patience)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await _bury(worker)
+    def _take_on(self, device: str, running: TaskGroup) -> None:
+        hear = partial(self._listen, running, len(self._keepers))
+        keeper = Keeper(self._command, hear, self._log_file, device)
+        self._keepers.append(keeper)
+        running.create_task(keeper.keep_running())
 
-    async def _beat(self) -> None:
-        """Tell the worker that we are alive."""
-        while True:
-            await asyncio.sleep(BEAT_S)
-            if self._orders.empty():
-                self._orders.put_nowait(Delivery(Beat()))
-
-    async def _spawn(self) -> Process:
-        environment = {
-            **os.environ,
-            "HF_HUB_OFFLINE": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-        }
-        log = self._log_file.open("ab") if self._log_file else None
-        try:
-            return await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=log,
-                env=environment,
-                limit=2 * MAX_FRAME_BYTES,
-                start_new_session=True,  # a Ctrl-C is for the server, which then stops the worker
-                creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
-            )
-        finally:
-            if log:
-                log.close()
-
-    async def _listen(self, pipe: StreamReader, pid: int, patience: Patience) -> bool:
-        """Hear the worker out until its pipe ends; tells whether it was ever ready."""
-        inbox, was_ready = Inbox(), False
-        try:
-            while (frame := await read_frame_async(pipe)) is not None:
-                delivery = inbox.take(frame)
-                if delivery is None:
-                    continue
-                message = delivery.message
-                patience.hear(message, time.monotonic())
-                if isinstance(message, Beat):
-                    continue
-                was_ready = was_ready or (isinstance(message, Backend) and message.state == "ready")
-                self._hear(message, _pixels_of(delivery))
-        except ProtocolError as error:
-            _log.error("worker %d is out of step: %s", pid, error.message)
-        return was_ready
-
-
-def _pixels_of(delivery: Delivery) -> bytes | None:
-    """The pixels that a message refers to; raises ProtocolError when they did not come."""
-    message = delivery.message
-    if not isinstance(message, Preview | Result):
-        return None
-    pixels = delivery.blobs.get(message.pixels.sha256)
-    if pixels is None:
-        raise ProtocolError(message.kind, "came without its pixels")
-    return pixels
-
-
-async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> None:
-    # A worker that died is noticed by whoever listens to it.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        while True:
-            for frame in frames_of(await orders.get()):
-                pipe.write(pack(frame))
-                await pipe.drain()
-
-
-async def _watch(worker: Process, patience: Patience) -> None:
-    """Kill a worker that hangs; whoever listens to it notices."""
-    now_s = time.monotonic()
-    while not (reason := patience.why_exhausted(now_s)):
-        await asyncio.sleep(BEAT_S / 2)
-        before_s, now_s = now_s, time.monotonic()
-        if now_s - before_s > SILENCE_S / 2:
-            patience.begin_again(now_s)
-    _log.error("worker %d %s, and is replaced", worker.pid, reason)
-    worker.kill()
-
-
-async def _bury(worker: Process) -> None:
-    """Close the worker's pipe, which ends it; kill it when it does not go."""
-    worker.stdin.close()
-    try:
-        async with asyncio.timeout(_FAREWELL_S):
-            status = await worker.wait()
-    except TimeoutError:
-        worker.kill()
-        status = await worker.wait()
-    _log.info("worker %d ended with status %d", worker.pid, status)
+    def _listen(
+        self, running: TaskGroup, worker: int, message: Message, pixels: bytes | None
+    ) -> None:
+        if isinstance(message, Twins):
+            # A worker that was started again says it again.
+            for device in message.devices:
+                if device not in self._devices:
+                    self._devices.append(device)
+                    self._take_on(device, running)
+        else:
+            self._hear(worker, message, pixels)

@@ -33,6 +33,7 @@ from tapestry_protocol.messages import (
     Request,
     Result,
     Run,
+    Twins,
 )
 from tapestry_protocol.pixels import Pixels
 
@@ -54,10 +55,14 @@ RunTask = Callable[[Request, Mapping[str, bytes]], Iterator[Progressed | Finishe
 
 @dataclass(frozen=True)
 class Engine:
-    """What a worker needs of the rooms below it: how to run a task, and on which device."""
+    """What a worker needs of the rooms below it: how to run a task, and on which device.
+
+    twins   devices like it, on which other workers may paint
+    """
 
     run: RunTask
     device: str
+    twins: tuple[str, ...] = ()
 
 
 class Link:
@@ -118,6 +123,8 @@ def main(load: Callable[[], Engine]) -> None:
     link = Link(*_take_pipes())
     link.send(Backend("loading"))
     engine = load()
+    if engine.twins:
+        link.send(Twins(engine.twins))
     link.send(Backend("ready", engine.device))
     while True:
         job, blobs = link.next_job()
@@ -197,14 +204,22 @@ def load_engine(arguments: Sequence[str]) -> Engine:
     """The real engine: imports torch, and takes seconds."""
     from ..models.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
     from ..models.discovery import adapter_folders, discover  # noqa: PLC0415
-    from ..models.store import ModelStore, device_name  # noqa: PLC0415
+    from ..models.store import (  # noqa: PLC0415
+        ModelStore,
+        best_device,
+        device_name,
+        device_named,
+        twins,
+    )
     from ..tasks.run import run  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--folder", type=Path, action="append", default=[])
     parser.add_argument("--adapter", action="append", default=[])
+    parser.add_argument("--device")
     named = parser.parse_args(arguments)
+    device = device_named(named.device) if named.device else best_device()
     found = discover(named.folder).entries
     catalogue = Catalogue(
         named.model,
@@ -212,8 +227,9 @@ def load_engine(arguments: Sequence[str]) -> Engine:
         adapters=named.adapter,
         adapter_folders=adapter_folders(named.folder),
     )
-    store = ModelStore(catalogue)
-    return Engine(lambda request, blobs: run(request, blobs, store), device_name(store.device))
+    store = ModelStore(catalogue, str(device))
+    others = () if named.device else twins()
+    return Engine(lambda request, blobs: run(request, blobs, store), device_name(device), others)
 
 
 if __name__ == "__main__":

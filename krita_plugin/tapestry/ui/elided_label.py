@@ -10,13 +10,22 @@ class ElidedLabel(QLabel):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self._whole = text
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setToolTip(text)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.setText(text)
+        self._whole = ""
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Show another text."""
+        if text != self._whole:
+            self._whole = text
+            self.setToolTip(text)
+            self._cut()
 
     def resizeEvent(self, _event: object) -> None:  # noqa: N802  Qt's name
         """Cut the text to the new width."""
+        self._cut()
+
+    def _cut(self) -> None:
         elide = Qt.TextElideMode.ElideRight
         self.setText(self.fontMetrics().elidedText(self._whole, elide, self.width()))

@@ -1,4 +1,4 @@
-"""The pictures that wait behind the first one, each with a button to take it out; no progress."""
+"""The pictures behind the first one, each with a button to take it out."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class QueueView(QWidget):
         super().__init__()
         self.setObjectName("tapestry_queue")
         self._studio = studio
-        self._shown: list[tuple[str, str]] = []
+        self._shown: list[str] = []
         self._rows: list[QWidget] = []
+        self._names: list[ElidedLabel] = []
         self._most = _MOST_ROWS
         self._column = QVBoxLayout()
         self._column.setSpacing(0)
@@ -63,26 +64,30 @@ class QueueView(QWidget):
         return max([_LEAST_ROW_PX, *(row.sizeHint().height() for row in self._rows)])
 
     def _show_jobs(self) -> None:
-        waiting = self._studio.queue.jobs[1:]
-        self.setVisible(bool(waiting))
-        first = waiting[: self._most]
-        shown = [(job.id, job.title) for job in first]
-        more = len(waiting) - len(first)
+        behind = self._studio.queue.jobs[1:]
+        self.setVisible(bool(behind))
+        first = behind[: self._most]
+        shown = [job.id for job in first]
+        more = len(behind) - len(first)
         self._more.setText(tr("and {count} more").format(count=more) if more else "")
-        if shown == self._shown:
-            return
-        self._shown = shown
+        if shown != self._shown:
+            self._shown = shown
+            self._make_rows(first)
+        for name, job in zip(self._names, first, strict=True):
+            name.say(f"{job.sentence}: {job.title}" if job.is_counted else job.title)
+
+    def _make_rows(self, jobs: list[Job]) -> None:
         for row in self._rows:
             self._column.removeWidget(row)
             row.hide()
             row.deleteLater()
-        self._rows = [self._row(job) for job in first]
+        self._names = [ElidedLabel(job.title) for job in jobs]
+        self._rows = [self._row(*pair) for pair in zip(jobs, self._names, strict=True)]
         for row in self._rows:
             self._column.addWidget(row)
 
-    def _row(self, job: Job) -> QWidget:
+    def _row(self, job: Job, name: ElidedLabel) -> QWidget:
         row = QWidget()
-        name = ElidedLabel(job.title)
         name.setObjectName("tapestry_queued")
         stop = QToolButton()
         stop.setObjectName("tapestry_queued_cancel")

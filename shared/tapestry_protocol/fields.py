@@ -1,0 +1,42 @@
+"""What fields of several messages hold, with the limits that the codec checks; no messages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from .constraints import Between, Matches, MaxLength
+from .limits import (
+    MAX_GUIDANCE_SCALE,
+    MAX_ID_CHARACTERS,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    MAX_SENTENCE_CHARACTERS,
+    MAX_SEQUENCE,
+)
+
+Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
+Sentence = Annotated[str, MaxLength(MAX_SENTENCE_CHARACTERS)]
+JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
+ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
+Device = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
+Seed = Annotated[int, Between(0, MAX_SEED)]
+Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
+GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
+Stage = Literal["queued", "loading", "encoding", "drafting", "denoising", "decoding"]
+Scheduler = Literal[
+    "checkpoint",
+    "ddim",
+    "pndm",
+    "euler",
+    "euler_ancestral",
+    "heun",
+    "dpmpp_2m",
+    "dpmpp_2m_karras",
+    "dpmpp_2m_sde",
+    "deis",
+    "unipc",
+    "lcm",
+    "tcd",
+    "flow_euler",
+]
+Speed = Literal["quality", "balanced", "fast"]
