@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tapestry_protocol.limits import MAX_JOBS_QUEUED
 from tapestry_protocol.messages import Acknowledge, Failed, Result
 from tests.chaos.plugin import Plugin
 from tests.chaos.processes import picture_of, scripted, until_gone, worker_of, workers_of
@@ -17,8 +16,9 @@ from tests.server.client import Client, running_server
 
 STEPS, PAUSE_S = 20, 0.02
 DEVICES = ("--device", "a", "--device", "b", "--device", "c")
-KILLS = 0.2
-"""Of a worker for each job: often enough that most kills hit another job than the one before."""
+AT_ONCE = 8
+"""Jobs of a client: more than there are workers, so that none is idle. One worker is killed while
+as many pictures come: no job, which takes three of them, meets more than two kills."""
 GONE = ("lost", "starting")
 """What a client is told of a worker that is gone; only the latest of states that wait is told."""
 
@@ -48,24 +48,23 @@ def test_killed_workers(plugin: Plugin, tries, luck, limit_s, measured) -> None:
 @pytest.mark.promise("R1")
 def test_one_of_several_workers_is_killed(tmp_path: Path, tries, luck, measured) -> None:
     """The others do not begin again, and every picture comes exactly once."""
-    count, pictures, kills = tries(20, 200), {}, 0
+    count, pictures = tries(24, 200), {}
+    kills = [first + luck.randrange(AT_ONCE) for first in range(0, count, AT_ONCE)]
     with running_server(tmp_path, "--scripted", *DEVICES) as server:
         client = Client(server)
-        for number in range(count):
-            client.submit(str(number), scripted(number, steps=STEPS, pause_s=PAUSE_S))
-            if number >= MAX_JOBS_QUEUED:
+        for number in range(count + AT_ONCE):
+            if number < count:
+                client.submit(str(number), scripted(number, steps=STEPS, pause_s=PAUSE_S))
+            if number >= AT_ONCE:
                 _take_picture(client, pictures)
-            if luck.random() < KILLS:
+            if number - AT_ONCE in kills:
                 os.kill(luck.choice(workers_of(server.process.pid)), signal.SIGKILL)
-                kills += 1
-        while len(pictures) < count:
-            _take_picture(client, pictures)
         client.close()
     assert pictures == {str(number): picture_of(scripted(number)) for number in range(count)}
     begun = server.log.count(" starts")
-    assert count <= begun <= count + kills
+    assert count <= begun <= count + len(kills)
     measured(
-        f"{kills} kills among 3 workers: {count} of {count} pictures, each the same and once; "
+        f"{len(kills)} kills among 3 workers: {count} of {count} pictures, each the same and once; "
         f"{begun - count} begun again"
     )
 
