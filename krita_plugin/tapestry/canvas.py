@@ -209,7 +209,9 @@ class Canvas(Protocol):
         """Take a layer out of the document; nothing happens where it is gone."""
         ...
 
-    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+    def add_region(
+        self, group: str, color: tuple[int, int, int]
+    ) -> Generator[str | None, None, str]:
         """An empty paint layer without a name, on top (of this group, if there is one); its id.
 
         It becomes the active layer, and the brush takes this RGB colour.

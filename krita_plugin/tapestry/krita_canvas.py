@@ -310,12 +310,21 @@ class KritaCanvas:
         if node is not None:
             node.remove()  # Krita draws the canvas without it
 
-    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+    def add_region(
+        self, group: str, color: tuple[int, int, int]
+    ) -> Generator[str | None, None, str]:
         """An empty paint layer without a name, on top (of this group, if there is one); its id."""
-        document = self._document
-        node = document.createNode("", "paintlayer")
-        parent = self._node(group) if group else None
-        (parent or document.rootNode()).addChildNode(node, None)  # Krita makes it the active one
+        inside = self._node(group).childNodes() if group and self._node(group) else []
+        node = None
+        if inside or not group:
+            above = inside[-1].uniqueId().toString() if inside else ""
+            node = yield from added(lambda: self._document, "paintlayer", above)
+        document, parent = self._document, self._node(group) if group else None
+        if node is None:
+            node = document.createNode("", "paintlayer")
+            (parent or document.rootNode()).addChildNode(node, None)
+        node.setName("")
+        document.setActiveNode(node)
         view = Krita.instance().activeWindow().activeView()
         if view is not None:
             brush = ManagedColor("RGBA", "U8", SRGB)

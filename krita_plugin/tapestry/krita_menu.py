@@ -85,8 +85,9 @@ def merged_down(document: Callable[[], Any], node: Any) -> Generator[str | None,
 
 def _below(document: Any, above: str) -> Any | None:
     """The layer above which the menu would add another one, where that is the right place."""
-    top = document.rootNode().childNodes()[-1:]
-    node = find_node(document, above) if above else next(iter(top), None)
+    # What is selected lies on top, as a mask.
+    layers = [node for node in document.rootNode().childNodes() if node.type() != "selectionmask"]
+    node = find_node(document, above) if above else next(reversed(layers), None)
     if node is None or node.type() not in _TAKE_NONE_IN or node.parentNode().locked():
         return None
     return node

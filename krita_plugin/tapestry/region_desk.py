@@ -30,6 +30,7 @@ class RegionDesk:
         self._watch = watch
         self._failed = failed
         self._tinting: Work | None = None
+        self._adding: Work | None = None
         self._begun = ""
 
     def report(self, error: Exception) -> None:
@@ -86,10 +87,23 @@ class RegionDesk:
     def new_region(self) -> None:
         """A layer to paint on, in front of all others, whose prompt is to be written next."""
         canvas = self._host.active_canvas()
-        if canvas is not None:
-            color = color_of(len(self._watch.scene.rows))
-            self._begun = canvas.add_region(self._watch.scene.group, color)
+        if canvas is None or self._adding is not None:
+            return
+        group, color = self._watch.scene.group, color_of(len(self._watch.scene.rows))
+
+        def finished(layer_id: str) -> None:
+            self._adding, self._begun = None, layer_id
             self._watch.look()
+
+        def failed(error: Exception) -> None:
+            self._adding = None
+            self._failed(error)
+
+        def adding() -> Generator[str | None, None, str]:
+            with self._watch.resting():
+                return (yield from canvas.add_region(group, color))
+
+        self._adding = Work(self._loop, adding(), finished, failed)
 
     def take_begun(self, layer_ids: Container[str]) -> str:
         """The new region whose prompt is to be written, once, as soon as it is among these."""
@@ -139,9 +153,10 @@ class RegionDesk:
 
     def close(self) -> None:
         """Krita ends."""
-        if self._tinting is not None:
-            self._tinting.cancel()
-            self._tinting = None
+        for work in (self._tinting, self._adding):
+            if work is not None:
+                work.cancel()
+        self._tinting = self._adding = None
 
     def _name(self, layer_id: str) -> str:
         return next((row.prompt for row in self._watch.scene.rows if row.id == layer_id), "")

@@ -61,7 +61,13 @@ def test_krita_stays_usable(documents: Report, measured, limit_of_processor_s) -
         f"a large layer in colours: {1000 * tinted:.0f} ms of Krita's UI at most, "
         f"{1000 * drawing:.0f} ms with what Krita draws meanwhile"
     )
+    added, drawing = longest(facts["longest of a new region"])
+    measured(
+        f"a new region of a large document: {1000 * added:.0f} ms of Krita's UI at most, "
+        f"{1000 * drawing:.0f} ms with what Krita draws meanwhile"
+    )
     assert own < limit_of_processor_s(0.05), facts["longest"]
+    assert added < limit_of_processor_s(0.05), facts["longest of a new region"]
     assert tinted < limit_of_processor_s(0.05), facts["pieces in colours"]
     assert "not installed" in facts["notice"][0]
 

@@ -157,7 +157,7 @@ class CanvasContract:
     def test_a_new_region_is_an_empty_layer_on_top(self) -> None:
         """Without a name."""
         canvas = self.open_canvas(20, 20)
-        layer = canvas.add_region("", (250, 120, 10))
+        layer = done(canvas, canvas.add_region("", (250, 120, 10)))
         top = canvas.layers()[0]
         assert (top.id, top.name, top.bounds.is_empty) == (layer, "", True)
 

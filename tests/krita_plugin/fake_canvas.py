@@ -228,7 +228,11 @@ class FakeCanvas:
         if self._find(layer_id):
             self.change(layer_id, name=name)
 
-    def add_region(self, group: str, color: tuple[int, int, int]) -> str:
+    def add_region(
+        self, group: str, color: tuple[int, int, int]
+    ) -> Generator[str | None, None, str]:
+        self._check_open()
+        yield
         self._check_open()
         self.active = self.add("", Bounds(0, 0, 0, 0))
         self.brush = color

@@ -6,6 +6,7 @@ from tapestry.region_book import RegionSettings
 from tapestry.region_desk import RegionDesk
 from tapestry.scene_watch import SceneWatch
 from tapestry.tint import COLORS, TINT_NAME
+from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
 from tests.krita_plugin.fake_loop import FakeLoop
@@ -66,13 +67,16 @@ def test_a_row_makes_its_layer_the_active_one(at: Desk) -> None:
 
 
 def test_a_new_region_is_ready_to_be_painted(at: Desk) -> None:
-    """Active, without a name, the brush in its colour."""
+    """Active, without a name, the brush in its colour; one, however often it was asked for."""
     at.desk.new_region()
+    at.desk.new_region()
+    assert at.desk.take_begun([at.sky]) == ""
+    at.look()
     made = at.canvas.active
+    assert at.canvas.names == ["", "sky", "Background"]
     assert at.desk.take_begun([at.sky]) == ""
     assert at.desk.take_begun([at.sky, made]) == made
     assert at.desk.take_begun([at.sky, made]) == ""
-    at.look()
     assert at.canvas.brush == COLORS[1]
     assert at.watch.badges[made] == "empty"
 
@@ -126,7 +130,13 @@ def test_what_goes_wrong_is_told(at: Desk, monkeypatch) -> None:
     monkeypatch.setattr(at.canvas, "rename", lambda *_: 1 / 0)
     at.desk.rename(at.sky, "x")
     assert [type(error) for error in at.failures] == [ZeroDivisionError] * 2
+    at.desk.new_region()
+    at.canvas.is_open = False
+    at.loop.run()
+    assert isinstance(at.failures[-1], TapestryError)
+    at.canvas.is_open = True
     at.desk.toggle_tint()
+    at.desk.new_region()
     at.desk.close()
     at.loop.run()
-    assert len(at.failures) == 2
+    assert len(at.failures) == 3

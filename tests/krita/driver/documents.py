@@ -123,6 +123,14 @@ def stays_usable(stage):
         document.setSelection(selection)
         stage.widget("tapestry_refine").click()
         yield stage.until(lambda: stage.notice()[0], "a notice", 120)
+    stage.press("tapestry_dismiss")
+    yield stage.turns(1.0)
+    longest = stage.facts["longest of a new region"] = {}
+    slowest = stage.facts["pieces of a new region"] = []
+    with held(longest), pieces(slowest):
+        stage.press("tapestry_new_region")
+        yield stage.until(lambda: "" in stage.badges(), "the new region", 60)
+        yield stage.turns(1.0)
 
 
 def _press_and_note(stage, name, picture=""):

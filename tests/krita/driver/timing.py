@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from tapestry import turns
 from tapestry.connection import Connection
 from tapestry.event_loop import QtLoop
+from tapestry.region_desk import RegionDesk
 from tapestry.scene_watch import SceneWatch
 from tapestry.trial import Trial
 
@@ -13,9 +14,11 @@ OURS = (
     (QtLoop, "_call"),
     (Connection, "_guarded"),
     (SceneWatch, "look"),
+    (RegionDesk, "new_region"),
     (Trial, "hide"),
 )
-"""All turns and timers, what the socket brings, the look at the document, the end of a preview."""
+"""All turns and timers, what the socket brings, the look at the document, and what else may work at
+once."""
 
 
 @contextmanager
