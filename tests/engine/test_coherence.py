@@ -286,3 +286,12 @@ def test_very_short_runs_are_steered_too(count: int) -> None:
     coherence = Coherence(windows(), ONE_REGION, 1.0)
 
     assert spread(coherence(latents, moment(count - 1, count))) < 0.35 * spread(latents)
+
+
+def test_nothing_leaves_the_device() -> None:
+    """Latents stay where they are: a device that gives nothing back is enough for every step."""
+    coherence = Coherence(windows(), ONE_REGION, 0.5)
+    for step in (moment(0), LAST):
+        found = coherence(torch.empty(1, 4, *CANVAS, device="meta"), step)
+        assert found.device.type == "meta"
+        assert found.shape == (1, 4, *CANVAS)

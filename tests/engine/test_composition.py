@@ -7,6 +7,7 @@ from torch.nn import functional
 from tapestry_backend.engine.composition import (
     STRUCTURED,
     HoldComposition,
+    area_mean,
     composed,
     draft_size,
     drawable,
@@ -15,6 +16,7 @@ from tapestry_backend.engine.composition import (
 )
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.windows import Size
+from tests.engine.metal import Metal
 
 
 def at(index: int) -> Moment:
@@ -156,3 +158,21 @@ def test_a_draft_leaves_out_what_has_no_core_in_it() -> None:
     assert torch.equal(drawn[2, :, 4], torch.ones(8))
     assert torch.equal(drawable(crumbs, Size(8, 12))[2], torch.ones(8, 12))
     torch.testing.assert_close(drawn.sum(dim=0), torch.ones(8, 12))
+
+
+@pytest.mark.parametrize("size", [Size(8, 8), Size(5, 7), Size(30, 43), Size(40, 60)])
+def test_areas_are_averaged_as_adaptive_pooling_does(size: Size) -> None:
+    """Also where a device knows no sizes that do not divide, as Apple's do."""
+    values = torch.randn(1, 4, 40, 60, generator=torch.Generator().manual_seed(0))
+    wanted = functional.adaptive_avg_pool2d(values, tuple(size))
+    torch.testing.assert_close(area_mean(values, size), wanted)
+    torch.testing.assert_close(area_mean(Metal.of(values), size).cpu(), wanted)
+
+
+def test_a_canvas_that_no_draft_divides_is_held_on_an_apple_gpu() -> None:
+    """As on the processor."""
+    draft, clean, where = torch.randn(1, 3, 30, 42), torch.randn(1, 3, 30, 42), torch.ones(30, 42)
+    wanted = HoldComposition(draft, Size(11, 13), 0.0, 0.5, where)(clean, at(0))
+    there = [Metal.of(values) for values in (draft, clean, where)]
+    found = HoldComposition(there[0], Size(11, 13), 0.0, 0.5, there[2])(there[1], at(0))
+    torch.testing.assert_close(found.cpu(), wanted)

@@ -13,6 +13,7 @@ from tapestry_backend.engine.levels import Moment, begin, model_input, moments, 
 from tapestry_backend.engine.noise import job_generator
 from tapestry_backend.models.schedulers import make_scheduler
 from tapestry_protocol.fields import Scheduler
+from tests.engine.metal import Metal
 
 STEPS = 7
 NAMES = get_args(Scheduler)
@@ -212,3 +213,22 @@ def test_an_unknown_kind_of_prediction_is_refused() -> None:
         moment.clean(latents, latents)
     with pytest.raises(ValueError, match="score"):
         moment.prediction(latents, latents)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "checkpoint"])
+def test_levels_are_read_from_a_device_that_knows_no_float64(name: str) -> None:
+    """On Apple's GPUs a scheduler's own levels are numbers of 32 bits, and are the same ones."""
+    scheduler = scheduler_of(name)
+    wanted = moments(scheduler)
+    clean, noise = picture_and_noise(torch.float32)
+    begun = noised(scheduler, clean, noise, 1)
+    for table in ("sigmas", "alphas_cumprod", "timesteps"):
+        if hasattr(scheduler, table):
+            there = Metal.of(getattr(scheduler, table).float())
+            if table == "timesteps":
+                scheduler.timesteps = there
+            else:
+                setattr(scheduler, table, there)
+    found = moments(scheduler)
+    assert [(m.alpha, m.sigma) for m in found] == [(m.alpha, m.sigma) for m in wanted]
+    assert torch.equal(noised(scheduler, Metal.of(clean), Metal.of(noise), 1).cpu(), begun)

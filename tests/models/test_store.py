@@ -40,6 +40,16 @@ def test_a_device_can_be_chosen(monkeypatch) -> None:
     assert best_device() == usual
 
 
+def test_an_apple_gpu_can_be_named(monkeypatch) -> None:
+    """Where there is one; the docker's field and --device say "mps"."""
+    with pytest.raises(TapestryError, match="no device 'mps' here"):
+        device_named("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert device_named("mps").type == "mps"
+    monkeypatch.setenv(DEVICE_VARIABLE, "mps")
+    assert best_device().type == "mps"
+
+
 def test_a_device_that_is_named_must_be_there() -> None:
     """Whoever asks for a card by name is not to get another one."""
     assert device_named("cpu").type == "cpu"

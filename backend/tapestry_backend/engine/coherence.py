@@ -85,7 +85,8 @@ class Coherence:
         if not self.is_needed:
             return clean
         rounds = _LAST_ROUNDS if moment.index == moment.count - 1 else 1
-        found = clean[0].cpu()
+        self._looks = [look.to(clean.device) for look in self._looks]
+        found = clean[0]
         for number in range(rounds):
             basis = _basis(len(found), moment.index + number).to(found)
             turned = torch.tensordot(basis, found, dims=1)
@@ -182,6 +183,11 @@ class _Follower:
     says: Tensor
     fade: Tensor
 
+    def to(self, device: torch.device) -> _Follower:
+        """The same on another device."""
+        values = (values.to(device) for values in (self.shares, self.says, self.fade))
+        return _Follower(self.window, *values)
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -200,6 +206,13 @@ class _Look:
     reference: Window
     shares: Tensor
     followers: tuple[_Follower, ...]
+
+    def to(self, device: torch.device) -> _Look:
+        """The same on another device; itself where it is there."""
+        if self.shares.device == device:
+            return self
+        followers = tuple(follower.to(device) for follower in self.followers)
+        return _Look(self.reference, self.shares.to(device), followers)
 
     @cached_property
     def groups(self) -> list[_Group]:
@@ -342,7 +355,7 @@ def _quantiles(own: _Ordered, shares: Tensor) -> Tensor:
     """Of each channel with cells that count [B, h, w]: [B, C, K], ascending."""
     counts = shares.flatten(1)[:, None].expand(own.places.shape)
     below = counts.gather(2, own.places).cumsum(dim=2)
-    points = (torch.arange(_QUANTILES) + 0.5) / _QUANTILES
+    points = (torch.arange(_QUANTILES, device=below.device) + 0.5) / _QUANTILES
     wanted = points * below[..., -1:]
     found = torch.searchsorted(below, wanted.to(below)).clamp(max=own.values.shape[2] - 1)
     return own.values.gather(2, found)

@@ -120,8 +120,8 @@ class HoldComposition:
     def __init__(
         self, latents: Tensor, size: Size, start: float, end: float, where: Tensor
     ) -> None:
-        self._size = tuple(size)
-        self._low = functional.adaptive_avg_pool2d(latents, self._size)
+        self._size = size
+        self._low = area_mean(latents, self._size)
         self._start = start
         self._length = end - start
         self._where = where
@@ -132,8 +132,32 @@ class HoldComposition:
         if since >= self._length:
             return clean
         hold = 1 - (since / self._length) ** 3
-        missing = self._low - functional.adaptive_avg_pool2d(clean, self._size)
+        missing = self._low - area_mean(clean, self._size)
         return clean + hold * self._where * _enlarged(missing, clean.shape[-2:])
+
+
+def area_mean(values: Tensor, size: Size) -> Tensor:
+    """Values [B, C, H, W] averaged over the area of each cell of a canvas of this size.
+
+    What adaptive pooling computes; on Apple's GPUs that knows no sizes that do not divide, and the
+    two axes, which are independent of each other, are averaged by a matrix each.
+    """
+    sides = values.shape[-2:]
+    if all(side % wanted == 0 for side, wanted in zip(sides, size, strict=True)):
+        return functional.adaptive_avg_pool2d(values, tuple(size))
+    down, across = (
+        _averages(side, wanted).to(values) for side, wanted in zip(sides, size, strict=True)
+    )
+    return down @ values @ across.T
+
+
+def _averages(side: int, wanted: int) -> Tensor:
+    """A matrix [wanted, side] each of whose rows averages the cells of one of `wanted` areas."""
+    rows = torch.zeros(wanted, side)
+    for row in range(wanted):
+        first, last = row * side // wanted, -(-(row + 1) * side // wanted)
+        rows[row, first:last] = 1 / (last - first)
+    return rows
 
 
 def _cores(shares: Tensor) -> Tensor:

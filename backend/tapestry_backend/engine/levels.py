@@ -140,7 +140,7 @@ def _begin_pseudo_linear(scheduler: Any, strength: float) -> int:
 def _model_shares(scheduler: Any, index: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Alpha and sigma [] of the model's input at a step, computed in `dtype`."""
     if not hasattr(scheduler, "sigmas"):
-        share = scheduler.alphas_cumprod[int(scheduler.timesteps[index])].to("cpu", dtype)
+        share = scheduler.alphas_cumprod[int(scheduler.timesteps[index])].cpu().to(dtype)
         return share**0.5, (1 - share) ** 0.5
     sigma = _sigma(scheduler, index, dtype)
     if _is_flow(scheduler):
@@ -151,7 +151,8 @@ def _model_shares(scheduler: Any, index: int, dtype: torch.dtype) -> tuple[Tenso
 
 def _sigma(scheduler: Any, index: int, dtype: torch.dtype) -> Tensor:
     """The scheduler's own noise level [] of a step: sigma / alpha, or sigma for flow matching."""
-    return scheduler.sigmas[index].to("cpu", dtype)
+    # In two steps: Apple's GPUs know no float64, and would be asked to convert.
+    return scheduler.sigmas[index].cpu().to(dtype)
 
 
 def _is_flow(scheduler: Any) -> bool:

@@ -18,7 +18,7 @@ from .families import FAMILIES
 from .memory import host_bytes, keep_memory, spare_bytes
 
 DEVICE_VARIABLE = "TAPESTRY_DEVICE"
-"""An environment variable: "cpu", "cuda:0", "cuda:1" ..."""
+"""An environment variable: "cpu", "cuda:0", "cuda:1", "mps" ..."""
 
 _GIB = 2**30
 
@@ -105,7 +105,7 @@ def best_device() -> torch.device:
 
 
 def device_named(name: str) -> torch.device:
-    """A device of this machine: "cpu", "cuda:0" ...; raises TapestryError when it is not there."""
+    """A device of this machine: "cpu", "cuda:0", "mps"; raises TapestryError for any other."""
     known = _known_devices()
     if name not in known:
         raise TapestryError(
@@ -129,7 +129,8 @@ def twins() -> tuple[str, ...]:
 
 
 def _known_devices() -> list[str]:
-    return ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ["cpu", *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
 def device_name(device: torch.device) -> str:

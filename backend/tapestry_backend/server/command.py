@@ -32,8 +32,8 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="paint on this device, with a worker process of its own: cpu, cuda:0, cuda:1 (may be "
-        "repeated); without it on the fastest one, and on all cards of the same kind",
+        help="paint on this device, with a worker process of its own: cpu, cuda:0, cuda:1, mps "
+        "(may be repeated); without it on the fastest one, and on all cards of the same kind",
     )
     parser.add_argument(
         "--runtime-file",
