@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.layer_names import plain_name
 
 from .models.catalogue import Catalogue
 from .models.discovery import adapter_folders, entries_for
@@ -130,7 +131,7 @@ def _paint_over(document: Document, options: argparse.Namespace) -> PaintOver | 
     where = options.fill if options.refine is None else options.refine
     if where is None:
         return None
-    name = where.strip()
+    name = plain_name(where)
     if has_layer(document, name):
         return PaintOver(task, select_layer(document, name), name)
     path = Path(where)
@@ -154,8 +155,8 @@ def _about(regions: Iterable[tuple[str, str]]) -> dict[str, str]:
     """A region's name -> all that --region says of it."""
     about: dict[str, str] = {}
     for name, text in regions:
-        known = about.get(name.strip())
-        about[name.strip()] = text if known is None else f"{known},{text}"
+        known = about.get(plain_name(name))
+        about[plain_name(name)] = text if known is None else f"{known},{text}"
     return about
 
 
@@ -177,7 +178,7 @@ def _save(document: Document, scene: Scene, finished: Finished, outputs: Iterabl
     flattened = document.with_result(finished.pixels, request.margins, lowest=lowest)
     for path in outputs:
         if path.suffix.lower() == ".png":
-            _write(path, encode_png(flattened))
+            _write(path, encode_png(flattened, document.colours_meant))
         else:
             saved = document.saved_with_result(
                 finished.pixels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image
 
 from examples.ora import Group, Layer, write_ora
 from tapestry_backend.openraster.archive import Archive
+from tapestry_backend.openraster.control_settings import ControlWish
 from tapestry_backend.openraster.document import Document
 from tapestry_backend.openraster.scene import (
     PaintOver,
@@ -131,6 +133,35 @@ def test_a_layer_without_a_name_is_told_of(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, [Layer("  ", paint(8, 8)), Layer("sea", paint(4, 4))])
     assert prompts(scene) == ["sea"]
     assert "name it" in scene.notes[0]
+
+
+@pytest.mark.parametrize("name", ["Layer 1", "Paint Layer 3", "Malebene 2", "Group 7"])
+def test_a_name_that_a_program_gave_is_no_prompt(tmp_path: Path, name: str) -> None:
+    """The layer steers nothing, and the artist hears why; not even where it covers everything."""
+    scene = scene_of(tmp_path, [Layer("sea", paint(4, 4)), Layer(name, paint())])
+    assert (prompts(scene), scene.request.prompt) == (["sea"], "")
+    assert any(repr(name) in note and "Name it" in note for note in scene.notes)
+
+
+def test_the_background_of_another_language_is_one(tmp_path: Path) -> None:
+    """Said once, because the word might have been meant."""
+    scene = scene_of(tmp_path, [Layer("sea", paint(4, 4)), Layer("Hintergrund", paint())])
+    assert (prompts(scene), scene.request.prompt) == (["sea"], "")
+    (note,) = scene.notes
+    assert "'Hintergrund' is the background" in note
+
+
+def test_names_are_the_same_however_their_letters_are_composed(tmp_path: Path) -> None:
+    """A file from one system, a command typed on another."""
+    composed, apart = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    scene = scene_of(tmp_path, [Layer(apart, paint(8, 8))], about={composed: "seed=4"})
+    assert [(r.prompt, r.seed) for r in scene.request.regions] == [(composed, 4)]
+    scene = scene_of(tmp_path, [Layer(composed, paint(8, 8))], about={apart: "seed=5"})
+    assert scene.request.regions[0].seed == 5
+    shown = [ControlWish("scribble", layer=composed)]
+    layers = [Layer(apart, paint(8, 8)), Layer("sea", paint(4, 4))]
+    scene = scene_of(tmp_path, layers, controls=shown)
+    assert (prompts(scene), len(scene.request.controls)) == (["sea"], 1)
 
 
 def test_regions_may_reach_beyond_the_canvas_when_it_grows(tmp_path: Path) -> None:

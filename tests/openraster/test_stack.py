@@ -116,6 +116,21 @@ def test_an_empty_document_gets_its_first_layer() -> None:
     assert [node.name for node in parse_stack(edited).root.children] == ["t"]
 
 
+@pytest.mark.parametrize(
+    ("opacity", "x", "expected"),
+    [("0,5", "12.0", (0.5, 12)), (" 0.5 ", " 12 ", (0.5, 12)), ("5e-1", "11.7", (0.5, 12))],
+)
+def test_numbers_are_read_as_programs_write_them(opacity: str, x: str, expected: object) -> None:
+    """With a comma, as a fraction of a pixel, with spaces around."""
+    stack = f'<image w="8.0" h="9"><stack><layer opacity="{opacity}" x="{x}" src="a.png"/>'
+    read = parse_stack(f"{stack}</stack></image>".encode())
+    (layer,) = read.root.children
+    assert (layer.opacity, layer.left) == expected
+    assert (read.height, read.width) == (9, 8)
+    grown = parse_stack(read.with_layer("t", "t.png", Margins(left=4)))
+    assert (grown.root.children[1].left, grown.width) == (16, 12)
+
+
 def test_doctypes_are_refused() -> None:
     """Entities are how XML files grow and reach out; no picture needs them."""
     with pytest.raises(TapestryError, match="entities"):

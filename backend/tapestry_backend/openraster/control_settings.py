@@ -8,6 +8,7 @@ from typing import Any
 
 from tapestry_protocol.adapters import MAPS, Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.layer_names import plain_name
 
 from ..values import read_value
 
@@ -36,7 +37,7 @@ def read_control(adapter: str, text: str) -> ControlWish:
     for part in _NEXT.split(text) if text.strip() else ():
         key, _, value = (piece.strip() for piece in part.partition("="))
         if key in _PLACES and value and key not in places:
-            places[key] = value
+            places[key] = plain_name(value)
             continue
         name = _FIELDS.get(key)
         if name is None or name in fields:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,17 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tapestry_protocol.request_checks import check_canvas
 
 from .archive import Archive
-from .compose import lay_over, transparent, union_alpha
+from .blend_modes import blend_of
+from .compose import lay_over, transparent
+from .coverage import Coverage, Siblings, slices
 from .errors import too_large
-from .limits import MAX_CANVASES_DECODED, MAX_EXTRA_DECODED_PX, MAX_STACK_BYTES
-from .png import HEADER_BYTES, decode_png, encode_png, png_size, thumbnail_png
+from .limits import (
+    MAX_CANVASES_DECODED,
+    MAX_EXTRA_DECODED_PX,
+    MAX_PROFILE_BYTES,
+    MAX_STACK_BYTES,
+)
+from .png import HEADER_BYTES, colours_of, decode_png, encode_png, png_size, thumbnail_png
 from .stack import Node, parse_stack
 
 _STACK, _MERGED, _THUMBNAIL = "stack.xml", "mergedimage.png", "Thumbnails/thumbnail.png"
@@ -72,14 +79,24 @@ class Document:
         The bounds are the smallest that hold everything painted inside `area`; None when there is
         nothing. The node's own opacity does not count: it is a way of looking at the layer.
         """
-        covered: np.ndarray | None = None
-        for layer, opacity in _visible_layers(node):
-            pixels = self._pixels(layer)
-            if pixels is None:
-                continue
-            canvas = np.zeros((area.height, area.width), np.uint8) if covered is None else covered
-            covered = _cover(canvas, pixels[..., 3], layer, opacity, area)
-        return None if covered is None else _trimmed(covered, area)
+        alpha = self._coverage(area).of(node)
+        return None if alpha is None else trimmed(alpha, area)
+
+    def siblings(self, area: Bounds) -> Siblings:
+        """The layers and groups that are no part of a group, as they cover `area` together.
+
+        Krita's export forgets that a layer is clipped when it has a blending mode as well. Where
+        such modes are, nothing is covered where the file's own flattened picture shows nothing.
+        """
+        siblings = Siblings(self._coverage(area), self.layers)
+        if any(blend_of(node.composite_op) for node in self.all_layers):
+            common = self.bounds.intersection(area)
+            shown = self.flattened[..., 3] > 0
+            nothing = np.zeros((area.height, area.width), bool)
+            inside = slices(common.moved(-area.top, -area.left))
+            nothing[inside] = ~shown[slices(common)] & shown.any()
+            siblings.hide(nothing)
+        return siblings
 
     def colours(self, node: Node, area: Bounds) -> np.ndarray:
         """What is painted on a layer or group inside `area`, uint8 [height, width, 4].
@@ -107,6 +124,17 @@ class Document:
         canvas = transparent(self.height, self.width)
         self._lay_children(canvas, self._stack.root, self.bounds)
         return canvas
+
+    @cached_property
+    def colours_meant(self) -> bytes:
+        """What the file says about the colours that its numbers mean, as chunks of a PNG.
+
+        That of the flattened picture, else of the first layer that says something.
+        """
+        layers = (node.source for node in self.all_layers if self.has_pixels(node))
+        names = (name for name in (_MERGED, *layers) if name in self._archive)
+        heads = (self._archive.start(name, MAX_PROFILE_BYTES) for name in names)
+        return next(filter(None, map(colours_of, heads)), b"")
 
     def with_result(self, result: Pixels, margins: Margins, *, lowest: bool = False) -> np.ndarray:
         """The flattened picture, grown by `margins`, a result of that size over or under it."""
@@ -142,23 +170,38 @@ class Document:
                 _STACK: self._stack.with_layer(
                     name, source, margins, lowest=lowest, settings=settings
                 ),
-                _MERGED: encode_png(flattened),
+                _MERGED: encode_png(flattened, self.colours_meant),
                 _THUMBNAIL: thumbnail_png(flattened),
-                source: encode_png(as_array(result)),
+                source: encode_png(as_array(result), self.colours_meant),
             }
         )
 
     def _lay_children(self, canvas: np.ndarray, group: Node, area: Bounds) -> None:
         """Lay a group's visible layers onto a canvas that shows `area`."""
-        for node in reversed(group.children):
-            if not node.visible or not node.opacity:
+        self._lay(canvas, group.children, area, 1.0)
+
+    def _lay(self, canvas: np.ndarray, nodes: Sequence[Node], area: Bounds, opacity: float) -> None:
+        for node in reversed(nodes):
+            if not node.is_shown:
                 continue
+            own = opacity * node.opacity
+            if node.passes_through:
+                self._lay(canvas, node.children, area, own)
+                continue
+            how = own, node.operator, blend_of(node.composite_op)
             if node.kind == "stack":
                 inner = transparent(area.height, area.width)
                 self._lay_children(inner, node, area)
-                lay_over(canvas, inner, 0, 0, node.opacity)
+                lay_over(canvas, inner, 0, 0, *how)
             elif (pixels := self._pixels(node)) is not None:
-                lay_over(canvas, pixels, node.top - area.top, node.left - area.left, node.opacity)
+                lay_over(canvas, pixels, node.top - area.top, node.left - area.left, *how)
+
+    def _coverage(self, area: Bounds) -> Coverage:
+        return Coverage(self._alpha, area)
+
+    def _alpha(self, layer: Node) -> np.ndarray | None:
+        pixels = self._pixels(layer)
+        return None if pixels is None else pixels[..., 3]
 
     def _pixels(self, layer: Node) -> np.ndarray | None:
         if not self.has_pixels(layer):
@@ -196,39 +239,10 @@ def as_pixels(array: np.ndarray) -> Pixels:
     return Pixels(array.shape[0], array.shape[1], channels, array.tobytes())
 
 
-def _visible_layers(node: Node, opacity: float = 1.0) -> Iterator[tuple[Node, float]]:
-    """The layers that make up a node, with the opacity they have inside of it."""
-    if node.kind == "layer":
-        yield node, opacity
-        return
-    for child in node.children:
-        if child.visible:
-            yield from _visible_layers(child, opacity * child.opacity)
-
-
-def _cover(
-    covered: np.ndarray, alpha: np.ndarray, layer: Node, opacity: float, area: Bounds
-) -> np.ndarray:
-    """`covered` [area] with a layer's alpha added, in place."""
-    own = Bounds(layer.top, layer.left, layer.top + alpha.shape[0], layer.left + alpha.shape[1])
-    common = own.intersection(area)
-    if common.is_empty:
-        return covered
-    inside = covered[_slices(common.moved(-area.top, -area.left))]
-    visible = alpha[_slices(common.moved(-own.top, -own.left))]
-    if opacity < 1:
-        visible = (visible * opacity + 0.5).astype(np.uint8)
-    inside[...] = union_alpha(inside, visible)
-    return covered
-
-
-def _trimmed(covered: np.ndarray, area: Bounds) -> tuple[Bounds, np.ndarray] | None:
+def trimmed(covered: np.ndarray, area: Bounds) -> tuple[Bounds, np.ndarray] | None:
+    """The smallest part of an alpha that holds everything; None when there is nothing."""
     rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
     if not rows.size:
         return None
     inside = Bounds(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-    return inside.moved(area.top, area.left), np.ascontiguousarray(covered[_slices(inside)])
-
-
-def _slices(bounds: Bounds) -> tuple[slice, slice]:
-    return slice(bounds.top, bounds.bottom), slice(bounds.left, bounds.right)
+    return inside.moved(area.top, area.left), np.ascontiguousarray(covered[slices(inside)])

@@ -5,10 +5,10 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 _SAVE_AGAIN = "Open it in Krita and export it again as OpenRaster (.ora)."
 
 
-def damaged(what: str) -> TapestryError:
+def damaged(what: str, advice: str = _SAVE_AGAIN) -> TapestryError:
     """The file is not an OpenRaster picture, or no longer one."""
     return TapestryError(
-        ErrorCode.BAD_REQUEST, f"This is not a sound OpenRaster file: {what}.", _SAVE_AGAIN
+        ErrorCode.BAD_REQUEST, f"This is not a sound OpenRaster file: {what}.", advice
     )
 
 
@@ -17,5 +17,6 @@ def too_large(what: str) -> TapestryError:
     return TapestryError(
         ErrorCode.TOO_LARGE,
         f"This OpenRaster file is too large: {what}.",
-        "Scale the document down, or merge layers, and export it again.",
+        "Scale the document down, merge layers, or cut off what lies outside of the canvas "
+        "(Image > Trim to Image Size in Krita), then export it again.",
     )

@@ -25,3 +25,6 @@ MAX_CANVASES_DECODED = 100
 
 MAX_EXTRA_DECODED_PX = 2 * MAX_CANVAS_PX
 """And this much on top: a small canvas may hold a few layers that are far larger than itself."""
+
+MAX_PROFILE_BYTES = 32 * MIB
+"""A colour profile, unpacked; those of printers with large tables have a few MiB."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,19 @@ from PIL import Image
 from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
 
 from .errors import damaged, too_large
+from .limits import MAX_PROFILE_BYTES
 
 _HEADER = struct.Struct(">8s4x4sII")
 HEADER_BYTES = _HEADER.size
 """As much of a PNG as `png_size` needs."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _THUMBNAIL_PX = 256
+_CHUNK = struct.Struct(">I4s")
+_CHECKSUM_BYTES = 4
+_AFTER_HEADER = 8 + _CHUNK.size + 13 + _CHECKSUM_BYTES
+_COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+"""Chunks that say which colours the numbers mean."""
+
 _PILLOW_ERRORS = (
     Image.DecompressionBombError,
     EOFError,
@@ -46,7 +54,7 @@ def decode_png(data: bytes, what: str) -> np.ndarray:
     """A PNG as uint8 [height, width, 4], straight alpha; `what` names it in errors."""
     height, width = png_size(data, what)
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(_pixels_alone(data)), formats=["PNG"]) as image:
             pixels = np.array(_eight_bit(image).convert("RGBA"))
     except _PILLOW_ERRORS as error:
         raise damaged(f"{what} cannot be decoded") from error
@@ -62,10 +70,64 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """uint8 [height, width, 4] as a PNG; without alpha where everything is opaque."""
+def colours_of(data: bytes) -> bytes:
+    """The chunks of a PNG that say which colours its numbers mean, to be put into another one.
+
+    Empty where it says nothing, or nothing that holds for RGB.
+    """
+    found = b""
+    for kind, chunk in _chunks(data):
+        if kind == b"IDAT":
+            break
+        if kind in _COLOURS and (kind != b"iCCP" or _is_rgb_profile(chunk)):
+            found += chunk
+    return found
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The kind and all bytes of each chunk; what follows a damaged one comes as one of no kind."""
+    at = len(_SIGNATURE)
+    while at + _CHUNK.size <= len(data):
+        length, kind = _CHUNK.unpack_from(data, at)
+        end = at + _CHUNK.size + length + _CHECKSUM_BYTES
+        if end > len(data):
+            break
+        yield kind, data[at:end]
+        at = end
+    if at < len(data):
+        yield b"", data[at:]
+
+
+def _pixels_alone(data: bytes) -> bytes:
+    """A PNG without what says nothing of its pixels: profiles and notes may be of any size."""
+    first = kept = len(_SIGNATURE)
+    pieces = [data[:first]]
+    for kind, chunk in _chunks(data):
+        if not kind or kind[:1].isupper() or kind == b"tRNS":
+            pieces.append(chunk)
+            kept += len(chunk)
+    return data if kept == len(data) else b"".join(pieces)
+
+
+def _is_rgb_profile(chunk: bytes) -> bool:
+    """Whether a whole iCCP chunk holds a profile for RGB, of a size that profiles have."""
+    _, _, rest = chunk[_CHUNK.size : -_CHECKSUM_BYTES].partition(b"\0")
+    try:
+        profile = zlib.decompressobj().decompress(rest[1:], MAX_PROFILE_BYTES + 1)
+    except zlib.error:
+        return False
+    is_profile = profile[36:40] == b"acsp" and profile[16:20] == b"RGB "
+    return is_profile and len(profile) <= MAX_PROFILE_BYTES
+
+
+def encode_png(pixels: np.ndarray, colours: bytes = b"") -> bytes:
+    """uint8 [height, width, 4] as a PNG; without alpha where everything is opaque.
+
+    colours: what `colours_of` gave of the picture whose colours these are.
+    """
     opaque = bool((pixels[..., 3] == 255).all())
-    return _save(Image.fromarray(pixels[..., :3] if opaque else pixels))
+    png = _save(Image.fromarray(pixels[..., :3] if opaque else pixels))
+    return png[:_AFTER_HEADER] + colours + png[_AFTER_HEADER:]
 
 
 def thumbnail_png(pixels: np.ndarray) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.layer_names import is_background_name, is_default_name, plain_name
 from tapestry_protocol.limits import MAX_REGIONS
 from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
@@ -16,7 +17,8 @@ from tapestry_protocol.request_checks import check_canvas, check_region_count, c
 
 from .control_settings import ControlWish
 from .controls import quoted_list, read_controls
-from .document import Document, as_pixels
+from .coverage import Siblings
+from .document import Document, as_pixels, trimmed
 from .region_settings import read_settings, write_settings
 from .selection import Selected
 from .stack import Node
@@ -25,7 +27,6 @@ RESULT_PREFIX = "Tapestry: "
 """How layers that Tapestry made are called; they are no regions."""
 
 _BACKGROUND = "Background"
-"""What Krita calls the first layer of a new document; it is no prompt."""
 
 _LONGEST_NAME = 60
 _COVERED = 128
@@ -65,7 +66,8 @@ class _Shown:
 
     @property
     def is_region(self) -> bool:
-        return bool(self.name) and self.name != _BACKGROUND
+        is_prompt = not is_background_name(self.name) and not is_default_name(self.name)
+        return bool(self.name) and is_prompt
 
 
 def read_scene(
@@ -93,7 +95,7 @@ def read_scene(
     check_canvas(height, width)
     area = Bounds(-margins.top, -margins.left, height - margins.top, width - margins.left)
     shown, prompt, notes = _regions(document, area, {wish.layer for wish in controls} - {""})
-    told = _settings(shown, about or {})
+    told = _settings(shown, {plain_name(name): text for name, text in (about or {}).items()})
     task = paint_over.task if paint_over else "generate" if margins.is_zero else "extend"
     blobs: dict[str, bytes] = {}
     regions = [
@@ -145,17 +147,17 @@ def _regions(
     """The regions, topmost first, the background's prompt, and notes; without layers `aside`."""
     notes = [f"An element <{kind}> was left out: it is no layer." for kind in document.unknown]
     shown: list[_Shown] = []
+    siblings = document.siblings(area)
     for node in document.layers:
         if node.name in aside:
             continue
-        found = _look(document, node, area, notes)
+        found = _look(document, siblings, node, area, notes)
         if found is None:
             continue
         if len(shown) > MAX_REGIONS + 1:  # too many anyway: only their number still matters
             found = replace(found, mask=found.mask[:0])
         shown.append(found)
-    if any(not found.name for found in shown):
-        notes.append("A layer without a name was left out: name it with what should be there.")
+    notes += _notes_on_names(shown)
     prompt = ""
     if shown and shown[-1].covers and shown[-1].is_region:
         prompt = shown.pop().name
@@ -164,9 +166,35 @@ def _regions(
     return regions, prompt, notes
 
 
-def _look(document: Document, node: Node, area: Bounds, notes: list[str]) -> _Shown | None:
+def _notes_on_names(shown: Sequence[_Shown]) -> list[str]:
+    """Names that are no prompts; "Background" itself is known to be none."""
+    notes = []
+    if any(not found.name for found in shown):
+        notes.append("A layer without a name was left out: name it with what should be there.")
+    for name in dict.fromkeys(found.name for found in shown):
+        if is_default_name(name):
+            notes.append(
+                f"The layer {name[:40]!r} was left out: it has the name that a program gave it. "
+                "Name it with what should be there."
+            )
+        elif is_background_name(name) and name != _BACKGROUND:
+            notes.append(
+                f"The layer {name[:40]!r} is the background and no region: its name means "
+                f'"{_BACKGROUND}". Name it otherwise if it shall be one.'
+            )
+    return notes
+
+
+def _look(
+    document: Document, siblings: Siblings, node: Node, area: Bounds, notes: list[str]
+) -> _Shown | None:
     """A layer or group as the artist sees it, or None when it is hidden, empty or a result."""
-    if not node.visible or not node.opacity or _is_result(node):
+    if not node.is_shown or _is_result(node):
+        return None
+    if not node.operator.adds_paint:
+        notes.append(
+            f"The layer {node.name[:40]!r} is no region: it only takes away from those below it."
+        )
         return None
     inside = [part for part in node.walk() if part is not node and part.visible]
     if any(_is_result(part) for part in inside):
@@ -177,10 +205,11 @@ def _look(document: Document, node: Node, area: Bounds, notes: list[str]) -> _Sh
         for part in (node, *inside)
         if part.kind == "layer" and not document.has_pixels(part)
     )
-    alpha = document.alpha(node, area)
-    if alpha is None:
+    alpha = siblings.of(node)
+    found = None if alpha is None else trimmed(alpha, area)
+    if found is None:
         return None
-    bounds, mask = alpha
+    bounds, mask = found
     covers = bounds.intersection(document.bounds) == document.bounds
     if covers:
         canvas = document.bounds.moved(-bounds.top, -bounds.left)

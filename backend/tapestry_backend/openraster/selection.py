@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.pixels import Bounds
 
 from .compose import union_alpha
@@ -23,14 +24,17 @@ class Selected(NamedTuple):
 
 def has_layer(document: Document, name: str) -> bool:
     """Whether a layer or group is called so, wherever it lies and whether it shows or not."""
-    return any(node.name == name for node in document.all_layers)
+    return any(node.name == plain_name(name) for node in document.all_layers)
 
 
 def select_layer(document: Document, name: str) -> Selected:
     """What the layers and groups of this name cover; raises TapestryError when that is nothing."""
     whole = np.zeros((document.height, document.width), np.uint8)
     for node in document.all_layers:
-        if node.name == name and (found := document.alpha(node, document.bounds)) is not None:
+        if (
+            node.name == plain_name(name)
+            and (found := document.alpha(node, document.bounds)) is not None
+        ):
             bounds, alpha = found
             rows, columns = slice(bounds.top, bounds.bottom), slice(bounds.left, bounds.right)
             whole[rows, columns] = union_alpha(whole[rows, columns], alpha)

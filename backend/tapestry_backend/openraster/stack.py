@@ -9,6 +9,8 @@ from typing import Literal
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
+from tapestry_protocol.blending import ATOP, Operator, operator_of
+from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.limits import MAX_SIDE_PX
 from tapestry_protocol.pixels import Margins
 
@@ -24,6 +26,9 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _IN_QUOTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 """What would end the value, or be read as a space."""
 
+_OVER = "svg:src-over"
+_LARGEST_NUMBER = 10**9
+
 _SETTINGS = "tapestry:region"
 _NAMESPACE = {"xmlns:tapestry": "urn:tapestry"}
 """Declared beside the attribute: readers that know of namespaces refuse a prefix without one."""
@@ -34,7 +39,9 @@ class Node:
     """A layer or a group of layers as stack.xml tells of it; children topmost first.
 
     `tag` is where its start tag stands in the file; `top` and `left` are pixels of the canvas;
-    `settings` is what a `tapestry:region` attribute says about it as a region.
+    `settings` is what a `tapestry:region` attribute says about it as a region. `keeps_alpha` leaves
+    the coverage of what lies below as it is; `passes_through` has a group's layers lie among those
+    around the group.
     """
 
     kind: Literal["layer", "stack"]
@@ -47,7 +54,20 @@ class Node:
     composite_op: str
     tag: slice
     settings: str = ""
+    keeps_alpha: bool = False
+    passes_through: bool = False
     children: list[Node] = field(default_factory=list)
+
+    @property
+    def operator(self) -> Operator:
+        """How its coverage and that of what lies below become one."""
+        operator = operator_of(self.composite_op)
+        return ATOP if self.keeps_alpha and operator.adds_paint else operator
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is part of the picture, as far as it decides that itself."""
+        return self.visible and self.opacity > 0
 
     def walk(self) -> Iterator[Node]:
         """The node itself and everything in it."""
@@ -201,7 +221,10 @@ class _Reader:
 
     def start(self, element: str, attributes: dict[str, str]) -> None:
         if len(self.open) > MAX_STACK_DEPTH:
-            raise damaged(f"its groups lie more than {MAX_STACK_DEPTH} deep")
+            raise damaged(
+                f"its groups lie more than {MAX_STACK_DEPTH} deep",
+                "Merge some of its groups in Krita, then export it again.",
+            )
         if not self.open:
             self._image(element, attributes)
             return
@@ -243,33 +266,40 @@ class _Reader:
 
 
 def _node(kind: str, attributes: dict[str, str], tag: slice) -> Node:
-    name = attributes.get("name", "").strip()
-    try:
-        opacity = float(attributes.get("opacity", "1"))
-    except ValueError:
-        opacity = -1.0
-    if not 0 <= opacity <= 1:
+    name = plain_name(attributes.get("name", ""))
+    opacity = _number(attributes.get("opacity", "1"))
+    if opacity is None or not 0 <= opacity <= 1:
         raise damaged(f"the opacity of {name[:40]!r} is no number between 0 and 1")
+    composite_op = attributes.get("composite-op", _OVER).strip()
     return Node(
         kind="layer" if kind == "layer" else "stack",
         name=name,
-        visible=attributes.get("visibility", "visible") != "hidden",
+        visible=attributes.get("visibility", "visible").strip().lower() != "hidden",
         opacity=opacity,
         top=_integer(attributes.get("y", "0"), f"the place of {name[:40]!r}"),
         left=_integer(attributes.get("x", "0"), f"the place of {name[:40]!r}"),
         source=attributes.get("src", ""),
-        composite_op=attributes.get("composite-op", "svg:src-over"),
+        composite_op=composite_op,
         tag=tag,
         settings=attributes.get(_SETTINGS, ""),
+        keeps_alpha=attributes.get("alpha-preserve", "").strip().lower() in {"true", "1"},
+        # A group that says nothing of it, as most programs write them, is a picture of its own.
+        passes_through=attributes.get("isolation") == "auto" and composite_op in {"", _OVER},
     )
 
 
 def _integer(text: str, what: str, low: int = -MAX_SIDE_PX) -> int:
     """A number of pixels; canvases beyond our limits are refused later, by their size."""
-    try:
-        value = int(text) if len(text) <= len("-1000000000") else None
-    except ValueError:
-        value = None
+    value = _number(text)
     if value is None or not low <= value:
         raise damaged(f"{what} is no sensible number of pixels ({text[:20]!r})")
-    return value
+    return round(value)
+
+
+def _number(text: str) -> float | None:
+    """A finite number; some programs write "0,5" or "12.0" where others write "0.5" or "12"."""
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return value if abs(value) <= _LARGEST_NUMBER else None

@@ -1,0 +1,89 @@
+"""Names of layers: which are one name, and which are a program's own and no prompts."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_BACKGROUNDS = (
+    "achtergrond|achtergrund|arka plan|arrière-plan|atzeko planoa|background|baggrund|"
+    "bakgrund|bakgrunn|cúlra|fonas|fondo|fono|fons|fundo|hintergrund|háttér|ozadje|"
+    "plano de fundo|pozadie|pozadina|pozadí|sfondo|taust|tausta|tło|φόντο|аясы|тло|фон|"
+    "الخلفيّة|تەگلىك|पार्श्वभूमी|पृष्ठभूमि|พื้นหลัง|ფონი|ផ្ទៃខាងក្រោយ|背景|배경"
+)
+"""What Krita calls the lowest layer of a new document, in each of its languages."""
+
+_NUMBERED = (
+    "agrupar|calque|calque de groupe|camada|capa|coûtche|csoport|ebene|ebeno|geruza|groep|"
+    "group|groupe|grup|grupa|grupo|grupp|gruppe|gruppo|gwisk|haen|jaç|katman|kiht|laach|laag|"
+    "lag|lager|laiggahat|lapisan|layer|livello|lygmuo|lớp|plast|qatlam|ryhmä|réteg|skupina|"
+    "sloj|slānis|sraith|strat|taldea|taso|ulwaleko|vrstva|warstwa|στρώμα|група|группа|слой|"
+    "шар|қабаты|שכבה|قەۋەت|لایه|तह|परत|लेयर|समूह|स्तर|ਪਰਤ|அடுக்கு|เลเยอร์|ფენა|ស្រទាប់|"
+    "グループ|グループ化|レイヤー|图层|图层组|圖層|群組|그룹|레이어"
+)
+"""What programs call a layer or a group, always with a number behind: alone each is a word."""
+
+_KINDS = (
+    "arkivlager|bektore-geruza|bestandslaag|betegarri geruza|boya katmanı|calque de clonage|"  # noqa: RUF001
+    "calque de dessin|calque de fichier|calque de remplissage|calque vectoriel|"
+    "camada de arquivo|camada de ficheiro|camada de pintura|camada de preenchimento|"
+    "camada vectorial|camada vetorial|capa clon|capa clonada|capa d'emplenat|capa de archivo|"
+    "capa de ficheiro|capa de fitxer|capa de pintura|capa de relleno|capa vectorial|"
+    "clonar a camada|clonar camada|clonar capa|clone layer|dateiebene|dosya katman|"
+    "duplicera lager|ebene klonen|failikiht|fil-lag|file layer|fill layer|fitxategi geruza|"
+    "fitxategi-geruza|fyll-lag|fyllager|fájlréteg|füllebene|katmanı doldur|klon katman|"  # noqa: RUF001
+    "klon-geruza|klonelag|kloniraj plast|klonovat vrstvu|klonovať vrstvu|kloonikiht|"
+    "kopiotaso|laag klonen|layer de file|livello clone|livello disegno|livello file|"
+    "livello riempimento|livello vettoriale|maalitaso|malebene|margo geruza|maľovať vrstvu|"
+    "målarlager|new layer|paint layer|pintar camada|plast datoteke|plast slikanja|"
+    "reimple strato|strato de file|teiknelag|tekenlaag|tiedostotaso|täyttötaso|vector layer|"
+    "vectorlaag|vektor razina|vektor réteg|vektor sloj|vektorebene|vektorinis sluoksnis|"
+    "vektoritaso|vektorkiht|vektorlag|vektorlager|vektorová vrstva|vektorska plast|"
+    "vektör katman|vrstva malby|vrstva souborů|vrstva súborov|vullaag|vyplnit vrstvu|"
+    "vyplniť vrstvu|warstwa malowania|warstwa pliku|warstwa powielenia|warstwa wektorów|"
+    "warstwa wypełnienia|wypełnij warstwę|zapolni plast|διανυσματικό στρώμα|векторен слой|"
+    "векторлы қабат|векторний шар|векторный слой|вектролы қабаты|заливаемый слой|"
+    "клониран слой|клонирующий слой|обычный слой|слой за рисуване|файловий шар|файловый слой|"
+    "шар заповнення|шар клонування|шар малювання|طبقة متجهيّة|طبقة ملفّ|चित्रकारी परत|"
+    "प्रतिरूप परत|फ़ाइल परत|भराव परत|वेक्टर परत|व्हेक्टर स्तर|ვექტორული ფენა|სახატავი ფენა|"
+    "ფენის კლონირება|ფენის ფაილი|ფენის შევსება|クローンレイヤー|ファイル参照レイヤー|"
+    "ベクターレイヤー|ペイントレイヤー|克隆图层|再製圖層|向量圖層|塗りつぶしレイヤー|"
+    "填充图层|填充圖層|文件图层|檔案圖層|矢量图层|顏料圖層|颜料图层|벡터 레이어|복제 레이어|"
+    "채우기 레이어|칠하기 레이어|파일 레이어"
+)
+"""What Krita calls a layer of some kind, mostly with a number behind."""
+
+
+def plain_name(name: str) -> str:
+    """A layer's name as it is compared: composed characters (NFC), no spaces around.
+
+    The same letter may be one character or two, by the system on which it was typed.
+    """
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _folded(name: str) -> str:
+    without_breaks = plain_name(name).replace("\N{ZERO WIDTH SPACE}", "")
+    return unicodedata.normalize("NFC", without_breaks.casefold())
+
+
+def _any_of(names: str) -> str:
+    """A regular expression for any of these names, which "|" separates."""
+    return "|".join(re.escape(_folded(name)) for name in names.split("|"))
+
+
+_BACKGROUND_NAMES = frozenset(map(_folded, _BACKGROUNDS.split("|")))
+_NUMBER = r"[ #]*[0-9]+"
+_DEFAULT_NAME = re.compile(
+    rf"(?:{_any_of(_NUMBERED)}){_NUMBER}|(?:{_any_of(_KINDS)})(?:{_NUMBER})?"
+)
+
+
+def is_background_name(name: str) -> bool:
+    """Whether this is "Background", in any of Krita's languages."""
+    return _folded(name) in _BACKGROUND_NAMES
+
+
+def is_default_name(name: str) -> bool:
+    """Whether a program has named the layer so, like "Paint Layer 3": it says nothing of it."""
+    return _DEFAULT_NAME.fullmatch(_folded(name)) is not None

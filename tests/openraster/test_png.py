@@ -1,0 +1,102 @@
+"""PNG files with more in them than pixels."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from tapestry_backend.openraster.archive import Archive
+from tapestry_backend.openraster.document import Document, as_pixels
+from tapestry_backend.openraster.limits import MAX_PROFILE_BYTES
+from tapestry_backend.openraster.png import colours_of, decode_png, encode_png
+from tapestry_protocol.pixels import Margins
+
+PIXELS = np.random.default_rng(5).integers(0, 256, (6, 5, 4), np.uint8)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+GREY = PROFILE[:16] + b"GRAY" + PROFILE[20:]
+
+
+def png(**info: object) -> bytes:
+    """The pixels as a PNG."""
+    output = io.BytesIO()
+    Image.fromarray(PIXELS).save(output, "PNG", **info)
+    return output.getvalue()
+
+
+def with_chunk(kind: bytes, data: bytes) -> bytes:
+    """The same with one more chunk before the pixels."""
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    plain = png()
+    return plain[:33] + chunk + plain[33:]
+
+
+def profile_of(data: bytes) -> bytes | None:
+    """The colour profile that other programs find in a PNG."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.info.get("icc_profile")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (b"iCCP", b"display\0\0" + zlib.compress(bytes(1_500_000))),
+        (b"zTXt", b"workflow\0\0" + zlib.compress(b"a" * 1_500_000)),
+        (b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(b"a" * 70_000_000)),
+        (b"tEXt", b"workflow\0" + b"a" * 3_000_000),
+        (b"eXIf", bytes(2_000_000)),
+    ],
+)
+def test_notes_and_profiles_may_be_of_any_size(kind: bytes, data: bytes) -> None:
+    """They are none of the pixels, and nothing of them is unpacked for those."""
+    assert (decode_png(with_chunk(kind, data), "a layer") == PIXELS).all()
+
+
+def test_colours_travel_from_one_png_to_another() -> None:
+    """Byte for byte."""
+    copied = encode_png(PIXELS, colours_of(png(icc_profile=PROFILE)))
+    assert profile_of(copied) == PROFILE
+    assert (decode_png(copied, "a copy") == PIXELS).all()
+    assert encode_png(PIXELS, colours_of(png())) == encode_png(PIXELS)
+    gamma = struct.pack(">I", 100_000)
+    assert b"gAMA" + gamma in encode_png(PIXELS, colours_of(with_chunk(b"gAMA", gamma)))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        zlib.compress(GREY),
+        zlib.compress(b"no profile"),
+        zlib.compress(PROFILE + bytes(MAX_PROFILE_BYTES)),
+        b"not packed",
+    ],
+    ids=["for grey pictures", "none", "endless", "damaged"],
+)
+def test_a_profile_that_cannot_hold_is_left_out(packed: bytes) -> None:
+    """Programs refuse pictures with one."""
+    assert colours_of(with_chunk(b"iCCP", b"x\0\0" + packed)) == b""
+
+
+@pytest.mark.parametrize("where", ["merged", "layer"])
+def test_a_result_says_what_its_colours_mean(where: str) -> None:
+    """The new layer and the flattened picture, by what the document said before."""
+    told, silent = png(icc_profile=PROFILE), png()
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w") as archive:
+        archive.writestr("mimetype", "image/openraster")
+        stack = '<image w="5" h="6"><stack><layer name="sea" src="a.png"/></stack></image>'
+        archive.writestr("stack.xml", stack)
+        archive.writestr("a.png", told if where == "layer" else silent)
+        archive.writestr("mergedimage.png", told if where == "merged" else silent)
+    document = Document(Archive(output.getvalue()))
+    picture = as_pixels(PIXELS)
+    flattened = document.with_result(picture, Margins())
+    saved = document.saved_with_result(picture, Margins(), "Tapestry: x", flattened)
+    archive = Archive(saved)
+    for name in ("mergedimage.png", "data/tapestry-1.png"):
+        assert profile_of(archive.read(name)) == PROFILE
