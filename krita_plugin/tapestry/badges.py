@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.pixels import COVERED_ALPHA, Bounds
 
 from .layers import RegionLayer
 from .samples import MaskSample
@@ -14,8 +14,6 @@ Badge = Literal["", "hidden", "empty", "nameless", "outside", "thin", "covered"]
 
 _THINNEST_PX = 3
 """Models paint in cells of 8 pixels; less than a quarter of a cell hardly shows."""
-
-_HALF = 128
 
 
 def badges(
@@ -47,7 +45,7 @@ def _badge(row: RegionLayer, sample: MaskSample | None, above: int, canvas: Boun
     return ""
 
 
-_ONE_OR_NOTHING = bytes(255 if value >= _HALF else 0 for value in range(256))
+_ONE_OR_NOTHING = bytes(255 if value >= COVERED_ALPHA else 0 for value in range(256))
 
 
 def _as_bits(mask: bytes) -> int:

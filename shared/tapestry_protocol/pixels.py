@@ -12,6 +12,10 @@ from .limits import MAX_SIDE_PX
 Side = Annotated[int, Between(1, 2 * MAX_SIDE_PX)]
 Sha256 = Annotated[str, Matches(r"[0-9a-f]{64}")]
 
+COVERED_ALPHA = 128
+"""From this alpha on (half opaque) a pixel counts as painted, everywhere: a soft brush seldom
+reaches 255, and what is fainter is no colour to go on from."""
+
 
 @dataclass(frozen=True)
 class Bounds:

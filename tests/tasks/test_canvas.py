@@ -50,10 +50,11 @@ def test_without_a_background_prompt_regions_go_on_beyond_the_old_edge(model, sc
         assert float(weights[1, 12, 12:].sum()) == 0
 
 
-def test_only_opaque_pixels_are_known(model, scene) -> None:
-    """A half transparent pixel is not a colour to keep to."""
-    rgba = np.full((128, 128, 4), 255, dtype=np.uint8)
-    rgba[:, 50:, 3] = 254
+def test_what_is_half_opaque_is_known(model, scene) -> None:
+    """A layer at 99 % is there; a pixel that is more transparent than not is no colour to keep."""
+    rgba = np.full((128, 128, 4), 254, dtype=np.uint8)
+    rgba[:, 20:50, 3] = 128
+    rgba[:, 50:, 3] = 127
     image = scene.add(Pixels(128, 128, 4, rgba.tobytes()))
     request = Request("extend", 128, 128, margins=Margins(top=8), image=image)
     _, known = known_picture(image, scene.blobs, make_plan(request, model))

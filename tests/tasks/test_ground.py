@@ -79,6 +79,40 @@ def test_filling_starts_from_what_is_around(model, scene) -> None:
     )
 
 
+def on_nothing(scene, width: int, square: Bounds):
+    """A picture of 128 pixels' height that is transparent around a square."""
+    rgba = np.zeros((128, width, 4), dtype=np.uint8)
+    rgba[square.top : square.bottom, square.left : square.right] = (200, 40, 30, 255)
+    return scene.add(Pixels(128, width, 4, rgba.tobytes()))
+
+
+def test_what_is_transparent_around_a_selection_is_painted_along(model, scene) -> None:
+    """A selection never meets colours that nobody painted; far away they do no harm."""
+    chosen = Bounds(32, 32, 96, 96)
+    selection = Selection(chosen, scene.region("", chosen).mask)
+    picture = on_nothing(scene, 512, Bounds(0, 0, 128, 16))
+    for task in ("fill", "refine"):
+        request = Request(task, 128, 512, image=picture, selection=selection)
+        ground = read(request, scene, model).ground
+        assert bool((ground.hold[:, :16] == 1).all())
+        assert float(ground.hold[0, 100]) == 0
+        assert float(ground.hold[0, 400]) == 1
+
+    wrapped = read(replace(request, wrap=True), scene, model).ground
+    assert float(wrapped.hold[0, 400]) == 0
+
+
+@pytest.mark.parametrize("task", ["fill", "refine"])
+def test_a_selection_of_nothing_leaves_nothing_to_paint(model, scene, task: str) -> None:
+    """Whatever the canvas holds, also where it is transparent."""
+    empty = scene.add(Pixels(128, 128, 1, bytes(128 * 128)))
+    picture = on_nothing(scene, 128, Bounds(0, 0, 64, 64))
+    selection = Selection(Bounds(0, 0, 128, 128), empty)
+    request = Request(task, 128, 128, image=picture, selection=selection)
+
+    assert read(request, scene, model).ground.is_finished
+
+
 def test_an_extension_may_go_on_underneath(model, scene) -> None:
     """Only at sides that grow, by as much as asked for."""
     request = Request(

@@ -1,6 +1,7 @@
 """Running a request: pictures of every size, progress, errors, and originals left alone."""
 
 import json
+from dataclasses import replace
 
 import diffusers
 import numpy as np
@@ -11,7 +12,7 @@ from tapestry_backend.engine.windows import Size
 from tapestry_backend.tasks.events import Finished, Progressed
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import PixelsRef, Request
+from tapestry_protocol.messages import PixelsRef, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 STEPS = 2
@@ -199,6 +200,23 @@ def test_a_narrow_canvas_can_wrap(paint, width: int) -> None:
     request = Request("generate", 64, width, "snow", wrap=True, num_inference_steps=STEPS)
 
     assert paint(request).pixels.width == width
+
+
+def test_where_nothing_is_left_to_paint_the_picture_is_what_is_there(paint, scene) -> None:
+    """Regions that keep their paint and cover everything; a selection of nothing."""
+    picture = noise_picture(128, 200)
+    whole = Bounds(0, 0, 128, 200)
+    region = replace(scene.region("lava", whole), paint=scene.add(picture), strength=0.0)
+    kept = paint(Request("generate", 128, 200, regions=(region,)))
+    empty = Selection(whole, scene.add(Pixels(128, 200, 1, bytes(128 * 200))))
+    filled = paint(
+        Request("fill", 128, 200, "lava", image=scene.add(picture), selection=empty, seed=3)
+    )
+
+    assert kept.pixels.data == picture.data
+    assert kept.report["unet_evaluations"] == 0
+    assert filled.pixels.data == bytes(len(picture.data))
+    assert filled.report["unet_evaluations"] == 0
 
 
 def test_an_extension_computes_only_windows_that_see_something_new(paint, scene) -> None:

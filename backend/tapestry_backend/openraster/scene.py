@@ -12,7 +12,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import is_background_name, is_default_name, plain_name
 from tapestry_protocol.limits import MAX_REGIONS
 from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
-from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
+from tapestry_protocol.pixels import COVERED_ALPHA, NO_MARGINS, Bounds, Margins
 from tapestry_protocol.request_checks import check_canvas, check_region_count, check_request
 
 from .control_settings import ControlWish
@@ -29,8 +29,6 @@ RESULT_PREFIX = "Tapestry: "
 _BACKGROUND = "Background"
 
 _LONGEST_NAME = 60
-_COVERED = 128
-"""From this alpha on a pixel counts as covered: a soft brush seldom reaches 255 everywhere."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +212,7 @@ def _look(
     if covers:
         canvas = document.bounds.moved(-bounds.top, -bounds.left)
         on_canvas = mask[canvas.top : canvas.bottom, canvas.left : canvas.right]
-        covers = bool((on_canvas >= _COVERED).all())
+        covers = bool((on_canvas >= COVERED_ALPHA).all())
     return _Shown(node, node.name, bounds, mask, covers)
 
 

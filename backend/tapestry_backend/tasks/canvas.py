@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.messages import PixelsRef, Request, Selection
-from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.pixels import COVERED_ALPHA, Bounds, Pixels
 
 from ..engine.regions import PaintedMask, feather
 from .plan import Plan
@@ -44,7 +44,7 @@ def painted_colours(
     opaque is no paint.
     """
     rgba = placed(picture, bounds.moved(*plan.origin_px), blobs, plan)
-    return rgba[None, :3].float() / 255, rgba[3] >= 128
+    return rgba[None, :3].float() / 255, rgba[3] >= COVERED_ALPHA
 
 
 def known_picture(
@@ -52,10 +52,10 @@ def known_picture(
 ) -> tuple[Tensor, Tensor]:
     """The picture to paint on from, on the canvas: pixels [1, 3, H, W] in 0..1, known [H, W] bool.
 
-    A pixel that is not fully opaque is not known.
+    A pixel that is less than half opaque is not known.
     """
     rgba = placed(image, plan.document, blobs, plan)
-    return rgba[None, :3].float() / 255, rgba[3] == 255
+    return rgba[None, :3].float() / 255, rgba[3] >= COVERED_ALPHA
 
 
 def selected(selection: Selection, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:

@@ -63,6 +63,11 @@ class Ground:
         """[h, w] float32: 1 where something is painted."""
         return (self.keep < 1).float()
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to paint: the picture that is there is the answer."""
+        return not bool(self.new_cells.any())
+
     def known_latents(self, model: Denoiser) -> Known | None:
         """The picture for the sampler; None where nothing is there."""
         if self.pixels is None:
@@ -163,14 +168,38 @@ def _what_is_there(
     if request.image is None:
         return _paint_of_regions(request, blobs, plan)
     pixels, known = known_picture(request.image, blobs, plan)
-    centred = continue_edges(pixels * 2 - 1, known, wrap=plan.wrap)
     if request.selection is None:
         hold, new = known.float(), _beyond(plan)
     else:
         new = selected(request.selection, blobs, plan)
-        # What lies off the document pads it to whole cells or a window: it is nobody's.
-        hold = 1 - plan.strength * torch.where(_off_document(plan), 1.0, new)
+        hold = _around_selection(known, new, plan)
+    centred = continue_edges(pixels * 2 - 1, known, wrap=plan.wrap)
     return centred / 2 + 0.5, hold, new
+
+
+def _around_selection(known: Tensor, new: Tensor, plan: Plan) -> Tensor:
+    """`hold` where a selection is painted anew.
+
+    known [H, W] bool, new [H, W] in 0..1: how much of each pixel is selected. What is transparent
+    around it is painted along, so that the selection never meets invented colours; a window away
+    nothing of that is seen any more. What lies off the document only pads it.
+    """
+    off = _off_document(plan)
+    hold = 1 - plan.strength * torch.where(off, 1.0, new)
+    return torch.where(off | known | ~_in_sight(new > 0, plan), hold, 0.0)
+
+
+def _in_sight(chosen: Tensor, plan: Plan) -> Tensor:
+    """[H, W] bool: whether a window that sees something chosen [H, W] may see the pixel, too."""
+    seen = torch.zeros_like(chosen)
+    if bool(chosen.any()):
+        down, across = (side * plan.cell_px for side in plan.window)
+        rows, columns = (torch.nonzero(chosen.any(dim=axis)).flatten() for axis in (1, 0))
+        band = seen[max(0, int(rows[0]) - down) : int(rows[-1]) + 1 + down]
+        if plan.wrap:
+            band[:] = True
+        band[:, max(0, int(columns[0]) - across) : int(columns[-1]) + 1 + across] = True
+    return seen
 
 
 def _paint_of_regions(

@@ -110,6 +110,8 @@ class _Job:
     def _paint(self) -> Iterator[Progressed]:
         """The draft, where it helps, and the picture."""
         plan, ground = self._plan, self._reading.ground
+        if ground.is_finished:
+            return
         draft = yield from self._draft(ground)
         if draft is not None:
             ground = ground.over(draft.pixels, draft.plan.start, draft.where)
@@ -127,12 +129,18 @@ class _Job:
         yield Progressed("decoding")
         plan, reading = self._plan, self._reading
         with self._watch.stage("decode"):
-            pixels = decode_beside(self._model, self._latents, reading.ground, wrap=plan.wrap)
+            pixels = self._pixels(reading.ground)
             alpha = None if reading.new is None else cut_output(reading.new, plan)
             rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
         notices = (*reading.notices, *short_of_memory(self._batch_size, plan.batch_size))
         report = make_report(plan, self._evaluations, notices, self._watch)
         yield Finished(rgba, _output_bounds(self._request), report)
+
+    def _pixels(self, ground: Ground) -> Tensor:
+        """The canvas [1, 3, H, W] in 0..1: what was painted, and what was there already."""
+        if ground.pixels is not None and ground.is_finished:
+            return ground.pixels
+        return decode_beside(self._model, self._latents, ground, wrap=self._plan.wrap)
 
     def _draft(self, ground: Ground) -> Generator[Progressed, None, _Drafted | None]:
         """The draft, where there is something that it decides about."""
