@@ -17,7 +17,7 @@ from .common import WORK, autocast
 from .draw import Group, draw_one
 from .export import MODEL_FOLDER
 
-POOL = Group("pictures", 144, 1920, (0.15, 0.4, 0.15, 0.3))
+POOL = Group("pictures", 144, 144, 1920, (0.15, 0.4, 0.15, 0.3))
 INKED = 480
 """So many of the first are made in ink as well: a style needs fewer examples than a layout."""
 

@@ -81,6 +81,16 @@ def pick(rng: np.random.Generator, colours: list[Colour], amount: float = 0.03) 
     return vary(rng, colours[int(rng.integers(len(colours)))], amount)
 
 
+def darker(colour: Colour, amount: float = 0.74) -> Colour:
+    """The colour in shade."""
+    return tuple(amount * c for c in colour)
+
+
+def lighter(colour: Colour, amount: float = 0.4) -> Colour:
+    """The colour in light, `amount` of the way to white."""
+    return tuple(c + (1 - c) * amount for c in colour)
+
+
 class Painter:
     """Anti-aliased shapes over a picture; coordinates and sizes in picture pixels."""
 

@@ -34,6 +34,10 @@ _SCENE_WORDS: dict[str, tuple[str, ...]] = {
     "green hills": ("green hills", "rolling hills", "hills", "a hilly landscape"),
     "sandy beach": ("sandy beach", "a sandy beach", "a beach", "the seaside"),
     "desert": ("desert", "a desert", "a desert landscape", "the desert"),
+    "village": ("village", "a village", "a small village", "a village with a church"),
+    "forest clearing": ("forest clearing", "a forest clearing", "a forest path", "a forest scene"),
+    "harbour": ("harbour", "a harbour", "a harbor", "boats in a harbour", "a fishing port"),
+    "snowy field": ("snowy field", "a snowy field", "a winter landscape", "fields in snow"),
 }
 _TIME_WORDS: dict[str, tuple[str, ...]] = {
     "day": ("", "", " by day", " in daylight", " under a blue sky"),

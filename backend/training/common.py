@@ -32,12 +32,18 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def cosine_rate(step: int, steps: int, peak: float, warmup: int) -> float:
-    """Learning rate: linear warm-up, then half a cosine down to two per cent of the peak."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    along = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * along)))
+def cosine_rate(step: int, along: int, steps: int, peak: float, warmup: int) -> float:
+    """Learning rate: half a cosine over `along` of `steps`, after `warmup` linear steps.
+
+    It ends at two per cent of the peak.
+    """
+    rising, part = min(1.0, (step + 1) / warmup), min(1.0, along / max(1, steps))
+    return peak * rising * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part)))
+
+
+def progress(step: int, steps: int, elapsed: float, seconds: float) -> int:
+    """The step that counts for the learning rate: by steps or by time, whichever is further."""
+    return max(step, round(steps * min(1.0, elapsed / seconds)))
 
 
 class Stopper:
@@ -86,7 +92,11 @@ class Averaged:
 
 
 def save_state(
-    path: Path, step: int, module: nn.Module, averaged: Averaged, optimiser: torch.optim.Optimizer
+    path: Path,
+    step: int,
+    module: nn.Module,
+    averaged: Averaged,
+    *optimisers: torch.optim.Optimizer,
 ) -> None:
     """Writes everything needed to go on; a reader never sees half a file."""
     aside = path.with_suffix(".new")
@@ -95,7 +105,7 @@ def save_state(
             "step": step,
             "module": module.state_dict(),
             "averaged": averaged.values,
-            "optimiser": optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         },
         aside,
     )
@@ -103,7 +113,7 @@ def save_state(
 
 
 def load_state(
-    path: Path, module: nn.Module, averaged: Averaged, optimiser: torch.optim.Optimizer
+    path: Path, module: nn.Module, averaged: Averaged, *optimisers: torch.optim.Optimizer
 ) -> int:
     """Takes up a saved state and returns its step; 0 where there is none."""
     if not path.exists():
@@ -112,7 +122,8 @@ def load_state(
     module.load_state_dict(state["module"])
     device = next(module.parameters()).device
     averaged.values = {name: value.to(device) for name, value in state["averaged"].items()}
-    optimiser.load_state_dict(state["optimiser"])
+    for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(kept)
     return int(state["step"])
 
 

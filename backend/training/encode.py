@@ -11,13 +11,14 @@ import torch
 from diffusers import AutoencoderTiny
 
 from .common import WORK, autocast, pick_device
+from .draw import GROUPS
 from .export import trained_autoencoder
 
-GROUP_NAMES = ("textures", "pictures", "large")
+GROUP_NAMES = tuple(group.name for group in GROUPS if group.name != "unseen")
 
 
 def encode_group(work: Path, name: str, autoencoder: AutoencoderTiny) -> torch.Tensor:
-    """Raw latents of a group, half precision [N, C, size / 8, size / 8]."""
+    """Raw latents of a group, half precision [N, C, height / 8, width / 8]."""
     pictures = np.load(work / f"{name}.npy", mmap_mode="r")
     device = next(autoencoder.parameters()).device
     parts = []
@@ -30,11 +31,8 @@ def encode_group(work: Path, name: str, autoencoder: AutoencoderTiny) -> torch.T
     return torch.cat(parts)
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=WORK)
-    work = parser.parse_args().work
+def encode(work: Path) -> None:
+    """Writes the latents of every group, and the scale that gives them unit variance."""
     autoencoder = trained_autoencoder(work).to(pick_device(), memory_format=torch.channels_last)
     deviations = {}
     for name in GROUP_NAMES:
@@ -53,4 +51,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=WORK)
+    encode(parser.parse_args().work)

@@ -11,6 +11,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
+from torch.nn import functional
 
 from .captions import scene_prompt
 from .classifier import PictureNet, Sampler, draw_pool, texture_crops, train_network
@@ -26,6 +27,8 @@ from .train_autoencoder import psnr
 
 STEPS, GUIDANCE, SIDE = 20, 5.0, 128
 SCENE_NAMES = tuple(scene_prompt(scene, time) for scene in SCENES for time in TIMES)
+# Scenes are judged beside their own blurred copies, so that a smear of the right colours is wrong.
+BLURRED, BLUR_PX = "blurred", 9
 OBJECT_NAMES = tuple(f"{c} {thing}" for thing, colours in OBJECT_COLOURS.items() for c in colours)
 
 
@@ -75,12 +78,24 @@ def label_pictures(kind: str, count: int, seed: int) -> tuple[np.ndarray, np.nda
     return np.stack(pictures), np.array(classes, np.int64)
 
 
+def blurred(pictures: np.ndarray) -> np.ndarray:
+    """Pictures uint8 [N, H, W, 3] whose colours are in place and whose shapes are lost."""
+    given = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+    soft = functional.avg_pool2d(given, BLUR_PX, 1, BLUR_PX // 2, count_include_pad=False)
+    return soft.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
 def _whole_pictures(kind: str, count: int, seed: int) -> Sampler:
     stack, numbers = label_pictures(kind, count, seed)
 
     def sample(rng: np.random.Generator, batch: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = rng.integers(0, count, batch)
-        return stack[chosen], numbers[chosen]
+        pictures, classes = stack[chosen], numbers[chosen]
+        if kind == "scene":
+            soft = rng.uniform(size=batch) < 0.3
+            pictures[soft] = blurred(pictures[soft]) if soft.any() else pictures[soft]
+            classes[soft] = len(SCENE_NAMES)
+        return pictures, classes
 
     return sample
 
@@ -96,7 +111,9 @@ def judge(work: Path, kind: str) -> tuple[PictureNet, float]:
 
     Trained at the first call and kept in `work`.
     """
-    names = {"material": MATERIAL_NAMES, "scene": SCENE_NAMES, "object": OBJECT_NAMES}[kind]
+    names = {"material": MATERIAL_NAMES, "scene": (*SCENE_NAMES, BLURRED), "object": OBJECT_NAMES}[
+        kind
+    ]
     torch.manual_seed(11)
     net = PictureNet(names, depth=3 if kind == "material" else 5)
     path = work / f"judge-{kind}.pt"
@@ -123,11 +140,12 @@ def measure_named(
     pipeline: StableDiffusionPipeline, net: PictureNet, each: int, article: str, seed: int
 ) -> tuple[dict[str, float], np.ndarray]:
     """Share right per name from plain prompts, and the pictures [names, each, H, W, 3]."""
-    prompts = [article + name for name in net.names for _ in range(each)]
+    names = [name for name in net.names if name != BLURRED]
+    prompts = [article + name for name in names for _ in range(each)]
     pictures = generate(pipeline, prompts, seed)
     found = np.array(net.name(pictures)).reshape(-1, each)
-    right = {name: float(np.mean(found[i] == name)) for i, name in enumerate(net.names)}
-    return right, pictures.reshape(len(net.names), each, *pictures.shape[1:])
+    right = {name: float(np.mean(found[i] == name)) for i, name in enumerate(names)}
+    return right, pictures.reshape(len(names), each, *pictures.shape[1:])
 
 
 def measure_objects(pictures: np.ndarray, net: PictureNet) -> dict[str, float]:
@@ -183,6 +201,22 @@ def measure_regions(
     return {"both": float(np.mean(np.all(good, axis=1))), "single halves": float(np.mean(good))}
 
 
+def detail_energy(pictures: np.ndarray) -> float:
+    """Mean energy of what is finer than about four pixels, over uint8 pictures [N, H, W, 3]."""
+    grey = torch.from_numpy(pictures).float().mean(-1)[:, None] / 255
+    soft = functional.avg_pool2d(grey, 5, 1, 2, count_include_pad=False)
+    return float((grey - soft).square().mean())
+
+
+def frame(pictures: np.ndarray) -> float:
+    """How much more neighbouring pixels differ across the outermost four than further inside."""
+    grey = torch.from_numpy(pictures).float().mean(-1)
+    across = grey.diff(dim=1).abs().mean((0, 2)), grey.diff(dim=2).abs().mean((0, 1))
+    outer = torch.cat([part[ends] for part in across for ends in (slice(0, 4), slice(-4, None))])
+    inner = torch.cat([part[16:-16] for part in across])
+    return float(outer.mean() / inner.mean())
+
+
 def save_grid(tiles: list[np.ndarray], columns: int, path: Path, side: int) -> None:
     """Tiles [H, W, 3] in rows of `columns`, reduced to `side` pixels and 256 colours."""
     rows = -(-len(tiles) // columns)
@@ -216,9 +250,16 @@ def evaluate(work: Path, folder: Path, each: int) -> dict[str, object]:
         figures[f"{kind}s_each"] = _rounded(right)
         if kind == "object":
             figures["objects_parts"] = _rounded(measure_objects(pictures, net))
-            tiles += list(pictures[[0, 1, 6, 11, 12, 17, 19, 22, 24, 25], 0])
+            first = [OBJECT_NAMES.index(f"{c[0]} {t}") for t, c in OBJECT_COLOURS.items()]
+            tiles += list(pictures[first, 0])
             continue
         tiles += list(pictures[:, 0])
+        if kind == "scene":
+            drawn, _ = label_pictures("scene", 96, 13)
+            made = pictures.reshape(-1, *pictures.shape[2:])
+            figures["scenes_detail"] = round(detail_energy(made) / detail_energy(drawn), 4)
+            figures["scenes_frame"] = round(frame(made), 4)
+            figures["scenes_frame_of_drawings"] = round(frame(drawn), 4)
         if kind == "material":
             relations, shown = measure_relations(pipeline, net, 24, seed=2000)
             figures["relations"] = _rounded(relations)

@@ -26,7 +26,7 @@ from .captions import caption
 from .draw import Group, draw_one
 from .train_adapters import ADAPTERS_FOLDER, LORA_NAME, T2I_NAME
 
-UNSEEN = Group("pictures", 128, 1, (0.0, 0.5, 0.1, 0.4))
+UNSEEN = Group("pictures", 128, 128, 1, (0.0, 0.5, 0.1, 0.4))
 SIDE, STEPS = 128, 20
 _NEAR_PX = 3
 

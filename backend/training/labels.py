@@ -13,7 +13,6 @@ from .scenes import SCENES, TIMES
 
 Rng = np.random.Generator
 SKIES = ("blue sky", "white clouds", "sunset sky", "starry night")
-AIRBORNE = ("balloon", "sun", "moon")
 KINDS = ("material", "scene", "relation", "object")
 
 
@@ -83,7 +82,7 @@ def draw_label(rng: Rng, label: Label, height: int, width: int) -> np.ndarray:
     else:
         picture = BY_NAME[label.first].draw(rng, height, width)
     if label.thing:
-        where = (0.0, 0.75) if label.thing in AIRBORNE else (0.6, 1.0)
+        where = (0.0, 0.75) if label.thing in objects.AIRBORNE else (0.6, 1.0)
         span = where if label.scene else (0.0, 1.0)
         picture = objects.place(rng, picture, label.thing, label.colour, span)
     return picture

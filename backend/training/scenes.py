@@ -1,4 +1,4 @@
-"""Landscapes with a horizon, by day, at sunset and at night; no textures and no single objects."""
+"""Landscapes with a horizon, by day, at sunset and at night, and the list of all scenes."""
 
 from __future__ import annotations
 
@@ -6,65 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .canvas import Colour, Painter, gradient, mix, pick, scatter, smooth_noise, smoothstep, vary
+from . import scenes_near as near
+from .canvas import Colour, Painter, pick, vary
+from .scene_parts import TIMES, fill_below, ridge, sky, tinted, wavy
+
+__all__ = ["SCENES", "TIMES"]
 
 Rng = np.random.Generator
-TIMES: tuple[str, ...] = ("day", "sunset", "night")
-
-_SKIES: dict[str, list[Colour]] = {
-    "day": [(0.33, 0.61, 0.93), (0.56, 0.78, 0.97), (0.84, 0.93, 0.99)],
-    "sunset": [(0.5, 0.31, 0.56), (0.94, 0.46, 0.38), (0.99, 0.79, 0.42)],
-    "night": [(0.04, 0.06, 0.19), (0.08, 0.11, 0.3), (0.17, 0.22, 0.45)],
-}
-_TINTS: dict[str, Colour] = {
-    "day": (1.0, 1.0, 1.0),
-    "sunset": (0.95, 0.66, 0.6),
-    "night": (0.3, 0.36, 0.58),
-}
-
-
-def tinted(colour: Colour, time: str) -> Colour:
-    """The colour as it looks in the light of that time."""
-    return tuple(c * t for c, t in zip(colour, _TINTS[time], strict=True))
-
-
-def sky(rng: Rng, time: str, height: int, width: int, horizon: float) -> Painter:
-    """A painter holding the sky down to `horizon` pixels, with clouds or stars."""
-    y = np.arange(height, dtype=np.float32)[:, None] / max(horizon, 1.0)
-    y = np.clip(y + 0.06 * smooth_noise(rng, height, width, 40, 80), 0, 1)
-    base = gradient([vary(rng, stop, 0.015) for stop in _SKIES[time]], y)
-    if time != "night":
-        light = (1.0, 1.0, 1.0) if time == "day" else (1.0, 0.8, 0.55)
-        streaks = smoothstep(0.25, 0.8, smooth_noise(rng, height, width, 13, 56))
-        base = mix(base, light, 0.6 * streaks)
-        return Painter(base, height, width)
-    painter = Painter(base, height, width)
-    for x, star_y in scatter(rng, int(horizon), width, 22, 30, 0.42):
-        radius = rng.uniform(1.3, 2.2)
-        painter.ellipse(x, star_y, radius, radius, (0.97, 0.95, 0.82))
-    return painter
-
-
-def ridge(rng: Rng, width: int, level: float, tall: float, cell: float) -> np.ndarray:
-    """A skyline as points [N, 2], `tall` pixels around `level`, with peaks about `cell` apart."""
-    xs = np.arange(-cell, width + 2 * cell, cell / 2)
-    odd = np.arange(len(xs)) % 2
-    ys = level - tall * (odd * rng.uniform(0.55, 1.0, len(xs)) + 0.12 * rng.uniform(0, 1, len(xs)))
-    xs = xs + rng.uniform(-0.16, 0.16, len(xs)) * cell - rng.uniform(0, cell)
-    return np.stack([xs, ys], 1)
-
-
-def fill_below(painter: Painter, line: np.ndarray, colour: Colour) -> None:
-    """Fills everything under the points `line` [N, 2]."""
-    bottom = painter.height + 2
-    painter.polygon([(line[0, 0], bottom), *line.tolist(), (line[-1, 0], bottom)], colour)
-
-
-def wavy(rng: Rng, width: int, level: float, tall: float, cell: float) -> np.ndarray:
-    """A gently rolling line as points [N, 2], within `tall` pixels around `level`."""
-    xs = np.arange(-4, width + 8, 4.0)
-    swell = smooth_noise(rng, 1, len(xs), 4, cell / 4)[0]
-    return np.stack([xs, level + tall * swell], 1)
 
 
 def mountains(rng: Rng, time: str, height: int, width: int) -> np.ndarray:
@@ -262,4 +210,8 @@ SCENES: dict[str, Callable[[Rng, str, int, int], np.ndarray]] = {
     "green hills": hills,
     "sandy beach": beach,
     "desert": desert,
+    "village": near.village,
+    "forest clearing": near.forest_clearing,
+    "harbour": near.harbour,
+    "snowy field": near.snowy_field,
 }

@@ -41,7 +41,8 @@ COMMON_WORDS = (
     "dragon boat ship sail balloon kite car train bicycle lamp lantern candle table chair bed "
     "bread apple cheese sand stone stones rock rocks brick bricks tile tiles plank planks lava "
     "desert cactus palm skyline landscape scene view horizon floor carpet quilt bamboo pine "
-    "wheat lavender blossom"
+    "wheat lavender blossom mushroom lighthouse windmill bridge harbour harbor port clearing pier "
+    "church quay winter"
 )
 
 

@@ -22,7 +22,16 @@ from tapestry_backend.models.adapters.factors import LowRank
 from tapestry_backend.models.adapters.lora import Delta, laid_on
 
 from .captions import caption
-from .common import WORK, Averaged, Stopper, cosine_rate, load_state, save_state, seed_all
+from .common import (
+    WORK,
+    Averaged,
+    Stopper,
+    cosine_rate,
+    load_state,
+    progress,
+    save_state,
+    seed_all,
+)
 from .export import MODEL_FOLDER
 from .labels import Label
 from .models import build_scheduler
@@ -185,9 +194,9 @@ def train(work: Path, what: str, steps: int, batch: int, rate: float, seconds: f
     pool = Pool(work, what, CLIPTokenizer.from_pretrained(MODEL_FOLDER / "tokenizer"))
     stopper, begun, shown = Stopper(), time.monotonic(), 0.0
     for step in range(start, steps):
-        along = max(step, round(steps * (time.monotonic() - begun) / seconds))
+        along = progress(step, steps, time.monotonic() - begun, seconds)
         for group in optimiser.param_groups:
-            group["lr"] = cosine_rate(along, steps, rate, warmup=30)
+            group["lr"] = cosine_rate(step, along, steps, rate, warmup=30)
         loss = trainer.loss(*pool.sample(rng, batch))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

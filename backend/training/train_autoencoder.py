@@ -21,13 +21,15 @@ from .common import (
     cosine_rate,
     load_state,
     pick_device,
+    progress,
     save_state,
     seed_all,
 )
 
 LATENT_CHANNELS = 10
 WIDTH = 64
-CROP = 64
+CROP = 48
+NOISE = 0.15
 # Scenes and objects have finer shapes than textures, so they are seen twice as often.
 GROUP_NAMES = ("pictures", "pictures", "textures")
 
@@ -55,12 +57,16 @@ def luma_chroma(rgb: Tensor) -> Tensor:
 
 
 def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Distance in luma and chroma at three scales; the coarse ones keep the colours true."""
+    """Distance in luma and chroma at three scales, and of edges.
+
+    The coarse scales keep the colours true, the edges keep flat shapes crisp.
+    """
     difference = luma_chroma(made - wanted)
-    total = difference.new_zeros(())
+    edges = difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean()
+    total = 0.5 * edges
     for weight in (1.0, 0.5, 0.5):
         total = total + weight * (difference.abs().mean() + 2.0 * difference.square().mean())
-        difference = functional.avg_pool2d(difference, 2)
+        difference = functional.avg_pool2d(difference, 2, ceil_mode=True)
     return total
 
 
@@ -101,71 +107,110 @@ def psnr(model: AutoencoderTiny, pictures: np.ndarray) -> float:
     return float(torch.cat(values).mean())
 
 
-def step_loss(model: AutoencoderTiny, wanted: Tensor, around: int) -> tuple[Tensor, Tensor]:
-    """The loss of one batch [B, 3, H, W], without a border of `around` pixels, and its latents."""
+def turned(latents: Tensor, wanted: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Latents and their pictures, made smaller and turned alike (EQ-VAE, arXiv:2502.09509).
+
+    Latents that may be treated like pictures are smooth, which is what a diffusion model learns.
+    """
+    side = int(rng.integers(latents.shape[-1] // 2, latents.shape[-1] + 1))
+    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    results = []
+    for image, size in ((latents, side), (wanted, 8 * side)):
+        small = functional.interpolate(
+            image, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+        )
+        small = torch.rot90(small, turns, (-2, -1))
+        results.append(small.flip(-1) if mirrored else small)
+    return results[0], results[1]
+
+
+def step_loss(
+    model: AutoencoderTiny, wanted: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """The loss of one batch [B, 3, CROP + 16, CROP + 16], and its latents.
+
+    Every other batch is turned; the others are decoded without their surroundings, since windows
+    of a larger picture are: this keeps a frame from appearing along the edges.
+    """
     with autocast(wanted.device):
         latents = model.encoder(wanted).float()
-        if around:
-            latents = latents[..., 1:-1, 1:-1]
-            wanted = wanted[..., around:-around, around:-around]
+        if rng.uniform() < 0.5:
+            used, wanted = turned(latents, wanted, rng)
+        else:
+            top, left = (int(place) for place in rng.integers(0, 3, 2))
+            side = CROP // 8
+            used = latents[..., top : top + side, left : left + side]
+            wanted = wanted[..., 8 * top : 8 * top + CROP, 8 * left : 8 * left + CROP]
         # The noise teaches the decoder to forgive what the diffusion model gets slightly wrong.
-        made = model.decoder(latents + 0.04 * torch.randn_like(latents)).float()
+        amount = NOISE * torch.rand(len(used), 1, 1, 1, device=used.device)
+        made = model.decoder(used + amount * torch.randn_like(used)).float()
     return picture_loss(made, wanted) + 0.01 * latent_loss(latents), latents
 
 
-def train(work: Path, steps: int, batch: int, rate: float, seed: int) -> None:
-    """Trains for `steps` steps in all, resuming from `work/autoencoder.pt` where it exists."""
-    device = pick_device()
-    seed_all(seed)
-    loaded = {name: np.load(work / f"{name}.npy") for name in set(GROUP_NAMES)}
-    groups = [loaded[name] for name in GROUP_NAMES]
-    held_out = np.load(work / "unseen.npy", mmap_mode="r")[:128]
-    model = build_autoencoder().to(device, memory_format=torch.channels_last)
+def begin_from(model: AutoencoderTiny, folder: Path) -> None:
+    """Takes up the weights of another autoencoder wherever the shapes agree."""
+    given = AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).state_dict()
+    own = model.state_dict()
+    fitting = {n: v for n, v in given.items() if n in own and own[n].shape == v.shape}
+    model.load_state_dict(own | fitting)
+
+
+def train(given: argparse.Namespace) -> None:
+    """Trains for `given.steps` steps in all, resuming from `autoencoder.pt` where it exists."""
+    device, path = pick_device(), given.work / "autoencoder.pt"
+    seed_all(given.seed)
+    groups = [np.load(given.work / f"{name}.npy", mmap_mode="r") for name in GROUP_NAMES]
+    held_out = np.load(given.work / "unseen.npy", mmap_mode="r")[:128]
+    model = build_autoencoder()
+    if given.begin and not path.exists():
+        begin_from(model, given.begin)
+    model = model.to(device, memory_format=torch.channels_last)
     averaged = Averaged(model, 0.998)
-    optimiser = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=1e-4)
-    path = work / "autoencoder.pt"
+    optimiser = torch.optim.AdamW(
+        model.parameters(), given.rate, betas=(0.9, 0.98), weight_decay=1e-4
+    )
     start = load_state(path, model, averaged, optimiser)
-    rng = np.random.default_rng(seed + start)
+    rng = np.random.default_rng(given.seed + start)
     stopper, threads, begun, shown = Stopper(), ThreadChooser(), time.monotonic(), 0.0
-    for step in range(start, steps):
+    for step in range(start, given.steps):
         threads.step(step)
+        along = progress(step, given.steps, time.monotonic() - begun, given.seconds)
         for group in optimiser.param_groups:
-            group["lr"] = cosine_rate(step, steps, rate, warmup=200)
-        # Every other batch is encoded with its surroundings, since windows of a larger picture are.
-        around = 8 * (step % 2)
-        wanted = random_crops(groups, rng, batch, CROP + 2 * around).to(device)
-        loss, latents = step_loss(model, wanted, around)
+            group["lr"] = cosine_rate(step, along, given.steps, given.rate, warmup=100)
+        wanted = random_crops(groups, rng, given.batch, CROP + 16).to(device)
+        loss, latents = step_loss(model, wanted, rng)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         averaged.update(model, step)
         shown = loss.item() if step == start else 0.98 * shown + 0.02 * loss.item()
-        if (step + 1) % 250 == 0 or step + 1 == steps or stopper.asked:
+        late = stopper.asked or time.monotonic() - begun > given.seconds
+        if (step + 1) % 250 == 0 or step + 1 == given.steps or late:
             save_state(path, step + 1, model, averaged, optimiser)
             with averaged.swapped(model):
                 value = psnr(model, held_out)
-            spread = latents.std().item()
             print(
-                f"{step + 1}/{steps} loss {shown:.4f} psnr {value:.2f} dB "
-                f"latent deviation {spread:.2f} {time.monotonic() - begun:.0f} s",
+                f"{step + 1}/{given.steps} loss {shown:.4f} psnr {value:.2f} dB latent deviation "
+                f"{latents.std().item():.2f} {time.monotonic() - begun:.0f} s",
                 flush=True,
             )
-        if stopper.asked:
+        if late:
             return
 
 
-def main() -> None:
-    """Command line."""
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """What the command line says, or `words`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--steps", type=int, default=6200)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    train(arguments.work, arguments.steps, arguments.batch, arguments.rate, arguments.seed)
+    parser.add_argument("--seconds", type=float, default=np.inf, help="stop after this time")
+    parser.add_argument("--begin", type=Path, help="folder of an autoencoder to begin from")
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
-    main()
+    train(arguments())

@@ -7,12 +7,15 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from .captions import caption
 from .common import (
@@ -24,41 +27,64 @@ from .common import (
     cosine_rate,
     load_state,
     pick_device,
+    progress,
     save_state,
     seed_all,
 )
 from .labels import Label
 from .models import build_scheduler, build_text_encoder, build_unet
+from .muon import Muon
 from .tokenizer import kept_tokenizer
 
 CAPTION_DROP = 0.1
-TEXTURE_SHARE = 0.4
-# Scenes are the hardest to get right in one piece.
-PICTURE_SHARES = {"scene": 0.65, "object": 0.2, "relation": 0.15, "material": 0.4}
-LARGE_EVERY = 8
+# Within a group, how much each kind of picture counts.
+KIND_SHARES = {"scene": 0.34, "object": 0.48, "relation": 0.18, "material": 0.15}
 SNR_CAP = 6.0
 
 
-class LatentSet:
-    """One group of encoded pictures with their labels; crops are `side` latents wide."""
+class Window(NamedTuple):
+    """Crops of `height` x `width` latents from groups; a batch has `samples` of its full count."""
 
-    def __init__(self, work: Path, name: str, side: int, factor: float) -> None:
+    share: float
+    height: int
+    width: int
+    samples: float
+    groups: dict[str, float]
+
+
+WINDOWS: tuple[Window, ...] = (
+    Window(0.72, 16, 16, 1.0, {"pictures": 0.8, "textures": 0.2}),
+    Window(0.1, 12, 20, 1.0, {"wide": 1.0}),
+    Window(0.06, 20, 12, 1.0, {"tall": 1.0}),
+    Window(0.05, 10, 24, 1.0, {"panorama": 1.0}),
+    Window(0.03, 24, 10, 1.0, {"tower": 1.0}),
+    Window(0.04, 32, 32, 0.25, {"large": 1.0}),
+)
+
+
+class LatentSet:
+    """One group of encoded pictures with their labels."""
+
+    def __init__(self, work: Path, name: str, factor: float) -> None:
         self.latents = torch.load(work / f"{name}.latents.pt", weights_only=True)
         content = json.loads((work / f"{name}.json").read_text(encoding="utf-8"))
-        self.labels = [Label(**entry) for entry in content]
-        self.side, self.factor = side, factor
+        self.labels = [Label(**entry) for entry in content[: len(self.latents)]]
+        self.factor = factor
         kinds = [label.kind for label in self.labels]
         counts = Counter(kinds)
-        chances = np.array([PICTURE_SHARES[kind] / counts[kind] for kind in kinds])
+        chances = np.array([KIND_SHARES[kind] / counts[kind] for kind in kinds])
         self.chances = chances / chances.sum()
 
-    def sample(self, rng: np.random.Generator, count: int) -> tuple[list[Tensor], list[str]]:
-        """`count` scaled latents [C, side, side] with freshly worded captions."""
+    def sample(
+        self, rng: np.random.Generator, count: int, window: Window
+    ) -> tuple[list[Tensor], list[str]]:
+        """`count` scaled latents of the window's size with freshly worded captions."""
         crops, words = [], []
-        room = self.latents.shape[-1] - self.side + 1
+        rows, columns = self.latents.shape[-2:]
         for index in rng.choice(len(self.labels), count, p=self.chances):
-            top, left = rng.integers(0, room, 2)
-            crop = self.latents[index, :, top : top + self.side, left : left + self.side]
+            top = rng.integers(rows - window.height + 1)
+            left = rng.integers(columns - window.width + 1)
+            crop = self.latents[index, :, top : top + window.height, left : left + window.width]
             crops.append(crop.float() * self.factor)
             dropped = rng.uniform() < CAPTION_DROP
             words.append("" if dropped else caption(rng, self.labels[index]))
@@ -66,24 +92,22 @@ class LatentSet:
 
 
 class Batches:
-    """Mixes the groups; every `LARGE_EVERY`-th batch holds a quarter as many large pictures."""
+    """Batches of one window size each, in the proportions of `WINDOWS`."""
 
-    def __init__(self, work: Path, tokenizer: CLIPTokenizer, batch: int, texture: float) -> None:
+    def __init__(self, work: Path, tokenizer: CLIPTokenizer, batch: int) -> None:
         scale = json.loads((work / "latent_scale.json").read_text(encoding="utf-8"))
         factor = float(scale["scaling_factor"])
-        self.textures = LatentSet(work, "textures", 16, factor)
-        self.pictures = LatentSet(work, "pictures", 16, factor)
-        self.large = LatentSet(work, "large", 32, factor)
+        names = [name for window in WINDOWS for name in window.groups]
+        self.groups = {name: LatentSet(work, name, factor) for name in names}
         self.tokenizer, self.batch = tokenizer, batch
-        self.texture_count = round(batch * texture)
 
-    def sample(self, rng: np.random.Generator, step: int) -> tuple[Tensor, Tensor]:
+    def sample(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Latents [B, C, h, w] and token numbers [B, 40]."""
-        if step % LARGE_EVERY == LARGE_EVERY - 1:
-            crops, words = self.large.sample(rng, self.batch // 4)
-        else:
-            crops, words = self.textures.sample(rng, self.texture_count)
-            more, more_words = self.pictures.sample(rng, self.batch - self.texture_count)
+        window = WINDOWS[rng.choice(len(WINDOWS), p=[window.share for window in WINDOWS])]
+        crops, words = [], []
+        for name, share in window.groups.items():
+            count = round(self.batch * window.samples * share)
+            more, more_words = self.groups[name].sample(rng, count, window)
             crops, words = crops + more, words + more_words
         tokens = self.tokenizer(
             words, padding="max_length", truncation=True, return_tensors="pt"
@@ -123,62 +147,94 @@ def spread_times(count: int, device: torch.device) -> Tensor:
 def build_modules(tokenizer: CLIPTokenizer) -> nn.ModuleDict:
     """U-Net and text encoder, untrained."""
     unet = build_unet().to(memory_format=torch.channels_last)
+    # On a processor, the plain formula is differentiated quicker than the fused attention.
+    unet.set_attn_processor(AttnProcessor())
     return nn.ModuleDict({"unet": unet, "text_encoder": build_text_encoder(tokenizer)})
 
 
-def train(work: Path, steps: int, batch: int, rate: float, seed: int, texture: float) -> None:
-    """Trains for `steps` steps in all, resuming from `work/diffusion.pt` where it exists."""
-    device = pick_device()
-    seed_all(seed)
-    tokenizer = kept_tokenizer(work)
-    modules = build_modules(tokenizer).to(device).train()
+def begin_from(modules: nn.ModuleDict, tokenizer: CLIPTokenizer, folder: Path) -> None:
+    """Takes up another model's weights wherever names and shapes agree, and words by spelling."""
+    given = {
+        "unet": UNet2DConditionModel.from_pretrained(folder / "unet"),
+        "text_encoder": CLIPTextModel.from_pretrained(folder / "text_encoder"),
+    }
+    for name, other in given.items():
+        theirs, own = other.state_dict(), modules[name].state_dict()
+        fitting = {n: v.float() for n, v in theirs.items() if n in own and own[n].shape == v.shape}
+        modules[name].load_state_dict(own | fitting)
+    before = CLIPTokenizer.from_pretrained(folder / "tokenizer").get_vocab()
+    words = given["text_encoder"].get_input_embeddings().weight.detach().float()
+    ours = modules["text_encoder"].get_input_embeddings().weight.detach()
+    for token, number in tokenizer.get_vocab().items():
+        ours[number] = words[before[token]] if token in before else words.mean(0)
+
+
+def build_optimisers(modules: nn.ModuleDict, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the U-Net, AdamW for everything else."""
+    unet = modules["unet"]
+    ends = {id(p) for part in (unet.conv_in, unet.conv_out) for p in part.parameters()}
+    matrices = [p for p in unet.parameters() if p.dim() > 1 and id(p) not in ends]
+    inside = {id(p) for p in matrices}
+    others = [p for p in modules.parameters() if id(p) not in inside]
+    return [
+        Muon(matrices, rate),
+        torch.optim.AdamW(others, rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True),
+    ]
+
+
+def train(given: argparse.Namespace) -> None:
+    """Trains for `given.steps` steps in all, resuming from `diffusion.pt` where it exists."""
+    device, path = pick_device(), given.work / "diffusion.pt"
+    seed_all(given.seed)
+    tokenizer = kept_tokenizer(given.work)
+    modules = build_modules(tokenizer)
+    if given.begin and not path.exists():
+        begin_from(modules, tokenizer, given.begin)
+    modules = modules.to(device).train()
     alphas = build_scheduler().alphas_cumprod.to(device)
     averaged = Averaged(modules, 0.998)
-    optimiser = torch.optim.AdamW(
-        modules.parameters(), rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-    )
-    path = work / "diffusion.pt"
-    start = load_state(path, modules, averaged, optimiser)
-    rng = np.random.default_rng([seed, start])
-    torch.manual_seed(seed + start)
-    batches = Batches(work, tokenizer, batch, texture)
+    optimisers = build_optimisers(modules, given.rate)
+    start = load_state(path, modules, averaged, *optimisers)
+    rng = np.random.default_rng([given.seed, start])
+    torch.manual_seed(given.seed + start)
+    batches = Batches(given.work, tokenizer, given.batch)
     stopper, threads, begun, shown = Stopper(), ThreadChooser(), time.monotonic(), 1.0
-    for step in range(start, steps):
+    for step in range(start, given.steps):
         threads.step(step)
-        for group in optimiser.param_groups:
-            group["lr"] = cosine_rate(step, steps, rate, warmup=150)
-        latents, tokens = (part.to(device) for part in batches.sample(rng, step))
+        along = progress(step, given.steps, time.monotonic() - begun, given.seconds)
+        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+            group["lr"] = cosine_rate(step, along, given.steps, given.rate, warmup=100)
+        latents, tokens = (part.to(device) for part in batches.sample(rng))
         noise, times = torch.randn_like(latents), spread_times(len(latents), device)
         loss = velocity_loss(modules, latents, tokens, alphas, noise, times)
-        optimiser.zero_grad(set_to_none=True)
+        modules.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         averaged.update(modules, step)
         shown = 0.98 * shown + 0.02 * loss.item()
-        if (step + 1) % 250 == 0 or step + 1 == steps or stopper.asked:
-            save_state(path, step + 1, modules, averaged, optimiser)
-            print(
-                f"{step + 1}/{steps} loss {shown:.4f} {time.monotonic() - begun:.0f} s", flush=True
-            )
-        if stopper.asked:
+        late = stopper.asked or time.monotonic() - begun > given.seconds
+        if (step + 1) % 100 == 0 or step + 1 == given.steps or late:
+            save_state(path, step + 1, modules, averaged, *optimisers)
+            took = time.monotonic() - begun
+            print(f"{step + 1}/{given.steps} loss {shown:.4f} {took:.0f} s", flush=True)
+        if late:
             return
 
 
-def main() -> None:
-    """Command line."""
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """What the command line says, or `words`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--steps", type=int, default=4600)
-    parser.add_argument("--batch", type=int, default=20)
-    parser.add_argument("--rate", type=float, default=7e-4)
+    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--textures", type=float, default=TEXTURE_SHARE, help="share of single materials in a batch"
-    )
-    given = parser.parse_args()
-    train(given.work, given.steps, given.batch, given.rate, given.seed, given.textures)
+    parser.add_argument("--seconds", type=float, default=np.inf, help="stop after this time")
+    parser.add_argument("--begin", type=Path, help="folder of a model to begin from")
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
-    main()
+    train(arguments())

@@ -65,7 +65,7 @@ def test_data_sets_repeat_by_seed_and_number(group: object) -> None:
     """Any picture of a set can be drawn again alone."""
     first, label = draw_one(1, group, 3)
     again, same = draw_one(1, group, 3)
-    assert first.shape == (group.size, group.size, 3)
+    assert first.shape == (group.height, group.width, 3)
     assert first.dtype == np.uint8
     assert np.array_equal(first, again)
     assert label == same
