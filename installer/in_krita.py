@@ -9,12 +9,13 @@ from pathlib import Path
 from installer import krita
 from installer.console import InstallerError
 from installer.krita import KritaFolders
-from installer.plugin import build_plugin_folder
+from installer.plugin import build_plugin_folder, refuse_protected
 
 
 def install(folders: KritaFolders, backend: Path) -> None:
     """Copy the plugin, tell it where the backend is, and switch it on in Krita's settings."""
     try:
+        refuse_protected(folders.kritarc)
         build_plugin_folder(folders.pykrita)
         installation = json.dumps({"command": [str(backend)]}, indent=2)
         path = folders.pykrita / "tapestry" / "installation.json"
@@ -36,6 +37,8 @@ def uninstall(folders: KritaFolders) -> list[str]:
     removed = []
     folder, desktop = folders.pykrita / "tapestry", folders.pykrita / "tapestry.desktop"
     if folder.exists() or desktop.exists():
+        if folder.is_symlink():
+            folder.unlink()
         shutil.rmtree(folder, ignore_errors=True)
         desktop.unlink(missing_ok=True)
         _actions(folders).unlink(missing_ok=True)
@@ -75,10 +78,15 @@ def _actions(folders: KritaFolders) -> Path:
 
 
 def _write_settings(kritarc: Path, settings: bytes) -> None:
-    """Replace the file at once: Krita's settings must never be half written."""
+    """Replace the file at once: Krita's settings must never be half written.
+
+    A link stays one, as many keep their settings elsewhere; the file keeps its rights.
+    """
+    refuse_protected(kritarc)
     kritarc.parent.mkdir(parents=True, exist_ok=True)
-    aside = kritarc.with_name(kritarc.name + ".tapestry-new")
+    file = kritarc.resolve()
+    aside = file.with_name(file.name + ".tapestry-new")
     aside.write_bytes(settings)
-    if kritarc.exists():
-        shutil.copymode(kritarc, aside)
-    aside.replace(kritarc)
+    if file.exists():
+        shutil.copymode(file, aside)
+    aside.replace(file)

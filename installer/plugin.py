@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import zipfile
@@ -63,12 +64,19 @@ def build_plugin_zip(archive: Path) -> None:
 
     Krita's importer looks for directory entries, so the archive holds them too.
     """
+    refuse_protected(archive)
     with tempfile.TemporaryDirectory() as folder:
         build_plugin_folder(Path(folder))
         archive.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(archive, "w") as output:
             for path in sorted(Path(folder).rglob("*")):
                 _add(output, path, path.relative_to(folder).as_posix())
+
+
+def refuse_protected(file: Path) -> None:
+    """Raises OSError for a file that nobody may write, also where an administrator could."""
+    if file.exists() and not file.stat().st_mode & 0o222:
+        raise PermissionError(errno.EACCES, "It is protected from writing", str(file))
 
 
 def fetch_vendor() -> None:

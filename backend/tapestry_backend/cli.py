@@ -15,6 +15,7 @@ import traceback
 from tapestry_protocol import VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
+from .console import OutputLostError, steadily
 from .render_options import add_render_options
 
 BAD_INPUT = 2
@@ -23,12 +24,17 @@ STOPPED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status and never raises."""
-    given = sys.argv[1:] if arguments is None else arguments
+    return steadily(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(given: list[str]) -> int:
     options = _parser(given[:1]).parse_args(given)
     try:
         return options.run(options)
     except TapestryError as error:
         return _complain(str(error))
+    except OutputLostError:
+        raise
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return STOPPED
@@ -110,11 +116,19 @@ def _unexpected(error: Exception) -> int:
     failure = failure_of("", error)
     sentence = f"{failure.message} {failure.advice}"
     if failure.code is ErrorCode.INTERNAL:
-        handle, path = tempfile.mkstemp(prefix="tapestry-", suffix=".log")
-        with os.fdopen(handle, "w", encoding="utf-8") as log:
-            traceback.print_exception(error, file=log)
-        sentence += f" The details are in {path}."
+        sentence += _details_of(error)
     return _complain(sentence)
+
+
+def _details_of(error: Exception) -> str:
+    """Write the traceback to a file; a sentence that says where, if that goes."""
+    try:
+        handle, path = tempfile.mkstemp(prefix="tapestry-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as log:
+            traceback.print_exception(error, file=log)
+    except OSError:
+        return ""
+    return f" The details are in {path}."
 
 
 if __name__ == "__main__":

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -22,6 +21,7 @@ from .openraster.limits import MAX_FILE_BYTES
 from .openraster.png import encode_png
 from .openraster.scene import PaintOver, Scene, read_scene, result_name
 from .openraster.selection import has_layer, select_layer, select_mask
+from .outputs import check_output, write_outputs
 from .render_options import request_settings
 from .tasks.events import Finished, Progressed
 
@@ -62,10 +62,8 @@ def render(options: argparse.Namespace) -> None:
     finished = _run(scene, catalogue, progress)
     for notice in finished.report["notices"]:
         progress.note(notice)
-    _save(document, scene, finished, options.output)
-    if options.report:
-        report = json.dumps(dict(finished.report), indent=2, ensure_ascii=False)
-        _write(options.report, report.encode() + b"\n")
+    files = _files(document, scene, finished, options.output)
+    write_outputs(chain(files, _report(finished, options.report)))
 
 
 class _Progress:
@@ -172,13 +170,16 @@ def _run(scene: Scene, catalogue: Catalogue, progress: _Progress) -> Finished:
     raise TapestryError(ErrorCode.INTERNAL, "The picture was not finished.")
 
 
-def _save(document: Document, scene: Scene, finished: Finished, outputs: Iterable[Path]) -> None:
+def _files(
+    document: Document, scene: Scene, finished: Finished, outputs: Iterable[Path]
+) -> Iterator[tuple[Path, bytes]]:
+    """What is to be written, one after the other: pictures are large."""
     request = scene.request
     lowest = request.under_px > 0
     flattened = document.with_result(finished.pixels, request.margins, lowest=lowest)
     for path in outputs:
         if path.suffix.lower() == ".png":
-            _write(path, encode_png(flattened, document.colours_meant))
+            yield path, encode_png(flattened, document.colours_meant)
         else:
             saved = document.saved_with_result(
                 finished.pixels,
@@ -188,7 +189,13 @@ def _save(document: Document, scene: Scene, finished: Finished, outputs: Iterabl
                 lowest=lowest,
                 settings=scene.settings,
             )
-            _write(path, saved)
+            yield path, saved
+
+
+def _report(finished: Finished, path: Path | None) -> Iterator[tuple[Path, bytes]]:
+    if path is not None:
+        text = json.dumps(dict(finished.report), indent=2, ensure_ascii=False)
+        yield path, text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _check_output(path: Path, formats: tuple[str, ...]) -> None:
@@ -199,33 +206,4 @@ def _check_output(path: Path, formats: tuple[str, ...]) -> None:
             f"{path.name!r} is no kind of file that is written here.",
             f"Let its name end in {' or '.join(formats)}.",
         )
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            f"{str(path)!r} cannot be written.",
-            "Choose a file in a folder that exists and belongs to you.",
-        )
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write the file at once, so that nobody finds half of one."""
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".tapestry-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(aside).chmod(0o666 & ~_umask())
-        Path(aside).replace(path)
-    except OSError as error:
-        Path(aside).unlink(missing_ok=True)
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            f"{str(path)!r} cannot be written ({error.strerror}).",
-            "Check that there is space on the disk and that the folder may be written.",
-        ) from error
-
-
-def _umask() -> int:
-    """What new files of this user are not allowed; mkstemp is stricter than that."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    check_output(path)

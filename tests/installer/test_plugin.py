@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from installer import in_krita
+from installer.console import InstallerError
 from installer.krita import KritaFolders, enabled
 from installer.plugin import SANS_IO_MODULES, build_plugin_folder, build_plugin_zip
 
@@ -138,3 +139,33 @@ def test_other_plugins_stay(tmp_path: Path) -> None:
     in_krita.uninstall(folders)
     assert other.read_text() == "pass"
     assert sorted(path.name for path in folders.pykrita.iterdir()) == ["other"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights and links of POSIX")
+def test_settings_behind_a_link_stay_there(tmp_path: Path) -> None:
+    """As those keep them who share their settings between computers."""
+    folders, kept = folders_in(tmp_path), tmp_path / "shared" / "kritarc"
+    kept.parent.mkdir()
+    kept.write_bytes(b"[theme]\n")
+    kept.chmod(0o640)
+    folders.kritarc.parent.mkdir()
+    folders.kritarc.symlink_to(kept)
+    in_krita.install(folders, tmp_path / "tapestry")
+    assert folders.kritarc.is_symlink()
+    assert enabled(kept.read_bytes())
+    assert kept.stat().st_mode & 0o777 == 0o640
+    in_krita.uninstall(folders)
+    assert (folders.kritarc.is_symlink(), kept.read_bytes()) == (True, b"[theme]\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+def test_protected_settings_are_refused_before_anything_is_installed(tmp_path: Path) -> None:
+    """They are protected for a reason."""
+    folders = folders_in(tmp_path)
+    folders.kritarc.parent.mkdir()
+    folders.kritarc.write_bytes(b"[theme]\n")
+    folders.kritarc.chmod(0o444)
+    with pytest.raises(InstallerError, match="protected from writing"):
+        in_krita.install(folders, tmp_path / "tapestry")
+    assert folders.kritarc.read_bytes() == b"[theme]\n"
+    assert not folders.pykrita.exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tapestry_protocol.limits import MAX_SEED, MAX_STEPS
 
-from .arguments import check_writable
+from ..outputs import check_output, write_outputs
 from .report import table
 from .speed_command import add_speed_arguments
 
@@ -44,7 +44,7 @@ def _add_quality_arguments(parser: argparse.ArgumentParser) -> None:
 def quality_command(options: argparse.Namespace) -> int:
     """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
     for path in filter(None, (options.json, options.sheet)):
-        check_writable(path)
+        check_output(path)
     # They import torch: only once the options are sound.
     from .painter import Settings  # noqa: PLC0415
     from .quality import measure_quality  # noqa: PLC0415
@@ -57,7 +57,8 @@ def quality_command(options: argparse.Namespace) -> int:
     )
     sys.stdout.write(table(quality.figures, quality.errors) + "\n")
     if options.json:
-        options.json.write_text(json.dumps(quality.to_json(), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(quality.to_json(), indent=2) + "\n"
+        write_outputs([(options.json, text.encode())])
     if options.sheet:
         quality.save_sheet(options.sheet)
     return 0

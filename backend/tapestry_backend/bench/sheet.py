@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import colorsys
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..outputs import write_outputs
 from .picture import Picture
 
 _GAP = 10
@@ -40,7 +42,9 @@ def save_sheet(path: Path, sections: Mapping[str, Sequence[Sequence[Picture]]]) 
         else:
             _draw_row(sheet, draw, line, top)
         top += _height(line)
-    sheet.save(path, "PNG", optimize=True)
+    output = io.BytesIO()
+    sheet.save(output, "PNG", optimize=True)
+    write_outputs([(path, output.getvalue())])
 
 
 def _flow(groups: Sequence[Sequence[Picture]]) -> list[list[Picture]]:

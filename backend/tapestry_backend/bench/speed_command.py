@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .arguments import check_writable
+from ..outputs import check_output, write_outputs
 
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +41,11 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
 def speed_command(options: argparse.Namespace) -> int:
     """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
     if options.json:
-        check_writable(options.json)
+        check_output(options.json)
     table, found = _measure_shapes(options) if options.shapes else _measure(options)
     sys.stdout.write(table + "\n")
     if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_outputs([(options.json, (json.dumps(found, indent=2) + "\n").encode())])
     return 0
 
 

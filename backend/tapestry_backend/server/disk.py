@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
+
+from tapestry_protocol.files import found_behind
 
 
 class Disk:
@@ -32,13 +35,19 @@ class Disk:
         os.fsync(file.fileno())
 
     def write(self, path: Path, pieces: Iterable[bytes]) -> None:
-        """Write a whole file so that it appears at once, and is safe when it does."""
+        """Write a whole file so that it appears at once, and is safe when it does.
+
+        A link stays one, and a file that was there keeps its rights.
+        """
+        path, status = found_behind(path)
         aside = path.with_name(f".aside-{secrets.token_hex(8)}")
         try:
             with self.open_end(aside) as file:
                 for piece in pieces:
                     self.append(file, piece)
                 self.sync(file)
+            if status is not None:
+                aside.chmod(stat.S_IMODE(status.st_mode))
             self.rename(aside, path)
         except BaseException:
             aside.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""Writing files that others know already: through links, with their rights, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+_ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raises OSError where `write_whole` would, as far as that can be known beforehand.
+
+    A file that nobody may write is protected, also from an administrator who could.
+    """
+    target, status = found_behind(path)
+    folder = target.parent
+    if status is None and not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
+    if not os.access(folder if status is None else target, os.W_OK):
+        raise _refused(path, "it may not be written")
+
+
+def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> None:
+    """Write a file at once: whoever opens it finds what was there, or all of the new.
+
+    A link stays one, and what it leads to is written; a file keeps its rights, its owner, and its
+    other names. mode: of a new file, before the user's umask. Raises OSError.
+    """
+    target, status = found_behind(path)
+    data = list(pieces)
+    if status is not None and not _may_be_replaced(target, status):
+        _write_over(target, data)
+        return
+    aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(aside, flags, mode if status is None else 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(data)
+        if status is not None and not _take_rights(aside, status):
+            _write_over(target, data)
+            aside.unlink()
+            return
+        aside.replace(target)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def found_behind(path: Path) -> tuple[Path, os.stat_result | None]:
+    """The file that a path means in the end, and what is known of it; None where there is none.
+
+    Raises OSError where it must not be written.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        return target, None
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not status.st_mode & _ANY_WRITE:
+        raise _refused(path, "it is protected from writing")
+    return target, status
+
+
+def _refused(path: Path, reason: str) -> PermissionError:
+    return PermissionError(errno.EACCES, reason, str(path))
+
+
+def _may_be_replaced(target: Path, status: os.stat_result) -> bool:
+    """Whether another file in its place is the same to everyone: no device, no second name."""
+    is_alone = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    return is_alone and os.access(target.parent, os.W_OK)
+
+
+def _take_rights(aside: Path, status: os.stat_result) -> bool:
+    """Give a new file the rights and the owner of the one in whose place it comes."""
+    now = aside.stat()
+    if (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid):
+        with suppress(OSError):
+            os.chown(aside, status.st_uid, status.st_gid)
+        now = aside.stat()
+    aside.chmod(stat.S_IMODE(status.st_mode))
+    return (now.st_uid, now.st_gid) == (status.st_uid, status.st_gid)
+
+
+def _write_over(target: Path, data: Iterable[bytes]) -> None:
+    """Write into the file itself."""
+    with target.open("r+b" if target.is_file() else "wb") as file:
+        file.writelines(data)
+        if target.is_file():
+            file.truncate()

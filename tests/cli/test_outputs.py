@@ -1,0 +1,88 @@
+"""Where results are written: what is there keeps what it is, and nothing is lost."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from examples.ora import Layer, write_ora
+from tapestry_backend import outputs
+from tapestry_backend.cli import main
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="rights and links of POSIX")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A small scene."""
+    path = tmp_path / "scene.ora"
+    write_ora(path, (64, 64), [Layer("snow", Image.new("RGBA", (64, 64), (9, 9, 99, 255)))])
+    return path
+
+
+def render(scene: Path, *arguments: object) -> int:
+    """The command's exit status, of one quick step."""
+    return main(["render", str(scene), "--steps", "1", "--quiet", *map(str, arguments)])
+
+
+def test_links_rights_and_names_stay(scene: Path) -> None:
+    """Of pictures, layered ones and reports alike."""
+    folder = scene.parent / "elsewhere"
+    folder.mkdir()
+    arguments: list[object] = []
+    for name in ("a.png", "a.ora", "a.json"):
+        (folder / name).write_bytes(b"old")
+        (folder / name).chmod(0o600)
+        (scene.parent / name).symlink_to(folder / name)
+        arguments += ["--report" if name.endswith("json") else "-o", scene.parent / name]
+    assert render(scene, *arguments) == 0
+    for name in ("a.png", "a.ora", "a.json"):
+        assert (scene.parent / name).is_symlink()
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+        assert (folder / name).stat().st_size > len(b"old")
+
+
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_what_is_protected_is_refused_before_painting(
+    scene: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And stays as it was; so does what lies beside it."""
+    protected = scene.with_name("kept.png" if option == "-o" else "kept.json")
+    protected.write_bytes(b"old")
+    protected.chmod(0o444)
+    other = scene.with_name("other.png")
+    assert main(["render", str(scene), "-o", str(other), option, str(protected)]) == 2
+    said = capsys.readouterr().err
+    assert f"{str(protected)!r} cannot be written (it is protected from writing)." in said
+    assert "loading" not in said
+    assert protected.read_bytes() == b"old"
+    assert not other.exists()
+
+
+def test_one_output_that_fails_costs_no_other(
+    scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The picture is kept elsewhere, which is said, and the report is written."""
+    write: Callable[..., None] = outputs.write_whole
+
+    def full(path: Path, pieces: list[bytes]) -> None:
+        if path.name == "full.png":
+            raise OSError(28, "No space left on device")
+        write(path, pieces)
+
+    monkeypatch.setattr(outputs, "write_whole", full)
+    monkeypatch.setattr("tempfile.tempdir", str(scene.parent))
+    names = ("full.png", "good.ora")
+    wanted = [argument for name in names for argument in ("-o", scene.with_name(name))]
+    assert render(scene, *wanted, "--report", scene.with_name("report.json")) == 2
+    said = capsys.readouterr().err
+    assert "'No space left on device'" not in said
+    assert "full.png' cannot be written (No space left on device)." in said
+    (rescued,) = scene.parent.glob("tapestry-*.png")
+    assert repr(str(rescued)) in said
+    with Image.open(rescued) as picture:
+        assert picture.size == (64, 64)
+    assert scene.with_name("good.ora").exists()
+    assert scene.with_name("report.json").exists()
