@@ -3,6 +3,20 @@
 import numpy as np
 import pytest
 
+COLOURS = {
+    "grass": (60, 150, 40),
+    "lava": (230, 90, 20),
+    "snow": (240, 245, 250),
+    "sky": (90, 150, 230),
+}
+"""Materials that are told apart by their colours."""
+
+
+def drawn(prompt: str, seed: int, side: int = 128) -> np.ndarray:
+    """A plain picture of one of the `COLOURS`, in noise, uint8 [H, W, 3]."""
+    noise = np.random.default_rng(seed).normal(scale=12, size=(side, side, 3))
+    return (COLOURS[prompt] + noise).clip(0, 255).astype(np.uint8)
+
 
 @pytest.fixture(scope="session")
 def settings():

@@ -17,6 +17,10 @@ KEYS_OF_JSON = {
     "coherence": {"off", "on"},
     "sharpness": {"few_step"},
     "composition": {"one_horizon", "plain_windows"},
+    "outlines": {"tapestry", "worst"},
+    "opacity": {"rank", "step"},
+    "strokes": {"worst_4", "worst_8", "worst_12", "worst_16", "worst_24"},
+    "foreign": {"hard", "feather", "soft"},
 }
 
 

@@ -14,7 +14,10 @@ from ..outputs import check_output, write_outputs
 from .report import table
 from .speed_command import add_speed_arguments
 
-MEASURES = ("adherence", "seams", "coherence", "sharpness", "composition", "exactness")
+MEASURES = (
+    *("adherence", "seams", "coherence", "sharpness", "composition", "exactness"),
+    *("outlines", "opacity", "strokes", "foreign"),
+)
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:

@@ -33,8 +33,33 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "sharpness": ("few_step",),
     "composition": ("one_horizon", "plain_windows"),
     "exactness": ("exactness",),
+    "outlines": ("tapestry", "worst"),
+    "opacity": ("rank", "step"),
+    "strokes": tuple(f"worst_{width}" for width in (4, 8, 12, 16, 24)),
+    "foreign": ("hard", "feather", "soft"),
 }
 """The figures that stand for each measure; all others explain them."""
+
+_RECALLS = {4: 0.6, 8: 0.85, 12: 0.9, 16: 0.9, 24: 0.9}
+"""The least recall of strokes by their width in pixels."""
+
+_LOOPS = {
+    "paper": "the paper's loop",
+    "paper_as_long": "the paper's loop, regions alone for as long as ours",
+}
+
+
+def _stroke_goals() -> dict[str, Goal]:
+    goals = {}
+    for width, least in _RECALLS.items():
+        goals |= {
+            f"recall_{width}": Goal(f"of a stroke of {width} pixels, what shows", at_least=least),
+            f"worst_{width}": Goal("the same, of the worst pair of prompts", at_least=least),
+            f"width_{width}": Goal("how far its width is off, of the width", at_most=0.25),
+            **{f"{name}_{width}": Goal(f"what shows, {text}") for name, text in _LOOPS.items()},
+        }
+    return goals
+
 
 GOALS: Mapping[str, Mapping[str, Goal]] = {
     "adherence": {
@@ -77,5 +102,35 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
     },
     "exactness": {
         "exactness": Goal("original pixels unchanged by an extension", at_least=1.0),
+    },
+    "outlines": {
+        "tapestry": Goal("within 4 pixels of outlines, what is right", at_least=0.95),
+        "worst": Goal("the same, of the worst picture", at_least=0.9),
+        **{name: Goal(text) for name, text in _LOOPS.items()},
+        "judge": Goal("the same, of plain pictures cut to the pixel", at_least=0.99),
+    },
+    "opacity": {
+        "rank": Goal("rank correlation of opacity and what shows", at_least=0.95),
+        "step": Goal("largest change over a tenth of opacity", at_most=0.25),
+        "error": Goal("how far what shows is from the opacity"),
+        "worst_rank": Goal("rank correlation, of the worst picture"),
+        "worst_step": Goal("largest change, of the worst picture"),
+        **{f"{name}_rank": Goal(f"rank correlation, {text}") for name, text in _LOOPS.items()},
+        **{f"{name}_step": Goal(f"largest change, {text}") for name, text in _LOOPS.items()},
+        **{f"{name}_error": Goal(f"how far off, {text}") for name, text in _LOOPS.items()},
+        "judge": Goal("how far plain pictures are from all and nothing", at_most=0.05),
+    },
+    "strokes": {
+        **_stroke_goals(),
+        "judge": Goal("of strokes cut from plain pictures, what shows", at_least=0.99),
+        "judge_width": Goal("how far their width is off", at_most=0.05),
+    },
+    "foreign": {
+        "hard": Goal("other regions' material in cores, hard masks", at_most=0.01),
+        "feather": Goal("the same, masks with a feather of 32 pixels", at_most=0.01),
+        "soft": Goal("the same, outer thirds of gradients", at_most=0.01),
+        "worst": Goal("the same, of the worst picture"),
+        **{name: Goal(f"hard masks, {text}") for name, text in _LOOPS.items()},
+        "judge": Goal("the same, of plain pictures cut to the pixel", at_most=0.002),
     },
 }

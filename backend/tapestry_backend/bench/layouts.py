@@ -17,7 +17,9 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Layout:
-    """Masks [H, W] bool, topmost first, with a prompt each; the background is all the rest.
+    """Masks [H, W], topmost first, with a prompt each; the background is all the rest.
+
+    Masks are bool; those of an airbrush are opacities in 0..1, and have neither labels nor overlap.
 
     thin   numbers of the masks that are strokes of `THIN_PX`
     """

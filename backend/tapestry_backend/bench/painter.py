@@ -95,11 +95,18 @@ class Painter:
 def as_regions(
     masks: Sequence[np.ndarray], prompts: Sequence[str]
 ) -> tuple[tuple[Region, ...], dict[str, bytes]]:
-    """Masks [H, W] bool, topmost first, as regions of a request, and the blobs they refer to."""
+    """Masks [H, W], topmost first, as regions of a request, and the blobs they refer to.
+
+    bool, or opacities in 0..1.
+    """
     regions, blobs = [], {}
     for mask, prompt in zip(masks, prompts, strict=True):
         height, width = mask.shape
-        pixels = Pixels(height, width, 1, (mask.astype(np.uint8) * 255).tobytes())
+        pixels = Pixels(height, width, 1, _bytes_of(mask))
         blobs[pixels.sha256] = pixels.data
         regions.append(Region(prompt, Bounds(0, 0, height, width), PixelsRef.of(pixels)))
     return tuple(regions), blobs
+
+
+def _bytes_of(mask: np.ndarray) -> bytes:
+    return (mask.astype(np.float64) * 255).round().astype(np.uint8).tobytes()

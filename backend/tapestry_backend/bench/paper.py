@@ -68,11 +68,13 @@ class PaperLoop:
         settings: Settings,
         scheduler: type = DDIMScheduler,
         num_inference_steps: int | None = None,
+        bootstrapping: float = BOOTSTRAPPING,
     ) -> None:
         self.model = model
         self.settings = settings
         self._scheduler = scheduler.from_config(model.make_scheduler().config)
         self._steps = num_inference_steps or settings.num_inference_steps
+        self._bootstrapped = round(bootstrapping * self._steps)
 
     def layout(self, layout: Layout, seed: int) -> np.ndarray:
         """The picture of a layout of regions, uint8 [H, W, 3]."""
@@ -109,7 +111,7 @@ class PaperLoop:
         paths = self.paths(scene)
         for i, timestep in enumerate(self._scheduler.timesteps):
             inputs = torch.stack([crop(latents[0], scene.windows[v]) for v, _ in paths])
-            bootstrapped = i < round(BOOTSTRAPPING * self._steps)
+            bootstrapped = i < self._bootstrapped
             # One colour for every window and region, whether anybody looks at it or not.
             shape = (len(scene.windows), len(scene.masks))
             chosen = torch.randint(len(scene.backdrops), shape, generator=generator)
@@ -188,7 +190,10 @@ def paper_windows(canvas: Size, window: int) -> list[Window]:
 
 
 def paper_masks(masks: Sequence[np.ndarray], cell_px: int) -> Tensor:
-    """Masks [H, W] bool -> [R + 1, h, w] float in cells by nearest neighbour, background first."""
+    """Masks [H, W], bool or in 0..1 -> [R + 1, h, w] float in cells, background first.
+
+    By nearest neighbour.
+    """
     pixels = torch.from_numpy(np.stack(masks)).float()
     height, width = pixels.shape[-2:]
     cells = functional.interpolate(pixels[None], (height // cell_px, width // cell_px))[0]

@@ -36,6 +36,27 @@ GENERAL_TEXTURES = (
 """Textures that any text-to-image checkpoint knows: eight regions and a background."""
 
 
+SAMPLE_PAIRS = (
+    ("pebbles", "green grass"),
+    ("lava", "snow"),
+    ("sand dunes", "ocean waves"),
+    ("starry night", "wheat field"),
+    ("cherry blossoms", "bamboo"),
+    ("snow", "pine forest"),
+    ("sunset sky", "starry night"),
+    ("wood planks", "blue sky"),
+    ("autumn leaves", "cracked ice"),
+    ("ocean waves", "green grass"),
+    ("green grass", "lava"),
+    ("stone wall", "sunset sky"),
+)
+"""Materials of the bundled model, to be painted one on the other, of which each pixel's colour
+tells which it is: in plain pictures 99.9 % and more are named rightly."""
+
+SAMPLE_HOUSE = ("wood planks", "lava", "stone wall", "blue sky")
+"""Door, roof, wall and sky: every two of them a pair like the ones above."""
+
+
 def textures(model: str) -> tuple[str, ...]:
     """Prompts that fill a picture evenly, each unlike the others: nine at least."""
     return SAMPLE_TEXTURES if model == SAMPLE else GENERAL_TEXTURES
@@ -103,3 +124,16 @@ def drifting(model: str) -> tuple[str, ...]:
 def scenes(model: str) -> tuple[str, ...]:
     """Prompts of views with sky above ground."""
     return SAMPLE_SCENES if model == SAMPLE else GENERAL_SCENES
+
+
+def contrasting(model: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of prompts, what is painted and what it is painted on, that colours tell apart."""
+    if model == SAMPLE:
+        return SAMPLE_PAIRS
+    names = GENERAL_TEXTURES
+    return tuple((name, names[(i + 3) % len(names)]) for i, name in enumerate(names))
+
+
+def house(model: str) -> tuple[str, str, str, str]:
+    """Door, roof, wall and sky, or four other prompts that colours tell apart."""
+    return SAMPLE_HOUSE if model == SAMPLE else GENERAL_TEXTURES[:4]

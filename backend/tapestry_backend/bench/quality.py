@@ -12,12 +12,16 @@ from .adherence import measure_adherence
 from .coherence import measure_coherence
 from .composition import measure_composition
 from .exactness import measure_exactness
+from .foreign import measure_foreign
 from .goals import KEYS
+from .opacity import measure_opacity
+from .outlines import measure_outlines
 from .painter import Painter, Settings
 from .progress import Progress
 from .seams import measure_seams
 from .sharpness import measure_sharpness
 from .sheet import save_sheet
+from .strokes import measure_strokes
 from .workbench import Measured, Scope, Workbench
 
 MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
@@ -27,6 +31,10 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "sharpness": measure_sharpness,
     "composition": measure_composition,
     "exactness": measure_exactness,
+    "outlines": measure_outlines,
+    "opacity": measure_opacity,
+    "strokes": measure_strokes,
+    "foreign": measure_foreign,
 }
 
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import transformers
 
+from tapestry_protocol.messages import Request
+
+from .colour_judge import ColourJudge
 from .judge import Judge
 from .painter import Painter
 from .paper import PaperLoop
@@ -62,6 +65,17 @@ class Workbench:
     def paper(self) -> PaperLoop:
         """The paper's loops, with the same model and settings."""
         return PaperLoop(self.painter.model, self.painter.settings)
+
+    @cached_property
+    def paper_as_long(self) -> PaperLoop:
+        """The paper's loop, with regions that see themselves alone for as long as Tapestry's."""
+        share = Request.__dataclass_fields__["bootstrapping"].default
+        return PaperLoop(self.painter.model, self.painter.settings, bootstrapping=share)
+
+    @cached_property
+    def colours(self) -> ColourJudge:
+        """The judge of colours, taught by the model's own plain pictures as they are needed."""
+        return ColourJudge(self.painter.plain)
 
     @cached_property
     def peer(self) -> Peer:
