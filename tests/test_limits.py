@@ -102,6 +102,11 @@ def adapters(count: int) -> None:
     travels(Welcome(1, "1", (), tuple(AdapterInfo(str(i), "lora") for i in range(count))))
 
 
+def left_out(count: int) -> None:
+    """A welcome with so many sentences about what cannot be used."""
+    travels(Welcome(1, "1", (), (), ("It is a pickle.",) * count))
+
+
 def controls(count: int) -> None:
     """A picture with so many control pictures, half of them for its region."""
     half = (Control("edges", "regions"),) * (count // 2)
@@ -135,6 +140,7 @@ EDGES: dict[str, Callable[[Any], None]] = {
     "MAX_SENTENCE_CHARACTERS": lambda n: travels(Failed("", ErrorCode.INTERNAL, "x" * n)),
     "MAX_REPORT_CHARACTERS": report,
     "MAX_MODELS": models,
+    "MAX_LEFT_OUT": left_out,
     "MAX_ADAPTERS": adapters,
     "MAX_LORAS": lambda n: submit(loras=(Lora("ink"),) * n),
     "MAX_CONTROLS": controls,

@@ -14,10 +14,13 @@ from .canvas import Host
 from .chosen_backend import BackendChoice, ChosenBackend
 from .diagnostics import report, tail, without_secrets
 from .link import Link, LinkState
+from .sentences import in_own_words
 from .translation import tr
 
 _SETTINGS_KEY = "backend"
 _MIB = 2**20
+_MOST_LEFT_OUT = 12
+"""Models and adapters that cannot be used, of which the page says why."""
 
 
 def kept_choice(host: Host) -> BackendChoice:
@@ -36,6 +39,7 @@ class BackendDesk:
     ) -> None:
         self.worker = Backend("starting")
         self.models: tuple[ModelInfo, ...] = ()
+        self.left_out: tuple[str, ...] = ()
         self.trouble: TapestryError | None = None
         self._host = host
         self._link = link
@@ -66,6 +70,11 @@ class BackendDesk:
         if self._peak_bytes:
             megabytes = tr("{count} MiB at most").format(count=self._peak_bytes // _MIB)
             facts.insert(3, (tr("Memory of the last picture"), megabytes))
+        facts += [(tr("Left out"), in_own_words(each)) for each in self.left_out[:_MOST_LEFT_OUT]]
+        if len(self.left_out) > _MOST_LEFT_OUT:
+            more = tr("{count} more, which the log names")
+            rest = len(self.left_out) - _MOST_LEFT_OUT
+            facts.append((tr("Left out"), more.format(count=rest)))
         return facts
 
     @property

@@ -369,6 +369,8 @@ class Studio:
             self._tell("backend")
         elif isinstance(message, Welcome):
             self.adapters.known = message.adapters
+            if self.desk:
+                self.desk.left_out = message.left_out
             self._know_models(message.models)
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))

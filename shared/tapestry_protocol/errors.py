@@ -32,10 +32,12 @@ class TapestryError(Exception):
     """An error with a code, a sentence saying what is wrong, and advice saying what to do next."""
 
     def __init__(self, code: ErrorCode, message: str, advice: str = "") -> None:
-        super().__init__(message)
+        # A name of a file may hold what is no text: a sentence must be able to travel all the same.
+        self.message, self.advice = (
+            text.encode("utf-8", "backslashreplace").decode("utf-8") for text in (message, advice)
+        )
+        super().__init__(self.message)
         self.code = code
-        self.message = message
-        self.advice = advice
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()

@@ -63,8 +63,12 @@ MAX_REPORT_CHARACTERS = 200_000
 MAX_MODELS = 500
 """Models listed in a welcome."""
 
-MAX_ADAPTERS = 500
-"""LoRAs, ControlNets and other adapters listed in a welcome."""
+MAX_ADAPTERS = 2_000
+"""LoRAs, ControlNets and other adapters listed in a welcome; collectors have more than a thousand.
+"""
+
+MAX_LEFT_OUT = 100
+"""Sentences in a welcome about what was found and cannot be used; the log has all of them."""
 
 MAX_LORAS = 8
 """Of one region, or of the whole picture: more of them only fight each other."""

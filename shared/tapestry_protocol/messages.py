@@ -41,6 +41,7 @@ from .limits import (
     MAX_CONTROLS,
     MAX_FEATHER_PX,
     MAX_ID_CHARACTERS,
+    MAX_LEFT_OUT,
     MAX_LORAS,
     MAX_MODELS,
     MAX_REGIONS,
@@ -264,12 +265,16 @@ class Acknowledge(Message, kind="acknowledge"):
 
 @dataclass(frozen=True)
 class Welcome(Message, kind="welcome"):
-    """The answer to a hello."""
+    """The answer to a hello.
+
+    left_out   sentences about models and adapters that were found and cannot be used
+    """
 
     protocol: Annotated[int, Between(0, 1_000_000)]
     version: Annotated[str, MaxLength(40)]
     models: Annotated[tuple[ModelInfo, ...], MaxLength(MAX_MODELS)]
     adapters: Annotated[tuple[AdapterInfo, ...], MaxLength(MAX_ADAPTERS)] = ()
+    left_out: Annotated[tuple[Sentence, ...], MaxLength(MAX_LEFT_OUT)] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import pytest
 from tapestry.backend_desk import kept_choice
 from tapestry.chosen_backend import BackendChoice
 from tapestry.link import LinkState
-from tapestry_protocol.messages import Backend, Submit
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
+from tapestry_protocol.messages import Backend, Submit, Welcome
 from tests.krita_plugin.workshop import Workshop
 
 
@@ -23,6 +24,16 @@ def test_facts_follow_the_backend(workshop: Workshop) -> None:
     workshop.backend.tell(Backend("loading", "Card"))
     assert dict(desk.facts)["State"] == "loading the model"
     assert dict(desk.facts)["Device"] == "Card"
+
+
+def test_what_cannot_be_used_is_shown_with_its_reason(workshop: Workshop) -> None:
+    """The first ones, and how many more there are; also in the report."""
+    told = tuple(f"'{number}.ckpt' is a pickle." for number in range(14))
+    workshop.connect()
+    workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, (), (), told))
+    left_out = [value for name, value in workshop.studio.desk.facts if name == "Left out"]
+    assert left_out == [*told[:12], "2 more, which the log names"]
+    assert "'0.ckpt' is a pickle." in workshop.studio.desk.report()
 
 
 def test_a_choice_is_kept_and_the_old_backend_goes(workshop: Workshop) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from tapestry_backend.cli import main
+from tapestry_backend.models import catalogue as catalogue_module
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.discovery import adapter_folders, discover, told_apart
 from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_backend.models.store import ModelStore
+from tests.models.closed_folders import close_folder
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
 from tests.models.tiny_files import Built, build, save_file
 
@@ -117,14 +121,6 @@ def test_folders_of_adapters(tmp_path: Path) -> None:
     assert adapter_folders([big]) == [big]
 
 
-@pytest.mark.parametrize("text", ["{", "- 1", "a: [*b]", "a:\n  checkpoints: 7\n", "\0"])
-def test_paths_that_cannot_be_read_add_nothing(tmp_path: Path, text: str) -> None:
-    """A file that somebody wrote by hand stops nobody."""
-    (tmp_path / "extra_model_paths.yaml").write_text(text)
-
-    assert found(tmp_path) == {}
-
-
 def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path) -> None:
     """A bare transformer with its text encoders and autoencoder, as ComfyUI keeps them; it runs."""
     program = tmp_path / "ComfyUI"
@@ -211,6 +207,156 @@ def test_they_are_listed_as_json(
     assert sample["id"] == "sample"
     assert (dream["family"], dream["variant"], dream["dtype"]) == ("sd1", "base", "float16")
     assert dream["size_bytes"] == (stock / "dream.safetensors").stat().st_size
+
+
+def reasons(*folders: Path) -> dict[str, str]:
+    """Why something is left out, by its name on the disk."""
+    return {each.path.name: str(each) for each in discover(folders).problems}
+
+
+def cached(
+    hub: Path, name: str, missing: tuple[str, ...] = (), pickled: tuple[str, ...] = ()
+) -> None:
+    """The bundled model as the hub's client keeps it; what is missing was on its way."""
+    sample = Catalogue().find("sample").path
+    repository = hub / f"models--test--{name}"
+    snapshot = repository / "snapshots" / "c0ffee"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("c0ffee")
+    (repository / "blobs").mkdir()
+    for number, file in enumerate(sorted(path for path in sample.rglob("*") if path.is_file())):
+        place = file.relative_to(sample)
+        blob = repository / "blobs" / f"{number:040}"
+        if missing and place.as_posix().startswith(missing):
+            blob.with_suffix(".incomplete").write_bytes(b"x")
+            continue
+        blob.write_bytes(file.read_bytes())
+        target = snapshot / place
+        if pickled and place.as_posix().startswith(pickled):
+            target = target.with_suffix(".bin")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(os.path.relpath(blob, target.parent))
+
+
+def test_a_model_that_was_fetched_in_part_is_told_of_and_not_offered(tmp_path: Path) -> None:
+    """Whatever is missing: weights, tokenizer, index, everything; and one with pickles alone."""
+    hub = tmp_path / "hub"
+    cached(hub, "whole")
+    cached(hub, "no-unet", missing=("unet/diffusion",))
+    cached(hub, "no-config", missing=("vae/config",))
+    cached(hub, "no-tokenizer", missing=("tokenizer/",))
+    cached(hub, "no-words", missing=("tokenizer/tokenizer.json", "tokenizer/vocab", "tokenizer/me"))
+    cached(hub, "no-index", missing=("model_index",))
+    cached(hub, "nothing", missing=("",))
+    cached(hub, "pickles", pickled=("unet/diffusion", "vae/diffusion", "text_encoder/model"))
+    (hub / "models--test--words" / "snapshots" / "a").mkdir(parents=True)
+    save_file(Built({}, {"lm_head": torch.ones(1)}), hub / "models--test--words/snapshots/a/m.sft")
+    assert found() == {"test/whole": "sd1"}
+    told = "\n".join(map(str, discover().problems))
+
+    for part in ("unet/diffusion_pytorch_model.safetensors", "vae/config.json", "/tokenizer"):
+        assert f"{part} is missing" in told
+    assert "no-index" in told
+    assert "'test/nothing' has not been fetched to its end" in told
+    assert "no-words" in told
+    assert "unet holds pickles alone" in told
+    assert "words" not in told.replace("no-words", "")  # a model of another kind is no loss
+
+
+def test_what_may_not_be_entered_stops_nothing_else(
+    stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model in the hub's cache, a folder among others, a named folder, and one that is gone."""
+    own, hub = tmp_path / "models", tmp_path / "hub"
+    link(stock, "dream.safetensors", own / "open" / "dream.safetensors")
+    link(stock, "dream.safetensors", own / "shut" / "other.safetensors")
+    cached(hub, "locked")
+    (tmp_path / "disk").mkdir()
+    for folder in (own / "shut", hub / "models--test--locked", tmp_path / "disk"):
+        close_folder(monkeypatch, folder)
+    named = (tmp_path / "disk" / "models", tmp_path / "gone", Path("~nobody-here/more"))
+    told = reasons(*named)
+
+    assert found(*named) == {"open/dream": "sd1"}
+    assert "Permission denied" in told["shut"]
+    assert "Permission denied" in told["snapshots"]
+    assert "There is no folder" in told["gone"]
+    assert len([each for each in told.values() if "/disk/models" in each]) == 1
+    assert main(["models", "--folder", str(named[0])]) == 0
+    assert told_apart([str(named[0])]) == ([str(named[0])], [])
+
+
+def test_names_are_judged_as_those_that_somebody_gives(stock: Path, tmp_path: Path) -> None:
+    """What cannot travel is left out; what is long, or taken, has another name."""
+    own = tmp_path / "models"
+    deep = own / "a" / ("b" * 100) / ("c" * 100)
+    link(stock, "dream.safetensors", deep / "dream.SAFETENSORS")
+    shutil.copytree(stock / "xl", own / "sample")
+    link(stock, "flux-all.safetensors", own / ("d" * 210 + ".safetensors"))
+    latin = own / os.fsdecode(b"caf\xe9")
+    with suppress(OSError):  # where a file system takes no such name, there is none to be found
+        latin.symlink_to(stock / "xl", target_is_directory=True)
+    told = {each.path.name[:6]: str(each) for each in discover().problems}
+
+    assert found() == {"dream": "sd1", str(own / "sample"): "sdxl"}
+    assert "has 210 characters" in told["dddddd"]
+    if latin.is_symlink():
+        (reason,) = (reason for name, reason in told.items() if name.startswith("caf"))
+        assert "not written in UTF-8" in reason
+        assert reason.isprintable()
+
+
+def test_what_is_no_checkpoint_is_told_of_unless_it_is_something_else(
+    stock: Path, tmp_path: Path
+) -> None:
+    """Files of other formats, models of other kinds, links to nothing; not adapters and VAEs."""
+    own = tmp_path / "models"
+    link(stock, "ae.safetensors", own / "ae.safetensors")
+    link(stock, "xl", own / "whole")
+    save_file(Built({}, {"a.b": torch.ones(1), "c.d": torch.ones(2)}), own / "strange.safetensors")
+    save_file(Built({}, {"emb_params": torch.ones(1, 768)}), own / "gloom.safetensors")
+    (own / "packed.gguf").write_bytes(b"GGUF")
+    (own / "old.CKPT").write_bytes(b"PK")
+    (own / "rest.safetensors.crdownload").write_bytes(b"x")
+    link(stock, "never-there.safetensors", own / "lost.safetensors")
+
+    assert found() == {"whole": "sdxl"}
+    assert {
+        name: reason.partition(". ")[0].split("' ")[-1] for name, reason in reasons().items()
+    } == {
+        "strange.safetensors": "is neither a checkpoint nor an adapter that Tapestry knows",
+        "packed.gguf": "is packed as GGUF, which Tapestry does not read",
+        "old.CKPT": "is a pickle, which can run any program when it is opened",
+        "rest.safetensors.crdownload": "has not been fetched to its end",
+        "lost.safetensors": "is not there, or leads to something that is not there",
+    }
+
+
+def test_the_list_tells_of_each_once(
+    stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    """A plain folder is looked through for checkpoints, what they lack, and adapters."""
+    own = tmp_path / "models"
+    link(stock, "flux-all.safetensors", own / "flux.safetensors")
+    link(stock, "ae.safetensors", own / "vae" / "ae.safetensors")
+    (own / "torn.safetensors").write_bytes(b"torn")
+    (own / "words.pt").write_bytes(b"PK")
+    for number in range(4):
+        (own / f"{number}").mkdir()
+        shutil.copy(stock / "dream.safetensors", own / f"{number}" / "d.safetensors")
+    monkeypatch.setattr(catalogue_module, "MAX_MODELS", 4)
+    assert main(["models"]) == 0
+    said = capsys.readouterr()
+
+    assert [line.split("\t")[0] for line in said.out.splitlines()] == [
+        "sample",
+        "0/d",
+        "1/d",
+        "2/d",
+    ]
+    left_out = [line for line in said.err.splitlines() if line.startswith("left out: ")]
+    assert len(left_out) == 3
+    assert "2 models more than a list holds are left out: '3/d' to 'flux'" in left_out[0]
 
 
 def test_looking_needs_no_torch(stock: Path, tmp_path: Path) -> None:

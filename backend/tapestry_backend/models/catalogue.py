@@ -14,10 +14,20 @@ from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo, Request
 
 from .adapters.catalogue import AdapterCatalogue
-from .checkpoint_file import FileModel, has_t5, missing_parts, read_checkpoint
+from .checkpoint_file import (
+    FOREIGN_FORMATS,
+    FileModel,
+    broken_file,
+    foreign_file,
+    has_t5,
+    missing_parts,
+    read_checkpoint,
+)
 from .families import backbone_of, family_of
 from .few_steps import few_steps_of
 from .folder import MAX_CONFIGURATION_BYTES
+from .folders import exists, expanded, is_file, is_folder
+from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
 from .t5_words import t5_words
 from .weights import BrokenFileError, read_header, read_json
 from .widths import read_widths
@@ -26,8 +36,6 @@ SAMPLE = "sample"
 """The id of the bundled model."""
 
 _RUNS = "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1"
-
-_PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 
 _MAX_BLOCKS = 8
 """Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
@@ -56,11 +64,11 @@ class Entry:
     @property
     def size_bytes(self) -> int:
         """Of all its weights; 0 when they are gone."""
-        if self.path.is_dir():
+        if is_folder(self.path):
             weights = [*self.path.rglob("*.safetensors")]
         else:
             weights = [self.path, *set(self.companions.values())]
-        return sum(file.stat().st_size for file in weights if file.exists())
+        return sum(file.stat().st_size for file in weights if is_file(file))
 
     @property
     def info(self) -> ModelInfo:
@@ -72,7 +80,8 @@ class Catalogue:
 
     A name is the path of a folder or file, or the id of something found or of a cached model of the
     hub. adapters: LoRAs and the like that may be laid on them, by their paths, and folders where
-    some may lie.
+    some may lie. problems: what the search for models has found and cannot use; with what cannot be
+    used of the rest it is `left_out`.
     Raises TapestryError when a named model is none.
     """
 
@@ -83,12 +92,19 @@ class Catalogue:
         found: Sequence[Entry] = (),
         adapters: Sequence[str] = (),
         adapter_folders: Sequence[Path] = (),
+        problems: Sequence[LeftOut] = (),
     ) -> None:
         self.adapters = AdapterCatalogue(adapters, adapter_folders)
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
-        for entry in found[: MAX_MODELS - 1]:
+        room = MAX_MODELS - 1 - len({*names} - {SAMPLE} - {entry.id for entry in found})
+        taken, left = fitting(found, room, lambda e: e.id, lambda e: e.path, "models")
+        for entry in taken:
             self._entries.setdefault(entry.id, entry)
+        offered = [path for entry in found for path in (entry.path, *entry.companions.values())]
+        self.left_out = without_repeats(
+            [*left, *problems, *self.adapters.left_out_beside(offered)], self.adapters.paths
+        )
         for name in names:
             if name not in self._entries:
                 _check_name(name)
@@ -106,7 +122,7 @@ class Catalogue:
         Its model is not there, or lacks words of T5; or an adapter does not fit it.
         """
         entry = self.find(request.model)
-        if entry.path.is_file() and has_t5(read_file(entry.path, entry.companions)):
+        if is_file(entry.path) and has_t5(read_file(entry.path, entry.companions)):
             t5_words(entry.path)
         widths = read_widths(entry.path, entry.companions)
         self.adapters.check(request, entry.id, entry.family, widths)
@@ -130,7 +146,7 @@ class Catalogue:
                 f"There is no model {model_id!r}.",
                 f"Choose one of: {known}. Start the backend with --model PATH to add another.",
             )
-        if not entry.path.exists():
+        if not exists(entry.path):
             raise TapestryError(
                 ErrorCode.MODEL_BROKEN,
                 f"The model {model_id!r} is no longer at {str(entry.path)!r}.",
@@ -141,14 +157,9 @@ class Catalogue:
 
 def _check_name(name: str) -> None:
     """The name travels as the model's id."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        problem = "is not written in UTF-8"
-    else:
-        if len(name) <= MAX_ID_CHARACTERS:
-            return
-        problem = f"has {len(name)} characters"
+    problem = why_no_id(name)
+    if not problem:
+        return
     raise TapestryError(
         ErrorCode.MODEL_NOT_FOUND,
         f"The model's name {name[:40]!a} {problem}.",
@@ -158,16 +169,15 @@ def _check_name(name: str) -> None:
 
 def locate(name: str) -> Path:
     """The folder of a model named by path, or by its id in the hub's local cache; no network."""
-    with suppress(RuntimeError):  # "~" of nobody: no folder then
-        path = Path(name).expanduser()
-        if path.exists():
-            return path
+    path = expanded(name)
+    if exists(path):
+        return path
     from huggingface_hub import snapshot_download  # noqa: PLC0415  slow to import, rarely needed
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
     try:
         return Path(snapshot_download(name, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError):
+    except (HFValidationError, LocalEntryNotFoundError, OSError):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
             f"{name!r} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
@@ -181,7 +191,13 @@ def read_entry(model_id: str, path: Path, companions: Mapping[str, Path] | None 
 
     Raises TapestryError when it is not a model that we can run.
     """
-    if not path.is_file():
+    if not exists(path):
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"{str(path)!r} is not there, or leads to something that is not there.",
+            "Put it back, or fetch it again.",
+        )
+    if not is_file(path):
         return _read_folder(model_id, path)
     model = read_file(path, companions)
     used = {part: source.path for part, source in model.parts.items() if source.path != path}
@@ -190,21 +206,14 @@ def read_entry(model_id: str, path: Path, companions: Mapping[str, Path] | None 
 
 def read_file(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel:
     """What a single file holds; raises TapestryError when it is no checkpoint that we can run."""
-    if path.suffix.lower() in _PICKLES:
-        raise TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"{path.name!r} is a pickle, which can run any program when it is opened.",
-            "Look for the same checkpoint as .safetensors, or convert it in a program you trust.",
-        )
+    if path.suffix.lower() in FOREIGN_FORMATS:
+        raise foreign_file(path)
     try:
         model = read_checkpoint(path, companions)
-    except (OSError, BrokenFileError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"The model {str(path)!r} cannot be opened: {reason}.",
-            "Get it again from where it came from, as .safetensors.",
-        ) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except BrokenFileError as error:
+        raise broken_file(path, error) from error
     if model is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
@@ -228,9 +237,15 @@ def _read_folder(model_id: str, path: Path) -> Entry:
         taken, made = backbone.get("in_channels", 4), vae.get("latent_channels", 4)
         variant = family and family.variant(taken, made, _cell_px(vae))
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = type(error).__name__
+        if isinstance(error, OSError):
+            file = Path(error.filename or path)
+            reason = f"{file.parent.name}/{file.name} is missing"
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise unreadable(file, error) from error
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} is not a model folder in diffusers layout ({type(error).__name__}).",
+            f"{str(path)!r} is not a model folder in diffusers layout ({reason}).",
             "Choose a folder that holds model_index.json, unet or transformer, vae, text_encoder, "
             "tokenizer and scheduler.",
         ) from error

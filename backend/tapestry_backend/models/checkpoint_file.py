@@ -14,9 +14,13 @@ from tapestry_protocol.limits import MAX_SIDE_PX
 from .families import FAMILIES, Family, family_of_file
 from .few_steps import few_steps_of, few_steps_scheduler
 from .folder import check_configuration
+from .folders import is_file
 from .scaled_weights import check_scales
 from .shapes import KINDS, within
 from .weights import BrokenFileError, Header, read_header
+
+FOREIGN_FORMATS = {".ckpt", ".pt", ".pth", ".bin", ".pkl", ".gguf"}
+"""How the names of checkpoints end that are never opened."""
 
 _RESOLUTION = re.compile(r"(\d{1,5})x(\d{1,5})")
 
@@ -73,7 +77,7 @@ def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) ->
         return None
     helpers = dict(companions or {})
     own_vae = path.with_name(f"{path.stem}.vae.safetensors")
-    replaced = own_vae.is_file()
+    replaced = is_file(own_vae)
     if replaced:
         helpers["vae"] = own_vae
     parts = {}
@@ -185,6 +189,42 @@ def _scheduler(family: Family, header: Header) -> tuple[str, dict[str, Any]]:
         if "ztsnr" in header.shapes and name == "EulerDiscreteScheduler":
             told["rescale_betas_zero_snr"] = True
     return name, told
+
+
+def holds_a_network(header: Header) -> bool:
+    """Whether a file has a network that checkpoints may lack, and is no checkpoint itself."""
+    if family_of_file(header.shapes) is not None:
+        return False
+    wanted = (where for family in FAMILIES.values() for where in family.in_file.values())
+    return any(
+        prefix + KINDS[kind].mark in header.shapes
+        for kind, prefixes in wanted
+        for prefix in prefixes
+    )
+
+
+def foreign_file(path: Path) -> TapestryError:
+    """What an artist reads about a checkpoint that is never opened."""
+    if path.suffix.lower() == ".gguf":
+        return TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{path.name!r} is packed as GGUF, which Tapestry does not read.",
+            "Look for the same checkpoint as .safetensors; of packed ones fp8 can be read.",
+        )
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"{path.name!r} is a pickle, which can run any program when it is opened.",
+        "Look for the same checkpoint as .safetensors, or convert it in a program you trust.",
+    )
+
+
+def broken_file(path: Path, error: BrokenFileError) -> TapestryError:
+    """What an artist reads about a file of weights that is not what it should be."""
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The model {str(path)!r} cannot be opened: {error}.",
+        error.advice or "Get it again from where it came from, as .safetensors.",
+    )
 
 
 def has_t5(model: FileModel) -> bool:

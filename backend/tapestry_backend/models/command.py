@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from ..render_options import MODEL
+from ..render_options import ADAPTER, MODEL
 from .catalogue import Catalogue, Entry
-from .discovery import discover
+from .discovery import adapter_folders, discover
 
 FOLDER = {
     "metavar": "DIR",
@@ -27,6 +27,7 @@ def add_models_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command, and its own commands."""
     parser.add_argument("--model", **MODEL, action="append", default=[])
     parser.add_argument("--folder", **FOLDER)
+    parser.add_argument("--adapter", **ADAPTER)
     parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
     parser.set_defaults(run=_list)
     commands = parser.add_subparsers(metavar="COMMAND")
@@ -38,16 +39,22 @@ def add_models_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     found = discover(options.folder)
-    entries = Catalogue(options.model, found=found.entries).entries
+    catalogue = Catalogue(
+        options.model,
+        found=found.entries,
+        adapters=options.adapter,
+        adapter_folders=adapter_folders(options.folder),
+        problems=found.problems,
+    )
+    for problem in catalogue.left_out:
+        print(f"left out: {problem}", file=sys.stderr)
     if options.json:
-        print(json.dumps([_described(entry) for entry in entries], indent=2))
+        print(json.dumps([_described(entry) for entry in catalogue.entries], indent=2))
         return 0
-    for entry in entries:
+    for entry in catalogue.entries:
         size = f"{entry.size_bytes / _GIB:.2f} GiB"
         facts = (entry.family, entry.variant, f"{entry.window_px} px", entry.dtype, size)
         print("\t".join((entry.id, *facts, str(entry.path))))
-    for problem in found.problems:
-        print(f"left out: {problem}", file=sys.stderr)
     return 0
 
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from .checkpoint_file import lacking
+from .checkpoint_file import broken_file, lacking
 from .families import FAMILIES
+from .folders import is_weights, walk
+from .left_out import LeftOut, unreadable
 from .shapes import KINDS, Shapes
 from .weights import BrokenFileError, Header, read_header
 
@@ -17,10 +19,11 @@ _CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
 
 
 class Companions:
-    """The files of some folders that hold one network each."""
+    """The files of some folders that hold one network each; broken ones go to `left_out`."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], left_out: list[LeftOut] | None = None) -> None:
         self._folders = folders
+        self._left_out = [] if left_out is None else left_out
 
     def of(self, checkpoint: Path) -> dict[str, Path] | None:
         """For each network that a file lacks, the file that fits it best; headers alone are read.
@@ -47,11 +50,14 @@ class Companions:
     def _files(self) -> list[tuple[Path, Header]]:
         found = []
         for folder in self._folders:
-            for path in sorted(folder.rglob("*.safetensors")):
-                try:
-                    found.append((path, read_header(path)))
-                except (OSError, BrokenFileError):
-                    continue
+            for here, _, names in walk(folder, self._left_out):
+                for path in (here / name for name in names if is_weights(name)):
+                    try:
+                        found.append((path, read_header(path)))
+                    except BrokenFileError as error:
+                        self._left_out.append(LeftOut(path, broken_file(path, error)))
+                    except OSError as error:
+                        self._left_out.append(unreadable(path, error))
         return found
 
 

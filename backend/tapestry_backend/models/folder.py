@@ -14,6 +14,7 @@ from typing import Any
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .families import backbone_of, family_of
+from .left_out import unreadable
 from .weights import BrokenFileError, check_regular, check_weights, read_json
 
 MAX_CONFIGURATION_BYTES = 2**20
@@ -27,6 +28,9 @@ _WEIGHTS = ("diffusion_pytorch_model", "model")
 
 _VARIANTS = (None, "fp16", "bf16")
 """What may stand before its suffix; the first one that is there is taken."""
+
+_VOCABULARIES = {"tokenizer.json", "vocab.json", "spiece.model"}
+"""Files of which a tokenizer has one at least."""
 
 _SCHEDULER_CONFIGURATION = "scheduler/scheduler_config.json"
 _MAX_NUMBER = 2**20
@@ -44,12 +48,14 @@ def check_folder(folder: Path) -> None:
     """Raises TapestryError when a model's folder is not whole, or not to be trusted."""
     try:
         _check(folder)
-    except (OSError, BrokenFileError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except OSError as error:
+        raise unreadable(Path(error.filename or folder), error) from error
+    except BrokenFileError as error:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"The model in {str(folder)!r} cannot be opened: {reason}.",
-            "Get it again from where it came from: a folder in diffusers layout, complete, with "
+            f"The model in {str(folder)!r} cannot be opened: {error}.",
+            error.advice
+            or "Get it again from where it came from: a folder in diffusers layout, complete, with "
             "its weights as .safetensors.",
         ) from error
 
@@ -69,8 +75,11 @@ def _check(folder: Path) -> None:
             _check_module(folder, part, homes)
     for part in family.tokenizers:
         if not (part in family.optional and not _class_name(index, part)):
-            for path in _inside(folder / part, homes).iterdir():
-                check_regular(_inside(path, homes), MAX_VOCABULARY_BYTES)
+            words = [_inside(path, homes) for path in _inside(folder / part, homes).iterdir()]
+            for path in words:
+                check_regular(path, MAX_VOCABULARY_BYTES)
+            if not {path.name for path in words} & _VOCABULARIES:
+                raise BrokenFileError(f"{part} holds no vocabulary")
 
 
 def weights_variant(part: Path) -> str | None:
@@ -99,6 +108,11 @@ def _check_module(folder: Path, part: str, homes: list[Path]) -> None:
         if (folder / part / name).exists():
             raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open")
     for path in _weights(folder / part):
+        if not path.exists() and any((folder / part).glob("*.bin")):
+            raise BrokenFileError(
+                f"its {part} holds pickles alone, which can run any program when they are opened",
+                "Look for the same model with its weights as .safetensors.",
+            )
         check_weights(_inside(path, homes))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import stat
 import struct
 from collections import Counter
@@ -18,14 +19,26 @@ from pathlib import Path
 from typing import Any
 
 MAX_HEADER_BYTES = 2 * 2**20
-"""Of the largest model that we know, it has a tenth of this; as Python's objects 20 times this."""
+"""Of what is said about tensors. Of the largest model that we know, it has a tenth of this; as
+Python's objects 20 times this."""
+
+MAX_NOTES_BYTES = 100_000_000
+"""Of the notes beside it: trainers write all their tags there. What safetensors itself reads."""
 
 MAX_TENSORS = 10_000
 """The largest model that we know has a third of them."""
 
-MAX_FILE_BYTES = 32 * 2**30
+MAX_FILE_BYTES = 128 * 2**30
 """More than any model of the families that we run, in double precision."""
 
+_KEPT_NOTES_BYTES = 2**18
+"""Notes that are longer are left in the file, but for those that are read here."""
+
+_READ_NOTES = {"lora_adapter_metadata", "modelspec.resolution", "modelspec.prediction_type"}
+_TEXT = rb'"(?:[^"\\]++|\\.)*+"'
+_NOTES = re.compile(rb'[{,]\s*+"__metadata__"\s*+:\s*+')
+_NOTE = re.compile(rb"\s*+(" + _TEXT + rb")\s*+:\s*+(" + _TEXT + rb")\s*+([,}])", re.DOTALL)
+_NO_NOTES = re.compile(rb"null|\{\s*+\}")
 _MAX_DIMENSIONS = 8
 _MAX_NAME_CHARACTERS = 500
 _LENGTH = struct.Struct("<Q")
@@ -48,7 +61,17 @@ _TORCH_NAMES = {
 
 
 class BrokenFileError(ValueError):
-    """A file of a model that is not what it should be; says why."""
+    """A file of a model that is not what it should be; says why.
+
+    advice   what to do, where getting the same file again would not help
+    """
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(problem)
+        self.advice = advice
+
+
+_OTHER_FILE = "Choose another file: getting this one again would not change it."
 
 
 def check_regular(path: Path, most_bytes: int) -> int:
@@ -57,7 +80,9 @@ def check_regular(path: Path, most_bytes: int) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise BrokenFileError(f"{path.name} is no ordinary file")
     if status.st_size > most_bytes:
-        raise BrokenFileError(f"{path.name} has {status.st_size} bytes, more than {most_bytes}")
+        raise BrokenFileError(
+            f"{path.name} has {status.st_size} bytes, more than {most_bytes}", _OTHER_FILE
+        )
     return status.st_size
 
 
@@ -73,7 +98,7 @@ class Header:
 
     shapes     of each tensor, by its name
     types      what each is stored as: "F16", "F8_E4M3" ...
-    notes      what somebody wrote beside them
+    notes      what somebody wrote beside them; what is long and not read here is left out
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -108,18 +133,63 @@ def _read_header(path: Path, size: int, _modified_ns: int) -> Header:
         if len(start) < _LENGTH.size:
             raise BrokenFileError(f"{path.name} is too short")
         (length,) = _LENGTH.unpack(start)
-        if length > min(MAX_HEADER_BYTES, size - _LENGTH.size):
+        if length > min(MAX_NOTES_BYTES, size - _LENGTH.size):
             raise BrokenFileError(f"{path.name} says that its header has {length} bytes")
-        header = _parse(file.read(length), f"the header of {path.name}")
-    notes = header.pop("__metadata__", {})
-    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
-        raise BrokenFileError("the header's notes are no texts")
+        text = file.read(length)
+    notes, where = _read_notes(text)
+    described = text[: where.start] + b"{}" * (where != slice(0, 0)) + text[where.stop :]
+    header = _parse(described, f"the header of {path.name}")
+    header.pop("__metadata__", None)
     _check_header(header, size - _LENGTH.size - length)
     return Header(
         {name: tuple(tensor["shape"]) for name, tensor in header.items()},
         {name: tensor["dtype"] for name, tensor in header.items()},
         notes,
     )
+
+
+def _read_notes(header: bytes) -> tuple[dict[str, str], slice]:
+    """The notes in a file's beginning, and their place there.
+
+    Raises BrokenFileError when they are no texts, or what remains is too long for what it should
+    be. They are looked for before anything is parsed: they may be fifty times as long as the rest.
+    """
+    found = _NOTES.search(header)
+    start = found.end() if found else 0
+    notes, stop = _notes_at(header, start) if found else ({}, 0)
+    described = len(header) - (stop - start)
+    if described > MAX_HEADER_BYTES:
+        raise BrokenFileError(
+            f"its tensors are described in {described} bytes, more than {MAX_HEADER_BYTES}",
+            _OTHER_FILE,
+        )
+    return notes, slice(start, stop)
+
+
+def _notes_at(header: bytes, start: int) -> tuple[dict[str, str], int]:
+    """The notes that begin at this place, without what is long and read by nobody; their end."""
+    notes: dict[str, str] = {}
+    if empty := _NO_NOTES.match(header, start):
+        return notes, empty.end()
+    place, end = start + 1, b""
+    while end != b"}":
+        found = _NOTE.match(header, place) if header[start : start + 1] == b"{" else None
+        if found is None:
+            raise BrokenFileError("the header's notes are no texts")
+        place, end = found.end(), found[3]
+        name = _text(found[1]) if found.end(1) - found.start(1) < _KEPT_NOTES_BYTES else ""
+        if place - start < _KEPT_NOTES_BYTES or name in _READ_NOTES:
+            if name in notes:
+                raise BrokenFileError("a note appears twice")
+            notes[name] = _text(found[2])
+    return notes, place
+
+
+def _text(quoted: bytes) -> str:
+    try:
+        return str(json.loads(quoted))
+    except ValueError as error:
+        raise BrokenFileError(f"the header's notes are no JSON ({error})") from None
 
 
 def _parse(data: bytes, what: str) -> dict[str, Any]:
@@ -141,7 +211,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_header(header: dict[str, Any], data_bytes: int) -> None:
     if not 0 < len(header) <= MAX_TENSORS:
-        raise BrokenFileError(f"the header names {len(header)} tensors")
+        raise BrokenFileError(f"the header names {len(header)} tensors", _OTHER_FILE)
     places = sorted(_place(name, tensor) for name, tensor in header.items())
     ends = [(0, 0), *places, (data_bytes, data_bytes)]
     for (_, before), (after, _) in itertools.pairwise(ends):

@@ -20,6 +20,8 @@ from .app import App, Settings
 from .lock import Lock
 from .place import Certificate, Place, make_place
 
+_log = logging.getLogger("tapestry.server")
+
 CANNOT_START = 2
 """The exit status when the server was not started; stderr says why."""
 
@@ -106,13 +108,7 @@ def serve_command(
         _start_log(arguments.log_file)
         models, folders = told_apart(arguments.model)
         folders += arguments.folder
-        found = discover(folders).entries
-        catalogue = Catalogue(
-            models,
-            found=found,
-            adapters=arguments.adapter,
-            adapter_folders=adapter_folders(folders),
-        )
+        catalogue = _catalogue(models, folders, arguments.adapter)
         if not lock.acquire():
             _complain(_already_running(arguments.runtime_file))
             return CANNOT_START
@@ -142,6 +138,23 @@ def serve_command(
     return 0
 
 
+def _catalogue(
+    models: Sequence[str], folders: Sequence[Path], adapters: Sequence[str]
+) -> Catalogue:
+    """Everything that is offered; what is found and cannot be goes to the log."""
+    found = discover(folders)
+    catalogue = Catalogue(
+        models,
+        found=found.entries,
+        adapters=adapters,
+        adapter_folders=adapter_folders(folders),
+        problems=found.problems,
+    )
+    for problem in catalogue.left_out:
+        _log.warning("left out: %s", problem)
+    return catalogue
+
+
 def _place_of(arguments: argparse.Namespace) -> Place:
     """Raises TapestryError where strangers would be let in."""
     pair = arguments.certificate, arguments.key
@@ -165,7 +178,7 @@ async def _serve(catalogue: Catalogue, settings: Settings) -> None:
 
 
 def _start_log(log_file: Path | None) -> None:
-    handler = logging.FileHandler(log_file, encoding="utf-8") if log_file else None
+    handler = _log_to(log_file) if log_file else None
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(name)s %(message)s",
@@ -173,6 +186,11 @@ def _start_log(log_file: Path | None) -> None:
     )
     # Below this level websockets writes whole handshakes, and with them the token.
     logging.getLogger("websockets").setLevel(logging.WARNING)
+
+
+def _log_to(file: Path) -> logging.Handler:
+    """Names of files may hold what is no UTF-8."""
+    return logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
 
 
 def _already_running(runtime_file: Path) -> str:

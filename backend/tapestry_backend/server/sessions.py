@@ -17,6 +17,7 @@ from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.messages import Failed, Hello, Message, Welcome
 
 from ..models.catalogue import Catalogue
+from ..models.left_out import sentences
 from .outbox import Outbox, Parcel
 from .turnstile import Turnstile
 
@@ -58,7 +59,7 @@ class Session:
         except TapestryError as error:
             await self._farewell(error)
             return False
-        known = catalogue.models, catalogue.adapters.infos
+        known = catalogue.models, catalogue.adapters.infos, sentences(catalogue.left_out)
         self.tell(Parcel(Welcome(PROTOCOL_VERSION, VERSION, *known)))
         return True
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import diffusers
@@ -12,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tapestry_backend.models.adapters import catalogue as catalogue_module
 from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
 from tapestry_backend.models.adapters.recognition import read_adapter
 from tapestry_backend.models.catalogue import SAMPLE, Catalogue
@@ -41,7 +44,7 @@ def lora_of_width(path: Path, width: int, name: str = ATTENTION) -> Path:
 def test_other_programs_folders_are_looked_through(
     adapters: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    """Also further inside; what is none, or has a name that is taken, is left out silently."""
+    """Also further inside; what is none is left out with a sentence."""
     inside = tmp_path / "models" / "Lora" / "styles"
     inside.mkdir(parents=True)
     (tmp_path / "models" / "Stable-diffusion").mkdir()
@@ -55,8 +58,14 @@ def test_other_programs_folders_are_looked_through(
     known = AdapterCatalogue(folders=folders)
 
     assert set(folders) == {tmp_path / "models" / "Lora", tmp_path / "models" / "ControlNet"}
-    assert {info.id for info in known.infos} == {"sample-ink", "sample-scribble", "pen", "edges"}
+    ids = {info.id for info in known.infos}
+    assert ids == {"sample-ink", "sample-scribble", "styles/pen", "styles/sample-ink", "edges"}
     assert known.find("sample-ink", "lora").path.parent.name == "sample_adapters"
+    assert known.find("pen", "lora").id == "styles/pen"  # there is only one in any folder
+    left_out = {each.path.name: str(each) for each in known.left_out_beside([])}
+    assert set(left_out) == {"torn.safetensors", "old.pt"}
+    assert "cannot be opened" in left_out["torn.safetensors"]
+    assert "is a pickle" in left_out["old.pt"]
 
 
 def test_each_kind_is_known(adapters: Path, tmp_path: Path) -> None:
@@ -232,7 +241,7 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
     path = tmp_path / "it.safetensors"
     write(path)
     with pytest.raises(TapestryError, match="cannot be opened") as raised:
-        AdapterCatalogue([str(tmp_path)])
+        AdapterCatalogue([str(path)])
 
     assert problem in raised.value.message
     assert raised.value.code is ErrorCode.MODEL_BROKEN
@@ -274,7 +283,7 @@ def test_a_damaged_folder_gets_a_sentence(
     shutil.copytree(adapters / "sketch", tmp_path / "sketch")
     damage(tmp_path / "sketch")
     with pytest.raises(TapestryError, match="cannot be opened") as raised:
-        AdapterCatalogue([str(tmp_path)])
+        AdapterCatalogue([str(tmp_path / "sketch")])
 
     assert problem in raised.value.message
 
@@ -304,14 +313,65 @@ def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
     assert not wardrobe.worn
 
 
-def test_two_of_one_name_are_too_many(tmp_path: Path) -> None:
-    """The same file twice is one."""
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
+def test_two_of_one_name_have_their_folders_in_their_ids(tmp_path: Path) -> None:
+    """The same file twice is one; two that are called alike can both be asked for."""
+    for folder in ("a/x", "b/x", "c"):
+        (tmp_path / folder).mkdir(parents=True)
         lora_of_width(tmp_path / folder / "ink.safetensors", 768)
-    AdapterCatalogue([str(tmp_path / "a"), str(tmp_path / "a" / "ink.safetensors")])
-    with pytest.raises(TapestryError, match="both called 'ink'"):
-        AdapterCatalogue([str(tmp_path / "a"), str(tmp_path / "b")])
+    once = AdapterCatalogue([str(tmp_path / "c"), str(tmp_path / "c" / "ink.safetensors")])
+    both = AdapterCatalogue([str(tmp_path / name) for name in "abc"])
+
+    assert [info.id for info in once.infos][2:] == ["ink"]
+    assert [info.id for info in both.infos][2:] == ["x/ink", "b/x/ink", "ink"]
+    assert both.find("ink", "lora").path.parent.name == "c"
+    with pytest.raises(TapestryError, match="There is no LoRA 'pen'"):
+        both.find("pen", "lora")
+    two = AdapterCatalogue([str(tmp_path / name) for name in "ab"])
+    with pytest.raises(TapestryError, match=r"2 are called 'ink'.*'x/ink', 'b/x/ink'"):
+        two.find("ink", "lora")
+
+
+def test_one_damaged_file_keeps_no_other_away(tmp_path: Path) -> None:
+    """Nor do notes, a pickle, and a file whose name is no text; each of these is told of."""
+    folder = tmp_path / "loras"
+    (folder / "inner").mkdir(parents=True)
+    lora_of_width(folder / "good.safetensors", 768)
+    lora_of_width(folder / "inner" / "LOUD.SAFETENSORS", 768)
+    lora_of_width(folder / "soft.sft", 768)
+    (folder / "half.safetensors").write_bytes(b"<html>log in first</html>" * 9)
+    (folder / "notes.txt").write_text("x")
+    (folder / "old.pt").write_bytes(b"x")
+    (folder / "rest.safetensors.part").write_bytes(b"x")
+    lora_of_width(folder / f"{'long' * 51}.safetensors", 768)
+    with suppress(OSError):  # where a file system takes no such name, there is none to be found
+        shutil.copy(folder / "good.safetensors", folder / os.fsdecode(b"caf\xe9.safetensors"))
+    known = AdapterCatalogue([str(folder)])
+
+    assert {info.id for info in known.infos} >= {"good", "inner/LOUD", "soft"}
+    reasons = {each.path.name[:6]: str(each) for each in known.left_out_beside([])}
+    assert "cannot be opened" in reasons["half.s"]
+    assert "is a pickle" in reasons["old.pt"]
+    assert "not been fetched to its end" in reasons["rest.s"]
+    assert "has 204 characters" in reasons["longlo"]
+    assert all(reason.isprintable() for reason in reasons.values())
+    for name, reason in reasons.items():
+        if name.startswith("caf"):
+            assert "not written in UTF-8" in reason
+
+
+def test_a_collection_is_offered_as_far_as_a_list_goes(tmp_path: Path, monkeypatch) -> None:
+    """And a sentence says how many are left out, from which to which."""
+    lora_of_width(tmp_path / "style 00.safetensors", 768)
+    for number in range(1, 12):
+        (tmp_path / f"style {number:02}.safetensors").symlink_to(tmp_path / "style 00.safetensors")
+    assert len(AdapterCatalogue([str(tmp_path)]).infos) == 2 + 12
+    monkeypatch.setattr(catalogue_module, "MAX_ADAPTERS", 10)
+    known = AdapterCatalogue([str(tmp_path)])
+    (left_out,) = known.left_out_beside([])
+
+    assert len(known.infos) == 10
+    assert "4 adapters" in str(left_out)
+    assert "'style 08' to 'style 11'" in str(left_out)
 
 
 def test_the_bundled_ones_are_there() -> None:

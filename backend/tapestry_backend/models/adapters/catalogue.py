@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 
 from tapestry_protocol.adapters import AdapterInfo
@@ -14,8 +14,12 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ADAPTERS
 from tapestry_protocol.messages import Request
 
+from ..checkpoint_file import holds_a_network
+from ..folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
+from ..left_out import LeftOut, choose_id, fitting
+from ..weights import BrokenFileError, read_header
 from ..widths import Widths
-from .recognition import IMAGE_ENCODER, Adapter, Kind, read_adapter, refused
+from .recognition import IMAGE_ENCODER, PICKLES, Adapter, Kind, read_adapter
 
 PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
 """Those that are shown a picture."""
@@ -33,41 +37,78 @@ _KIND_NAMES: Mapping[Kind, str] = {
     "ip_adapter": "IP-Adapter",
     "embedding": "embedding",
 }
-_MOST_FOLDERS = 1_000
-"""Looked into; where there are more, it is no folder of adapters."""
+_NAMED_IN_ADVICE = 20
+"""Adapters that a sentence names: some people have a thousand."""
 
 
 class AdapterCatalogue:
     """The bundled adapters, those that somebody named at the start, and those in found folders.
 
-    Raises TapestryError when a named one is none that we can use, or two have one id. What lies in
-    a found folder and is none, or has an id that is taken, is left out silently.
+    Raises TapestryError when a file or a ControlNet that somebody named is none that we can use.
+    What lies in a folder and cannot be used is told with its reason (`left_out_beside`).
     """
 
     def __init__(self, names: Sequence[str] = (), folders: Sequence[Path] = ()) -> None:
         self._adapters: dict[str, Adapter] = {}
+        self._paths: set[str] = set()
+        self._left_out: list[LeftOut] = []
         bundled = Path(str(files("tapestry_backend") / "sample_adapters"))
-        for path in (bundled, *map(Path, names)):
-            for adapter in _found_at(path.expanduser()):
-                self._add(adapter)
-        for adapter in _found_in(folders):
-            if len(self._adapters) < MAX_ADAPTERS:
-                self._adapters.setdefault(adapter.id, adapter)
+        self._look_through(bundled)
+        for path in (expanded(name) for name in names):
+            if is_folder(path) and not is_file(path / "config.json"):
+                check_folder_named(path, self._left_out)
+                self._look_through(path)
+            else:
+                self._add(read_adapter(path), (path.stem, str(path)))
+        for folder in folders:
+            self._look_through(folder)
+        found = list(self._adapters.values())
+        kept, left = fitting(found, MAX_ADAPTERS, lambda a: a.id, lambda a: a.path, "adapters")
+        self._adapters = {adapter.id: adapter for adapter in kept}
+        self._left_out += left
 
-    def _add(self, adapter: Adapter) -> None:
-        other = self._adapters.get(adapter.id)
-        if other is not None and other.path.resolve() != adapter.path.resolve():
-            raise refused(
-                f"{str(adapter.path)!r} and {str(other.path)!r} are both called {adapter.id!r}",
-                "Rename one of them, or leave it out.",
-            )
-        self._adapters[adapter.id] = adapter
-        if len(self._adapters) > MAX_ADAPTERS:
-            raise TapestryError(
-                ErrorCode.TOO_LARGE,
-                f"These are more than {MAX_ADAPTERS} LoRAs and other adapters.",
-                "Leave some out: name files instead of a folder.",
-            )
+    def _look_through(self, root: Path) -> None:
+        """All adapters in a folder, also further inside, under their names in it."""
+        for path in _found_in(root, self._left_out):
+            inside = path.relative_to(root)
+            plain = inside if is_folder(path) else inside.with_suffix("")
+            names = (plain.as_posix(), f"{root.name}/{plain.as_posix()}", str(path))
+            try:
+                self._add(read_adapter(path), names)
+            except TapestryError as error:
+                self._left_out.append(LeftOut(path, error))
+
+    def _add(self, adapter: Adapter, names: Sequence[str]) -> None:
+        """Under the first of these names that is free."""
+        # Two links to one file are two adapters, as in other programs: they have two names.
+        place = os.path.join(os.path.realpath(adapter.path.parent), adapter.path.name)  # noqa: PTH118
+        if place in self._paths:
+            return
+        chosen = choose_id(adapter.path, names, self._adapters.__contains__)
+        if isinstance(chosen, LeftOut):
+            self._left_out.append(chosen)
+            return
+        self._paths.add(place)
+        self._adapters[chosen] = replace(adapter, id=chosen)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where those lie that can be used."""
+        return tuple(adapter.path for adapter in self._adapters.values())
+
+    def left_out_beside(self, checkpoints: Sequence[Path]) -> list[LeftOut]:
+        """What was found and cannot be used; no checkpoint that lies in the same folder, though.
+
+        And what can be used in part, with what is missing.
+        """
+        known = {os.path.realpath(path) for path in checkpoints}
+        parts = [
+            LeftOut(adapter.path, in_part(adapter))
+            for adapter in self._adapters.values()
+            if adapter.unused
+        ]
+        others = [each for each in self._left_out if os.path.realpath(each.path) not in known]
+        return parts + others
 
     @property
     def infos(self) -> tuple[AdapterInfo, ...]:
@@ -79,15 +120,27 @@ class AdapterCatalogue:
         return tuple(a for a in self._adapters.values() if a.kind == "embedding")
 
     def find(self, adapter_id: str, *kinds: Kind) -> Adapter:
-        """The adapter with this id; raises TapestryError when there is none of these kinds."""
-        adapter = self._adapters.get(adapter_id)
-        if adapter is not None and adapter.kind in kinds:
-            return adapter
+        """The adapter with this id, or the only one that is called so in any folder.
+
+        Raises TapestryError when there is none of these kinds.
+        """
+        fitting_ones = [a for a in self._adapters.values() if a.kind in kinds]
+        found = [a for a in fitting_ones if a.id == adapter_id] or [
+            a for a in fitting_ones if a.id.rpartition("/")[2] == adapter_id
+        ]
+        if len(found) == 1:
+            return found[0]
         what = "LoRA" if "lora" in kinds else "ControlNet, T2I-Adapter or IP-Adapter"
-        known = ", ".join(repr(a.id) for a in self._adapters.values() if a.kind in kinds)
+        problem = f"There is no {what} {adapter_id!r}."
+        if found:
+            problem = f"{len(found)} are called {adapter_id!r}."
+        names = [repr(a.id) for a in found or fitting_ones]
+        known = ", ".join(names[:_NAMED_IN_ADVICE])
+        if len(names) > _NAMED_IN_ADVICE:
+            known += f" and {len(names) - _NAMED_IN_ADVICE} others"
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"There is no {what} {adapter_id!r}.",
+            problem,
             (f"Choose one of: {known}. " if known else "")
             + "Start the backend with --adapter PATH to add another.",
         )
@@ -140,27 +193,35 @@ def ungrounded(model_id: str) -> TapestryError:
     )
 
 
-def _found_at(path: Path) -> Iterator[Adapter]:
-    """The adapter in a file or a folder, or all those in a folder of them."""
-    if path.is_dir() and not (path / "config.json").exists():
-        for inside in sorted(path.iterdir()):
-            is_folder = inside.is_dir() and (inside / "config.json").exists()
-            is_folder = is_folder and inside.name != IMAGE_ENCODER
-            if is_folder or inside.suffix == ".safetensors":
-                yield read_adapter(inside)
-        return
-    yield read_adapter(path)
+def in_part(adapter: Adapter) -> TapestryError:
+    """What an artist reads about an adapter of which only a part can be used."""
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The {_KIND_NAMES[adapter.kind]} {adapter.id!r} is used without {adapter.unused}.",
+    )
 
 
-def _found_in(folders: Sequence[Path]) -> Iterator[Adapter]:
-    """All adapters in other programs' folders, also further inside; links are followed."""
-    for folder in folders:
-        for name, inner, names in islice(os.walk(folder, followlinks=True), _MOST_FOLDERS):
-            inner[:] = sorted(set(inner) - {IMAGE_ENCODER})
-            paths = [Path(name, file) for file in sorted(names) if file.endswith(".safetensors")]
-            if "config.json" in names:
-                inner.clear()
-                paths = [Path(name)]
-            for path in paths:
-                with suppress(TapestryError):
-                    yield read_adapter(path)
+def _found_in(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
+    """What may be an adapter in a folder, also further inside; links are followed.
+
+    Folders of models in diffusers' layout, and an IP-Adapter's image encoder, hold none.
+    """
+    for here, inner, names in walk(folder, left_out, skipped=(IMAGE_ENCODER,)):
+        if "model_index.json" in names:
+            inner.clear()
+        elif "config.json" in names and here != folder:
+            inner.clear()
+            yield here
+        else:
+            yield from (here / name for name in names if _may_be_one(here / name))
+
+
+def _may_be_one(path: Path) -> bool:
+    """By its name; a text encoder or an autoencoder that lies there is nobody's adapter."""
+    if Path(path).suffix.lower() in PICKLES:
+        return True
+    if not is_weights(path.name):
+        return False
+    with suppress(OSError, BrokenFileError):
+        return not holds_a_network(read_header(path))
+    return True

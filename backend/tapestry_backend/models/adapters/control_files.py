@@ -13,8 +13,8 @@ import torch
 from accelerate import init_empty_weights
 from torch import Tensor
 
+from ..weights import read_header
 from .control_marks import ControlMarks, read_control_marks
-from .header import read_header
 from .lora_names import original_name
 
 _ORIGINALS = {

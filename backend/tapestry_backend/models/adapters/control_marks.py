@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..weights import BrokenFileError
-from .header import Header
+from ..weights import BrokenFileError, Header
 
 _ORIGINAL = "input_hint_block.0.weight"
 _DIFFUSERS = "controlnet_cond_embedding.conv_in.weight"

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..original_names import layers_of
+from ..weights import read_header
 from .catalogue import misfit
 from .factors import Factors, factors_of
-from .header import read_header
 from .lora_names import read_name, targets
 from .recognition import Adapter
 

@@ -10,12 +10,12 @@ from typing import Literal
 
 from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.limits import MAX_ID_CHARACTERS
 
 from ..folder import MAX_CONFIGURATION_BYTES, check_configuration
-from ..weights import BrokenFileError, check_weights, read_json
+from ..folders import exists, is_folder, is_weights
+from ..left_out import unreadable, why_no_id
+from ..weights import BrokenFileError, Header, check_weights, read_header, read_json
 from .control_marks import read_control_marks
-from .header import Header, read_header
 from .lora_names import read_name
 
 Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
@@ -40,7 +40,9 @@ _OTHER_KINDS = {
     ".processor.": "a LoRA for FLUX by XLabs' names",
     "lllite_unet_": "a ControlNet-LLLite",
 }
-_PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
+PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
+"""How the names of files end that are never opened."""
+
 _KNOWN_KINDS = (
     "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or a folder with a ControlNet or a "
     "T2I-Adapter"
@@ -63,6 +65,7 @@ class Adapter:
               for each text encoder; empty where its file does not say
     token     an embedding's word in a prompt, in angle brackets
     encoder   the folder of an IP-Adapter's image encoder
+    unused    what else its file holds, which is not used
     """
 
     id: str
@@ -72,6 +75,7 @@ class Adapter:
     widths: tuple[int, ...] = ()
     token: str = ""
     encoder: Path | None = None
+    unused: str = ""
 
     @property
     def info(self) -> AdapterInfo:
@@ -81,28 +85,39 @@ class Adapter:
 def read_adapter(path: Path) -> Adapter:
     """What a file or folder holds; raises TapestryError when it is nothing that we can use."""
     shown = repr(str(path))
-    if not path.exists():
+    if not exists(path):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
             f"There is no adapter {shown}.",
             f"Give the path of {_KNOWN_KINDS}.",
         )
-    if path.suffix.lower() in _PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise refused(
             f"{shown} is a pickle, which could run any program when it is opened",
             "Get it as .safetensors from where it came from.",
         )
-    name = path.name if path.is_dir() else path.stem
-    if len(name) > MAX_ID_CHARACTERS or not name.isprintable():
-        raise refused(f"{shown} has a name that is no id", "Give it a short, plain name.")
+    name = path.name if is_folder(path) else path.stem
+    problem = why_no_id(name)
+    if problem:
+        raise refused(f"{shown} is left out: its name {problem}", "Give it a short, plain name.")
     try:
-        return _read_folder(name, path) if path.is_dir() else _read_file(name, path)
-    except (OSError, BrokenFileError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return _read_folder(name, path) if is_folder(path) else _read_file(name, path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except BrokenFileError as error:
         raise refused(
-            f"The adapter {shown} cannot be opened: {reason}",
-            f"Give {_KNOWN_KINDS}, with its weights as .safetensors.",
+            f"The adapter {shown} cannot be opened: {error}",
+            error.advice or f"Give {_KNOWN_KINDS}, with its weights as .safetensors.",
         ) from error
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a file or folder is an adapter that we can use."""
+    try:
+        read_adapter(path)
+    except TapestryError:
+        return False
+    return True
 
 
 def _read_folder(name: str, path: Path) -> Adapter:
@@ -127,7 +142,7 @@ def _read_folder(name: str, path: Path) -> Adapter:
 
 
 def _read_file(name: str, path: Path) -> Adapter:
-    if path.suffix != ".safetensors":
+    if not is_weights(path.name):
         raise BrokenFileError("it is no .safetensors file")
     header = read_header(path)
     other = next(

@@ -1,0 +1,151 @@
+"""ComfyUI's extra_model_paths.yaml: further folders of models, as people write them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from .folders import expanded, is_folder
+from .left_out import LeftOut, unreadable
+
+_MAX_YAML_BYTES = 2**18
+_MAX_SECTIONS = 64
+_NAMES = (
+    *("extra_model_paths.yaml", "extra_model_paths.yml"),
+    "extra_models_config.yaml",  # that of ComfyUI's desktop edition
+)
+
+
+def extra_paths(
+    root: Path, keys: Collection[str], left_out: list[LeftOut]
+) -> dict[str, list[Path]]:
+    """Key -> the folders that the first such file of a program names for it, and that are there.
+
+    What cannot be read, and what is not there, goes to `left_out`.
+    """
+    found: dict[str, list[Path]] = {}
+    for name in _NAMES:
+        file = root / name
+        content = _read(file, left_out)
+        if content is None:
+            continue
+        for section in _sections(content, keys, file, left_out):
+            for key, folder in _folders(root, section, keys, file, left_out):
+                found.setdefault(key, []).append(folder)
+        break
+    return found
+
+
+def _read(file: Path, left_out: list[LeftOut]) -> Any:
+    """What a file says; None where there is none, or it cannot be understood."""
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(_MAX_YAML_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        # A folder that may not be entered is told of where it is looked through.
+        if is_folder(file.parent):
+            left_out.append(unreadable(file, error))
+        return None
+    if len(data) > _MAX_YAML_BYTES:
+        left_out.append(_misread(file, f"has more than {_MAX_YAML_BYTES} bytes"))
+        return None
+    text = _decoded(data)
+    for attempt in (text, _without_tabs(text)):
+        try:
+            content = yaml.safe_load(attempt)
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
+            problem = " ".join(str(error).split())[:200]
+        else:
+            return {} if content is None else content
+    left_out.append(_misread(file, f"is no YAML ({problem})"))
+    return None
+
+
+def _decoded(data: bytes) -> str:
+    """UTF-8, with a mark at its start or none; else what older editors write."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _without_tabs(text: str) -> str:
+    """Lines that begin with tabs, which YAML does not allow, begin with spaces."""
+    lines = []
+    for line in text.splitlines():
+        rest = line.lstrip(" \t")
+        lines.append(line[: len(line) - len(rest)].expandtabs(4) + rest)
+    return "\n".join(lines)
+
+
+def _sections(
+    content: Any, keys: Collection[str], file: Path, left_out: list[LeftOut]
+) -> list[dict[str, Any]]:
+    """Each program's part of a file; also one that stands there without a name."""
+    if not isinstance(content, dict):
+        left_out.append(_misread(file, "names no folders"))
+        return []
+    sections = [value for value in content.values() if isinstance(value, dict)]
+    if content.keys() & set(keys):
+        sections.append({key: v for key, v in content.items() if not isinstance(v, dict)})
+    if content and not sections:
+        left_out.append(_misread(file, "names no folders"))
+    return sections[:_MAX_SECTIONS]
+
+
+def _folders(
+    root: Path,
+    section: dict[str, Any],
+    keys: Collection[str],
+    file: Path,
+    left_out: list[LeftOut],
+) -> Iterator[tuple[str, Path]]:
+    """The folders of a section; a key may name several, one a line or as a list."""
+    base = root / expanded(str(section.get("base_path") or "."))
+    wanted = [(key, line) for key in keys for line in _lines(section.get(key))]
+    if wanted and not is_folder(base):
+        left_out.append(_missing(file, base))
+        wanted = [(key, line) for key, line in wanted if expanded(line).is_absolute()]
+    for key, line in wanted:
+        folder = base / expanded(line)
+        if is_folder(folder):
+            yield key, folder
+        else:
+            left_out.append(_missing(file, folder))
+
+
+def _lines(value: Any) -> list[str]:
+    parts = value if isinstance(value, list) else str(value or "").splitlines()
+    return [text for part in parts if (text := str(part or "").strip())]
+
+
+def _missing(file: Path, folder: Path) -> LeftOut:
+    return LeftOut(
+        folder,
+        TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"The folder {str(folder)!r}, which {file.name} names, is not there.",
+            f"Correct {str(file)!r}, or look whether its disk is there.",
+        ),
+    )
+
+
+def _misread(file: Path, problem: str) -> LeftOut:
+    return LeftOut(
+        file,
+        TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{str(file)!r} {problem}; the folders in it are left out.",
+            "Correct it: sections with base_path and checkpoints, loras and so on, indented by "
+            "spaces.",
+        ),
+    )

@@ -1,0 +1,149 @@
+"""Looks through folders; what may not be entered, or is too large, is told and stops nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from .left_out import LeftOut, unreadable
+
+_MAX_DEPTH = 6
+_MAX_FILES = 20_000
+"""Seen in one folder; a folder with more is somebody's whole disk."""
+
+_SKIPPED = {".git", ".venv", "venv", "__pycache__", "node_modules", "tokenizers"}
+
+WEIGHTS = (".safetensors", ".sft")
+"""How the names of files with weights end, in letters of either case."""
+
+_UNFINISHED = re.compile(
+    r"\.(?:safetensors|sft)\.(?:part|partial|crdownload|download|incomplete|tmp)", re.IGNORECASE
+)
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file is called as weights are that we open."""
+    return name.lower().endswith(WEIGHTS)
+
+
+def expanded(text: str) -> Path:
+    """A path with its "~" and its variables ($NAME, on Windows also %NAME%) filled in."""
+    return Path(os.path.expandvars(os.path.expanduser(text)))  # noqa: PTH111  Path's raises
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; none where nobody may look."""
+    return os.path.isfile(path)  # noqa: PTH113  Path's raises where a folder may not be entered
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; none where nobody may look."""
+    return os.path.isdir(path)  # noqa: PTH112  Path's raises where a folder may not be entered
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything; nothing where nobody may look."""
+    return os.path.exists(path)  # noqa: PTH110  Path's raises where a folder may not be entered
+
+
+def check_folder_named(folder: Path, left_out: list[LeftOut]) -> None:
+    """Say so when a folder that somebody named is not there, or may not be entered."""
+    try:
+        os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError):
+        left_out.append(
+            LeftOut(
+                folder,
+                TapestryError(
+                    ErrorCode.MODEL_NOT_FOUND,
+                    f"There is no folder {str(folder)!r}.",
+                    "Look how it is written, and whether its disk is there.",
+                ),
+            )
+        )
+    except (OSError, ValueError) as error:
+        left_out.append(unreadable(folder, _as_os_error(error)))
+
+
+def entries_of(folder: Path, left_out: list[LeftOut]) -> list[Path]:
+    """What is in a folder, sorted; nothing where there is none."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        left_out.append(unreadable(folder, error))
+        return []
+
+
+def walk(
+    root: Path, left_out: list[LeftOut], skipped: Collection[str] = ()
+) -> Iterator[tuple[Path, list[str], Sequence[str]]]:
+    """Each folder in `root`, its folders, which may be taken out of the list, and its files.
+
+    Links are followed, each folder is seen once. What cannot be looked into goes to `left_out`.
+    """
+    seen: set[str] = set()
+    count = 0
+
+    def complain(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            left_out.append(unreadable(Path(error.filename or root), error))
+
+    for name, folders, files in os.walk(root, onerror=complain, followlinks=True):
+        here, real = Path(name), os.path.realpath(name)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        count += len(files)
+        if count > _MAX_FILES:
+            left_out.append(_too_large(root))
+            return
+        folders[:] = sorted(set(folders) - _SKIPPED - set(skipped))
+        if len(here.relative_to(root).parts) >= _MAX_DEPTH - 1 and folders:
+            left_out.extend(_too_deep(here / folder) for folder in folders)
+            folders.clear()
+        left_out.extend(_unfinished(here / f) for f in sorted(files) if _UNFINISHED.search(f))
+        yield here, folders, sorted(files)
+
+
+def _too_large(root: Path) -> LeftOut:
+    return LeftOut(
+        root,
+        TapestryError(
+            ErrorCode.TOO_LARGE,
+            f"{str(root)!r} holds more than {_MAX_FILES} files: what comes after them is left out.",
+            "Name the folder inside it that holds the models.",
+        ),
+    )
+
+
+def _too_deep(folder: Path) -> LeftOut:
+    return LeftOut(
+        folder,
+        TapestryError(
+            ErrorCode.TOO_LARGE,
+            f"{str(folder)!r} lies deeper than {_MAX_DEPTH} folders, and is left out.",
+            "Name a folder nearer to it.",
+        ),
+    )
+
+
+def _unfinished(path: Path) -> LeftOut:
+    return LeftOut(
+        path,
+        TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{str(path)!r} has not been fetched to its end.",
+            "Let the program that fetches it finish, or remove it.",
+        ),
+    )
+
+
+def _as_os_error(error: OSError | ValueError) -> OSError:
+    return error if isinstance(error, OSError) else OSError(22, str(error))

@@ -1,0 +1,134 @@
+"""What was found and cannot be used, with its reason: told to whoever looks for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_LEFT_OUT
+
+T = TypeVar("T")
+
+_MAX_SENTENCE_CHARACTERS = 600
+_MAX_LIST_BYTES = 400_000
+"""Of all ids of a list as they travel: the message with both lists stays below its limit."""
+
+
+class LeftOut(TapestryError):  # noqa: N818  it is read far more often than raised
+    """Why a file or folder is not offered; one of many, and no reason to stop for the others."""
+
+    def __init__(self, path: Path, reason: TapestryError) -> None:
+        super().__init__(reason.code, reason.message, reason.advice)
+        self.path = path
+
+    @property
+    def sentence(self) -> str:
+        """The reason, without the advice and short enough for a list."""
+        text = self.message
+        if len(text) <= _MAX_SENTENCE_CHARACTERS:
+            return text
+        return f"{text[: _MAX_SENTENCE_CHARACTERS - 1]}\u2026"
+
+
+def unreadable(path: Path, error: OSError) -> LeftOut:
+    """For a file or folder that the system does not let us read."""
+    reason = error.strerror or type(error).__name__
+    return LeftOut(
+        path,
+        TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{str(path)!r} cannot be read ({reason}).",
+            "Give yourself the right to read it, or name another place.",
+        ),
+    )
+
+
+def why_no_id(name: str) -> str:
+    """What keeps a name from being an id, as the end of "Its name ..."; empty for a good one."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return "is not written in UTF-8"
+    if len(name) > MAX_ID_CHARACTERS:
+        return f"has {len(name)} characters, more than {MAX_ID_CHARACTERS}"
+    if not name.isprintable() or not name.strip():
+        return "holds signs that cannot be shown"
+    return ""
+
+
+def choose_id(path: Path, names: Iterable[str], taken: Callable[[str], bool]) -> str | LeftOut:
+    """The first of these names that is free and good as an id; why there is none otherwise."""
+    reason = ""
+    for name in names:
+        problem = why_no_id(name) or ("is that of another one already" if taken(name) else "")
+        if not problem:
+            return name
+        reason = reason or problem
+    return LeftOut(
+        path,
+        TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"{str(path)!r} is left out: its name {reason}.",
+            "Give it a short, plain name of its own.",
+        ),
+    )
+
+
+def fitting(
+    found: Sequence[T],
+    most: int,
+    id_of: Callable[[T], str],
+    path_of: Callable[[T], Path],
+    what: str,
+) -> tuple[Sequence[T], list[LeftOut]]:
+    """As many of these as a list holds that is sent to a client, and a word about the others."""
+    bytes_left = _MAX_LIST_BYTES
+    for number, each in enumerate(found):
+        bytes_left -= len(json.dumps(id_of(each), ensure_ascii=False).encode("utf-8"))
+        if number == most or bytes_left < 0:
+            rest = found[number:]
+            return found[:number], [_too_many(rest, id_of, path_of, what)]
+    return found, []
+
+
+def _too_many(
+    rest: Sequence[T], id_of: Callable[[T], str], path_of: Callable[[T], Path], what: str
+) -> LeftOut:
+    names = f"{id_of(rest[0])!r}"
+    if len(rest) > 1:
+        names += f" to {id_of(rest[-1])!r}"
+    return LeftOut(
+        path_of(rest[0]),
+        TapestryError(
+            ErrorCode.TOO_LARGE,
+            f"{len(rest)} {what} more than a list holds are left out: {names}.",
+            "Name the folders that you need, or move what you do not use to another place.",
+        ),
+    )
+
+
+def without_repeats(
+    left_out: Iterable[LeftOut], offered: Iterable[Path] = ()
+) -> tuple[LeftOut, ...]:
+    """Each path once, and none that is offered all the same by another list."""
+    known = {os.path.realpath(path) for path in offered}
+    kept = []
+    for each in left_out:
+        real = os.path.realpath(each.path)
+        if real not in known:
+            known.add(real)
+            kept.append(each)
+    return tuple(kept)
+
+
+def sentences(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+    """The reasons as a client is told them: the first ones, and how many more there are."""
+    told = [each.sentence for each in left_out[:MAX_LEFT_OUT]]
+    if len(left_out) > MAX_LEFT_OUT:
+        rest = len(left_out) - MAX_LEFT_OUT + 1
+        told[-1] = f"{rest} more are left out; the backend's log names them."
+    return tuple(told)
