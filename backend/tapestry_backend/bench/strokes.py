@@ -62,11 +62,9 @@ def measure_strokes(bench: Workbench) -> Measured:
                 recalls = [float(np.mean([each.recall for each in pair])) for pair in strokes]
                 worst[f"worst_{width}"] = min(recalls)
                 details[f"{width}_px"] = _by_prompt(layouts, strokes)
-        perfect = [
-            judged(bench.colours, layout, perfect(bench.colours, layout)) for layout in layouts
-        ]
-        found["judge"] += [each.recall for each in perfect]
-        found["judge_width"] += [abs(each.width - 1) for each in perfect]
+        cut = [judged(bench.colours, layout, perfect(bench.colours, layout)) for layout in layouts]
+        found["judge"] += [each.recall for each in cut]
+        found["judge_width"] += [abs(each.width - 1) for each in cut]
         rows += row
     figures, errors = means(found)
     return Measured({**figures, **worst}, rows, errors, details)
