@@ -61,14 +61,15 @@ def _krita() -> Iterator[Finding]:
     yield Finding(
         bool(program),
         f"Krita {version}".strip(),
-        "Install Krita from krita.org or your system's packages (Debian: krita python3-pyqt5).",
+        "Install Krita from krita.org or your system's packages (Debian: krita and PyQt for it).",
         needed=False,
     )
     if program and _debian_version("krita"):
+        pyqt = _pyqt_package(version)
         yield Finding(
-            bool(_debian_version("python3-pyqt5")),
-            "PyQt for Krita's Python plugins (Debian package python3-pyqt5)",
-            "sudo apt install python3-pyqt5; without it Krita loads no Python plugin.",
+            bool(_debian_version(pyqt)),
+            f"PyQt for Krita's Python plugins (Debian package {pyqt})",
+            f"sudo apt install {pyqt}; without it Krita loads no Python plugin.",
         )
     yield Finding(
         shutil.which("Xvfb") is not None,
@@ -104,6 +105,12 @@ def _version(program: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return finished.stdout.strip().removeprefix("krita ").strip()
+
+
+def _pyqt_package(version: str) -> str:
+    """Debian's package of the PyQt that this Krita takes; its version may have an epoch before."""
+    major = version.rpartition(":")[2].partition(".")[0]
+    return "python3-pyqt6" if major.isdigit() and int(major) >= 6 else "python3-pyqt5"
 
 
 def _debian_version(package: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from installer import krita
 from installer.console import InstallerError
 from installer.krita import KritaFolders
-from installer.plugin import build_plugin_folder, refuse_protected
+from installer.plugin import ACTIONS, build_plugin_folder, refuse_protected
 
 
 def install(folders: KritaFolders, backend: Path) -> None:
@@ -22,7 +22,7 @@ def install(folders: KritaFolders, backend: Path) -> None:
         path.write_text(installation + "\n", encoding="utf-8")
         actions = _actions(folders)
         actions.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folders.pykrita / "tapestry" / actions.name, actions)
+        shutil.copyfile(ACTIONS, actions)
         before = folders.kritarc.read_bytes() if folders.kritarc.exists() else b""
         _write_settings(folders.kritarc, krita.enable(before))
     except OSError as error:
@@ -74,7 +74,7 @@ def installed_command(folders: KritaFolders) -> list[str] | None:
 
 def _actions(folders: KritaFolders) -> Path:
     """Where Krita looks for the names of a plugin's actions."""
-    return folders.pykrita.parent / "actions" / "tapestry.action"
+    return folders.pykrita.parent / "actions" / ACTIONS.name
 
 
 def _write_settings(kritarc: Path, settings: bytes) -> None:

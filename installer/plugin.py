@@ -37,6 +37,10 @@ SANS_IO_MODULES = (
 )
 """The protocol core without I/O: Qt's sockets carry the bytes inside Krita."""
 
+ACTIONS = ROOT / "krita_plugin" / "tapestry.action"
+"""Belongs into Krita's folder `actions`. Krita reads those in plugins as well, so one that lay in
+both would be read twice."""
+
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "vendor", "installation.json")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -69,6 +73,7 @@ def build_plugin_zip(archive: Path) -> None:
         build_plugin_folder(Path(folder))
         archive.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(archive, "w") as output:
+            _add(output, ACTIONS, ACTIONS.name)
             for path in sorted(Path(folder).rglob("*")):
                 _add(output, path, path.relative_to(folder).as_posix())
 

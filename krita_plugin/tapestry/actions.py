@@ -1,6 +1,6 @@
 """What can have a shortcut of its own: names of Krita's actions, and what they do; no Krita.
 
-`tapestry.action` beside this gives the same names to Krita's shortcut editor.
+`tapestry.action`, beside the plugin's folder, gives the same names to Krita's shortcut editor.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from .canvas import Canvas, Group, Layer
 from .krita_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
 from .krita_menu import added
 from .krita_saving import SavingWatch
-from .krita_tree import find_node, layers_in
+from .krita_tree import active_node, find_node, layers_in
 from .pixel_bytes import alpha_bytes
 from .qt import QByteArray, QImage, Qt, QTimer
 
@@ -289,13 +289,13 @@ class KritaCanvas:
 
     def active_layer(self) -> str:
         """The id of the layer that the artist works on; empty when there is none."""
-        node = self._document.activeNode()
+        node = active_node(self._document)
         return node.uniqueId().toString() if node is not None else ""
 
     def activate(self, layer_id: str) -> None:
         """Make a layer the one that the artist works on; nothing happens where it is gone."""
         node = self._node(layer_id)
-        if node is not None:
+        if node is not None and layer_id != self.active_layer():
             self._document.setActiveNode(node)
 
     def rename(self, layer_id: str, name: str) -> None:
@@ -324,7 +324,7 @@ class KritaCanvas:
             node = document.createNode("", "paintlayer")
             (parent or document.rootNode()).addChildNode(node, None)
         node.setName("")
-        document.setActiveNode(node)
+        self.activate(node.uniqueId().toString())
         view = Krita.instance().activeWindow().activeView()
         if view is not None:
             brush = ManagedColor("RGBA", "U8", SRGB)

@@ -36,6 +36,8 @@ class TapestryDocker(DockWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setWindowTitle("Tapestry")
+        # From 5.2 on Krita hides other dockers while no document is open, and what they tell.
+        self.setProperty("ShowOnWelcomePage", True)  # noqa: FBT003  Qt's call
         self.setWidget(Panel(_studio()))
 
     def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802  Krita's name

@@ -15,7 +15,7 @@ from typing import Any
 
 from krita import Krita
 
-from .krita_tree import find_node
+from .krita_tree import active_node, find_node
 from .layers import OWN_PREFIX
 from .turns import PAUSE
 
@@ -44,13 +44,11 @@ def added(
     below, action = _below(document(), above), _action(document(), _ADDING[kind])
     if below is None or action is None:
         return None
-    parent, active = below.parentNode(), document().activeNode()
+    parent, active = below.parentNode(), active_node(document())
     before = _ids(parent)
     if not _activated(document(), below):
         return None
     action.trigger()
-    if active is not None:
-        document().setActiveNode(active)  # for whoever paints in the meantime
     end = time.monotonic() + _ADDED_WITHIN_S
     while time.monotonic() < end:
         document()
@@ -63,6 +61,8 @@ def added(
                 node.remove()  # the artist has chosen another layer just then, or undone this
                 return None
         yield PAUSE
+    if active is not None:
+        document().setActiveNode(active)
     return None
 
 
@@ -106,14 +106,15 @@ def _known(document: Callable[[], Any], node: Any) -> Generator[str, None, None]
     It complains of layers that are renamed before.
     """
     end = time.monotonic() + _KNOWN_WITHIN_S
-    while time.monotonic() < end and not _is(document().activeNode(), node):
+    while time.monotonic() < end and not _is(active_node(document()), node):
         yield PAUSE
 
 
 def _activated(document: Any, node: Any) -> bool:
     """Make a layer the active one; Krita may not know one yet that was added in this very turn."""
-    document.setActiveNode(node)
-    return _is(document.activeNode(), node)
+    if not _is(active_node(document), node):
+        document.setActiveNode(node)
+    return _is(active_node(document), node)
 
 
 def _is(found: Any | None, node: Any) -> bool:

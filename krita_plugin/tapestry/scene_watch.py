@@ -69,6 +69,7 @@ class SceneWatch:
         self._samples: dict[str, MaskSample] = {}
         self._turn = 0
         self.is_resting = False
+        self._is_looking = False
         self._work: Work | None = None
 
     @property
@@ -93,8 +94,15 @@ class SceneWatch:
 
     def look(self) -> None:
         """Compare the document with what was seen last; the rest happens in later turns."""
-        if self._work is not None or self.is_resting:
+        if self._work is not None or self.is_resting or self._is_looking:
             return
+        self._is_looking = True
+        try:
+            self._look()
+        finally:
+            self._is_looking = False
+
+    def _look(self) -> None:
         canvas = self._host.active_canvas()
         self.has_document = canvas is not None
         if canvas is None:
@@ -109,6 +117,8 @@ class SceneWatch:
             canvas.note(ADAPTERS_NOTE),
             canvas.active_layer(),
         )
+        if self.is_resting:  # since Krita's event loop has turned, which it may do when it is asked
+            return
         if seen != self._seen:
             self._begin(canvas, self._read(canvas), lambda scene: self._show(seen, scene))
         else:

@@ -36,6 +36,9 @@ class Work:
 
     finished takes what the generator returns; failed takes what it raises. One of them is called,
     once, unless the work is cancelled before.
+
+    Some of Krita's calls let its event loop turn, so the work may be cancelled in the middle of a
+    piece: then it ends with that piece.
     """
 
     def __init__(
@@ -49,26 +52,37 @@ class Work:
         self._pieces = pieces
         self._finished = finished
         self._failed = failed
+        self._is_cancelled = False
         self._cancel_turn = loop.call_later(0, self._turn)
 
     def cancel(self) -> None:
         """Stop where it is."""
+        self._is_cancelled = True
         self._cancel_turn()
-        self._pieces.close()
+        if not self._pieces.gi_running:
+            self._pieces.close()
 
     def _turn(self) -> None:
         end = time.monotonic() + TURN_S
         said = None
         try:
-            while said is None and time.monotonic() < end:
+            while said is None and time.monotonic() < end and not self._is_cancelled:
                 said = next(self._pieces)
         except StopIteration as stop:
-            self._finished(stop.value)
+            if not self._is_cancelled:
+                self._finished(stop.value)
         except Exception as error:  # noqa: BLE001  whoever waits for the work decides
-            self._failed(error)
+            if not self._is_cancelled:
+                self._failed(error)
         else:
-            delay_s = _PAUSE_S if said == PAUSE else 0
-            self._cancel_turn = self._loop.call_later(delay_s, self._turn)
+            self._go_on(said)
+
+    def _go_on(self, said: str | None) -> None:
+        if self._is_cancelled:
+            self._pieces.close()
+            return
+        delay_s = _PAUSE_S if said == PAUSE else 0
+        self._cancel_turn = self._loop.call_later(delay_s, self._turn)
 
 
 class Line:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from installer import environment
+from installer import doctor, environment
 from installer.paths import CONSTRAINTS, ROOT, STAMP
 
 
@@ -83,3 +83,17 @@ def test_every_requirement_is_pinned() -> None:
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     names = {requirement.split(">")[0].split("<")[0].strip().lower() for requirement in wanted}
     assert names | set(environment.BUILD_TOOLS) <= pinned
+
+
+@pytest.mark.parametrize(
+    ("krita", "package"),
+    [
+        ("1:5.1.5+dfsg-2", "python3-pyqt5"),
+        ("5.3.4", "python3-pyqt5"),
+        ("1:6.0.4.1+dfsg-1", "python3-pyqt6"),
+        ("", "python3-pyqt5"),
+    ],
+)
+def test_the_doctor_asks_for_the_pyqt_of_this_krita(krita: str, package: str) -> None:
+    """Krita 6 takes no other than PyQt6."""
+    assert doctor._pyqt_package(krita) == package

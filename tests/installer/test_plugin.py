@@ -14,9 +14,10 @@ import pytest
 from installer import in_krita
 from installer.console import InstallerError
 from installer.krita import KritaFolders, enabled
-from installer.plugin import SANS_IO_MODULES, build_plugin_folder, build_plugin_zip
+from installer.plugin import ACTIONS, SANS_IO_MODULES, build_plugin_folder, build_plugin_zip
 
-IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
+SYSTEM = Path(os.environ.get("TAPESTRY_KRITA_TREE", "/"))
+IMPORTER = SYSTEM / "usr" / "share" / "krita" / "pykrita" / "plugin_importer" / "plugin_importer.py"
 
 
 def python(code: str, *arguments: Path) -> str:
@@ -100,6 +101,9 @@ def test_kritas_importer_takes_the_archive(tmp_path: Path, built: Path) -> None:
     imported = tmp_path / "krita" / "pykrita"
     files = {path.relative_to(built) for path in built.rglob("*") if path.is_file()}
     assert {path.relative_to(imported) for path in imported.rglob("*") if path.is_file()} == files
+    actions = tmp_path / "krita" / "actions" / "tapestry.action"
+    assert actions.read_bytes() == ACTIONS.read_bytes()
+    assert not list(imported.rglob("*.action"))  # Krita would read them twice
 
 
 def test_installing_and_taking_back_leaves_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.krita.debian_trees import chosen_tree
 from tests.krita.krita_session import Report, play
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,9 +61,13 @@ SCRIPTED_BACKEND = ROOT / "tests" / "chaos" / "backend.py"
 @pytest.fixture(scope="session")
 def plugin(tmp_path_factory) -> Path:
     """The plugin as the installer builds it; skips, or fails, where Krita is missing."""
-    missing = [name for name in ("krita", "Xvfb") if shutil.which(name) is None]
+    tree = chosen_tree()
+    path = f"{tree}/usr/bin" if tree else None
+    missing = [name for name in ("krita", "Xvfb") if shutil.which(name, path=path) is None]
     if missing:
         reason = f"{' and '.join(missing)} not installed (apt-get install krita xvfb)"
+        if tree:
+            reason = f"{' and '.join(missing)} not in {tree} (python3 -m tests.krita.versions)"
         if os.environ.get("TAPESTRY_REQUIRE_KRITA") == "1":
             pytest.fail(reason)
         pytest.skip(reason)

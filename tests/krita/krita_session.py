@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from installer.plugin import ACTIONS
 from tapestry_protocol.runtime import read_runtime_file
+from tests.krita.debian_trees import chosen_tree, inside
 
 _DRIVER = Path(__file__).with_name("driver")
 _CONTRACT = Path(__file__).parents[1] / "krita_plugin" / "canvas_contract.py"
@@ -138,7 +140,7 @@ def _run_krita(
 ) -> int | None:
     """Wait until Krita has ended; one that hangs, or does not leave, is killed: None."""
     krita = subprocess.Popen(
-        ["krita", "--nosplash"],
+        inside(chosen_tree(), ["krita", "--nosplash"]),
         env=environment,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -178,7 +180,7 @@ def _install(pykrita: Path, plugin: Path) -> None:
     shutil.copytree(plugin, pykrita)
     actions = pykrita.parent / "actions"
     actions.mkdir(exist_ok=True)
-    shutil.copy(plugin / "tapestry" / "tapestry.action", actions)
+    shutil.copy(ACTIONS, actions)
     driver = pykrita / "tapestry_driver"
     shutil.copytree(_DRIVER, driver)
     shutil.copyfile(_CONTRACT, driver / "canvas_contract.py")
@@ -210,9 +212,10 @@ def _display(scale: int) -> Iterator[str]:
     """
     screen = f"{1400 * scale}x{1000 * scale}x24"
     reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", screen, "-noreset"]
     with os.fdopen(reading) as answer:
         server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writing), "-screen", "0", screen, "-noreset"],
+            inside(chosen_tree(), command),
             pass_fds=[writing],
             stderr=subprocess.DEVNULL,
         )

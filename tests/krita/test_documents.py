@@ -15,8 +15,9 @@ def test_krita_keeps_the_canvas_contract(documents: Report, clause: str) -> None
 
 
 def test_no_document(documents: Report) -> None:
-    """A sentence, and what to do."""
+    """The docker is seen on Krita's start page: a sentence, and what to do."""
     facts = documents.facts("no_document")
+    assert facts["seen"]
     assert facts["remarks"] == "No document is open."
     assert facts["notice"][0] == "No document is open."
     assert "File > New" in facts["notice"][1]

@@ -167,6 +167,7 @@ def test_nothing_unforeseen_happened(jobs: Report, documents: Report) -> None:
     for report in (jobs, documents):
         assert not (report.folder / "plugin.log").exists()
         assert "Traceback" not in report.output
+        assert "Duplicated action name" not in report.output
 
 
 @pytest.mark.parametrize("depth", ["U16", "F16", "F32"])

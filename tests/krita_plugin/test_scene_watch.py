@@ -67,6 +67,25 @@ def test_it_rests_while_a_picture_is_inserted(seen: Watch) -> None:
     assert seen.changes == [[], ["sky"]]
 
 
+def test_krita_may_turn_its_loop_while_it_is_asked(seen: Watch, monkeypatch) -> None:
+    """A look in the middle of a look does nothing; a rest that begins there is kept."""
+    asked, then = [], [seen.watch.look, seen.watch.rest]
+
+    def turning() -> str:
+        asked.append("active layer")
+        then.pop(0)()
+        return ""
+
+    monkeypatch.setattr(seen.canvas, "active_layer", turning)
+    seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    seen.look()
+    assert (len(asked), seen.changes) == (1, [["sky"]])
+    seen.canvas.add("moon", Bounds(0, 0, 5, 5))
+    seen.look()
+    assert (len(asked), seen.changes) == (2, [["sky"]])
+    assert seen.failures == []
+
+
 def test_a_hint_when_there_are_no_regions(seen: Watch) -> None:
     """What to do, in a sentence; and another one without a document."""
     assert seen.watch.scene.remarks == ("No document is open.",)

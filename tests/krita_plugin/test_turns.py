@@ -137,3 +137,26 @@ def test_a_closed_line_does_nothing_more() -> None:
     line.close()
     loop.run()
     assert (seen, told, line.is_idle) == ([], [], True)
+
+
+def test_work_may_be_cancelled_in_the_middle_of_a_piece() -> None:
+    """As when Krita lets its event loop turn inside a call: it ends there, and is not heard of."""
+    loop, seen, told = FakeLoop(), [], []
+    works: list[Work] = []
+
+    def pieces(count: int) -> Generator[None, None, str]:
+        try:
+            for _ in range(count):
+                works[-1].cancel()
+                seen.append("piece")
+                yield
+            works[-1].cancel()
+            return "done"
+        finally:
+            seen.append("end")
+
+    for count, expected in ((0, ["end"]), (2, ["piece", "end"])):
+        works.append(Work(loop, pieces(count), told.append, told.append))
+        loop.run()
+        assert (seen, told) == (expected, [])
+        seen.clear()

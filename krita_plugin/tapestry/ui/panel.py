@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..qt import QFrame, QScrollArea, QSize, Qt, QTimer, QVBoxLayout, QWidget
+from ..qt import QEvent, QFrame, QScrollArea, QSize, Qt, QTimer, QVBoxLayout, QWidget
 from ..studio import Studio
 from .adapter_rows import AdapterRows
 from .backend_line import BackendLine
@@ -20,7 +20,8 @@ _LOOK_EVERY_MS = 400
 """How soon the list shows a layer that was added or renamed."""
 
 _LOWEST_FIELDS_PX = 96
-"""Krita squeezes dockers to their least height; this much of the fields stays, and scrolls."""
+"""Krita squeezes dockers to their least height; this much of the fields stays, and scrolls, unless
+a notice needs the room: Krita's own arrangement leaves a new docker 280 pixels."""
 
 _LOW_PX = 600
 """In a docker lower than this the history scrolls with the fields, and leaves them its room."""
@@ -71,13 +72,21 @@ class Panel(QWidget):
         super().resizeEvent(event)
         self._share_room()
 
+    def event(self, event: QEvent) -> bool:
+        """Something in it needs more room, or less; only now it is known how much."""
+        is_handled = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._share_room()
+        return is_handled
+
     def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
         """What the docker may be made as low as: without all that gives way."""
         least = super().minimumSizeHint()
         giving_way = self._progress.room_px
         if self._history.parentWidget() is self._foot and self._history.isVisible():
             giving_way += self._history.sizeHint().height()
-        return QSize(least.width(), least.height() - giving_way)
+        given_away = _LOWEST_FIELDS_PX - self._area.minimumHeight()
+        return QSize(least.width(), least.height() - giving_way + given_away)
 
     def _share_room(self) -> None:
         home = self._fields if self.height() < _LOW_PX else self._foot
@@ -87,6 +96,7 @@ class Panel(QWidget):
         foot_px = self._foot.heightForWidth(self.width())  # a notice breaks its lines
         fixed = max(foot_px, self._foot.sizeHint().height()) - self._progress.room_px
         self._progress.give_room(self.height() - _LOWEST_FIELDS_PX - fixed)
+        self._area.setMinimumHeight(max(0, min(_LOWEST_FIELDS_PX, self.height() - fixed)))
 
     def _make_fields(self) -> QWidget:
         fields = _column(

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 from krita import Extension, Krita
-from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QApplication
 
+from .qt import QApplication, QTimer
 from .stage import Stage
 
 _WINDOW_SETTLES_MS = 1500

@@ -1,8 +1,7 @@
 """Scenarios with a backend that has adapters: rows on the picture and on a region."""
 
-from PyQt5.QtWidgets import QScrollArea
-
 from .jobs import _is_idle, _until_inserted
+from .qt import QScrollArea
 from .regions import _scene
 
 WIDTH, HEIGHT = 256, 128

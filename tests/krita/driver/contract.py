@@ -2,12 +2,11 @@
 
 import traceback
 
-from PyQt5.QtCore import QUuid
-
 from tapestry.krita_canvas import KritaCanvas, KritaHost
 from tapestry_protocol.pixels import Bounds
 
 from .canvas_contract import RED, CanvasContract, clauses
+from .qt import QUuid
 
 ACTIVE_LAYER = "test_the_active_layer_is_the_one_that_was_activated"
 """Between asking and answering, Krita needs turns of its own loop: no clause can wait for that."""

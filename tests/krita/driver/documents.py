@@ -12,6 +12,7 @@ _SVG = (
 
 def no_document(stage):
     """Generate without a document; the backend is not installed either."""
+    stage.facts["seen"] = stage.seen_at_start
     yield stage.turns()
     stage.press("tapestry_generate")
     yield stage.until(lambda: stage.notice()[0], "a notice", 20)

@@ -1,9 +1,9 @@
 """The pictures of the user guide: every mode once, with the real backend."""
 
 from krita import Selection
-from PyQt5.QtCore import Qt
 
 from .jobs import A_PICTURE_S
+from .qt import Qt
 
 WIDTH, HEIGHT = 384, 256
 LAYERS = (

@@ -2,7 +2,7 @@
 
 import zipfile
 
-from PyQt5.QtWidgets import QMenu
+from .qt import QMenu
 
 SIDE = 128
 REGIONS = (

@@ -3,9 +3,8 @@
 import zipfile
 
 from krita import Selection
-from PyQt5.QtCore import QEvent, QPointF, Qt
-from PyQt5.QtGui import QMouseEvent
-from PyQt5.QtWidgets import QApplication
+
+from .qt import QApplication, QEvent, QMouseEvent, QPointF, Qt
 
 ACTIONS = (
     *("generate", "extend", "refine", "fill"),

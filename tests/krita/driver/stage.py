@@ -7,8 +7,8 @@ from importlib import import_module
 from itertools import count
 
 from krita import Krita
-from PyQt5.QtCore import QByteArray, Qt
-from PyQt5.QtWidgets import QApplication, QWidget
+
+from .qt import QApplication, QByteArray, Qt, QWidget
 
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
@@ -47,6 +47,7 @@ class Stage:
         self._wait = None
         self._deadline = 0.0
         self._is_tidying = False
+        self.seen_at_start = self.widget("tapestry_panel").isVisible()
         self._arrange_window()
 
     # --- playing ----------------------------------------------------------------------------------
@@ -107,7 +108,10 @@ class Stage:
     def document(self, width, height, model="RGBA", depth="U8"):
         """A new document in front."""
         document = self.krita.createDocument(width, height, "test", model, depth, "", 72.0)
+        is_first = not self.window.views()
         self.window.addView(document)
+        if is_first:  # from 5.2 on Krita brings back an arrangement of its own with it
+            self._arrange_window()
         return document
 
     def layer(self, document, name, box=None, color=(0, 0, 0, 255), parent=None):

@@ -2,11 +2,10 @@
 
 from contextlib import contextmanager
 
-from PyQt5.QtWidgets import QApplication, QDockWidget, QWidget
-
 from tapestry.krita_drafts import KritaLayerDraft
 
 from .jobs import A_PICTURE_S
+from .qt import QApplication, QDockWidget, QWidget
 
 SIDE = 128
 REGIONS = (
@@ -38,7 +37,8 @@ def two_windows(stage):
     yield stage.until(lambda: _steps_shown(stage) == 2, "steps in both", 60)
     stage.press("tapestry_cancel")
     yield from _until_idle(stage, lambda: True)
-    other.qwindow().hide()
+    second.setModified(False)
+    other.qwindow().close()
     _bring_to_front(stage.window)
     yield stage.until(
         lambda: _prompts(stage) == ["sunset sky", "green grass"], "the first window again", 30

@@ -17,26 +17,14 @@ from tests.krita_plugin.workshop import Workshop
 ALWAYS = ("generate", "progress", "cancel", "cancel_all", "notice", "status")
 
 
-class Crowd:
-    """A docker with a picture on its way, six that wait, a history, and something to tell."""
+class Low:
+    """A docker that may be low, with nothing to tell."""
 
     def __init__(self) -> None:
         self.shop = Workshop()
         self.docker = QWidget()
         self.panel = Panel(self.shop.studio)
         self.panel.setParent(self.docker)
-        self.shop.finish(self.shop.submit())
-        first = self.shop.submit()
-        for _ in range(6):
-            self.shop.studio.generate()
-        self.shop.loop.run()
-        self.shop.backend.tell(Accepted(first.job_id, 0))
-        self.shop.backend.tell(Progress(first.job_id, "denoising", 3, 20))
-        small = Pixels(80, 120, 4, bytes((90, 140, 200, 255)) * 9600)
-        self.shop.backend.tell(Preview(first.job_id, PixelsRef.of(small)), small)
-        self.shop.loop.run()
-        message = "The region 'a small red lighthouse' lies wholly underneath others."
-        self.shop.studio._show(Notice(message, "Move its layer up, or make room for it."))
 
     def show(self, height: int) -> None:
         self.docker.resize(NARROW_PX, height)
@@ -55,6 +43,30 @@ class Crowd:
         widget = self.find(f"tapestry_{name}")
         return QRect(widget.mapTo(self.panel, QPoint(0, 0)), widget.size())
 
+    def close(self) -> None:
+        self.shop.studio.close()
+        self.docker.deleteLater()
+        QApplication.processEvents()
+
+
+class Crowd(Low):
+    """With a picture on its way, six that wait, a history, and something to tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shop.finish(self.shop.submit())
+        first = self.shop.submit()
+        for _ in range(6):
+            self.shop.studio.generate()
+        self.shop.loop.run()
+        self.shop.backend.tell(Accepted(first.job_id, 0))
+        self.shop.backend.tell(Progress(first.job_id, "denoising", 3, 20))
+        small = Pixels(80, 120, 4, bytes((90, 140, 200, 255)) * 9600)
+        self.shop.backend.tell(Preview(first.job_id, PixelsRef.of(small)), small)
+        self.shop.loop.run()
+        message = "The region 'a small red lighthouse' lies wholly underneath others."
+        self.shop.studio._show(Notice(message, "Move its layer up, or make room for it."))
+
     def listed(self) -> int:
         """Jobs that wait and are listed."""
         found = (w for w in self.panel.findChildren(QWidget) if w.objectName() == "tapestry_queued")
@@ -66,9 +78,15 @@ def crowd(application: QApplication) -> Iterator[Crowd]:
     """All at once."""
     made = Crowd()
     yield made
-    made.shop.studio.close()
-    made.docker.deleteLater()
-    QApplication.processEvents()
+    made.close()
+
+
+@pytest.fixture
+def low(application: QApplication) -> Iterator[Low]:
+    """Nothing yet."""
+    made = Low()
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("height", [1000, 700, 560, 480, 400])
@@ -99,3 +117,26 @@ def test_what_is_pleasant_gives_way(crowd: Crowd) -> None:
     crowd.show(1000)
     assert crowd.find("tapestry_preview").height() == large
     assert "more" in crowd.find("tapestry_queue_more").text()
+
+
+@pytest.mark.parametrize("height", [250, 280, 400])
+def test_a_notice_is_whole_where_there_is_little_room(low: Low, height: int) -> None:
+    """Krita's own arrangement leaves 280 pixels; the fields give way, and come back."""
+    low.show(height)
+    before = low.panel._area.height()
+    least = low.panel.minimumSizeHint().height()
+    message = "This checkpoint wants 23.4 GB of memory: 15.5 GB are there, and 3.1 GB of them free."
+    advice = (
+        "Choose a smaller one, close other programs, or paint on another computer: the gear below "
+    )
+    low.shop.studio._show(Notice(message, f"{advice}opens the page about the backend."))
+    low.show(height)
+    for name in ("message", "advice"):
+        label, place = low.find(f"tapestry_{name}"), low.place(name)
+        assert place.height() >= label.heightForWidth(place.width()), name
+        assert low.panel.rect().contains(place), name
+    assert low.panel.rect().contains(low.place("status"))
+    assert low.panel.minimumSizeHint().height() >= least
+    low.shop.studio.dismiss_notice()
+    low.show(height)
+    assert low.panel._area.height() == before >= 96
