@@ -14,6 +14,7 @@ from installer.demo import render_scenes
 from installer.krita import krita_folders
 from installer.paths import ROOT, TAPESTRY, VENV, VENV_PYTHON
 from installer.plugin import build_plugin_zip
+from installer.release import build_release_zip, release_name
 
 
 def main(arguments: list[str]) -> int:
@@ -44,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         type=Path,
         help='only make the archive for Krita\'s "Import Python Plugin from File"',
+    )
+    release = commands.add_parser("release", help="make one archive with plugin and backend")
+    release.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        help="its place; default: tapestry-VERSION.zip",
     )
     uninstall = commands.add_parser("uninstall", help="take everything back")
     uninstall.add_argument(
@@ -89,6 +97,14 @@ def _plugin(options: argparse.Namespace, _rest: list[str]) -> int:
     return 0
 
 
+def _release(options: argparse.Namespace, _rest: list[str]) -> int:
+    environment.ensure()
+    archive = options.file or Path(release_name())
+    build_release_zip(archive)
+    say(f"{archive} ({archive.stat().st_size / 2**20:.0f} MB) is ready.")
+    return 0
+
+
 def _uninstall(options: argparse.Namespace, _rest: list[str]) -> int:
     removed = in_krita.uninstall(krita_folders())
     if VENV.exists() and not options.keep_environment:
@@ -111,6 +127,7 @@ _COMMANDS = {
     "demo": _demo,
     "test": _test,
     "plugin": _plugin,
+    "release": _release,
     "uninstall": _uninstall,
     "doctor": _doctor,
 }

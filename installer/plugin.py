@@ -6,6 +6,7 @@ import errno
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from installer import pip
@@ -43,6 +44,8 @@ both would be read twice."""
 
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "vendor", "installation.json")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+"""Where the permissions of an archive's entries come from; Windows would say something else."""
 
 
 def build_plugin_folder(destination: Path) -> None:
@@ -64,18 +67,36 @@ def build_plugin_folder(destination: Path) -> None:
 
 
 def build_plugin_zip(archive: Path) -> None:
-    """Write the archive that Krita's "Import Python Plugin from File" takes; same bytes every time.
+    """Write what Krita's "Import Python Plugin from File" takes; the same bytes every time."""
+    write_archive(archive, plugin_files(), zipfile.ZIP_DEFLATED)
 
-    Krita's importer looks for directory entries, so the archive holds them too.
+
+def plugin_files() -> dict[str, bytes]:
+    """What that archive holds, by name.
+
+    Krita's importer looks for directory entries, so they are there too: names that end with "/".
     """
-    refuse_protected(archive)
+    files = {ACTIONS.name: ACTIONS.read_bytes()}
     with tempfile.TemporaryDirectory() as folder:
         build_plugin_folder(Path(folder))
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(archive, "w") as output:
-            _add(output, ACTIONS, ACTIONS.name)
-            for path in sorted(Path(folder).rglob("*")):
-                _add(output, path, path.relative_to(folder).as_posix())
+        for path in sorted(Path(folder).rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            files |= {f"{name}/": b""} if path.is_dir() else {name: path.read_bytes()}
+    return files
+
+
+def write_archive(archive: Path, files: Mapping[str, bytes], compression: int) -> None:
+    """Files in this order, of no date and with the usual permissions."""
+    refuse_protected(archive)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as output:
+        for name, data in files.items():
+            info = zipfile.ZipInfo(name, _ZIP_TIME)
+            info.create_system = _UNIX
+            is_folder = name.endswith("/")
+            info.external_attr = 0o40755 << 16 | 0x10 if is_folder else 0o100644 << 16
+            info.compress_type = zipfile.ZIP_STORED if is_folder else compression
+            output.writestr(info, data)
 
 
 def refuse_protected(file: Path) -> None:
@@ -110,15 +131,3 @@ def _unpack_websockets(wheel: Path, destination: Path) -> None:
             path = destination / target
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(archive.read(name))
-
-
-def _add(output: zipfile.ZipFile, path: Path, name: str) -> None:
-    if path.is_dir():
-        info = zipfile.ZipInfo(f"{name}/", _ZIP_TIME)
-        info.external_attr = 0o40755 << 16 | 0x10
-        output.writestr(info, b"")
-    else:
-        info = zipfile.ZipInfo(name, _ZIP_TIME)
-        info.external_attr = 0o100644 << 16
-        info.compress_type = zipfile.ZIP_DEFLATED
-        output.writestr(info, path.read_bytes())

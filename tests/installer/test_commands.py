@@ -30,7 +30,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     """And needs nothing that is not installed."""
     said = installer("--help", home=tmp_path)
     assert said.returncode == 0
-    for command in ("demo", "test", "plugin", "uninstall", "doctor"):
+    for command in ("demo", "test", "plugin", "release", "uninstall", "doctor"):
         assert command in said.stdout
 
 

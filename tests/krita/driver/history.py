@@ -79,7 +79,11 @@ def history_survives(stage):
     yield stage.turns(0.6)
     stage.facts["taken back"] = stage.names(again)
     stage.press("tapestry_apply")
-    yield stage.until(lambda: len(stage.names(again)) == 4, "the layer", 20)
+    yield stage.until(
+        lambda: len(stage.names(again)) == 4 and _is_idle(stage),
+        "the layer, and that it is kept",
+        20,
+    )
     stage.facts["applied"] = stage.names(again)
     stage.facts["note"] = len(again.annotation("tapestry_history"))
     search = stage.widget("tapestry_history_search")

@@ -1,0 +1,85 @@
+"""The archive for artists: whole, the same bytes every time, and its wheel is one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from installer import environment
+from installer.paths import CONSTRAINTS
+from installer.plugin import build_plugin_zip
+from installer.release import BACKEND, build_release_zip, release_name
+from tapestry_protocol import VERSION
+
+WHEEL = f"{BACKEND}/tapestry-{VERSION}-py3-none-any.whl"
+
+pytestmark = pytest.mark.skipif(
+    "runtime" not in environment.current_groups(),
+    reason="this environment was not made by the installer",
+)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive, built once."""
+    archive = tmp_path_factory.mktemp("release") / release_name()
+    build_release_zip(archive)
+    return archive
+
+
+def test_it_is_the_plugin_and_the_backend(release: Path, tmp_path: Path) -> None:
+    """All of the plugin's archive, the wheel, and the releases of what that needs."""
+    assert release.name == f"tapestry-{VERSION}.zip"
+    build_plugin_zip(tmp_path / "plugin.zip")
+    with zipfile.ZipFile(release) as whole, zipfile.ZipFile(tmp_path / "plugin.zip") as plugin:
+        names = set(whole.namelist())
+        constraints = f"{BACKEND}/{CONSTRAINTS.name}"
+        assert names == {*plugin.namelist(), f"{BACKEND}/", WHEEL, constraints}
+        assert whole.read(constraints) == CONSTRAINTS.read_bytes()
+        assert all(whole.read(name) == plugin.read(name) for name in plugin.namelist())
+
+
+def test_it_is_the_same_every_time(release: Path, tmp_path: Path) -> None:
+    """On another day and with other permissions; nothing is compressed."""
+    before = os.umask(0o077)
+    try:
+        build_release_zip(tmp_path / "again.zip")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "again.zip").read_bytes() == release.read_bytes()
+    with zipfile.ZipFile(release) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_its_wheel_can_be_installed(release: Path, tmp_path: Path) -> None:
+    """By pip, alone; it brings the command, the protocol and the bundled model."""
+    with zipfile.ZipFile(release) as archive:
+        wheel = tmp_path / Path(WHEEL).name
+        wheel.write_bytes(archive.read(WHEEL))
+    target = tmp_path / "installed"
+    install = ["install", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True, capture_output=True)
+    question = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import tapestry_backend, tapestry_protocol; print(tapestry_backend.__file__)"
+    )
+    ask = [sys.executable, "-I", "-c", question, str(target)]
+    said = subprocess.run(ask, check=True, capture_output=True, text=True).stdout
+    assert said.startswith(str(target))
+    model = target / "tapestry_backend" / "sample_model"
+    assert (model / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size > 2**20
+    assert (target / "bin" / "tapestry").exists() or (target / "Scripts").exists()
+
+
+def test_what_cannot_be_built_is_a_sentence(monkeypatch, tmp_path: Path) -> None:
+    """With the builder's own last words."""
+    from installer import release as room
+
+    monkeypatch.setattr(room, "ROOT", tmp_path)
+    with pytest.raises(room.InstallerError, match=r"wheel cannot be built: .+"):
+        build_release_zip(tmp_path / "tapestry.zip")
