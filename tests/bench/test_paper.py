@@ -38,6 +38,15 @@ def scene(double_model) -> Scene:
     )
 
 
+def test_a_low_canvas_has_low_windows() -> None:
+    """The peer must paint it too; a square window would not fit."""
+    windows = paper_windows(Size(10, 20), 16)
+
+    assert windows[0] == Window(0, 0, 10, 16)
+    assert {window.size for window in windows} == {Size(10, 16)}
+    assert max(window.right for window in windows) == 20
+
+
 def test_the_canvas_is_the_least_squares_solution(scene: Scene) -> None:
     """Equation 3: no canvas is closer to all paths, weighted by their masks."""
     generator = torch.Generator().manual_seed(0)

@@ -27,17 +27,26 @@ def at(index: int) -> Moment:
 @pytest.mark.parametrize("canvas", [Size(16, 16), Size(16, 200), Size(20, 64)])
 def test_windows_side_by_side_need_no_draft(canvas: Size) -> None:
     """They show one scene by themselves."""
-    assert draft_size(canvas, 16) is None
+    assert draft_size(canvas, Size(16, 16)) is None
 
 
 @pytest.mark.parametrize("canvas", [Size(32, 32), Size(48, 48), Size(32, 96), Size(96, 16)])
 def test_a_draft_has_the_canvas_proportions_and_the_models_area(canvas: Size) -> None:
     """As near as whole cells allow."""
-    size = draft_size(canvas, 16)
+    size = draft_size(canvas, Size(16, 16))
 
     assert size is not None
     assert size.height * size.width == pytest.approx(256, rel=0.12)
     assert size.height / size.width == pytest.approx(canvas.height / canvas.width, rel=0.12)
+
+
+def test_a_narrow_canvas_gets_a_draft_of_its_windows_area() -> None:
+    """What is hardly higher than its own window is painted at once, whatever the square's side."""
+    size = draft_size(Size(64, 12), Size(22, 12))
+
+    assert draft_size(Size(26, 12), Size(22, 12)) is None
+    assert size is not None
+    assert size.height * size.width == pytest.approx(22 * 12, rel=0.12)
 
 
 def test_what_is_large_is_held_and_what_is_small_is_free() -> None:

@@ -13,6 +13,7 @@ from tapestry_backend.engine.windows import (
     add_at,
     axis_starts,
     crop,
+    native_window,
     plan_windows,
     window_weights,
 )
@@ -44,6 +45,53 @@ def test_starts_leave_no_gap(length: int, window: int, stride: int, wrap: bool) 
     assert all(0 < b - a <= min(stride, width) for a, b in pairwise(starts))
     assert starts[-1] + width >= length
     assert wrap or starts[-1] + width == length
+
+
+@pytest.mark.parametrize(
+    "size", [Size(768, 1344), Size(832, 1216), Size(1024, 960), Size(512, 2048)]
+)
+@pytest.mark.parametrize("step", [2, 4])
+def test_sizes_that_models_are_trained_with_are_one_window(size: Size, step: int) -> None:
+    """Stable Diffusion XL's own sizes besides its square, lying and standing."""
+    for canvas in (Size(*(px // 8 for px in size)), Size(*(px // 8 for px in size[::-1]))):
+        assert native_window(canvas, 128, step) == canvas
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([1, 2, 4, 8]))
+def test_a_window_is_no_larger_than_the_model_paints_well(
+    height: int, width: int, step: int
+) -> None:
+    """About its area at most, sides that are halved evenly, and none below half of the square's."""
+    canvas = Size(height, width)
+    window = native_window(canvas, 64, step)
+
+    assert all(side % step == 0 and side >= 32 for side in window)
+    assert max(window) <= 5 * min(window)
+    assert window.height * window.width <= 1.25 * 64**2 + step * min(window)
+    if min(canvas) >= 64:
+        assert window == Size(64, 64)
+    else:
+        assert min(window) < max(min(canvas), 32) + step
+
+
+def test_a_low_canvas_is_not_padded_to_a_square() -> None:
+    """Rows that would be thrown away are not painted: a long panorama of half a window's height."""
+    canvas = Size(64, 2048)
+    window = native_window(canvas, 128, 4)
+
+    assert window == Size(64, 256)
+    assert len(plan_windows(canvas, window, Size(32, 128))) == 15
+
+
+def test_a_canvas_hardly_larger_than_a_window_is_one() -> None:
+    """Two windows would see nearly the same; what is larger gets windows of the native area."""
+    assert native_window(Size(96, 212), 128, 4) == Size(96, 212)
+    assert native_window(Size(96, 216), 128, 4) == Size(96, 172)
+
+
+def test_a_window_is_not_longer_than_the_model_can_see() -> None:
+    """Stable Diffusion 3 knows so many places along a side."""
+    assert native_window(Size(64, 2048), 128, 4, longest=193) == Size(64, 192)
 
 
 def test_one_window_weighs_exactly_one() -> None:

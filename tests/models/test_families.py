@@ -90,25 +90,25 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(kind, folder, ModelStore(Catalogue([str(folder)]), "cpu"))
 
 
-def plain_latents(case: Case, prompt: str, scheduler: Any = None) -> Tensor:
+def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = WHOLE) -> Tensor:
     """What diffusers' own pipeline of the family makes of a prompt."""
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         case.folder, local_files_only=True, **dict.fromkeys(case.kind.lacks)
     )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = scheduler or pipeline.scheduler
-    noise = canvas_noise(SEED, case.model.channels, WHOLE)
+    noise = canvas_noise(SEED, case.model.channels, size)
     found = pipeline(
         prompt,
-        height=WINDOW * FACTOR,
-        width=WINDOW * FACTOR,
+        height=size.height * FACTOR,
+        width=size.width * FACTOR,
         latents=packed(noise) if case.kind.family == "flux" else noise,
         num_inference_steps=STEPS,
         guidance_scale=SCALE,
         output_type="latent",
         **case.kind.asked,
     ).images
-    return unpacked(found) if case.kind.family == "flux" else found
+    return unpacked(found, size) if case.kind.family == "flux" else found
 
 
 def packed(latents: Tensor) -> Tensor:
@@ -116,10 +116,10 @@ def packed(latents: Tensor) -> Tensor:
     return diffusers.FluxPipeline._pack_latents(latents, *latents.shape)
 
 
-def unpacked(latents: Tensor) -> Tensor:
+def unpacked(latents: Tensor, size: Size) -> Tensor:
     """From FLUX's pipeline."""
-    side = WINDOW * FACTOR
-    return diffusers.FluxPipeline._unpack_latents(latents, side, side, FACTOR)
+    height, width = (side * FACTOR for side in size)
+    return diffusers.FluxPipeline._unpack_latents(latents, height, width, FACTOR)
 
 
 def our_latents(
@@ -128,19 +128,21 @@ def our_latents(
     weights: Tensor,
     negative: str = "",
     scheduler: str = "checkpoint",
+    window: Size = WHOLE,
 ) -> Tensor:
     """What the engine makes of regions with these weights [N, H, W]."""
     canvas = Size(*weights.shape[-2:])
     told, scale = (SCALE, 1.0) if model.distilled else (1.0, SCALE)
     denoise = MultiDiffusion(
         model.predict,
-        ViewPlan(Layout(canvas, WHOLE, WHOLE), weights),
+        ViewPlan(Layout(canvas, window, window), weights),
         [Prompting(i, len(prompts), scale) for i in range(len(prompts))],
         model.encode_prompts([*prompts, negative], [told] * (len(prompts) + 1)),
         4,
     )
     noise = canvas_noise(SEED, model.channels, canvas)
-    *_, last = sample(denoise, model.make_scheduler(scheduler), noise, STEPS, job_generator(SEED))
+    made = model.make_scheduler(scheduler, window)
+    *_, last = sample(denoise, made, noise, STEPS, job_generator(SEED))
     return last.latents
 
 
@@ -159,6 +161,18 @@ def test_one_window_is_the_plain_pipelines(case: Case) -> None:
     negative = case.kind.asked.get("negative_prompt", "")
     ours = our_latents(case.model, ["red bricks"], torch.ones(1, *WHOLE), negative)
 
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_a_low_window_is_the_plain_pipelines(case: Case) -> None:
+    """As low canvases have it: of the square's area, and with the noise levels of its size."""
+    plan = make_plan(Request("generate", 48, 80, model=str(case.folder)), case.model)
+    theirs = plain_latents(case, "red bricks", size=plan.window)
+    negative = case.kind.asked.get("negative_prompt", "")
+    weights = torch.ones(1, *plan.canvas)
+    ours = our_latents(case.model, ["red bricks"], weights, negative, window=plan.window)
+
+    assert plan.canvas == plan.window == (12, 20)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
 

@@ -109,7 +109,7 @@ def test_a_selection_ends_where_the_document_ends(model, scene) -> None:
     )
     chosen = selected(request.selection, scene.blobs, make_plan(request, model))
 
-    assert chosen.shape == (128, 128)
+    assert chosen.shape == (112, 112)
     assert float(chosen[100:].sum() + chosen[:, 100:].sum()) == 0
     torch.testing.assert_close(chosen[:40, :100], torch.ones(40, 100))
     assert float(chosen[49:51, 50].mean()) == pytest.approx(0.5)

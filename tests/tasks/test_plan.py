@@ -27,13 +27,48 @@ def test_the_documents_corner_lies_on_a_cell(model, top: int, left: int) -> None
     assert plan.canvas.width * plan.cell_px >= plan.output.right
 
 
-def test_a_small_canvas_gets_a_whole_window(model) -> None:
-    """No model is asked for less than the size it paints best at."""
-    plan = make_plan(Request("generate", 1, 63, prompt="x"), model)
+@pytest.mark.parametrize(
+    ("height", "width", "window"),
+    [
+        (80, 256, (10, 32)),
+        (256, 80, (32, 10)),
+        (64, 256, (8, 32)),
+        (96, 96, (12, 12)),
+        (61, 131, (8, 18)),
+    ],
+)
+def test_a_canvas_smaller_than_the_models_square_is_seen_at_its_own_size(
+    model, height: int, width: int, window: tuple[int, int]
+) -> None:
+    """Nothing of it is painted beside the picture, and lost."""
+    plan = make_plan(Request("generate", height, width, prompt="x"), model)
 
-    assert plan.canvas == plan.window
+    assert plan.canvas == plan.window == window
     assert len(plan.layout.grid) == 1
     assert plan.draft is None
+
+
+def test_a_tiny_canvas_is_the_middle_of_a_small_window(model) -> None:
+    """No model is asked for less than half of its side; subjects lie in the middle."""
+    plan = make_plan(Request("generate", 1, 63, prompt="x"), model)
+
+    assert plan.canvas == plan.window == (8, 8)
+    assert plan.output == Bounds(24, 0, 25, 63)
+
+
+def test_windows_of_a_low_panorama_are_longer(model) -> None:
+    """Of the square's area, half of its own length apart: no row is painted for nothing."""
+    plan = make_plan(Request("generate", 64, 1024, prompt="x", speed="balanced"), model)
+
+    assert (plan.canvas, plan.window, plan.stride) == ((8, 128), (8, 32), (6, 24))
+    assert len(plan.layout.grid) == 5
+
+
+def test_a_low_panorama_may_wrap(model) -> None:
+    """A width that wraps is never padded."""
+    plan = make_plan(Request("generate", 64, 40, prompt="x", wrap=True), model)
+
+    assert (plan.canvas, plan.window) == ((8, 5), (8, 5))
 
 
 def test_the_plan_explains_itself(model) -> None:
@@ -114,6 +149,8 @@ def test_the_stride_is_what_was_asked_for(model) -> None:
     ]
 
     assert strides == [8, 1, 4, 16]
+    low = make_plan(Request("generate", 64, 512, prompt="x", stride_px=128), model)
+    assert low.stride == (8, 16), "a stride counts where there are several windows"
     with pytest.raises(TapestryError, match="gaps") as caught:
         make_plan(Request("generate", 256, 256, prompt="x", stride_px=200), model)
     assert caught.value.code is ErrorCode.BAD_REQUEST

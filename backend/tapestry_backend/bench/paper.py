@@ -91,13 +91,14 @@ class PaperLoop:
         canvas = Size(*masks.shape[-2:])
         generator = torch.Generator().manual_seed(seed)
         prompts = (layout.background, *layout.prompts, "")
-        side = model.window * model.cell_px
+        windows = paper_windows(canvas, model.window)
+        size_px = [side * model.cell_px for side in windows[0].size]
         colours = torch.rand(_BACKDROPS, 3, 1, 1, generator=generator) * 2 - 1
         scene = Scene(
             masks,
             model.encode_prompts(prompts),
-            model.encode(colours.expand(-1, -1, side, side)),
-            paper_windows(canvas, model.window),
+            model.encode(colours.expand(-1, -1, *size_px)),
+            windows,
         )
         latents = self.sample(scene, canvas_noise(seed, model.channels, canvas), generator)
         pixels = (model.decode(latents)[0].float() / 2 + 0.5).clamp(0, 1)
@@ -180,12 +181,16 @@ def average(moved: Tensor, masks: Tensor, windows: Sequence[Window], paths: Path
 
 
 def paper_windows(canvas: Size, window: int) -> list[Window]:
-    """Windows at every eighth of a window, as many as fit; what is left at the end has none."""
+    """Windows at every eighth of a window, as many as fit; what is left at the end has none.
+
+    A canvas that is lower or narrower than a window has windows of its own height or width.
+    """
     stride = max(1, window // _WINDOW_OVER_STRIDE)
+    height, width = (min(window, side) for side in canvas)
     return [
-        Window(top, left, top + window, left + window)
-        for top in range(0, canvas.height - window + 1, stride)
-        for left in range(0, canvas.width - window + 1, stride)
+        Window(top, left, top + height, left + width)
+        for top in range(0, canvas.height - height + 1, stride)
+        for left in range(0, canvas.width - width + 1, stride)
     ]
 
 

@@ -33,15 +33,15 @@ _HIGHER = 1.25
 """A canvas this many windows high shows one scene above another without a draft."""
 
 
-def draft_size(canvas: Size, window: int) -> Size | None:
-    """The size of a draft in the canvas' proportions and of the model's own area, in cells.
+def draft_size(canvas: Size, window: Size) -> Size | None:
+    """The size of a draft in the canvas' proportions and of a window's area, in cells.
 
     None for a canvas that is hardly higher than a window: windows side by side make one scene by
     themselves, and a draft would only take detail from them.
     """
-    if canvas.height <= _HIGHER * window:
+    if canvas.height <= _HIGHER * window.height:
         return None
-    scale = window / math.sqrt(canvas.height * canvas.width)
+    scale = math.sqrt(window.height * window.width) / math.sqrt(canvas.height * canvas.width)
     return Size(max(1, round(canvas.height * scale)), max(1, round(canvas.width * scale)))
 
 

@@ -13,6 +13,9 @@ Weighting = Literal["linear", "flat", "gaussian"]
 
 _GAUSSIAN_VARIANCE = 0.01
 
+_HARDLY_LARGER = 1.25
+"""Times the native area. Models bear that, and two windows that see nearly the same cost more."""
+
 
 class Size(NamedTuple):
     """Height and width, in latent cells."""
@@ -32,6 +35,30 @@ class Window(NamedTuple):
     @property
     def size(self) -> Size:
         return Size(self.bottom - self.top, self.right - self.left)
+
+
+def native_window(canvas: Size, side: int, step: int = 1, longest: float = math.inf) -> Size:
+    """The size of a model's window on a canvas of so many cells.
+
+    side       of the square that the model paints best, in cells
+    step       cells that the window's sides are multiples of where the canvas decides about them
+    longest    cells on a side that the model can see at once
+
+    It is that square, unless the canvas is lower or narrower. Then the window is as low or narrow
+    as the canvas, and as long along the other axis as the square's area allows: the sizes that
+    models are trained with besides squares. Those go to four times as long as high, so no side is
+    shorter than half of the square's; what is smaller must be padded. A canvas that is hardly
+    larger than such a window is a window itself.
+    """
+    if min(canvas) >= side:
+        return Size(side, side)
+    least = min(_whole(side / 2, step), side)
+    height, width = (max(_whole(length, step), least) for length in canvas)
+    short, long = min(height, width, side), max(height, width)
+    if short * long > _HARDLY_LARGER * side**2:
+        long = _whole(side**2 / short, step)
+    long = int(min(long, longest)) // step * step
+    return Size(short, long) if height <= width else Size(long, short)
 
 
 def axis_starts(length: int, window: int, stride: int, *, wrap: bool = False) -> list[int]:
@@ -161,6 +188,11 @@ def extent(occupied: Tensor, *, wrap: bool) -> tuple[int, int]:
     widest = max(range(len(gaps)), key=gaps.__getitem__)
     start = following[widest] % length
     return start, start + length - gaps[widest] + 1
+
+
+def _whole(length: float, step: int) -> int:
+    """A length in cells, rounded up to a multiple of `step`."""
+    return math.ceil(length / step) * step
 
 
 def _around(

@@ -24,7 +24,9 @@ class Denoiser(Protocol):
 
     id: str
     window: int
-    """The size at which the model paints best, in latent cells."""
+    """The side of the square that the model paints best, in latent cells."""
+    cell_step: int
+    """Cells that the sides of other windows should be multiples of, for its layers to halve."""
     longest: float
     """Cells on a side that it can see at once; a draft may be longer than a window."""
     cell_px: int
@@ -46,9 +48,10 @@ class Denoiser(Protocol):
         """How many rows `predict` should be given at once: by speed, and by what memory is free."""
         ...
 
-    def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
+    def make_scheduler(self, name: Scheduler = "checkpoint", window: Size | None = None) -> Any:
         """A scheduler of diffusers with the noise the checkpoint was trained with, for one job.
 
+        window: the size, in cells, that the noise levels of some depend on; None: the square's.
         Raises TapestryError when the two do not fit.
         """
         ...

@@ -16,6 +16,7 @@ from torch.nn import functional
 from tapestry_protocol.fields import Scheduler
 
 from ..engine.multidiffusion import Place
+from ..engine.windows import Size
 from . import banded
 from .adapters.block_residuals import sees_pixels, sees_unshifted
 from .adapters.residuals import Shown
@@ -81,19 +82,24 @@ class FlowModel(LatentModel):
         """
 
     @property
+    def cell_step(self) -> int:
+        return self.patch
+
+    @property
     def batch_size(self) -> int:
         config = self._transformer.config
         width = config.num_attention_heads * config.attention_head_dim
         row = self._tokens * width * _ALIVE_IN_A_ROW * self.dtype.itemsize
         return min(max(spare_bytes(self.device) // row, 1), _MOST_ROWS)
 
-    def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
+    def make_scheduler(self, name: Scheduler = "checkpoint", window: Size | None = None) -> Any:
         own = self._scheduler
         euler = type(own) is diffusers.FlowMatchEulerDiscreteScheduler
         if not euler or name not in {"checkpoint", "flow_euler"}:
             return make_scheduler(name, own)
         scheduler = WindowShiftedEuler.from_config(own.config)
-        scheduler.tokens, scheduler.evenly = self._tokens, self.evenly
+        scheduler.tokens = self._tokens if window is None else self._tokens_of(window)
+        scheduler.evenly = self.evenly
         return scheduler
 
     @torch.no_grad()
@@ -135,7 +141,10 @@ class FlowModel(LatentModel):
 
     @property
     def _tokens(self) -> int:
-        return math.ceil(self.window / self.patch) ** 2
+        return self._tokens_of(Size(self.window, self.window))
+
+    def _tokens_of(self, window: Size) -> int:
+        return math.prod(math.ceil(side / self.patch) for side in window)
 
     def _read_part(
         self,

@@ -61,6 +61,7 @@ class LatentModel(ABC):
 
     distilled = False
     longest = math.inf
+    cell_step: int
 
     def __init__(
         self,
@@ -102,7 +103,11 @@ class LatentModel(ABC):
         states: those of the readings, weighted.
         """
 
-    def make_scheduler(self, name: Scheduler = "checkpoint") -> Any:
+    def make_scheduler(
+        self,
+        name: Scheduler = "checkpoint",
+        window: Size | None = None,  # noqa: ARG002  noise levels of these families know no size
+    ) -> Any:
         return make_scheduler(name, self._scheduler)
 
     def encode_prompts(

@@ -29,6 +29,7 @@ class StableDiffusion(LatentModel):
     def _keep(self, parts: Parts) -> None:
         self._unet: Any = parts.modules["unet"]
         self._text_encoder: Any = parts.modules["text_encoder"]
+        self.cell_step = 2 ** max(0, len(self._unet.config.block_out_channels) - 2)
         self._shared_start = SharedStart(self._unet)
         self.inpaints = self._unet.config.in_channels == inpainting_channels(
             self._vae.config.latent_channels

@@ -24,7 +24,7 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
 
     One that touches an edge of the plan's frame goes on beyond it.
     """
-    window_px = plan.window.width * plan.cell_px
+    window_px = min(plan.window) * plan.cell_px
     masks = []
     for region in request.regions:
         loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0

@@ -101,7 +101,7 @@ class Painting:
 
     def steps(self) -> Iterator[Step]:
         """Every step of the sampler."""
-        scheduler = self._model.make_scheduler(self._plan.scheduler)
+        scheduler = self._model.make_scheduler(self._plan.scheduler, self._plan.window)
         yield from sample(
             self.denoise,
             scheduler,

@@ -16,7 +16,7 @@ from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
 from ..engine.levels import Moment, moments, share_until
 from ..engine.views import Layout
-from ..engine.windows import Size, Weighting
+from ..engine.windows import Size, Weighting, native_window
 from ..models.denoiser import Denoiser
 from ..models.schedulers import check_steps
 
@@ -151,11 +151,11 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     """Resolve a request for a model; raises TapestryError where the two do not fit."""
     cell_px = model.cell_px
     _check_wrap(request, cell_px)
-    canvas, origin, output = _lay_out(request, model)
+    canvas, window, origin, output = _lay_out(request, model)
     document = Bounds(0, 0, request.height, request.width).moved(
         origin.height * cell_px, origin.width * cell_px
     )
-    scheduler = model.make_scheduler(request.scheduler)
+    scheduler = model.make_scheduler(request.scheduler, window)
     check_steps(scheduler, request.num_inference_steps)
     scheduler.set_timesteps(request.num_inference_steps)
     steps = moments(scheduler)
@@ -173,12 +173,12 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         output=output,
         document=document,
         region_frame=_region_frame(request, document, output),
-        window=Size(model.window, model.window),
-        stride=_stride(request, model),
+        window=window,
+        stride=_stride(request, canvas, window, cell_px),
         windows=_windows(request),
         guided_share=_PACES[request.speed].guided,
-        follow=Follow(near, far, model.window),
-        draft=_plan_draft(request, canvas, model, steps),
+        follow=Follow(near, far, max(window)),
+        draft=_plan_draft(request, canvas, window, model, steps),
         anchor=_anchor(request, canvas, origin, cell_px),
         batch_size=model.batch_size,
     )
@@ -203,20 +203,22 @@ def _check_wrap(request: Request, cell_px: int) -> None:
         )
 
 
-def _stride(request: Request, model: Denoiser) -> Size:
+def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
     """What the speed says, or what was asked for, on whole cells; a window at most."""
     if not request.stride_px:
-        cells = max(1, int(_PACES[request.speed].stride * model.window))
-        return Size(cells, cells)
-    cells = max(1, round(request.stride_px / model.cell_px))
-    if cells > model.window:
+        share = _PACES[request.speed].stride
+        return Size(*(max(1, int(share * side)) for side in window))
+    cells = max(1, round(request.stride_px / cell_px))
+    sides = [side for side, length in zip(window, canvas, strict=True) if length > side]
+    most = min(sides, default=max(window))
+    if cells > most:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             f"A stride of {request.stride_px} pixels leaves gaps between windows of "
-            f"{model.window * model.cell_px} pixels.",
-            f"Choose a stride of {model.window * model.cell_px // 2} pixels, or less.",
+            f"{most * cell_px} pixels.",
+            f"Choose a stride of {most * cell_px // 2} pixels, or less.",
         )
-    return Size(cells, cells)
+    return Size(*(min(cells, side) for side in window))
 
 
 def _windows(request: Request) -> str:
@@ -224,20 +226,32 @@ def _windows(request: Request) -> str:
     return "shift" if moving else request.windows
 
 
-def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Bounds]:
-    """The plan's canvas, origin and output: the document's own corner lies on a cell."""
+def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Size, Bounds]:
+    """The plan's canvas, window, origin and output: the document's own corner lies on a cell.
+
+    What pads a canvas that is smaller than its window lies around it in equal parts: the middle is
+    where models put what they were asked for.
+    """
     cell_px, margins = model.cell_px, request.margins
-    origin = Size(math.ceil(margins.top / cell_px), math.ceil(margins.left / cell_px))
-    rows = origin.height + math.ceil((request.height + margins.bottom) / cell_px)
-    columns = origin.width + math.ceil((request.width + margins.right) / cell_px)
-    canvas = Size(max(rows, model.window), columns if request.wrap else max(columns, model.window))
-    output = Bounds(
-        origin.height * cell_px - margins.top,
-        origin.width * cell_px - margins.left,
-        origin.height * cell_px + request.height + margins.bottom,
-        origin.width * cell_px + request.width + margins.right,
+    above, beside = (math.ceil(margin / cell_px) for margin in (margins.top, margins.left))
+    rows = above + math.ceil((request.height + margins.bottom) / cell_px)
+    columns = beside + math.ceil((request.width + margins.right) / cell_px)
+    window = native_window(Size(rows, columns), model.window, model.cell_step, model.longest)
+    if request.wrap:
+        window = Size(window.height, min(window.width, columns))
+    canvas = Size(max(rows, window.height), max(columns, window.width))
+    origin = Size(
+        above + (canvas.height - rows) // 2,
+        beside + (canvas.width - columns) // 2,
     )
-    return canvas, origin, output
+    top, left = origin.height * cell_px, origin.width * cell_px
+    output = Bounds(
+        top - margins.top,
+        left - margins.left,
+        top + request.height + margins.bottom,
+        left + request.width + margins.right,
+    )
+    return canvas, window, origin, output
 
 
 def _region_frame(request: Request, document: Bounds, output: Bounds) -> Bounds:
@@ -250,10 +264,10 @@ def _region_frame(request: Request, document: Bounds, output: Bounds) -> Bounds:
 
 
 def _plan_draft(
-    request: Request, canvas: Size, model: Denoiser, steps: Sequence[Moment]
+    request: Request, canvas: Size, window: Size, model: Denoiser, steps: Sequence[Moment]
 ) -> DraftPlan | None:
     """Refining and filling leave the composition as it is; there is nothing to draft."""
-    size = draft_size(canvas, model.window)
+    size = draft_size(canvas, window)
     if size is None or max(size) > model.longest:
         return None
     if not request.composition or request.task not in {"generate", "extend"}:
