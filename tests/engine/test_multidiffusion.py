@@ -253,14 +253,14 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
 
     inside = torch.stack([weights[0] > 0, torch.ones(16, 16, dtype=torch.bool)])
     noise, latents = torch.randn(1, 2, *canvas), torch.randn(1, 2, *canvas)
-    plan = ViewPlan(Layout(canvas, canvas, canvas), weights, early=weights.clone(), early_share=0.5)
+    plan = ViewPlan(Layout(canvas, canvas, canvas), weights)
     denoise = MultiDiffusion(
         predict,
         plan,
         prompting(2),
         torch.zeros(3, 1, 1),
         16,
-        bootstrapping=Bootstrapping(inside, noise),
+        bootstrapping=Bootstrapping(inside, noise, 0.5),
     )
     denoise(latents, MOMENT)
 
@@ -288,14 +288,14 @@ def test_with_hard_masks_bootstrapping_keeps_the_equality(double_model) -> None:
     encoded = double_model.encode_prompts(["lava", "snow", ""])
     noise = canvas_noise(3, double_model.channels, CANVAS).double()
     inside = torch.stack([weights[0] > 0, torch.ones(*CANVAS, dtype=torch.bool)])
-    plan = ViewPlan(Layout(CANVAS, Size(16, 16), Size(8, 8)), weights, early=weights, early_share=1)
+    plan = ViewPlan(Layout(CANVAS, Size(16, 16), Size(8, 8)), weights)
     denoise = MultiDiffusion(
         double_model.predict,
         plan,
         prompting(2),
         encoded,
         16,
-        bootstrapping=Bootstrapping(inside, noise),
+        bootstrapping=Bootstrapping(inside, noise, 1.0),
     )
     scheduler = double_model.make_scheduler()
     *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))

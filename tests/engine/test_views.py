@@ -1,6 +1,5 @@
 """Views: every needed cell is covered at every step, and a region counts as much as it should."""
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,17 +104,22 @@ def test_fixed_views_are_planned_once() -> None:
     """The same list at every step: whoever plans batches by it need not do so again."""
     canvas = Size(6, 24)
     weights = torch.ones(1, *canvas)
-    plan = ViewPlan(Layout(canvas, WINDOW, STRIDE), weights, early=weights / 2, early_share=0.3)
+    plan = ViewPlan(Layout(canvas, WINDOW, STRIDE), weights)
 
-    assert plan(at(0)) is plan(at(2))
-    assert plan(at(3)) is plan(at(9))
-    assert plan(at(0)) is not plan(at(9))
+    assert plan(at(0)) is plan(at(9))
 
 
-@pytest.mark.parametrize(("share", "steps", "early"), [(0, 10, 0), (0.2, 10, 2), (0.2, 4, 1)])
-def test_the_early_steps_scale_with_their_number(share: float, steps: int, early: int) -> None:
-    """A fifth of ten steps are two, of four steps one; none are none."""
-    weights = torch.ones(1, 6, 6)
-    plan = ViewPlan(Layout(Size(6, 6), WINDOW, STRIDE), weights, early=weights, early_share=share)
+def test_a_margin_is_covered_where_it_needs_no_further_window() -> None:
+    """Windows lie where the region is needed; a margin around it never adds one."""
+    canvas = Size(6, 40)
+    needed = torch.zeros(1, *canvas)
+    needed[..., 12:20] = 1
+    margin = torch.zeros(1, *canvas)
+    margin[..., 8:24] = 1
+    layout = Layout(canvas, Size(6, 6), Size(6, 6))
+    alone = ViewPlan(layout, needed)
+    plan = ViewPlan(layout, margin, needed=needed, margin=4)
 
-    assert sum(plan.is_early(at(index, steps)) for index in range(steps)) == early
+    assert len(plan(at(0))) == len(alone(at(0))) == 2
+    assert plan.reach.sum() > alone.reach.sum()
+    assert bool((plan.reach >= (needed > 0)).all())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .layers import Layers
 from .levels import Moment
 from .windows import Size, Window, add_at, crop, extent, window_weights
 
@@ -23,6 +24,10 @@ _LAST_ROUNDS = 8
 
 _FEW_CELLS = 16
 """A region that has less of a window has no look there that could be measured."""
+
+_ALONE = 0.95
+"""A cell shows a region's look when this much of it is the region's: what two regions share looks
+like neither, and drew one region's material into the other."""
 
 _TOGETHER = 16
 """So many windows are compared at once: one by one, most of the time is not spent with numbers."""
@@ -43,6 +48,7 @@ class Coherence:
     weights    [N, H, W] in 0..1: the regions' shares of each cell; each region is compared with
                nothing but itself, and its reference is where there is enough of it. What is no
                wider than a window is painted as one piece and is left alone
+    rows       the row of the latents that each region is painted in; None: there is one
     strength   in 0..1: how much of the way is gone; 0 changes nothing
     anchor     the column of cells where each row has its reference; None: the middle. What is high
                and what is low in a picture differ by nature: rows do not follow each other
@@ -60,19 +66,21 @@ class Coherence:
         weights: Tensor,
         strength: float,
         *,
+        rows: Sequence[int] | None = None,
         anchor: int | None = None,
         wrap: bool = False,
     ) -> None:
         self._strength = strength
         column = weights.shape[-1] // 2 if anchor is None else anchor
-        weights = weights.cpu()
-        wide = [weight for weight in weights if _is_wide(weight, windows, wrap=wrap)]
+        weights = weights.cpu() * (weights.cpu() >= _ALONE)
+        wide = [n for n, weight in enumerate(weights) if _is_wide(weight, windows, wrap=wrap)]
         says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
+        inner = _inner(weights[wide], wrap=wrap) if wide else ()
         self._looks = [
-            look
-            for row in _rows(windows)
-            for weight in (_inner(torch.stack(wide), wrap=wrap) if wide else ())
-            if (look := _make_look(row, weight, column, says, wrap=wrap)) is not None
+            replace(look, row=0 if rows is None else rows[region])
+            for beside in _rows(windows)
+            for region, weight in zip(wide, inner, strict=True)
+            if (look := _make_look(beside, weight, column, says, wrap=wrap)) is not None
         ]
 
     @property
@@ -81,34 +89,36 @@ class Coherence:
         return self._strength > 0 and any(look.followers for look in self._looks)
 
     def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
-        """The clean estimate [1, C, H, W] with one look, as far as the strength goes."""
+        """The clean estimate [L, C, H, W] with one look, as far as the strength goes."""
         if not self.is_needed:
             return clean
         rounds = _LAST_ROUNDS if moment.index == moment.count - 1 else 1
         self._looks = [look.to(clean.device) for look in self._looks]
-        found = clean[0]
+        found = clean
         for number in range(rounds):
-            basis = _basis(len(found), moment.index + number).to(found)
-            turned = torch.tensordot(basis, found, dims=1)
-            found = found + torch.tensordot(basis.T, self._shifts(turned, rounds), dims=1)
-        return torch.lerp(clean, found[None].to(clean), self._strength)
+            basis = _basis(found.shape[1], moment.index + number).to(found)
+            turned = torch.einsum("dc,lchw->ldhw", basis, found)
+            shifts = self._shifts(turned, rounds)
+            found = found + torch.einsum("dc,ldhw->lchw", basis, shifts)
+        return torch.lerp(clean, found.to(clean), self._strength)
 
     def _shifts(self, values: Tensor, rounds: int) -> Tensor:
-        """Where each channel of the canvas [C, H, W] must go, fused over windows and regions.
+        """Where each channel of the canvas [L, C, H, W] must go, fused over windows and regions.
 
         What fades, fades over all the rounds together.
         """
         shifts = torch.zeros_like(values)
         for look in self._looks:
-            wanted = _quantiles(_order(crop(values, look.reference)[None]), look.shares[None])
+            here = values[look.row]
+            wanted = _quantiles(_order(crop(here, look.reference)[None]), look.shares[None])
             for group in look.groups:
-                own = _order(torch.stack([crop(values, window) for window in group.windows]))
-                here = _quantiles(own, group.shares)
+                own = _order(torch.stack([crop(here, window) for window in group.windows]))
+                found = _quantiles(own, group.shares)
                 says = group.says * (1 - (1 - group.fade[:, None]) ** (1 / rounds))
-                moved = _between(own, here, wanted - here).unflatten(2, says.shape[1:])
+                moved = _between(own, found, wanted - found).unflatten(2, says.shape[1:])
                 moved *= says[:, None]
                 for window, values_there in zip(group.windows, moved, strict=True):
-                    add_at(shifts, window, values_there)
+                    add_at(shifts[look.row], window, values_there)
         return shifts
 
 
@@ -123,7 +133,8 @@ class PerceptualCoherence:
     decode     latents [1, C, h, w] -> pixels, with gradient
     distance   (pixels, pixels) -> how unlike they look, with gradient
 
-    windows, weights, strength and anchor as in `Coherence`.
+    windows, weights, strength and anchor as in `Coherence`; weights of the fused canvas. layers: by
+    which that is fused from rows of latents; None: there is one.
     """
 
     def __init__(
@@ -134,12 +145,14 @@ class PerceptualCoherence:
         decode: Callable[[Tensor], Tensor],
         distance: Callable[[Tensor, Tensor], Tensor],
         *,
+        layers: Layers | None = None,
         anchor: int | None = None,
         wrap: bool = False,
     ) -> None:
         self._strength = strength
         self._decode = decode
         self._distance = distance
+        self._layers = layers
         column = weights.shape[-1] // 2 if anchor is None else anchor
         says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
         width = weights.shape[-1] if wrap else None
@@ -149,18 +162,19 @@ class PerceptualCoherence:
         ]
 
     def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
-        """The clean estimate [1, C, H, W], moved along the gradient."""
+        """The clean estimate [L, C, H, W], moved along the gradient."""
         if self._strength == 0 or moment.index >= _PERCEPTUAL_SHARE * moment.count:
             return clean
         step = self._strength * _PERCEPTUAL_STEP * _PERCEPTUAL_DECAY**moment.index
-        moved = clean.clone()
+        whole = clean if self._layers is None else self._layers.fused(clean)
+        moves = torch.zeros_like(whole)
         for look in self._looks:
-            wanted = self._decode(crop(clean, look.reference)).detach()
+            wanted = self._decode(crop(whole, look.reference)).detach()
             for follower in look.followers:
-                gradient = self._gradient(crop(clean, follower.window), wanted)
+                gradient = self._gradient(crop(whole, follower.window), wanted)
                 says = (follower.says * follower.fade).to(clean)
-                add_at(moved, follower.window, -step * gradient * says)
-        return moved
+                add_at(moves, follower.window, -step * gradient * says)
+        return clean + moves
 
     def _gradient(self, latents: Tensor, wanted: Tensor) -> Tensor:
         with torch.enable_grad():
@@ -201,18 +215,22 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Look:
-    """A region in one row of windows: the window to follow, its shares of it, and who does."""
+    """A region in one row of windows: the window to follow, its shares of it, and who does.
+
+    row: of the latents.
+    """
 
     reference: Window
     shares: Tensor
     followers: tuple[_Follower, ...]
+    row: int = 0
 
     def to(self, device: torch.device) -> _Look:
         """The same on another device; itself where it is there."""
         if self.shares.device == device:
             return self
         followers = tuple(follower.to(device) for follower in self.followers)
-        return _Look(self.reference, self.shares.to(device), followers)
+        return _Look(self.reference, self.shares.to(device), followers, self.row)
 
     @cached_property
     def groups(self) -> list[_Group]:

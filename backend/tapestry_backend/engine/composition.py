@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .layers import Layers
 from .levels import Moment
 from .windows import Size
 
@@ -112,27 +113,36 @@ class HoldComposition:
 
     latents [1, C, H, W]: the draft, enlarged to the canvas and encoded; size: the draft's own, in
     cells: what is smaller than its cells stays free. where [H, W] in 0..1: how much of each cell is
-    held. The hold is whole at `start`, a share of the steps, and falls to nothing at `end`, slowly
-    first (like the skip residual of DemoFusion, Du et al. 2024, but on the clean estimate and on
-    its low frequencies alone, so that nothing of the enlarged draft's blur remains).
+    held. layers: by which the canvas is fused from its rows of latents; None: there is one. The
+    hold is whole at `start`, a share of the steps, and falls to nothing at `end`, slowly first
+    (like the skip residual of DemoFusion, Du et al. 2024, but on the clean estimate and on its low
+    frequencies alone, so that nothing of the enlarged draft's blur remains).
     """
 
     def __init__(
-        self, latents: Tensor, size: Size, start: float, end: float, where: Tensor
+        self,
+        latents: Tensor,
+        size: Size,
+        start: float,
+        end: float,
+        where: Tensor,
+        layers: Layers | None = None,
     ) -> None:
         self._size = size
         self._low = area_mean(latents, self._size)
         self._start = start
         self._length = end - start
         self._where = where
+        self._layers = layers
 
     def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
-        """The clean estimate [1, C, H, W], its low frequencies drawn towards the draft's."""
+        """The clean estimate [L, C, H, W], its low frequencies drawn towards the draft's."""
         since = max(moment.index / moment.count - self._start, 0.0)
         if since >= self._length:
             return clean
         hold = 1 - (since / self._length) ** 3
-        missing = self._low - area_mean(clean, self._size)
+        whole = clean if self._layers is None else self._layers.fused(clean)
+        missing = self._low - area_mean(whole, self._size)
         return clean + hold * self._where * _enlarged(missing, clean.shape[-2:])
 
 

@@ -11,19 +11,25 @@ from .windows import Size, Window, add_at
 
 
 def fuse(
-    predictions: Tensor, weights: Sequence[Tensor], windows: Sequence[Window], canvas: Size
+    predictions: Tensor,
+    weights: Sequence[Tensor],
+    windows: Sequence[Window],
+    canvas: Size,
+    rows: Sequence[int] | None = None,
+    count: int = 1,
 ) -> Tensor:
     """The least-squares mean of overlapping predictions (Bar-Tal et al. 2023, eq. 5).
 
-    predictions [K, C, h, w], weights K times [h, w] >= 0  ->  [1, C, H, W], in float32 or the
-    predictions' own type where that is wider. A cell without any weight is 0: the caller sees to it
-    that nobody reads it.
+    predictions [K, C, h, w], weights K times [h, w] >= 0  ->  [count, C, H, W], in float32 or the
+    predictions' own type where that is wider. rows: which row of the result each prediction is of;
+    None: there is one. A cell without any weight is 0: the caller sees to it that nobody reads it.
     """
     dtype = torch.promote_types(predictions.dtype, torch.float32)
     device = predictions.device
-    total = torch.zeros(1, predictions.shape[1], *canvas, dtype=dtype, device=device)
-    weight_sum = torch.zeros(*canvas, dtype=dtype, device=device)
-    for prediction, weight, window in zip(predictions, weights, windows, strict=True):
-        add_at(total[0], window, prediction.to(dtype) * weight.to(dtype))
-        add_at(weight_sum, window, weight.to(dtype))
+    total = torch.zeros(count, predictions.shape[1], *canvas, dtype=dtype, device=device)
+    weight_sum = torch.zeros(count, 1, *canvas, dtype=dtype, device=device)
+    where = [0] * len(predictions) if rows is None else rows
+    for row, prediction, weight, window in zip(where, predictions, weights, windows, strict=True):
+        add_at(total[row], window, prediction.to(dtype) * weight.to(dtype))
+        add_at(weight_sum[row, 0], window, weight.to(dtype))
     return total / torch.where(weight_sum > 0, weight_sum, 1)

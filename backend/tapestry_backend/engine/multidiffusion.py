@@ -63,26 +63,35 @@ class Prompting(NamedTuple):
 
 
 class Bootstrapping:
-    """Regions that see nothing but their own cells while the plan's early steps last.
+    """Regions that see nothing but what is their own in the first steps.
 
     inside [N, H, W] bool: the cells that a region sees as they are; a region that is not
     bootstrapped sees all of them. Everywhere else it sees a plain backdrop, noised with the canvas'
-    own noise [1, C, H, W] to the step's level, and so finds its subject inside its mask (Bar-Tal et
-    al. 2023, section 4.2). There the backdrop is a random colour, encoded anew at every step and
-    for every window. Here it is the mean of what the region itself wants inside its mask: nothing
-    is encoded, and nothing foreign is seen.
+    own noise to the step's level, and so finds its subject inside its mask (Bar-Tal et al. 2023,
+    section 4.2). There the backdrop is a random colour, encoded anew at every step and for every
+    window. Here it is the mean of what the region itself wants inside its mask: nothing is encoded,
+    and nothing foreign is seen. noise [L, C, H, W]: that of each row of latents. share: of the
+    steps, in which this holds.
     """
 
-    def __init__(self, inside: Tensor, noise: Tensor) -> None:
+    def __init__(self, inside: Tensor, noise: Tensor, share: float) -> None:
         self._inside = inside
         self._noise = noise
+        self._share = share if bool((~inside).any()) else 0.0
         self._colours = noise.new_zeros(inside.shape[0], noise.shape[1])
 
-    def show(self, latents: Tensor, window: Window, region: int, moment: Moment) -> Tensor:
-        """What a region sees of the model's input [1, C, H, W] in a window: [1, C, h, w]."""
+    def lasts(self, moment: Moment) -> bool:
+        """Whether it holds at this step."""
+        return moment.index < round(self._share * moment.count)
+
+    def show(
+        self, latents: Tensor, window: Window, region: int, row: int, moment: Moment
+    ) -> Tensor:
+        """What a region sees of its row of latents [L, C, H, W] in a window: [1, C, h, w]."""
         backdrop = moment.alpha * self._colours[region][None, :, None, None]
-        plain = backdrop + moment.sigma * crop(self._noise, window)
-        return torch.where(crop(self._inside[region], window), crop(latents, window), plain)
+        plain = backdrop + moment.sigma * crop(self._noise[row, None], window)
+        own = crop(latents[row, None], window)
+        return torch.where(crop(self._inside[region], window), own, plain)
 
     def hides(self, window: Window, region: int) -> bool:
         """Whether anything of the window is hidden from the region."""
@@ -103,11 +112,12 @@ class MultiDiffusion:
     """Predicts for a whole canvas by asking a model of one window's size.
 
     conditions [K, T, D] holds every encoded text once; prompting says which of them each region
-    takes. All regions that see the same window with the same negative prompt share its one
-    evaluation. extra [1, E, H, W], if given, goes into the model behind the latents, cropped alike
-    (an inpainting model's mask and masked picture). `framed` as in `Place`. After `guided_share` of
-    the steps there is no guidance: what is large and what it shows is decided by then (Kynkaanniemi
-    et al. 2024). Rows of different variants are never asked together.
+    takes, and `rows` which row of the latents it sees and paints (None: there is one). All regions
+    that see the same latents with the same negative prompt share its one evaluation. extra [1, E,
+    H, W], if given, goes into the model behind the latents, cropped alike (an inpainting model's
+    mask and masked picture). `framed` as in `Place`. After `guided_share` of the steps there is no
+    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024). Rows of
+    different variants are never asked together.
     """
 
     def __init__(
@@ -118,6 +128,7 @@ class MultiDiffusion:
         conditions: Tensor,
         batch_size: int,
         *,
+        rows: Sequence[int] | None = None,
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
         guided_share: float = 1.0,
@@ -128,6 +139,7 @@ class MultiDiffusion:
         self._views = views
         self._prompting = prompting
         self._conditions = conditions
+        self._latents_of = [0] * len(prompting) if rows is None else list(rows)
         self.batch_size = batch_size
         """Rows of one evaluation; fewer as soon as memory runs out."""
         self._bootstrapping = bootstrapping
@@ -135,37 +147,43 @@ class MultiDiffusion:
         self._guided_share = guided_share
         self._framed = framed
         self._variants = variants
-        self._planned: tuple[Sequence[View], bool, _Rows] | None = None
+        self._planned: tuple[Sequence[View], bool, bool, _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
 
     def __call__(self, latents: Tensor, moment: Moment) -> Tensor:
-        """Latents [1, C, H, W] as the model wants them -> fused prediction [1, C, H, W]."""
+        """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
         views = self._views(moment)
-        rows = self._plan(views, moment)
-        inputs = torch.cat([self._input(latents, moment, row) for row in rows.rows])
+        early = self._bootstrapping is not None and self._bootstrapping.lasts(moment)
+        planned = self._plan(views, moment, early=early)
+        inputs = torch.cat([self._input(latents, moment, row) for row in planned.rows])
         canvas = Size(*latents.shape[-2:])
-        outputs = self._evaluate(inputs, moment, rows.rows, canvas)
-        predictions = outputs[rows.conditional]
-        if any(scale > 1 for scale in rows.scales):
-            scales = torch.tensor(rows.scales, dtype=outputs.dtype, device=outputs.device)
-            negative = outputs[rows.negative]
+        outputs = self._evaluate(inputs, moment, planned.rows, canvas)
+        predictions = outputs[planned.conditional]
+        if any(scale > 1 for scale in planned.scales):
+            scales = torch.tensor(planned.scales, dtype=outputs.dtype, device=outputs.device)
+            negative = outputs[planned.negative]
             predictions = negative + scales[:, None, None, None] * (predictions - negative)
-        if self._bootstrapping is not None and self._views.is_early(moment):
-            seen = inputs[rows.conditional][:, : latents.shape[1]]
+        if self._bootstrapping is not None and early:
+            seen = inputs[planned.conditional][:, : latents.shape[1]]
             self._bootstrapping.learn(views, moment.clean(predictions.to(seen.dtype), seen))
         weights = [view.weight for view in views]
         windows = [view.window for view in views]
-        return fuse(predictions, weights, windows, canvas)
+        rows = [self._latents_of[view.region] for view in views]
+        return fuse(predictions, weights, windows, canvas, rows, len(latents))
 
-    def _plan(self, views: Sequence[View], moment: Moment) -> _Rows:
-        """The rows of these views; fixed windows have the same ones at every step."""
+    def _plan(self, views: Sequence[View], moment: Moment, *, early: bool) -> _Rows:
+        """The rows of these views, planned anew only where something has changed."""
         guided = moment.index < round(self._guided_share * moment.count)
-        if self._planned is None or self._planned[0] is not views or self._planned[1] != guided:
-            early = self._bootstrapping if self._views.is_early(moment) else None
+        asked = (views, guided, early)
+        if self._planned is None or any(
+            now is not before for now, before in zip(asked, self._planned[:3], strict=True)
+        ):
+            bootstrapping = self._bootstrapping if early else None
             prompting = self._prompting if guided else [_unguided(p) for p in self._prompting]
-            self._planned = (views, guided, _plan_rows(views, prompting, early))
-        return self._planned[2]
+            rows = _plan_rows(views, prompting, self._latents_of, bootstrapping)
+            self._planned = (*asked, rows)
+        return self._planned[3]
 
     def _evaluate(
         self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
@@ -228,9 +246,9 @@ class MultiDiffusion:
 
     def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
         if row.alone is None or self._bootstrapping is None:
-            seen = crop(latents, row.window)
+            seen = crop(latents[row.latents, None], row.window)
         else:
-            seen = self._bootstrapping.show(latents, row.window, row.alone, moment)
+            seen = self._bootstrapping.show(latents, row.window, row.alone, row.latents, moment)
         if self._extra is None:
             return seen
         return torch.cat([seen, crop(self._extra, row.window)], dim=1)
@@ -246,13 +264,14 @@ def _even(rows: int, most: int) -> int:
 
 
 class _Row(NamedTuple):
-    """One row of a batch: a window and the condition it is evaluated with.
+    """One row of a batch: a window of a row of latents, and the condition it is evaluated with.
 
     alone: the region whose cells alone are shown, None where everything is. variant: as in
     `Prompting`. negative: as in `Place`; of no matter to the model as it is.
     """
 
     window: Window
+    latents: int
     condition: int
     alone: int | None
     variant: int | None
@@ -269,7 +288,10 @@ class _Rows(NamedTuple):
 
 
 def _plan_rows(
-    views: Sequence[View], prompting: Sequence[Prompting], bootstrapping: Bootstrapping | None
+    views: Sequence[View],
+    prompting: Sequence[Prompting],
+    latents_of: Sequence[int],
+    bootstrapping: Bootstrapping | None,
 ) -> _Rows:
     index: dict[_Row, int] = {}
     planned = _Rows([], [], [], [])
@@ -277,7 +299,8 @@ def _plan_rows(
         wanted = prompting[view.region]
         hidden = bootstrapping is not None and bootstrapping.hides(view.window, view.region)
         alone = view.region if hidden else None
-        row = _Row(view.window, wanted.condition, alone, wanted.variant)
+        latents = latents_of[view.region]
+        row = _Row(view.window, latents, wanted.condition, alone, wanted.variant)
         own = index.setdefault(row, len(index))
         negative = own
         if wanted.guided:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,6 +29,45 @@ class PaintedMask(NamedTuple):
     mask: Tensor
 
 
+class Share(NamedTuple):
+    """How much of each pixel a region is, [h, w] float32 in 0..1, from a corner on the canvas."""
+
+    top_px: int
+    left_px: int
+    values: Tensor
+
+    def part_of(self, canvas: Tensor) -> Tensor:
+        """The same part of a canvas [..., H, W]: a view of it."""
+        height, width = self.values.shape
+        return canvas[..., self.top_px : self.top_px + height, self.left_px : self.left_px + width]
+
+
+def occluded(masks: Sequence[PaintedMask], size_px: Size) -> Iterator[Share]:
+    """Regions where an upper one hides a lower one, as paint does: alpha over."""
+    remaining = torch.ones(size_px)
+    for painted in masks:
+        alpha, rows, columns = _on_canvas(painted, remaining)
+        yield Share(rows.start, columns.start, alpha * remaining[rows, columns])
+        remaining[rows, columns] *= 1 - alpha
+    yield Share(0, 0, remaining)
+
+
+def blended(masks: Sequence[PaintedMask], size_px: Size) -> Iterator[Share]:
+    """Regions that share where they overlap, as in the MultiDiffusion paper.
+
+    The background takes max(0, 1 - sum of the masks).
+    """
+    total = torch.zeros(size_px)
+    for painted in masks:
+        alpha, rows, columns = _on_canvas(painted, total)
+        total[rows, columns] += alpha
+    share = 1 / total.clamp(min=1)
+    for painted in masks:
+        alpha, rows, columns = _on_canvas(painted, total)
+        yield Share(rows.start, columns.start, alpha * share[rows, columns])
+    yield Share(0, 0, (1 - total).clamp(min=0))
+
+
 def occlude(masks: Sequence[PaintedMask], canvas: Size, cell_px: int) -> Tensor:
     """Weights of regions where an upper one hides a lower one, as paint does.
 
@@ -36,36 +75,32 @@ def occlude(masks: Sequence[PaintedMask], canvas: Size, cell_px: int) -> Tensor:
     every cell they sum to 1. Layers are composed at pixel resolution (alpha over) and averaged over
     the area of each cell afterwards, so the sum stays 1 and a thin stroke keeps its area.
     """
-    remaining = torch.ones(canvas.height * cell_px, canvas.width * cell_px)
-    weights = []
-    for painted in masks:
-        alpha, rows, columns = _on_canvas(painted, remaining)
-        visible = torch.zeros_like(remaining)
-        visible[rows, columns] = alpha * remaining[rows, columns]
-        remaining[rows, columns] *= 1 - alpha
-        weights.append(_to_cells(visible, cell_px))
-    weights.append(_to_cells(remaining, cell_px))
-    return torch.stack(weights)
+    return _weights(occluded(masks, _size_px(canvas, cell_px)), canvas, cell_px)
 
 
 def blend(masks: Sequence[PaintedMask], canvas: Size, cell_px: int) -> Tensor:
-    """Weights of regions that share where they overlap, as in the MultiDiffusion paper.
+    """Weights of regions that share where they overlap; shapes as in `occlude`."""
+    return _weights(blended(masks, _size_px(canvas, cell_px)), canvas, cell_px)
 
-    Shapes as in `occlude`; the background takes max(0, 1 - sum of the masks).
+
+def row_shares(
+    shares: Iterable[Share], rows: Sequence[int], importance: Sequence[float], size_px: Size
+) -> list[Share]:
+    """How much of each pixel each row of latents but the first is; the first is the rest.
+
+    shares, importance (as in `weigh`): of each region, the background's as the last. rows: the row
+    that each of them is painted in.
     """
-    total = torch.zeros(canvas.height * cell_px, canvas.width * cell_px)
-    for painted in masks:
-        alpha, rows, columns = _on_canvas(painted, total)
-        total[rows, columns] += alpha
-    share = 1 / total.clamp(min=1)
-    weights = []
-    for painted in masks:
-        alpha, rows, columns = _on_canvas(painted, total)
-        visible = torch.zeros_like(total)
-        visible[rows, columns] = alpha * share[rows, columns]
-        weights.append(_to_cells(visible, cell_px))
-    weights.append(_to_cells((1 - total).clamp(min=0), cell_px))
-    return torch.stack(weights)
+    own: list[Share] = []
+    total = torch.zeros(size_px)
+    for share, row, weight in zip(shares, rows, importance, strict=True):
+        values = share.values * weight
+        share.part_of(total).add_(values)
+        if row:
+            own.append(share._replace(values=values))
+    if all(weight == 1 for weight in importance):
+        return own
+    return [share._replace(values=share.values / share.part_of(total)) for share in own]
 
 
 def feather(painted: PaintedMask, radius_px: int) -> PaintedMask:
@@ -146,8 +181,17 @@ def _on_canvas(painted: PaintedMask, canvas: Tensor) -> tuple[Tensor, slice, sli
     return alpha, slice(top, bottom), slice(left, right)
 
 
-def _to_cells(pixels: Tensor, cell_px: int) -> Tensor:
-    return functional.avg_pool2d(pixels[None, None], cell_px)[0, 0]
+def _size_px(canvas: Size, cell_px: int) -> Size:
+    return Size(canvas.height * cell_px, canvas.width * cell_px)
+
+
+def _weights(shares: Iterable[Share], canvas: Size, cell_px: int) -> Tensor:
+    weights = []
+    for share in shares:
+        whole = torch.zeros(_size_px(canvas, cell_px))
+        share.part_of(whole).copy_(share.values)
+        weights.append(functional.avg_pool2d(whole[None, None], cell_px)[0, 0])
+    return torch.stack(weights)
 
 
 def _box_blur(values: Tensor, side: int) -> Tensor:

@@ -10,19 +10,22 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .layers import Layers
 from .levels import Moment, begin, model_input, moments, noised, pure_noise
 
 Denoise = Callable[[Tensor, Moment], Tensor]
-"""(latents [1, C, H, W] scaled for the model, the step) -> prediction [1, C, H, W]."""
+"""(latents [L, C, H, W] scaled for the model, the step) -> prediction [L, C, H, W]."""
 
 Steer = Callable[[Tensor, Moment], Tensor]
-"""(the picture [1, C, H, W] as the model sees it behind the noise, the step) -> a better one."""
+"""(the picture [L, C, H, W] as the model sees it behind the noise, the step) -> a better one."""
 
 
 class Step(NamedTuple):
-    """What the caller sees after each step: the state, and the guess of the end it came from.
+    """What the caller sees after each step.
 
-    number, count: the first step that is taken has the number 1, the last one the count.
+    latents, denoised: the state [L, C, H, W], and the guess of the end that it came from, fused
+    [1, C, H, W]. number, count: the first step that is taken has the number 1, the last one the
+    count.
     """
 
     number: int
@@ -35,9 +38,9 @@ class Step(NamedTuple):
 class Known:
     """A picture that is there already: latents [1, C, H, W], and how long each cell keeps to it.
 
-    keep [H, W] in 0..1: the share of the steps during which a cell follows the known picture. 1 is
-    kept to the end, 0 is free from the start; 0.6 for all is a start from the picture with 40 % of
-    the noise to go (SDEdit, Meng et al. 2022).
+    keep [H, W] in 0..1, or [L, 1, H, W] for each row of latents: the share of the steps during
+    which a cell follows the known picture. 1 is kept to the end, 0 is free from the start; 0.6 for
+    all is a start from the picture with 40 % of the noise to go (SDEdit, Meng et al. 2022).
     """
 
     latents: Tensor
@@ -53,13 +56,15 @@ def sample(
     generator: torch.Generator,
     known: Known | None = None,
     steer: Sequence[Steer] = (),
+    layers: Layers | None = None,
 ) -> Iterator[Step]:
     """Sample with a scheduler of diffusers; the last step's latents are the picture.
 
-    noise [1, C, H, W] is standard normal. With `known`, every step sees the known picture at its
-    own noise level, always with the same noise (Blended Latent Diffusion, Avrahami et al. 2023;
-    for a fixed noise it equals clamping the clean prediction); steps in which no cell is free are
-    left out. `steer` may change the clean estimate, one after the other, before the step.
+    noise [L, C, H, W] is standard normal, with a row for each of the `layers`, or one. With
+    `known`, every step sees the known picture at its own noise level, always with the same noise
+    (Blended Latent Diffusion, Avrahami et al. 2023; for a fixed noise it equals clamping the clean
+    prediction); steps in which no cell is free are left out. `steer` may change the clean estimate,
+    one after the other, before the step.
     """
     scheduler.set_timesteps(num_inference_steps, device=noise.device)
     kept_by_all = 0.0 if known is None else float(known.keep.min())
@@ -69,6 +74,8 @@ def sample(
     if known is not None:
         begun = noised(scheduler, known.latents, noise, first)
         latents = torch.where(known.keep > 0, begun, latents)
+    if layers is not None:
+        latents = layers.spread(latents)
     extra = _step_arguments(scheduler, generator)
     for moment in steps[first:]:
         if known is not None:
@@ -88,6 +95,8 @@ def sample(
             denoised = torch.where(known.keep >= 1, known.latents, denoised)
             if moment.index == len(steps) - 1:
                 latents = torch.where(known.keep >= 1, known.latents, latents)
+        if layers is not None:
+            latents, denoised = layers.spread(latents), layers.fused(denoised)
         yield Step(moment.index - first + 1, len(steps) - first, latents, denoised)
 
 

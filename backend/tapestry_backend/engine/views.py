@@ -60,11 +60,14 @@ class Layout:
         """The fixed windows of the whole canvas."""
         return plan_windows(self.canvas, self.window, self.stride, wrap=self.wrap)
 
-    def windows_of(self, weight: Tensor) -> list[Window]:
-        """The fixed windows that a region with these weights [H, W] needs."""
+    def windows_of(self, weight: Tensor, margin: int = 0) -> list[Window]:
+        """The fixed windows that a region with these weights [H, W] needs.
+
+        margin: cells around it that they cover as well where no further window is needed for that.
+        """
         touched = [w for w in self.grid if bool((crop(weight, w) > _UNSEEN).any())]
         seen = weight * (weight > _UNSEEN)
-        fitted = fitted_windows(seen, self.window, self.stride, wrap=self.wrap)
+        fitted = fitted_windows(seen, self.window, self.stride, wrap=self.wrap, margin=margin)
         return fitted if len(fitted) < len(touched) else touched
 
     def moved(self, offset: Size) -> list[Window]:
@@ -75,10 +78,11 @@ class Layout:
 class ViewPlan:
     """The views of every step.
 
-    weights [N, H, W] >= 0: each region's share of each cell; a cell where all are 0 is not needed
-    (nobody paints there). early [N, H, W], if given, holds instead in the first `early_share` of
-    the steps. seed: decides the offsets of moving windows. The fused result of a region does not
-    depend on how many windows see a cell: its windows' weights are made to sum to its share.
+    weights [N, H, W] >= 0: each region's share of each cell of its latents; a cell where all are 0
+    is not needed (nobody paints there). needed [N, H, W], if given: what fixed windows must cover;
+    other cells with a weight are covered where these reach. seed: decides the offsets of moving
+    windows. The fused result of a region does not depend on how many windows see a cell: its
+    windows' weights are made to sum to its share.
     """
 
     def __init__(
@@ -86,42 +90,45 @@ class ViewPlan:
         layout: Layout,
         weights: Tensor,
         *,
-        early: Tensor | None = None,
-        early_share: float = 0.0,
+        needed: Tensor | None = None,
+        margin: int = 0,
         seed: int = 0,
         device: torch.device | None = None,
     ) -> None:
         self.layout = layout
-        self._weights = {False: weights, True: weights if early is None else early}
-        self._early_share = early_share if early is not None else 0.0
+        self._weights = weights
+        self._needed = weights if needed is None else needed
+        self._margin = margin
         self._seed = seed
         self._device = device or weights.device
-        self._fixed: dict[bool, list[View]] = {}
-
-    def is_early(self, moment: Moment) -> bool:
-        """Whether `early` holds at this step."""
-        return moment.index < round(self._early_share * moment.count)
 
     def __call__(self, moment: Moment) -> Sequence[View]:
         """The views of a step; the very same list for as long as nothing changes."""
-        early = self.is_early(moment)
         if self.layout.mode == "shift" and moment.index < moment.count - HEALING_STEPS:
             windows = self.layout.moved(self._offset(moment.index))
-            return self._views([windows] * len(self._weights[early]), self._weights[early])
-        if early not in self._fixed:
-            weights = self._weights[early]
-            windows = [self.layout.windows_of(weight) for weight in weights]
-            self._fixed[early] = self._views(windows, weights)
-        return self._fixed[early]
+            return self._views([windows] * len(self._weights))
+        return self._fixed
+
+    @property
+    def reach(self) -> Tensor:
+        """[N, H, W] bool: where each region's windows reach at every step."""
+        reach = torch.zeros(self._weights.shape)
+        for view in self._fixed:
+            add_at(reach[view.region], view.window, view.weight.cpu())
+        return reach > 0
+
+    @cached_property
+    def _fixed(self) -> list[View]:
+        return self._views([self.layout.windows_of(w, self._margin) for w in self._needed])
 
     def _offset(self, index: int) -> Size:
         draw = random.Random(f"{self._seed}:{index}")  # noqa: S311  a picture's seed, no secret
         window = self.layout.window
         return Size(draw.randrange(window.height), draw.randrange(window.width))
 
-    def _views(self, windows: Sequence[Sequence[Window]], weights: Tensor) -> list[View]:
+    def _views(self, windows: Sequence[Sequence[Window]]) -> list[View]:
         views = []
-        for region, (own, weight) in enumerate(zip(windows, weights, strict=True)):
+        for region, (own, weight) in enumerate(zip(windows, self._weights, strict=True)):
             layout = self.layout
             shares = window_weights(own, layout.canvas, layout.weighting, wrap=layout.wrap)
             total = torch.zeros(layout.canvas)

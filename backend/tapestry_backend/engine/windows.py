@@ -92,12 +92,15 @@ def plan_windows(canvas: Size, window: Size, stride: Size, *, wrap: bool = False
     ]
 
 
-def fitted_windows(mask: Tensor, window: Size, stride: Size, *, wrap: bool = False) -> list[Window]:
+def fitted_windows(
+    mask: Tensor, window: Size, stride: Size, *, wrap: bool = False, margin: int = 0
+) -> list[Window]:
     """Windows that cover where a mask [H, W] is positive, laid around it rather than on a grid.
 
     Along an axis on which the mask is no longer than a window, one window lies with the mask in its
     middle (moved inside the canvas, unless it wraps): models put their subject there, and no window
-    is spent on what the mask does not touch. An empty mask has no windows.
+    is spent on what the mask does not touch. Windows that are needed anyway are spread as far as
+    `margin` cells beyond the mask. An empty mask has no windows.
     """
     canvas = Size(*mask.shape)
     size = Size(min(window.height, canvas.height), min(window.width, canvas.width))
@@ -106,8 +109,8 @@ def fitted_windows(mask: Tensor, window: Size, stride: Size, *, wrap: bool = Fal
         return []
     rows = extent(occupied.any(dim=1), wrap=False)
     columns = extent(occupied.any(dim=0), wrap=wrap)
-    tops = _around(rows, canvas.height, size.height, stride.height, wrap=False)
-    lefts = _around(columns, canvas.width, size.width, stride.width, wrap=wrap)
+    tops = _around(rows, canvas.height, size.height, stride.height, wrap=False, margin=margin)
+    lefts = _around(columns, canvas.width, size.width, stride.width, wrap=wrap, margin=margin)
     windows = [
         Window(top, left, top + size.height, left + size.width) for top in tops for left in lefts
     ]
@@ -174,7 +177,7 @@ def add_at(canvas: Tensor, window: Window, values: Tensor) -> None:
         rows[..., : window.right - width] += values[..., inside:]
 
 
-def extent(occupied: Tensor, *, wrap: bool) -> tuple[int, int]:
+def extent(occupied: Tensor, *, wrap: bool = False) -> tuple[int, int]:
     """Start and stop of what is occupied along an axis [L]; over the border where that is shorter.
 
     With `wrap` the longest free stretch is left out, wherever it lies; then stop may exceed L.
@@ -196,13 +199,15 @@ def _whole(length: float, step: int) -> int:
 
 
 def _around(
-    extent: tuple[int, int], length: int, window: int, stride: int, *, wrap: bool
+    extent: tuple[int, int], length: int, window: int, stride: int, *, wrap: bool, margin: int
 ) -> list[int]:
     """Where windows start along an axis so that they cover an extent, centred around it."""
     start, stop = extent
     if wrap and stop - start == length:
         return axis_starts(length, window, stride, wrap=True)
     covered = min(length, max(window, stop - start))
+    spare = -(covered - window) % min(stride, window)
+    covered = min(length, covered + min(spare, 2 * margin))
     first = start - (covered - (stop - start)) // 2
     if not wrap:
         first = min(max(first, 0), length - covered)

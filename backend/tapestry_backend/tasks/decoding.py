@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..engine.extension import find_border, match_colours, same_content, turn_to_middle
-from ..engine.windows import Size, Window, crop
+from ..engine.extension import find_border, match_colours, turn_to_middle
+from ..engine.layers import MARGIN, Layers, continued, grown
+from ..engine.regions import Share
+from ..engine.windows import Size, Window, crop, extent
 from ..models.denoiser import Denoiser
 from .ground import Ground
 from .troubles import check_finite
@@ -18,6 +20,12 @@ _HALO_CELLS = 6
 """Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably.
 
 What lies further off moves no pixel by more than 0.1 of 255 levels (4 cells: by up to 1.4)."""
+
+_BESIDE_CELLS = 4
+"""Cells further from an outline than this look the same whichever latents lie beyond it."""
+
+_NOTHING = 1 / 512
+"""Half a level of 8-bit opacity."""
 
 
 def decode_canvas(
@@ -55,51 +63,95 @@ def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: boo
     if border is None:
         return original if bool(known.all()) else decode_canvas(model, latents, wrap=wrap).cpu()
 
-    meeting = _Meeting(model, original, known, cell_px, wrap)
-    first = meeting.decoded(latents, border.near)
-    carried = torch.ones(known.shape)
-    crop(carried, _in_pixels(border.near, cell_px)).copy_(meeting.compared(first, border.near))
+    def met(cells: Tensor, part: Window) -> Tensor:
+        if _is_one_window(model, cells, wrap=wrap):
+            decoded = crop(decode_canvas(model, cells, wrap=wrap), _in_pixels(part, cell_px))
+        else:
+            decoded = _to_unit(_decode_part(model, cells, part, wrap=wrap), "decoding")
+        there = _in_pixels(part, cell_px)
+        return match_colours(decoded.cpu(), crop(original, there), crop(known, there), cell_px)
+
     fitting = latents.clone()
     near = crop(fitting, border.near)
-    encoded = model.encode(meeting.met(first, border.near, carried) * 2 - 1).to(latents)
+    encoded = model.encode(met(latents, border.near) * 2 - 1).to(latents)
     near.copy_(torch.where(crop(border.again, border.near).to(latents.device), encoded, near))
     pixels = original.clone()
-    second = meeting.decoded(fitting, border.beyond)
-    beyond = crop(pixels, _in_pixels(border.beyond, cell_px))
-    beyond.copy_(meeting.met(second, border.beyond, carried))
+    crop(pixels, _in_pixels(border.beyond, cell_px)).copy_(met(fitting, border.beyond))
     return pixels.roll(-turn * cell_px, -1) if turn else pixels
 
 
-class _Meeting(NamedTuple):
-    """What is known of a canvas, for the parts where new pixels meet it."""
+def compose_layers(
+    model: Denoiser,
+    latents: Tensor,
+    layers: Layers,
+    shares: Sequence[Share],
+    pixels: Tensor,
+    new: Tensor,
+    *,
+    wrap: bool,
+) -> None:
+    """Draw outlines as they were painted, to the pixel, into a decoded picture.
 
-    model: Denoiser
-    original: Tensor
-    known: Tensor
-    cell_px: int
-    wrap: bool
+    latents [L, C, h, w]: a row for each layer, which goes on beyond its outline. shares: how much
+    of each pixel each layer but the first is. pixels [1, 3, H, W] in 0..1, on the CPU: what the
+    fused latents were decoded to; changed in place where it is `new` [H, W] bool.
 
-    def decoded(self, latents: Tensor, part: Window) -> Tensor:
-        """The pixels of some cells, as the model paints them: [1, 3, H, W] in 0..1."""
-        if _is_one_window(self.model, latents, wrap=self.wrap):
-            whole = decode_canvas(self.model, latents, wrap=self.wrap)
-            return crop(whole, _in_pixels(part, self.cell_px)).cpu()
-        return _to_unit(_decode_part(self.model, latents, part, wrap=self.wrap), "decoding").cpu()
+    Fused latents know outlines by whole cells. So beside outlines each layer is decoded by itself
+    and takes its share of each pixel. What is added is the difference from the fused picture,
+    decoded alike, so that nothing else changes: no shift of colours between parts.
+    """
+    fused = layers.fused(latents)
+    own = torch.stack([continued(*row, MARGIN) for row in zip(latents, layers.inside, strict=True)])
+    rest = torch.ones(pixels.shape[-2:])
+    for share in shares:
+        share.part_of(rest).sub_(share.values)
+    shares = [Share(0, 0, rest), *shares]
+    cell_px = pixels.shape[-1] // latents.shape[-1]
+    needed = torch.stack([_beside_outlines(share, rest, cell_px, wrap=wrap) for share in shares])
+    for part in _parts(needed, model.window):
+        there = _in_pixels(part, cell_px)
+        plain = _decode_part(model, fused, part, wrap=wrap).float()
+        for row, share in enumerate(shares):
+            if bool(crop(needed[row], part).any()):
+                decoded = _decode_part(model, own[row, None], part, wrap=wrap).float()
+                check_finite(decoded, "decoding")
+                wanted = _share_in(share, there) * crop(new, there)
+                crop(pixels, there).add_(wanted * (decoded - plain).cpu() / 2)
+    pixels.clamp_(0, 1)
 
-    def compared(self, decoded: Tensor, part: Window) -> Tensor:
-        """Where both sides show the same: [H, W] of the part."""
-        there = _in_pixels(part, self.cell_px)
-        return same_content(
-            decoded, crop(self.original, there), crop(self.known, there), self.cell_px
-        )
 
-    def met(self, decoded: Tensor, part: Window, carried: Tensor) -> Tensor:
-        """A decoded part with what is known in it; carried [H, W]: of the whole canvas."""
-        there = _in_pixels(part, self.cell_px)
-        original, known, shares = (
-            crop(each, there) for each in (self.original, self.known, carried)
-        )
-        return match_colours(decoded, original, known, self.cell_px, shares)
+def _beside_outlines(share: Share, canvas: Tensor, cell_px: int, *, wrap: bool) -> Tensor:
+    """[h, w] bool: cells that a layer is seen in, near others that it does not have to itself."""
+    whole = torch.zeros_like(canvas)
+    share.part_of(whole).copy_(share.values)
+    most = functional.max_pool2d(whole[None, None], cell_px)[0]
+    least = -functional.max_pool2d(-whole[None, None], cell_px)[0]
+    near = grown((least < 1 - _NOTHING).float(), _BESIDE_CELLS, wrap=wrap)
+    return ((most > _NOTHING) & (near > 0))[0]
+
+
+def _parts(needed: Tensor, side: int) -> Iterator[Window]:
+    """The parts of a canvas in which any of [L, h, w] is True, `side` cells long at most."""
+    anywhere = needed.any(dim=0)
+    for top in range(0, anywhere.shape[0], side):
+        for left in range(0, anywhere.shape[1], side):
+            here = anywhere[top : top + side, left : left + side]
+            if bool(here.any()):
+                rows, columns = extent(here.any(dim=1)), extent(here.any(dim=0))
+                yield Window(top + rows[0], left + columns[0], top + rows[1], left + columns[1])
+
+
+def _share_in(share: Share, part: Window) -> Tensor:
+    """A layer's share of each pixel of a part of the canvas, [h, w]."""
+    values = torch.zeros(part.size)
+    height, width = share.values.shape
+    top, left = max(part.top, share.top_px), max(part.left, share.left_px)
+    bottom = max(top, min(part.bottom, share.top_px + height))
+    right = max(left, min(part.right, share.left_px + width))
+    values[top - part.top : bottom - part.top, left - part.left : right - part.left] = share.values[
+        top - share.top_px : bottom - share.top_px, left - share.left_px : right - share.left_px
+    ]
+    return values
 
 
 def _is_one_window(model: Denoiser, latents: Tensor, *, wrap: bool) -> bool:

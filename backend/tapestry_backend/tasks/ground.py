@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,15 +15,29 @@ from tapestry_protocol.messages import Request
 
 from ..engine.composition import drawable
 from ..engine.extension import Follow, continue_edges, keep_map
-from ..engine.regions import PaintedMask, blend, lift_thin, occlude, weigh
+from ..engine.layers import Layers
+from ..engine.regions import (
+    PaintedMask,
+    Share,
+    blend,
+    blended,
+    lift_thin,
+    occlude,
+    occluded,
+    row_shares,
+    weigh,
+)
 from ..engine.sampling import Known
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
 from .canvas import known_picture, painted_colours, painted_masks, selected
 from .plan import Plan
 
-_FAINT = 0.25
-"""A region that covers no cell by more than this is hardly seen."""
+_FAINT = 0.05
+"""A region that is nowhere more opaque than this is hardly seen."""
+
+_LEAST_PX = 3
+"""A region smaller than a square of this side is hardly seen."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,7 @@ class Ground:
     hold       [H, W] in 0..1: the share of the steps during which a pixel keeps to the picture; 1
                is known to the end, 0 is free from the start
     follow     how long new cells follow the continued edges of known ones; None: not at all
+    paint      [H, W] bool: pixels that a region holds to its own paint; None: there are none
     """
 
     weights: Tensor
@@ -42,6 +57,7 @@ class Ground:
     hold: Tensor
     follow: Follow | None
     cell_px: int
+    paint: Tensor | None = None
 
     @property
     def size(self) -> Size:
@@ -75,6 +91,14 @@ class Ground:
         latents = model.encode(self.pixels * 2 - 1).float()
         return Known(latents, self.keep.to(latents.device))
 
+    def keep_of(self, layers: Layers) -> Tensor:
+        """[L, 1, h, w]: `keep` for each row of latents; none but its own starts from its paint."""
+        if self.paint is None:
+            return self.keep[None, None]
+        painted = functional.max_pool2d(self.paint[None].float(), self.cell_px)[0] > 0
+        foreign = painted & (self.keep < 1) & (layers.shares.cpu() == 0)
+        return torch.where(foreign, 0.0, self.keep)[:, None]
+
     def scaled(self, size: Size) -> Ground:
         """The same for a canvas of another size, in cells: a small draft of the whole."""
         pixels_size = (size.height * self.cell_px, size.width * self.cell_px)
@@ -86,6 +110,9 @@ class Ground:
             self,
             weights=drawable(self.weights, size),
             pixels=pixels,
+            paint=None
+            if self.paint is None
+            else _scaled(self.paint[None, None].float(), pixels_size)[0, 0] > 0,
             hold=torch.where(known, 1.0, torch.where(free, 0.0, hold.clamp(max=0.99))),
         )
 
@@ -111,11 +138,13 @@ class Reading:
     """What a request says about its canvas.
 
     ground     the canvas before painting
+    masks      of the regions, on the canvas, topmost first
     new        [H, W] in 0..1: how much of each pixel of the result is painted; None: all of it
     notices    what the artist should know: sentences
     """
 
     ground: Ground
+    masks: tuple[PaintedMask, ...]
     new: Tensor | None
     notices: tuple[str, ...]
 
@@ -130,8 +159,18 @@ def read_ground(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Rea
     weights = lift_thin(weigh(covered, [region.weight for region in request.regions]))
     pixels, hold, new = _what_is_there(request, blobs, plan)
     follow = plan.follow if request.task in {"extend", "fill"} else None
-    ground = Ground(weights, pixels, hold, follow, plan.cell_px)
-    return Reading(ground, new, _notices(request, covered, plan.cell_px))
+    paint = hold > 0 if request.image is None else None
+    ground = Ground(weights, pixels, hold, follow, plan.cell_px, paint)
+    notices = _notices(request, masks, covered, plan.cell_px)
+    return Reading(ground, tuple(masks), new, notices)
+
+
+def pixel_shares(reading: Reading, plan: Plan, layers: Layers) -> list[Share]:
+    """How much of each pixel each row of latents but the first is, on the plan's canvas."""
+    size_px = Size(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
+    visible = {"occlude": occluded, "blend": blended}[plan.overlap]
+    importance = [region.weight for region in plan.regions]
+    return row_shares(visible(reading.masks, size_px), layers.rows, importance, size_px)
 
 
 def _check_seen(prompt: str, painted: PaintedMask, plan: Plan) -> None:
@@ -146,17 +185,26 @@ def _check_seen(prompt: str, painted: PaintedMask, plan: Plan) -> None:
         )
 
 
-def _notices(request: Request, covered: Tensor, cell_px: int) -> tuple[str, ...]:
+def _notices(
+    request: Request, masks: Sequence[PaintedMask], covered: Tensor, cell_px: int
+) -> tuple[str, ...]:
     """Sentences about regions that will hardly be seen, or not at all."""
     sentences = []
-    for region, weight in zip(request.regions, covered, strict=False):
+    for region, painted, weight in zip(request.regions, masks, covered, strict=False):
         name = region.prompt[:40]
+        opacity = float(painted.mask.max()) / (255 if painted.mask.dtype == torch.uint8 else 1)
+        least_px = _LEAST_PX if region.fit == "tight" else cell_px
         if float(weight.max()) == 0:
             sentences.append(f"The region {name!r} lies wholly underneath others: nothing shows.")
-        elif float(weight.max()) < _FAINT or float(weight.sum()) < 1:
+        elif float(weight.sum()) * cell_px**2 < opacity * least_px**2:
             sentences.append(
-                f"The region {name!r} is too small to show: paint it at least {2 * cell_px} "
+                f"The region {name!r} is too small to show: paint it at least {2 * least_px} "
                 "pixels wide."
+            )
+        elif opacity < _FAINT:
+            sentences.append(
+                f"The region {name!r} is painted so faintly ({opacity:.0%}) that it hardly shows: "
+                "raise the opacity of its layer."
             )
     return tuple(sentences)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from tapestry_protocol.adapters import Lora
 
+from ..engine.layers import MARGIN, Layers, make_layers
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
 from ..engine.noise import canvas_noise, job_generator
 from ..engine.regions import owners
@@ -64,43 +65,53 @@ class Painting:
         steering: Steering,
         ground: Ground,
         layout: Layout,
-        *,
         known: Known | None = None,
-        steer: Sequence[Steer] = (),
     ) -> None:
         self._plan = plan
         self._model = model
-        self._steer = steer
-        self._known = known
         origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
-        owned = owners(ground.weights)
-        self._noise = _noise(plan, model.channels, owned, origin).to(model.device)
+        tight = [region.fit == "tight" for region in plan.regions]
+        layers = make_layers(ground.weights, tight, wrap=layout.wrap)
         # Nobody reads a prediction where the picture is kept: views without weight are dropped.
         new = ground.new_cells
-        early, inside = _early(plan, ground.weights, owned)
         views = ViewPlan(
             layout,
-            ground.weights * new,
-            early=early * new,
-            early_share=plan.bootstrapping if bool((~inside).any()) else 0.0,
+            layers.within * new,
+            needed=ground.weights * new,
+            margin=MARGIN,
             seed=plan.seed,
             device=model.device,
         )
+        if layout.mode == "overlap":
+            layers = layers.reached(views.reach | (new == 0))
+        self._layers = layers.to(model.device)
+        self._known = known
+        if known is not None and layers.count > 1:
+            keep = ground.keep_of(layers).to(known.keep)
+            self._known = replace(known, keep=keep)
+        self._noise = _noise(plan, model.channels, layers, ground.weights, origin).to(model.device)
+        inside = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
         self.denoise = MultiDiffusion(
             model.predict,
             views,
             texts.prompting,
             texts.conditions,
             plan.batch_size,
-            bootstrapping=Bootstrapping(inside.to(model.device), self._noise),
+            rows=layers.rows,
+            bootstrapping=Bootstrapping(inside.to(model.device), self._noise, plan.bootstrapping),
             extra=_extra(model, ground),
             guided_share=plan.guided_share,
             framed=plan.framing == "canvas",
             variants=steering.variants(layout.canvas),
         )
 
-    def steps(self) -> Iterator[Step]:
-        """Every step of the sampler."""
+    @property
+    def layers(self) -> Layers:
+        """Which regions have latents of their own, and where."""
+        return self._layers
+
+    def steps(self, steer: Sequence[Steer] = ()) -> Iterator[Step]:
+        """Every step of the sampler; steer: see `sample`."""
         scheduler = self._model.make_scheduler(self._plan.scheduler, self._plan.window)
         yield from sample(
             self.denoise,
@@ -109,33 +120,26 @@ class Painting:
             self._plan.num_inference_steps,
             job_generator(self._plan.seed),
             self._known,
-            self._steer,
+            steer,
+            self._layers,
         )
 
 
-def _noise(plan: Plan, channels: int, owned: Tensor, origin: Size) -> Tensor:
-    """The canvas' noise [1, C, h, w]; a region with a seed of its own keeps its own noise.
+def _noise(plan: Plan, channels: int, layers: Layers, weights: Tensor, origin: Size) -> Tensor:
+    """The canvas' noise [L, C, h, w]; a region with a seed of its own keeps its own noise.
 
     So it keeps its look when its neighbours change.
     """
-    size = Size(*owned.shape[-2:])
-    noise = canvas_noise(plan.seed, channels, size, origin)
-    for region, cells in zip(plan.regions, owned, strict=True):
+    size = Size(*weights.shape[-2:])
+    noise = canvas_noise(plan.seed, channels, size, origin).repeat(layers.count, 1, 1, 1)
+    owned = owners(layers.within[[row == 0 for row in layers.rows]])
+    cells = iter(owned)
+    for region, row in zip(plan.regions, layers.rows, strict=True):
+        where = next(cells) if row == 0 else torch.ones(size, dtype=torch.bool)
         if region.seed != plan.seed:
-            noise = torch.where(cells, canvas_noise(region.seed, channels, size, origin), noise)
+            own = canvas_noise(region.seed, channels, size, origin)[0]
+            noise[row] = torch.where(where, own, noise[row])
     return noise
-
-
-def _early(plan: Plan, weights: Tensor, owned: Tensor) -> tuple[Tensor, Tensor]:
-    """The regions' shares while tight ones are bootstrapped, and which cells each of them sees.
-
-    Both [N + 1, h, w]. A tight region has its own cells to itself then: what it paints next to
-    them stands before its backdrop. The others share the rest.
-    """
-    tight = torch.tensor([region.fit == "tight" for region in plan.regions])[:, None, None]
-    taken = (owned & tight).any(dim=0)
-    early = torch.where(tight, owned.float(), weights * ~taken)
-    return early, owned | ~tight
 
 
 def _extra(model: Denoiser, ground: Ground) -> Tensor | None:

@@ -16,6 +16,7 @@ from tapestry_protocol.request_checks import check_request
 
 from ..engine.coherence import Coherence, PerceptualCoherence
 from ..engine.composition import HoldComposition, composed, structured
+from ..engine.layers import Layers
 from ..engine.out_of_memory import is_out_of_memory
 from ..engine.sampling import Known, Steer
 from ..engine.views import Layout
@@ -23,9 +24,9 @@ from ..models.denoiser import Denoiser
 from ..models.perceptual import find_perceptual_distance
 from ..models.store import ModelStore
 from .canvas import cut_output, preview_rgba, to_rgba
-from .decoding import decode_beside, decode_canvas
+from .decoding import compose_layers, decode_beside, decode_canvas
 from .events import Finished, Progressed
-from .ground import Ground, Reading, read_ground
+from .ground import Ground, Reading, pixel_shares, read_ground
 from .painting import Painting, Texts
 from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
@@ -63,10 +64,10 @@ class _Drafted(NamedTuple):
     pixels: Tensor
     where: Tensor
 
-    def hold(self, latents: Tensor) -> HoldComposition:
+    def hold(self, latents: Tensor, layers: Layers) -> HoldComposition:
         """What keeps the canvas to it, as latents [1, C, h, w]."""
         plan, where = self.plan, self.where.to(latents)
-        return HoldComposition(latents, plan.size, plan.start, plan.hold, where)
+        return HoldComposition(latents, plan.size, plan.start, plan.hold, where, layers)
 
 
 class _Job:
@@ -85,6 +86,7 @@ class _Job:
         self._evaluations = 0
         self._batch_size: int
         self._latents: Tensor
+        self._layers: Layers
 
     def events(self) -> Iterator[Progressed | Finished]:
         """Everything from beginning to end."""
@@ -117,12 +119,13 @@ class _Job:
             ground = ground.over(draft.pixels, draft.plan.start, draft.where)
         with self._watch.stage("encode"):
             known = self._known(ground)
+        painting = self._painting(ground, plan.layout, known)
+        self._layers = painting.layers
         steer: list[Steer] = []
         if draft is not None and known is not None:
-            steer.append(draft.hold(known.latents))
-        steer.extend(_coherence(plan, self._reading.ground, self._model))
-        painting = self._painting(ground, plan.layout, known, steer)
-        self._latents = yield from self._follow(painting, "denoising")
+            steer.append(draft.hold(known.latents, self._layers))
+        steer.extend(_coherence(plan, self._reading.ground, self._model, self._layers))
+        self._latents = yield from self._follow(painting, "denoising", steer)
 
     def _finish(self) -> Iterator[Progressed | Finished]:
         """Decode the picture and let it meet what is there."""
@@ -140,7 +143,12 @@ class _Job:
         """The canvas [1, 3, H, W] in 0..1: what was painted, and what was there already."""
         if ground.pixels is not None and ground.is_finished:
             return ground.pixels
-        return decode_beside(self._model, self._latents, ground, wrap=self._plan.wrap)
+        model, layers, wrap = self._model, self._layers, self._plan.wrap
+        pixels = decode_beside(model, layers.fused(self._latents), ground, wrap=wrap).cpu()
+        if layers.count > 1:
+            shares = pixel_shares(self._reading, self._plan, layers)
+            compose_layers(model, self._latents, layers, shares, pixels, ~ground.known, wrap=wrap)
+        return pixels
 
     def _draft(self, ground: Ground) -> Generator[Progressed, None, _Drafted | None]:
         """The draft, where there is something that it decides about."""
@@ -163,23 +171,13 @@ class _Job:
         painting = self._painting(ground, layout, known)
         latents = yield from self._follow(painting, "drafting")
         with self._watch.stage("decode"):
+            latents = painting.layers.fused(latents)
             pixels = decode_canvas(self._model, latents, wrap=plan.wrap, continued=True)
             size = tuple(side * plan.cell_px for side in plan.canvas)
             return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
 
-    def _painting(
-        self, ground: Ground, layout: Layout, known: Known | None, steer: Sequence[Steer] = ()
-    ) -> Painting:
-        return Painting(
-            self._plan,
-            self._model,
-            self._texts,
-            self._steering,
-            ground,
-            layout,
-            known=known,
-            steer=steer,
-        )
+    def _painting(self, ground: Ground, layout: Layout, known: Known | None) -> Painting:
+        return Painting(self._plan, self._model, self._texts, self._steering, ground, layout, known)
 
     def _look(self, denoised: Tensor) -> Pixels:
         """How latents look, small."""
@@ -192,9 +190,11 @@ class _Job:
             check_finite(known.latents, "encoding what is there")
         return known
 
-    def _follow(self, painting: Painting, stage: Stage) -> Iterator[Progressed]:
-        """Tells of every step; returns the latents of what was painted."""
-        steps = painting.steps()
+    def _follow(
+        self, painting: Painting, stage: Stage, steer: Sequence[Steer] = ()
+    ) -> Generator[Progressed, None, Tensor]:
+        """Tells of every step; returns the latents [L, C, h, w] of what was painted."""
+        steps = painting.steps(steer)
         yield Progressed(stage)
         while True:
             with self._watch.stage("denoise"):
@@ -209,7 +209,7 @@ class _Job:
         return latents
 
 
-def _coherence(plan: Plan, ground: Ground, model: Denoiser) -> list[Steer]:
+def _coherence(plan: Plan, ground: Ground, model: Denoiser, layers: Layers) -> list[Steer]:
     """All windows keep to the look of the anchor's, whatever kind of windows paints them.
 
     What starts from something keeps to that instead: a picture that grows or is mended has the look
@@ -219,8 +219,9 @@ def _coherence(plan: Plan, ground: Ground, model: Denoiser) -> list[Steer]:
     if plan.task != "generate":
         return []
     where = {"anchor": plan.anchor.width, "wrap": plan.wrap}
-    windows, weights = plan.layout.grid, ground.weights * (ground.keep == 0)
-    statistics = Coherence(windows, weights, plan.coherence, **where)
+    windows, free = plan.layout.grid, (ground.keep == 0).float()
+    own = layers.within.cpu() * (ground.weights > 0) * free
+    statistics = Coherence(windows, own, plan.coherence, rows=layers.rows, **where)
     if not statistics.is_needed:
         return []
     share = 2 * plan.coherence - 1
@@ -228,7 +229,8 @@ def _coherence(plan: Plan, ground: Ground, model: Denoiser) -> list[Steer]:
     if distance is None:
         return [statistics]
     decode = model.decode_with_gradient
-    seen = PerceptualCoherence(windows, weights, share, decode, distance, **where)
+    weights = ground.weights * free
+    seen = PerceptualCoherence(windows, weights, share, decode, distance, layers=layers, **where)
     return [seen, statistics]
 
 
