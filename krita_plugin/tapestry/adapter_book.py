@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from tapestry_protocol.adapters import MAPS, AdapterInfo
+from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_CONTROLS, MAX_ID_CHARACTERS, MAX_LORAS
 
 from .canvas import Layer
+from .kept_json import read_kept, same_kind
 
 ADAPTERS_NOTE = "tapestry_adapters"
 """Under this key a document keeps its book."""
@@ -133,10 +135,7 @@ class AdapterBook:
     @classmethod
     def from_text(cls, text: str) -> AdapterBook:
         """What `to_text` wrote; what is damaged or out of range is left out."""
-        try:
-            kept = json.loads(text or "{}")
-        except (ValueError, RecursionError):
-            return cls()
+        kept = read_kept(text)
         entries = kept.items() if isinstance(kept, dict) else ()
         read = {key: _entry(values) for key, values in entries if isinstance(values, dict)}
         return cls(dict(list(read.items())[-_MOST_ENTRIES:]))
@@ -176,7 +175,8 @@ def read_laid(kept: Any) -> tuple[Laid, ...]:
 
 
 def _entry(values: dict[str, Any]) -> Entry:
-    return Entry(str(values.get("name", "")), read_laid(values.get("laid")))
+    name = values.get("name")
+    return Entry(plain_name(name) if isinstance(name, str) else "", read_laid(values.get("laid")))
 
 
 def _laid(values: dict[str, Any]) -> Laid | None:
@@ -189,12 +189,11 @@ def _laid(values: dict[str, Any]) -> Laid | None:
     plain = Laid(adapter, kind)
     good = {}
     for known in fields(Laid):
-        value, default = values.get(known.name), getattr(plain, known.name)
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)
-        if type(value) is type(default) and _is_in_range(plain, known.name, value):
+        value = same_kind(values.get(known.name), getattr(plain, known.name))
+        if value is not None and _is_in_range(plain, known.name, value):
             good[known.name] = value
-    return replace(plain, **good)
+    laid = replace(plain, **good)
+    return replace(laid, layer_name=plain_name(laid.layer_name))
 
 
 def least_weight(kind: Kind) -> float:

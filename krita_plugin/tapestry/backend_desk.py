@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from .backend_words import backend_sentence
 from .canvas import Host
 from .chosen_backend import BackendChoice, ChosenBackend
 from .diagnostics import report, tail, without_secrets
+from .kept_json import read_kept
 from .link import Link, LinkState
 from .sentences import in_own_words
 from .translation import tr
@@ -92,7 +92,8 @@ class BackendDesk:
 
     def note_report(self, text: str) -> None:
         """Take the memory out of the report of a run."""
-        peak = json.loads(text).get("peak_memory_bytes")
+        kept = read_kept(text)
+        peak = kept.get("peak_memory_bytes") if isinstance(kept, dict) else 0
         self._peak_bytes = peak if isinstance(peak, int) else 0
 
     def choose(self, choice: BackendChoice) -> None:

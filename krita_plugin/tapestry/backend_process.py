@@ -124,7 +124,7 @@ def _installed_command(installation: Path) -> list[str]:
     try:
         command = json.loads(installation.read_text(encoding="utf-8"))["command"]
         return [str(part) for part in command]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TapestryError(
             ErrorCode.INTERNAL,
             f"The file {installation} is damaged.",

@@ -17,6 +17,9 @@ class Layer:
     id          stays the same for as long as the layer lives, also when it is renamed or moved
     bounds      of what is painted, in pixels of the document; may reach beyond the canvas
     has_pixels  paint, vector, fill, file and clone layers and groups; not filters and masks
+    blending    as Krita calls it: "normal", "erase", "multiply", ...
+    inherits_alpha  it is seen only where there is something below it
+    passes_through  a group whose layers lie among those around it; `Canvas.alpha` knows none of it
     children    topmost first
     """
 
@@ -27,6 +30,9 @@ class Layer:
     opacity: int = 255
     has_pixels: bool = True
     is_group: bool = False
+    blending: str = "normal"
+    inherits_alpha: bool = False
+    passes_through: bool = False
     children: tuple[Layer, ...] = ()
 
 

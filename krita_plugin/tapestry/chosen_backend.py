@@ -17,6 +17,7 @@ from tapestry_protocol.runtime import RuntimeInfo
 
 from .another_computer import DistantBackend
 from .backend_process import BackendProcess
+from .kept_json import read_kept
 from .translation import tr
 
 DEVICES = ("", "cpu", "cuda:0", "cuda:1", "cuda:2", "cuda:3")
@@ -79,10 +80,7 @@ class BackendChoice:
     @classmethod
     def from_text(cls, text: str) -> BackendChoice:
         """What `to_text` wrote; what is damaged stays at its default."""
-        try:
-            kept = json.loads(text)
-        except ValueError:
-            return cls()
+        kept = read_kept(text)
         choice = cls()
         for field in fields(cls) if isinstance(kept, dict) else ():
             value = kept.get(field.name)

@@ -10,6 +10,8 @@ from pathlib import Path
 from .aside import write_aside
 from .canvas import Canvas, Host
 from .history import HISTORY_NOTE, Entry, History
+from .kept_json import read_kept
+from .ownership import ownership_in
 
 _log = logging.getLogger("tapestry.histories")
 
@@ -26,9 +28,11 @@ class Histories:
     def __init__(self, host: Host, folder: Path) -> None:
         self._host = host
         self._file, self._unsaved = folder / _CLOSED, folder / _UNSAVED
+        self._ownership = ownership_in(folder.parent / "kritas")
         self._open: dict[str, History] = {}
         self._ids: dict[str, str] = {}
-        self.closed = self._read(self._file)
+        self.closed = self._read(self._file) or History()
+        self._listed = {entry.id for entry in self.closed.entries}
         self._rescue_unsaved()
 
     def of(self, canvas: Canvas) -> History:
@@ -56,7 +60,8 @@ class Histories:
         self.keep(canvas)
         beside = History(history.id, [replace(entry, origin=history.id, origin_name=canvas.name)])
         try:
-            write_aside(self._unsaved / f"{entry.id}.json", beside.to_text())
+            owned = f'{{"owner": "{self._ownership.name}", {beside.to_text()[1:]}'
+            write_aside(self._unsaved / f"{entry.id}.json", owned)
         except OSError:
             _log.exception("a picture of a document that is not saved cannot be listed")
 
@@ -87,11 +92,39 @@ class Histories:
         self.keep_closed()
 
     def keep_closed(self) -> None:
-        """Write the list of those that have no open document; a full disk loses the list alone."""
-        try:
-            write_aside(self._file, self.closed.to_text())
-        except OSError:
-            _log.exception("the list of closed documents' pictures cannot be written")
+        """Write the list of those that have no open document; a full disk loses the list alone.
+
+        Another Krita may have written it meanwhile: what it has added and taken out is done here.
+        """
+        with self._ownership.alone("closed documents"):
+            theirs = self._read(self._file)
+            if theirs is not None:
+                self._take_changes(theirs)
+            self._listed = {entry.id for entry in self.closed.entries}
+            try:
+                write_aside(self._file, self.closed.to_text())
+            except OSError:
+                _log.exception("the list of closed documents' pictures cannot be written")
+
+    def is_needed(self, sha256: str) -> bool:
+        """Whether any picture that is known here has these pixels, in whatever document."""
+        histories = [self.of(canvas) for canvas in self._host.open_canvases()]
+        beside = filter(None, map(self._read, self._unsaved.glob("*.json")))
+        known = (*histories, self.closed, *beside)
+        return any(entry.sha256 == sha256 for history in known for entry in history.entries)
+
+    def is_unsaved(self, entry_id: str) -> bool:
+        """Whether no document's file can know this picture."""
+        return (self._unsaved / f"{entry_id}.json").exists()
+
+    def _take_changes(self, theirs: History) -> None:
+        """Make the list what another Krita has made of it, beside our own changes."""
+        ids = {entry.id for entry in theirs.entries}
+        for entry in reversed(theirs.entries):
+            if entry.id not in self._listed:
+                self.closed.add(entry)
+        for entry_id in self._listed - ids:
+            self.closed.remove(entry_id)
 
     def _claim(self, canvas: Canvas, history: History) -> None:
         """What was finished for this document after it was closed."""
@@ -105,17 +138,29 @@ class Histories:
 
     def _rescue_unsaved(self) -> None:
         """Krita ended in bad order: what its documents' files do not know is a closed one's."""
-        left = sorted(self._unsaved.glob("*.json"))
-        for path in left:
-            for entry in self._read(path).entries:
+        found = ((path, _kept(path)) for path in sorted(self._unsaved.glob("*.json")))
+        left = [(path, text) for path, text in found if self._is_left(text)]
+        for _, text in left:
+            for entry in History.from_text(text).entries:
                 self.closed.add(entry)
         if left:
             self.keep_closed()
-            self.let_go(path.stem for path in left)
+            self.let_go(path.stem for path, _ in left)
+
+    def _is_left(self, text: str) -> bool:
+        """Whether the Krita that has listed a picture has ended."""
+        kept = read_kept(text)
+        return self._ownership.is_free(kept.get("owner") if isinstance(kept, dict) else "")
 
     @staticmethod
-    def _read(path: Path) -> History:
-        try:
-            return History.from_text(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return History()
+    def _read(path: Path) -> History | None:
+        """The history in a file; None where there is none to be read."""
+        text = _kept(path)
+        return History.from_text(text) if read_kept(text) is not None else None
+
+
+def _kept(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

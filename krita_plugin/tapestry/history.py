@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import uuid
 import zlib
@@ -17,8 +18,11 @@ from typing import Any
 
 from tapestry_protocol.codec import decode, encode
 from tapestry_protocol.errors import ProtocolError
+from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import Request, Submit
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+from .kept_json import is_shallow, read_kept
 
 HISTORY_NOTE = "tapestry_history"
 """Under this key a document keeps its history."""
@@ -31,6 +35,12 @@ MAX_ENTRIES = 500
 
 THUMBNAIL_PX = 96
 """The longer side of a thumbnail."""
+
+_FARTHEST = 2**24
+"""Pixels from the corner of any document: farther away nothing is painted."""
+
+_LAST_MOMENT = 32_503_680_000
+"""The year 3000 in seconds since 1970; later ones are no dates on every system."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -80,7 +90,7 @@ class Entry:
         """What was asked for; None where another version of Tapestry asked it."""
         try:
             submit = decode(json.dumps({"kind": "submit", "job_id": "x", "request": self.asked}))
-        except ProtocolError:
+        except (ProtocolError, ValueError, RecursionError):
             return None
         return submit.request if isinstance(submit, Submit) else None
 
@@ -99,13 +109,15 @@ class Entry:
     @property
     def seed(self) -> int:
         """What made it this picture and no other."""
-        return _whole(self.asked.get("seed"))
+        seed = _whole(self.asked.get("seed"))
+        return seed if seed <= MAX_SEED else 0
 
     @property
     def prompts(self) -> tuple[str, ...]:
         """All prompts, those of regions first."""
         regions = self.asked.get("regions")
-        found = [r.get("prompt") for r in regions if isinstance(r, dict)] if regions else []
+        listed = regions if isinstance(regions, list) else []
+        found = [region.get("prompt") for region in listed if isinstance(region, dict)]
         found += [self.asked.get("prompt"), self.asked.get("style")]
         return tuple(prompt for prompt in found if isinstance(prompt, str) and prompt)
 
@@ -198,10 +210,7 @@ class History:
     @classmethod
     def from_text(cls, text: str) -> History:
         """What `to_text` wrote; a new history where there is none, without what is damaged."""
-        try:
-            kept = json.loads(text) if text else {}
-        except (ValueError, RecursionError):
-            kept = {}
+        kept = read_kept(text)
         if not isinstance(kept, dict):
             return cls()
         known_id = kept.get("id")
@@ -213,7 +222,7 @@ class History:
 
 def _entry(kept: Any) -> Entry | None:
     """An entry out of what JSON gave; None when that is none."""
-    if not isinstance(kept, dict):
+    if not isinstance(kept, dict) or not is_shallow(kept):
         return None
     values = {f.name: kept[f.name] for f in fields(Entry) if f.name in kept}
     for name in ("bounds", "document", "offset", "sources", "applied", "grown"):
@@ -222,7 +231,7 @@ def _entry(kept: Any) -> Entry | None:
     try:
         entry = Entry(**values)
         return entry if _is_sound(entry) else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -234,12 +243,16 @@ def _is_sound(entry: Entry) -> bool:
     return (
         all(isinstance(text, str) for text in (*texts, *entry.sources, *entry.applied))
         and all(type(number) is int for number in (*numbers, *places))
+        and all(abs(number) <= _FARTHEST for number in (*numbers[:2], *numbers[3:], *places))
         and isinstance(entry.asked, dict)
         and type(entry.favourite) is bool
         and isinstance(entry.seconds, int | float)
+        and math.isfinite(entry.seconds)
         and (len(entry.bounds), len(entry.grown)) == (4, 4)
         and (len(entry.document), len(entry.offset)) == (2, 2)
         and min(*entry.grown, entry.made_at) >= 0
+        and entry.made_at <= _LAST_MOMENT
+        and max(vars(entry.margins).values()) <= _FARTHEST
         and bool(_ID.fullmatch(entry.id) and _SHA256.fullmatch(entry.sha256))
         and (entry.place.height, entry.place.width) == (entry.height, entry.width)
         and not entry.place.is_empty

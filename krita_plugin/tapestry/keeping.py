@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 import time
 from collections.abc import Generator
 
@@ -16,6 +16,7 @@ from .histories import Histories
 from .history import THUMBNAIL_PX, Entry, asked_for, pack
 from .inserting import Cut, Picture, scaled_down
 from .job import Job, Order
+from .kept_json import read_kept, same_kind
 from .picture_store import PictureStore
 from .translation import tr
 
@@ -131,6 +132,7 @@ def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> Entry:
 
 def _seconds(report: str) -> float:
     """How long the run took, as it says itself."""
-    seconds = json.loads(report).get("seconds")
-    total = seconds.get("total") if isinstance(seconds, dict) else None
-    return round(float(total), 1) if isinstance(total, int | float) else 0.0
+    kept = read_kept(report)
+    seconds = kept.get("seconds") if isinstance(kept, dict) else None
+    total = same_kind(seconds.get("total"), 0.0) if isinstance(seconds, dict) else None
+    return round(total, 1) if total is not None and math.isfinite(total) else 0.0

@@ -339,7 +339,8 @@ class KritaCanvas:
     def keep_note(self, key: str, text: str) -> None:
         """Keep a text with the document, also in its file; another text is a modification."""
         if self.note(key) != text:
-            self._document.setAnnotation(key, "Tapestry", QByteArray(text.encode("utf-8")))
+            data = QByteArray(text.encode("utf-8", "replace"))
+            self._document.setAnnotation(key, "Tapestry", data)
             self._document.setModified(True)
 
     def _node(self, layer_id: str) -> Any:

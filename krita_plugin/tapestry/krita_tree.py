@@ -8,6 +8,7 @@ from typing import Any
 
 from krita import Krita, Node
 
+from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.pixels import Bounds
 
 from .canvas import Layer
@@ -57,7 +58,7 @@ def _copy_prefix() -> str:
 
 def _name(node: Any) -> str:
     """The layer's name as a prompt: without the words that Krita puts around it."""
-    name = node.name()
+    name = plain_name(node.name())
     prefix = _copy_prefix()
     while prefix and name.startswith(prefix):
         name = name[len(prefix) :]
@@ -84,5 +85,8 @@ def layers_in(parent: Any) -> Iterator[Layer]:
             opacity=node.opacity(),
             has_pixels=kind in _WITH_PIXELS,
             is_group=is_group,
+            blending=node.blendingMode(),
+            inherits_alpha=node.inheritAlpha(),
+            passes_through=is_group and node.passThroughMode(),
             children=tuple(layers_in(node)) if is_group else (),
         )

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from tapestry_protocol.layer_names import is_background_name, is_default_name
 from tapestry_protocol.pixels import Bounds
 
 from .adapter_book import AdapterBook, all_pictures
 from .canvas import Layer
+from .coverage import operator
 from .region_book import DEFAULTS, RegionBook, RegionSettings
 from .translation import tr
 
@@ -69,6 +71,7 @@ class Scene:
     group              the id of the group whose layers count; empty: those of the whole document
     adapters           what is laid on the picture and on its regions
     pictures           all layers that could be shown to an adapter, topmost first
+    around             the layers among which the regions lie, topmost first
     """
 
     rows: tuple[RegionLayer, ...] = ()
@@ -78,6 +81,7 @@ class Scene:
     group: str = ""
     adapters: AdapterBook = field(default_factory=AdapterBook)
     pictures: tuple[Picture, ...] = ()
+    around: tuple[Layer, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def regions(self) -> tuple[RegionLayer, ...]:
@@ -122,9 +126,10 @@ def find_ground(layers: Sequence[Layer], canvas: Bounds, own: frozenset[str]) ->
     It is the lowest visible layer of the document, and its paint reaches all around the canvas.
     """
     for layer in reversed(layers):
-        if _is_shown(layer) and not _is_own(layer, own):
+        if _is_shown(layer) and not _is_own(layer, own) and operator(layer).adds_paint:
             covers = layer.bounds.intersection(canvas) == canvas
-            return layer if covers and layer.name.strip() != BACKGROUND else None
+            is_prompt = not is_background_name(layer.name) and not is_default_name(layer.name)
+            return layer if covers and is_prompt else None
     return None
 
 
@@ -150,7 +155,10 @@ def read_scene(
         prompt = layer.name.strip()
         if layer.id in shown:
             continue
-        if layer is ground or prompt == BACKGROUND or not layer.has_pixels or _is_own(layer, own):
+        if layer is ground or not layer.has_pixels or _is_own(layer, own):
+            continue
+        if is_background_name(prompt) or not operator(layer).adds_paint:
+            remarks += _why_no_region(layer)
             continue
         if _is_shown(layer) and any(_is_own(inner, own) for inner in _shown_inside(layer)):
             sentence = tr(
@@ -164,12 +172,40 @@ def read_scene(
         )
         rows.append(row)
         if row.state == "nameless":
-            remarks.append(
-                tr("A layer without a name is left out. Name it with what should be there.")
-            )
+            remarks.append(_nameless(prompt))
     background = ground.name.strip() if ground else ""
     groups = tuple(Group(found.id, found.name) for found in groups_of(layers, own))
-    return Scene(tuple(rows), background, tuple(dict.fromkeys(remarks)), groups, group)
+    return Scene(
+        tuple(rows),
+        background,
+        tuple(dict.fromkeys(remarks)),
+        groups,
+        group,
+        around=tuple(counting),
+    )
+
+
+def _why_no_region(layer: Layer) -> list[str]:
+    """What is to be said of a layer that is none, if anything."""
+    if not _is_shown(layer) or layer.name.strip() == BACKGROUND:
+        return []
+    sentence = tr("The layer \u201c{name}\u201d takes away from those below it and is no region.")
+    if operator(layer).adds_paint:
+        sentence = tr(
+            "The layer \u201c{name}\u201d is the background by its name. Name it otherwise if it "
+            "shall be a region."
+        )
+    return [sentence.format(name=_shorten(layer.name.strip()))]
+
+
+def _nameless(name: str) -> str:
+    if not name:
+        return tr("A layer without a name is left out. Name it with what should be there.")
+    sentence = tr(
+        "The layer \u201c{name}\u201d has the name that a program gave it and is left out. Name it "
+        "with what should be there."
+    )
+    return sentence.format(name=_shorten(name))
 
 
 def _state(layer: Layer) -> State:
@@ -177,7 +213,8 @@ def _state(layer: Layer) -> State:
         return "hidden"
     if layer.bounds.is_empty:
         return "empty"
-    return "painted" if layer.name.strip() else "nameless"
+    has_prompt = layer.name.strip() and not is_default_name(layer.name)
+    return "painted" if has_prompt else "nameless"
 
 
 def picture_name(prompts: Sequence[str], seed: int, what: str = "") -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 
 from tapestry_protocol.errors import TapestryError
 
+from .kept_json import read_kept
 from .sentences import in_own_words
 
 _log = logging.getLogger("tapestry")
@@ -24,7 +24,10 @@ class Notice:
 
 def notice_in(report: str) -> Notice | None:
     """What a run has to say about its picture (`notices` of its JSON report), if anything."""
-    sentences = json.loads(report).get("notices", [])
+    kept = read_kept(report)
+    found = kept.get("notices") if isinstance(kept, dict) else None
+    listed = found if isinstance(found, list) else []
+    sentences = [sentence for sentence in listed if isinstance(sentence, str)]
     told = " ".join(map(in_own_words, sentences))
     return Notice(told, is_error=False) if sentences else None
 

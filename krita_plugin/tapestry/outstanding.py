@@ -21,6 +21,7 @@ from tapestry_protocol.pixels import Bounds
 from .aside import write_aside
 from .history import asked_for
 from .job import Job, Look, Order, Phase
+from .ownership import ownership_in
 
 _log = logging.getLogger("tapestry.outstanding")
 
@@ -49,6 +50,7 @@ class Outstanding:
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
         self._clock = clock
+        self._ownership = ownership_in(folder.parent / "kritas")
 
     def keep(self, job: Job, order: Order) -> None:
         """Remember a job; a full disk costs this memory alone."""
@@ -62,6 +64,7 @@ class Outstanding:
             "sources": job.sources,
             "adapters": order.adapters,
             "sent_at": self._clock(),
+            "owner": self._ownership.name,
         }
         try:
             write_aside(self._path(job.id), json.dumps(kept))
@@ -78,13 +81,17 @@ class Outstanding:
     def read(self) -> list[Job]:
         """The jobs that an earlier Krita has left, in the order of their buttons.
 
-        Files that are damaged, or too old for the server to know anything, are taken away.
+        Those of another one that still runs are its own. Files that are damaged, or too old for the
+        server to know anything, are taken away.
         """
         found = []
         for path in sorted(self._folder.glob("*.json"))[:_MOST]:
             try:
-                sent_at, job = _read(path)
-            except (OSError, ValueError, KeyError, TypeError, ProtocolError, RecursionError):
+                kept = _fields(path)
+                if not self._ownership.is_free(kept.get("owner")):
+                    continue
+                sent_at, job = _read(path, kept)
+            except _DAMAGES:
                 _log.warning("a job of an earlier time cannot be read", exc_info=True)
                 self.drop(path.stem)
                 continue
@@ -98,8 +105,21 @@ class Outstanding:
         return self._folder / f"{job_id}.json"
 
 
-def _read(path: Path) -> tuple[float, Job]:
-    kept: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+_DAMAGES = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError),
+    *(ProtocolError, RecursionError),
+)
+"""What reading a file may raise that is none of ours, or no longer whole."""
+
+
+def _fields(path: Path) -> Mapping[str, Any]:
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(kept, dict):
+        raise TypeError("not a job")
+    return kept
+
+
+def _read(path: Path, kept: Mapping[str, Any]) -> tuple[float, Job]:
     if not _ID.fullmatch(path.stem):
         raise ValueError("not the name of a job")
     asked = {"kind": "submit", "job_id": path.stem, "request": kept["asked"]}

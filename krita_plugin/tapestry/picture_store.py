@@ -13,6 +13,7 @@ import tempfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
@@ -44,7 +45,7 @@ class PictureStore:
         """Write a picture; raises OSError when the disk takes it not. In memory it is at once."""
         self.remember(sha256, pixels)
         path = self._path(sha256)
-        if path.exists():
+        if path.exists() and (yield from self._whole(sha256)) is not None:
             path.touch()
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,17 +68,9 @@ class PictureStore:
         if sha256 in self._recent:
             self._recent.move_to_end(sha256)
             return self._recent[sha256]
-        try:
-            pixels = yield from self._read(self._path(sha256))
-        except (OSError, ValueError, struct.error, zlib.error):
-            return None
-        digest = hashlib.sha256()
-        for start in range(0, len(pixels.data), 8 * _PIECE_BYTES):
-            digest.update(pixels.data[start : start + 8 * _PIECE_BYTES])
-            yield
-        if digest.hexdigest() != sha256:
-            return None
-        self.remember(sha256, pixels)
+        pixels = yield from self._whole(sha256)
+        if pixels is not None:
+            self.remember(sha256, pixels)
         return pixels
 
     def forget(self, sha256: str) -> None:
@@ -85,6 +78,12 @@ class PictureStore:
         self._recent.pop(sha256, None)
         self._path(sha256).unlink(missing_ok=True)
         self._mark(sha256).unlink(missing_ok=True)
+
+    def release(self, sha256: str) -> None:
+        """Have a picture be the first to go when there is no room; until then it can be read."""
+        self._mark(sha256).unlink(missing_ok=True)
+        with suppress(OSError):
+            os.utime(self._path(sha256), (0, 0))
 
     def hold(self, sha256: str, *, on: bool) -> None:
         """Let a picture stay whatever the size, or not."""
@@ -105,6 +104,18 @@ class PictureStore:
             if not self._mark(path.stem).exists():
                 path.unlink(missing_ok=True)
                 excess -= status.st_size
+
+    def _whole(self, sha256: str) -> Generator[None, None, Pixels | None]:
+        """A picture as its file has it; None where there is none, or not this one any more."""
+        try:
+            pixels = yield from self._read(self._path(sha256))
+        except (OSError, ValueError, struct.error, zlib.error):
+            return None
+        digest = hashlib.sha256()
+        for start in range(0, len(pixels.data), 8 * _PIECE_BYTES):
+            digest.update(pixels.data[start : start + 8 * _PIECE_BYTES])
+            yield
+        return pixels if digest.hexdigest() == sha256 else None
 
     def _read(self, path: Path) -> Generator[None, None, Pixels]:
         with path.open("rb") as file:

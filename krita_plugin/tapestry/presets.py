@@ -9,6 +9,7 @@ from typing import Any
 
 from .adapter_book import Laid, read_laid
 from .canvas import Host
+from .kept_json import read_kept
 from .settings import Settings, sound_values
 from .translation import tr
 
@@ -94,10 +95,7 @@ def _fields(preset: Preset) -> dict[str, Any]:
 
 
 def _read(text: str) -> dict[str, Preset]:
-    try:
-        kept = json.loads(text or "{}")
-    except ValueError:
-        return {}
+    kept = read_kept(text)
     if not isinstance(kept, dict):
         return {}
     return {name: _preset(values) for name, values in kept.items()}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from .canvas import Host
+from .kept_json import read_kept
 
 _HISTORY_KEY = "prompts"
 _MOST_PROMPTS = 200
@@ -33,8 +34,5 @@ class PromptHistory:
 
 
 def _read(text: str) -> list[str]:
-    try:
-        kept = json.loads(text or "[]")
-    except ValueError:
-        return []
+    kept = read_kept(text)
     return [prompt for prompt in kept if isinstance(prompt, str)] if isinstance(kept, list) else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -26,8 +26,10 @@ from tapestry_protocol.request_checks import (
 from .adapter_book import PICTURE, AdapterBook
 from .adapter_reading import adapter_book, controls_of, loras_of, moved
 from .bands import any_paint, bands, read_in_bands
-from .canvas import Canvas
+from .canvas import Canvas, Layer
+from .coverage import seen_alpha
 from .job import Order
+from .kept_json import read_kept
 from .layers import (
     RegionLayer,
     Scene,
@@ -51,10 +53,7 @@ OWN_LAYERS_NOTE = "tapestry_layers"
 
 def own_layers(canvas: Canvas) -> frozenset[str]:
     """Ids of the layers that Tapestry made in this document."""
-    try:
-        ids = json.loads(canvas.note(OWN_LAYERS_NOTE) or "[]")
-    except ValueError:
-        return frozenset()
+    ids = read_kept(canvas.note(OWN_LAYERS_NOTE))
     return frozenset(map(str, ids)) if isinstance(ids, list) else frozenset()
 
 
@@ -78,7 +77,8 @@ def scene_of(canvas: Canvas) -> Generator[None, None, Scene]:
     counting, _ = layers_that_count(layers, own, book)
     steering = [layer for layer in counting if layer.id not in shown]
     ground = find_ground(steering, whole, own)
-    if ground is not None and not (yield from _is_opaque(canvas, ground.id, whole)):
+    reads = _reader(canvas, counting)
+    if ground is not None and not (yield from _is_opaque(partial(reads, ground.id), whole)):
         ground = None
     scene = read_scene(layers, own, ground, book, shown)
     return replace(scene, adapters=laid, pictures=pictures_of(layers))
@@ -140,7 +140,8 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
-    regions = yield from _regions(canvas, chosen, used, target.reach, blobs)
+    reads = _reader(canvas, scene.around)
+    regions = yield from _regions(canvas, reads, chosen, used, target.reach, blobs)
     controls = yield from controls_of(canvas, used.of(PICTURE), target.reach, blobs)
     selection = image = None
     if target.selected is not None:
@@ -241,9 +242,14 @@ def _moved(placed: Placed, part: Bounds) -> Placed:
     return replace(placed, bounds=bounds)
 
 
-def _is_opaque(canvas: Canvas, layer_id: str, bounds: Bounds) -> Generator[None, None, bool]:
+def _reader(canvas: Canvas, around: Sequence[Layer]) -> Callable[[str, Bounds], bytes]:
+    """What is seen of a layer among these, by its id."""
+    return partial(seen_alpha, canvas, around)
+
+
+def _is_opaque(read: Callable[[Bounds], bytes], bounds: Bounds) -> Generator[None, None, bool]:
     for band in bands(bounds):
-        alpha = canvas.alpha(layer_id, band)
+        alpha = read(band)
         if alpha.count(255) < len(alpha):
             return False
         yield
@@ -252,6 +258,7 @@ def _is_opaque(canvas: Canvas, layer_id: str, bounds: Bounds) -> Generator[None,
 
 def _regions(
     canvas: Canvas,
+    reads: Callable[[str, Bounds], bytes],
     chosen: Sequence[RegionLayer],
     laid: AdapterBook,
     reach: Bounds,
@@ -262,7 +269,7 @@ def _regions(
         check_prompt(layer.prompt, f"the layer {layer.prompt[:20]!r}")
     regions = []
     for layer in chosen:
-        region = yield from _region(canvas, layer, reach, blobs)
+        region = yield from _region(canvas, reads, layer, reach, blobs)
         if region is None:
             continue
         own = laid.of(layer.id)
@@ -272,11 +279,15 @@ def _regions(
 
 
 def _region(
-    canvas: Canvas, layer: RegionLayer, reach: Bounds, blobs: dict[str, bytes]
+    canvas: Canvas,
+    reads: Callable[[str, Bounds], bytes],
+    layer: RegionLayer,
+    reach: Bounds,
+    blobs: dict[str, bytes],
 ) -> Generator[None, None, Region | None]:
     """The region with its mask in `blobs`; None when nothing of it can be seen."""
     bounds = layer.bounds.intersection(reach)
-    mask = yield from read_in_bands(bounds, 1, partial(canvas.alpha, layer.id), blobs)
+    mask = yield from read_in_bands(bounds, 1, partial(reads, layer.id), blobs)
     if not any_paint(blobs[mask.sha256]):
         del blobs[mask.sha256]
         return None

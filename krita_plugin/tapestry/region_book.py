@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
+from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.limits import (
     MAX_GUIDANCE_SCALE,
     MAX_PROMPT_CHARACTERS,
@@ -18,6 +19,8 @@ from tapestry_protocol.limits import (
     MAX_WEIGHT,
     MIN_WEIGHT,
 )
+
+from .kept_json import read_kept, same_kind
 
 REGIONS_NOTE = "tapestry_regions"
 """Under this key a document keeps its book."""
@@ -98,17 +101,14 @@ class RegionBook:
     @classmethod
     def from_text(cls, text: str) -> RegionBook:
         """What `to_text` wrote; what is damaged or out of range stays at its default."""
-        try:
-            kept = json.loads(text or "{}")
-        except ValueError:
-            return cls()
+        kept = read_kept(text)
         layers, group = _mapping(kept, "layers"), _mapping(kept, "group")
         entries = {
-            key: Entry(str(values.get("name", "")), _settings(values))
+            key: Entry(plain_name(_text(values, "name")), _settings(values))
             for key, values in layers.items()
             if isinstance(values, dict)
         }
-        return cls(entries, str(group.get("id", "")), str(group.get("name", "")))
+        return cls(entries, _text(group, "id"), plain_name(_text(group, "name")))
 
 
 def _changed(settings: RegionSettings) -> dict[str, Any]:
@@ -121,13 +121,16 @@ def _mapping(kept: Any, key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _text(kept: dict[str, Any], key: str) -> str:
+    value = kept.get(key)
+    return value if isinstance(value, str) else ""
+
+
 def _settings(values: dict[str, Any]) -> RegionSettings:
     good = {}
     for known in fields(RegionSettings):
-        value, default = values.get(known.name), getattr(DEFAULTS, known.name)
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)
-        if type(value) is type(default) and _is_in_range(known.name, value):
+        value = same_kind(values.get(known.name), getattr(DEFAULTS, known.name))
+        if value is not None and _is_in_range(known.name, value):
             good[known.name] = value
     return RegionSettings(**good)
 

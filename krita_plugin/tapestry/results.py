@@ -33,8 +33,6 @@ _DRAWN_AFTER_S = 0.3
 class Onlooker(Protocol):
     """Whoever reads the document in front now and then."""
 
-    def rest(self) -> None: ...
-    def wake(self) -> None: ...
     def resting(self) -> AbstractContextManager[None]: ...
 
 
@@ -163,14 +161,12 @@ class Results:
         told: Notice | None,
     ) -> None:
         def finished(inserted: Inserted) -> None:
-            self._onlooker.wake()
             finding = inserted.finding
             done()
             self._said(Notice(finding.message, finding.advice) if finding else told)
             self._changed()
 
         def failed(error: Exception) -> None:
-            self._onlooker.wake()
             done()
             if canvas is not None and not canvas.is_open:
                 self.histories.rescue(entry, self.histories.id_of(canvas))
@@ -179,12 +175,17 @@ class Results:
                 self._said(notice_of(error))
             self._changed()
 
-        self._line.add(self._insertion(canvas, entry, way), finished, failed)
+        self._line.add(self._insertion_in_peace(canvas, entry, way), finished, failed)
+
+    def _insertion_in_peace(
+        self, canvas: Canvas | None, entry: Entry, way: Way
+    ) -> Generator[None, None, Inserted]:
+        with self._onlooker.resting():
+            return (yield from self._insertion(canvas, entry, way))
 
     def _insertion(
         self, canvas: Canvas | None, entry: Entry, way: Way
     ) -> Generator[None, None, Inserted]:
-        self._onlooker.rest()
         picture = yield from self._keeper.picture(entry)
         if canvas is None:
             self.trial.hide()
@@ -292,16 +293,21 @@ class Results:
     # --- in the list ------------------------------------------------------------------------------
 
     def discard(self, entry_id: str) -> None:
-        """Take a picture out of the history and off the disk; layers made of it stay."""
+        """Take a picture out of the history; layers made of it stay.
+
+        It goes off the disk at once where no file of a document can know it, else when its room is
+        needed: a copy of the document may be closed.
+        """
         entry = self.find(entry_id)
         if entry is None:
             return
         if self.trial.subject == entry_id:
             self.trial.hide()
         self._history_of(entry).remove(entry_id)
+        is_unsaved = self.histories.is_unsaved(entry_id)
         self.histories.let_go([entry_id])
-        if all(other.sha256 != entry.sha256 for other in self.entries()):
-            self._store.forget(entry.sha256)
+        if not self.histories.is_needed(entry.sha256):
+            (self._store.forget if is_unsaved else self._store.release)(entry.sha256)
         self._take_backs.pop(entry_id, None)
         self._write()
 

@@ -6,13 +6,14 @@ what it read, so that it can be run in turns of the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
-from .canvas import Canvas
+from .canvas import Canvas, Layer
+from .coverage import seen_alpha
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 32, 48
 PICTURE_SIDE = 96
@@ -33,8 +34,10 @@ class MaskSample:
     solid: bytes
 
 
-def mask_sample(canvas: Canvas, layer_id: str) -> Generator[None, None, MaskSample]:
-    """The mask of a layer."""
+def mask_sample(
+    canvas: Canvas, layer_id: str, around: Sequence[Layer] = ()
+) -> Generator[None, None, MaskSample]:
+    """The mask of a layer; `around` are the layers among which it lies, topmost first."""
     height, width = canvas.height, canvas.width
     rows = min(SAMPLE_ROWS, height)
     columns = max(1, min(SAMPLE_COLUMNS, rows * width // height, width))
@@ -46,7 +49,8 @@ def mask_sample(canvas: Canvas, layer_id: str) -> Generator[None, None, MaskSamp
         top, bottom = height * row // rows, height * (row + 1) // rows
         stride = max(1, (bottom - top) // samples_per_row)
         lines = [
-            canvas.alpha(layer_id, Bounds(y, 0, y + 1, width)) for y in range(top, bottom, stride)
+            seen_alpha(canvas, around, layer_id, Bounds(y, 0, y + 1, width))
+            for y in range(top, bottom, stride)
         ]
         most += bytes(max(max(line[left:right]) for line in lines) for left, right in spans)
         least += bytes(min(min(line[left:right]) for line in lines) for left, right in spans)

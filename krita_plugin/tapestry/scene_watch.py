@@ -68,9 +68,14 @@ class SceneWatch:
         self._seen: Seen | None = None
         self._samples: dict[str, MaskSample] = {}
         self._turn = 0
-        self.is_resting = False
+        self._resting = 0
         self._is_looking = False
         self._work: Work | None = None
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether anybody else reads or changes the document."""
+        return self._resting > 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -125,8 +130,8 @@ class SceneWatch:
             self._begin(canvas, self._renew(canvas), lambda _: None)
 
     def rest(self) -> None:
-        """Leave the document to whoever reads it for a picture, or puts one into it."""
-        self.is_resting = True
+        """Leave the document to one more who reads it for a picture, or puts one into it."""
+        self._resting += 1
         self.stop()
 
     @contextmanager
@@ -139,8 +144,8 @@ class SceneWatch:
             self.wake()
 
     def wake(self) -> None:
-        """Look again, when it is time to."""
-        self.is_resting = False
+        """One of them is done; after the last one it is looked again, when it is time to."""
+        self._resting = max(0, self._resting - 1)
 
     def stop(self) -> None:
         """End whatever is going on."""
@@ -191,7 +196,7 @@ class SceneWatch:
         missing = [layer_id for layer_id in ids if layer_id not in self._samples]
         self._turn += 1
         for layer_id in missing or ids[self._turn % max(1, len(ids)) :][:1]:
-            sample = yield from mask_sample(canvas, layer_id)
+            sample = yield from mask_sample(canvas, layer_id, self.scene.around)
             if self._samples.get(layer_id) != sample:
                 self._samples[layer_id] = sample
                 self._judge()

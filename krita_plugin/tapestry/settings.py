@@ -19,6 +19,8 @@ from tapestry_protocol.limits import (
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Margins
 
+from .kept_json import read_kept, same_kind
+
 Mode = Literal["generate", "extend", "refine", "fill"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
@@ -94,11 +96,7 @@ class Settings:
     def from_text(cls, text: str) -> Settings:
         """The fields that `to_text` wrote; what is damaged or out of range stays at its default."""
         settings = cls()
-        try:
-            kept = json.loads(text)
-        except ValueError:
-            return settings
-        for name, value in sound_values(kept).items():
+        for name, value in sound_values(read_kept(text)).items():
             setattr(settings, name, value)
         return settings
 
@@ -131,10 +129,8 @@ def sound_values(kept: Any) -> dict[str, Any]:
     default = Settings()
     good = {}
     for field in fields(Settings):
-        value, known = kept.get(field.name), getattr(default, field.name)
-        if isinstance(known, float) and type(value) is int:
-            value = float(value)
-        if type(value) is type(known) and _is_in_range(field.name, value):
+        value = same_kind(kept.get(field.name), getattr(default, field.name))
+        if value is not None and _is_in_range(field.name, value):
             good[field.name] = value
     return good
 

@@ -79,5 +79,5 @@ def read_runtime_file(path: Path) -> RuntimeInfo | None:
             protocol=int(fields["protocol"]),
             version=str(fields["version"]),
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None

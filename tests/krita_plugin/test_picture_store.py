@@ -119,3 +119,37 @@ def test_memory_holds_a_few_only(tmp_path: Path, monkeypatch) -> None:
     assert [finish(store.read(p.sha256)) for p in pictures] == [None, None, *pictures[2:]]
     store.forget(pictures[3].sha256)
     assert finish(store.read(pictures[3].sha256)) is None
+
+
+@pytest.mark.parametrize("damage", ["another byte", "cut", "another picture", "nothing"])
+def test_a_damaged_picture_is_mended_when_it_is_kept_again(tmp_path: Path, damage: str) -> None:
+    """Whatever its size says."""
+    pixels, other = noise(1), noise(2)
+    kept(tmp_path, pixels, other)
+    path = tmp_path / f"{pixels.sha256}.picture"
+    whole = path.read_bytes()
+    path.write_bytes(
+        {
+            "another byte": whole[:999] + bytes((whole[999] ^ 1,)) + whole[1000:],
+            "cut": whole[: len(whole) // 2],
+            "another picture": (tmp_path / f"{other.sha256}.picture").read_bytes(),
+            "nothing": b"",
+        }[damage]
+    )
+    assert finish(PictureStore(tmp_path).read(pixels.sha256)) is None
+    finish(PictureStore(tmp_path).keep(pixels.sha256, pixels))
+    assert finish(PictureStore(tmp_path).read(pixels.sha256)) == pixels
+
+
+def test_what_is_released_is_there_until_its_room_is_needed(tmp_path: Path) -> None:
+    """Then it goes first, also if it was held."""
+    first, second = noise(1), noise(2)
+    kept(tmp_path, first, second)
+    store = PictureStore(tmp_path)
+    store.hold(second.sha256, on=True)
+    store.release(second.sha256)
+    store.release("0" * 64)
+    assert finish(PictureStore(tmp_path).read(second.sha256)) == second
+    store.shrink(6000)
+    left = [finish(PictureStore(tmp_path).read(p.sha256)) for p in (first, second)]
+    assert left == [first, None]

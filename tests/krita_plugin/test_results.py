@@ -461,3 +461,23 @@ def test_settings_of_another_version_are_a_sentence(workshop: Workshop) -> None:
     workshop.studio.use_settings(the_entry(workshop))
     assert "another version" in workshop.said
     assert workshop.studio.settings.prompt == "night"
+
+
+@pytest.mark.parametrize("copy", ["open", "closed"])
+def test_a_copied_document_keeps_its_pictures(workshop: Workshop, copy: str) -> None:
+    """When the same picture is discarded in the document that was copied."""
+    paint(workshop)
+    entry = the_entry(workshop)
+    workshop.host.after_saving(workshop.canvas)
+    other = FakeCanvas(HEIGHT, WIDTH)
+    other.notes = dict(workshop.canvas.notes)
+    if copy == "open":
+        workshop.host.canvases.insert(0, other)
+    run(workshop, workshop.studio.discard, entry.id)
+    assert workshop.studio.results.entries() == []
+    workshop.studio.results._store._recent.clear()  # another session
+    workshop.host.canvases[:] = [other]
+    assert the_entry(workshop).id == entry.id
+    run(workshop, workshop.studio.apply, entry.id)
+    assert workshop.said == ""
+    assert NAME in other.names

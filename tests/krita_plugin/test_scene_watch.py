@@ -185,3 +185,20 @@ def test_a_stopped_watch_does_no_more(seen: Watch) -> None:
     seen.watch.stop()
     seen.loop.run()
     assert seen.changes == []
+
+
+def test_it_rests_until_the_last_one_is_done(seen: Watch) -> None:
+    """Two may read or change the document at once."""
+    seen.look()
+    seen.canvas.add("sky", Bounds(0, 0, 5, 5))
+    with seen.watch.resting():
+        with seen.watch.resting():
+            pass
+        assert seen.watch.is_resting
+        seen.look(3)
+        assert seen.changes == [[]]
+    seen.look()
+    assert seen.changes == [[], ["sky"]]
+    seen.watch.wake()  # once more than it rests
+    seen.watch.rest()
+    assert seen.watch.is_resting

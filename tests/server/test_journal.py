@@ -1,6 +1,7 @@
 """Journal, store and ledger on a disk that fails, is damaged, or loses its power."""
 
 import hashlib
+import os
 import random
 from pathlib import Path
 
@@ -94,6 +95,8 @@ def test_a_store_keeps_blobs_by_their_content(tmp_path: Path) -> None:
     store.path_of(names[0]).write_bytes(b"x")
     assert store.get(names[0]) is None
     assert not store.holds(names[0])
+    store.put(names[0], b"a")  # of the same size, and mended
+    assert store.get(names[0]) == b"a"
     store.remove(names[0])
     (tmp_path / "blobs" / ".aside-1").write_bytes(b"half")
     store.sweep({names[1]})
@@ -136,7 +139,32 @@ def test_delivered_ids_are_remembered_for_a_day() -> None:
     assert list(ledger.delivered) == ["1", "2"]
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"[]", b"{}", b'{"what": 1, "blobs": []}', b"null"])
+@pytest.mark.skipif(os.name != "posix", reason="rights and links of POSIX")
+def test_a_journal_behind_a_link_stays_there(tmp_path: Path) -> None:
+    """With its rights; one that is protected is not written anew."""
+    kept, link = tmp_path / "kept", tmp_path / "journal"
+    kept.write_bytes(b"")
+    kept.chmod(0o640)
+    link.symlink_to(kept)
+    journal = Journal(link, Disk())
+    journal.rewrite([b"a"])
+    journal.close()
+    assert link.is_symlink()
+    assert kept.stat().st_mode & 0o777 == 0o640
+    assert Journal(kept, Disk()).read() == ([b"a"], True)
+    kept.chmod(0o444)
+    with pytest.raises(PermissionError):
+        Journal(link, Disk()).rewrite([b"b"])
+    assert Journal(kept, Disk()).read() == ([b"a"], True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"x", b"[]", b"{}", b'{"what": 1, "blobs": []}', b"null"),
+        *(b"[" * 100_000, b'{"what": "ended", "blobs": 5}'),
+    ],
+)
 def test_a_payload_that_is_no_record_is_a_value_error(data: bytes) -> None:
     """A journal of a later version, for example."""
     with pytest.raises(ValueError, match=r"."):

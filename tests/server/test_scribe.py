@@ -134,6 +134,44 @@ def test_a_damaged_picture_is_painted_again(tmp_path: Path) -> None:
     house.close()
 
 
+def test_a_damaged_picture_that_is_painted_again_is_whole(tmp_path: Path) -> None:
+    """Although a file of its name and size lies there already."""
+    house = House(tmp_path)
+    house.submit()
+    house.finish()
+    house.close()
+    (picture,) = (tmp_path / "blobs").iterdir()
+    house = House(tmp_path)
+    picture.write_bytes(b"x" * len(PIXELS))
+    house.jobs.lose_picture(ME, "a")
+    house.close()
+    picture.write_bytes(b"x" * len(PIXELS))
+    house = House(tmp_path)
+    house.submit()
+    assert pixels_of(house.finish()) == PIXELS
+    assert picture.read_bytes() == PIXELS
+    house.close()
+
+
+def test_a_picture_that_spoils_while_it_waits_is_never_sent(tmp_path: Path) -> None:
+    """The job is let go: who submits it again has it painted again."""
+    house = House(tmp_path)
+    house.submit()
+    house.finish()
+    (picture,) = (tmp_path / "blobs").iterdir()
+    picture.write_bytes(b"x" * len(PIXELS))
+    (told,) = house.resume()
+    with pytest.raises(OSError, match="damaged"):
+        next(told.picture.frames())
+    (tell,) = house.perform(house.jobs.lose_picture(ME, "a"))
+    assert (tell.client, tell.message.code) == (ME, ErrorCode.UNKNOWN_JOB)
+    assert files(tmp_path) == set()
+    assert house.jobs.lose_picture(ME, "a") == []
+    house.submit()
+    assert pixels_of(house.finish()) == PIXELS
+    house.close()
+
+
 def test_a_cancel_survives_the_server(tmp_path: Path) -> None:
     """The artist has said no: it does not begin again."""
     house = House(tmp_path)

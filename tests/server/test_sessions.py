@@ -1,6 +1,7 @@
 """Conversations with a running server over its socket; the worker is the scripted one."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import struct
@@ -366,3 +367,22 @@ def test_a_silent_client_is_dropped(own_server: Server, connect: Connect) -> Non
     with pytest.raises(ConnectionClosed):
         client.receive()
     assert time.monotonic() - began > 4
+
+
+def test_a_picture_that_is_damaged_on_disk_is_painted_again(
+    tmp_path: Path, connect: Connect
+) -> None:
+    """The client hears that it is lost, submits the job again, and has it whole."""
+    with running_server(tmp_path) as server:
+        client = connect(server)
+        client.submit("spoilt", scripted())
+        last(client, Result)
+        client.close()
+        (blob,) = tmp_path.rglob("blobs/*")
+        blob.write_bytes(bytes(len(blob.read_bytes())))
+        client = connect(server)
+        client.send(Resume(("spoilt",)))
+        assert last(client, Failed).code is ErrorCode.UNKNOWN_JOB
+        client.submit("spoilt", scripted())
+        result = last(client, Result)
+        assert hashlib.sha256(blob.read_bytes()).hexdigest() == result.pixels.sha256

@@ -21,7 +21,7 @@ from websockets.asyncio.server import ServerConnection
 
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk
-from tapestry_protocol.messages import Backend, Message, Remark, Request
+from tapestry_protocol.messages import Backend, Message, Remark, Request, Result
 from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
 
@@ -132,7 +132,7 @@ class App:
     async def _converse(self, socket: ServerConnection) -> None:
         client = next(self._client_numbers)
         receive = partial(self._receive, client)
-        session = Session(socket, receive, self._turnstile)
+        session = Session(socket, receive, self._turnstile, partial(self._lose_picture, client))
         if not await session.greet(self._catalogue):
             return
         _log.info("client %d is here", client)
@@ -153,6 +153,10 @@ class App:
             self._perform(self._jobs.add_chunk(received))
         else:
             self._perform(self._jobs.receive(client, received))
+
+    def _lose_picture(self, client: int, message: Message) -> None:
+        if isinstance(message, Result):
+            self._perform(self._jobs.lose_picture(client, message.job_id))
 
     def _hear(self, worker: int, message: Message, pixels: bytes | None) -> None:
         self._perform(self._jobs.hear(message, pixels, worker))

@@ -24,7 +24,7 @@ def digest_of(submit: Submit) -> str:
 
 
 class Ends:
-    """Ended jobs, oldest first, and the digests of those that were delivered."""
+    """Ended jobs, and the digests of those that were delivered."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -52,7 +52,8 @@ class Ends:
     def outdated(self) -> list[Job]:
         """Those that must go: too old, or too much; never the newest one for its size."""
         now_s = self._clock()
-        jobs = list(self._ended.values())
+        # After a restart they are here in the order in which they were submitted.
+        jobs = sorted(self._ended.values(), key=lambda job: job.ended_at_s)
         too_old = [job for job in jobs if now_s - job.ended_at_s > RESULTS_KEPT_S]
         rest = jobs[len(too_old) :]
         bytes_on_disk = _total(job.picture.size_bytes for job in rest if job.picture)

@@ -276,6 +276,13 @@ class Jobs:
         if job.is_kept:
             yield self._record(job, "dropped")
 
+    def lose_picture(self, client: int, job_id: str) -> list[Effect]:
+        """A job's picture cannot be read any more; submitted again, it is painted anew."""
+        job = self._jobs.get(job_id)
+        if job is None or job.picture is None:
+            return []
+        return [*self._drop(job), Tell(client, refusals.unknown(job_id))]
+
     def _forget(self, job: Job) -> None:
         self._blobs.release(job.id)
         self._ends.remove(job)

@@ -40,10 +40,10 @@ class Record:
     @classmethod
     def from_bytes(cls, data: bytes) -> Record:
         """What `to_bytes` made; raises ValueError for anything else."""
-        fields = json.loads(data)
         try:
+            fields = json.loads(data)
             return cls(**{**fields, "blobs": tuple(fields["blobs"])})
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, RecursionError) as error:
             raise ValueError("not a record") from error
 
 

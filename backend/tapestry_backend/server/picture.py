@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,12 +43,15 @@ class Picture:
         self._data = None
 
     def frames(self) -> Iterator[bytes]:
-        """The binary frames that carry it; raises OSError when its file is gone."""
+        """The binary frames that carry it; raises OSError when its file is gone or damaged."""
         data = self._data
         if data is not None:
             yield from encode_chunks(self.sha256, data)
             return
         with self._path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != self.sha256:
+                raise OSError(errno.EIO, "the file of a picture is damaged", str(self._path))
+            file.seek(0)
             for offset in range(0, self.size_bytes, MAX_CHUNK_BYTES):
                 piece = file.read(MAX_CHUNK_BYTES)
                 yield encode_chunk(Chunk(self.sha256, offset, self.size_bytes, piece))

@@ -32,6 +32,7 @@ class Session:
 
     receive    takes every message and chunk after the hello; may raise ProtocolError
     turnstile  which all sessions pass with every message
+    spoilt     takes a message whose picture cannot be read
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Session:
         socket: ServerConnection,
         receive: Callable[[Message | Chunk], None],
         turnstile: Turnstile,
+        spoilt: Callable[[Message], None],
     ) -> None:
         self._socket = socket
         self._receive = receive
         self._turnstile = turnstile
+        self._spoilt = spoilt
         self._outbox = Outbox()
 
     def tell(self, parcel: Parcel) -> None:
@@ -101,8 +104,10 @@ class Session:
                 # In a thread, because it may come from a disk.
                 while (frame := await asyncio.to_thread(next, frames, None)) is not None:
                     await self._socket.send(frame)
-            except FileNotFoundError:
-                return  # another connection has taken delivery meanwhile
+            except OSError:
+                # Damaged; or another connection has taken delivery, and it is known no more.
+                self._spoilt(parcel.message)
+                return
         await self._socket.send(text)
 
     async def _farewell(self, error: TapestryError) -> None:

@@ -23,11 +23,7 @@ class Store:
     def put(self, sha256: str, data: bytes) -> Path:
         """Keep a blob; it is safe when this returns. Raises OSError."""
         path = self.path_of(sha256)
-        try:
-            is_there = path.stat().st_size == len(data)
-        except FileNotFoundError:
-            is_there = False
-        if not is_there:
+        if not self.holds(sha256):
             self._disk.make_folder(self._folder)
             self._disk.write(path, [data])
         return path

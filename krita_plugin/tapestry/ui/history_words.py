@@ -17,7 +17,7 @@ def description(entry: Entry) -> str:
     """Prompt and settings, a line each."""
     asked: Mapping[str, Any] = vars(entry.request) if entry.request else entry.asked
     prompts = "\n".join(f"\u2022 {_cut(prompt)}" for prompt in entry.prompts)
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.made_at))
+    made = _moment(entry.made_at)
     lines = [
         prompts or entry.name,
         tr("Seed {seed}, {steps} steps, guidance {guidance}").format(
@@ -39,6 +39,14 @@ def description(entry: Entry) -> str:
         name = entry.origin_name or "?"
         lines.append(tr("Made for {name}, which is not open").format(name=_cut(name)))
     return "\n".join(lines)
+
+
+def _moment(seconds: int) -> str:
+    """A date and a time; a question mark where this system knows none."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OSError, OverflowError, ValueError):
+        return "?"
 
 
 def _laid_on(book: AdapterBook) -> list[str]:
