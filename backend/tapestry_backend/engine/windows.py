@@ -36,6 +36,10 @@ class Window(NamedTuple):
     def size(self) -> Size:
         return Size(self.bottom - self.top, self.right - self.left)
 
+    def moved(self, down: int, right: int) -> Window:
+        """The same, as far away."""
+        return Window(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
 
 def native_window(canvas: Size, side: int, step: int = 1, longest: float = math.inf) -> Size:
     """The size of a model's window on a canvas of so many cells.

@@ -21,6 +21,9 @@ _HALO_CELLS = 6
 
 What lies further off moves no pixel by more than 0.1 of 255 levels (4 cells: by up to 1.4)."""
 
+_LESSER_HALO_CELLS = 4
+"""The same where a difference of two pictures is decoded, so that most of the error is in both."""
+
 _BESIDE_CELLS = 4
 """Cells further from an outline than this look the same whichever latents lie beyond it."""
 
@@ -108,15 +111,20 @@ def compose_layers(
     shares = [Share(0, 0, rest), *shares]
     cell_px = pixels.shape[-1] // latents.shape[-1]
     needed = torch.stack([_beside_outlines(share, rest, cell_px, wrap=wrap) for share in shares])
-    for part in _parts(needed, model.window):
-        there = _in_pixels(part, cell_px)
-        plain = _decode_part(model, fused, part, wrap=wrap).float()
+    for part in _parts(needed.any(dim=0), model.window):
+        plain = _decode_part(model, fused, part, wrap=wrap, halo=_LESSER_HALO_CELLS).float()
         for row, share in enumerate(shares):
-            if bool(crop(needed[row], part).any()):
-                decoded = _decode_part(model, own[row, None], part, wrap=wrap).float()
-                check_finite(decoded, "decoding")
-                wanted = _share_in(share, there) * crop(new, there)
-                crop(pixels, there).add_(wanted * (decoded - plain).cpu() / 2)
+            own_part = next(_parts(crop(needed[row], part), max(part.size)), None)
+            if own_part is None:
+                continue
+            there = own_part.moved(part.top, part.left)
+            decoded = _decode_part(
+                model, own[row, None], there, wrap=wrap, halo=_LESSER_HALO_CELLS
+            ).float()
+            check_finite(decoded, "decoding")
+            change = (decoded - crop(plain, _in_pixels(own_part, cell_px))).cpu() / 2
+            where = _in_pixels(there, cell_px)
+            crop(pixels, where).add_(change * _share_in(share, where) * crop(new, where))
     pixels.clamp_(0, 1)
 
 
@@ -131,14 +139,14 @@ def _beside_outlines(share: Share, canvas: Tensor, cell_px: int, *, wrap: bool) 
 
 
 def _parts(needed: Tensor, side: int) -> Iterator[Window]:
-    """The parts of a canvas in which any of [L, h, w] is True, `side` cells long at most."""
-    anywhere = needed.any(dim=0)
-    for top in range(0, anywhere.shape[0], side):
-        for left in range(0, anywhere.shape[1], side):
-            here = anywhere[top : top + side, left : left + side]
+    """Rectangles, `side` cells long at most, around where a canvas [h, w] is True."""
+    for top in range(0, needed.shape[0], side):
+        for left in range(0, needed.shape[1], side):
+            here = needed[top : top + side, left : left + side]
             if bool(here.any()):
                 rows, columns = extent(here.any(dim=1)), extent(here.any(dim=0))
-                yield Window(top + rows[0], left + columns[0], top + rows[1], left + columns[1])
+                part = Window(rows[0], columns[0], rows[1], columns[1])
+                yield part.moved(top, left)
 
 
 def _share_in(share: Share, part: Window) -> Tensor:
@@ -158,10 +166,12 @@ def _is_one_window(model: Denoiser, latents: Tensor, *, wrap: bool) -> bool:
     return tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap
 
 
-def _decode_part(model: Denoiser, latents: Tensor, part: Window, *, wrap: bool) -> Tensor:
+def _decode_part(
+    model: Denoiser, latents: Tensor, part: Window, *, wrap: bool, halo: int = _HALO_CELLS
+) -> Tensor:
     """Some cells of latents [1, C, h, w] as pixels around -1..1; their neighbours are seen."""
-    above = _HALO_CELLS
-    beside = min(_HALO_CELLS, latents.shape[-1])  # a canvas continues itself around once at most
+    above = halo
+    beside = min(halo, latents.shape[-1])  # a canvas continues itself around once at most
     sides = "circular" if wrap else "replicate"
     padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
     padded = functional.pad(padded, (0, 0, above, above), mode="replicate")

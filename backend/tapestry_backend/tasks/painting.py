@@ -70,15 +70,16 @@ class Painting:
         self._plan = plan
         self._model = model
         origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
+        margin = round(MARGIN * layout.canvas.height / plan.canvas.height) or 1
         tight = [region.fit == "tight" for region in plan.regions]
-        layers = make_layers(ground.weights, tight, wrap=layout.wrap)
+        layers = make_layers(ground.weights, tight, margin=margin, wrap=layout.wrap)
         # Nobody reads a prediction where the picture is kept: views without weight are dropped.
         new = ground.new_cells
         views = ViewPlan(
             layout,
             layers.within * new,
             needed=ground.weights * new,
-            margin=MARGIN,
+            margin=margin,
             seed=plan.seed,
             device=model.device,
         )
