@@ -167,11 +167,11 @@ def _is_one_window(model: Denoiser, latents: Tensor, *, wrap: bool) -> bool:
 
 
 def _decode_part(
-    model: Denoiser, latents: Tensor, part: Window, *, wrap: bool, halo: int = _HALO_CELLS
+    model: Denoiser, latents: Tensor, part: Window, *, wrap: bool, halo: int | None = None
 ) -> Tensor:
     """Some cells of latents [1, C, h, w] as pixels around -1..1; their neighbours are seen."""
-    above = halo
-    beside = min(halo, latents.shape[-1])  # a canvas continues itself around once at most
+    above = _HALO_CELLS if halo is None else halo
+    beside = min(above, latents.shape[-1])  # a canvas continues itself around once at most
     sides = "circular" if wrap else "replicate"
     padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
     padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
