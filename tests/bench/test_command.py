@@ -13,7 +13,7 @@ from tests.models.tiny_checkpoints import save_checkpoint
 
 KEYS_OF_JSON = {
     "adherence": {"tapestry", "paper", "thin"},
-    "seams": {"panorama", "wrap", "extension", "tiled_decode"},
+    "seams": {"panorama", "wrap", "extension", "frame", "fill", "tiled_decode"},
     "coherence": {"off", "on"},
     "sharpness": {"few_step"},
     "composition": {"one_horizon", "plain_windows"},
@@ -21,6 +21,9 @@ KEYS_OF_JSON = {
     "opacity": {"rank", "step"},
     "strokes": {"worst_4", "worst_8", "worst_12", "worst_16", "worst_24"},
     "foreign": {"hard", "feather", "soft"},
+    "small_canvas": {"parts"},
+    "extension": {"continues", "upwards"},
+    "detail": {"balanced", "fast"},
 }
 
 

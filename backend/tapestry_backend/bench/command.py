@@ -16,7 +16,7 @@ from .speed_command import add_speed_arguments
 
 MEASURES = (
     *("adherence", "seams", "coherence", "sharpness", "composition", "exactness"),
-    *("outlines", "opacity", "strokes", "foreign"),
+    *("outlines", "opacity", "strokes", "foreign", "small_canvas", "extension", "detail"),
 )
 
 

@@ -82,7 +82,11 @@ def foreign_scenes(model: str, window_px: int, count: int) -> dict[str, list[Sce
     pairs = sorted(contrasting(model), key=lambda pair: pair[0] != "sunset sky")[:count]
     hard = [_quarters(house(model), side), *(_shape(pair, side) for pair in pairs[: count - 1])]
     feathered = [
-        Scene(scene.layout, _cores(scene.layout, _CORE_PX + FEATHER_PX), {"feather_px": FEATHER_PX})
+        Scene(
+            scene.layout,
+            core_labels(scene.layout.labels, _CORE_PX + FEATHER_PX),
+            {"feather_px": FEATHER_PX},
+        )
         for scene in hard
     ]
     return {"hard": hard, "feather": feathered, "soft": [_gradient(p, side) for p in pairs]}
@@ -100,13 +104,18 @@ def _quarters(prompts: Sequence[str], side_px: int) -> Scene:
     draw = Square(side_px)
     masks = tuple((draw.y // 0.5 * 2 + draw.x // 0.5) == i for i in range(3))
     layout = Layout("quarters", masks, tuple(prompts[:3]), prompts[3])
-    return Scene(layout, _cores(layout, _CORE_PX))
+    return Scene(layout, core_labels(layout.labels, _CORE_PX))
 
 
 def _shape(pair: Sequence[str], side_px: int) -> Scene:
     mask = Square(side_px).blob(0.5, 0.5, 0.34)
     layout = Layout(f"{pair[0]} on {pair[1]}", (mask,), tuple(pair[:1]), pair[1])
-    return Scene(layout, _cores(layout, _CORE_PX))
+    return Scene(layout, core_labels(layout.labels, _CORE_PX))
+
+
+def _feathered(layout: Layout) -> Scene:
+    cores = core_labels(layout.labels, _CORE_PX + FEATHER_PX)
+    return Scene(layout, cores, {"feather_px": FEATHER_PX})
 
 
 def _gradient(pair: Sequence[str], side_px: int) -> Scene:
@@ -118,9 +127,8 @@ def _gradient(pair: Sequence[str], side_px: int) -> Scene:
     return Scene(layout, cores)
 
 
-def _cores(layout: Layout, distance_px: int) -> np.ndarray:
-    """What lies further than this from every other region, [H, W]; -1 elsewhere."""
-    labels = layout.labels
+def core_labels(labels: np.ndarray, distance_px: float) -> np.ndarray:
+    """Labels [H, W] where none of another number lies within a distance; -1 elsewhere."""
     cores = labels.copy()
     for number in np.unique(labels):
         inside = labels == number

@@ -28,7 +28,7 @@ class Goal:
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "adherence": ("tapestry", "paper", "thin"),
-    "seams": ("panorama", "wrap", "extension", "tiled_decode"),
+    "seams": ("panorama", "wrap", "extension", "frame", "fill", "tiled_decode"),
     "coherence": ("off", "on"),
     "sharpness": ("few_step",),
     "composition": ("one_horizon", "plain_windows"),
@@ -37,11 +37,16 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "opacity": ("rank", "step"),
     "strokes": tuple(f"worst_{width}" for width in (4, 8, 12, 16, 24)),
     "foreign": ("hard", "feather", "soft"),
+    "small_canvas": ("parts",),
+    "extension": ("continues", "upwards"),
+    "detail": ("balanced", "fast"),
 }
 """The figures that stand for each measure; all others explain them."""
 
 _RECALLS = {4: 0.6, 8: 0.85, 12: 0.9, 16: 0.9, 24: 0.9}
 """The least recall of strokes by their width in pixels."""
+
+_SIDES = ("left", "right", "top", "bottom")
 
 _LOOPS = {
     "paper": "the paper's loop",
@@ -77,6 +82,8 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "panorama": Goal("across the borders of windows", at_most=1.02),
         "wrap": Goal("across the old edge of 360 degrees", at_most=1.05),
         "extension": Goal("across the border of the old picture", at_most=1.05),
+        "frame": Goal("across the border of an old picture of one window", at_most=1.2),
+        "fill": Goal("across the outline of a filled selection", at_most=1.2),
         "tiled_decode": Goal("worst place of a decode in bands", at_most=1.02),
         "paper": Goal("the paper's loop, across its windows' borders"),
         "diffusers": Goal("diffusers' panorama pipeline, likewise"),
@@ -132,5 +139,25 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "worst": Goal("the same, of the worst picture"),
         **{name: Goal(f"hard masks, {text}") for name, text in _LOOPS.items()},
         "judge": Goal("the same, of plain pictures cut to the pixel", at_most=0.002),
+    },
+    "small_canvas": {
+        "parts": Goal("small canvases whose scene has its top and bottom", at_least=0.95),
+        "low": Goal("the same, canvases lower than a window"),
+        "narrow": Goal("the same, canvases narrower than a window alone"),
+        "judge": Goal("single windows that the judge finds whole", at_least=0.95),
+        "judge_cut": Goal("their upper halves, which it finds not", at_least=0.95),
+    },
+    "extension": {
+        "continues": Goal("of the new part beside regions, what goes on", at_least=0.95),
+        "background": Goal("of the new part beside the background, likewise", at_least=0.95),
+        **{side: Goal(f"beside regions, at the {side}") for side in _SIDES},
+        "upwards": Goal("of scenes that grow upwards, new top like the old", at_least=0.95),
+    },
+    "detail": {
+        "quality": Goal("fine detail of windows over that of single ones", at_least=0.95),
+        "balanced": Goal("fine detail at this speed over that of quality", at_least=0.9),
+        "fast": Goal("the same", at_least=0.8),
+        "worst_balanced": Goal("the same, of the worst prompt", at_least=0.75),
+        "worst_fast": Goal("the same, of the worst prompt", at_least=0.6),
     },
 }

@@ -111,6 +111,19 @@ GENERAL_SCENES = (
 )
 
 
+SAMPLE_DETAILED = (
+    *SAMPLE_TEXTURES,
+    *("pebbles", "snow", "sand dunes", "wood planks", "pine forest", "autumn leaves"),
+    *("roof tiles", "lily pond", "patchwork quilt", "mountains", "city skyline", "green hills"),
+)
+"""Everything whose detail can be lost: materials and scenes of the bundled model's vocabulary."""
+
+
+def detailed(model: str) -> tuple[str, ...]:
+    """Prompts whose fine detail is compared."""
+    return SAMPLE_DETAILED if model == SAMPLE else (*GENERAL_TEXTURES, *GENERAL_SCENES[:3])
+
+
 def even_textures(model: str) -> tuple[str, ...]:
     """Prompts in which a seam would show."""
     return SAMPLE_EVEN_TEXTURES if model == SAMPLE else GENERAL_TEXTURES
@@ -119,6 +132,22 @@ def even_textures(model: str) -> tuple[str, ...]:
 def drifting(model: str) -> tuple[str, ...]:
     """Prompts whose windows differ when nothing holds them together."""
     return SAMPLE_DRIFTING if model == SAMPLE else (*GENERAL_SCENES, *GENERAL_TEXTURES[:2])
+
+
+SAMPLE_LAYERED = (
+    "sandy beach",
+    "mountains",
+    "green hills",
+    "desert",
+    "sandy beach at sunset",
+    "green hills at sunset",
+)
+"""Scenes whose top and bottom have different colours."""
+
+
+def layered_scenes(model: str) -> tuple[str, ...]:
+    """Prompts of views whose sky and ground colours tell apart."""
+    return SAMPLE_LAYERED if model == SAMPLE else GENERAL_SCENES
 
 
 def scenes(model: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from .adherence import measure_adherence
 from .coherence import measure_coherence
 from .composition import measure_composition
 from .exactness import measure_exactness
+from .extension import measure_extension
 from .foreign import measure_foreign
 from .goals import KEYS
 from .opacity import measure_opacity
@@ -21,6 +22,8 @@ from .progress import Progress
 from .seams import measure_seams
 from .sharpness import measure_sharpness
 from .sheet import save_sheet
+from .small_canvas import measure_small_canvas
+from .speed_detail import measure_detail
 from .strokes import measure_strokes
 from .workbench import Measured, Scope, Workbench
 
@@ -35,6 +38,9 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "opacity": measure_opacity,
     "strokes": measure_strokes,
     "foreign": measure_foreign,
+    "small_canvas": measure_small_canvas,
+    "extension": measure_extension,
+    "detail": measure_detail,
 }
 
 

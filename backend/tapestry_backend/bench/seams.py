@@ -9,8 +9,8 @@ import diffusers
 import numpy as np
 import torch
 
-from tapestry_protocol.messages import PixelsRef
-from tapestry_protocol.pixels import Margins, Pixels
+from tapestry_protocol.messages import PixelsRef, Selection
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ..models import banded
 from ..tasks.plan import Plan, make_plan
@@ -35,6 +35,8 @@ def measure_seams(bench: Workbench) -> Measured:
         "panorama": panoramas(bench, 4 if quick else 16),
         "wrap": wraps(bench, 6 if quick else 48),
         "extension": extensions(bench, 4 if quick else 16),
+        "frame": extensions(bench, 4 if quick else 16, framed=True),
+        "fill": fills(bench, 4 if quick else 16),
     }
     details: dict[str, object] = {}
     if not bench.scope.alone:
@@ -121,20 +123,21 @@ def wraps(bench: Workbench, count: int, **fields: object) -> Found:
     return found
 
 
-def extensions(bench: Workbench, count: int, **fields: object) -> Found:
+def extensions(bench: Workbench, count: int, *, framed: bool = False, **fields: object) -> Found:
     """Across the borders of a picture of one window that grew on both sides by three quarters.
 
     Every second one grows at the top and bottom instead. The picture is the middle of a larger one:
     what an autoencoder paints along the edges of a single window is a frame of the old picture.
+    Where that is what is measured, the picture is `framed`: a single window.
     """
     painter, side = bench.painter, bench.painter.window_px
-    grown, rim = side * 3 // 4, side // 8
-    bench.say(f"seams: {count} extensions")
+    grown, rim = side * 3 // 4, 0 if framed else side // 8
+    bench.say(f"seams: {count} extensions{' of single windows' if framed else ''}")
     found = []
     for i, prompt in enumerate(_prompts(bench, count)):
         upright = i % 2 == 1
         whole = painter.paint(painter.request(side + 2 * rim, side + 2 * rim, prompt, 3000 + i))
-        old = whole[rim:-rim, rim:-rim]
+        old = whole[rim : rim + side, rim : rim + side]
         margins = Margins(top=grown, bottom=grown) if upright else Margins(left=grown, right=grown)
         picture = extended(bench, old, margins, prompt, 3000 + i, **fields)
         across = turned(picture) if upright else picture
@@ -144,15 +147,64 @@ def extensions(bench: Workbench, count: int, **fields: object) -> Found:
     return found
 
 
+def fills(bench: Workbench, count: int, **fields: object) -> Found:
+    """Across the outline of a box in the middle of two windows that is filled anew.
+
+    Its sides lie on no border of cells, as a painter's selection.
+    """
+    painter, side = bench.painter, bench.painter.window_px
+    box = Bounds(side // 4 + 3, side * 3 // 4 - 5, side * 3 // 4 + 3, side * 5 // 4 - 5)
+    mask = Pixels(box.height, box.width, 1, b"\xff" * (box.height * box.width))
+    bench.say(f"seams: {count} filled selections")
+    found = []
+    for i, prompt in enumerate(_prompts(bench, count)):
+        old = painter.paint(painter.request(side, 2 * side, prompt, 3500 + i))
+        pixels = Pixels(side, 2 * side, 4, old.tobytes())
+        request = painter.request(
+            *(side, 2 * side, prompt, 3600 + i),
+            task="fill",
+            image=PixelsRef.of(pixels),
+            selection=Selection(box, PixelsRef.of(mask)),
+            **fields,
+        )
+        new = painter.paint(request, {each.sha256: each.data for each in (pixels, mask)})
+        picture = pasted(old, new)
+        ratio = box_ratio(picture, box, painter.model.cell_px)
+        found.append((ratio, Picture(f"{prompt}, filled {ratio:.2f}", picture)))
+    return found
+
+
+def pasted(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """A result over a picture, both uint8 [H, W, 4], as a layer shows it: uint8 [H, W, 3]."""
+    share = new[..., 3:].astype(np.float64) / 255
+    return (share * new[..., :3] + (1 - share) * old[..., :3]).round().astype(np.uint8)
+
+
+def box_ratio(picture: np.ndarray, box: Bounds, cell_px: int) -> float:
+    """Change across the sides of a box in [H, W, 3] over that across other cell borders."""
+    beside = seam_ratio(picture[box.top : box.bottom], [box.left, box.right], cell_px)
+    across = turned(picture[:, box.left : box.right])
+    return (beside + seam_ratio(across, [box.top, box.bottom], cell_px)) / 2
+
+
 def extended(
-    bench: Workbench, old: np.ndarray, margins: Margins, prompt: str, seed: int, **fields: object
+    bench: Workbench,
+    old: np.ndarray,
+    margins: Margins,
+    prompt: str,
+    seed: int,
+    blobs: Mapping[str, bytes] | None = None,
+    **fields: object,
 ) -> np.ndarray:
-    """A picture, uint8 [H, W, 4], grown, with the old one in its place: uint8 [H, W, 3]."""
+    """A picture, uint8 [H, W, 4], grown, with the old one in its place: uint8 [H, W, 3].
+
+    blobs: of whatever else the request's `fields` refer to.
+    """
     height, width = old.shape[:2]
     pixels = Pixels(height, width, 4, np.ascontiguousarray(old).tobytes())
     image = {"task": "extend", "margins": margins, "image": PixelsRef.of(pixels)}
     request = bench.painter.request(height, width, prompt, seed, **image, **fields)
-    picture = bench.painter.paint(request, {pixels.sha256: pixels.data}).copy()
+    picture = bench.painter.paint(request, {**(blobs or {}), pixels.sha256: pixels.data}).copy()
     rows = slice(margins.top, margins.top + height)
     picture[rows, margins.left : margins.left + width] = old
     return picture[..., :3]
@@ -197,7 +249,10 @@ def _rows(found: Mapping[str, Found]) -> list[list[Picture]]:
     """The same panorama by everybody beside each other, then some of each other kind."""
     together = [name for name in ("panorama", "paper", "diffusers") if name in found]
     same = [list(group) for group in zip(*(found[name] for name in together), strict=False)]
-    others = [found["panorama"][2:4], *(found[k][:4] for k in ("wrap", "extension", "control"))]
+    others = [
+        found["panorama"][2:4],
+        *(found[k][:4] for k in ("wrap", "extension", "frame", "fill", "control")),
+    ]
     return [
         *[[picture for _, picture in group] for group in same[:2]],
         *[[picture] for each in others for _, picture in each],

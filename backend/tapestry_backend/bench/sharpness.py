@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 from diffusers import LCMScheduler
 
-from .metrics.detail import detail_energy, mean_ratio
-from .painter import Painter
+from .metrics.detail import mean_ratio
 from .paper import PaperLoop
 from .picture import Picture
 from .prompts import textures
+from .speed_detail import inner_energy
 from .workbench import Measured, Workbench
 
 _SHOWN = 9
@@ -41,7 +41,7 @@ def measure_sharpness(bench: Workbench) -> Measured:
         single = np.mean([_single_energy(bench, prompt, seed, count) for seed in seeds])
         made = [fused_pictures(bench, prompt, seed, count) for seed in seeds]
         for name in made[0]:
-            energies = [_inner_energy(pictures[name], painter) for pictures in made]
+            energies = [inner_energy(pictures[name], painter) for pictures in made]
             ratios[name].append(np.mean(energies) / single)
         rows.append([Picture(f"{prompt}, {count} steps: {name}", p) for name, p in made[0].items()])
     means = {name: mean_ratio(found) for name, found in ratios.items() if found}
@@ -77,10 +77,4 @@ def _few_steps(
 def _single_energy(bench: Workbench, prompt: str, seed: int, steps: int) -> float:
     """The mean detail of as many single windows as a fused picture has."""
     singles = [_few_steps(bench, 1, prompt, seed + j, steps) for j in range(_COLUMNS)]
-    return float(np.mean([_inner_energy(single, bench.painter) for single in singles]))
-
-
-def _inner_energy(picture: np.ndarray, painter: Painter) -> float:
-    """Detail away from the edges, where an autoencoder paints a frame around a single window."""
-    rim = painter.window_px // 8
-    return detail_energy(picture[rim:-rim, rim:-rim])
+    return float(np.mean([inner_energy(single, bench.painter) for single in singles]))

@@ -17,6 +17,7 @@ from .painter import Painter
 from .paper import PaperLoop
 from .picture import Picture
 from .prompts import textures
+from .scene_parts import SceneParts
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -76,6 +77,11 @@ class Workbench:
     def colours(self) -> ColourJudge:
         """The judge of colours, taught by the model's own plain pictures as they are needed."""
         return ColourJudge(self.painter.plain)
+
+    @cached_property
+    def parts(self) -> SceneParts:
+        """The judge of skies and grounds, taught likewise."""
+        return SceneParts(self.painter.plain)
 
     @cached_property
     def peer(self) -> Peer:
