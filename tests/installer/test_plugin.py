@@ -92,7 +92,8 @@ def test_kritas_importer_takes_the_archive(tmp_path: Path, built: Path) -> None:
     build_plugin_zip(tmp_path / "tapestry.zip")
     (tmp_path / "krita").mkdir()
     python(
-        "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], "
+        "import builtins, runpy, sys; builtins.i18n = str  # as inside Krita\n"
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], "
         "run_name='__main__')",
         IMPORTER,
         tmp_path / "tapestry.zip",

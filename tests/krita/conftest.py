@@ -17,8 +17,8 @@ from tests.krita.debian_trees import chosen_tree
 from tests.krita.krita_session import Report, play
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "test-output" / "krita"
-"""Screenshots, raw pixels and logs of the last run, for people to look at."""
+OUTPUT = ROOT / "test-output" / "krita" / (chosen_tree() or Path()).name
+"""Screenshots, raw pixels and logs of the last run with this Krita, for people to look at."""
 
 DOCUMENT_SCENARIOS = (
     "no_document",

@@ -36,6 +36,7 @@ _PYQT6 = ("python3-pyqt6", "python3-pyqt6.sip", "qt6-svg-plugins")
 _COMMON = ("krita", "xvfb", "libffi8", "libgomp1", "libsqlite3-0", "openssl")
 """Krita, its display, and libraries that this system's Python may want of any system."""
 
+_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 _ENTER = """
 root=$1; shift
 while [ "$1" != -- ]; do
@@ -92,8 +93,8 @@ def inside(tree: Path | None, command: Sequence[str]) -> list[str]:
     """
     if tree is None:
         return list(command)
-    enter = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _ENTER, "enter"]
-    return [*enter, str(tree), *map(str, _shared()), "--", *command]
+    enter = [*_MOUNTS, "sh", "-euc", _ENTER, "enter", str(tree), *map(str, _shared())]
+    return [*enter, "--", *command]
 
 
 def krita_version(tree: Path) -> str:
@@ -105,9 +106,13 @@ def krita_version(tree: Path) -> str:
 
 def ensure(release: Release) -> Path:
     """The release's tree, which is made where it is not there yet; raises TreeError."""
-    with _one_at_a_time(release.folder):
-        if not release.folder.exists():
-            _make(release)
+    _check_rights()
+    try:
+        with _one_at_a_time(release.folder):
+            if not release.folder.exists():
+                _make(release)
+    except OSError as error:
+        raise TreeError(f"No tree can be made here: {error}. Set {PLACE}.") from error
     found = krita_version(release.folder)
     if not found.startswith(f"{release.version}."):
         raise TreeError(
@@ -133,7 +138,12 @@ def _shared() -> Iterator[Path]:
 
 def _make(release: Release) -> None:
     """Beside its place first, so that half a tree is never taken for one."""
-    _check_system(release.folder.parent)
+    if shutil.which("debootstrap") is None:
+        raise TreeError("debootstrap is not installed (apt-get install debootstrap).")
+    if shutil.disk_usage(release.folder.parent).free < _SPACE_BYTES:
+        raise TreeError(
+            f"{release.folder.parent} has less than 3 GB left: free some, or set {PLACE}."
+        )
     new = release.folder.with_name(f"{release.folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     mirror = _mirror()
@@ -154,23 +164,18 @@ def _make(release: Release) -> None:
     new.rename(release.folder)
 
 
-def _check_system(place: Path) -> None:
-    """Raises TreeError where no tree can be made."""
+def _check_rights() -> None:
+    """Raises TreeError where no tree can be made or entered."""
     if sys.platform != "linux" or os.geteuid():
         raise TreeError(
             "A Krita of another Debian release needs Linux and root. "
             "Run this as root, or install krita and xvfb and run the tests with those."
         )
-    for program in ("debootstrap", "unshare", "chroot"):
-        if shutil.which(program) is None:
-            raise TreeError(f"{program} is not installed (apt-get install debootstrap util-linux).")
-    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
-        raise TreeError("This system lets nobody mount: run this in a container that may.")
-    place.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(place).free < _SPACE_BYTES:
-        raise TreeError(
-            f"{place} has too little space: 3 GB are needed. Free some, or set {PLACE}."
-        )
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*_MOUNTS, "true"], check=False).returncode
+    ):
+        raise TreeError("Nothing can be mounted here: run this where root may mount.")
 
 
 def _try_python(tree: Path) -> None:
@@ -223,12 +228,8 @@ def _run(*command: str) -> None:
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Two runs make a tree once."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f"{folder.name}.lock").open("w")
-    except PermissionError:
-        _check_system(folder.parent)
-        raise
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f"{folder.name}.lock").open("w")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

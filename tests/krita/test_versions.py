@@ -60,15 +60,24 @@ def test_without_root_there_is_a_sentence(place: Path, monkeypatch, capsys) -> N
 
 def test_without_debootstrap_there_is_a_sentence(place: Path, monkeypatch) -> None:
     """Which names the package."""
-    monkeypatch.setattr(debian_trees.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(debian_trees.sys, "platform", "linux")
+    monkeypatch.setattr(debian_trees, "_check_rights", lambda: None)
     monkeypatch.setattr(debian_trees.shutil, "which", lambda _program: None)
     with pytest.raises(TreeError, match="apt-get install debootstrap"):
         ensure(RELEASES["5.2"])
 
 
-def test_a_release_with_another_krita_is_not_taken_for_this_one(place: Path) -> None:
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path, monkeypatch) -> None:
+    """With how to choose another."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(PLACE, str(tmp_path / "file" / "trees"))
+    monkeypatch.setattr(debian_trees, "_check_rights", lambda: None)
+    with pytest.raises(TreeError, match=f"Set {PLACE}"):
+        ensure(RELEASES["5.2"])
+
+
+def test_a_release_with_another_krita_is_not_taken_for_this_one(place: Path, monkeypatch) -> None:
     """Debian's newer releases move on."""
+    monkeypatch.setattr(debian_trees, "_check_rights", lambda: None)
     (place / "5.3").mkdir()
     with pytest.raises(TreeError, match=r"forky has Krita no more, not 5\.3"):
         ensure(RELEASES["5.3"])
