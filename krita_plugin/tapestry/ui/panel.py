@@ -96,7 +96,7 @@ class Panel(QWidget):
         foot_px = self._foot.heightForWidth(self.width())  # a notice breaks its lines
         fixed = max(foot_px, self._foot.sizeHint().height()) - self._progress.room_px
         self._progress.give_room(self.height() - _LOWEST_FIELDS_PX - fixed)
-        self._area.setMinimumHeight(max(0, min(_LOWEST_FIELDS_PX, self.height() - fixed)))
+        self._area.setMinimumHeight(max(1, min(_LOWEST_FIELDS_PX, self.height() - fixed)))
 
     def _make_fields(self) -> QWidget:
         fields = _column(
