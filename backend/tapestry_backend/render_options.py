@@ -171,6 +171,7 @@ def _add_windows(group: argparse._ArgumentGroup) -> None:
     )
     _add(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
     _add(group, "--window-weighting", "window_weighting", None, "how windows fade to their edges")
+    _add(group, "--fusion", "fusion", None, "what counts where windows overlap")
     _add(
         group,
         "--framing",

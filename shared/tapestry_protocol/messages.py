@@ -129,6 +129,8 @@ class Request:
     windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
               at every step
     window_weighting    how much a window has to say towards its edges
+    fusion    where fixed windows overlap: "mean" of their predictions, or "factors" (DiffCollage):
+              each counts once, and what two of them share is predicted too and taken off
     framing   what a model that asks for sizes is told: each window is a picture of its own, or a
               part of the canvas
     stride_px       0: half a window
@@ -164,6 +166,7 @@ class Request:
     wrap: bool = False
     windows: Literal["overlap", "shift"] = "overlap"
     window_weighting: Literal["linear", "flat", "gaussian"] = "linear"
+    fusion: Literal["mean", "factors"] = "mean"
     framing: Literal["window", "canvas"] = "window"
     stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     composition: Share = 0.5

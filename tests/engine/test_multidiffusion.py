@@ -325,3 +325,31 @@ def test_with_hard_masks_bootstrapping_keeps_the_equality(double_model) -> None:
         x, colour = total / weight_sum, wanted_inside / cells
 
     assert float((last.latents - x).abs().max()) < 1e-11 * float(x.abs().max())
+
+
+def test_factors_are_exact_where_only_neighbours_depend_on_each_other() -> None:
+    """Of a chain in which a cell depends on the one before, windows less overlaps tell all.
+
+    The score of such a process is linear, with the inverse of the covariance; a window's is that of
+    its own cells. The mean of overlapping windows is another thing.
+    """
+    canvas, window = Size(1, 22), Size(1, 8)
+
+    def score(latents: Tensor) -> Tensor:
+        place = torch.arange(latents.shape[-1], dtype=torch.float64)
+        covariance = 0.8 ** (place[:, None] - place).abs()
+        return -latents @ covariance.inverse()
+
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
+        return score(latents)
+
+    latents = torch.randn(1, 2, *canvas, dtype=torch.float64)
+    fused = {}
+    for fusion in ("mean", "factors"):
+        layout = Layout(canvas, window, Size(1, 5), fusion=fusion)
+        views = ViewPlan(layout, torch.ones(1, *canvas, dtype=torch.float64))
+        denoise = MultiDiffusion(predict, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 16)
+        fused[fusion] = denoise(latents, MOMENT)
+
+    torch.testing.assert_close(fused["factors"], score(latents), atol=1e-12, rtol=0)
+    assert float((fused["mean"] - score(latents)).abs().max()) > 0.1

@@ -123,3 +123,25 @@ def test_a_margin_is_covered_where_it_needs_no_further_window() -> None:
     assert len(plan(at(0))) == len(alone(at(0))) == 2
     assert plan.reach.sum() > alone.reach.sum()
     assert bool((plan.reach >= (needed > 0)).all())
+
+
+@given(
+    st.integers(6, 30),
+    st.integers(6, 40),
+    st.tuples(st.integers(2, 6), st.integers(2, 6)),
+    st.booleans(),
+)
+def test_factors_count_every_cell_once(
+    height: int, width: int, stride: tuple[int, int], wrap: bool
+) -> None:
+    """Windows less what they share: a region's share of a cell is what was painted."""
+    canvas = Size(height, width)
+    generator = torch.Generator().manual_seed(height * 100 + width)
+    weights = torch.rand(3, *canvas, generator=generator) * (
+        torch.rand(3, *canvas, generator=generator) > 0.6
+    )
+    layout = Layout(canvas, WINDOW, Size(*stride), wrap=wrap, fusion="factors")
+    plan = ViewPlan(layout, weights)
+
+    torch.testing.assert_close(say(plan(at(0)), 3, canvas), weights, atol=1e-5, rtol=1e-4)
+    assert bool((plan.reach >= (weights > 1e-5)).all())

@@ -11,7 +11,7 @@ from .windows import Size, Window, add_at
 
 
 def fuse(
-    predictions: Tensor,
+    predictions: Sequence[Tensor],
     weights: Sequence[Tensor],
     windows: Sequence[Window],
     canvas: Size,
@@ -20,13 +20,15 @@ def fuse(
 ) -> Tensor:
     """The least-squares mean of overlapping predictions (Bar-Tal et al. 2023, eq. 5).
 
-    predictions [K, C, h, w], weights K times [h, w] >= 0  ->  [count, C, H, W], in float32 or the
-    predictions' own type where that is wider. rows: which row of the result each prediction is of;
-    None: there is one. A cell without any weight is 0: the caller sees to it that nobody reads it.
+    predictions K times [C, h, w], weights K times [h, w] -> [count, C, H, W], in float32 or the
+    predictions' own type where that is wider. Weights are >= 0; those of overlaps that count twice
+    otherwise are negative (DiffCollage's rule, `windows.factors`). rows: which row of the result
+    each prediction is of; None: there is one. A cell without any weight is 0: the caller sees to it
+    that nobody reads it.
     """
-    dtype = torch.promote_types(predictions.dtype, torch.float32)
-    device = predictions.device
-    total = torch.zeros(count, predictions.shape[1], *canvas, dtype=dtype, device=device)
+    dtype = torch.promote_types(predictions[0].dtype, torch.float32)
+    device = predictions[0].device
+    total = torch.zeros(count, len(predictions[0]), *canvas, dtype=dtype, device=device)
     weight_sum = torch.zeros(count, 1, *canvas, dtype=dtype, device=device)
     where = [0] * len(predictions) if rows is None else rows
     for row, prediction, weight, window in zip(where, predictions, weights, windows, strict=True):

@@ -97,8 +97,8 @@ class Bootstrapping:
         """Whether anything of the window is hidden from the region."""
         return not bool(crop(self._inside[region], window).all())
 
-    def learn(self, views: Sequence[View], clean: Tensor) -> None:
-        """Take the backdrops of the next step from clean estimates [K, C, h, w], one per view."""
+    def learn(self, views: Sequence[View], clean: Sequence[Tensor]) -> None:
+        """Take the backdrops of the next step from clean estimates [C, h, w], one per view."""
         sums = torch.zeros_like(self._colours)
         cells = sums.new_zeros(len(sums), 1)
         for view, estimate in zip(views, clean, strict=True):
@@ -156,17 +156,22 @@ class MultiDiffusion:
         views = self._views(moment)
         early = self._bootstrapping is not None and self._bootstrapping.lasts(moment)
         planned = self._plan(views, moment, early=early)
-        inputs = torch.cat([self._input(latents, moment, row) for row in planned.rows])
+        inputs = [self._input(latents, moment, row) for row in planned.rows]
         canvas = Size(*latents.shape[-2:])
         outputs = self._evaluate(inputs, moment, planned.rows, canvas)
-        predictions = outputs[planned.conditional]
-        if any(scale > 1 for scale in planned.scales):
-            scales = torch.tensor(planned.scales, dtype=outputs.dtype, device=outputs.device)
-            negative = outputs[planned.negative]
-            predictions = negative + scales[:, None, None, None] * (predictions - negative)
+        predictions = [
+            outputs[own] if scale <= 1 else outputs[away] + scale * (outputs[own] - outputs[away])
+            for own, away, scale in zip(
+                planned.conditional, planned.negative, planned.scales, strict=True
+            )
+        ]
         if self._bootstrapping is not None and early:
-            seen = inputs[planned.conditional][:, : latents.shape[1]]
-            self._bootstrapping.learn(views, moment.clean(predictions.to(seen.dtype), seen))
+            seen = [inputs[own][0, : latents.shape[1]] for own in planned.conditional]
+            clean = [
+                moment.clean(prediction.to(before.dtype), before)
+                for prediction, before in zip(predictions, seen, strict=True)
+            ]
+            self._bootstrapping.learn(views, clean)
         weights = [view.weight for view in views]
         windows = [view.window for view in views]
         rows = [self._latents_of[view.region] for view in views]
@@ -186,28 +191,28 @@ class MultiDiffusion:
         return self._planned[3]
 
     def _evaluate(
-        self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
-    ) -> Tensor:
-        """The model's outputs for the inputs [K, C, h, w] of these rows."""
+        self, inputs: Sequence[Tensor], moment: Moment, planned: Sequence[_Row], canvas: Size
+    ) -> list[Tensor]:
+        """The model's outputs [C, h, w] for the inputs [1, C, h, w] of these rows.
+
+        Rows of one variant and one size are asked together.
+        """
         self.evaluations += len(inputs)
-        asked = [row.variant for row in planned]
-        groups = [
-            [number for number, variant in enumerate(asked) if variant == wanted]
-            for wanted in dict.fromkeys(asked)
-        ]
-        if len(groups) == 1:
-            return self._evaluate_alike(inputs, moment, planned, canvas)
-        outputs = [
-            self._evaluate_alike(inputs[group], moment, [planned[n] for n in group], canvas)
-            for group in groups
-        ]
-        numbers = torch.tensor([number for group in groups for number in group])
-        return torch.cat(outputs)[numbers.argsort()]
+        alike: dict[tuple[int | None, Size], list[int]] = {}
+        for number, row in enumerate(planned):
+            alike.setdefault((row.variant, row.window.size), []).append(number)
+        outputs: dict[int, Tensor] = {}
+        for group in alike.values():
+            rows = [planned[number] for number in group]
+            batch = torch.cat([inputs[number] for number in group])
+            found = self._evaluate_alike(batch, moment, rows, canvas)
+            outputs.update(zip(group, found, strict=True))
+        return [outputs[number] for number in range(len(planned))]
 
     def _evaluate_alike(
         self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
     ) -> Tensor:
-        """The same for rows of one variant."""
+        """The same for inputs [K, C, h, w] of one variant and size."""
         encoded = self._conditions[[row.condition for row in planned]]
         places = [Place(row.window, canvas, self._framed, row.negative) for row in planned]
         variant = planned[0].variant

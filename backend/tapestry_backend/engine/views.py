@@ -18,6 +18,7 @@ from .windows import (
     Window,
     add_at,
     crop,
+    factors,
     fitted_windows,
     plan_windows,
     shifted_windows,
@@ -31,8 +32,14 @@ _UNSEEN = 1e-6
 """Weights below this are rounding."""
 
 
+Fusion = Literal["mean", "factors"]
+
+
 class View(NamedTuple):
-    """One diffusion path: what a region wants in a window, and how much it counts at each cell."""
+    """One diffusion path: what a region wants in a window, and how much it counts at each cell.
+
+    A weight is negative where the path is that of an overlap, which is taken off.
+    """
 
     window: Window
     region: int
@@ -46,6 +53,8 @@ class Layout:
     mode       "overlap": fixed windows, `stride` apart; a region that needs fewer windows that way
                gets windows laid around its own mask. "shift": windows side by side, moved at every
                step by a random offset, the same for all regions
+    fusion     "mean": where windows overlap, each counts by its weight; "factors": each counts
+               once, and what two of them share is taken off (DiffCollage); for fixed windows
     """
 
     canvas: Size
@@ -54,6 +63,7 @@ class Layout:
     mode: Literal["overlap", "shift"] = "overlap"
     weighting: Weighting = "linear"
     wrap: bool = False
+    fusion: Fusion = "mean"
 
     @cached_property
     def grid(self) -> list[Window]:
@@ -114,12 +124,13 @@ class ViewPlan:
         """[N, H, W] bool: where each region's windows reach at every step."""
         reach = torch.zeros(self._weights.shape)
         for view in self._fixed:
-            add_at(reach[view.region], view.window, view.weight.cpu())
+            add_at(reach[view.region], view.window, view.weight.abs().cpu())
         return reach > 0
 
     @cached_property
     def _fixed(self) -> list[View]:
-        return self._views([self.layout.windows_of(w, self._margin) for w in self._needed])
+        windows = [self.layout.windows_of(w, self._margin) for w in self._needed]
+        return self._views(windows) if self.layout.fusion == "mean" else self._factors(windows)
 
     def _offset(self, index: int) -> Size:
         draw = random.Random(f"{self._seed}:{index}")  # noqa: S311  a picture's seed, no secret
@@ -138,4 +149,15 @@ class ViewPlan:
                 part = crop(weight, window) * (share / crop(total, window))
                 if bool((part > _UNSEEN * _UNSEEN).any()):
                     views.append(View(window, region, part.to(self._device)))
+        return views
+
+    def _factors(self, windows: Sequence[Sequence[Window]]) -> list[View]:
+        """The views of DiffCollage's rule: of windows, and of what they share."""
+        layout = self.layout
+        views = []
+        for region, (own, weight) in enumerate(zip(windows, self._weights, strict=True)):
+            for factor in factors(own, layout.canvas.width, wrap=layout.wrap):
+                part = crop(weight, factor.window) * factor.count
+                if bool((part.abs() > _UNSEEN).any()):
+                    views.append(View(factor.window, region, part.to(self._device)))
         return views

@@ -65,6 +65,13 @@ def native_window(canvas: Size, side: int, step: int = 1, longest: float = math.
     return Size(short, long) if height <= width else Size(long, short)
 
 
+class Factor(NamedTuple):
+    """A window, or the overlap of some, and how often it counts: 1, or -1 for what is taken off."""
+
+    window: Window
+    count: int
+
+
 def axis_starts(length: int, window: int, stride: int, *, wrap: bool = False) -> list[int]:
     """Where windows start along one axis so that every cell is covered.
 
@@ -162,6 +169,23 @@ def window_weights(
     ]
 
 
+def factors(windows: Sequence[Window], width: int, *, wrap: bool = False) -> list[Factor]:
+    """Windows, and the overlaps that they count twice, so that each cell counts once.
+
+    windows: those of a grid; width: of the canvas. DiffCollage (Zhang et al. 2023, eq. 6) takes the
+    distribution of a chain of overlapping pictures for the product of theirs over that of the
+    overlaps, so that scores are added and those of the overlaps taken off. A grid is a chain of
+    rows, each a chain of windows.
+    """
+    rows = _chain(sorted({(w.top, w.bottom) for w in windows}))
+    columns = _chain(sorted({(w.left, w.right) for w in windows}), width if wrap else None)
+    return [
+        Factor(Window(top, left, bottom, right), down * across)
+        for top, bottom, down in rows
+        for left, right, across in columns
+    ]
+
+
 def crop(canvas: Tensor, window: Window) -> Tensor:
     """The window's part of a canvas [..., H, W] -> [..., h, w]; a copy where it wraps around."""
     rows = canvas[..., window.top : window.bottom, :]
@@ -200,6 +224,24 @@ def extent(occupied: Tensor, *, wrap: bool = False) -> tuple[int, int]:
 def _whole(length: float, step: int) -> int:
     """A length in cells, rounded up to a multiple of `step`."""
     return math.ceil(length / step) * step
+
+
+def _chain(
+    spans: Sequence[tuple[int, int]], around: int | None = None
+) -> list[tuple[int, int, int]]:
+    """Ascending spans of one axis, and between each two what they share, which counts -1.
+
+    around: the length of an axis on which the last one meets the first one again.
+    """
+    chain = [(start, stop, 1) for start, stop in spans]
+    following = [*spans[1:]]
+    if around is not None and len(spans) > 1:
+        following.append((spans[0][0] + around, spans[0][1] + around))
+    for (_, stop), (start, _) in zip(spans, following, strict=False):
+        if start < stop:
+            first = start % around if around is not None else start
+            chain.append((first, first + stop - start, -1))
+    return chain
 
 
 def _around(

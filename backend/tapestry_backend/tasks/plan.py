@@ -15,7 +15,7 @@ from tapestry_protocol.pixels import Bounds
 from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
 from ..engine.levels import Moment, moments, share_until
-from ..engine.views import Layout
+from ..engine.views import Fusion, Layout
 from ..engine.windows import Size, Weighting, native_window
 from ..models.denoiser import Denoiser
 from ..models.schedulers import check_steps
@@ -23,7 +23,7 @@ from ..models.schedulers import check_steps
 _AS_ASKED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
     *("overlap", "feather_px", "bootstrapping", "under_px", "wrap"),
-    *("window_weighting", "framing", "coherence", "speed", "grounding"),
+    *("window_weighting", "fusion", "framing", "coherence", "speed", "grounding"),
 )
 """What a plan takes over from its request as it is."""
 
@@ -121,6 +121,7 @@ class Plan:
     stride: Size
     windows: str
     window_weighting: Weighting
+    fusion: Fusion
     framing: str
     follow: Follow
     draft: DraftPlan | None
@@ -135,7 +136,15 @@ class Plan:
     def layout(self) -> Layout:
         """How the canvas is cut into windows."""
         mode = "shift" if self.windows == "shift" else "overlap"
-        return Layout(self.canvas, self.window, self.stride, mode, self.window_weighting, self.wrap)
+        return Layout(
+            self.canvas,
+            self.window,
+            self.stride,
+            mode,
+            self.window_weighting,
+            self.wrap,
+            self.fusion,
+        )
 
     @property
     def origin_px(self) -> tuple[int, int]:
