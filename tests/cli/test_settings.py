@@ -60,6 +60,7 @@ def picture_of(scene: Path, *arguments: str) -> np.ndarray:
         (["--bootstrapping", "0.5"], "bootstrapping", 0.5),
         (["--windows", "shift"], "windows", "shift"),
         (["--window-weighting", "gaussian"], "window_weighting", "gaussian"),
+        (["--fusion", "factors"], "fusion", "factors"),
         (["--coherence", "0"], "coherence", 0),
         (["--speed", "balanced"], "speed", "balanced"),
         (["--extend", "right=8", "--under", "3"], "under_px", 3),
@@ -75,7 +76,7 @@ def test_a_setting_reaches_the_plan(
 
 def test_a_draft_is_made_when_it_is_wanted(tmp_path: Path) -> None:
     """For a canvas that is higher than a window."""
-    write_ora(tmp_path / "a.ora", (48, 200), [Layer("snow", paint(48, 200))])
+    write_ora(tmp_path / "a.ora", (128, 200), [Layer("snow", paint(128, 200))])
     drafts = [
         rendered(tmp_path / "a.ora", "--composition", share)["plan"]["draft"]
         for share in ("0", "0.5")
@@ -91,7 +92,8 @@ def test_places_are_brought_to_cells(scene: Path) -> None:
     ]
     cell = plan["cell_px"]
     assert plan["stride"] == [32 // cell, 32 // cell]
-    assert plan["anchor"] == [3 // cell, 40 // cell]
+    down, right = plan["origin"]
+    assert plan["anchor"] == [down + 3 // cell, right + 40 // cell]
 
 
 def test_a_style_is_added_to_every_prompt(scene: Path) -> None:
