@@ -30,7 +30,7 @@ DOCUMENT_SCENARIOS = (
     "canvas_contract",
     *("prompts_and_names", "odd_names", "settings_survive", "nested_groups", "rows_and_layers"),
     *("new_region", "show_regions", "badges", "one_layer", "cmyk_document", "two_documents"),
-    *("selections_are_no_regions", "nothing_selected", "actions"),
+    *("layers_among_others", "selections_are_no_regions", "nothing_selected", "actions"),
 )
 JOB_SCENARIOS = (
     "generate_and_extend",

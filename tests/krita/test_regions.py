@@ -43,6 +43,15 @@ def test_groups(documents: Report) -> None:
     assert facts["badges"] == {"bush": "hidden", "tree": "hidden"}
 
 
+def test_masks_together_are_what_krita_shows(documents: Report) -> None:
+    """With an eraser, inherited alpha and a group that passes through among them."""
+    facts = documents.facts("layers_among_others")
+    assert facts["together"]
+    assert all(facts["masks"])
+    assert facts["nameless"] == "Paint Layer 7"
+    assert any("hole" in remark for remark in facts["remarks"])
+
+
 def test_rows_and_layers_choose_each_other(documents: Report) -> None:
     """The row of the active layer is marked."""
     assert documents.facts("rows_and_layers")["marked"] == [True, False]

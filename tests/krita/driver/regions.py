@@ -4,6 +4,10 @@ import zipfile
 
 from krita import Selection
 
+from tapestry.coverage import seen_alpha
+from tapestry.krita_canvas import KritaHost
+from tapestry_protocol.pixels import Bounds
+
 from .qt import QApplication, QEvent, QMouseEvent, QPointF, Qt
 
 ACTIONS = (
@@ -97,6 +101,35 @@ def nested_groups(stage):
     wood.setVisible(True)
     scope.activated.emit(0)
     yield from _until_regions(stage, ["sky", "wood"])
+
+
+def layers_among_others(stage):
+    """An eraser, inherited alpha, a group that passes through; names that a program gave."""
+    document = stage.document(128, 96)
+    document.rootNode().childNodes()[0].remove()
+    stage.layer(document, "grass", (0, 48, 128, 48))
+    group = document.createGroupLayer("bricks")
+    document.rootNode().addChildNode(group, None)
+    stage.layer(document, "wall", (40, 20, 60, 60), parent=group)
+    stage.layer(document, "door", (60, 50, 20, 40), parent=group).setBlendingMode("erase")
+    group.setPassThroughMode(True)
+    stage.layer(document, "snow", (0, 40, 128, 16)).setInheritAlpha(True)
+    stage.layer(document, "hole", (0, 80, 20, 16)).setBlendingMode("erase")
+    stage.layer(document, "Paint Layer 7", (120, 0, 4, 4))
+    yield from _until_regions(stage, ["snow", "bricks", "grass"])
+    document.refreshProjection()
+    document.waitForDone()
+    yield stage.turns(1.0)
+    canvas, scene = KritaHost().active_canvas(), _scene(stage)
+    whole = Bounds(0, 0, 96, 128)
+    masks = [seen_alpha(canvas, scene.around, row.id, whole) for row in scene.regions]
+    nameless = next(row for row in scene.rows if row.state == "nameless")
+    masks.append(canvas.alpha(nameless.id, whole))
+    stage.facts["masks"] = [mask.count(255) for mask in masks]
+    stage.facts["together"] = bytes(map(max, *masks)) == canvas.flattened(whole)[3::4]
+    stage.facts["nameless"] = nameless.prompt
+    stage.facts["remarks"] = list(scene.remarks)
+    yield from stage.picture("layers among others")
 
 
 def rows_and_layers(stage):
