@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.chaos import public_reports
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
 
@@ -106,7 +108,7 @@ def page_of(rows: list[dict]) -> str:
         f"## {title}\n\n{_table(promises, rows)}"
         for title, promises in (("Nothing lost", RELIABILITY), ("Nobody in", SECURITY))
     ]
-    return "\n".join([HEAD, _machine(), *tables]) + TAIL
+    return "\n".join([HEAD, _machine(), *tables, public_reports.section()]) + TAIL
 
 
 def _table(promises: dict[str, str], rows: list[dict]) -> str:

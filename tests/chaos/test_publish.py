@@ -1,6 +1,7 @@
 """The published page, from rows that a run might have found."""
 
-from tests.chaos.publish import RELIABILITY, SECURITY, page_of
+from tests.chaos import public_reports
+from tests.chaos.publish import PAGE, RELIABILITY, ROOT, SECURITY, page_of
 
 
 def row(promise: str, *measured: str, passed: bool = True, test: str = "tests/a.py::test") -> dict:
@@ -34,3 +35,13 @@ def test_a_promise_is_kept_when_all_its_tests_pass() -> None:
     assert "50 of 50<br>also this<br>2 tests in `tests/a.py` and `tests/b.py`" in kept
     assert kept.endswith("| kept |")
     assert broken.endswith("| **broken** |")
+
+
+def test_public_reports_are_on_the_page_and_their_tests_are_there() -> None:
+    """As they are listed now."""
+    assert public_reports.section() in PAGE.read_text(encoding="utf-8")
+    assert public_reports.section() in page_of([])
+    for kind, files in public_reports.REPORTS.items():
+        assert files, kind
+        for file in files:
+            assert (ROOT / file).is_file(), file
