@@ -10,8 +10,8 @@ from tapestry_backend.bench.layouts import Layout
 from tapestry_backend.bench.metrics.opacity import largest_step, rank_correlation
 from tapestry_backend.bench.metrics.outlines import beside_outlines, within
 from tapestry_backend.bench.opacity import WASHES, curve, washes_curve
+from tapestry_backend.bench.outlines import halo, outline_layouts, perfect
 from tapestry_backend.bench.outlines import judged as outline_of
-from tapestry_backend.bench.outlines import outline_layouts, perfect
 from tapestry_backend.bench.prompts import contrasting, house
 from tapestry_backend.bench.strokes import WIDTHS_PX, stroke_layouts
 from tapestry_backend.bench.strokes import judged as stroke_of
@@ -57,6 +57,18 @@ def test_a_missing_shape_is_chance(judge: ColourJudge) -> None:
     layout = two(outline_shapes(SIDE)["disc"][0])
 
     assert outline_of(judge, layout, drawn("grass", 5)) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_rim_of_a_third_colour_is_found(judge: ColourJudge) -> None:
+    """Two pixels of snow along the outline of lava on grass; and none."""
+    layout = two(outline_shapes(SIDE)["disc"][0])
+    clean = perfect(judge, layout)
+    rimmed = clean.copy()
+    rim = beside_outlines(layout.labels, 2)
+    rimmed[rim] = drawn("snow", 12)[rim]
+
+    assert abs(halo(judge, layout, clean)) < 0.01
+    assert halo(judge, layout, rimmed) == pytest.approx(0.5, abs=0.05)
 
 
 def test_distances_are_between_the_middles_of_pixels() -> None:

@@ -87,7 +87,7 @@ def outline_shapes(side_px: int) -> dict[str, list[np.ndarray]]:
         ],
         "wedge": [draw.polygon((0.05, 0.3), (0.05, 0.6), (0.97, 0.56))],
         "river": [draw.along(0.5 + 0.16 * np.sin(6 * x), 0.05 + 0.09 * x)],
-        "rings": [(draw.distance(0.5, 0.5) * 6.4 % 2 > 1) & draw.disc(0.5, 0.5, 0.47)],
+        "rings": [(draw.distance(0.5, 0.5) * 4.6 % 1 > 0.5) & draw.disc(0.5, 0.5, 0.44)],
         "islands": [
             draw.blob(0.24, 0.27, 0.14)
             | draw.blob(0.7, 0.22, 0.1, 1)

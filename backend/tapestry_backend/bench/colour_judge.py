@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .metrics.colours import Mixture, colour_table, named
+from .metrics.colours import Mixture, colour_table, log_likelihoods, named
+
+_RARE = 0.01
 
 _TAUGHT = 3
 """Plain pictures of each prompt that teach; one more examines."""
@@ -36,6 +38,18 @@ class ColourJudge:
         sides [H, W]: a pixel is judged together with neighbours of its own number; None: by itself.
         """
         return named(picture, [self._table(prompt) for prompt in prompts], sides)
+
+    def strange(self, picture: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
+        """Pixels of uint8 [H, W, 3] whose colour is in none of the prompts' pictures: [H, W] bool.
+
+        One in a hundred pixels of an unseen plain picture is strange to its own prompt.
+        """
+        strange = np.ones(picture.shape[:2], dtype=bool)
+        for prompt in prompts:
+            table = [self._table(prompt)]
+            own = log_likelihoods(self.unseen(prompt), table)
+            strange &= log_likelihoods(picture, table)[0] < np.quantile(own, _RARE)
+        return strange
 
     def mixture(self, first: str, second: str) -> Mixture:
         """Tells how much of the first is mixed with the second."""

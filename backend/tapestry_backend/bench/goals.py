@@ -114,6 +114,8 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "tapestry": Goal("within 4 pixels of outlines, what is right", at_least=0.95),
         "worst": Goal("the same, of the worst picture", at_least=0.9),
         **{name: Goal(text) for name, text in _LOOPS.items()},
+        "halo": Goal("beside outlines, what has neither's colours", at_most=0.02),
+        **{f"{name}_halo": Goal(f"likewise, {text}") for name, text in _LOOPS.items()},
         "judge": Goal("the same, of plain pictures cut to the pixel", at_least=0.99),
     },
     "opacity": {

@@ -10,7 +10,7 @@ from .brush import means, painters
 from .brush_shapes import outline_shapes
 from .colour_judge import ColourJudge
 from .layouts import Layout
-from .metrics.outlines import outline_share
+from .metrics.outlines import beside_outlines, outline_share
 from .picture import Picture
 from .prompts import contrasting, house
 from .workbench import Measured, Workbench
@@ -36,7 +36,7 @@ def measure_outlines(bench: Workbench) -> Measured:
 
     On canvases of one window; a full run also paints canvases of two by two, by Tapestry alone.
     """
-    side, model = bench.painter.window_px, bench.painter.settings.model
+    side, model, judge = bench.painter.window_px, bench.painter.settings.model, bench.colours
     turns = range(1 if bench.scope.quick else _SEEDS)
     small = [layout for turn in turns for layout in outline_layouts(model, side, turn)]
     large = [] if bench.scope.quick else outline_layouts(model, 2 * side)
@@ -46,11 +46,11 @@ def measure_outlines(bench: Workbench) -> Measured:
         layouts = [*small, *large] if name == "tapestry" else small
         bench.say(f"outlines: {len(layouts)} shapes, {name}")
         pictures[name] = [paint(layout, 41_000 + i) for i, layout in enumerate(layouts)]
-        pairs = zip(layouts, pictures[name], strict=True)
-        shares[name] = [judged(bench.colours, layout, picture) for layout, picture in pairs]
-    shares["judge"] = [
-        judged(bench.colours, layout, perfect(bench.colours, layout)) for layout in small
-    ]
+        made = [*zip(layouts, pictures[name], strict=True)]
+        prefix = "" if name == "tapestry" else f"{name}_"
+        shares[name] = [judged(judge, layout, picture) for layout, picture in made]
+        shares[f"{prefix}halo"] = [halo(judge, layout, picture) for layout, picture in made]
+    shares["judge"] = [judged(judge, layout, perfect(judge, layout)) for layout in small]
     figures, errors = means(shares)
     figures["worst"] = min(shares["tapestry"])
     layouts = [*small, *large]
@@ -64,6 +64,16 @@ def judged(judge: ColourJudge, layout: Layout, picture: np.ndarray) -> float:
     labels = layout.labels
     seen = judge.name(picture, (*layout.prompts, layout.background), labels)
     return outline_share(seen, labels, BAND_PX)
+
+
+def halo(judge: ColourJudge, layout: Layout, picture: np.ndarray) -> float:
+    """How much more of what lies beside outlines than elsewhere has a colour of neither material.
+
+    In shares of pixels of uint8 [H, W, 3]: a rim of a third colour along all outlines would be 1.
+    """
+    near = beside_outlines(layout.labels, BAND_PX)
+    strange = judge.strange(picture, (*layout.prompts, layout.background))
+    return float(strange[near].mean() - strange[~near].mean())
 
 
 def perfect(judge: ColourJudge, layout: Layout) -> np.ndarray:
