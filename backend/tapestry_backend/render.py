@@ -115,6 +115,12 @@ def _check_together(options: argparse.Namespace) -> None:
             "--strength says how far --refine may go.",
             'Name what to refine, or give a region a strength: --region "LAYER" strength=X.',
         )
+    if "continue_regions" in settings and options.extend.is_zero:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "--no-continue says that regions of --extend end at the old edge.",
+            "Name the sides that grow, for instance --extend left=256.",
+        )
     if "under_px" in settings and options.extend.is_zero:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,

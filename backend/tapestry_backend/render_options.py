@@ -87,6 +87,14 @@ def _add_tasks(group: argparse._ArgumentGroup) -> None:
     )
     tasks.add_argument("--fill", metavar="LAYER|MASK.png", help="paint something new there instead")
     _add(group, "--strength", "strength", "X", "how far --refine may go from what is there, 0 to 1")
+    group.add_argument(
+        "--no-continue",
+        dest="continue_regions",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="--extend: regions end at the old edge; without this, one that touches it goes on "
+        "beyond it",
+    )
     _add(
         group,
         "--under",

@@ -124,6 +124,7 @@ class Request:
     image     all tasks but "generate": the flattened picture, RGBA, height x width
     selection       "refine" and "fill": where
     strength  "refine": 0 leaves everything as it is, 1 starts from nothing
+    continue_regions    "extend": whether a region that touches an edge that grows goes on beyond it
     under_px  "extend": how far the new part goes on underneath the old picture
     wrap      the left and right edge continue each other (360 degrees), after an extension as well
     windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
@@ -162,6 +163,7 @@ class Request:
     image: PixelsRef | None = None
     selection: Selection | None = None
     strength: Share = 0.5
+    continue_regions: bool = True
     under_px: Annotated[int, Between(0, MAX_UNDER_PX)] = 0
     wrap: bool = False
     windows: Literal["overlap", "shift"] = "overlap"

@@ -119,6 +119,7 @@ CASES = {
     "strength of what": Case("how far --refine may go", ("--strength", "0.5")),
     "strength of a fill": Case("--refine", ("--strength", "0.5", "--fill", "snow")),
     "nothing to change": Case("nothing changes", ("--strength", "0", "--refine", "snow")),
+    "continue what": Case("regions of --extend end", ("--no-continue",)),
     "under what": Case("new part of --extend", ("--under", "8")),
     "no such region": Case("No region is called 'ice'", ("--region", "ice", "seed=1")),
     "the regions are": Case("The regions are 'dot'", ("--region", "ice", "seed=1"), a_dot_on_snow),

@@ -64,6 +64,7 @@ def picture_of(scene: Path, *arguments: str) -> np.ndarray:
         (["--coherence", "0"], "coherence", 0),
         (["--speed", "balanced"], "speed", "balanced"),
         (["--extend", "right=8", "--under", "3"], "under_px", 3),
+        (["--extend", "right=8", "--no-continue"], "continue_regions", False),
         (["--refine", "sunset sky", "--strength", "0.75"], "strength", 0.75),
     ],
 )

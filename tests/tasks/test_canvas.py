@@ -36,14 +36,21 @@ def test_a_region_may_reach_beyond_the_old_canvas(model, scene) -> None:
     assert weights[0, 5].tolist() == [1.0] * 10 + [0.0] * 14
 
 
-def test_without_a_background_prompt_regions_go_on_beyond_the_old_edge(model, scene) -> None:
-    """An extension carries on what is painted at its edge; a background prompt takes its place."""
+def test_regions_go_on_beyond_the_old_edge_unless_they_shall_not(model, scene) -> None:
+    """An extension goes on with what is there, whatever the background prompt."""
     sky = scene.region("blue sky", Bounds(0, 0, 64, 128))
     sun = scene.region("snow", Bounds(64, 40, 128, 90))
     image = scene.picture(128, 128)
-    for prompt, reach in (("", 24), ("lava", 16)):
+    for prompt, goes_on, reach in (("", True, 24), ("lava", True, 24), ("", False, 16)):
         request = Request(
-            "extend", 128, 128, prompt, margins=Margins(right=64), image=image, regions=(sky, sun)
+            "extend",
+            128,
+            128,
+            prompt,
+            margins=Margins(right=64),
+            image=image,
+            regions=(sky, sun),
+            continue_regions=goes_on,
         )
         weights = read_ground(request, scene.blobs, make_plan(request, model)).ground.weights
         assert weights[0, 3].tolist() == [1.0] * reach + [0.0] * (24 - reach)

@@ -13,6 +13,7 @@ from tapestry_protocol.messages import PixelsRef, Request, Selection
 from tapestry_protocol.pixels import COVERED_ALPHA, Bounds, Pixels
 
 from ..engine.regions import PaintedMask, feather
+from .outpainting import RegionMask, continue_regions
 from .plan import Plan
 
 _LOOSE_SHARE = 8
@@ -22,17 +23,24 @@ _LOOSE_SHARE = 8
 def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> list[PaintedMask]:
     """The regions' masks on the canvas with their outlines as soft as wanted, topmost first.
 
-    One that touches an edge of the plan's frame goes on beyond it.
+    In an extension, one that touches an edge that grows goes on beyond it, unless the plan says no.
     """
     window_px = min(plan.window) * plan.cell_px
-    masks = []
-    for region in request.regions:
+    masks = [
+        RegionMask(
+            torch.from_numpy(pixel_array(region.mask, blobs))[..., 0],
+            region.bounds.moved(*plan.origin_px),
+        )
+        for region in request.regions
+    ]
+    if plan.continue_regions:
+        masks = continue_regions(masks, plan.document, plan.output, plan.cell_px)
+    soft = []
+    for region, (mask, bounds) in zip(request.regions, masks, strict=True):
         loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0
         radius = plan.feather_px + loose
-        mask = torch.from_numpy(pixel_array(region.mask, blobs))[..., 0]
-        bounds = region.bounds.moved(*plan.origin_px)
-        masks.append(feather(_continued(mask, bounds, plan, 2 * radius), radius))
-    return masks
+        soft.append(feather(_continued(mask, bounds, plan, 2 * radius), radius))
+    return soft
 
 
 def painted_colours(
@@ -127,11 +135,11 @@ def cut_output(pixels: Tensor, plan: Plan) -> Tensor:
 
 
 def _continued(mask: Tensor, bounds: Bounds, plan: Plan, beyond_px: int) -> PaintedMask:
-    """A mask [h, w] uint8 at `bounds` of the canvas; where it touches the frame, it goes on.
+    """A mask [h, w] uint8 at `bounds` of the canvas; at the output's edge it goes on.
 
     To the canvas' border and `beyond_px` further, so that softening does not reach it from there.
     """
-    frame, cell = plan.region_frame, plan.cell_px
+    frame, cell = plan.output, plan.cell_px
     height, width = plan.canvas.height * cell, plan.canvas.width * cell
     top = max(0, bounds.top + beyond_px) if bounds.top <= frame.top else 0
     left = max(0, bounds.left + beyond_px) if bounds.left <= frame.left else 0

@@ -22,7 +22,7 @@ from ..models.schedulers import check_steps
 
 _AS_ASKED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
-    *("overlap", "feather_px", "bootstrapping", "under_px", "wrap"),
+    *("overlap", "feather_px", "bootstrapping", "continue_regions", "under_px", "wrap"),
     *("window_weighting", "fusion", "framing", "coherence", "speed", "grounding"),
 )
 """What a plan takes over from its request as it is."""
@@ -89,7 +89,6 @@ class Plan:
     output     the part of the canvas that is the picture, in pixels of the canvas
     document   the document before extension, in pixels of the canvas
     regions    topmost first, the background as the last
-    region_frame   a region that touches an edge of this goes on beyond it, in pixels of the canvas
     follow     how long new cells follow the continued edges of the picture that is there
     draft      the small picture that is made first; None: no draft
     anchor     the point whose window all others follow, in cells of the canvas
@@ -109,6 +108,7 @@ class Plan:
     feather_px: int
     bootstrapping: float
     strength: float
+    continue_regions: bool
     under_px: int
     wrap: bool
     cell_px: int
@@ -116,7 +116,6 @@ class Plan:
     origin: Size
     output: Bounds
     document: Bounds
-    region_frame: Bounds
     window: Size
     stride: Size
     windows: str
@@ -181,7 +180,6 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         origin=origin,
         output=output,
         document=document,
-        region_frame=_region_frame(request, document, output),
         window=window,
         stride=_stride(request, canvas, window, cell_px),
         windows=_windows(request),
@@ -261,15 +259,6 @@ def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Size, Bound
         left + request.width + margins.right,
     )
     return canvas, window, origin, output
-
-
-def _region_frame(request: Request, document: Bounds, output: Bounds) -> Bounds:
-    """Beyond which edges a region goes on: the picture's own, as they only hide the padding.
-
-    An extension without a background prompt carries on what is painted at the old edges: there the
-    frame is the canvas before extension.
-    """
-    return document if request.task == "extend" and not request.prompt.strip() else output
 
 
 def _plan_draft(

@@ -1,0 +1,139 @@
+"""How regions go on beyond the edges of a picture that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tapestry_protocol.pixels import COVERED_ALPHA, Bounds
+
+SPILL_PX = 64
+"""Paint that reaches no further beyond a growing edge, nor beyond half of what is added, is a brush
+that ran over the edge; what reaches further says itself where the region ends."""
+
+
+class RegionMask(NamedTuple):
+    """A mask uint8 [h, w] that fills `bounds`, in pixels of the canvas."""
+
+    mask: Tensor
+    bounds: Bounds
+
+
+def continue_regions(
+    masks: Sequence[RegionMask], old: Bounds, new: Bounds, near_px: int
+) -> list[RegionMask]:
+    """The regions' masks as they hold on a canvas that has grown from `old` to `new`.
+
+    A region that comes nearer than `near_px` to an edge that grows goes on beyond it as it is
+    there, row by row or column by column, to the new edge. Paint beyond the edge overrules: its own
+    region ends where it ends, and no other one goes on over it.
+    """
+    growing = _growing(old, new)
+    ends = [{side for side in growing if _ends(each, old, side, growing[side])} for each in masks]
+    sides = [
+        {side for side in growing if side not in own and _touches(each, old, side, near_px)}
+        for each, own in zip(masks, ends, strict=True)
+    ]
+    painted = [each for each, own in zip(masks, ends, strict=True) if own]
+    return [
+        _continued(each, own, old, new, near_px, painted) if own else each
+        for each, own in zip(masks, sides, strict=True)
+    ]
+
+
+def _growing(old: Bounds, new: Bounds) -> dict[str, int]:
+    """Each side that grows, and by how much."""
+    sides = {
+        "top": old.top - new.top,
+        "left": old.left - new.left,
+        "bottom": new.bottom - old.bottom,
+        "right": new.right - old.right,
+    }
+    return {side: px for side, px in sides.items() if px > 0}
+
+
+def _ends(region: RegionMask, old: Bounds, side: str, growth: int) -> bool:
+    """Whether a region's paint beyond an edge was meant to lie there."""
+    beyond = _strip(old, side, min(SPILL_PX, growth // 2), None)
+    return _has_paint(region, beyond)
+
+
+def _touches(region: RegionMask, old: Bounds, side: str, near_px: int) -> bool:
+    return _has_paint(region, _strip(old, side, -near_px, 0).intersection(old))
+
+
+def _strip(old: Bounds, side: str, start: int, stop: int | None) -> Bounds:
+    """From so many pixels beyond an edge to so many, endless along it; None: without an end."""
+    far = max(old.bottom, old.right) + 2**24
+    stop = far if stop is None else stop
+    return {
+        "top": Bounds(old.top - stop, -far, old.top - start, far),
+        "left": Bounds(-far, old.left - stop, far, old.left - start),
+        "bottom": Bounds(old.bottom + start, -far, old.bottom + stop, far),
+        "right": Bounds(-far, old.right + start, far, old.right + stop),
+    }[side]
+
+
+def _has_paint(region: RegionMask, where: Bounds) -> bool:
+    part = where.intersection(region.bounds)
+    return not part.is_empty and bool(_part(region.mask, region.bounds, part).any())
+
+
+def _continued(
+    region: RegionMask,
+    sides: set[str],
+    old: Bounds,
+    new: Bounds,
+    near_px: int,
+    painted: Sequence[RegionMask],
+) -> RegionMask:
+    """A region that goes on at these sides, where none of those painted beyond the edges lies."""
+    bounds = region.bounds
+    box = Bounds(
+        min(bounds.top, new.top) if "top" in sides else bounds.top,
+        min(bounds.left, new.left) if "left" in sides else bounds.left,
+        max(bounds.bottom, new.bottom) if "bottom" in sides else bounds.bottom,
+        max(bounds.right, new.right) if "right" in sides else bounds.right,
+    )
+    own = torch.zeros(box.height, box.width, dtype=torch.uint8)
+    _part(own, box, bounds).copy_(region.mask)
+    grown = own.clone()
+    inside = old.moved(-box.top, -box.left)
+    # Left and right first: the corners then go on as what is above or below them.
+    for mask, before, after, start, stop in (
+        (grown.T, "left", "right", inside.left, inside.right),
+        (grown, "top", "bottom", inside.top, inside.bottom),
+    ):
+        if before in sides:
+            edge = mask[start : start + near_px]
+            mask[:start] = mask[:start].maximum(_profile(edge))
+        if after in sides:
+            edge = mask[max(0, stop - near_px) : stop].flip(0)
+            mask[stop:] = mask[stop:].maximum(_profile(edge))
+    for other in painted:
+        common = other.bounds.intersection(box)
+        if not common.is_empty:
+            free = 255 - _part(other.mask, other.bounds, common).to(torch.int32)
+            part = _part(grown, box, common)
+            part.copy_(part.to(torch.int32) * free // 255)
+    beyond = torch.ones_like(own, dtype=torch.bool)
+    _part(beyond, box, old.intersection(box)).fill_(False)  # noqa: FBT003  a tensor's value
+    return RegionMask(torch.where(beyond, grown.maximum(own), own), box)
+
+
+def _profile(edge: Tensor) -> Tensor:
+    """What goes on from the last rows inside an edge [k, w], the outermost first: [w].
+
+    The outermost one as it is; where it is faint, as a brush's soft rim is, the strongest of them.
+    """
+    outermost = edge[0]
+    return torch.where(outermost >= COVERED_ALPHA, outermost, edge.amax(dim=0))
+
+
+def _part(mask: Tensor, bounds: Bounds, part: Bounds) -> Tensor:
+    """A view of the part of a mask that fills `bounds`."""
+    inside = part.moved(-bounds.top, -bounds.left)
+    return mask[inside.top : inside.bottom, inside.left : inside.right]
