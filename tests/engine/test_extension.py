@@ -9,7 +9,9 @@ from tapestry_backend.engine.extension import (
     find_border,
     keep_map,
     match_colours,
+    nearest_known,
     pull_push,
+    same_content,
     turn_to_middle,
 )
 
@@ -117,6 +119,69 @@ def test_fine_errors_leave_no_line_at_the_border() -> None:
     assert float(far.abs().max()) < 0.01
 
 
+def disc(height: int, width: int, radius: float):
+    """[H, W] bool, True in a disc around the middle."""
+    down = torch.arange(height)[:, None] - height // 2
+    return down**2 + (torch.arange(width) - width // 2) ** 2 <= radius**2
+
+
+def test_every_pixel_beside_the_border_finds_the_nearest_known_one() -> None:
+    """As comparing it with all of them does, for scattered pixels, within the reach alone."""
+    known = torch.rand(40, 60, generator=torch.Generator().manual_seed(1)) > 0.99
+    place, nearest = nearest_known(known, 9)
+    everything = torch.nonzero(~known).float()
+    distances = torch.cdist(everything, torch.nonzero(known).float()).amin(dim=1)
+
+    assert bool(known[nearest[:, 0], nearest[:, 1]].all())
+    assert torch.equal(place.float(), everything[distances < 9])
+    found = (place - nearest).float().norm(dim=1)
+    torch.testing.assert_close(found, distances[distances < 9])
+
+
+def test_where_nothing_is_known_nothing_is_near() -> None:
+    """Neither where everything is."""
+    for value in (True, False):
+        place, nearest = nearest_known(torch.full((8, 8), value), 5)
+        assert place.shape == nearest.shape == (0, 2)
+
+
+def test_errors_beside_a_disc_are_continued_all_around_it() -> None:
+    """No knobs and no whiskers: nowhere is more corrected than the error is, and all of it near."""
+    known = disc(96, 112, 30.3)
+    original = torch.full((1, 3, 96, 112), 0.5)
+    matched = match_colours(original - 0.04, original, known, 8)
+    correction = matched - (original - 0.04)
+    near = disc(96, 112, 31.5) & ~known
+
+    assert float((correction[..., near] - 0.04).abs().max()) < 0.012
+    assert float(correction[..., ~known].min()) > -0.002
+    assert float(correction[..., ~known].max()) < 0.045
+
+
+def test_a_thin_stroke_is_met_too() -> None:
+    """Where no cell is known as a whole and no mirror lies in what is known."""
+    known = torch.zeros(48, 48, dtype=torch.bool)
+    known[20:23] = True
+    original = torch.full((1, 3, 48, 48), 0.5)
+    matched = match_colours(original - 0.1, original, known, 8)
+
+    assert float((matched[..., 23, :] - 0.5).abs().max()) < 0.01
+    assert float((matched[..., 40:, :] - 0.4).abs().max()) < 1e-6
+
+
+def test_an_outline_between_two_things_is_told_by_the_cells_it_cuts() -> None:
+    """Fine differences are no other content, and a border between cells says nothing."""
+    original = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(3)) * 0.4 + 0.3
+    cut, between = disc(96, 96, 30), known_rectangle(96, 96, 0, 0, 96, 48)
+    other = original + torch.tensor([0.3, -0.2, 0.0])[None, :, None, None]
+
+    outline = cut & ~disc(96, 96, 29)
+
+    assert float(same_content(original.flip(-1), original, cut, 8)[outline].min()) > 0.9
+    assert float(same_content(other, original, cut, 8)[outline].max()) == 0
+    assert float(same_content(other, original, between, 8).min()) == 1
+
+
 def test_the_border_is_where_known_and_new_cells_meet() -> None:
     """A cell that is known in part is one of them, and so is the next one; what is far is not."""
     known = known_rectangle(8, 400, 0, 0, 8, 161)  # twenty cells, and a pixel of the next one
@@ -144,6 +209,18 @@ def test_what_is_known_is_turned_to_the_middle(left: int, right: int) -> None:
     assert abs(int(columns[0]) - (63 - int(columns[-1]))) <= 8
 
 
-def test_a_canvas_where_nothing_is_known_is_not_turned() -> None:
-    """There is no middle to turn to."""
-    assert turn_to_middle(torch.zeros(8, 64, dtype=torch.bool), 8) == 0
+def test_what_is_new_is_turned_to_the_middle_where_something_is_known_everywhere() -> None:
+    """A selection that lies across the edge of a picture that wraps."""
+    known = torch.ones(8, 64, dtype=torch.bool)
+    known[2:5, :8], known[2:5, 40:] = False, False
+    turned = known.roll(8 * turn_to_middle(known, 8), -1)
+    columns = (~turned).any(dim=0).nonzero().flatten()
+
+    assert int(columns[-1] - columns[0]) == 31
+    assert abs(int(columns[0]) - (63 - int(columns[-1]))) <= 8
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_canvas_that_is_known_as_a_whole_or_not_at_all_is_not_turned(*, known: bool) -> None:
+    """There is no border."""
+    assert turn_to_middle(torch.full((8, 64), known), 8) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from tapestry_backend.engine import extension
 from tapestry_backend.engine.extension import continue_edges, keep_map, match_colours
@@ -93,9 +94,9 @@ def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> Non
     beside = [8 * 12, 8 * 28 - 1]
     errors = []
 
-    def listen(decoded, original, known, cell_px):
+    def listen(decoded, original, known, cell_px, carried):
         errors.append(float((decoded - original)[..., beside].abs().mean()))
-        return match_colours(decoded, original, known, cell_px)
+        return match_colours(decoded, original, known, cell_px, carried)
 
     monkeypatch.setattr(decoding, "match_colours", listen)
     pixels = decode_beside(model, grown, ground, wrap=False)
@@ -103,6 +104,59 @@ def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> Non
     assert torch.equal(pixels[..., ground.known], ground.pixels[..., ground.known])
     before, after = errors
     assert after < 0.8 * before, errors
+
+
+def _ellipse(height: int, width: int) -> torch.Tensor:
+    """[H, W] bool: an ellipse in the middle that meets no cell's edge for long."""
+    down = (torch.arange(height)[:, None] + 0.5) / height - 0.5
+    across = (torch.arange(width) + 0.5) / width - 0.5
+    return down**2 + across**2 < 0.11
+
+
+def _change_across(pixels: torch.Tensor, inside: torch.Tensor) -> float:
+    """Change between neighbours across an outline over that elsewhere, in [1, 3, H, W]."""
+    on, off = [], []
+    for axis in (-2, -1):
+        change = pixels[0].diff(dim=axis).abs().mean(dim=0)
+        crossing = inside.int().diff(dim=axis) != 0
+        on.append(change[crossing])
+        off.append(change[~crossing])
+    return float(torch.cat(on).mean() / torch.cat(off).mean())
+
+
+def test_a_filled_ellipse_has_no_outline(model, leaves) -> None:
+    """What is new inside meets what is around it, all along a border that is no rectangle."""
+    inside = _ellipse(128, 320)
+    whole = leaves / 2 + 0.5
+    kept = keep_map((~inside).float(), 8) >= 1
+    latents = torch.where(kept, model.encode(leaves), model.encode(leaves.roll(6, -2)))
+    ground = Ground(torch.ones(1, *kept.shape), whole, (~inside).float(), None, 8)
+
+    filled = decode_beside(model, latents, ground, wrap=False)
+    pasted = torch.where(inside, decode_canvas(model, latents, wrap=False), whole)
+
+    assert torch.equal(filled[..., ~inside], whole[..., ~inside])
+    assert _change_across(pasted, inside) > 1.5
+    assert _change_across(filled, inside) < 1.2
+
+
+def test_nothing_of_another_thing_is_carried_over_its_outline(model, leaves, monkeypatch) -> None:
+    """Leaves that are kept amid blue: beside them it stays as blue as it is painted."""
+    inside = _ellipse(128, 320)
+    blue = torch.tensor([-0.5, 0.0, 0.9])[None, :, None, None].expand_as(leaves)
+    whole = torch.where(inside, leaves, blue)
+    kept = keep_map(inside.float(), 8) >= 1
+    latents = torch.where(kept, model.encode(whole), model.encode(blue))
+    ground = Ground(torch.ones(1, 16, 40), whole / 2 + 0.5, inside.float(), None, 8)
+    beside = functional.max_pool2d(inside.float()[None, None], 25, stride=1, padding=12)[0, 0] > 0
+
+    def stained() -> float:
+        pixels = decode_beside(model, latents, ground, wrap=False)
+        return float((pixels - (blue / 2 + 0.5)).abs()[..., beside & ~inside].mean())
+
+    told = stained()
+    monkeypatch.setattr(decoding, "same_content", lambda *_: torch.tensor(1.0))
+    assert told < 0.7 * stained()
 
 
 @pytest.mark.parametrize("wrap", [False, True])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .windows import Window
+from .windows import Window, extent
 
 FOLLOW_NEAR, FOLLOW_FAR = 0.1, 0.03
 """New cells follow the continued edges until the picture has this share of the variance of what the
@@ -99,24 +99,49 @@ def pull_push(values: Tensor, known: Tensor) -> Tensor:
     return _pull_push(values * weight, weight)
 
 
-def match_colours(decoded: Tensor, original: Tensor, known: Tensor, cell_px: int) -> Tensor:
+def match_colours(
+    decoded: Tensor,
+    original: Tensor,
+    known: Tensor,
+    cell_px: int,
+    carried: Tensor | float = 1.0,
+) -> Tensor:
     """Take the autoencoder's error out of the new side, as far as the border shows it.
 
     decoded, original [1, 3, H, W], known [H, W] bool -> the original where it is known, the decoded
     picture elsewhere, corrected. A shift of colour is continued over the border as a membrane
     (Poisson image editing, Perez et al. 2003) that fades slowly; what remains is the autoencoder's
-    error pixel by pixel, mirrored at the border and faded within a few pixels: no line shows.
+    error pixel by pixel, mirrored at the border and faded within a few pixels: no line shows. The
+    border may have any shape. carried [H, W] in 0..1: how much of the rest goes over it.
     """
     cells = _fully(known, cell_px)
-    if not bool(cells.any()):
-        return torch.where(known, original, decoded)
-    size = decoded.shape[-2:]
     error = (original - decoded) * known
-    shift = pull_push(functional.avg_pool2d(error, cell_px), cells > 0) * _fade(cells)
-    shift = functional.interpolate(shift, size, mode="bilinear")
-    rest = _mirrored(torch.where(known, error - shift, 0), known)
+    shift = torch.zeros_like(error)
+    if bool(cells.any()):
+        even = pull_push(functional.avg_pool2d(error, cell_px), cells > 0) * _fade(cells)
+        shift = functional.interpolate(even, decoded.shape[-2:], mode="bilinear")
+    rest = _mirrored(torch.where(known, error - shift, 0) * carried, known)
     correction = (shift + rest).clamp(-_MAX_CORRECTION, _MAX_CORRECTION)
     return torch.where(known, original, decoded + correction)
+
+
+def same_content(decoded: Tensor, original: Tensor, known: Tensor, cell_px: int) -> Tensor:
+    """Where the new side shows the same as the known one: [H, W] in 0..1.
+
+    decoded, original [1, 3, H, W], known [H, W] bool. The cells that are known in part tell: what
+    was painted there is compared with what is known. Where its mean is quite another one, the
+    border is an outline between two things, and nothing may be carried over it; 1 where no such
+    cell is near.
+    """
+    whole = _fully(known, cell_px).repeat_interleave(cell_px, dim=0)
+    partly = known & (whole.repeat_interleave(cell_px, dim=1) == 0)
+    counted = partly[None, None].to(decoded)
+    side = 2 * cell_px + 1
+    sums = functional.avg_pool2d(
+        torch.cat([(original - decoded) * counted, counted], dim=1), side, 1, side // 2
+    )
+    off = (sums[:, :-1] / sums[:, -1:].clamp(min=1e-6)).abs().amax(dim=1)[0]
+    return (2 - 2 * off / _MAX_CORRECTION).clamp(0, 1)
 
 
 class Border(NamedTuple):
@@ -149,33 +174,65 @@ def find_border(known: Tensor, cell_px: int) -> Border | None:
 
 
 def turn_to_middle(known: Tensor, cell_px: int) -> int:
-    """By how many cells to roll a canvas that wraps, so that what is known [H, W] lies amid it."""
-    if not bool(known.any()):
+    """By how many cells to roll a canvas that wraps, so that what is known [H, W] lies amid it.
+
+    Where something is known in every column, what is new lies amid it.
+    """
+    amid = known.any(dim=0)
+    amid = (~known).any(dim=0) if bool(amid.all()) else amid
+    if bool(amid.all()) or not bool(amid.any()):
         return 0
-    _, left, _, right = _box(known)
+    left, right = extent(amid, wrap=True)
     return (known.shape[-1] - left - right) // (2 * cell_px)
 
 
 def _mirrored(values: Tensor, known: Tensor) -> Tensor:
-    """Values [1, 3, H, W] of the known rectangle, carried on beyond its borders and faded there.
+    """Values [1, C, H, W] of known pixels, carried on beyond their border and faded there.
 
-    Mirrored at a point, not at a line (2 v(edge) - v(mirror)): so the slope carries on, too.
+    [1, C, H, W], 0 where `known` [H, W] or far from it. Mirrored at the nearest known pixel, and at
+    that point, not at a line (2 v(edge) - v(mirror)): so the slope carries on, too. Where the
+    mirror is not known itself, beside a tip or a thin stroke, the edge's own value is carried on.
     """
-    top, left, bottom, right = _box(known)
-    for axis, start, stop in ((-2, top, bottom), (-1, left, right)):
-        edge, mirror, fade = _mirror(values.shape[axis], start, stop)
-        carried = 2 * values.index_select(axis, edge) - values.index_select(axis, mirror)
-        values = carried * (fade[:, None] if axis == -2 else fade)
-    return values
+    place, edge = nearest_known(known, _MIRROR_PX)
+    mirror = 2 * edge - place
+    size = torch.tensor(known.shape)
+    on_canvas = ((mirror >= 0) & (mirror < size)).all(dim=1)
+    mirror = torch.where(on_canvas[:, None], mirror, edge)
+    mirror = torch.where(known[_at(mirror)][:, None], mirror, edge)
+    fade = 1 - (place - edge).float().norm(dim=1) / _MIRROR_PX
+    carried = torch.zeros_like(values)
+    at_edge, at_mirror = values[0][:, *_at(edge)], values[0][:, *_at(mirror)]
+    carried[0][:, *_at(place)] = (2 * at_edge - at_mirror) * fade * fade * (3 - 2 * fade)
+    return carried
 
 
-def _mirror(length: int, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Along one axis, for each place: its edge, the place it mirrors, and how much is left."""
-    place = torch.arange(length)
-    edge = place.clamp(start, stop - 1)
-    mirror = (2 * edge - place).clamp(start, stop - 1)
-    fade = (1 - (place - edge).abs() / _MIRROR_PX).clamp(min=0)
-    return edge, mirror, fade * fade * (3 - 2 * fade)
+def nearest_known(known: Tensor, reach_px: int) -> tuple[Tensor, Tensor]:
+    """Unknown pixels that have a known one nearer than `reach_px`, and the nearest of each.
+
+    known [H, W] bool -> two [K, 2] int64 of (row, column). Exact, by distances along columns that
+    are compared along rows (Felzenszwalb and Huttenlocher 2012, with a limit).
+    """
+    rows = torch.arange(known.shape[0], dtype=torch.int32)[:, None].expand(known.shape)
+    far = 2 * max(known.shape) + reach_px
+    above = torch.where(known, rows, -far).cummax(dim=0).values
+    below = torch.where(known, rows, far).flip(0).cummin(dim=0).values.flip(0)
+    row = torch.where(rows - above <= below - rows, above, below)
+    squares = ((row - rows).clamp(-reach_px, reach_px) ** 2)[None, None]
+    aside = functional.pad(squares, (reach_px, reach_px), value=reach_px**2)[0, 0]
+    best, steps = squares[0, 0].clone(), torch.zeros_like(row)
+    for step in sorted(range(1 - reach_px, reach_px), key=abs):
+        left = reach_px + step
+        distance = aside[:, left : left + known.shape[1]] + step**2
+        nearer = distance < best
+        best[nearer], steps[nearer] = distance[nearer], step
+    place = torch.nonzero(~known & (best < reach_px**2))
+    column = place[:, 1] + steps[_at(place)]
+    return place, torch.stack([row[place[:, 0], column].long(), column], dim=1)
+
+
+def _at(places: Tensor) -> tuple[Tensor, Tensor]:
+    """Places [K, 2] as an index of rows and columns."""
+    return places[:, 0], places[:, 1]
 
 
 def _spread(cells: Tensor, count: int) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..engine.extension import find_border, match_colours, turn_to_middle
+from ..engine.extension import find_border, match_colours, same_content, turn_to_middle
 from ..engine.layers import MARGIN, Layers, continued, grown
 from ..engine.regions import Share
 from ..engine.windows import Size, Window, crop, extent
@@ -66,21 +67,51 @@ def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: boo
     if border is None:
         return original if bool(known.all()) else decode_canvas(model, latents, wrap=wrap).cpu()
 
-    def met(cells: Tensor, part: Window) -> Tensor:
-        if _is_one_window(model, cells, wrap=wrap):
-            decoded = crop(decode_canvas(model, cells, wrap=wrap), _in_pixels(part, cell_px))
-        else:
-            decoded = _to_unit(_decode_part(model, cells, part, wrap=wrap), "decoding")
-        there = _in_pixels(part, cell_px)
-        return match_colours(decoded.cpu(), crop(original, there), crop(known, there), cell_px)
-
+    meeting = _Meeting(model, original, known, cell_px, wrap)
+    first = meeting.decoded(latents, border.near)
+    carried = torch.ones(known.shape)
+    crop(carried, _in_pixels(border.near, cell_px)).copy_(meeting.compared(first, border.near))
     fitting = latents.clone()
     near = crop(fitting, border.near)
-    encoded = model.encode(met(latents, border.near) * 2 - 1).to(latents)
+    encoded = model.encode(meeting.met(first, border.near, carried) * 2 - 1).to(latents)
     near.copy_(torch.where(crop(border.again, border.near).to(latents.device), encoded, near))
     pixels = original.clone()
-    crop(pixels, _in_pixels(border.beyond, cell_px)).copy_(met(fitting, border.beyond))
+    second = meeting.decoded(fitting, border.beyond)
+    beyond = crop(pixels, _in_pixels(border.beyond, cell_px))
+    beyond.copy_(meeting.met(second, border.beyond, carried))
     return pixels.roll(-turn * cell_px, -1) if turn else pixels
+
+
+class _Meeting(NamedTuple):
+    """What is known of a canvas, for the parts where new pixels meet it."""
+
+    model: Denoiser
+    original: Tensor
+    known: Tensor
+    cell_px: int
+    wrap: bool
+
+    def decoded(self, latents: Tensor, part: Window) -> Tensor:
+        """The pixels of some cells, as the model paints them: [1, 3, H, W] in 0..1."""
+        if _is_one_window(self.model, latents, wrap=self.wrap):
+            whole = decode_canvas(self.model, latents, wrap=self.wrap)
+            return crop(whole, _in_pixels(part, self.cell_px)).cpu()
+        return _to_unit(_decode_part(self.model, latents, part, wrap=self.wrap), "decoding").cpu()
+
+    def compared(self, decoded: Tensor, part: Window) -> Tensor:
+        """Where both sides show the same: [H, W] of the part."""
+        there = _in_pixels(part, self.cell_px)
+        return same_content(
+            decoded, crop(self.original, there), crop(self.known, there), self.cell_px
+        )
+
+    def met(self, decoded: Tensor, part: Window, carried: Tensor) -> Tensor:
+        """A decoded part with what is known in it; carried [H, W]: of the whole canvas."""
+        there = _in_pixels(part, self.cell_px)
+        original, known, shares = (
+            crop(each, there) for each in (self.original, self.known, carried)
+        )
+        return match_colours(decoded, original, known, self.cell_px, shares)
 
 
 def compose_layers(
