@@ -208,6 +208,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         style=settings.style.strip(),
         feather_px=settings.feather_px if on_selection else settings.outline_px,
         strength=settings.strength,
+        continue_regions=settings.continue_regions or target.task != "extend",
         under_px=settings.under_px if target.task == "extend" else 0,
         wrap=settings.wrap and not on_selection,
         composition=settings.composition,

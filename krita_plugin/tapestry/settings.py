@@ -41,6 +41,7 @@ class Settings:
     only_selection   "generate": paint what is selected and leave the rest as it is
     selection_prompt "refine" and "fill": what the selection shows, instead of its regions
     extend_*         how far each side grows, pixels
+    continue_regions regions that touch a growing edge go on beyond it
     wrap             the left and right edge continue each other (360 degrees)
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
                      around the selection is looked at
@@ -62,6 +63,7 @@ class Settings:
     extend_left: int = 0
     extend_bottom: int = 0
     extend_right: int = 128
+    continue_regions: bool = True
     under_px: int = 0
     wrap: bool = False
     strength: float = 0.5

@@ -25,6 +25,7 @@ class ExtendFields(QWidget):
         self._size = QLabel()
         self._size.setObjectName("tapestry_new_size")
         self._wrap = make_wrap(studio)
+        self._continue = _make_continue(studio)
         self._under = NumberFields(_under(), self._read, self._write)
         numbers = QGridLayout()
         numbers.setSpacing(SPACING_PX)
@@ -38,6 +39,7 @@ class ExtendFields(QWidget):
         column = column_in(self, ExtendPicture(studio))
         column.addLayout(row_of((self._size, 1), self._make_presets()))
         column.addLayout(numbers)
+        column.addWidget(self._continue)
         column.addWidget(self._wrap)
         column.addWidget(self._under)
         follow(self, studio, ("settings", "scene"), self._show_settings)
@@ -129,6 +131,21 @@ def make_wrap(studio: Studio) -> QCheckBox:
     wrap.toggled.connect(lambda on: studio.change_and_tell(wrap=on))
     follow(wrap, studio, ("settings",), lambda: wrap.setChecked(studio.settings.wrap))
     return wrap
+
+
+def _make_continue(studio: Studio) -> QCheckBox:
+    """The choice that regions go on beyond the edge."""
+    box = QCheckBox(tr("Regions go on"))
+    box.setObjectName("tapestry_continue")
+    box.setToolTip(
+        tr(
+            "Each region that touches a growing edge goes on beyond it, as the picture above "
+            "shows. Paint beyond the edge overrules."
+        )
+    )
+    box.toggled.connect(lambda on: studio.change_and_tell(continue_regions=on))
+    follow(box, studio, ("settings",), lambda: box.setChecked(studio.settings.continue_regions))
+    return box
 
 
 def _titles() -> dict[str, str]:

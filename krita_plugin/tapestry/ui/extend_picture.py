@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..continuing import continued_bands
 from ..growth import on_grid
 from ..qt import (
     QColor,
@@ -19,6 +20,7 @@ from ..qt import (
 )
 from ..settings import SIDES
 from ..studio import Studio
+from ..tint import color_of
 from ..translation import tr
 from .follow import follow
 from .pictures import pixmap
@@ -44,7 +46,7 @@ def mark_of(palette: QPalette) -> QColor:
 
 
 class ExtendPicture(QWidget):
-    """Shows what the canvas will be; the numbers beside it are the same."""
+    """Shows what the canvas will be, and where regions go; the numbers beside it are the same."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
@@ -154,6 +156,7 @@ class ExtendPicture(QWidget):
         text = palette.color(QPalette.ColorRole.WindowText)
         mark = mark_of(palette)
         painter.fillRect(self.outline(), palette.color(QPalette.ColorRole.Base))
+        self._paint_regions(painter)
         self._paint_canvas(painter)
         painter.setPen(QPen(mark, 1.5, Qt.PenStyle.DashLine))
         painter.drawRect(self.outline())
@@ -163,6 +166,20 @@ class ExtendPicture(QWidget):
             painter.setBrush(mark if getattr(margins, side) else text)
             painter.drawPolygon(self._arrow(side))
         painter.end()
+
+    def _paint_regions(self, painter: QPainter) -> None:
+        """Where each region will go, in the colours of the list."""
+        watch, settings = self._studio.scene_watch, self._studio.settings
+        if not settings.continue_regions or not all(watch.size):
+            return
+        rows = watch.scene.rows
+        found = {row.id: watch.thumbnail(row.id) for row in rows}
+        masks = {name: mask for name, mask in found.items() if mask is not None}
+        corner, scale = self.canvas_rectangle().topLeft(), self._present_scale()
+        for number, part in continued_bands(rows, masks, watch.size, settings.margins):
+            left, top = corner.x() + part.left * scale, corner.y() + part.top * scale
+            color = QColor(*color_of(number))
+            painter.fillRect(QRectF(left, top, part.width * scale, part.height * scale), color)
 
     def _paint_canvas(self, painter: QPainter) -> None:
         rectangle = self.canvas_rectangle()

@@ -86,6 +86,16 @@ def test_extending_to_several_sides(ready) -> None:
     assert sent(ready).margins == Margins(top=8, left=16, bottom=24)
 
 
+def test_an_extension_goes_on_with_its_regions_unless_it_shall_not(ready) -> None:
+    """One switch for the extension; other tasks know nothing of it."""
+    ready.one("tapestry_mode_extend").click()
+    ready.look()
+    assert ready.one("tapestry_continue").isChecked()
+    ready.one("tapestry_continue").click()
+    ready.one("tapestry_extend").click()
+    assert not sent(ready).continue_regions
+
+
 @pytest.mark.parametrize(
     ("preset", "margins", "wraps"),
     [
