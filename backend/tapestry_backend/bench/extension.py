@@ -22,6 +22,7 @@ from .outlines import perfect
 from .painter import as_regions
 from .picture import Picture
 from .prompts import contrasting, house, layered_scenes
+from .scene_parts import TOP
 from .seams import extended
 from .workbench import Measured, Workbench
 
@@ -94,7 +95,7 @@ def _upwards(bench: Workbench) -> tuple[list[float], list[Picture]]:
     for i, prompt in enumerate(prompts):
         old = bench.painter.paint(bench.painter.request(side, side, prompt, 46_000 + i))
         picture = extended(bench, old, margins_at("top", side // 2), prompt, 46_000 + i)
-        shares.append(float((bench.parts.name(picture, prompt) == 0)[: side // 2].mean()))
+        shares.append(float((bench.parts.name(picture, prompt) == TOP)[: side // 2].mean()))
         shown.append(Picture(f"{prompt}, up {shares[-1]:.2f}", picture))
     return shares, shown
 

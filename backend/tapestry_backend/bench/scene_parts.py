@@ -12,31 +12,37 @@ _TAUGHT = 3
 """Single windows of each scene that teach; one more examines."""
 
 PARTS = 5
-"""A scene's uppermost and lowest fifths say what its sky and its ground look like."""
+"""A scene's uppermost, middle and lowest fifths say what its parts look like."""
+
+TOP, MIDDLE, BOTTOM = range(3)
 
 Plain = Callable[[str, int], np.ndarray]
 """(prompt, seed) -> the model's own picture of it, uint8 [H, W, 3]."""
 
 
 class SceneParts:
-    """Says of each pixel whether it has the colours of a scene's top, or those of its bottom."""
+    """Says of each pixel which part of a scene has its colours: top, middle or bottom.
+
+    The middle is asked for because a beach that begins with its sea has lost its sky.
+    """
 
     def __init__(self, paint_plain: Plain) -> None:
         self._paint = paint_plain
         self._plain: dict[str, np.ndarray] = {}
 
     def name(self, picture: np.ndarray, prompt: str) -> np.ndarray:
-        """0 where a picture, uint8 [H, W, 3], looks like the scene's top, 1 like its bottom."""
+        """`TOP`, `MIDDLE` or `BOTTOM` for each pixel of uint8 [H, W, 3]: [H, W]."""
         plain = self._pictures(prompt)[:_TAUGHT]
-        fifth = plain.shape[1] // PARTS
-        tables = [colour_table(plain[:, :fifth]), colour_table(plain[:, -fifth:])]
+        fifths = np.array_split(plain, PARTS, axis=1)
+        tables = [colour_table(fifths[i]) for i in (0, PARTS // 2, -1)]
         return named(picture, tables, np.zeros(picture.shape[:2], dtype=int))
 
     def is_whole(self, picture: np.ndarray, prompt: str) -> bool:
         """Whether a picture's uppermost fifth shows the scene's top, and its lowest the bottom."""
-        below = self.name(picture, prompt)
+        parts = self.name(picture, prompt)
         fifth = max(1, picture.shape[0] // PARTS)
-        return bool(below[:fifth].mean() < 0.5 < below[-fifth:].mean())
+        shows = ((parts[:fifth] == TOP).mean(), (parts[-fifth:] == BOTTOM).mean())
+        return bool(min(shows) > 0.5)
 
     def unseen(self, prompt: str) -> np.ndarray:
         """A single window that taught nothing, uint8 [H, W, 3]."""
