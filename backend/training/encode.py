@@ -17,9 +17,10 @@ from .export import trained_autoencoder
 GROUP_NAMES = tuple(group.name for group in GROUPS if group.name != "unseen")
 
 
-def encode_group(work: Path, name: str, autoencoder: AutoencoderTiny) -> torch.Tensor:
-    """Raw latents of a group, half precision [N, C, height / 8, width / 8]."""
+def encode_group(work: Path, name: str, autoencoder: AutoencoderTiny, part: float) -> torch.Tensor:
+    """Raw latents of the first part of a group, half precision [N, C, height / 8, width / 8]."""
     pictures = np.load(work / f"{name}.npy", mmap_mode="r")
+    pictures = pictures[: max(1, round(part * len(pictures)))]
     device = next(autoencoder.parameters()).device
     parts = []
     with torch.inference_mode(), autocast(device):
@@ -31,12 +32,12 @@ def encode_group(work: Path, name: str, autoencoder: AutoencoderTiny) -> torch.T
     return torch.cat(parts)
 
 
-def encode(work: Path) -> None:
+def encode(work: Path, part: float = 1.0) -> None:
     """Writes the latents of every group, and the scale that gives them unit variance."""
     autoencoder = trained_autoencoder(work).to(pick_device(), memory_format=torch.channels_last)
     deviations = {}
     for name in GROUP_NAMES:
-        latents = encode_group(work, name, autoencoder)
+        latents = encode_group(work, name, autoencoder, part)
         torch.save(latents, work / f"{name}.latents.pt")
         deviations[name] = float(latents.float().std())
         print(
@@ -53,4 +54,6 @@ def encode(work: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK)
-    encode(parser.parse_args().work)
+    parser.add_argument("--part", type=float, default=1.0, help="part of each group")
+    given = parser.parse_args()
+    encode(given.work, given.part)

@@ -85,6 +85,15 @@ def write_model(pipeline: StableDiffusionPipeline, folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def write_autoencoder(work: Path, folder: Path) -> int:
+    """Writes the autoencoder alone, in half precision, for others to begin from; its bytes."""
+    trained_autoencoder(work).half().save_pretrained(folder)
+    _mend_configs(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
 def _mend_configs(folder: Path) -> None:
     """Removes paths of this machine, and has the text encoder load in full precision by default."""
     for path in folder.rglob("*.json"):
@@ -106,9 +115,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--out", type=Path, default=MODEL_FOLDER)
-    arguments = parser.parse_args()
-    size = write_model(assemble(arguments.work), arguments.out)
-    print(f"{arguments.out.name}: {size / 1e6:.1f} MB")
+    parser.add_argument(
+        "--autoencoder", action="store_true", help="write the autoencoder alone, without a model"
+    )
+    given = parser.parse_args()
+    if given.autoencoder:
+        size = write_autoencoder(given.work, given.out)
+    else:
+        size = write_model(assemble(given.work), given.out)
+    print(f"{given.out.name}: {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trains a LoRA for ink and wash, or a T2I-Adapter for scribbles; no drawing and no measuring."""
+"""Trains a LoRA for ink and wash or for few steps, or a T2I-Adapter for scribbles."""
 
 from __future__ import annotations
 
@@ -35,19 +35,21 @@ from .common import (
 from .export import MODEL_FOLDER
 from .labels import Label
 from .models import build_scheduler
+from .quick import SOLVER_STEPS, consistency_loss
 from .train_diffusion import SNR_CAP
 
 ADAPTERS_FOLDER = MODEL_FOLDER.parent / "sample_adapters"
 LORA_NAME, T2I_NAME = "sample-ink.safetensors", "sample-scribble"
+QUICK_NAME = "sample-quick.safetensors"
 RANK = 8
 _SIDE = 16
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.2", "conv1", "conv2", "conv_out")
-_CAPTION_DROP = {"lora": 0.1, "t2i": 0.4}
+_CAPTION_DROP = {"lora": 0.1, "t2i": 0.4, "quick": 0.0}
 _THICKER = 0.25
 _EVERY = 100
 
 
-class InkLora(nn.Module):
+class UnetLora(nn.Module):
     """A LoRA beside the layers of a U-Net; it begins as none."""
 
     def __init__(self, unet: nn.Module) -> None:
@@ -151,30 +153,46 @@ class Trainer:
         self.text_encoder = CLIPTextModel.from_pretrained(MODEL_FOLDER / "text_encoder")
         self.unet.requires_grad_(requires_grad=False).eval()
         self.text_encoder.requires_grad_(requires_grad=False).eval()
+        tokenizer = CLIPTokenizer.from_pretrained(MODEL_FOLDER / "tokenizer")
+        self.no_words = tokenizer("", padding="max_length", return_tensors="pt").input_ids
         self.alphas = build_scheduler().alphas_cumprod
-        self.adapter: Any = InkLora(self.unet) if what == "lora" else build_t2i()
+        self.adapter: Any = build_t2i() if what == "t2i" else UnetLora(self.unet)
+
+    def velocity(self, noisy: Tensor, times: Tensor, text: Tensor, **told: Any) -> Tensor:
+        """What the U-Net predicts for latents [B, C, h, w], in float32."""
+        noisy = noisy.contiguous(memory_format=torch.channels_last).bfloat16()
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.unet(noisy, times, text.bfloat16(), **told).sample.float()
 
     def loss(self, latents: Tensor, hints: Tensor, tokens: Tensor) -> Tensor:
         """Weighted error of the predicted velocity, as the model was trained with."""
         count = len(latents)
+        if self.what == "quick":
+            return self._quick_loss(latents, tokens)
         share = (torch.arange(count) + torch.rand(count)) / count
         if self.what == "t2i":
             share = 1 - (1 - share) ** 2  # where things are is decided in the noise
         times = (share * 1000).long().clamp(0, 999)
         keep = self.alphas[times].view(-1, 1, 1, 1)
-        latents = latents.contiguous(memory_format=torch.channels_last)
         noise = torch.randn_like(latents)
         noisy = keep.sqrt() * latents + (1 - keep).sqrt() * noise
         wanted = keep.sqrt() * noise - (1 - keep).sqrt() * latents
         text = self.text_encoder(tokens).last_hidden_state
-        with torch.autocast("cpu", torch.bfloat16):
-            told = {}
-            if self.what == "t2i":
+        told = {}
+        if self.what == "t2i":
+            with torch.autocast("cpu", torch.bfloat16):
                 told["down_intrablock_additional_residuals"] = list(self.adapter(hints))
-            with self.adapter.laid_on() if self.what == "lora" else nullcontext():
-                made = self.unet(noisy.bfloat16(), times, text.bfloat16(), **told).sample
+        with self.adapter.laid_on() if self.what == "lora" else nullcontext():
+            made = self.velocity(noisy, times, text, **told)
         weight = ((SNR_CAP + 1) / (keep / (1 - keep) + 1)).clamp(max=1.0)
-        return (weight * functional.mse_loss(made.float(), wanted, reduction="none")).mean()
+        return (weight * functional.mse_loss(made, wanted, reduction="none")).mean()
+
+    def _quick_loss(self, latents: Tensor, tokens: Tensor) -> Tensor:
+        with torch.no_grad():
+            text = self.text_encoder(tokens).last_hidden_state
+            plain = self.text_encoder(self.no_words.expand(len(tokens), -1)).last_hidden_state
+        places = torch.randint(1, SOLVER_STEPS + 1, (len(latents),))
+        return consistency_loss(self, latents, text, plain, places)
 
 
 def train(work: Path, what: str, steps: int, batch: int, rate: float, seconds: float) -> None:
@@ -219,10 +237,11 @@ def export(work: Path, what: str, folder: Path) -> None:
     adapter = trainer.adapter
     averaged = torch.load(work / f"{what}.pt", map_location="cpu", weights_only=True)["averaged"]
     adapter.load_state_dict(averaged)
-    if what == "lora":
+    if what != "t2i":
+        name = LORA_NAME if what == "lora" else QUICK_NAME
         folder.mkdir(exist_ok=True)
-        save_file(adapter.tensors(), folder / LORA_NAME, metadata={"format": "pt"})
-        (folder / LORA_NAME).chmod(0o644)
+        save_file(adapter.tensors(), folder / name, metadata={"format": "pt"})
+        (folder / name).chmod(0o644)
     else:
         adapter.half().save_pretrained(folder / T2I_NAME)
         for path in (folder / T2I_NAME).iterdir():
@@ -232,7 +251,7 @@ def export(work: Path, what: str, folder: Path) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("lora", "t2i"))
+    parser.add_argument("what", choices=("lora", "t2i", "quick"))
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=16)

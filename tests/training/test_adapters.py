@@ -14,8 +14,8 @@ from training.train_adapters import (
     ADAPTERS_FOLDER,
     LORA_NAME,
     T2I_NAME,
-    InkLora,
     Trainer,
+    UnetLora,
     brushed,
     build_t2i,
 )
@@ -106,7 +106,7 @@ def test_the_bundled_scribbles_are_obeyed(store: ModelStore) -> None:
 def test_a_lora_begins_as_none_and_learns(model) -> None:
     """Its second half is zero, and has a gradient."""
     unet = model._unet
-    lora = InkLora(unet)
+    lora = UnetLora(unet)
     generator = torch.Generator().manual_seed(0)
     given = torch.randn(1, 10, 8, 8, generator=generator)
     told = (torch.tensor([500]), torch.randn(1, 4, 128, generator=generator))
@@ -140,7 +140,7 @@ def test_lines_are_thicker_now_and_then() -> None:
     assert all(made.sum() > 1.5 * lines.sum() for made in thicker)
 
 
-@pytest.mark.parametrize("what", ["lora", "t2i"])
+@pytest.mark.parametrize("what", ["lora", "t2i", "quick"])
 def test_the_adapter_alone_learns(what: str) -> None:
     """The model beside it stands still."""
     torch.manual_seed(0)
