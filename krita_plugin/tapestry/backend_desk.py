@@ -8,14 +8,17 @@ from pathlib import Path
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Backend, ModelInfo
 
+from .backend_installer import BackendInstaller, Fetch
 from .backend_words import backend_sentence
 from .canvas import Host
 from .chosen_backend import BackendChoice, ChosenBackend
 from .diagnostics import report, tail, without_secrets
 from .kept_json import read_kept
 from .link import Link, LinkState
+from .own_backend import OwnBackend
 from .sentences import in_own_words
 from .translation import tr
+from .turns import Loop
 
 _SETTINGS_KEY = "backend"
 _MIB = 2**20
@@ -46,6 +49,23 @@ class BackendDesk:
         self._backend = backend
         self._changed = changed
         self._peak_bytes = 0
+        self.installer: BackendInstaller | None = None
+
+    def offer(self, own: OwnBackend, loop: Loop, fetch: Fetch) -> None:
+        """Let the artist install the backend that the plugin carries."""
+        self.installer = BackendInstaller(own, loop, fetch, self._installing)
+
+    def close(self) -> None:
+        """Krita ends; what was fetched stays for the next one."""
+        if self.installer is not None:
+            self.installer.cancel()
+
+    def _installing(self) -> None:
+        installer = self.installer
+        if installer and not installer.is_running and installer.own.is_installed:
+            self.try_again()
+        else:
+            self._changed()
 
     @property
     def choice(self) -> BackendChoice:

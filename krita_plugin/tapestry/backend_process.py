@@ -18,6 +18,8 @@ from tapestry_protocol.runtime import (
     runtime_file,
 )
 
+from .own_backend import own_backend
+
 INSTALLATION = Path(__file__).with_name("installation.json")
 """Written by the installer: {"command": ["/path/to/tapestry"]}."""
 
@@ -31,16 +33,25 @@ def find_command(
     """The command that is `tapestry`; raises TapestryError when there is none.
 
     The artist's own setting comes first, then the environment variable, then what the installer
-    wrote, then the search path.
+    wrote, then what the docker has installed, then the search path.
     """
     for text in (setting, environment.get(VARIABLE, "")):
         if text.strip():
             return _split(text)
     if installation.exists():
         return _installed_command(installation)
+    own = own_backend(data_folder(environment))
+    if own is not None and own.is_there:
+        return [str(own.program)]
     found = shutil.which("tapestry", path=environment.get("PATH", ""))
     if found:
         return [found]
+    if own is not None:
+        raise TapestryError(
+            ErrorCode.INTERNAL,
+            "The Tapestry backend is not installed.",
+            "Press Install below: everything it needs is fetched.",
+        )
     raise TapestryError(
         ErrorCode.INTERNAL,
         "The Tapestry backend is not installed.",

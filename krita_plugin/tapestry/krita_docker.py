@@ -17,10 +17,12 @@ from .backend_process import BackendProcess, data_folder
 from .chosen_backend import ChosenBackend
 from .connection import Connection
 from .event_loop import QtLoop
+from .fetching import Fetching
 from .krita_canvas import KritaHost
 from .krita_views import ViewWatch
 from .link import Link
-from .qt import QApplication, QLocale
+from .own_backend import own_backend
+from .qt import QApplication, QLocale, QNetworkAccessManager
 from .studio import Studio
 from .translation import speak
 from .ui.panel import Panel
@@ -83,10 +85,16 @@ def _studio() -> Studio:
     backend = ChosenBackend(local, kept_choice(host), server_file)
     link = Link(backend, Connection, loop)
     studio = Studio(host, link, loop, backend)
+    own = own_backend(host.data_folder)
+    if own is not None and studio.desk is not None:
+        manager = QNetworkAccessManager()
+        studio.desk.offer(own, loop, lambda url, target: Fetching(manager, url, target))
     views = ViewWatch()
 
     def close() -> None:
         views.stop()
+        if studio.desk is not None:
+            studio.desk.close()
         studio.close()
         loop.stop()
 

@@ -32,6 +32,7 @@ QSize = QtCore.QSize
 QStringListModel = QtCore.QStringListModel
 Qt = QtCore.Qt
 QTimer = QtCore.QTimer
+QUrl = QtCore.QUrl
 QUuid = QtCore.QUuid
 
 QColor = QtGui.QColor
@@ -47,7 +48,10 @@ QPolygonF = QtGui.QPolygonF
 QWheelEvent = QtGui.QWheelEvent
 
 QAbstractSocket = QtNetwork.QAbstractSocket
+QNetworkAccessManager = QtNetwork.QNetworkAccessManager
 QNetworkProxy = QtNetwork.QNetworkProxy
+QNetworkReply = QtNetwork.QNetworkReply
+QNetworkRequest = QtNetwork.QNetworkRequest
 QTcpSocket = QtNetwork.QTcpSocket
 
 QAbstractButton = QtWidgets.QAbstractButton

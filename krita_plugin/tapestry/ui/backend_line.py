@@ -17,6 +17,7 @@ from ..studio import Studio
 from ..translation import tr
 from .backend_page import BackendPage
 from .follow import follow
+from .install_view import InstallView
 
 INSTALL_COMMAND = "python3 installer plugin"
 
@@ -46,6 +47,7 @@ class BackendLine(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self._help)
+        column.addWidget(InstallView(studio))
         column.addLayout(line)
         page.setVisible(studio.desk is not None)
         follow(self, studio, ("backend",), self._show_backend)
@@ -71,7 +73,8 @@ class BackendLine(QWidget):
     def _show_backend(self) -> None:
         self._status.setText(self._studio.backend_sentence)
         desk = self._studio.desk
-        self._help.setVisible(desk is not None and desk.is_in_trouble)
+        is_offered = desk is not None and InstallView.is_wanted(desk)
+        self._help.setVisible(desk is not None and desk.is_in_trouble and not is_offered)
 
     def _try_again(self) -> None:
         self._studio.try_backend_again()
