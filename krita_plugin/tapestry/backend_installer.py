@@ -90,8 +90,8 @@ class BackendInstaller:
         work, self._work = self._work, None
         if work is not None:
             work.close()
-        self.doing = ""
-        self._changed()
+            self.doing = ""
+            self._changed()
 
     def _turn(self) -> None:
         if self._work is None:

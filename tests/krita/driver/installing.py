@@ -1,5 +1,7 @@
 """A scenario with a plugin that carries its backend: installed from the docker."""
 
+from .jobs import _until_inserted
+
 _A_LONG_TIME_S = 1500
 WIDTH, HEIGHT = 128, 96
 
@@ -23,7 +25,7 @@ def installed_from_the_docker(stage):
     stage.facts["offered"] = stage.widget("tapestry_install_view").isVisible()
     stage.widget("tapestry_steps").setValue(4)
     stage.press("tapestry_generate")
-    yield stage.until(lambda: len(stage.names(document)) == 3, "the first picture", 300)
+    yield from _until_inserted(stage, document, 3)
     stage.facts["layers"] = stage.names(document)
     yield from stage.picture("installed")
 
