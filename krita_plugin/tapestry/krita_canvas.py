@@ -22,6 +22,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from .backend_process import data_folder
 from .canvas import Canvas, Group, Layer
+from .krita_colors import colors_of
 from .krita_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
 from .krita_menu import added
 from .krita_saving import SavingWatch
@@ -218,16 +219,7 @@ class KritaCanvas:
         node = self._node(layer_id)
         if node is None or bounds.is_empty:
             return bytes(bounds.height * bounds.width * 4)
-        place = (bounds.left, bounds.top, bounds.width, bounds.height)
-        # Krita converts colours for layers alone, and groups and vectors have no pixels to convert.
-        copy = self._document.createNode("", "paintlayer")
-        copy.setColorSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
-        copy.setPixelData(node.projectionPixelData(*place), *place)
-        copy.setColorSpace("RGBA", "U8", SRGB)
-        size = (bounds.width, bounds.height, bounds.width * 4)
-        image = QImage(bytes(copy.pixelData(*place)), *size, QImage.Format.Format_ARGB32)
-        image = image.convertToFormat(QImage.Format.Format_RGBA8888)
-        return image.constBits().asstring(bounds.height * bounds.width * 4)
+        return colors_of(self._document, node, bounds)
 
     def selection(self) -> Bounds | None:
         """What surrounds all that is selected, within the canvas; None: nothing is."""

@@ -74,5 +74,5 @@ def operator_of(name: str) -> Operator:
 
     A name without a prefix is Krita's own. All others change colours alone.
     """
-    family, _, mode = name.strip().rpartition(":")
+    family, _, mode = name.strip().lower().rpartition(":")
     return _OPERATORS.get(mode if family == "svg" else _KRITA.get(mode, ""), OVER)

@@ -49,6 +49,7 @@ def test_masks_together_are_what_krita_shows(documents: Report) -> None:
     assert facts["together"]
     assert all(facts["masks"])
     assert facts["nameless"] == "Paint Layer 7"
+    assert facts["colors"] == [0] * 20 + [255] * 2
     assert any("hole" in remark for remark in facts["remarks"])
 
 

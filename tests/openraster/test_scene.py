@@ -143,6 +143,13 @@ def test_a_name_that_a_program_gave_is_no_prompt(tmp_path: Path, name: str) -> N
     assert any(repr(name) in note and "Name it" in note for note in scene.notes)
 
 
+def test_what_was_left_out_is_said_when_nothing_is_left(tmp_path: Path) -> None:
+    """It is what the artist has painted."""
+    with pytest.raises(TapestryError, match="nothing to paint") as caught:
+        scene_of(tmp_path, [Layer("Paint Layer 1", paint(8, 8))])
+    assert "'Paint Layer 1' was left out" in caught.value.advice
+
+
 def test_the_background_of_another_language_is_one(tmp_path: Path) -> None:
     """Said once, because the word might have been meant."""
     scene = scene_of(tmp_path, [Layer("sea", paint(4, 4)), Layer("Hintergrund", paint())])

@@ -17,7 +17,7 @@ def blend_of(composite_op: str) -> Blend | None:
 
     None where the layer's own colours are seen: "svg:src-over", and modes that are not known here.
     """
-    return _MODES.get(composite_op.removeprefix("svg:").removeprefix("krita:"))
+    return _MODES.get(composite_op.lower().removeprefix("svg:").removeprefix("krita:"))
 
 
 def _screen(below: np.ndarray, above: np.ndarray) -> np.ndarray:

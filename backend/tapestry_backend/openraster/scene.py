@@ -122,10 +122,18 @@ def read_scene(
         bounds, mask = paint_over.selected
         request = replace(request, selection=Selection(bounds, _kept(mask, blobs)))
         notes += _notes_on_selection(shown, paint_over.layer)
-    check_request(request)
+    _check(request, notes)
     written = ((found.node, write_settings(own)) for found, own in zip(shown, told, strict=True))
     changed = tuple((node, text) for node, text in written if text != node.settings)
     return Scene(request, blobs, tuple(notes), changed)
+
+
+def _check(request: Request, notes: Sequence[str]) -> None:
+    """Raises TapestryError with what was left out of the scene: it may be what is missing."""
+    try:
+        check_request(request)
+    except TapestryError as error:
+        raise TapestryError(error.code, error.message, " ".join([*notes, error.advice])) from error
 
 
 def result_name(request: Request) -> str:

@@ -128,6 +128,9 @@ def layers_among_others(stage):
     stage.facts["masks"] = [mask.count(255) for mask in masks]
     stage.facts["together"] = bytes(map(max, *masks)) == canvas.flattened(whole)[3::4]
     stage.facts["nameless"] = nameless.prompt
+    bricks = next(row for row in scene.regions if row.prompt == "bricks")
+    place = Bounds(56, 60, 57, 82)  # from the door into the wall
+    stage.facts["colors"] = list(canvas.colors(bricks.id, place)[3::4])
     stage.facts["remarks"] = list(scene.remarks)
     yield from stage.picture("layers among others")
 
