@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from installer import doctor, environment, in_krita
-from installer.console import InstallerError, fail, say
+from installer.console import InstallerError, fail, say, write_anything
 from installer.demo import render_scenes
 from installer.krita import krita_folders
 from installer.paths import ROOT, TAPESTRY, VENV, VENV_PYTHON
@@ -19,6 +19,7 @@ from installer.release import build_release_zip, release_name
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit status."""
+    write_anything()
     options, rest = _parser().parse_known_args(arguments)
     if rest and options.command != "test":
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")

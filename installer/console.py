@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,13 @@ class InstallerError(Exception):
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(f"{message}\n{advice}".strip())
+
+
+def write_anything() -> None:
+    """Have the terminal show what its code page does not know as numbers: paths may hold it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str = "") -> None:

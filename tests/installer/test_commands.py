@@ -97,3 +97,24 @@ def test_every_requirement_is_pinned() -> None:
 def test_the_doctor_asks_for_the_pyqt_of_this_krita(krita: str, package: str) -> None:
     """Krita 6 takes no other than PyQt6."""
     assert doctor._pyqt_package(krita) == package
+
+
+def test_paths_that_a_code_page_does_not_know_are_shown_all_the_same(tmp_path: Path) -> None:
+    """As numbers, where there is nothing better."""
+    home = tmp_path / "\u96ea"
+    (home / "Library").mkdir(parents=True)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
+    logs = home / ".local" / "share" / "tapestry"
+    logs.mkdir(parents=True)
+    (logs / "plugin.log").write_text("")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "installer"), "uninstall", "--keep-environment"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=kept | {"HOME": str(home), "PYTHONIOENCODING": "ascii:strict"},
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    if sys.platform == "linux":
+        assert "\\u96ea" in done.stdout

@@ -1,5 +1,7 @@
 """Layer tree -> regions."""
 
+import pytest
+
 from tapestry.canvas import Layer
 from tapestry.layers import find_ground, picture_name, read_scene
 from tapestry.region_book import RegionBook
@@ -123,3 +125,37 @@ def test_a_group_that_is_chosen_and_hidden_hides_its_layers() -> None:
         assert scene.group == wood.id
         assert [group.name for group in scene.groups] == ["around", "wood"]
     assert len(read_scene((layer("sky"),), NONE, None, book).rows) == 1
+
+
+@pytest.mark.parametrize("name", ["Paint Layer 3", "Malebene 1", "Layer 12", "Group 4"])
+def test_a_name_that_a_program_gave_is_no_prompt(name: str) -> None:
+    """The layer is listed, does not count, and the artist is told; nor is it the ground."""
+    named = layer(name, CANVAS)
+    scene = read_scene((layer("moon"), named), NONE, None)
+    assert [(row.prompt, row.state) for row in scene.rows] == [
+        ("moon", "painted"),
+        (name, "nameless"),
+    ]
+    assert len(scene.remarks) == 1
+    assert name in scene.remarks[0]
+    assert find_ground((layer("moon"), named), CANVAS, NONE) is None
+
+
+def test_the_background_of_another_language_is_one_and_that_is_said() -> None:
+    """A document from another computer; hidden, it is not worth a word."""
+    ground = layer("Hintergrund", CANVAS)
+    scene = read_scene((layer("moon"), ground), NONE, None)
+    assert [row.prompt for row in scene.rows] == ["moon"]
+    assert "Hintergrund" in scene.remarks[0]
+    assert find_ground((layer("moon"), ground), CANVAS, NONE) is None
+    assert read_scene((layer("Fondo", CANVAS, visible=False),), NONE, None).remarks == ()
+    assert read_scene((layer("Background", CANVAS),), NONE, None).remarks == ()
+
+
+def test_an_eraser_is_no_region_and_no_ground() -> None:
+    """Which is said."""
+    eraser = layer("gum", CANVAS, blending="erase")
+    scene = read_scene((layer("moon"), eraser), NONE, None)
+    assert [row.prompt for row in scene.rows] == ["moon"]
+    assert "gum" in scene.remarks[0]
+    assert find_ground((layer("moon"), eraser), CANVAS, NONE) is None

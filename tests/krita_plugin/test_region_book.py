@@ -1,6 +1,7 @@
 """What is set for regions, and how a document keeps it."""
 
 import json
+import unicodedata
 
 import pytest
 
@@ -56,3 +57,11 @@ def test_a_long_session_does_not_fill_the_document() -> None:
         book = book.with_settings(f"{number}", "", DEFAULTS)
     assert len(book.entries) == 500
     assert "599" in book.entries
+
+
+def test_a_name_is_the_same_however_its_letters_are_composed() -> None:
+    """A document from another system knows its copies."""
+    apart = unicodedata.normalize("NFD", "caf\u00e9")
+    book = RegionBook().with_settings("gone", apart, SET)
+    again = RegionBook.from_text(book.to_text())
+    assert again.settings("new", "caf\u00e9") == SET
