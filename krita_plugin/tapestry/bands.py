@@ -21,9 +21,12 @@ def any_paint(mask: bytes) -> bool:
     return mask.count(0) < len(mask)
 
 
-def bands(bounds: Bounds) -> list[Bounds]:
-    """The rectangle cut into bands of at most `BAND_PX` pixels (or one row), top to bottom."""
-    rows = max(1, BAND_PX // max(1, bounds.width))
+def bands(bounds: Bounds, reads: int = 1) -> list[Bounds]:
+    """The rectangle cut into bands of at most `BAND_PX` pixels (or one row), top to bottom.
+
+    reads: how often each of them is read.
+    """
+    rows = max(1, BAND_PX // max(1, reads * bounds.width))
     return [
         Bounds(top, bounds.left, min(top + rows, bounds.bottom), bounds.right)
         for top in range(bounds.top, bounds.bottom, rows)
@@ -31,11 +34,18 @@ def bands(bounds: Bounds) -> list[Bounds]:
 
 
 def read_in_bands(
-    bounds: Bounds, channels: int, read: Callable[[Bounds], bytes], blobs: dict[str, bytes]
+    bounds: Bounds,
+    channels: int,
+    read: Callable[[Bounds], bytes],
+    blobs: dict[str, bytes],
+    reads: int = 1,
 ) -> Generator[None, None, PixelsRef]:
-    """The pixels of a rectangle, read and hashed a band at a time, with their bytes in `blobs`."""
+    """The pixels of a rectangle, read and hashed a band at a time, with their bytes in `blobs`.
+
+    reads: how much work one pixel is, beside that of reading it once.
+    """
     pieces, digest = [], hashlib.sha256()
-    for band in bands(bounds):
+    for band in bands(bounds, reads):
         pieces.append(read(band))
         digest.update(pieces[-1])
         yield

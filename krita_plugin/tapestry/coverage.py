@@ -60,6 +60,18 @@ def seen_alpha(canvas: Canvas, around: Sequence[Layer], layer_id: str, bounds: B
     return seen
 
 
+def reads_of(around: Sequence[Layer], layer_id: str) -> int:
+    """How many masks `seen_alpha` reads for one: whoever reads many pixels takes fewer at once."""
+    place = next((n for n, layer in enumerate(around) if layer.id == layer_id), None)
+    if place is None:
+        return 1
+    mine = list(_parts(around[place]))
+    lower = around[place + 1 :] if any(operator(part.layer).needs_backdrop for part in mine) else ()
+    upper = [part for layer in around[:place] if is_shown(layer) for part in _parts(layer)]
+    takers = [part for part in upper if operator(part.layer).kept != "all"]
+    return len(mine) + sum(len(list(_parts(layer))) for layer in lower) + len(takers)
+
+
 def _parts(layer: Layer, opacity: int = _OPAQUE) -> Iterator[_Part]:
     """What a layer is composed of, lowest first; its own opacity does not count."""
     if not layer.passes_through:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from .adapter_book import PICTURE, AdapterBook
 from .adapter_reading import adapter_book, controls_of, loras_of, moved
 from .bands import any_paint, bands, read_in_bands
 from .canvas import Canvas, Layer
-from .coverage import seen_alpha
+from .coverage import reads_of, seen_alpha
 from .job import Order
 from .kept_json import read_kept
 from .layers import (
@@ -77,8 +77,7 @@ def scene_of(canvas: Canvas) -> Generator[None, None, Scene]:
     counting, _ = layers_that_count(layers, own, book)
     steering = [layer for layer in counting if layer.id not in shown]
     ground = find_ground(steering, whole, own)
-    reads = _reader(canvas, counting)
-    if ground is not None and not (yield from _is_opaque(partial(reads, ground.id), whole)):
+    if ground is not None and not (yield from _is_opaque(canvas, counting, ground.id, whole)):
         ground = None
     scene = read_scene(layers, own, ground, book, shown)
     return replace(scene, adapters=laid, pictures=pictures_of(layers))
@@ -140,8 +139,7 @@ def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
-    reads = _reader(canvas, scene.around)
-    regions = yield from _regions(canvas, reads, chosen, used, target.reach, blobs)
+    regions = yield from _regions(canvas, scene.around, chosen, used, target.reach, blobs)
     controls = yield from controls_of(canvas, used.of(PICTURE), target.reach, blobs)
     selection = image = None
     if target.selected is not None:
@@ -243,14 +241,11 @@ def _moved(placed: Placed, part: Bounds) -> Placed:
     return replace(placed, bounds=bounds)
 
 
-def _reader(canvas: Canvas, around: Sequence[Layer]) -> Callable[[str, Bounds], bytes]:
-    """What is seen of a layer among these, by its id."""
-    return partial(seen_alpha, canvas, around)
-
-
-def _is_opaque(read: Callable[[Bounds], bytes], bounds: Bounds) -> Generator[None, None, bool]:
-    for band in bands(bounds):
-        alpha = read(band)
+def _is_opaque(
+    canvas: Canvas, around: Sequence[Layer], layer_id: str, bounds: Bounds
+) -> Generator[None, None, bool]:
+    for band in bands(bounds, reads_of(around, layer_id)):
+        alpha = seen_alpha(canvas, around, layer_id, band)
         if alpha.count(255) < len(alpha):
             return False
         yield
@@ -259,7 +254,7 @@ def _is_opaque(read: Callable[[Bounds], bytes], bounds: Bounds) -> Generator[Non
 
 def _regions(
     canvas: Canvas,
-    reads: Callable[[str, Bounds], bytes],
+    around: Sequence[Layer],
     chosen: Sequence[RegionLayer],
     laid: AdapterBook,
     reach: Bounds,
@@ -270,7 +265,7 @@ def _regions(
         check_prompt(layer.prompt, f"the layer {layer.prompt[:20]!r}")
     regions = []
     for layer in chosen:
-        region = yield from _region(canvas, reads, layer, reach, blobs)
+        region = yield from _region(canvas, around, layer, reach, blobs)
         if region is None:
             continue
         own = laid.of(layer.id)
@@ -281,14 +276,15 @@ def _regions(
 
 def _region(
     canvas: Canvas,
-    reads: Callable[[str, Bounds], bytes],
+    around: Sequence[Layer],
     layer: RegionLayer,
     reach: Bounds,
     blobs: dict[str, bytes],
 ) -> Generator[None, None, Region | None]:
     """The region with its mask in `blobs`; None when nothing of it can be seen."""
     bounds = layer.bounds.intersection(reach)
-    mask = yield from read_in_bands(bounds, 1, partial(reads, layer.id), blobs)
+    read = partial(seen_alpha, canvas, around, layer.id)
+    mask = yield from read_in_bands(bounds, 1, read, blobs, reads_of(around, layer.id))
     if not any_paint(blobs[mask.sha256]):
         del blobs[mask.sha256]
         return None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tapestry.canvas import Layer
-from tapestry.coverage import seen_alpha
+from tapestry.coverage import reads_of, seen_alpha
 from tapestry.reading import order_from, scene_of
 from tapestry.samples import mask_sample
 from tapestry.settings import Settings
@@ -171,3 +171,26 @@ def test_a_layer_of_its_own_is_read_as_it_is(canvas: FakeCanvas) -> None:
     canvas.reads = 0
     assert seen_alpha(canvas, canvas.layers(), sky, WHOLE) == canvas.alpha(sky, WHOLE)
     assert canvas.reads == 2
+    assert reads_of(canvas.layers(), sky) == 1
+
+
+def test_what_takes_many_reads_is_read_in_smaller_bands(canvas: FakeCanvas, monkeypatch) -> None:
+    """Each of them takes as little time as one that is read once."""
+    for number in range(6):
+        canvas.add(f"rock {number}", WHOLE)
+    snow = canvas.add("snow", WHOLE, inherits_alpha=True)
+    canvas.add("gum", LEFT, blending="erase")
+    layers = canvas.layers()
+    assert reads_of(layers, snow) == 8
+    assert reads_of(layers, layers[2].id) == 2
+    assert reads_of((), snow) == 1
+    monkeypatch.setattr("tapestry.bands.BAND_PX", 8 * 30 * 2)
+    heights, read = [], canvas.alpha
+
+    def alpha(layer_id: str, bounds: Bounds) -> bytes:
+        heights.append(bounds.height if layer_id == snow else 0)
+        return read(layer_id, bounds)
+
+    canvas.alpha = alpha
+    masks(canvas)
+    assert max(heights) == 2
