@@ -26,8 +26,10 @@ from .common import (
     WORK,
     Averaged,
     Stopper,
+    autocast,
     cosine_rate,
     load_state,
+    pick_device,
     progress,
     save_state,
     seed_all,
@@ -143,36 +145,39 @@ class Trainer:
     """The frozen model, and one adapter that learns beside it."""
 
     def __init__(self, what: str) -> None:
-        self.what = what
+        self.what, self.device = what, pick_device()
         self.unet: Any = UNet2DConditionModel.from_pretrained(
             MODEL_FOLDER, subfolder="unet", torch_dtype=torch.bfloat16
         )
         # On a processor, the plain formula is differentiated quicker than the fused attention.
         self.unet.set_attn_processor(AttnProcessor())
-        self.unet.to(memory_format=torch.channels_last)
-        self.text_encoder = CLIPTextModel.from_pretrained(MODEL_FOLDER / "text_encoder")
+        self.unet.to(self.device, memory_format=torch.channels_last)
+        self.text_encoder: Any = CLIPTextModel.from_pretrained(MODEL_FOLDER / "text_encoder")
         self.unet.requires_grad_(requires_grad=False).eval()
-        self.text_encoder.requires_grad_(requires_grad=False).eval()
+        self.text_encoder.to(self.device).requires_grad_(requires_grad=False).eval()
         tokenizer = CLIPTokenizer.from_pretrained(MODEL_FOLDER / "tokenizer")
-        self.no_words = tokenizer("", padding="max_length", return_tensors="pt").input_ids
-        self.alphas = build_scheduler().alphas_cumprod
+        no_words = tokenizer("", padding="max_length", return_tensors="pt").input_ids
+        self.no_words = no_words.to(self.device)
+        self.alphas = build_scheduler().alphas_cumprod.to(self.device)
         self.adapter: Any = build_t2i() if what == "t2i" else UnetLora(self.unet)
+        self.adapter.to(self.device)
 
     def velocity(self, noisy: Tensor, times: Tensor, text: Tensor, **told: Any) -> Tensor:
         """What the U-Net predicts for latents [B, C, h, w], in float32."""
         noisy = noisy.contiguous(memory_format=torch.channels_last).bfloat16()
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(self.device):
             return self.unet(noisy, times, text.bfloat16(), **told).sample.float()
 
     def loss(self, latents: Tensor, hints: Tensor, tokens: Tensor) -> Tensor:
         """Weighted error of the predicted velocity, as the model was trained with."""
+        latents, hints, tokens = (part.to(self.device) for part in (latents, hints, tokens))
         count = len(latents)
         if self.what == "quick":
             return self._quick_loss(latents, tokens)
         share = (torch.arange(count) + torch.rand(count)) / count
         if self.what == "t2i":
             share = 1 - (1 - share) ** 2  # where things are is decided in the noise
-        times = (share * 1000).long().clamp(0, 999)
+        times = (share * 1000).long().clamp(0, 999).to(self.device)
         keep = self.alphas[times].view(-1, 1, 1, 1)
         noise = torch.randn_like(latents)
         noisy = keep.sqrt() * latents + (1 - keep).sqrt() * noise
@@ -180,7 +185,7 @@ class Trainer:
         text = self.text_encoder(tokens).last_hidden_state
         told = {}
         if self.what == "t2i":
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast(self.device):
                 told["down_intrablock_additional_residuals"] = list(self.adapter(hints))
         with self.adapter.laid_on() if self.what == "lora" else nullcontext():
             made = self.velocity(noisy, times, text, **told)
@@ -191,7 +196,7 @@ class Trainer:
         with torch.no_grad():
             text = self.text_encoder(tokens).last_hidden_state
             plain = self.text_encoder(self.no_words.expand(len(tokens), -1)).last_hidden_state
-        places = torch.randint(1, SOLVER_STEPS + 1, (len(latents),))
+        places = torch.randint(1, SOLVER_STEPS + 1, (len(latents),)).to(self.device)
         return consistency_loss(self, latents, text, plain, places)
 
 
