@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tapestry_backend.values import read_value, words_of
+from tapestry_backend.values import (
+    read_loras,
+    read_value,
+    split_settings,
+    words_of,
+    write_loras,
+)
+from tapestry_protocol.adapters import Lora
 from tapestry_protocol.messages import Region, Request
 
 
@@ -51,3 +58,23 @@ def test_words_are_the_fields_own() -> None:
     """And a field of numbers has none."""
     assert words_of(Request, "overlap") == ("occlude", "blend")
     assert words_of(Request, "seed") == ()
+
+
+NAMES = ["plain name", "half; full", "a,b=c", "a:b", 'say "a"', "back\\slash", " edge ", "sub/dir"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_can_be_written(name: str) -> None:
+    """In quotes where it would be read as something else."""
+    loras = (Lora(name, 0.5), Lora("grain", 1.0))
+    assert read_loras(write_loras(loras)) == loras
+
+
+def test_settings_are_divided_where_one_begins() -> None:
+    """Neither in a text with commas nor in quotes."""
+    text = 'weight=2,lora="a,weight=3;b":0.8,negative=dark, cold, 5" pipes'
+    assert split_settings(text) == [
+        "weight=2",
+        'lora="a,weight=3;b":0.8',
+        'negative=dark, cold, 5" pipes',
+    ]

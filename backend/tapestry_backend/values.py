@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -9,6 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.constraints import Between
 from tapestry_protocol.limits import MAX_LORAS
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
 
 
 def read_value(message: type, field: str, text: str) -> Any:
@@ -29,18 +32,28 @@ def words_of(message: type, field: str) -> tuple[str, ...]:
     return get_args(_kind_of(message, field)[0])
 
 
+def split_settings(text: str) -> list[str]:
+    """The settings in "weight=2,lora=ink:0.8"; a comma that begins none, or is quoted, is text."""
+    return _split(text, r",(?=\s*\w+\s*=)")
+
+
 def read_loras(text: str) -> tuple[Lora, ...]:
     """LoRAs out of "ink:0.8; grain"; a weight of 1 where none is given.
 
-    Raises ValueError for anything else.
+    A name that has one of these signs in it stands in double quotes: "half; full":0.8. Raises
+    ValueError for anything else.
     """
     loras = []
-    for part in text.split(";"):
-        name, colon, weight = (piece.strip() for piece in part.strip().rpartition(":"))
-        adapter = name if colon else part.strip()
+    for part in (part.strip() for part in _split(text, ";")):
+        if quoted := re.fullmatch(f"({_QUOTED})\\s*(?:(:)(.*))?", part):
+            adapter, colon, weight = re.sub(r"\\(.)", r"\1", quoted[1][1:-1]), quoted[2], quoted[3]
+        else:
+            name, colon, weight = part.rpartition(":")
+            adapter = name.strip() if colon else part
         if not adapter:
-            raise ValueError(f"{part.strip()[:40]!r} is no LoRA with its weight, such as ink:0.8")
-        loras.append(Lora(adapter, read_value(Lora, "weight", weight) if colon else 1.0))
+            raise ValueError(f"{part[:40]!r} is no LoRA with its weight, such as ink:0.8")
+        value = read_value(Lora, "weight", weight.strip()) if colon else 1.0
+        loras.append(Lora(adapter, value))
     if len(loras) > MAX_LORAS:
         raise ValueError(f"{text[:40]!r} names {len(loras)} LoRAs, more than {MAX_LORAS}")
     return tuple(loras)
@@ -48,7 +61,25 @@ def read_loras(text: str) -> tuple[Lora, ...]:
 
 def write_loras(loras: tuple[Lora, ...]) -> str:
     """The text that `read_loras` reads as these."""
-    return ";".join(f"{lora.adapter}:{lora.weight}" for lora in loras)
+    return ";".join(f"{_quoted(lora.adapter)}:{lora.weight}" for lora in loras)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """A text at each separator that is not in quotes."""
+    parts = [""]
+    for found in re.finditer(f"(?P<quoted>{_QUOTED})|(?P<end>{separator})|.", text, re.DOTALL):
+        if found["end"] is not None:
+            parts.append("")
+        else:
+            parts[-1] += found[0]
+    return parts
+
+
+def _quoted(name: str) -> str:
+    """A name, in quotes where it would be read as something else without."""
+    if not re.search(r'[;:,="\\]', name) and name == name.strip():
+        return name
+    return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
 
 
 def _number(kind: type, limits: Between, text: str) -> float:

@@ -12,25 +12,48 @@ from tapestry_backend.models.prompt_weights import MOST, WeightedPrompt, read_we
         ("red sun", "red sun", ()),
         ("a (red:1.5) sun", "a red sun", ((2, 5, 1.5),)),
         ("(red sun:.5), (sea: 2)", "red sun, sea", ((0, 7, 0.5), (9, 12, 2.0))),
-        ("(red) sun", "(red) sun", ()),
+        ("(red) sun", "red sun", ((0, 3, 1.1),)),
         ("ratio (16:9 (4:3", "ratio (16:9 (4:3", ()),
-        ("(red:)", "(red:)", ()),
-        ("(red:x)", "(red:x)", ()),
-        ("(red:-1)", "(red:-1)", ()),
+        ("(red:)", "red:", ((0, 4, 1.1),)),
+        ("(red:x)", "red:x", ((0, 5, 1.1),)),
+        ("(red:-1)", "red", ((0, 3, -1.0),)),
         ("(red:99)", "red", ((0, 3, MOST),)),
-        ("((red:1.2))", "(red)", ((1, 4, 1.2),)),
+        ("((red:1.2))", "red", ((0, 3, 1.32),)),
         ("(\U0001f305 \u6d77:1.2)", "\U0001f305 \u6d77", ((0, 3, 1.2),)),
-        ("(:1.2)", "", ((0, 0, 1.2),)),
+        ("(:1.2)", "", ()),
+        ("((word))", "word", ((0, 4, 1.21),)),
+        ("[word]", "word", ((0, 4, 0.909091),)),
+        ("([word])", "word", ()),
+        ("([red:1.5]) sun", "red:1.5 sun", ()),
+        ("a (b (c:1.5) d) e", "a b c d e", ((2, 4, 1.1), (4, 5, 1.65), (5, 7, 1.1))),
+        ("(a (b):2)", "a b", ((0, 2, 2.0), (2, 3, 2.2))),
+        ("(16:9)", "(16:9)", ()),
+        ("a clock (12:30)", "a clock (12:30)", ()),
+        ("(a clock at 12:30)", "a clock at 12:30", ((0, 16, 1.1),)),
+        ("(a clock at 12:30:1.2)", "a clock at 12:30", ((0, 16, 1.2),)),
+        ("(sd15:2)", "sd15", ((0, 4, 2.0),)),
+        (r"a cat \(animal\), \[x\] \\", "a cat (animal), [x] \\", ()),
+        (r"(a cat \(animal\):1.3)", "a cat (animal)", ((0, 14, 1.3),)),
+        (r"C:\now", r"C:\now", ()),
+        ("a house :( and a sun :)", "a house : and a sun :", ((9, 21, 1.1),)),
+        ("a house :( here", "a house :( here", ()),
+        ("red) sun [", "red) sun [", ()),
     ],
 )
 def test_marks_are_taken_out(prompt: str, text: str, spans: tuple) -> None:
-    """And whatever else has parentheses or colons stays as it is."""
+    """As A1111's web UI reads them; what is no group stays as it is."""
     assert read_weights(prompt) == WeightedPrompt(text, spans)
 
 
 def test_long_prompts_are_read_at_once() -> None:
     """However odd they are."""
-    for odd in ("(" * 2000, "(a:" * 660, "(" + "a" * 1990 + ":1.", "((:" * 600 + ")" * 200):
+    for odd in (
+        "(" * 2000,
+        "(a:" * 660,
+        "(" + "a" * 1990 + ":1.",
+        "((:" * 600 + ")" * 200,
+        "(" * 1000 + ")" * 1000,
+    ):
         assert isinstance(read_weights(odd).text, str)
 
 

@@ -65,6 +65,14 @@ class Denoiser(Protocol):
         """
         ...
 
+    def stacked(self, conditions: Sequence[Tensor]) -> Tensor:
+        """Conditions of several calls, of texts of any length, as one tensor [K, T, D]."""
+        ...
+
+    def unread(self, prompt: str) -> str:
+        """The end of a prompt that is longer than the model reads; empty for nearly all."""
+        ...
+
     def predict(
         self,
         latents: Tensor,

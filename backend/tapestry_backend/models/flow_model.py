@@ -154,13 +154,14 @@ class FlowModel(LatentModel):
         take: Callable[[Any], tuple[Tensor, Tensor | None]],
     ) -> Reading:
         """What a text encoder makes of a text: `take` gives states and pooled of its output."""
-        tokens = self._tokenize(f"tokenizer{number}", text, longest)
-        ids = tokens.input_ids.to(self.device)
+        chunks = self._chunks(f"tokenizer{number}", text, longest)
+        ids = chunks.ids.to(self.device)
         states, pooled = self._parts.run(
             f"text_encoder{number}", lambda part: take(part(ids, output_hidden_states=True))
         )
         return Reading(
             states.to(self.dtype),
-            tokens.offset_mapping.tolist(),
+            chunks.offsets,
             None if pooled is None else pooled.to(self.dtype),
+            chunks.unread,
         )

@@ -14,8 +14,8 @@ from .flow_model import FlowModel
 from .latent_model import Reading
 from .loading import Parts
 
-_LONGEST = 512
-"""Tokens that T5 reads of a text."""
+_LONGEST, _LONGEST_UNGUIDED = 512, 256
+"""Tokens that T5 reads of a text; those of "schnell", as it was trained."""
 
 
 class Flux(FlowModel):
@@ -82,9 +82,13 @@ class Flux(FlowModel):
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[Reading]:
         longest = self._text_encoder.config.max_position_embeddings
+        guided = self._transformer.config.guidance_embeds
         return [
             self._read_part("", text, longest, lambda told: (told[0], told.pooler_output)),
-            self._read_part("_2", text, _LONGEST, lambda told: (told[0], None)),
+            self._read_part(
+                *("_2", text, _LONGEST if guided else _LONGEST_UNGUIDED),
+                lambda told: (told[0], None),
+            ),
         ]
 
     def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:

@@ -29,6 +29,7 @@ from .packing import pack, unpack
 from .prompt_weights import read_weights, weigh
 from .residency import Residency
 from .schedulers import make_scheduler
+from .text_chunks import Chunks, chunks_of
 
 _PREVIEW_FIT_CELLS = 16
 
@@ -44,11 +45,13 @@ class Reading(NamedTuple):
 
     states     [1, T, D], and `offsets`: the place of each of the T tokens in the text
     pooled     [1, P]: the text as a whole; None where the encoder says nothing about that
+    unread     the end of the text that it did not read
     """
 
     states: Tensor
-    offsets: Sequence[Sequence[tuple[int, int]]]
+    offsets: Sequence[tuple[int, int]]
     pooled: Tensor | None = None
+    unread: str = ""
 
 
 class LatentModel(ABC):
@@ -120,7 +123,31 @@ class LatentModel(ABC):
             if self.distilled:
                 vectors.append(tokens.new_full((1, 1), scale))
             rows.append(pack(tokens, vectors))
-        return torch.cat(rows)
+            self._vector_rows = rows[-1].shape[1] - tokens.shape[1]
+        return self.stacked(rows)
+
+    def stacked(self, conditions: Sequence[Tensor]) -> Tensor:
+        """Conditions as one tensor. Shorter ones are repeated, which attention does not notice.
+
+        It weighs each token by its share of all, and all have as many copies.
+        """
+        rows = self._vector_rows
+        lengths = [each.shape[1] - rows for each in conditions]
+        if len(set(lengths)) == 1:
+            return torch.cat(list(conditions))
+        longest = math.lcm(*lengths)
+        tokens = [
+            each[:, :length].repeat(1, longest // length, 1)
+            for each, length in zip(conditions, lengths, strict=True)
+        ]
+        vectors = [each[:, length:] for each, length in zip(conditions, lengths, strict=True)]
+        return torch.cat([torch.cat(tokens), torch.cat(vectors)], dim=1)
+
+    def unread(self, prompt: str) -> str:
+        """The end of a prompt that is longer than the model reads; empty for nearly all."""
+        weighted = read_weights(self.wardrobe.vocabulary.spell(prompt))
+        ends = [reading.unread for reading in self._read(weighted.text) if reading.offsets]
+        return min(ends, key=len) if all(ends) else ""
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
         """Each text alone, so that its numbers do not depend on who was encoded beside it."""
@@ -129,7 +156,7 @@ class LatentModel(ABC):
         states = [reading.states for reading in readings]
         if weighted.spans:
             states = [
-                weigh(reading.states, nothing.states, [weighted], reading.offsets)
+                weigh(reading.states, nothing.states, [weighted], [reading.offsets])
                 for reading, nothing in zip(readings, self._read(""), strict=True)
             ]
         return self._join(states, readings)
@@ -148,18 +175,10 @@ class LatentModel(ABC):
         """Tokens, vectors of these sizes, and the guidance scales [B, 1] of a distilled model."""
         return unpack(conditions, (*sizes, 1) if self.distilled else sizes)
 
-    def _tokenize(self, name: str, text: str, longest: int) -> Any:
+    def _chunks(self, name: str, text: str, longest: int, most: int = 1) -> Chunks:
         """One tokenizer's tokens of a text, as many as the model reads, with their places."""
-        tokenizer = self._tokenizers[name]
-        return tokenizer(
-            [text],
-            padding="max_length",
-            # A tokenizer that was saved without its length says a number without end.
-            max_length=min(tokenizer.model_max_length, longest),
-            truncation=True,
-            return_tensors="pt",
-            return_offsets_mapping=True,
-        )
+        unsaid = self.wardrobe.vocabulary.unsaid(name)
+        return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
 
     def look(self, _network: Any, picture: Tensor) -> Tensor:
         return picture

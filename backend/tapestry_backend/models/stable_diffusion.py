@@ -15,6 +15,7 @@ from .latent_model import LatentModel, Reading
 from .loading import Parts
 from .memory import spare_bytes
 from .shared_start import SharedStart
+from .text_chunks import MOST_CHUNKS, in_a_row
 
 _MOST_ROWS = 16
 """Larger batches take more memory and no less time for a row; see docs/performance.md."""
@@ -86,15 +87,15 @@ class StableDiffusion(LatentModel):
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[Reading]:
         config = self._text_encoder.config
-        tokens = self._tokenize("tokenizer", text, config.max_position_embeddings)
+        chunks = self._chunks("tokenizer", text, config.max_position_embeddings, MOST_CHUNKS)
         attention_mask = None
         if getattr(config, "use_attention_mask", False):
-            attention_mask = tokens.attention_mask.to(self.device)
-        ids = tokens.input_ids.to(self.device)
+            attention_mask = chunks.attended.to(self.device)
+        ids = chunks.ids.to(self.device)
         states = self._parts.run(
             "text_encoder", lambda part: part(ids, attention_mask=attention_mask)[0].to(self.dtype)
         )
-        return [Reading(states, tokens.offset_mapping.tolist())]
+        return [Reading(in_a_row(states), chunks.offsets, unread=chunks.unread)]
 
     def _join(self, states: Sequence[Tensor], _readings: Sequence[Reading]) -> tuple[Tensor, ...]:
         return (states[0],)

@@ -12,6 +12,7 @@ from ..engine.multidiffusion import Place
 from .latent_model import Reading
 from .loading import Parts
 from .stable_diffusion import StableDiffusion
+from .text_chunks import MOST_CHUNKS, in_a_row
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -58,12 +59,14 @@ class StableDiffusionXL(StableDiffusion):
         """The states before the last layer, and what the encoder says about the whole text."""
         name = f"text_encoder{number}"
         part: Any = getattr(self, f"_{name}")
-        tokens = self._tokenize(f"tokenizer{number}", text, part.config.max_position_embeddings)
-        ids = tokens.input_ids.to(self.device)
+        longest = part.config.max_position_embeddings
+        chunks = self._chunks(f"tokenizer{number}", text, longest, MOST_CHUNKS)
+        ids = chunks.ids.to(self.device)
         told = self._parts.run(name, lambda part: part(ids, output_hidden_states=True))
-        pooled = told[0].to(self.dtype) if told[0].ndim == 2 else None
-        states = told.hidden_states[-2].to(self.dtype)
-        return Reading(states, tokens.offset_mapping.tolist(), pooled)
+        # Of a text in chunks, the first one says what the whole is about.
+        pooled = told[0][:1].to(self.dtype) if told[0].ndim == 2 else None
+        states = in_a_row(told.hidden_states[-2].to(self.dtype))
+        return Reading(states, chunks.offsets, pooled, chunks.unread)
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
         encoded = super()._encode_prompt(prompt)
@@ -75,4 +78,13 @@ class StableDiffusionXL(StableDiffusion):
         pooled = readings[-1].pooled
         if pooled is None:
             raise TypeError("the second text encoder says nothing about a text as a whole")
-        return torch.cat(list(states), dim=-1), pooled
+        return torch.cat(self._as_long(states), dim=-1), pooled
+
+    def _as_long(self, states: Sequence[Tensor]) -> list[Tensor]:
+        """Where one encoder takes more chunks (by its words of an embedding), nothing follows."""
+        longest = max(each.shape[1] for each in states)
+        filled = []
+        for each, nothing in zip(states, self._read(""), strict=True):
+            missing = (longest - each.shape[1]) // nothing.states.shape[1]
+            filled.append(torch.cat([each, nothing.states.repeat(1, missing, 1)], dim=1))
+        return filled

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region
 
-from ..values import read_loras, read_value, write_loras
+from ..values import read_loras, read_value, split_settings, write_loras
 
 _FIELDS = {
     "weight": "weight",
@@ -22,9 +21,6 @@ _FIELDS = {
 }
 """What people write -> the region's field."""
 
-_NEXT = re.compile(r",(?=\s*\w+\s*=)")
-"""A comma that begins another setting; those inside of a negative prompt do not."""
-
 
 def read_settings(text: str, name: str) -> dict[str, Any]:
     """The fields of a region that a text sets; `name` is the region's, for the error.
@@ -32,7 +28,7 @@ def read_settings(text: str, name: str) -> dict[str, Any]:
     Raises TapestryError when it sets something else, or to something that it cannot be.
     """
     settings: dict[str, Any] = {}
-    for part in _NEXT.split(text) if text.strip() else ():
+    for part in split_settings(text) if text.strip() else ():
         key, is_setting, value = (piece.strip() for piece in part.partition("="))
         field = _FIELDS.get(key)
         if not is_setting or field is None or field in settings:

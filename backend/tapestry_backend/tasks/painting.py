@@ -21,14 +21,19 @@ from ..models.denoiser import Denoiser
 from .ground import Ground
 from .plan import Plan
 from .steering import Steering
+from .troubles import not_read
 
 
 @dataclass(frozen=True)
 class Texts:
-    """All prompts of a plan, encoded once: conditions [K, T, D], and what each region takes."""
+    """All prompts of a plan, encoded once: conditions [K, T, D], and what each region takes.
+
+    notices: sentences about prompts that are longer than the model reads
+    """
 
     conditions: Tensor
     prompting: tuple[Prompting, ...]
+    notices: tuple[str, ...] = ()
 
     @classmethod
     def encode(cls, plan: Plan, model: Denoiser, steering: Steering) -> Texts:
@@ -38,6 +43,7 @@ class Texts:
         """
         index: dict[tuple[str, float, tuple[Lora, ...]], int] = {}
         conditions: list[Tensor] = []
+        unread: dict[str, str] = {}
         prompting = []
         for region in plan.regions:
             scale = region.guidance_scale
@@ -47,11 +53,13 @@ class Texts:
                     key = (text, told, region.loras)
                     if index.setdefault(key, len(index)) == len(conditions):
                         conditions.append(model.encode_prompts([text], [told]))
+                        unread[text] = model.unread(text)
             own, negative = (
                 index[text, told, region.loras] for text in (region.prompt, region.negative_prompt)
             )
             prompting.append(Prompting(own, negative, guided, steering.variant_of(region)))
-        return cls(torch.cat(conditions), tuple(prompting))
+        notices = (not_read(text, rest) for text, rest in unread.items() if rest)
+        return cls(model.stacked(conditions), tuple(prompting), tuple(notices))
 
 
 class Painting:

@@ -46,9 +46,10 @@ def run(
     """
     check_request(request)
     store.check(request)
+    request, notices = store.catalogue.adapters.read(request)
     stage = "loading"
     try:
-        for event in _Job(request, blobs, store).events():
+        for event in _Job(request, blobs, store, notices).events():
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:
@@ -73,8 +74,15 @@ class _Drafted(NamedTuple):
 class _Job:
     """One request on its way; its events are asked for once."""
 
-    def __init__(self, request: Request, blobs: Mapping[str, bytes], store: ModelStore) -> None:
+    def __init__(
+        self,
+        request: Request,
+        blobs: Mapping[str, bytes],
+        store: ModelStore,
+        notices: Sequence[str] = (),
+    ) -> None:
         self._request = request
+        self._notices = notices
         self._blobs = blobs
         self._store = store
         self._watch = Stopwatch()
@@ -135,7 +143,10 @@ class _Job:
             pixels = self._pixels(reading.ground)
             alpha = None if reading.new is None else cut_output(reading.new, plan)
             rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
-        notices = (*reading.notices, *short_of_memory(self._batch_size, plan.batch_size))
+        notices = (
+            *(*self._notices, *self._texts.notices, *self._steering.notices, *reading.notices),
+            *short_of_memory(self._batch_size, plan.batch_size),
+        )
         report = make_report(plan, self._evaluations, notices, self._watch)
         yield Finished(rgba, _output_bounds(self._request), report)
 

@@ -88,6 +88,13 @@ class Steering:
             with self._wearing(gear.loras):
                 self._ground(plan.canvas, gear)  # what does not fit is found out now
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences about adapters of which only a part is used."""
+        loras = [self._find_lora(lora) for gear in self._gears for lora in gear.loras]
+        told = (self._model.wardrobe.notices_about(adapter) for adapter in loras)
+        return tuple(dict.fromkeys(sentence for sentences in told for sentence in sentences))
+
     def variant_of(self, region: RegionPlan) -> int | None:
         """Which of the variants a region's rows run with; None: the model as it is."""
         gear = self._gear_of(region)
@@ -162,9 +169,12 @@ class Steering:
 
     @contextmanager
     def _wearing(self, loras: Sequence[Lora]) -> Iterator[None]:
-        found = [(self._adapters.find(lora.adapter, "lora"), lora.weight) for lora in loras]
+        found = [(self._find_lora(lora), lora.weight) for lora in loras]
         with self._model.wardrobe.wearing(found):
             yield
+
+    def _find_lora(self, lora: Lora) -> Adapter:
+        return self._adapters.find(lora.adapter, "lora")
 
     def _find(self, control: Control) -> Adapter:
         return self._adapters.find(control.adapter, *PICTURED)

@@ -11,6 +11,8 @@ from tapestry_protocol.messages import Request
 from ..models.memory import free_and_total_bytes
 
 _GIB = 2**30
+_START, _REST = 40, 600
+"""Characters of a prompt that a sentence shows: how it begins, and what was not read of it."""
 
 
 def check_finite(values: Tensor, stage: str) -> None:
@@ -21,6 +23,16 @@ def check_finite(values: Tensor, stage: str) -> None:
             f"The model gave numbers that are not finite while {stage}.",
             "Try a lower guidance scale, or another checkpoint.",
         )
+
+
+def not_read(prompt: str, rest: str) -> str:
+    """A sentence about the end of a prompt that a model's text encoders do not read."""
+    shown, left = repr(_shortened(prompt, _START)), repr(_shortened(rest, _REST))
+    return f"The prompt {shown} is longer than this model reads; not read: {left}."
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}\u2026"
 
 
 def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:

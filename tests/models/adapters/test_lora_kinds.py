@@ -286,10 +286,6 @@ def test_a_kronecker_product_of_two_whole_matrices_knows_no_alpha() -> None:
 WRONG = {
     "of another width": ({"hada_w1_b": (RANK, 9)}, "was made for"),
     "a vector": ({"hada_w1_b": (RANK,)}, "was made for"),
-    "without rank": (
-        {"hada_w1_a": (32, 0), "hada_w1_b": (0, 32), "hada_w2_a": (32, 0), "hada_w2_b": (0, 32)},
-        "was made for",
-    ),
     "for more rows": ({"dora_scale": (31, 1)}, "was made for"),
     "with two alphas": ({"alpha": (2,)}, "its alpha is no number"),
     "half": ({"hada_w2_a": None}, "some of the tensors that belong together are missing"),

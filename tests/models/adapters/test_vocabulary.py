@@ -13,6 +13,7 @@ from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.packing import unpack
 from tapestry_backend.models.store import ModelStore
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import near, open_pipeline
 from tests.models.tiny_checkpoints import save_xl
 
@@ -96,3 +97,53 @@ def test_one_for_another_model_gets_a_sentence(checkpoint: Path, words: Path) ->
         model.encode_prompts(["snow <mood>"])
 
     assert raised.value.code is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize(("small", "large"), [(3, 2), (2, 3)])
+def test_a_pair_may_have_more_vectors_for_one_encoder(
+    tmp_path: Path, small: int, large: int
+) -> None:
+    """Each reads its own and nothing in the place of what the other has besides."""
+    save_xl(tmp_path / "xl")
+    torch.manual_seed(6)
+    vectors = {"clip_l": torch.randn(small, WIDTH), "clip_g": torch.randn(large, WIDTH)}
+    save_file(vectors, tmp_path / "odd.safetensors")
+    few = min(small, large)
+    save_file({k: v[:few].clone() for k, v in vectors.items()}, tmp_path / "even.safetensors")
+    store = ModelStore(
+        Catalogue(
+            [str(tmp_path / "xl")],
+            adapters=[str(tmp_path / f"{n}.safetensors") for n in ("odd", "even")],
+        )
+    )
+    model = store.load(str(tmp_path / "xl"))
+    odd, even = model.encode_prompts(["<odd> snow"]), model.encode_prompts(["<even> snow"])
+    shorter = slice(0, WIDTH) if small == few else slice(WIDTH, None)
+    longer = slice(WIDTH, None) if small == few else slice(0, WIDTH)
+
+    assert odd.shape == even.shape
+    near(odd[:, : few + 1, shorter], even[:, : few + 1, shorter])
+    assert torch.equal(odd[:, few + 1, shorter], even[:, few + 1, shorter])
+    assert not torch.equal(odd[:, few + 1, longer], even[:, few + 1, longer])
+
+
+def test_of_two_that_are_called_alike_the_one_for_the_model_is_read(
+    checkpoint: Path, words: Path, tmp_path: Path
+) -> None:
+    """As people have them: one for each family, in two folders."""
+    for name, width in (("a", 48), ("b", WIDTH)):
+        (tmp_path / name).mkdir()
+        save_file({"emb_params": torch.ones(1, width)}, tmp_path / name / "gloom.safetensors")
+    catalogue = Catalogue([str(checkpoint)], adapters=[str(tmp_path)])
+    catalogue.check(Request("generate", 64, 64, "<gloom> snow", model=str(checkpoint)))
+    model = ModelStore(catalogue).load(str(checkpoint))
+
+    assert not torch.equal(*model.encode_prompts(["<gloom> snow", "gloom snow"]))
+
+
+@pytest.mark.parametrize("shape", [(0, WIDTH), (1, 2, WIDTH)])
+def test_a_word_without_vectors_is_none(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """And gets a sentence, as one of three dimensions does."""
+    save_file({"emb_params": torch.zeros(shape)}, tmp_path / "it.safetensors")
+    with pytest.raises(TapestryError, match="cannot be opened"):
+        Catalogue(adapters=[str(tmp_path / "it.safetensors")])

@@ -19,7 +19,8 @@ from ..folders import check_folder_named, expanded, is_file, is_folder, is_weigh
 from ..left_out import LeftOut, choose_id, fitting
 from ..weights import BrokenFileError, read_header
 from ..widths import Widths
-from .recognition import IMAGE_ENCODER, PICKLES, Adapter, Kind, read_adapter
+from .prompt_syntax import Adapters, read_syntax
+from .recognition import IMAGE_ENCODER, PICKLES, Adapter, Kind, chosen_embeddings, read_adapter
 
 PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
 """Those that are shown a picture."""
@@ -103,7 +104,7 @@ class AdapterCatalogue:
         """
         known = {os.path.realpath(path) for path in checkpoints}
         parts = [
-            LeftOut(adapter.path, in_part(adapter))
+            LeftOut(adapter.path, in_part(adapter, adapter.unused))
             for adapter in self._adapters.values()
             if adapter.unused
         ]
@@ -145,11 +146,17 @@ class AdapterCatalogue:
             + "Start the backend with --adapter PATH to add another.",
         )
 
+    def read(self, request: Request) -> tuple[Request, tuple[str, ...]]:
+        """A request as its prompts mean it: LoRAs that they name are laid on; and what is told."""
+        words = tuple(adapter.token for adapter in self.embeddings)
+        return read_syntax(request, Adapters(self.find, words))
+
     def check(self, request: Request, model_id: str, family: str, widths: Widths) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.
 
         widths: of what the model reads.
         """
+        request, _ = self.read(request)
         wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
         for control in request.all_controls:
             wanted.append(self.find(control.adapter, *PICTURED))
@@ -159,7 +166,7 @@ class AdapterCatalogue:
                     f"The IP-Adapter {control.adapter!r} looks at a layer as it is.",
                     "Show it the layer itself, no lines or edges of it.",
                 )
-        for adapter in self.embeddings:
+        for adapter in chosen_embeddings(self.embeddings, widths.words):
             said = any(adapter.token in prompt for prompt in request.all_prompts)
             if said and widths.words not in {(), adapter.widths}:
                 raise misfit(adapter, model_id, family)
@@ -193,11 +200,11 @@ def ungrounded(model_id: str) -> TapestryError:
     )
 
 
-def in_part(adapter: Adapter) -> TapestryError:
+def in_part(adapter: Adapter, unused: str) -> TapestryError:
     """What an artist reads about an adapter of which only a part can be used."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"The {_KIND_NAMES[adapter.kind]} {adapter.id!r} is used without {adapter.unused}.",
+        f"The {_KIND_NAMES[adapter.kind]} {adapter.id!r} is used without {unused}.",
     )
 
 

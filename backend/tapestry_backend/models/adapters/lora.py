@@ -50,7 +50,11 @@ class Delta(NamedTuple):
     lengths: Lengths | None = None
 
 
-Deltas = Sequence[Delta]
+class Deltas(list[Delta]):
+    """All of a LoRA's; unused: what of its file this model has no place for, in words."""
+
+    unused = ""
+
 
 _SHORTEST = torch.finfo(torch.float32).eps
 """Of a row or column of weights, which would be divided by nothing otherwise."""
@@ -72,20 +76,23 @@ def load_lora(
     """
     notes = read_header(adapter.path).notes
     grouped = _grouped(safetensors.torch.load_file(adapter.path))
-    deltas = []
+    deltas, homeless = Deltas(), []
     for network in sorted({name for name, _ in grouped}):
+        own = {target: parts for (of, target), parts in grouped.items() if of == network}
         module = networks.get(network)
-        if module is None:
-            raise misfit(adapter, model_id)
-        known = targets(dict(module.named_modules()), _config_of(module))
+        known = {} if module is None else targets(dict(module.named_modules()), _config_of(module))
         told = _notes_of(adapter, notes, network)
-        for (of, target), parts in grouped.items():
-            if of == network:
-                names = [known.get(one) for one in (layers_of(target) or (target,))]
-                layers = [module.get_submodule(name) for name in names if name is not None]
-                if len(layers) < len(names):
-                    raise misfit(adapter, model_id)
+        for target, parts in own.items():
+            names = [known.get(one) for one in (layers_of(target) or (target,))]
+            layers = [module.get_submodule(name) for name in names if module and name is not None]
+            if len(layers) < len(names):
+                homeless.append(f"{network}.{target}")
+            else:
                 deltas += _deltas(adapter, model_id, layers, parts, told, device, dtype)
+    if len(homeless) > len(deltas):
+        raise misfit(adapter, model_id)
+    if homeless:
+        deltas.unused = f"{len(homeless)} layers that this model lacks, such as {homeless[0]!r}"
     return deltas
 
 
@@ -153,7 +160,7 @@ def _grouped(tensors: Mapping[str, Tensor]) -> dict[tuple[str, str], dict[str, T
     grouped: dict[tuple[str, str], dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part = read_name(name)
-        if part is not None:  # the catalogue has seen to that
+        if part is not None and tensor.numel():  # of the rest the catalogue tells
             grouped.setdefault((part.network, part.target), {})[part.role] = tensor
     return grouped
 

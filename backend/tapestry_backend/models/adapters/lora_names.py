@@ -7,7 +7,7 @@ one that each of the others can be brought to.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 Role = str
@@ -37,8 +37,6 @@ class Part(NamedTuple):
 _ENDS: tuple[tuple[str, Role], ...] = (
     (".lora_A.weight", "down"),
     (".lora_B.weight", "up"),
-    (".lora_A.default.weight", "down"),
-    (".lora_B.default.weight", "up"),
     (".lora_down.weight", "down"),
     (".lora_up.weight", "up"),
     (".lora.down.weight", "down"),
@@ -50,7 +48,6 @@ _ENDS: tuple[tuple[str, Role], ...] = (
     (".lora_mid.weight", "mid"),
     (".lora_magnitude_vector", "magnitude"),
     (".lora_magnitude_vector.weight", "magnitude"),
-    (".lora_magnitude_vector.default", "magnitude"),
     *((f".{role}", role) for role in _PLAIN_ROLES),
 )
 _NETWORKS = (
@@ -66,10 +63,14 @@ _NETWORKS = (
     ("transformer.", "transformer"),
     ("diffusion_model.", "unet"),
     ("unet.", "unet"),
-    ("base_model.model.", "unet"),
 )
 """How names begin; the longer ones of those that begin alike first."""
 
+_WRAPPERS = ("base_model.model.", "model.diffusion_model.")
+"""What libraries write before a network's name, or in its place."""
+
+_NAMED = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.(?!weight$)[\w-]+(\.weight)?$")
+"""peft's name of an adapter in the middle, such as "default_0"."""
 
 _BLOCKS = (
     *("double_blocks", "single_blocks", "joint_blocks"),
@@ -77,21 +78,68 @@ _BLOCKS = (
 )
 """How the layers of FLUX.1 and Stable Diffusion 3 begin in their authors' own code."""
 
+_STARTS = (
+    *((name, "transformer") for name in _BLOCKS),
+    *((f"{name}transformer_blocks", "transformer") for name in ("", "single_")),
+    *((name, "transformer") for name in ("x_embedder", "context_embedder", "time_text_embed")),
+    *((name, "unet") for name in ("down_blocks", "mid_block", "up_blocks", "time_embedding")),
+    *((name, "unet") for name in ("input_blocks", "middle_block", "output_blocks", "time_embed")),
+    ("text_model", "text_encoder"),
+)
+"""How a network's modules begin, where a name does not say which network it is."""
+
 
 def read_name(name: str) -> Part | None:
     """Where a tensor belongs; None when it is no part of a LoRA that we know."""
+    name = _NAMED.sub(r".\1\2", name)
     ended = next(((end, role) for end, role in _ENDS if name.endswith(end)), None)
-    begun = next(((begin, of) for begin, of in _NETWORKS if name.startswith(begin)), None)
-    if ended is None or begun is None:
+    if ended is None:
         return None
-    (end, role), (begin, network) = ended, begun
-    module = name.removesuffix(end).removeprefix(begin)
-    if network == "unet" and module.startswith(_BLOCKS):
-        network = "transformer"  # trainers write "unet" for whatever is asked at every step
+    end, role = ended
+    network, module = _network_of(name.removesuffix(end))
+    if not network:
+        return None
     module = module.replace(".processor.", ".").removesuffix(".processor")
     if end.startswith("_lora") and module.endswith("to_out"):
         module += ".0"  # diffusers' attention before its processors were layers of their own
     return Part(network, module.replace(".", "_"), role)
+
+
+def _network_of(module: str) -> tuple[str, str]:
+    """The network that a module is in, "" where nobody knows, and the module's name there."""
+    inside = _unwrapped(module)
+    begun = next(((begin, of) for begin, of in _NETWORKS if inside.startswith(begin)), None)
+    network = "unet" if inside != module else ""
+    if begun is not None:
+        begin, network = begun
+        inside = _unwrapped(inside.removeprefix(begin))
+    # Trainers write "unet" for whatever is asked at every step, or nothing at all.
+    said = begun is not None and begun[1] != "unet" and begun[0] != "lycoris_"
+    if not said:
+        network = next((of for start, of in _STARTS if inside.startswith(start)), network)
+    return network, inside
+
+
+def _unwrapped(module: str) -> str:
+    for wrapper in _WRAPPERS:
+        module = module.removeprefix(wrapper)
+    return module
+
+
+def unused_in(names: Iterable[str]) -> str:
+    """What stands in a LoRA's file that we do not use, in words; empty where there is nothing."""
+    unknown = [name for name in names if read_name(name) is None]
+    bundled = dict.fromkeys(n.split(".")[1] for n in unknown if n.startswith("bundle_emb."))
+    norms = [name for name in unknown if name.endswith((".w_norm", ".b_norm"))]
+    rest = [n for n in unknown if n not in set(norms) and not n.startswith("bundle_emb.")]
+    told = []
+    if bundled:
+        told.append(f"the embeddings in it ({', '.join(map(repr, bundled))})")
+    if norms:
+        told.append(f"its {len(norms)} changes of norms")
+    if rest:
+        told.append(f"{len(rest)} tensors that nobody knows, such as {rest[0][:60]!r}")
+    return " and ".join(told)
 
 
 def targets(names: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from ..folders import exists, is_folder, is_weights
 from ..left_out import unreadable, why_no_id
 from ..weights import BrokenFileError, Header, check_weights, read_header, read_json
 from .control_marks import read_control_marks
-from .lora_names import read_name
+from .lora_names import read_name, unused_in
 
 Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
 Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
@@ -157,9 +157,11 @@ def _read_file(name: str, path: Path) -> Adapter:
         (width,) = control.text_widths or (0,)
         family = _BY_TEXT_WIDTH.get(width, "")
         return Adapter(name, "controlnet", path, family, control.text_widths)
-    if all(read_name(part) for part in header.shapes):
+    if any(_is_factor(part) for part in header.shapes):
+        check_rank(header)
         family, widths = _family_of_lora(header)
-        return Adapter(name, "lora", path, family, widths)
+        unused = unused_in(header.shapes)
+        return Adapter(name, "lora", path, family, widths, unused=unused)
     embedding = _read_embedding(header, name)
     if embedding is None:
         first = next(part for part in header.shapes if read_name(part) is None)
@@ -167,6 +169,20 @@ def _read_file(name: str, path: Path) -> Adapter:
     token, widths = embedding
     family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
     return Adapter(name, "embedding", path, family, widths, token)
+
+
+def _is_factor(tensor: str) -> bool:
+    """Whether a tensor is one of those that make up a LoRA's changes."""
+    part = read_name(tensor)
+    return part is not None and part.role not in {"alpha", "magnitude", "dora_scale"}
+
+
+def check_rank(header: Header) -> None:
+    """Raises BrokenFileError for a LoRA without numbers."""
+    if all(0 in shape for name, shape in header.shapes.items() if _is_factor(name)):
+        raise BrokenFileError(
+            "it is a LoRA of rank 0, which changes nothing", "Choose another file."
+        )
 
 
 def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
@@ -246,6 +262,8 @@ def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
 def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | None:
     """The word and the vectors' widths of a textual inversion; None when the file holds none."""
     shapes = dict(header.shapes)
+    if any(len(shape) not in {1, 2} or 0 in shape for shape in shapes.values()):
+        return None
     if shapes.keys() == {"clip_l", "clip_g"}:
         return f"<{name}>", (shapes["clip_l"][-1], shapes["clip_g"][-1])
     if len(shapes) != 1:
@@ -254,6 +272,16 @@ def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | 
     if len(shape) not in {1, 2}:
         return None
     return (key if re.fullmatch(r"<[^<>]{1,80}>", key) else f"<{name}>"), (shape[-1],)
+
+
+def chosen_embeddings(embeddings: Sequence[Adapter], widths: tuple[int, ...]) -> Sequence[Adapter]:
+    """One for each word: of several that are called alike, the one that was made for the model."""
+    chosen: dict[str, Adapter] = {}
+    for adapter in embeddings:
+        known = chosen.get(adapter.token)
+        if known is None or (known.widths != widths and adapter.widths == widths):
+            chosen[adapter.token] = adapter
+    return tuple(chosen.values())
 
 
 def refused(problem: str, advice: str) -> TapestryError:

@@ -6,7 +6,7 @@ tokenizer and the encoder are given as tokens of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import safetensors.torch
@@ -15,7 +15,7 @@ import transformers
 from torch import Tensor, nn
 
 from .catalogue import misfit
-from .recognition import Adapter
+from .recognition import Adapter, chosen_embeddings
 
 _READERS = (transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection)
 _PAIRS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -34,6 +34,7 @@ class Vocabulary:
             if isinstance(networks.get(encoder), _READERS)
         ]
         self._spelled: dict[str, str] = {}
+        self._unsaid: dict[str, set[int]] = {}
         self.embeddings: Sequence[Adapter] = ()
 
     def spell(self, prompt: str) -> str:
@@ -41,10 +42,21 @@ class Vocabulary:
 
         Raises TapestryError when one was made for another model.
         """
-        for adapter in self.embeddings:
+        for adapter in chosen_embeddings(self.embeddings, self._widths):
             if adapter.token in prompt:
                 prompt = prompt.replace(adapter.token, self._learned(adapter))
         return prompt
+
+    def unsaid(self, tokenizer: str) -> Collection[int]:
+        """Tokens that stand in a spelled prompt for the other text encoders alone.
+
+        An embedding may have more vectors for one encoder than for another.
+        """
+        return self._unsaid.get(tokenizer, ())
+
+    @property
+    def _widths(self) -> tuple[int, ...]:
+        return tuple(encoder.config.hidden_size for _, encoder in self._readers)
 
     @torch.no_grad()
     def read_phrases(self, phrases: Sequence[str]) -> Tensor:
@@ -66,15 +78,19 @@ class Vocabulary:
 
     @torch.no_grad()
     def _learn(self, adapter: Adapter) -> str:
-        widths = tuple(encoder.config.hidden_size for _, encoder in self._readers)
-        if widths != adapter.widths:
+        if self._widths != adapter.widths:
             raise misfit(adapter, self._model_id)
         content = safetensors.torch.load_file(adapter.path)
-        found = [content["clip_l"], content["clip_g"]] if len(widths) > 1 else content.values()
+        two = len(self._readers) > 1
+        found = [content["clip_l"], content["clip_g"]] if two else content.values()
         vectors = [each if each.ndim == 2 else each[None] for each in found]
-        tokens = [_numbered(adapter.token, number) for number in range(len(vectors[0]))]
-        for (tokenizer, encoder), own in zip(self._readers, vectors, strict=True):
-            _teach(tokenizer, encoder, tokens, own)
+        count = max(map(len, vectors))
+        tokens = [_numbered(adapter.token, number) for number in range(count)]
+        for (tokenizer, encoder), own, (name, _) in zip(
+            self._readers, vectors, _PAIRS, strict=False
+        ):
+            places = _teach(tokenizer, encoder, tokens, own)
+            self._unsaid.setdefault(name, set()).update(places[len(own) :])
         return " ".join(tokens)
 
 
@@ -83,11 +99,13 @@ def _numbered(token: str, number: int) -> str:
     return token if number == 0 else f"{token.removesuffix('>')}_{number}>"
 
 
-def _teach(tokenizer: Any, encoder: Any, tokens: Sequence[str], vectors: Tensor) -> None:
+def _teach(tokenizer: Any, encoder: Any, tokens: Sequence[str], vectors: Tensor) -> list[int]:
+    """Teach both the tokens, as many as there are vectors; where each of them is."""
     tokenizer.add_tokens([transformers.AddedToken(token, normalized=False) for token in tokens])
     known = encoder.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > known:
         encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     weight = encoder.get_input_embeddings().weight
     places = tokenizer.convert_tokens_to_ids(list(tokens))
-    weight[places] = vectors[: len(tokens)].to(weight)
+    weight[places[: len(vectors)]] = vectors.to(weight)
+    return places

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .block_residuals import BLOCK_FAMILIES, load_block_control
-from .catalogue import misfit, ungrounded
+from .catalogue import in_part, misfit, ungrounded
 from .grounding import KINDS, Box, Grounding
 from .lora import Deltas, laid_on, load_lora
 from .recognition import Adapter
@@ -59,6 +59,11 @@ class Wardrobe:
                 yield
         finally:
             self.worn = before
+
+    def notices_about(self, adapter: Adapter) -> tuple[str, ...]:
+        """Sentences about a LoRA of which only a part is used."""
+        unused = [adapter.unused, getattr(self._loras.get(adapter.id), "unused", "")]
+        return tuple(in_part(adapter, part).message for part in unused if part)
 
     def control(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
         """What is shown a picture, loaded; raises TapestryError when it does not fit."""

@@ -1,0 +1,162 @@
+"""Words of other programs in prompts: LoRAs and embeddings are taken, the rest is told of.
+
+`<lora:name:0.8>` is A1111's way to lay on a LoRA, `embedding:name` ComfyUI's way to name a textual
+inversion. What divides or changes prompts there (BREAK, AND, `[a:b:0.5]`, `{a|b}`) means nothing
+here; it is read as words, and the artist is told so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from tapestry_protocol.adapters import Lora
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_LORAS
+from tapestry_protocol.messages import Request
+
+from .recognition import Adapter, Kind
+
+Find = Callable[..., Adapter]
+"""An adapter by its id and kinds; raises TapestryError when there is none."""
+
+_SHOWN_CHARACTERS = 60
+_LORA = re.compile(r"<(lora|lyco|lycoris|hypernet):([^<>:]*)((?::[^<>:]*)*)>", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:\w+=)?([+-]?(?:\d+\.?\d*|\.\d+))")
+_EMBEDDING = re.compile(r"\bembedding:([\w./\\-]*[\w-])", re.IGNORECASE)
+_ENDS = re.compile(r"\.(?:safetensors|pt|bin)$", re.IGNORECASE)
+_WORD = re.compile(r"<[^<>]{1,80}>")
+_CHANGING = re.compile(
+    r"\[[^\[\]]*(?::[^\[\]]*:\s*\d*\.?\d+\s*|\|[^\[\]]*|:\s*\d*\.?\d+\s*)\]|\{[^{}]*\|[^{}]*\}"
+    r"|(?<!\w)__[\w/*-]+__(?!\w)"
+)
+_BREAK = re.compile(r"\s*,?\s*\bBREAK\b\s*,?\s*")
+_AND = re.compile(r"(?<=\s)AND(?=\s)")
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """What prompts may name.
+
+    find     by id and kinds
+    words    the embeddings' words, in angle brackets
+    """
+
+    find: Find
+    words: tuple[str, ...]
+
+
+def read_syntax(request: Request, adapters: Adapters) -> tuple[Request, tuple[str, ...]]:
+    """The request as its prompts mean it, and a sentence for each word that means nothing here.
+
+    A LoRA in a region's prompt is laid on there, one in the background's or in the style on the
+    whole picture.
+    """
+    reader = _Reader(adapters)
+    prompt, loras = reader.read(request.prompt, request.loras)
+    style, loras = reader.read(request.style, loras)
+    regions = []
+    for region in request.regions:
+        text, own = reader.read(region.prompt, region.loras)
+        negative = region.negative_prompt
+        if negative is not None:
+            negative, _ = reader.read(negative, None)
+        regions.append(replace(region, prompt=text, loras=own, negative_prompt=negative))
+    negative, _ = reader.read(request.negative_prompt, None)
+    changed = {"prompt": prompt, "style": style, "negative_prompt": negative}
+    read = replace(request, **changed, loras=loras, regions=tuple(regions))
+    return (read if read != request else request), tuple(dict.fromkeys(reader.notices))
+
+
+class _Reader:
+    """Reads one prompt after the other."""
+
+    def __init__(self, adapters: Adapters) -> None:
+        self._adapters = adapters
+        self.notices: list[str] = []
+
+    def read(self, prompt: str, loras: tuple[Lora, ...] | None) -> tuple[str, tuple[Lora, ...]]:
+        """A prompt without what is no text, and these LoRAs with its own.
+
+        None: of a negative prompt, which has none.
+        """
+        named: list[Lora] = []
+        text = _LORA.sub(lambda found: self._lora(found, named, wished=loras is not None), prompt)
+        text = _EMBEDDING.sub(self._embedding, text)
+        if text != prompt:
+            text = re.sub(r"\s{2,}", " ", text).strip().strip(",").strip()
+        for word in _WORD.findall(text):
+            self._check_word(word)
+        for found in _CHANGING.findall(text):
+            self._tell(f"{_shown(found)} was read as words: prompts do not change on the way here.")
+        if text != text.upper():  # in capitals throughout, AND is a word
+            if _BREAK.search(text):
+                self._tell("'BREAK' means nothing here: what it divides was read as one text.")
+                text = _BREAK.sub(", ", text).strip(", ")
+            if _AND.search(text):
+                self._tell("'AND' was read as a word: here, each region has a prompt of its own.")
+        return text, self._with(loras or (), named)
+
+    def _lora(self, found: re.Match[str], named: list[Lora], *, wished: bool) -> str:
+        kind, name, weights = found[1].lower(), found[2].strip(), found[3].split(":")[1:]
+        shown = _shown(found[0])
+        if kind == "hypernet":
+            self._tell(f"{shown} was left out: Tapestry knows no hypernetworks.")
+            return " "
+        if not wished:
+            self._tell(f"{shown} was left out: a negative prompt lays no LoRA on.")
+            return " "
+        number = _NUMBER.fullmatch(weights[0].strip()) if weights else None
+        if weights and number is None:
+            self._tell(f"The weight in {shown} is no number: it counts as 1.")
+        weight = float(number[1]) if number else 1.0
+        bounded = min(max(weight, -MAX_ADAPTER_WEIGHT), MAX_ADAPTER_WEIGHT)
+        if bounded != weight or len(weights) > 1:
+            self._tell(f"{shown} has one weight here, of at most {MAX_ADAPTER_WEIGHT:g}.")
+        adapter = self._found(name, "lora")
+        if adapter is None:
+            self._tell(f"{shown} was left out: there is no such LoRA, or more than one.")
+        else:
+            named.append(Lora(adapter.id, bounded))
+            self._tell(
+                f"{shown} lays on the LoRA {_shown(adapter.id)}, with a weight of {bounded:g}."
+            )
+        return " "
+
+    def _embedding(self, found: re.Match[str]) -> str:
+        adapter = self._found(_ENDS.sub("", found[1]).replace("\\", "/"), "embedding")
+        if adapter is not None:
+            return adapter.token
+        self._tell(f"There is no embedding {_shown(found[0])}: it was read as words.")
+        return found[0]
+
+    def _check_word(self, word: str) -> None:
+        known = self._adapters.words
+        if word in known:
+            return
+        self._tell(f"There is no embedding {_shown(word)}: it was read as words.")
+        if near := get_close_matches(word, known, 1):
+            self._tell(f"There is an embedding {_shown(near[0])}.")
+
+    def _found(self, name: str, kind: Kind) -> Adapter | None:
+        try:
+            return self._adapters.find(name, kind)
+        except TapestryError:
+            return None
+
+    def _with(self, loras: tuple[Lora, ...], named: list[Lora]) -> tuple[Lora, ...]:
+        """Of one that is named twice, the last weight counts."""
+        together = {lora.adapter: lora for lora in (*loras, *named)}
+        kept = tuple(together.values())[:MAX_LORAS]
+        for lora in tuple(together.values())[MAX_LORAS:]:
+            self._tell(f"The LoRA {_shown(lora.adapter)} was left out: {MAX_LORAS} are the most.")
+        return kept if named else loras
+
+    def _tell(self, sentence: str) -> None:
+        self.notices.append(sentence)
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_SHOWN_CHARACTERS])

@@ -1,0 +1,92 @@
+"""Words of other programs in prompts: taken where they mean something here, told of otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
+from tapestry_backend.models.adapters.prompt_syntax import Adapters, read_syntax
+from tapestry_protocol.adapters import Lora
+from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.pixels import Bounds
+
+MASK = PixelsRef(1, 1, 1, "ab" * 32)
+KNOWN = Adapters(AdapterCatalogue().find, ("<gloom>",))
+
+
+def read(prompt: str, **fields: object) -> tuple[Request, tuple[str, ...]]:
+    """A background's prompt."""
+    return read_syntax(Request("generate", 64, 64, prompt, **fields), KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "weight"),
+    [
+        ("<lora:sample-ink:0.8> red bricks", "red bricks", 0.8),
+        ("red <lora:sample-ink> bricks", "red bricks", 1.0),
+        ("red bricks, <lora:sample-ink:-.5>", "red bricks", -0.5),
+        ("red bricks <LORA:sample-ink:0.7:0.2>", "red bricks", 0.7),
+        ("red bricks <lyco:sample-ink:unet=0.7>", "red bricks", 0.7),
+        ("red bricks <lora:sample-ink:99>", "red bricks", 4.0),
+        ("red bricks <lora:sample-ink:x>", "red bricks", 1.0),
+    ],
+)
+def test_a_lora_in_a_prompt_is_laid_on(prompt: str, text: str, weight: float) -> None:
+    """With its weight; and the artist is told."""
+    request, notices = read(prompt)
+    assert request.prompt == text
+    assert request.loras == (Lora("sample-ink", weight),)
+    assert any("lays on the LoRA 'sample-ink'" in notice for notice in notices)
+
+
+def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
+    """One in the style is the picture's, and the last weight counts."""
+    own = Region("<lora:sample-ink:0.3> sea", Bounds(0, 0, 1, 1), MASK)
+    style = "<lora:sample-ink:0.5> oil"
+    request, _ = read("sky", style=style, regions=(own,), loras=(Lora("sample-ink", 2.0),))
+    assert request.loras == (Lora("sample-ink", 0.5),)
+    assert request.regions[0].loras == (Lora("sample-ink", 0.3),)
+    assert (request.style, request.regions[0].prompt) == ("oil", "sea")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "notice"),
+    [
+        ("<lora:none:1> bricks", "bricks", "'<lora:none:1>' was left out: there is no such LoRA"),
+        ("<hypernet:x:1> bricks", "bricks", "knows no hypernetworks"),
+        ("bricks BREAK moss", "bricks, moss", "'BREAK' means nothing here"),
+        ("bricks AND moss", "bricks AND moss", "'AND' was read as a word"),
+        ("<no-such-word> bricks", "<no-such-word> bricks", "no embedding '<no-such-word>'"),
+        ("<glooom> bricks", "<glooom> bricks", "There is an embedding '<gloom>'"),
+        ("embedding:gloom bricks", "embedding:gloom bricks", "no embedding 'embedding:gloom'"),
+        ("[bricks:moss:0.5]", "[bricks:moss:0.5]", "'[bricks:moss:0.5]' was read as words"),
+        ("[bricks|moss]", "[bricks|moss]", "was read as words"),
+        ("{bricks|moss}", "{bricks|moss}", "was read as words"),
+        ("__stone__ bricks", "__stone__ bricks", "'__stone__' was read as words"),
+    ],
+)
+def test_what_means_nothing_here_is_told(prompt: str, text: str, notice: str) -> None:
+    """With the words; what is left is painted."""
+    request, notices = read(prompt)
+    assert request.prompt == text
+    assert not request.loras
+    assert any(notice in each for each in notices), notices
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["red bricks", "<gloom> bricks", "BLACK AND WHITE", "a (b:1.2) [c]", "5 > 3 < 4", ""],
+)
+def test_plain_prompts_stay_as_they_are(prompt: str) -> None:
+    """The very request, and not a word."""
+    request = Request("generate", 64, 64, prompt)
+    read_as, notices = read_syntax(request, KNOWN)
+    assert read_as is request
+    assert not notices
+
+
+def test_a_negative_prompt_lays_nothing_on() -> None:
+    """It is told so."""
+    request, notices = read("sea", negative_prompt="<lora:sample-ink:1> dark")
+    assert (request.negative_prompt, request.loras) == ("dark", ())
+    assert "a negative prompt lays no LoRA on" in notices[0]
