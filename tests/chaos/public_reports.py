@@ -40,6 +40,43 @@ REPORTS: dict[str, Sequence[str]] = {
     "A document was copied, and a picture is discarded in one of the two": (
         "tests/krita_plugin/test_results.py",
     ),
+    "A model, an adapter or a folder cannot be used (its name is no text, it may not be entered, its "
+    "download stopped, it is a pickle): it is named, and keeps nothing else away": (
+        "tests/models/test_discovery.py",
+        "tests/models/adapters/test_catalogue.py",
+        "tests/krita_plugin/test_backend_desk.py",
+    ),
+    "Folders are written down by hand in extra_model_paths.yaml": (
+        "tests/models/test_extra_paths.py",
+    ),
+    "There are more adapters than a list holds, or two of one name": (
+        "tests/models/adapters/test_catalogue.py",
+        "tests/models/adapters/test_vocabulary.py",
+    ),
+    "Trainers write megabytes of notes into a file's header, or null": (
+        "tests/models/test_weights.py",
+    ),
+    "A LoRA's tensors are called as another program calls them, or it holds more than a LoRA": (
+        "tests/models/adapters/test_lora_names.py",
+    ),
+    "An embedding has more vectors for one text encoder than for the other": (
+        "tests/models/adapters/test_vocabulary.py",
+    ),
+    "A prompt is longer than a text encoder reads": ("tests/models/test_text_chunks.py",),
+    "A prompt is written for another program: weights, LoRAs, embeddings, BREAK, AND": (
+        "tests/models/test_prompt_weights.py",
+        "tests/models/adapters/test_prompt_syntax.py",
+    ),
+    "A name holds the signs that divide settings on the command line": ("tests/test_values.py",),
+    "A graphics card is lost to its process: an illegal access, a laptop that slept": (
+        "tests/workers/test_device_loss.py",
+        "tests/workers/test_keeper.py",
+    ),
+    "An Apple GPU knows no float64, and no areas that do not divide": (
+        "tests/engine/test_levels.py",
+        "tests/engine/test_composition.py",
+        "tests/models/test_store.py",
+    ),
     "A server starts again with more finished pictures than it keeps": (
         "tests/server/test_ends.py",
     ),

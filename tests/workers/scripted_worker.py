@@ -1,8 +1,8 @@
 """A worker without torch: the real main loop around a task that does what its prompt says.
 
 The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At step `at` it may
-`raise`, run out of `memory`, `crash`, `print`, end without a picture (`stop`), or not come to an
-end, but only the first time that any worker of this server does so (`hang once`). A picture has its
+`raise`, run out of `memory`, `lose the card`, `crash`, `print`, end without a picture (`stop`), or
+not come to an end, but only the first time that any worker of this server does so (`hang once`). A picture has its
 seed as its colour; an extension gives its own picture back. With the argument "dead", the worker
 dies before it is ready; with "twins", it finds two more devices like its own. "preview" is the
 height and width of previews, and "clock" a file for the moments (of the machine's monotonic clock)
@@ -69,6 +69,8 @@ def misbehave(how, prompt):
         if not mark.exists():
             mark.touch()
             time.sleep(600)
+    if how == "lose the card":
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
     if how == "crash":
         os.abort()
     if how == "print":

@@ -255,13 +255,13 @@ def test_stray_prints_do_not_disturb_the_pipe(tmp_path: Path) -> None:
     assert "and some bytes" in log
 
 
-@pytest.mark.parametrize("death", ["kill", "crash"])
+@pytest.mark.parametrize("death", ["kill", "crash", "lose the card"])
 def test_a_worker_that_dies_is_started_again(death: str) -> None:
-    """Killed or crashed: lost, starting, ready, and the next job works."""
+    """Killed, crashed, or without its card: lost, starting, ready, and the next job works."""
 
     async def scenario(keeper: Keeper, ear: Ear) -> None:
         await ear.until(READY)
-        script = {"at": 3, "do": "crash"} if death == "crash" else {"steps": 400, "pause_s": 0.05}
+        script = {"steps": 400, "pause_s": 0.05} if death == "kill" else {"at": 3, "do": death}
         keeper.start_job("a", scripted(**script), {})
         await ear.until(Progress)
         if death == "kill":

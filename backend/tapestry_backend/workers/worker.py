@@ -39,6 +39,7 @@ from tapestry_protocol.pixels import Pixels
 
 from ..tasks.events import Finished, Progressed
 from .channel import Delivery, Inbox, frames_of, pack, read_frame
+from .device_loss import DEVICE_LOST, is_device_lost
 from .failures import failure_of, private_traceback
 from .leash import Heart, die_with_parent
 
@@ -134,10 +135,20 @@ def main(load: Callable[[], Engine]) -> None:
 
 
 def _run_job(job: Run, blobs: Mapping[str, bytes], engine: Engine, link: Link) -> None:
-    """Run a job to its end and send that end, whatever it is."""
+    """Run a job to its end and send that end, whatever it is.
+
+    A card that is lost is lost for the whole process: it ends, and the job begins again in the next
+    one, which has the card anew.
+    """
     try:
         _follow(job, engine.run(job.request, blobs), link)
     except Exception as error:  # noqa: BLE001  the job fails, the worker lives on
+        if is_device_lost(error):
+            trace = private_traceback(error, job.request)
+            _log.error(
+                "job %s lost the graphics card; a new worker begins it again\n%s", job.job_id, trace
+            )
+            os._exit(DEVICE_LOST)  # at once: what tidies up would call the card
         failure = failure_of(job.job_id, error)
         link.send(failure)
         trace = private_traceback(error, job.request)
