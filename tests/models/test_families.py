@@ -66,7 +66,13 @@ KINDS = {
         "sd3", lambda folder: save_3(folder, t5=False), {}, ("text_encoder_3", "tokenizer_3")
     ),
     "flux dev": Kind("flux", save_flux, {}),
-    "flux schnell": Kind("flux", lambda folder: save_flux(folder, dev=False), {}, (), "schnell"),
+    "flux schnell": Kind(
+        "flux",
+        lambda folder: save_flux(folder, dev=False),
+        {"max_sequence_length": 256},  # as it was trained
+        (),
+        "schnell",
+    ),
 }
 
 

@@ -142,3 +142,24 @@ def test_other_errors_are_not_taken_for_it() -> None:
     with pytest.raises(ZeroDivisionError):
         residency.run("unet", lambda _: 1 / 0)
     assert not residency.one_at_a_time
+
+
+def test_what_does_not_fit_is_never_moved() -> None:
+    """A driver that swaps raises nothing: sizes decide, before anything is on its way."""
+    parts = {"unet": nn.Linear(64, 64), "vae": nn.Linear(8, 8)}
+    small, large = (sum(w.nbytes for w in parts[name].parameters()) for name in ("vae", "unet"))
+    streamed: list[nn.Module] = []
+    device = torch.device("meta")
+    together = Residency(dict(parts), device, room=lambda: small + large - 1)
+    assert together.one_at_a_time
+    assert all(w.device.type == "cpu" for part in parts.values() for w in part.parameters())
+    alone = Residency(
+        dict(parts),
+        device,
+        streamable={"unet"},
+        stream=lambda part, _: streamed.append(part),
+        room=lambda: large - 1,
+    )
+    alone.use("unet")
+    assert streamed == [parts["unet"]]
+    assert parts["unet"].weight.device.type == "cpu"

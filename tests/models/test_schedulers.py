@@ -7,6 +7,7 @@ from typing import Any, get_args
 import diffusers
 import pytest
 
+from tapestry_backend.engine.levels import moments
 from tapestry_backend.models.schedulers import check_steps, make_scheduler
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
@@ -193,3 +194,18 @@ def test_a_distilled_schedule_has_an_end(name: str) -> None:
     check_steps(scheduler, 50)
     with pytest.raises(TapestryError, match="50 steps, not 51"):
         check_steps(scheduler, 51)
+
+
+@pytest.mark.parametrize("name", [name for name in DIFFUSION_NAMES if name not in {"lcm", "tcd"}])
+def test_a_checkpoint_trained_up_to_pure_noise_begins_there(name: str) -> None:
+    """Whichever scheduler is chosen: nothing drops the rescaled betas, or begins below them."""
+    own = diffusers.DDIMScheduler(
+        **NOISE, prediction_type="v_prediction", rescale_betas_zero_snr=True
+    )
+    scheduler = make_scheduler(name, own)
+    scheduler.set_timesteps(10)
+    first = moments(scheduler)[0]
+
+    assert float(scheduler.timesteps[0]) >= 998
+    assert first.alpha < 1e-3
+    assert first.sigma == pytest.approx(1, abs=1e-3)

@@ -2,11 +2,11 @@
 
 The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At step `at` it may
 `raise`, run out of `memory`, `lose the card`, `crash`, `print`, end without a picture (`stop`), or
-not come to an end, but only the first time that any worker of this server does so (`hang once`). A picture has its
-seed as its colour; an extension gives its own picture back. With the argument "dead", the worker
-dies before it is ready; with "twins", it finds two more devices like its own. "preview" is the
-height and width of previews, and "clock" a file for the moments (of the machine's monotonic clock)
-at which it begins, ends a step, and is done.
+not come to an end, but only the first time that any worker of this server does so (`hang once`). A
+picture has its seed as its colour; an extension gives its own picture back. With the argument
+"dead", the worker dies before it is ready; with "twins", it finds two more devices like its own.
+"preview" is the height and width of previews, and "clock" a file for the moments (of the machine's
+monotonic clock) at which it begins, ends a step, and is done.
 """
 
 import json

@@ -186,8 +186,11 @@ def _scheduler(family: Family, header: Header) -> tuple[str, dict[str, Any]]:
             told["prediction_type"] = "v_prediction"
         elif note == "epsilon":
             told["prediction_type"] = "epsilon"
-        if "ztsnr" in header.shapes and name == "EulerDiscreteScheduler":
-            told["rescale_betas_zero_snr"] = True
+        if "ztsnr" in header.shapes:
+            if name == "PNDMScheduler":  # which cannot begin at pure noise
+                name, told = "DDIMScheduler", {**told, "clip_sample": False}
+                told.pop("skip_prk_steps", None)
+            told |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     return name, told
 
 

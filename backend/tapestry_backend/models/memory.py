@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 
 import psutil
@@ -10,6 +11,9 @@ import torch
 
 _SHARE = 0.6
 """Of what is free: others take memory while we work, and allocators leave gaps."""
+
+_WORK_BYTES = 2**30
+"""What is left of a card for one window's work, beside all weights."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 512 * 2**20
@@ -37,6 +41,15 @@ def free_and_total_bytes(device: torch.device) -> tuple[int, int]:
         return total - torch.mps.driver_allocated_memory(), total
     memory = psutil.virtual_memory()
     return memory.available, memory.total
+
+
+def free_for_weights(device: torch.device) -> float:
+    """What a graphics card holds of weights besides a picture's work; others know no limit."""
+    if device.type != "cuda" or not torch.cuda.is_available():
+        return math.inf
+    free, _ = free_and_total_bytes(device)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free + kept - _WORK_BYTES
 
 
 def spare_bytes(device: torch.device) -> int:

@@ -10,6 +10,7 @@ from diffusers.hooks import apply_group_offloading
 from torch import nn
 
 from ..engine.out_of_memory import attempt, release
+from .memory import free_for_weights
 
 T = TypeVar("T")
 
@@ -31,6 +32,11 @@ def stream_layers(part: nn.Module, device: torch.device) -> None:
     )
 
 
+def _size(part: nn.Module) -> int:
+    """What a part's weights take, in bytes; none for those that are there already."""
+    return sum(weight.nbytes for weight in part.parameters() if weight.device.type == _HOME.type)
+
+
 class Residency:
     """The parts of a checkpoint, for a device; a part that is asked for is there.
 
@@ -38,6 +44,10 @@ class Residency:
     them runs out of memory at its work, only the part at work is there from then on; a part that is
     too large even so comes layer by layer, if it is `streamable`. On a device without memory of its
     own nothing is gained by that, and nothing is moved.
+
+    Whether parts fit is reckoned before they are moved (`room`: bytes for weights): a driver that
+    swaps a card's memory to the computer's, as that of Windows does, raises nothing and is slow
+    without end.
     """
 
     def __init__(
@@ -47,6 +57,7 @@ class Residency:
         *,
         streamable: Collection[str] = (),
         stream: Stream = stream_layers,
+        room: Callable[[], float] | None = None,
     ) -> None:
         self._parts = {name: part.eval() for name, part in parts.items()}
         self._device = device
@@ -55,6 +66,10 @@ class Residency:
         self._streamed: set[str] = set()
         self.one_at_a_time = False
         self._alone = ""
+        self._room = room or (lambda: free_for_weights(device))
+        if sum(map(_size, self._parts.values())) > self._room():
+            self._share_no_more()
+            return
         for part in self._parts.values():
             if attempt(lambda part=part: part.to(device)) is None:
                 self._share_no_more()
@@ -66,7 +81,8 @@ class Residency:
             self._send_home()
             part = self._parts[name]
             if name in self._streamable and name not in self._streamed:
-                if attempt(lambda: part.to(self._device)) is None:
+                fits = _size(part) <= self._room()
+                if not fits or attempt(lambda: part.to(self._device)) is None:
                     self._come_in_layers(name)
             elif name not in self._streamed:
                 part.to(self._device)

@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import diffusers
+import torch
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
@@ -67,6 +68,9 @@ _NAMED: dict[str, tuple[type, dict[str, Any]]] = {
     "tcd": (diffusers.TCDScheduler, _FEW_STEPS),
 }
 
+_LEAST_SIGNAL = 2**-24
+"""The share of the picture at the last timestep, for schedulers that divide by it."""
+
 _OWN = (
     *(kind for kind, _ in _NAMED.values()),
     diffusers.DDPMScheduler,
@@ -91,7 +95,27 @@ def make_scheduler(name: Scheduler, checkpoint: Any) -> Any:
         return _flow_euler(checkpoint)
     kind, options = _NAMED[name]
     trained = {key: checkpoint.config[key] for key in _TRAINED_WITH}
-    return _made(kind, checkpoint, {**trained, **_UNCLIPPED, **options})
+    return _made(
+        kind, checkpoint, {**trained, **_UNCLIPPED, **options, **_to_pure_noise(kind, checkpoint)}
+    )
+
+
+def _to_pure_noise(kind: type, checkpoint: Any) -> dict[str, Any]:
+    """What a checkpoint needs that was trained up to pure noise (Lin et al. 2024).
+
+    Its first step is at the last timestep: spaced "leading", a run would begin below it, and grey.
+    A scheduler that cannot rescale the betas is given rescaled ones, which end just before pure
+    noise, as diffusers' own do where they divide by the signal.
+    """
+    if not checkpoint.config.get("rescale_betas_zero_snr"):
+        return {}
+    options: dict[str, Any] = {"timestep_spacing": "trailing"}
+    if "rescale_betas_zero_snr" not in inspect.signature(kind.__init__).parameters:
+        signal = checkpoint.alphas_cumprod.double().clone()
+        signal[-1] = _LEAST_SIGNAL
+        before = torch.cat([signal.new_ones(1), signal[:-1]])
+        options["trained_betas"] = (1 - signal / before).tolist()
+    return options
 
 
 def check_steps(scheduler: Any, num_inference_steps: int) -> None:

@@ -31,7 +31,7 @@ from .painting import Painting, Texts
 from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
 from .steering import Steering
-from .troubles import check_finite, out_of_memory, short_of_memory
+from .troubles import check_finite, out_of_memory, short_of_memory, unlike_few_steps
 
 
 def run(
@@ -146,6 +146,7 @@ class _Job:
         notices = (
             *(*self._notices, *self._texts.notices, *self._steering.notices, *reading.notices),
             *short_of_memory(self._batch_size, plan.batch_size),
+            *self._unlike_its_checkpoint,
         )
         report = make_report(plan, self._evaluations, notices, self._watch)
         yield Finished(rgba, _output_bounds(self._request), report)
@@ -160,6 +161,12 @@ class _Job:
             shares = pixel_shares(self._reading, self._plan, layers)
             compose_layers(model, self._latents, layers, shares, pixels, ~ground.known, wrap=wrap)
         return pixels
+
+    @property
+    def _unlike_its_checkpoint(self) -> tuple[str, ...]:
+        entry = self._store.catalogue.find(self._request.model)
+        scale = self._request.guidance_scale
+        return unlike_few_steps(entry.variant, self._request.num_inference_steps, scale)
 
     def _draft(self, ground: Ground) -> Generator[Progressed, None, _Drafted | None]:
         """The draft, where there is something that it decides about."""

@@ -11,6 +11,12 @@ from tapestry_protocol.messages import Request
 from ..models.memory import free_and_total_bytes
 
 _GIB = 2**30
+_MOST_STEPS = {"lcm": 8, "turbo": 4, "lightning": 8, "hyper": 8, "tcd": 8, "schnell": 4}
+"""Steps that each kind of few-step checkpoint was made for."""
+
+_MORE, _MOST_SCALE = 2, 2.5
+"""How many times as many steps, and which guidance scale, are too much for these."""
+
 _START, _REST = 40, 600
 """Characters of a prompt that a sentence shows: how it begins, and what was not read of it."""
 
@@ -33,6 +39,27 @@ def not_read(prompt: str, rest: str) -> str:
 
 def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}\u2026"
+
+
+def unlike_few_steps(variant: str, steps: int, scale: float) -> tuple[str, ...]:
+    """Sentences about settings that a checkpoint distilled for few steps was not made for.
+
+    variant: of the checkpoint, "base" for an ordinary one.
+    """
+    if variant not in _MOST_STEPS:
+        return ()
+    most, told = _MOST_STEPS[variant], []
+    if steps > _MORE * most:
+        told.append(
+            f"This checkpoint ({variant}) was made for few steps: {steps} make it worse, not "
+            f"better. Try {most} or fewer."
+        )
+    if scale > _MOST_SCALE and variant != "schnell":
+        told.append(
+            f"This checkpoint ({variant}) was made for hardly any guidance: at {scale:g} colours "
+            "burn out. Try 1 to 2."
+        )
+    return tuple(told)
 
 
 def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
-from tapestry_backend.models.adapters.factors import factors_of
+from tapestry_backend.models.adapters.factors import Hadamard, Kept, factors_of
+from tapestry_backend.models.adapters.lora import load_lora
 from tapestry_backend.models.catalogue import Catalogue
 from tapestry_backend.models.residency import stream_layers
 from tapestry_backend.models.store import ModelStore
@@ -311,3 +312,25 @@ def test_what_does_not_belong_together_gets_a_sentence(
         wardrobe.wearing([(known.find("it", "lora"), 1.0)]),
     ):
         pass
+
+
+def test_costly_changes_are_multiplied_once(
+    checkpoint: Path, tmp_path: Path, adapted_store: ModelStore, monkeypatch
+) -> None:
+    """The small ones of a LoHa are kept; beyond the bound they are computed each time, alike."""
+    flat = f"lora_unet_{LINEAR.replace('.', '_')}"
+    shapes = {f"hada_w{n}_a": (32, RANK) for n in (1, 2)} | {
+        f"hada_w{n}_b": (RANK, 32) for n in (1, 2)
+    }
+    save_file({f"{flat}.{r}": torch.ones(s) for r, s in shapes.items()}, tmp_path / "h.safetensors")
+    adapter = AdapterCatalogue([str(tmp_path)]).find("h", "lora")
+    networks = adapted_store.load(str(checkpoint)).wardrobe._networks
+    place = "m", torch.device("cpu"), torch.float32
+    (kept,) = load_lora(adapter, networks, *place)
+    monkeypatch.setattr("tapestry_backend.models.adapters.lora._MOST_KEPT_BYTES", 0)
+    (fresh,) = load_lora(adapter, networks, *place)
+
+    assert isinstance(kept.factors, Kept)
+    assert isinstance(fresh.factors, Hadamard)
+    assert torch.equal(kept.factors.change(), fresh.factors.change())
+    assert kept.scale == fresh.scale

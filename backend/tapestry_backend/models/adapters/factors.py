@@ -179,6 +179,28 @@ class Rows(Factors):
         return self._whole.change()[self._start : self._stop]
 
 
+class Kept(Factors):
+    """A change that was computed once, of factors that would be multiplied at every call."""
+
+    def __init__(self, parts: Mapping[str, Tensor]) -> None:
+        super().__init__(parts)
+        self.rank_of_factors: int | None = None
+
+    @classmethod
+    def of(cls, factors: Factors) -> Kept:
+        """The same numbers as the factors give each time."""
+        kept = cls({"change": factors.change()})
+        kept.rank_of_factors = factors.rank
+        return kept
+
+    @property
+    def rank(self) -> int | None:
+        return self.rank_of_factors
+
+    def change(self) -> Tensor:
+        return self._parts["change"]
+
+
 _KRONECKER = ("lokr_w1", "lokr_w2")
 
 

@@ -25,7 +25,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from ..original_names import layers_of
 from ..weights import read_header
 from .catalogue import misfit
-from .factors import Factors, factors_of
+from .factors import Factors, Kept, LowRank, factors_of
 from .lora_names import read_name, targets
 from .recognition import Adapter
 
@@ -59,6 +59,9 @@ class Deltas(list[Delta]):
 _SHORTEST = torch.finfo(torch.float32).eps
 """Of a row or column of weights, which would be divided by nothing otherwise."""
 
+_MOST_KEPT_BYTES = 128 * 2**20
+"""Of one file's changes that are kept as they are multiplied out."""
+
 _BESIDES = {"alpha", "magnitude", "dora_scale"}
 """What may stand beside a layer's factors."""
 
@@ -89,11 +92,28 @@ def load_lora(
                 homeless.append(f"{network}.{target}")
             else:
                 deltas += _deltas(adapter, model_id, layers, parts, told, device, dtype)
+    _keep_changes(deltas)
     if len(homeless) > len(deltas):
         raise misfit(adapter, model_id)
     if homeless:
         deltas.unused = f"{len(homeless)} layers that this model lacks, such as {homeless[0]!r}"
     return deltas
+
+
+def _keep_changes(deltas: Deltas) -> None:
+    """Keep the small ones of the changes that are multiplied out at every call."""
+    costly = [i for i, delta in enumerate(deltas) if not isinstance(delta.factors, LowRank)]
+    left = _MOST_KEPT_BYTES
+
+    def size(i: int) -> int:
+        layer: Any = deltas[i].module
+        return layer.weight.numel() * layer.weight.element_size()
+
+    for i in sorted(costly, key=size):
+        left -= size(i)
+        if left < 0:
+            return
+        deltas[i] = deltas[i]._replace(factors=Kept.of(deltas[i].factors))
 
 
 @contextmanager
