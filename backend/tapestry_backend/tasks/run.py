@@ -28,6 +28,7 @@ from .decoding import compose_layers, decode_beside, decode_canvas
 from .events import Finished, Progressed
 from .ground import Ground, Reading, pixel_shares, read_ground
 from .painting import Painting, Texts
+from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
 from .steering import Steering
@@ -123,6 +124,9 @@ class _Job:
         if ground.is_finished:
             return
         draft = yield from self._draft(ground)
+        plain = plain_edges(plan, ground)
+        if plain is not None and draft is not None:
+            draft = draft._replace(where=draft.where * (plain.where == 0))
         if draft is not None:
             ground = ground.over(draft.pixels, draft.plan.start, draft.where)
         with self._watch.stage("encode"):
@@ -132,6 +136,8 @@ class _Job:
         steer: list[Steer] = []
         if draft is not None and known is not None:
             steer.append(draft.hold(known.latents, self._layers))
+        if plain is not None and known is not None:
+            steer.append(plain.hold(known.latents, self._layers))
         steer.extend(_coherence(plan, self._reading.ground, self._model, self._layers))
         self._latents = yield from self._follow(painting, "denoising", steer)
 

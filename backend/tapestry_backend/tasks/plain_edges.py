@@ -1,0 +1,94 @@
+"""Above a plain sky there is more of it: what a picture that grows in height keeps to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..engine.composition import HoldComposition
+from ..engine.layers import Layers
+from ..engine.windows import Size
+from .ground import Ground
+from .plan import Plan
+
+_STRIP_CELLS = 2
+"""So much of the old picture beside a growing edge says what the new part shows."""
+
+_PLAIN = 0.1
+"""An edge is plain where it varies along itself by less than this share of the picture's variance,
+as a sky above a ground does, and no texture: skies of the bundled model's scenes by 0.01 to 0.04,
+a sky full of stars by 0.35."""
+
+_BLOCK_CELLS = 2
+"""What is larger than this many cells is held: with 4, a skyline of small lights came through."""
+
+_UNTIL = 2.0
+"""Where the hold ends, as a share of the steps: beyond the last one, at which it is still 7/8. What
+is let go in the last quarter, ends as a second beach."""
+
+
+class PlainEdges(NamedTuple):
+    """Where new cells [h, w] keep to the old picture's plain edge, in 0..1, and to which one.
+
+    rows [2]: of the old picture, in cells: its first and the one after its last.
+    """
+
+    where: Tensor
+    rows: tuple[int, int]
+
+    def hold(self, latents: Tensor, layers: Layers) -> HoldComposition:
+        """What keeps the canvas to it; latents [1, C, h, w] of what is known, edges continued."""
+        first, last = self.rows
+        target = latents.clone()
+        target[..., :first, :] = _even(latents[..., first : first + _STRIP_CELLS, :])
+        target[..., last:, :] = _even(latents[..., last - _STRIP_CELLS : last, :])
+        size = Size(*(max(1, round(side / _BLOCK_CELLS)) for side in self.where.shape))
+        return HoldComposition(target, size, 0.0, _UNTIL, self.where.to(latents), layers)
+
+
+def plain_edges(plan: Plan, ground: Ground) -> PlainEdges | None:
+    """What an extension keeps to above and below the old picture; None where no edge is plain.
+
+    Windows that see nothing but sky paint the whole prompt there, and with it a second skyline.
+    Regions say themselves what they show: only the background's cells are held.
+    """
+    if plan.task != "extend" or ground.pixels is None:
+        return None
+    old, cell = plan.document, plan.cell_px
+    first, last = -(-old.top // cell), old.bottom // cell
+    strip = _STRIP_CELLS * cell
+    if last - first < 2 * _STRIP_CELLS:
+        return None
+    where = torch.zeros(ground.size)
+    picture = _part(ground, old.top, old.bottom, plan)
+    above = _part(ground, old.top, old.top + strip, plan)
+    below = _part(ground, old.bottom - strip, old.bottom, plan)
+    if old.top > plan.output.top and _is_plain(above, picture):
+        where[:first] = 1
+    if old.bottom < plan.output.bottom and _is_plain(below, picture):
+        where[last:] = 1
+    where = where * ground.new_cells * ground.weights[-1]
+    return PlainEdges(where, (first, last)) if bool(where.any()) else None
+
+
+def _part(ground: Ground, top: int, bottom: int, plan: Plan) -> Tensor:
+    """The some rows of the old picture: [3, k, W]."""
+    rows, columns = slice(top, bottom), slice(plan.document.left, plan.document.right)
+    return ground.pixels[0, :, rows, columns]
+
+
+def _is_plain(strip: Tensor, picture: Tensor) -> bool:
+    """Whether a strip [3, k, W] varies little along its rows, beside the picture [3, H, W]."""
+    along = (strip - strip.mean(dim=2, keepdim=True)).square().mean()
+    return float(along) < _PLAIN * float(picture.var(dim=(1, 2), correction=0).mean())
+
+
+def _even(strip: Tensor) -> Tensor:
+    """The mean of rows [1, C, k, w], evened along them: [1, C, 1, w]."""
+    mean = strip.mean(dim=2)
+    side = min(2 * _STRIP_CELLS, (mean.shape[-1] - 1) // 2)
+    padded = functional.pad(mean, (side, side), mode="replicate")
+    return functional.avg_pool1d(padded, 2 * side + 1, stride=1)[:, :, None]

@@ -1,0 +1,100 @@
+"""What a picture keeps to that grows in height: a plain edge goes on, a texture stays free."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tapestry_backend.engine.levels import Moment
+from tapestry_backend.tasks.ground import read_ground
+from tapestry_backend.tasks.plain_edges import plain_edges
+from tapestry_backend.tasks.plan import make_plan
+from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+SIDE = 128
+
+
+def scene_picture(scene, top, bottom):
+    """A picture of two halves, [64, 128, 3] each."""
+    rgba = np.full((SIDE, SIDE, 4), 255, dtype=np.uint8)
+    rgba[: SIDE // 2, :, :3], rgba[SIDE // 2 :, :, :3] = top, bottom
+    return scene.add(Pixels(SIDE, SIDE, 4, rgba.tobytes()))
+
+
+def sky() -> np.ndarray:
+    """A gradient from row to row, and nothing along them."""
+    return np.linspace(90, 200, SIDE // 2)[:, None, None] * np.array([0.5, 0.7, 1.0])
+
+
+def gravel() -> np.ndarray:
+    """As different from place to place as the whole picture is."""
+    return np.random.default_rng(0).integers(0, 256, (SIDE // 2, SIDE, 3))
+
+
+def held(request: Request, scene, model):
+    """What the request keeps to, and its plan."""
+    plan = make_plan(request, model)
+    return plain_edges(plan, read_ground(request, scene.blobs, plan).ground), plan
+
+
+def grown(scene, image, **fields: object) -> Request:
+    """An extension upwards and downwards."""
+    margins = Margins(top=64, bottom=64)
+    return replace(Request("extend", SIDE, SIDE, margins=margins, image=image), **fields)
+
+
+def test_above_a_sky_it_goes_on_and_below_gravel_nothing_is_held(model, scene) -> None:
+    """Cell by cell: the new rows above, none beside or below."""
+    image = scene_picture(scene, sky(), gravel())
+    plain, _ = held(grown(scene, image), scene, model)
+
+    assert plain is not None
+    assert plain.rows == (8, 24)
+    assert plain.where[:, 3].tolist() == [1.0] * 8 + [0.0] * 24
+    assert held(grown(scene, image, margins=Margins(left=64)), scene, model)[0] is None
+    assert held(grown(scene, image, margins=Margins(bottom=64)), scene, model)[0] is None
+
+
+@pytest.mark.parametrize("task", ["generate", "fill"])
+def test_other_tasks_keep_to_nothing(model, scene, task: str) -> None:
+    """There is no old edge."""
+    selection = None
+    image = scene_picture(scene, sky(), gravel())
+    if task == "fill":
+        from tapestry_protocol.messages import Selection
+
+        selection = Selection(Bounds(0, 0, 64, 64), scene.add(Pixels(64, 64, 1, b"\xff" * 64 * 64)))
+    request = Request(
+        task, SIDE, SIDE, "x", image=image if selection else None, selection=selection
+    )
+    assert held(request, scene, model)[0] is None
+
+
+def test_regions_say_themselves_what_they_show(model, scene) -> None:
+    """A balloon that was painted above the old picture is not held."""
+    image = scene_picture(scene, sky(), gravel())
+    balloon = scene.region("lava", Bounds(-56, 32, -8, 64))
+    plain, _ = held(grown(scene, image, regions=(balloon,)), scene, model)
+
+    assert float(plain.where[1:7, 4:8].max()) == 0
+    assert float(plain.where[1:7, 8:].min()) == 1
+
+
+def test_a_second_ground_is_taken_out_of_the_clean_estimate(model, scene) -> None:
+    """What is large becomes as the old edge is; what is small stays, and so does the rest."""
+    image = scene_picture(scene, sky(), gravel())
+    request = grown(scene, image)
+    plan = make_plan(request, model)
+    ground = read_ground(request, scene.blobs, plan).ground
+    latents = model.encode(ground.pixels * 2 - 1)
+    hold = plain_edges(plan, ground).hold(latents, None)
+    clean = latents.clone()
+    clean[..., 2:6, :] += 3
+    clean[..., 24:, :] += 3
+    better = hold(clean, Moment(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
+
+    edge = latents[..., 8:10, :].mean(dim=(2, 3), keepdim=True)
+    assert float((better - edge)[..., 2:6, :].mean().abs()) < 0.6
+    assert torch.equal(better[..., 8:, :], clean[..., 8:, :])
