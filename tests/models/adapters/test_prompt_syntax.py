@@ -90,3 +90,29 @@ def test_a_negative_prompt_lays_nothing_on() -> None:
     request, notices = read("sea", negative_prompt="<lora:sample-ink:1> dark")
     assert (request.negative_prompt, request.loras) == ("dark", ())
     assert "a negative prompt lays no LoRA on" in notices[0]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "[" + ":" * 1999,
+        "[:" * 1000,
+        ("[" + ":" * 150) * 13,
+        "{" + "|" * 1999,
+        "{|" * 1000,
+        " " * 1990 + "break",
+        "BREAK" + " ," * 900 + " a",
+        "BREAK " * 333,
+        "<" * 2000,
+        "<lora:" * 333,
+        "<lora:" + ":" * 1990,
+        "embedding:" * 200,
+        "_" * 2000,
+        "__a" * 660,
+    ],
+    ids=lambda odd: odd[:8],
+)
+def test_odd_prompts_are_read_at_once(odd: str) -> None:
+    """A server looks at them before anything waits; no search goes over a text many times."""
+    request, _ = read(odd)
+    assert isinstance(request.prompt, str)

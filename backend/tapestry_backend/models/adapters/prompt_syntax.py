@@ -29,10 +29,13 @@ _EMBEDDING = re.compile(r"\bembedding:([\w./\\-]*[\w-])", re.IGNORECASE)
 _ENDS = re.compile(r"\.(?:safetensors|pt|bin)$", re.IGNORECASE)
 _WORD = re.compile(r"<[^<>]{1,80}>")
 _CHANGING = re.compile(
-    r"\[[^\[\]]*(?::[^\[\]]*:\s*\d*\.?\d+\s*|\|[^\[\]]*|:\s*\d*\.?\d+\s*)\]|\{[^{}]*\|[^{}]*\}"
-    r"|(?<!\w)__[\w/*-]+__(?!\w)"
+    r"\[[^\[\]]{0,150}(?:[:|][^\[\]:|]{0,80}\||:[^\[\]:|]{0,80}:\s?\d{0,4}\.?\d{1,4}\s?"
+    r"|\|[^\[\]|]{0,80}|:\s?\d{0,4}\.?\d{1,4}\s?)\]"
+    r"|\{[^{}|]{0,80}\|[^{}]{0,80}\}|(?<!\w)__[\w/*-]{1,80}__(?!\w)"
 )
-_BREAK = re.compile(r"\s*,?\s*\bBREAK\b\s*,?\s*")
+"""Bounded throughout: a server looks at prompts that anybody may have written."""
+
+_BREAK = re.compile(r"\bBREAK\b")
 _AND = re.compile(r"(?<=\s)AND(?=\s)")
 
 
@@ -94,7 +97,7 @@ class _Reader:
         if text != text.upper():  # in capitals throughout, AND is a word
             if _BREAK.search(text):
                 self._tell("'BREAK' means nothing here: what it divides was read as one text.")
-                text = _BREAK.sub(", ", text).strip(", ")
+                text = ", ".join(part.strip(" ,") for part in _BREAK.split(text)).strip(", ")
             if _AND.search(text):
                 self._tell("'AND' was read as a word: here, each region has a prompt of its own.")
         return text, self._with(loras or (), named)
