@@ -11,10 +11,13 @@ from tapestry_backend.engine.extension import continue_edges, keep_map, match_co
 from tapestry_backend.engine.layers import Layers, make_layers
 from tapestry_backend.engine.regions import PaintedMask, Share, occlude, occluded
 from tapestry_backend.engine.windows import Size
+from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.models.store import ModelStore
 from tapestry_backend.tasks import decoding
 from tapestry_backend.tasks.decoding import compose_layers, decode_beside, decode_canvas
 from tapestry_backend.tasks.ground import Ground
 from tapestry_protocol.messages import Request
+from tests.models.tiny_checkpoints import save_checkpoint
 
 
 def latents(model, height: int, width: int) -> torch.Tensor:
@@ -24,13 +27,38 @@ def latents(model, height: int, width: int) -> torch.Tensor:
     return model.encode(coarse.repeat_interleave(8, dim=-1).repeat_interleave(8, dim=-2))
 
 
-def test_one_window_is_what_the_model_decodes(model) -> None:
-    """The very picture of the model's own pipeline."""
-    one = latents(model, model.window, model.window)
+@pytest.mark.parametrize("size", [(16, 16), (12, 20)])
+def test_one_window_is_what_a_model_with_norms_decodes(tmp_path, size: tuple[int, int]) -> None:
+    """The very picture of the model's own pipeline, and of its pipeline alone."""
+    folder = save_checkpoint(tmp_path / "checkpoint")
+    model = ModelStore(Catalogue([str(folder)]), "cpu").load(str(folder))
+    one = torch.randn(1, model.channels, *size, generator=torch.Generator().manual_seed(0))
 
     decoded = decode_canvas(model, one, wrap=False)
+    continued = decode_canvas(model, one, wrap=False, continued=True)
 
+    assert not model.decodes_locally
     assert torch.equal(decoded, (model.decode(one) / 2 + 0.5).clamp(0, 1))
+    assert not torch.equal(continued, decoded)
+
+
+def test_one_window_has_no_frame(model) -> None:
+    """The decoder sees the picture go on beyond its edges, which moves nothing else."""
+    coarse = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    one = model.encode(torch.nn.functional.interpolate(coarse, (128, 128), mode="bilinear"))
+    plain = (model.decode(one) / 2 + 0.5).clamp(0, 1)
+    decoded = decode_canvas(model, one, wrap=False)
+
+    assert _frame(decoded) < min(1.2, _frame(plain))
+    inner = (..., slice(48, -48), slice(48, -48))
+    assert float((decoded[inner] - plain[inner]).abs().max()) < 0.5 / 255
+
+
+def _frame(pixels: torch.Tensor) -> float:
+    """Change from the outermost pixels to the next ones, over that elsewhere."""
+    across, down = pixels.diff(dim=-1).abs(), pixels.diff(dim=-2).abs()
+    edge = torch.stack([across[..., 0], across[..., -1], down[..., 0, :], down[..., -1, :]]).mean()
+    return float(edge / (across[..., 1:-1].mean() + down[..., 1:-1, :].mean()) * 2)
 
 
 def test_a_picture_that_wraps_may_begin_anywhere(model) -> None:

@@ -123,10 +123,20 @@ def frugal_bytes(autoencoder: Any, cells: int) -> float:
     no reason to take less than what is free: infinity.
     """
     chain = decoder_chain(autoencoder)
-    if chain is None or any(part.norms for part in chain.parts):
+    if chain is None or not _is_local(chain):
         return math.inf
     dtype = next(autoencoder.parameters()).dtype
     return float(_ALIVE * cells * _widest(chain.parts) * dtype.itemsize)
+
+
+def decodes_locally(autoencoder: Any) -> bool:
+    """Whether a cell's pixels depend on its neighbours alone: no norm sees the whole picture."""
+    chain = decoder_chain(autoencoder)
+    return chain is not None and _is_local(chain)
+
+
+def _is_local(chain: Chain) -> bool:
+    return not any(part.norms for part in chain.parts)
 
 
 def _whole_bytes(chain: Chain, values: Tensor, context: Size) -> int:

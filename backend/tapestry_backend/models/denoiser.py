@@ -44,6 +44,14 @@ class Denoiser(Protocol):
     """The adapters that can be laid on it, or shown to it."""
 
     @property
+    def decodes_locally(self) -> bool:
+        """Whether a cell's pixels depend on its neighbours alone: no norm sees the whole picture.
+
+        Then cells that are only seen (`decode`) change nothing but the pixels beside them.
+        """
+        ...
+
+    @property
     def batch_size(self) -> int:
         """How many rows `predict` should be given at once: by speed, and by what memory is free."""
         ...

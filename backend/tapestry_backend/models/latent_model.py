@@ -242,6 +242,10 @@ class LatentModel(ABC):
         return mean, config.scaling_factor / deviation
 
     @cached_property
+    def decodes_locally(self) -> bool:
+        return banded.decodes_locally(self._vae)
+
+    @cached_property
     def _frugal_bytes(self) -> float:
         return banded.frugal_bytes(self._vae, _WHOLE_WINDOWS * self.window**2)
 

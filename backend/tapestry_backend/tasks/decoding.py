@@ -12,7 +12,7 @@ from torch.nn import functional
 from ..engine.extension import find_border, match_colours, same_content, turn_to_middle
 from ..engine.layers import MARGIN, Layers, continued, grown
 from ..engine.regions import Share
-from ..engine.windows import Size, Window, crop, extent
+from ..engine.windows import Size, Window, crop, extent, native_window
 from ..models.denoiser import Denoiser
 from .ground import Ground
 from .troubles import check_finite
@@ -37,13 +37,14 @@ def decode_canvas(
 ) -> Tensor:
     """Latents [1, C, h, w] -> pixels [1, 3, H, W] in 0..1, float32; seamless where it wraps.
 
-    A canvas of one window is decoded as it is: the very picture of the model's own pipeline. A
-    larger one, or one that shall be `continued`, goes on beyond its edges first, because an
-    autoencoder's convolutions see zeros there and paint a frame: change at the outermost pixels was
-    6 times the mean of the picture, and would stand as a line in every extension of it.
+    The canvas goes on beyond its edges first, because an autoencoder's convolutions see zeros there
+    and paint a frame: change at the outermost pixels was twice to six times the mean of the
+    picture, and would stand as a line in every extension of it. One window of a model whose decoder
+    has norms is decoded as it is, unless it shall be `continued`: what is added beyond its edges
+    would count in their statistics. So it is the very picture of the model's own pipeline.
     """
     stage = "decoding the draft" if continued else "decoding"
-    if _is_one_window(model, latents, wrap=wrap) and not continued:
+    if _is_decoded_plainly(model, latents, wrap=wrap) and not continued:
         return _to_unit(model.decode(latents), stage)
     return _to_unit(_decode_part(model, latents, _whole(latents), wrap=wrap), stage)
 
@@ -93,7 +94,7 @@ class _Meeting(NamedTuple):
 
     def decoded(self, latents: Tensor, part: Window) -> Tensor:
         """The pixels of some cells, as the model paints them: [1, 3, H, W] in 0..1."""
-        if _is_one_window(self.model, latents, wrap=self.wrap):
+        if _is_decoded_plainly(self.model, latents, wrap=self.wrap):
             whole = decode_canvas(self.model, latents, wrap=self.wrap)
             return crop(whole, _in_pixels(part, self.cell_px)).cpu()
         return _to_unit(_decode_part(self.model, latents, part, wrap=self.wrap), "decoding").cpu()
@@ -193,8 +194,11 @@ def _share_in(share: Share, part: Window) -> Tensor:
     return values
 
 
-def _is_one_window(model: Denoiser, latents: Tensor, *, wrap: bool) -> bool:
-    return tuple(latents.shape[-2:]) == (model.window, model.window) and not wrap
+def _is_decoded_plainly(model: Denoiser, latents: Tensor, *, wrap: bool) -> bool:
+    """Whether these are one window, and a decoder with norms decodes them."""
+    size = Size(*latents.shape[-2:])
+    window = native_window(size, model.window, model.cell_step, model.longest)
+    return size == window and not wrap and not model.decodes_locally
 
 
 def _decode_part(
