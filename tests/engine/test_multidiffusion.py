@@ -163,25 +163,59 @@ def test_batches_are_even() -> None:
     assert sizes == [3, 3]
 
 
-def test_guidance_may_end_before_the_steps_do() -> None:
-    """Then nothing negative is computed, and the prompt alone decides."""
+def test_guidance_may_be_computed_in_every_second_step() -> None:
+    """Between, nothing negative is asked, and what guidance changed at each cell is added again."""
     canvas = Size(16, 16)
-    views = views_of(canvas, torch.ones(1, *canvas))
+    weights = torch.zeros(2, *canvas)
+    weights[0, :, :6], weights[1, :, 6:] = 1, 1
+    conditions = torch.tensor([10.0, 20.0, 1.0])[:, None, None]
+    denoise = MultiDiffusion(
+        lambda x, t, c, p: x + t * c[:, :, :, None],
+        views_of(canvas, weights),
+        [Prompting(0, 2, 3.0), Prompting(1, 2, 5.0)],
+        conditions,
+        16,
+        guidance_every=2,
+    )
+    evaluations, found = [], []
+    for index in range(5):
+        before = denoise.evaluations
+        moment = MOMENT._replace(index=index, count=5, timestep=torch.tensor(float(index + 1)))
+        fused = denoise(torch.zeros(1, 1, *canvas), moment)
+        evaluations.append(denoise.evaluations - before)
+        found.append(fused[0, 0, 0, [0, 15]].tolist())
+
+    first, second = (3 - 1) * (10 - 1), (5 - 1) * (20 - 1)
+    assert evaluations == [3, 3, 2, 3, 2]
+    guided = [1, 2, 2, 4, 4]  # the step whose guidance holds: the first fifth, every second after
+    assert found == [
+        [10 * now + first * then, 20 * now + second * then]
+        for now, then in zip(range(1, 6), guided, strict=True)
+    ]
+
+
+def test_guidance_is_computed_anew_where_bootstrapping_ends() -> None:
+    """What it changed before, hard masks and backdrops decided."""
+    canvas = Size(16, 16)
+    weights = torch.zeros(2, *canvas)
+    weights[0, :, :6], weights[1, :, 6:] = 1, 1
+    bootstrapping = Bootstrapping(weights > 0, torch.zeros(1, 1, *canvas), 0.6)
     denoise = MultiDiffusion(
         lambda x, t, c, p: x + c[:, :, :, None],
-        views,
-        [Prompting(0, 1, 3.0)],
-        torch.tensor([10.0, 1.0])[:, None, None],
+        views_of(canvas, weights),
+        [Prompting(0, 2, 3.0), Prompting(1, 2, 5.0)],
+        torch.tensor([10.0, 20.0, 1.0])[:, None, None],
         16,
-        guided_share=0.5,
+        bootstrapping=bootstrapping,
+        guidance_every=10,
     )
-    found = []
-    for index in (1, 2):
+    evaluations = []
+    for index in range(10):
         before = denoise.evaluations
-        fused = denoise(torch.zeros(1, 1, *canvas), MOMENT._replace(index=index))
-        found.append((denoise.evaluations - before, float(fused.mean())))
+        denoise(torch.zeros(1, 1, *canvas), MOMENT._replace(index=index, count=10))
+        evaluations.append(denoise.evaluations - before)
 
-    assert found == [(2, 1 + 3 * (10 - 1)), (1, 10)]
+    assert evaluations == [4, 4, 4, 2, 2, 2, 3, 2, 2, 2]
 
 
 def test_each_region_has_its_own_negative_prompt_and_guidance() -> None:

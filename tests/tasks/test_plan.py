@@ -132,12 +132,12 @@ def test_a_speed_leaves_out_windows_and_guidance_unless_asked_for(model) -> None
         for speed, px in (("quality", 0), ("balanced", 0), ("fast", 0), ("fast", 64))
     ]
 
-    found = [(p.speed, p.windows, p.stride.width, p.guided_share) for p in plans]
+    found = [(p.speed, p.windows, p.stride.width, p.guidance_every) for p in plans]
     assert found == [
-        ("quality", "overlap", 8, 1.0),
-        ("balanced", "overlap", 12, 0.7),
-        ("fast", "shift", 12, 0.5),
-        ("fast", "overlap", 8, 0.5),
+        ("quality", "overlap", 8, 1),
+        ("balanced", "overlap", 12, 2),
+        ("fast", "shift", 12, 3),
+        ("fast", "overlap", 8, 3),
     ]
 
 

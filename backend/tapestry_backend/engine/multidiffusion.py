@@ -21,6 +21,9 @@ from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
+_GUIDED_FIRST = 0.2
+"""The share of the steps in which guidance differs most from step to step: it comes first."""
+
 
 class Place(NamedTuple):
     """Where a row of a batch lies: its window on a canvas, in cells.
@@ -115,9 +118,10 @@ class MultiDiffusion:
     takes, and `rows` which row of the latents it sees and paints (None: there is one). All regions
     that see the same latents with the same negative prompt share its one evaluation. extra [1, E,
     H, W], if given, goes into the model behind the latents, cropped alike (an inpainting model's
-    mask and masked picture). `framed` as in `Place`. After `guided_share` of the steps there is no
-    guidance: what is large and what it shows is decided by then (Kynkaanniemi et al. 2024). Rows of
-    different variants are never asked together.
+    mask and masked picture). `framed` as in `Place`. In the first fifth of the steps and in every
+    `guidance_every`-th after it, the negative prompts are asked; between, what guidance changed
+    there is added again, because it hardly differs from step to step. Rows of different variants
+    are never asked together.
     """
 
     def __init__(
@@ -131,7 +135,7 @@ class MultiDiffusion:
         rows: Sequence[int] | None = None,
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
-        guided_share: float = 1.0,
+        guidance_every: int = 1,
         framed: bool = False,
         variants: Sequence[Variant] = (),
     ) -> None:
@@ -144,7 +148,8 @@ class MultiDiffusion:
         """Rows of one evaluation; fewer as soon as memory runs out."""
         self._bootstrapping = bootstrapping
         self._extra = extra
-        self._guided_share = guided_share
+        self._guidance_every = guidance_every
+        self._pull: tuple[bool, Tensor] | None = None
         self._framed = framed
         self._variants = variants
         self._planned: tuple[Sequence[View], bool, bool, _Rows] | None = None
@@ -155,16 +160,30 @@ class MultiDiffusion:
         """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
         views = self._views(moment)
         early = self._bootstrapping is not None and self._bootstrapping.lasts(moment)
-        planned = self._plan(views, moment, early=early)
+        guided = self._is_guided(moment, early=early)
+        planned = self._plan(views, guided=guided, early=early)
         inputs = [self._input(latents, moment, row) for row in planned.rows]
         canvas = Size(*latents.shape[-2:])
         outputs = self._evaluate(inputs, moment, planned.rows, canvas)
+        rows = [self._latents_of[view.region] for view in views]
+
+        def fused(values: Sequence[Tensor]) -> Tensor:
+            weights, windows = [view.weight for view in views], [view.window for view in views]
+            return fuse(values, weights, windows, canvas, rows, len(latents))
+
+        plain = [outputs[own] for own in planned.conditional]
         predictions = [
-            outputs[own] if scale <= 1 else outputs[away] + scale * (outputs[own] - outputs[away])
-            for own, away, scale in zip(
-                planned.conditional, planned.negative, planned.scales, strict=True
-            )
+            own if scale <= 1 else outputs[away] + scale * (own - outputs[away])
+            for own, away, scale in zip(plain, planned.negative, planned.scales, strict=True)
         ]
+        if guided and self._guidance_every > 1:
+            pulls = [wanted - own for wanted, own in zip(predictions, plain, strict=True)]
+            self._pull = early, fused(pulls)
+        elif self._pull is not None:
+            pulls = [
+                crop(self._pull[1][row], view.window) for row, view in zip(rows, views, strict=True)
+            ]
+            predictions = [own + pull for own, pull in zip(plain, pulls, strict=True)]
         if self._bootstrapping is not None and early:
             seen = [inputs[own][0, : latents.shape[1]] for own in planned.conditional]
             clean = [
@@ -172,14 +191,16 @@ class MultiDiffusion:
                 for prediction, before in zip(predictions, seen, strict=True)
             ]
             self._bootstrapping.learn(views, clean)
-        weights = [view.weight for view in views]
-        windows = [view.window for view in views]
-        rows = [self._latents_of[view.region] for view in views]
-        return fuse(predictions, weights, windows, canvas, rows, len(latents))
+        return fused(predictions)
 
-    def _plan(self, views: Sequence[View], moment: Moment, *, early: bool) -> _Rows:
+    def _is_guided(self, moment: Moment, *, early: bool) -> bool:
+        """Whether the negative prompts are asked at this step."""
+        first = round(_GUIDED_FIRST * moment.count)
+        due = moment.index < first or (moment.index - first) % self._guidance_every == 0
+        return due or self._pull is None or self._pull[0] != early
+
+    def _plan(self, views: Sequence[View], *, guided: bool, early: bool) -> _Rows:
         """The rows of these views, planned anew only where something has changed."""
-        guided = moment.index < round(self._guided_share * moment.count)
         asked = (views, guided, early)
         if self._planned is None or any(
             now is not before for now, before in zip(asked, self._planned[:3], strict=True)

@@ -109,7 +109,7 @@ class Painting:
             rows=layers.rows,
             bootstrapping=Bootstrapping(inside.to(model.device), self._noise, plan.bootstrapping),
             extra=_extra(model, ground),
-            guided_share=plan.guided_share,
+            guidance_every=plan.guidance_every,
             framed=plan.framing == "canvas",
             variants=steering.variants(layout.canvas),
         )

@@ -34,18 +34,20 @@ class _Pace(NamedTuple):
     stride     from window to window, in windows, where the request names none
     moving     whether a canvas without regions takes windows side by side that move: a region needs
                fewer windows when they lie around its mask
-    guided     the share of the steps with guidance
+    guidance_every    after the first steps, guidance is computed in every so many-th of them, and
+               held between. (Without any in the last steps, single windows kept 0.6 to 0.7 of their
+               fine detail on average, mountains 0.3)
     """
 
     stride: float
     moving: bool
-    guided: float
+    guidance_every: int
 
 
 _PACES = {
-    "quality": _Pace(stride=0.5, moving=False, guided=1.0),
-    "balanced": _Pace(stride=0.75, moving=False, guided=0.7),
-    "fast": _Pace(stride=0.75, moving=True, guided=0.5),
+    "quality": _Pace(stride=0.5, moving=False, guidance_every=1),
+    "balanced": _Pace(stride=0.75, moving=False, guidance_every=2),
+    "fast": _Pace(stride=0.75, moving=True, guidance_every=3),
 }
 
 
@@ -92,7 +94,7 @@ class Plan:
     follow     how long new cells follow the continued edges of the picture that is there
     draft      the small picture that is made first; None: no draft
     anchor     the point whose window all others follow, in cells of the canvas
-    guided_share    the share of the steps with guidance
+    guidance_every    after the first steps, guidance is computed in every so many-th of them
     """
 
     task: str
@@ -128,7 +130,7 @@ class Plan:
     anchor: Size
     speed: str
     grounding: float
-    guided_share: float
+    guidance_every: int
     batch_size: int
 
     @property
@@ -183,7 +185,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         window=window,
         stride=_stride(request, canvas, window, cell_px),
         windows=_windows(request),
-        guided_share=_PACES[request.speed].guided,
+        guidance_every=_PACES[request.speed].guidance_every,
         follow=Follow(near, far, max(window)),
         draft=_plan_draft(request, canvas, window, model, steps),
         anchor=_anchor(request, canvas, origin, cell_px),
