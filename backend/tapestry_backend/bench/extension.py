@@ -28,7 +28,7 @@ from .workbench import Measured, Workbench
 
 SIDES = ("left", "right", "top", "bottom")
 
-_BORDER_PX = 16
+_BORDER_PX = 10
 """Beside the line between two areas, carried on into the new part, nothing is judged."""
 
 
@@ -105,8 +105,8 @@ def ground_layouts(model: str, side_px: int) -> list[Layout]:
     draw = Square(side_px)
     ground, other = contrasting(model)[1], contrasting(model)[9 % len(contrasting(model))]
     door, roof, wall, sky = house(model)
-    hill = draw.y > 0.62 + 0.06 * np.sin(5 * draw.x)
-    wood = (draw.y > 0.36 + 0.05 * np.cos(4 * draw.x)) & ~hill
+    hill = draw.y > 0.68 + 0.05 * np.sin(5 * draw.x)
+    wood = (draw.y > 0.3 + 0.04 * np.cos(4 * draw.x)) & ~hill
     river = np.abs(draw.x - 0.5 - 0.08 * np.sin(6 * draw.y)) < 0.16
     quarters = tuple((draw.y // 0.5 * 2 + draw.x // 0.5) == i for i in range(4))
     return [
