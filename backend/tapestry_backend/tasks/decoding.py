@@ -133,7 +133,8 @@ def compose_layers(
 
     Fused latents know outlines by whole cells. So beside outlines each layer is decoded by itself
     and takes its share of each pixel. What is added is the difference from the fused picture,
-    decoded alike, so that nothing else changes: no shift of colours between parts.
+    decoded alike, so that nothing else changes: no shift of colours between parts. Where pixels
+    depend on neighbours alone and nothing was matched to what is known, that picture is there.
     """
     fused = layers.fused(latents)
     own = torch.stack([continued(*row, MARGIN) for row in zip(latents, layers.inside, strict=True)])
@@ -143,8 +144,12 @@ def compose_layers(
     shares = [Share(0, 0, rest), *shares]
     cell_px = pixels.shape[-1] // latents.shape[-1]
     needed = torch.stack([_beside_outlines(share, rest, cell_px, wrap=wrap) for share in shares])
+    is_there = model.decodes_locally and bool(new.all())
     for part in _parts(needed.any(dim=0), model.window):
-        plain = _decode_part(model, fused, part, wrap=wrap, halo=_LESSER_HALO_CELLS).float()
+        if is_there:
+            plain = crop(pixels, _in_pixels(part, cell_px)) * 2 - 1
+        else:
+            plain = _decode_part(model, fused, part, wrap=wrap, halo=_LESSER_HALO_CELLS).cpu()
         for row, share in enumerate(shares):
             own_part = next(_parts(crop(needed[row], part), max(part.size)), None)
             if own_part is None:
@@ -152,9 +157,9 @@ def compose_layers(
             there = own_part.moved(part.top, part.left)
             decoded = _decode_part(
                 model, own[row, None], there, wrap=wrap, halo=_LESSER_HALO_CELLS
-            ).float()
+            ).cpu()
             check_finite(decoded, "decoding")
-            change = (decoded - crop(plain, _in_pixels(own_part, cell_px))).cpu() / 2
+            change = (decoded.float() - crop(plain, _in_pixels(own_part, cell_px)).float()) / 2
             where = _in_pixels(there, cell_px)
             crop(pixels, where).add_(change * _share_in(share, where) * crop(new, where))
     pixels.clamp_(0, 1)
