@@ -198,7 +198,7 @@ def train(given: argparse.Namespace) -> None:
     rng = np.random.default_rng([given.seed, start])
     torch.manual_seed(given.seed + start)
     batches = Batches(given.work, tokenizer, given.batch)
-    stopper, threads, begun, shown = Stopper(), ThreadChooser(), time.monotonic(), 1.0
+    stopper, threads, begun, shown = Stopper(), ThreadChooser(), time.monotonic(), 0.0
     for step in range(start, given.steps):
         threads.step(step)
         along = progress(step, given.steps, time.monotonic() - begun, given.seconds)
@@ -213,7 +213,7 @@ def train(given: argparse.Namespace) -> None:
         for optimiser in optimisers:
             optimiser.step()
         averaged.update(modules, step)
-        shown = 0.98 * shown + 0.02 * loss.item()
+        shown = loss.item() if step == start else 0.98 * shown + 0.02 * loss.item()
         late = stopper.asked or time.monotonic() - begun > given.seconds
         if (step + 1) % 100 == 0 or step + 1 == given.steps or late:
             save_state(path, step + 1, modules, averaged, *optimisers)
