@@ -58,6 +58,13 @@ class LayerDraft(Protocol):
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
         ...
 
+    def write_mask(self, mask: Pixels, top: int, left: int) -> None:
+        """Say how much of the layer shows: 1 channel, with its corner at (top, left).
+
+        For a draft that was begun as a masked one: of anything else nothing shows.
+        """
+        ...
+
     def insert(self, above: str = "") -> Generator[str | None, None, str]:
         """Put the layer into the document, as one step that can be undone; gives its id.
 
@@ -182,8 +189,8 @@ class Canvas(Protocol):
         """Take back what `grow` did, as one step that can be undone; no pixel is changed."""
         ...
 
-    def draft(self, name: str) -> LayerDraft:
-        """Begin a new layer."""
+    def draft(self, name: str, *, masked: bool = False) -> LayerDraft:
+        """Begin a new layer; a masked one shows through a mask which the artist can paint on."""
         ...
 
     def insert_group(

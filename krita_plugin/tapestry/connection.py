@@ -75,7 +75,7 @@ class Connection:
                 self._patience.stop()
                 self.send(Hello(PROTOCOL_VERSION, VERSION))
             else:
-                self._listener.hear(heard.message, heard.pixels)
+                self._listener.hear(heard.message, heard.pixels, heard.beside)
         self._flush()
 
     def _written(self, _count: int) -> None:

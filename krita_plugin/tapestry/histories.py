@@ -111,7 +111,7 @@ class Histories:
         histories = [self.of(canvas) for canvas in self._host.open_canvases()]
         beside = filter(None, map(self._read, self._unsaved.glob("*.json")))
         known = (*histories, self.closed, *beside)
-        return any(entry.sha256 == sha256 for history in known for entry in history.entries)
+        return any(sha256 in entry.pictures for history in known for entry in history.entries)
 
     def is_unsaved(self, entry_id: str) -> bool:
         """Whether no document's file can know this picture."""

@@ -18,8 +18,9 @@ from typing import Any
 
 from tapestry_protocol.codec import decode, encode
 from tapestry_protocol.errors import ProtocolError
+from tapestry_protocol.layered import Layered
 from tapestry_protocol.limits import MAX_SEED
-from tapestry_protocol.messages import Request, Submit
+from tapestry_protocol.messages import Request, Result, Submit
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from .kept_json import is_shallow, read_kept
@@ -62,6 +63,7 @@ class Entry:
     thumbnail   RGBA, small; `small` reads it
     origin      id of the history that it belongs to, where that document has been closed
     origin_name what that document was called
+    layered     its layers as JSON, where it came with any; `layers` reads them
     adapters    what was laid on the picture and its regions, as `AdapterBook.to_text` wrote it
     """
 
@@ -84,6 +86,32 @@ class Entry:
     origin: str = ""
     origin_name: str = ""
     adapters: str = field(default="", repr=False)
+    layered: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def layers(self) -> Layered | None:
+        """The layers that it came with; None where there are none."""
+        result = {
+            "kind": "result",
+            "job_id": "x",
+            "pixels": {"height": 1, "width": 1, "channels": 4, "sha256": self.sha256},
+            "bounds": dict.fromkeys(("top", "left", "bottom", "right"), 0),
+            "seed": 0,
+            "report": "",
+            "layered": self.layered or None,
+        }
+        try:
+            found = decode(json.dumps(result))
+        except (ProtocolError, ValueError, RecursionError):
+            return None
+        return found.layered if isinstance(found, Result) else None
+
+    @property
+    def pictures(self) -> frozenset[str]:
+        """SHA-256 of its own pixels, and of those of its layers."""
+        layers = self.layers
+        beside = [ref.sha256 for ref in layers.blobs] if layers else []
+        return frozenset((self.sha256, *beside))
 
     @property
     def request(self) -> Request | None:
@@ -135,6 +163,11 @@ class Entry:
 def asked_for(request: Request) -> Mapping[str, Any]:
     """The request as JSON that `Entry.request` reads."""
     return json.loads(encode(Submit("x", request)))["request"]
+
+
+def layers_in(result: Result) -> Mapping[str, Any]:
+    """The layers of a result as JSON that `Entry.layers` reads."""
+    return json.loads(encode(replace(result, report=""))).get("layered", {})
 
 
 def pack(pixels: Pixels) -> str:
@@ -245,6 +278,7 @@ def _is_sound(entry: Entry) -> bool:
         and all(type(number) is int for number in (*numbers, *places))
         and all(abs(number) <= _FARTHEST for number in (*numbers[:2], *numbers[3:], *places))
         and isinstance(entry.asked, dict)
+        and isinstance(entry.layered, dict)
         and type(entry.favourite) is bool
         and isinstance(entry.seconds, int | float)
         and math.isfinite(entry.seconds)

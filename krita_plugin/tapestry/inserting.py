@@ -35,13 +35,32 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class OwnLayer:
+    """A region's own picture, and how much of it shows (1 channel): both fill the bounds."""
+
+    name: str
+    bounds: Bounds
+    pixels: Pixels
+    mask: Pixels
+
+
+@dataclass(frozen=True)
+class LayerGroup:
+    """Layers that look like the picture over each other: topmost first, and the base below."""
+
+    base: Pixels
+    layers: Sequence[OwnLayer]
+
+
+@dataclass(frozen=True)
 class Picture:
     """A finished picture.
 
     bounds    where it lies, in pixels of the document before extension
     document  height and width of that document
     sources   ids of the layers that it was made from
-    cuts      its regions, topmost first
+    group     its regions with their own pictures, where it came with them
+    cuts      else its regions, topmost first
     old       the picture as it was before an extension, for a document that is gone
     """
 
@@ -51,12 +70,9 @@ class Picture:
     document: tuple[int, int]
     margins: Margins = NO_MARGINS
     sources: tuple[str, ...] = ()
+    group: LayerGroup | None = None
     cuts: Sequence[Cut] = ()
     old: Pixels | None = None
-
-    def with_cuts(self, cuts: Sequence[Cut]) -> Picture:
-        """The same with its regions."""
-        return replace(self, cuts=cuts)
 
     @property
     def extended(self) -> tuple[int, int]:
@@ -123,8 +139,11 @@ def insertion(
     if way == "active":
         merged = yield from _merge(canvas, picture, bounds)
         return Inserted((merged.layer_id,), grown, finding, merged.take_back)
-    if way == "regions" and picture.cuts:
-        layers = yield from _insert_group(canvas, picture, bounds)
+    if way == "regions" and picture.group is not None:
+        layers = yield from _insert_layers(canvas, picture, picture.group, bounds)
+    elif way == "regions" and picture.cuts:
+        layers = yield from _insert_cuts(canvas, picture, bounds)
+        finding = finding or _is_cut()
     else:
         layers = ((yield from _insert_layer(canvas, picture, bounds, shown)),)
     for layer_id in layers:
@@ -232,22 +251,57 @@ def _insert_empty(canvas: Canvas, name: str, above: str) -> Generator[str | None
     return Shown(layer_id, draft)
 
 
-def _insert_group(
+def _insert_layers(
+    canvas: Canvas, picture: Picture, group: LayerGroup, bounds: Bounds
+) -> Generator[str | None, None, tuple[str, ...]]:
+    """Each region's own picture under a mask, and under them the base."""
+    names = [layer.name for layer in group.layers]
+    drafts, base, ids = yield from _insert_group(canvas, picture, names, masked=True)
+    down, right = bounds.top - picture.bounds.top, bounds.left - picture.bounds.left
+    yield from _write(base, group.base, bounds.top, bounds.left)
+    for draft, layer in zip(drafts, group.layers, strict=True):
+        place = layer.bounds.moved(down, right)
+        yield from _write(draft, layer.pixels, place.top, place.left)
+        yield from _write(draft, layer.mask, place.top, place.left)
+    yield from drawn(canvas)
+    return ids
+
+
+def _insert_cuts(
     canvas: Canvas, picture: Picture, bounds: Bounds
 ) -> Generator[str | None, None, tuple[str, ...]]:
     """Each region's part in a layer, and under them the whole, so that no seam shows through."""
-    drafts = [canvas.draft(f"{OWN_PREFIX}{cut.name}") for cut in picture.cuts]
-    whole = canvas.draft(OWN_PREFIX + tr("everything else"))
-    above = place_above(canvas, picture.sources)
-    yield from _ready(canvas)
-    group = yield from canvas.insert_group(picture.name, [*drafts, whole], above)
-    yield REST
+    names = [cut.name for cut in picture.cuts]
+    drafts, whole, ids = yield from _insert_group(canvas, picture, names)
     shift = (bounds.top - picture.bounds.top, bounds.left - picture.bounds.left)
     yield from _write(whole, picture.pixels, bounds.top, bounds.left)
     for draft, cut in zip(drafts, picture.cuts, strict=True):
         yield from _write_cut(draft, picture, cut, shift)
     yield from drawn(canvas)
-    return (group.id, *group.layers)
+    return ids
+
+
+def _insert_group(
+    canvas: Canvas, picture: Picture, names: Sequence[str], *, masked: bool = False
+) -> Generator[str | None, None, tuple[list[LayerDraft], LayerDraft, tuple[str, ...]]]:
+    """Empty layers with these names over one for everything else, in a group; and all ids."""
+    drafts = [canvas.draft(f"{OWN_PREFIX}{name}", masked=masked) for name in names]
+    rest = canvas.draft(OWN_PREFIX + tr("everything else"))
+    above = place_above(canvas, picture.sources)
+    yield from _ready(canvas)
+    group = yield from canvas.insert_group(picture.name, [*drafts, rest], above)
+    yield REST
+    return drafts, rest, (group.id, *group.layers)
+
+
+def _is_cut() -> Finding:
+    return Finding(
+        tr("The layers of this group are cut from the finished picture."),
+        tr(
+            "For outlines that can be painted anew, have the next picture made as a group of "
+            "regions: the switch is on the page of the backend."
+        ),
+    )
 
 
 def _merge(canvas: Canvas, picture: Picture, bounds: Bounds) -> Generator[str | None, None, Merged]:
@@ -313,5 +367,7 @@ def _write(draft: LayerDraft, pixels: Pixels, top: int, left: int) -> Generator[
     row_bytes = pixels.width * pixels.channels
     for band in bands(Bounds(0, 0, pixels.height, pixels.width)):
         data = pixels.data[band.top * row_bytes : band.bottom * row_bytes]
-        draft.write(Pixels(band.height, pixels.width, 4, data), top + band.top, left)
+        part = Pixels(band.height, pixels.width, pixels.channels, data)
+        write = draft.write_mask if pixels.channels == 1 else draft.write
+        write(part, top + band.top, left)
         yield

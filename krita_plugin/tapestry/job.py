@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 
 from tapestry_protocol.fields import Stage
-from tapestry_protocol.messages import Request
-from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.messages import Request, Result
+from tapestry_protocol.pixels import Bounds, Pixels, PixelsRef
 
 from .canvas import Canvas, Layer
 from .layers import OWN_PREFIX
 from .translation import tr
+
+Beside = Mapping[PixelsRef, Pixels]
+"""The layers that came with a picture."""
+
+NOTHING: Beside = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came back for a job: the picture, and its layers."""
+
+    result: Result
+    pixels: Pixels
+    beside: Beside = field(default_factory=dict)
 
 
 class Phase(Enum):

@@ -28,7 +28,7 @@ from tapestry_protocol.messages import (
 from tapestry_protocol.pixels import Pixels
 
 from .canvas import Canvas
-from .job import Job, Look, Order, Phase
+from .job import NOTHING, Beside, Job, Look, Made, Order, Phase
 from .link import Link, LinkState
 from .notices import Notice, notice_of
 from .outstanding import Outstanding
@@ -42,7 +42,7 @@ class JobQueue:
 
     changed   is called when something about a job is new
     previewed takes a job whose preview is new
-    finished  takes a job with its picture; it stays in the queue until `end`
+    finished  takes a job with its picture and its layers; it stays in the queue until `end`
     said      takes what the artist is to be told; None takes the last word back
     outstanding   where jobs outlive Krita; those that an earlier one has left go on
     """
@@ -53,7 +53,7 @@ class JobQueue:
         loop: Loop,
         changed: Callable[[], None],
         previewed: Callable[[Job], None],
-        finished: Callable[[Job, Result, Pixels], None],
+        finished: Callable[[Job, Made], None],
         said: Callable[[Notice | None], None],
         outstanding: Outstanding,
         clock: Callable[[], float] = time.monotonic,
@@ -208,7 +208,7 @@ class JobQueue:
                 self.end(job, None)
         self._said(notice_of(error))
 
-    def hear(self, message: Message, pixels: Pixels | None) -> None:
+    def hear(self, message: Message, pixels: Pixels | None, beside: Beside = NOTHING) -> None:
         """A message of the server."""
         job_id = getattr(message, "job_id", None)
         job = next((job for job in self.jobs if job.id == job_id), None)
@@ -216,7 +216,10 @@ class JobQueue:
             if isinstance(message, Failed) and not message.job_id:
                 self._said(Notice(message.message, message.advice))
         elif job.phase is not Phase.INSERTING:  # else its picture is here already
-            self._hear_about(job, job.order, message, pixels)
+            if isinstance(message, Result) and pixels and job.phase is Phase.SUBMITTED:
+                self._hear_the_picture(job, Made(message, pixels, beside))
+            else:
+                self._hear_about(job, job.order, message, pixels)
             self._changed()
 
     def _hear_about(self, job: Job, order: Order, message: Message, pixels: Pixels | None) -> None:
@@ -231,7 +234,7 @@ class JobQueue:
             job.preview = pixels
             self._previewed(job)
         else:
-            self._hear_the_end(job, message, pixels)
+            self._hear_the_end(job, message)
 
     def _give(self, job: Job, order: Order, need: Need) -> None:
         if any(sha256 not in order.blobs for sha256 in need.sha256s):
@@ -242,12 +245,12 @@ class JobQueue:
         for sha256 in need.sha256s:
             self._link.send_blob(sha256, order.blobs[sha256])
 
-    def _hear_the_end(self, job: Job, message: Message, pixels: Pixels | None) -> None:
-        if isinstance(message, Result) and pixels is not None and job.phase is Phase.SUBMITTED:
-            job.phase = Phase.INSERTING  # it is acknowledged when it is kept
-            self._said(None)
-            self._finished(job, message, pixels)
-            return
+    def _hear_the_picture(self, job: Job, made: Made) -> None:
+        job.phase = Phase.INSERTING  # it is acknowledged when it is kept
+        self._said(None)
+        self._finished(job, made)
+
+    def _hear_the_end(self, job: Job, message: Message) -> None:
         self._link.send(Acknowledge(job.id))
         if isinstance(message, Failed) and self._waits_for_room(job, message):
             job.phase = Phase.WAITING

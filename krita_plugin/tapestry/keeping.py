@@ -6,16 +6,17 @@ import logging
 import math
 import time
 from collections.abc import Generator
+from dataclasses import replace
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Result
-from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.pixels import PixelsRef
 
 from .canvas import Host
 from .histories import Histories
-from .history import THUMBNAIL_PX, Entry, asked_for, pack
-from .inserting import Cut, Picture, scaled_down
-from .job import Job, Order
+from .history import THUMBNAIL_PX, Entry, asked_for, layers_in, pack
+from .inserting import Cut, LayerGroup, OwnLayer, Picture, scaled_down
+from .job import Job, Made, Order
 from .kept_json import read_kept, same_kind
 from .picture_store import PictureStore
 from .translation import tr
@@ -31,13 +32,13 @@ class Keeper:
         self._histories = histories
         self._store = store
 
-    def enter(
-        self, job: Job, order: Order, result: Result, pixels: Pixels
-    ) -> Generator[None, None, Entry]:
+    def enter(self, job: Job, order: Order, made: Made) -> Generator[None, None, Entry]:
         """Put a picture into memory, then into the history of its document, or of closed ones."""
-        self._store.remember(result.pixels.sha256, pixels)
-        small = yield from scaled_down(self._host, pixels, THUMBNAIL_PX)
-        entry = _entry_of(job, order, result, pack(small))
+        for reference, layer in made.beside.items():
+            self._store.remember(reference.sha256, layer)
+        self._store.remember(made.result.pixels.sha256, made.pixels)
+        small = yield from scaled_down(self._host, made.pixels, THUMBNAIL_PX)
+        entry = _entry_of(job, order, made.result, pack(small))
         try:
             if job.canvas.is_open:
                 self._histories.enter(job.canvas, entry)
@@ -50,15 +51,17 @@ class Keeper:
         return entry
 
     def write(
-        self, job: Job, order: Order, result: Result, pixels: Pixels, most_bytes: int
+        self, job: Job, order: Order, made: Made, most_bytes: int
     ) -> Generator[None, None, bool]:
-        """Keep a picture and its masks on disk; False when the disk takes them not."""
+        """Keep a picture, its layers and its masks on disk; False when the disk takes them not."""
         request = order.request
         beside = [region.mask for region in request.regions]
         if request.image is not None and not job.canvas.is_open:
             beside.append(request.image)  # what an extension goes on from
         try:
-            yield from self._store.keep(result.pixels.sha256, pixels)
+            yield from self._store.keep(made.result.pixels.sha256, made.pixels)
+            for reference, layer in made.beside.items():
+                yield from self._store.keep(reference.sha256, layer)
             for reference in beside:
                 data = order.blobs.get(reference.sha256)
                 if data is not None:  # else an earlier Krita had them
@@ -91,7 +94,42 @@ class Keeper:
             old=old,
         )
 
-    def cuts(self, entry: Entry) -> Generator[None, None, list[Cut]]:
+    def in_regions(self, entry: Entry, picture: Picture) -> Generator[None, None, Picture]:
+        """The picture with its layers, or else with its regions' masks, by which it can be cut.
+
+        Raises TapestryError when neither is known any more.
+        """
+        group = yield from self._layers(entry)
+        if group is not None:
+            return replace(picture, group=group)
+        cuts = yield from self._cuts(entry)
+        return replace(picture, cuts=cuts)
+
+    def _layers(self, entry: Entry) -> Generator[None, None, LayerGroup | None]:
+        """The layers that it came with; None where one of them was let go."""
+        layers, request = entry.layers, entry.request
+        picture = PixelsRef(entry.height, entry.width, 4, entry.sha256)
+        if layers is None or request is None or not layers.fits(picture):
+            return None
+        parts = {}
+        for reference in layers.blobs:
+            pixels = yield from self._store.read(reference.sha256)
+            if pixels is None or PixelsRef.of(pixels) != reference:
+                return None
+            parts[reference] = pixels
+        own = [
+            OwnLayer(
+                request.regions[layer.region].prompt,
+                layer.bounds.moved(*entry.offset),
+                parts[layer.pixels],
+                parts[layer.mask],
+            )
+            for layer in layers.layers
+            if layer.region < len(request.regions)
+        ]
+        return LayerGroup(parts[layers.base], own)
+
+    def _cuts(self, entry: Entry) -> Generator[None, None, list[Cut]]:
         """Its regions with their masks; raises TapestryError when there are none any more."""
         request = entry.request
         cuts = []
@@ -127,6 +165,7 @@ def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> Entry:
         sources=job.sources,
         thumbnail=thumbnail,
         adapters=order.adapters,
+        layered=layers_in(result),
     )
 
 

@@ -15,6 +15,7 @@ from tapestry_protocol.messages import Acknowledge, Backend, Failed, Message, Su
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
 
+from .job import NOTHING, Beside
 from .turns import Loop
 from .underway import Underway
 
@@ -31,8 +32,8 @@ DELAYS_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 class Listener:
     """Who hears what a connection receives; this one ignores it."""
 
-    def hear(self, message: Message, pixels: Pixels | None) -> None:
-        """A message, and the pixels it refers to."""
+    def hear(self, message: Message, pixels: Pixels | None, beside: Beside = NOTHING) -> None:
+        """A message, and the pixels it refers to; `beside`: the layers of a result."""
 
     def lose(self, error: TapestryError | None) -> None:
         """The connection is gone; the error is there when it says more than that."""
@@ -88,7 +89,7 @@ class Follower(Protocol):
         """No server can be reached; `ensure` tries again."""
         ...
 
-    def hear(self, message: Message, pixels: Pixels | None) -> None:
+    def hear(self, message: Message, pixels: Pixels | None, beside: Beside = NOTHING) -> None:
         """A message of the server."""
         ...
 
@@ -221,7 +222,7 @@ class Link(Listener):
 
     # --- from the connection ----------------------------------------------------------------------
 
-    def hear(self, message: Message, pixels: Pixels | None) -> None:
+    def hear(self, message: Message, pixels: Pixels | None, beside: Beside = NOTHING) -> None:
         """A message of the server; the first one is its welcome, or why we are not welcome."""
         if not self.is_ready and isinstance(message, Failed):
             self._give_up(TapestryError(message.code, message.message, message.advice))
@@ -239,7 +240,7 @@ class Link(Listener):
         for answer in answers or ():
             self._connection.send(answer)
         if answers is None and self.follower is not None:
-            self.follower.hear(message, pixels)
+            self.follower.hear(message, pixels, beside)
 
     def lose(self, error: TapestryError | None) -> None:
         """The connection is gone: try the same server once more, then another one."""

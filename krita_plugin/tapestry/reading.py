@@ -217,6 +217,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
         model=settings.model,
+        layered=settings.in_regions,
         **scene,
     )
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from tapestry_protocol.messages import Result
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from .canvas import Canvas, Host
 from .histories import Histories
 from .history import Entry, History
 from .inserting import Inserted, Way, insertion, insertion_into_new_document, take_back_size
-from .job import Job, Order
+from .job import Job, Made, Order
 from .keeping import Keeper
 from .notices import Notice, notice_in, notice_of
 from .picture_store import PictureStore
@@ -113,23 +112,22 @@ class Results:
 
     # --- a new picture ----------------------------------------------------------------------------
 
-    def take(
-        self, job: Job, order: Order, result: Result, pixels: Pixels, done: Callable[[], None]
-    ) -> None:
+    def take(self, job: Job, order: Order, made: Made, done: Callable[[], None]) -> None:
         """Keep a picture, and insert it where that is wanted and the document is what it was."""
-        told = notice_in(result.report)
+        told = notice_in(made.result.report)
 
         def entered(entry: Entry) -> None:
             self._changed()
             at_once = self._settings.apply_at_once and job.copies == 1
             if at_once and job.look.is_still_that_of(job.canvas):
-                self._insert(job.canvas, entry, "layer", lambda: None, told)
+                way: Way = "regions" if order.request.layered and order.request.regions else "layer"
+                self._insert(job.canvas, entry, way, lambda: None, told)
             else:
                 self.hide_live(())
                 self._said(_why_not(job) if at_once else told)
             # Last, because it takes longest; the server keeps the picture until it is done.
             most_bytes = self._settings.history_mb * _MIB
-            writing = self._keeper.write(job, order, result, pixels, most_bytes)
+            writing = self._keeper.write(job, order, made, most_bytes)
             self._line.add(writing, written, failed)
 
         def written(is_kept: bool) -> None:  # noqa: FBT001  what the generator returns
@@ -141,7 +139,7 @@ class Results:
             done()
             self._said(notice_of(error))
 
-        self._line.add(self._keeper.enter(job, order, result, pixels), entered, failed)
+        self._line.add(self._keeper.enter(job, order, made), entered, failed)
 
     # --- into the document ------------------------------------------------------------------------
 
@@ -191,8 +189,7 @@ class Results:
             self.trial.hide()
             return (yield from insertion_into_new_document(self._host, picture))
         if way == "regions":
-            cuts = yield from self._keeper.cuts(entry)
-            picture = picture.with_cuts(cuts)
+            picture = yield from self._keeper.in_regions(entry, picture)
         shown = None
         if way == "layer" and entry.margins.is_zero:
             shown = self.trial.release(canvas, picture.bounds)
@@ -306,8 +303,10 @@ class Results:
         self._history_of(entry).remove(entry_id)
         is_unsaved = self.histories.is_unsaved(entry_id)
         self.histories.let_go([entry_id])
-        if not self.histories.is_needed(entry.sha256):
-            (self._store.forget if is_unsaved else self._store.release)(entry.sha256)
+        let_go = self._store.forget if is_unsaved else self._store.release
+        for sha256 in entry.pictures:
+            if not self.histories.is_needed(sha256):
+                let_go(sha256)
         self._take_backs.pop(entry_id, None)
         self._write()
 
@@ -316,7 +315,8 @@ class Results:
         entry = self.find(entry_id)
         if entry is not None:
             self._history_of(entry).change(entry_id, favourite=on)
-            self._store.hold(entry.sha256, on=on)
+            for sha256 in entry.pictures:
+                self._store.hold(sha256, on=on)
             self._write()
 
     def close(self) -> None:

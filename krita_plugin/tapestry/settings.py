@@ -49,6 +49,7 @@ class Settings:
     speed            what may be left out to be done sooner
     batch            pictures to be made, with seeds in sequence
     apply_at_once    whether a single finished picture becomes a layer without being asked for
+    in_regions       a picture comes as a group with a layer for each region
     live_*           where a picture on its way is shown
     history_mb       what the pictures of all histories may take on disk
     """
@@ -81,6 +82,7 @@ class Settings:
     composition: float = 0.5
     model: str = "sample"
     apply_at_once: bool = True
+    in_regions: bool = False
     live_on_canvas: bool = True
     live_in_docker: bool = True
     history_mb: int = 1024

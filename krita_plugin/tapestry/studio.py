@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
-from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Result, Welcome
+from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Welcome
 from tapestry_protocol.pixels import Pixels
 
 from .adapter_book import PICTURE
@@ -25,7 +25,7 @@ from .chosen_backend import BackendChoice, ChosenBackend
 from .guarding import guarded
 from .history import Entry
 from .inserting import Way
-from .job import Job, Order
+from .job import NOTHING, Beside, Job, Made, Order
 from .job_queue import JobQueue
 from .link import Link, LinkState
 from .notices import Notice, notice_of
@@ -268,12 +268,12 @@ class Studio:
         if self.settings.live_on_canvas and job.order and job.preview:
             self.results.show_live(job, job.order, job.preview)
 
-    def _finished(self, job: Job, result: Result, pixels: Pixels) -> None:
+    def _finished(self, job: Job, made: Made) -> None:
         if self.desk:
-            self.desk.note_report(result.report)
+            self.desk.note_report(made.result.report)
         if job.order is not None:
             end = self.queue.end
-            self.results.take(job, job.order, result, pixels, lambda: end(job, self.notice))
+            self.results.take(job, job.order, made, lambda: end(job, self.notice))
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -360,7 +360,7 @@ class Studio:
         self.queue.link_failed(error)
 
     @guarded
-    def hear(self, message: Message, pixels: Pixels | None) -> None:
+    def hear(self, message: Message, pixels: Pixels | None, beside: Beside = NOTHING) -> None:
         """A message of the server."""
         if isinstance(message, Backend):
             self.worker = message
@@ -375,7 +375,7 @@ class Studio:
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))
         else:
-            self.queue.hear(message, pixels)
+            self.queue.hear(message, pixels, beside)
 
     def _family(self) -> str:
         """Of the model that is chosen; empty while nobody knows."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tapestry_protocol.assembly import Assembly
 from tapestry_protocol.codec import decode, decode_chunk, encode
@@ -36,10 +36,14 @@ class Opened:
 
 @dataclass(frozen=True)
 class Received:
-    """A message, and the pixels that it refers to."""
+    """A message, and the pixels that it refers to.
+
+    beside    other pictures of it: the layers of a result
+    """
 
     message: Message
     pixels: Pixels | None = None
+    beside: Mapping[PixelsRef, Pixels] = field(default_factory=dict)
 
 
 class Wire:
@@ -106,9 +110,18 @@ class Wire:
             self._read_chunk(bytes(frame.data))
         elif frame.opcode is Opcode.TEXT:
             message = decode(bytes(frame.data))
-            refers = isinstance(message, Preview | Result)
-            return [Received(message, self._take(message.pixels) if refers else None)]
+            return [self._with_pixels(message)]
         return []
+
+    def _with_pixels(self, message: Message) -> Received:
+        """Its pixels came before it; what else came, and was never asked for, is let go."""
+        if not isinstance(message, Preview | Result):
+            return Received(message)
+        layered = message.layered if isinstance(message, Result) else None
+        beside = {ref: self._pixels(ref) for ref in layered.blobs} if layered else {}
+        received = Received(message, self._pixels(message.pixels), beside)
+        self._blobs.clear()
+        return received
 
     def _read_chunk(self, frame: bytes) -> None:
         chunk = decode_chunk(frame)
@@ -120,10 +133,8 @@ class Wire:
             del self._assemblies[chunk.sha256]
             self._blobs[chunk.sha256] = blob
 
-    def _take(self, reference: PixelsRef) -> Pixels:
-        """The pixels a message refers to; what came before and was never asked for is let go."""
-        data = self._blobs.pop(reference.sha256, b"")
-        self._blobs.clear()
+    def _pixels(self, reference: PixelsRef) -> Pixels:
+        data = self._blobs.get(reference.sha256, b"")
         if len(data) != reference.size_bytes:
             raise ProtocolError("pixels", "did not arrive before the message that needs them")
         return Pixels(reference.height, reference.width, reference.channels, data)

@@ -21,6 +21,9 @@ MAX_CANVAS_PX = 64 * 1024 * 1024
 MAX_BLOB_BYTES = 4 * MAX_CANVAS_PX
 """One RGBA picture of the largest canvas."""
 
+MAX_LAYERS_BYTES = 2 * MAX_BLOB_BYTES
+"""All layers of a result together; one whose layers are larger comes as a single picture."""
+
 MAX_STAGED_BYTES = 2 * MAX_BLOB_BYTES
 """All blobs that a server holds for jobs that have not ended."""
 

@@ -36,6 +36,7 @@ from .fields import (
     Speed,
     Stage,
 )
+from .layered import Layered
 from .limits import (
     MAX_ADAPTERS,
     MAX_CONTROLS,
@@ -135,8 +136,7 @@ class Request:
     framing   what a model that asks for sizes is told: each window is a picture of its own, or a
               part of the canvas
     stride_px       0: half a window
-    composition     how firmly a canvas higher than a window keeps to a small draft of the whole;
-              0: no draft
+    composition     how firmly a canvas higher than a window keeps to a small draft; 0: no draft
     coherence       how firmly all windows keep to the look of one of them, wherever the picture
               starts from nothing; 0: not at all
     anchor    a point in that window; None: the middle
@@ -147,6 +147,7 @@ class Request:
     controls  pictures that say what shall be where, for the whole picture
     grounding       the share of the steps in which a model that reads boxes (GLIGEN) is told where
               each region lies; 0: not at all
+    layered   whether the result also gives each tight region's own picture
     """
 
     task: Literal["generate", "extend", "refine", "fill"]
@@ -183,6 +184,7 @@ class Request:
     loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
     grounding: Share = 0.0
+    layered: bool = False
 
     @property
     def blobs(self) -> tuple[PixelsRef, ...]:
@@ -336,6 +338,7 @@ class Result(Message, kind="result"):
               refine and fill: transparent outside the selection
     bounds    where it lies, in coordinates of the document before extension
     report    JSON: the plan, seed, model, windows, evaluations, seconds, memory
+    layered   the same as a group of layers, where it was asked for and there are tight regions
     """
 
     job_id: JobId
@@ -344,6 +347,7 @@ class Result(Message, kind="result"):
     seed: Seed
     report: Annotated[str, MaxLength(MAX_REPORT_CHARACTERS)]
     sequence: Sequence = 0
+    layered: Layered | None = None
 
 
 @dataclass(frozen=True)

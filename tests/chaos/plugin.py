@@ -193,7 +193,7 @@ class Plugin:
     def link_failed(self, error: TapestryError) -> None:
         self.failures.append(str(error))
 
-    def hear(self, message: Message, pixels: Pixels | None) -> None:
+    def hear(self, message: Message, pixels: Pixels | None, _beside: object = None) -> None:
         """What the studio would do."""
         if isinstance(message, Backend):
             self.worker_states.append(message.state)

@@ -13,6 +13,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 Value = TypeVar("Value")
 
 RED, HALF_GREEN = bytes((200, 10, 20, 255)), bytes((10, 200, 20, 128))
+GREEN, BLUE = bytes((10, 200, 20, 255)), bytes((10, 20, 200, 255))
 
 
 class CanvasContract:
@@ -255,6 +256,24 @@ class CanvasContract:
         assert tuple(child.id for child in layers[1].children) == group.layers
         shown = [child.bounds for child in layers[1].children]
         assert shown == [Bounds(0, 0, 4, 4), Bounds(0, 0, 6, 20)]
+
+    def test_a_masked_draft_shows_through_its_mask(self) -> None:
+        """Of what no mask was written for, nothing; masks are no layers of the port."""
+        canvas = self.open_canvas(20, 20)
+        drafts = [canvas.draft("a", masked=True), canvas.draft("b", masked=True), canvas.draft("c")]
+        done(canvas, canvas.insert_group("all", drafts))
+        for draft, colour in zip(drafts, (RED, GREEN, BLUE), strict=True):
+            draft.write(_filled(20, 20, colour), 0, 0)
+        drafts[0].write_mask(Pixels(2, 4, 1, bytes((255, 0, 0, 255)) * 2), 0, 0)
+        drafts[0].write_mask(Pixels(2, 4, 1, bytes((0, 0, 255, 255)) * 2), 2, 0)
+        drafts[1].write_mask(Pixels(4, 2, 1, bytes((255,)) * 8), 0, 0)
+        canvas.refresh()
+        canvas.settle()
+        assert canvas.flattened(Bounds(1, 0, 2, 5)) == RED + GREEN + BLUE + RED + BLUE
+        assert canvas.flattened(Bounds(2, 0, 3, 5)) == GREEN * 2 + RED * 2 + BLUE
+        (group, _) = canvas.layers()
+        assert [child.name for child in group.children] == ["a", "b", "c"]
+        assert not any(child.children for child in group.children)
 
     def test_a_draft_can_be_merged_into_a_layer_and_out_of_it(self) -> None:
         """The layer keeps its name and its place."""

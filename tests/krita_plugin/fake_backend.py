@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapestry.job import NOTHING, Beside
 from tapestry.link import Listener
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -75,8 +76,10 @@ class FakeBackend:
         else:
             self._drop()
 
-    def tell(self, message: Message, pixels: Pixels | None = None) -> None:
-        self._listener.hear(message, pixels)
+    def tell(
+        self, message: Message, pixels: Pixels | None = None, beside: Beside = NOTHING
+    ) -> None:
+        self._listener.hear(message, pixels, beside)
 
     def send(self, message: Message) -> None:
         self.sent.append(message)

@@ -18,10 +18,11 @@ WHITE = bytes((255, 255, 255, 255))
 
 @dataclass
 class FakeLayer:
-    """A layer, its painted rectangle, and its RGBA bytes."""
+    """A layer, its painted rectangle, its RGBA bytes, and its mask: a layer whose alpha counts."""
 
     layer: Layer
     data: bytes
+    mask: FakeLayer | None = None
 
     @property
     def bounds(self) -> Bounds:
@@ -48,6 +49,12 @@ class FakeLayer:
                 row = row[:start] + band + row[start + len(band) :]
             data += row
         self.layer, self.data = replace(self.layer, bounds=around), bytes(data)
+
+    def shown(self, y: int, x: int) -> bytes:
+        """RGBA at a place of the document, under its mask."""
+        red, green, blue, alpha = self.pixel(y, x)
+        share = 255 if self.mask is None else self.mask.pixel(y, x)[3]
+        return bytes((red, green, blue, round(alpha * share / 255)))
 
     def pixel(self, y: int, x: int) -> bytes:
         """RGBA at a place of the document."""
@@ -145,7 +152,7 @@ class FakeCanvas:
         fake = self._find(layer_id)
         if fake is None:
             return bytes(bounds.height * bounds.width)
-        return b"".join(fake.pixel(y, x)[3:] for y, x in _places(bounds))
+        return b"".join(fake.shown(y, x)[3:] for y, x in _places(bounds))
 
     def flattened(self, bounds: Bounds) -> bytes:
         self._check_open()
@@ -154,7 +161,7 @@ class FakeCanvas:
     def colors(self, layer_id: str, bounds: Bounds) -> bytes:
         self._check_open()
         fake = self._find(layer_id)
-        pixels = (fake.pixel(y, x) if fake else bytes(4) for y, x in _places(bounds))
+        pixels = (fake.shown(y, x) if fake else bytes(4) for y, x in _places(bounds))
         return b"".join(pixels)
 
     def selection(self) -> Bounds | None:
@@ -205,9 +212,9 @@ class FakeCanvas:
         self._put(FakeLayer(group, b""), above)
         return Group(group.id, tuple(fake.layer.id for fake in self.inner))
 
-    def draft(self, name: str) -> FakeDraft:
+    def draft(self, name: str, *, masked: bool = False) -> FakeDraft:
         self._check_open()
-        return FakeDraft(self, name)
+        return FakeDraft(self, name, masked)
 
     def takes_paint(self, layer_id: str) -> bool:
         self._check_open()
@@ -282,7 +289,9 @@ class FakeCanvas:
 
     def _seen(self, y: int, x: int) -> bytes:
         """The topmost pixel that is not transparent: enough where paint is opaque or alone."""
-        pixels = (fake.pixel(y, x) for fake in self.fakes if fake.layer.visible)
+        shown = (fake for fake in self.fakes if fake.layer.visible)
+        leaves = (leaf for fake in shown for leaf in self.groups.get(fake.layer.id, [fake]))
+        pixels = (leaf.shown(y, x) for leaf in leaves)
         return next((pixel for pixel in pixels if pixel[3]), bytes(4))
 
 
@@ -292,6 +301,7 @@ class FakeDraft:
 
     canvas: FakeCanvas
     name: str
+    masked: bool = False
     bands: list[tuple[Pixels, int, int]] = field(default_factory=list)
     fake: FakeLayer | None = None
 
@@ -301,9 +311,14 @@ class FakeDraft:
         else:
             self.bands.append((pixels, top, left))
 
+    def write_mask(self, mask: Pixels, top: int, left: int) -> None:
+        data = b"".join(bytes((0, 0, 0, share)) for share in mask.data)
+        self.fake.mask.paint(Pixels(mask.height, mask.width, 4, data), top, left)
+
     def made(self) -> FakeLayer:
         layer = Layer(f"layer {next(_numbers)}", self.name, Bounds(0, 0, 0, 0))
-        self.fake = FakeLayer(layer, b"")
+        mask = FakeLayer(Layer("a mask", "mask", Bounds(0, 0, 0, 0)), b"") if self.masked else None
+        self.fake = FakeLayer(layer, b"", mask)
         for band in self.bands:
             self.fake.paint(*band)
         self.bands.clear()

@@ -6,6 +6,8 @@ import pytest
 
 from tapestry.inserting import (
     Cut,
+    LayerGroup,
+    OwnLayer,
     Picture,
     Way,
     insertion,
@@ -20,6 +22,7 @@ from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
 from tests.krita_plugin.test_reading import finish
 
 RED, CLEAR = bytes((200, 0, 0, 255)), bytes(4)
+GREEN, BLUE = bytes((0, 200, 0, 255)), bytes((0, 0, 200, 255))
 NAME = "Tapestry: sky (seed 42)"
 
 
@@ -123,6 +126,22 @@ def test_regions_become_layers_cut_by_their_masks(canvas: FakeCanvas) -> None:
     assert rest.data == data
     assert own_layers(canvas) == set(inserted.layers)
     assert len(inserted.layers) == 3
+    assert "cut from the finished picture" in inserted.finding.message
+
+
+def test_regions_with_their_own_pictures_lie_under_masks(canvas: FakeCanvas, monkeypatch) -> None:
+    """In bands; where an extension has moved the document, they move along."""
+    monkeypatch.setattr("tapestry.bands.BAND_PX", 30)
+    whole = picture(Margins(left=8))
+    own = Pixels(5, 6, 4, BLUE * 30)
+    layer = OwnLayer("sun", Bounds(2, -8, 7, -2), own, Pixels(5, 6, 1, bytes((255, 255, 0) * 10)))
+    group = LayerGroup(replace(whole.pixels, data=GREEN * (20 * 38)), [layer])
+    inserted = insert(canvas, replace(whole, group=group), "regions")
+    assert (inserted.finding, len(inserted.layers)) == (None, 3)
+    assert own_layers(canvas) == set(inserted.layers)
+    assert canvas.flattened(Bounds(2, 0, 3, 8)) == BLUE * 2 + GREEN + BLUE * 2 + GREEN * 3
+    assert canvas.flattened(Bounds(7, 0, 8, 8)) == GREEN * 8
+    assert canvas.inner[0].data == own.data, "what does not show is there"
 
 
 def test_half_clear_pixels_are_cut_as_well(canvas: FakeCanvas) -> None:

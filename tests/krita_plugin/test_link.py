@@ -38,7 +38,7 @@ class Follower:
     def link_failed(self, error: TapestryError) -> None:
         self.failures.append(error)
 
-    def hear(self, message: Message, pixels: Pixels | None) -> None:
+    def hear(self, message: Message, pixels: Pixels | None, beside=None) -> None:
         self.heard.append(message)
 
 

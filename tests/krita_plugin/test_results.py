@@ -11,7 +11,7 @@ from tapestry.trial import TRIAL_NAME
 from tapestry_protocol.messages import Acknowledge, PixelsRef, Preview
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.krita_plugin.fake_canvas import FakeCanvas
-from tests.krita_plugin.workshop import HEIGHT, RED, WIDTH, Workshop
+from tests.krita_plugin.workshop import HEIGHT, RED, SKY, SKY_MASK, WIDTH, Workshop
 
 NAME = "Tapestry: sunset sky (seed 42)"
 PAINTED = ["sunset sky", "Background"]
@@ -210,6 +210,60 @@ def test_regions_are_cut_from_masks_on_disk(workshop: Workshop) -> None:
         "Tapestry: everything else",
     ]
     assert workshop.canvas.inner[0].bounds == Bounds(0, 0, 10, WIDTH)
+
+
+def test_a_picture_can_come_as_a_group_of_regions(workshop: Workshop) -> None:
+    """Each region's own picture under its mask; also from disk, in a later session."""
+    workshop.studio.change(in_regions=True)
+    paint(workshop)
+    canvas = workshop.canvas
+    sky, rest = canvas.inner
+    assert canvas.names == [NAME, *PAINTED]
+    assert (sky.data, rest.layer.name) == (SKY.data, "Tapestry: everything else")
+    blue, row = SKY.data[:4], canvas.flattened(Bounds(3, 0, 4, WIDTH))
+    assert row == blue * 8 + RED * (WIDTH - 8)
+    assert workshop.said == ""
+    run(workshop, workshop.studio.take_back, the_entry(workshop).id)
+    assert canvas.names == PAINTED
+    again = Studio(workshop.host, workshop.link, workshop.loop)
+    again.apply(the_entry(workshop).id, "regions")
+    workshop.loop.run()
+    assert canvas.flattened(Bounds(3, 0, 4, WIDTH)) == row
+
+
+def test_a_group_whose_layers_are_gone_is_cut_from_the_picture(workshop: Workshop) -> None:
+    """And that is said."""
+    workshop.studio.change(in_regions=True)
+    paint(workshop, apply_at_once=False)
+    (workshop.host.data_folder / "pictures" / f"{SKY.sha256}.picture").unlink()
+    again = Studio(workshop.host, workshop.link, workshop.loop)
+    again.apply(the_entry(workshop).id, "regions")
+    workshop.loop.run()
+    assert workshop.canvas.inner[0].mask is None
+    assert "cut from the finished picture" in again.notice.message
+
+
+def test_a_picture_without_regions_comes_as_one_layer(workshop: Workshop) -> None:
+    """Whatever was wished for."""
+    workshop.canvas.remove(workshop.canvas.fakes[0].layer.id)
+    workshop.studio.change(in_regions=True, prompt="a hill")
+    paint(workshop)
+    assert not workshop.canvas.groups
+    assert workshop.canvas.names[0].startswith("Tapestry: a hill")
+
+
+def test_layers_are_discarded_with_their_picture(workshop: Workshop) -> None:
+    """Nothing of it stays on disk."""
+    workshop.studio.change(in_regions=True)
+    paint(workshop)
+    folder = workshop.host.data_folder / "pictures"
+    left = {path.stem for path in folder.glob("*.picture")}
+    assert {SKY.sha256, SKY_MASK.sha256} <= left
+    run(workshop, workshop.studio.set_favourite, the_entry(workshop).id, on=True)
+    assert (folder / f"{SKY.sha256}.held").exists()
+    run(workshop, workshop.studio.discard, the_entry(workshop).id)
+    left = {path.stem for path in folder.glob("*.picture")}
+    assert not {SKY.sha256, SKY_MASK.sha256} & left
 
 
 def test_a_picture_that_is_gone_is_a_sentence(workshop: Workshop) -> None:

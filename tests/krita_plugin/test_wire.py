@@ -10,6 +10,7 @@ from websockets.server import ServerProtocol
 from tapestry.wire import Opened, Received, Wire
 from tapestry_protocol.codec import decode, decode_chunk, encode, encode_chunks
 from tapestry_protocol.errors import ProtocolError, TapestryError
+from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.limits import MAX_CHUNK_BYTES, MAX_FRAME_BYTES
 from tapestry_protocol.messages import Backend, Hello, PixelsRef, Preview, Result
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -111,6 +112,23 @@ def test_pixels_come_with_their_message(peer: Peer) -> None:
     assert heard == [Received(decode(preview(PIXELS)), PIXELS)]
     result = Result("job", PixelsRef.of(PIXELS), Bounds(0, 0, 1, 2), 42, "{}")
     assert peer.tell(*chunks, encode(result)) == [Received(result, PIXELS)]
+
+
+def test_layers_come_with_their_result(peer: Peer) -> None:
+    """Each by its reference; one that is missing is an error."""
+    peer.accept()
+    own, mask = Pixels(1, 1, 4, b"1234"), Pixels(1, 1, 1, b"5")
+    whole, *parts = (PixelsRef.of(each) for each in (PIXELS, own, mask))
+    layered = Layered(whole, (LayerPicture(0, Bounds(0, 0, 1, 1), *parts),))
+    result = Result("job", whole, Bounds(0, 0, 1, 2), 42, "{}", layered=layered)
+    chunks = [
+        chunk for each in (PIXELS, own, mask) for chunk in encode_chunks(each.sha256, each.data)
+    ]
+    (received,) = peer.tell(*chunks, encode(result))
+    beside = {whole: PIXELS, parts[0]: own, parts[1]: mask}
+    assert received == Received(result, PIXELS, beside)
+    with pytest.raises(ProtocolError, match="did not arrive"):
+        peer.tell(*chunks[:2], encode(result))
 
 
 def test_pixels_that_never_came(peer: Peer) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tapestry.chosen_backend import BackendChoice, ChosenBackend
 from tapestry.job import Job
 from tapestry.link import Link
 from tapestry.studio import Studio
+from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.messages import Cancel, Cancelled, PixelsRef, Result, Submit
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.krita_plugin.fake_backend import FakeBackend
@@ -16,6 +18,9 @@ from tests.krita_plugin.fake_loop import FakeLoop
 
 HEIGHT, WIDTH = 20, 30
 RED = bytes((200, 0, 0, 255))
+SKY = Pixels(10, 12, 4, bytes((0, 0, 200, 255)) * 120)
+SKY_MASK = Pixels(10, 12, 1, (b"\xff" * 8 + bytes(4)) * 10)
+"""The region's own picture, where layers are asked for, and what of it shows."""
 
 
 class ChosenFake(ChosenBackend):
@@ -67,7 +72,13 @@ class Workshop:
         bounds = Bounds(-margins.top, -margins.left, HEIGHT + margins.bottom, WIDTH + margins.right)
         red = Pixels(bounds.height, bounds.width, 4, RED * (bounds.height * bounds.width))
         result = Result(submit.job_id, PixelsRef.of(red), bounds, submit.request.seed, report)
-        self.backend.tell(result, red)
+        beside = {}
+        if submit.request.layered:
+            beside = {PixelsRef.of(part): part for part in (red, SKY, SKY_MASK)}
+            base, own, mask = beside
+            layer = LayerPicture(0, Bounds(0, 0, 10, 12), own, mask)
+            result = replace(result, layered=Layered(base, (layer,)))
+        self.backend.tell(result, red, beside)
         self.loop.run()
 
     @property

@@ -14,6 +14,7 @@ from tapestry_backend.server.jobs import Jobs
 from tapestry_backend.server.picture import Picture
 from tapestry_protocol.codec import Chunk
 from tapestry_protocol.errors import ErrorCode, ProtocolError
+from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.limits import MAX_JOBS_QUEUED, RESULTS_KEPT_S
 from tapestry_protocol.messages import (
     Accepted,
@@ -48,11 +49,21 @@ MASKED = Request(
 MASK_CHUNK = Chunk(hashlib.sha256(MASK).hexdigest(), 0, 4, MASK)
 PIXELS = bytes(64 * 64 * 4)
 PICTURE = Picture(reference(64, 64, 4, PIXELS), PIXELS)
+BLOBS = {PICTURE.sha256: PIXELS}
+OWN = b"\x07" * 16
+LAYERED_BLOBS = {**BLOBS, **{hashlib.sha256(data).hexdigest(): data for data in (OWN, MASK)}}
 
 
 def result(job_id: str) -> Result:
     """A finished picture: PIXELS."""
     return Result(job_id, reference(64, 64, 4, PIXELS), Bounds(0, 0, 64, 64), 0, "{}")
+
+
+def layered_result(job_id: str) -> Result:
+    """The same with a layer and its mask; the base looks like the picture."""
+    layer = LayerPicture(0, Bounds(0, 0, 2, 2), reference(2, 2, 4, OWN), reference(2, 2, 1, MASK))
+    picture = result(job_id)
+    return dataclasses.replace(picture, layered=Layered(picture.pixels, (layer,)))
 
 
 def progress(job_id: str, step: int) -> Progress:
@@ -111,8 +122,8 @@ def test_a_job_from_submit_to_acknowledge() -> None:
     assert plain(jobs.hear(progress("a", 1))) == [Tell(ME, progress("a", 1))]
     preview = Preview("a", reference(1, 1, 4, b"1234"))
     small = Picture(preview.pixels, b"1234")
-    assert plain(jobs.hear(preview, b"1234")) == [Tell(ME, preview, small)]
-    assert plain(jobs.hear(result("a"), PIXELS)) == [Tell(ME, result("a"), PICTURE)]
+    assert plain(jobs.hear(preview, {preview.pixels.sha256: b"1234"})) == [Tell(ME, preview, small)]
+    assert plain(jobs.hear(result("a"), BLOBS)) == [Tell(ME, result("a"), PICTURE)]
     assert plain(jobs.receive(ME, Acknowledge("a"))) == []
     assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.DELIVERED
 
@@ -142,7 +153,7 @@ def test_jobs_run_one_after_the_other() -> None:
     submit(jobs, "a")
     assert plain(submit(jobs, "b")) == [Tell(ME, Accepted("b", 1))]
     assert plain(submit(jobs, "c", client=YOU)) == [Tell(YOU, Accepted("c", 2))]
-    assert jobs.hear(result("a"), PIXELS)[-1] == Start("b", PLAIN, {})
+    assert jobs.hear(result("a"), BLOBS)[-1] == Start("b", PLAIN, {})
     failed = Failed("b", ErrorCode.INTERNAL, "broken")
     assert plain(jobs.hear(failed)) == [Tell(ME, failed), Start("c", PLAIN, {})]
 
@@ -164,7 +175,7 @@ def test_the_same_job_twice_runs_once() -> None:
     assert plain(submit(jobs, "a")) == [Tell(ME, Accepted("a", 0))]
     jobs.hear(progress("a", 3))
     assert plain(submit(jobs, "a")) == [Tell(ME, progress("a", 3))]
-    jobs.hear(result("a"), PIXELS)
+    jobs.hear(result("a"), BLOBS)
     assert plain(submit(jobs, "a")) == [Tell(ME, result("a"), PICTURE)]
     jobs.receive(ME, Acknowledge("a"))
     assert failure(submit(jobs, "a")) is ErrorCode.DELIVERED
@@ -186,7 +197,7 @@ def test_an_id_stands_for_one_request() -> None:
     submit(jobs, "a")
     other = dataclasses.replace(PLAIN, seed=1)
     assert failure(submit(jobs, "a", other)) is ErrorCode.CONFLICT
-    assert told(jobs.hear(result("a"), PIXELS)) == [result("a")]
+    assert told(jobs.hear(result("a"), BLOBS)) == [result("a")]
 
 
 def test_a_request_that_makes_no_sense_is_refused_at_once() -> None:
@@ -225,7 +236,7 @@ def test_a_waiting_job_is_cancelled_at_once() -> None:
     for job_id in ("queued", "waiting"):
         assert plain(jobs.receive(ME, Cancel(job_id))) == [Tell(ME, Cancelled(job_id))]
     assert jobs.add_chunk(MASK_CHUNK) == []
-    assert plain(jobs.hear(result("running"), PIXELS)) == [Tell(ME, result("running"), PICTURE)]
+    assert plain(jobs.hear(result("running"), BLOBS)) == [Tell(ME, result("running"), PICTURE)]
 
 
 @pytest.mark.parametrize(
@@ -238,14 +249,14 @@ def test_a_running_job_that_is_cancelled_ends_as_cancelled(end: Message) -> None
     submit(jobs, "b")
     assert plain(jobs.receive(ME, Cancel("a"))) == [Stop("a")]
     assert plain(jobs.receive(ME, Cancel("a"))) == []
-    assert plain(jobs.hear(end, None)) == [Tell(ME, Cancelled("a")), Start("b", PLAIN, {})]
+    assert plain(jobs.hear(end, BLOBS)) == [Tell(ME, Cancelled("a")), Start("b", PLAIN, {})]
 
 
 def test_a_cancel_that_comes_too_late_brings_the_end_again() -> None:
     """The picture was finished already: here it is."""
     jobs = ready_jobs()
     submit(jobs, "a")
-    jobs.hear(result("a"), PIXELS)
+    jobs.hear(result("a"), BLOBS)
     assert plain(jobs.receive(ME, Cancel("a"))) == [Tell(ME, result("a"), PICTURE)]
     assert failure(jobs.receive(ME, Cancel("never"))) is ErrorCode.UNKNOWN_JOB
 
@@ -258,7 +269,7 @@ def test_a_lost_connection_does_not_cancel() -> None:
     assert plain(jobs.hear(progress("a", 1))) == []
     assert plain(jobs.receive(YOU, Resume(("a",)))) == [Tell(YOU, progress("a", 1))]
     jobs.leave(YOU)
-    assert plain(jobs.hear(result("a"), PIXELS)) == []
+    assert plain(jobs.hear(result("a"), BLOBS)) == []
     answers = plain(jobs.receive(ME, Resume(("a", "b"))))
     assert answers[0] == Tell(ME, result("a"), PICTURE)
 
@@ -283,7 +294,7 @@ def test_results_are_kept_for_a_day() -> None:
     jobs.hear(Backend("ready", "CPU"))
     for job_id in ("a", "b", "c"):
         submit(jobs, job_id)
-        jobs.hear(result(job_id), PIXELS)
+        jobs.hear(result(job_id), BLOBS)
         now_s += 0.6 * RESULTS_KEPT_S
     assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
     assert told(jobs.receive(ME, Resume(("b",)))) == [result("b")]
@@ -296,13 +307,26 @@ def test_results_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch, limit
     jobs = ready_jobs()
     for job_id in ("a", "b", "c"):
         submit(jobs, job_id)
-        jobs.hear(result(job_id), PIXELS)
+        jobs.hear(result(job_id), BLOBS)
     assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
     assert told(jobs.receive(ME, Resume(("b", "c")))) == [result("b"), result("c")]
     monkeypatch.setattr(ends_module, limit, 0)
     submit(jobs, "d")
-    jobs.hear(result("d"), PIXELS)
+    jobs.hear(result("d"), BLOBS)
     assert told(jobs.receive(ME, Resume(("d",)))) == [result("d")]
+
+
+def test_layers_count_as_their_picture_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told with it, and what they weigh pushes older ones out."""
+    layers_bytes = len(OWN) + len(MASK)
+    monkeypatch.setattr(ends_module, "MAX_RESULTS_BYTES", 2 * len(PIXELS) + layers_bytes)
+    jobs = ready_jobs()
+    for job_id in ("a", "b"):
+        submit(jobs, job_id)
+        (tell,) = plain(jobs.hear(layered_result(job_id), LAYERED_BLOBS))
+        assert [picture.data for picture in tell.picture.all] == [PIXELS, OWN, MASK]
+    assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
+    assert told(jobs.receive(ME, Resume(("b",)))) == [layered_result("b")]
 
 
 def test_results_are_bounded_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +335,7 @@ def test_results_are_bounded_by_their_number(monkeypatch: pytest.MonkeyPatch) ->
     jobs = ready_jobs()
     for job_id in ("a", "b", "c"):
         submit(jobs, job_id)
-        jobs.hear(result(job_id), PIXELS)
+        jobs.hear(result(job_id), BLOBS)
     assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.UNKNOWN_JOB
     assert told(submit(jobs, "a")) == [Accepted("a", 0)]
 
@@ -322,7 +346,7 @@ def test_an_unfinished_job_cannot_be_acknowledged_away() -> None:
     submit(jobs, "a")
     jobs.receive(ME, Acknowledge("a"))
     jobs.receive(ME, Acknowledge("never"))
-    assert told(jobs.hear(result("a"), PIXELS)) == [result("a")]
+    assert told(jobs.hear(result("a"), BLOBS)) == [result("a")]
 
 
 def test_a_lost_worker_costs_the_running_job_a_try() -> None:
@@ -356,30 +380,30 @@ def test_a_job_that_kills_every_worker_fails() -> None:
 def test_two_workers_paint_two_jobs() -> None:
     """Each has one of its own; what it says, and a cancel, is about that one alone."""
     jobs = ready_jobs()
-    assert jobs.hear(Backend("ready", "CPU"), None, 1) == [TellAll(Backend("ready", "2 x CPU"))]
+    assert jobs.hear(Backend("ready", "CPU"), {}, 1) == [TellAll(Backend("ready", "2 x CPU"))]
     assert plain(submit(jobs, "a"))[-1] == Start("a", PLAIN, {}, 0)
     assert plain(submit(jobs, "b"))[-1] == Start("b", PLAIN, {}, 1)
     assert told(submit(jobs, "c")) == [Accepted("c", 2)]
     with pytest.raises(ProtocolError, match="does not run"):
-        jobs.hear(progress("b", 1), None, 0)
+        jobs.hear(progress("b", 1), {}, 0)
     assert plain(jobs.receive(ME, Cancel("b"))) == [Stop("b", 1)]
-    end = jobs.hear(Cancelled("b"), None, 1)
+    end = jobs.hear(Cancelled("b"), {}, 1)
     assert plain(end) == [Tell(ME, Cancelled("b")), Start("c", PLAIN, {}, 1)]
-    assert told(jobs.hear(result("a"), PIXELS, 0)) == [result("a")]
+    assert told(jobs.hear(result("a"), BLOBS, 0)) == [result("a")]
 
 
 def test_a_lost_workers_job_goes_to_one_that_is_free() -> None:
     """At once; the artist is told of the new beginning, and not that nobody paints."""
     jobs = ready_jobs()
-    jobs.hear(Backend("ready", "CPU"), None, 1)
+    jobs.hear(Backend("ready", "CPU"), {}, 1)
     submit(jobs, "a")
-    effects = plain(jobs.hear(Backend("lost"), None, 0))
+    effects = plain(jobs.hear(Backend("lost"), {}, 0))
     assert effects == [
         TellAll(Backend("ready", "CPU")),
         Tell(ME, Progress("a", "queued", 0, 0)),
         Start("a", PLAIN, {}, 1),
     ]
-    jobs.hear(Backend("ready", "CPU"), None, 0)
+    jobs.hear(Backend("ready", "CPU"), {}, 0)
     assert plain(submit(jobs, "b"))[-1] == Start("b", PLAIN, {}, 0)
 
 
@@ -389,8 +413,8 @@ def test_one_worker_that_cannot_start_takes_no_hope_from_the_other() -> None:
     submit(jobs, "a")
     submit(jobs, "b")
     for _ in range(6):
-        assert told(jobs.hear(Backend("lost"), None, 1)) == []
-    assert plain(jobs.hear(result("a"), PIXELS, 0))[-1] == Start("b", PLAIN, {}, 0)
+        assert told(jobs.hear(Backend("lost"), {}, 1)) == []
+    assert plain(jobs.hear(result("a"), BLOBS, 0))[-1] == Start("b", PLAIN, {}, 0)
 
 
 def test_a_worker_that_cannot_start_keeps_nobody_waiting() -> None:
@@ -413,7 +437,7 @@ def test_clients_take_turns() -> None:
     assert told(submit(jobs, "x", client=YOU), YOU) == [Accepted("x", 2)]
     submit(jobs, "y", client=YOU)
     order = ["a"]
-    while starts := [e for e in jobs.hear(result(order[-1]), PIXELS) if isinstance(e, Start)]:
+    while starts := [e for e in jobs.hear(result(order[-1]), BLOBS) if isinstance(e, Start)]:
         order += [start.job_id for start in starts]
     assert order == ["a", "b", "x", "c", "y", "d"]
 
@@ -426,7 +450,7 @@ def test_numbers_grow_and_a_client_gets_what_it_missed() -> None:
     (seen,) = (effect.message for effect in jobs.hear(progress("a", 2)))
     preview = Preview("a", reference(1, 1, 4, b"1234"))
     jobs.leave(ME)
-    jobs.hear(preview, b"1234")
+    jobs.hear(preview, {preview.pixels.sha256: b"1234"})
     jobs.hear(progress("a", 3))
     jobs.hear(progress("a", 4))
     missed = jobs.receive(YOU, Resume(("a",), (seen.sequence,)))
@@ -434,7 +458,7 @@ def test_numbers_grow_and_a_client_gets_what_it_missed() -> None:
     numbers = [seen.sequence, *(effect.message.sequence for effect in missed)]
     assert numbers == sorted(set(numbers))
     assert jobs.receive(YOU, Resume(("a",), (numbers[-1],))) == []
-    jobs.hear(result("a"), PIXELS)
+    jobs.hear(result("a"), BLOBS)
     for seen_last in (0, numbers[-1], numbers[-1] + 1, 10**9):
         (again,) = jobs.receive(YOU, Resume(("a",), (seen_last,)))
         assert isinstance(again.message, Result)
@@ -467,7 +491,7 @@ def test_a_worker_speaks_of_the_running_job_only() -> None:
         jobs.hear(progress("a", 1))
     submit(jobs, "a")
     with pytest.raises(ProtocolError):
-        jobs.hear(result("b"), PIXELS)
+        jobs.hear(result("b"), BLOBS)
     with pytest.raises(ProtocolError):
         jobs.hear(Hello(1, "1"))
 
@@ -539,11 +563,11 @@ def test_whatever_comes_no_worker_has_two_jobs_and_everybody_is_answered(
             worker.up = state == "ready" or (worker.up and state != "lost")
             if state == "lost":
                 worker.job = None
-            effects = jobs.hear(Backend(state), None, number)
+            effects = jobs.hear(Backend(state), {}, number)
         else:
             number, what = arguments
             message = workers[number].say(what)
-            effects = jobs.hear(message, PIXELS, number) if message else []
+            effects = jobs.hear(message, BLOBS, number) if message else []
         for effect in effects:
             if isinstance(effect, Start | Stop):
                 workers[effect.worker].take(effect)

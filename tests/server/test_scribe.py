@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 import itertools
 from concurrent.futures import Future
 from pathlib import Path
@@ -33,7 +34,19 @@ from tapestry_protocol.messages import (
 )
 from tapestry_protocol.request_checks import check_request
 from tests.server.failing_disk import FailingDisk
-from tests.server.test_jobs import MASK, MASK_CHUNK, MASKED, ME, PIXELS, PLAIN, result
+from tests.server.test_jobs import (
+    BLOBS,
+    LAYERED_BLOBS,
+    MASK,
+    MASK_CHUNK,
+    MASKED,
+    ME,
+    OWN,
+    PIXELS,
+    PLAIN,
+    layered_result,
+    result,
+)
 
 
 class House:
@@ -64,7 +77,7 @@ class House:
 
     def finish(self, job_id: str = "a") -> list[Effect]:
         """The worker has painted it."""
-        return self.perform(self.jobs.hear(result(job_id), PIXELS))
+        return self.perform(self.jobs.hear(result(job_id), BLOBS))
 
     def resume(self, job_id: str = "a") -> list[Effect]:
         return self.receive(Resume((job_id,)))
@@ -117,6 +130,36 @@ def test_a_result_survives_its_server(tmp_path: Path) -> None:
         assert tell.message.code is ErrorCode.DELIVERED
         house.close()
         house = House(tmp_path)
+    house.close()
+
+
+def test_layers_survive_with_their_picture(tmp_path: Path) -> None:
+    """All of them travel again after a restart, and are freed together."""
+    house = House(tmp_path)
+    house.submit()
+    (told,) = house.perform(house.jobs.hear(layered_result("a"), LAYERED_BLOBS))
+    assert told.picture.bytes_in_memory == 0
+    house.close()
+    house = House(tmp_path)
+    (told,) = house.resume()
+    chunks = [decode_chunk(frame) for frame in told.picture.frames()]
+    assert {chunk.sha256: chunk.data for chunk in chunks} == LAYERED_BLOBS
+    house.receive(Acknowledge("a"))
+    assert files(tmp_path) == set()
+    house.close()
+
+
+@pytest.mark.parametrize("damaged", [PIXELS, OWN])
+def test_a_layer_that_is_damaged_is_painted_again(tmp_path: Path, damaged: bytes) -> None:
+    """So is its picture: they belong together."""
+    house = House(tmp_path)
+    house.submit()
+    house.perform(house.jobs.hear(layered_result("a"), LAYERED_BLOBS))
+    house.close()
+    (tmp_path / "blobs" / hashlib.sha256(damaged).hexdigest()).write_bytes(b"x" * len(damaged))
+    house = House(tmp_path)
+    _, start = house.resume()
+    assert isinstance(start, Start)
     house.close()
 
 
@@ -232,7 +275,7 @@ def test_blobs_that_two_jobs_share_stay_for_the_second(tmp_path: Path) -> None:
     """Also when one is done with them in the same moment as the other begins."""
     house = House(tmp_path)
     house.submit("a")
-    ending = house.jobs.hear(result("a"), PIXELS)
+    ending = house.jobs.hear(result("a"), BLOBS)
     beginning = house.jobs.receive(ME, Submit("b", MASKED))
     beginning += house.jobs.add_chunk(MASK_CHUNK)
     house.perform([*ending, *house.jobs.receive(ME, Acknowledge("a")), *beginning])

@@ -3,10 +3,10 @@
 The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At step `at` it may
 `raise`, run out of `memory`, `lose the card`, `crash`, `print`, end without a picture (`stop`), or
 not come to an end, but only the first time that any worker of this server does so (`hang once`). A
-picture has its seed as its colour; an extension gives its own picture back. With the argument
-"dead", the worker dies before it is ready; with "twins", it finds two more devices like its own.
-"preview" is the height and width of previews, and "clock" a file for the moments (of the machine's
-monotonic clock) at which it begins, ends a step, and is done.
+picture has its seed as its colour, and a layer where layers are asked for; an extension gives its
+own picture back. With the argument "dead", the worker dies before it is ready; with "twins", it
+finds two more devices like its own. "preview" is the height and width of previews, and "clock" a
+file for the moments (of the machine's monotonic clock) at which it begins, ends a step, and is done.
 """
 
 import json
@@ -16,7 +16,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tapestry_backend.tasks.events import Finished, Progressed
+from tapestry_backend.tasks.events import Finished, LayeredPicture, Progressed, RegionPicture
 from tapestry_backend.workers import worker
 from tapestry_protocol.pixels import Bounds, Pixels
 
@@ -41,7 +41,15 @@ def run(request, blobs):
     picture = Pixels(request.height, request.width, 4, data)
     report = {"masks": [sum(blobs[region.mask.sha256]) for region in request.regions]}
     note(script, "done")
-    yield Finished(picture, Bounds(0, 0, request.height, request.width), report)
+    layered = layers_of(picture) if request.layered else None
+    yield Finished(picture, Bounds(0, 0, request.height, request.width), report, layered)
+
+
+def layers_of(picture):
+    """A base that is all 9, and one layer of 2 x 2 pixels in the corner."""
+    base = Pixels(picture.height, picture.width, 4, b"\x09" * len(picture.data))
+    own, mask = Pixels(2, 2, 4, b"\x07" * 16), Pixels(2, 2, 1, b"\xff" * 4)
+    return LayeredPicture(base, (RegionPicture(0, Bounds(0, 0, 2, 2), own, mask),))
 
 
 def preview(script, step):

@@ -6,15 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tapestry_backend.workers.channel import Delivery, frames_of, pack
-from tapestry_backend.workers.keeper import Keeper
-from tapestry_protocol.errors import ErrorCode
+from tapestry_backend.workers.keeper import Keeper, _pixels_of
+from tapestry_protocol.errors import ErrorCode, ProtocolError
+from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.messages import (
     Backend,
     Cancelled,
@@ -27,11 +29,11 @@ from tapestry_protocol.messages import (
     Result,
     Run,
 )
-from tapestry_protocol.pixels import Margins, Pixels
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 SCRIPTED = [sys.executable, str(Path(__file__).with_name("scripted_worker.py"))]
 
-Heard = tuple[Message, bytes | None]
+Heard = tuple[Message, Mapping[str, bytes]]
 
 
 class Ear:
@@ -40,7 +42,7 @@ class Ear:
     def __init__(self) -> None:
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
 
-    def hear(self, message: Message, pixels: bytes | None) -> None:
+    def hear(self, message: Message, pixels: Mapping[str, bytes]) -> None:
         self._heard.put_nowait((message, pixels))
 
     async def until(self, *awaited: type[Message] | Message) -> list[Heard]:
@@ -112,7 +114,7 @@ def test_a_job_tells_of_every_step_and_ends_with_a_picture() -> None:
         assert heard[0][0] == Backend("busy", "script")
         result, pixels = heard[-1]
         assert isinstance(result, Result)
-        assert pixels == bytes(4 * 4 * 4)
+        assert pixels == {result.pixels.sha256: bytes(4 * 4 * 4)}
         await ear.until(READY)
 
     drive(scenario)
@@ -162,9 +164,38 @@ def test_pixels_reach_the_worker_and_come_back() -> None:
         )
         keeper.start_job("a", request, {image.sha256: image.data})
         _, pixels = (await ear.until(Result))[-1]
-        assert pixels == image.data
+        assert pixels == {image.sha256: image.data}
 
     drive(scenario)
+
+
+def test_layers_come_with_their_picture() -> None:
+    """Base, region and mask, each under its name."""
+
+    async def scenario(keeper: Keeper, ear: Ear) -> None:
+        await ear.until(READY)
+        keeper.start_job("a", replace(scripted(), layered=True), {})
+        result, pixels = (await ear.until(Result))[-1]
+        assert isinstance(result, Result)
+        (layer,) = result.layered.layers
+        assert result.layered.fits(result.pixels)
+        parts = (result.pixels, result.layered.base, layer.pixels, layer.mask)
+        assert {len(pixels[part.sha256]) for part in parts} == {64, 16, 4}
+        assert set(pixels) == {part.sha256 for part in parts}
+
+    drive(scenario)
+
+
+def test_a_result_without_its_layers_is_out_of_step() -> None:
+    """The server must not keep half of a picture."""
+    picture, mask = Pixels(1, 1, 4, b"1234"), Pixels(1, 1, 1, b"1")
+    base = PixelsRef.of(picture)
+    layer = LayerPicture(0, Bounds(0, 0, 1, 1), base, PixelsRef.of(mask))
+    result = Result("a", base, layer.bounds, 0, "{}", layered=Layered(base, (layer,)))
+    blobs = {picture.sha256: picture.data, mask.sha256: mask.data}
+    assert _pixels_of(Delivery(result, blobs)) == blobs
+    with pytest.raises(ProtocolError, match="without its pixels"):
+        _pixels_of(Delivery(result, {picture.sha256: picture.data}))
 
 
 def test_a_cancel_takes_effect_at_the_next_step() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import psutil
 
@@ -21,7 +21,7 @@ class Ears:
         self.said: dict[int, list[Message]] = {}
         self._something = asyncio.Event()
 
-    def hear(self, worker: int, message: Message, _pixels: bytes | None) -> None:
+    def hear(self, worker: int, message: Message, _pixels: Mapping[str, bytes]) -> None:
         self.said.setdefault(worker, []).append(message)
         self._something.set()
 

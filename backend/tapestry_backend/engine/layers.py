@@ -53,6 +53,10 @@ class Layers:
             return latents
         return torch.where(self.inside[:, None].to(latents.device), latents, self.fused(latents))
 
+    def with_margins(self, *, wrap: bool = False) -> Tensor:
+        """[L, H, W] bool: what each row is a part of, and a margin around it."""
+        return _grown_shares(self.shares, MARGIN, wrap=wrap)
+
     def reached(self, reach: Tensor) -> Layers:
         """The same where windows reach a region: reach [N, H, W] bool."""
         rows = torch.tensor(self.rows)
@@ -79,7 +83,7 @@ def make_layers(
     index = torch.tensor(rows)
     count = max(rows) + 1
     shares = torch.zeros(count, *weights.shape[-2:]).index_add_(0, index, weights)
-    inside = grown((shares > _TRACE).float(), margin, wrap=wrap) > 0
+    inside = _grown_shares(shares, margin, wrap=wrap)
     total = shares[index]
     around = grown(weights, margin, wrap=wrap)
     around_total = torch.zeros_like(shares).index_add_(0, index, around)[index]
@@ -113,6 +117,10 @@ def continued(latents: Tensor, inside: Tensor, cells: int) -> Tensor:
         latents = torch.where(ring, (sums / counts.clamp(min=_TRACE))[0], latents)
         inside = inside | ring
     return latents
+
+
+def _grown_shares(shares: Tensor, margin: int, *, wrap: bool) -> Tensor:
+    return grown((shares > _TRACE).float(), margin, wrap=wrap) > 0
 
 
 def _rows(alone: Sequence[bool]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -158,7 +158,7 @@ class App:
         if isinstance(message, Result):
             self._perform(self._jobs.lose_picture(client, message.job_id))
 
-    def _hear(self, worker: int, message: Message, pixels: bytes | None) -> None:
+    def _hear(self, worker: int, message: Message, pixels: Mapping[str, bytes]) -> None:
         self._perform(self._jobs.hear(message, pixels, worker))
 
     def _perform(self, effects: Iterable[Effect]) -> None:

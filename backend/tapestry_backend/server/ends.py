@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from tapestry_protocol.codec import encode
 from tapestry_protocol.limits import (
@@ -56,8 +56,8 @@ class Ends:
         jobs = sorted(self._ended.values(), key=lambda job: job.ended_at_s)
         too_old = [job for job in jobs if now_s - job.ended_at_s > RESULTS_KEPT_S]
         rest = jobs[len(too_old) :]
-        bytes_on_disk = _total(job.picture.size_bytes for job in rest if job.picture)
-        in_memory = _total(len(job.picture.data or b"") for job in rest if job.picture)
+        bytes_on_disk = sum(job.picture.total_bytes for job in rest if job.picture)
+        in_memory = sum(job.picture.bytes_in_memory for job in rest if job.picture)
         too_much = []
         for count, job in zip(range(len(rest), 1, -1), rest, strict=False):
             if (
@@ -68,10 +68,6 @@ class Ends:
                 break
             too_much.append(job)
             if job.picture:
-                bytes_on_disk -= job.picture.size_bytes
-                in_memory -= len(job.picture.data or b"")
+                bytes_on_disk -= job.picture.total_bytes
+                in_memory -= job.picture.bytes_in_memory
         return too_old + too_much
-
-
-def _total(sizes: Iterable[int]) -> int:
-    return sum(sizes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from tapestry_protocol.codec import Chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
@@ -31,7 +31,7 @@ from .effects import Effect, Keep, Start, Stop, Tell, TellAll
 from .ends import Ends, digest_of
 from .job import MAX_TRIES, Event, Job, State
 from .ledger import Ledger, Record, What
-from .picture import Picture
+from .picture import NO_PIXELS, Picture, picture_with
 from .replay import revive
 from .seats import Seat, Seats
 from .store import Store
@@ -290,8 +290,13 @@ class Jobs:
 
     # --- from the workers -------------------------------------------------------------------------
 
-    def hear(self, message: Message, pixels: bytes | None = None, worker: int = 0) -> list[Effect]:
-        """A message of a worker, or of the pool about this worker; raises ProtocolError."""
+    def hear(
+        self, message: Message, pixels: Mapping[str, bytes] = NO_PIXELS, worker: int = 0
+    ) -> list[Effect]:
+        """A message of a worker, or of the pool about this worker; raises ProtocolError.
+
+        pixels    that it refers to, by their SHA-256
+        """
         seat = self._seats[worker]
         if isinstance(message, Backend):
             return list(self._hear_state(seat, message))
@@ -301,10 +306,10 @@ class Jobs:
         match message:
             case Progress():
                 return list(self._tell(job, message))
-            case Preview(pixels=reference):
-                return list(self._tell(job, message, Picture(reference, pixels)))
-            case Result(pixels=reference):
-                picture = Picture(reference, pixels)
+            case Preview():
+                return list(self._tell(job, message, picture_with(message, pixels)))
+            case Result():
+                picture = picture_with(message, pixels)
                 return list(self._conclude(job, Event.FINISH, message, picture))
             case Failed():
                 return list(self._conclude(job, Event.FAIL, message))
@@ -369,7 +374,7 @@ class Jobs:
         return Keep(record, blobs, is_urgent=True)
 
     def _keep_end(self, job: Job, end: Message) -> Keep:
-        blobs = (job.picture.sha256,) if job.picture else ()
+        blobs = tuple(each.sha256 for each in job.picture.all) if job.picture else ()
         record = Record("ended", job.id, self._clock(), encode(end), blobs)
         return Keep(record, picture=job.picture, is_urgent=True)
 

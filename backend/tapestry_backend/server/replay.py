@@ -5,11 +5,12 @@ from __future__ import annotations
 from tapestry_protocol.codec import decode
 from tapestry_protocol.errors import ProtocolError, TapestryError
 from tapestry_protocol.messages import Cancelled, Failed, Message, Result, Submit
+from tapestry_protocol.references import pixels_with
 
 from .blobs import Blobs
 from .job import Event, Job
 from .ledger import Entry, Record
-from .picture import Picture
+from .picture import picture_in
 from .store import Store
 
 
@@ -43,10 +44,9 @@ def _take_end(job: Job, entry: Entry, store: Store) -> bool:
         return entry.is_stopping
     end = _message(entry.ended, Result, Failed, Cancelled)
     if isinstance(end, Result):
-        if not store.holds(end.pixels.sha256):
+        if not all(store.holds(ref.sha256) for ref in pixels_with(end)):
             return False
-        path = store.path_of(end.pixels.sha256)
-        job.finish(end, Picture(end.pixels, path=path), entry.ended.at_s)
+        job.finish(end, picture_in(store, end), entry.ended.at_s)
     elif end is not None:
         job.finish(end, None, entry.ended.at_s)
     return end is not None

@@ -125,9 +125,9 @@ class Scribe:
         for order, _ in batch:
             for sha256, data in order.blobs.items():
                 self.store.put(sha256, data)
-            if order.picture is not None and order.picture.data is not None:
-                path = self.store.put(order.picture.sha256, order.picture.data)
-                order.picture.settle(path)
+            for picture in order.picture.all if order.picture else ():
+                if picture.data is not None:
+                    picture.settle(self.store.put(picture.sha256, picture.data))
             self._journal.append(order.record.to_bytes())
         if any(order.is_urgent for order, _ in batch):
             self._journal.sync()

@@ -22,13 +22,13 @@ _HALO_CELLS = 6
 
 What lies further off moves no pixel by more than 0.1 of 255 levels (4 cells: by up to 1.4)."""
 
-_LESSER_HALO_CELLS = 4
+LESSER_HALO_CELLS = 4
 """The same where a difference of two pictures is decoded, so that most of the error is in both."""
 
-_BESIDE_CELLS = 4
+BESIDE_CELLS = 4
 """Cells further from an outline than this look the same whichever latents lie beyond it."""
 
-_NOTHING = 1 / 512
+NOTHING = 1 / 512
 """Half a level of 8-bit opacity."""
 
 
@@ -46,7 +46,7 @@ def decode_canvas(
     stage = "decoding the draft" if continued else "decoding"
     if _is_decoded_plainly(model, latents, wrap=wrap) and not continued:
         return _to_unit(model.decode(latents), stage)
-    return _to_unit(_decode_part(model, latents, _whole(latents), wrap=wrap), stage)
+    return _to_unit(decode_part(model, latents, _whole(latents), wrap=wrap), stage)
 
 
 def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: bool) -> Tensor:
@@ -71,14 +71,14 @@ def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: boo
     meeting = _Meeting(model, original, known, cell_px, wrap)
     first = meeting.decoded(latents, border.near)
     carried = torch.ones(known.shape)
-    crop(carried, _in_pixels(border.near, cell_px)).copy_(meeting.compared(first, border.near))
+    crop(carried, in_pixels(border.near, cell_px)).copy_(meeting.compared(first, border.near))
     fitting = latents.clone()
     near = crop(fitting, border.near)
     encoded = model.encode(meeting.met(first, border.near, carried) * 2 - 1).to(latents)
     near.copy_(torch.where(crop(border.again, border.near).to(latents.device), encoded, near))
     pixels = original.clone()
     second = meeting.decoded(fitting, border.beyond)
-    beyond = crop(pixels, _in_pixels(border.beyond, cell_px))
+    beyond = crop(pixels, in_pixels(border.beyond, cell_px))
     beyond.copy_(meeting.met(second, border.beyond, carried))
     return pixels.roll(-turn * cell_px, -1) if turn else pixels
 
@@ -96,19 +96,19 @@ class _Meeting(NamedTuple):
         """The pixels of some cells, as the model paints them: [1, 3, H, W] in 0..1."""
         if _is_decoded_plainly(self.model, latents, wrap=self.wrap):
             whole = decode_canvas(self.model, latents, wrap=self.wrap)
-            return crop(whole, _in_pixels(part, self.cell_px)).cpu()
-        return _to_unit(_decode_part(self.model, latents, part, wrap=self.wrap), "decoding").cpu()
+            return crop(whole, in_pixels(part, self.cell_px)).cpu()
+        return _to_unit(decode_part(self.model, latents, part, wrap=self.wrap), "decoding").cpu()
 
     def compared(self, decoded: Tensor, part: Window) -> Tensor:
         """Where both sides show the same: [H, W] of the part."""
-        there = _in_pixels(part, self.cell_px)
+        there = in_pixels(part, self.cell_px)
         return same_content(
             decoded, crop(self.original, there), crop(self.known, there), self.cell_px
         )
 
     def met(self, decoded: Tensor, part: Window, carried: Tensor) -> Tensor:
         """A decoded part with what is known in it; carried [H, W]: of the whole canvas."""
-        there = _in_pixels(part, self.cell_px)
+        there = in_pixels(part, self.cell_px)
         original, known, shares = (
             crop(each, there) for each in (self.original, self.known, carried)
         )
@@ -136,8 +136,7 @@ def compose_layers(
     decoded alike, so that nothing else changes: no shift of colours between parts. Where pixels
     depend on neighbours alone and nothing was matched to what is known, that picture is there.
     """
-    fused = layers.fused(latents)
-    own = torch.stack([continued(*row, MARGIN) for row in zip(latents, layers.inside, strict=True)])
+    fused, own = layers.fused(latents), goes_on(latents, layers)
     rest = torch.ones(pixels.shape[-2:])
     for share in shares:
         share.part_of(rest).sub_(share.values)
@@ -145,24 +144,59 @@ def compose_layers(
     cell_px = pixels.shape[-1] // latents.shape[-1]
     needed = torch.stack([_beside_outlines(share, rest, cell_px, wrap=wrap) for share in shares])
     is_there = model.decodes_locally and bool(new.all())
-    for part in _parts(needed.any(dim=0), model.window):
-        if is_there:
-            plain = crop(pixels, _in_pixels(part, cell_px)) * 2 - 1
-        else:
-            plain = _decode_part(model, fused, part, wrap=wrap, halo=_LESSER_HALO_CELLS).cpu()
+    for part in parts_of(needed.any(dim=0), model.window):
+        before = crop(pixels, in_pixels(part, cell_px)).clone()
+        plain = plain_part(model, fused, part, before, wrap=wrap, is_there=is_there)
         for row, share in enumerate(shares):
-            own_part = next(_parts(crop(needed[row], part), max(part.size)), None)
-            if own_part is None:
+            inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
+            if inner is None:
                 continue
-            there = own_part.moved(part.top, part.left)
-            decoded = _decode_part(
-                model, own[row, None], there, wrap=wrap, halo=_LESSER_HALO_CELLS
-            ).cpu()
-            check_finite(decoded, "decoding")
-            change = (decoded.float() - crop(plain, _in_pixels(own_part, cell_px)).float()) / 2
-            where = _in_pixels(there, cell_px)
+            painted = own_pixels(model, own[row, None], part, inner, plain, before, wrap=wrap)
+            where = in_pixels(inner.moved(part.top, part.left), cell_px)
+            change = painted - crop(before, in_pixels(inner, cell_px))
             crop(pixels, where).add_(change * _share_in(share, where) * crop(new, where))
     pixels.clamp_(0, 1)
+
+
+def goes_on(latents: Tensor, layers: Layers) -> Tensor:
+    """Rows of latents [L, C, h, w], each of which goes on beyond its outline."""
+    rows = zip(latents, layers.inside, strict=True)
+    return torch.stack([continued(*row, MARGIN) for row in rows])
+
+
+def plain_part(
+    model: Denoiser, fused: Tensor, part: Window, before: Tensor, *, wrap: bool, is_there: bool
+) -> Tensor:
+    """What the fused latents are decoded to in a part, around -1..1, on the CPU.
+
+    Where that picture `is_there` already, in 0..1, it is `before`.
+    """
+    if is_there:
+        return before * 2 - 1
+    return decode_part(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS).cpu().float()
+
+
+def own_pixels(
+    model: Denoiser,
+    own: Tensor,
+    part: Window,
+    inner: Window,
+    plain: Tensor,
+    before: Tensor,
+    *,
+    wrap: bool,
+) -> Tensor:
+    """A layer's own picture in the `inner` cells of a part of the canvas: [1, 3, H, W] in 0..1.
+
+    own [1, C, h, w]: its latents. plain: the part as the fused ones are decoded, around -1..1;
+    before: the part of the picture, on the CPU, which was decoded from those and then corrected.
+    """
+    there = inner.moved(part.top, part.left)
+    decoded = decode_part(model, own, there, wrap=wrap, halo=LESSER_HALO_CELLS).cpu().float()
+    check_finite(decoded, "decoding")
+    inside = in_pixels(inner, before.shape[-1] // part.size.width)
+    change = (decoded - crop(plain, inside)) / 2
+    return (crop(before, inside) + change).clamp_(0, 1)
 
 
 def _beside_outlines(share: Share, canvas: Tensor, cell_px: int, *, wrap: bool) -> Tensor:
@@ -171,11 +205,11 @@ def _beside_outlines(share: Share, canvas: Tensor, cell_px: int, *, wrap: bool) 
     share.part_of(whole).copy_(share.values)
     most = functional.max_pool2d(whole[None, None], cell_px)[0]
     least = -functional.max_pool2d(-whole[None, None], cell_px)[0]
-    near = grown((least < 1 - _NOTHING).float(), _BESIDE_CELLS, wrap=wrap)
-    return ((most > _NOTHING) & (near > 0))[0]
+    near = grown((least < 1 - NOTHING).float(), BESIDE_CELLS, wrap=wrap)
+    return ((most > NOTHING) & (near > 0))[0]
 
 
-def _parts(needed: Tensor, side: int) -> Iterator[Window]:
+def parts_of(needed: Tensor, side: int) -> Iterator[Window]:
     """Rectangles, `side` cells long at most, around where a canvas [h, w] is True."""
     for top in range(0, needed.shape[0], side):
         for left in range(0, needed.shape[1], side):
@@ -206,7 +240,7 @@ def _is_decoded_plainly(model: Denoiser, latents: Tensor, *, wrap: bool) -> bool
     return size == window and not wrap and not model.decodes_locally
 
 
-def _decode_part(
+def decode_part(
     model: Denoiser, latents: Tensor, part: Window, *, wrap: bool, halo: int | None = None
 ) -> Tensor:
     """Some cells of latents [1, C, h, w] as pixels around -1..1; their neighbours are seen."""
@@ -223,7 +257,8 @@ def _whole(latents: Tensor) -> Window:
     return Window(0, 0, *latents.shape[-2:])
 
 
-def _in_pixels(part: Window, cell_px: int) -> Window:
+def in_pixels(part: Window, cell_px: int) -> Window:
+    """Cells of the canvas in its pixels."""
     return Window(*(edge * cell_px for edge in part))
 
 

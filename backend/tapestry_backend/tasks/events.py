@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,43 @@ class Progressed:
 
 
 @dataclass(frozen=True)
+class RegionPicture:
+    """A tight region's own picture: RGBA that fills the bounds, and a mask of what shows.
+
+    region    its number in the request
+    bounds    in coordinates of the document before extension
+    """
+
+    region: int
+    bounds: Bounds
+    pixels: Pixels
+    mask: Pixels
+
+
+@dataclass(frozen=True)
+class LayeredPicture:
+    """Layers that look like the picture when they lie over each other; topmost first."""
+
+    base: Pixels
+    layers: tuple[RegionPicture, ...]
+
+    @property
+    def all_pixels(self) -> Iterator[Pixels]:
+        """Every picture and mask."""
+        yield self.base
+        for layer in self.layers:
+            yield from (layer.pixels, layer.mask)
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The picture, RGBA; `bounds` in coordinates of the document before extension."""
+    """The picture, RGBA; `bounds` in coordinates of the document before extension.
+
+    report    JSON-ready: plan, seed, model, windows, unet_evaluations, seconds, peak_memory_bytes
+    layered   the same as layers, where that was asked for and there are any
+    """
 
     pixels: Pixels
     bounds: Bounds
     report: Mapping[str, Any]
-    """JSON-ready: plan, seed, model, windows, unet_evaluations, seconds, peak_memory_bytes."""
+    layered: LayeredPicture | None = None

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.fields import Stage
+from tapestry_protocol.limits import MAX_LAYERS_BYTES
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_request
@@ -18,6 +19,7 @@ from ..engine.coherence import Coherence, PerceptualCoherence
 from ..engine.composition import HoldComposition, composed, structured
 from ..engine.layers import Layers
 from ..engine.out_of_memory import is_out_of_memory
+from ..engine.regions import Share
 from ..engine.sampling import Known, Steer
 from ..engine.views import Layout
 from ..models.denoiser import Denoiser
@@ -25,14 +27,21 @@ from ..models.perceptual import find_perceptual_distance
 from ..models.store import ModelStore
 from .canvas import cut_output, preview_rgba, to_rgba
 from .decoding import compose_layers, decode_beside, decode_canvas
-from .events import Finished, Progressed
+from .events import Finished, LayeredPicture, Progressed
 from .ground import Ground, Reading, pixel_shares, read_ground
+from .layering import Leaf, leaves_of, paint_leaves, size_bytes, to_layers
 from .painting import Painting, Texts
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
 from .steering import Steering
-from .troubles import check_finite, out_of_memory, short_of_memory, unlike_few_steps
+from .troubles import (
+    check_finite,
+    layers_too_large,
+    out_of_memory,
+    short_of_memory,
+    unlike_few_steps,
+)
 
 
 def run(
@@ -146,7 +155,7 @@ class _Job:
         yield Progressed("decoding")
         plan, reading = self._plan, self._reading
         with self._watch.stage("decode"):
-            pixels = self._pixels(reading.ground)
+            pixels, layered = self._pixels(reading.ground)
             alpha = None if reading.new is None else cut_output(reading.new, plan)
             rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
         notices = (
@@ -155,18 +164,39 @@ class _Job:
             *self._unlike_its_checkpoint,
         )
         report = make_report(plan, self._evaluations, notices, self._watch)
-        yield Finished(rgba, _output_bounds(self._request), report)
+        yield Finished(rgba, _output_bounds(self._request), report, layered)
 
-    def _pixels(self, ground: Ground) -> Tensor:
-        """The canvas [1, 3, H, W] in 0..1: what was painted, and what was there already."""
+    def _pixels(self, ground: Ground) -> tuple[Tensor, LayeredPicture | None]:
+        """The canvas [1, 3, H, W] in 0..1, and the same as layers, where they were asked for.
+
+        What was painted, and what was there already.
+        """
         if ground.pixels is not None and ground.is_finished:
-            return ground.pixels
-        model, layers, wrap = self._model, self._layers, self._plan.wrap
-        pixels = decode_beside(model, layers.fused(self._latents), ground, wrap=wrap).cpu()
-        if layers.count > 1:
-            shares = pixel_shares(self._reading, self._plan, layers)
-            compose_layers(model, self._latents, layers, shares, pixels, ~ground.known, wrap=wrap)
-        return pixels
+            return ground.pixels, None
+        model, plan, layers = self._model, self._plan, self._layers
+        pixels = decode_beside(model, layers.fused(self._latents), ground, wrap=plan.wrap).cpu()
+        if layers.count == 1:
+            return pixels, None
+        shares, new = pixel_shares(self._reading, plan, layers), ~ground.known
+        leaves = self._leaves(shares)
+        base = None
+        if leaves:
+            args = model, self._latents, layers, leaves, pixels, new
+            base = paint_leaves(*args, wrap=plan.wrap)
+        compose_layers(model, self._latents, layers, shares, pixels, new, wrap=plan.wrap)
+        if base is None:
+            return pixels, None
+        return pixels, to_layers(leaves, base, pixels, self._reading.new, plan)
+
+    def _leaves(self, shares: Sequence[Share]) -> list[Leaf]:
+        """The layers that were asked for, as yet without colours."""
+        if not self._request.layered:
+            return []
+        leaves = leaves_of(self._layers, shares, self._reading.masks, self._plan)
+        if size_bytes(leaves, self._plan) <= MAX_LAYERS_BYTES:
+            return leaves
+        self._notices += (layers_too_large(),)
+        return []
 
     @property
     def _unlike_its_checkpoint(self) -> tuple[str, ...]:

@@ -70,6 +70,14 @@ def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:
     return (f"Memory was short: windows were painted {at_a_time}, which takes longer.",)
 
 
+def layers_too_large() -> str:
+    """A sentence about a picture whose layers are more than the server keeps."""
+    return (
+        "The regions' own pictures together are too large to keep: the picture comes as one. "
+        "Paint smaller regions, or a part of the canvas at a time."
+    )
+
+
 def out_of_memory(request: Request, stage: str, device: torch.device) -> TapestryError:
     """When everything that takes less memory has been tried; to be made where memory ran out."""
     margins = request.margins

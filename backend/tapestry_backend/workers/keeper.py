@@ -21,11 +21,10 @@ from tapestry_protocol.messages import (
     Beat,
     Cancel,
     Message,
-    Preview,
     Request,
-    Result,
     Run,
 )
+from tapestry_protocol.references import pixels_with
 
 from .channel import Delivery, Inbox, frames_of, pack, read_frame_async
 from .leash import BEAT_S
@@ -39,8 +38,8 @@ _FAREWELL_S = 1.0
 
 _log = logging.getLogger("tapestry.keeper")
 
-Hear = Callable[[Message, bytes | None], None]
-"""Takes a message of the worker, and the pixels it refers to."""
+Hear = Callable[[Message, Mapping[str, bytes]], None]
+"""Takes a message of the worker, and the pixels it refers to, by their SHA-256."""
 
 
 class Keeper:
@@ -77,13 +76,13 @@ class Keeper:
         pause_s = 0.0
         while True:
             was_ready = await self._live_once()
-            self._hear(Backend("lost"), None)
+            self._hear(Backend("lost"), {})
             pause_s = 0.0 if was_ready else min(_LONGEST_PAUSE_S, 2 * pause_s or 1.0)
             await asyncio.sleep(pause_s)
 
     async def _live_once(self) -> bool:
         """One life of a worker; tells whether it was ever ready."""
-        self._hear(Backend("starting"), None)
+        self._hear(Backend("starting"), {})
         self._orders = asyncio.Queue()  # what was meant for the last worker is void
         try:
             worker = await self._spawn()
@@ -152,15 +151,12 @@ class Keeper:
         return was_ready
 
 
-def _pixels_of(delivery: Delivery) -> bytes | None:
+def _pixels_of(delivery: Delivery) -> Mapping[str, bytes]:
     """The pixels that a message refers to; raises ProtocolError when they did not come."""
-    message = delivery.message
-    if not isinstance(message, Preview | Result):
-        return None
-    pixels = delivery.blobs.get(message.pixels.sha256)
-    if pixels is None:
-        raise ProtocolError(message.kind, "came without its pixels")
-    return pixels
+    wanted = pixels_with(delivery.message)
+    if any(len(delivery.blobs.get(ref.sha256, b"")) != ref.size_bytes for ref in wanted):
+        raise ProtocolError(delivery.message.kind, "came without its pixels")
+    return {ref.sha256: delivery.blobs[ref.sha256] for ref in wanted}
 
 
 async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> None:

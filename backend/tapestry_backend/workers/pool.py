@@ -13,8 +13,8 @@ from tapestry_protocol.messages import Message, Request, Twins
 
 from .keeper import Keeper
 
-Hear = Callable[[int, Message, bytes | None], None]
-"""Takes the number of a worker, what it says, and the pixels which that refers to."""
+Hear = Callable[[int, Message, Mapping[str, bytes]], None]
+"""Takes the number of a worker, what it says, and the pixels which that refers to, by SHA-256."""
 
 
 def real_worker_command(
@@ -72,7 +72,7 @@ class Pool:
         running.create_task(keeper.keep_running())
 
     def _listen(
-        self, running: TaskGroup, worker: int, message: Message, pixels: bytes | None
+        self, running: TaskGroup, worker: int, message: Message, pixels: Mapping[str, bytes]
     ) -> None:
         if isinstance(message, Twins):
             # A worker that was started again says it again.

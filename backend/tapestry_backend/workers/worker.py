@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tapestry_protocol.errors import ProtocolError
+from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
 from tapestry_protocol.messages import (
     Backend,
@@ -37,7 +38,7 @@ from tapestry_protocol.messages import (
 )
 from tapestry_protocol.pixels import Pixels
 
-from ..tasks.events import Finished, Progressed
+from ..tasks.events import Finished, LayeredPicture, Progressed
 from .channel import Delivery, Inbox, frames_of, pack, read_frame
 from .device_loss import DEVICE_LOST, is_device_lost
 from .failures import failure_of, private_traceback
@@ -86,9 +87,9 @@ class Link:
         """Tells whether the server has asked to stop this job."""
         return job_id == self._cancelled
 
-    def send(self, message: Message, pixels: Pixels | None = None) -> None:
+    def send(self, message: Message, *pixels: Pixels) -> None:
         """Send a message, after the pixels that it refers to."""
-        blobs = {pixels.sha256: pixels.data} if pixels else {}
+        blobs = {each.sha256: each.data for each in pixels}
         frames = frames_of(Delivery(message, blobs))
         try:
             with self._sending:  # the heart beats in a thread of its own
@@ -183,8 +184,20 @@ def _send_result(job: Run, finished: Finished, link: Link) -> None:
         finished.bounds,
         job.request.seed,
         report_text(finished.report),
+        layered=finished.layered and _reference(finished.layered),
     )
-    link.send(result, finished.pixels)
+    beside = finished.layered.all_pixels if finished.layered else ()
+    link.send(result, finished.pixels, *beside)
+
+
+def _reference(layered: LayeredPicture) -> Layered:
+    layers = (
+        LayerPicture(
+            layer.region, layer.bounds, PixelsRef.of(layer.pixels), PixelsRef.of(layer.mask)
+        )
+        for layer in layered.layers
+    )
+    return Layered(PixelsRef.of(layered.base), tuple(layers))
 
 
 def report_text(report: Mapping[str, Any]) -> str:

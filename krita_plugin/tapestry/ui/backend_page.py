@@ -151,6 +151,7 @@ class BackendPage(QDialog):
         boxes = []
         for name, text in (
             ("apply_at_once", tr("Make a layer of a finished picture at once")),
+            ("in_regions", tr("Make it a group: each region's own picture, under a mask")),
             ("live_on_canvas", tr("Show a picture on the canvas while it is painted")),
             ("live_in_docker", tr("Show it in the docker while it is painted")),
         ):

@@ -112,9 +112,9 @@ def _moments():
         keep(self, canvas)
         moments["layer"], own["layer"] = time.monotonic(), time.thread_time()
 
-    def heard(self, message, pixels):
+    def heard(self, message, pixels, *beside):  # noqa: ANN002  whatever there is
         before = time.thread_time()
-        hear(self, message, pixels)
+        hear(self, message, pixels, *beside)
         now, after = time.monotonic(), time.thread_time()
         if isinstance(message, Progress) and message.stage == "denoising":
             moments["steps"].append(message.step)

@@ -1,0 +1,200 @@
+"""A finished picture taken apart: the own picture of each tight region, and what of it shows.
+
+Laid over each other as paint is, the layers look like the picture. Each goes on by a margin beyond
+what shows of it, so that its outline can be painted anew afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tapestry_protocol.pixels import Bounds, Pixels
+
+from ..engine.layers import Layers, grown
+from ..engine.regions import PaintedMask, Share, occluded
+from ..engine.windows import Size, crop, extent
+from ..models.denoiser import Denoiser
+from .decoding import (
+    BESIDE_CELLS,
+    LESSER_HALO_CELLS,
+    NOTHING,
+    decode_part,
+    goes_on,
+    in_pixels,
+    own_pixels,
+    parts_of,
+)
+from .events import LayeredPicture, RegionPicture
+from .plan import Plan
+
+_WHOLE = 1 - 1e-3
+"""A cell that belongs to one layer alone, but for rounding."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A layer of the picture.
+
+    region    its number in the request
+    bounds    in pixels of the canvas: all of its mask that is part of the picture, and its margin
+    mask      [h, w] float32 in 0..1: how much of it shows, over all that lies below
+    colours   [3, h, w] uint8
+    opaque    [h, w] bool: where its latents are its own
+    """
+
+    region: int
+    bounds: Bounds
+    mask: Tensor
+    colours: Tensor
+    opaque: Tensor
+
+
+def leaves_of(
+    layers: Layers, shares: Sequence[Share], masks: Sequence[PaintedMask], plan: Plan
+) -> list[Leaf]:
+    """The layers above the base, topmost first, without colours.
+
+    shares: how much of each pixel of the canvas each layer but the first is. masks: of the regions.
+    """
+    own = layers.with_margins(wrap=plan.wrap).cpu()
+    above = torch.zeros(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
+    leaves = []
+    for row, share in enumerate(shares, start=1):
+        region = layers.rows.index(row)
+        shown = _shown(share, masks[region], above)
+        opaque = _in_pixels(own[row], plan.cell_px)
+        bounds = _around(opaque | (shown > 0), plan.output)
+        if bounds is not None:
+            colours = torch.zeros(3, bounds.height, bounds.width, dtype=torch.uint8)
+            cut = _part(shown, bounds), colours, _part(opaque, bounds)
+            leaves.append(Leaf(region, bounds, *cut))
+    return leaves
+
+
+def size_bytes(leaves: Sequence[Leaf], plan: Plan) -> int:
+    """What the pictures and masks of these layers, and the base, have together."""
+    area = sum(leaf.bounds.height * leaf.bounds.width for leaf in leaves)
+    return 5 * area + 4 * plan.output.height * plan.output.width
+
+
+def paint_leaves(
+    model: Denoiser,
+    latents: Tensor,
+    layers: Layers,
+    leaves: Sequence[Leaf],
+    pixels: Tensor,
+    new: Tensor,
+    *,
+    wrap: bool,
+) -> Tensor:
+    """Give each layer its colours; the base is what is returned, [3, H, W] uint8.
+
+    latents [L, C, h, w]. pixels [1, 3, H, W] in 0..1, on the CPU: what the fused latents were
+    decoded to, before outlines were drawn. It stays where it is not `new` [H, W] bool.
+    """
+    base = _bytes(pixels[0])
+    for leaf in leaves:
+        leaf.colours.copy_(_part(base, leaf.bounds))
+    targets = {layers.rows[leaf.region]: (leaf.colours, leaf.bounds) for leaf in leaves}
+    targets[0] = base, Bounds(0, 0, *base.shape[-2:])
+    near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
+    needed = layers.with_margins(wrap=wrap).cpu() & near
+    fused, own = layers.fused(latents), goes_on(latents, layers)
+    cell_px = pixels.shape[-1] // latents.shape[-1]
+    for part in parts_of(needed.any(dim=0), model.window):
+        plain = decode_part(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS).float()
+        before = crop(pixels, in_pixels(part, cell_px))
+        for row, (colours, bounds) in targets.items():
+            inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
+            if inner is None:
+                continue
+            painted = own_pixels(model, own[row, None], part, inner, plain, before, wrap=wrap)
+            cells = inner.moved(part.top, part.left)
+            there = in_pixels(cells, cell_px)
+            where = _in_pixels(crop(needed[row], cells), cell_px) & crop(new, there)
+            _paste(colours, bounds, _bytes(painted[0]), Bounds(*there), where)
+    return base
+
+
+def to_layers(
+    leaves: Sequence[Leaf], base: Tensor, flat: Tensor, alpha: Tensor | None, plan: Plan
+) -> LayeredPicture:
+    """The layers as bytes, cut to what is the picture.
+
+    flat [1, 3, H, W] in 0..1: the picture as a whole. alpha [H, W] in 0..1: how much of each pixel
+    is new; None: all of it. Where a part of it shows what is there already, the base has all of it,
+    because no layers over each other are as transparent as one.
+    """
+    whole = plan.output
+    shown = torch.full(flat.shape[-2:], 255, dtype=torch.uint8) if alpha is None else _bytes(alpha)
+    soft = (shown > 0) & (shown < 255)
+    lowest = _rgba(torch.where(soft, _bytes(flat[0]), base), shown)
+    down, right = plan.origin_px
+    pictures = []
+    for leaf in leaves:
+        opaque = leaf.opaque & (_part(shown, leaf.bounds) == 255)
+        rgba = _rgba(leaf.colours, opaque.to(torch.uint8) * 255)
+        place = leaf.bounds.moved(-down, -right)
+        mask = _pixels(_bytes(leaf.mask)[None])
+        pictures.append(RegionPicture(leaf.region, place, _pixels(rgba), mask))
+    return LayeredPicture(_pixels(_part(lowest, whole)), tuple(pictures))
+
+
+def _shown(share: Share, painted: PaintedMask, above: Tensor) -> Tensor:
+    """How opaque a layer is, [H, W]; `above`, the sum of the shares above it, takes its own.
+
+    As it was painted, also where upper layers hide it, unless its weight, or a loose region, is to
+    be reckoned with.
+    """
+    own = next(occluded([painted], Size(*above.shape)))
+    rest = 1 - share.part_of(above)
+    seen = share.values / rest.clamp(min=NOTHING)
+    whole = torch.zeros_like(above)
+    share.part_of(whole).copy_(torch.where(rest > NOTHING, seen, own.values).clamp(0, 1))
+    share.part_of(above).add_(share.values)
+    return whole
+
+
+def _in_pixels(cells: Tensor, cell_px: int) -> Tensor:
+    return cells.repeat_interleave(cell_px, dim=-2).repeat_interleave(cell_px, dim=-1)
+
+
+def _around(wanted: Tensor, within: Bounds) -> Bounds | None:
+    """The smallest rectangle of a canvas around what is True; None where there is nothing."""
+    inside = _part(wanted, within)
+    if not bool(inside.any()):
+        return None
+    rows, columns = extent(inside.any(dim=1)), extent(inside.any(dim=0))
+    return Bounds(rows[0], columns[0], rows[1], columns[1]).moved(within.top, within.left)
+
+
+def _part(canvas: Tensor, bounds: Bounds) -> Tensor:
+    return canvas[..., bounds.top : bounds.bottom, bounds.left : bounds.right]
+
+
+def _paste(colours: Tensor, bounds: Bounds, painted: Tensor, there: Bounds, where: Tensor) -> None:
+    """Write the part `there` of the canvas into colours that fill the bounds."""
+    common = bounds.intersection(there)
+    if not common.is_empty:
+        target = _part(colours, common.moved(-bounds.top, -bounds.left))
+        inside = common.moved(-there.top, -there.left)
+        target.copy_(torch.where(_part(where, inside), _part(painted, inside), target))
+
+
+def _bytes(values: Tensor) -> Tensor:
+    return (values * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def _rgba(colours: Tensor, alpha: Tensor) -> Tensor:
+    """[4, H, W] uint8; black where nothing is."""
+    return torch.cat([colours * (alpha > 0), alpha[None]])
+
+
+def _pixels(channels: Tensor) -> Pixels:
+    """[C, H, W] uint8 as raw pixels."""
+    count, height, width = channels.shape
+    return Pixels(height, width, count, channels.permute(1, 2, 0).contiguous().numpy().tobytes())
