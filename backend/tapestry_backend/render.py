@@ -9,17 +9,20 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
+from tapestry_protocol.messages import Request
 
 from .models.catalogue import Catalogue
 from .models.discovery import adapter_folders, entries_for
 from .openraster.control_settings import read_control
 from .openraster.controls import quoted_list
-from .openraster.document import Document
+from .openraster.document import Document, ResultLayer, as_array
 from .openraster.limits import MAX_FILE_BYTES
 from .openraster.png import encode_png
-from .openraster.scene import PaintOver, Scene, read_scene, result_name
+from .openraster.scene import RESULT_PREFIX, PaintOver, Scene, read_scene, result_name
 from .openraster.selection import has_layer, select_layer, select_mask
 from .outputs import check_output, write_outputs
 from .render_options import request_settings
@@ -194,8 +197,30 @@ def _files(
                 flattened,
                 lowest=lowest,
                 settings=scene.settings,
+                layers=_layers(request, finished),
             )
             yield path, saved
+
+
+def _layers(request: Request, finished: Finished) -> list[ResultLayer]:
+    """The result's layers, topmost first, where they were asked for.
+
+    OpenRaster has no masks. So each region's mask is its layer's alpha, and what lies behind its
+    outline are the colours of transparent pixels: a program that makes a mask of the alpha has it.
+    """
+    if finished.layered is None:
+        return []
+    flat, layers = as_array(finished.pixels), []
+    for layer in finished.layered.layers:
+        place = layer.bounds.moved(-finished.bounds.top, -finished.bounds.left)
+        own, mask = as_array(layer.pixels), as_array(layer.mask)
+        beyond = flat[place.top : place.bottom, place.left : place.right]
+        pixels = np.where(own[..., 3:] > 0, own, beyond)
+        pixels[..., 3:] = np.where(own[..., 3:] > 0, mask, 0)
+        name = RESULT_PREFIX + request.regions[layer.region].prompt
+        layers.append(ResultLayer(name, pixels, place.top, place.left))
+    base = as_array(finished.layered.base)
+    return [*layers, ResultLayer(f"{RESULT_PREFIX}everything else", base)]
 
 
 def _report(finished: Finished, path: Path | None) -> Iterator[tuple[Path, bytes]]:

@@ -67,6 +67,12 @@ def _add_files(add: Callable[..., object]) -> None:
     add(
         "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
     )
+    add(
+        "--layered",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="each region's own picture as a layer of the .ora file, in a group",
+    )
     add("--quiet", action="store_true", help="say nothing unless something is wrong")
 
 

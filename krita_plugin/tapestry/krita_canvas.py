@@ -24,6 +24,7 @@ from .backend_process import data_folder
 from .canvas import Canvas, Group, Layer
 from .krita_colors import colors_of
 from .krita_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
+from .krita_masks import empty_masks
 from .krita_menu import added
 from .krita_saving import SavingWatch
 from .krita_tree import active_node, find_node, layers_in
@@ -252,14 +253,17 @@ class KritaCanvas:
         height = document.height() - margins.top - margins.bottom
         document.resizeImage(margins.left, margins.top, width, height)
 
-    def draft(self, name: str) -> KritaLayerDraft:
-        """Begin a new layer."""
-        return KritaLayerDraft(lambda: self._document, name)
+    def draft(self, name: str, *, masked: bool = False) -> KritaLayerDraft:
+        """Begin a new layer; a masked one shows through a mask which the artist can paint on."""
+        return KritaLayerDraft(lambda: self._document, name, masked=masked)
 
     def insert_group(
         self, name: str, drafts: Sequence[KritaLayerDraft], above: str = ""
     ) -> Generator[str | None, None, Group]:
         """Put drafts, topmost first, into the document as a group: one step that can be undone."""
+        masked = [draft for draft in drafts if draft.masked]
+        for draft, mask in zip(masked, empty_masks(len(masked)), strict=True):
+            draft.take_mask(mask)
         group = yield from added(lambda: self._document, "grouplayer", above)
         document, is_there = self._document, group is not None
         group, nodes = group or document.createGroupLayer(name), [draft.node for draft in drafts]

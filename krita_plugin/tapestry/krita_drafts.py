@@ -22,18 +22,32 @@ SRGB = "sRGB-elle-V2-srgbtrc.icc"
 
 
 class KritaLayerDraft:
-    """A new layer that is not in the document yet."""
+    """A new layer that is not in the document yet.
 
-    def __init__(self, document: Callable[[], Any], name: str) -> None:
+    masked    it shows through a mask, which it gets when it becomes a part of a group
+    """
+
+    def __init__(self, document: Callable[[], Any], name: str, *, masked: bool = False) -> None:
         self._open_document = document
         self._name = name
         self._node: Any = None
+        self._mask: Any = None
+        self.masked = masked
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
         """Paint RGBA pixels (8 bits, sRGB, straight alpha) with their corner at (top, left)."""
         image = image_of(pixels).convertToFormat(QImage.Format.Format_ARGB32)
         data = QByteArray(image.constBits().asstring(len(pixels.data)))
         self.node.setPixelData(data, left, top, pixels.width, pixels.height)
+
+    def write_mask(self, mask: Pixels, top: int, left: int) -> None:
+        """Say how much of the layer shows: 1 channel, with its corner at (top, left)."""
+        self._mask.setPixelData(QByteArray(mask.data), left, top, mask.width, mask.height)
+
+    def take_mask(self, mask: Any) -> None:
+        """Show through this mask of Krita's from now on."""
+        self._mask = mask
+        self.node.addChildNode(mask, None)
 
     @property
     def _document(self) -> Any:

@@ -63,6 +63,31 @@ def test_a_scene_becomes_a_layer_and_a_flat_picture(scene: Path) -> None:
     assert (told["seed"], told["model"]) == (5, "sample")
 
 
+def test_regions_can_be_layers_of_their_own(scene: Path) -> None:
+    """In a group that looks like the picture; behind an outline its layer goes on."""
+    ora, png, flat = (scene.with_name(name) for name in ("out.ora", "out.png", "flat.ora"))
+    outputs = ["-o", str(ora), "-o", str(png)]
+    assert main(["render", str(scene), *outputs, "--layered", *QUICK]) == 0
+    assert main(["render", str(scene), "-o", str(flat), *QUICK]) == 0
+    document = Document.open(ora)
+    group = document.layers[0]
+    assert group.name == Document.open(flat).layers[0].name
+    assert [layer.name for layer in group.children] == [
+        "Tapestry: sunset sky",
+        "Tapestry: green grass",
+        "Tapestry: everything else",
+    ]
+    together = document.colours(group, document.bounds).astype(int)
+    assert np.abs(together - pixels_of(png)).max() <= 1
+    assert (document.flattened == pixels_of(png)).all()
+    sky = document.colours(group.children[0], document.bounds)
+    assert (sky[..., 3] == np.where(np.arange(40)[:, None] < 12, 255, 0)).all()
+    with zipfile.ZipFile(ora) as archive, archive.open(group.children[0].source) as file:
+        own = np.array(Image.open(file))
+    assert own.shape[0] > 12, "it goes on beneath the grass"
+    assert own[13:20, :, :3].any()
+
+
 def test_the_same_command_gives_the_same_bytes(scene: Path) -> None:
     """Also the archive around the picture."""
     first, second = scene.with_name("1.ora"), scene.with_name("2.ora")

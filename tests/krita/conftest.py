@@ -46,6 +46,7 @@ JOB_SCENARIOS = (
     "history_survives",
     "previews_are_not_saved",
     "ways_to_apply",
+    "group_of_regions",
     "many_jobs",
     "a_large_picture_stays_usable",
     "large_pictures_in_other_ways",

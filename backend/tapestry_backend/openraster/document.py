@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +28,19 @@ from .limits import (
     MAX_STACK_BYTES,
 )
 from .png import HEADER_BYTES, colours_of, decode_png, encode_png, png_size, thumbnail_png
-from .stack import Node, parse_stack
+from .stack import NewLayer, Node, parse_stack
 
 _STACK, _MERGED, _THUMBNAIL = "stack.xml", "mergedimage.png", "Thumbnails/thumbnail.png"
+
+
+@dataclass(frozen=True)
+class ResultLayer:
+    """A layer of a result: RGBA, uint8 [height, width, 4], and its corner on the grown canvas."""
+
+    name: str
+    pixels: np.ndarray
+    top: int = 0
+    left: int = 0
 
 
 class Document:
@@ -155,24 +167,36 @@ class Document:
         *,
         lowest: bool = False,
         settings: Sequence[tuple[Node, str]] = (),
+        layers: Sequence[ResultLayer] = (),
     ) -> bytes:
         """The .ora file with the result as a new layer, on top or lowest; all else byte for byte.
 
         `flattened` is what `with_result` gave: viewers show it without knowing about layers.
         settings: what is written about layers of this document as regions.
+        layers: the result is a group of these instead, topmost first.
         """
-        number = 1
-        while f"data/tapestry-{number}.png" in self._archive:
-            number += 1
-        source = f"data/tapestry-{number}.png"
+        parts = layers or [ResultLayer(name, as_array(result))]
+        numbers = (n for n in count(1) if f"data/tapestry-{n}.png" not in self._archive)
+        sources = [f"data/tapestry-{number}.png" for number in islice(numbers, len(parts))]
+        new = [
+            NewLayer(part.name, source, part.top, part.left)
+            for part, source in zip(parts, sources, strict=True)
+        ]
+        pictures = (encode_png(part.pixels, self.colours_meant) for part in parts)
+        stack = self._stack.with_layer(
+            name,
+            sources[0],
+            margins,
+            lowest=lowest,
+            settings=settings,
+            inner=new if layers else (),
+        )
         return self._archive.copy(
             {
-                _STACK: self._stack.with_layer(
-                    name, source, margins, lowest=lowest, settings=settings
-                ),
+                _STACK: stack,
                 _MERGED: encode_png(flattened, self.colours_meant),
                 _THUMBNAIL: thumbnail_png(flattened),
-                source: encode_png(as_array(result), self.colours_meant),
+                **dict(zip(sources, pictures, strict=True)),
             }
         )
 
@@ -229,8 +253,9 @@ class Document:
 
 
 def as_array(pixels: Pixels) -> np.ndarray:
-    """RGBA pixels as uint8 [height, width, 4], without a copy."""
-    return np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
+    """Pixels as uint8 [height, width, channels], without a copy."""
+    size = (pixels.height, pixels.width, pixels.channels)
+    return np.frombuffer(pixels.data, np.uint8).reshape(size)
 
 
 def as_pixels(array: np.ndarray) -> Pixels:

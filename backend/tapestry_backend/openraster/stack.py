@@ -34,6 +34,16 @@ _NAMESPACE = {"xmlns:tapestry": "urn:tapestry"}
 """Declared beside the attribute: readers that know of namespaces refuse a prefix without one."""
 
 
+@dataclass(frozen=True)
+class NewLayer:
+    """A layer that is added: the picture of this name, with its corner there."""
+
+    name: str
+    source: str
+    top: int = 0
+    left: int = 0
+
+
 @dataclass
 class Node:
     """A layer or a group of layers as stack.xml tells of it; children topmost first.
@@ -100,17 +110,21 @@ class Stack:
         *,
         lowest: bool = False,
         settings: Sequence[tuple[Node, str]] = (),
+        inner: Sequence[NewLayer] = (),
     ) -> bytes:
         """The file with one more layer, its canvas grown; everything else byte for byte.
 
         The new layer fills the grown canvas, and lies on top of all others or below them all.
+        inner: it is a group of these instead, topmost first.
         settings: nodes of this stack, and what is to be written about each as a region.
         """
         edits = [
             (tag, self._changed(tag, attributes))
             for tag, attributes in self._changes(margins, settings)
         ]
-        edits.append(self._inserted(_layer(name, source), lowest=lowest))
+        edits.append(
+            self._inserted(_group(name, inner) or _layer(NewLayer(name, source)), lowest=lowest)
+        )
         data = self.data
         for where, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
             data = data[: where.start] + new + data[where.stop :]
@@ -158,12 +172,19 @@ class Stack:
         return text
 
 
-def _layer(name: str, source: str) -> bytes:
-    """The element of a layer whose picture fills the canvas."""
+def _layer(new: NewLayer) -> bytes:
     return (
         b"\n  <layer name=%b src=%b "
-        b'x="0" y="0" opacity="1" visibility="visible" composite-op="svg:src-over"/>'
-    ) % (_quoted(name), _quoted(source))
+        b'x="%d" y="%d" opacity="1" visibility="visible" composite-op="svg:src-over"/>'
+    ) % (_quoted(new.name), _quoted(new.source), new.left, new.top)
+
+
+def _group(name: str, inner: Sequence[NewLayer]) -> bytes:
+    """The element of a group; nothing where nothing is in it."""
+    if not inner:
+        return b""
+    head = b'\n  <stack name=%b opacity="1" visibility="visible" composite-op="svg:src-over">'
+    return head % _quoted(name) + b"".join(map(_layer, inner)) + b"\n  </stack>"
 
 
 def _quoted(text: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -124,12 +124,14 @@ def compose_layers(
     new: Tensor,
     *,
     wrap: bool,
+    seen: Callable[[int, Window, Tensor], None] | None = None,
 ) -> None:
     """Draw outlines as they were painted, to the pixel, into a decoded picture.
 
     latents [L, C, h, w]: a row for each layer, which goes on beyond its outline. shares: how much
     of each pixel each layer but the first is. pixels [1, 3, H, W] in 0..1, on the CPU: what the
     fused latents were decoded to; changed in place where it is `new` [H, W] bool.
+    seen: is shown each part of a layer's own picture, by its row and cells.
 
     Fused latents know outlines by whole cells. So beside outlines each layer is decoded by itself
     and takes its share of each pixel. What is added is the difference from the fused picture,
@@ -152,7 +154,10 @@ def compose_layers(
             if inner is None:
                 continue
             painted = own_pixels(model, own[row, None], part, inner, plain, before, wrap=wrap)
-            where = in_pixels(inner.moved(part.top, part.left), cell_px)
+            cells = inner.moved(part.top, part.left)
+            where = in_pixels(cells, cell_px)
+            if seen is not None:
+                seen(row, cells, painted)
             change = painted - crop(before, in_pixels(inner, cell_px))
             crop(pixels, where).add_(change * _share_in(share, where) * crop(new, where))
     pixels.clamp_(0, 1)

@@ -16,7 +16,7 @@ from tapestry_protocol.pixels import Bounds, Pixels
 
 from ..engine.layers import Layers, grown
 from ..engine.regions import PaintedMask, Share, occluded
-from ..engine.windows import Size, crop, extent
+from ..engine.windows import Size, Window, crop, extent
 from ..models.denoiser import Denoiser
 from .decoding import (
     BESIDE_CELLS,
@@ -81,43 +81,51 @@ def size_bytes(leaves: Sequence[Leaf], plan: Plan) -> int:
     return 5 * area + 4 * plan.output.height * plan.output.width
 
 
-def paint_leaves(
-    model: Denoiser,
-    latents: Tensor,
-    layers: Layers,
-    leaves: Sequence[Leaf],
-    pixels: Tensor,
-    new: Tensor,
-    *,
-    wrap: bool,
-) -> Tensor:
-    """Give each layer its colours; the base is what is returned, [3, H, W] uint8.
+class Colours:
+    """The colours of layers, and of the base below them.
 
-    latents [L, C, h, w]. pixels [1, 3, H, W] in 0..1, on the CPU: what the fused latents were
-    decoded to, before outlines were drawn. It stays where it is not `new` [H, W] bool.
+    pixels [1, 3, H, W] in 0..1, on the CPU: what the fused latents were decoded to, before outlines
+    were drawn. It stays where it is not `new` [H, W] bool.
+    base [3, H, W] uint8: that of the lowest layer
     """
-    base = _bytes(pixels[0])
-    for leaf in leaves:
-        leaf.colours.copy_(_part(base, leaf.bounds))
-    targets = {layers.rows[leaf.region]: (leaf.colours, leaf.bounds) for leaf in leaves}
-    targets[0] = base, Bounds(0, 0, *base.shape[-2:])
-    near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
-    needed = layers.with_margins(wrap=wrap).cpu() & near
-    fused, own = layers.fused(latents), goes_on(latents, layers)
-    cell_px = pixels.shape[-1] // latents.shape[-1]
-    for part in parts_of(needed.any(dim=0), model.window):
-        plain = decode_part(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS).float()
-        before = crop(pixels, in_pixels(part, cell_px))
-        for row, (colours, bounds) in targets.items():
-            inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
-            if inner is None:
-                continue
-            painted = own_pixels(model, own[row, None], part, inner, plain, before, wrap=wrap)
-            cells = inner.moved(part.top, part.left)
-            there = in_pixels(cells, cell_px)
-            where = _in_pixels(crop(needed[row], cells), cell_px) & crop(new, there)
-            _paste(colours, bounds, _bytes(painted[0]), Bounds(*there), where)
-    return base
+
+    def __init__(
+        self, leaves: Sequence[Leaf], layers: Layers, pixels: Tensor, new: Tensor, *, wrap: bool
+    ) -> None:
+        self._layers, self._pixels, self._new, self._wrap = layers, pixels, new, wrap
+        self._opaque = layers.with_margins(wrap=wrap).cpu()
+        self._cell_px = pixels.shape[-1] // self._opaque.shape[-1]
+        self.base = _bytes(pixels[0])
+        for leaf in leaves:
+            leaf.colours.copy_(_part(self.base, leaf.bounds))
+        self._targets = {layers.rows[leaf.region]: (leaf.colours, leaf.bounds) for leaf in leaves}
+        self._targets[0] = self.base, Bounds(0, 0, *self.base.shape[-2:])
+
+    def decode(self, model: Denoiser, latents: Tensor) -> None:
+        """Take the colours beside outlines from each layer's own latents [L, C, h, w]."""
+        layers, wrap = self._layers, self._wrap
+        near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
+        needed = self._opaque & near
+        fused, own = layers.fused(latents), goes_on(latents, layers)
+        for part in parts_of(needed.any(dim=0), model.window):
+            plain = decode_part(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS).float()
+            before = crop(self._pixels, in_pixels(part, self._cell_px))
+            for row in self._targets:
+                inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
+                if inner is not None:
+                    args = model, own[row, None], part, inner, plain, before
+                    painted = own_pixels(*args, wrap=wrap)
+                    self.take(row, inner.moved(part.top, part.left), painted)
+
+    def take(self, row: int, cells: Window, painted: Tensor) -> None:
+        """Some cells of a row of latents as pixels [1, 3, H, W] in 0..1."""
+        if row not in self._targets:
+            return
+        there = in_pixels(cells, self._cell_px)
+        own = _in_pixels(crop(self._opaque[row], cells), self._cell_px)
+        where = own & crop(self._new, there)
+        colours, bounds = self._targets[row]
+        _paste(colours, bounds, _bytes(painted[0]), Bounds(*there), where)
 
 
 def to_layers(

@@ -29,7 +29,7 @@ from .canvas import cut_output, preview_rgba, to_rgba
 from .decoding import compose_layers, decode_beside, decode_canvas
 from .events import Finished, LayeredPicture, Progressed
 from .ground import Ground, Reading, pixel_shares, read_ground
-from .layering import Leaf, leaves_of, paint_leaves, size_bytes, to_layers
+from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
 from .painting import Painting, Texts
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
@@ -92,7 +92,7 @@ class _Job:
         notices: Sequence[str] = (),
     ) -> None:
         self._request = request
-        self._notices = notices
+        self._notices = tuple(notices)
         self._blobs = blobs
         self._store = store
         self._watch = Stopwatch()
@@ -178,15 +178,15 @@ class _Job:
         if layers.count == 1:
             return pixels, None
         shares, new = pixel_shares(self._reading, plan, layers), ~ground.known
-        leaves = self._leaves(shares)
-        base = None
+        leaves, colours = self._leaves(shares), None
         if leaves:
-            args = model, self._latents, layers, leaves, pixels, new
-            base = paint_leaves(*args, wrap=plan.wrap)
-        compose_layers(model, self._latents, layers, shares, pixels, new, wrap=plan.wrap)
-        if base is None:
+            colours = Colours(leaves, layers, pixels.clone(), new, wrap=plan.wrap)
+            colours.decode(model, self._latents)
+        args = model, self._latents, layers, shares, pixels, new
+        compose_layers(*args, wrap=plan.wrap, seen=colours and colours.take)
+        if colours is None:
             return pixels, None
-        return pixels, to_layers(leaves, base, pixels, self._reading.new, plan)
+        return pixels, to_layers(leaves, colours.base, pixels, self._reading.new, plan)
 
     def _leaves(self, shares: Sequence[Share]) -> list[Leaf]:
         """The layers that were asked for, as yet without colours."""
