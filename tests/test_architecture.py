@@ -22,6 +22,7 @@ DECODERS = {"PIL", "cv2", "imageio", "torchvision", "zipfile", "gzip", "pickle",
 KRITA_ROOMS = {
     *("__init__.py", "krita_docker.py"),
     *("krita_canvas.py", "krita_tree.py", "krita_menu.py", "krita_saving.py", "krita_views.py"),
+    "krita_masks.py",
 }
 """Who may speak to Krita: the entry, the docker's registration, the adapter's rooms."""
 

@@ -1,4 +1,4 @@
-"""A picture as a group of regions in a real Krita: flat the same, and its outlines stay editable."""
+"""A picture as a group of regions in a real Krita: flat the same, and open to other outlines."""
 
 from __future__ import annotations
 

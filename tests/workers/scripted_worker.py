@@ -6,7 +6,8 @@ not come to an end, but only the first time that any worker of this server does 
 picture has its seed as its colour, and a layer where layers are asked for; an extension gives its
 own picture back. With the argument "dead", the worker dies before it is ready; with "twins", it
 finds two more devices like its own. "preview" is the height and width of previews, and "clock" a
-file for the moments (of the machine's monotonic clock) at which it begins, ends a step, and is done.
+file for the moments (of the machine's monotonic clock) at which it begins, ends a step, and is
+done.
 """
 
 import json
