@@ -17,15 +17,16 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .translation import tr
 
-_TILES = "VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE {}\nDATA 0\n"
+_TILES = "VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE 1\nDATA 0\n"
 
 _LAYER = (
-    '<layer nodetype="paintlayer" name="layer" filename="layer1" colorspacename="RGBA" x="0" y="0" '
-    'opacity="255" visible="1" locked="0" compositeop="normal" channelflags="" '
-    'uuid="{49687af6-c465-4601-be8a-c5efddfd829b}"><masks><mask nodetype="transparencymask" '
-    'name="mask" filename="mask2" x="0" y="0" visible="1" locked="0" '
+    '<layer nodetype="grouplayer" name="group" filename="layer1" x="0" y="0" opacity="255" '
+    'visible="1" locked="0" compositeop="normal" channelflags="" passthrough="0" '
+    'uuid="{49687af6-c465-4601-be8a-c5efddfd829b}"><masks><mask '
+    'nodetype="transparencymask" name="mask" filename="mask2" x="0" y="0" visible="1" locked="0" '
     'uuid="{57f1dd00-6b44-4c77-b28c-7de1eb1d1d37}"/></masks></layer>'
 )
+"""A group, because Krita complains of a paint layer that brings no colour profile."""
 
 _MAINDOC = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE DOC PUBLIC '-//KDE//DTD krita 2.0//EN' 'http://www.calligra.org/DTD/krita-2.0.dtd'>
@@ -38,9 +39,7 @@ _MAINDOC = f"""<?xml version="1.0" encoding="UTF-8"?>
 _FILES = {
     "mimetype": b"application/x-krita",
     "maindoc.xml": _MAINDOC.encode(),
-    "mask/layers/layer1": _TILES.format(4).encode(),
-    "mask/layers/layer1.defaultpixel": bytes(4),
-    "mask/layers/mask2.pixelselection": _TILES.format(1).encode(),
+    "mask/layers/mask2.pixelselection": _TILES.encode(),
     "mask/layers/mask2.pixelselection.defaultpixel": bytes(1),
 }
 
