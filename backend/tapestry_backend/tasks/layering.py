@@ -20,13 +20,12 @@ from ..engine.windows import Size, Window, crop, extent
 from ..models.denoiser import Denoiser
 from .decoding import (
     BESIDE_CELLS,
-    LESSER_HALO_CELLS,
     NOTHING,
-    decode_part,
     goes_on,
     in_pixels,
     own_pixels,
     parts_of,
+    plain_part,
 )
 from .events import LayeredPicture, RegionPicture
 from .plan import Plan
@@ -107,9 +106,10 @@ class Colours:
         near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
         needed = self._opaque & near
         fused, own = layers.fused(latents), goes_on(latents, layers)
+        is_there = model.decodes_locally and bool(self._new.all())
         for part in parts_of(needed.any(dim=0), model.window):
-            plain = decode_part(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS).float()
             before = crop(self._pixels, in_pixels(part, self._cell_px))
+            plain = plain_part(model, fused, part, before, wrap=wrap, is_there=is_there)
             for row in self._targets:
                 inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
                 if inner is not None:
