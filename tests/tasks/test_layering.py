@@ -68,7 +68,7 @@ def test_layers_over_each_other_look_like_the_picture(paint, scene) -> None:
     finished = paint(request)
 
     assert [layer.region for layer in finished.layered.layers] == [0, 1, 2, 4]
-    assert differs(finished) <= 1
+    assert differs(finished) <= 2
     assert finished.pixels == paint(replace(request, layered=False)).pixels
 
 
@@ -107,7 +107,7 @@ def test_layers_are_right_whatever_decides_what_shows(paint, scene, fields) -> N
         region(scene, "red bricks", disc(70, 70, 30, 4), 20, -20, weight=3.0),
         region(scene, "lava", 0.7 * np.ones((60, 60)), 40, 20),
     )
-    assert differs(paint(Request("generate", SIDE, SIDE, regions=regions, **PLAIN, **fields))) <= 1
+    assert differs(paint(Request("generate", SIDE, SIDE, regions=regions, **PLAIN, **fields))) <= 2
 
 
 def test_an_extension_has_layers_for_what_is_new(paint, scene) -> None:
@@ -123,7 +123,7 @@ def test_an_extension_has_layers_for_what_is_new(paint, scene) -> None:
         **PLAIN,
     )
     finished = paint(request)
-    assert differs(finished) <= 1
+    assert differs(finished) <= 2
     (layer,) = finished.layered.layers
     assert layer.bounds.left < 64 < layer.bounds.right
     own = to_array(layer.pixels)
@@ -146,7 +146,7 @@ def test_a_soft_selection_has_layers(paint, scene) -> None:
         regions=(region(scene, "lava", np.ones((SIDE, 64)), 0, 64),),
         **PLAIN,
     )
-    assert differs(paint(request)) <= 1
+    assert differs(paint(request)) <= 2
 
 
 def test_kept_paint_stays_exact_in_its_layer(paint, scene) -> None:
@@ -158,7 +158,7 @@ def test_kept_paint_stays_exact_in_its_layer(paint, scene) -> None:
     inside = Bounds(32, 32, 96, 96).moved(-layer.bounds.top, -layer.bounds.left)
     own = to_array(layer.pixels)[inside.top : inside.bottom, inside.left : inside.right]
     assert np.array_equal(own, to_array(paint_of))
-    assert differs(finished) <= 1
+    assert differs(finished) <= 2
 
 
 def test_without_a_tight_region_there_are_no_layers(paint, scene) -> None:
