@@ -224,3 +224,19 @@ def test_what_is_new_is_turned_to_the_middle_where_something_is_known_everywhere
 def test_a_canvas_that_is_known_as_a_whole_or_not_at_all_is_not_turned(*, known: bool) -> None:
     """There is no border."""
     assert turn_to_middle(torch.full((8, 64), known), 8) == 0
+
+
+@pytest.mark.parametrize("gap_px", [0, 1, 2, 4])
+def test_another_thing_just_beyond_a_border_throws_nothing_over_it(gap_px: int) -> None:
+    """A sky is filled up to some pixels before a tower: the new sky stays sky."""
+    sky = torch.tensor([0.4, 0.6, 1.0])[None, :, None, None].expand(1, 3, 64, 64)
+    original = sky.clone()
+    original[..., 42 + gap_px :] = torch.tensor([0.8, 0.2, 0.1])[:, None, None]
+    known = torch.zeros(64, 64, dtype=torch.bool)
+    known[:, 42:] = True
+    decoded = sky + 0.02  # the cell that the border cuts is painted anew as a whole
+    decoded[..., 48:] = original[..., 48:] + 0.02
+
+    matched = match_colours(decoded, original, known, 8)
+
+    assert float((matched - sky)[..., :42].abs().max()) < 0.03

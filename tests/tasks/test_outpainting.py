@@ -88,10 +88,19 @@ def test_paint_beyond_the_edge_overrules() -> None:
 def test_only_sides_that_grow_are_looked_at() -> None:
     """A picture that grows downwards leaves paint to its right alone, and what touches the top."""
     new = Bounds(0, 0, 104, 96)
-    regions = [filled(0, 0, 30, 96), filled(20, 50, 60, 300)]
+    regions = [filled(0, 0, 30, 96), filled(20, 50, 63, 300)]
     grown = continue_regions(regions, OLD, new, NEAR)
 
     assert torch.equal(on_canvas(grown[0], new), on_canvas(regions[0], new))
     expected = on_canvas(regions[1], new)
     expected[64:, 50:] = 255
     assert torch.equal(on_canvas(grown[1], new), expected)
+
+
+@pytest.mark.parametrize(("gap", "goes_on"), [(0, True), (1, True), (2, False), (6, False)])
+def test_paint_that_ends_before_an_edge_ends_there(gap: int, goes_on: bool) -> None:
+    """A tower that stands some pixels from the edge does not jump over them."""
+    new = Bounds(0, 0, 64, 200)
+    (grown,) = continue_regions([filled(10, 40, 50, 96 - gap)], OLD, new, NEAR)
+
+    assert bool(on_canvas(grown, new)[:, 96:].any()) is goes_on

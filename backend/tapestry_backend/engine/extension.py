@@ -191,7 +191,9 @@ def _mirrored(values: Tensor, known: Tensor) -> Tensor:
 
     [1, C, H, W], 0 where `known` [H, W] or far from it. Mirrored at the nearest known pixel, and at
     that point, not at a line (2 v(edge) - v(mirror)): so the slope carries on, too. Where the
-    mirror is not known itself, beside a tip or a thin stroke, the edge's own value is carried on.
+    mirror is not known itself, beside a tip or a thin stroke, the edge's own value is carried on;
+    likewise where the mirror shows something else than was painted there: a difference as large as
+    that is content, no error of the autoencoder, and its negative would stand as a line.
     """
     place, edge = nearest_known(known, _MIRROR_PX)
     mirror = 2 * edge - place
@@ -202,8 +204,15 @@ def _mirrored(values: Tensor, known: Tensor) -> Tensor:
     fade = 1 - (place - edge).float().norm(dim=1) / _MIRROR_PX
     carried = torch.zeros_like(values)
     at_edge, at_mirror = values[0][:, *_at(edge)], values[0][:, *_at(mirror)]
-    carried[0][:, *_at(place)] = (2 * at_edge - at_mirror) * fade * fade * (3 - 2 * fade)
+    slope = (at_edge - at_mirror) * _is_error(at_mirror)
+    rest = (at_edge + slope) * _is_error(at_edge)
+    carried[0][:, *_at(place)] = rest * fade * fade * (3 - 2 * fade)
     return carried
+
+
+def _is_error(values: Tensor) -> Tensor:
+    """How far differences [C, K] are small enough for errors of the autoencoder: [K] in 0..1."""
+    return (2 - 2 * values.abs().amax(dim=0) / _MAX_CORRECTION).clamp(0, 1)
 
 
 def nearest_known(known: Tensor, reach_px: int) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,10 @@ SPILL_PX = 64
 that ran over the edge; what reaches further says itself where the region ends."""
 
 
+RIM_PX = 2
+"""Paint that ends further from an edge ends there; what lies nearer has left a rim of a brush."""
+
+
 class RegionMask(NamedTuple):
     """A mask uint8 [h, w] that fills `bounds`, in pixels of the canvas."""
 
@@ -27,14 +31,14 @@ def continue_regions(
 ) -> list[RegionMask]:
     """The regions' masks as they hold on a canvas that has grown from `old` to `new`.
 
-    A region that comes nearer than `near_px` to an edge that grows goes on beyond it as it is
-    there, row by row or column by column, to the new edge. Paint beyond the edge overrules: its own
-    region ends where it ends, and no other one goes on over it.
+    A region that reaches an edge that grows goes on beyond it as it is there, row by row or column
+    by column, to the new edge; as strong as within `near_px` of it, where its rim is soft. Paint
+    beyond the edge overrules: its own region ends where it ends, and no other one goes on over it.
     """
     growing = _growing(old, new)
     ends = [{side for side in growing if _ends(each, old, side, growing[side])} for each in masks]
     sides = [
-        {side for side in growing if side not in own and _touches(each, old, side, near_px)}
+        {side for side in growing if side not in own and _touches(each, old, side)}
         for each, own in zip(masks, ends, strict=True)
     ]
     painted = [each for each, own in zip(masks, ends, strict=True) if own]
@@ -61,8 +65,8 @@ def _ends(region: RegionMask, old: Bounds, side: str, growth: int) -> bool:
     return _has_paint(region, beyond)
 
 
-def _touches(region: RegionMask, old: Bounds, side: str, near_px: int) -> bool:
-    return _has_paint(region, _strip(old, side, -near_px, 0).intersection(old))
+def _touches(region: RegionMask, old: Bounds, side: str) -> bool:
+    return _has_paint(region, _strip(old, side, -RIM_PX, 0).intersection(old))
 
 
 def _strip(old: Bounds, side: str, start: int, stop: int | None) -> Bounds:
@@ -128,9 +132,11 @@ def _profile(edge: Tensor) -> Tensor:
     """What goes on from the last rows inside an edge [k, w], the outermost first: [w].
 
     The outermost one as it is; where it is faint, as a brush's soft rim is, the strongest of them.
+    What ends before the rim does not go on.
     """
-    outermost = edge[0]
-    return torch.where(outermost >= COVERED_ALPHA, outermost, edge.amax(dim=0))
+    outermost, rim = edge[0], edge[:RIM_PX].amax(dim=0)
+    strongest = torch.where(rim > 0, edge.amax(dim=0), 0)
+    return torch.where(outermost >= COVERED_ALPHA, outermost, strongest)
 
 
 def _part(mask: Tensor, bounds: Bounds, part: Bounds) -> Tensor:
