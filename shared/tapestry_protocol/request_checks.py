@@ -40,7 +40,13 @@ def check_region_count(count: int) -> None:
 
 
 def check_prompt(prompt: str, of_what: str) -> None:
-    """Raises TapestryError when a prompt is longer than any model reads."""
+    """Raises TapestryError when a prompt is longer than any model reads, or is no text."""
+    if not prompt.isascii() and any("\ud800" <= sign <= "\udfff" for sign in prompt):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"The prompt of {of_what} has signs that are no text in this terminal's encoding.",
+            "Write it in UTF-8, for instance with LC_ALL=C.UTF-8 before the command.",
+        )
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise TapestryError(
             ErrorCode.TOO_LARGE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,34 @@ def test_what_cannot_be_followed_is_told(shelf: Path, text: str, told: list[str]
 def test_a_file_without_folders_says_nothing(shelf: Path, text: str) -> None:
     """As ComfyUI brings it."""
     assert not [each for each in layout_of(written(shelf, text)).left_out if "YAML" in str(each)]
+
+
+BILLION = "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9) if i else 'x'}]\n" for i in range(12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('a:\n  base_path: "E:\\0_models"\n  checkpoints: one\n', "without quotes"),
+        ("a:\n  checkpoints: [[one, two]]\n", "lists"),
+        (BILLION + "s:\n  checkpoints: *a11\n", "lists"),
+    ],
+)
+def test_what_is_no_path_is_left_out_and_told(shelf: Path, text: str, reason: str) -> None:
+    """Signs that no path has, and lists that hold themselves a billion times, keep nothing away."""
+    program = shelf.parent / "ComfyUI"
+    (program / "extra_model_paths.yaml").write_text(text, encoding="utf-8")
+    layout = layout_of(program)
+
+    assert any(reason in each.sentence for each in layout.left_out)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are Unix'")
+def test_a_pipe_is_not_waited_for(shelf: Path) -> None:
+    """It is told of, and the folders that are there stay."""
+    program = shelf.parent / "ComfyUI"
+    os.mkfifo(program / "extra_model_paths.yaml")
+
+    assert "no ordinary file" in layout_of(program).left_out[0].sentence

@@ -56,6 +56,7 @@ def changed(request_: Request, **changes: Any) -> Request:
     [
         (changed(GENERATE, prompt=""), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, prompt=" \n"), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, style="caf\udce9"), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, prompt="", regions=(region(prompt=" "),)), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, margins=Margins(top=1)), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, image=EXTEND.image), ErrorCode.BAD_REQUEST),
@@ -70,7 +71,7 @@ def changed(request_: Request, **changes: Any) -> Request:
         (changed(EXTEND, image=PixelsRef(64, 96, 3, SHA256)), ErrorCode.BAD_REQUEST),
         (changed(EXTEND, image=PixelsRef(96, 64, 4, SHA256)), ErrorCode.BAD_REQUEST),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_a_request_that_cannot_become_a_picture_is_refused(
     request_: Request, code: ErrorCode

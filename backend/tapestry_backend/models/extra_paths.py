@@ -10,11 +10,12 @@ import yaml
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from .folders import expanded, is_folder
+from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, unreadable
 
 _MAX_YAML_BYTES = 2**18
 _MAX_SECTIONS = 64
+_MAX_LINES = 1000
 _NAMES = (
     *("extra_model_paths.yaml", "extra_model_paths.yml"),
     "extra_models_config.yaml",  # that of ComfyUI's desktop edition
@@ -43,6 +44,9 @@ def extra_paths(
 
 def _read(file: Path, left_out: list[LeftOut]) -> Any:
     """What a file says; None where there is none, or it cannot be understood."""
+    if exists(file) and not is_file(file):
+        left_out.append(_misread(file, "is no ordinary file"))  # a pipe would be waited for
+        return None
     try:
         with file.open("rb") as opened:
             data = opened.read(_MAX_YAML_BYTES + 1)
@@ -110,8 +114,11 @@ def _folders(
     left_out: list[LeftOut],
 ) -> Iterator[tuple[str, Path]]:
     """The folders of a section; a key may name several, one a line or as a list."""
-    base = root / expanded(str(section.get("base_path") or "."))
-    wanted = [(key, line) for key in keys for line in _lines(section.get(key))]
+    wanted = [(key, line) for key in keys for line in _lines(section.get(key), file, left_out)]
+    named = _path_of(section.get("base_path") or ".", file, left_out)
+    if named is None:
+        return
+    base = root / expanded(named)
     if wanted and not is_folder(base):
         left_out.append(_missing(file, base))
         wanted = [(key, line) for key, line in wanted if expanded(line).is_absolute()]
@@ -123,9 +130,28 @@ def _folders(
             left_out.append(_missing(file, folder))
 
 
-def _lines(value: Any) -> list[str]:
-    parts = value if isinstance(value, list) else str(value or "").splitlines()
-    return [text for part in parts if (text := str(part or "").strip())]
+def _lines(value: Any, file: Path, left_out: list[LeftOut]) -> list[str]:
+    parts = value if isinstance(value, list) else str(_scalar(value)).splitlines()
+    paths = (_path_of(part, file, left_out) for part in parts[:_MAX_LINES])
+    return [path for path in paths if path]
+
+
+def _scalar(value: Any) -> Any:
+    """A value that is no list and no mapping: those can hold themselves a billion times."""
+    return "" if value is None or isinstance(value, dict | list | set) else value
+
+
+def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
+    """The path that a value is; None, and told, where it cannot be one."""
+    if isinstance(value, dict | list | set):
+        left_out.append(_misread(file, "names lists where it should name folders"))
+        return None
+    path = str(_scalar(value)).strip()
+    if "\0" in path:
+        shown = path.replace("\0", "\\0")
+        left_out.append(_misread(file, f"names {shown!r}: write Windows paths without quotes"))
+        return None
+    return path
 
 
 def _missing(file: Path, folder: Path) -> LeftOut:
