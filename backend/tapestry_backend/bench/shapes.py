@@ -67,6 +67,10 @@ class ShapedStore(MeteredStore):
     def check(self, request: Request) -> None:
         """Nothing of it lies in files, so nothing can be missing."""
 
+    def variant_of(self, model_id: str) -> str:  # noqa: ARG002  it has one model
+        """A shape is that of a family's plain checkpoint."""
+        return ""
+
     def load(self, model_id: str) -> Metered:
         """The model of this store's shape."""
         if self._made is None:

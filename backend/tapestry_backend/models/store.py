@@ -48,6 +48,10 @@ class ModelStore:
         """Raises TapestryError for what can be known about a request before anything is loaded."""
         self.catalogue.check(request)
 
+    def variant_of(self, model_id: str) -> str:
+        """What kind of checkpoint of its family a model is, as in its catalogue's entry."""
+        return self.catalogue.find(model_id).variant
+
     def load(self, model_id: str) -> Denoiser:
         """The model with this id; raises TapestryError when there is none or it is damaged."""
         entry = self.catalogue.find(model_id)

@@ -200,9 +200,9 @@ class _Job:
 
     @property
     def _unlike_its_checkpoint(self) -> tuple[str, ...]:
-        entry = self._store.catalogue.find(self._request.model)
+        variant = self._store.variant_of(self._request.model)
         scale = self._request.guidance_scale
-        return unlike_few_steps(entry.variant, self._request.num_inference_steps, scale)
+        return unlike_few_steps(variant, self._request.num_inference_steps, scale)
 
     def _draft(self, ground: Ground) -> Generator[Progressed, None, _Drafted | None]:
         """The draft, where there is something that it decides about."""
