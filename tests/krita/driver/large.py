@@ -1,6 +1,6 @@
 """Scenarios with a real backend: how long Krita waits for us while a large picture is handled."""
 
-from tapestry.job import Job, Look, Order
+from tapestry.job import Job, Look, Made, Order
 from tapestry.krita_canvas import KritaCanvas
 from tapestry_protocol.messages import PixelsRef, Region, Request, Result
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -107,7 +107,7 @@ def _take(stage, job):
     request = Request("generate", HEIGHT, WIDTH, prompt="sea", regions=regions)
     order = Order(request, {ref.sha256: mask.data}, "Tapestry: sea (seed 0)")
     result = Result(job.id, PixelsRef.of(pixels), Bounds(0, 0, HEIGHT, WIDTH), 0, "{}")
-    _studio(stage).results.take(job, order, result, pixels, lambda: None)
+    _studio(stage).results.take(job, order, Made(result, pixels), lambda: None)
 
 
 def _box(node):
