@@ -36,7 +36,7 @@ def large_pictures_in_other_ways(stage):
     """As a group of regions, into the active layer, into a new document."""
     document = yield from _painted(stage)
     _set(stage, apply_at_once=False)
-    _take(stage, _job(stage, document, "large in other ways"))
+    _take(stage, _job(stage, document, "large-in-other-ways"))
     yield from _until_done(stage)
     yield from _apply(stage, "regions", lambda: len(stage.names(document)) == 5)
     group = document.rootNode().childNodes()[-1]
@@ -56,7 +56,7 @@ def large_pictures_in_other_ways(stage):
         yield from _undo(stage)
     top = document.rootNode().childNodes()[-1]
     stage.facts["active"]["undone"] = [stage.names(document), _box(top)]
-    closed = _job(stage, document, "large and closed")
+    closed = _job(stage, document, "large-and-closed")
     yield from stage.closed([document])
     _take(stage, closed)
     yield from _until_done(stage)
