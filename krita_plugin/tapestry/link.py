@@ -112,6 +112,7 @@ class Link(Listener):
         self._cancel_timer: Callable[[], None] = _nothing
         self._attempts = 0
         self._connected_to: RuntimeInfo | None = None
+        self._doubted_token = ""
         self._dead_token = ""
         self._waited_s = 0.0
         self._underway = Underway()
@@ -125,7 +126,7 @@ class Link(Listener):
         """Begin to reach a server, unless that has begun already."""
         if self.state in (LinkState.OFF, LinkState.FAILED):
             self._attempts = 0
-            self._dead_token = ""
+            self._believe()
             self._seek()
 
     def send(self, message: Message) -> None:
@@ -187,6 +188,7 @@ class Link(Listener):
         if info is not None:
             self._open(info)
         elif self._server.has_ended() or self._waited_s > START_WITHIN_S:
+            self._believe()  # the other one may be in the way because it is alive
             self._try_again(self._server.why_it_ended())
         else:
             self._look_later()
@@ -243,13 +245,19 @@ class Link(Listener):
             self.follower.hear(message, pixels, beside)
 
     def lose(self, error: TapestryError | None) -> None:
-        """The connection is gone: try the same server once more, then another one."""
-        was_ready = self.is_ready
+        """The connection is gone: try the same server once more, then another one.
+
+        The first attempt of all counts as well: a server that is busy may miss it.
+        """
         self._connection = _Nowhere()
-        self._dead_token = ""
-        if not was_ready and self._connected_to is not None:
-            self._dead_token = self._connected_to.token
+        token = self._connected_to.token if self._connected_to else ""
+        self._dead_token = "" if self.is_ready or token != self._doubted_token else token
+        self._doubted_token = token
         self._try_again(error or _unreachable())
+
+    def _believe(self) -> None:
+        """Whatever the runtime file names may be alive."""
+        self._doubted_token = self._dead_token = ""
 
     def _give_up(self, error: TapestryError) -> None:
         self._disconnect()

@@ -97,13 +97,44 @@ def test_a_file_that_a_dead_server_left_is_not_believed(way: Way) -> None:
     way.backend.is_alive = False
     way.link.ensure()
     way.backend.answer()
-    way.loop.run(DELAYS_S[0] + 1)
+    way.loop.run(DELAYS_S[0])
+    way.backend.answer()
+    way.loop.run(DELAYS_S[1] + 1)
     assert way.backend.starts == 1
     assert way.link.state is LinkState.STARTING
     way.backend.appear()
     way.loop.run(LOOK_EVERY_S)
     way.backend.answer()
     assert way.link.is_ready
+
+
+def test_a_first_connection_that_is_lost_is_made_again(way: Way) -> None:
+    """To the same server, which was busy; a second one could not start beside it."""
+    way.backend.appear()
+    way.link.ensure()
+    way.backend.lose_connection()
+    assert way.link.state is LinkState.LOST
+    way.loop.run(DELAYS_S[0])
+    way.backend.answer()
+    assert way.link.is_ready
+    assert way.backend.starts == 0
+
+
+def test_a_server_that_another_cannot_replace_is_asked_again(way: Way) -> None:
+    """It was busy for long; the one that was started in its place has found it alive and ended."""
+    way.backend.appear()
+    way.link.ensure()
+    for delay_s in DELAYS_S[:2]:
+        way.backend.lose_connection()
+        way.loop.run(delay_s)
+    assert way.backend.starts == 1
+    assert way.link.state is LinkState.STARTING
+    way.backend.dies_at_once = True
+    way.loop.run(LOOK_EVERY_S + DELAYS_S[2])
+    assert way.link.state is LinkState.CONNECTING
+    way.backend.answer()
+    assert way.link.is_ready
+    assert way.backend.starts == 1
 
 
 def test_a_lost_connection_is_made_again(way: Way) -> None:
