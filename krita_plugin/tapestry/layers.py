@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tapestry_protocol.layer_names import is_background_name, is_default_name
+from tapestry_protocol.layer_names import is_background_name, is_default_name, plain_name
 from tapestry_protocol.pixels import Bounds
 
 from .adapter_book import AdapterBook, all_pictures
@@ -152,7 +152,7 @@ def read_scene(
     rows: list[RegionLayer] = []
     remarks: list[str] = []
     for layer in counting:
-        prompt = layer.name.strip()
+        prompt = plain_name(layer.name)
         if layer.id in shown:
             continue
         if layer is ground or not layer.has_pixels or _is_own(layer, own):
@@ -173,7 +173,7 @@ def read_scene(
         rows.append(row)
         if row.state == "nameless":
             remarks.append(_nameless(prompt))
-    background = ground.name.strip() if ground else ""
+    background = plain_name(ground.name) if ground else ""
     groups = tuple(Group(found.id, found.name) for found in groups_of(layers, own))
     return Scene(
         tuple(rows),
@@ -187,7 +187,7 @@ def read_scene(
 
 def _why_no_region(layer: Layer) -> list[str]:
     """What is to be said of a layer that is none, if anything."""
-    if not _is_shown(layer) or layer.name.strip() == BACKGROUND:
+    if not _is_shown(layer) or plain_name(layer.name) == BACKGROUND:
         return []
     sentence = tr("The layer \u201c{name}\u201d takes away from those below it and is no region.")
     if operator(layer).adds_paint:
@@ -195,7 +195,7 @@ def _why_no_region(layer: Layer) -> list[str]:
             "The layer \u201c{name}\u201d is the background by its name. Name it otherwise if it "
             "shall be a region."
         )
-    return [sentence.format(name=_shorten(layer.name.strip()))]
+    return [sentence.format(name=_shorten(plain_name(layer.name)))]
 
 
 def _nameless(name: str) -> str:
@@ -213,7 +213,7 @@ def _state(layer: Layer) -> State:
         return "hidden"
     if layer.bounds.is_empty:
         return "empty"
-    has_prompt = layer.name.strip() and not is_default_name(layer.name)
+    has_prompt = plain_name(layer.name) and not is_default_name(layer.name)
     return "painted" if has_prompt else "nameless"
 
 

@@ -31,7 +31,8 @@ _KINDS = (
     "capa de ficheiro|capa de fitxer|capa de pintura|capa de relleno|capa vectorial|"
     "clonar a camada|clonar camada|clonar capa|clone layer|dateiebene|dosya katman|"
     "duplicera lager|ebene klonen|failikiht|fil-lag|file layer|fill layer|fitxategi geruza|"
-    "fitxategi-geruza|fyll-lag|fyllager|fájlréteg|füllebene|katmanı doldur|klon katman|"  # noqa: RUF001
+    "fitxategi-geruza|fyll-lag|fyllager|fájlréteg|group layer|füllebene|"
+    "katmanı doldur|klon katman|"  # noqa: RUF001
     "klon-geruza|klonelag|kloniraj plast|klonovat vrstvu|klonovať vrstvu|kloonikiht|"
     "kopiotaso|laag klonen|layer de file|livello clone|livello disegno|livello file|"
     "livello riempimento|livello vettoriale|maalitaso|malebene|margo geruza|maľovať vrstvu|"
@@ -53,23 +54,53 @@ _KINDS = (
 )
 """What Krita calls a layer of some kind, mostly with a number behind."""
 
+_COPIES = (
+    "(r)en kopia|afrita af|clone of|copia|copia de|copia di|copiar de|copie|copier de|copy|"
+    "copy of|còpia de|cópia|cópia de|duplicate of|honen kopia|koopia|kopi af|kopi av|kopia|"
+    "kopia av|kopie|kopie van|kopie von|kopija|kopija od|kopio|kopiëren van|kopyası|kópia|"  # noqa: RUF001
+    "kópia z|másolata|ögesinin kopyası|копие на|копия|копія|көшірмесі|نسخة عن|نىڭ كۆپەيتىلمىسى|"  # noqa: RUF001
+    "की नकल|नकल|ის კოპირება|のコピー|コピー|副本|副本自|拷貝|拷贝|的副本|複製|복사|사본"
+)
+"""What Krita and others write before or behind the name of a layer that was duplicated."""
+
+_MERGED = (
+    "bateratuta|birleştirilmiş|bárgiduvvon|combinadas|flettet|fusionadas|fusionades|fusionate|"
+    "fusionnés|merged|mescladas|reunidas|samanslått|samengevoegd|sammanfogade|scalone|sloučeno|"
+    "spojeno|stopljene|unito|yhdistetty|zlúčené|zusammengeführt|ühendatud|обединени|об’єднано|"  # noqa: RUF001
+    "сведено|مدمج|सम्मिलित|გაერთიანდა|合并|已合併|統合済み|병합됨"
+)
+"""What Krita writes behind the name of layers that were merged, or calls them by."""
+
+_INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Zs"}
+"""Unicode's categories of signs that nobody sees: controls, marks without a width, spaces."""
+
+_BLANK_LETTERS = "\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}\N{BRAILLE PATTERN BLANK}"
+_MOST_AFFIXES = 16
+
 
 def plain_name(name: str) -> str:
-    """A layer's name as it is compared: composed characters (NFC), no spaces around.
+    """A layer's name as it is compared: composed characters (NFC), nothing invisible around.
 
     The same letter may be one character or two, by the system on which it was typed.
     """
-    return unicodedata.normalize("NFC", name).strip()
+    composed = unicodedata.normalize("NFC", name)
+    seen = [place for place, sign in enumerate(composed) if not _is_invisible(sign)]
+    return composed[seen[0] : seen[-1] + 1] if seen else ""
+
+
+def _is_invisible(sign: str) -> bool:
+    return unicodedata.category(sign) in _INVISIBLE or sign in _BLANK_LETTERS
 
 
 def _folded(name: str) -> str:
-    without_breaks = plain_name(name).replace("\N{ZERO WIDTH SPACE}", "")
-    return unicodedata.normalize("NFC", without_breaks.casefold())
+    signs = (sign for sign in plain_name(name) if unicodedata.category(sign) != "Cf")
+    return unicodedata.normalize("NFC", "".join(signs).casefold())
 
 
 def _any_of(names: str) -> str:
-    """A regular expression for any of these names, which "|" separates."""
-    return "|".join(re.escape(_folded(name)) for name in names.split("|"))
+    """A regular expression for any of these names, which "|" separates; the longest one wins."""
+    folded = sorted(map(_folded, names.split("|")), key=len, reverse=True)
+    return "|".join(map(re.escape, folded))
 
 
 _BACKGROUND_NAMES = frozenset(map(_folded, _BACKGROUNDS.split("|")))
@@ -77,6 +108,10 @@ _NUMBER = r"[ #]*[0-9]+"
 _DEFAULT_NAME = re.compile(
     rf"(?:{_any_of(_NUMBERED)}){_NUMBER}|(?:{_any_of(_KINDS)})(?:{_NUMBER})?"
 )
+_MERGED_NAME = re.compile(rf"(?:{_any_of(_MERGED)})(?:{_NUMBER})?")
+_AFFIX = rf"(?:{_any_of(_COPIES)}|{_any_of(_MERGED)})"
+_BEFORE = re.compile(rf"{_AFFIX}[\s:,()-]{{0,4}}")
+_BEHIND = re.compile(rf"[\s:,(\N{{EN DASH}}-]{{0,4}}{_AFFIX}(?:{_NUMBER})?\)?$")
 
 
 def is_background_name(name: str) -> bool:
@@ -85,5 +120,18 @@ def is_background_name(name: str) -> bool:
 
 
 def is_default_name(name: str) -> bool:
-    """Whether a program has named the layer so, like "Paint Layer 3": it says nothing of it."""
-    return _DEFAULT_NAME.fullmatch(_folded(name)) is not None
+    """Whether a program has named the layer so: it says nothing of it.
+
+    Like "Paint Layer 3", "Copy of Paint Layer 3" and "Paint Layer 3 Merged".
+    """
+    core = _folded(name)
+    for _ in range(_MOST_AFFIXES):
+        if _DEFAULT_NAME.fullmatch(core) or _MERGED_NAME.fullmatch(core):
+            return True
+        found = _BEFORE.match(core) or _BEHIND.search(core)
+        if found is None:
+            return False
+        core = (core[: found.start()] + core[found.end() :]).strip()
+        if core in _BACKGROUND_NAMES:
+            return True
+    return False

@@ -38,6 +38,45 @@ def test_default_names_are_known(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("Copy of Paint Layer 1", "Paint Layer 1 Merged", "Group Layer 2", "Layer 1 copy"),
+        *("Layer 1 copy 2", "Copy of Copy of Layer 1", "Paint Layer 1 Merged Merged", "Merged"),
+        *("Copy of Background", "Background copy", "Kopie von Malebene 2", "Ebene 1 Kopie"),
+        *("Calque 1 copie", "Copier de Calque de dessin 1", "Layer 1 (copy)", "Layer 3 - copy"),
+        *("\u56fe\u5c42 3 \u7684\u526f\u672c", "\u30ec\u30a4\u30e4\u30fc1\u306e\u30b3\u30d4\u30fc"),
+        "\u041a\u043e\u043f\u0438\u044f \u0421\u043b\u043e\u0439 1",
+        "Malebene 1 Zusammengef\u00fchrt",
+        "Paint\u200b Layer\u2060 1",
+    ],
+)  # fmt: skip
+def test_copies_and_merged_layers_of_such_names_are_known(name: str) -> None:
+    """However often, and in Krita's languages; signs without a width do not hide them."""
+    assert is_default_name(name)
+
+
+@pytest.mark.parametrize("name", ["\u200b", " \u2060\ufeff\u200d ", "\u3164", "\u2800\u00ad"])
+def test_a_name_that_nobody_sees_is_none(name: str) -> None:
+    """Signs without a width stand around names that were pasted, or are all of one."""
+    assert plain_name(name) == ""
+    assert plain_name(f"{name}sky{name}") == "sky"
+
+
+def test_joined_signs_stay_joined() -> None:
+    """Inside of a name some of them mean something."""
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert plain_name(f"a {family}") == f"a {family}"
+
+
+@pytest.mark.parametrize(
+    "name", ["Copy of red bricks", "snow copy", "merged rivers", "copy", "a copy of Layer 1 art"]
+)
+def test_words_beside_copy_are_prompts(name: str) -> None:
+    """What somebody wrote stays a prompt when its layer is duplicated."""
+    assert not is_default_name(name)
+
+
+@pytest.mark.parametrize(
     "name", ["", "layer cake", "capa", "Group", "red bricks", "a layer 1", "Fondo marino", "7"]
 )
 def test_prompts_are_prompts(name: str) -> None:
