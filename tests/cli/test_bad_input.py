@@ -78,12 +78,6 @@ def a_dot_on_snow(scene: Path) -> None:
     write_ora(scene, (32, 32), [Layer("dot", WHITE.crop((0, 0, 8, 8))), Layer("snow", WHITE)])
 
 
-def bad_settings_inside(scene: Path) -> None:
-    """A region whose settings in the file make no sense."""
-    a_dot_on_snow(scene)
-    with_stack(scene, 'name="dot"', 'name="dot" tapestry:region="seed=many"')
-
-
 @dataclass(frozen=True)
 class Case:
     """What is done to the scene, what is asked for, and a part of the sentence about it."""
@@ -135,7 +129,6 @@ CASES = {
     "no such fit": Case(
         "fit='snug' is none of tight, loose", ("--region", "dot", "fit=snug"), a_dot_on_snow
     ),
-    "settings in the file": Case("seed='many'", spoil=bad_settings_inside),
     "an anchor elsewhere": Case("anchor", ("--coherence", "1", "--anchor", "left=99,top=0")),
     "too many steps": Case("up to 50 steps", ("--scheduler", "lcm", "--steps", "51")),
     "a flow scheduler": Case("flow matching", ("--scheduler", "flow_euler")),

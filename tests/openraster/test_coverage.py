@@ -176,6 +176,17 @@ def test_a_clip_with_nothing_below_is_nothing() -> None:
     assert names(scene) == ["sky"]
 
 
+def test_a_mode_that_nobody_knows_is_told_of() -> None:
+    """It is laid over as any other; modes that are known, and hidden layers, are no news."""
+    modes = ["svg:multiply", "krita:erase", "svg:src-over", "krita:pin_light", "fancy:new"]
+    stack = "".join(layer(0, f"layer {mode}", f'composite-op="{mode}"') for mode in modes)
+    stack += layer(0, "hidden", 'composite-op="fancy:other" visibility="hidden"')
+    notes = document(stack, box(0, 0, N, 4)).notes
+    assert len(notes) == 2
+    assert "'krita:pin_light' of the layer 'layer krita:pin_light'" in notes[0]
+    assert "'fancy:new'" in notes[1]
+
+
 def test_nothing_changes_what_an_operator_does_not_reach() -> None:
     """Hidden erasers do nothing; one that erases everything leaves nothing to paint."""
     hidden = layer(0, "e", f'{ERASER} visibility="hidden"') + layer(1, "sea")

@@ -141,10 +141,10 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "canvas of 20000 x 20000": lambda: ora(w=20_000, h=20_000),
     "canvas of absurd size": lambda: ora(w=10**9, h=10**9),
     "canvas in too many digits": lambda: ora(w="9" * 5000),
-    "place that is no number": lambda: ora(x="left"),
-    "place far outside": lambda: ora(x=-(10**8)),
-    "opacity that is no number": lambda: ora(opacity="nan"),
-    "opacity of 7": lambda: ora(opacity=7),
+    "canvas of endless size": lambda: ora(w="inf"),
+    "canvas of words": lambda: ora(w="wide"),
+    "canvas in centimetres": lambda: ora(w="8cm"),
+    "canvas in parts of something": lambda: ora(h="50%"),
     "layer that is missing": lambda: ora(stack='<image w="8" h="8"><stack><layer name="a" '
                                          'src="data/b.png"/></stack></image>'),
     "layer outside of the archive": lambda: ora(stack='<image w="8" h="8"><stack><layer name="a" '

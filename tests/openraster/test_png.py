@@ -82,18 +82,40 @@ def test_a_profile_that_cannot_hold_is_left_out(packed: bytes) -> None:
     assert colours_of(with_chunk(b"iCCP", b"x\0\0" + packed)) == b""
 
 
-@pytest.mark.parametrize("where", ["merged", "layer"])
-def test_a_result_says_what_its_colours_mean(where: str) -> None:
-    """The new layer and the flattened picture, by what the document said before."""
-    told, silent = png(icc_profile=PROFILE), png()
+def document_of(merged: bytes, layer: bytes) -> Document:
+    """A document with one layer."""
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w") as archive:
         archive.writestr("mimetype", "image/openraster")
         stack = '<image w="5" h="6"><stack><layer name="sea" src="a.png"/></stack></image>'
         archive.writestr("stack.xml", stack)
-        archive.writestr("a.png", told if where == "layer" else silent)
-        archive.writestr("mergedimage.png", told if where == "merged" else silent)
-    document = Document(Archive(output.getvalue()))
+        archive.writestr("a.png", layer)
+        archive.writestr("mergedimage.png", merged)
+    return Document(Archive(output.getvalue()))
+
+
+def test_profiles_that_cannot_all_hold_are_told_of() -> None:
+    """Two that differ, and one that is none for a result; the same one twice is no news."""
+    told, silent = png(icc_profile=PROFILE), png()
+    other = png(icc_profile=PROFILE[:60] + b"\1" + PROFILE[61:])
+    grey = with_chunk(b"iCCP", b"x\0\0" + zlib.compress(GREY))
+    repacked = with_chunk(b"iCCP", b"another name\0\0" + zlib.compress(PROFILE, 1))
+    assert document_of(told, silent).notes == document_of(told, repacked).notes == ()
+    (note,) = document_of(told, other).notes
+    assert "2 different colour profiles" in note
+    (note,) = document_of(told, grey).notes
+    assert "profile of the layer 'sea' is left out" in note
+    (note,) = document_of(with_chunk(b"iCCP", b"x\0\0not packed"), silent).notes
+    assert "profile of the flattened picture is left out" in note
+
+
+@pytest.mark.parametrize("where", ["merged", "layer"])
+def test_a_result_says_what_its_colours_mean(where: str) -> None:
+    """The new layer and the flattened picture, by what the document said before."""
+    told, silent = png(icc_profile=PROFILE), png()
+    document = document_of(
+        told if where == "merged" else silent, told if where == "layer" else silent
+    )
     picture = as_pixels(PIXELS)
     flattened = document.with_result(picture, Margins())
     saved = document.saved_with_result(picture, Margins(), "Tapestry: x", flattened)

@@ -236,6 +236,20 @@ def test_what_is_written_already_is_not_written_again(tmp_path: Path) -> None:
     assert scene.settings == ()
 
 
+def test_a_saved_setting_without_sense_is_left_out_and_told(tmp_path: Path) -> None:
+    """The region's others, and the other regions, are as they were; so is the file."""
+    layers = [Layer("sky", paint(8, 8)), Layer("sea", paint(8, 8))]
+    written = {"sky": "weight=heavy,seed=3,mood=dark", "sea": "seed=4"}
+    scene = scene_of(tmp_path, layers, written=written)
+    assert [(r.prompt, r.weight, r.seed) for r in scene.request.regions] == [
+        ("sky", 1.0, 3),
+        ("sea", 1.0, 4),
+    ]
+    assert scene.settings == ()
+    assert ["'heavy'" in scene.notes[0], "'mood=dark'" in scene.notes[1]] == [True, True]
+    assert all("the region 'sky'" in note for note in scene.notes)
+
+
 @pytest.mark.parametrize("layers", [[], [Layer("sea", paint(8, 8)), Layer("snow", paint())]])
 def test_settings_of_nobody_get_a_sentence(tmp_path: Path, layers: list[Layer]) -> None:
     """Which says who is there; the background is none of them."""

@@ -131,6 +131,37 @@ def test_numbers_are_read_as_programs_write_them(opacity: str, x: str, expected:
     assert (grown.root.children[1].left, grown.width) == (16, 12)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ('opacity="1.0000001"', (1.0, 0)),
+        ('opacity="-1e-7"', (0.0, 0)),
+        ('opacity="50%" x="12px"', (0.5, 12)),
+        ('opacity="" x=""', (1.0, 0)),
+        ('x="-99999999"', (1.0, -99_999_999)),
+    ],
+)
+def test_what_a_number_means_is_taken_where_it_is_plain(attributes: str, expected: object) -> None:
+    """A rounding error, a unit, an empty attribute, a layer far outside: nothing to be told."""
+    stack = f'<image w="8px" h="9"><stack><layer {attributes} src="a.png"/></stack></image>'
+    read = parse_stack(stack.encode())
+    (layer,) = read.root.children
+    assert ((layer.opacity, layer.left), read.width, read.notes) == (expected, 8, ())
+
+
+@pytest.mark.parametrize("odd", ['opacity="7"', 'opacity="nan"', 'x="left"', 'y="1e400"'])
+def test_a_number_without_sense_costs_that_number_alone(odd: str) -> None:
+    """The layer has what it would have without it, which is told; the others are as they are."""
+    layers = f'<layer name="sky" {odd}/><layer name="sea" x="3" opacity="0.25"/>'
+    read = parse_stack(f'<image w="8" h="9"><stack>{layers}</stack></image>'.encode())
+    sky, sea = read.root.children
+    assert (sky.opacity, sky.top, sky.left) == (1, 0, 0)
+    assert (sea.opacity, sea.left) == (0.25, 3)
+    (note,) = read.notes
+    assert "'sky'" in note
+    assert repr(odd.partition("=")[2].strip('"')) in note
+
+
 def test_doctypes_are_refused() -> None:
     """Entities are how XML files grow and reach out; no picture needs them."""
     with pytest.raises(TapestryError, match="entities"):

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tapestry_protocol.blending import OVER, operator_of
+
 from .compose import Blend
 
+_NORMAL = {"", "src-over", "normal", "pass through"}
 _LUMINANCE = np.array([0.3, 0.59, 0.11], np.float32)
 
 
@@ -17,7 +20,18 @@ def blend_of(composite_op: str) -> Blend | None:
 
     None where the layer's own colours are seen: "svg:src-over", and modes that are not known here.
     """
-    return _MODES.get(composite_op.lower().removeprefix("svg:").removeprefix("krita:"))
+    return _MODES.get(_plain(composite_op))
+
+
+def is_known(composite_op: str) -> bool:
+    """Whether a name says how a layer is composed, and we compose it so."""
+    return blend_of(composite_op) is not None or (
+        _plain(composite_op) in _NORMAL or operator_of(composite_op) is not OVER
+    )
+
+
+def _plain(composite_op: str) -> str:
+    return composite_op.strip().lower().removeprefix("svg:").removeprefix("krita:")
 
 
 def _screen(below: np.ndarray, above: np.ndarray) -> np.ndarray:

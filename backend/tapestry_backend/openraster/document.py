@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tapestry_protocol.request_checks import check_canvas
 
 from .archive import Archive
-from .blend_modes import blend_of
+from .blend_modes import blend_of, is_known
 from .compose import lay_over, transparent
 from .coverage import Coverage, Siblings, slices
 from .errors import too_large
@@ -27,7 +27,15 @@ from .limits import (
     MAX_PROFILE_BYTES,
     MAX_STACK_BYTES,
 )
-from .png import HEADER_BYTES, colours_of, decode_png, encode_png, png_size, thumbnail_png
+from .png import (
+    HEADER_BYTES,
+    colours_of,
+    decode_png,
+    encode_png,
+    png_size,
+    profile_of,
+    thumbnail_png,
+)
 from .stack import NewLayer, Node, parse_stack
 
 _STACK, _MERGED, _THUMBNAIL = "stack.xml", "mergedimage.png", "Thumbnails/thumbnail.png"
@@ -73,9 +81,11 @@ class Document:
         return [node for child in self.layers for node in child.walk()]
 
     @property
-    def unknown(self) -> tuple[str, ...]:
-        """Kinds of elements that are neither layer nor group; nobody looks at them."""
-        return self._stack.unknown
+    def notes(self) -> tuple[str, ...]:
+        """What an artist should know about how the file was read."""
+        kinds = self._stack.unknown
+        unknown = (f"An element <{kind}> was left out: it is no layer." for kind in kinds)
+        return (*unknown, *self._stack.notes, *self._notes_on_modes(), *self._notes_on_profiles())
 
     @property
     def bounds(self) -> Bounds:
@@ -143,10 +153,46 @@ class Document:
 
         That of the flattened picture, else of the first layer that says something.
         """
-        layers = (node.source for node in self.all_layers if self.has_pixels(node))
-        names = (name for name in (_MERGED, *layers) if name in self._archive)
-        heads = (self._archive.start(name, MAX_PROFILE_BYTES) for name in names)
-        return next(filter(None, map(colours_of, heads)), b"")
+        return next(filter(None, (colours_of(head) for _, head in self._heads())), b"")
+
+    def _heads(self) -> Iterator[tuple[str, bytes]]:
+        """What each picture says before its pixels, the flattened one first."""
+        layers = [(node.source, f"the layer {node.name[:40]!r}") for node in self.all_layers]
+        named: dict[str, str] = {}
+        for source, what in ((_MERGED, "the flattened picture"), *layers):
+            named.setdefault(source, what)
+        for source, what in named.items():
+            if source.lower().endswith(".png") and source in self._archive:
+                with suppress(TapestryError):  # of a damaged one is told where it is decoded
+                    yield what, self._archive.start(source, MAX_PROFILE_BYTES)
+
+    def _notes_on_modes(self) -> Iterator[str]:
+        """Blending modes that nobody here knows."""
+        for node in self.all_layers:
+            if node.is_shown and not is_known(node.composite_op):
+                yield (
+                    f"The blending mode {node.composite_op[:40]!r} of the layer {node.name[:40]!r} "
+                    "is not known here: its own paint is read as if it were normal."
+                )
+
+    def _notes_on_profiles(self) -> Iterator[str]:
+        """Profiles that cannot all hold for the result."""
+        profiles: dict[bytes, str] = {}
+        for what, head in self._heads():
+            profile = profile_of(head)
+            if profile:
+                profiles.setdefault(profile, what)
+            elif profile is not None:
+                yield (
+                    f"The colour profile of {what} is left out: it is damaged, or none for RGB. "
+                    "Convert the picture to RGB if its colours look wrong."
+                )
+        if len(profiles) > 1:
+            first, *_ = profiles.values()
+            yield (
+                f"The file has {len(profiles)} different colour profiles: the result has that of "
+                f"{first}, and its numbers are those of the layers, which nothing converts."
+            )
 
     def with_result(self, result: Pixels, margins: Margins, *, lowest: bool = False) -> np.ndarray:
         """The flattened picture, grown by `margins`, a result of that size over or under it."""

@@ -79,9 +79,25 @@ def colours_of(data: bytes) -> bytes:
     for kind, chunk in _chunks(data):
         if kind == b"IDAT":
             break
-        if kind in _COLOURS and (kind != b"iCCP" or _is_rgb_profile(chunk)):
+        if kind in _COLOURS and (kind != b"iCCP" or _is_for_rgb(_unpacked(chunk))):
             found += chunk
     return found
+
+
+def profile_of(data: bytes) -> bytes | None:
+    """The colour profile of a PNG, unpacked; empty where it has one that cannot be used.
+
+    That is one for something else than RGB, one that is damaged, or larger than profiles are.
+    """
+    for kind, chunk in _chunks(data):
+        if kind == b"IDAT":
+            break
+        if kind == b"iCCP":
+            profile = _unpacked(chunk)
+            return profile if _is_for_rgb(profile) else b""
+        if not kind and chunk[4:8] == b"iCCP":
+            return b""
+    return None
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -109,15 +125,18 @@ def _pixels_alone(data: bytes) -> bytes:
     return data if kept == len(data) else b"".join(pieces)
 
 
-def _is_rgb_profile(chunk: bytes) -> bool:
-    """Whether a whole iCCP chunk holds a profile for RGB, of a size that profiles have."""
+def _unpacked(chunk: bytes) -> bytes:
+    """The profile in a whole iCCP chunk; empty where it is damaged, or of no size of profiles."""
     _, _, rest = chunk[_CHUNK.size : -_CHECKSUM_BYTES].partition(b"\0")
     try:
         profile = zlib.decompressobj().decompress(rest[1:], MAX_PROFILE_BYTES + 1)
     except zlib.error:
-        return False
-    is_profile = profile[36:40] == b"acsp" and profile[16:20] == b"RGB "
-    return is_profile and len(profile) <= MAX_PROFILE_BYTES
+        return b""
+    return profile if len(profile) <= MAX_PROFILE_BYTES else b""
+
+
+def _is_for_rgb(profile: bytes) -> bool:
+    return profile[36:40] == b"acsp" and profile[16:20] == b"RGB "
 
 
 def encode_png(pixels: np.ndarray, colours: bytes = b"") -> bytes:

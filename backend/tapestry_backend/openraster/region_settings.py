@@ -27,19 +27,43 @@ def read_settings(text: str, name: str) -> dict[str, Any]:
 
     Raises TapestryError when it sets something else, or to something that it cannot be.
     """
+    settings, problems = _read(text)
+    if problems:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"The settings of the region {name[:40]!r} cannot be read: {problems[0]}.",
+            "Write for instance weight=2,guidance=7,seed=5,fit=loose,strength=0.6,lora=ink:0.8,"
+            "negative=dark.",
+        )
+    return settings
+
+
+def read_saved_settings(text: str, name: str) -> tuple[dict[str, Any], list[str]]:
+    """What a document says of a region, and a sentence about each setting that makes no sense."""
+    settings, problems = _read(text)
+    return settings, [
+        f"A setting that the file has for the region {name[:40]!r} was left out: {problem}."
+        for problem in problems
+    ]
+
+
+def _read(text: str) -> tuple[dict[str, Any], list[str]]:
+    """The fields that a text sets, and what is wrong with the rest of it."""
     settings: dict[str, Any] = {}
+    problems = []
     for part in split_settings(text) if text.strip() else ():
         key, is_setting, value = (piece.strip() for piece in part.partition("="))
         field = _FIELDS.get(key)
         if not is_setting or field is None or field in settings:
-            raise _refused(name, f"{part.strip()[:40]!r} is no setting, or one that comes twice")
+            problems.append(f"{part.strip()[:40]!r} is no setting, or one that comes twice")
+            continue
         try:
             settings[field] = (
                 read_loras(value) if field == "loras" else read_value(Region, field, value)
             )
         except ValueError as error:
-            raise _refused(name, f"{key}={error}") from None
-    return settings
+            problems.append(f"{key}={error}")
+    return settings, problems
 
 
 def write_settings(settings: Mapping[str, Any]) -> str:
@@ -48,12 +72,3 @@ def write_settings(settings: Mapping[str, Any]) -> str:
     if "loras" in written:
         written["loras"] = write_loras(written["loras"])
     return ",".join(f"{key}={written[field]}" for key, field in _FIELDS.items() if field in written)
-
-
-def _refused(name: str, problem: str) -> TapestryError:
-    return TapestryError(
-        ErrorCode.BAD_REQUEST,
-        f"The settings of the region {name[:40]!r} cannot be read: {problem}.",
-        "Write for instance weight=2,guidance=7,seed=5,fit=loose,strength=0.6,lora=ink:0.8,"
-        "negative=dark.",
-    )

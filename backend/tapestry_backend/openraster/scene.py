@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +19,7 @@ from .control_settings import ControlWish
 from .controls import quoted_list, read_controls
 from .coverage import Siblings
 from .document import Document, as_pixels, trimmed
-from .region_settings import read_settings, write_settings
+from .region_settings import read_saved_settings, read_settings, write_settings
 from .selection import Selected
 from .stack import Node
 
@@ -93,7 +93,8 @@ def read_scene(
     check_canvas(height, width)
     area = Bounds(-margins.top, -margins.left, height - margins.top, width - margins.left)
     shown, prompt, notes = _regions(document, area, {wish.layer for wish in controls} - {""})
-    told = _settings(shown, {plain_name(name): text for name, text in (about or {}).items()})
+    about = {plain_name(name): text for name, text in (about or {}).items()}
+    told = _settings(shown, about, notes)
     task = paint_over.task if paint_over else "generate" if margins.is_zero else "extend"
     blobs: dict[str, bytes] = {}
     regions = [
@@ -123,9 +124,7 @@ def read_scene(
         request = replace(request, selection=Selection(bounds, _kept(mask, blobs)))
         notes += _notes_on_selection(shown, paint_over.layer)
     _check(request, notes)
-    written = ((found.node, write_settings(own)) for found, own in zip(shown, told, strict=True))
-    changed = tuple((node, text) for node, text in written if text != node.settings)
-    return Scene(request, blobs, tuple(notes), changed)
+    return Scene(request, blobs, tuple(notes), tuple(_changed(shown, told, about)))
 
 
 def _check(request: Request, notes: Sequence[str]) -> None:
@@ -151,7 +150,7 @@ def _regions(
     document: Document, area: Bounds, aside: set[str]
 ) -> tuple[list[_Shown], str, list[str]]:
     """The regions, topmost first, the background's prompt, and notes; without layers `aside`."""
-    notes = [f"An element <{kind}> was left out: it is no layer." for kind in document.unknown]
+    notes = list(document.notes)
     shown: list[_Shown] = []
     siblings = document.siblings(area)
     for node in document.layers:
@@ -228,8 +227,13 @@ def _is_result(node: Node) -> bool:
     return node.name.startswith(RESULT_PREFIX)
 
 
-def _settings(shown: list[_Shown], about: Mapping[str, str]) -> list[dict[str, Any]]:
-    """For each region what the document and `about` say of it; raises TapestryError for others."""
+def _settings(
+    shown: list[_Shown], about: Mapping[str, str], notes: list[str]
+) -> list[dict[str, Any]]:
+    """For each region what the document and `about` say of it; raises TapestryError for others.
+
+    What the document says and makes no sense is left out, and told of in `notes`.
+    """
     names = list(dict.fromkeys(found.name for found in shown))
     for name in about:
         if name not in names:
@@ -240,11 +244,21 @@ def _settings(shown: list[_Shown], about: Mapping[str, str]) -> list[dict[str, A
                 if names
                 else "The scene has no region: paint on a layer, and name it.",
             )
-    return [
-        read_settings(found.node.settings, found.name)
-        | read_settings(about.get(found.name, ""), found.name)
-        for found in shown
-    ]
+    told = []
+    for found in shown:
+        saved, problems = read_saved_settings(found.node.settings, found.name)
+        notes.extend(problems)
+        told.append(saved | read_settings(about.get(found.name, ""), found.name))
+    return told
+
+
+def _changed(
+    shown: list[_Shown], told: list[dict[str, Any]], about: Mapping[str, str]
+) -> Iterator[tuple[Node, str]]:
+    """What is to be written about layers; what was only read stays as somebody wrote it."""
+    for found, own in zip(shown, told, strict=True):
+        if found.name in about:
+            yield found.node, write_settings(own)
 
 
 def _region(

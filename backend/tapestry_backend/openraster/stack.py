@@ -11,7 +11,6 @@ from xml.sax.saxutils import escape
 
 from tapestry_protocol.blending import ATOP, Operator, operator_of
 from tapestry_protocol.layer_names import plain_name
-from tapestry_protocol.limits import MAX_SIDE_PX
 from tapestry_protocol.pixels import Margins
 
 from .errors import damaged
@@ -28,6 +27,10 @@ _IN_QUOTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
 _OVER = "svg:src-over"
 _LARGEST_NUMBER = 10**9
+_ROUNDING = 1e-3
+"""As far may an opacity lie beyond 0 or 1 without a word."""
+
+_PIXELS = {"": 1.0, "px": 1.0}
 
 _SETTINGS = "tapestry:region"
 _NAMESPACE = {"xmlns:tapestry": "urn:tapestry"}
@@ -91,6 +94,7 @@ class Stack:
     """A stack.xml as read: size of the canvas, the root group, and the bytes they stand in.
 
     `unknown` holds the names of elements that are neither layer nor group; they are left alone.
+    `notes` tells of layers whose numbers make no sense.
     `end` is where the root group's end tag begins.
     """
 
@@ -98,6 +102,7 @@ class Stack:
     width: int
     root: Node
     unknown: tuple[str, ...]
+    notes: tuple[str, ...]
     image_tag: slice
     end: int
     data: bytes
@@ -215,6 +220,7 @@ def parse_stack(data: bytes) -> Stack:
         reader.width,
         reader.root,
         unknown,
+        tuple(reader.notes),
         reader.image_tag,
         reader.root_end,
         data,
@@ -237,6 +243,7 @@ class _Reader:
         self.root: Node | None = None
         self.root_end = 0
         self.unknown: list[str] = []
+        self.notes: list[str] = []
         self.open: list[Node | None] = []
         """The elements around the current one; None for those that we leave alone."""
 
@@ -257,7 +264,7 @@ class _Reader:
             self.unknown.append(element[:40])
             self.open.append(None)
             return
-        node = _node(element, attributes, self._tag())
+        node = _node(element, attributes, self._tag(), self.notes)
         if parent is not None:
             parent.children.append(node)
         else:
@@ -272,9 +279,7 @@ class _Reader:
     def _image(self, element: str, attributes: dict[str, str]) -> None:
         if element != "image":
             raise damaged("stack.xml holds no picture")
-        self.height, self.width = (
-            _integer(attributes.get(key, ""), f"the canvas's {key}", low=1) for key in ("h", "w")
-        )
+        self.height, self.width = (_side(attributes, key) for key in ("h", "w"))
         self.image_tag = self._tag()
         self.open.append(None)
 
@@ -286,19 +291,30 @@ class _Reader:
         return slice(start, found.end())
 
 
-def _node(kind: str, attributes: dict[str, str], tag: slice) -> Node:
+def _node(kind: str, attributes: dict[str, str], tag: slice, notes: list[str]) -> Node:
+    """The layer or group of a start tag; of a number that makes no sense is told in `notes`."""
     name = plain_name(attributes.get("name", ""))
-    opacity = _number(attributes.get("opacity", "1"))
-    if opacity is None or not 0 <= opacity <= 1:
-        raise damaged(f"the opacity of {name[:40]!r} is no number between 0 and 1")
+    shown = f"The layer {name[:40]!r}"
+    opacity = _number(attributes.get("opacity", "") or "1", {"": 1, "%": 0.01})
+    if opacity is None or not -_ROUNDING <= opacity <= 1 + _ROUNDING:
+        notes.append(
+            f"{shown} is taken as opaque: its opacity is {_written(attributes, 'opacity')}."
+        )
+        opacity = 1.0
+    places = {key: _number(attributes.get(key, "") or "0") for key in ("x", "y")}
+    notes.extend(
+        f"{shown} lies at {key} = 0: its {key} is {_written(attributes, key)}."
+        for key, place in places.items()
+        if place is None
+    )
     composite_op = attributes.get("composite-op", _OVER).strip()
     return Node(
         kind="layer" if kind == "layer" else "stack",
         name=name,
         visible=attributes.get("visibility", "visible").strip().lower() != "hidden",
-        opacity=opacity,
-        top=_integer(attributes.get("y", "0"), f"the place of {name[:40]!r}"),
-        left=_integer(attributes.get("x", "0"), f"the place of {name[:40]!r}"),
+        opacity=min(max(opacity, 0.0), 1.0),
+        top=round(places["y"] or 0),
+        left=round(places["x"] or 0),
         source=attributes.get("src", ""),
         composite_op=composite_op,
         tag=tag,
@@ -309,18 +325,29 @@ def _node(kind: str, attributes: dict[str, str], tag: slice) -> Node:
     )
 
 
-def _integer(text: str, what: str, low: int = -MAX_SIDE_PX) -> int:
-    """A number of pixels; canvases beyond our limits are refused later, by their size."""
-    value = _number(text)
-    if value is None or not low <= value:
-        raise damaged(f"{what} is no sensible number of pixels ({text[:20]!r})")
+def _side(attributes: dict[str, str], key: str) -> int:
+    """The canvas's height or width; one beyond our limits is refused later, by its size."""
+    value = _number(attributes.get(key, ""))
+    if value is None or value < 1:
+        raise damaged(
+            f"the canvas's {key} is no sensible number of pixels ({_written(attributes, key)})"
+        )
     return round(value)
 
 
-def _number(text: str) -> float | None:
-    """A finite number; some programs write "0,5" or "12.0" where others write "0.5" or "12"."""
+def _written(attributes: dict[str, str], key: str) -> str:
+    return repr(attributes.get(key, "")[:20])
+
+
+def _number(text: str, units: Mapping[str, float] = _PIXELS) -> float | None:
+    """A finite number; some programs write "0,5" or "12.0" where others write "0.5" or "12".
+
+    units: what may stand behind it, and what one of it is.
+    """
+    text = text.strip().lower().replace(",", ".")
+    unit = next((unit for unit in units if unit and text.endswith(unit)), "")
     try:
-        value = float(text.strip().replace(",", "."))
+        value = float(text.removesuffix(unit)) * units[unit]
     except ValueError:
         return None
     return value if abs(value) <= _LARGEST_NUMBER else None
