@@ -10,7 +10,8 @@ if not (3, 11) <= sys.version_info < (3, 15):  # PyTorch's pinned release knows 
         "python3.13 installer demo".format(*sys.version_info)
     )
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[0:1] = [str(ROOT), str(ROOT / "shared")]
 
 from installer.commands import main  # noqa: E402  the version is checked first
 

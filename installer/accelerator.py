@@ -6,42 +6,27 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 
 from installer.console import InstallerError
+from tapestry_protocol.accelerators import CPU, MPS, PROBES, TORCH, Accelerator
 
-TORCH = "torch==2.13.0"
 _INDEX = "https://download.pytorch.org/whl"
 _HASTY = ("--retries", "1", "--timeout", "15")
 """An index that is a second choice is not worth pip's usual minutes of patience."""
 
 
-@dataclass(frozen=True)
-class Accelerator:
-    """What computes here; `build` is PyTorch's name of the matching build, "" for the plain one."""
+def torch_sources(machine: Accelerator) -> tuple[tuple[str, ...], ...]:
+    """Arguments for `pip install`, to be tried in this order.
 
-    name: str
-    build: str
-
-    @property
-    def torch_sources(self) -> tuple[tuple[str, ...], ...]:
-        """Arguments for `pip install`, to be tried in this order.
-
-        The exact build from wherever this computer's pip looks comes first, so that a mirror or a
-        folder of wheels is used and no gigabytes of CUDA are fetched for a computer without a GPU;
-        then the same from PyTorch's own index; then whatever the package index has.
-        """
-        if not self.build:
-            return ((TORCH,),)
-        exact = f"{TORCH}+{self.build}"
-        index = ("--extra-index-url", f"{_INDEX}/{self.build}")
-        return (exact,), (exact, *index, *_HASTY), (TORCH,)
-
-
-CUDA = Accelerator("an NVIDIA GPU (CUDA)", "cu130")
-ROCM = Accelerator("an AMD GPU (ROCm)", "rocm7.2")
-MPS = Accelerator("Apple silicon (MPS)", "")
-CPU = Accelerator("the CPU", "cpu")
+    The exact build from wherever this computer's pip looks comes first, so that a mirror or a
+    folder of wheels is used and no gigabytes of CUDA are fetched for a computer without a GPU;
+    then the same from PyTorch's own index; then whatever the package index has.
+    """
+    if not machine.build:
+        return ((TORCH,),)
+    exact = f"{TORCH}+{machine.build}"
+    index = ("--extra-index-url", f"{_INDEX}/{machine.build}")
+    return (exact,), (exact, *index, *_HASTY), (TORCH,)
 
 
 def detect() -> Accelerator:
@@ -53,11 +38,12 @@ def detect() -> Accelerator:
                 "Run Tapestry on a Mac with Apple silicon, or on Linux or Windows.",
             )
         return MPS
-    if _says("nvidia-smi", "-L", sign="GPU"):
-        return CUDA
-    if sys.platform == "linux" and _says("rocminfo", sign="gfx"):
-        return ROCM
-    return CPU
+    found = (
+        kind
+        for kind, command, sign, where in PROBES
+        if sys.platform in where and _says(*command, sign=sign)
+    )
+    return next(found, CPU)
 
 
 def _says(*command: str, sign: str) -> bool:

@@ -13,6 +13,7 @@ from installer.console import InstallerError, fail, say, write_anything
 from installer.demo import render_scenes
 from installer.krita import krita_folders
 from installer.paths import ROOT, TAPESTRY, VENV, VENV_PYTHON
+from installer.pins import write_pins
 from installer.plugin import build_plugin_zip
 from installer.release import build_release_zip, release_name
 
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="its place; default: tapestry-VERSION.zip",
     )
+    commands.add_parser("pins", help="ask the package index for the hashes of all packages anew")
     uninstall = commands.add_parser("uninstall", help="take everything back")
     uninstall.add_argument(
         "--keep-environment", action="store_true", help="leave .venv and take back the plugin only"
@@ -106,6 +108,13 @@ def _release(options: argparse.Namespace, _rest: list[str]) -> int:
     return 0
 
 
+def _pins(_options: argparse.Namespace, _rest: list[str]) -> int:
+    environment.ensure(tests=True)
+    for path in write_pins():
+        say(f"{path} is written.")
+    return 0
+
+
 def _uninstall(options: argparse.Namespace, _rest: list[str]) -> int:
     removed = in_krita.uninstall(krita_folders())
     if VENV.exists() and not options.keep_environment:
@@ -129,6 +138,7 @@ _COMMANDS = {
     "test": _test,
     "plugin": _plugin,
     "release": _release,
+    "pins": _pins,
     "uninstall": _uninstall,
     "doctor": _doctor,
 }

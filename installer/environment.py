@@ -109,13 +109,14 @@ def _make_venv() -> None:
 def _install(requirements: Sequence[str]) -> None:
     pinned = ("--constraint", str(CONSTRAINTS))
     machine = accelerator.detect()
+    sources = accelerator.torch_sources(machine)
     with stage(f"{accelerator.TORCH.replace('==', ' ')} for {machine.name}") as detail:
-        for number, source in enumerate(machine.torch_sources, start=1):
+        for number, source in enumerate(sources, start=1):
             try:
                 pip.install(*source, *pinned, detail=detail)
                 break
             except pip.PipError as error:
-                if not error.not_found or number == len(machine.torch_sources):
+                if not error.not_found or number == len(sources):
                     raise
     with stage("the libraries of the backend") as detail:
         pip.install(*BUILD_TOOLS, *requirements, *pinned, detail=detail)

@@ -9,18 +9,8 @@ from pathlib import Path
 
 from installer.console import Detail, InstallerError
 from installer.paths import LOG, VENV_PYTHON
+from tapestry_protocol.accelerators import DISK_SIGNS, NETWORK_SIGNS
 
-_NETWORK = (
-    "ConnectTimeout",
-    "Connection reset",
-    "Name or service not known",
-    "NewConnectionError",
-    "ProxyError",
-    "ReadTimeout",
-    "SSLError",
-    "Temporary failure in name resolution",
-)
-_DISK = ("Errno 28", "No space left on device", "not enough space")
 _NOT_FOUND = "No matching distribution found"
 
 
@@ -77,9 +67,9 @@ def explain(output: str) -> PipError:
     """What pip's output means to somebody who does not know pip."""
     log = f"Everything that pip said is in {LOG}."
     not_found = _NOT_FOUND in output
-    if any(sign in output for sign in _DISK):
+    if any(sign in output for sign in DISK_SIGNS):
         message, advice = "The disk is full.", "Free some space (3 GB) and run it again."
-    elif any(sign in output for sign in _NETWORK):
+    elif any(sign in output for sign in NETWORK_SIGNS):
         message = "The package index cannot be reached."
         advice = "Check the network (or the proxy settings) and run it again."
     else:

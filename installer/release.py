@@ -14,11 +14,12 @@ import zipfile
 from pathlib import Path
 
 from installer.console import InstallerError, stage
-from installer.paths import CONSTRAINTS, ROOT, VENV_PYTHON
+from installer.paths import ROOT, VENV_PYTHON
+from installer.pins import PACKAGES, TORCH_PACKAGES
 from installer.plugin import plugin_files, write_archive
 
 BACKEND = "tapestry/backend"
-"""Where the plugin looks for the backend's wheel and for the releases of what that needs."""
+"""Where the plugin looks for the backend's wheel and for the hashes of what that needs."""
 
 _EPOCH = "315532800"
 """1980, the first year that an archive knows."""
@@ -38,7 +39,7 @@ def build_release_zip(archive: Path) -> None:
             **plugin_files(),
             f"{BACKEND}/": b"",
             f"{BACKEND}/{wheel}": packed,
-            f"{BACKEND}/{CONSTRAINTS.name}": CONSTRAINTS.read_bytes(),
+            **{f"{BACKEND}/{path.name}": path.read_bytes() for path in (PACKAGES, TORCH_PACKAGES)},
         }
         write_archive(archive, files, zipfile.ZIP_STORED)
 

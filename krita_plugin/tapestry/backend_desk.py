@@ -60,9 +60,17 @@ class BackendDesk:
         if self.installer is not None:
             self.installer.cancel()
 
+    def uninstall(self) -> None:
+        """Take back the backend that was installed from here; it is stopped first."""
+        if self.installer is not None and not self.installer.is_running:
+            self._link.close()
+            self._backend.stop()
+            self.installer.uninstall()
+
     def _installing(self) -> None:
         installer = self.installer
         if installer and not installer.is_running and installer.own.is_installed:
+            self._backend.stop()  # an older release
             self.try_again()
         else:
             self._changed()
@@ -133,7 +141,8 @@ class BackendDesk:
 
     @property
     def _logs(self) -> list[Path]:
-        return [self._backend.log_file, self._host.data_folder / "plugin.log"]
+        installing = [self.installer.own.log] if self.installer else []
+        return [self._backend.log_file, self._host.data_folder / "plugin.log", *installing]
 
     def _tokens(self) -> list[str]:
         try:

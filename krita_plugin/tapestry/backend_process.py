@@ -18,13 +18,17 @@ from tapestry_protocol.runtime import (
     runtime_file,
 )
 
-from .own_backend import own_backend
+from .own_backend import backend_home, own_backend
 
 INSTALLATION = Path(__file__).with_name("installation.json")
 """Written by the installer: {"command": ["/path/to/tapestry"]}."""
 
 VARIABLE = "TAPESTRY_BACKEND"
 """An environment variable with the command, for those who try things out."""
+
+_PYTHONS_OWN = {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}
+_OWN_FOLDERS = ("APPDIR", "SNAP")
+"""Environment variables with the folder of a Krita that brings all its libraries along."""
 
 
 def find_command(
@@ -40,7 +44,7 @@ def find_command(
             return _split(text)
     if installation.exists():
         return _installed_command(installation)
-    own = own_backend(data_folder(environment))
+    own = own_backend(backend_home(environment))
     if own is not None and own.is_there:
         return [str(own.program)]
     found = shutil.which("tapestry", path=environment.get("PATH", ""))
@@ -62,12 +66,25 @@ def find_command(
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without what Krita set for its own Python and libraries.
 
-    A Krita that came as an AppImage points LD_LIBRARY_PATH at libraries of its own.
+    A Krita that came as an AppImage, or as a Snap, brings a folder with programs and libraries of
+    its own and puts it in front everywhere; other programs do without.
     """
-    left_out = {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}
-    if "APPDIR" in environment:
-        left_out.add("LD_LIBRARY_PATH")
-    return {name: value for name, value in environment.items() if name not in left_out}
+    roots = [environment[name] for name in _OWN_FOLDERS if environment.get(name)]
+    cleaned = {}
+    for name, value in environment.items():
+        kept = value
+        if any(root in value for root in roots) and name not in _OWN_FOLDERS:
+            parts = [part for part in value.split(os.pathsep) if not _is_in(part, roots)]
+            kept = os.pathsep.join(parts)
+            if not kept:
+                continue
+        if name not in _PYTHONS_OWN:
+            cleaned[name] = kept
+    return cleaned
+
+
+def _is_in(path: str, roots: Sequence[str]) -> bool:
+    return any(path == root or path.startswith(f"{root.rstrip('/')}/") for root in roots)
 
 
 class BackendProcess:

@@ -21,7 +21,7 @@ from .fetching import Fetching
 from .krita_canvas import KritaHost
 from .krita_views import ViewWatch
 from .link import Link
-from .own_backend import own_backend
+from .own_backend import backend_home, own_backend
 from .qt import QApplication, QLocale, QNetworkAccessManager
 from .studio import Studio
 from .translation import speak
@@ -85,7 +85,7 @@ def _studio() -> Studio:
     backend = ChosenBackend(local, kept_choice(host), server_file)
     link = Link(backend, Connection, loop)
     studio = Studio(host, link, loop, backend)
-    own = own_backend(host.data_folder)
+    own = own_backend(backend_home())
     if own is not None and studio.desk is not None:
         manager = QNetworkAccessManager()
         studio.desk.offer(own, loop, lambda url, target: Fetching(manager, url, target))

@@ -75,11 +75,7 @@ class Ownership:
 
     def _try(self, what: str) -> int | None:
         """The handle of a lock; None where another Krita holds it, 0 where no lock can be had."""
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return _locked(self._folder / f"{what}.lock")
-        except OSError as error:
-            return None if _is_taken(error) else 0
+        return lock_on(self._folder / f"{what}.lock")
 
     def _sweep(self) -> None:
         """Take away the lock files of Kritas that ended long ago."""
@@ -98,6 +94,15 @@ def ownership_in(folder: Path) -> Ownership:
     if found is None:
         found = _known[key] = Ownership(folder)
     return found
+
+
+def lock_on(path: Path) -> int | None:
+    """The handle of a lock; None where another process holds it, 0 where no lock can be had."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _locked(path)
+    except OSError as error:
+        return None if _is_taken(error) else 0
 
 
 def _is_taken(error: OSError) -> bool:

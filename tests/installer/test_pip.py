@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from installer import accelerator, pip
-from installer.accelerator import CPU, CUDA, MPS, ROCM, Accelerator
+from tapestry_protocol.accelerators import CPU, CUDA, MPS, ROCM, Accelerator
 
 FULL_DISK = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left"
 OFFLINE = """\
@@ -33,14 +33,14 @@ def test_failures_are_sentences_with_the_log(output: str, sentence: str) -> None
 @pytest.mark.parametrize("machine", [CPU, CUDA, ROCM, MPS])
 def test_every_source_of_torch_is_the_pinned_release(machine: Accelerator) -> None:
     """The exact build first, wherever pip looks; the plain release last."""
-    sources = machine.torch_sources
+    sources = accelerator.torch_sources(machine)
     assert all(source[0].startswith(accelerator.TORCH) for source in sources)
     assert sources[-1] == (accelerator.TORCH,)
 
 
 def test_no_gigabytes_of_cuda_without_a_gpu() -> None:
     """The CPU build is asked for twice before anything larger may be taken."""
-    first, second, _ = CPU.torch_sources
+    first, second, _ = accelerator.torch_sources(CPU)
     assert first == ("torch==2.13.0+cpu",)
     assert second[0] == "torch==2.13.0+cpu"
     assert second[second.index("--extra-index-url") + 1].endswith("/whl/cpu")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from installer import environment
-from installer.paths import CONSTRAINTS
+from installer.pins import PACKAGES, TORCH_PACKAGES
 from installer.plugin import build_plugin_zip
 from installer.release import BACKEND, build_release_zip, release_name
 from tapestry_protocol import VERSION
@@ -38,9 +38,9 @@ def test_it_is_the_plugin_and_the_backend(release: Path, tmp_path: Path) -> None
     build_plugin_zip(tmp_path / "plugin.zip")
     with zipfile.ZipFile(release) as whole, zipfile.ZipFile(tmp_path / "plugin.zip") as plugin:
         names = set(whole.namelist())
-        constraints = f"{BACKEND}/{CONSTRAINTS.name}"
-        assert names == {*plugin.namelist(), f"{BACKEND}/", WHEEL, constraints}
-        assert whole.read(constraints) == CONSTRAINTS.read_bytes()
+        lists = {f"{BACKEND}/{path.name}": path for path in (PACKAGES, TORCH_PACKAGES)}
+        assert names == {*plugin.namelist(), f"{BACKEND}/", WHEEL, *lists}
+        assert all(whole.read(name) == path.read_bytes() for name, path in lists.items())
         assert all(whole.read(name) == plugin.read(name) for name in plugin.namelist())
 
 

@@ -68,7 +68,24 @@ def test_what_krita_set_for_itself_is_not_passed_on() -> None:
     """Its Python and, in an AppImage, its libraries."""
     environment = {"PYTHONPATH": "x", "PYTHONHOME": "y", "LD_LIBRARY_PATH": "z", "HOME": "/h"}
     assert clean_environment(environment) == {"LD_LIBRARY_PATH": "z", "HOME": "/h"}
-    assert clean_environment(environment | {"APPDIR": "/a"}) == {"HOME": "/h", "APPDIR": "/a"}
+
+
+@pytest.mark.parametrize("variable", ["APPDIR", "SNAP"])
+def test_the_folder_of_a_krita_that_brings_everything_is_left_out(variable: str) -> None:
+    """An AppImage is mounted, a Snap's folder goes with its release; the artist's own stays."""
+    environment = {
+        variable: "/tmp/.mount_krita",
+        "LD_LIBRARY_PATH": "/tmp/.mount_krita/usr/lib:/opt/cuda",
+        "PATH": "/tmp/.mount_krita/usr/bin:/usr/bin:/tmp/.mount_krita2/bin",
+        "QT_PLUGIN_PATH": "/tmp/.mount_krita/usr/plugins",
+        "HTTPS_PROXY": "http://proxy:3128",
+    }
+    assert clean_environment(environment) == {
+        variable: "/tmp/.mount_krita",
+        "LD_LIBRARY_PATH": "/opt/cuda",
+        "PATH": "/usr/bin:/tmp/.mount_krita2/bin",
+        "HTTPS_PROXY": "http://proxy:3128",
+    }
 
 
 def test_the_log_lies_in_the_users_data_folder(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from ..settings import LARGEST_HISTORY_MB, SMALLEST_HISTORY_MB
 from ..studio import Studio
 from ..translation import tr
 from .follow import follow
+from .installed_part import InstalledPart
 from .manners import column_in, row_of, words_of_others
 
 _SIZE_PX = (420, 620)
@@ -144,7 +145,7 @@ class BackendPage(QDialog):
         form.addRow(tr("Other computer"), self._address)
         form.addRow(tr("Its token file"), row_of(self._server_file, choose))
         use = _button("tapestry_backend_use", tr("Use these, and start anew"), self._use)
-        return _stacked(part, use)
+        return _stacked(part, use, InstalledPart(self._studio, self._desk))
 
     def _make_result_part(self) -> QWidget:
         settings = self._studio.settings

@@ -61,7 +61,10 @@ def offering(application: QApplication, tmp_path: Path) -> Iterator[Offering]:
 def test_what_is_fetched_and_where_is_said_before(offering: Offering) -> None:
     """Beside the button."""
     words = offering.one("tapestry_install_words").text()
-    assert "0.5 GB" in words
+    kind = offering.place.own.accelerator
+    assert f"PyTorch for {kind.label}: {kind.fetched_gb} GB from the package index" in words
+    assert f"{kind.disk_gb} GB on the disk" in words
+    assert offering.all("tapestry_pause_install") == []
     assert str(offering.place.own.folder) in words
     assert offering.one("tapestry_install").text() == "Install"
     assert offering.all("tapestry_first_steps") == []
@@ -88,6 +91,38 @@ def test_it_can_be_cancelled_and_begun_again(offering: Offering) -> None:
     QApplication.processEvents()
     assert offering.one("tapestry_install").text() == "Install"
     assert not offering.place.own.is_there
+
+
+def test_it_can_be_paused_and_goes_on(offering: Offering) -> None:
+    """A button beside the other one."""
+    offering.place.plan.write_text("time.sleep(0.5)")
+    offering.one("tapestry_install").click()
+    offering.loop.run(0.4)
+    offering.one("tapestry_pause_install").click()
+    QApplication.processEvents()
+    assert offering.one("tapestry_pause_install").text() == "Go on"
+    assert offering.one("tapestry_install_words").text().startswith("Paused: ")
+    offering.one("tapestry_pause_install").click()
+    offering.run()
+    assert offering.place.own.is_installed
+
+
+def test_it_can_be_taken_back_from_the_page(offering: Offering) -> None:
+    """The second press counts; then it is offered again."""
+    offering.one("tapestry_install").click()
+    offering.run()
+    offering.one("tapestry_open_backend_page").click()
+    QApplication.processEvents()
+    assert str(offering.place.own.folder) in offering.one("tapestry_installed_words").text()
+    button = offering.one("tapestry_uninstall")
+    button.click()
+    assert button.text() == "Really remove it?"
+    assert offering.place.own.is_there
+    button.click()
+    offering.run()
+    assert not offering.place.own.folder.exists()
+    assert offering.all("tapestry_uninstall") == []
+    assert offering.one("tapestry_install").text() == "Install"
 
 
 def test_what_went_wrong_is_said_there(offering: Offering) -> None:
