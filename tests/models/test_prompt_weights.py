@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tapestry_backend.models.prompt_weights import MOST, WeightedPrompt, read_weights
+from tapestry_backend.models.prompt_marks import MOST, WeightedPrompt, read_weights
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,11 @@ from tapestry_backend.models.prompt_weights import MOST, WeightedPrompt, read_we
         ("a clock (12:30)", "a clock (12:30)", ()),
         ("(a clock at 12:30)", "a clock at 12:30", ((0, 16, 1.1),)),
         ("(a clock at 12:30:1.2)", "a clock at 12:30", ((0, 16, 1.2),)),
+        ("(style of 1980:2)", "style of 1980", ((0, 13, 2.0),)),
+        ("(top 10:1.2)", "top 10", ((0, 6, 1.2),)),
+        ("(red sun, sea", "red sun, sea", ((0, 12, 1.1),)),
+        ("a (red sun:1.3", "a red sun", ((2, 9, 1.3),)),
+        ("a [red sun", "a red sun", ((2, 9, 0.909091),)),
         ("(sd15:2)", "sd15", ((0, 4, 2.0),)),
         (r"a cat \(animal\), \[x\] \\", "a cat (animal), [x] \\", ()),
         (r"(a cat \(animal\):1.3)", "a cat (animal)", ((0, 14, 1.3),)),
@@ -43,6 +48,26 @@ from tapestry_backend.models.prompt_weights import MOST, WeightedPrompt, read_we
 def test_marks_are_taken_out(prompt: str, text: str, spans: tuple) -> None:
     """As A1111's web UI reads them; what is no group stays as it is."""
     assert read_weights(prompt) == WeightedPrompt(text, spans)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "notice"),
+    [
+        ("(red:9)", "'(red:9)' counts 4 times"),
+        ("(top 10:2)", "write 2.0 if it shall be a weight"),
+        ("(red sun, sea", "'(red sun, sea' is never closed"),
+        ("a [red sun", "'[red sun' is never closed"),
+        ("red) sun", "A ')' without its partner"),
+        ("ratio (16:9", "A '(' without its partner"),
+        ("a house :( and a sun :) ;-)", ""),
+        ("a clock (12:30), (16:9), (red:4) [x]", ""),
+    ],
+)
+def test_what_is_read_otherwise_than_it_looks_is_told(prompt: str, notice: str) -> None:
+    """And nothing is said of what is plain."""
+    notices = read_weights(prompt).notices
+    assert bool(notices) == bool(notice)
+    assert notice in " ".join(notices)
 
 
 def test_long_prompts_are_read_at_once() -> None:

@@ -26,7 +26,8 @@ from .denoiser import NO_CONTEXT
 from .loading import Parts, load_parts
 from .memory import spare_bytes
 from .packing import pack, unpack
-from .prompt_weights import read_weights, weigh
+from .prompt_marks import read_weights
+from .prompt_weights import weigh
 from .residency import Residency
 from .schedulers import make_scheduler
 from .text_chunks import Chunks, chunks_of

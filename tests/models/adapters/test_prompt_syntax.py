@@ -39,6 +39,15 @@ def test_a_lora_in_a_prompt_is_laid_on(prompt: str, text: str, weight: float) ->
     assert any("lays on the LoRA 'sample-ink'" in notice for notice in notices)
 
 
+def test_a_lora_that_is_named_twice_is_told_once() -> None:
+    """With the weight that counts."""
+    request, notices = read("<lora:sample-ink:0.3> sea <lora:sample-ink:0.8>")
+    assert (request.prompt, request.loras) == ("sea", (Lora("sample-ink", 0.8),))
+    laid, twice = notices
+    assert "'sample-ink', with a weight of 0.8." in laid
+    assert "the last weight counts" in twice
+
+
 def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
     """One in the style is the picture's, and the last weight counts."""
     own = Region("<lora:sample-ink:0.3> sea", Bounds(0, 0, 1, 1), MASK)
@@ -62,6 +71,13 @@ def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
         ("[bricks:moss:0.5]", "[bricks:moss:0.5]", "'[bricks:moss:0.5]' was read as words"),
         ("[bricks|moss]", "[bricks|moss]", "was read as words"),
         ("{bricks|moss}", "{bricks|moss}", "was read as words"),
+        ("{{{bricks}}}, moss", "{{{bricks}}}, moss", "'{{{bricks}}}' was read as words"),
+        ("(bricks)++", "(bricks)++", "')++' was read as words"),
+        ("red bricks--, sea", "red bricks--, sea", "'bricks--' was read as words"),
+        ("bricks --ar 16:9 --v 6.1", "bricks", "'--ar 16:9' was left out"),
+        ("bricks --no moss and sea", "bricks", "write it into the negative prompt"),
+        ("(bricks:9)", "(bricks:9)", "counts 4 times"),
+        ("(bricks", "(bricks", "never closed"),
         ("__stone__ bricks", "__stone__ bricks", "'__stone__' was read as words"),
     ],
 )
@@ -75,7 +91,10 @@ def test_what_means_nothing_here_is_told(prompt: str, text: str, notice: str) ->
 
 @pytest.mark.parametrize(
     "prompt",
-    ["red bricks", "<gloom> bricks", "BLACK AND WHITE", "a (b:1.2) [c]", "5 > 3 < 4", ""],
+    [
+        *("red bricks", "<gloom> bricks", "BLACK AND WHITE", "a (b:1.2) [c]", "5 > 3 < 4", ""),
+        *("c++ and -- dashes --- here", "a well-known --castle", "no negative prompts", "Steps: 3"),
+    ],
 )
 def test_plain_prompts_stay_as_they_are(prompt: str) -> None:
     """The very request, and not a word."""
@@ -83,6 +102,23 @@ def test_plain_prompts_stay_as_they_are(prompt: str) -> None:
     read_as, notices = read_syntax(request, KNOWN)
     assert read_as is request
     assert not notices
+
+
+PASTED = (
+    "bricks,\nNegative prompt: dark, <lora:x:1>\nSteps: 20, Sampler: Euler a, Seed: 7, Size: 8x8"
+)
+
+
+def test_what_is_pasted_below_a_prompt_is_what_it_says() -> None:
+    """Its negative prompt is one, beside that which is there; its settings are told of."""
+    own = Region(PASTED, Bounds(0, 0, 1, 1), MASK)
+    request, notices = read(PASTED, negative_prompt="wet", regions=(own,))
+    assert (request.prompt, request.negative_prompt) == ("bricks", "wet, dark")
+    assert [(r.prompt, r.negative_prompt) for r in request.regions] == [("bricks", "dark")]
+    assert any("taken as the negative prompt" in notice for notice in notices)
+    assert any("'Steps: 20, Sampler: Euler a" in notice for notice in notices)
+    request, _ = read("sea", negative_prompt="Negative prompt: dark")
+    assert request.negative_prompt == "dark"
 
 
 def test_a_negative_prompt_lays_nothing_on() -> None:
@@ -109,6 +145,12 @@ def test_a_negative_prompt_lays_nothing_on() -> None:
         "embedding:" * 200,
         "_" * 2000,
         "__a" * 660,
+        "{" * 2000,
+        "a" * 1990 + "++",
+        "--no " * 400,
+        "--ar " * 400,
+        "negative prompt:" * 120,
+        "Steps: 1, A" * 180,
     ],
     ids=lambda odd: odd[:8],
 )

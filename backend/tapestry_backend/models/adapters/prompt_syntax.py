@@ -2,7 +2,9 @@
 
 `<lora:name:0.8>` is A1111's way to lay on a LoRA, `embedding:name` ComfyUI's way to name a textual
 inversion. What divides or changes prompts there (BREAK, AND, `[a:b:0.5]`, `{a|b}`) means nothing
-here; it is read as words, and the artist is told so.
+here; it is read as words, and the artist is told so. So are weights as other programs write them
+(`{{{x}}}`, `(x)++`). What is no text at all is taken out: Midjourney's options (`--ar 16:9`), and
+what A1111 writes below a prompt, whose negative prompt is taken as such.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_LORAS
 from tapestry_protocol.messages import Request
 
+from ..prompt_marks import read_weights
 from .recognition import Adapter, Kind
 
 Find = Callable[..., Adapter]
@@ -34,6 +37,17 @@ _CHANGING = re.compile(
     r"|\{[^{}|]{0,80}\|[^{}]{0,80}\}|(?<!\w)__[\w/*-]{1,80}__(?!\w)"
 )
 """Bounded throughout: a server looks at prompts that anybody may have written."""
+
+_OTHER_WEIGHTS = re.compile(
+    r"\{{1,8}[^{}|]{1,150}\}{1,8}|(?:\)|(?<![^\W\d])[^\W\d]{2,40})(?:\+{2,8}|-{2,8})(?=[\s,)]|$)"
+)
+_OPTION = re.compile(
+    r"(?<!\S)--(?:(?:no)(?:\s+(?!--)\S+){1,40}|(?:ar|aspect|chaos|cref|cw|hd|iw|niji|profile|"
+    r"quality|q|raw|repeat|seed|sref|stop|stylize|style|sw|s|tile|uplight|v|version|video|weird|"
+    r"w)(?:\s+(?!--)[\w:./]{1,40})?)(?=[\s,]|$)"
+)
+_NEGATIVE = re.compile(r"(?<!\w)negative prompt:", re.IGNORECASE)
+_PARAMETERS = re.compile(r"(?<!\w)Steps: ?\d+, ?[A-Z][\w ]{0,40}:.*", re.DOTALL)
 
 _BREAK = re.compile(r"\bBREAK\b")
 _AND = re.compile(r"(?<=\s)AND(?=\s)")
@@ -58,19 +72,25 @@ def read_syntax(request: Request, adapters: Adapters) -> tuple[Request, tuple[st
     whole picture.
     """
     reader = _Reader(adapters)
-    prompt, loras = reader.read(request.prompt, request.loras)
-    style, loras = reader.read(request.style, loras)
+    prompt, loras, negatives = reader.read(request.prompt, request.loras)
+    style, loras, more = reader.read(request.style, loras)
     regions = []
     for region in request.regions:
-        text, own = reader.read(region.prompt, region.loras)
+        text, own, own_negative = reader.read(region.prompt, region.loras)
         negative = region.negative_prompt
-        if negative is not None:
-            negative, _ = reader.read(negative, None)
+        if negative is not None or own_negative:
+            negative, _, _ = reader.read(negative or "", None)
+            negative = _listed(negative, own_negative)
         regions.append(replace(region, prompt=text, loras=own, negative_prompt=negative))
-    negative, _ = reader.read(request.negative_prompt, None)
+    negative, _, _ = reader.read(request.negative_prompt, None)
+    negative = _listed(negative, negatives, more)
     changed = {"prompt": prompt, "style": style, "negative_prompt": negative}
     read = replace(request, **changed, loras=loras, regions=tuple(regions))
     return (read if read != request else request), tuple(dict.fromkeys(reader.notices))
+
+
+def _listed(*texts: str) -> str:
+    return ", ".join(filter(None, texts))
 
 
 class _Reader:
@@ -80,27 +100,67 @@ class _Reader:
         self._adapters = adapters
         self.notices: list[str] = []
 
-    def read(self, prompt: str, loras: tuple[Lora, ...] | None) -> tuple[str, tuple[Lora, ...]]:
-        """A prompt without what is no text, and these LoRAs with its own.
+    def read(
+        self, prompt: str, loras: tuple[Lora, ...] | None
+    ) -> tuple[str, tuple[Lora, ...], str]:
+        """A prompt without what is no text, these LoRAs with its own, and what it does not want.
 
-        None: of a negative prompt, which has none.
+        None: of a negative prompt, which has no LoRAs.
         """
         named: list[Lora] = []
-        text = _LORA.sub(lambda found: self._lora(found, named, wished=loras is not None), prompt)
+        text, negative = self._pasted(prompt, is_negative=loras is None)
+        text = _LORA.sub(lambda found: self._lora(found, named, wished=loras is not None), text)
         text = _EMBEDDING.sub(self._embedding, text)
+        text = _OPTION.sub(self._option, text)
         if text != prompt:
             text = re.sub(r"\s{2,}", " ", text).strip().strip(",").strip()
         for word in _WORD.findall(text):
             self._check_word(word)
         for found in _CHANGING.findall(text):
             self._tell(f"{_shown(found)} was read as words: prompts do not change on the way here.")
-        if text != text.upper():  # in capitals throughout, AND is a word
-            if _BREAK.search(text):
-                self._tell("'BREAK' means nothing here: what it divides was read as one text.")
-                text = ", ".join(part.strip(" ,") for part in _BREAK.split(text)).strip(", ")
-            if _AND.search(text):
-                self._tell("'AND' was read as a word: here, each region has a prompt of its own.")
-        return text, self._with(loras or (), named)
+        for found in _OTHER_WEIGHTS.finditer(text):
+            self._tell(
+                f"{_shown(found[0])} was read as words: a weight is written (word:1.2) here."
+            )
+        for notice in read_weights(text).notices:
+            self._tell(notice)
+        return self._undivided(text), self._with(loras or (), named), negative
+
+    def _pasted(self, prompt: str, *, is_negative: bool) -> tuple[str, str]:
+        """A prompt, and a negative one, out of a text as A1111 writes it beside its pictures."""
+        text = _PARAMETERS.sub("", prompt)
+        if text != prompt:
+            self._tell(
+                f"{_shown(prompt[len(text) :])} was left out: settings have fields of their own."
+            )
+        found = _NEGATIVE.search(text)
+        if found is None:
+            return text, ""
+        self._tell(f"{_shown(text[found.start() :].strip())} was taken as the negative prompt.")
+        before, after = text[: found.start()].strip(" ,\n"), text[found.end() :].strip(" ,\n")
+        if is_negative:
+            return _listed(before, after), ""
+        negative, _, _ = self.read(after, None)
+        return before, negative
+
+    def _option(self, found: re.Match[str]) -> str:
+        shown = _shown(found[0])
+        if found[0].startswith("--no "):
+            self._tell(f"{shown} was left out: write it into the negative prompt, without '--no'.")
+        else:
+            self._tell(f"{shown} was left out: settings have fields of their own.")
+        return " "
+
+    def _undivided(self, text: str) -> str:
+        """The text without what would divide it elsewhere; if all is in capitals, AND is a word."""
+        if text == text.upper():
+            return text
+        if _BREAK.search(text):
+            self._tell("'BREAK' means nothing here: what it divides was read as one text.")
+            text = ", ".join(part.strip(" ,") for part in _BREAK.split(text)).strip(", ")
+        if _AND.search(text):
+            self._tell("'AND' was read as a word: here, each region has a prompt of its own.")
+        return text
 
     def _lora(self, found: re.Match[str], named: list[Lora], *, wished: bool) -> str:
         kind, name, weights = found[1].lower(), found[2].strip(), found[3].split(":")[1:]
@@ -123,9 +183,6 @@ class _Reader:
             self._tell(f"{shown} was left out: there is no such LoRA, or more than one.")
         else:
             named.append(Lora(adapter.id, bounded))
-            self._tell(
-                f"{shown} lays on the LoRA {_shown(adapter.id)}, with a weight of {bounded:g}."
-            )
         return " "
 
     def _embedding(self, found: re.Match[str]) -> str:
@@ -151,11 +208,21 @@ class _Reader:
 
     def _with(self, loras: tuple[Lora, ...], named: list[Lora]) -> tuple[Lora, ...]:
         """Of one that is named twice, the last weight counts."""
+        if not named:
+            return loras
         together = {lora.adapter: lora for lora in (*loras, *named)}
-        kept = tuple(together.values())[:MAX_LORAS]
-        for lora in tuple(together.values())[MAX_LORAS:]:
-            self._tell(f"The LoRA {_shown(lora.adapter)} was left out: {MAX_LORAS} are the most.")
-        return kept if named else loras
+        kept = dict(tuple(together.items())[:MAX_LORAS])
+        given = [lora.adapter for lora in (*loras, *named)]
+        for adapter in dict.fromkeys(lora.adapter for lora in named if lora.adapter in kept):
+            weight = kept[adapter].weight
+            self._tell(
+                f"The prompt lays on the LoRA {_shown(adapter)}, with a weight of {weight:g}."
+            )
+            if given.count(adapter) > 1:
+                self._tell(f"The LoRA {_shown(adapter)} was named twice: the last weight counts.")
+        for adapter in list(together)[MAX_LORAS:]:
+            self._tell(f"The LoRA {_shown(adapter)} was left out: {MAX_LORAS} are the most.")
+        return tuple(kept.values())
 
     def _tell(self, sentence: str) -> None:
         self.notices.append(sentence)
