@@ -18,7 +18,7 @@ from installer.paths import ROOT, VENV_PYTHON
 from installer.pins import PACKAGES, TORCH_PACKAGES
 from installer.plugin import plugin_files, write_archive
 
-BACKEND = "tapestry/backend"
+BACKEND = "tapestry/carried"
 """Where the plugin looks for the backend's wheel and for the hashes of what that needs."""
 
 _EPOCH = "315532800"

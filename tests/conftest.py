@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from tapestry_backend.models.catalogue import SAMPLE, Catalogue
+from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
 
 pytest_plugins = ["tests.promises"]
 
@@ -39,7 +39,7 @@ def catalogue() -> Catalogue:
 @pytest.fixture(scope="session")
 def store(catalogue: Catalogue):
     """A model store in which the bundled model is loaded at most once per test run."""
-    from tapestry_backend.models.store import ModelStore
+    from tapestry_backend.models.model_cache import ModelStore
 
     return ModelStore(catalogue)
 

@@ -19,12 +19,6 @@ QT = {"PyQt5", "PyQt6", "PySide2", "PySide6", "sip"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate"}
 DECODERS = {"PIL", "cv2", "imageio", "torchvision", "zipfile", "gzip", "pickle", "shelve"}
 """What unpacks, or runs, what somebody else has packed."""
-KRITA_ROOMS = {
-    *("__init__.py", "krita_docker.py"),
-    *("krita_canvas.py", "krita_tree.py", "krita_menu.py", "krita_saving.py", "krita_views.py"),
-    "krita_masks.py",
-}
-"""Who may speak to Krita: the entry, the docker's registration, the adapter's rooms."""
 
 
 @dataclass(frozen=True)
@@ -163,25 +157,22 @@ def test_no_image_decoder_is_behind_the_socket(measured) -> None:
 
 
 def test_command_line_starts_without_torch() -> None:
-    """`tapestry serve` and every --help come through the command line."""
-    found = imports(BACKEND / "cli.py", BACKEND.parent)
-    assert not {entry.top for entry in found if entry.at_once} & TORCH
-    heavy = ("engine", "tasks.run", "models.store", "models.stable_diffusion")
-    for entry in found:
-        rooms = tuple(f"tapestry_backend.{room}" for room in heavy)
-        assert not (entry.at_once and entry.module.startswith(rooms)), entry.module
-
-
-def test_the_benchmarks_command_needs_no_torch() -> None:
-    """Its --help, and its complaints about options, come at once."""
-    for module, importer in reached_at_once([BACKEND / "bench" / "command.py"]).items():
+    """`tapestry serve`, every --help and every complaint about options come at once."""
+    for module, importer in reached_at_once(sources(BACKEND / "cli")).items():
         assert module.partition(".")[0] not in TORCH, f"{importer} imports {module}"
+
+
+def test_what_lies_on_disk_is_told_without_torch() -> None:
+    """Neither now nor later: the server lists checkpoints, and must not load a network."""
+    for module, importer in reached_by(sources(BACKEND / "checkpoints")).items():
+        assert module.partition(".")[0] not in TORCH - {"transformers"}, f"{importer}: {module}"
+        assert not module.startswith("tapestry_backend.models"), f"{importer} imports {module}"
 
 
 def test_the_product_does_not_know_its_benchmark() -> None:
     """Nothing that paints may depend on how pictures are measured; the command line starts it."""
     for path in sources(BACKEND):
-        if path.name != "cli.py" and "bench" not in path.parts:
+        if not {"cli", "bench"} & set(path.relative_to(BACKEND).parts):
             found = {entry.module for entry in imports(path, BACKEND.parent)}
             assert not [name for name in found if "tapestry_backend.bench" in name], path
 
@@ -195,8 +186,8 @@ def test_measures_of_pictures_know_no_model() -> None:
 def test_the_papers_loop_uses_nothing_of_the_engines_fusion() -> None:
     """What is compared with must not share what is compared."""
     shared = {"noise", "windows"}
-    for module in ("paper", "peer"):
-        found = imports(BACKEND / "bench" / f"{module}.py", BACKEND.parent)
+    for module in ("paper", "diffusers_panorama"):
+        found = imports(BACKEND / "bench" / "peers" / f"{module}.py", BACKEND.parent)
         engine = {e.module.split(".")[2] for e in found if ".engine." in e.module}
         assert engine <= shared, module
 
@@ -219,23 +210,27 @@ def test_plugin_needs_nothing_that_krita_lacks() -> None:
 def test_one_room_knows_krita() -> None:
     """Everything but the adapter can be tested without a Krita."""
     for path in sources(PLUGIN):
-        if str(path.relative_to(PLUGIN)) not in KRITA_ROOMS:
+        if path.parent != PLUGIN / "krita_adapter":
             assert "krita" not in tops(path, PLUGIN.parent), path
 
 
 def test_one_room_knows_which_qt_it_is() -> None:
     """Krita 5 brings PyQt5, Krita 6 brings PyQt6."""
     for path in sources(PLUGIN):
-        if str(path.relative_to(PLUGIN)) != "qt.py":
+        if path.parent != PLUGIN / "qt":
             assert not tops(path, PLUGIN.parent) & QT, path
 
 
-@pytest.mark.parametrize(
-    "room", ["canvas", "layers", "studio", "job_queue", "results", "history", "inserting", "trial"]
-)
-def test_the_plugins_core_has_no_qt(room: str) -> None:
+QT_ROOMS = ("qt", "ui", "krita_adapter", "connection/websocket.py")
+"""Of the plugin: where Qt may be used. All else is plain Python."""
+
+
+@pytest.mark.parametrize("path", sources(PLUGIN), ids=lambda path: str(path.relative_to(PLUGIN)))
+def test_the_plugins_core_has_no_qt(path: Path) -> None:
     """The model of the docker and the way from layers to regions are plain Python."""
-    path = PLUGIN / f"{room}.py"
+    room = str(path.relative_to(PLUGIN))
+    if room == "__init__.py" or room.startswith(QT_ROOMS):
+        return
     found = {entry.module for entry in imports(path, PLUGIN.parent)}
     assert not {entry.partition(".")[0] for entry in found} & QT
     assert not [name for name in found if name.startswith(("tapestry.qt", "tapestry.ui"))]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tapestry_backend.server.blobs import Blobs
+from tapestry_backend.server.queue.blobs import Blobs
 from tapestry_protocol import codec, limits, messages
 from tapestry_protocol import fields as fields_room
 from tapestry_protocol.adapters import AdapterInfo, Control, Lora

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.adapters import Control, Lora

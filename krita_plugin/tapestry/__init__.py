@@ -2,9 +2,9 @@
 
 from importlib.util import find_spec
 
-from . import carried as carried  # first: from here on `tapestry_protocol` can be imported
+from . import vendoring as vendoring  # first: from here on `tapestry_protocol` can be imported
 
 if find_spec("krita"):
-    from .krita_docker import register
+    from .krita_adapter.docker import register
 
     register()

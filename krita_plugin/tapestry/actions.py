@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .studio import Studio
-from .translation import tr
+from .docker_model import Studio
+from .i18n.translation import tr
 
 
 @dataclass(frozen=True)

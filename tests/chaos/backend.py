@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tapestry_backend.server.command import add_serve_arguments, serve_command
+from tapestry_backend.cli.serve import add_serve_arguments, serve_command
 
 SCRIPTED_WORKER = Path(__file__).parent.parent / "workers" / "scripted_worker.py"
 

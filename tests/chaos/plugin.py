@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tapestry.backend_process import BackendProcess
-from tapestry.link import Link, Listener
-from tapestry.wire import Opened, Wire
+from tapestry.backend.process import BackendProcess
+from tapestry.connection.link import Link, Listener
+from tapestry.connection.wire import Opened, Wire
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import encode_chunks
 from tapestry_protocol.errors import TapestryError

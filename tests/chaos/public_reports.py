@@ -8,7 +8,7 @@ REPORTS: dict[str, Sequence[str]] = {
     "An eraser, a clipped layer or a blending mode changes what a layer covers: the masks are what "
     "Krita shows": (
         "tests/openraster/test_coverage.py",
-        "tests/krita_plugin/test_coverage.py",
+        "tests/krita_plugin/document/test_coverage.py",
         "tests/krita/test_regions.py",
     ),
     "A layer has the name that a program gave it, in any language, or its letters are composed in "
@@ -23,72 +23,74 @@ REPORTS: dict[str, Sequence[str]] = {
         "tests/protocol/test_files.py",
         "tests/cli/test_outputs.py",
         "tests/installer/test_plugin.py",
-        "tests/server/test_journal.py",
+        "tests/server/persistence/test_journal.py",
     ),
     "A command's output goes to a narrow code page, a closed pipe or a full disk": (
         "tests/cli/test_streams.py",
     ),
-    "Two Kritas run at once, or one of them has crashed": ("tests/krita_plugin/test_ownership.py",),
+    "Two Kritas run at once, or one of them has crashed": (
+        "tests/krita_plugin/common/test_ownership.py",
+    ),
     "A document holds notes that are damaged, nested without end, or hold odd numbers": (
-        "tests/krita_plugin/test_kept_json.py",
+        "tests/krita_plugin/common/test_stored_json.py",
     ),
     "A file in a store is damaged, whatever its size says": (
-        "tests/server/test_scribe.py",
-        "tests/server/test_sessions.py",
-        "tests/krita_plugin/test_picture_store.py",
+        "tests/server/persistence/test_journal_writer.py",
+        "tests/server/connections/test_sessions.py",
+        "tests/krita_plugin/results/test_picture_store.py",
     ),
     "A document was copied, and a picture is discarded in one of the two": (
-        "tests/krita_plugin/test_results.py",
+        "tests/krita_plugin/results/test_controller.py",
     ),
     "A model, an adapter or a folder cannot be used (its name is no text, it may not be entered, "
     "its download stopped, it is a pickle): it is named, and keeps nothing else away": (
-        "tests/models/test_discovery.py",
-        "tests/models/adapters/test_catalogue.py",
-        "tests/krita_plugin/test_backend_desk.py",
+        "tests/checkpoints/test_discovery.py",
+        "tests/checkpoints/test_adapter_catalogue.py",
+        "tests/krita_plugin/backend/test_controller.py",
     ),
     "Folders are written down by hand in extra_model_paths.yaml": (
-        "tests/models/test_extra_paths.py",
+        "tests/checkpoints/test_extra_paths.py",
     ),
     "There are more adapters than a list holds, or two of one name": (
-        "tests/models/adapters/test_catalogue.py",
+        "tests/checkpoints/test_adapter_catalogue.py",
         "tests/models/adapters/test_vocabulary.py",
     ),
     "Trainers write megabytes of notes into a file's header, or null": (
-        "tests/models/test_weights.py",
+        "tests/checkpoints/test_safetensors_header.py",
     ),
     "A LoRA's tensors are called as another program calls them, or it holds more than a LoRA": (
-        "tests/models/adapters/test_lora_names.py",
+        "tests/checkpoints/test_lora_keys.py",
     ),
     "An embedding has more vectors for one text encoder than for the other": (
         "tests/models/adapters/test_vocabulary.py",
     ),
-    "A prompt is longer than a text encoder reads": ("tests/models/test_text_chunks.py",),
+    "A prompt is longer than a text encoder reads": ("tests/models/text/test_text_chunks.py",),
     "A prompt is written for another program: weights, LoRAs, embeddings, BREAK, AND": (
-        "tests/models/test_prompt_weights.py",
-        "tests/models/adapters/test_prompt_syntax.py",
+        "tests/models/text/test_prompt_weights.py",
+        "tests/checkpoints/test_prompt_syntax.py",
     ),
     "A name holds the signs that divide settings on the command line": ("tests/test_values.py",),
     "A graphics card is lost to its process: an illegal access, a laptop that slept": (
         "tests/workers/test_device_loss.py",
-        "tests/workers/test_keeper.py",
+        "tests/workers/test_supervisor.py",
     ),
     "An Apple GPU knows no float64, and no areas that do not divide": (
         "tests/engine/test_levels.py",
         "tests/engine/test_composition.py",
-        "tests/models/test_store.py",
+        "tests/models/test_model_cache.py",
     ),
     "A card's driver swaps instead of refusing, as that of Windows does": (
-        "tests/models/test_residency.py",
+        "tests/models/device/test_offloading.py",
     ),
     "A checkpoint was trained up to pure noise, or distilled for few steps": (
         "tests/models/test_schedulers.py",
-        "tests/tasks/test_troubles.py",
+        "tests/tasks/test_failure_messages.py",
     ),
     "LoHas and LoKrs are slow because they are multiplied out at every call": (
         "tests/models/adapters/test_lora_kinds.py",
     ),
     "A server starts again with more finished pictures than it keeps": (
-        "tests/server/test_ends.py",
+        "tests/server/queue/test_completed_jobs.py",
     ),
 }
 """A kind -> the files of its tests."""

@@ -13,8 +13,8 @@ from PIL import Image
 
 from examples.ora import Layer, write_ora
 from tapestry_backend.cli import main
+from tapestry_backend.cli.render_options import _margins, _point
 from tapestry_backend.openraster.archive import Archive
-from tapestry_backend.render_options import _margins, _point
 from tapestry_protocol.limits import MAX_SIDE_PX
 from tapestry_protocol.pixels import Margins, Point
 
@@ -245,7 +245,7 @@ def test_what_nobody_foresaw_is_a_sentence_too(
     def fails(_options: object) -> None:
         raise error
 
-    monkeypatch.setattr("tapestry_backend.render.render", fails)
+    monkeypatch.setattr("tapestry_backend.cli.render.render", fails)
     assert main(["render", str(scene), "-o", str(scene.with_name("out.png"))]) == 2
     said = capsys.readouterr().err
     assert sentence in said
@@ -263,7 +263,7 @@ def test_stopping_is_no_error(
     def stops(_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tapestry_backend.render.render", stops)
+    monkeypatch.setattr("tapestry_backend.cli.render.render", stops)
     assert main(["render", str(scene), "-o", str(scene.with_name("out.png"))]) == 130
     assert capsys.readouterr().err.strip() == "Stopped."
 

@@ -10,8 +10,8 @@ import installer.pins as room
 from installer.console import InstallerError
 from installer.paths import CONSTRAINTS, ROOT
 from installer.pins import PACKAGES, TORCH_PACKAGES, write_pins
-from tapestry import own_backend
-from tapestry.uv_program import VERSION as UV_VERSION
+from tapestry.backend import bundled
+from tapestry.backend.uv_program import VERSION as UV_VERSION
 from tapestry_protocol.accelerators import TORCH
 
 _PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
@@ -53,8 +53,8 @@ def test_every_package_has_its_hashes(path) -> None:
 
 def test_the_plugin_looks_for_these_names() -> None:
     """Beside the wheel."""
-    assert PACKAGES.name == own_backend.PACKAGES
-    assert TORCH_PACKAGES.name == own_backend.TORCH_PACKAGES
+    assert PACKAGES.name == bundled.PACKAGES
+    assert TORCH_PACKAGES.name == bundled.TORCH_PACKAGES
 
 
 def test_both_lists_are_written(monkeypatch, tmp_path) -> None:

@@ -11,7 +11,8 @@ pytestmark = pytest.mark.krita
 _SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from tapestry import studio, wire
+from tapestry import docker_model
+from tapestry.connection import wire
 import tapestry_protocol
 print(tapestry_protocol.__file__)
 print(wire.ClientProtocol.__module__)

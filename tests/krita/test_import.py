@@ -10,7 +10,7 @@ import pytest
 
 from installer.plugin import ACTIONS
 from installer.release import build_release_zip
-from tapestry.uv_program import VERSION as UV_VERSION
+from tapestry.backend.uv_program import VERSION as UV_VERSION
 from tests.krita.conftest import OUTPUT
 from tests.krita.debian_trees import chosen_tree
 from tests.krita.krita_session import Report, play
@@ -67,7 +67,7 @@ def installed(imported: Path, tmp_path_factory: pytest.TempPathFactory) -> Repor
 def test_a_release_is_imported_by_krita(imported: Path, installed: Report) -> None:
     """Plugin, actions and backend go to their places, and Krita starts with the docker."""
     assert (imported / "actions" / ACTIONS.name).read_bytes() == ACTIONS.read_bytes()
-    assert list((imported / "pykrita" / "tapestry" / "backend").glob("tapestry-*.whl"))
+    assert list((imported / "pykrita" / "tapestry" / "carried").glob("tapestry-*.whl"))
     facts = installed.facts("no_document")
     assert facts["seen"]
     assert facts["notice"][0] == "No document is open."

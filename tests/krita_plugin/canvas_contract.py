@@ -6,7 +6,7 @@ Plain asserts and nothing beyond the standard library and the plugin: Krita's Py
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from tapestry.canvas import Canvas, Host
+from tapestry.document.canvas import Canvas, Host
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 

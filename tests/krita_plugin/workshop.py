@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tapestry.chosen_backend import BackendChoice, ChosenBackend
-from tapestry.job import Job
-from tapestry.link import Link
-from tapestry.studio import Studio
+from tapestry.backend.choice import BackendChoice, ChosenBackend
+from tapestry.connection.link import Link
+from tapestry.docker_model import Studio
+from tapestry.jobs.job import Job
 from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.messages import Cancel, Cancelled, PixelsRef, Result, Submit
 from tapestry_protocol.pixels import Bounds, Pixels

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from tapestry_backend.checkpoints.catalogue import Catalogue, read_entry
+from tapestry_backend.checkpoints.families import FAMILIES
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, Place, Prompting
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
 from tapestry_backend.engine.views import Layout, ViewPlan
 from tapestry_backend.engine.windows import Size, Window
-from tapestry_backend.models.catalogue import Catalogue, read_entry
-from tapestry_backend.models.families import FAMILIES
-from tapestry_backend.models.packing import pack, unpack
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore, runner_of
+from tapestry_backend.models.text.pack_conditioning import pack, unpack
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_backend.tasks.run import run
@@ -158,7 +158,7 @@ def test_it_is_recognised(case: Case) -> None:
 
     assert (entry.family, entry.variant) == (case.kind.family, case.kind.variant)
     assert entry.window_px == WINDOW * FACTOR
-    assert type(case.model) is FAMILIES[case.kind.family].load_runner()
+    assert type(case.model) is runner_of(FAMILIES[case.kind.family])
 
 
 def test_one_window_is_the_plain_pipelines(case: Case) -> None:

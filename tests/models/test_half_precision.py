@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tapestry_backend.models.catalogue import SAMPLE, Catalogue
+from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
 from tapestry_backend.models.stable_diffusion import StableDiffusion
-from tests.models.hostile_folders import sound_folder
+from tests.checkpoints.hostile_folders import sound_folder
 
 SCALES = {"decoder.layers.6.weight": 2.0**16, "decoder.layers.11.weight": 2.0**-14}
 """Between these layers, numbers go beyond what half precision holds (65,504)."""

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, Prompting
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
 from tapestry_backend.engine.views import Layout, ViewPlan
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError

@@ -12,13 +12,13 @@ import torch
 from diffusers.pipelines.flux import pipeline_flux_fill
 from torch import Tensor
 
+from tapestry_backend.checkpoints.catalogue import Catalogue, read_entry
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, Prompting
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
 from tapestry_backend.engine.views import Layout, ViewPlan
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.catalogue import Catalogue, read_entry
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.messages import PixelsRef, Request

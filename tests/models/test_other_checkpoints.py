@@ -8,10 +8,10 @@ import diffusers
 import numpy as np
 import pytest
 
+from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Margins, Pixels

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tapestry_backend.models import banded, latent_model, stable_diffusion
-from tapestry_backend.models.catalogue import Catalogue
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.models import latent_model, stable_diffusion
+from tapestry_backend.models.autoencoder import tiled_vae
 from tapestry_backend.models.stable_diffusion import StableDiffusion
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
@@ -95,10 +96,10 @@ def test_a_long_picture_is_decoded_in_bands_as_if_it_were_whole(model, monkeypat
     """Less memory, the same pixels; here from one window on."""
     latents = torch.randn(1, model.channels, 16, 48, generator=torch.Generator().manual_seed(0))
     whole = model.decode(latents)
-    monkeypatch.setattr(model, "_frugal_bytes", banded.frugal_bytes(model._vae, 16 * 16))
+    monkeypatch.setattr(model, "_frugal_bytes", tiled_vae.frugal_bytes(model._vae, 16 * 16))
     pieces = []
-    in_bands = banded._in_bands
-    monkeypatch.setattr(banded, "_in_bands", lambda *_: pieces.append(1) or in_bands(*_))
+    in_bands = tiled_vae._in_bands
+    monkeypatch.setattr(tiled_vae, "_in_bands", lambda *_: pieces.append(1) or in_bands(*_))
     bands = model.decode(latents)
 
     assert pieces, "it must have been another way to the same numbers"

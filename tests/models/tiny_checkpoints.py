@@ -9,7 +9,7 @@ import diffusers
 import torch
 import transformers
 
-from tapestry_backend.models.catalogue import SAMPLE, Catalogue
+from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
 
 BLOCKS = (16, 16, 16)
 FACTOR = 4

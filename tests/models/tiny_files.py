@@ -17,8 +17,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from tapestry_backend.models.families import FAMILIES
-from tapestry_backend.models.tokenizers import clip_tokenizer
+from tapestry_backend.checkpoints.families import FAMILIES
+from tapestry_backend.models.loading.tokenizers import clip_tokenizer
 from tests.models.tiny_checkpoints import t5_encoder, t5_tokenizer
 
 State = dict[str, Tensor]

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from tapestry_backend.server.disk import Disk
+from tapestry_backend.server.persistence.disk import Disk
 
 
 class FailingDisk(Disk):

@@ -13,9 +13,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tapestry_backend.server import scribe
+from tapestry_backend.cli.serve import add_serve_arguments, serve_command
 from tapestry_backend.server.app import App
-from tapestry_backend.server.command import add_serve_arguments, serve_command
+from tapestry_backend.server.persistence import journal_writer
 
 SCRIPTED_WORKER = Path(__file__).parent.parent / "workers" / "scripted_worker.py"
 TICK_S = 0.005
@@ -68,7 +68,7 @@ if __name__ == "__main__":
     if arguments.failing_disk is not None:
         from tests.server.failing_disk import FailingDisk
 
-        scribe.Disk = partial(FailingDisk, arguments.failing_disk)
+        journal_writer.Disk = partial(FailingDisk, arguments.failing_disk)
     scripted = arguments.scripted
     worker = None if scripted is None else [sys.executable, str(SCRIPTED_WORKER), *scripted]
     sys.exit(serve_command(arguments, worker))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.cli import main
-from tapestry_backend.models.places import MODELS_VARIABLE
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import Failed, Request, Result, Welcome
 from tests.server.client import Client, running_server

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tapestry_backend.tasks.canvas import known_picture, selected, to_rgba
-from tapestry_backend.tasks.ground import read_ground
+from tapestry_backend.tasks.canvas_source import read_ground
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.messages import Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins, Pixels

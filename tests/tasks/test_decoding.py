@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine import extension
 from tapestry_backend.engine.extension import continue_edges, keep_map, match_colours
 from tapestry_backend.engine.layers import Layers, make_layers
 from tapestry_backend.engine.regions import PaintedMask, Share, occlude, occluded
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks import decoding
+from tapestry_backend.tasks.canvas_source import Ground
 from tapestry_backend.tasks.decoding import compose_layers, decode_beside, decode_canvas
-from tapestry_backend.tasks.ground import Ground
 from tapestry_protocol.messages import Request
 from tests.models.tiny_checkpoints import save_checkpoint
 

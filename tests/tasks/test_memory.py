@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request

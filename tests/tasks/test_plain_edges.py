@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tapestry_backend.engine.levels import Moment
-from tapestry_backend.tasks.ground import read_ground
+from tapestry_backend.tasks.canvas_source import read_ground
 from tapestry_backend.tasks.plain_edges import plain_edges
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.messages import Request

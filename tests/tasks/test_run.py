@@ -338,7 +338,7 @@ def test_half_precision_paints_nearly_the_same(catalogue, store, scene) -> None:
     """A model in bfloat16 (as half precision on a GPU) works, and paints the same picture."""
     import torch
 
-    from tapestry_backend.models.store import ModelStore
+    from tapestry_backend.models.model_cache import ModelStore
 
     half = ModelStore(catalogue)
     half.dtype = torch.bfloat16

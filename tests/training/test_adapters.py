@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from training.adapter_data import INK, PAPER, POOL, in_ink, scribble
 from training.draw import draw_one
 from training.evaluate_adapters import agreement, cases, colours_apart, distance_to_ink, paint

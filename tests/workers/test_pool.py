@@ -9,7 +9,7 @@ import psutil
 
 from tapestry_backend.workers.pool import Pool
 from tapestry_protocol.messages import Backend, Cancelled, Message, Progress, Result
-from tests.workers.test_keeper import SCRIPTED, scripted
+from tests.workers.test_supervisor import SCRIPTED, scripted
 
 LONG = {"steps": 400, "pause_s": 0.05}
 

@@ -12,8 +12,8 @@ from tapestry_protocol.fields import Scheduler
 
 from ..engine.multidiffusion import Place
 from ..engine.windows import Size
+from .adapters.manager import Wardrobe
 from .adapters.residuals import Shown
-from .adapters.wardrobe import Wardrobe
 
 NO_CONTEXT = Size(0, 0)
 """All cells of the latents become pixels."""

@@ -17,11 +17,11 @@ from tapestry_protocol.fields import Scheduler
 
 from ..engine.multidiffusion import Place
 from ..engine.windows import Size
-from . import banded
 from .adapters.block_residuals import sees_pixels, sees_unshifted
 from .adapters.residuals import Shown
+from .autoencoder import tiled_vae
+from .device.memory import spare_bytes
 from .latent_model import LatentModel, Reading
-from .memory import spare_bytes
 from .schedulers import make_scheduler
 
 _MOST_ROWS = 16
@@ -129,7 +129,7 @@ class FlowModel(LatentModel):
         pixels = (picture.to(self.device) / 127.5 - 1).to(self.dtype)
         if sees_pixels(network):
             return pixels
-        latents = self._precisely(banded.encode, pixels)
+        latents = self._precisely(tiled_vae.encode, pixels)
         mean, scale = self._scales(latents)
         return latents * scale if sees_unshifted(network) else (latents - mean) * scale
 

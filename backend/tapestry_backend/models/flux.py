@@ -12,7 +12,7 @@ from .adapters.block_residuals import residuals_flux, sees_pixels
 from .adapters.residuals import Shown
 from .flow_model import FlowModel
 from .latent_model import Reading
-from .loading import Parts
+from .loading.loading import Parts
 
 _LONGEST, _LONGEST_UNGUIDED = 512, 256
 """Tokens that T5 reads of a text; those of "schnell", as it was trained."""

@@ -18,19 +18,19 @@ from torch.nn import functional
 
 from tapestry_protocol.fields import Scheduler
 
+from ..checkpoints.catalogue import Entry
+from ..checkpoints.prompt_marks import read_weights
 from ..engine.windows import Size
-from . import banded
-from .adapters.wardrobe import Wardrobe
-from .catalogue import Entry
+from .adapters.manager import Wardrobe
+from .autoencoder import tiled_vae
 from .denoiser import NO_CONTEXT
-from .loading import Parts, load_parts
-from .memory import spare_bytes
-from .packing import pack, unpack
-from .prompt_marks import read_weights
-from .prompt_weights import weigh
-from .residency import Residency
+from .device.memory import spare_bytes
+from .device.offloading import Residency
+from .loading.loading import Parts, load_parts
 from .schedulers import make_scheduler
-from .text_chunks import Chunks, chunks_of
+from .text.pack_conditioning import pack, unpack
+from .text.prompt_weights import weigh
+from .text.text_chunks import Chunks, chunks_of
 
 _PREVIEW_FIT_CELLS = 16
 
@@ -186,7 +186,7 @@ class LatentModel(ABC):
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
-        latents = self._precisely(banded.encode, pixels)
+        latents = self._precisely(tiled_vae.encode, pixels)
         mean, scale = self._scales(latents)
         return (latents - mean) * scale
 
@@ -194,7 +194,8 @@ class LatentModel(ABC):
     def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
         budget = int(min(spare_bytes(self.device), self._frugal_bytes))
         return self._precisely(
-            lambda vae, given: banded.decode(vae, self._unscaled(given), budget, context), latents
+            lambda vae, given: tiled_vae.decode(vae, self._unscaled(given), budget, context),
+            latents,
         )
 
     def decode_with_gradient(self, latents: Tensor) -> Tensor:
@@ -244,11 +245,11 @@ class LatentModel(ABC):
 
     @cached_property
     def decodes_locally(self) -> bool:
-        return banded.decodes_locally(self._vae)
+        return tiled_vae.decodes_locally(self._vae)
 
     @cached_property
     def _frugal_bytes(self) -> float:
-        return banded.frugal_bytes(self._vae, _WHOLE_WINDOWS * self.window**2)
+        return tiled_vae.frugal_bytes(self._vae, _WHOLE_WINDOWS * self.window**2)
 
     @cached_property
     def _preview_map(self) -> tuple[Tensor, Tensor]:

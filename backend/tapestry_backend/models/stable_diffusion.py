@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints.catalogue import inpainting_channels
 from ..engine.multidiffusion import Place
 from .adapters.residuals import Shown, residuals
-from .catalogue import inpainting_channels
+from .device.memory import spare_bytes
 from .latent_model import LatentModel, Reading
-from .loading import Parts
-from .memory import spare_bytes
-from .shared_start import SharedStart
-from .text_chunks import MOST_CHUNKS, in_a_row
+from .loading.loading import Parts
+from .prefix_sharing import SharedStart
+from .text.text_chunks import MOST_CHUNKS, in_a_row
 
 _MOST_ROWS = 16
 """Larger batches take more memory and no less time for a row; see docs/performance.md."""

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..checkpoints.catalogue import inpainting_channels
 from .adapters.block_residuals import residuals_3
 from .adapters.residuals import Shown
-from .catalogue import inpainting_channels
 from .flow_model import FlowModel
 from .latent_model import Reading
-from .loading import Parts
+from .loading.loading import Parts
 
 _LONGEST = 256
 """Tokens that T5 reads of a text."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..engine.multidiffusion import Place
 from .latent_model import Reading
-from .loading import Parts
+from .loading.loading import Parts
 from .stable_diffusion import StableDiffusion
-from .text_chunks import MOST_CHUNKS, in_a_row
+from .text.text_chunks import MOST_CHUNKS, in_a_row
 
 
 class StableDiffusionXL(StableDiffusion):

@@ -25,18 +25,18 @@ from tapestry_protocol.messages import Backend, Message, Remark, Request, Result
 from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
 
-from ..models.catalogue import Catalogue
+from ..checkpoints.catalogue import Catalogue
 from ..workers.pool import Pool
-from .effects import Effect, Keep, Start, Stop, Tell, TellAll
-from .entrance import Entrance
-from .jobs import Jobs
-from .lock import Lock
-from .outbox import Parcel
-from .place import LOOPBACK, Place
-from .refusals import no_journal
-from .scribe import Scribe
-from .sessions import Session
-from .turnstile import Turnstile
+from .connections.listen_address import LOOPBACK, Place
+from .connections.listener import Entrance
+from .connections.outbox import Parcel
+from .connections.sessions import Session
+from .connections.throttle import Turnstile
+from .persistence.journal_writer import Scribe
+from .persistence.lock import Lock
+from .queue.effects import Effect, Keep, Start, Stop, Tell, TellAll
+from .queue.jobs import Jobs
+from .queue.refusals import no_journal
 
 _PARENT_CHECK_S = 1.0
 

@@ -14,8 +14,8 @@ from ..engine.layers import MARGIN, Layers, continued, grown
 from ..engine.regions import Share
 from ..engine.windows import Size, Window, crop, extent, native_window
 from ..models.denoiser import Denoiser
-from .ground import Ground
-from .troubles import check_finite
+from .canvas_source import Ground
+from .failure_messages import check_finite
 
 _HALO_CELLS = 6
 """Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably.

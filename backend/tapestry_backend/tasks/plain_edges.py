@@ -11,7 +11,7 @@ from torch.nn import functional
 from ..engine.composition import HoldComposition
 from ..engine.layers import Layers
 from ..engine.windows import Size
-from .ground import Ground
+from .canvas_source import Ground
 from .plan import Plan
 
 _STRIP_CELLS = 2

@@ -23,25 +23,25 @@ from ..engine.regions import Share
 from ..engine.sampling import Known, Steer
 from ..engine.views import Layout
 from ..models.denoiser import Denoiser
-from ..models.perceptual import find_perceptual_distance
-from ..models.store import ModelStore
+from ..models.lpips_distance import find_perceptual_distance
+from ..models.model_cache import ModelStore
 from .canvas import cut_output, preview_rgba, to_rgba
+from .canvas_source import Ground, Reading, pixel_shares, read_ground
+from .conditioning import Steering
 from .decoding import compose_layers, decode_beside, decode_canvas
+from .denoising_pass import Painting, Texts
 from .events import Finished, LayeredPicture, Progressed
-from .ground import Ground, Reading, pixel_shares, read_ground
-from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
-from .painting import Painting, Texts
-from .plain_edges import plain_edges
-from .plan import DraftPlan, Plan, make_plan
-from .report import Stopwatch, make_report
-from .steering import Steering
-from .troubles import (
+from .failure_messages import (
     check_finite,
     layers_too_large,
     out_of_memory,
     short_of_memory,
     unlike_few_steps,
 )
+from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
+from .plain_edges import plain_edges
+from .plan import DraftPlan, Plan, make_plan
+from .report import Stopwatch, make_report
 
 
 def run(

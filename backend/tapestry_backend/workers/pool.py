@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tapestry_protocol.messages import Message, Request, Twins
 
-from .keeper import Keeper
+from .supervisor import Keeper
 
 Hear = Callable[[int, Message, Mapping[str, bytes]], None]
 """Takes the number of a worker, what it says, and the pixels which that refers to, by SHA-256."""

@@ -42,7 +42,7 @@ from ..tasks.events import Finished, LayeredPicture, Progressed
 from .channel import Delivery, Inbox, frames_of, pack, read_frame
 from .device_loss import DEVICE_LOST, is_device_lost
 from .failures import failure_of, private_traceback
-from .leash import Heart, die_with_parent
+from .heartbeat import Heart, die_with_parent
 
 PREVIEW_INTERVAL_S = 0.25
 """Four previews a second look alive; more would only fill the socket."""
@@ -226,15 +226,9 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def load_engine(arguments: Sequence[str]) -> Engine:
     """The real engine: imports torch, and takes seconds."""
-    from ..models.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
-    from ..models.discovery import adapter_folders, discover  # noqa: PLC0415
-    from ..models.store import (  # noqa: PLC0415
-        ModelStore,
-        best_device,
-        device_name,
-        device_named,
-        twins,
-    )
+    from ..checkpoints.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
+    from ..checkpoints.discovery import adapter_folders, discover  # noqa: PLC0415
+    from ..models.model_cache import ModelStore, best_device, device_name, device_named, twins  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(allow_abbrev=False)

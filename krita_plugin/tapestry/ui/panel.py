@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..qt import QEvent, QFrame, QScrollArea, QSize, Qt, QTimer, QVBoxLayout, QWidget
-from ..studio import Studio
-from .adapter_rows import AdapterRows
-from .backend_line import BackendLine
-from .follow import follow
-from .history_strip import HistoryStrip
-from .mode_fields import ModeFields, ModeTabs, RunButton
-from .model_field import ModelField
-from .notice_box import NoticeBox
-from .progress_view import ProgressView
-from .prompt_fields import PromptFields
-from .region_list import RegionList
-from .sampling_fields import SamplingFields
+from ..docker_model import Studio
+from ..qt.compat import QEvent, QFrame, QScrollArea, QSize, Qt, QTimer, QVBoxLayout, QWidget
+from .adapters.adapter_rows import AdapterRows
+from .backend.backend_line import BackendLine
+from .base.follow import follow
+from .fields.model_field import ModelField
+from .fields.prompt_fields import PromptFields
+from .fields.sampling_fields import SamplingFields
+from .history.history_strip import HistoryStrip
+from .modes.mode_fields import ModeFields, ModeTabs, RunButton
+from .regions.region_list import RegionList
+from .status.notice_box import NoticeBox
+from .status.progress_view import ProgressView
 
 _LOOK_EVERY_MS = 400
 """How soon the list shows a layer that was added or renamed."""

@@ -102,7 +102,7 @@ def _scroll_to(stage, which):
 
 
 def _use_newest_settings():
-    from tapestry.krita_docker import _studio
+    from tapestry.krita_adapter.docker import _studio
 
     _studio().use_settings(_studio().results.entries()[0])
 

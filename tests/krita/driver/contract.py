@@ -2,7 +2,7 @@
 
 import traceback
 
-from tapestry.krita_canvas import KritaCanvas, KritaHost
+from tapestry.krita_adapter.documents import KritaCanvas, KritaHost
 from tapestry_protocol.pixels import Bounds
 
 from .canvas_contract import RED, CanvasContract, clauses

@@ -4,9 +4,9 @@ import json
 import time
 from contextlib import contextmanager
 
-from tapestry.histories import Histories
-from tapestry.job_queue import JobQueue
-from tapestry.studio import Studio
+from tapestry.docker_model import Studio
+from tapestry.jobs.queue import JobQueue
+from tapestry.results.document_histories import Histories
 from tapestry_protocol.messages import Cancelled, Preview, Progress
 
 WIDTH, HEIGHT = 4096, 1024

@@ -165,7 +165,7 @@ def _add_transparency_mask(stage, document, node, box):
 
 def _alphas(document):
     """Layer -> how many pixels its mask covers, as the plugin reads it."""
-    from tapestry.krita_canvas import KritaCanvas
+    from tapestry.krita_adapter.documents import KritaCanvas
     from tapestry_protocol.pixels import Bounds
 
     canvas = KritaCanvas(document)

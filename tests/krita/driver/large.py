@@ -1,7 +1,7 @@
 """Scenarios with a real backend: how long Krita waits for us while a large picture is handled."""
 
-from tapestry.job import Job, Look, Made, Order
-from tapestry.krita_canvas import KritaCanvas
+from tapestry.jobs.job import Job, Look, Made, Order
+from tapestry.krita_adapter.documents import KritaCanvas
 from tapestry_protocol.messages import PixelsRef, Region, Request, Result
 from tapestry_protocol.pixels import Bounds, Pixels
 

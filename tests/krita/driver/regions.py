@@ -4,8 +4,8 @@ import zipfile
 
 from krita import Selection
 
-from tapestry.coverage import seen_alpha
-from tapestry.krita_canvas import KritaHost
+from tapestry.document.coverage import seen_alpha
+from tapestry.krita_adapter.documents import KritaHost
 from tapestry_protocol.pixels import Bounds
 
 from .qt import QApplication, QEvent, QMouseEvent, QPointF, Qt
@@ -314,7 +314,7 @@ def _remarks(stage):
 
 
 def _scene(stage):
-    from tapestry.krita_docker import _studio
+    from tapestry.krita_adapter.docker import _studio
 
     return _studio().scene_watch.scene
 

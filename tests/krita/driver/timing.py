@@ -5,12 +5,12 @@ from contextlib import ExitStack, contextmanager
 
 from krita import Document, Node
 
-from tapestry import turns
-from tapestry.connection import Connection
-from tapestry.event_loop import QtLoop
-from tapestry.region_desk import RegionDesk
-from tapestry.scene_watch import SceneWatch
-from tapestry.trial import Trial
+from tapestry.common import task_queue
+from tapestry.connection.websocket import Connection
+from tapestry.document.region_controller import RegionDesk
+from tapestry.document.scene_watcher import SceneWatch
+from tapestry.qt.event_loop import QtLoop
+from tapestry.results.canvas_preview import Trial
 
 from .qt import QTimer
 
@@ -68,9 +68,9 @@ def pieces(found):
             found.sort(reverse=True)
             del found[8:]
 
-    turns.next = timed
+    task_queue.next = timed
     yield
-    del turns.next
+    del task_queue.next
 
 
 class _Clock:

@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from tapestry.krita_drafts import KritaLayerDraft
+from tapestry.krita_adapter.layer_drafts import KritaLayerDraft
 
 from .jobs import A_PICTURE_S
 from .qt import QApplication, QDockWidget, QWidget

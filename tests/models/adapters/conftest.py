@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.messages import Request
 from tests.models.adapters.tiny_adapters import (

@@ -14,12 +14,12 @@ import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
+from tapestry_backend.checkpoints.adapter_recognition import read_adapter
+from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.adapters.recognition import read_adapter
 from tapestry_backend.models.adapters.residuals import Shown
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request

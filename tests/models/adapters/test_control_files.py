@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
-from tapestry_backend.models.adapters.recognition import read_adapter
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
+from tapestry_backend.checkpoints.adapter_recognition import read_adapter
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import TapestryError
 from tests.models.adapters.conftest import near

@@ -12,9 +12,9 @@ from PIL import Image
 from tapestry_backend.engine.levels import Moment
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size, Window
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.tasks.conditioning import counts, shown_parts
 from tapestry_backend.tasks.run import _Job
-from tapestry_backend.tasks.steering import counts, shown_parts
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Bounds, Pixels

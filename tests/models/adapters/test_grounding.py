@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.adapters.grounding import Box, Grounding, inside
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import PixelsRef, Region, Request

@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tapestry_backend.models.adapters.catalogue import AdapterCatalogue
+from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
+from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.models.adapters.factors import Hadamard, Kept, factors_of
 from tapestry_backend.models.adapters.lora import load_lora
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.residency import stream_layers
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.device.offloading import stream_layers
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
-from tapestry_backend.models.adapters.lora_names import read_name, targets
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.places import MODELS_VARIABLE
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.checkpoints.lora_keys import read_name, targets
+from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tests.models.adapters.conftest import near

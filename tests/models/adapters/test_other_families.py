@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.checkpoints.lora_keys import targets
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.adapters.lora_names import targets
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.models.model_cache import ModelStore
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import TapestryError

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tapestry_backend.models.catalogue import Catalogue
-from tapestry_backend.models.packing import unpack
-from tapestry_backend.models.store import ModelStore
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.text.pack_conditioning import unpack
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import near, open_pipeline

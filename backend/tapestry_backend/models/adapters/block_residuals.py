@@ -17,9 +17,9 @@ import diffusers
 import torch
 from torch import Tensor, nn
 
-from ..networks import load_network, sentence_for
-from .catalogue import misfit
-from .recognition import Adapter
+from ...checkpoints.adapter_catalogue import misfit
+from ...checkpoints.adapter_recognition import Adapter
+from ..loading.networks import load_network, sentence_for
 from .residuals import Shown, broken_adapter
 
 _CLASSES = {"sd3": "SD3ControlNetModel", "flux": "FluxControlNetModel"}

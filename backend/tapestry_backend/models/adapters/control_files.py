@@ -13,9 +13,9 @@ import torch
 from accelerate import init_empty_weights
 from torch import Tensor
 
-from ..weights import read_header
-from .control_marks import ControlMarks, read_control_marks
-from .lora_names import original_name
+from ...checkpoints.controlnet_keys import ControlMarks, read_control_marks
+from ...checkpoints.lora_keys import original_name
+from ...checkpoints.safetensors_header import read_header
 
 _ORIGINALS = {
     "conv_in": "input_blocks.0.0",

@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ..original_names import layers_of
-from ..weights import read_header
-from .catalogue import misfit
+from ...checkpoints.adapter_catalogue import misfit
+from ...checkpoints.adapter_recognition import Adapter
+from ...checkpoints.lora_keys import read_name, targets
+from ...checkpoints.original_names import layers_of
+from ...checkpoints.safetensors_header import read_header
 from .factors import Factors, Kept, LowRank, factors_of
-from .lora_names import read_name, targets
-from .recognition import Adapter
 
 
 class Lengths(NamedTuple):

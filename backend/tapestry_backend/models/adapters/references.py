@@ -22,10 +22,10 @@ from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ..networks import load_network, sentence_for
-from .catalogue import misfit
+from ...checkpoints.adapter_catalogue import misfit
+from ...checkpoints.adapter_recognition import Adapter
+from ..loading.networks import load_network, sentence_for
 from .image_tokens import tokens_of
-from .recognition import Adapter
 from .residuals import broken_adapter
 
 _PROJECTION = "image_proj."

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ..networks import load_network, sentence_for
-from .catalogue import misfit
+from ...checkpoints.adapter_catalogue import misfit
+from ...checkpoints.adapter_recognition import Adapter
+from ..loading.networks import load_network, sentence_for
 from .control_files import load_control_file
-from .recognition import Adapter
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
 

@@ -14,8 +14,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from .catalogue import misfit
-from .recognition import Adapter, chosen_embeddings
+from ...checkpoints.adapter_catalogue import misfit
+from ...checkpoints.adapter_recognition import Adapter, chosen_embeddings
 
 _READERS = (transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection)
 _PAIRS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))

@@ -1,0 +1,1 @@
+"""What quality and speed share: painter, prompts, layouts, goals."""

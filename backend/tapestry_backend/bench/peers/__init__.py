@@ -1,0 +1,1 @@
+"""Other ways to paint the same picture, to compare with."""

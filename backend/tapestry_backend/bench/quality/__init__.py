@@ -1,0 +1,1 @@
+"""`tapestry bench quality`: what pictures are worth."""

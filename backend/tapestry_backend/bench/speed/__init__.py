@@ -1,0 +1,1 @@
+"""`tapestry bench speed`: how long pictures take."""

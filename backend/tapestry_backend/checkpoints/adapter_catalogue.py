@@ -1,0 +1,241 @@
+"""Which adapters there are, told from headers and configurations alone; never loads weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_ADAPTERS
+from tapestry_protocol.messages import Request
+
+from .adapter_recognition import (
+    IMAGE_ENCODER,
+    PICKLES,
+    Adapter,
+    Kind,
+    chosen_embeddings,
+    read_adapter,
+)
+from .checkpoint_file import holds_a_network
+from .embedding_dims import Widths
+from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
+from .left_out import LeftOut, choose_id, fitting
+from .prompt_syntax import Adapters, read_syntax
+from .safetensors_header import BrokenFileError, read_header
+
+PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
+"""Those that are shown a picture."""
+FAMILY_NAMES: Mapping[str, str] = {
+    "sd1": "Stable Diffusion 1.x",
+    "sd2": "Stable Diffusion 2.x",
+    "sdxl": "Stable Diffusion XL",
+    "sd3": "Stable Diffusion 3",
+    "flux": "FLUX",
+}
+_KIND_NAMES: Mapping[Kind, str] = {
+    "lora": "LoRA",
+    "controlnet": "ControlNet",
+    "t2i_adapter": "T2I-Adapter",
+    "ip_adapter": "IP-Adapter",
+    "embedding": "embedding",
+}
+_NAMED_IN_ADVICE = 20
+"""Adapters that a sentence names: some people have a thousand."""
+
+
+class AdapterCatalogue:
+    """The bundled adapters, those that somebody named at the start, and those in found folders.
+
+    Raises TapestryError when a file or a ControlNet that somebody named is none that we can use.
+    What lies in a folder and cannot be used is told with its reason (`left_out_beside`).
+    """
+
+    def __init__(self, names: Sequence[str] = (), folders: Sequence[Path] = ()) -> None:
+        self._adapters: dict[str, Adapter] = {}
+        self._paths: set[str] = set()
+        self._left_out: list[LeftOut] = []
+        bundled = Path(str(files("tapestry_backend") / "sample_adapters"))
+        self._look_through(bundled)
+        for path in (expanded(name) for name in names):
+            if is_folder(path) and not is_file(path / "config.json"):
+                check_folder_named(path, self._left_out)
+                self._look_through(path)
+            else:
+                self._add(read_adapter(path), (path.stem, str(path)))
+        for folder in folders:
+            self._look_through(folder)
+        found = list(self._adapters.values())
+        kept, left = fitting(found, MAX_ADAPTERS, lambda a: a.id, lambda a: a.path, "adapters")
+        self._adapters = {adapter.id: adapter for adapter in kept}
+        self._left_out += left
+
+    def _look_through(self, root: Path) -> None:
+        """All adapters in a folder, also further inside, under their names in it."""
+        for path in _found_in(root, self._left_out):
+            inside = path.relative_to(root)
+            plain = inside if is_folder(path) else inside.with_suffix("")
+            names = (plain.as_posix(), f"{root.name}/{plain.as_posix()}", str(path))
+            try:
+                self._add(read_adapter(path), names)
+            except TapestryError as error:
+                self._left_out.append(LeftOut(path, error))
+
+    def _add(self, adapter: Adapter, names: Sequence[str]) -> None:
+        """Under the first of these names that is free."""
+        # Two links to one file are two adapters, as in other programs: they have two names.
+        place = os.path.join(os.path.realpath(adapter.path.parent), adapter.path.name)  # noqa: PTH118
+        if place in self._paths:
+            return
+        chosen = choose_id(adapter.path, names, self._adapters.__contains__)
+        if isinstance(chosen, LeftOut):
+            self._left_out.append(chosen)
+            return
+        self._paths.add(place)
+        self._adapters[chosen] = replace(adapter, id=chosen)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where those lie that can be used."""
+        return tuple(adapter.path for adapter in self._adapters.values())
+
+    def left_out_beside(self, checkpoints: Sequence[Path]) -> list[LeftOut]:
+        """What was found and cannot be used; no checkpoint that lies in the same folder, though.
+
+        And what can be used in part, with what is missing.
+        """
+        known = {os.path.realpath(path) for path in checkpoints}
+        parts = [
+            LeftOut(adapter.path, in_part(adapter, adapter.unused))
+            for adapter in self._adapters.values()
+            if adapter.unused
+        ]
+        others = [each for each in self._left_out if os.path.realpath(each.path) not in known]
+        return parts + others
+
+    @property
+    def infos(self) -> tuple[AdapterInfo, ...]:
+        return tuple(adapter.info for adapter in self._adapters.values())
+
+    @property
+    def embeddings(self) -> tuple[Adapter, ...]:
+        """The textual inversions."""
+        return tuple(a for a in self._adapters.values() if a.kind == "embedding")
+
+    def find(self, adapter_id: str, *kinds: Kind) -> Adapter:
+        """The adapter with this id, or the only one that is called so in any folder.
+
+        Raises TapestryError when there is none of these kinds.
+        """
+        fitting_ones = [a for a in self._adapters.values() if a.kind in kinds]
+        found = [a for a in fitting_ones if a.id == adapter_id] or [
+            a for a in fitting_ones if a.id.rpartition("/")[2] == adapter_id
+        ]
+        if len(found) == 1:
+            return found[0]
+        what = "LoRA" if "lora" in kinds else "ControlNet, T2I-Adapter or IP-Adapter"
+        problem = f"There is no {what} {adapter_id!r}."
+        if found:
+            problem = f"{len(found)} are called {adapter_id!r}."
+        names = [repr(a.id) for a in found or fitting_ones]
+        known = ", ".join(names[:_NAMED_IN_ADVICE])
+        if len(names) > _NAMED_IN_ADVICE:
+            known += f" and {len(names) - _NAMED_IN_ADVICE} others"
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            problem,
+            (f"Choose one of: {known}. " if known else "")
+            + "Start the backend with --adapter PATH to add another.",
+        )
+
+    def read(self, request: Request) -> tuple[Request, tuple[str, ...]]:
+        """A request as its prompts mean it: LoRAs that they name are laid on; and what is told."""
+        words = tuple(adapter.token for adapter in self.embeddings)
+        return read_syntax(request, Adapters(self.find, words))
+
+    def check(self, request: Request, model_id: str, family: str, widths: Widths) -> None:
+        """Raises TapestryError when a request names an adapter that is not there or does not fit.
+
+        widths: of what the model reads.
+        """
+        request, _ = self.read(request)
+        wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
+        for control in request.all_controls:
+            wanted.append(self.find(control.adapter, *PICTURED))
+            if wanted[-1].kind == "ip_adapter" and control.preprocessor != "none":
+                raise TapestryError(
+                    ErrorCode.BAD_REQUEST,
+                    f"The IP-Adapter {control.adapter!r} looks at a layer as it is.",
+                    "Show it the layer itself, no lines or edges of it.",
+                )
+        for adapter in chosen_embeddings(self.embeddings, widths.words):
+            said = any(adapter.token in prompt for prompt in request.all_prompts)
+            if said and widths.words not in {(), adapter.widths}:
+                raise misfit(adapter, model_id, family)
+        for adapter in wanted:
+            other_width = adapter.widths and widths.text not in {None, *adapter.widths}
+            other_family = adapter.family and adapter.family != family
+            if other_width or other_family:
+                raise misfit(adapter, model_id, family)
+
+
+def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
+    """The error for an adapter that was made for other models than this one."""
+    what = _KIND_NAMES[adapter.kind]
+    made_for = FAMILY_NAMES.get(adapter.family, "models of another build")
+    own = FAMILY_NAMES.get(family)
+    is_one = f", which is {own}" if own and family != adapter.family else ""
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        f"The {what} {adapter.id!r} was made for {made_for}, not for the model {model_id!r}"
+        f"{is_one}.",
+        f"Choose a model that it was made for, or a {what} for this one.",
+    )
+
+
+def ungrounded(model_id: str) -> TapestryError:
+    """The error for boxes that a model does not read."""
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        f"The model {model_id!r} takes no grounded boxes.",
+        "Choose a GLIGEN checkpoint, or set the grounding to 0.",
+    )
+
+
+def in_part(adapter: Adapter, unused: str) -> TapestryError:
+    """What an artist reads about an adapter of which only a part can be used."""
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The {_KIND_NAMES[adapter.kind]} {adapter.id!r} is used without {unused}.",
+    )
+
+
+def _found_in(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
+    """What may be an adapter in a folder, also further inside; links are followed.
+
+    Folders of models in diffusers' layout, and an IP-Adapter's image encoder, hold none.
+    """
+    for here, inner, names in walk(folder, left_out, skipped=(IMAGE_ENCODER,)):
+        if "model_index.json" in names:
+            inner.clear()
+        elif "config.json" in names and here != folder:
+            inner.clear()
+            yield here
+        else:
+            yield from (here / name for name in names if _may_be_one(here / name))
+
+
+def _may_be_one(path: Path) -> bool:
+    """By its name; a text encoder or an autoencoder that lies there is nobody's adapter."""
+    if Path(path).suffix.lower() in PICKLES:
+        return True
+    if not is_weights(path.name):
+        return False
+    with suppress(OSError, BrokenFileError):
+        return not holds_a_network(read_header(path))
+    return True

@@ -1,0 +1,289 @@
+"""What a file or folder of adapters holds, told from headers and configurations; loads nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from .controlnet_keys import read_control_marks
+from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration
+from .folders import exists, is_folder, is_weights
+from .left_out import unreadable, why_no_id
+from .lora_keys import read_name, unused_in
+from .safetensors_header import BrokenFileError, Header, check_weights, read_header, read_json
+
+Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
+Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
+
+
+_BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
+_CLASSES: Mapping[str, tuple[Kind, Family]] = {
+    "ControlNetModel": ("controlnet", ""),
+    "SD3ControlNetModel": ("controlnet", "sd3"),
+    "FluxControlNetModel": ("controlnet", "flux"),
+    "T2IAdapter": ("t2i_adapter", ""),
+}
+_BESIDES = {
+    "num_mode": "is a ControlNet of several kinds in one (union), which Tapestry does not know",
+    "extra_conditioning_channels": "wants to see a mask beside the picture (for inpainting)",
+}
+"""Settings of ControlNets that want more than a picture."""
+_FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
+_OTHER_KINDS = {
+    ".processor.": "a LoRA for FLUX by XLabs' names",
+    "lllite_unet_": "a ControlNet-LLLite",
+}
+PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
+"""How the names of files end that are never opened."""
+
+_KNOWN_KINDS = (
+    "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or a folder with a ControlNet or a "
+    "T2I-Adapter"
+)
+IMAGE_ENCODER = "image_encoder"
+"""The folder beside an IP-Adapter's file that holds the network which looks at pictures."""
+
+_ENCODER_PLACES = (IMAGE_ENCODER, f"../models/{IMAGE_ENCODER}", f"../sdxl_models/{IMAGE_ENCODER}")
+"""Some for Stable Diffusion XL were made for the encoder of those for 1.5."""
+
+_REFERENCES = {"proj.weight": ("projection_dim", 512), "proj_in.weight": ("hidden_size", 768)}
+"""A tensor of each build (plain, Plus), and which width of the encoder's it reads."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A file, or a folder with weights and config.json, and what is in it.
+
+    widths    the width of the texts of the models that it fits, or of an embedding's vectors, one
+              for each text encoder; empty where its file does not say
+    token     an embedding's word in a prompt, in angle brackets
+    encoder   the folder of an IP-Adapter's image encoder
+    unused    what else its file holds, which is not used
+    """
+
+    id: str
+    kind: Kind
+    path: Path
+    family: Family = ""
+    widths: tuple[int, ...] = ()
+    token: str = ""
+    encoder: Path | None = None
+    unused: str = ""
+
+    @property
+    def info(self) -> AdapterInfo:
+        return AdapterInfo(self.id, self.kind, self.family)
+
+
+def read_adapter(path: Path) -> Adapter:
+    """What a file or folder holds; raises TapestryError when it is nothing that we can use."""
+    shown = repr(str(path))
+    if not exists(path):
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"There is no adapter {shown}.",
+            f"Give the path of {_KNOWN_KINDS}.",
+        )
+    if path.suffix.lower() in PICKLES:
+        raise refused(
+            f"{shown} is a pickle, which could run any program when it is opened",
+            "Get it as .safetensors from where it came from.",
+        )
+    name = path.name if is_folder(path) else path.stem
+    problem = why_no_id(name)
+    if problem:
+        raise refused(f"{shown} is left out: its name {problem}", "Give it a short, plain name.")
+    try:
+        return _read_folder(name, path) if is_folder(path) else _read_file(name, path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except BrokenFileError as error:
+        raise refused(
+            f"The adapter {shown} cannot be opened: {error}",
+            error.advice or f"Give {_KNOWN_KINDS}, with its weights as .safetensors.",
+        ) from error
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a file or folder is an adapter that we can use."""
+    try:
+        read_adapter(path)
+    except TapestryError:
+        return False
+    return True
+
+
+def _read_folder(name: str, path: Path) -> Adapter:
+    config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
+    check_configuration(config, "config.json")
+    known = _CLASSES.get(str(config.get("_class_name")))
+    if known is None:
+        raise BrokenFileError(f"it is a {str(config.get('_class_name'))[:40]}")
+    kind, family = known
+    for setting, meaning in _BESIDES.items():
+        if config.get(setting):
+            raise BrokenFileError(f"it {meaning}")
+    if not (path / _WEIGHTS).exists():
+        raise BrokenFileError(f"{_WEIGHTS} is missing")
+    check_weights(path / _WEIGHTS)
+    if set(_FOREIGN_FILES) & {inside.name for inside in path.iterdir()}:
+        raise BrokenFileError("it holds files that would have a library look elsewhere")
+    width = config.get("cross_attention_dim")
+    if not isinstance(width, int):
+        return Adapter(name, kind, path, family)
+    return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,))
+
+
+def _read_file(name: str, path: Path) -> Adapter:
+    if not is_weights(path.name):
+        raise BrokenFileError("it is no .safetensors file")
+    header = read_header(path)
+    other = next(
+        (what for key, what in _OTHER_KINDS.items() if any(key in part for part in header.shapes)),
+        None,
+    )
+    if other:
+        raise BrokenFileError(f"it is {other}, which Tapestry does not know")
+    if any(part.startswith(("ip_adapter.", "image_proj.")) for part in header.shapes):
+        return _read_reference(header, name, path)
+    if control := read_control_marks(header):
+        (width,) = control.text_widths or (0,)
+        family = _BY_TEXT_WIDTH.get(width, "")
+        return Adapter(name, "controlnet", path, family, control.text_widths)
+    if any(_is_factor(part) for part in header.shapes):
+        check_rank(header)
+        family, widths = _family_of_lora(header)
+        unused = unused_in(header.shapes)
+        return Adapter(name, "lora", path, family, widths, unused=unused)
+    embedding = _read_embedding(header, name)
+    if embedding is None:
+        first = next(part for part in header.shapes if read_name(part) is None)
+        raise BrokenFileError(f"nobody knows what its tensor {first[:60]!r} is")
+    token, widths = embedding
+    family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
+    return Adapter(name, "embedding", path, family, widths, token)
+
+
+def _is_factor(tensor: str) -> bool:
+    """Whether a tensor is one of those that make up a LoRA's changes."""
+    part = read_name(tensor)
+    return part is not None and part.role not in {"alpha", "magnitude", "dora_scale"}
+
+
+def check_rank(header: Header) -> None:
+    """Raises BrokenFileError for a LoRA without numbers."""
+    if all(0 in shape for name, shape in header.shapes.items() if _is_factor(name)):
+        raise BrokenFileError(
+            "it is a LoRA of rank 0, which changes nothing", "Choose another file."
+        )
+
+
+def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
+    """By the width of the texts that its attention reads, or by names that one family alone has."""
+    reading: dict[str, dict[str, tuple[int, ...]]] = {}
+    for name, shape in header.shapes.items():
+        part = read_name(name)
+        if part and part.network == "unet" and _reads_text(part.target):
+            reading.setdefault(part.target, {})[part.role] = shape
+    widths = [width for shapes in reading.values() if (width := _input_width(shapes))]
+    if widths:
+        return _BY_TEXT_WIDTH.get(widths[0], ""), (widths[0],)
+    names = " ".join(header.shapes)
+    if any(
+        mark in names for mark in ("single_transformer_blocks", "double_blocks", "single_blocks")
+    ):
+        return "flux", ()
+    if "add_k_proj" in names or "joint_blocks" in names:
+        return "sd3", ()
+    return "", ()
+
+
+def _input_width(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Of a linear layer, by the shapes of its factors; 0 where they do not say."""
+
+    def columns(*roles: str) -> int:
+        return next((shapes[role][1] for role in roles if len(shapes.get(role, ())) > 1), 0)
+
+    small, large = columns("lokr_w1", "lokr_w1_b"), columns("lokr_w2", "lokr_w2_b")
+    return columns("down", "hada_w1_b") or small * large
+
+
+def _reads_text(target: str) -> bool:
+    """Whether a module of a U-Net is given the text."""
+    return target.endswith(("attn2_to_k", "attn2_to_v"))
+
+
+def _read_reference(header: Header, name: str, path: Path) -> Adapter:
+    """An IP-Adapter of the plain build or Plus, and the folder with its image encoder."""
+    keys = header.shapes.get("ip_adapter.1.to_k_ip.weight")
+    found = [mark for mark in _REFERENCES if f"image_proj.{mark}" in header.shapes]
+    if keys is None or not found:
+        raise BrokenFileError("it is an IP-Adapter of another build than the plain one and Plus")
+    seen = header.shapes[f"image_proj.{found[0]}"][-1]
+    encoder = _encoder_near(path, *_REFERENCES[found[0]], seen)
+    width = keys[-1]
+    return Adapter(name, "ip_adapter", path, _BY_TEXT_WIDTH.get(width, ""), (width,), "", encoder)
+
+
+def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
+    """The image encoder whose features are so wide: beside the file, or where the authors put it.
+
+    setting: what its configuration calls that width; usual: where it says none.
+    """
+    others = []
+    for place in _ENCODER_PLACES:
+        encoder = path.parent / place
+        if not (encoder / "config.json").exists():
+            continue
+        config = read_json(encoder / "config.json", MAX_CONFIGURATION_BYTES)
+        width = config.get(setting, usual)
+        if width == wanted:
+            check_configuration(config, IMAGE_ENCODER)
+            check_weights(encoder / "model.safetensors")
+            return encoder
+        others.append(width)
+    if others:
+        raise BrokenFileError(
+            f"it is an IP-Adapter for an image encoder whose features have {wanted} numbers, and "
+            f"those of the one beside it have {others[0]}"
+        )
+    raise BrokenFileError(
+        f"it is an IP-Adapter, and there is no folder {IMAGE_ENCODER!r} beside it"
+    )
+
+
+def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """The word and the vectors' widths of a textual inversion; None when the file holds none."""
+    shapes = dict(header.shapes)
+    if any(len(shape) not in {1, 2} or 0 in shape for shape in shapes.values()):
+        return None
+    if shapes.keys() == {"clip_l", "clip_g"}:
+        return f"<{name}>", (shapes["clip_l"][-1], shapes["clip_g"][-1])
+    if len(shapes) != 1:
+        return None
+    ((key, shape),) = shapes.items()
+    if len(shape) not in {1, 2}:
+        return None
+    return (key if re.fullmatch(r"<[^<>]{1,80}>", key) else f"<{name}>"), (shape[-1],)
+
+
+def chosen_embeddings(embeddings: Sequence[Adapter], widths: tuple[int, ...]) -> Sequence[Adapter]:
+    """One for each word: of several that are called alike, the one that was made for the model."""
+    chosen: dict[str, Adapter] = {}
+    for adapter in embeddings:
+        known = chosen.get(adapter.token)
+        if known is None or (known.widths != widths and adapter.widths == widths):
+            chosen[adapter.token] = adapter
+    return tuple(chosen.values())
+
+
+def refused(problem: str, advice: str) -> TapestryError:
+    """The error for what we cannot use."""
+    return TapestryError(ErrorCode.MODEL_BROKEN, f"{problem}.", advice)

@@ -1,0 +1,312 @@
+"""Which models there are and where, read from configuration files only; never loads weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
+from tapestry_protocol.messages import ModelInfo, Request
+
+from .adapter_catalogue import AdapterCatalogue
+from .checkpoint_file import (
+    FOREIGN_FORMATS,
+    FileModel,
+    broken_file,
+    foreign_file,
+    has_t5,
+    missing_parts,
+    read_checkpoint,
+)
+from .distilled import few_steps_of
+from .embedding_dims import read_widths
+from .families import backbone_of, family_of
+from .folder_checks import MAX_CONFIGURATION_BYTES
+from .folders import exists, expanded, is_file, is_folder
+from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
+from .safetensors_header import BrokenFileError, read_header, read_json
+from .t5_tokenizer import t5_words
+
+SAMPLE = "sample"
+"""The id of the bundled model."""
+
+_RUNS = "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1"
+
+_MAX_BLOCKS = 8
+"""Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A checkpoint that can be loaded.
+
+    path       its folder, in diffusers' layout, or its file
+    family     a name out of `FAMILIES`
+    variant    "base"; "inpaint" for one that sees what is known of a picture; or what kind of
+               few-step checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell"
+    dtype      what most of its weights are stored as
+    companions    files with the networks that its own lacks
+    """
+
+    id: str
+    path: Path
+    window_px: int
+    family: str = "sd1"
+    variant: str = "base"
+    dtype: str = ""
+    companions: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its weights; 0 when they are gone."""
+        if is_folder(self.path):
+            weights = [*self.path.rglob("*.safetensors")]
+        else:
+            weights = [self.path, *set(self.companions.values())]
+        return sum(file.stat().st_size for file in weights if is_file(file))
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo(self.id, self.id, self.window_px, self.family)
+
+
+class Catalogue:
+    """The bundled model, what was found on this computer, and what somebody named at the start.
+
+    A name is the path of a folder or file, or the id of something found or of a cached model of the
+    hub. adapters: LoRAs and the like that may be laid on them, by their paths, and folders where
+    some may lie. problems: what the search for models has found and cannot use; with what cannot be
+    used of the rest it is `left_out`.
+    Raises TapestryError when a named model is none.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] = (),
+        *,
+        found: Sequence[Entry] = (),
+        adapters: Sequence[str] = (),
+        adapter_folders: Sequence[Path] = (),
+        problems: Sequence[LeftOut] = (),
+    ) -> None:
+        self.adapters = AdapterCatalogue(adapters, adapter_folders)
+        sample = Path(str(files("tapestry_backend") / "sample_model"))
+        self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
+        room = MAX_MODELS - 1 - len({*names} - {SAMPLE} - {entry.id for entry in found})
+        taken, left = fitting(found, room, lambda e: e.id, lambda e: e.path, "models")
+        for entry in taken:
+            self._entries.setdefault(entry.id, entry)
+        offered = [path for entry in found for path in (entry.path, *entry.companions.values())]
+        self.left_out = without_repeats(
+            [*left, *problems, *self.adapters.left_out_beside(offered)], self.adapters.paths
+        )
+        for name in names:
+            if name not in self._entries:
+                _check_name(name)
+                self._entries[name] = read_entry(name, locate(name))
+        if len(self._entries) > MAX_MODELS:
+            raise TapestryError(
+                ErrorCode.TOO_LARGE,
+                f"These are {len(self._entries)} models; Tapestry offers up to {MAX_MODELS}.",
+                "Leave some out.",
+            )
+
+    def check(self, request: Request) -> None:
+        """Raises TapestryError for what can be known about a request before anything is loaded.
+
+        Its model is not there, or lacks words of T5; or an adapter does not fit it.
+        """
+        entry = self.find(request.model)
+        if is_file(entry.path) and has_t5(read_file(entry.path, entry.companions)):
+            t5_words(entry.path)
+        widths = read_widths(entry.path, entry.companions)
+        self.adapters.check(request, entry.id, entry.family, widths)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All models, the bundled one first."""
+        return tuple(self._entries.values())
+
+    @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        return tuple(entry.info for entry in self._entries.values())
+
+    def find(self, model_id: str) -> Entry:
+        """The model with this id; raises TapestryError when there is none, or none any more."""
+        entry = self._entries.get(model_id)
+        if entry is None:
+            known = ", ".join(self._entries)
+            raise TapestryError(
+                ErrorCode.MODEL_NOT_FOUND,
+                f"There is no model {model_id!r}.",
+                f"Choose one of: {known}. Start the backend with --model PATH to add another.",
+            )
+        if not exists(entry.path):
+            raise TapestryError(
+                ErrorCode.MODEL_BROKEN,
+                f"The model {model_id!r} is no longer at {str(entry.path)!r}.",
+                "Put it back, or choose another one.",
+            )
+        return entry
+
+
+def _check_name(name: str) -> None:
+    """The name travels as the model's id."""
+    problem = why_no_id(name)
+    if not problem:
+        return
+    raise TapestryError(
+        ErrorCode.MODEL_NOT_FOUND,
+        f"The model's name {name[:40]!a} {problem}.",
+        f"Give it a path of {MAX_ID_CHARACTERS} characters or fewer.",
+    )
+
+
+def locate(name: str) -> Path:
+    """The folder of a model named by path, or by its id in the hub's local cache; no network."""
+    path = expanded(name)
+    if exists(path):
+        return path
+    from huggingface_hub import snapshot_download  # noqa: PLC0415  slow to import, rarely needed
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError, OSError):
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"{name!r} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
+            "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
+            "`tapestry models` lists those that were found.",
+        ) from None
+
+
+def read_entry(model_id: str, path: Path, companions: Mapping[str, Path] | None = None) -> Entry:
+    """What a folder's configuration or a file's header says; nothing is loaded.
+
+    Raises TapestryError when it is not a model that we can run.
+    """
+    if not exists(path):
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"{str(path)!r} is not there, or leads to something that is not there.",
+            "Put it back, or fetch it again.",
+        )
+    if not is_file(path):
+        return _read_folder(model_id, path)
+    model = read_file(path, companions)
+    used = {part: source.path for part, source in model.parts.items() if source.path != path}
+    return Entry(model_id, path, model.window_px, model.family, model.variant, model.dtype, used)
+
+
+def read_file(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel:
+    """What a single file holds; raises TapestryError when it is no checkpoint that we can run."""
+    if path.suffix.lower() in FOREIGN_FORMATS:
+        raise foreign_file(path)
+    try:
+        model = read_checkpoint(path, companions)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except BrokenFileError as error:
+        raise broken_file(path, error) from error
+    if model is None:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{path.name!r} is no checkpoint that Tapestry can run.",
+            f"Choose {_RUNS}.",
+        )
+    if model.missing:
+        raise missing_parts(path, model)
+    return model
+
+
+def _read_folder(model_id: str, path: Path) -> Entry:
+    try:
+        index = read_json(path / "model_index.json", MAX_CONFIGURATION_BYTES)
+        backbone, vae = (
+            read_json(path / part / "config.json", MAX_CONFIGURATION_BYTES)
+            for part in (backbone_of(index), "vae")
+        )
+        family = family_of(index, backbone)
+        window_px = _window_px(backbone, vae)
+        taken, made = backbone.get("in_channels", 4), vae.get("latent_channels", 4)
+        variant = family and family.variant(taken, made, _cell_px(vae))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = type(error).__name__
+        if isinstance(error, OSError):
+            file = Path(error.filename or path)
+            reason = f"{file.parent.name}/{file.name} is missing"
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise unreadable(file, error) from error
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{str(path)!r} is not a model folder in diffusers layout ({reason}).",
+            "Choose a folder that holds model_index.json, unet or transformer, vae, text_encoder, "
+            "tokenizer and scheduler.",
+        ) from error
+    if family is None:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{str(path)!r} is a {index['_class_name']!s:.60}, which Tapestry cannot run.",
+            f"Choose {_RUNS}.",
+        )
+    if variant is None:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"The backbone of {str(path)!r} takes {taken} channels, its autoencoder makes {made}.",
+            "Choose a checkpoint that paints from a prompt, or one for inpainting.",
+        )
+    if variant == "base":
+        variant = _few_steps(path, index, backbone) or variant
+    return Entry(model_id, path, window_px, family.name, variant, _dtype(path / family.backbone))
+
+
+def _few_steps(path: Path, index: dict[str, Any], backbone: dict[str, Any]) -> str:
+    scheduler = index.get("scheduler")
+    return few_steps_of(
+        path.name,
+        guided=bool(backbone.get("guidance_embeds", True)),
+        scheduler=str(scheduler[-1]) if isinstance(scheduler, list) and scheduler else "",
+    )
+
+
+def _dtype(part: Path) -> str:
+    """Of the first file of weights; "" when there is none that can be read."""
+    for file in sorted(part.glob("*.safetensors")):
+        with suppress(OSError, BrokenFileError):
+            return read_header(file).dtype
+    return ""
+
+
+def _window_px(backbone: dict[str, Any], vae: dict[str, Any]) -> int:
+    """The side of a window; raises ValueError or TypeError when it is none that a model has.
+
+    A backbone that says nothing about it (FLUX) was made for its autoencoder's size.
+    """
+    size = backbone.get("sample_size")
+    if size is None:
+        window_px = vae["sample_size"]
+    else:
+        cells = size if isinstance(size, int) else min(size)
+        window_px = cells * _cell_px(vae)
+    if type(window_px) is not int or not 0 < window_px <= MAX_SIDE_PX:
+        raise ValueError("window")
+    return window_px
+
+
+def _cell_px(vae: dict[str, Any]) -> int:
+    """The side of a cell; raises ValueError when no autoencoder has so many blocks."""
+    blocks = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
+    if not 0 < len(blocks) <= _MAX_BLOCKS:
+        raise ValueError("blocks")
+    return 2 ** (len(blocks) - 1)
+
+
+def inpainting_channels(channels: int) -> int:
+    """What an inpainting model takes: noisy latents, a mask, and the latents of what is known."""
+    return 2 * channels + 1

@@ -1,0 +1,246 @@
+"""What a single file holds, read from its header: family, sizes, configurations; loads nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_SIDE_PX
+
+from .distilled import few_steps_of, few_steps_scheduler
+from .families import FAMILIES, Family, family_of_file
+from .folder_checks import check_configuration
+from .folders import is_file
+from .fp8_scales import check_scales
+from .safetensors_header import BrokenFileError, Header, read_header
+from .shapes import KINDS, within
+
+FOREIGN_FORMATS = {".ckpt", ".pt", ".pth", ".bin", ".pkl", ".gguf"}
+"""How the names of checkpoints end that are never opened."""
+
+_RESOLUTION = re.compile(r"(\d{1,5})x(\d{1,5})")
+
+_PART_NAMES = {
+    "vae": "autoencoder",
+    "text_encoder": "text encoder CLIP-L",
+    "text_encoder_2": "second text encoder",
+    "text_encoder_3": "text encoder T5",
+    "transformer": "transformer",
+    "unet": "U-Net",
+}
+"""What an artist reads about a part that is missing."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network's weights lie: a file, its kind, and what its tensors' names begin with."""
+
+    path: Path
+    kind: str
+    prefix: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FileModel:
+    """A checkpoint of one file, or of several that belong together.
+
+    parts      of each network, where it is
+    missing    the networks that the file lacks
+    scheduler  class and configuration
+    """
+
+    family: str
+    variant: str
+    window_px: int
+    dtype: str
+    parts: Mapping[str, Source]
+    missing: tuple[str, ...]
+    scheduler: tuple[str, Mapping[str, Any]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel | None:
+    """What a file holds; None when it is no checkpoint of a family that we run.
+
+    companions: files with a network each that this one may lack. An autoencoder in a file named
+    like this one, with .vae.safetensors at its end, takes the place of its own. Raises
+    BrokenFileError when a header is not right, or says something that no checkpoint has.
+    """
+    header = read_header(path)
+    family = family_of_file(header.shapes)
+    if family is None:
+        return None
+    helpers = dict(companions or {})
+    own_vae = path.with_name(f"{path.stem}.vae.safetensors")
+    replaced = is_file(own_vae)
+    if replaced:
+        helpers["vae"] = own_vae
+    parts = {}
+    for part in family.in_file:
+        found = None if part == "vae" and replaced else _find(family, part, path, header)
+        if found is None and part in helpers:
+            found = _find(family, part, helpers[part], read_header(helpers[part]))
+        if found is not None:
+            parts[part] = found
+    return _describe(path, family, header, parts)
+
+
+class Lacking(NamedTuple):
+    """What a file lacks: networks as `Family.in_file` has them, for so many channels of latents."""
+
+    family: str
+    wanted: dict[str, tuple[str, tuple[str, ...]]]
+    latent_channels: int
+
+
+def lacking(path: Path) -> Lacking | None:
+    """What a file lacks; None for what is no checkpoint. Raises as `read_checkpoint` does."""
+    model = read_checkpoint(path)
+    if model is None:
+        return None
+    family = FAMILIES[model.family]
+    wanted = {part: where for part, where in family.in_file.items() if part not in model.parts}
+    made = model.parts[family.backbone].config["out_channels"]
+    return Lacking(family.name, wanted, made // family.patch**2)
+
+
+def _find(family: Family, part: str, path: Path, header: Header) -> Source | None:
+    kind, prefixes = family.in_file[part]
+    for prefix in prefixes:
+        if prefix + KINDS[kind].mark not in header.shapes:
+            continue
+        shapes = within(header.shapes, prefix)
+        check_scales(shapes, {name: header.types[prefix + name] for name in shapes})
+        projection = prefix.removesuffix("text_model.") + "text_projection.weight"
+        if projection in header.shapes:
+            shapes["../text_projection.weight"] = header.shapes[projection]
+        try:
+            config = KINDS[kind].config(shapes)
+        except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
+            raise BrokenFileError(f"its {_PART_NAMES[part]} is incomplete ({error})") from None
+        check_configuration(config, f"its {_PART_NAMES[part]}")
+        if part == "vae":
+            config |= family.scales
+        return Source(path, kind, prefix, config)
+    return None
+
+
+def _describe(path: Path, family: Family, header: Header, parts: dict[str, Source]) -> FileModel:
+    family = _as_named(family, path.stem)
+    window_px = _window_px(header.notes, family)
+    backbone = dict(parts[family.backbone].config)
+    taken, vae = backbone["in_channels"], parts.get("vae")
+    made = vae.config["latent_channels"] if vae else backbone["out_channels"] // family.patch**2
+    cell_px = 2 ** (len(vae.config["block_out_channels"]) - 1) if vae else 8
+    variant = family.variant(taken, made, cell_px)
+    if variant is None:
+        raise BrokenFileError(f"its backbone takes {taken} channels, its autoencoder makes {made}")
+    if family.sized:
+        backbone["sample_size"] = window_px // cell_px
+        source = parts[family.backbone]
+        parts[family.backbone] = Source(source.path, source.kind, source.prefix, backbone)
+    quick = few_steps_of(path.stem, guided=backbone.get("guidance_embeds", True))
+    missing = [part for part in family.in_file if part not in parts]
+    return FileModel(
+        family=family.name,
+        variant=quick if quick and variant == "base" else variant,
+        window_px=window_px,
+        dtype=header.dtype,
+        parts=parts,
+        missing=tuple(part for part in missing if part not in family.optional),
+        scheduler=few_steps_scheduler(quick, *_scheduler(family, header)),
+        options=family.options,
+    )
+
+
+def _as_named(family: Family, name: str) -> Family:
+    """The family in the size that a file's name tells of."""
+    for word, (window_px, settings) in family.named.items():
+        if word in name:
+            kind, usual = family.scheduler
+            return replace(family, window_px=window_px, scheduler=(kind, {**usual, **settings}))
+    return family
+
+
+def _window_px(notes: Mapping[str, str], family: Family) -> int:
+    """The size that the file's notes name (by the ModelSpec standard), or its family's."""
+    found = _RESOLUTION.fullmatch(notes.get("modelspec.resolution", ""))
+    if found is None:
+        return family.window_px
+    side = min(int(found[1]), int(found[2]))
+    return side - side % 64 if 64 <= side <= MAX_SIDE_PX else family.window_px
+
+
+def _scheduler(family: Family, header: Header) -> tuple[str, dict[str, Any]]:
+    """The family's, as the file says it was trained: by a note, or by a tensor put there to say."""
+    name, settings = family.scheduler
+    told = dict(settings)
+    if "beta_start" in told:
+        note = header.notes.get("modelspec.prediction_type", "")
+        if note == "v" or "v_pred" in header.shapes:
+            told["prediction_type"] = "v_prediction"
+        elif note == "epsilon":
+            told["prediction_type"] = "epsilon"
+        if "ztsnr" in header.shapes:
+            if name == "PNDMScheduler":  # which cannot begin at pure noise
+                name, told = "DDIMScheduler", {**told, "clip_sample": False}
+                told.pop("skip_prk_steps", None)
+            told |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return name, told
+
+
+def holds_a_network(header: Header) -> bool:
+    """Whether a file has a network that checkpoints may lack, and is no checkpoint itself."""
+    if family_of_file(header.shapes) is not None:
+        return False
+    wanted = (where for family in FAMILIES.values() for where in family.in_file.values())
+    return any(
+        prefix + KINDS[kind].mark in header.shapes
+        for kind, prefixes in wanted
+        for prefix in prefixes
+    )
+
+
+def foreign_file(path: Path) -> TapestryError:
+    """What an artist reads about a checkpoint that is never opened."""
+    if path.suffix.lower() == ".gguf":
+        return TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{path.name!r} is packed as GGUF, which Tapestry does not read.",
+            "Look for the same checkpoint as .safetensors; of packed ones fp8 can be read.",
+        )
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"{path.name!r} is a pickle, which can run any program when it is opened.",
+        "Look for the same checkpoint as .safetensors, or convert it in a program you trust.",
+    )
+
+
+def broken_file(path: Path, error: BrokenFileError) -> TapestryError:
+    """What an artist reads about a file of weights that is not what it should be."""
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The model {str(path)!r} cannot be opened: {error}.",
+        error.advice or "Get it again from where it came from, as .safetensors.",
+    )
+
+
+def has_t5(model: FileModel) -> bool:
+    """Whether T5 reads its texts."""
+    return any(source.kind == "t5" for source in model.parts.values())
+
+
+def missing_parts(path: Path, model: FileModel) -> TapestryError:
+    """What an artist reads about a file that lacks a network."""
+    names = " and the ".join(_PART_NAMES[part] for part in model.missing)
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"{path.name!r} holds no {names}.",
+        "Put what is missing beside it, as ComfyUI does: text encoders into text_encoders or clip, "
+        "the autoencoder into vae; or choose a checkpoint that holds everything.",
+    )

@@ -1,0 +1,82 @@
+"""Text encoders and autoencoders in files of their own, for checkpoints that lack theirs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from .checkpoint_file import broken_file, lacking
+from .families import FAMILIES
+from .folders import is_weights, walk
+from .left_out import LeftOut, unreadable
+from .safetensors_header import BrokenFileError, Header, read_header
+from .shapes import KINDS, Shapes
+
+_CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
+"""What names of files say, where shapes alone do not tell networks apart."""
+
+
+class Companions:
+    """The files of some folders that hold one network each; broken ones go to `left_out`."""
+
+    def __init__(self, folders: Sequence[Path], left_out: list[LeftOut] | None = None) -> None:
+        self._folders = folders
+        self._left_out = [] if left_out is None else left_out
+
+    def of(self, checkpoint: Path) -> dict[str, Path] | None:
+        """For each network that a file lacks, the file that fits it best; headers alone are read.
+
+        None for what is no checkpoint. Raises BrokenFileError and OSError as reading the file's own
+        header does.
+        """
+        found = lacking(checkpoint)
+        if found is None:
+            return None
+        chosen = {}
+        for part, (kind, prefixes) in found.wanted.items():
+            fitting = [
+                (rank, path)
+                for path, header in self._files
+                if (rank := _rank(path.stem.lower(), kind, found.family)) is not None
+                and _fits(header.shapes, kind, prefixes, found.latent_channels)
+            ]
+            if fitting:
+                chosen[part] = min(fitting)[1]
+        return chosen
+
+    @cached_property
+    def _files(self) -> list[tuple[Path, Header]]:
+        found = []
+        for folder in self._folders:
+            for here, _, names in walk(folder, self._left_out):
+                for path in (here / name for name in names if is_weights(name)):
+                    try:
+                        found.append((path, read_header(path)))
+                    except BrokenFileError as error:
+                        self._left_out.append(LeftOut(path, broken_file(path, error)))
+                    except OSError as error:
+                        self._left_out.append(unreadable(path, error))
+        return found
+
+
+def _fits(shapes: Shapes, kind: str, prefixes: Sequence[str], latent_channels: int) -> bool:
+    """Whether a file holds a network of this kind; an autoencoder with as many channels."""
+    for prefix in prefixes:
+        shape = shapes.get(prefix + KINDS[kind].mark)
+        if shape is not None:
+            return kind != "autoencoder" or shape[1:2] == (latent_channels,)
+    return False
+
+
+def _rank(name: str, kind: str, family: str) -> int | None:
+    """0: the name says that it is the one; 1: it does not say; None: it is another."""
+    rivals = {"clip_l": _CLIP_L, "clip_g": _CLIP_G}
+    own = "clip_l" if kind == "clip_l_unprojected" else kind
+    if kind == "autoencoder":
+        rivals = {name: known.vae_names for name, known in FAMILIES.items()}
+        own = family
+    if own not in rivals or re.search(rivals[own], name):
+        return 0
+    return None if any(re.search(words, name) for words in rivals.values()) else 1

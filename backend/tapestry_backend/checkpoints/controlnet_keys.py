@@ -1,0 +1,48 @@
+"""ControlNets of one file, told from its header: whose names its tensors have; loads nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .safetensors_header import BrokenFileError, Header
+
+_ORIGINAL = "input_hint_block.0.weight"
+_DIFFUSERS = "controlnet_cond_embedding.conv_in.weight"
+_READING = "attn2.to_k.weight"
+_BESIDES = {
+    "task_embedding": "it is a ControlNet of several kinds in one (union), which Tapestry does not "
+    "know",
+    "lora_controlnet": "it is a Control-LoRA, which Tapestry does not know",
+    "difference": "it is the difference of a ControlNet to a model, which Tapestry does not know",
+}
+
+
+class ControlMarks(NamedTuple):
+    """What a file says of its ControlNet.
+
+    prefix      what its tensors' names begin with
+    original    whether they have the names of its authors' code, or those of diffusers
+    text_widths that of the texts which it reads; empty where it reads none
+    """
+
+    prefix: str
+    original: bool
+    text_widths: tuple[int, ...]
+
+
+def read_control_marks(header: Header) -> ControlMarks | None:
+    """None for a file with another thing; raises BrokenFileError for one that is no plain one."""
+    for prefix in ("control_model.", ""):
+        for mark, original in ((_ORIGINAL, True), (_DIFFUSERS, False)):
+            if prefix + mark not in header.shapes:
+                continue
+            for name, problem in _BESIDES.items():
+                if name in header.shapes or prefix + name in header.shapes:
+                    raise BrokenFileError(problem)
+            reading = [
+                shape[1]
+                for name, shape in header.shapes.items()
+                if name.startswith(prefix) and name.endswith(_READING) and len(shape) == 2
+            ]
+            return ControlMarks(prefix, original, tuple(reading[:1]))
+    return None

@@ -1,0 +1,239 @@
+"""Finds checkpoints where other programs keep them; reads headers and configurations alone.
+
+Looked through are our own models folder, the cache of the Hugging Face hub, and folders that
+somebody named: of checkpoints, or of a whole program (A1111, Forge, ComfyUI). Links are followed;
+nothing is copied, and nothing is fetched. What cannot be used is told with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from .adapter_recognition import is_adapter
+from .catalogue import SAMPLE, Entry, read_entry
+from .checkpoint_file import FOREIGN_FORMATS, holds_a_network
+from .component_files import Companions
+from .folder_checks import check_folder
+from .folders import (
+    check_folder_named,
+    entries_of,
+    exists,
+    expanded,
+    is_file,
+    is_folder,
+    is_weights,
+    walk,
+)
+from .left_out import LeftOut, choose_id
+from .model_paths import hub_cache, models_folder
+from .program_folders import layout_of
+from .safetensors_header import BrokenFileError, read_header
+
+_INDEX = "model_index.json"
+_PARTS = {"unet", "transformer", "vae", "text_encoder", "scheduler"}
+"""Folders of a model in diffusers' layout."""
+
+
+@dataclass
+class Found:
+    """The checkpoints that were found, and what is wrong with those that cannot be used."""
+
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[LeftOut] = field(default_factory=list)
+
+
+def discover(folders: Sequence[Path] = ()) -> Found:
+    """All checkpoints of this computer, and of these folders; each once, sorted by id."""
+    search = _Search()
+    named = [expanded(str(folder)) for folder in folders]
+    for folder in named:
+        check_folder_named(folder, search.found.problems)
+    for root in (models_folder(), *named):
+        search.look_through(root)
+    search.look_through_hub(hub_cache())
+    search.found.entries.sort(key=lambda entry: entry.id.lower())
+    return search.found
+
+
+def adapter_folders(folders: Sequence[Path] = ()) -> list[Path]:
+    """Where our own models folder, and these, keep LoRAs and the like."""
+    roots = (models_folder(), *(expanded(str(folder)) for folder in folders))
+    return [place for root in roots for place in layout_of(root).adapters]
+
+
+def entries_for(names: Sequence[str]) -> Sequence[Entry]:
+    """What there is on this computer; nobody looks around for what is named by its path."""
+    paths = all(name == SAMPLE or exists(Path(name)) for name in names)
+    return () if paths else discover().entries
+
+
+def told_apart(names: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Models, and folders that are none but hold some: an artist names either."""
+    models, folders = [], []
+    for name in names:
+        path = Path(name)
+        if is_folder(path) and not is_file(path / _INDEX) and _holds_some(path):
+            folders.append(path)
+        else:
+            models.append(name)
+    return models, folders
+
+
+def _holds_some(folder: Path) -> bool:
+    return any(True for place in layout_of(folder).checkpoints for _ in _checkpoints(place, []))
+
+
+class _Search:
+    """Looks into one place after the other, and remembers what it has seen."""
+
+    def __init__(self) -> None:
+        self.found = Found()
+        self._seen: set[str] = set()
+        self._ids = {SAMPLE}
+
+    def look_through(self, root: Path) -> None:
+        """A program's folder, or one of checkpoints."""
+        problems = self.found.problems
+        layout = layout_of(root)
+        problems.extend(layout.left_out)
+        companions = Companions(layout.companions, problems)
+        for place in layout.checkpoints:
+            for path in _checkpoints(place, problems):
+                self._add(path, _relative(path, place), companions)
+
+    def look_through_hub(self, cache: Path) -> None:
+        """The cache of the hub, which other programs fill with models of every kind."""
+        problems = self.found.problems
+        for folder in entries_of(cache, problems):
+            if not folder.name.startswith("models--"):
+                continue
+            name = "/".join(folder.name.split("--")[1:])
+            snapshot = _snapshot(folder, problems)
+            content = entries_of(snapshot, problems) if snapshot else []
+            names = {path.name for path in content}
+            single = [p for p in content if is_weights(p.name) or p.suffix.lower() == ".ckpt"]
+            if snapshot and (_INDEX in names or len(names & _PARTS) > 1):
+                self._add(snapshot, name, Companions(()))
+            elif not single and _is_unfinished(folder):
+                problems.append(_unfinished(folder, name))
+            for path in [] if _INDEX in names else single:
+                self._add(path, f"{name}/{path.stem}", Companions(()), others_too=True)
+
+    def _add(
+        self, path: Path, name: str, companions: Companions, *, others_too: bool = False
+    ) -> None:
+        """A checkpoint, once.
+
+        others_too: it lies among models of every kind, of which nobody misses one here.
+        """
+        real = os.path.realpath(path)
+        if real in self._seen:
+            return
+        try:
+            entry = self._read(path, name, companions)
+        except LeftOut as problem:
+            self.found.problems.append(problem)
+            return
+        except TapestryError as problem:
+            self.found.problems.append(LeftOut(path, problem))
+            return
+        if entry is not None:
+            self._seen.add(real)
+            self._ids.add(entry.id)
+            self.found.entries.append(entry)
+        elif not others_too and not is_adapter(path):
+            self.found.problems.append(_no_model(path))
+
+    def _read(self, path: Path, name: str, companions: Companions) -> Entry | None:
+        """None for a file that is sound, and no checkpoint; raises TapestryError for the rest."""
+        model_id = choose_id(path, (name, path.stem, str(path)), self._ids.__contains__)
+        if isinstance(model_id, LeftOut):
+            raise model_id
+        helpers: dict[str, Path] | None = {}
+        if is_weights(path.name) and is_file(path):
+            with suppress(OSError, BrokenFileError):  # which `read_entry` puts into a sentence
+                helpers = companions.of(path)
+        if helpers is None:
+            return None
+        entry = read_entry(model_id, path, helpers)
+        if is_folder(path):
+            check_folder(path)
+        return entry
+
+
+def _no_model(path: Path) -> LeftOut:
+    return LeftOut(
+        path,
+        TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{str(path)!r} is neither a checkpoint nor an adapter that Tapestry knows.",
+            "Look at docs/models.md for what there is.",
+        ),
+    )
+
+
+def _relative(path: Path, root: Path) -> str:
+    """A checkpoint's name in its folder, with "/" on every system; files without their suffix."""
+    inside = path.relative_to(root)
+    named = is_weights(path.name) or _is_foreign(path.name)
+    plain = inside.with_suffix("") if named else inside
+    return plain.as_posix() if plain.parts else path.name
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether a file is called as checkpoints are that we name, but never open."""
+    return Path(name).suffix.lower() in FOREIGN_FORMATS
+
+
+def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
+    """Files of weights, and folders in diffusers' layout, whose own files are theirs."""
+    if is_file(root / _INDEX):
+        yield root
+        return
+    for here, folders, files in walk(root, left_out):
+        if _INDEX in files:
+            folders.clear()
+            yield here
+            continue
+        for name in files:
+            if _is_foreign(name) or (is_weights(name) and not _is_companion(here / name)):
+                yield here / name
+
+
+def _is_companion(path: Path) -> bool:
+    """Whether a file holds a text encoder or an autoencoder alone, which is no checkpoint."""
+    with suppress(OSError, BrokenFileError):
+        return holds_a_network(read_header(path))
+    return False
+
+
+def _snapshot(folder: Path, left_out: list[LeftOut]) -> Path | None:
+    """The snapshot of a cached model that its branch "main" names, or any."""
+    try:
+        commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()[:64]
+    except (OSError, ValueError):
+        commit = ""
+    snapshots = entries_of(folder / "snapshots", left_out)
+    chosen = [each for each in snapshots if each.name == commit] or snapshots
+    return chosen[0] if chosen else None
+
+
+def _is_unfinished(folder: Path) -> bool:
+    return any(path.name.endswith(".incomplete") for path in entries_of(folder / "blobs", []))
+
+
+def _unfinished(folder: Path, name: str) -> LeftOut:
+    return LeftOut(
+        folder,
+        TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{name!r} has not been fetched to its end into the cache of the Hugging Face hub.",
+            "Fetch it again with the program that began, or with `tapestry models add`.",
+        ),
+    )

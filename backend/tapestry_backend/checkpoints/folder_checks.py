@@ -1,0 +1,186 @@
+"""Whether a model's folder can be opened: looked at from outside, before anything is loaded.
+
+A folder may come from anywhere. What is opened of it are ordinary files inside it, weights as
+safetensors alone, and configurations whose numbers could be those of a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from .families import backbone_of, family_of
+from .left_out import unreadable
+from .safetensors_header import BrokenFileError, check_regular, check_weights, read_json
+
+MAX_CONFIGURATION_BYTES = 2**20
+"""Configurations have a few thousand."""
+
+MAX_VOCABULARY_BYTES = 32 * 2**20
+"""The files of a tokenizer have up to 4 MiB."""
+
+_WEIGHTS = ("diffusion_pytorch_model", "model")
+"""What diffusers and transformers call a part's file."""
+
+_VARIANTS = (None, "fp16", "bf16")
+"""What may stand before its suffix; the first one that is there is taken."""
+
+_VOCABULARIES = {"tokenizer.json", "vocab.json", "spiece.model"}
+"""Files of which a tokenizer has one at least."""
+
+_SCHEDULER_CONFIGURATION = "scheduler/scheduler_config.json"
+_MAX_NUMBER = 2**20
+_MAX_REPEATS = 100
+_MAX_ITEMS, _MAX_BETAS = 32, 10_000
+_MAX_DEPTH = 8
+_FOREIGN = {"auto_map", "quantization_config", "custom_pipeline", "trust_remote_code"}
+"""Settings that would have other code than ours read the model."""
+_FOREIGN_FILES = ("adapter_config.json", "adapter_model.safetensors")
+"""Files that would have a library look elsewhere for the model."""
+_SCHEDULER = re.compile(r"[A-Za-z0-9]{1,60}Scheduler")
+
+
+def check_folder(folder: Path) -> None:
+    """Raises TapestryError when a model's folder is not whole, or not to be trusted."""
+    try:
+        _check(folder)
+    except OSError as error:
+        raise unreadable(Path(error.filename or folder), error) from error
+    except BrokenFileError as error:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"The model in {str(folder)!r} cannot be opened: {error}.",
+            error.advice
+            or "Get it again from where it came from: a folder in diffusers layout, complete, with "
+            "its weights as .safetensors.",
+        ) from error
+
+
+def _check(folder: Path) -> None:
+    homes = _homes(folder)
+    index = _configuration(folder, "model_index.json", homes)
+    if not _SCHEDULER.fullmatch(_class_name(index, "scheduler")):
+        raise BrokenFileError("model_index.json names no scheduler")
+    _configuration(folder, _SCHEDULER_CONFIGURATION, homes)
+    backbone = backbone_of(index)
+    family = family_of(index, _configuration(folder, f"{backbone}/config.json", homes))
+    if family is None:
+        raise BrokenFileError("its pipeline is unknown")
+    for part in family.modules:
+        if not (part in family.optional and not _class_name(index, part)):
+            _check_module(folder, part, homes)
+    for part in family.tokenizers:
+        if not (part in family.optional and not _class_name(index, part)):
+            words = [_inside(path, homes) for path in _inside(folder / part, homes).iterdir()]
+            for path in words:
+                check_regular(path, MAX_VOCABULARY_BYTES)
+            if not {path.name for path in words} & _VOCABULARIES:
+                raise BrokenFileError(f"{part} holds no vocabulary")
+
+
+def weights_variant(part: Path) -> str | None:
+    """What stands before the suffix of a part's weights, as in model.fp16.safetensors."""
+    return _stem_and_variant(part)[1]
+
+
+def _stem_and_variant(part: Path) -> tuple[str, str | None]:
+    for variant in _VARIANTS:
+        for stem in _WEIGHTS:
+            if any(path.exists() for path in _possible(part, stem, variant)):
+                return stem, variant
+    return _WEIGHTS[0], None
+
+
+def _possible(part: Path, stem: str, variant: str | None) -> tuple[Path, Path]:
+    """The file with all weights, and the index of several."""
+    whole = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
+    index = f"{stem}.safetensors.index"
+    return part / whole, part / (f"{index}.{variant}.json" if variant else f"{index}.json")
+
+
+def _check_module(folder: Path, part: str, homes: list[Path]) -> None:
+    _configuration(folder, f"{part}/config.json", homes)
+    for name in _FOREIGN_FILES:
+        if (folder / part / name).exists():
+            raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open")
+    for path in _weights(folder / part):
+        if not path.exists() and any((folder / part).glob("*.bin")):
+            raise BrokenFileError(
+                f"its {part} holds pickles alone, which can run any program when they are opened",
+                "Look for the same model with its weights as .safetensors.",
+            )
+        check_weights(_inside(path, homes))
+
+
+def _configuration(folder: Path, name: str, homes: list[Path]) -> dict[str, Any]:
+    value = read_json(_inside(folder / name, homes), MAX_CONFIGURATION_BYTES)
+    check_configuration(value, name)
+    return value
+
+
+def _homes(folder: Path) -> list[Path]:
+    """Where a model's files may lie: its folder, or the store that the hub's cache links to."""
+    homes = [folder.resolve()]
+    if folder.resolve().parent.name == "snapshots":
+        homes.append(folder.resolve().parent.parent / "blobs")
+    return homes
+
+
+def _inside(path: Path, homes: list[Path]) -> Path:
+    try:
+        real = path.resolve(strict=True)
+    except OSError:
+        raise BrokenFileError(f"{path.parent.name}/{path.name} is missing") from None
+    except RuntimeError:  # Python before 3.13, for links in a circle
+        raise BrokenFileError(f"{path.name} is a link in a circle") from None
+    if not any(real.is_relative_to(home) for home in homes):
+        raise BrokenFileError(f"{path.parent.name}/{path.name} leads out of the model's folder")
+    return path
+
+
+def _weights(part: Path) -> Iterator[Path]:
+    """The files with a part's weights: one, or as many as its index names."""
+    whole, index = _possible(part, *_stem_and_variant(part))
+    if not index.exists():
+        yield whole
+        return
+    files = read_json(index, MAX_CONFIGURATION_BYTES).get("weight_map")
+    if not isinstance(files, dict) or not files:
+        raise BrokenFileError(f"{index.name} names no files")
+    for file in sorted({str(file) for file in files.values()}):
+        if not re.fullmatch(r"[\w-][\w.-]{0,200}\.safetensors", file):
+            raise BrokenFileError(f"{index.name} names {file[:40]!r}")
+        yield part / file
+
+
+def _class_name(index: dict[str, Any], part: str) -> str:
+    named = index.get(part)
+    return str(named[1] or "") if isinstance(named, list) and len(named) == 2 else ""
+
+
+def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -> None:
+    """Raises BrokenFileError for numbers that no model has, and for code of its own.
+
+    The first would take memory or time without end.
+    """
+    if depth > _MAX_DEPTH:
+        raise BrokenFileError(f"{where} is nested too deeply")
+    if isinstance(value, dict):
+        foreign = _FOREIGN & value.keys()
+        if foreign:
+            raise BrokenFileError(f"{where} asks for {min(foreign)}")
+        for name, inner in value.items():
+            check_configuration(inner, where, name, depth + 1)
+    elif isinstance(value, list):
+        if len(value) > (_MAX_BETAS if key == "trained_betas" else _MAX_ITEMS):
+            raise BrokenFileError(f"{key[:40]!r} in {where} has {len(value)} entries")
+        for inner in value:
+            check_configuration(inner, where, key, depth + 1)
+    elif isinstance(value, int | float):
+        repeats = "layers" in key or key.endswith("_blocks")
+        if not abs(value) <= (_MAX_REPEATS if repeats else _MAX_NUMBER):
+            raise BrokenFileError(f"{key[:40]!r} in {where} is {value!s:.20}")

@@ -1,0 +1,232 @@
+"""Words of other programs in prompts: LoRAs and embeddings are taken, the rest is told of.
+
+`<lora:name:0.8>` is A1111's way to lay on a LoRA, `embedding:name` ComfyUI's way to name a textual
+inversion. What divides or changes prompts there (BREAK, AND, `[a:b:0.5]`, `{a|b}`) means nothing
+here; it is read as words, and the artist is told so. So are weights as other programs write them
+(`{{{x}}}`, `(x)++`). What is no text at all is taken out: Midjourney's options (`--ar 16:9`), and
+what A1111 writes below a prompt, whose negative prompt is taken as such.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from tapestry_protocol.adapters import Lora
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_LORAS
+from tapestry_protocol.messages import Request
+
+from .adapter_recognition import Adapter, Kind
+from .prompt_marks import read_weights
+
+Find = Callable[..., Adapter]
+"""An adapter by its id and kinds; raises TapestryError when there is none."""
+
+_SHOWN_CHARACTERS = 60
+_LORA = re.compile(r"<(lora|lyco|lycoris|hypernet):([^<>:]*)((?::[^<>:]*)*)>", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:\w+=)?([+-]?(?:\d+\.?\d*|\.\d+))")
+_EMBEDDING = re.compile(r"\bembedding:([\w./\\-]*[\w-])", re.IGNORECASE)
+_ENDS = re.compile(r"\.(?:safetensors|pt|bin)$", re.IGNORECASE)
+_WORD = re.compile(r"<[^<>]{1,80}>")
+_CHANGING = re.compile(
+    r"\[[^\[\]]{0,150}(?:[:|][^\[\]:|]{0,80}\||:[^\[\]:|]{0,80}:\s?\d{0,4}\.?\d{1,4}\s?"
+    r"|\|[^\[\]|]{0,80}|:\s?\d{0,4}\.?\d{1,4}\s?)\]"
+    r"|\{[^{}|]{0,80}\|[^{}]{0,80}\}|(?<!\w)__[\w/*-]{1,80}__(?!\w)"
+)
+"""Bounded throughout: a server looks at prompts that anybody may have written."""
+
+_OTHER_WEIGHTS = re.compile(
+    r"\{{1,8}[^{}|]{1,150}\}{1,8}|(?:\)|(?<![^\W\d])[^\W\d]{2,40})(?:\+{2,8}|-{2,8})(?=[\s,)]|$)"
+)
+_OPTION = re.compile(
+    r"(?<!\S)--(?:(?:no)(?:\s+(?!--)\S+){1,40}|(?:ar|aspect|chaos|cref|cw|hd|iw|niji|profile|"
+    r"quality|q|raw|repeat|seed|sref|stop|stylize|style|sw|s|tile|uplight|v|version|video|weird|"
+    r"w)(?:\s+(?!--)[\w:./]{1,40})?)(?=[\s,]|$)"
+)
+_NEGATIVE = re.compile(r"(?<!\w)negative prompt:", re.IGNORECASE)
+_PARAMETERS = re.compile(r"(?<!\w)Steps: ?\d+, ?[A-Z][\w ]{0,40}:.*", re.DOTALL)
+
+_BREAK = re.compile(r"\bBREAK\b")
+_AND = re.compile(r"(?<=\s)AND(?=\s)")
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """What prompts may name.
+
+    find     by id and kinds
+    words    the embeddings' words, in angle brackets
+    """
+
+    find: Find
+    words: tuple[str, ...]
+
+
+def read_syntax(request: Request, adapters: Adapters) -> tuple[Request, tuple[str, ...]]:
+    """The request as its prompts mean it, and a sentence for each word that means nothing here.
+
+    A LoRA in a region's prompt is laid on there, one in the background's or in the style on the
+    whole picture.
+    """
+    reader = _Reader(adapters)
+    prompt, loras, negatives = reader.read(request.prompt, request.loras)
+    style, loras, more = reader.read(request.style, loras)
+    regions = []
+    for region in request.regions:
+        text, own, own_negative = reader.read(region.prompt, region.loras)
+        negative = region.negative_prompt
+        if negative is not None or own_negative:
+            negative, _, _ = reader.read(negative or "", None)
+            negative = _listed(negative, own_negative)
+        regions.append(replace(region, prompt=text, loras=own, negative_prompt=negative))
+    negative, _, _ = reader.read(request.negative_prompt, None)
+    negative = _listed(negative, negatives, more)
+    changed = {"prompt": prompt, "style": style, "negative_prompt": negative}
+    read = replace(request, **changed, loras=loras, regions=tuple(regions))
+    return (read if read != request else request), tuple(dict.fromkeys(reader.notices))
+
+
+def _listed(*texts: str) -> str:
+    return ", ".join(filter(None, texts))
+
+
+class _Reader:
+    """Reads one prompt after the other."""
+
+    def __init__(self, adapters: Adapters) -> None:
+        self._adapters = adapters
+        self.notices: list[str] = []
+
+    def read(
+        self, prompt: str, loras: tuple[Lora, ...] | None
+    ) -> tuple[str, tuple[Lora, ...], str]:
+        """A prompt without what is no text, these LoRAs with its own, and what it does not want.
+
+        None: of a negative prompt, which has no LoRAs.
+        """
+        named: list[Lora] = []
+        text, negative = self._pasted(prompt, is_negative=loras is None)
+        text = _LORA.sub(lambda found: self._lora(found, named, wished=loras is not None), text)
+        text = _EMBEDDING.sub(self._embedding, text)
+        text = _OPTION.sub(self._option, text)
+        if text != prompt:
+            text = re.sub(r"\s{2,}", " ", text).strip().strip(",").strip()
+        for word in _WORD.findall(text):
+            self._check_word(word)
+        for found in _CHANGING.findall(text):
+            self._tell(f"{_shown(found)} was read as words: prompts do not change on the way here.")
+        for found in _OTHER_WEIGHTS.finditer(text):
+            self._tell(
+                f"{_shown(found[0])} was read as words: a weight is written (word:1.2) here."
+            )
+        for notice in read_weights(text).notices:
+            self._tell(notice)
+        return self._undivided(text), self._with(loras or (), named), negative
+
+    def _pasted(self, prompt: str, *, is_negative: bool) -> tuple[str, str]:
+        """A prompt, and a negative one, out of a text as A1111 writes it beside its pictures."""
+        text = _PARAMETERS.sub("", prompt)
+        if text != prompt:
+            self._tell(
+                f"{_shown(prompt[len(text) :])} was left out: settings have fields of their own."
+            )
+        found = _NEGATIVE.search(text)
+        if found is None:
+            return text, ""
+        self._tell(f"{_shown(text[found.start() :].strip())} was taken as the negative prompt.")
+        before, after = text[: found.start()].strip(" ,\n"), text[found.end() :].strip(" ,\n")
+        if is_negative:
+            return _listed(before, after), ""
+        negative, _, _ = self.read(after, None)
+        return before, negative
+
+    def _option(self, found: re.Match[str]) -> str:
+        shown = _shown(found[0])
+        if found[0].startswith("--no "):
+            self._tell(f"{shown} was left out: write it into the negative prompt, without '--no'.")
+        else:
+            self._tell(f"{shown} was left out: settings have fields of their own.")
+        return " "
+
+    def _undivided(self, text: str) -> str:
+        """The text without what would divide it elsewhere; if all is in capitals, AND is a word."""
+        if text == text.upper():
+            return text
+        if _BREAK.search(text):
+            self._tell("'BREAK' means nothing here: what it divides was read as one text.")
+            text = ", ".join(part.strip(" ,") for part in _BREAK.split(text)).strip(", ")
+        if _AND.search(text):
+            self._tell("'AND' was read as a word: here, each region has a prompt of its own.")
+        return text
+
+    def _lora(self, found: re.Match[str], named: list[Lora], *, wished: bool) -> str:
+        kind, name, weights = found[1].lower(), found[2].strip(), found[3].split(":")[1:]
+        shown = _shown(found[0])
+        if kind == "hypernet":
+            self._tell(f"{shown} was left out: Tapestry knows no hypernetworks.")
+            return " "
+        if not wished:
+            self._tell(f"{shown} was left out: a negative prompt lays no LoRA on.")
+            return " "
+        number = _NUMBER.fullmatch(weights[0].strip()) if weights else None
+        if weights and number is None:
+            self._tell(f"The weight in {shown} is no number: it counts as 1.")
+        weight = float(number[1]) if number else 1.0
+        bounded = min(max(weight, -MAX_ADAPTER_WEIGHT), MAX_ADAPTER_WEIGHT)
+        if bounded != weight or len(weights) > 1:
+            self._tell(f"{shown} has one weight here, of at most {MAX_ADAPTER_WEIGHT:g}.")
+        adapter = self._found(name, "lora")
+        if adapter is None:
+            self._tell(f"{shown} was left out: there is no such LoRA, or more than one.")
+        else:
+            named.append(Lora(adapter.id, bounded))
+        return " "
+
+    def _embedding(self, found: re.Match[str]) -> str:
+        adapter = self._found(_ENDS.sub("", found[1]).replace("\\", "/"), "embedding")
+        if adapter is not None:
+            return adapter.token
+        self._tell(f"There is no embedding {_shown(found[0])}: it was read as words.")
+        return found[0]
+
+    def _check_word(self, word: str) -> None:
+        known = self._adapters.words
+        if word in known:
+            return
+        self._tell(f"There is no embedding {_shown(word)}: it was read as words.")
+        if near := get_close_matches(word, known, 1):
+            self._tell(f"There is an embedding {_shown(near[0])}.")
+
+    def _found(self, name: str, kind: Kind) -> Adapter | None:
+        try:
+            return self._adapters.find(name, kind)
+        except TapestryError:
+            return None
+
+    def _with(self, loras: tuple[Lora, ...], named: list[Lora]) -> tuple[Lora, ...]:
+        """Of one that is named twice, the last weight counts."""
+        if not named:
+            return loras
+        together = {lora.adapter: lora for lora in (*loras, *named)}
+        kept = dict(tuple(together.items())[:MAX_LORAS])
+        given = [lora.adapter for lora in (*loras, *named)]
+        for adapter in dict.fromkeys(lora.adapter for lora in named if lora.adapter in kept):
+            weight = kept[adapter].weight
+            self._tell(
+                f"The prompt lays on the LoRA {_shown(adapter)}, with a weight of {weight:g}."
+            )
+            if given.count(adapter) > 1:
+                self._tell(f"The LoRA {_shown(adapter)} was named twice: the last weight counts.")
+        for adapter in list(together)[MAX_LORAS:]:
+            self._tell(f"The LoRA {_shown(adapter)} was left out: {MAX_LORAS} are the most.")
+        return tuple(kept.values())
+
+    def _tell(self, sentence: str) -> None:
+        self.notices.append(sentence)
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_SHOWN_CHARACTERS])

@@ -1,0 +1,89 @@
+"""The commands `tapestry bench`: options in, table, JSON and contact sheet out; no torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tapestry_protocol.limits import MAX_SEED, MAX_STEPS
+
+from ..bench.quality.report import table
+from ..outputs import check_output, write_outputs
+from .bench_speed import add_speed_arguments
+
+MEASURES = (
+    *("adherence", "seams", "coherence", "sharpness", "composition", "exactness"),
+    *("outlines", "opacity", "strokes", "foreign", "small_canvas", "extension", "detail"),
+)
+
+
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two benchmarks and their options."""
+    kinds = parser.add_subparsers(required=True, metavar="quality|speed")
+    _add_quality_arguments(kinds.add_parser("quality", help="what pictures are worth"))
+    add_speed_arguments(kinds.add_parser("speed", help="how long they take"))
+
+
+def _add_quality_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Paints the same things with Tapestry, with the MultiDiffusion paper's own loops and with "
+        "diffusers' panorama pipeline - same weights, seeds and steps - and measures them."
+    )
+    add = parser.add_argument
+    add("--model", metavar="PATH_OR_ID", default="sample", help="a checkpoint, as for `render`")
+    add("--quick", action="store_true", help="a representative part, within minutes")
+    add("--json", metavar="FILE", type=Path, help="write all figures")
+    add("--sheet", metavar="FILE.png", type=Path, help="write a contact sheet of the pictures")
+    add("--seed", metavar="N", type=_whole(0, MAX_SEED >> 16), default=0, help="other pictures")
+    add("--steps", metavar="N", type=_whole(1, MAX_STEPS), default=20, help="of all but few-step")
+    add("--only", metavar="A,B", type=_measures, default=MEASURES, help=", ".join(MEASURES))
+    add("--alone", action="store_true", help="Tapestry alone, with nothing to compare it to")
+    parser.set_defaults(run=quality_command)
+
+
+def quality_command(options: argparse.Namespace) -> int:
+    """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
+    for path in filter(None, (options.json, options.sheet)):
+        check_output(path)
+    # They import torch: only once the options are sound.
+    from ..bench.common.painter import Settings  # noqa: PLC0415
+    from ..bench.quality.run import measure_quality  # noqa: PLC0415
+    from ..bench.quality.workbench import Scope  # noqa: PLC0415
+
+    quality = measure_quality(
+        Settings(options.model, options.steps, seed=options.seed),
+        Scope(quick=options.quick, alone=options.alone),
+        options.only,
+    )
+    sys.stdout.write(table(quality.figures, quality.errors) + "\n")
+    if options.json:
+        text = json.dumps(quality.to_json(), indent=2) + "\n"
+        write_outputs([(options.json, text.encode())])
+    if options.sheet:
+        quality.save_sheet(options.sheet)
+    return 0
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """An argparse type: a whole number within limits, both included."""
+
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text[:10]) <= high):
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r} is no whole number between {low} and {high}"
+            )
+        return int(text)
+
+    return convert
+
+
+def _measures(text: str) -> tuple[str, ...]:
+    """An argparse type: "adherence,seams"."""
+    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    unknown = [name for name in chosen if name not in MEASURES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(MEASURES)}")
+    return chosen

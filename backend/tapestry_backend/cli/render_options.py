@@ -1,0 +1,298 @@
+"""The options of `tapestry render`, and what they say about a request; does nothing with it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from tapestry_protocol.adapters import Lora
+from tapestry_protocol.limits import MAX_SIDE_PX
+from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Margins, Point
+
+from ..checkpoints.catalogue import SAMPLE
+from ..values import read_loras, read_value, words_of
+
+MODEL = {
+    "metavar": "PATH_OR_ID",
+    "help": "a checkpoint: a .safetensors file, a folder in diffusers layout, or an id that "
+    "`tapestry models` lists",
+}
+
+ADAPTER = {
+    "metavar": "PATH",
+    "action": "append",
+    "default": [],
+    "help": "a LoRA or textual inversion as .safetensors, a folder with a ControlNet or a "
+    "T2I-Adapter, or a folder of such (may be repeated)",
+}
+
+_SIDES = tuple(field.name for field in fields(Margins))
+_FIELDS = frozenset(field.name for field in fields(Request))
+
+
+def add_render_options(parser: argparse.ArgumentParser) -> None:
+    """All of them; see `request_settings` for what they mean together."""
+    parser.description = (
+        "Every visible layer or group of the scene that has a name and some paint is a region: its "
+        'name is the prompt, the topmost of overlapping ones wins. A layer named "Background", or '
+        "the bottom one where it covers everything, stands for the rest of the canvas."
+    )
+    _add_files(parser.add_argument)
+    _add_tasks(parser.add_argument_group("what is painted (the whole canvas without these)"))
+    _add_prompts(parser.add_argument_group("prompts and regions"))
+    _add_adapters(parser.add_argument_group("adapters (docs/adapters.md)"))
+    _add_steps(parser.add_argument_group("how it is painted"))
+    _add_windows(parser.add_argument_group("canvases larger than the model's own size"))
+
+
+def request_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a request that were named as they are; the scene decides the others."""
+    return {name: value for name, value in vars(options).items() if name in _FIELDS}
+
+
+def _add_files(add: Callable[..., object]) -> None:
+    add("scene", metavar="SCENE.ora", type=Path)
+    add(
+        *("-o", "--output"),
+        metavar="OUT.ora|OUT.png",
+        type=Path,
+        action="append",
+        required=True,
+        help="the scene with the result as a new layer, or a flat picture (may be repeated)",
+    )
+    add(
+        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
+    )
+    add(
+        "--layered",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="each region's own picture as a layer of the .ora file, in a group",
+    )
+    add("--quiet", action="store_true", help="say nothing unless something is wrong")
+
+
+def _add_tasks(group: argparse._ArgumentGroup) -> None:
+    tasks = group.add_mutually_exclusive_group()
+    tasks.add_argument(
+        "--extend",
+        metavar="SIDE=PIXELS,...",
+        type=_margins,
+        default=Margins(),
+        help="grow the picture and paint the new part, for instance left=256,right=256",
+    )
+    tasks.add_argument(
+        "--refine",
+        metavar="LAYER|MASK.png",
+        help="paint over what is there, where this layer of the scene has paint (a hidden layer is "
+        "a selection alone) or where the mask is white",
+    )
+    tasks.add_argument("--fill", metavar="LAYER|MASK.png", help="paint something new there instead")
+    _add(group, "--strength", "strength", "X", "how far --refine may go from what is there, 0 to 1")
+    group.add_argument(
+        "--no-continue",
+        dest="continue_regions",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="--extend: regions end at the old edge; without this, one that touches it goes on "
+        "beyond it",
+    )
+    _add(
+        group,
+        "--under",
+        "under_px",
+        "PIXELS",
+        "--extend: go on this far underneath the old picture, for soft edges; the result is the "
+        "lowest layer then",
+    )
+
+
+def _add_prompts(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--background", metavar="PROMPT", help="for everything that no region covers"
+    )
+    _add(group, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
+    _add(group, "--style", "style", "TEXT", "added to every prompt")
+    group.add_argument(
+        "--region",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("LAYER", "SETTINGS"),
+        help='settings of one region, for instance --region "red bricks" weight=2,seed=7; also '
+        "guidance=X, fit=tight|loose, strength=X (below 1: start from the layer's own colours), "
+        "lora=NAME:WEIGHT;... and negative=PROMPT",
+    )
+    _add(group, "--overlap", "overlap", None, "the upper region wins, or both are averaged")
+    _add(group, "--feather", "feather_px", "PIXELS", "soften the outlines of regions and selection")
+    _add(
+        group,
+        "--bootstrapping",
+        "bootstrapping",
+        "X",
+        "the share of the steps in which a tight region sees only its own mask",
+    )
+
+
+def _add_adapters(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--adapter", **ADAPTER)
+    group.add_argument(
+        "--lora",
+        dest="loras",
+        type=_loras,
+        default=argparse.SUPPRESS,
+        metavar="NAME:WEIGHT;...",
+        help="lay LoRAs on the model, for instance sample-ink:0.8; for one region alone: --region "
+        "LAYER lora=sample-ink:0.8",
+    )
+    group.add_argument(
+        "--control",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "SETTINGS"),
+        help="show a layer to a ControlNet or T2I-Adapter, for instance --control sample-scribble "
+        "layer=sketch,show=lines; also weight=X, start=X, end=X, region=LAYER (for that region "
+        "alone), and show=none|canny|soft_edges, or show=regions|ade20k without a layer; the layer "
+        "is no region then",
+    )
+    _add(
+        group,
+        "--grounding",
+        "grounding",
+        "X",
+        "the share of the steps in which a model that reads boxes (GLIGEN) is told where regions "
+        "lie",
+    )
+
+
+def _add_steps(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--model", **MODEL, default=SAMPLE)
+    _add(group, "--seed", "seed", "N", "another picture for each number")
+    _add(group, "--steps", "num_inference_steps", "N", "how many steps are taken")
+    _add(group, "--guidance-scale", "guidance_scale", "X", "how closely prompts are followed")
+    _add(group, "--speed", "speed", None, "how much is left out to be faster")
+    _add(group, "--scheduler", "scheduler", "NAME", "how steps are taken: " + _words("scheduler"))
+
+
+def _add_windows(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--wrap", action="store_true", help="let the left and right edge continue each other"
+    )
+    _add(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
+    _add(group, "--window-weighting", "window_weighting", None, "how windows fade to their edges")
+    _add(group, "--fusion", "fusion", None, "what counts where windows overlap")
+    _add(
+        group,
+        "--framing",
+        "framing",
+        None,
+        "what a model that asks for sizes is told: each window is a picture of its own, or a part "
+        "of the canvas",
+    )
+    _add(group, "--stride", "stride_px", "PIXELS", "from window to window; 0: half a window")
+    _add(
+        group,
+        "--composition",
+        "composition",
+        "X",
+        "how firmly the picture keeps to a small draft of the whole; 0: no draft",
+    )
+    _add(
+        group, "--coherence", "coherence", "X", "how firmly windows keep to the look of one; 0: off"
+    )
+    group.add_argument(
+        "--anchor",
+        metavar="left=X,top=Y",
+        type=_point,
+        default=argparse.SUPPRESS,
+        help="a point in that window (the middle of the picture otherwise)",
+    )
+
+
+def _add(
+    group: argparse._ArgumentGroup, flag: str, field: str, metavar: str | None, meaning: str
+) -> None:
+    """An option for one field of the request: its limits and its default are the field's."""
+    words = words_of(Request, field)
+    group.add_argument(
+        flag,
+        dest=field,
+        default=argparse.SUPPRESS,
+        metavar=metavar,
+        help=meaning + _default(field),
+        **({"choices": words} if words else {"type": _value(field)}),
+    )
+
+
+def _default(field: str) -> str:
+    """What holds without the option, as a part of its help."""
+    value = next(entry.default for entry in fields(Request) if entry.name == field)
+    return "" if value == "" else f" ({value})"
+
+
+def _words(field: str) -> str:
+    return ", ".join(words_of(Request, field))
+
+
+def _value(field: str) -> Callable[[str], Any]:
+    """An argparse type: a value of this field."""
+
+    def convert(text: str) -> Any:
+        try:
+            return read_value(Request, field, text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _loras(text: str) -> tuple[Lora, ...]:
+    """An argparse type: "ink:0.8;grain"."""
+    try:
+        return read_loras(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _margins(text: str) -> Margins:
+    """An argparse type: "left=256,right=256"."""
+    margins: dict[str, int] = {}
+    for part in text.split(","):
+        side, _, pixels = (piece.strip() for piece in part.partition("="))
+        if side not in _SIDES or side in margins or not _is_number(pixels):
+            raise argparse.ArgumentTypeError(
+                f"{part.strip()[:40]!r} is no side with its pixels; write for instance "
+                "left=256,right=256 (sides: left, right, top, bottom)"
+            )
+        margins[side] = min(int(pixels[:9]), MAX_SIDE_PX + 1)
+        if margins[side] > MAX_SIDE_PX:
+            raise argparse.ArgumentTypeError(f"a side grows by {MAX_SIDE_PX} pixels at most")
+    if not any(margins.values()):
+        raise argparse.ArgumentTypeError("no side grows; give at least one of them some pixels")
+    return Margins(**margins)
+
+
+def _point(text: str) -> Point:
+    """An argparse type: "left=640,top=128"; what is added on the left or top is negative."""
+    place: dict[str, int] = {}
+    for part in text.split(","):
+        edge, _, pixels = (piece.strip() for piece in part.partition("="))
+        number = pixels.removeprefix("-")
+        if edge in {"left", "top"} and edge not in place and _is_number(number):
+            place[edge] = int(pixels[:9])
+    if len(place) != text.count(",") + 1 or len(place) != 2:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no point; write for instance left=640,top=128"
+        )
+    if not all(abs(pixels) <= MAX_SIDE_PX for pixels in place.values()):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} lies outside any canvas")
+    return Point(**place)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

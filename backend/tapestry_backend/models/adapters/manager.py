@@ -1,0 +1,104 @@
+"""What a loaded model can wear: its LoRAs and control networks, loaded once; picks none itself."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...checkpoints.adapter_catalogue import in_part, misfit, ungrounded
+from ...checkpoints.adapter_recognition import Adapter
+from .block_residuals import BLOCK_FAMILIES, load_block_control
+from .grounding import KINDS, Box, Grounding
+from .lora import Deltas, laid_on, load_lora
+from .references import ReferenceAdapter
+from .residuals import load_control
+from .vocabulary import Vocabulary
+
+_MOST_KEPT = 8
+"""Of each kind; that which was used longest ago goes first."""
+
+
+class Wardrobe:
+    """The adapters of one model on its device.
+
+    networks: the model's parts by diffusers' names, such as "unet" and "text_encoder"
+    """
+
+    def __init__(
+        self,
+        model_id: str,
+        networks: Mapping[str, nn.Module],
+        tokenizers: Mapping[str, Any],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._model_id = model_id
+        self._networks = networks
+        self._place = device, dtype
+        self._loras: OrderedDict[str, Deltas] = OrderedDict()
+        self._controls: OrderedDict[str, nn.Module | ReferenceAdapter] = OrderedDict()
+        self.worn: tuple[tuple[str, float], ...] = ()
+        """The LoRAs that are laid on just now, with their weights: texts read otherwise then."""
+        self.vocabulary = Vocabulary(model_id, tokenizers, networks)
+
+    @contextmanager
+    def wearing(self, loras: Sequence[tuple[Adapter, float]]) -> Iterator[None]:
+        """Inside, the model runs with these LoRAs and no others.
+
+        Raises TapestryError when one does not fit.
+        """
+        found = [(self._lora(adapter), weight) for adapter, weight in loras]
+        before, self.worn = self.worn, tuple((adapter.id, weight) for adapter, weight in loras)
+        try:
+            with laid_on(found):
+                yield
+        finally:
+            self.worn = before
+
+    def notices_about(self, adapter: Adapter) -> tuple[str, ...]:
+        """Sentences about a LoRA of which only a part is used."""
+        unused = [adapter.unused, getattr(self._loras.get(adapter.id), "unused", "")]
+        return tuple(in_part(adapter, part).message for part in unused if part)
+
+    def control(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
+        """What is shown a picture, loaded; raises TapestryError when it does not fit."""
+        return _kept(self._controls, adapter.id, lambda: self._load(adapter))
+
+    def ground(self, phrases: Sequence[str], boxes: Sequence[Box], width: float) -> Grounding:
+        """Boxes for a U-Net that reads them; raises TapestryError when this one does not."""
+        unet: Any = self._networks.get("unet")
+        if unet is None or unet.config.attention_type not in KINDS:
+            raise ungrounded(self._model_id)
+        device, dtype = self._place
+        read = self.vocabulary.read_phrases(phrases).to(device, dtype)
+        return Grounding(unet, read, boxes, width)
+
+    def _load(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
+        place = self._model_id, *self._place
+        if adapter.kind == "controlnet" and adapter.family in BLOCK_FAMILIES:
+            return load_block_control(adapter, self._networks, *place)
+        unet = self._networks.get("unet")
+        if unet is None:
+            raise misfit(adapter, self._model_id)
+        load = ReferenceAdapter if adapter.kind == "ip_adapter" else load_control
+        return load(adapter, unet, *place)
+
+    def _lora(self, adapter: Adapter) -> Deltas:
+        return _kept(
+            self._loras,
+            adapter.id,
+            lambda: load_lora(adapter, self._networks, self._model_id, *self._place),
+        )
+
+
+def _kept(shelf: OrderedDict[str, Any], name: str, load: Callable[[], Any]) -> Any:
+    known = shelf.pop(name, None)
+    shelf[name] = load() if known is None else known
+    while len(shelf) > _MOST_KEPT:
+        shelf.popitem(last=False)
+    return shelf[name]

@@ -1,0 +1,1 @@
+"""Memory of a device, and what is kept on it."""

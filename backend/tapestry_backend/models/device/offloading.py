@@ -1,0 +1,124 @@
+"""Which parts of a checkpoint are on their device: all, one at a time, or layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
+
+import torch
+from diffusers.hooks import apply_group_offloading
+from torch import nn
+
+from ...engine.out_of_memory import attempt, release
+from .memory import free_for_weights
+
+T = TypeVar("T")
+
+_HOME = torch.device("cpu")
+
+Stream = Callable[[nn.Module, torch.device], None]
+
+
+def stream_layers(part: nn.Module, device: torch.device) -> None:
+    """Let each layer of a part come to a device when it is computed, and go home after it."""
+    ahead = device.type == "cuda"  # the next layer is on its way while one is computed
+    apply_group_offloading(
+        part,
+        onload_device=device,
+        offload_device=_HOME,
+        offload_type="leaf_level",
+        use_stream=ahead,
+        low_cpu_mem_usage=ahead,
+    )
+
+
+def _size(part: nn.Module) -> int:
+    """What a part's weights take, in bytes; none for those that are there already."""
+    return sum(weight.nbytes for weight in part.parameters() if weight.device.type == _HOME.type)
+
+
+class Residency:
+    """The parts of a checkpoint, for a device; a part that is asked for is there.
+
+    All parts stay on the device as long as that goes well. When they do not fit, or when one of
+    them runs out of memory at its work, only the part at work is there from then on; a part that is
+    too large even so comes layer by layer, if it is `streamable`. On a device without memory of its
+    own nothing is gained by that, and nothing is moved.
+
+    Whether parts fit is reckoned before they are moved (`room`: bytes for weights): a driver that
+    swaps a card's memory to the computer's, as that of Windows does, raises nothing and is slow
+    without end.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, nn.Module],
+        device: torch.device,
+        *,
+        streamable: Collection[str] = (),
+        stream: Stream = stream_layers,
+        room: Callable[[], float] | None = None,
+    ) -> None:
+        self._parts = {name: part.eval() for name, part in parts.items()}
+        self._device = device
+        self._streamable = streamable
+        self._stream = stream
+        self._streamed: set[str] = set()
+        self.one_at_a_time = False
+        self._alone = ""
+        self._room = room or (lambda: free_for_weights(device))
+        if sum(map(_size, self._parts.values())) > self._room():
+            self._share_no_more()
+            return
+        for part in self._parts.values():
+            if attempt(lambda part=part: part.to(device)) is None:
+                self._share_no_more()
+                return
+
+    def use(self, name: str) -> nn.Module:
+        """A part, on the device."""
+        if self.one_at_a_time and self._alone != name:
+            self._send_home()
+            part = self._parts[name]
+            if name in self._streamable and name not in self._streamed:
+                fits = _size(part) <= self._room()
+                if not fits or attempt(lambda: part.to(self._device)) is None:
+                    self._come_in_layers(name)
+            elif name not in self._streamed:
+                part.to(self._device)
+            self._alone = name
+        return self._parts[name]
+
+    def run(self, name: str, compute: Callable[[nn.Module], T]) -> T:
+        """What `compute` makes of this part; again with less of it there, when memory ran out."""
+        if self._device == _HOME:
+            return compute(self.use(name))
+        if not self.one_at_a_time:
+            done = attempt(lambda: compute(self.use(name)))
+            if done is not None:
+                return done[0]
+            self._share_no_more()
+        if name in self._streamable and name not in self._streamed:
+            done = attempt(lambda: compute(self.use(name)))
+            if done is not None:
+                return done[0]
+            self._come_in_layers(name)
+        return compute(self.use(name))
+
+    def _come_in_layers(self, name: str) -> None:
+        self._send_home()
+        if name not in self._streamed:
+            self._streamed.add(name)
+            self._stream(self._parts[name], self._device)
+
+    def _share_no_more(self) -> None:
+        self.one_at_a_time = True
+        self._send_home()
+
+    def _send_home(self) -> None:
+        """Also the half of a part that came before memory ran out."""
+        self._alone = ""
+        for name, part in self._parts.items():
+            if name not in self._streamed:  # whose layers go home by themselves
+                part.to(_HOME)
+        release()

@@ -1,0 +1,100 @@
+"""Loads the parts of a checkpoint, from safetensors only and without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import diffusers
+import torch
+import transformers
+from torch import nn
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from ...checkpoints.catalogue import Entry, read_file
+from ...checkpoints.families import FAMILIES
+from ...checkpoints.folder_checks import MAX_CONFIGURATION_BYTES, check_folder, weights_variant
+from ...checkpoints.safetensors_header import read_json
+from .file_loading import load_modules, load_scheduler, load_tokenizers
+from .networks import load_network, sentence_for
+
+transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
+
+
+class Parts(NamedTuple):
+    """A checkpoint in memory, not on its device yet.
+
+    modules and tokenizers by the names that its family gives them; options: what else its
+    configuration says about the whole.
+    """
+
+    modules: dict[str, nn.Module]
+    tokenizers: dict[str, Any]
+    scheduler: Any
+    options: Mapping[str, Any]
+
+
+def load_parts(entry: Entry, dtype: torch.dtype) -> Parts:
+    """The parts of a checkpoint.
+
+    Raises TapestryError when its files are not what their configuration says.
+    """
+    whole = entry.path.is_dir() or not entry.path.suffix
+    if whole:
+        check_folder(entry.path)
+    with sentence_for(partial(_broken, entry.path)):
+        return _load_folder(entry, dtype) if whole else _load_file(entry, dtype)
+
+
+def _broken(path: Path, problem: str) -> TapestryError:
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"The model in {str(path)!r} cannot be loaded ({problem}).",
+        "Check that it is complete and holds its weights as .safetensors.",
+    )
+
+
+def _load_file(entry: Entry, dtype: torch.dtype) -> Parts:
+    model = read_file(entry.path, entry.companions)
+    return Parts(
+        load_modules(model, dtype),
+        load_tokenizers(model, entry.path),
+        load_scheduler(model),
+        model.options,
+    )
+
+
+def _load_folder(entry: Entry, dtype: torch.dtype) -> Parts:
+    folder, family = entry.path, FAMILIES[entry.family]
+    index = read_json(folder / "model_index.json", MAX_CONFIGURATION_BYTES)
+    scheduler = getattr(diffusers, index["scheduler"][1])
+    if not issubclass(scheduler, diffusers.SchedulerMixin):
+        raise TypeError(f"{scheduler.__name__} is no scheduler")
+    present = {name: named for name, named in index.items() if named != [None, None]}
+    return Parts(
+        {
+            name: _load_module(folder / name, _known(present[name][1], classes), dtype)
+            for name, classes in family.modules.items()
+            if name in present or name not in family.optional
+        },
+        {
+            name: getattr(transformers, kind).from_pretrained(folder / name, local_files_only=True)
+            for name, kind in family.tokenizers.items()
+            if name in present or name not in family.optional
+        },
+        scheduler.from_pretrained(folder / "scheduler", local_files_only=True),
+        {name: value for name, value in index.items() if not isinstance(value, list)},
+    )
+
+
+def _load_module(folder: Path, name: str, dtype: torch.dtype) -> nn.Module:
+    return load_network(name, folder, dtype, weights_variant(folder))
+
+
+def _known(name: str, names: Sequence[str]) -> str:
+    if name not in names:
+        raise ValueError(f"{name} is not one of {', '.join(names)}")
+    return name

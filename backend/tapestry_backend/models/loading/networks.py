@@ -1,0 +1,56 @@
+"""Loads a single network from its folder, whole or not at all; knows no family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from torch import nn
+
+from tapestry_protocol.errors import TapestryError
+
+from ...engine.out_of_memory import is_out_of_memory
+
+
+def load_network(name: str, folder: Path, dtype: torch.dtype, variant: str | None = None) -> Any:
+    """The network of a class of diffusers or transformers, from safetensors, all on this machine.
+
+    Raises ValueError when its file lacks weights, which would be random numbers, and whatever the
+    libraries raise over a file that is not what they expect.
+    """
+    settings = {
+        "use_safetensors": True,
+        "local_files_only": True,
+        "output_loading_info": True,
+        "variant": variant,
+    }
+    network: nn.Module
+    if hasattr(diffusers, name):
+        kind = getattr(diffusers, name)
+        network, told = kind.from_pretrained(folder, torch_dtype=dtype, **settings)
+    else:
+        kind = getattr(transformers, name)
+        network, told = kind.from_pretrained(folder, dtype=dtype, **settings)
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}")
+    return network
+
+
+@contextmanager
+def sentence_for(broken: Callable[[str], TapestryError]) -> Iterator[None]:
+    """Inside, what libraries raise over a damaged file becomes a sentence; `broken` is told why.
+
+    Memory that runs out is no fault of the file and passes, as do sentences of our own.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, TapestryError) or is_out_of_memory(error):
+            raise
+        raise broken(f"{type(error).__name__}: {str(error)[:300]}") from error

@@ -1,0 +1,1 @@
+"""The listener, handshakes, sessions and outgoing messages."""

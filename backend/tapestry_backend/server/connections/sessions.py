@@ -1,0 +1,136 @@
+"""One client's connection: greets, decodes, answers; what messages mean is decided elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
+from tapestry_protocol.codec import Chunk, decode, decode_chunk, encode
+from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
+from tapestry_protocol.messages import Failed, Hello, Message, Welcome
+
+from ...checkpoints.catalogue import Catalogue
+from ...checkpoints.left_out import sentences
+from .outbox import Outbox, Parcel
+from .throttle import Turnstile
+
+_HELLO_WITHIN_S = 5.0
+"""A client that has opened a connection says hello at once, or has no business here."""
+
+_log = logging.getLogger("tapestry.server")
+
+
+class Session:
+    """A connection that has passed the handshake.
+
+    receive    takes every message and chunk after the hello; may raise ProtocolError
+    turnstile  which all sessions pass with every message
+    spoilt     takes a message whose picture cannot be read
+    """
+
+    def __init__(
+        self,
+        socket: ServerConnection,
+        receive: Callable[[Message | Chunk], None],
+        turnstile: Turnstile,
+        spoilt: Callable[[Message], None],
+    ) -> None:
+        self._socket = socket
+        self._receive = receive
+        self._turnstile = turnstile
+        self._spoilt = spoilt
+        self._outbox = Outbox()
+
+    def tell(self, parcel: Parcel) -> None:
+        """Send a message, after the pixels it refers to, as soon as the client takes it."""
+        self._outbox.put(parcel)
+
+    async def greet(self, catalogue: Catalogue) -> bool:
+        """Exchange hello and welcome; False when the client is not one of ours."""
+        try:
+            async with asyncio.timeout(_HELLO_WITHIN_S):
+                check_hello(_decode(await self._socket.recv()))
+        except (TimeoutError, ConnectionClosed):
+            return False
+        except TapestryError as error:
+            await self._farewell(error)
+            return False
+        known = catalogue.models, catalogue.adapters.infos, sentences(catalogue.left_out)
+        self.tell(Parcel(Welcome(PROTOCOL_VERSION, VERSION, *known)))
+        return True
+
+    async def converse(self) -> None:
+        """Receive and send until the connection ends."""
+        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, ProtocolError):
+                await self._farewell(outcome)
+            elif isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
+                raise outcome
+
+    async def _read(self) -> None:
+        while True:
+            await self._outbox.wait_for_room()
+            received = await self._socket.recv()
+            await self._turnstile.enter()
+            self._receive(_decode(received))
+
+    async def _write(self) -> None:
+        while True:
+            parcel = await self._outbox.take()
+            if parcel.after is not None:
+                await asyncio.wrap_future(parcel.after)
+            await self._turnstile.enter()
+            await self._send(parcel)
+
+    async def _send(self, parcel: Parcel) -> None:
+        text = parcel.text
+        if parcel.picture is not None:
+            frames = parcel.picture.frames()
+            try:
+                # In a thread, because it may come from a disk.
+                while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+                    await self._socket.send(frame)
+            except OSError:
+                # Damaged; or another connection has taken delivery, and it is known no more.
+                self._spoilt(parcel.message)
+                return
+        await self._socket.send(text)
+
+    async def _farewell(self, error: TapestryError) -> None:
+        """Say why, then close: after a protocol error nothing that follows can be trusted."""
+        _log.info("a connection is closed: %s", error.code.value)
+        with suppress(ConnectionClosed):
+            await self._socket.send(encode(Failed("", error.code, error.message, error.advice)))
+            await self._socket.close(CloseCode.POLICY_VIOLATION)
+
+
+def check_hello(message: Message | Chunk) -> None:
+    """Raises TapestryError when this is no hello, or that of another version of the protocol."""
+    if not isinstance(message, Hello):
+        raise ProtocolError("hello", "must come first")
+    if message.protocol != PROTOCOL_VERSION:
+        older = "plugin" if message.protocol < PROTOCOL_VERSION else "backend"
+        raise TapestryError(
+            ErrorCode.VERSION,
+            f"The plugin ({message.version}) and the backend ({VERSION}) do not understand each "
+            "other.",
+            f"Update the {older}: install both from the same release, then restart Krita.",
+        )
+
+
+def _decode(frame: str | bytes) -> Message | Chunk:
+    return decode(frame) if isinstance(frame, str) else decode_chunk(frame)

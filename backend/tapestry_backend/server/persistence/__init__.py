@@ -1,0 +1,1 @@
+"""The journal of jobs and the files of pictures."""

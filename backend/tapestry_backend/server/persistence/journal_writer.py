@@ -1,0 +1,168 @@
+"""Writes journal and store in a thread of its own; a disk that fails costs the journal alone.
+
+Whoever wants something kept gets a future that is done when it is safe, or when there is no hope:
+the work goes on without a journal then, and says so once.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+from ..queue.effects import Keep
+from .disk import Disk
+from .journal import Journal
+from .journal_state import Ledger, Record
+from .store import Store
+
+_COMPACT_BEYOND_BYTES = 4 * 2**20
+"""A journal is written anew when it is larger than this, and than four times what it says."""
+
+_LAST_WORDS_S = 2.0
+"""How long a disk may take for what is still to be written when the server stops."""
+
+_log = logging.getLogger("tapestry.journal")
+
+_Order = tuple[Keep, "Future[None]"]
+
+
+class Scribe:
+    """Keeps what it is told to keep in a folder.
+
+    failed   is called once, in the thread, when the disk does not take something
+    """
+
+    def __init__(
+        self, folder: Path, failed: Callable[[OSError], None], disk: Disk | None = None
+    ) -> None:
+        self._folder = folder
+        self._failed = failed
+        self._disk = disk or Disk()
+        self._journal = Journal(folder / "journal", self._disk)
+        self.store = Store(folder / "blobs", self._disk)
+        self._ledger = Ledger()
+        self._owners: Counter[str] = Counter()
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+        self._is_working = True
+        self._compact_beyond_bytes = _COMPACT_BEYOND_BYTES
+
+    def open(self) -> Ledger:
+        """Read what an earlier server kept, then be ready to keep more."""
+        try:
+            if self._is_working:
+                self._begin()
+        except OSError as error:
+            self.give_up(error)
+        for entry in self._ledger.entries.values():
+            self._owners.update(entry.blobs)
+        found = Ledger(dict(self._ledger.entries), dict(self._ledger.delivered))
+        self._thread.start()
+        return found
+
+    def keep(self, order: Keep) -> Future[None]:
+        """Have this kept; the future never fails."""
+        done: Future[None] = Future()
+        done.set_running_or_notify_cancel()  # whoever waits for it may go, and must not cancel it
+        self._orders.put((order, done))
+        return done
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        self._orders.put(None)
+        self._thread.join(_LAST_WORDS_S)
+
+    def give_up(self, error: OSError) -> None:
+        """Go on without a journal."""
+        if self._is_working:
+            self._is_working = False
+            _log.error("no journal from now on: %s", error)
+            self._failed(error)
+
+    def _begin(self) -> None:
+        self._disk.make_folder(self._folder)
+        self._ledger = self._read()
+        self._journal.rewrite(record.to_bytes() for record in self._ledger.records())
+        self.store.sweep(self._ledger.needed())
+
+    # --- in the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            try:
+                if self._is_working:
+                    self._write(batch)
+            except OSError as error:
+                self.give_up(error)
+            except Exception as error:  # noqa: BLE001  our own mistake costs no more than a disk
+                _log.exception("the journal failed")
+                self.give_up(OSError(str(error)))
+            finally:
+                for _, done in batch:
+                    done.set_result(None)
+        self._journal.close()
+
+    def _next_batch(self) -> list[_Order] | None:
+        """Everything that waits, so that one sync is enough for all of it; None at the end."""
+        order = self._orders.get()
+        if order is None:
+            return None
+        batch = [order]
+        while not self._orders.empty():
+            order = self._orders.get()
+            if order is None:
+                self._orders.put(None)
+                break
+            batch.append(order)
+        return batch
+
+    def _write(self, batch: list[_Order]) -> None:
+        for order, _ in batch:
+            for sha256, data in order.blobs.items():
+                self.store.put(sha256, data)
+            for picture in order.picture.all if order.picture else ():
+                if picture.data is not None:
+                    picture.settle(self.store.put(picture.sha256, picture.data))
+            self._journal.append(order.record.to_bytes())
+        if any(order.is_urgent for order, _ in batch):
+            self._journal.sync()
+        released = [sha256 for order, _ in batch for sha256 in self._account(order.record)]
+        for sha256 in released:  # after the whole batch, of which a later part may need it again
+            if self._owners[sha256] <= 0:
+                del self._owners[sha256]
+                self.store.remove(sha256)
+        if self._journal.size_bytes > self._compact_beyond_bytes:
+            self._compact()
+
+    def _account(self, record: Record) -> tuple[str, ...]:
+        """Know what the journal says, and who needs which blob; gives those of this job before."""
+        before = self._ledger.entries.get(record.job_id)
+        had = before.blobs if before else ()
+        self._ledger.add(record)
+        after = self._ledger.entries.get(record.job_id)
+        self._owners.update(after.blobs if after else ())
+        self._owners.subtract(had)
+        return had
+
+    def _compact(self) -> None:
+        self._journal.rewrite(record.to_bytes() for record in self._ledger.records())
+        self._compact_beyond_bytes = max(_COMPACT_BEYOND_BYTES, 4 * self._journal.size_bytes)
+
+    def _read(self) -> Ledger:
+        """The sum of what stands in the file, as far as it is not damaged."""
+        ledger = Ledger()
+        payloads, is_whole = self._journal.read()
+        for payload in payloads:
+            try:
+                ledger.add(Record.from_bytes(payload))
+            except ValueError:
+                is_whole = False
+                break
+        if not is_whole:
+            _log.warning("the journal is damaged: what was written after the damage is lost")
+        return ledger

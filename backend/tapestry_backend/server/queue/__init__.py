@@ -1,0 +1,1 @@
+"""Jobs, their order, and the workers that run them."""

@@ -1,0 +1,158 @@
+"""One job: its states, what may follow what, and what its client was told. No queue.
+
+A job lives through these states; every end is kept until its client acknowledges it:
+
+    WAITING --blobs complete--> QUEUED --start--> RUNNING --finish--> FINISHED
+       |                        |  |  ^            |  | |----fail---> FAILED
+       |                        |  |  +---lose-----+  |
+       +---------cancel---------+--|------------------|-------------> CANCELLED
+                                   +--fail--> FAILED  |
+                                                      +-cancel-> STOPPING --any end--> CANCELLED
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from tapestry_protocol.messages import (
+    Cancelled,
+    Failed,
+    Message,
+    Preview,
+    Request,
+    Result,
+    Submit,
+)
+
+from ..persistence.pixel_blob import Picture
+
+MAX_TRIES = 3
+"""How often a job is begun: one that takes its worker with it three times will do so again."""
+
+
+class State(Enum):
+    """Where a job stands."""
+
+    WAITING = auto()
+    QUEUED = auto()
+    RUNNING = auto()
+    STOPPING = auto()
+    FINISHED = auto()
+    FAILED = auto()
+    CANCELLED = auto()
+
+
+class Event(Enum):
+    """What can happen to a job; LOSE: its worker is gone."""
+
+    BLOBS_COMPLETE = auto()
+    START = auto()
+    LOSE = auto()
+    FINISH = auto()
+    FAIL = auto()
+    STOP = auto()
+    CANCEL = auto()
+
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.WAITING: {Event.BLOBS_COMPLETE: State.QUEUED, Event.CANCEL: State.CANCELLED},
+    State.QUEUED: {
+        Event.START: State.RUNNING,
+        Event.CANCEL: State.CANCELLED,
+        Event.FAIL: State.FAILED,
+    },
+    State.RUNNING: {
+        Event.LOSE: State.QUEUED,
+        Event.FINISH: State.FINISHED,
+        Event.FAIL: State.FAILED,
+        Event.CANCEL: State.STOPPING,
+    },
+    State.STOPPING: {
+        Event.FINISH: State.CANCELLED,
+        Event.FAIL: State.CANCELLED,
+        Event.STOP: State.CANCELLED,
+        Event.CANCEL: State.STOPPING,
+    },
+    # A cancel that comes too late changes nothing: the client is told the end again.
+    State.FINISHED: {Event.CANCEL: State.FINISHED},
+    State.FAILED: {Event.CANCEL: State.FAILED},
+    State.CANCELLED: {Event.CANCEL: State.CANCELLED},
+}
+"""What may follow what; anything else is a mistake of ours and raises KeyError."""
+
+_ENDS = (State.FINISHED, State.FAILED, State.CANCELLED)
+
+_END_OF: dict[type[Message], State] = {
+    Result: State.FINISHED,
+    Failed: State.FAILED,
+    Cancelled: State.CANCELLED,
+}
+
+
+@dataclass(eq=False)
+class Job:
+    """A job and what its client has to know of it.
+
+    client     who hears of it: whoever submitted, resumed or cancelled it last, while connected
+    owner      the last client, also after it has left
+    sequence   of the last message about it
+    tries      how often it was begun
+    is_kept    the journal knows it
+    is_absent  it was brought back by the journal, and nobody has asked for it since
+    """
+
+    id: str
+    request: Request
+    client: int | None
+    owner: int = 0
+    state: State = State.WAITING
+    sequence: int = 0
+    tries: int = 0
+    is_kept: bool = False
+    is_absent: bool = False
+    ended_at_s: float = 0.0
+    end: Message | None = None
+    picture: Picture | None = None
+    _said: dict[bool, tuple[Message, Picture | None]] = field(default_factory=dict)
+
+    def change(self, event: Event) -> None:
+        """Go on to the next state."""
+        self.state = TRANSITIONS[self.state][event]
+
+    @property
+    def submit(self) -> Submit:
+        """As its client sent it."""
+        return Submit(self.id, self.request)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in _ENDS
+
+    def attach(self, client: int) -> None:
+        """Let this client hear of it from now on."""
+        self.client = self.owner = client
+        self.is_absent = False
+
+    def numbered(self, message: Message, picture: Picture | None = None) -> Message:
+        """The message with the next number; it is remembered for a client that asks again.
+
+        Of previews only the last one, of everything else only the last one as well.
+        """
+        self.sequence += 1
+        message = dataclasses.replace(message, sequence=self.sequence)
+        self._said[isinstance(message, Preview)] = message, picture
+        return message
+
+    def missed(self, seen: int) -> list[tuple[Message, Picture | None]]:
+        """What was said after the message that a client saw last, as far as it still matters."""
+        said = [entry for entry in self._said.values() if entry[0].sequence > seen]
+        return sorted(said, key=lambda entry: entry[0].sequence)
+
+    def finish(self, end: Message, picture: Picture | None, now_s: float) -> Message:
+        """Take its end, which may be one that the journal kept; gives it with its number."""
+        self._said.clear()
+        self.end, self.picture, self.ended_at_s = end, picture, now_s
+        self.state = _END_OF[type(end)]
+        return self.numbered(end, picture)

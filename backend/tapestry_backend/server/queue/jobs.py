@@ -1,0 +1,384 @@
+"""The queue and the life of every job: messages in, effects out; no sockets, no awaits, no disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from tapestry_protocol.codec import Chunk, encode
+from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
+from tapestry_protocol.limits import MAX_JOBS_QUEUED
+from tapestry_protocol.messages import (
+    Accepted,
+    Acknowledge,
+    Backend,
+    Cancel,
+    Cancelled,
+    Failed,
+    Message,
+    Need,
+    Preview,
+    Progress,
+    Request,
+    Result,
+    Resume,
+    Submit,
+)
+
+from ..persistence.journal_state import Ledger, Record, What
+from ..persistence.pixel_blob import NO_PIXELS, Picture, picture_with
+from ..persistence.store import Store
+from . import refusals
+from .blobs import Blobs
+from .completed_jobs import Ends, digest_of
+from .effects import Effect, Keep, Start, Stop, Tell, TellAll
+from .fair_queue import Turns
+from .job import MAX_TRIES, Event, Job, State
+from .replay import revive
+from .worker_slots import Seat, Seats
+
+
+class Jobs:
+    """All jobs of a server.
+
+    check    raises TapestryError for a request that cannot become a picture
+    first_sequence   messages about jobs are numbered from here: above those of an earlier server
+    clock    seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        check: Callable[[Request], None],
+        blobs: Blobs | None = None,
+        first_sequence: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._check = check
+        self._blobs = blobs or Blobs()
+        self._first_sequence = first_sequence
+        self._clock = clock
+        self._jobs: dict[str, Job] = {}  # in order of submission
+        self._turns = Turns()
+        self._seats = Seats()
+        self._ends = Ends(clock)
+        self.backend = Backend("starting")
+        """The state of the workers, for a client that has just arrived."""
+
+    def bring_back(self, ledger: Ledger, store: Store) -> list[Effect]:
+        """Take on what an earlier server left; before anything else."""
+        for job_id, record in ledger.delivered.items():
+            self._ends.remember(job_id, record.text)
+        effects: list[Effect] = []
+        for entry in ledger.entries.values():
+            job = revive(entry, store, self._blobs, self._first_sequence)
+            if job is None:
+                continue
+            self._jobs[job.id] = job
+            if job.has_ended:
+                self._ends.add(job)
+            elif job.tries >= MAX_TRIES:
+                effects += self._end(job, refusals.lost_in_the_middle(job.id))
+            elif job.state is State.QUEUED:
+                self._turns.add(job)
+        return [*effects, *self._drop_outdated()]
+
+    # --- from a client ----------------------------------------------------------------------------
+
+    def receive(self, client: int, message: Message) -> list[Effect]:
+        """A client's message about jobs; raises ProtocolError for one that no client may send."""
+        match message:
+            case Submit():
+                return list(self._submit(client, message))
+            case Cancel():
+                return list(self._cancel(client, message.job_id))
+            case Resume(job_ids, seen):
+                seen += (0,) * len(job_ids)
+                pairs = zip(job_ids, seen, strict=False)
+                return [effect for pair in pairs for effect in self._resume(client, *pair)]
+            case Acknowledge():
+                return list(self._acknowledge(message.job_id))
+        raise ProtocolError(message.kind, "is not for the server, or not at this time")
+
+    def add_chunk(self, chunk: Chunk) -> list[Effect]:
+        """A piece of a blob; raises ProtocolError when it cannot be one."""
+        complete = self._blobs.add(chunk)
+        waiting = [job for job in self._jobs.values() if complete and job.id in complete]
+        return [
+            effect
+            for job in waiting
+            if job.state is State.WAITING and not self._blobs.missing(job.id)
+            for effect in self._enqueue(job)
+        ]
+
+    def leave(self, client: int) -> None:
+        """A client is gone: its jobs go on, and are kept for it."""
+        for job in self._jobs.values():
+            if job.client == client:
+                job.client = None
+
+    def _submit(self, client: int, submit: Submit) -> Iterator[Effect]:
+        job_id, known = submit.job_id, self._jobs.get(submit.job_id)
+        delivered = self._ends.digest(job_id)
+        if known is not None and known.request == submit.request:
+            yield from self._resume(client, job_id, 0)
+        elif known is not None:
+            yield Tell(client, refusals.conflict(job_id))
+        elif delivered is not None:
+            is_same = delivered == digest_of(submit)
+            yield Tell(client, (refusals.delivered if is_same else refusals.conflict)(job_id))
+        else:
+            yield from self._take_on(client, submit)
+
+    def _take_on(self, client: int, submit: Submit) -> Iterator[Effect]:
+        try:
+            self._check(submit.request)
+            yield from self._admit(submit)
+        except TapestryError as error:
+            yield Tell(client, refusals.refused(submit.job_id, error))
+            return
+        job = Job(submit.job_id, submit.request, client, client, sequence=self._first_sequence)
+        self._jobs[job.id] = job
+        if missing := self._blobs.missing(job.id):
+            yield from self._tell(job, Need(job.id, missing))
+        else:
+            yield from self._enqueue(job)
+
+    def _admit(self, submit: Submit) -> Iterator[Effect]:
+        """Claim a place and memory for a job; raises TapestryError when there is none.
+
+        Jobs whose client went away before it had sent their pixels give way, and so do those of an
+        earlier server that nobody has asked for.
+        """
+        try:
+            self._claim(submit)
+        except TapestryError as error:
+            abandoned = [job for job in self._jobs.values() if _is_abandoned(job)]
+            if error.code is not ErrorCode.BUSY or not abandoned:
+                raise
+            for job in abandoned:
+                yield from self._drop(job)
+            self._claim(submit)
+
+    def _claim(self, submit: Submit) -> None:
+        waiting = sum(job.state in (State.WAITING, State.QUEUED) for job in self._jobs.values())
+        if waiting >= MAX_JOBS_QUEUED:
+            raise TapestryError(
+                ErrorCode.BUSY,
+                f"{waiting} jobs are waiting already.",
+                "Wait until one of them has ended, or cancel one.",
+            )
+        self._blobs.claim(submit.job_id, submit.request.blobs)
+
+    def _cancel(self, client: int, job_id: str) -> Iterator[Effect]:
+        job = self._jobs.get(job_id)
+        if job is None:
+            yield Tell(client, self._no_such_job(job_id))
+            return
+        self._attach(job, client)
+        before, seat = job.state, self._seats.of(job)
+        job.change(Event.CANCEL)
+        if before is State.RUNNING and seat is not None:
+            yield self._record(job, "stopping")
+            yield Stop(job.id, seat.worker)
+        elif before in (State.WAITING, State.QUEUED):
+            yield from self._end(job, Cancelled(job.id))
+        elif job.has_ended:
+            yield from self._tell_end_again(job)
+
+    def _resume(self, client: int, job_id: str, seen: int) -> Iterator[Effect]:
+        """Tell a client what it has missed of a job."""
+        job = self._jobs.get(job_id)
+        if job is None:
+            yield Tell(client, self._no_such_job(job_id))
+            return
+        self._attach(job, client)
+        is_ahead_of_us = seen > job.sequence  # it saw what a journal that was lost has said
+        job.sequence = max(job.sequence, seen)
+        if job.state is State.WAITING:
+            yield from self._tell(job, Need(job.id, self._blobs.missing(job.id)))
+        elif job.state is State.QUEUED:
+            yield from self._tell(job, Accepted(job.id, self._ahead(job)))
+        elif job.has_ended and (is_ahead_of_us or not job.missed(seen)):
+            yield from self._tell_end_again(job)
+        else:
+            for message, picture in job.missed(seen):
+                yield Tell(client, message, picture)
+        yield from self._start_next()
+
+    def _acknowledge(self, job_id: str) -> Iterator[Effect]:
+        job = self._jobs.get(job_id)
+        if job is not None and job.has_ended:
+            digest = digest_of(job.submit)
+            self._ends.remember(job_id, digest)
+            self._forget(job)
+            yield self._record(job, "delivered", digest)
+
+    def _attach(self, job: Job, client: int) -> None:
+        is_in_line = job in self._turns
+        if is_in_line:
+            self._turns.remove(job)
+        job.attach(client)
+        if is_in_line:
+            self._turns.add(job)
+
+    def _no_such_job(self, job_id: str) -> Failed:
+        is_delivered = self._ends.digest(job_id) is not None
+        return (refusals.delivered if is_delivered else refusals.unknown)(job_id)
+
+    # --- the queue --------------------------------------------------------------------------------
+
+    def _enqueue(self, job: Job) -> Iterator[Effect]:
+        job.change(Event.BLOBS_COMPLETE)
+        self._turns.add(job)
+        job.is_kept = True
+        yield self._keep_submit(job)
+        yield from self._tell(job, Accepted(job.id, self._ahead(job)))
+        yield from self._start_next()
+
+    def _ahead(self, job: Job) -> int:
+        return self._turns.ahead_of(job) + len(self._seats.jobs)
+
+    def _start_next(self) -> Iterator[Effect]:
+        for seat in self._seats.free:
+            job = self._turns.take()
+            if job is None:
+                return
+            job.change(Event.START)
+            job.tries += 1
+            seat.job = job
+            yield self._record(job, "started")
+            yield Start(job.id, job.request, self._blobs.of(job.id), seat.worker)
+
+    def _end(self, job: Job, end: Message, picture: Picture | None = None) -> Iterator[Effect]:
+        """A job has just ended: keep it, tell it, let older ones go, start the next."""
+        self._blobs.release(job.id)
+        if job in self._turns:
+            self._turns.remove(job)
+        if seat := self._seats.of(job):
+            seat.job = None
+        end = job.finish(end, picture, self._clock())
+        self._ends.add(job)
+        yield self._keep_end(job, end)
+        if job.client is not None:
+            yield Tell(job.client, end, picture)
+        yield from self._drop_outdated()
+        yield from self._start_next()
+
+    def _drop_outdated(self) -> Iterator[Effect]:
+        for job in self._ends.outdated():
+            yield from self._drop(job)
+
+    def _drop(self, job: Job) -> Iterator[Effect]:
+        """Nobody came for it."""
+        if job in self._turns:
+            self._turns.remove(job)
+        self._forget(job)
+        if job.is_kept:
+            yield self._record(job, "dropped")
+
+    def lose_picture(self, client: int, job_id: str) -> list[Effect]:
+        """A job's picture cannot be read any more; submitted again, it is painted anew."""
+        job = self._jobs.get(job_id)
+        if job is None or job.picture is None:
+            return []
+        return [*self._drop(job), Tell(client, refusals.unknown(job_id))]
+
+    def _forget(self, job: Job) -> None:
+        self._blobs.release(job.id)
+        self._ends.remove(job)
+        del self._jobs[job.id]
+
+    # --- from the workers -------------------------------------------------------------------------
+
+    def hear(
+        self, message: Message, pixels: Mapping[str, bytes] = NO_PIXELS, worker: int = 0
+    ) -> list[Effect]:
+        """A message of a worker, or of the pool about this worker; raises ProtocolError.
+
+        pixels    that it refers to, by their SHA-256
+        """
+        seat = self._seats[worker]
+        if isinstance(message, Backend):
+            return list(self._hear_state(seat, message))
+        job = seat.job
+        if job is None or job.id != getattr(message, "job_id", None):
+            raise ProtocolError(message.kind, "is about a job that does not run")
+        match message:
+            case Progress():
+                return list(self._tell(job, message))
+            case Preview():
+                return list(self._tell(job, message, picture_with(message, pixels)))
+            case Result():
+                picture = picture_with(message, pixels)
+                return list(self._conclude(job, Event.FINISH, message, picture))
+            case Failed():
+                return list(self._conclude(job, Event.FAIL, message))
+            case Cancelled():
+                return list(self._conclude(job, Event.STOP, message))
+        raise ProtocolError(message.kind, "is not for the server")
+
+    def _conclude(
+        self, job: Job, event: Event, end: Message, picture: Picture | None = None
+    ) -> Iterator[Effect]:
+        job.change(event)
+        if job.state is State.CANCELLED:  # whatever the worker still made of it
+            yield from self._end(job, Cancelled(job.id))
+        else:
+            yield from self._end(job, end, picture)
+
+    def _hear_state(self, seat: Seat, backend: Backend) -> Iterator[Effect]:
+        seat.backend = backend
+        if self.backend != self._seats.backend:
+            self.backend = self._seats.backend
+            yield TellAll(self.backend)
+        if backend.state == "ready":
+            seat.is_up = True
+            seat.false_starts = 0
+            yield from self._start_next()
+        elif backend.state == "lost":
+            yield from self._lose(seat)
+
+    def _lose(self, seat: Seat) -> Iterator[Effect]:
+        was_up, seat.is_up = seat.is_up, False
+        job = seat.job
+        if job is not None and job.state is State.RUNNING and job.tries < MAX_TRIES:
+            job.change(Event.LOSE)
+            seat.job = None
+            self._turns.put_back(job)
+            yield from self._tell(job, Progress(job.id, "queued", 0, 0))
+            yield from self._start_next()  # another worker may be free
+        elif job is not None:
+            yield from self._conclude(job, Event.FAIL, refusals.lost_in_the_middle(job.id))
+        elif not was_up:
+            seat.false_starts += 1
+            if self._seats.give_up():
+                for queued in list(self._turns):
+                    yield from self._conclude(queued, Event.FAIL, refusals.never_started(queued.id))
+
+    # --- telling and keeping ----------------------------------------------------------------------
+
+    def _tell(self, job: Job, message: Message, picture: Picture | None = None) -> Iterator[Tell]:
+        message = job.numbered(message, picture)
+        if job.client is not None:
+            yield Tell(job.client, message, picture)
+
+    def _tell_end_again(self, job: Job) -> Iterator[Tell]:
+        yield from self._tell(job, job.end, job.picture)
+
+    def _record(self, job: Job, what: What, text: str = "") -> Keep:
+        return Keep(Record(what, job.id, self._clock(), text, tries=job.tries))
+
+    def _keep_submit(self, job: Job) -> Keep:
+        blobs = self._blobs.of(job.id)
+        record = Record("accepted", job.id, self._clock(), encode(job.submit), tuple(blobs))
+        return Keep(record, blobs, is_urgent=True)
+
+    def _keep_end(self, job: Job, end: Message) -> Keep:
+        blobs = tuple(each.sha256 for each in job.picture.all) if job.picture else ()
+        record = Record("ended", job.id, self._clock(), encode(end), blobs)
+        return Keep(record, picture=job.picture, is_urgent=True)
+
+
+def _is_abandoned(job: Job) -> bool:
+    is_waiting_for_pixels = job.state is State.WAITING and job.client is None
+    return is_waiting_for_pixels or (job.is_absent and not job.has_ended)

@@ -1,0 +1,165 @@
+"""One pass from noise to latents over a canvas of some size: the draft, or the picture itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from tapestry_protocol.adapters import Lora
+
+from ..engine.layers import MARGIN, Layers, make_layers
+from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
+from ..engine.noise import canvas_noise, job_generator
+from ..engine.regions import owners
+from ..engine.sampling import Known, Steer, Step, sample
+from ..engine.views import Layout, ViewPlan
+from ..engine.windows import Size
+from ..models.denoiser import Denoiser
+from .canvas_source import Ground
+from .conditioning import Steering
+from .failure_messages import not_read
+from .plan import Plan
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All prompts of a plan, encoded once: conditions [K, T, D], and what each region takes.
+
+    notices: sentences about prompts that are longer than the model reads
+    """
+
+    conditions: Tensor
+    prompting: tuple[Prompting, ...]
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def encode(cls, plan: Plan, model: Denoiser, steering: Steering) -> Texts:
+        """Equal texts that are read alike are encoded once, and their evaluations shared.
+
+        A distilled model is told the guidance scale with the text; it is guided in no other way.
+        """
+        index: dict[tuple[str, float, tuple[Lora, ...]], int] = {}
+        conditions: list[Tensor] = []
+        unread: dict[str, str] = {}
+        prompting = []
+        for region in plan.regions:
+            scale = region.guidance_scale
+            told, guided = (scale, 1.0) if model.distilled else (1.0, scale)
+            with steering.worn_by(region):
+                for text in (region.prompt, region.negative_prompt):
+                    key = (text, told, region.loras)
+                    if index.setdefault(key, len(index)) == len(conditions):
+                        conditions.append(model.encode_prompts([text], [told]))
+                        unread[text] = model.unread(text)
+            own, negative = (
+                index[text, told, region.loras] for text in (region.prompt, region.negative_prompt)
+            )
+            prompting.append(Prompting(own, negative, guided, steering.variant_of(region)))
+        notices = (not_read(text, rest) for text, rest in unread.items() if rest)
+        return cls(model.stacked(conditions), tuple(prompting), tuple(notices))
+
+
+class Painting:
+    """A canvas being painted; iterate over `steps` once, then read `latents`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        model: Denoiser,
+        texts: Texts,
+        steering: Steering,
+        ground: Ground,
+        layout: Layout,
+        known: Known | None = None,
+    ) -> None:
+        self._plan = plan
+        self._model = model
+        origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
+        margin = round(MARGIN * layout.canvas.height / plan.canvas.height) or 1
+        tight = [region.fit == "tight" for region in plan.regions]
+        layers = make_layers(ground.weights, tight, margin=margin, wrap=layout.wrap)
+        # Nobody reads a prediction where the picture is kept: views without weight are dropped.
+        new = ground.new_cells
+        views = ViewPlan(
+            layout,
+            layers.within * new,
+            needed=ground.weights * new,
+            margin=margin,
+            seed=plan.seed,
+            device=model.device,
+        )
+        if layout.mode == "overlap":
+            layers = layers.reached(views.reach | (new == 0))
+        self._layers = layers.to(model.device)
+        self._known = known
+        if known is not None and layers.count > 1:
+            keep = ground.keep_of(layers).to(known.keep)
+            self._known = replace(known, keep=keep)
+        self._noise = _noise(plan, model.channels, layers, ground.weights, origin).to(model.device)
+        inside = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
+        self.denoise = MultiDiffusion(
+            model.predict,
+            views,
+            texts.prompting,
+            texts.conditions,
+            plan.batch_size,
+            rows=layers.rows,
+            bootstrapping=Bootstrapping(inside.to(model.device), self._noise, plan.bootstrapping),
+            extra=_extra(model, ground),
+            guidance_every=plan.guidance_every,
+            framed=plan.framing == "canvas",
+            variants=steering.variants(layout.canvas),
+        )
+
+    @property
+    def layers(self) -> Layers:
+        """Which regions have latents of their own, and where."""
+        return self._layers
+
+    def steps(self, steer: Sequence[Steer] = ()) -> Iterator[Step]:
+        """Every step of the sampler; steer: see `sample`."""
+        scheduler = self._model.make_scheduler(self._plan.scheduler, self._plan.window)
+        yield from sample(
+            self.denoise,
+            scheduler,
+            self._noise,
+            self._plan.num_inference_steps,
+            job_generator(self._plan.seed),
+            self._known,
+            steer,
+            self._layers,
+        )
+
+
+def _noise(plan: Plan, channels: int, layers: Layers, weights: Tensor, origin: Size) -> Tensor:
+    """The canvas' noise [L, C, h, w]; a region with a seed of its own keeps its own noise.
+
+    So it keeps its look when its neighbours change.
+    """
+    size = Size(*weights.shape[-2:])
+    noise = canvas_noise(plan.seed, channels, size, origin).repeat(layers.count, 1, 1, 1)
+    owned = owners(layers.within[[row == 0 for row in layers.rows]])
+    cells = iter(owned)
+    for region, row in zip(plan.regions, layers.rows, strict=True):
+        where = next(cells) if row == 0 else torch.ones(size, dtype=torch.bool)
+        if region.seed != plan.seed:
+            own = canvas_noise(region.seed, channels, size, origin)[0]
+            noise[row] = torch.where(where, own, noise[row])
+    return noise
+
+
+def _extra(model: Denoiser, ground: Ground) -> Tensor | None:
+    """What an inpainting model wants to know besides: [1, 1 + C, h, w], mask and masked picture."""
+    if not model.inpaints:
+        return None
+    pixels = ground.pixels
+    if pixels is None:
+        height, width = (side * ground.cell_px for side in ground.size)
+        pixels = torch.full((1, 3, height, width), 0.5)
+    masked = torch.where(ground.known, pixels * 2 - 1, 0.0)
+    return torch.cat(
+        [ground.new_cells[None, None].to(model.device), model.encode(masked).float()], dim=1
+    )

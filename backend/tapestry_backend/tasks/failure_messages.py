@@ -1,0 +1,95 @@
+"""What an artist reads when numbers or memory give out in the middle of a picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+
+from ..models.device.memory import free_and_total_bytes
+
+_GIB = 2**30
+_MOST_STEPS = {"lcm": 8, "turbo": 4, "lightning": 8, "hyper": 8, "tcd": 8, "schnell": 4}
+"""Steps that each kind of few-step checkpoint was made for."""
+
+_MORE, _MOST_SCALE = 2, 2.5
+"""How many times as many steps, and which guidance scale, are too much for these."""
+
+_START, _REST = 40, 600
+"""Characters of a prompt that a sentence shows: how it begins, and what was not read of it."""
+
+
+def check_finite(values: Tensor, stage: str) -> None:
+    """Raises TapestryError when a number is NaN or infinite: a black layer helps nobody."""
+    if not bool(torch.isfinite(values).all()):
+        raise TapestryError(
+            ErrorCode.NOT_FINITE,
+            f"The model gave numbers that are not finite while {stage}.",
+            "Try a lower guidance scale, or another checkpoint.",
+        )
+
+
+def not_read(prompt: str, rest: str) -> str:
+    """A sentence about the end of a prompt that a model's text encoders do not read."""
+    shown, left = repr(_shortened(prompt, _START)), repr(_shortened(rest, _REST))
+    return f"The prompt {shown} is longer than this model reads; not read: {left}."
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}\u2026"
+
+
+def unlike_few_steps(variant: str, steps: int, scale: float) -> tuple[str, ...]:
+    """Sentences about settings that a checkpoint distilled for few steps was not made for.
+
+    variant: of the checkpoint, "base" for an ordinary one.
+    """
+    if variant not in _MOST_STEPS:
+        return ()
+    most, told = _MOST_STEPS[variant], []
+    if steps > _MORE * most:
+        told.append(
+            f"This checkpoint ({variant}) was made for few steps: {steps} make it worse, not "
+            f"better. Try {most} or fewer."
+        )
+    if scale > _MOST_SCALE and variant != "schnell":
+        told.append(
+            f"This checkpoint ({variant}) was made for hardly any guidance: at {scale:g} colours "
+            "burn out. Try 1 to 2."
+        )
+    return tuple(told)
+
+
+def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:
+    """A sentence about a picture that was painted with less memory than planned."""
+    if batch_size == planned:
+        return ()
+    at_a_time = f"{batch_size} at a time instead of {planned}"
+    return (f"Memory was short: windows were painted {at_a_time}, which takes longer.",)
+
+
+def layers_too_large() -> str:
+    """A sentence about a picture whose layers are more than the server keeps."""
+    return (
+        "The regions' own pictures together are too large to keep: the picture comes as one. "
+        "Paint smaller regions, or a part of the canvas at a time."
+    )
+
+
+def out_of_memory(request: Request, stage: str, device: torch.device) -> TapestryError:
+    """When everything that takes less memory has been tried; to be made where memory ran out."""
+    margins = request.margins
+    height = request.height + margins.top + margins.bottom
+    width = request.width + margins.left + margins.right
+    free, total = (value / _GIB for value in free_and_total_bytes(device))
+    what = "the model" if stage == "loading" else f"a picture of {width} x {height} pixels"
+    return TapestryError(
+        ErrorCode.OUT_OF_MEMORY,
+        f"There was not enough memory for {what} while {stage}: {free:.1f} of {total:.1f} GiB were "
+        "free.",
+        "Fewer windows at a time, shorter bands and fewer parts of the model at once were tried "
+        "already. Close other programs that use the graphics card or much memory, choose a smaller "
+        "model, or make the canvas or the extension smaller; then press the button again.",
+    )

@@ -1,0 +1,192 @@
+"""Keeps one worker process alive and speaks with it; no sockets, no queue, no other workers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
+from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tapestry_protocol.errors import ProtocolError
+from tapestry_protocol.limits import MAX_FRAME_BYTES
+from tapestry_protocol.messages import (
+    Backend,
+    Beat,
+    Cancel,
+    Message,
+    Request,
+    Run,
+)
+from tapestry_protocol.references import pixels_with
+
+from .channel import Delivery, Inbox, frames_of, pack, read_frame_async
+from .heartbeat import BEAT_S
+from .watchdog import SILENCE_S, Patience
+
+_LONGEST_PAUSE_S = 30.0
+"""Between attempts to start a worker that dies before it is ready."""
+
+_FAREWELL_S = 1.0
+"""How long a worker may take to go when its pipe is closed; then it is killed."""
+
+_log = logging.getLogger("tapestry.keeper")
+
+Hear = Callable[[Message, Mapping[str, bytes]], None]
+"""Takes a message of the worker, and the pixels it refers to, by their SHA-256."""
+
+
+class Keeper:
+    """One worker process, started at once and again whenever it dies.
+
+    Tells `hear` everything the worker says, and its own `Backend("starting")` and
+    `Backend("lost")`. A job may be started only while the worker is ready.
+
+    device  what it is to paint on; empty: whatever it finds best
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        hear: Hear,
+        log_file: Path | None = None,
+        device: str = "",
+    ) -> None:
+        self._command = [*command, *([f"--device={device}"] if device else [])]
+        self._hear = hear
+        self._log_file = log_file
+        self._orders: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    def start_job(self, job_id: str, request: Request, blobs: Mapping[str, bytes]) -> None:
+        """Have the worker run this job; what becomes of it is heard later."""
+        self._orders.put_nowait(Delivery(Run(job_id, request), blobs))
+
+    def cancel_job(self, job_id: str) -> None:
+        """Have the worker stop this job at its next step."""
+        self._orders.put_nowait(Delivery(Cancel(job_id)))
+
+    async def keep_running(self) -> None:
+        """Start the worker, and start it again when it dies; cancel this to stop the worker."""
+        pause_s = 0.0
+        while True:
+            was_ready = await self._live_once()
+            self._hear(Backend("lost"), {})
+            pause_s = 0.0 if was_ready else min(_LONGEST_PAUSE_S, 2 * pause_s or 1.0)
+            await asyncio.sleep(pause_s)
+
+    async def _live_once(self) -> bool:
+        """One life of a worker; tells whether it was ever ready."""
+        self._hear(Backend("starting"), {})
+        self._orders = asyncio.Queue()  # what was meant for the last worker is void
+        try:
+            worker = await self._spawn()
+        except OSError as error:
+            _log.error("no worker can be started: %s", error)
+            return False
+        _log.info("worker %d started", worker.pid)
+        patience = Patience(time.monotonic())
+        tasks = [
+            asyncio.create_task(_write_orders(worker.stdin, self._orders)),
+            asyncio.create_task(_watch(worker, patience)),
+            asyncio.create_task(self._beat()),
+        ]
+        try:
+            return await self._listen(worker.stdout, worker.pid, patience)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await _bury(worker)
+
+    async def _beat(self) -> None:
+        """Tell the worker that we are alive."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self._orders.empty():
+                self._orders.put_nowait(Delivery(Beat()))
+
+    async def _spawn(self) -> Process:
+        environment = {
+            **os.environ,
+            "HF_HUB_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        log = self._log_file.open("ab") if self._log_file else None
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=log,
+                env=environment,
+                limit=2 * MAX_FRAME_BYTES,
+                start_new_session=True,  # a Ctrl-C is for the server, which then stops the worker
+                creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            )
+        finally:
+            if log:
+                log.close()
+
+    async def _listen(self, pipe: StreamReader, pid: int, patience: Patience) -> bool:
+        """Hear the worker out until its pipe ends; tells whether it was ever ready."""
+        inbox, was_ready = Inbox(), False
+        try:
+            while (frame := await read_frame_async(pipe)) is not None:
+                delivery = inbox.take(frame)
+                if delivery is None:
+                    continue
+                message = delivery.message
+                patience.hear(message, time.monotonic())
+                if isinstance(message, Beat):
+                    continue
+                was_ready = was_ready or (isinstance(message, Backend) and message.state == "ready")
+                self._hear(message, _pixels_of(delivery))
+        except ProtocolError as error:
+            _log.error("worker %d is out of step: %s", pid, error.message)
+        return was_ready
+
+
+def _pixels_of(delivery: Delivery) -> Mapping[str, bytes]:
+    """The pixels that a message refers to; raises ProtocolError when they did not come."""
+    wanted = pixels_with(delivery.message)
+    if any(len(delivery.blobs.get(ref.sha256, b"")) != ref.size_bytes for ref in wanted):
+        raise ProtocolError(delivery.message.kind, "came without its pixels")
+    return {ref.sha256: delivery.blobs[ref.sha256] for ref in wanted}
+
+
+async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> None:
+    # A worker that died is noticed by whoever listens to it.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while True:
+            for frame in frames_of(await orders.get()):
+                pipe.write(pack(frame))
+                await pipe.drain()
+
+
+async def _watch(worker: Process, patience: Patience) -> None:
+    """Kill a worker that hangs; whoever listens to it notices."""
+    now_s = time.monotonic()
+    while not (reason := patience.why_exhausted(now_s)):
+        await asyncio.sleep(BEAT_S / 2)
+        before_s, now_s = now_s, time.monotonic()
+        if now_s - before_s > SILENCE_S / 2:
+            patience.begin_again(now_s)
+    _log.error("worker %d %s, and is replaced", worker.pid, reason)
+    worker.kill()
+
+
+async def _bury(worker: Process) -> None:
+    """Close the worker's pipe, which ends it; kill it when it does not go."""
+    worker.stdin.close()
+    try:
+        async with asyncio.timeout(_FAREWELL_S):
+            status = await worker.wait()
+    except TimeoutError:
+        worker.kill()
+        status = await worker.wait()
+    _log.info("worker %d ended with status %d", worker.pid, status)

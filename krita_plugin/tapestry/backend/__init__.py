@@ -1,0 +1,1 @@
+"""Installing, starting and choosing a backend, and what its page shows."""

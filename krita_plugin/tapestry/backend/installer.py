@@ -1,0 +1,205 @@
+"""Installs the backend that the plugin carries, in turns of Krita's event loop; no widgets.
+
+uv comes first, then the environment, then everything in it; a stamp says at last that all of it is
+there. Whatever ends it in between, the next one goes on with what was fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from tapestry_protocol import VERSION
+from tapestry_protocol.errors import TapestryError
+
+from ..common.ownership import lock_on
+from ..common.removal import remove
+from ..common.task_queue import Loop
+from ..i18n.translation import tr
+from .bundled import OwnBackend
+from .install_errors import LOCKED_SIGNS, PyTorchAwayError, of_the_disk, what_it_means
+from .install_progress import read_progress
+from .process import clean_environment
+from .program import Program
+from .uv_download import Fetch, FetchingUv
+
+_EVERY_S = 0.2
+_GB = 10**9
+_LOCKED_TRIES, _LOCKED_WAIT_S = 3, 3.0
+_SHARE_OF_THE_REST = 0.5
+"""Of the room on the disk, where an installation goes on."""
+
+
+class BackendInstaller:
+    """At most one installation, or removal, at a time in all Kritas of this user.
+
+    changed  is called whenever there is something else to show
+    """
+
+    def __init__(
+        self,
+        own: OwnBackend,
+        loop: Loop,
+        fetch: Fetch,
+        changed: Callable[[], None],
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.own = own
+        self.doing = ""
+        """What is done right now, in words; empty while nothing is."""
+        self.share = 0.0
+        self.trouble: TapestryError | None = None
+        self.is_paused = False
+        self.is_removing = False
+        self._loop = loop
+        self._changed = changed
+        self._environment = {**clean_environment(environment), **own.variables(environment)}
+        self._uv = FetchingUv(own, fetch, self._environment)
+        self._work: Generator[None, None, None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._work is not None
+
+    def start(self) -> None:
+        """Install, or go on with it."""
+        self._begin(self._install)
+
+    def uninstall(self) -> None:
+        """Take back all of it."""
+        self._begin(self._uninstall)
+
+    def pause(self) -> None:
+        """Stand still, or go on."""
+        if self.is_running:
+            self.is_paused = not self.is_paused
+            self._changed()
+
+    def cancel(self) -> None:
+        """Stop; what was fetched stays for the next time."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.close()
+            self.doing, self.is_paused = "", False
+            self._changed()
+
+    def _begin(self, work: Callable[[], Generator[None, None, None]]) -> None:
+        if self._work is None:
+            self.trouble, self.share, self.is_paused = None, 0.0, False
+            self.is_removing = work == self._uninstall
+            self._work = work()
+            self._turn()
+
+    def _turn(self) -> None:
+        if self._work is None:
+            return
+        try:
+            next(self._work)
+        except StopIteration:
+            self._end(None)
+        except TapestryError as error:
+            self._end(error)
+        except OSError as error:
+            self._end(of_the_disk(str(error), self.own))
+        else:
+            self._changed()
+            self._loop.call_later(_EVERY_S, self._turn)
+
+    def _end(self, error: TapestryError | None) -> None:
+        self._work, self.doing, self.trouble, self.is_paused = None, "", error, False
+        if error is not None:
+            _note(self.own.log, f"{error.message} {error.advice}")
+        self._changed()
+
+    def _install(self) -> Generator[None, None, None]:
+        own = self.own
+        with (yield from self._alone()):
+            if own.is_installed:  # by another Krita meanwhile
+                return
+            _check_space(own)
+            _note(own.log, f"Tapestry {VERSION}, {platform.platform()}, into {own.folder}")
+            own.begin()
+            yield from self._uv.get(self._say, lambda: self.is_paused)
+            self._say(tr("Making a Python environment\u2026"), 0.05)
+            yield from self._run(own.make_environment())
+            self._say(tr("Asking which packages are needed\u2026"), 0.08)
+            try:
+                yield from self._run(own.install(choose_torch=True))
+            except PyTorchAwayError:
+                yield from self._run(own.install(choose_torch=False))
+            self._say(tr("Looking whether the backend starts\u2026"), 0.97)
+            yield from self._run([str(own.next_program), "doctor"])
+            own.finish()
+            _note(own.log, "Installed.")
+            for other in own.others():
+                with suppress(OSError):  # Windows keeps what still runs; the next time, then
+                    yield from remove(other)
+
+    def _uninstall(self) -> Generator[None, None, None]:
+        with (yield from self._alone()):
+            self._say(tr("Removing the backend\u2026"), 0.0)
+            yield from remove(self.own.folder)
+            _note(self.own.log, "Removed.")
+
+    def _alone(self) -> Generator[None, None, AbstractContextManager[None]]:
+        """Wait for other Kritas, which wait for this one while the context is open."""
+        while (handle := lock_on(self.own.lock)) is None:
+            self._say(tr("Another Krita is installing it\u2026"), 0.0)
+            yield
+        return _holding(handle)
+
+    def _run(self, command: Sequence[str]) -> Generator[None, None, None]:
+        """Run one command to its end, more than once where another program holds its files."""
+        for tries_left in reversed(range(_LOCKED_TRIES)):
+            program = Program(command, self.own.log, self._environment)
+            yield from program.run(lambda: self.is_paused, self._follow)
+            if program.is_done:
+                return
+            is_locked = any(sign in program.said for sign in LOCKED_SIGNS)
+            if not (is_locked and tries_left):
+                raise what_it_means(program.said, self.own)
+            yield from _wait(_LOCKED_WAIT_S)
+
+    def _follow(self, said: str, seconds: float) -> None:
+        fetched = read_progress(said)
+        if fetched is not None:
+            self._say(fetched.words(seconds), fetched.share())
+
+    def _say(self, words: str, share: float) -> None:
+        self.doing, self.share = words, share
+
+
+def _check_space(own: OwnBackend) -> None:
+    own.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    needed_gb: float = own.accelerator.disk_gb
+    if own.environment.exists():
+        needed_gb *= _SHARE_OF_THE_REST
+    free_gb = shutil.disk_usage(own.folder).free / _GB
+    if free_gb < needed_gb:
+        raise of_the_disk(tr("{free} GB are free").format(free=f"{free_gb:.1f}"), own)
+
+
+def _note(log: Path, line: str) -> None:
+    """For who reads the log to help."""
+    with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {line}\n")
+
+
+def _wait(seconds: float) -> Generator[None, None, None]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+
+
+@contextmanager
+def _holding(handle: int) -> Generator[None, None, None]:
+    try:
+        yield
+    finally:
+        if handle:
+            os.close(handle)

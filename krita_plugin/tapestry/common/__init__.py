@@ -1,0 +1,1 @@
+"""Tasks of the event loop, files written whole, errors shown to the artist."""

@@ -1,0 +1,1 @@
+"""Finding a server, connecting again, the websocket and the wire format."""

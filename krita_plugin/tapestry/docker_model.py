@@ -1,0 +1,400 @@
+"""The model of the docker: settings, scene, jobs, results, and what to tell the artist; no Qt.
+
+Widgets call its methods and watch its topics. Nothing that it is called with or hears may raise
+into Krita: what goes wrong becomes a notice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any, Literal
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_SEED
+from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Welcome
+from tapestry_protocol.pixels import Pixels
+
+from .backend.choice import BackendChoice, ChosenBackend
+from .backend.controller import BackendDesk
+from .backend.status_text import backend_sentence
+from .common.error_boundary import guarded
+from .common.task_queue import Loop
+from .connection.link import Link, LinkState
+from .document.adapter_controller import AdapterDesk
+from .document.adapter_settings import PICTURE
+from .document.canvas import Canvas, Host
+from .document.reading import order_from
+from .document.region_controller import RegionDesk
+from .document.scene_watcher import SceneWatch
+from .i18n.notices import Notice, notice_of
+from .i18n.translation import tr
+from .jobs.job import NOTHING, Beside, Job, Made, Order
+from .jobs.pending import Outstanding
+from .jobs.queue import JobQueue
+from .results.controller import Results
+from .results.history import Entry
+from .results.inserting import Way
+from .settings.presets import Presets
+from .settings.prompt_history import PromptHistory
+from .settings.settings import Mode, Settings, settings_of
+
+Topic = Literal[
+    "scene",
+    "thumbnails",
+    "settings",
+    "presets",
+    "models",
+    "job",
+    "history",
+    "backend",
+    "notice",
+]
+
+_SETTINGS_KEY = "docker"
+
+
+class Studio:
+    """One for all windows of Krita.
+
+    backend  what the link takes for a server, where the artist may choose another
+    """
+
+    def __init__(
+        self, host: Host, link: Link, loop: Loop, backend: ChosenBackend | None = None
+    ) -> None:
+        self.settings = Settings.from_text(host.read_setting(_SETTINGS_KEY))
+        self.notice: Notice | None = None
+        self.worker = Backend("starting")
+        self.models: tuple[ModelInfo, ...] = ()
+        self._host = host
+        self._link = link
+        self._watchers: dict[Topic, list[Callable[[], None]]] = {}
+        self.scene_watch = SceneWatch(
+            host,
+            loop,
+            scene_changed=lambda: self._tell("scene"),
+            thumbnail_changed=lambda _: self._tell("thumbnails"),
+            failed=self.report,
+        )
+        self.regions = RegionDesk(host, loop, self.scene_watch, self.report)
+        self.adapters = AdapterDesk(host, self.scene_watch, self._family, self.report)
+        self.presets = Presets(host)
+        self.prompt_history = PromptHistory(host)
+        self.queue = JobQueue(
+            link,
+            loop,
+            self._queue_changed,
+            self._previewed,
+            self._finished,
+            self._show,
+            Outstanding(host.data_folder / "outstanding"),
+        )
+        self.results = Results(
+            host,
+            loop,
+            self.settings,
+            changed=lambda: self._tell("history"),
+            said=self._show,
+            onlooker=self.scene_watch,
+        )
+        self.desk = (
+            BackendDesk(host, link, backend, lambda: self._tell("backend")) if backend else None
+        )
+        host.watch_saving(self._saving, self._saved)
+        link.follower = self
+
+    # --- for the widgets --------------------------------------------------------------------------
+
+    def watch(self, topic: Topic, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call the watcher whenever something of this topic changes, until the given end of it."""
+        watchers = self._watchers.setdefault(topic, [])
+        watchers.append(watcher)
+        return lambda: watchers.remove(watcher)
+
+    def report(self, error: Exception) -> None:
+        """Tell the artist what went wrong."""
+        self._show(notice_of(error))
+
+    @property
+    def job(self) -> Job | None:
+        """The picture that is painted, or the next one."""
+        return self.queue.front
+
+    @property
+    def backend_sentence(self) -> str:
+        """The state of the backend, for the artist to read."""
+        return backend_sentence(self._link.state, self.worker)
+
+    @guarded
+    def look(self) -> None:
+        """Follow the document in front; called now and then while a docker is visible."""
+        self.results.look()
+        self.scene_watch.look()
+        if self.scene_watch.has_document and self._link.state is LinkState.OFF:
+            self._link.ensure()
+
+    @guarded
+    def change(self, **values: Any) -> None:
+        """Set fields of the settings."""
+        for name, value in values.items():
+            setattr(self.settings, name, value)
+        self._host.write_setting(_SETTINGS_KEY, self.settings.to_text())
+
+    @guarded
+    def change_and_tell(self, **values: Any) -> None:
+        """Set fields of the settings that more than one widget shows."""
+        self.change(**values)
+        self._tell("settings")
+
+    @guarded
+    def roll_dice(self) -> None:
+        """Take another seed."""
+        self.change_and_tell(seed=secrets.randbelow(MAX_SEED + 1))
+
+    @guarded
+    def keep_preset(self, name: str) -> None:
+        """Keep the present settings under this name."""
+        laid = self.adapters.laid(PICTURE) if self.scene_watch.has_document else None
+        self.presets.keep(name, self.settings, laid)
+        self._tell("presets")
+
+    @guarded
+    def remove_preset(self, name: str) -> None:
+        """Forget a preset of the artist's own."""
+        self.presets.remove(name)
+        self._tell("presets")
+
+    @guarded
+    def use_preset(self, name: str) -> None:
+        """Take over what a preset holds."""
+        self.change_and_tell(**self.presets.values(name))
+        laid = self.presets.laid(name)
+        if laid is not None:
+            self.adapters.lay_on_picture(laid)
+
+    @guarded
+    def dismiss_notice(self) -> None:
+        """The artist has read it."""
+        self._show(None)
+
+    def close(self) -> None:
+        """Krita ends, or the plugin is taken out."""
+        self._watchers.clear()
+        self.queue.close()
+        self.scene_watch.stop()
+        self.regions.close()
+        self.results.close()
+        self._link.close()
+
+    # --- jobs -------------------------------------------------------------------------------------
+
+    @guarded
+    def generate(self) -> None:
+        """Paint the whole canvas, or what is selected, anew."""
+        self._begin("generate")
+
+    @guarded
+    def extend(self) -> None:
+        """Make the canvas larger and paint on there."""
+        self._begin("extend")
+
+    @guarded
+    def refine(self) -> None:
+        """Paint over what is selected, starting from what is there."""
+        self._begin("refine")
+
+    @guarded
+    def fill(self) -> None:
+        """Paint something new into what is selected."""
+        self._begin("fill")
+
+    @guarded
+    def cancel(self, job: Job | None = None) -> None:
+        """Stop a job, wherever it is; the one in front when none is named."""
+        job = job or self.job
+        if job is not None:
+            self.queue.cancel(job)
+
+    @guarded
+    def cancel_all(self) -> None:
+        """Stop every job."""
+        self.queue.cancel_all()
+
+    def _begin(self, mode: Mode) -> None:
+        canvas = self._host.active_canvas()
+        if canvas is None:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("No document is open."),
+                tr("Open one, or make a new one with File > New."),
+            )
+        self._show(None)
+        self.results.trial.hide()
+        self.regions.hide_tint()
+        if not self.settings.seed_locked:
+            self.roll_dice()
+        settings = replace(self.settings)  # what is changed from now on is for the next picture
+        self.queue.begin(
+            canvas,
+            self._reading(canvas, settings, mode),
+            self._sources(canvas, mode),
+            settings.batch,
+            self.results.histories.id_of(canvas),
+        )
+
+    def _reading(
+        self, canvas: Canvas, settings: Settings, mode: Mode
+    ) -> Generator[None, None, Order]:
+        with self.scene_watch.resting():
+            yield from self.results.trial.gone()
+            order = yield from order_from(canvas, settings, mode)
+        request = order.request
+        self.prompt_history.remember([request.prompt, *(r.prompt for r in request.regions)])
+        return order
+
+    def _sources(self, canvas: Canvas, mode: Mode) -> list[str]:
+        """The layers above which the picture belongs: those that count, or all that one sees."""
+        rows = self.scene_watch.scene.rows if mode == "generate" else ()
+        off = {row.id for row in rows if not row.settings.on}
+        return [layer.id for layer in canvas.layers() if layer.visible and layer.id not in off]
+
+    def _queue_changed(self) -> None:
+        self.results.hide_live([job.id for job in self.queue.jobs])
+        self._tell("job")
+
+    def _previewed(self, job: Job) -> None:
+        if self.settings.live_on_canvas and job.order and job.preview:
+            self.results.show_live(job, job.order, job.preview)
+
+    def _finished(self, job: Job, made: Made) -> None:
+        if self.desk:
+            self.desk.note_report(made.result.report)
+        if job.order is not None:
+            end = self.queue.end
+            self.results.take(job, job.order, made, lambda: end(job, self.notice))
+
+    # --- results ----------------------------------------------------------------------------------
+
+    @guarded
+    def apply(self, entry_id: str, way: Way = "layer") -> None:
+        """Make a layer of a picture of the history."""
+        self.results.apply(entry_id, way)
+
+    @guarded
+    def take_back(self, entry_id: str) -> None:
+        """Take an applied picture out of the document again."""
+        self.results.take_back(entry_id)
+
+    @guarded
+    def preview(self, entry_id: str) -> None:
+        """Show a picture of the history on the canvas, or none."""
+        self.results.preview(entry_id)
+
+    @guarded
+    def discard(self, entry_id: str) -> None:
+        """Take a picture out of the history."""
+        self.results.discard(entry_id)
+
+    @guarded
+    def set_favourite(self, entry_id: str, *, on: bool) -> None:
+        """Keep a picture however old it is, or not."""
+        self.results.set_favourite(entry_id, on=on)
+
+    @guarded
+    def use_settings(self, entry: Entry) -> None:
+        """Set the fields to what made this picture."""
+        request = entry.request
+        if request is None:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The settings of this picture were written by another version of Tapestry."),
+                tr("Its name tells the prompts and the seed."),
+            )
+        self.change_and_tell(**settings_of(request))
+        self.adapters.bring_back(entry.adapters)
+        self._tell("models")
+
+    @guarded
+    def use_seed(self, entry: Entry) -> None:
+        """Set the seed to this picture's."""
+        self.change_and_tell(seed=entry.seed)
+
+    @guarded
+    def _saving(self) -> None:
+        self.results.saving()
+
+    @guarded
+    def _saved(self, canvas: Canvas | None) -> None:
+        self.results.saved(canvas)
+
+    # --- the backend ------------------------------------------------------------------------------
+
+    @guarded
+    def choose_backend(self, choice: BackendChoice) -> None:
+        """Use another backend, or the same with other models."""
+        if self.desk:
+            self.desk.choose(choice)
+
+    @guarded
+    def try_backend_again(self) -> None:
+        """Look for the backend once more."""
+        self._show(None)
+        if self.desk:
+            self.desk.try_again()
+
+    # --- from the link ----------------------------------------------------------------------------
+
+    @guarded
+    def link_changed(self) -> None:
+        """The link's state is another one."""
+        self._tell("backend")
+        self.queue.link_changed()
+
+    @guarded
+    def link_failed(self, error: TapestryError) -> None:
+        """No backend can be reached."""
+        if self.desk:
+            self.desk.trouble = error
+        self.queue.link_failed(error)
+
+    @guarded
+    def hear(self, message: Message, pixels: Pixels | None, beside: Beside = NOTHING) -> None:
+        """A message of the server."""
+        if isinstance(message, Backend):
+            self.worker = message
+            if self.desk:
+                self.desk.worker = message
+            self._tell("backend")
+        elif isinstance(message, Welcome):
+            self.adapters.known = message.adapters
+            if self.desk:
+                self.desk.left_out = message.left_out
+            self._know_models(message.models)
+        elif isinstance(message, Remark):
+            self._show(Notice(message.message, message.advice, is_error=False))
+        else:
+            self.queue.hear(message, pixels, beside)
+
+    def _family(self) -> str:
+        """Of the model that is chosen; empty while nobody knows."""
+        chosen = (model for model in self.models if model.id == self.settings.model)
+        return next((model.family for model in chosen), "")
+
+    def _know_models(self, models: tuple[ModelInfo, ...]) -> None:
+        """Another backend may not have the model that was chosen: then its first one paints."""
+        self.models = models
+        if self.desk:
+            self.desk.models, self.desk.trouble = models, None
+        if models and self.settings.model not in [model.id for model in models]:
+            self.change(model=models[0].id)
+        self._tell("models")
+
+    def _show(self, notice: Notice | None) -> None:
+        self.notice = notice
+        self._tell("notice")
+
+    def _tell(self, topic: Topic) -> None:
+        for watcher in list(self._watchers.get(topic, ())):
+            watcher()

@@ -1,0 +1,1 @@
+"""What a document holds, and how its layers become a request."""

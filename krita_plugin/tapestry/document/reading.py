@@ -1,0 +1,307 @@
+"""Reads a document into an order, a band of rows at a time; no Qt, no connection.
+
+Every function here is a generator that yields after each piece of work (some 10 ms) and returns
+what it read, so that it can be run in turns of the event loop.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Region, Request, Selection
+from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
+from tapestry_protocol.request_checks import (
+    check_canvas,
+    check_prompt,
+    check_region_count,
+    check_request,
+)
+
+from ..common.stored_json import read_kept
+from ..common.task_queue import PAUSE
+from ..jobs.job import Order
+from ..settings.settings import SIDES, Mode, Settings
+from .adapter_reading import adapter_book, controls_of, loras_of, moved
+from .adapter_settings import PICTURE, AdapterBook
+from .bands import any_paint, bands, read_in_bands
+from .canvas import Canvas, Layer
+from .coverage import reads_of, seen_alpha
+from .layers import (
+    RegionLayer,
+    Scene,
+    find_ground,
+    layers_that_count,
+    picture_name,
+    pictures_of,
+    read_scene,
+)
+from .region_settings import REGIONS_NOTE, RegionBook
+
+Placed = TypeVar("Placed", Region, Selection)
+
+_PATIENCE_S = 10.0
+
+OWN_LAYERS_NOTE = "tapestry_layers"
+"""Under this key a document keeps the ids of the layers that Tapestry made in it."""
+
+
+def own_layers(canvas: Canvas) -> frozenset[str]:
+    """Ids of the layers that Tapestry made in this document."""
+    ids = read_kept(canvas.note(OWN_LAYERS_NOTE))
+    return frozenset(map(str, ids)) if isinstance(ids, list) else frozenset()
+
+
+def keep_own_layer(canvas: Canvas, layer_id: str) -> None:
+    """Remember that Tapestry made this layer."""
+    ids = sorted(own_layers(canvas) | {layer_id})
+    canvas.keep_note(OWN_LAYERS_NOTE, json.dumps(ids))
+
+
+def region_book(canvas: Canvas) -> RegionBook:
+    """What the artist has set for the regions of this document."""
+    return RegionBook.from_text(canvas.note(REGIONS_NOTE))
+
+
+def scene_of(canvas: Canvas) -> Generator[None, None, Scene]:
+    """The regions and the background that the document has right now."""
+    layers, own, book = canvas.layers(), own_layers(canvas), region_book(canvas)
+    laid = adapter_book(canvas)
+    shown = laid.shown(layers)
+    whole = Bounds(0, 0, canvas.height, canvas.width)
+    counting, _ = layers_that_count(layers, own, book)
+    steering = [layer for layer in counting if layer.id not in shown]
+    ground = find_ground(steering, whole, own)
+    if ground is not None and not (yield from _is_opaque(canvas, counting, ground.id, whole)):
+        ground = None
+    scene = read_scene(layers, own, ground, book, shown)
+    return replace(scene, adapters=laid, pictures=pictures_of(layers))
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be painted.
+
+    part      of the document, which the request is about
+    selected  what surrounds the selection; None: it does not count
+    """
+
+    task: Mode
+    part: Bounds
+    margins: Margins = NO_MARGINS
+    selected: Bounds | None = None
+
+    @property
+    def reach(self) -> Bounds:
+        """Where regions count: the part with what it grows by."""
+        part, margins = self.part, self.margins
+        return Bounds(
+            part.top - margins.top,
+            part.left - margins.left,
+            part.bottom + margins.bottom,
+            part.right + margins.right,
+        )
+
+
+def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
+    """Where to paint; raises TapestryError where that cannot be."""
+    whole = Bounds(0, 0, canvas.height, canvas.width)
+    target = Target(mode, whole)
+    if mode == "extend":
+        target = Target("extend", whole, settings.margins)
+    elif mode != "generate" or settings.only_selection:
+        selected = _selected_bounds(canvas)
+        # What is generated anew has nothing that it should fit to.
+        context_px = 0 if mode == "generate" else settings.context_px
+        part = _grown(selected, context_px + settings.feather_px).intersection(whole)
+        target = Target("fill" if mode == "generate" else mode, part, selected=selected)
+    check_canvas(target.reach.height, target.reach.width)
+    return target
+
+
+def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None, None, Order]:
+    """What the artist asks for; raises TapestryError when it cannot become a picture."""
+    target = target_of(canvas, settings, mode)
+    part = target.part
+    document = Bounds(0, 0, canvas.height, canvas.width).moved(-part.top, -part.left)
+    yield from _settle(canvas)
+    scene = yield from scene_of(canvas)
+    own_prompt = settings.selection_prompt.strip() if mode in {"refine", "fill"} else ""
+    if own_prompt:
+        scene = Scene(background_prompt=own_prompt, adapters=scene.adapters)
+        settings = replace(settings, prompt="")
+    chosen = [region for region in scene.regions if region.settings.on]
+    check_region_count(len(chosen))
+    blobs: dict[str, bytes] = {}
+    used = scene.adapters.only({region.id: region.prompt for region in chosen})
+    regions = yield from _regions(canvas, scene.around, chosen, used, target.reach, blobs)
+    controls = yield from controls_of(canvas, used.of(PICTURE), target.reach, blobs)
+    selection = image = None
+    if target.selected is not None:
+        mask = yield from read_in_bands(target.selected, 1, canvas.selected, blobs)
+        selection = _moved(Selection(target.selected, mask), part)
+    if target.task != "generate":
+        image = yield from read_in_bands(part, 4, canvas.flattened, blobs)
+    request = _request(
+        settings,
+        target,
+        prompt=_background(settings, scene, regions, mode),
+        regions=tuple(_moved(region, part) for region in regions),
+        image=image,
+        selection=selection,
+        loras=loras_of(used.of(PICTURE)),
+        controls=tuple(moved(control, part) for control in controls),
+    )
+    check_request(request)
+    prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
+    name = picture_name(prompts, settings.seed, what_was_done(mode, target.margins))
+    return Order(request, blobs, name, document, used.to_text())
+
+
+def _settle(canvas: Canvas) -> Generator[str, None, None]:
+    """Wait in turns until what was painted is in the pixels, though not for ever."""
+    end = time.monotonic() + _PATIENCE_S
+    while not canvas.is_settled and time.monotonic() < end:
+        yield PAUSE
+
+
+def _grown(bounds: Bounds, by_px: int) -> Bounds:
+    return Bounds(
+        bounds.top - by_px, bounds.left - by_px, bounds.bottom + by_px, bounds.right + by_px
+    )
+
+
+def what_was_done(mode: Mode, margins: Margins) -> str:
+    """For the name of the layer: "" for a picture that was painted anew."""
+    if mode == "extend":
+        sides = [side for side in ("left", "right", "top", "bottom") if getattr(margins, side)]
+        return f"extended {'all sides' if len(sides) == len(SIDES) else ' and '.join(sides)}"
+    return {"generate": "", "refine": "refined", "fill": "filled"}[mode]
+
+
+def _background(settings: Settings, scene: Scene, regions: Sequence[Region], mode: Mode) -> str:
+    """The prompt for everything that no region covers.
+
+    A part that is generated anew shows what the whole would show there.
+    """
+    prompt = settings.prompt.strip() or scene.background_prompt
+    if not prompt and mode == "generate" and settings.only_selection:
+        return ", ".join(dict.fromkeys(region.prompt for region in regions))
+    return prompt
+
+
+def _request(settings: Settings, target: Target, **scene: Any) -> Request:
+    on_selection = target.selected is not None
+    return Request(
+        task=target.task,
+        height=target.part.height,
+        width=target.part.width,
+        margins=target.margins,
+        negative_prompt=settings.negative_prompt.strip(),
+        style=settings.style.strip(),
+        feather_px=settings.feather_px if on_selection else settings.outline_px,
+        strength=settings.strength,
+        continue_regions=settings.continue_regions or target.task != "extend",
+        under_px=settings.under_px if target.task == "extend" else 0,
+        wrap=settings.wrap and not on_selection,
+        composition=settings.composition,
+        coherence=settings.coherence,
+        speed=settings.speed,
+        seed=settings.seed,
+        scheduler=settings.scheduler,
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+        model=settings.model,
+        layered=settings.in_regions,
+        **scene,
+    )
+
+
+def _selected_bounds(canvas: Canvas) -> Bounds:
+    selected = canvas.selection()
+    if selected is None:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "Nothing is selected.",
+            "Select what shall be painted anew, with any of Krita's selection tools.",
+        )
+    return selected
+
+
+def _moved(placed: Placed, part: Bounds) -> Placed:
+    """A region or a selection in coordinates of this part."""
+    bounds = placed.bounds.moved(-part.top, -part.left)
+    if isinstance(placed, Region):
+        controls = tuple(moved(control, part) for control in placed.controls)
+        return replace(placed, bounds=bounds, controls=controls)
+    return replace(placed, bounds=bounds)
+
+
+def _is_opaque(
+    canvas: Canvas, around: Sequence[Layer], layer_id: str, bounds: Bounds
+) -> Generator[None, None, bool]:
+    for band in bands(bounds, reads_of(around, layer_id)):
+        alpha = seen_alpha(canvas, around, layer_id, band)
+        if alpha.count(255) < len(alpha):
+            return False
+        yield
+    return True
+
+
+def _regions(
+    canvas: Canvas,
+    around: Sequence[Layer],
+    chosen: Sequence[RegionLayer],
+    laid: AdapterBook,
+    reach: Bounds,
+    blobs: dict[str, bytes],
+) -> Generator[None, None, tuple[Region, ...]]:
+    """Those of the chosen layers that can be seen within `reach`, with their masks in `blobs`."""
+    for layer in chosen:  # all of them before the first mask is read
+        check_prompt(layer.prompt, f"the layer {layer.prompt[:20]!r}")
+    regions = []
+    for layer in chosen:
+        region = yield from _region(canvas, around, layer, reach, blobs)
+        if region is None:
+            continue
+        own = laid.of(layer.id)
+        controls = yield from controls_of(canvas, own, reach, blobs)
+        regions.append(replace(region, loras=loras_of(own), controls=controls))
+    return tuple(regions)
+
+
+def _region(
+    canvas: Canvas,
+    around: Sequence[Layer],
+    layer: RegionLayer,
+    reach: Bounds,
+    blobs: dict[str, bytes],
+) -> Generator[None, None, Region | None]:
+    """The region with its mask in `blobs`; None when nothing of it can be seen."""
+    bounds = layer.bounds.intersection(reach)
+    read = partial(seen_alpha, canvas, around, layer.id)
+    mask = yield from read_in_bands(bounds, 1, read, blobs, reads_of(around, layer.id))
+    if not any_paint(blobs[mask.sha256]):
+        del blobs[mask.sha256]
+        return None
+    wanted = layer.settings
+    paint = None
+    if wanted.strength < 1:
+        paint = yield from read_in_bands(bounds, 4, partial(canvas.colors, layer.id), blobs)
+    return Region(
+        layer.prompt,
+        bounds,
+        mask,
+        negative_prompt=wanted.negative_prompt.strip() or None,
+        guidance_scale=wanted.guidance_scale if wanted.own_guidance else None,
+        weight=wanted.weight,
+        seed=wanted.seed if wanted.own_seed else None,
+        fit=wanted.fit,
+        strength=wanted.strength,
+        paint=paint,
+    )

@@ -1,0 +1,1 @@
+"""Pictures on their way: one job, the queue, jobs on disk, the time left."""

@@ -1,0 +1,1 @@
+"""Krita itself: documents, layers, menus and views behind the port of `document.canvas`."""

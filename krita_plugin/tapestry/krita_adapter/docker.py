@@ -1,0 +1,114 @@
+"""Puts the plugin together and gives Krita its docker; holds no behaviour of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from logging.handlers import RotatingFileHandler
+from typing import Any
+
+from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita
+
+from ..actions import actions
+from ..backend.bundled import backend_home, own_backend
+from ..backend.choice import ChosenBackend
+from ..backend.controller import kept_choice
+from ..backend.process import BackendProcess, data_folder
+from ..backend.remote import server_file_of
+from ..connection.link import Link
+from ..connection.websocket import Connection
+from ..docker_model import Studio
+from ..i18n.translation import speak
+from ..qt.compat import QApplication, QLocale, QNetworkAccessManager
+from ..qt.download import Fetching
+from ..qt.event_loop import QtLoop
+from ..ui.panel import Panel
+from .documents import KritaHost
+from .views import ViewWatch
+
+DOCKER_ID = "tapestry_docker"
+
+_LOG_BYTES = 1_000_000
+
+
+class TapestryDocker(DockWidget):
+    """What Krita makes for each of its windows: a frame around the panel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Tapestry")
+        # From 5.2 on Krita hides other dockers while no document is open, and what they tell.
+        self.setProperty("ShowOnWelcomePage", True)  # noqa: FBT003  Qt's call
+        self.setWidget(Panel(_studio()))
+
+    def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802  Krita's name
+        """Krita shows another document: the panel follows by itself."""
+
+
+class TapestryActions(Extension):
+    """What Krita's shortcut editor knows, and its menu Tools > Scripts."""
+
+    def setup(self) -> None:
+        """Krita calls this before there is a window."""
+
+    def createActions(self, window: Any) -> None:  # noqa: N802  Krita's name
+        """Krita makes another window."""
+        for action in actions():
+            made = window.createAction(action.name, action.text, "tools/scripts")
+            made.triggered.connect(lambda *_, run=action.run: run(_studio()))
+
+
+def register() -> None:
+    """Tell Krita about the docker and the actions."""
+    _keep_log()
+    _take_language()
+    Krita.instance().addExtension(TapestryActions(Krita.instance()))
+    Krita.instance().addDockWidgetFactory(
+        DockWidgetFactory(DOCKER_ID, DockWidgetFactoryBase.DockPosition.DockRight, TapestryDocker)
+    )
+
+
+def _take_language() -> None:
+    """That of Krita, unless another one is set."""
+    chosen = KritaHost().read_setting("language")
+    krita = os.environ.get("LANGUAGE", "").partition(":")[0]
+    speak([chosen or krita or QLocale().name()])
+
+
+@lru_cache(maxsize=1)
+def _studio() -> Studio:
+    """The one studio of all windows."""
+    host, loop = KritaHost(), QtLoop()
+    local = BackendProcess(host.read_setting("backend_command"))
+    server_file = server_file_of(host.read_setting("server_file"), os.environ)
+    backend = ChosenBackend(local, kept_choice(host), server_file)
+    link = Link(backend, Connection, loop)
+    studio = Studio(host, link, loop, backend)
+    own = own_backend(backend_home())
+    if own is not None and studio.desk is not None:
+        manager = QNetworkAccessManager()
+        studio.desk.offer(own, loop, lambda url, target: Fetching(manager, url, target))
+    views = ViewWatch()
+
+    def close() -> None:
+        views.stop()
+        if studio.desk is not None:
+            studio.desk.close()
+        studio.close()
+        loop.stop()
+
+    QApplication.instance().aboutToQuit.connect(close)
+    return studio
+
+
+def _keep_log() -> None:
+    folder = data_folder(os.environ)
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(
+        folder / "plugin.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("tapestry")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

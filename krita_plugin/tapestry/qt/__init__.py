@@ -1,0 +1,1 @@
+"""Which Qt it is, its event loop, its downloads."""

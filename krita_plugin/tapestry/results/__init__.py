@@ -1,0 +1,1 @@
+"""Finished pictures: history, files, layers, previews on the canvas."""

@@ -1,0 +1,220 @@
+"""A picture that is shown on the canvas and is no part of the document; no widgets.
+
+It is a layer, because Krita has no other way, under a name by which it is always known again. It
+is taken out before the document is saved, and a file that got it all the same is written again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from functools import partial
+
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.pixels import Bounds, Pixels
+
+from ..common.task_queue import PAUSE, REST, Loop
+from ..document.bands import bands
+from ..document.canvas import Canvas, Host, LayerDraft
+from ..document.layers import OWN_PREFIX
+from .inserting import PATIENCE_S, Shown, drawn, place_above, settled
+from .modified_flag import Unmarked
+
+TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
+"""In every language: a document may come from another artist."""
+
+_ASK_AGAIN_AFTER_S = 0.05
+
+_ACTIVATED_WITHIN_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Krita makes a new layer the active one in one of its next turns."""
+
+
+_WATCHED_S = 0.5
+"""For so long after a layer was last seen, it might come: Krita adds layers in turns of its own."""
+
+
+@dataclass
+class _Leaving:
+    """A layer that has to go, and until when it is looked for."""
+
+    canvas: Canvas
+    layer_id: str
+    until: float = field(default_factory=lambda: time.monotonic() + _WATCHED_S)
+
+    @property
+    def is_there(self) -> bool:
+        return self.layer_id in {layer.id for layer in self.canvas.layers()}
+
+
+class Trial:
+    """At most one picture, in one document."""
+
+    def __init__(self, host: Host, loop: Loop) -> None:
+        self._host = host
+        self._loop = loop
+        self._unmarked = Unmarked(loop, TRIAL_NAME)
+        self._leaving: list[_Leaving] = []
+        self._canvas: Canvas | None = None
+        self._draft: LayerDraft | None = None
+        self._layer_id = ""
+        self._bounds = Bounds(0, 0, 0, 0)
+        self.subject = ""
+        """What is shown: the id of a job or of an entry of the history; empty when nothing is."""
+
+    def show(
+        self,
+        subject: str,
+        canvas: Canvas,
+        pixels: Pixels,
+        bounds: Bounds,
+        sources: tuple[str, ...] = (),
+    ) -> Generator[str | None, None, None]:
+        """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
+        draft = yield from self._begin(subject, canvas, bounds, sources)
+        if draft is None:
+            return
+        yield REST
+        for band in bands(bounds):
+            if self.subject != subject or not canvas.is_open:
+                return  # hidden meanwhile, or something else is shown
+            draft.write(self._part(pixels, bounds, band), band.top, band.left)
+            yield
+        if self.subject == subject and canvas.is_open:
+            yield from drawn(canvas)
+
+    def hide(self) -> None:
+        """Take it out, as soon as Krita is ready for it."""
+        self._leave()
+        self._sweep()
+
+    def hide_soon(self) -> None:
+        """The same in the next turn: what is told meanwhile does not wait for Krita to draw."""
+        self._leave()
+        self._loop.call_later(0, self._sweep)
+
+    def _leave(self) -> None:
+        if self._canvas is not None and self._layer_id:
+            self._leaving.append(_Leaving(self._canvas, self._layer_id))
+        self._forget()
+
+    def gone(self) -> Generator[str, None, None]:
+        """Wait until what was hidden is out, though not for ever."""
+        end = time.monotonic() + PATIENCE_S
+        while not self._take_out() and time.monotonic() < end:
+            yield PAUSE
+
+    def release(self, canvas: Canvas, bounds: Bounds) -> Shown | None:
+        """The layer, to become part of the document; None when it is not there in these bounds."""
+        fits = self._draft is not None and self._canvas is not None and self._layer_id
+        if not fits or self._canvas.id != canvas.id or self._bounds != bounds:
+            self.hide()
+            return None
+        shown = Shown(self._layer_id, self._draft)
+        if self._layer_id not in {layer.id for layer in canvas.layers()}:
+            self._forget()  # the artist has taken it out
+            return None
+        self._forget()
+        self._unmarked.mark(canvas)
+        return shown
+
+    def clean(self, canvas: Canvas) -> bool:
+        """Take out every such layer, also of other days; whether there was one."""
+        found = [layer.id for layer in canvas.layers() if layer.name == TRIAL_NAME]
+        if self._canvas is not None and self._canvas.id == canvas.id:
+            self._forget()
+        for layer_id in found:
+            self._remove(canvas, layer_id)
+        return bool(found)
+
+    def _sweep(self) -> None:
+        self._take_out()
+        if self._leaving:
+            self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
+
+    def _take_out(self) -> bool:
+        """Whether all are out. What was taken out is looked for once more: it might not have gone.
+
+        Krita 5.1 must not be asked to remove a layer that it is still adding or drawing.
+        """
+        leaving, self._leaving = self._leaving, []
+        are_out = True
+        for layer in leaving:
+            if not layer.canvas.is_open:
+                continue
+            is_settled = layer.canvas.is_settled
+            is_there = not is_settled or layer.is_there
+            if is_there:
+                layer.until, are_out = time.monotonic() + _WATCHED_S, False
+            if is_settled and is_there:
+                self._remove(layer.canvas, layer.layer_id)
+            if time.monotonic() < layer.until:
+                self._leaving.append(layer)
+        return are_out
+
+    def _remove(self, canvas: Canvas, layer_id: str) -> None:
+        with self._unmarked.during(canvas):
+            canvas.remove(layer_id)
+
+    def _begin(
+        self, subject: str, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
+    ) -> Generator[str | None, None, LayerDraft | None]:
+        """The layer to write into; the one that is there, if it is in these bounds.
+
+        None when it is hidden, or the document is closed, meanwhile.
+        """
+        same = self._canvas is not None and self._canvas.id == canvas.id
+        if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
+            self.subject = subject
+            return self._draft
+        self.hide()
+        self.subject = subject  # so that whoever hides it while Krita is waited for finds it
+        draft = canvas.draft(TRIAL_NAME)
+        above = place_above(canvas, sources)
+        yield
+        yield from settled(canvas)
+        yield REST
+        if self.subject != subject or not canvas.is_open:
+            return None
+        active = canvas.active_layer()
+        try:
+            with self._unmarked.during(canvas):
+                layer_id = yield from draft.insert(above)
+        except TapestryError:
+            if canvas.is_open:
+                raise
+            return None
+        for delay_s in _ACTIVATED_WITHIN_S:
+            give_back = partial(self._activate_again, canvas, active, layer_id)
+            self._loop.call_later(delay_s, give_back)
+        if self.subject != subject:  # hidden while Krita was adding it
+            self._leaving.append(_Leaving(canvas, layer_id))
+            self._sweep()
+            return None
+        self._canvas, self._bounds, self._draft = canvas, bounds, draft
+        self._layer_id = layer_id
+        return draft
+
+    @staticmethod
+    def _activate_again(canvas: Canvas, active: str, shown: str) -> None:
+        """What the artist paints meanwhile would go with the preview; they may choose another."""
+        if canvas.is_open and canvas.active_layer() == shown:
+            canvas.activate(active)
+
+    def _is_there(self, canvas: Canvas) -> bool:
+        return self._layer_id in {layer.id for layer in canvas.layers()}
+
+    def _part(self, pixels: Pixels, bounds: Bounds, band: Bounds) -> Pixels:
+        top = (band.top - bounds.top) * pixels.height // bounds.height
+        end = (band.bottom - bounds.top) * pixels.height
+        bottom = max(top + 1, -(-end // bounds.height))
+        row_bytes = pixels.width * 4
+        part = Pixels(
+            bottom - top, pixels.width, 4, pixels.data[top * row_bytes : bottom * row_bytes]
+        )
+        if (part.height, part.width) == (band.height, band.width):
+            return part
+        return self._host.scaled(part, band.height, band.width)
+
+    def _forget(self) -> None:
+        self._canvas, self._draft, self._layer_id, self.subject = None, None, "", ""

@@ -1,0 +1,378 @@
+"""What becomes of finished pictures: into the history, onto the canvas, into a layer; no widgets.
+
+Every picture goes to the history of its document first, and only then anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+from ..common.task_queue import Line, Loop
+from ..document.canvas import Canvas, Host
+from ..i18n.notices import Notice, notice_in, notice_of
+from ..i18n.translation import tr
+from ..jobs.job import Job, Made, Order
+from ..settings.settings import Settings
+from .canvas_preview import Trial
+from .document_histories import Histories
+from .history import Entry, History
+from .inserting import Inserted, Way, insertion, insertion_into_new_document, take_back_size
+from .keeping import Keeper
+from .picture_store import PictureStore
+
+_MIB = 2**20
+
+_DRAWN_AFTER_S = 0.3
+
+
+class Onlooker(Protocol):
+    """Whoever reads the document in front now and then."""
+
+    def resting(self) -> AbstractContextManager[None]: ...
+
+
+class Results:
+    """The history of the document in front, and what is done with it.
+
+    changed  is called when the history, or what is shown of it, is another one
+    said     takes what the artist is to be told
+    onlooker  rests while a picture is shown in a document, or put into it
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        loop: Loop,
+        settings: Settings,
+        *,
+        changed: Callable[[], None],
+        said: Callable[[Notice | None], None],
+        onlooker: Onlooker,
+    ) -> None:
+        folder = host.data_folder / "pictures"
+        self.histories = Histories(host, folder)
+        self.trial = Trial(host, loop)
+        self._host = host
+        self._loop = loop
+        self._settings = settings
+        self._store = PictureStore(folder)
+        self._keeper = Keeper(host, self.histories, self._store)
+        self._line = Line(loop)
+        self._changed = changed
+        self._said = said
+        self._onlooker = onlooker
+        self._front = ""
+        self._live = ""
+        self._quiet = ""
+        self._take_backs: dict[str, Callable[[], None]] = {}
+
+    # --- what there is ----------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being kept, shown or inserted."""
+        return self._line.is_idle
+
+    def entries(self, words: str = "") -> list[Entry]:
+        """The pictures of the document in front, then those of closed ones; with these words."""
+        canvas = self._in_front()
+        own = self.histories.of(canvas).entries if canvas else []
+        return [e for e in (*own, *self.histories.closed.entries) if e.has_words(words)]
+
+    def find(self, entry_id: str) -> Entry | None:
+        """A picture of the document in front, or of a closed one."""
+        return next((entry for entry in self.entries() if entry.id == entry_id), None)
+
+    def can_take_back(self, entry: Entry) -> bool:
+        """Whether the picture, or the room that was made for it, is in the document in front."""
+        canvas = self._in_front()
+        if canvas is None or not entry.applied:
+            return False
+        top, left, bottom, right = entry.grown
+        height, width = entry.document
+        grown = (height + top + bottom, width + left + right)
+        is_grown = any(entry.grown) and (canvas.height, canvas.width) == grown
+        return is_grown or entry.applied[0] in {layer.id for layer in canvas.layers()}
+
+    def look(self) -> None:
+        """Another document may be in front: then nothing is shown on the one before."""
+        canvas = self._in_front()
+        front = canvas.id if canvas else ""
+        if front != self._front:
+            self._front = front
+            self._live = ""  # a preview that waits for its turn is not shown any more
+            self.trial.hide()
+            if canvas is not None:
+                self.trial.clean(canvas)
+            self._changed()
+
+    # --- a new picture ----------------------------------------------------------------------------
+
+    def take(self, job: Job, order: Order, made: Made, done: Callable[[], None]) -> None:
+        """Keep a picture, and insert it where that is wanted and the document is what it was."""
+        told = notice_in(made.result.report)
+
+        def entered(entry: Entry) -> None:
+            self._changed()
+            at_once = self._settings.apply_at_once and job.copies == 1
+            if at_once and job.look.is_still_that_of(job.canvas):
+                way: Way = "regions" if order.request.layered and order.request.regions else "layer"
+                self._insert(job.canvas, entry, way, lambda: None, told)
+            else:
+                self.hide_live(())
+                self._said(_why_not(job) if at_once else told)
+            # Last, because it takes longest; the server keeps the picture until it is done.
+            most_bytes = self._settings.history_mb * _MIB
+            writing = self._keeper.write(job, order, made, most_bytes)
+            self._line.add(writing, written, failed)
+
+        def written(is_kept: bool) -> None:  # noqa: FBT001  what the generator returns
+            done()
+            if not is_kept:
+                self._said(_not_on_disk())
+
+        def failed(error: Exception) -> None:
+            done()
+            self._said(notice_of(error))
+
+        self._line.add(self._keeper.enter(job, order, made), entered, failed)
+
+    # --- into the document ------------------------------------------------------------------------
+
+    def apply(self, entry_id: str, way: Way) -> None:
+        """Make a layer of a picture, in the document in front; a closed one's in a new document."""
+        entry, canvas = self.find(entry_id), self._in_front()
+        if entry is not None:
+            belongs = canvas is not None and self.histories.of(canvas).find(entry_id) is not None
+            self._insert(canvas if belongs else None, entry, way, lambda: None, None)
+
+    def _insert(
+        self,
+        canvas: Canvas | None,
+        entry: Entry,
+        way: Way,
+        done: Callable[[], None],
+        told: Notice | None,
+    ) -> None:
+        def finished(inserted: Inserted) -> None:
+            finding = inserted.finding
+            done()
+            self._said(Notice(finding.message, finding.advice) if finding else told)
+            self._changed()
+
+        def failed(error: Exception) -> None:
+            done()
+            if canvas is not None and not canvas.is_open:
+                self.histories.rescue(entry, self.histories.id_of(canvas))
+                self._said(_was_closed())
+            else:
+                self._said(notice_of(error))
+            self._changed()
+
+        self._line.add(self._insertion_in_peace(canvas, entry, way), finished, failed)
+
+    def _insertion_in_peace(
+        self, canvas: Canvas | None, entry: Entry, way: Way
+    ) -> Generator[None, None, Inserted]:
+        with self._onlooker.resting():
+            return (yield from self._insertion(canvas, entry, way))
+
+    def _insertion(
+        self, canvas: Canvas | None, entry: Entry, way: Way
+    ) -> Generator[None, None, Inserted]:
+        picture = yield from self._keeper.picture(entry)
+        if canvas is None:
+            self.trial.hide()
+            return (yield from insertion_into_new_document(self._host, picture))
+        if way == "regions":
+            picture = yield from self._keeper.in_regions(entry, picture)
+        shown = None
+        if way == "layer" and entry.margins.is_zero:
+            shown = self.trial.release(canvas, picture.bounds)
+        self.trial.hide()
+        inserted = yield from insertion(canvas, picture, way, shown)
+        self.trial.clean(canvas)  # no preview stays under its picture
+        m = inserted.grown
+        self.histories.of(canvas).change(
+            entry.id, applied=inserted.layers, grown=(m.top, m.left, m.bottom, m.right)
+        )
+        self._take_backs.pop(entry.id, None)
+        if inserted.take_back:
+            self._take_backs[entry.id] = inserted.take_back
+        self.histories.keep(canvas)
+        return inserted
+
+    def take_back(self, entry_id: str) -> None:
+        """Take an applied picture out of the document again, an extension as a whole."""
+        entry, canvas = self.find(entry_id), self._in_front()
+        if entry is None or canvas is None or not self.can_take_back(entry):
+            return
+        self.trial.hide()
+        take_back = self._take_backs.pop(entry_id, None)
+        if take_back is not None:
+            take_back()
+        for layer_id in () if take_back else entry.applied:
+            canvas.remove(layer_id)
+        if any(entry.grown):
+            # Krita 5.1 ends itself when the canvas is made smaller before it has drawn the removal.
+            self._loop.call_later(_DRAWN_AFTER_S, lambda: self._shrink(canvas, entry))
+        self.histories.of(canvas).change(entry_id, applied=(), grown=(0, 0, 0, 0))
+        self.histories.keep(canvas)
+        self._changed()
+
+    def _shrink(self, canvas: Canvas, entry: Entry) -> None:
+        """The rest of `take_back`: the canvas gets its old size, where it was not resized since."""
+        if canvas.is_open and not take_back_size(canvas, Margins(*entry.grown), entry.document):
+            self._said(_keeps_its_size())
+        self._changed()
+
+    # --- on the canvas ----------------------------------------------------------------------------
+
+    def preview(self, entry_id: str) -> None:
+        """Show a picture on the canvas; none when the id is empty or of what is shown already."""
+        entry, canvas = self.find(entry_id), self._in_front()
+        shown = self.trial.subject
+        self.trial.hide()
+        if entry is not None and canvas is not None and shown != entry_id:
+            self._line.add(self._show(entry, canvas), lambda _: self._changed(), self._fail)
+        self._changed()
+
+    def _show(self, entry: Entry, canvas: Canvas) -> Generator[None, None, None]:
+        picture = yield from self._keeper.picture(entry)
+        bounds = picture.bounds_in(canvas)
+        with self._onlooker.resting():
+            yield from self.trial.show(entry.id, canvas, picture.pixels, bounds, entry.sources)
+
+    def show_live(self, job: Job, order: Order, small: Pixels) -> None:
+        """Show how a job's picture looks now, where it lies on the canvas in front."""
+        front, request = self._in_front(), order.request
+        is_free = self._line.is_idle and self.trial.subject in ("", job.id)
+        is_free = is_free and self._quiet != job.id
+        if not is_free or not request.margins.is_zero or front is None:
+            return
+        if front.id == job.canvas.id and job.look.is_still_that_of(front):
+            self._live, whole = job.id, order.whole
+            area = Bounds(0, 0, request.height, request.width).moved(-whole.top, -whole.left)
+
+            def showing() -> Generator[None, None, None]:
+                now = self._in_front()  # another document may be there by now
+                if self._live == job.id and now is not None and now.id == front.id:
+                    with self._onlooker.resting():
+                        yield from self.trial.show(job.id, front, small, area, job.sources)
+
+            self._line.add(showing(), lambda _: None, self._fail)
+
+    def hide_live(self, jobs: Collection[str]) -> None:
+        """Take a job's preview from the canvas, unless it is one of these."""
+        if self._live and self._live not in jobs:
+            if self.trial.subject == self._live:
+                self.trial.hide_soon()
+            self._live = ""
+
+    def saving(self) -> None:
+        """The artist is about to save, or to change the document as a whole."""
+        self._quiet, self._live = self._live, ""
+        self.trial.hide()
+        self._changed()
+
+    def saved(self, canvas: Canvas | None) -> None:
+        """A file was written; one that got a preview is written again, without."""
+        if canvas is not None:
+            if self.trial.clean(canvas):
+                canvas.save()
+            self.histories.saved(canvas)
+        self._changed()
+
+    # --- in the list ------------------------------------------------------------------------------
+
+    def discard(self, entry_id: str) -> None:
+        """Take a picture out of the history; layers made of it stay.
+
+        It goes off the disk at once where no file of a document can know it, else when its room is
+        needed: a copy of the document may be closed.
+        """
+        entry = self.find(entry_id)
+        if entry is None:
+            return
+        if self.trial.subject == entry_id:
+            self.trial.hide()
+        self._history_of(entry).remove(entry_id)
+        is_unsaved = self.histories.is_unsaved(entry_id)
+        self.histories.let_go([entry_id])
+        let_go = self._store.forget if is_unsaved else self._store.release
+        for sha256 in entry.pictures:
+            if not self.histories.is_needed(sha256):
+                let_go(sha256)
+        self._take_backs.pop(entry_id, None)
+        self._write()
+
+    def set_favourite(self, entry_id: str, *, on: bool) -> None:
+        """A favourite stays on disk however old it is."""
+        entry = self.find(entry_id)
+        if entry is not None:
+            self._history_of(entry).change(entry_id, favourite=on)
+            for sha256 in entry.pictures:
+                self._store.hold(sha256, on=on)
+            self._write()
+
+    def close(self) -> None:
+        """Krita ends."""
+        self._line.close()
+        self.trial.hide()
+        self.histories.close()
+
+    def _in_front(self) -> Canvas | None:
+        """The document in front; one that is just being closed is none any more."""
+        canvas = self._host.active_canvas()
+        return canvas if canvas is not None and canvas.is_open else None
+
+    def _history_of(self, entry: Entry) -> History:
+        closed, canvas = self.histories.closed, self._in_front()
+        return closed if closed.find(entry.id) or canvas is None else self.histories.of(canvas)
+
+    def _write(self) -> None:
+        canvas = self._in_front()
+        if canvas is not None:
+            self.histories.keep(canvas)
+        self.histories.keep_closed()
+        self._changed()
+
+    def _fail(self, error: Exception) -> None:
+        self._said(notice_of(error))
+
+
+def _why_not(job: Job) -> Notice:
+    if not job.canvas.is_open:
+        return _was_closed()
+    return Notice(
+        tr("The document has changed while its picture was painted."),
+        tr("The picture is in the history: Apply puts it into the document."),
+        is_error=False,
+    )
+
+
+def _was_closed() -> Notice:
+    return Notice(
+        tr("The document was closed while its picture was painted."),
+        tr("The picture is in the history: Apply puts it into a new document."),
+        is_error=False,
+    )
+
+
+def _keeps_its_size() -> Notice:
+    return Notice(
+        tr("The layer is taken out; the canvas keeps its size."),
+        tr("It has been resized since: Image > Resize Canvas makes it smaller."),
+        is_error=False,
+    )
+
+
+def _not_on_disk() -> Notice:
+    return Notice(
+        tr("The picture is in the history, but it cannot be kept on disk."),
+        tr("Make room on the disk, and apply the picture before Krita is closed."),
+    )

@@ -1,0 +1,177 @@
+"""A finished picture <-> its entry in the history and its pixels on disk; inserts nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Generator
+from dataclasses import replace
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Result
+from tapestry_protocol.pixels import PixelsRef
+
+from ..common.stored_json import read_kept, same_kind
+from ..document.canvas import Host
+from ..i18n.translation import tr
+from ..jobs.job import Job, Made, Order
+from .document_histories import Histories
+from .history import THUMBNAIL_PX, Entry, asked_for, layers_in, pack
+from .inserting import Cut, LayerGroup, OwnLayer, Picture, scaled_down
+from .picture_store import PictureStore
+
+_log = logging.getLogger("tapestry.results.keeping")
+
+
+class Keeper:
+    """Every method is a generator that yields after each piece of work."""
+
+    def __init__(self, host: Host, histories: Histories, store: PictureStore) -> None:
+        self._host = host
+        self._histories = histories
+        self._store = store
+
+    def enter(self, job: Job, order: Order, made: Made) -> Generator[None, None, Entry]:
+        """Put a picture into memory, then into the history of its document, or of closed ones."""
+        for reference, layer in made.beside.items():
+            self._store.remember(reference.sha256, layer)
+        self._store.remember(made.result.pixels.sha256, made.pixels)
+        small = yield from scaled_down(self._host, made.pixels, THUMBNAIL_PX)
+        entry = _entry_of(job, order, made.result, pack(small))
+        try:
+            if job.canvas.is_open:
+                self._histories.enter(job.canvas, entry)
+        except TapestryError:
+            if job.canvas.is_open:
+                raise
+        if not job.canvas.is_open:
+            self._histories.rescue(entry, job.history_id, job.document_name)
+        yield
+        return entry
+
+    def write(
+        self, job: Job, order: Order, made: Made, most_bytes: int
+    ) -> Generator[None, None, bool]:
+        """Keep a picture, its layers and its masks on disk; False when the disk takes them not."""
+        request = order.request
+        beside = [region.mask for region in request.regions]
+        if request.image is not None and not job.canvas.is_open:
+            beside.append(request.image)  # what an extension goes on from
+        try:
+            yield from self._store.keep(made.result.pixels.sha256, made.pixels)
+            for reference, layer in made.beside.items():
+                yield from self._store.keep(reference.sha256, layer)
+            for reference in beside:
+                data = order.blobs.get(reference.sha256)
+                if data is not None:  # else an earlier Krita had them
+                    yield from self._store.keep(reference.sha256, reference.with_data(data))
+            self._store.shrink(most_bytes)
+        except OSError:  # the picture is in memory and in the history all the same
+            _log.exception("a picture cannot be written")
+            return False
+        return True
+
+    def picture(self, entry: Entry) -> Generator[None, None, Picture]:
+        """The picture itself; raises TapestryError when it was let go."""
+        pixels = yield from self._store.read(entry.sha256)
+        if pixels is None or (pixels.height, pixels.width) != (entry.height, entry.width):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The pixels of this picture are not on this computer any more."),
+                tr("Take its settings again, then Generate: it is painted anew."),
+            )
+        request, old = entry.request, None
+        if entry.origin and request is not None and request.image is not None:
+            old = yield from self._store.read(request.image.sha256)
+        return Picture(
+            entry.name,
+            pixels,
+            entry.place,
+            entry.document,
+            entry.margins,
+            entry.sources,
+            old=old,
+        )
+
+    def in_regions(self, entry: Entry, picture: Picture) -> Generator[None, None, Picture]:
+        """The picture with its layers, or else with its regions' masks, by which it can be cut.
+
+        Raises TapestryError when neither is known any more.
+        """
+        group = yield from self._layers(entry)
+        if group is not None:
+            return replace(picture, group=group)
+        cuts = yield from self._cuts(entry)
+        return replace(picture, cuts=cuts)
+
+    def _layers(self, entry: Entry) -> Generator[None, None, LayerGroup | None]:
+        """The layers that it came with; None where one of them was let go."""
+        layers, request = entry.layers, entry.request
+        picture = PixelsRef(entry.height, entry.width, 4, entry.sha256)
+        if layers is None or request is None or not layers.fits(picture):
+            return None
+        parts = {}
+        for reference in layers.blobs:
+            pixels = yield from self._store.read(reference.sha256)
+            if pixels is None or PixelsRef.of(pixels) != reference:
+                return None
+            parts[reference] = pixels
+        own = [
+            OwnLayer(
+                request.regions[layer.region].prompt,
+                layer.bounds.moved(*entry.offset),
+                parts[layer.pixels],
+                parts[layer.mask],
+            )
+            for layer in layers.layers
+            if layer.region < len(request.regions)
+        ]
+        return LayerGroup(parts[layers.base], own)
+
+    def _cuts(self, entry: Entry) -> Generator[None, None, list[Cut]]:
+        """Its regions with their masks; raises TapestryError when there are none any more."""
+        request = entry.request
+        cuts = []
+        for region in request.regions if request else ():
+            mask = yield from self._store.read(region.mask.sha256)
+            if mask is not None and mask.channels == 1:
+                cuts.append(Cut(region.prompt, region.bounds.moved(*entry.offset), mask))
+        if not cuts:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("This picture has no regions that are still known."),
+                tr("Apply it as one layer."),
+            )
+        return cuts
+
+
+def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> Entry:
+    whole = order.whole
+    offset = (-whole.top, -whole.left)
+    place = result.bounds.moved(*offset)
+    return Entry(
+        id=job.id,
+        name=order.layer_name,
+        sha256=result.pixels.sha256,
+        height=result.pixels.height,
+        width=result.pixels.width,
+        bounds=(place.top, place.left, place.bottom, place.right),
+        document=(whole.height, whole.width),
+        offset=offset,
+        asked=asked_for(order.request),
+        made_at=int(time.time()),
+        seconds=_seconds(result.report),
+        sources=job.sources,
+        thumbnail=thumbnail,
+        adapters=order.adapters,
+        layered=layers_in(result),
+    )
+
+
+def _seconds(report: str) -> float:
+    """How long the run took, as it says itself."""
+    kept = read_kept(report)
+    seconds = kept.get("seconds") if isinstance(kept, dict) else None
+    total = same_kind(seconds.get("total"), 0.0) if isinstance(seconds, dict) else None
+    return round(total, 1) if total is not None and math.isfinite(total) else 0.0

@@ -1,0 +1,1 @@
+"""Settings, presets and the prompts that were used."""

@@ -1,0 +1,158 @@
+"""What the artist has set in the docker, and how it is kept between two starts; no widgets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from tapestry_protocol.fields import Scheduler, Speed
+from tapestry_protocol.limits import (
+    MAX_FEATHER_PX,
+    MAX_GUIDANCE_SCALE,
+    MAX_ID_CHARACTERS,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_UNDER_PX,
+)
+from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Margins
+
+from ..common.stored_json import read_kept, same_kind
+
+Mode = Literal["generate", "extend", "refine", "fill"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
+SPEEDS: tuple[Speed, ...] = get_args(Speed)
+
+SIDES = ("top", "left", "bottom", "right")
+LARGEST_EXTENSION_PX = 16_384
+LARGEST_CONTEXT_PX = 4096
+MOST_PICTURES = 64
+SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB = 16, 1_000_000
+"""What pictures of histories may take on disk."""
+
+
+@dataclass
+class Settings:
+    """The docker's fields; layer names come from the document.
+
+    only_selection   "generate": paint what is selected and leave the rest as it is
+    selection_prompt "refine" and "fill": what the selection shows, instead of its regions
+    extend_*         how far each side grows, pixels
+    continue_regions regions that touch a growing edge go on beyond it
+    wrap             the left and right edge continue each other (360 degrees)
+    strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
+                     around the selection is looked at
+    outline_px       softens the outlines of all regions
+    speed            what may be left out to be done sooner
+    batch            pictures to be made, with seeds in sequence
+    apply_at_once    whether a single finished picture becomes a layer without being asked for
+    in_regions       a picture comes as a group with a layer for each region
+    live_*           where a picture on its way is shown
+    history_mb       what the pictures of all histories may take on disk
+    """
+
+    mode: Mode = "generate"
+    prompt: str = ""
+    negative_prompt: str = ""
+    style: str = ""
+    only_selection: bool = False
+    selection_prompt: str = ""
+    extend_top: int = 0
+    extend_left: int = 0
+    extend_bottom: int = 0
+    extend_right: int = 128
+    continue_regions: bool = True
+    under_px: int = 0
+    wrap: bool = False
+    strength: float = 0.5
+    feather_px: int = 8
+    context_px: int = 256
+    outline_px: int = 0
+    seed: int = 42
+    seed_locked: bool = True
+    batch: int = 1
+    num_inference_steps: int = 20
+    guidance_scale: float = 5.0
+    scheduler: str = "checkpoint"
+    speed: str = "quality"
+    coherence: float = 0.5
+    composition: float = 0.5
+    model: str = "sample"
+    apply_at_once: bool = True
+    in_regions: bool = False
+    live_on_canvas: bool = True
+    live_in_docker: bool = True
+    history_mb: int = 1024
+
+    @property
+    def margins(self) -> Margins:
+        """How far Extend grows the canvas."""
+        return Margins(*(getattr(self, f"extend_{side}") for side in SIDES))
+
+    def to_text(self) -> str:
+        """All fields as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Settings:
+        """The fields that `to_text` wrote; what is damaged or out of range stays at its default."""
+        settings = cls()
+        for name, value in sound_values(read_kept(text)).items():
+            setattr(settings, name, value)
+        return settings
+
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    **{f"extend_{side}": (0, LARGEST_EXTENSION_PX) for side in SIDES},
+    "under_px": (0, MAX_UNDER_PX),
+    "strength": (0.05, 1.0),
+    "feather_px": (0, MAX_FEATHER_PX),
+    "context_px": (0, LARGEST_CONTEXT_PX),
+    "outline_px": (0, MAX_FEATHER_PX),
+    "seed": (0, MAX_SEED),
+    "batch": (1, MOST_PICTURES),
+    "history_mb": (SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB),
+    "num_inference_steps": (1, MAX_STEPS),
+    "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
+    "coherence": (0.0, 1.0),
+    "composition": (0.0, 1.0),
+}
+"""The least and the most of every number."""
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "scheduler": SCHEDULERS, "speed": SPEEDS}
+
+
+def sound_values(kept: Any) -> dict[str, Any]:
+    """Those of the given fields that are what a field of that name may be."""
+    if not isinstance(kept, dict):
+        return {}
+    default = Settings()
+    good = {}
+    for field in fields(Settings):
+        value = same_kind(kept.get(field.name), getattr(default, field.name))
+        if value is not None and _is_in_range(field.name, value):
+            good[field.name] = value
+    return good
+
+
+def settings_of(request: Request) -> dict[str, Any]:
+    """The fields that would ask for the same again, as far as a request tells them."""
+    asked = dict(vars(request))
+    if request.selection is None:
+        asked["outline_px"] = asked.pop("feather_px")
+    if not request.margins.is_zero:
+        asked |= {f"extend_{side}": getattr(request.margins, side) for side in SIDES}
+    return sound_values(asked)
+
+
+def _is_in_range(name: str, value: Any) -> bool:
+    if name in _CHOICES:
+        return value in _CHOICES[name]
+    if name == "model":
+        return 0 < len(value) <= MAX_ID_CHARACTERS
+    low, high = LIMITS.get(name, (None, None))
+    return low is None or low <= value <= high

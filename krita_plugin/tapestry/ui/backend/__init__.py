@@ -1,0 +1,1 @@
+"""The backend: its line, its page, its installation."""

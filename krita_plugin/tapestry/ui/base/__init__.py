@@ -1,0 +1,1 @@
+"""What all widgets share: how they follow the model, symbols, pixmaps."""

@@ -1,0 +1,1 @@
+"""Fields for prompts, numbers, models, presets and sampling."""

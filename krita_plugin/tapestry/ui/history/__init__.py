@@ -1,0 +1,1 @@
+"""The pictures made for a document."""

@@ -1,0 +1,1 @@
+"""Generate, extend, refine and fill."""

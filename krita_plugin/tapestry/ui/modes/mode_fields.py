@@ -1,0 +1,200 @@
+"""What to do: generate, extend, refine or fill; what each of them asks for, and its button."""
+
+from __future__ import annotations
+
+from tapestry_protocol.limits import MAX_FEATHER_PX
+
+from ...docker_model import Studio
+from ...i18n.translation import tr
+from ...qt.compat import (
+    QButtonGroup,
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    Qt,
+    QToolButton,
+    QWidget,
+)
+from ...settings.settings import LARGEST_CONTEXT_PX, Mode
+from ..base.field_behaviour import calm, column_in, narrow, row_of
+from ..base.follow import follow
+from ..fields.number_fields import Number, NumberFields
+from ..fields.prompt_edit import PromptEdit
+from .extend_fields import ExtendFields, make_wrap
+
+_BUTTON_HEIGHT_PX = 30
+
+
+class ModeTabs(QWidget):
+    """Four buttons beside each other; one of them is down."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self._studio = studio
+        self._group = QButtonGroup(self)
+        self._tabs = {mode: self._make_tab(mode, *words) for mode, words in _modes().items()}
+        # Each as wide as its word asks for, in any language: together they fill the docker.
+        row = row_of(*((tab, tab.sizeHint().width()) for tab in self._tabs.values()))
+        row.setSpacing(1)
+        column_in(self, row)
+        follow(self, studio, ("settings",), self._show_mode)
+
+    def _make_tab(self, mode: Mode, title: str, tip: str) -> QToolButton:
+        tab = QToolButton()
+        tab.setObjectName(f"tapestry_mode_{mode}")
+        tab.setText(title)
+        tab.setToolTip(tip)
+        tab.setCheckable(True)
+        tab.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        tab.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._group.addButton(tab)
+        tab.clicked.connect(lambda _checked: self._studio.change_and_tell(mode=mode))
+        return tab
+
+    def _show_mode(self) -> None:
+        self._tabs[self._studio.settings.mode].setChecked(True)
+
+
+class ModeFields(QWidget):
+    """What the present mode asks for."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self._studio = studio
+        self._pages: dict[Mode, QWidget] = {
+            "generate": GenerateFields(studio),
+            "extend": ExtendFields(studio),
+            "refine": SelectionFields(studio, "refine"),
+            "fill": SelectionFields(studio, "fill"),
+        }
+        column_in(self, *self._pages.values())
+        follow(self, studio, ("settings",), self._show_mode)
+
+    def _show_mode(self) -> None:
+        for mode, page in self._pages.items():
+            page.setVisible(mode == self._studio.settings.mode)
+
+
+class GenerateFields(QWidget):
+    """The whole canvas, or what is selected; and whether it goes all around."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self._studio = studio
+        self._where = QComboBox()
+        self._where.setObjectName("tapestry_where")
+        self._where.addItem(tr("The whole canvas"), False)  # noqa: FBT003  Qt's signature
+        self._where.addItem(tr("Only what is selected"), True)  # noqa: FBT003  Qt's signature
+        self._where.setToolTip(tr("Where to paint; the rest of the picture stays as it is"))
+        narrow(self._where)
+        calm(self._where)
+        self._where.activated.connect(
+            lambda index: studio.change(only_selection=self._where.itemData(index))
+        )
+        column_in(self, row_of((self._where, 1)), make_wrap(studio))
+        follow(self, studio, ("settings",), self._show_settings)
+
+    def _show_settings(self) -> None:
+        self._where.setCurrentIndex(int(self._studio.settings.only_selection))
+
+
+class SelectionFields(QWidget):
+    """How what is selected is painted anew."""
+
+    def __init__(self, studio: Studio, mode: Mode) -> None:
+        super().__init__()
+        self._studio = studio
+        numbers = _of_a_selection()
+        chosen = numbers if mode == "refine" else numbers[1:]
+        self._numbers = NumberFields(
+            chosen,
+            lambda name: getattr(studio.settings, name),
+            lambda name, value: studio.change_and_tell(**{name: value}),
+        )
+        self._prompt = PromptEdit(studio, "tapestry_selection_prompt", tr("as the regions say"))
+        self._prompt.setToolTip(
+            tr("What the selection shows; empty: what the regions and the background say.")
+        )
+        self._prompt.textEdited.connect(lambda text: studio.change_and_tell(selection_prompt=text))
+        title = QLabel(tr("What"))
+        title.setBuddy(self._prompt)
+        column_in(self, row_of(title, (self._prompt, 1)), self._numbers)
+        follow(self, studio, ("settings",), self._show_settings)
+
+    def _show_settings(self) -> None:
+        self._numbers.show_values()
+        text = self._studio.settings.selection_prompt
+        if self._prompt.text() != text:
+            self._prompt.setText(text)
+
+
+class RunButton(QWidget):
+    """The large button of the present mode; every press is one more picture in the queue."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self._studio = studio
+        self._buttons = {mode: self._make_button(mode, *words) for mode, words in _modes().items()}
+        column_in(self, *self._buttons.values())
+        follow(self, studio, ("settings",), self._show)
+
+    def _make_button(self, mode: Mode, title: str, tip: str) -> QPushButton:
+        button = QPushButton(title)
+        button.setObjectName(f"tapestry_{mode}")
+        button.setToolTip(tip)
+        button.setMinimumHeight(_BUTTON_HEIGHT_PX)
+        button.clicked.connect(lambda _checked: getattr(self._studio, mode)())
+        return button
+
+    def _show(self) -> None:
+        for mode, button in self._buttons.items():
+            button.setVisible(mode == self._studio.settings.mode)
+
+
+def _modes() -> dict[Mode, tuple[str, str]]:
+    return {
+        "generate": (
+            tr("Generate"),
+            tr("Paint the whole canvas, or what is selected, as a new layer"),
+        ),
+        "extend": (tr("Extend"), tr("Make the canvas larger and paint on there")),
+        "refine": (tr("Refine"), tr("Paint over what is selected, starting from what is there")),
+        "fill": (tr("Fill"), tr("Paint something new into what is selected")),
+    }
+
+
+def _of_a_selection() -> tuple[Number, ...]:
+    return (
+        Number(
+            "strength",
+            tr("Strength"),
+            tr("How far the new picture may go away from what is there: little, or all the way."),
+            0.05,
+            1.0,
+            0.05,
+            2,
+        ),
+        Number(
+            "feather_px",
+            tr("Feather"),
+            tr("Softens the edge of the selection by this much, so that new and old run together."),
+            0,
+            MAX_FEATHER_PX,
+            slides_to=128,
+            unit=" px",
+        ),
+        Number(
+            "context_px",
+            tr("Context"),
+            tr(
+                "How much of the picture around the selection is looked at: more fits better to "
+                "its surroundings, less is quicker."
+            ),
+            0,
+            LARGEST_CONTEXT_PX,
+            16,
+            slides_to=1024,
+            unit=" px",
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Progress, queue and notices."""

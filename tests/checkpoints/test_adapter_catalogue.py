@@ -1,0 +1,382 @@
+"""What a file is, told from its header, and a sentence for each that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tapestry_backend.checkpoints import adapter_catalogue as catalogue_module
+from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
+from tapestry_backend.checkpoints.adapter_recognition import read_adapter
+from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
+from tapestry_backend.checkpoints.discovery import adapter_folders
+from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
+from tapestry_protocol.adapters import Control, Lora
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+from tests.models.adapters.conftest import LatentsOf
+from tests.models.adapters.tiny_adapters import save_ip_adapter
+
+ATTENTION = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+KOHYA = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+
+
+def lora_of_width(path: Path, width: int, name: str = ATTENTION) -> Path:
+    """A LoRA whose attention reads texts of this width."""
+    down, up = torch.zeros(4, width), torch.zeros(8, 4)
+    kohya = name.startswith(("lora_", "lycoris_"))
+    ends = (
+        (".lora_down.weight", ".lora_up.weight") if kohya else (".lora_A.weight", ".lora_B.weight")
+    )
+    save_file({f"{name}{ends[0]}": down, f"{name}{ends[1]}": up}, path)
+    return path
+
+
+def test_other_programs_folders_are_looked_through(
+    adapters: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """Also further inside; what is none is left out with a sentence."""
+    inside = tmp_path / "models" / "Lora" / "styles"
+    inside.mkdir(parents=True)
+    (tmp_path / "models" / "Stable-diffusion").mkdir()
+    lora_of_width(inside / "pen.safetensors", 768)
+    lora_of_width(inside / "sample-ink.safetensors", 768)
+    (inside / "torn.safetensors").write_bytes(b"torn")
+    (inside / "old.pt").write_bytes(b"pickle")
+    shutil.copytree(adapters / "edges", tmp_path / "models" / "ControlNet" / "edges")
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "nowhere"))
+    folders = adapter_folders([tmp_path])
+    known = AdapterCatalogue(folders=folders)
+
+    assert set(folders) == {tmp_path / "models" / "Lora", tmp_path / "models" / "ControlNet"}
+    ids = {info.id for info in known.infos}
+    assert ids == {"sample-ink", "sample-scribble", "styles/pen", "styles/sample-ink", "edges"}
+    assert known.find("sample-ink", "lora").path.parent.name == "sample_adapters"
+    assert known.find("pen", "lora").id == "styles/pen"  # there is only one in any folder
+    left_out = {each.path.name: str(each) for each in known.left_out_beside([])}
+    assert set(left_out) == {"torn.safetensors", "old.pt"}
+    assert "cannot be opened" in left_out["torn.safetensors"]
+    assert "is a pickle" in left_out["old.pt"]
+
+
+def test_each_kind_is_known(adapters: Path, tmp_path: Path) -> None:
+    """By its tensors' names or its configuration, not by its own name."""
+    save_file({"emb_params": torch.zeros(2, 768)}, tmp_path / "gloom.safetensors")
+    save_file({"<cat>": torch.zeros(1024)}, tmp_path / "pet.safetensors")
+    both = {"clip_l": torch.zeros(1, 768), "clip_g": torch.zeros(1, 1280)}
+    save_file(both, tmp_path / "mood.safetensors")
+    known = AdapterCatalogue([str(adapters), str(tmp_path)])
+    kinds = {info.id: (info.kind, info.family) for info in known.infos}
+
+    assert kinds["peft"] == kinds["kohya-all"] == ("lora", "")
+    assert kinds["edges"] == ("controlnet", "")
+    assert kinds["look"] == ("ip_adapter", "")
+    assert kinds["sketch"] == ("t2i_adapter", "")
+    assert kinds["gloom"] == ("embedding", "sd1")
+    assert kinds["pet"] == ("embedding", "sd2")
+    assert kinds["mood"] == ("embedding", "sdxl")
+    assert {(a.id, a.token, a.widths) for a in known.embeddings} == {
+        ("gloom", "<gloom>", (768,)),
+        ("pet", "<cat>", (1024,)),
+        ("mood", "<mood>", (768, 1280)),
+    }
+
+
+@pytest.mark.parametrize("name", [ATTENTION, KOHYA])
+@pytest.mark.parametrize(("width", "family"), [(768, "sd1"), (1024, "sd2"), (2048, "sdxl")])
+def test_a_lora_is_for_a_family(tmp_path: Path, name: str, width: int, family: str) -> None:
+    """By the width of the texts that its attention reads."""
+    assert read_adapter(lora_of_width(tmp_path / "a.safetensors", width, name)).family == family
+
+
+@pytest.mark.parametrize(("width", "family"), [(768, "sd1"), (2048, "sdxl")])
+def test_other_kinds_are_for_a_family_too(tmp_path: Path, width: int, family: str) -> None:
+    """A LoHa, and a LoKr: by the columns of what its factors make."""
+    loha = {"w1_a": (8, 4), "w1_b": (4, width), "w2_a": (8, 4), "w2_b": (4, width)}
+    lokr = {"w1": (2, 4), "w2_a": (4, 3), "w2_b": (3, width // 4)}
+    for name, shapes in {"hada": loha, "lokr": lokr}.items():
+        path = tmp_path / f"{name}.safetensors"
+        save_file({f"{KOHYA}.{name}_{r}": torch.zeros(s) for r, s in shapes.items()}, path)
+        assert read_adapter(path).kind == "lora"
+        assert read_adapter(path).family == family
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("lycoris_single_transformer_blocks_0_attn_to_q", "flux"),
+        ("transformer.single_transformer_blocks.0.attn.to_q", "flux"),
+        ("transformer.transformer_blocks.0.attn.add_k_proj", "sd3"),
+        ("lora_unet_double_blocks_0_img_attn_qkv", "flux"),
+        ("diffusion_model.single_blocks.0.linear1", "flux"),
+        ("lora_unet_joint_blocks_0_x_block_attn_qkv", "sd3"),
+    ],
+)
+def test_a_transformers_lora_is_for_a_family(tmp_path: Path, name: str, family: str) -> None:
+    """By the layers that one of them alone has."""
+    assert read_adapter(lora_of_width(tmp_path / "a.safetensors", 64, name)).family == family
+
+
+def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    """With both families named."""
+    lora_of_width(tmp_path / "old.safetensors", 2048)
+    catalogue = Catalogue(adapters=[str(tmp_path)])
+    request = Request("generate", 64, 64, "snow", loras=(Lora("old"),))
+    with pytest.raises(TapestryError) as raised:
+        catalogue.check(request)
+
+    assert raised.value.code is ErrorCode.BAD_REQUEST
+    assert raised.value.message == (
+        "The LoRA 'old' was made for Stable Diffusion XL, not for the model 'sample', which is "
+        "Stable Diffusion 1.x."
+    )
+    assert "for this one" in raised.value.advice
+
+
+def narrow_unet() -> diffusers.UNet2DConditionModel:
+    """Of another build than the checkpoint's, for texts of the same width."""
+    return diffusers.UNet2DConditionModel(
+        block_out_channels=(32, 32),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        layers_per_block=1,
+        norm_num_groups=8,
+    )
+
+
+@pytest.mark.parametrize("kind", ["lora", "controlnet", "t2i_adapter", "ip_adapter"])
+def test_one_of_another_build_is_refused_when_its_sizes_are_known(
+    latents_of: LatentsOf, adapted_store, tmp_path: Path, kind: str
+) -> None:
+    """Where neither its header nor its configuration says what it was made for."""
+    if kind == "lora":
+        lora_of_width(tmp_path / "it.safetensors", 48, "unet.conv_in")
+    elif kind == "controlnet":
+        diffusers.ControlNetModel.from_unet(narrow_unet()).save_pretrained(tmp_path / "it")
+    elif kind == "ip_adapter":
+        save_ip_adapter(tmp_path / "it.safetensors", narrow_unet())
+    else:
+        diffusers.T2IAdapter(channels=[32, 32], adapter_type="full_adapter").save_pretrained(
+            tmp_path / "it"
+        )
+    known = AdapterCatalogue([str(tmp_path)])
+    kept, adapted_store.catalogue.adapters = adapted_store.catalogue.adapters, known
+    asked = (
+        {"loras": (Lora("it"),)} if kind == "lora" else {"controls": (Control("it", "regions"),)}
+    )
+    try:
+        with pytest.raises(TapestryError, match="was made for models of another build"):
+            latents_of(**asked)
+    finally:
+        adapted_store.catalogue.adapters = kept
+
+
+def tensors(**named: torch.Tensor):
+    """Writes a file with these, whose names have dots for double underscores."""
+    return lambda path: save_file({n.replace("__", "."): t for n, t in named.items()}, path)
+
+
+def truncated(path: Path) -> None:
+    """An embedding without its last numbers."""
+    save_file({"emb_params": torch.zeros(9, 9)}, path)
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+DOWN, UP = torch.zeros(4, 8), torch.zeros(8, 4)
+REFUSED = {
+    "empty": (lambda path: path.write_bytes(b""), "is too short"),
+    "a lying header": (
+        lambda path: path.write_bytes(struct.pack("<Q", 2**40) + b"{}" * 50),
+        "says that its header has",
+    ),
+    "truncated": (
+        lambda path: (
+            save_file({"emb_params": torch.zeros(9, 9)}, path),
+            path.write_bytes(path.read_bytes()[:-8]),
+        ),
+        "leave the file",
+    ),
+    "a pickle by another name": (
+        lambda path: path.write_bytes(b"\x80\x04\x95" + bytes(200)),
+        "says that its header has",
+    ),
+    "an IA3": (
+        tensors(lora_unet_a__on_input=DOWN, lora_unet_a__weight=UP),
+        "nobody knows what its tensor",
+    ),
+    "an IP-Adapter of another build": (
+        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__0__weight=UP),
+        "it is an IP-Adapter of another build",
+    ),
+    "an IP-Adapter without eyes": (
+        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__weight=UP),
+        "there is no folder 'image_encoder' beside it",
+    ),
+    "FLUX by XLabs' names": (
+        tensors(double_blocks__0__processor__qkv_lora1__down__weight=DOWN),
+        "it is a LoRA for FLUX by XLabs' names",
+    ),
+    "a whole model": (
+        tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP),
+        "nobody knows what its tensor 'first_stage_model.b' is",
+    ),
+    "too many sides": (tensors(emb_params=torch.zeros(1, 1, 8)), "nobody knows what its tensor"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) -> None:
+    """It says what is wrong, and which kinds there are."""
+    write, problem = REFUSED[case]
+    path = tmp_path / "it.safetensors"
+    write(path)
+    with pytest.raises(TapestryError, match="cannot be opened") as raised:
+        AdapterCatalogue([str(path)])
+
+    assert problem in raised.value.message
+    assert raised.value.code is ErrorCode.MODEL_BROKEN
+    assert "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or" in raised.value.advice
+
+
+@pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])
+def test_a_pickle_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    """Nobody opens it."""
+    (tmp_path / name).write_bytes(b"\x80\x04\x95")
+    with pytest.raises(TapestryError, match="is a pickle, which could run any program") as raised:
+        AdapterCatalogue([str(tmp_path / name)])
+
+    assert ".safetensors" in raised.value.advice
+
+
+def damaged(folder: Path, **changes: object) -> None:
+    """Change a configuration."""
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda folder: damaged(folder, _class_name="UNet2DConditionModel"), "it is a UNet2D"),
+        (lambda folder: damaged(folder, channels=[10**9]), "'channels' in config.json is"),
+        (lambda folder: damaged(folder, auto_map={}), "asks for auto_map"),
+        (lambda folder: next(folder.glob("*.safetensors")).unlink(), "is missing"),
+        (lambda folder: (folder / "adapter_config.json").write_text("{}"), "look elsewhere"),
+        (lambda folder: (folder / "config.json").write_text("{"), "is no JSON"),
+    ],
+    ids=["another class", "a billion", "code of its own", "no weights", "elsewhere", "no JSON"],
+)
+def test_a_damaged_folder_gets_a_sentence(
+    adapters: Path, tmp_path: Path, damage, problem: str
+) -> None:
+    """Before any library reads it."""
+    shutil.copytree(adapters / "sketch", tmp_path / "sketch")
+    damage(tmp_path / "sketch")
+    with pytest.raises(TapestryError, match="cannot be opened") as raised:
+        AdapterCatalogue([str(tmp_path / "sketch")])
+
+    assert problem in raised.value.message
+
+
+def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
+    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path
+) -> None:
+    """With the LoRA's name."""
+    content = load_file(adapters / "peft.safetensors")
+    first = next(name for name in content if name.endswith("lora_A.weight"))
+    save_file({first: content[first]}, tmp_path / "half.safetensors")
+    notes = {"lora_adapter_metadata": json.dumps({"unet.lora_bias": True})}
+    save_file(content, tmp_path / "bias.safetensors", metadata=notes)
+    save_file(content, tmp_path / "odd.safetensors", metadata={"lora_adapter_metadata": "[1"})
+    known = AdapterCatalogue([str(tmp_path)])
+    wardrobe = adapted_store.load(str(checkpoint)).wardrobe
+    for name, problem in [
+        ("half", "some of the tensors that belong together are missing"),
+        ("bias", "it uses a bias"),
+        ("odd", "its notes are no JSON"),
+    ]:
+        with (
+            pytest.raises(TapestryError, match=f"The LoRA '{name}' cannot be used: {problem}"),
+            wardrobe.wearing([(known.find(name, "lora"), 1.0)]),
+        ):
+            pass
+    assert not wardrobe.worn
+
+
+def test_two_of_one_name_have_their_folders_in_their_ids(tmp_path: Path) -> None:
+    """The same file twice is one; two that are called alike can both be asked for."""
+    for folder in ("a/x", "b/x", "c"):
+        (tmp_path / folder).mkdir(parents=True)
+        lora_of_width(tmp_path / folder / "ink.safetensors", 768)
+    once = AdapterCatalogue([str(tmp_path / "c"), str(tmp_path / "c" / "ink.safetensors")])
+    both = AdapterCatalogue([str(tmp_path / name) for name in "abc"])
+
+    assert [info.id for info in once.infos][2:] == ["ink"]
+    assert [info.id for info in both.infos][2:] == ["x/ink", "b/x/ink", "ink"]
+    assert both.find("ink", "lora").path.parent.name == "c"
+    with pytest.raises(TapestryError, match="There is no LoRA 'pen'"):
+        both.find("pen", "lora")
+    two = AdapterCatalogue([str(tmp_path / name) for name in "ab"])
+    with pytest.raises(TapestryError, match=r"2 are called 'ink'.*'x/ink', 'b/x/ink'"):
+        two.find("ink", "lora")
+
+
+def test_one_damaged_file_keeps_no_other_away(tmp_path: Path) -> None:
+    """Nor do notes, a pickle, and a file whose name is no text; each of these is told of."""
+    folder = tmp_path / "loras"
+    (folder / "inner").mkdir(parents=True)
+    lora_of_width(folder / "good.safetensors", 768)
+    lora_of_width(folder / "inner" / "LOUD.SAFETENSORS", 768)
+    lora_of_width(folder / "soft.sft", 768)
+    (folder / "half.safetensors").write_bytes(b"<html>log in first</html>" * 9)
+    (folder / "notes.txt").write_text("x")
+    (folder / "old.pt").write_bytes(b"x")
+    (folder / "rest.safetensors.part").write_bytes(b"x")
+    lora_of_width(folder / f"{'long' * 51}.safetensors", 768)
+    with suppress(OSError):  # where a file system takes no such name, there is none to be found
+        shutil.copy(folder / "good.safetensors", folder / os.fsdecode(b"caf\xe9.safetensors"))
+    known = AdapterCatalogue([str(folder)])
+
+    assert {info.id for info in known.infos} >= {"good", "inner/LOUD", "soft"}
+    reasons = {each.path.name[:6]: str(each) for each in known.left_out_beside([])}
+    assert "cannot be opened" in reasons["half.s"]
+    assert "is a pickle" in reasons["old.pt"]
+    assert "not been fetched to its end" in reasons["rest.s"]
+    assert "has 204 characters" in reasons["longlo"]
+    assert all(reason.isprintable() for reason in reasons.values())
+    for name, reason in reasons.items():
+        if name.startswith("caf"):
+            assert "not written in UTF-8" in reason
+
+
+def test_a_collection_is_offered_as_far_as_a_list_goes(tmp_path: Path, monkeypatch) -> None:
+    """And a sentence says how many are left out, from which to which."""
+    lora_of_width(tmp_path / "style 00.safetensors", 768)
+    for number in range(1, 12):
+        (tmp_path / f"style {number:02}.safetensors").symlink_to(tmp_path / "style 00.safetensors")
+    assert len(AdapterCatalogue([str(tmp_path)]).infos) == 2 + 12
+    monkeypatch.setattr(catalogue_module, "MAX_ADAPTERS", 10)
+    known = AdapterCatalogue([str(tmp_path)])
+    (left_out,) = known.left_out_beside([])
+
+    assert len(known.infos) == 10
+    assert "4 adapters" in str(left_out)
+    assert "'style 08' to 'style 11'" in str(left_out)
+
+
+def test_the_bundled_ones_are_there() -> None:
+    """For the bundled model."""
+    kinds = {info.id: info.kind for info in Catalogue().adapters.infos}
+
+    assert kinds == {"sample-ink": "lora", "sample-scribble": "t2i_adapter"}
+    assert SAMPLE in {model.id for model in Catalogue().models}

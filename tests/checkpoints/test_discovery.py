@@ -1,0 +1,377 @@
+"""Checkpoints are found where other programs keep them; nothing is loaded, copied or fetched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+from tapestry_backend.checkpoints import catalogue as catalogue_module
+from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.checkpoints.discovery import adapter_folders, discover, told_apart
+from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
+from tapestry_backend.cli import main
+from tapestry_backend.models.model_cache import ModelStore
+from tests.checkpoints.closed_folders import close_folder
+from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
+from tests.models.tiny_files import Built, build, save_file
+
+FACTS = {"id", "family", "variant", "path", "size_bytes", "dtype", "window_px"}
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny checkpoints to link to: one file of each kind that matters here, and a folder."""
+    folder = tmp_path_factory.mktemp("stock")
+    save_file(build("sd1"), folder / "dream.safetensors", torch.half)
+    flux = build("flux")
+    save_file(flux, folder / "flux-all.safetensors", torch.half)
+    for name, prefix, bare in [
+        ("flux1-dev", "model.diffusion_model.", ""),
+        ("ae", "vae.", ""),
+        ("clip_l", "text_encoders.clip_l.transformer.", ""),
+        ("t5xxl_fp16", "text_encoders.t5xxl.transformer.", ""),
+    ]:
+        part = {bare + k.removeprefix(prefix): t for k, t in flux.tensors.items() if prefix in k}
+        save_file(Built({}, part), folder / f"{name}.safetensors", torch.half)
+    save_file(Built({}, {"lora_unet.alpha": torch.ones(1)}), folder / "lora.safetensors")
+    save_xl(folder / "xl")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computer without any models."""
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def link(stock: Path, name: str, place: Path) -> Path:
+    """A symbolic link to something in stock."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(stock / name, target_is_directory=(stock / name).is_dir())
+    return place
+
+
+def found(*folders: Path) -> dict[str, str]:
+    """The family of each model that is found, by its id."""
+    return {entry.id: entry.family for entry in discover(folders).entries}
+
+
+def test_our_own_folder_holds_files_and_folders(stock: Path, tmp_path: Path) -> None:
+    """At any depth, through links; what is no checkpoint is left out."""
+    own = tmp_path / "models"
+    link(stock, "dream.safetensors", own / "painterly" / "dream.safetensors")
+    link(stock, "xl", own / "xl")
+    link(stock, "lora.safetensors", own / "loras" / "lora.safetensors")
+    link(stock, "dream.safetensors", own / "again.safetensors")
+
+    assert found() == {"again": "sd1", "xl": "sdxl"}  # the same file once
+
+
+def test_the_hubs_cache_is_looked_through(tmp_path: Path) -> None:
+    """By the snapshot that its branch names."""
+    model = tmp_path / "hub" / "models--somebody--tiny"
+    save_checkpoint(model / "snapshots" / "abc")
+    (model / "snapshots" / "older").mkdir()
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("abc")
+
+    assert found() == {"somebody/tiny": "sd1"}
+
+
+@pytest.mark.parametrize(
+    "place", ["models/Stable-diffusion", "models/checkpoints", "checkpoints", "."]
+)
+def test_programs_keep_them_in_their_own_places(stock: Path, tmp_path: Path, place: str) -> None:
+    """A1111 and Forge, ComfyUI, and a plain folder."""
+    link(stock, "dream.safetensors", tmp_path / "program" / place / "v1" / "dream.safetensors")
+
+    assert found(tmp_path / "program") == {"v1/dream": "sd1"}
+
+
+def test_comfyuis_paths_elsewhere_are_followed(stock: Path, tmp_path: Path) -> None:
+    """extra_model_paths.yaml: a base, and several folders under one key."""
+    program, big = tmp_path / "ComfyUI", tmp_path / "big disk"
+    (program / "models" / "checkpoints").mkdir(parents=True)
+    link(stock, "dream.safetensors", big / "sd" / "dream.safetensors")
+    link(stock, "flux-all.safetensors", big / "more" / "all.sft")
+    text = f"a111:\n  base_path: {big}\n  checkpoints: |\n    sd\n    more\n  loras: nowhere\n"
+    (program / "extra_model_paths.yaml").write_text(text)
+
+    assert found(program) == {"all": "flux", "dream": "sd1"}
+
+
+def test_folders_of_adapters(tmp_path: Path) -> None:
+    """A program's own, those that ComfyUI's paths name, and a plain folder itself."""
+    program, big = tmp_path / "ComfyUI", tmp_path / "big disk"
+    for folder in (program / "models" / "checkpoints", program / "models" / "loras", big / "mine"):
+        folder.mkdir(parents=True)
+    text = f"a111:\n  base_path: {big}\n  loras: mine\n"
+    (program / "extra_model_paths.yaml").write_text(text)
+
+    assert adapter_folders([program]) == [program / "models" / "loras", big / "mine"]
+    assert adapter_folders([big]) == [big]
+
+
+def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path) -> None:
+    """A bare transformer with its text encoders and autoencoder, as ComfyUI keeps them; it runs."""
+    program = tmp_path / "ComfyUI"
+    link(stock, "flux1-dev.safetensors", program / "models/diffusion_models/flux1-dev.safetensors")
+    t5_tokenizer().save_pretrained(program / "comfy/text_encoders/t5_tokenizer")
+    problems = discover([program]).problems
+    assert len(problems) == 1
+    assert "autoencoder" in str(problems[0])
+    link(stock, "ae.safetensors", program / "models/vae/ae.safetensors")
+    for name in ("clip_l", "t5xxl_fp16"):
+        link(stock, f"{name}.safetensors", program / f"models/text_encoders/{name}.safetensors")
+    (entry,) = discover([program]).entries
+
+    assert (entry.id, entry.family) == ("flux1-dev", "flux")
+    assert entry.size_bytes > entry.path.stat().st_size
+    model = ModelStore(Catalogue(found=[entry]), "cpu").load("flux1-dev")
+    latents = torch.zeros(1, 16, 8, 8)
+    conditions = model.encode_prompts(["a fox"], [3.5])
+    assert bool(torch.isfinite(model.predict(latents, torch.tensor(500.0), conditions)).all())
+
+
+def test_an_autoencoder_of_another_family_is_not_taken(stock: Path, tmp_path: Path) -> None:
+    """By its channels, and by its name where those are the same."""
+    program = tmp_path / "program"
+    built = build("sd1")
+    bare = {key: t for key, t in built.tensors.items() if not key.startswith("first_stage")}
+    vae = {key: t for key, t in built.tensors.items() if key.startswith("first_stage")}
+    save_file(Built({}, bare), program / "models/checkpoints/bare.safetensors", torch.half)
+    link(stock, "ae.safetensors", program / "models/vae/ae.safetensors")
+    save_file(Built({}, vae), program / "models/vae/sdxl_vae.safetensors", torch.half)
+    assert found(program) == {}
+    save_file(Built({}, vae), program / "models/vae/some.safetensors", torch.half)
+    save_file(Built({}, vae), program / "models/vae/vae-ft-mse-840000.safetensors", torch.half)
+    (entry,) = discover([program]).entries
+
+    assert entry.companions["vae"].name == "vae-ft-mse-840000.safetensors"
+
+
+def test_a_folder_of_models_is_told_from_a_model(stock: Path, tmp_path: Path) -> None:
+    """An artist who names a folder may mean either; one that holds nothing gets the sentence."""
+    link(stock, "dream.safetensors", tmp_path / "many" / "dream.safetensors")
+    (tmp_path / "empty").mkdir()
+    names = [str(stock / "xl"), str(tmp_path / "many"), str(tmp_path / "empty"), "owner/name"]
+    models, folders = told_apart(names)
+
+    assert models == [names[0], names[2], names[3]]
+    assert folders == [tmp_path / "many"]
+
+
+def test_links_in_a_circle_end(stock: Path, tmp_path: Path) -> None:
+    """A folder that holds itself is looked through once."""
+    own = tmp_path / "models"
+    link(stock, "dream.safetensors", own / "dream.safetensors")
+    (own / "self").symlink_to(own, target_is_directory=True)
+
+    assert found() == {"dream": "sd1"}
+
+
+def test_what_is_broken_is_left_out_with_a_sentence(
+    stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A truncated file and a pickle stop nothing else from being listed."""
+    own = tmp_path / "models"
+    link(stock, "dream.safetensors", own / "good.safetensors")
+    (own / "cut.safetensors").write_bytes((stock / "dream.safetensors").read_bytes()[:-10])
+    (own / "old.ckpt").write_bytes(b"PK")
+    assert main(["models"]) == 0
+    said = capsys.readouterr()
+
+    assert [line.split("\t")[0] for line in said.out.splitlines()] == ["sample", "good"]
+    assert said.err.count("left out:") == 2
+    assert "pickle" in said.err
+
+
+def test_they_are_listed_as_json(
+    stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For other programs: every fact, and nothing but JSON."""
+    link(stock, "dream.safetensors", tmp_path / "somewhere" / "dream.safetensors")
+    assert main(["models", "--json", "--folder", str(tmp_path / "somewhere")]) == 0
+    sample, dream = json.loads(capsys.readouterr().out)
+
+    assert set(dream) == FACTS
+    assert sample["id"] == "sample"
+    assert (dream["family"], dream["variant"], dream["dtype"]) == ("sd1", "base", "float16")
+    assert dream["size_bytes"] == (stock / "dream.safetensors").stat().st_size
+
+
+def reasons(*folders: Path) -> dict[str, str]:
+    """Why something is left out, by its name on the disk."""
+    return {each.path.name: str(each) for each in discover(folders).problems}
+
+
+def cached(
+    hub: Path, name: str, missing: tuple[str, ...] = (), pickled: tuple[str, ...] = ()
+) -> None:
+    """The bundled model as the hub's client keeps it; what is missing was on its way."""
+    sample = Catalogue().find("sample").path
+    repository = hub / f"models--test--{name}"
+    snapshot = repository / "snapshots" / "c0ffee"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("c0ffee")
+    (repository / "blobs").mkdir()
+    for number, file in enumerate(sorted(path for path in sample.rglob("*") if path.is_file())):
+        place = file.relative_to(sample)
+        blob = repository / "blobs" / f"{number:040}"
+        if missing and place.as_posix().startswith(missing):
+            blob.with_suffix(".incomplete").write_bytes(b"x")
+            continue
+        blob.write_bytes(file.read_bytes())
+        target = snapshot / place
+        if pickled and place.as_posix().startswith(pickled):
+            target = target.with_suffix(".bin")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(os.path.relpath(blob, target.parent))
+
+
+def test_a_model_that_was_fetched_in_part_is_told_of_and_not_offered(tmp_path: Path) -> None:
+    """Whatever is missing: weights, tokenizer, index, everything; and one with pickles alone."""
+    hub = tmp_path / "hub"
+    cached(hub, "whole")
+    cached(hub, "no-unet", missing=("unet/diffusion",))
+    cached(hub, "no-config", missing=("vae/config",))
+    cached(hub, "no-tokenizer", missing=("tokenizer/",))
+    cached(hub, "no-words", missing=("tokenizer/tokenizer.json", "tokenizer/vocab", "tokenizer/me"))
+    cached(hub, "no-index", missing=("model_index",))
+    cached(hub, "nothing", missing=("",))
+    cached(hub, "pickles", pickled=("unet/diffusion", "vae/diffusion", "text_encoder/model"))
+    (hub / "models--test--words" / "snapshots" / "a").mkdir(parents=True)
+    save_file(Built({}, {"lm_head": torch.ones(1)}), hub / "models--test--words/snapshots/a/m.sft")
+    assert found() == {"test/whole": "sd1"}
+    told = "\n".join(map(str, discover().problems))
+
+    for part in ("unet/diffusion_pytorch_model.safetensors", "vae/config.json", "/tokenizer"):
+        assert f"{part} is missing" in told
+    assert "no-index" in told
+    assert "'test/nothing' has not been fetched to its end" in told
+    assert "no-words" in told
+    assert "unet holds pickles alone" in told
+    assert "words" not in told.replace("no-words", "")  # a model of another kind is no loss
+
+
+def test_what_may_not_be_entered_stops_nothing_else(
+    stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model in the hub's cache, a folder among others, a named folder, and one that is gone."""
+    own, hub = tmp_path / "models", tmp_path / "hub"
+    link(stock, "dream.safetensors", own / "open" / "dream.safetensors")
+    link(stock, "dream.safetensors", own / "shut" / "other.safetensors")
+    cached(hub, "locked")
+    (tmp_path / "disk").mkdir()
+    for folder in (own / "shut", hub / "models--test--locked", tmp_path / "disk"):
+        close_folder(monkeypatch, folder)
+    named = (tmp_path / "disk" / "models", tmp_path / "gone", Path("~nobody-here/more"))
+    told = reasons(*named)
+
+    assert found(*named) == {"open/dream": "sd1"}
+    assert "Permission denied" in told["shut"]
+    assert "Permission denied" in told["snapshots"]
+    assert "There is no folder" in told["gone"]
+    assert len([each for each in told.values() if "/disk/models" in each]) == 1
+    assert main(["models", "--folder", str(named[0])]) == 0
+    assert told_apart([str(named[0])]) == ([str(named[0])], [])
+
+
+def test_names_are_judged_as_those_that_somebody_gives(stock: Path, tmp_path: Path) -> None:
+    """What cannot travel is left out; what is long, or taken, has another name."""
+    own = tmp_path / "models"
+    deep = own / "a" / ("b" * 100) / ("c" * 100)
+    link(stock, "dream.safetensors", deep / "dream.SAFETENSORS")
+    shutil.copytree(stock / "xl", own / "sample")
+    link(stock, "flux-all.safetensors", own / ("d" * 210 + ".safetensors"))
+    latin = own / os.fsdecode(b"caf\xe9")
+    with suppress(OSError):  # where a file system takes no such name, there is none to be found
+        latin.symlink_to(stock / "xl", target_is_directory=True)
+    told = {each.path.name[:6]: str(each) for each in discover().problems}
+
+    assert found() == {"dream": "sd1", str(own / "sample"): "sdxl"}
+    assert "has 210 characters" in told["dddddd"]
+    if latin.is_symlink():
+        (reason,) = (reason for name, reason in told.items() if name.startswith("caf"))
+        assert "not written in UTF-8" in reason
+        assert reason.isprintable()
+
+
+def test_what_is_no_checkpoint_is_told_of_unless_it_is_something_else(
+    stock: Path, tmp_path: Path
+) -> None:
+    """Files of other formats, models of other kinds, links to nothing; not adapters and VAEs."""
+    own = tmp_path / "models"
+    link(stock, "ae.safetensors", own / "ae.safetensors")
+    link(stock, "xl", own / "whole")
+    save_file(Built({}, {"a.b": torch.ones(1), "c.d": torch.ones(2)}), own / "strange.safetensors")
+    save_file(Built({}, {"emb_params": torch.ones(1, 768)}), own / "gloom.safetensors")
+    (own / "packed.gguf").write_bytes(b"GGUF")
+    (own / "old.CKPT").write_bytes(b"PK")
+    (own / "rest.safetensors.crdownload").write_bytes(b"x")
+    link(stock, "never-there.safetensors", own / "lost.safetensors")
+
+    assert found() == {"whole": "sdxl"}
+    assert {
+        name: reason.partition(". ")[0].split("' ")[-1] for name, reason in reasons().items()
+    } == {
+        "strange.safetensors": "is neither a checkpoint nor an adapter that Tapestry knows",
+        "packed.gguf": "is packed as GGUF, which Tapestry does not read",
+        "old.CKPT": "is a pickle, which can run any program when it is opened",
+        "rest.safetensors.crdownload": "has not been fetched to its end",
+        "lost.safetensors": "is not there, or leads to something that is not there",
+    }
+
+
+def test_the_list_tells_of_each_once(
+    stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    """A plain folder is looked through for checkpoints, what they lack, and adapters."""
+    own = tmp_path / "models"
+    link(stock, "flux-all.safetensors", own / "flux.safetensors")
+    link(stock, "ae.safetensors", own / "vae" / "ae.safetensors")
+    (own / "torn.safetensors").write_bytes(b"torn")
+    (own / "words.pt").write_bytes(b"PK")
+    for number in range(4):
+        (own / f"{number}").mkdir()
+        shutil.copy(stock / "dream.safetensors", own / f"{number}" / "d.safetensors")
+    monkeypatch.setattr(catalogue_module, "MAX_MODELS", 4)
+    assert main(["models"]) == 0
+    said = capsys.readouterr()
+
+    assert [line.split("\t")[0] for line in said.out.splitlines()] == [
+        "sample",
+        "0/d",
+        "1/d",
+        "2/d",
+    ]
+    left_out = [line for line in said.err.splitlines() if line.startswith("left out: ")]
+    assert len(left_out) == 3
+    assert "2 models more than a list holds are left out: '3/d' to 'flux'" in left_out[0]
+
+
+def test_looking_needs_no_torch(stock: Path, tmp_path: Path) -> None:
+    """The server lists models; only a worker loads one."""
+    link(stock, "dream.safetensors", tmp_path / "models" / "dream.safetensors")
+    code = (
+        "import sys; from tapestry_backend.checkpoints.discovery import adapter_folders, discover; "
+    )
+    code += "print(len(discover().entries), 'torch' in sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    assert told.stdout.split() == ["1", "False"]

@@ -1,0 +1,123 @@
+"""ComfyUI's extra_model_paths.yaml as people have it: followed, or told why not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tapestry_backend.checkpoints.program_folders import layout_of
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder elsewhere, which an environment variable names as well."""
+    shelf = tmp_path / "shelf"
+    for name in ("one", "two"):
+        (shelf / name).mkdir(parents=True)
+    (tmp_path / "ComfyUI" / "models").mkdir(parents=True)
+    monkeypatch.setenv("SHELF", str(shelf))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    return shelf
+
+
+FORMS = {
+    "plain": "a:\n  base_path: {shelf}\n  checkpoints: one\n",
+    "without a base": "a:\n  checkpoints: {shelf}/one\n",
+    "without a section": "base_path: {shelf}\ncheckpoints: one\n",
+    "relative to the file": "a:\n  base_path: ../shelf\n  checkpoints: one\n",
+    "several lines": "a:\n  base_path: {shelf}\n  checkpoints: |\n    one\n\n",
+    "a list": "a:\n  base_path: {shelf}\n  checkpoints:\n    - one\n    -\n",
+    "a list in brackets": "a: {{base_path: {shelf}, checkpoints: [one]}}\n",
+    "a variable": "a:\n  base_path: $SHELF\n  checkpoints: one\n",
+    "a variable in braces": "a:\n  checkpoints: ${{SHELF}}/one\n",
+    "home": "a:\n  base_path: ~/shelf\n  checkpoints: one\n",
+    "tabs": "a:\n\tbase_path: {shelf}\n\tcheckpoints: |\n\t\tone\n",
+    "quotes": "a:\n  base_path: '{shelf}'\n  checkpoints: \"one\"\n",
+    "Windows' line ends": "a:\r\n  base_path: {shelf}\r\n  checkpoints: one\r\n",
+    "a note in Latin-1": b"# mod\xe8les\na:\n  base_path: $SHELF\n  checkpoints: one\n",
+    "a mark at the start": b"\xef\xbb\xbfa:\n  base_path: $SHELF\n  checkpoints: one\n",
+    "UTF-16": "a:\n  base_path: $SHELF\n  checkpoints: one\n".encode("utf-16"),
+    "is_default": "a:\n  is_default: true\n  base_path: {shelf}\n  checkpoints: one/\n",
+}
+
+
+def written(shelf: Path, text: str | bytes) -> Path:
+    """The program's folder, with such a file."""
+    program = shelf.parent / "ComfyUI"
+    data = text if isinstance(text, bytes) else text.format(shelf=shelf.as_posix()).encode()
+    (program / "extra_model_paths.yaml").write_bytes(data)
+    return program
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_followed(shelf: Path, form: str) -> None:
+    """Without a word, as nothing is wrong with it."""
+    layout = layout_of(written(shelf, FORMS[form]))
+
+    assert [path.resolve() for path in layout.checkpoints] == [shelf / "one"]
+    assert not layout.left_out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a:\n  base_path: {shelf}x\n  checkpoints: one\n  loras: two\n", ["shelfx' , which"]),
+        ("a:\n  base_path: {shelf}\n  checkpoints: |\n    one\n    gone\n", ["gone' , which"]),
+        ("a:\n  base_path: $NO_SUCH\n  checkpoints: one\n", ["$NO_SUCH' , which"]),
+        ("{{", ["is no YAML"]),
+        ("- 1", ["names no folders"]),
+        ("a: 7\n", ["names no folders"]),
+        ("a: [*b]", ["is no YAML"]),
+        ("\0", ["is no YAML"]),
+        ("#" * 2**18 + "\n", ["has more than 262144 bytes"]),
+    ],
+)
+def test_what_cannot_be_followed_is_told(shelf: Path, text: str, told: list[str]) -> None:
+    """One sentence for each, and the folders beside it are taken all the same."""
+    layout = layout_of(written(shelf, text))
+    said = [str(each).replace("', which", "' , which") for each in layout.left_out]
+
+    assert len(said) == len(told), said
+    assert all(part in sentence for part, sentence in zip(told, said, strict=True)), said
+    if "gone" in told[0]:
+        assert list(layout.checkpoints) == [shelf / "one"]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "a:\n", "a: {{}}\n"])
+def test_a_file_without_folders_says_nothing(shelf: Path, text: str) -> None:
+    """As ComfyUI brings it."""
+    assert not [each for each in layout_of(written(shelf, text)).left_out if "YAML" in str(each)]
+
+
+BILLION = "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9) if i else 'x'}]\n" for i in range(12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('a:\n  base_path: "E:\\0_models"\n  checkpoints: one\n', "without quotes"),
+        ("a:\n  checkpoints: [[one, two]]\n", "lists"),
+        (BILLION + "s:\n  checkpoints: *a11\n", "lists"),
+    ],
+)
+def test_what_is_no_path_is_left_out_and_told(shelf: Path, text: str, reason: str) -> None:
+    """Signs that no path has, and lists that hold themselves a billion times, keep nothing away."""
+    program = shelf.parent / "ComfyUI"
+    (program / "extra_model_paths.yaml").write_text(text, encoding="utf-8")
+    layout = layout_of(program)
+
+    assert any(reason in each.sentence for each in layout.left_out)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are Unix'")
+def test_a_pipe_is_not_waited_for(shelf: Path) -> None:
+    """It is told of, and the folders that are there stay."""
+    program = shelf.parent / "ComfyUI"
+    os.mkfifo(program / "extra_model_paths.yaml")
+
+    assert "no ordinary file" in layout_of(program).left_out[0].sentence

@@ -1,0 +1,497 @@
+"""The backend that the plugin carries, installed by a stand-in for uv in real processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tapestry.backend import installer as installer_module
+from tapestry.backend import program, uv_download, uv_program
+from tapestry.backend.bundled import PACKAGES, OwnBackend, own_backend
+from tapestry.backend.installer import BackendInstaller
+from tapestry.backend.process import find_command
+from tapestry.backend.uv_program import UvWheel, uv_wheel
+from tapestry.common.ownership import lock_on
+from tapestry_protocol.errors import TapestryError
+from tests.krita_plugin.fake_loop import FakeLoop
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are scripts")
+
+UV = """#!{python}
+import os, pathlib, sys, time
+with open({calls!r}, "a") as calls:
+    calls.write(" ".join(sys.argv[1:3]) + (" auto" if "auto" in sys.argv else "") + "\\n")
+plan = pathlib.Path({plan!r}).read_text()
+environment = pathlib.Path(sys.argv[-1] if sys.argv[1] == "venv" else
+    sys.argv[sys.argv.index("--python") + 1])
+if sys.argv[1] == "venv":
+    (environment / "bin").mkdir(parents=True, exist_ok=True)
+else:
+    print("Resolved 2 packages in 3ms")
+    print("Downloading torch (100.0MiB)\\nDownloading numpy (300.0MiB)")
+    print(" Downloaded torch", flush=True)
+    exec(plan)
+    program = environment / "bin" / "tapestry"
+    program.write_text("#!/bin/sh\\nexit 0\\n")
+    program.chmod(0o700)
+"""
+
+
+class Place:
+    """A plugin that carries a backend, and a user's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.carried = folder / "plugin" / "backend"
+        self.carried.mkdir(parents=True)
+        self.write_wheel("0.1.0", "first")
+        (self.carried / PACKAGES).write_text("numpy==2.4.6 --hash=sha256:0\n")
+        self.data = folder / "data"
+        self.calls, self.plan = folder / "calls", folder / "plan"
+        self.loop, self.shown = FakeLoop(), []
+        self.plan.write_text("")
+        self.write_uv(self.own)
+
+    def write_wheel(self, version: str, text: str) -> None:
+        for old in self.carried.glob("*.whl"):
+            old.unlink()
+        name = f"tapestry-{version}-py3-none-any.whl"
+        with zipfile.ZipFile(self.carried / name, "w") as wheel:
+            wheel.writestr("tapestry_backend/__init__.py", text)
+
+    def write_uv(self, own: OwnBackend) -> None:
+        own.uv.parent.mkdir(parents=True, exist_ok=True)
+        places = {"calls": self.calls, "plan": self.plan}
+        texts = {name: str(path) for name, path in places.items()}
+        own.uv.write_text(UV.format(python=sys.executable, **texts))
+        own.uv.chmod(0o700)
+
+    @property
+    def own(self) -> OwnBackend:
+        found = own_backend(self.data, self.carried)
+        assert found is not None
+        return found
+
+    def installer(self, **options: object) -> BackendInstaller:
+        def changed() -> None:
+            self.shown.append((made.doing, round(made.share, 2)))
+
+        fetch, environment = options.get("fetch"), options.get("environment", {})
+        made = BackendInstaller(self.own, self.loop, fetch, changed, environment)
+        return made
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Until it holds."""
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end, self.shown[-3:]
+            self.loop.run(0.2)
+            time.sleep(0.005)
+
+    def install(self) -> BackendInstaller:
+        """To its end."""
+        made = self.installer()
+        made.start()
+        self.run(made)
+        assert made.trouble is None
+        return made
+
+    def run(self, installer: BackendInstaller) -> None:
+        """Until it has ended."""
+        self.wait(lambda: not installer.is_running)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Nothing is installed yet."""
+    return Place(tmp_path)
+
+
+def test_a_checkout_carries_none(tmp_path: Path) -> None:
+    """Then there is nothing to install."""
+    assert own_backend(tmp_path, tmp_path / "nothing") is None
+
+
+def test_it_is_installed_step_by_step(place: Place) -> None:
+    """An environment, everything in it, a look whether it starts; and then it is found."""
+    place.plan.write_text("time.sleep(0.5)")
+    installer = place.installer()
+    assert not place.own.is_there
+    installer.start()
+    place.run(installer)
+    assert installer.trouble is None
+    assert place.calls.read_text().splitlines() == ["venv --clear", "pip install auto"]
+    assert place.own.is_installed
+    told = [(doing, share) for doing, share in place.shown if doing.startswith("Fetching packages")]
+    assert {share for _, share in told} == {0.3}
+    assert told[-1][0].startswith("Fetching packages\u2026 100 of 400 MB, 1 of 2, about 5 s left")
+    assert place.shown[-1][0] == ""
+    assert is_free(place.own.lock)
+
+
+def test_the_log_is_for_a_helper(place: Place) -> None:
+    """When, what, where, every command, and how it ended."""
+    place.plan.write_text("sys.exit('error: something else')")
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    place.plan.write_text("")
+    installer.start()
+    place.run(installer)
+    lines = place.own.log.read_text().splitlines()
+    assert re.match(r"\[\d{4}-\d\d-\d\d [\d:]{8}\] Tapestry [\d.]+, ", lines[0])
+    assert f"into {place.own.folder}" in lines[0]
+    assert sum(line.startswith(f"$ {place.own.uv} pip install") for line in lines) == 2
+    assert any("could not be installed: error: something else" in line for line in lines)
+    assert lines[-1].endswith("Installed.")
+
+
+def test_the_installed_one_is_started(place: Place, monkeypatch, tmp_path: Path) -> None:
+    """And while it is not there, the artist is told of the button."""
+    monkeypatch.setattr("tapestry.backend.process.own_backend", lambda _folder: place.own)
+    environment = {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "PATH": ""}
+    with pytest.raises(TapestryError) as refused:
+        find_command("", environment, tmp_path / "none.json")
+    assert "Press Install" in refused.value.advice
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    command = find_command("", environment, tmp_path / "none.json")
+    assert command == [str(place.own.program)]
+
+
+def test_one_that_was_cancelled_is_not_taken_for_whole(place: Place) -> None:
+    """Its program is ended, and the next one goes on."""
+    place.plan.write_text("time.sleep(60)")
+    installer = place.installer()
+    installer.start()
+    place.wait(lambda: any("Fetching packages" in doing for doing, _ in place.shown))
+    installer.cancel()
+    assert not installer.is_running
+    assert not place.own.is_there
+    assert is_free(place.own.lock)
+    place.plan.write_text("")
+    installer.start()
+    place.run(installer)
+    assert place.own.is_installed
+
+
+@pytest.mark.parametrize("can_stand_still", [True, False])
+def test_it_can_be_paused(place: Place, monkeypatch, can_stand_still: bool) -> None:
+    """The program stands still, or is ended and begun anew where programs cannot; then it goes on.
+
+    A Krita that is closed meanwhile leaves nothing behind.
+    """
+    monkeypatch.setattr(program, "_CAN_STAND_STILL", can_stand_still)
+    ticks = place.calls.with_name("ticks")
+    place.plan.write_text(
+        f"for _ in range(30):\n    open({str(ticks)!r}, 'a').write('.')\n    time.sleep(0.02)"
+    )
+    installer = place.installer()
+    installer.start()
+    place.wait(ticks.exists)
+    installer.pause()
+    place.loop.run(0.4)
+    time.sleep(0.1)
+    before = ticks.stat().st_size
+    for _ in range(5):
+        place.loop.run(0.2)
+        time.sleep(0.02)
+    assert ticks.stat().st_size == before
+    assert installer.is_paused
+    assert installer.is_running
+    installer.pause()
+    place.run(installer)
+    assert installer.trouble is None
+    assert place.own.is_installed
+    assert len(place.calls.read_text().splitlines()) == (2 if can_stand_still else 3)
+
+
+def test_what_is_paused_can_be_cancelled(place: Place) -> None:
+    """Its program is not left behind."""
+    pid = place.calls.with_name("pid")
+    place.plan.write_text(f"open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
+    installer = place.installer()
+    installer.start()
+    place.wait(lambda: pid.exists() and bool(pid.read_text()))
+    installer.pause()
+    place.loop.run(0.4)
+    installer.cancel()
+    assert not installer.is_paused
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_newer_plugin_brings_a_newer_backend(place: Place) -> None:
+    """The old one works until the new one is whole, also where that fails; then it goes."""
+    place.install()
+    old = place.own.program
+    place.write_wheel("0.2.0", "second")
+    place.plan.write_text("sys.exit('error: dns error')")
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    assert installer.trouble is not None
+    assert place.own.is_there
+    assert not place.own.is_installed
+    assert place.own.program == old
+    place.plan.write_text("")
+    place.install()
+    assert place.own.is_installed
+    assert place.own.program != old
+    assert not old.parents[1].exists()
+
+
+def test_it_can_be_taken_back(place: Place) -> None:
+    """All but the log; what an earlier attempt has left over as well."""
+    installer = place.install()
+    left = place.own.folder.with_name("backend.leaving")
+    left.mkdir()
+    (left / "file").touch()
+    (place.own.folder / "link").symlink_to(place.carried)
+    installer.uninstall()
+    assert installer.is_removing
+    place.run(installer)
+    assert installer.trouble is None
+    assert not place.own.is_there
+    assert sorted(path.name for path in place.data.iterdir()) == ["install.lock", "install.log"]
+    assert any(place.carried.iterdir())
+    place.write_uv(place.own)
+    place.install()
+    assert place.own.is_installed
+
+
+def test_half_a_removal_is_not_taken_for_whole(place: Place) -> None:
+    """It has another name from its first moment."""
+    installer = place.install()
+    installer.uninstall()
+    installer.cancel()
+    assert not place.own.is_there
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("error: No space left on device (os error 28)", "cannot be written"),
+        ("error: dns error: lookup failed", "cannot be reached"),
+        ("error: Failed\n  cause: Hash mismatch for `idna`", "not what is known by its hash"),
+        ("error: The filename is too long. (os error 206)", "longer than Windows allows"),
+        ("error: something else", "could not be installed: error: something else"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence(place: Place, said: str, sentence: str) -> None:
+    """With what to do, and nothing is taken for whole."""
+    place.plan.write_text(f"sys.exit({said!r})")
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    assert sentence in installer.trouble.message
+    assert installer.trouble.advice
+    assert not place.own.is_there
+
+
+def test_without_pytorchs_own_index_the_package_index_is_asked(place: Place) -> None:
+    """It may be the one that cannot be reached."""
+    away = "error: Failed to fetch https://download.pytorch.org/whl: dns error"
+    place.plan.write_text(f"if 'auto' in sys.argv: sys.exit({away!r})")
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    assert installer.trouble is None
+    assert place.calls.read_text().splitlines()[1:] == ["pip install auto", "pip install"]
+
+
+def test_files_that_a_scanner_holds_are_waited_for(place: Place, monkeypatch) -> None:
+    """Windows lets nobody move a file that another program looks at; a moment later it may."""
+    monkeypatch.setattr(installer_module, "_LOCKED_WAIT_S", 0.0)
+    seen = place.calls.with_name("seen")
+    place.plan.write_text(
+        f"if not os.path.exists({str(seen)!r}):\n"
+        f"    open({str(seen)!r}, 'w'); sys.exit('error: Access is denied. (os error 5)')"
+    )
+    place.install()
+    assert place.own.is_installed
+    seen.unlink()
+    place.plan.write_text("sys.exit('error: Access is denied. (os error 5)')")
+    place.write_wheel("0.2.0", "second")
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    assert "Access is denied" in installer.trouble.message
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(place: Place, monkeypatch) -> None:
+    """With how much is free."""
+    usage = installer_module.shutil.disk_usage(place.data)
+    scarce = usage._replace(free=2**30)
+    monkeypatch.setattr(installer_module.shutil, "disk_usage", lambda _path: scarce)
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    assert "1.1 GB are free" in installer.trouble.message
+    assert f"({place.own.accelerator.disk_gb} GB)" in installer.trouble.advice
+    assert not place.calls.exists()
+
+
+def test_a_second_krita_waits(place: Place) -> None:
+    """Until the first one is done, or gone; then there is nothing left to do."""
+    handle = lock_on(place.own.lock)
+    installer = place.installer()
+    installer.start()
+    for _ in range(3):
+        place.loop.run(0.2)
+    assert installer.doing == "Another Krita is installing it\u2026"
+    place.own.begin()
+    place.own.next_program.parent.mkdir(parents=True)
+    place.own.next_program.touch()
+    place.own.finish()
+    os.close(handle)
+    place.run(installer)
+    assert installer.trouble is None
+    assert not place.calls.exists()
+
+
+def is_free(lock: Path) -> bool:
+    """Whether another Krita may begin."""
+    handle = lock_on(lock)
+    if handle:
+        os.close(handle)
+    return bool(handle)
+
+
+class Arrived:
+    """A download that is here, or failed."""
+
+    received_bytes = total_bytes = 0
+    is_done = True
+
+    def __init__(self, target: Path, data: bytes, error: str = "") -> None:
+        target.write_bytes(data)
+        self.error = error
+
+    def cancel(self) -> None:
+        """There is nothing to cancel."""
+
+
+def uv_in_a_wheel(place: Place, tmp_path: Path) -> tuple[UvWheel, bytes]:
+    """The stand-in as the package index would have it, and its bytes."""
+    script = place.own.uv.read_bytes()
+    place.own.uv.unlink()
+    archive = tmp_path / "uv.whl"
+    with zipfile.ZipFile(archive, "w") as wheel:
+        wheel.writestr(f"uv-{uv_program.VERSION}.data/scripts/uv", script)
+    data = archive.read_bytes()
+    return replace(uv_wheel("linux", "x86_64"), sha256=hashlib.sha256(data).hexdigest()), data
+
+
+def test_uv_is_fetched_and_known_by_its_hash(place: Place, monkeypatch, tmp_path: Path) -> None:
+    """Other bytes are thrown away."""
+    wheel, data = uv_in_a_wheel(place, tmp_path)
+    monkeypatch.setattr(uv_download, "uv_wheel", lambda: wheel)
+    asked = []
+
+    def fetch(url: str, target: Path) -> Arrived:
+        asked.append(url)
+        return Arrived(target, data if len(asked) > 1 else b"something else")
+
+    installer = place.installer(fetch=fetch)
+    installer.start()
+    place.run(installer)
+    assert "thrown away" in installer.trouble.message
+    assert not list(place.own.folder.glob("*.whl"))
+    installer.start()
+    place.run(installer)
+    assert installer.trouble is None
+    assert place.own.is_installed
+    assert asked == [wheel.url] * 2
+    assert wheel.url.startswith("https://files.pythonhosted.org/packages/")
+
+
+def test_uv_may_lie_in_a_folder_of_wheels(place: Place, monkeypatch, tmp_path: Path) -> None:
+    """The one that pip knows; nothing is fetched, and the folder is left as it is."""
+    wheel, data = uv_in_a_wheel(place, tmp_path)
+    monkeypatch.setattr(uv_download, "uv_wheel", lambda: wheel)
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    (folder / wheel.name).write_bytes(data)
+    installer = place.installer(environment={"PIP_FIND_LINKS": f"/nowhere {folder}"})
+    installer.start()
+    place.run(installer)
+    assert installer.trouble is None
+    assert (folder / wheel.name).exists()
+
+
+def test_a_mirror_is_asked_first(place: Place, monkeypatch, tmp_path: Path) -> None:
+    """The artist's own index; the public one where it has no such file."""
+    wheel, data = uv_in_a_wheel(place, tmp_path)
+    monkeypatch.setattr(uv_download, "uv_wheel", lambda: wheel)
+    page = f'<a href="../files/{wheel.name}#sha256=0">{wheel.name}</a>'.encode()
+    asked = []
+
+    def fetch(url: str, target: Path) -> Arrived:
+        asked.append(url)
+        return Arrived(target, page if url.endswith("/") else data)
+
+    mirror = {"PIP_INDEX_URL": "https://mirror.example/simple/"}
+    for expected, has_it in (("https://mirror.example/simple/files/", True), (wheel.url, False)):
+        page = page if has_it else b"nothing"
+        asked.clear()
+        place.own.uv.unlink(missing_ok=True)
+        installer = place.installer(fetch=fetch, environment=mirror)
+        installer.start()
+        place.run(installer)
+        assert place.own.uv.exists()
+        assert asked[0] == "https://mirror.example/simple/uv/"
+        assert asked[1].startswith(expected)
+        (place.own.environment / "tapestry-installed.json").unlink()
+
+
+def test_a_network_that_is_away_is_a_sentence(place: Place) -> None:
+    """Also before uv is there."""
+    place.own.uv.unlink()
+    installer = place.installer(fetch=lambda _url, target: Arrived(target, b"", "Host not found"))
+    installer.start()
+    place.run(installer)
+    assert "cannot be reached: Host not found" in installer.trouble.message
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "word"),
+    [("darwin", "x86_64", "Macs with Intel"), ("freebsd14", "amd64", "freebsd14 amd64")],
+)
+def test_some_computers_can_have_no_backend(system: str, machine: str, word: str) -> None:
+    """They are told of another computer."""
+    with pytest.raises(TapestryError, match=word) as refused:
+        uv_wheel(system, machine)
+    assert "another computer" in refused.value.advice
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"),
+    [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64")],
+)
+def test_all_others_have_a_uv_of_their_own(system: str, machine: str) -> None:
+    """By name and hash."""
+    wheel = uv_wheel(system, machine)
+    assert wheel.name.startswith(f"uv-{uv_program.VERSION}-py3-none-")
+    assert len(wheel.sha256) == 64
+
+
+def test_a_damaged_stamp_is_none(place: Place) -> None:
+    """It is installed anew."""
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    stamp = place.own.environment / "tapestry-installed.json"
+    assert json.loads(stamp.read_text())
+    stamp.write_text("{")
+    assert not place.own.is_installed

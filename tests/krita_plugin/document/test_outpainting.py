@@ -1,0 +1,64 @@
+"""Where regions go beyond the canvas, as the small picture of Extend shows it."""
+
+import pytest
+
+from tapestry.document.layers import RegionLayer
+from tapestry.document.outpainting import Band, continued_bands
+from tapestry.document.region_settings import RegionSettings
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+SIZE = (80, 120)
+
+
+def mask(*lines: str) -> Pixels:
+    """A mask in little: "#" is covered."""
+    data = bytes(255 if sign == "#" else 0 for line in lines for sign in line)
+    return Pixels(len(lines), len(lines[0]), 1, data)
+
+
+GROUND = mask("......", "......", "######", "######")
+SKY = mask("######", "######", "......", "......")
+MOON = mask("......", "..##..", "......", "......")
+
+
+def row(name: str, bounds: Bounds, **settings: object) -> RegionLayer:
+    """A painted layer."""
+    return RegionLayer(name, name, bounds, RegionSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("margins", "expected"),
+    [
+        (Margins(right=40), [(1, Bounds(0, 120, 40, 160)), (0, Bounds(40, 120, 80, 160))]),
+        (Margins(top=16), [(1, Bounds(-16, 0, 0, 120))]),
+        (Margins(left=8, bottom=9), [(1, Bounds(0, -8, 40, 0)), (0, Bounds(40, -8, 80, 0)),
+                                     (0, Bounds(80, -8, 89, 120))]),
+        (Margins(), []),
+    ],
+)  # fmt: skip
+def test_bands_go_on_at_the_sides_that_grow(margins: Margins, expected: list) -> None:
+    """The lowest region first, each with its number in the list, corners too."""
+    rows = [row("ground", Bounds(40, 0, 80, 120)), row("sky", Bounds(0, 0, 40, 120))]
+    rows.append(row("moon", Bounds(20, 40, 40, 80)))
+    masks = {"ground": GROUND, "sky": SKY, "moon": MOON}
+
+    assert continued_bands(rows, masks, SIZE, margins) == [Band(*each) for each in expected]
+
+
+def test_paint_beyond_the_edge_lies_over_what_goes_on() -> None:
+    """Its own region ends there; a brush that ran over the edge says nothing."""
+    rows = [row("sky", Bounds(0, -3, 40, 140)), row("ground", Bounds(40, 0, 80, 200))]
+    masks = {"sky": SKY, "ground": GROUND}
+    bands = continued_bands(rows, masks, SIZE, Margins(left=80, right=100))
+
+    assert bands[-1] == Band(1, Bounds(40, 120, 80, 200))
+    assert Band(0, Bounds(0, 120, 40, 220)) in bands
+    assert Band(0, Bounds(0, -80, 40, 0)) in bands
+    assert Band(1, Bounds(40, 120, 80, 220)) not in bands
+
+
+def test_regions_that_do_not_count_go_nowhere() -> None:
+    """Switched off, or not read yet."""
+    rows = [row("ground", Bounds(40, 0, 80, 120), on=False), row("sky", Bounds(0, 0, 40, 120))]
+
+    assert continued_bands(rows, {"ground": GROUND}, SIZE, Margins(right=8)) == []

@@ -1,0 +1,299 @@
+"""A document -> an order."""
+
+from collections.abc import Generator
+from itertools import pairwise
+from typing import TypeVar
+
+import pytest
+
+from tapestry.document import reading
+from tapestry.document.bands import BAND_PX, bands
+from tapestry.document.reading import keep_own_layer, order_from, own_layers, scene_of
+from tapestry.document.region_settings import REGIONS_NOTE, RegionBook, RegionSettings
+from tapestry.jobs.job import Order
+from tapestry.settings.settings import Settings
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import PixelsRef
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+from tests.krita_plugin.fake_canvas import FakeCanvas
+
+Value = TypeVar("Value")
+HALF = bytes((1, 2, 3, 128))
+
+
+def finish(pieces: Generator[None, None, Value]) -> Value:
+    """What the work returns, done in one go."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as stop:
+            return stop.value
+
+
+def order(canvas: FakeCanvas, mode: str = "generate", **fields: object) -> Order:
+    """The order of a document, with these fields of the docker."""
+    return finish(order_from(canvas, Settings(**fields), mode))
+
+
+def book(canvas: FakeCanvas, layer: str, **settings: object) -> None:
+    """Set fields of a region."""
+    kept = RegionBook().with_settings(layer, "", RegionSettings(**settings))
+    canvas.keep_note(REGIONS_NOTE, kept.to_text())
+
+
+@pytest.fixture
+def canvas() -> FakeCanvas:
+    """A small document."""
+    return FakeCanvas(20, 30)
+
+
+def test_a_painted_layer_becomes_a_region_with_its_mask(canvas: FakeCanvas) -> None:
+    """In the bounds of its paint, with half transparent paint as half a region."""
+    canvas.add("sunset sky", Bounds(2, 3, 4, 8), HALF)
+    asked = order(
+        canvas, seed=7, num_inference_steps=9, guidance_scale=2.5, negative_prompt=" rain "
+    )
+    (region,) = asked.request.regions
+    assert (region.prompt, region.bounds) == ("sunset sky", Bounds(2, 3, 4, 8))
+    assert asked.blobs[region.mask.sha256] == bytes([128]) * 10
+    request = asked.request
+    assert (request.task, request.height, request.width) == ("generate", 20, 30)
+    assert (request.seed, request.num_inference_steps) == (7, 9)
+    assert (request.guidance_scale, request.negative_prompt) == (2.5, "rain")
+    assert request.image is None
+    assert asked.layer_name == "Tapestry: sunset sky (seed 7)"
+
+
+def test_what_is_being_painted_is_waited_for_in_turns(canvas: FakeCanvas) -> None:
+    """Krita goes on meanwhile; nothing is read before."""
+    canvas.unsettled = 4
+    pieces = order_from(canvas, Settings(prompt="sky"), "generate")
+    for _ in range(3):
+        next(pieces)
+        assert canvas.reads == 0
+    assert finish(pieces).request.prompt == "sky"
+
+
+def test_paint_beyond_the_canvas_counts_only_where_the_canvas_grows(canvas: FakeCanvas) -> None:
+    """Generate paints inside; an extension is steered by what lies outside."""
+    canvas.add("sea", Bounds(10, 10, 40, 60))
+    assert order(canvas).request.regions[0].bounds == Bounds(10, 10, 20, 30)
+    grown = order(canvas, "extend", extend_bottom=10, extend_right=0).request
+    assert grown.regions[0].bounds == Bounds(10, 10, 30, 30)
+
+
+def test_layers_that_are_off_or_outside_are_no_regions(canvas: FakeCanvas) -> None:
+    """The checkbox of the docker, and paint that cannot be seen."""
+    book(canvas, canvas.add("moon", Bounds(0, 0, 5, 5)), on=False)
+    canvas.add("far away", Bounds(100, 100, 110, 110))
+    canvas.add("masked away", Bounds(0, 0, 5, 5), bytes(4))
+    canvas.add("sky", Bounds(0, 0, 5, 30))
+    asked = order(canvas)
+    assert [region.prompt for region in asked.request.regions] == ["sky"]
+
+
+def test_regions_with_the_same_mask_share_its_bytes(canvas: FakeCanvas) -> None:
+    """They travel once."""
+    canvas.add("sky", Bounds(0, 0, 5, 5))
+    canvas.add("grass", Bounds(10, 0, 15, 5))
+    asked = order(canvas)
+    assert len(asked.request.regions) == 2
+    assert len(asked.blobs) == 1
+
+
+def test_the_background_prompt(canvas: FakeCanvas) -> None:
+    """The field comes first, then the name of the layer that lies under everything."""
+    canvas.fakes.clear()
+    canvas.add("blue sky", Bounds(0, 0, 20, 30))
+    assert order(canvas).request.prompt == "blue sky"
+    assert order(canvas, prompt="night").request.prompt == "night"
+    assert order(canvas).request.regions == ()
+
+
+def test_a_lowest_layer_with_a_hole_is_a_region(canvas: FakeCanvas) -> None:
+    """It does not cover the whole canvas opaquely."""
+    canvas.fakes.clear()
+    canvas.add("blue sky", Bounds(0, 0, 20, 30), HALF)
+    asked = order(canvas)
+    assert asked.request.prompt == ""
+    assert [region.prompt for region in asked.request.regions] == ["blue sky"]
+
+
+def test_extending_sends_the_flattened_picture(canvas: FakeCanvas) -> None:
+    """And how far it grows."""
+    canvas.add("sky", Bounds(0, 0, 10, 30), bytes((1, 2, 3, 255)))
+    asked = order(canvas, "extend", extend_left=8, extend_right=16)
+    picture = Pixels(20, 30, 4, bytes((1, 2, 3, 255)) * 300 + b"\xff" * 1200)
+    assert asked.request.image == PixelsRef.of(picture)
+    assert asked.blobs[picture.sha256] == picture.data
+    assert asked.request.margins == Margins(left=8, right=16)
+    assert asked.layer_name == "Tapestry: sky, extended left and right (seed 42)"
+
+
+def test_bands_are_put_together(canvas: FakeCanvas, monkeypatch) -> None:
+    """However many there are, the masks and the picture are the same."""
+    canvas.add("sky", Bounds(1, 2, 13, 19), HALF)
+    whole = order(canvas, "extend", extend_top=8)
+    monkeypatch.setattr("tapestry.document.bands.BAND_PX", 40)
+    assert order(canvas, "extend", extend_top=8) == whole
+
+
+def test_bands_cover_a_rectangle() -> None:
+    """Without gaps, none larger than asked but for single rows."""
+    cut = bands(Bounds(-5, 3, 2000, 2003))
+    assert cut[0].top == -5
+    assert cut[-1].bottom == 2000
+    assert all(upper.bottom == lower.top for upper, lower in pairwise(cut))
+    assert all(band.height * band.width <= BAND_PX for band in cut)
+    assert bands(Bounds(0, 0, 0, 9)) == []
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda canvas: None, "nothing to paint"),
+        (
+            lambda canvas: [canvas.add(f"{n}", Bounds(0, 0, 5, 5)) for n in range(40)],
+            "40 regions",
+        ),
+        (lambda canvas: canvas.add("x" * 10_000, Bounds(0, 0, 5, 5)), "10000 characters"),
+    ],
+    ids=["empty", "40 regions", "long prompt"],
+)
+def test_what_cannot_become_a_picture_is_a_sentence(canvas, prepare, message: str) -> None:
+    """Before anything is sent; a long way of reading is not begun in vain."""
+    prepare(canvas)
+    with pytest.raises(TapestryError, match=message):
+        order(canvas)
+
+
+def test_too_large_a_canvas_is_not_read() -> None:
+    """Nobody waits for pixels that cannot be used."""
+    canvas = FakeCanvas(1, 1)
+    canvas._height = canvas._width = 20_000
+    with pytest.raises(TapestryError, match="too large"):
+        order(canvas)
+    assert canvas.reads == 0
+
+
+def test_a_prompt_field_that_is_too_long_is_a_sentence(canvas: FakeCanvas) -> None:
+    """The docker's own field as well."""
+    with pytest.raises(TapestryError, match="background"):
+        order(canvas, prompt="x" * 10_000)
+
+
+def test_own_layers_are_remembered_with_the_document(canvas: FakeCanvas) -> None:
+    """And are no regions when they have been renamed; damage there does no harm."""
+    made = canvas.add("renamed", Bounds(0, 0, 5, 5))
+    keep_own_layer(canvas, made)
+    keep_own_layer(canvas, "another")
+    assert own_layers(canvas) == {made, "another"}
+    assert finish(scene_of(canvas)).regions == ()
+    canvas.notes[reading.OWN_LAYERS_NOTE] = "{"
+    assert own_layers(canvas) == frozenset()
+    canvas.notes[reading.OWN_LAYERS_NOTE] = "3"
+    assert own_layers(canvas) == frozenset()
+
+
+def test_a_region_asks_for_what_is_set_for_it(canvas: FakeCanvas) -> None:
+    """And for the picture's own where nothing is set."""
+    layer = canvas.add("moon", Bounds(2, 3, 4, 8), bytes((9, 8, 7, 200)))
+    (plain,) = order(canvas).request.regions
+    assert (plain.seed, plain.negative_prompt, plain.paint) == (None, None, None)
+    assert plain.guidance_scale is None
+    assert (plain.fit, plain.weight, plain.strength) == ("tight", 1.0, 1.0)
+    book(
+        canvas,
+        layer,
+        fit="loose",
+        weight=2.5,
+        own_seed=True,
+        seed=7,
+        negative_prompt="clouds",
+        strength=0.4,
+        own_guidance=True,
+        guidance_scale=9.5,
+    )
+    asked = order(canvas)
+    (region,) = asked.request.regions
+    assert (region.fit, region.weight, region.strength) == ("loose", 2.5, 0.4)
+    assert (region.seed, region.negative_prompt) == (7, "clouds")
+    assert region.guidance_scale == 9.5
+    assert asked.blobs[region.paint.sha256] == bytes((9, 8, 7, 200)) * 10
+
+
+def test_refining_sends_the_selection_and_what_surrounds_it(canvas: FakeCanvas) -> None:
+    """A part of the document, in coordinates of its own; the picture knows where it belongs."""
+    canvas.add("sky", Bounds(0, 0, 20, 30), bytes((1, 2, 3, 255)))
+    canvas.selection_mask = (Bounds(8, 10, 12, 14), bytes(range(16)))
+    asked = order(canvas, "refine", context_px=2, feather_px=1, strength=0.3)
+    request = asked.request
+    assert (request.task, request.height, request.width) == ("refine", 10, 10)
+    assert request.selection.bounds == Bounds(3, 3, 7, 7)
+    assert asked.blobs[request.selection.mask.sha256] == bytes(range(16))
+    assert asked.blobs[request.image.sha256] == bytes((1, 2, 3, 255)) * 100
+    assert (request.strength, request.feather_px) == (0.3, 1)
+    assert request.regions[0].bounds == Bounds(0, 0, 10, 10)
+    assert asked.whole == Bounds(-5, -7, 15, 23)
+    assert asked.layer_name == "Tapestry: sky, refined (seed 42)"
+
+
+@pytest.mark.parametrize("mode", ["refine", "fill"])
+def test_a_selection_with_a_prompt_of_its_own_leaves_the_regions_out(canvas, mode: str) -> None:
+    """Whoever writes what should be there gets that, and nothing else."""
+    canvas.add("sky", Bounds(0, 0, 20, 30))
+    canvas.selection_mask = (Bounds(8, 10, 12, 14), b"\xff" * 16)
+    asked = order(canvas, mode, selection_prompt=" clouds ", prompt="sea")
+    assert (asked.request.prompt, asked.request.regions) == ("clouds", ())
+    assert asked.layer_name.startswith("Tapestry: clouds, ")
+    whole = order(canvas, "generate", selection_prompt="clouds", prompt="sea").request
+    assert (whole.prompt, len(whole.regions)) == ("sea", 1)
+
+
+def test_filling_near_an_edge_stays_on_the_canvas(canvas: FakeCanvas) -> None:
+    """The surroundings end where the picture ends."""
+    canvas.selection_mask = (Bounds(0, 0, 4, 4), b"\xff" * 16)
+    request = order(canvas, "fill", context_px=300, prompt="moss").request
+    assert (request.task, request.height, request.width) == ("fill", 20, 30)
+    assert request.selection.bounds == Bounds(0, 0, 4, 4)
+
+
+def test_generating_what_is_selected(canvas: FakeCanvas) -> None:
+    """Shows what the whole would show there, and looks at nothing around."""
+    canvas.add("moon", Bounds(0, 0, 10, 30))
+    canvas.selection_mask = (Bounds(4, 4, 12, 12), b"\xff" * 64)
+    assert order(canvas).request.selection is None
+    asked = order(canvas, only_selection=True, context_px=300, feather_px=0)
+    assert (asked.request.task, asked.request.height, asked.request.width) == ("fill", 8, 8)
+    assert asked.request.prompt == "moon"
+    assert asked.layer_name == "Tapestry: moon (seed 42)"
+
+
+@pytest.mark.parametrize("mode", ["refine", "fill", "generate"])
+def test_without_a_selection_there_is_a_sentence(canvas: FakeCanvas, mode: str) -> None:
+    """With what to do."""
+    with pytest.raises(TapestryError, match="Nothing is selected"):
+        order(canvas, mode, only_selection=True, prompt="sky")
+
+
+def test_the_style_goes_along(canvas: FakeCanvas) -> None:
+    """With all that decides how a picture is painted."""
+    fields = {"coherence": 0.3, "composition": 0.2, "scheduler": "euler", "outline_px": 5}
+    request = order(canvas, prompt="sea", style=" oil paint ", **fields).request
+    assert request.style == "oil paint"
+    assert (request.coherence, request.composition) == (0.3, 0.2)
+    assert (request.scheduler, request.feather_px) == ("euler", 5)
+
+
+def test_a_chosen_group_gives_the_regions(canvas: FakeCanvas) -> None:
+    """And no other layer does."""
+    canvas.add("outside", Bounds(0, 0, 5, 5))
+    inner = canvas.add("tree", Bounds(0, 0, 5, 5))
+    child = canvas.fakes[0].layer
+    group = canvas.add("wood", Bounds(0, 0, 5, 5), is_group=True, children=(child,))
+    canvas.fakes = [fake for fake in canvas.fakes if fake.layer.id != inner]
+    assert [r.prompt for r in order(canvas).request.regions] == ["wood", "outside"]
+    canvas.keep_note(REGIONS_NOTE, RegionBook({}, group, "wood").to_text())
+    scene = finish(scene_of(canvas))
+    assert [row.prompt for row in scene.rows] == ["tree"]
+    assert scene.group == group

@@ -1,0 +1,79 @@
+"""How long it will take."""
+
+from dataclasses import replace
+
+import pytest
+
+from tapestry.jobs.eta import Pace, time_left
+from tapestry.jobs.job import Job, Look, Order, Phase
+from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Margins
+from tests.krita_plugin.fake_canvas import FakeCanvas
+
+
+def job(name: str, height: int = 10, **fields: object) -> Job:
+    """A job of ten steps that is painted."""
+    canvas = FakeCanvas(2, 2)
+    request = Request("generate", height, 10, prompt="x", num_inference_steps=10, **fields)
+    made = Job(name, canvas, Look.of(canvas), phase=Phase.SUBMITTED)
+    made.order, made.stage, made.steps = Order(request, {}, "x"), "denoising", 10
+    return made
+
+
+def test_steps_tell_how_long_the_rest_takes() -> None:
+    """And the jobs behind, by their size; as time passes, less is left."""
+    now = [0.0]
+    pace, first, second = Pace(lambda: now[0]), job("a"), job("b", 20)
+    second.stage, second.steps = "queued", 0
+    assert pace.seconds_left([first]) is None
+    for first.step in (1, 2, 3):
+        pace.note(first)
+        now[0] += 2.0
+    now[0] -= 2.0
+    assert pace.seconds_left([first]) == pytest.approx(14.0)
+    assert pace.seconds_left([first, second]) == pytest.approx(14.0 + 40.0)
+    now[0] += 1.0
+    assert pace.seconds_left([first]) == pytest.approx(13.0)
+
+
+def test_two_that_are_painted_at_once_take_half_the_time() -> None:
+    """Their steps come in turns, and each is compared with its own."""
+    now = [0.0]
+    pace, first, second = Pace(lambda: now[0]), job("a"), job("b")
+    for first.step in (1, 2):
+        pace.note(first)
+        second.step = first.step
+        pace.note(second)
+        now[0] += 2.0
+    now[0] -= 2.0
+    assert pace.seconds_left([first, second]) == pytest.approx(16.0)
+    assert pace.seconds_left([second]) == pytest.approx(16.0)
+
+
+def test_another_model_has_another_pace() -> None:
+    """Nothing is said about one that was never measured."""
+    now = [0.0]
+    pace, first = Pace(lambda: now[0]), job("a")
+    for first.step in (1, 2):
+        pace.note(first)
+        now[0] += 1.0
+    assert pace.seconds_left([first, job("b", model="mine")]) is None
+    grown = job("c")
+    larger = replace(grown.order.request, task="extend", margins=Margins(bottom=10))
+    grown.order = Order(larger, {}, "x")
+    assert pace.seconds_left([grown]) == pytest.approx(20.0 - 1.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "about 5 s left"),
+        (12, "about 15 s left"),
+        (89, "about 90 s left"),
+        (91, "about 2 min left"),
+        (600, "about 10 min left"),
+    ],
+)
+def test_times_are_round(seconds: float, words: str) -> None:
+    """Never less than it takes."""
+    assert time_left(seconds) == words

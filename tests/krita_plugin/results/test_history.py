@@ -1,0 +1,174 @@
+"""The history of a document, and how it is kept in its file."""
+
+import json
+import zlib
+from base64 import b64encode
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapestry.results.history import MAX_ENTRIES, Entry, History, asked_for, pack, unpack
+from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
+
+MASK = Pixels(2, 3, 1, bytes(6))
+REQUEST = Request(
+    "generate",
+    20,
+    30,
+    prompt="quiet sea",
+    regions=(Region("Sunset Sky", Bounds(0, 0, 2, 3), PixelsRef.of(MASK)),),
+    seed=7,
+)
+
+
+def entry(number: int = 1, **fields: object) -> Entry:
+    """A picture of 20 x 30 pixels."""
+    made = Entry(
+        id=f"job{number}",
+        name=f"Tapestry: sea (seed {number})",
+        sha256=f"{number:064x}",
+        height=20,
+        width=30,
+        bounds=(0, 0, 20, 30),
+        document=(20, 30),
+        asked=asked_for(REQUEST),
+    )
+    return replace(made, **fields)
+
+
+def test_a_history_comes_back() -> None:
+    """Everything, in order, with the request that made it."""
+    first = entry(1, applied=("a", "b"), favourite=True, grown=(1, 2, 3, 4), seconds=1.5)
+    history = History()
+    for each in (first, entry(2, origin="x", sources=("s",), offset=(-3, 4))):
+        history.add(each)
+    again = History.from_text(history.to_text())
+    assert (again.id, again.entries) == (history.id, history.entries)
+    assert again.find("job1") == first
+    assert again.entries[0].request == REQUEST
+    assert again.entries[0].seed == 7
+
+
+def test_the_newest_is_first_and_none_is_there_twice() -> None:
+    """A result may be told twice."""
+    history = History()
+    for number in (1, 2, 1):
+        history.add(entry(number))
+    assert [each.id for each in history.entries] == ["job2", "job1"]
+    history.change("job1", favourite=True)
+    history.remove("job2")
+    assert [each.favourite for each in history.entries] == [True]
+
+
+def test_words_are_found_in_prompts() -> None:
+    """Each of them, anywhere, whatever the case; no words find all."""
+    assert entry().has_words("SKY quiet")
+    assert entry().has_words(" ")
+    assert not entry().has_words("sky castle")
+
+
+def test_margins_are_those_of_the_request() -> None:
+    """They decide whether it is an extension."""
+    asked = asked_for(replace(REQUEST, task="extend", margins=Margins(left=8)))
+    assert entry(asked=asked).margins == Margins(left=8)
+    assert entry(asked={}).margins == Margins()
+
+
+def test_a_request_of_another_version_is_none() -> None:
+    """The picture stays; only its settings cannot be taken."""
+    kept = entry(asked={**asked_for(REQUEST), "sorcery": 1})
+    assert kept.request is None
+    assert kept.prompts == ("Sunset Sky", "quiet sea")
+
+
+@given(st.integers(1, 96), st.integers(1, 96), st.integers(0, 255))
+def test_thumbnails_come_back(height: int, width: int, value: int) -> None:
+    """Bit for bit."""
+    small = Pixels(height, width, 4, bytes((value,)) * (height * width * 4))
+    assert unpack(pack(small)) == small
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "2x2:",
+        "2x2:####",
+        "2x2:" + b64encode(b"no").decode(),
+        "2x2:" + b64encode(zlib.compress(bytes(17))).decode(),
+        "999x999:" + b64encode(zlib.compress(bytes(10**7))).decode(),
+        "2000x2:" + b64encode(zlib.compress(bytes(16000))).decode(),
+    ],
+)
+def test_a_damaged_thumbnail_is_none(text: str) -> None:
+    """A file may come from anybody; a bomb is not unpacked."""
+    assert unpack(text) is None
+
+
+def test_a_note_stays_within_its_size() -> None:
+    """The oldest thumbnails go first, those of favourites last, then the oldest pictures."""
+    history = History()
+    for number in range(20):
+        history.add(entry(number, thumbnail="t" * 1000, favourite=number == 0))
+    least = len(history.to_text(10**9))
+    text = history.to_text(least - 5000)
+    assert len(text) <= least - 5000
+    kept = {each.id: each.thumbnail for each in History.from_text(text).entries}
+    assert len(kept) == 20
+    assert kept["job0"]
+    assert kept["job19"]
+    assert not kept["job1"]
+    short = History.from_text(history.to_text(3000)).entries
+    assert len(history.to_text(3000)) <= 3000
+    assert "job0" in {each.id for each in short}
+    assert "job1" not in {each.id for each in short}
+
+
+def test_there_is_an_end_to_a_history() -> None:
+    """The oldest are forgotten."""
+    history = History("x", [entry(number) for number in range(MAX_ENTRIES)])
+    history.add(entry(MAX_ENTRIES))
+    assert len(history.entries) == MAX_ENTRIES
+    assert history.entries[0].id == f"job{MAX_ENTRIES}"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"entries": 3}', "[" * 100_000])
+def test_a_damaged_note_is_an_empty_history(text: str) -> None:
+    """With an id of its own."""
+    history = History.from_text(text)
+    assert history.entries == []
+    assert history.id
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"sha256": "../../etc/passwd"},
+        {"sha256": 3},
+        {"id": "a/b"},
+        {"height": "20"},
+        {"height": 21},
+        {"bounds": [0, 0, 20]},
+        {"bounds": [0, 0, 0, 0], "height": 0, "width": 0},
+        {"document": [1, 2, 3]},
+        {"grown": [0, 0, 0, -5]},
+        {"asked": []},
+        {"favourite": 1},
+        {"applied": [1]},
+        {"made_at": -1},
+        {"seconds": "long"},
+        {"thumbnail": None},
+        {"offset": [1]},
+        {"name": None},
+    ],
+)
+def test_a_damaged_entry_is_left_out_alone(damage: dict) -> None:
+    """The others are kept."""
+    entries = [asdict(entry(1)) | damage, asdict(entry(2)), 5]
+    history = History.from_text(json.dumps({"id": "doc", "entries": entries}))
+    assert [each.id for each in history.entries] == ["job2"]
+    assert history.id == "doc"

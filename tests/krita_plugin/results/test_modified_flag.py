@@ -1,0 +1,119 @@
+"""A layer that is no part of a document does not mark it as modified; all other changes do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tapestry.results.modified_flag import Unmarked
+from tapestry_protocol.pixels import Bounds
+from tests.krita_plugin.document.test_reading import finish
+from tests.krita_plugin.fake_canvas import FakeCanvas
+from tests.krita_plugin.fake_loop import FakeLoop
+
+NAME = "preview"
+
+
+class Desk:
+    """A saved document in which a layer of ours comes and goes."""
+
+    def __init__(self, *, is_late: bool) -> None:
+        self.loop, self.canvas = FakeLoop(), FakeCanvas(20, 30)
+        self.canvas.late_marks = [] if is_late else None
+        self.unmarked = Unmarked(self.loop, NAME)
+
+    def insert(self) -> str:
+        with self.unmarked.during(self.canvas):
+            return finish(self.canvas.draft(NAME).insert())
+
+    def remove(self, layer_id: str) -> None:
+        with self.unmarked.during(self.canvas):
+            self.canvas.remove(layer_id)
+
+    def wait(self, seconds: float = 0.3) -> None:
+        """Krita's loop turns, and then ours."""
+        self.canvas.turn()
+        self.loop.run(seconds)
+
+
+@pytest.fixture(params=[False, True], ids=["at once", "late"])
+def desk(request: pytest.FixtureRequest) -> Desk:
+    """The mark is set at once, or in a later turn."""
+    return Desk(is_late=request.param)
+
+
+def test_a_layer_comes_and_goes_without_a_mark(desk: Desk) -> None:
+    """One after the other, and at once."""
+    for pause in (desk.wait, lambda: None):
+        layer = desk.insert()
+        pause()
+        desk.remove(layer)
+        desk.wait()
+        assert not desk.canvas.is_modified
+
+
+def test_a_document_that_is_marked_stays_it(desk: Desk) -> None:
+    """It was modified before."""
+    desk.canvas.set_modified(on=True)
+    desk.remove(desk.insert())
+    desk.wait()
+    assert desk.canvas.is_modified
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda canvas: canvas.step(),
+        lambda canvas: canvas.add("sky", Bounds(0, 0, 2, 2)),
+        lambda canvas: canvas.change(canvas.fakes[-1].layer.id, visible=False),
+    ],
+    ids=["painted", "layer added", "layer hidden"],
+)
+@pytest.mark.parametrize("moment", ["before the mark", "after the mark"])
+def test_what_the_artist_does_is_marked(
+    desk: Desk, change: Callable[[FakeCanvas], None], moment: str
+) -> None:
+    """While the layer is there, and when it has gone."""
+    layer = desk.insert()
+    if moment == "after the mark":
+        desk.wait()
+    change(desk.canvas)
+    desk.canvas.is_modified = True
+    desk.loop.run(0.3)
+    desk.remove(layer)
+    desk.wait()
+    assert desk.canvas.is_modified
+
+
+def test_a_layer_that_becomes_part_of_the_document_is_marked(desk: Desk) -> None:
+    """Also when Krita's own mark was taken back already."""
+    desk.insert()
+    desk.wait()
+    desk.unmarked.mark(desk.canvas)
+    desk.wait(10)
+    assert desk.canvas.is_modified
+
+
+def test_the_watch_ends(desk: Desk) -> None:
+    """After some seconds, and when the document is closed."""
+    desk.insert()
+    desk.wait(10)
+    desk.canvas.set_modified(on=True)
+    desk.loop.run(10)
+    assert desk.canvas.is_modified
+    desk.canvas.set_modified(on=False)
+    desk.insert()
+    desk.canvas.is_open = False
+    desk.loop.run(10)
+
+
+def test_a_layer_may_take_its_time(desk: Desk) -> None:
+    """Krita adds it under a name of its own, and it gets ours a turn later."""
+    with desk.unmarked.during(desk.canvas):
+        layer = desk.canvas.add("Paint Layer 1", Bounds(0, 0, 0, 0))
+        desk.canvas.is_modified = desk.canvas.last_step_was_a_layer = True
+        desk.wait()
+        desk.canvas.rename(layer, NAME)
+    desk.wait()
+    assert not desk.canvas.is_modified

@@ -1,0 +1,180 @@
+"""Generate, extend, refine, fill: what each asks for, and what it sends."""
+
+import pytest
+
+from tapestry.qt.compat import (
+    QAction,
+    QApplication,
+    QColor,
+    QEvent,
+    QMouseEvent,
+    QPalette,
+    QPoint,
+    QPointF,
+    Qt,
+    QWheelEvent,
+    QWidget,
+)
+from tapestry.ui.modes.extend_picture import ExtendPicture, mark_of
+from tapestry_protocol.messages import Submit
+from tapestry_protocol.pixels import Bounds, Margins
+
+
+@pytest.fixture
+def ready(docker):
+    """A document with a region and a selection, and a backend."""
+    docker.canvas.add("sky", Bounds(0, 0, 48, 128))
+    docker.canvas.selection_mask = (Bounds(8, 8, 40, 40), b"\xff" * 1024)
+    docker.backend.appear()
+    docker.look(3)
+    docker.loop.run(5)
+    docker.backend.answer()
+    return docker
+
+
+def sent(docker):
+    """What was asked of the backend last."""
+    docker.loop.run()
+    submits = [message for message in docker.backend.sent if isinstance(message, Submit)]
+    return submits[-1].request
+
+
+@pytest.mark.parametrize("mode", ["generate", "extend", "refine", "fill"])
+def test_each_mode_has_its_button(ready, mode) -> None:
+    """And only its own; pressing it asks for that."""
+    ready.one(f"tapestry_mode_{mode}").click()
+    ready.look()
+    modes = ("generate", "extend", "refine", "fill")
+    assert [name for name in modes if ready.all(f"tapestry_{name}")] == [mode]
+    ready.one(f"tapestry_{mode}").click()
+    assert sent(ready).task == mode
+
+
+def test_generating_only_what_is_selected(ready) -> None:
+    """The rest stays as it is."""
+    ready.one("tapestry_where").setCurrentIndex(1)
+    ready.one("tapestry_where").activated.emit(1)
+    ready.one("tapestry_generate").click()
+    assert sent(ready).selection is not None
+
+
+def test_refining_takes_strength_feather_and_context(ready) -> None:
+    """By slider or by number: both show the same."""
+    ready.one("tapestry_mode_refine").click()
+    ready.look()
+    ready.one("tapestry_strength_slider").setValue(5)
+    assert ready.one("tapestry_strength").value() == pytest.approx(0.3)
+    ready.one("tapestry_feather_px").setValue(4)
+    assert ready.one("tapestry_feather_px_slider").value() == 4
+    ready.one("tapestry_context_px").setValue(16)
+    ready.one("tapestry_selection_prompt").write("clouds")
+    ready.one("tapestry_refine").click()
+    request = sent(ready)
+    assert request.prompt == "clouds"
+    assert (request.strength, request.feather_px) == (pytest.approx(0.3), 4)
+    assert (request.height, request.width) == (60, 60)
+
+
+def test_extending_to_several_sides(ready) -> None:
+    """Each side by its own number; the new size can be read."""
+    ready.one("tapestry_mode_extend").click()
+    ready.look()
+    for side, px in (("left", 16), ("right", 0), ("top", 8), ("bottom", 24)):
+        ready.one(f"tapestry_extend_{side}").setValue(px)
+    assert ready.one("tapestry_new_size").text() == "144 \u00d7 128 px"
+    ready.one("tapestry_extend").click()
+    assert sent(ready).margins == Margins(top=8, left=16, bottom=24)
+
+
+def test_an_extension_goes_on_with_its_regions_unless_it_shall_not(ready) -> None:
+    """One switch for the extension; other tasks know nothing of it."""
+    ready.one("tapestry_mode_extend").click()
+    ready.look()
+    assert ready.one("tapestry_continue").isChecked()
+    ready.one("tapestry_continue").click()
+    ready.one("tapestry_extend").click()
+    assert not sent(ready).continue_regions
+
+
+@pytest.mark.parametrize(
+    ("preset", "margins", "wraps"),
+    [
+        ("half", Margins(right=64), False),
+        ("double", Margins(right=128), False),
+        ("around", Margins(left=32, right=32), True),
+        ("nothing", Margins(), False),
+    ],
+)
+def test_presets_of_an_extension(ready, preset, margins, wraps) -> None:
+    """The sides that grow now go on to be the ones; all around wraps."""
+    ready.one("tapestry_mode_extend").click()
+    ready.look()
+    actions = ready.panel.findChildren(QAction)
+    next(a for a in actions if a.objectName() == f"tapestry_extend_{preset}").trigger()
+    assert ready.studio.settings.margins == margins
+    assert ready.studio.settings.wrap is wraps
+    assert ready.one("tapestry_extend_left").value() == margins.left
+
+
+@pytest.mark.parametrize("side", ["top", "left", "bottom", "right"])
+def test_dragging_an_arrow_grows_the_canvas(ready, side) -> None:
+    """The outline follows the pointer; back beyond the edge is nothing."""
+    ready.one("tapestry_mode_extend").click()
+    ready.studio.change_and_tell(extend_right=0)
+    ready.look()
+    picture: ExtendPicture = ready.one("tapestry_extend_picture")
+    across, down = {"top": (0, -1), "left": (-1, 0), "bottom": (0, 1), "right": (1, 0)}[side]
+    before, scale = picture.handle(side), picture.canvas_rectangle().width() / 128
+    drag(picture, before, QPointF(before.x() + across * 32 * scale, before.y() + down * 32 * scale))
+    assert getattr(ready.studio.settings, f"extend_{side}") == 32
+    held = picture.handle(side)
+    far = QPointF(held.x() - across * 400, held.y() - down * 400)
+    drag(picture, held, far)
+    assert ready.studio.settings.margins == Margins()
+
+
+def test_the_wheel_scrolls_the_docker_and_changes_nothing(ready) -> None:
+    """A field changes by the wheel only after it was chosen."""
+    steps = ready.one("tapestry_steps")
+    here, none = QPointF(2, 2), Qt.KeyboardModifier.NoModifier
+    wheel = QWheelEvent(
+        *(here, here, QPoint(0, 120), QPoint(0, 120), Qt.MouseButton.NoButton, none),
+        Qt.ScrollPhase.NoScrollPhase,
+        False,  # noqa: FBT003  Qt's signature
+    )
+    before = steps.value()
+    QApplication.sendEvent(steps, wheel)
+    assert steps.value() == before
+
+
+def drag(widget: QWidget, start: QPointF, end: QPointF) -> None:
+    """Press, move, let go."""
+    button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    for kind, place, handler in (
+        (QEvent.Type.MouseButtonPress, start, widget.mousePressEvent),
+        (QEvent.Type.MouseMove, end, widget.mouseMoveEvent),
+        (QEvent.Type.MouseButtonRelease, end, widget.mouseReleaseEvent),
+    ):
+        handler(QMouseEvent(kind, place, button, button, none))
+
+
+@pytest.mark.parametrize(
+    ("window", "highlight"), [((71, 71, 71), (83, 114, 142)), ((212, 212, 212), (92, 144, 188))]
+)
+def test_the_outline_of_an_extension_stands_out(window, highlight) -> None:
+    """At least 3 : 1 against the window of Krita's dark theme and of its bright one."""
+    palette = QPalette()
+    palette.setColor(QPalette.ColorRole.Window, QColor(*window))
+    palette.setColor(QPalette.ColorRole.Highlight, QColor(*highlight))
+    mark = mark_of(palette)
+    shades = sorted(map(_luminance, (window, (mark.red(), mark.green(), mark.blue()))))
+    assert (shades[1] + 0.05) / (shades[0] + 0.05) >= 3
+
+
+def _luminance(color: tuple[int, int, int]) -> float:
+    """Relative luminance as in WCAG 2, of an sRGB colour."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (channel / 255 for channel in color)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
