@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from tapestry_backend.checkpoints import catalogue as catalogue_module
+from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.checkpoints.discovery import adapter_folders, discover, told_apart
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
@@ -330,6 +332,66 @@ def test_what_is_no_checkpoint_is_told_of_unless_it_is_something_else(
         "rest.safetensors.crdownload": "has not been fetched to its end",
         "lost.safetensors": "is not there, or leads to something that is not there",
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.safetensors.crdownload", "Unconfirmed 12.crdownload", "b.ckpt.part", "c.part"),
+        *("d.safetensors.aria2", "e.gguf.tmp", "f.SAFETENSORS.PART"),
+    ],
+)
+def test_what_is_being_fetched_is_told_of(tmp_path: Path, name: str) -> None:
+    """However browsers call it."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / name).write_bytes(b"x")
+    assert "fetched to its end" in reasons()[name]
+
+
+def test_a_model_without_its_index_is_told_of_as_one(stock: Path, tmp_path: Path) -> None:
+    """Wherever it lies: its parts are neither checkpoints nor adapters."""
+    for place in (tmp_path / "models" / "inner", tmp_path / "named"):
+        shutil.copytree(stock / "xl", place)
+        (place / "model_index.json").unlink()
+    problems = discover([tmp_path / "named"]).problems
+    assert [problem.path.name for problem in problems] == ["inner", "named"]
+    assert all("model_index.json is missing" in str(problem) for problem in problems)
+    adapters = AdapterCatalogue([], [tmp_path / "models"])
+    assert [each.path.name for each in adapters.left_out_beside([])] == ["inner"]
+
+
+def test_folders_that_lie_too_deep_are_one_sentence(tmp_path: Path) -> None:
+    """With their number and the first of them."""
+    for number in range(9):
+        (tmp_path / "models" / "a" / "b" / "c" / "d" / "e" / f"{number}").mkdir(parents=True)
+    (problem,) = discover().problems
+    assert "9 folders lie deeper" in problem.sentence
+    assert str(Path("e") / "0") in problem.sentence
+
+
+def test_what_checkpoints_may_lack_is_told_of_when_it_is_of_no_use(
+    stock: Path, tmp_path: Path
+) -> None:
+    """Also where nothing lacks it."""
+    own = tmp_path / "models"
+    (own / "vae").mkdir(parents=True)
+    link(stock, "ae.safetensors", own / "vae" / "ae.safetensors")
+    strange = {"a.b": torch.ones(1), "c.d": torch.ones(2)}
+    save_file(Built({}, strange), own / "vae" / "strange.safetensors")
+    assert "nor an autoencoder that Tapestry knows" in reasons()["strange.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["model_index.json", "unet/config.json", "vae/config.json"])
+@pytest.mark.parametrize("content", ["{}", "[]", '{"sample_size": "x", "_class_name": 7}', "{"])
+def test_no_sentence_names_a_class_of_ours(
+    stock: Path, tmp_path: Path, name: str, content: str
+) -> None:
+    """Whatever a configuration lacks."""
+    shutil.copytree(stock / "xl", tmp_path / "models" / "odd")
+    (tmp_path / "models" / "odd" / name).write_text(content)
+    told = " ".join(reasons().values())
+    assert told or (name, content) == ("unet/config.json", "{}")  # all as usual, that is
+    assert not re.search(r"\w+Error|None", told)
 
 
 def test_the_list_tells_of_each_once(

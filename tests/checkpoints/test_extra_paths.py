@@ -40,6 +40,14 @@ FORMS = {
     "a note in Latin-1": b"# mod\xe8les\na:\n  base_path: $SHELF\n  checkpoints: one\n",
     "a mark at the start": b"\xef\xbb\xbfa:\n  base_path: $SHELF\n  checkpoints: one\n",
     "UTF-16": "a:\n  base_path: $SHELF\n  checkpoints: one\n".encode("utf-16"),
+    "a key in capitals": "a:\n  Base_Path: {shelf}\n  Checkpoints: one\n",
+    "a section in a section": "a:\n  b:\n    base_path: {shelf}\n    checkpoints: one\n",
+    "a base around a section": "a:\n  base_path: {shelf}\n  b:\n    checkpoints: one\n",
+    "after many others": "".join(f"a{n}:\n  vae: $SHELF/two\n" for n in range(99))
+    + "z:\n  checkpoints: {shelf}/one\n",
+    "a section that holds itself": "a: &a\n  base_path: {shelf}\n  checkpoints: one\n  b: *a\n",
+    "other programs' keys": "a:\n  base_path: {shelf}\n  checkpoints: one\n  clip_vision: x\n"
+    "  upscale_models: y\n  vae_approx: z\n  hypernetworks: w\n  configs: v\n",
     "is_default": "a:\n  is_default: true\n  base_path: {shelf}\n  checkpoints: one/\n",
 }
 
@@ -69,6 +77,12 @@ def test_every_form_is_followed(shelf: Path, form: str) -> None:
         ("a:\n  base_path: $NO_SUCH\n  checkpoints: one\n", ["$NO_SUCH' , which"]),
         ("{{", ["is no YAML"]),
         ("- 1", ["names no folders"]),
+        ("a:\n  checkpoints: {shelf}/one\n  lora: two\n", ["means nothing: 'loras'"]),
+        ("a:\n  checkpoint: {shelf}/one\n", ["means nothing: 'checkpoints'"]),
+        (
+            "".join("a{n}:\n  vae: $SHELF/two\n".replace("{n}", str(n)) for n in range(1001)),
+            ["more than 1000 sections"],
+        ),
         ("a: 7\n", ["names no folders"]),
         ("a: [*b]", ["is no YAML"]),
         ("\0", ["is no YAML"]),

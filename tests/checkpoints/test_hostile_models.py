@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import torch
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
 from tapestry_backend.checkpoints.folder_checks import check_folder
+from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.models.stable_diffusion import StableDiffusion
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.checkpoints.hostile_folders import HOSTILE, NAMES, config, hostile_folder, sound_folder
@@ -118,6 +121,56 @@ def test_the_hubs_cache_may_link_to_its_store(sound: Path, tmp_path: Path) -> No
     weights.symlink_to(outside)
     with pytest.raises(TapestryError, match="leads out"):
         check_folder(snapshot)
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", MODELS_VARIABLE])
+def test_links_may_lead_to_where_models_are_kept(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A folder made of links to files, or to whole parts, of the hub's cache or our own folder."""
+    kept = tmp_path / "kept"
+    shutil.copytree(sound, kept / "model")
+    monkeypatch.setenv(variable, str(kept))
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for path in (kept / "model").iterdir():
+        (linked / path.name).symlink_to(path)
+    check_folder(linked)
+    monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
+    with pytest.raises(TapestryError, match="is a link that leads out") as raised:
+        check_folder(linked)
+    assert str(kept) in raised.value.message
+    assert "the file itself" in raised.value.advice
+
+
+WORDS = {
+    "cut": ("vocab.json", b'{"a": 1, "b'),
+    "an empty list of words": ("vocab.json", b"{}"),
+    "no words at all": ("tokenizer.json", b'{"model": {"type": "BPE"}}'),
+    "merges of nothing": ("merges.txt", b""),
+    "a web page": ("tokenizer_config.json", b"<html>"),
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_a_damaged_tokenizer_is_found_from_outside(sound: Path, tmp_path: Path, case: str) -> None:
+    """Nobody waits for a model that cannot read."""
+    shutil.copytree(sound, tmp_path / "model")
+    name, data = WORDS[case]
+    (tmp_path / "model" / "tokenizer" / name).write_bytes(data)
+    with pytest.raises(TapestryError, match=re.escape(name)) as raised:
+        check_folder(tmp_path / "model")
+    assert raised.value.code is ErrorCode.MODEL_BROKEN
+
+
+def test_words_without_their_merges_are_none(sound: Path, tmp_path: Path) -> None:
+    """A part of the files is not enough."""
+    shutil.copytree(sound, tmp_path / "model")
+    (tmp_path / "model" / "tokenizer" / "merges.txt").unlink(missing_ok=True)
+    (tmp_path / "model" / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
+    (tmp_path / "model" / "tokenizer" / "vocab.json").write_text('{"a": 1}')
+    with pytest.raises(TapestryError, match=r"merges\.txt is missing"):
+        check_folder(tmp_path / "model")
 
 
 @pytest.mark.parametrize("name", ["x" * 201, "caf\udce9", "~nobody-here/model"])

@@ -67,3 +67,39 @@ def test_nobody_is_told_to_do_again_what_failed(tmp_path: Path) -> None:
 
     assert "Get it again" not in raised.value.advice
     assert "another file" in raised.value.advice
+
+
+@pytest.mark.parametrize(
+    ("start", "what", "advice"),
+    [
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "a web page", "in a browser"),
+        (b"\n  <html lang='en'>" + bytes(40), "a web page", "in a browser"),
+        (b'{"error": "Repository not found"}', "a text", "in a browser"),
+        (b"GGUF\x03\0\0\0" + bytes(40), "a GGUF file", "as .safetensors"),
+        (b"PK\x03\x04\0\0\x08\x08" + bytes(40), "a pickle, or another ZIP", "as .safetensors"),
+        (b"PK\x03\x04\0\0\0\0" + bytes(40), "a pickle, or another ZIP", "as .safetensors"),
+        (b"\x80\x02}q\0X\x05\0\0\0hello", "a pickle", "as .safetensors"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git's note", "git lfs pull"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "a picture", "beside it"),
+        (b"", "too short", ""),
+    ],
+    ids=lambda value: repr(value)[:12],
+)
+def test_what_only_has_the_name_of_weights_is_called_what_it_is(
+    tmp_path: Path, start: bytes, what: str, advice: str
+) -> None:
+    """Getting it again would bring the same."""
+    path = tmp_path / "it.safetensors"
+    path.write_bytes(start)
+    with pytest.raises(BrokenFileError, match=what) as raised:
+        read_header(path)
+    assert advice in raised.value.advice
+
+
+def test_a_header_may_be_as_long_as_another_files_mark(tmp_path: Path) -> None:
+    """Its length, 640, is how pickles begin; what follows tells them apart."""
+    path = noted(tmp_path / "it.safetensors", {})
+    length = struct.unpack("<Q", path.read_bytes()[:8])[0]
+    noted(path, {}, filler=0x280 - length)
+    assert path.read_bytes()[:2] == b"\x80\x02"
+    assert read_header(path).shapes == {"a": (1,)}

@@ -24,6 +24,7 @@ from .adapter_recognition import (
 )
 from .checkpoint_file import holds_a_network
 from .embedding_dims import Widths
+from .folder_checks import lacks_index, without_index
 from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting
 from .prompt_syntax import Adapters, read_syntax
@@ -223,6 +224,9 @@ def _found_in(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
     for here, inner, names in walk(folder, left_out, skipped=(IMAGE_ENCODER,)):
         if "model_index.json" in names:
             inner.clear()
+        elif lacks_index(here):
+            inner.clear()
+            left_out.append(without_index(here))
         elif "config.json" in names and here != folder:
             inner.clear()
             yield here

@@ -125,7 +125,10 @@ def _read_folder(name: str, path: Path) -> Adapter:
     check_configuration(config, "config.json")
     known = _CLASSES.get(str(config.get("_class_name")))
     if known is None:
-        raise BrokenFileError(f"it is a {str(config.get('_class_name'))[:40]}")
+        named = str(config.get("_class_name") or "")[:40]
+        raise BrokenFileError(
+            f"it is a {named}" if named else "its config.json does not say what it is"
+        )
     kind, family = known
     for setting, meaning in _BESIDES.items():
         if config.get(setting):

@@ -236,19 +236,17 @@ def _read_folder(model_id: str, path: Path) -> Entry:
         window_px = _window_px(backbone, vae)
         taken, made = backbone.get("in_channels", 4), vae.get("latent_channels", 4)
         variant = family and family.variant(taken, made, _cell_px(vae))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = type(error).__name__
-        if isinstance(error, OSError):
-            file = Path(error.filename or path)
-            reason = f"{file.parent.name}/{file.name} is missing"
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                raise unreadable(file, error) from error
-        raise TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} is not a model folder in diffusers layout ({reason}).",
-            "Choose a folder that holds model_index.json, unet or transformer, vae, text_encoder, "
-            "tokenizer and scheduler.",
-        ) from error
+    except OSError as error:
+        file = Path(error.filename or path)
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise unreadable(file, error) from error
+        raise _no_folder(path, f"{file.parent.name}/{file.name} is missing") from error
+    except BrokenFileError as error:
+        raise _no_folder(path, str(error)) from error
+    except KeyError as error:
+        raise _no_folder(path, f"its configurations do not say {error}") from error
+    except (ValueError, TypeError, IndexError) as error:
+        raise _no_folder(path, "its configurations make no sense") from error
     if family is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
@@ -264,6 +262,15 @@ def _read_folder(model_id: str, path: Path) -> Entry:
     if variant == "base":
         variant = _few_steps(path, index, backbone) or variant
     return Entry(model_id, path, window_px, family.name, variant, _dtype(path / family.backbone))
+
+
+def _no_folder(path: Path, reason: str) -> TapestryError:
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"{str(path)!r} is not a model folder in diffusers layout ({reason}).",
+        "Choose a folder that holds model_index.json, unet or transformer, vae, text_encoder, "
+        "tokenizer and scheduler.",
+    )
 
 
 def _few_steps(path: Path, index: dict[str, Any], backbone: dict[str, Any]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from .checkpoint_file import broken_file, lacking
-from .families import FAMILIES
+from .checkpoint_file import broken_file, holds_a_network, lacking
+from .families import FAMILIES, family_of_file
 from .folders import is_weights, walk
 from .left_out import LeftOut, unreadable
 from .safetensors_header import BrokenFileError, Header, read_header
@@ -46,6 +46,10 @@ class Companions:
                 chosen[part] = min(fitting)[1]
         return chosen
 
+    def look(self) -> None:
+        """Look through the folders, and tell what is wrong there, though nothing was asked for."""
+        _ = self._files
+
     @cached_property
     def _files(self) -> list[tuple[Path, Header]]:
         found = []
@@ -53,12 +57,23 @@ class Companions:
             for here, _, names in walk(folder, self._left_out):
                 for path in (here / name for name in names if is_weights(name)):
                     try:
-                        found.append((path, read_header(path)))
+                        header = read_header(path)
+                        if not holds_a_network(header) and family_of_file(header.shapes) is None:
+                            self._left_out.append(_no_network(path))
+                        found.append((path, header))
                     except BrokenFileError as error:
                         self._left_out.append(LeftOut(path, broken_file(path, error)))
                     except OSError as error:
                         self._left_out.append(unreadable(path, error))
         return found
+
+
+def _no_network(path: Path) -> LeftOut:
+    return LeftOut.broken(
+        path,
+        f"{str(path)!r} is neither a text encoder nor an autoencoder that Tapestry knows.",
+        "Look at docs/models.md for what there is.",
+    )
 
 
 def _fits(shapes: Shapes, kind: str, prefixes: Sequence[str], latent_channels: int) -> bool:

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.errors import TapestryError
 
 from .adapter_recognition import is_adapter
 from .catalogue import SAMPLE, Entry, read_entry
 from .checkpoint_file import FOREIGN_FORMATS, holds_a_network
 from .component_files import Companions
-from .folder_checks import check_folder
+from .folder_checks import check_folder, lacks_index, without_index
 from .folders import (
     check_folder_named,
     entries_of,
@@ -100,12 +100,16 @@ class _Search:
     def look_through(self, root: Path) -> None:
         """A program's folder, or one of checkpoints."""
         problems = self.found.problems
+        if lacks_index(root):
+            problems.append(without_index(root))
+            return
         layout = layout_of(root)
         problems.extend(layout.left_out)
         companions = Companions(layout.companions, problems)
         for place in layout.checkpoints:
             for path in _checkpoints(place, problems):
                 self._add(path, _relative(path, place), companions)
+        companions.look()  # what lies there and cannot be used is told, wanted or not
 
     def look_through_hub(self, cache: Path) -> None:
         """The cache of the hub, which other programs fill with models of every kind."""
@@ -168,13 +172,10 @@ class _Search:
 
 
 def _no_model(path: Path) -> LeftOut:
-    return LeftOut(
+    return LeftOut.broken(
         path,
-        TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} is neither a checkpoint nor an adapter that Tapestry knows.",
-            "Look at docs/models.md for what there is.",
-        ),
+        f"{str(path)!r} is neither a checkpoint nor an adapter that Tapestry knows.",
+        "Look at docs/models.md for what there is.",
     )
 
 
@@ -200,6 +201,10 @@ def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
         if _INDEX in files:
             folders.clear()
             yield here
+            continue
+        if lacks_index(here):
+            folders.clear()
+            left_out.append(without_index(here))
             continue
         for name in files:
             if _is_foreign(name) or (is_weights(name) and not _is_companion(here / name)):
@@ -229,11 +234,8 @@ def _is_unfinished(folder: Path) -> bool:
 
 
 def _unfinished(folder: Path, name: str) -> LeftOut:
-    return LeftOut(
+    return LeftOut.broken(
         folder,
-        TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"{name!r} has not been fetched to its end into the cache of the Hugging Face hub.",
-            "Fetch it again with the program that began, or with `tapestry models add`.",
-        ),
+        f"{name!r} has not been fetched to its end into the cache of the Hugging Face hub.",
+        "Fetch it again with the program that began, or with `tapestry models add`.",
     )

@@ -191,9 +191,15 @@ def _check_room(folder: Path, total: int) -> None:
 
 
 def _agreed() -> bool:
-    if not sys.stdin.isatty():
-        raise _refusal("Nobody can be asked.", "Add --yes to fetch it without a question.")
-    return input("Fetch it? [y/N] ").strip().lower() in {"y", "yes"}
+    try:
+        if sys.stdin is not None and sys.stdin.isatty():  # none at all where it was closed
+            return input("Fetch it? [y/N] ").strip().lower() in {"y", "yes"}
+    except (EOFError, OSError, ValueError):  # closed while it waits
+        pass
+    raise _refusal(
+        "Cannot ask for confirmation: there is no terminal.",
+        "Add --yes to fetch it without a question.",
+    )
 
 
 def _unreachable(repository: str, error: Exception) -> TapestryError:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
-
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, unreadable
 
 _MAX_YAML_BYTES = 2**18
-_MAX_SECTIONS = 64
+_MAX_SECTIONS = 1000
 _MAX_LINES = 1000
+_ALIKE = 0.84
+"""How much a key must look like one of ours to be taken for a slip of it, from 0 to 1."""
+
 _NAMES = (
     *("extra_model_paths.yaml", "extra_model_paths.yml"),
     "extra_models_config.yaml",  # that of ComfyUI's desktop edition
@@ -91,31 +94,75 @@ def _without_tabs(text: str) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class _Section:
+    """A program's part of a file: its values by their keys, in small letters, and their base."""
+
+    values: Mapping[str, Any]
+    base: Any
+
+
 def _sections(
     content: Any, keys: Collection[str], file: Path, left_out: list[LeftOut]
-) -> list[dict[str, Any]]:
-    """Each program's part of a file; also one that stands there without a name."""
+) -> list[_Section]:
+    """Each program's part of a file: also one without a name, and one inside of another."""
     if not isinstance(content, dict):
         left_out.append(_misread(file, "names no folders"))
         return []
-    sections = [value for value in content.values() if isinstance(value, dict)]
-    if content.keys() & set(keys):
-        sections.append({key: v for key, v in content.items() if not isinstance(v, dict)})
-    if content and not sections:
+    seen: set[int] = set()  # a mapping may hold itself
+    found: list[_Section] = []
+    waiting: list[tuple[dict[Any, Any], Any]] = [(content, None)]
+    while waiting:
+        section, outer = waiting.pop(0)
+        if id(section) in seen:
+            continue
+        seen.add(id(section))
+        values = {str(_scalar(key)).strip().lower(): value for key, value in section.items()}
+        base = values.get("base_path") or outer
+        inner = [value for value in values.values() if isinstance(value, dict)]
+        waiting += ((each, base) for each in inner)
+        if values.keys() & set(keys) or (section is not content and not inner):
+            found.append(_Section(values, base))
+        left_out.extend(_misspelt(values, keys, file))
+        if len(seen) > _MAX_SECTIONS:
+            left_out.append(_cut(file))
+            break
+    if content and not found:
         left_out.append(_misread(file, "names no folders"))
-    return sections[:_MAX_SECTIONS]
+    return found
+
+
+def _misspelt(values: Mapping[str, Any], keys: Collection[str], file: Path) -> Iterator[LeftOut]:
+    """Keys that are nearly one of ours; other programs' own are none of our business."""
+    for key, value in values.items():
+        near = get_close_matches(key, keys, 1, _ALIKE)
+        if key not in keys and near and not isinstance(value, dict):
+            yield LeftOut.broken(
+                file / key,
+                f"{str(file)!r} names {key[:40]!r}, which means nothing: {near[0]!r} does.",
+                f"Correct {str(file)!r}.",
+            )
+
+
+def _cut(file: Path) -> LeftOut:
+    return LeftOut.too_many(
+        file,
+        f"{str(file)!r} has more than {_MAX_SECTIONS} sections: what comes after them is left out.",
+        "Remove those that you do not need.",
+    )
 
 
 def _folders(
     root: Path,
-    section: dict[str, Any],
+    section: _Section,
     keys: Collection[str],
     file: Path,
     left_out: list[LeftOut],
 ) -> Iterator[tuple[str, Path]]:
     """The folders of a section; a key may name several, one a line or as a list."""
-    wanted = [(key, line) for key in keys for line in _lines(section.get(key), file, left_out)]
-    named = _path_of(section.get("base_path") or ".", file, left_out)
+    named_by = section.values
+    wanted = [(key, line) for key in keys for line in _lines(named_by.get(key), file, left_out)]
+    named = _path_of(section.base or ".", file, left_out)
     if named is None:
         return
     base = root / expanded(named)
@@ -155,23 +202,16 @@ def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
 
 
 def _missing(file: Path, folder: Path) -> LeftOut:
-    return LeftOut(
+    return LeftOut.missing(
         folder,
-        TapestryError(
-            ErrorCode.MODEL_NOT_FOUND,
-            f"The folder {str(folder)!r}, which {file.name} names, is not there.",
-            f"Correct {str(file)!r}, or look whether its disk is there.",
-        ),
+        f"The folder {str(folder)!r}, which {file.name} names, is not there.",
+        f"Correct {str(file)!r}, or look whether its disk is there.",
     )
 
 
 def _misread(file: Path, problem: str) -> LeftOut:
-    return LeftOut(
+    return LeftOut.broken(
         file,
-        TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"{str(file)!r} {problem}; the folders in it are left out.",
-            "Correct it: sections with base_path and checkpoints, loras and so on, indented by "
-            "spaces.",
-        ),
+        f"{str(file)!r} {problem}; the folders in it are left out.",
+        "Correct it: sections with base_path and checkpoints, loras and so on, indented by spaces.",
     )

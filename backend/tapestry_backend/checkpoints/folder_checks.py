@@ -14,7 +14,9 @@ from typing import Any
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .families import backbone_of, family_of
-from .left_out import unreadable
+from .folders import is_file
+from .left_out import LeftOut, unreadable
+from .model_paths import hub_cache, models_folder
 from .safetensors_header import BrokenFileError, check_regular, check_weights, read_json
 
 MAX_CONFIGURATION_BYTES = 2**20
@@ -32,6 +34,10 @@ _VARIANTS = (None, "fp16", "bf16")
 _VOCABULARIES = {"tokenizer.json", "vocab.json", "spiece.model"}
 """Files of which a tokenizer has one at least."""
 
+_WHOLE_FOLDER = (
+    "Get it again from where it came from: a folder in diffusers layout, complete, with its "
+    "weights as .safetensors."
+)
 _SCHEDULER_CONFIGURATION = "scheduler/scheduler_config.json"
 _MAX_NUMBER = 2**20
 _MAX_REPEATS = 100
@@ -54,9 +60,7 @@ def check_folder(folder: Path) -> None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
             f"The model in {str(folder)!r} cannot be opened: {error}.",
-            error.advice
-            or "Get it again from where it came from: a folder in diffusers layout, complete, with "
-            "its weights as .safetensors.",
+            error.advice or _WHOLE_FOLDER,
         ) from error
 
 
@@ -75,11 +79,42 @@ def _check(folder: Path) -> None:
             _check_module(folder, part, homes)
     for part in family.tokenizers:
         if not (part in family.optional and not _class_name(index, part)):
-            words = [_inside(path, homes) for path in _inside(folder / part, homes).iterdir()]
-            for path in words:
-                check_regular(path, MAX_VOCABULARY_BYTES)
-            if not {path.name for path in words} & _VOCABULARIES:
-                raise BrokenFileError(f"{part} holds no vocabulary")
+            _check_words(folder / part, homes)
+
+
+def _check_words(part: Path, homes: list[Path]) -> None:
+    """Raises BrokenFileError when no tokenizer can be made of a folder's files."""
+    words = {path.name: _inside(path, homes) for path in _inside(part, homes).iterdir()}
+    for path in words.values():
+        check_regular(path, MAX_VOCABULARY_BYTES)
+    if not words.keys() & _VOCABULARIES:
+        raise BrokenFileError(f"{part.name} holds no vocabulary")
+    for name, path in words.items():
+        if path.suffix == ".json" and not read_json(path, MAX_VOCABULARY_BYTES):
+            raise BrokenFileError(f"{part.name}/{name} is empty")
+        if name in {"spiece.model", "merges.txt"} and not path.stat().st_size:
+            raise BrokenFileError(f"{part.name}/{name} is empty")
+    if "vocab.json" in words and not {"merges.txt", "tokenizer.json"} & words.keys():
+        raise BrokenFileError(f"{part.name}/merges.txt is missing")
+    if "tokenizer.json" in words:
+        told = read_json(words["tokenizer.json"], MAX_VOCABULARY_BYTES).get("model")
+        if not isinstance(told, dict) or not told.get("vocab"):
+            raise BrokenFileError(f"{part.name}/tokenizer.json holds no vocabulary")
+
+
+def lacks_index(folder: Path) -> bool:
+    """Whether a folder looks like a model in diffusers' layout, without its model_index.json."""
+    parts = (folder / part / "config.json" for part in ("unet", "transformer"))
+    return any(map(is_file, parts)) and not is_file(folder / "model_index.json")
+
+
+def without_index(folder: Path) -> LeftOut:
+    """What an artist reads about such a folder."""
+    return LeftOut.broken(
+        folder,
+        f"{str(folder)!r} looks like a model, but its model_index.json is missing.",
+        _WHOLE_FOLDER,
+    )
 
 
 def weights_variant(part: Path) -> str | None:
@@ -123,8 +158,11 @@ def _configuration(folder: Path, name: str, homes: list[Path]) -> dict[str, Any]
 
 
 def _homes(folder: Path) -> list[Path]:
-    """Where a model's files may lie: its folder, or the store that the hub's cache links to."""
-    homes = [folder.resolve()]
+    """Where a model's files may lie: its folder, and where links of such a folder honestly lead.
+
+    That is the store of the hub's cache, and our own models folder.
+    """
+    homes = [folder.resolve(), hub_cache().resolve(), models_folder().resolve()]
     if folder.resolve().parent.name == "snapshots":
         homes.append(folder.resolve().parent.parent / "blobs")
     return homes
@@ -138,7 +176,12 @@ def _inside(path: Path, homes: list[Path]) -> Path:
     except RuntimeError:  # Python before 3.13, for links in a circle
         raise BrokenFileError(f"{path.name} is a link in a circle") from None
     if not any(real.is_relative_to(home) for home in homes):
-        raise BrokenFileError(f"{path.parent.name}/{path.name} leads out of the model's folder")
+        raise BrokenFileError(
+            f"{path.parent.name}/{path.name} is a link that leads out of the model's folder, to "
+            f"{str(real)[:200]!r}",
+            "Put the file itself there, or what it leads to into the models folder; links into "
+            "that one and into the cache of the Hugging Face hub are followed.",
+        )
     return path
 
 

@@ -7,8 +7,6 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
-
 from .left_out import LeftOut, unreadable
 
 _MAX_DEPTH = 6
@@ -21,8 +19,11 @@ WEIGHTS = (".safetensors", ".sft")
 """How the names of files with weights end, in letters of either case."""
 
 _UNFINISHED = re.compile(
-    r"\.(?:safetensors|sft)\.(?:part|partial|crdownload|download|incomplete|tmp)", re.IGNORECASE
+    r"\.(?:aria2|crdownload|download|incomplete|opdownload|part|partial)$"
+    r"|\.(?:safetensors|sft|ckpt|gguf|pt|pth|bin)\.(?:download|incomplete|part|tmp)",
+    re.IGNORECASE,
 )
+"""How browsers and the like call a file that they are fetching."""
 
 
 def is_weights(name: str) -> bool:
@@ -55,16 +56,9 @@ def check_folder_named(folder: Path, left_out: list[LeftOut]) -> None:
     try:
         os.scandir(folder).close()
     except (FileNotFoundError, NotADirectoryError):
-        left_out.append(
-            LeftOut(
-                folder,
-                TapestryError(
-                    ErrorCode.MODEL_NOT_FOUND,
-                    f"There is no folder {str(folder)!r}.",
-                    "Look how it is written, and whether its disk is there.",
-                ),
-            )
-        )
+        message = f"There is no folder {str(folder)!r}."
+        advice = "Look how it is written, and whether its disk is there."
+        left_out.append(LeftOut.missing(folder, message, advice))
     except (OSError, ValueError) as error:
         left_out.append(unreadable(folder, _as_os_error(error)))
 
@@ -89,6 +83,7 @@ def walk(
     """
     seen: set[str] = set()
     count = 0
+    too_deep: list[Path] = []
 
     def complain(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -103,45 +98,39 @@ def walk(
         count += len(files)
         if count > _MAX_FILES:
             left_out.append(_too_large(root))
-            return
+            break
         folders[:] = sorted(set(folders) - _SKIPPED - set(skipped))
-        if len(here.relative_to(root).parts) >= _MAX_DEPTH - 1 and folders:
-            left_out.extend(_too_deep(here / folder) for folder in folders)
+        if len(here.relative_to(root).parts) >= _MAX_DEPTH - 1:
+            too_deep += (here / folder for folder in folders)
             folders.clear()
         left_out.extend(_unfinished(here / f) for f in sorted(files) if _UNFINISHED.search(f))
         yield here, folders, sorted(files)
+    if too_deep:
+        left_out.append(_too_deep(root, too_deep))
 
 
 def _too_large(root: Path) -> LeftOut:
-    return LeftOut(
+    return LeftOut.too_many(
         root,
-        TapestryError(
-            ErrorCode.TOO_LARGE,
-            f"{str(root)!r} holds more than {_MAX_FILES} files: what comes after them is left out.",
-            "Name the folder inside it that holds the models.",
-        ),
+        f"{str(root)!r} holds more than {_MAX_FILES} files: what comes after them is left out.",
+        "Name the folder inside it that holds the models.",
     )
 
 
-def _too_deep(folder: Path) -> LeftOut:
-    return LeftOut(
-        folder,
-        TapestryError(
-            ErrorCode.TOO_LARGE,
-            f"{str(folder)!r} lies deeper than {_MAX_DEPTH} folders, and is left out.",
-            "Name a folder nearer to it.",
-        ),
+def _too_deep(root: Path, folders: Sequence[Path]) -> LeftOut:
+    return LeftOut.too_many(
+        folders[0],
+        f"{len(folders)} folders lie deeper in {str(root)!r} than {_MAX_DEPTH} and are left out, "
+        f"such as {str(folders[0])!r}.",
+        "Name a folder nearer to them.",
     )
 
 
 def _unfinished(path: Path) -> LeftOut:
-    return LeftOut(
+    return LeftOut.broken(
         path,
-        TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} has not been fetched to its end.",
-            "Let the program that fetches it finish, or remove it.",
-        ),
+        f"{str(path)!r} has not been fetched to its end.",
+        "Let the program that fetches it finish, or remove it.",
     )
 
 

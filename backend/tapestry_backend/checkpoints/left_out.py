@@ -25,6 +25,21 @@ class LeftOut(TapestryError):  # noqa: N818  it is read far more often than rais
         super().__init__(reason.code, reason.message, reason.advice)
         self.path = path
 
+    @classmethod
+    def broken(cls, path: Path, message: str, advice: str = "") -> LeftOut:
+        """For what is there, and not what it should be."""
+        return cls(path, TapestryError(ErrorCode.MODEL_BROKEN, message, advice))
+
+    @classmethod
+    def missing(cls, path: Path, message: str, advice: str = "") -> LeftOut:
+        """For what is not there, or has no name by which it could be asked for."""
+        return cls(path, TapestryError(ErrorCode.MODEL_NOT_FOUND, message, advice))
+
+    @classmethod
+    def too_many(cls, path: Path, message: str, advice: str = "") -> LeftOut:
+        """For what is more, or lies deeper, than is looked at."""
+        return cls(path, TapestryError(ErrorCode.TOO_LARGE, message, advice))
+
     @property
     def sentence(self) -> str:
         """The reason, without the advice and short enough for a list."""
@@ -36,14 +51,11 @@ class LeftOut(TapestryError):  # noqa: N818  it is read far more often than rais
 
 def unreadable(path: Path, error: OSError) -> LeftOut:
     """For a file or folder that the system does not let us read."""
-    reason = error.strerror or type(error).__name__
-    return LeftOut(
+    reason = error.strerror or "the system does not say why"
+    return LeftOut.broken(
         path,
-        TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} cannot be read ({reason}).",
-            "Give yourself the right to read it, or name another place.",
-        ),
+        f"{str(path)!r} cannot be read ({reason}).",
+        "Give yourself the right to read it, or name another place.",
     )
 
 
@@ -68,13 +80,10 @@ def choose_id(path: Path, names: Iterable[str], taken: Callable[[str], bool]) ->
         if not problem:
             return name
         reason = reason or problem
-    return LeftOut(
+    return LeftOut.missing(
         path,
-        TapestryError(
-            ErrorCode.MODEL_NOT_FOUND,
-            f"{str(path)!r} is left out: its name {reason}.",
-            "Give it a short, plain name of its own.",
-        ),
+        f"{str(path)!r} is left out: its name {reason}.",
+        "Give it a short, plain name of its own.",
     )
 
 
@@ -101,13 +110,10 @@ def _too_many(
     names = f"{id_of(rest[0])!r}"
     if len(rest) > 1:
         names += f" to {id_of(rest[-1])!r}"
-    return LeftOut(
+    return LeftOut.too_many(
         path_of(rest[0]),
-        TapestryError(
-            ErrorCode.TOO_LARGE,
-            f"{len(rest)} {what} more than a list holds are left out: {names}.",
-            "Name the folders that you need, or move what you do not use to another place.",
-        ),
+        f"{len(rest)} {what} more than a list holds are left out: {names}.",
+        "Name the folders that you need, or move what you do not use to another place.",
     )
 
 

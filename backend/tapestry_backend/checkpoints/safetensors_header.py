@@ -42,6 +42,9 @@ _NO_NOTES = re.compile(rb"null|\{\s*+\}")
 _MAX_DIMENSIONS = 8
 _MAX_NAME_CHARACTERS = 500
 _LENGTH = struct.Struct("<Q")
+_LONGEST_MARK = 56
+"""Bytes after the first eight that tell what else a file may be."""
+
 _BYTES = {
     **dict.fromkeys(("F64", "I64", "U64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
@@ -70,6 +73,24 @@ class BrokenFileError(ValueError):
         super().__init__(problem)
         self.advice = advice
 
+
+_FETCH_ITSELF = (
+    "Open the model's page in a browser, log in or accept its licence if it asks for that, and "
+    "fetch the file itself."
+)
+_AS_SAFETENSORS = "Look for the same one as .safetensors: another name does not change what it is."
+_OTHER_KINDS = (
+    ((b"<!doctype", b"<html", b"<head", b"<?xml"), "a web page", _FETCH_ITSELF),
+    ((b'{"', b"{\n", b"{\r\n", b"{ "), "a text, such as a server's answer", _FETCH_ITSELF),
+    ((b"version https://git-lfs",), "git's note about a large file", "Run `git lfs pull` there."),
+    ((b"gguf",), "a GGUF file", _AS_SAFETENSORS),
+    ((b"pk\x03\x04",), "a pickle, or another ZIP archive", _AS_SAFETENSORS),
+    (tuple(bytes((128, n)) for n in range(2, 6)), "a pickle", _AS_SAFETENSORS),
+    ((b"\x1f\x8b", b"7z\xbc\xaf", b"rar!"), "a packed archive", "Unpack it first."),
+    ((b"\x89png", b"\xff\xd8\xff", b"riff"), "a picture", "Fetch the model beside it."),
+)
+"""How files begin that are often called .safetensors, in small letters; what they are, and what
+to do."""
 
 _OTHER_FILE = "Choose another file: getting this one again would not change it."
 
@@ -130,6 +151,8 @@ def read_header(path: Path) -> Header:
 def _read_header(path: Path, size: int, _modified_ns: int) -> Header:
     with path.open("rb") as file:
         start = file.read(_LENGTH.size)
+        _check_kind(path, start + file.read(_LONGEST_MARK))
+        file.seek(_LENGTH.size)
         if len(start) < _LENGTH.size:
             raise BrokenFileError(f"{path.name} is too short")
         (length,) = _LENGTH.unpack(start)
@@ -146,6 +169,19 @@ def _read_header(path: Path, size: int, _modified_ns: int) -> Header:
         {name: tensor["dtype"] for name, tensor in header.items()},
         notes,
     )
+
+
+def _check_kind(path: Path, start: bytes) -> None:
+    """Raises BrokenFileError for what only has the name of such a file.
+
+    One that begins with the length of its header has zeros in its first eight bytes.
+    """
+    if start[4:8] == bytes(4) and start[:4] not in {b"GGUF", b"PK\x03\x04"}:
+        return
+    seen = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for marks, what, advice in _OTHER_KINDS:
+        if seen.startswith(marks):
+            raise BrokenFileError(f"{path.name} is {what}, and no safetensors file", advice)
 
 
 def _read_notes(header: bytes) -> tuple[dict[str, str], slice]:

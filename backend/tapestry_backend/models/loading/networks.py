@@ -53,4 +53,7 @@ def sentence_for(broken: Callable[[str], TapestryError]) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, TapestryError) or is_out_of_memory(error):
             raise
-        raise broken(f"{type(error).__name__}: {str(error)[:300]}") from error
+        said = " ".join(str(error).split())[:300]
+        if isinstance(error, KeyError):
+            said = f"nothing is called {said}"
+        raise broken(said or "nothing says why") from error
