@@ -25,6 +25,7 @@ from .connection.link import Link, LinkState
 from .document.adapter_controller import AdapterDesk
 from .document.adapter_settings import PICTURE
 from .document.canvas import Canvas, Host
+from .document.example import Example
 from .document.reading import order_from
 from .document.region_controller import RegionDesk
 from .document.scene_watcher import SceneWatch
@@ -99,9 +100,8 @@ class Studio:
             said=self._show,
             onlooker=self.scene_watch,
         )
-        self.desk = (
-            BackendDesk(host, link, backend, lambda: self._tell("backend")) if backend else None
-        )
+        self.example = Example(host, loop, self._show)
+        self.desk = backend and BackendDesk(host, link, backend, lambda: self._tell("backend"))
         host.watch_saving(self._saving, self._saved)
         link.follower = self
 

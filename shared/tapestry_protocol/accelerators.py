@@ -55,6 +55,7 @@ NETWORK_SIGNS = (
     "error sending request",
     "timed out",
     "tunnel",
+    "network was disabled",
 )
 """In what pip and uv say when the network is away."""
 

@@ -36,6 +36,9 @@ _PYQT6 = ("python3-pyqt6", "python3-pyqt6.sip", "qt6-svg-plugins")
 _COMMON = ("krita", "xvfb", "libffi8", "libgomp1", "libsqlite3-0", "openssl")
 """Krita, its display, and libraries that this system's Python may want of any system."""
 
+_NETWORK = ("/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs")
+"""What this system knows of its network, and whom it trusts there."""
+
 _MOUNTS = ("unshare", "--mount", "--propagation", "private")
 _ENTER = """
 root=$1; shift
@@ -126,6 +129,7 @@ def ensure(release: Release) -> Path:
 def _shared() -> Iterator[Path]:
     """What of this system is seen inside, at the same place."""
     yield from map(Path, ("/proc", "/dev", "/tmp"))
+    yield from filter(Path.exists, map(Path, _NETWORK))
     yield Path(tempfile.gettempdir())
     yield ROOT
     prefix = Path(sys.base_prefix)

@@ -1,40 +1,36 @@
-"""The archive for artists: taken by this Krita's own importer, and installed from the docker."""
+"""The archive for artists: taken by this Krita's own importer, and installed from the docker.
+
+uv is the real one. What it installs is the archive's own wheel, and small wheels in the place of
+those that this needs: they lead to the libraries of this environment. No network is used.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import shutil
 import sys
+import sysconfig
+import tomllib
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from installer.paths import ROOT
 from installer.plugin import ACTIONS
 from installer.release import build_release_zip
+from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES
 from tapestry.backend.uv_program import VERSION as UV_VERSION
+from tests.installer.test_pins import pins
 from tests.krita.conftest import OUTPUT
 from tests.krita.debian_trees import chosen_tree
+from tests.krita.importing import import_archive
 from tests.krita.krita_session import Report, play
+from tests.krita_plugin.stand_in_wheels import write_list, write_wheel
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1800)]
 
-IMPORTER = "usr/share/krita/pykrita/plugin_importer/plugin_importer.py"
-
-_IMPORT = (
-    "import builtins, runpy, sys; builtins.i18n = str; sys.argv = sys.argv[1:]; "
-    "runpy.run_path(sys.argv[0], run_name='__main__')"
-)
-"""As its own command line does; inside Krita there is `i18n` already."""
-
-_UV = """#!/bin/sh
-# In place of uv: the environment gets the backend of this checkout, and nothing is fetched.
-if [ "$1" = venv ]; then
-    mkdir -p "{environment}/bin"
-else
-    echo "Resolved 1 package in 1ms"
-    printf '#!/bin/sh\\nexec "{backend}" "$@"\\n' > "{environment}/bin/tapestry"
-    chmod 700 "{environment}/bin/tapestry"
-fi
-"""
+_BACKEND = "tapestry/backend"
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +40,75 @@ def imported(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive, krita = folder / "tapestry.zip", folder / "krita"
     build_release_zip(archive)
     krita.mkdir()
-    importer = (chosen_tree() or Path("/")) / IMPORTER
-    command = [sys.executable, "-I", "-B", "-c", _IMPORT, str(importer), str(archive), str(krita)]
-    subprocess.run(command, check=True, capture_output=True)
+    import_archive(archive, krita, chosen_tree())
     return krita
 
 
 @pytest.fixture(scope="module")
-def installed(imported: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """What Krita did with it: the button was pressed."""
+def wheels(imported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small wheels; the imported plugin has a list that knows these by their hashes."""
+    folder = tmp_path_factory.mktemp("wheels") / "wheels"
+    folder.mkdir()
+    carried = imported / "pykrita" / _BACKEND
+    releases = pins((carried / PACKAGES).read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    leads = {"tapestry-stand-in.pth": sysconfig.get_path("purelib")}
+    known = {}
+    for need in project["dependencies"]:
+        name = need.partition(">")[0].replace("_", "-")
+        wheel = write_wheel(folder, name, releases[name], leads if name == "torch" else {})
+        known[f"{name}=={releases[name]}"] = wheel
+    write_list(carried / PACKAGES, known)
+    (carried / TORCH_PACKAGES).write_text("")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folders with uv and this Python in their places, as if they had been fetched."""
     home = tmp_path_factory.mktemp("home")
     folder = home / "xdg_data_home" / "tapestry" / "backend"
     uv = folder / f"uv-{UV_VERSION}" / "uv"
     uv.parent.mkdir(parents=True)
-    backend = Path(sys.executable).with_name("tapestry")
-    uv.write_text(_UV.format(environment=folder / "environment", backend=backend))
-    uv.chmod(0o700)
-    scenarios, plugin = ["no_document", "installed_from_the_docker"], imported / "pykrita"
-    return play(scenarios, plugin, OUTPUT / "import", "", timeout_s=1200, home=home)
+    shutil.copy(Path(sys.executable).with_name("uv"), uv)
+    version = ".".join(map(str, sys.version_info[:3]))
+    python = folder / "python" / f"cpython-{version}-{sysconfig.get_platform()}-gnu"
+    python.mkdir(parents=True)
+    for name in ("bin", "lib"):
+        (python / name).symlink_to(Path(sys.base_prefix) / name)
+    return home
+
+
+@pytest.fixture(scope="module")
+def offline(wheels: Path) -> Iterator[None]:
+    """What uv is told by its environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_FIND_LINKS", str(wheels))
+        patch.setenv("UV_OFFLINE", "1")
+        patch.setenv("UV_PYTHON_PREFERENCE", "only-managed")
+        yield
+
+
+@pytest.fixture(scope="module")
+def installed(imported: Path, offline: None, home: Path) -> Report:
+    """What Krita did with it: the button was pressed, in good and in bad conditions."""
+    scenarios = ["no_document", "installation_refused", "installed_from_the_docker"]
+    scenarios.append("opened_example")
+    return play(scenarios, imported / "pykrita", OUTPUT / "import", "", timeout_s=1200, home=home)
+
+
+@pytest.fixture(scope="module")
+def updated(
+    imported: Path, installed: Report, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Report:
+    """What the same user's Krita did with a newer plugin."""
+    newer = tmp_path_factory.mktemp("newer") / "pykrita"
+    shutil.copytree(imported / "pykrita", newer)
+    (wheel,) = (newer / _BACKEND).glob("tapestry-*.whl")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("tapestry_backend/newer.txt", "another release")
+    names = ["updated_and_taken_back"]
+    return play(names, newer, OUTPUT / "update", "", timeout_s=900, home=home)
 
 
 def test_a_release_is_imported_by_krita(imported: Path, installed: Report) -> None:
@@ -74,13 +121,44 @@ def test_a_release_is_imported_by_krita(imported: Path, installed: Report) -> No
     assert "Duplicated action name" not in installed.output
 
 
-def test_the_backend_is_installed_from_the_docker(installed: Report) -> None:
-    """One button, and the first picture; the backend ends with Krita as any other."""
-    facts = installed.facts("installed_from_the_docker")
+def test_what_cannot_be_installed_is_a_sentence(installed: Report) -> None:
+    """Before the button: what, how large, where. After it: why not; nothing is half there."""
+    facts = installed.facts("installation_refused")
     assert facts["notice"][0] == "The Tapestry backend is not installed."
     assert "Press Install" in facts["notice"][1]
-    assert "0.5 GB" in facts["words"]
-    assert facts["button"] == "Cancel"
+    assert "GB from the package index" in facts["words"]
+    assert "not what is known by its hash" in facts["hash"]
+    assert "1.0 GB are free" in facts["space"]
+    assert "cannot be reached" in facts["network"]
+    assert not any(facts[f"{kind} is there"] for kind in ("hash", "space", "network"))
+
+
+def test_the_backend_is_installed_from_the_docker(installed: Report) -> None:
+    """Cancelled, gone on, paused, gone on, and the first picture; it ends with Krita."""
+    facts = installed.facts("installed_from_the_docker")
+    assert facts["cancelled"] == ["Install", False]
+    assert facts["paused"][0] == "Go on"
+    assert facts["paused"][1].startswith("Paused: ")
     assert not facts["offered"]
     assert facts["layers"][0].startswith("Tapestry: ")
     assert installed.backend_stopped
+
+
+def test_an_example_is_opened(installed: Report) -> None:
+    """For an artist without a document, who does not know what to do."""
+    facts = installed.facts("opened_example")
+    assert facts["regions"] == ["red bricks", "ocean waves", "sunset sky"]
+    assert facts["notice"][0].startswith("Three painted layers")
+    assert not facts["example"]
+    assert facts["layers"][0].startswith("Tapestry: ")
+    assert facts["layers"][1:4] == facts["regions"]
+
+
+def test_a_newer_plugin_updates_it_and_all_of_it_goes(updated: Report) -> None:
+    """The last release runs until then; nothing of either is left."""
+    facts = updated.facts("updated_and_taken_back")
+    assert facts["offered"] == "Update the backend"
+    assert len(facts["before"]) == len(facts["after"]) == 1
+    assert facts["before"] != facts["after"]
+    assert facts["left"] == []
+    assert facts["offered afterwards"] == "Install"

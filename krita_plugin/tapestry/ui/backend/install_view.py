@@ -79,7 +79,8 @@ def _before(installer: BackendInstaller) -> str:
     """What the button will do, or why it has not done it."""
     trouble, kind = installer.trouble, installer.own.accelerator
     if trouble:
-        return f"{in_own_words(trouble.message)} {in_own_words(trouble.advice)}"
+        message = in_own_words(trouble.message).rstrip(".")
+        return f"{message}. {in_own_words(trouble.advice)}"
     told = tr(
         "The backend with PyTorch for {kind}: {fetched} GB from the package index, {disk} GB on "
         "the disk, into {folder}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...docker_model import Studio
 from ...i18n.translation import tr
-from ...qt.compat import QComboBox, QLabel, Qt, QVBoxLayout, QWidget
+from ...qt.compat import QComboBox, QLabel, QPushButton, Qt, QVBoxLayout, QWidget
 from ..base.field_behaviour import calm, column_in, narrow, row_of
 from ..base.follow import follow
 from ..base.symbols import SymbolButton
@@ -36,10 +36,15 @@ class RegionList(QWidget):
         self._remarks.setObjectName("tapestry_remarks")
         self._remarks.setTextFormat(Qt.TextFormat.PlainText)
         self._remarks.setWordWrap(True)
+        self._example = QPushButton(tr("Open an example"))
+        self._example.setObjectName("tapestry_example")
+        self._example.setToolTip(tr("A small document with three painted layers to begin with"))
+        self._example.clicked.connect(lambda _checked: studio.example.open())
         title = QLabel(tr("Regions"))
         whole = column_in(self, row_of(title, (self._scope, 1), self._tint, self._new))
         whole.addLayout(self._column)
         whole.addWidget(self._remarks)
+        whole.addWidget(self._example)
         follow(self, studio, ("scene",), self._show_scene)
         follow(self, studio, ("thumbnails",), self._show_masks)
 
@@ -73,6 +78,7 @@ class RegionList(QWidget):
         background = [sentence.format(name=ground)] if ground else []
         self._remarks.setText("\n".join([*background, *scene.remarks]))
         self._remarks.setVisible(bool(self._remarks.text()))
+        self._example.setVisible(not watch.has_document)
 
     def _places(self) -> range:
         return range(self._scope.count())

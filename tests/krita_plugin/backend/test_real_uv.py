@@ -1,0 +1,118 @@
+"""The installation with the real uv, from a folder of small wheels and without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES, OwnBackend, own_backend
+from tapestry.backend.installer import BackendInstaller
+from tests.krita_plugin.backend.test_installer import Place
+from tests.krita_plugin.fake_loop import FakeLoop
+from tests.krita_plugin.stand_in_wheels import write_list, write_wheel
+
+UV = Path(sys.executable).with_name("uv")
+
+pytestmark = pytest.mark.skipif(
+    os.name != "posix" or not UV.exists(), reason="needs this environment's uv"
+)
+
+_BACKEND = {
+    "tapestry_stand_in.py": "import sys\ndef main():\n    import numpy\n    sys.exit(0)\n",
+    "tapestry-0.1.0.dist-info/entry_points.txt": (
+        "[console_scripts]\ntapestry = tapestry_stand_in:main\n"
+    ),
+}
+
+
+class RealPlace(Place):
+    """A plugin whose backend needs a numpy of our own, and a user with a long name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.carried, self.wheels = folder / "plugin" / "backend", folder / "wheels"
+        self.carried.mkdir(parents=True)
+        self.wheels.mkdir()
+        self.write_backend("numpy")
+        self.write_numpy("")
+        self.data = folder / "Jürgen 画家" / "data"
+        self.loop, self.shown = FakeLoop(), []
+        own = self.own
+        own.uv.parent.mkdir(parents=True)
+        shutil.copy(UV, own.uv)
+
+    def write_backend(self, needs: str) -> None:
+        """Its wheel says what else it needs."""
+        write_wheel(self.carried, "tapestry", "0.1.0", _BACKEND, needs=[needs])
+
+    def write_numpy(self, text: str) -> None:
+        """The wheel and what is known of it."""
+        self.numpy = write_wheel(self.wheels, "numpy", "2.4.6", {"numpy.py": text})
+        write_list(self.carried / PACKAGES, {"numpy==2.4.6": self.numpy})
+        write_list(self.carried / TORCH_PACKAGES, {})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "UV_FIND_LINKS": str(self.wheels),
+            "UV_OFFLINE": "1",
+            "UV_PYTHON": sys.executable,
+            "PATH": os.defpath,
+            "HOME": str(self.data),
+        }
+
+    def real(self) -> tuple[OwnBackend, BackendInstaller]:
+        installer = self.installer(environment=self.environment)
+        installer.start()
+        self.run(installer)
+        return self.own, installer
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> RealPlace:
+    """Nothing is installed yet."""
+    return RealPlace(tmp_path)
+
+
+def test_it_is_installed_from_a_folder_of_wheels(place: RealPlace) -> None:
+    """By the list that the plugin carries, in a folder with all kinds of letters."""
+    own, installer = place.real()
+    assert installer.trouble is None
+    assert own.is_installed
+    assert own_backend(place.data, place.carried) == own
+    assert list(own.environment.rglob("numpy.py"))
+
+
+def test_a_wheel_of_another_hash_is_not_installed(place: RealPlace) -> None:
+    """Whoever has put it there; the right one is taken afterwards."""
+    known = (place.carried / PACKAGES).read_text()
+    place.write_numpy("import something_else")
+    (place.carried / PACKAGES).write_text(known)
+    own, installer = place.real()
+    assert "not what is known by its hash" in installer.trouble.message
+    assert not own.is_there
+    assert not list(own.environment.rglob("numpy.py"))
+    place.write_numpy("")
+    own, installer = place.real()
+    assert installer.trouble is None
+    assert own.is_installed
+
+
+def test_without_a_network_it_is_said(place: RealPlace) -> None:
+    """Nothing is taken for whole."""
+    place.numpy.unlink()
+    own, installer = place.real()
+    assert "cannot be reached" in installer.trouble.message
+    assert not own.is_there
+
+
+def test_sources_are_not_built(place: RealPlace) -> None:
+    """A package that is no wheel would run its maker's code while it is installed."""
+    place.numpy.unlink()
+    shutil.make_archive(str(place.wheels / "numpy-2.4.6"), "gztar", place.carried)
+    own, installer = place.real()
+    assert installer.trouble is not None
+    assert not own.is_there
