@@ -3,7 +3,7 @@
 import time
 from contextlib import ExitStack, contextmanager
 
-from krita import Document, Node
+from krita import Document, Krita, Node
 
 from tapestry.common import task_queue
 from tapestry.connection.websocket import Connection
@@ -12,7 +12,7 @@ from tapestry.document.scene_watcher import SceneWatch
 from tapestry.qt.event_loop import QtLoop
 from tapestry.results.canvas_preview import Trial
 
-from .qt import QTimer
+from .qt import QApplication
 
 OURS = (
     (QtLoop, "_call"),
@@ -24,27 +24,29 @@ OURS = (
 """All turns and timers, what the socket brings, the look at the document, and what else may work at
 once."""
 
-WAITING = (
+TURNING = (
     (Document, ("activeNode", "refreshProjection", "resizeImage", "setActiveNode", "waitForDone")),
     (Node, ("addChildNode", "mergeDown", "remove")),
 )
-"""From 5.3 on Krita lets its event loop turn in these calls, while it waits for its other threads.
-What it does then, such as painting its window, it would do right after the call as well."""
+"""From 5.3 on Krita lets its event loop turn first of all in these calls. What is due by then, such
+as painting its window, is none of ours: it is done right before, and not counted. All that happens
+in the call itself is."""
+
+_TURNS_SINCE = (5, 3)
 
 
 @contextmanager
 def held(longest):
     """Note how long a call of each kind holds Krita up at most, in seconds: [own, waiting].
 
-    own      processor time of Krita's UI thread, without what Krita does in turns of its event loop
-             inside the call
-    waiting  the same with those, and with Krita's other threads, which the call may wait for; no
-             more than the call took. What other programs take from a busy machine is in neither.
+    own      processor time of Krita's UI thread
+    waiting  the same with Krita's other threads, which the call may wait for; no more than the call
+             took. What other programs take from a busy machine is in neither.
     """
     with ExitStack() as stack:
-        for kind, methods in WAITING:
+        for kind, methods in TURNING if _turns() else ():
             for method in methods:
-                stack.enter_context(_turning(kind, method))
+                stack.enter_context(_turning_before(kind, method))
         for kind, method in OURS:
             stack.enter_context(_timed(kind, method, longest))
         yield
@@ -74,39 +76,45 @@ def pieces(found):
 
 
 class _Clock:
-    """Starts when it is made."""
+    """Starts when it is made; stands still while Krita does what was due anyway."""
 
-    turned_s = 0.0
-    """Processor time of the UI thread in turns of Krita's event loop inside its own calls."""
+    turned = (0.0, 0.0, 0.0)
 
     def __init__(self):
         self._start = self._now()
 
     def read(self):
-        thread, processor, wall, turned = (
+        own, processor, wall = (
             now - then for now, then in zip(self._now(), self._start, strict=True)
         )
-        waiting = max(thread, min(wall, processor))
-        return [round(max(0.0, thread - turned), 4), round(waiting, 4)]
+        return [round(max(0.0, own), 4), round(max(own, min(wall, processor)), 4)]
+
+    @classmethod
+    def now(cls):
+        return time.thread_time(), time.process_time(), time.monotonic()
 
     @classmethod
     def _now(cls):
-        return time.thread_time(), time.process_time(), time.monotonic(), cls.turned_s
+        return tuple(now - turned for now, turned in zip(cls.now(), cls.turned, strict=True))
+
+
+def _turns():
+    version = Krita.instance().version().split(".")
+    return tuple(map(int, version[:2])) >= _TURNS_SINCE
 
 
 @contextmanager
-def _turning(kind, method):
-    """Know what a call of Krita's takes in which its event loop has turned."""
+def _turning_before(kind, method):
+    """Krita's event loop has its turn right before the call."""
     getattr(kind, method)  # PyQt fills in a class when it is asked first
     original = vars(kind)[method]
 
     def turning(self, *arguments: object):
-        turned, start, before = [], time.thread_time(), _Clock.turned_s
-        QTimer.singleShot(0, lambda: turned.append(None))
-        result = original.__get__(self)(*arguments)
-        if turned:  # such calls may be made in that turn, too
-            _Clock.turned_s = before + time.thread_time() - start
-        return result
+        start, before = _Clock.now(), _Clock.turned
+        QApplication.processEvents()
+        took = zip(before, _Clock.now(), start, strict=True)
+        _Clock.turned = tuple(known + now - then for known, now, then in took)
+        return original.__get__(self)(*arguments)
 
     setattr(kind, method, turning)
     yield
