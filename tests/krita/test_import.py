@@ -18,7 +18,7 @@ import pytest
 
 from installer.paths import ROOT
 from installer.plugin import ACTIONS
-from installer.release import build_release_zip
+from installer.release import BACKEND, build_release_zip
 from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES
 from tapestry.backend.uv_program import VERSION as UV_VERSION
 from tests.installer.test_pins import pins
@@ -29,8 +29,6 @@ from tests.krita.krita_session import Report, play
 from tests.krita_plugin.stand_in_wheels import write_list, write_wheel
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1800)]
-
-_BACKEND = "tapestry/backend"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +47,7 @@ def wheels(imported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small wheels; the imported plugin has a list that knows these by their hashes."""
     folder = tmp_path_factory.mktemp("wheels") / "wheels"
     folder.mkdir()
-    carried = imported / "pykrita" / _BACKEND
+    carried = imported / "pykrita" / BACKEND
     releases = pins((carried / PACKAGES).read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     leads = {"tapestry-stand-in.pth": sysconfig.get_path("purelib")}
@@ -104,7 +102,7 @@ def updated(
     """What the same user's Krita did with a newer plugin."""
     newer = tmp_path_factory.mktemp("newer") / "pykrita"
     shutil.copytree(imported / "pykrita", newer)
-    (wheel,) = (newer / _BACKEND).glob("tapestry-*.whl")
+    (wheel,) = (newer / BACKEND).glob("tapestry-*.whl")
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("tapestry_backend/newer.txt", "another release")
     names = ["updated_and_taken_back"]
