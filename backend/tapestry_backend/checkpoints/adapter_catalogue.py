@@ -19,6 +19,7 @@ from .adapter_recognition import (
     PICKLES,
     Adapter,
     Kind,
+    bundled_in,
     chosen_embeddings,
     read_adapter,
 )
@@ -99,6 +100,12 @@ class AdapterCatalogue:
             return
         self._paths.add(place)
         self._adapters[chosen] = replace(adapter, id=chosen)
+        for word in bundled_in(adapter) if adapter.kind == "lora" else ():
+            own = choose_id(
+                adapter.path, (word.id, f"{chosen}/{word.id}"), self._adapters.__contains__
+            )
+            if not isinstance(own, LeftOut):
+                self._adapters[own] = replace(word, id=own)
 
     @property
     def paths(self) -> tuple[Path, ...]:

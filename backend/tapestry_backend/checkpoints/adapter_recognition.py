@@ -15,7 +15,7 @@ from .controlnet_keys import read_control_marks
 from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration
 from .folders import exists, is_folder, is_weights
 from .left_out import unreadable, why_no_id
-from .lora_keys import read_name, unused_in
+from .lora_keys import BUNDLED, read_name, unused_in
 from .safetensors_header import BrokenFileError, Header, check_weights, read_header, read_json
 
 Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
@@ -66,6 +66,7 @@ class Adapter:
     token     an embedding's word in a prompt, in angle brackets
     encoder   the folder of an IP-Adapter's image encoder
     unused    what else its file holds, which is not used
+    inside    how the names of an embedding's tensors begin, where it stands in a LoRA's file
     """
 
     id: str
@@ -76,6 +77,7 @@ class Adapter:
     token: str = ""
     encoder: Path | None = None
     unused: str = ""
+    inside: str = ""
 
     @property
     def info(self) -> AdapterInfo:
@@ -165,13 +167,12 @@ def _read_file(name: str, path: Path) -> Adapter:
         family, widths = _family_of_lora(header)
         unused = unused_in(header.shapes)
         return Adapter(name, "lora", path, family, widths, unused=unused)
-    embedding = _read_embedding(header, name)
+    embedding = _read_embedding(header.shapes, name)
     if embedding is None:
         first = next(part for part in header.shapes if read_name(part) is None)
         raise BrokenFileError(f"nobody knows what its tensor {first[:60]!r} is")
     token, widths = embedding
-    family = "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
-    return Adapter(name, "embedding", path, family, widths, token)
+    return Adapter(name, "embedding", path, _family_of_words(widths), widths, token)
 
 
 def _is_factor(tensor: str) -> bool:
@@ -262,9 +263,31 @@ def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
     )
 
 
-def _read_embedding(header: Header, name: str) -> tuple[str, tuple[int, ...]] | None:
-    """The word and the vectors' widths of a textual inversion; None when the file holds none."""
-    shapes = dict(header.shapes)
+def bundled_in(lora: Adapter) -> list[Adapter]:
+    """The textual inversions that stand in a LoRA's file."""
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    for tensor, shape in read_header(lora.path).shapes.items():
+        if tensor.startswith(BUNDLED) and tensor.count(".") > 1:
+            _, name, key = tensor.split(".", 2)
+            shapes.setdefault(name, {})[key] = shape
+    found = []
+    for name, own in shapes.items():
+        read = None if why_no_id(name) else _read_embedding(own, name)
+        if read is not None:
+            family = _family_of_words(read[1])
+            inside = f"{BUNDLED}{name}."
+            found.append(Adapter(name, "embedding", lora.path, family, *read[::-1], inside=inside))
+    return found
+
+
+def _family_of_words(widths: tuple[int, ...]) -> Family:
+    return "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
+
+
+def _read_embedding(
+    shapes: Mapping[str, tuple[int, ...]], name: str
+) -> tuple[str, tuple[int, ...]] | None:
+    """The word and the vectors' widths of a textual inversion; None when these hold none."""
     if any(len(shape) not in {1, 2} or 0 in shape for shape in shapes.values()):
         return None
     if shapes.keys() == {"clip_l", "clip_g"}:

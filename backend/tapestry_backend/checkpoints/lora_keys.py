@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 Role = str
 """Of a LoRA: "down", "up", perhaps "mid" between; of others, what LyCORIS calls it.
 
-Besides: "alpha", and how long a DoRA's rows or columns are: "magnitude" as peft writes it, and
-"dora_scale" as LyCORIS does.
+Besides: "alpha"; what is added to a norm's weight and bias, "w_norm" and "b_norm"; and how long a
+DoRA's rows or columns are: "magnitude" as peft writes it, and "dora_scale" as LyCORIS does.
 """
 
 _PLAIN_ROLES = (
@@ -22,8 +22,14 @@ _PLAIN_ROLES = (
     *(f"lokr_{name}" for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")),
     "alpha",
     "dora_scale",
+    "w_norm",
+    "b_norm",
 )
 """These end a tensor's name as they are."""
+
+
+BUNDLED = "bundle_emb."
+"""How the embeddings begin that stand in a LoRA's file: bundle_emb.NAME.KEY."""
 
 
 class Part(NamedTuple):
@@ -82,6 +88,9 @@ _STARTS = (
     *((name, "transformer") for name in _BLOCKS),
     *((f"{name}transformer_blocks", "transformer") for name in ("", "single_")),
     *((name, "transformer") for name in ("x_embedder", "context_embedder", "time_text_embed")),
+    *((name, "transformer") for name in ("norm_out", "proj_out", "pos_embed", "final_layer")),
+    *((name, "unet") for name in ("conv_in", "conv_norm_out", "conv_out", "add_embedding")),
+    *((name, "unet") for name in ("out.", "label_emb", "class_embedding")),
     *((name, "unet") for name in ("down_blocks", "mid_block", "up_blocks", "time_embedding")),
     *((name, "unet") for name in ("input_blocks", "middle_block", "output_blocks", "time_embed")),
     ("text_model", "text_encoder"),
@@ -129,17 +138,8 @@ def _unwrapped(module: str) -> str:
 def unused_in(names: Iterable[str]) -> str:
     """What stands in a LoRA's file that we do not use, in words; empty where there is nothing."""
     unknown = [name for name in names if read_name(name) is None]
-    bundled = dict.fromkeys(n.split(".")[1] for n in unknown if n.startswith("bundle_emb."))
-    norms = [name for name in unknown if name.endswith((".w_norm", ".b_norm"))]
-    rest = [n for n in unknown if n not in set(norms) and not n.startswith("bundle_emb.")]
-    told = []
-    if bundled:
-        told.append(f"the embeddings in it ({', '.join(map(repr, bundled))})")
-    if norms:
-        told.append(f"its {len(norms)} changes of norms")
-    if rest:
-        told.append(f"{len(rest)} tensors that nobody knows, such as {rest[0][:60]!r}")
-    return " and ".join(told)
+    rest = [name for name in unknown if not name.startswith(BUNDLED)]
+    return f"{len(rest)} tensors that nobody knows, such as {rest[0][:60]!r}" if rest else ""
 
 
 def targets(names: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
@@ -152,16 +152,27 @@ def targets(names: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, st
     known.update({f"text_model_{flat}": name for flat, name in known.items()})
     if "down_block_types" in config:
         known.update(
-            {original_name(name, config).replace(".", "_"): name for name in names if "." in name}
+            {original_name(name, config).replace(".", "_"): name for name in names if name}
         )
     return known
+
+
+_AROUND_BLOCKS = {
+    "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+}
 
 
 def original_name(name: str, config: Mapping[str, Any]) -> str:
     """A module of diffusers' U-Net by the name that it has in Stability's own code."""
     found = re.fullmatch(r"(down|mid|up)_blocks?(?:\.(\d+))?\.(\w+)\.(\d+)(.*)", name)
     if not found:
-        return name
+        return _AROUND_BLOCKS.get(name, name)
     where, block, kind, number, inside = found.groups()
     row = config["layers_per_block"] + 1
     place, n = int(number), int(block or 0)

@@ -272,6 +272,71 @@ def test_a_lora_with_a_core_between(
     assert float((ours - latents_of()).abs().max()) > 0.01
 
 
+NORM = "down_blocks.0.resnets.0.norm1"
+LAYER_NORM = "down_blocks.0.attentions.0.transformer_blocks.0.norm2"
+
+
+def test_changes_of_norms_are_laid_on(
+    checkpoint: Path, tmp_path: Path, latents_of: LatentsOf, with_adapters
+) -> None:
+    """As LyCORIS means them: added to a norm's weight and bias; one of both may be missing."""
+    torch.manual_seed(4)
+    pipeline = open_pipeline(checkpoint)
+    saved = {}
+    with torch.no_grad():
+        for name, roles in ((NORM, ("w_norm", "b_norm")), (LAYER_NORM, ("b_norm",))):
+            module = pipeline.unet.get_submodule(name)
+            for role in roles:
+                own = module.weight if role == "w_norm" else module.bias
+                saved[f"lora_unet_{name.replace('.', '_')}.{role}"] = change = torch.randn(
+                    own.shape
+                )
+                own.add_(0.6 * change)
+    save_file(saved, tmp_path / "it.safetensors")
+    with_adapters()
+    plain, ours = latents_of(), latents_of(loras=(Lora("it", 0.6),))
+
+    near(ours, painted(pipeline))
+    assert float((ours - plain).abs().max()) > 0.01
+    assert torch.equal(latents_of(loras=(Lora("it", 0.0),)), plain)
+
+
+def test_the_first_and_the_last_layer_are_known_by_both_names(
+    checkpoint: Path, tmp_path: Path, latents_of: LatentsOf, with_adapters
+) -> None:
+    """Without a prefix, and as kohya's trainers write Stability's."""
+    torch.manual_seed(4)
+    unet = open_pipeline(checkpoint).unet
+    plain, kohya = {}, {}
+    for name, other in (("conv_in", "input_blocks_0_0"), ("conv_out", "out_2")):
+        out, wide, *_ = unet.get_submodule(name).weight.shape
+        for side, shape in (("down", (RANK, wide, 3, 3)), ("up", (out, RANK, 1, 1))):
+            tensor = torch.randn(shape) * 0.3
+            plain[f"{name}.lora_{side}.weight"] = tensor
+            kohya[f"lora_unet_{other}.lora_{side}.weight"] = tensor
+    save_file(plain, tmp_path / "plain.safetensors")
+    save_file(kohya, tmp_path / "kohya.safetensors")
+    with_adapters()
+    first, second = (latents_of(loras=(Lora(name),)) for name in ("plain", "kohya"))
+
+    assert torch.equal(first, second)
+    assert float((first - latents_of()).abs().max()) > 0.01
+
+
+def test_a_lora_with_numbers_that_are_none_is_named(
+    checkpoint: Path, adapters: Path, tmp_path: Path, latents_of: LatentsOf, with_adapters
+) -> None:
+    """Before a step is painted, not as the model's fault."""
+    content = load_file(adapters / "peft.safetensors")
+    first = next(name for name in content if "lora_B" in name)
+    content[first].view(-1)[0] = float("nan")
+    save_file(content, tmp_path / "it.safetensors")
+    with_adapters()
+    with pytest.raises(TapestryError, match="The LoRA 'it' cannot be used: 1 of its tensors") as no:
+        latents_of(loras=(Lora("it"),))
+    assert repr(first[:60]) in no.value.message
+
+
 def test_a_kronecker_product_of_two_whole_matrices_knows_no_alpha() -> None:
     """Its trainers write one all the same."""
     parts = {"lokr_w1": torch.randn(2, 3), "lokr_w2": torch.randn(4, 5)}

@@ -61,6 +61,36 @@ def test_a_word_can_have_a_weight(checkpoint: Path, words: Path) -> None:
     assert 3 <= int(differ.sum()) <= model.encode_prompts([""]).shape[1]
 
 
+def test_words_in_a_loras_file_are_words(checkpoint: Path, adapters: Path, tmp_path: Path) -> None:
+    """The same as in a file of their own; the LoRA is one too."""
+    torch.manual_seed(5)
+    vectors = torch.randn(2, WIDTH)
+    save_file({"emb_params": vectors}, tmp_path / "alone.safetensors")
+    bundled = {
+        "bundle_emb.mood.string_to_param.*": vectors,
+        **load_file(adapters / "peft.safetensors"),
+    }
+    save_file(bundled, tmp_path / "style.safetensors")
+    catalogue = Catalogue([str(checkpoint)], adapters=[str(tmp_path)])
+    assert not [each for each in catalogue.left_out if each.path.parent == tmp_path]
+    assert catalogue.adapters.find("style", "lora").kind == "lora"
+    model = ModelStore(catalogue).load(str(checkpoint))
+
+    alone, mood, plain = model.encode_prompts(["<alone> snow", "<mood> snow", "mood snow"])
+    assert torch.equal(alone, mood)
+    assert not torch.equal(mood, plain)
+
+
+def test_a_word_with_numbers_that_are_none_gets_a_sentence(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """It names the file."""
+    save_file({"emb_params": torch.full((1, WIDTH), torch.nan)}, tmp_path / "gloom.safetensors")
+    model = store_with(checkpoint, tmp_path)
+    with pytest.raises(TapestryError, match=r"'gloom.safetensors' cannot be loaded \(1 of its"):
+        model.encode_prompts(["<gloom> snow"])
+
+
 def test_two_encoders_learn_a_vector_each(tmp_path: Path, words: Path) -> None:
     """As Stable Diffusion XL has them."""
     folder = save_xl(tmp_path / "xl")

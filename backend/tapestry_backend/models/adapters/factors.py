@@ -40,7 +40,7 @@ class Factors(ABC):
         Raises RuntimeError when the factors do not belong together.
         """
 
-    def fits(self, layer: nn.Linear | nn.Conv2d) -> bool:
+    def fits(self, layer: Any) -> bool:
         """Whether the change has the layer's shape; no number is computed."""
         wanted = layer.weight.shape
         try:
@@ -88,7 +88,7 @@ class LowRank(Factors):
         down, up = self._parts["down"], self._parts["up"]
         return up.flatten(1) @ down.flatten(1)
 
-    def fits(self, layer: nn.Linear | nn.Conv2d) -> bool:
+    def fits(self, layer: Any) -> bool:
         down = self._parts["down"]
         wide = layer.weight.shape[1:]
         narrow = down.ndim == 2 and all(side == 1 for side in wide[1:])
@@ -161,6 +161,34 @@ class Kronecker(Factors):
         return self._parts[f"{role}_a"] @ self._parts[f"{role}_b"]
 
 
+class NormShift(Factors):
+    """What is added to a norm's weight (w_norm) and to its bias (b_norm), both [C] (LyCORIS)."""
+
+    @property
+    def rank(self) -> int | None:
+        return None
+
+    def change(self) -> Tensor:
+        raise RuntimeError("a norm's change is no matrix")
+
+    def fits(self, layer: Any) -> bool:
+        own = layer.weight if isinstance(layer, NORMS) else None
+        return own is not None and all(part.shape == own.shape for part in self._parts.values())
+
+    def beside(self, layer: Any, given: Tensor) -> Tensor:
+        """A norm is linear in its weight and bias: with these instead it gives the difference."""
+        weight, bias = self._parts.get("w_norm"), self._parts.get("b_norm")
+        if weight is None:
+            weight = torch.zeros_like(layer.weight)
+        given = given.to(weight.dtype)
+        if isinstance(layer, nn.GroupNorm):
+            return functional.group_norm(given, layer.num_groups, weight, bias, layer.eps)
+        return functional.layer_norm(given, layer.normalized_shape, weight, bias, layer.eps)
+
+
+NORMS = nn.GroupNorm | nn.LayerNorm
+
+
 class Rows(Factors):
     """Some rows of a change that is made for several layers at once."""
 
@@ -207,6 +235,8 @@ _KRONECKER = ("lokr_w1", "lokr_w2")
 def factors_of(parts: Mapping[str, Tensor]) -> Factors | None:
     """The factors of a layer, by its tensors' roles; None when some of them are missing."""
     roles = parts.keys()
+    if roles and roles <= {"w_norm", "b_norm"}:
+        return NormShift(parts)
     if {"down", "up"} <= roles:
         return LowRankWithCore(parts) if "mid" in roles else LowRank(parts)
     if {f"hada_w{number}_{side}" for number in (1, 2) for side in "ab"} <= roles:

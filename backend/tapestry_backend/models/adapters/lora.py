@@ -27,7 +27,8 @@ from ...checkpoints.adapter_recognition import Adapter
 from ...checkpoints.lora_keys import read_name, targets
 from ...checkpoints.original_names import layers_of
 from ...checkpoints.safetensors_header import read_header
-from .factors import Factors, Kept, LowRank, factors_of
+from ..loading.networks import check_finite
+from .factors import NORMS, Factors, Kept, LowRank, NormShift, factors_of
 
 
 class Lengths(NamedTuple):
@@ -78,7 +79,7 @@ def load_lora(
     Raises TapestryError when it was made for another build, or uses what we do not know.
     """
     notes = read_header(adapter.path).notes
-    grouped = _grouped(safetensors.torch.load_file(adapter.path))
+    grouped = _grouped(_finite(adapter, safetensors.torch.load_file(adapter.path)))
     deltas, homeless = Deltas(), []
     for network in sorted({name for name, _ in grouped}):
         own = {target: parts for (of, target), parts in grouped.items() if of == network}
@@ -88,7 +89,7 @@ def load_lora(
         for target, parts in own.items():
             names = [known.get(one) for one in (layers_of(target) or (target,))]
             layers = [module.get_submodule(name) for name in names if module and name is not None]
-            if len(layers) < len(names):
+            if len(layers) < len(names) or (_is_norm(parts) and not _takes(parts, layers)):
                 homeless.append(f"{network}.{target}")
             else:
                 deltas += _deltas(adapter, model_id, layers, parts, told, device, dtype)
@@ -100,9 +101,29 @@ def load_lora(
     return deltas
 
 
+def _is_norm(parts: Mapping[str, Tensor]) -> bool:
+    return parts.keys() - _BESIDES <= {"w_norm", "b_norm"}
+
+
+def _takes(parts: Mapping[str, Tensor], layers: Sequence[nn.Module]) -> bool:
+    """Whether a norm's change fits: many norms of newer models have no weights of their own."""
+    factors = factors_of({role: parts[role] for role in parts.keys() - _BESIDES})
+    return factors is not None and len(layers) == 1 and factors.fits(layers[0])
+
+
+def _finite(adapter: Adapter, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        check_finite(tensors)
+    except ValueError as error:
+        raise _broken(adapter, str(error)) from None
+    return tensors
+
+
 def _keep_changes(deltas: Deltas) -> None:
     """Keep the small ones of the changes that are multiplied out at every call."""
-    costly = [i for i, delta in enumerate(deltas) if not isinstance(delta.factors, LowRank)]
+    costly = [
+        i for i, delta in enumerate(deltas) if not isinstance(delta.factors, LowRank | NormShift)
+    ]
     left = _MOST_KEPT_BYTES
 
     def size(i: int) -> int:
@@ -219,7 +240,8 @@ def _deltas(
 
 def _split(factors: Factors, layers: Sequence[Any]) -> list[Factors] | None:
     """For each layer its own; None when they do not fit."""
-    if not all(isinstance(layer, nn.Linear | nn.Conv2d) for layer in layers):
+    kinds = NORMS if isinstance(factors, NormShift) else nn.Linear | nn.Conv2d
+    if not all(isinstance(layer, kinds) for layer in layers):
         return None
     try:
         rows = [layer.weight.shape[0] for layer in layers]

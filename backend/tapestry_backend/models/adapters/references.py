@@ -24,7 +24,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
-from ..loading.networks import load_network, sentence_for
+from ..loading.networks import check_finite, load_network, sentence_for
 from .image_tokens import tokens_of
 from .residuals import broken_adapter
 
@@ -53,6 +53,8 @@ class ReferenceAdapter:
             name: tensor.to(device, dtype)
             for name, tensor in safetensors.torch.load_file(adapter.path).items()
         }
+        with sentence_for(partial(broken_adapter, adapter.path)):
+            check_finite(content)
         attending = [module for name, module in unet.named_modules() if name.endswith("attn2")]
         # The numbers count every attention, of which each second one reads the text.
         numbers = [1 + 2 * place for place in range(len(attending))]

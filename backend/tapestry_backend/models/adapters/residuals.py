@@ -15,7 +15,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
-from ..loading.networks import load_network, sentence_for
+from ..loading.networks import check_finite, load_network, sentence_for
 from .control_files import load_control_file
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
@@ -45,6 +45,7 @@ def load_control(
             network = load_control_file(adapter.path, unet, dtype)
         else:
             network = load_network(_CLASSES[adapter.kind], adapter.path, dtype)
+        check_finite({} if network is None else network.state_dict())
     if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
     return network.to(device).eval()

@@ -7,15 +7,18 @@ tokenizer and the encoder are given as tokens of their own.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import safetensors.torch
+import safetensors
 import torch
 import transformers
 from torch import Tensor, nn
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter, chosen_embeddings
+from ..loading.networks import check_finite, sentence_for
+from .residuals import broken_adapter
 
 _READERS = (transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection)
 _PAIRS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -80,7 +83,7 @@ class Vocabulary:
     def _learn(self, adapter: Adapter) -> str:
         if self._widths != adapter.widths:
             raise misfit(adapter, self._model_id)
-        content = safetensors.torch.load_file(adapter.path)
+        content = _tensors_of(adapter)
         two = len(self._readers) > 1
         found = [content["clip_l"], content["clip_g"]] if two else content.values()
         vectors = [each if each.ndim == 2 else each[None] for each in found]
@@ -92,6 +95,21 @@ class Vocabulary:
             places = _teach(tokenizer, encoder, tokens, own)
             self._unsaid.setdefault(name, set()).update(places[len(own) :])
         return " ".join(tokens)
+
+
+def _tensors_of(adapter: Adapter) -> dict[str, Tensor]:
+    """An embedding's own tensors, by their keys."""
+    with (
+        sentence_for(partial(broken_adapter, adapter.path)),
+        safetensors.safe_open(adapter.path, framework="pt") as file,
+    ):
+        content: dict[str, Tensor] = {
+            name.removeprefix(adapter.inside): file.get_tensor(name)
+            for name in file.keys()  # noqa: SIM118  it is no mapping
+            if name.startswith(adapter.inside)
+        }
+        check_finite(content)
+    return content
 
 
 def _numbered(token: str, number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from torch import nn
+from torch import Tensor, nn
 
 from tapestry_protocol.errors import TapestryError
 
@@ -40,6 +40,22 @@ def load_network(name: str, folder: Path, dtype: torch.dtype, variant: str | Non
     if missing:
         raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}")
     return network
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raises ValueError when a number among these weights is NaN or infinite."""
+    bad = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+    if bad:
+        raise ValueError(
+            f"{len(bad)} of its tensors hold numbers that are not finite, such as {bad[0][:60]!r}"
+        )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point():
+        return True
+    whole = tensor.float() if tensor.itemsize == 1 else tensor  # eight bits are only stored
+    return bool(torch.isfinite(whole).all())
 
 
 @contextmanager
