@@ -39,9 +39,9 @@ def catalogue() -> Catalogue:
 @pytest.fixture(scope="session")
 def store(catalogue: Catalogue):
     """A model store in which the bundled model is loaded at most once per test run."""
-    from tapestry_backend.models.model_cache import ModelStore
+    from tapestry_backend.models.model_cache import ModelCache
 
-    return ModelStore(catalogue)
+    return ModelCache(catalogue)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.adapters import Control, Lora
@@ -72,7 +72,7 @@ def cases(count: int, seed: int) -> Iterator[tuple[Tensor, str]]:
 
 
 def paint(
-    store: ModelStore,
+    store: ModelCache,
     prompt: str,
     seed: int,
     hint: Tensor | None = None,
@@ -106,7 +106,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
 
     How far the colours lie from the drawing's says whether the prompt still holds with a scribble.
     """
-    store = ModelStore(Catalogue())
+    store = ModelCache(Catalogue())
     ink, edges, colours = ({"without": [], "with": []} for _ in range(3))
     for number, (drawing, words) in enumerate(cases(count, seed)):
         hint = scribble(drawing)
@@ -134,7 +134,7 @@ def measure_quick(each: int, seed: int) -> dict[str, Any]:
     Over `each` pictures of every material: the share of patches of 32 pixels that a judge takes
     for the material, and the energy of what is fine as a share of that of the usual pictures.
     """
-    store, judge = ModelStore(Catalogue()), train_patch_classifier()
+    store, judge = ModelCache(Catalogue()), train_patch_classifier()
     lora = {"loras": (Lora(Path(QUICK_NAME).stem),)}
     ways = {"usual": {}, "without": QUICK, "with": QUICK | lora}
     right, pictures = ({way: [] for way in ways} for _ in range(2))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .docker_model import Studio
+from .docker_model import DockerModel
 from .i18n.translation import tr
 
 
@@ -18,26 +18,26 @@ class Action:
 
     name: str
     text: str
-    run: Callable[[Studio], object]
+    run: Callable[[DockerModel], object]
 
 
 def actions() -> tuple[Action, ...]:
     """All of them, in the order of the menu."""
     return (
-        Action("tapestry_generate", tr("Tapestry: Generate"), Studio.generate),
-        Action("tapestry_extend", tr("Tapestry: Extend"), Studio.extend),
-        Action("tapestry_refine", tr("Tapestry: Refine"), Studio.refine),
-        Action("tapestry_fill", tr("Tapestry: Fill"), Studio.fill),
-        Action("tapestry_cancel", tr("Tapestry: Cancel"), Studio.cancel),
+        Action("tapestry_generate", tr("Tapestry: Generate"), DockerModel.generate),
+        Action("tapestry_extend", tr("Tapestry: Extend"), DockerModel.extend),
+        Action("tapestry_refine", tr("Tapestry: Refine"), DockerModel.refine),
+        Action("tapestry_fill", tr("Tapestry: Fill"), DockerModel.fill),
+        Action("tapestry_cancel", tr("Tapestry: Cancel"), DockerModel.cancel),
         Action(
             "tapestry_new_region",
             tr("Tapestry: New region"),
-            lambda studio: studio.regions.new_region(),
+            lambda docker_model: docker_model.regions.new_region(),
         ),
         Action(
             "tapestry_show_regions",
             tr("Tapestry: Show regions"),
-            lambda studio: studio.regions.toggle_tint(),
+            lambda docker_model: docker_model.regions.toggle_tint(),
         ),
-        Action("tapestry_roll_seed", tr("Tapestry: Another seed"), Studio.roll_dice),
+        Action("tapestry_roll_seed", tr("Tapestry: Another seed"), DockerModel.roll_dice),
     )

@@ -17,25 +17,25 @@ from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Welc
 from tapestry_protocol.pixels import Pixels
 
 from .backend.choice import BackendChoice, ChosenBackend
-from .backend.controller import BackendDesk
+from .backend.controller import BackendController
 from .backend.status_text import backend_sentence
 from .common.error_boundary import guarded
 from .common.task_queue import Loop
 from .connection.link import Link, LinkState
-from .document.adapter_controller import AdapterDesk
+from .document.adapter_controller import AdapterController
 from .document.adapter_settings import PICTURE
 from .document.canvas import Canvas, Host
 from .document.example import Example
 from .document.reading import order_from
-from .document.region_controller import RegionDesk
-from .document.scene_watcher import SceneWatch
+from .document.region_controller import RegionController
+from .document.scene_watcher import SceneWatcher
 from .i18n.notices import Notice, notice_of
 from .i18n.translation import tr
-from .jobs.job import NOTHING, Beside, Job, Made, Order
-from .jobs.pending import Outstanding
+from .jobs.job import NOTHING, Beside, Job, JobResult, Order
+from .jobs.pending import PendingJobs
 from .jobs.queue import JobQueue
 from .results.controller import Results
-from .results.history import Entry
+from .results.history import HistoryEntry
 from .results.inserting import Way
 from .settings.presets import Presets
 from .settings.prompt_history import PromptHistory
@@ -56,7 +56,7 @@ Topic = Literal[
 _SETTINGS_KEY = "docker"
 
 
-class Studio:
+class DockerModel:
     """One for all windows of Krita.
 
     backend  what the link takes for a server, where the artist may choose another
@@ -72,15 +72,15 @@ class Studio:
         self._host = host
         self._link = link
         self._watchers: dict[Topic, list[Callable[[], None]]] = {}
-        self.scene_watch = SceneWatch(
+        self.scene_watch = SceneWatcher(
             host,
             loop,
             scene_changed=lambda: self._tell("scene"),
             thumbnail_changed=lambda _: self._tell("thumbnails"),
             failed=self.report,
         )
-        self.regions = RegionDesk(host, loop, self.scene_watch, self.report)
-        self.adapters = AdapterDesk(host, self.scene_watch, self._family, self.report)
+        self.regions = RegionController(host, loop, self.scene_watch, self.report)
+        self.adapters = AdapterController(host, self.scene_watch, self._family, self.report)
         self.presets = Presets(host)
         self.prompt_history = PromptHistory(host)
         self.queue = JobQueue(
@@ -90,7 +90,7 @@ class Studio:
             self._previewed,
             self._finished,
             self._show,
-            Outstanding(host.data_folder / "outstanding"),
+            PendingJobs(host.data_folder / "outstanding"),
         )
         self.results = Results(
             host,
@@ -101,7 +101,9 @@ class Studio:
             onlooker=self.scene_watch,
         )
         self.example = Example(host, loop, self._show)
-        self.desk = backend and BackendDesk(host, link, backend, lambda: self._tell("backend"))
+        self.backend_controller = backend and BackendController(
+            host, link, backend, lambda: self._tell("backend")
+        )
         host.watch_saving(self._saving, self._saved)
         link.follower = self
 
@@ -231,7 +233,7 @@ class Studio:
                 tr("Open one, or make a new one with File > New."),
             )
         self._show(None)
-        self.results.trial.hide()
+        self.results.canvas_preview.hide()
         self.regions.hide_tint()
         if not self.settings.seed_locked:
             self.roll_dice()
@@ -248,7 +250,7 @@ class Studio:
         self, canvas: Canvas, settings: Settings, mode: Mode
     ) -> Generator[None, None, Order]:
         with self.scene_watch.resting():
-            yield from self.results.trial.gone()
+            yield from self.results.canvas_preview.gone()
             order = yield from order_from(canvas, settings, mode)
         request = order.request
         self.prompt_history.remember([request.prompt, *(r.prompt for r in request.regions)])
@@ -268,9 +270,9 @@ class Studio:
         if self.settings.live_on_canvas and job.order and job.preview:
             self.results.show_live(job, job.order, job.preview)
 
-    def _finished(self, job: Job, made: Made) -> None:
-        if self.desk:
-            self.desk.note_report(made.result.report)
+    def _finished(self, job: Job, made: JobResult) -> None:
+        if self.backend_controller:
+            self.backend_controller.note_report(made.result.report)
         if job.order is not None:
             end = self.queue.end
             self.results.take(job, job.order, made, lambda: end(job, self.notice))
@@ -303,7 +305,7 @@ class Studio:
         self.results.set_favourite(entry_id, on=on)
 
     @guarded
-    def use_settings(self, entry: Entry) -> None:
+    def use_settings(self, entry: HistoryEntry) -> None:
         """Set the fields to what made this picture."""
         request = entry.request
         if request is None:
@@ -317,7 +319,7 @@ class Studio:
         self._tell("models")
 
     @guarded
-    def use_seed(self, entry: Entry) -> None:
+    def use_seed(self, entry: HistoryEntry) -> None:
         """Set the seed to this picture's."""
         self.change_and_tell(seed=entry.seed)
 
@@ -334,15 +336,15 @@ class Studio:
     @guarded
     def choose_backend(self, choice: BackendChoice) -> None:
         """Use another backend, or the same with other models."""
-        if self.desk:
-            self.desk.choose(choice)
+        if self.backend_controller:
+            self.backend_controller.choose(choice)
 
     @guarded
     def try_backend_again(self) -> None:
         """Look for the backend once more."""
         self._show(None)
-        if self.desk:
-            self.desk.try_again()
+        if self.backend_controller:
+            self.backend_controller.try_again()
 
     # --- from the link ----------------------------------------------------------------------------
 
@@ -355,8 +357,8 @@ class Studio:
     @guarded
     def link_failed(self, error: TapestryError) -> None:
         """No backend can be reached."""
-        if self.desk:
-            self.desk.trouble = error
+        if self.backend_controller:
+            self.backend_controller.trouble = error
         self.queue.link_failed(error)
 
     @guarded
@@ -364,13 +366,13 @@ class Studio:
         """A message of the server."""
         if isinstance(message, Backend):
             self.worker = message
-            if self.desk:
-                self.desk.worker = message
+            if self.backend_controller:
+                self.backend_controller.worker = message
             self._tell("backend")
         elif isinstance(message, Welcome):
             self.adapters.known = message.adapters
-            if self.desk:
-                self.desk.left_out = message.left_out
+            if self.backend_controller:
+                self.backend_controller.left_out = message.left_out
             self._know_models(message.models)
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))
@@ -385,8 +387,8 @@ class Studio:
     def _know_models(self, models: tuple[ModelInfo, ...]) -> None:
         """Another backend may not have the model that was chosen: then its first one paints."""
         self.models = models
-        if self.desk:
-            self.desk.models, self.desk.trouble = models, None
+        if self.backend_controller:
+            self.backend_controller.models, self.backend_controller.trouble = models, None
         if models and self.settings.model not in [model.id for model in models]:
             self.change(model=models[0].id)
         self._tell("models")

@@ -381,12 +381,12 @@ class Remark(Message, kind="remark"):
 
 
 @dataclass(frozen=True)
-class Beat(Message, kind="beat"):
+class Heartbeat(Message, kind="beat"):
     """I am alive; both sides say it once a second."""
 
 
 @dataclass(frozen=True)
-class Twins(Message, kind="twins"):
+class SiblingDevices(Message, kind="twins"):
     """A worker has found devices like its own, on which other workers may paint."""
 
     devices: Annotated[tuple[Device, ...], MaxLength(64)]

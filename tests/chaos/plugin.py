@@ -194,7 +194,7 @@ class Plugin:
         self.failures.append(str(error))
 
     def hear(self, message: Message, pixels: Pixels | None, _beside: object = None) -> None:
-        """What the studio would do."""
+        """What the docker's model would do."""
         if isinstance(message, Backend):
             self.worker_states.append(message.state)
         elif isinstance(message, Need):

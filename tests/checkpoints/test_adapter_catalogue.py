@@ -299,7 +299,7 @@ def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
     save_file(content, tmp_path / "bias.safetensors", metadata=notes)
     save_file(content, tmp_path / "odd.safetensors", metadata={"lora_adapter_metadata": "[1"})
     known = AdapterCatalogue([str(tmp_path)])
-    wardrobe = adapted_store.load(str(checkpoint)).wardrobe
+    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
     for name, problem in [
         ("half", "some of the tensors that belong together are missing"),
         ("bias", "it uses a bias"),
@@ -307,10 +307,10 @@ def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
     ]:
         with (
             pytest.raises(TapestryError, match=f"The LoRA '{name}' cannot be used: {problem}"),
-            wardrobe.wearing([(known.find(name, "lora"), 1.0)]),
+            adapter_manager.activated([(known.find(name, "lora"), 1.0)]),
         ):
             pass
-    assert not wardrobe.worn
+    assert not adapter_manager.active
 
 
 def test_two_of_one_name_have_their_folders_in_their_ids(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from tapestry_backend.checkpoints.catalogue import Catalogue, Entry
+from tapestry_backend.checkpoints.catalogue import Catalogue, Checkpoint
 from tapestry_backend.checkpoints.families import FAMILIES
 from tapestry_protocol.adapters import Family
 from tapestry_protocol.codec import decode, encode
@@ -27,7 +27,7 @@ def test_the_bundled_model_is_always_there(catalogue: Catalogue) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_tells_the_family_of_its_adapters(tmp_path: Path, family: str) -> None:
     """Each of ours travels, by the name that adapters' files are told by."""
-    info = Entry("mine", tmp_path, 64, family).info
+    info = Checkpoint("mine", tmp_path, 64, family).info
     assert decode(encode(Welcome(1, "1", (info,)))) == Welcome(1, "1", (info,))
     assert info.family == family
     assert family in get_args(Family)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from diffusers.loaders import single_file_utils
 
-from tapestry_backend.checkpoints.catalogue import Catalogue, read_entry
+from tapestry_backend.checkpoints.catalogue import Catalogue, read_checkpoint_at
 from tapestry_backend.checkpoints.checkpoint_file import read_checkpoint
 from tapestry_backend.checkpoints.families import FAMILIES
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.models.loading.conversion import convert
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.checkpoints.hostile_folders import HOSTILE, WEIGHTS
 from tests.models.tiny_checkpoints import t5_tokenizer
@@ -39,13 +39,13 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     path = save_file(built, folder / "tiny.safetensors")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MODELS_VARIABLE, str(folder))
-        model = ModelStore(Catalogue([str(path)]), "cpu").load(str(path))
+        model = ModelCache(Catalogue([str(path)]), "cpu").load(str(path))
         yield Case(request.param, built, path, model)
 
 
 def test_its_header_says_what_it_is(case: Case) -> None:
     """Family, variant, window and precision, without loading anything."""
-    entry = read_entry("tiny", case.path)
+    entry = read_checkpoint_at("tiny", case.path)
 
     assert (entry.family, entry.variant, entry.dtype) == (case.family, "base", "float32")
     assert entry.window_px == FAMILIES[case.family].window_px
@@ -100,8 +100,8 @@ def test_narrow_weights_are_widened(tmp_path: Path, dtype: torch.dtype) -> None:
     """Weights of 16 and of 8 bits compute in single precision on the processor."""
     built = build("sd1")
     path = save_file(built, tmp_path / "narrow.safetensors", dtype)
-    assert read_entry("narrow", path).dtype == str(dtype).removeprefix("torch.")
-    model = ModelStore(Catalogue([str(path)]), "cpu").load(str(path))
+    assert read_checkpoint_at("narrow", path).dtype == str(dtype).removeprefix("torch.")
+    model = ModelCache(Catalogue([str(path)]), "cpu").load(str(path))
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     output = model.predict(latents, torch.tensor(500), model.encode_prompts(["a fox"]))
 
@@ -146,7 +146,7 @@ def test_few_step_checkpoints_step_as_they_were_distilled(
 
     assert model is not None
     assert (model.variant, model.scheduler[0]) == (variant, scheduler)
-    loaded = ModelStore(Catalogue([str(path)]), "cpu").load(str(path))
+    loaded = ModelCache(Catalogue([str(path)]), "cpu").load(str(path))
     assert type(loaded.make_scheduler()).__name__ == scheduler
 
 
@@ -183,8 +183,8 @@ def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> Non
     prefix = "first_stage_model."
     tensors = {k.removeprefix(prefix): t + 1 for k, t in built.tensors.items() if prefix in k}
     beside = save_file(Built({}, tensors), tmp_path / "dream.vae.safetensors")
-    entry = read_entry("dream", path)
-    model = ModelStore(Catalogue(found=[entry]), "cpu").load("dream")
+    entry = read_checkpoint_at("dream", path)
+    model = ModelCache(Catalogue(found=[entry]), "cpu").load("dream")
 
     assert entry.companions == {"vae": beside}
     ours, theirs = model._vae.state_dict(), built.networks["vae"].state_dict()
@@ -284,7 +284,7 @@ def test_shapes_that_no_network_has_are_refused(
 def test_a_file_that_went_away_gets_a_sentence(tmp_path: Path) -> None:
     """Between the start and the job."""
     path = save_file(build("sd1"), tmp_path / "gone.safetensors", torch.half)
-    store = ModelStore(Catalogue([str(path)]), "cpu")
+    store = ModelCache(Catalogue([str(path)]), "cpu")
     path.unlink()
     with pytest.raises(TapestryError, match="no longer at") as caught:
         store.load(str(path))
@@ -297,7 +297,7 @@ def test_without_t5s_tokenizer_it_says_where_to_put_it(tmp_path: Path, monkeypat
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     path = save_file(build("flux"), tmp_path / "flux.safetensors", torch.half)
-    store = ModelStore(Catalogue([str(path)]), "cpu")
+    store = ModelCache(Catalogue([str(path)]), "cpu")
     with pytest.raises(TapestryError, match="tokenizer of T5") as caught:
         store.load(str(path))
 

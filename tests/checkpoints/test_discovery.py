@@ -20,7 +20,7 @@ from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.checkpoints.discovery import adapter_folders, discover, told_apart
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.cli import main
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tests.checkpoints.closed_folders import close_folder
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
 from tests.models.tiny_files import Built, build, save_file
@@ -138,7 +138,7 @@ def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path)
 
     assert (entry.id, entry.family) == ("flux1-dev", "flux")
     assert entry.size_bytes > entry.path.stat().st_size
-    model = ModelStore(Catalogue(found=[entry]), "cpu").load("flux1-dev")
+    model = ModelCache(Catalogue(found=[entry]), "cpu").load("flux1-dev")
     latents = torch.zeros(1, 16, 8, 8)
     conditions = model.encode_prompts(["a fox"], [3.5])
     assert bool(torch.isfinite(model.predict(latents, torch.tensor(500.0), conditions)).all())

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file as save_tensors
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.checkpoints.embedding_dims import Widths, read_widths
+from tapestry_backend.checkpoints.embedding_dims import EmbeddingDims, read_embedding_dims
 from tapestry_backend.checkpoints.families import FAMILIES
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
@@ -32,15 +32,15 @@ def test_a_file_says_how_wide_its_texts_are(tmp_path: Path, family: str) -> None
     """By the shapes in its header; T5's words are nobody's to learn."""
     path = save_file(build(family), tmp_path / "it.safetensors", torch.half)
 
-    assert read_widths(path, {}) == Widths(TEXTS.get(family), WORDS[family])
+    assert read_embedding_dims(path, {}) == EmbeddingDims(TEXTS.get(family), WORDS[family])
 
 
 def test_a_folder_says_how_wide_its_texts_are(tmp_path: Path) -> None:
     """By its configurations."""
-    assert read_widths(save_checkpoint(tmp_path / "1"), {}) == Widths(32, (32,))
-    assert read_widths(save_xl(tmp_path / "xl"), {}) == Widths(64, (32, 32))
-    assert read_widths(save_3(tmp_path / "3"), {}) == Widths(None, (32, 32))
-    assert read_widths(save_flux(tmp_path / "flux"), {}) == Widths(None, (32,))
+    assert read_embedding_dims(save_checkpoint(tmp_path / "1"), {}) == EmbeddingDims(32, (32,))
+    assert read_embedding_dims(save_xl(tmp_path / "xl"), {}) == EmbeddingDims(64, (32, 32))
+    assert read_embedding_dims(save_3(tmp_path / "3"), {}) == EmbeddingDims(None, (32, 32))
+    assert read_embedding_dims(save_flux(tmp_path / "flux"), {}) == EmbeddingDims(None, (32,))
 
 
 def test_what_cannot_be_read_says_nothing(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_what_cannot_be_read_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "unet" / "config.json").write_text(json.dumps([1]))
 
     for path in (tmp_path / "torn.safetensors", tmp_path, tmp_path / "nowhere"):
-        assert read_widths(path, {}) == Widths(None, ())
+        assert read_embedding_dims(path, {}) == EmbeddingDims(None, ())
 
 
 @pytest.mark.parametrize("stored", ["file", "folder"])
@@ -114,7 +114,7 @@ def test_without_t5s_words_it_says_at_once_what_to_get_and_where_to_put_it(
     path = save_file(build(family), tmp_path / "it.safetensors", torch.half)
     catalogue = Catalogue([str(path)])
     request = Request("generate", 64, 64, "snow", model=str(path))
-    monkeypatch.setattr(ModelStore, "load", lambda *_: pytest.fail("something was loaded"))
+    monkeypatch.setattr(ModelCache, "load", lambda *_: pytest.fail("something was loaded"))
     monkeypatch.setattr(socket, "create_connection", lambda *_: pytest.fail("it asked somebody"))
     with pytest.raises(TapestryError, match="needs the tokenizer of T5") as caught:
         catalogue.check(request)

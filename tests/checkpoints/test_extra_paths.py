@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tapestry_backend.checkpoints.program_folders import layout_of
+from tapestry_backend.checkpoints.program_folders import program_folders
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def written(shelf: Path, text: str | bytes) -> Path:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_followed(shelf: Path, form: str) -> None:
     """Without a word, as nothing is wrong with it."""
-    layout = layout_of(written(shelf, FORMS[form]))
+    layout = program_folders(written(shelf, FORMS[form]))
 
     assert [path.resolve() for path in layout.checkpoints] == [shelf / "one"]
     assert not layout.left_out
@@ -91,7 +91,7 @@ def test_every_form_is_followed(shelf: Path, form: str) -> None:
 )
 def test_what_cannot_be_followed_is_told(shelf: Path, text: str, told: list[str]) -> None:
     """One sentence for each, and the folders beside it are taken all the same."""
-    layout = layout_of(written(shelf, text))
+    layout = program_folders(written(shelf, text))
     said = [str(each).replace("', which", "' , which") for each in layout.left_out]
 
     assert len(said) == len(told), said
@@ -103,7 +103,9 @@ def test_what_cannot_be_followed_is_told(shelf: Path, text: str, told: list[str]
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "a:\n", "a: {{}}\n"])
 def test_a_file_without_folders_says_nothing(shelf: Path, text: str) -> None:
     """As ComfyUI brings it."""
-    assert not [each for each in layout_of(written(shelf, text)).left_out if "YAML" in str(each)]
+    assert not [
+        each for each in program_folders(written(shelf, text)).left_out if "YAML" in str(each)
+    ]
 
 
 BILLION = "".join(
@@ -123,7 +125,7 @@ def test_what_is_no_path_is_left_out_and_told(shelf: Path, text: str, reason: st
     """Signs that no path has, and lists that hold themselves a billion times, keep nothing away."""
     program = shelf.parent / "ComfyUI"
     (program / "extra_model_paths.yaml").write_text(text, encoding="utf-8")
-    layout = layout_of(program)
+    layout = program_folders(program)
 
     assert any(reason in each.sentence for each in layout.left_out)
 
@@ -134,4 +136,4 @@ def test_a_pipe_is_not_waited_for(shelf: Path) -> None:
     program = shelf.parent / "ComfyUI"
     os.mkfifo(program / "extra_model_paths.yaml")
 
-    assert "no ordinary file" in layout_of(program).left_out[0].sentence
+    assert "no ordinary file" in program_folders(program).left_out[0].sentence

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tapestry_backend.checkpoints.catalogue import read_entry, read_file
+from tapestry_backend.checkpoints.catalogue import read_checkpoint_at, read_file
 from tapestry_backend.checkpoints.checkpoint_file import read_checkpoint
-from tapestry_backend.checkpoints.component_files import Companions
+from tapestry_backend.checkpoints.component_files import ComponentFiles
 from tapestry_backend.models.loading.file_loading import load_modules
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.models.tiny_files import State, build, same_weights
@@ -60,7 +60,7 @@ def test_a_packed_network_holds_what_was_meant(tmp_path: Path, family: str, styl
     networks = load_modules(read_file(path), torch.float32)
     expected = load_modules(read_file(saved(meant, tmp_path / "full.safetensors")), torch.float32)
 
-    assert read_entry("packed", path).family == family
+    assert read_checkpoint_at("packed", path).family == family
     for name, network in networks.items():
         assert same_weights(network, expected[name]), name
 
@@ -89,7 +89,7 @@ def test_a_text_encoder_beside_it_may_be_packed(tmp_path: Path) -> None:
     stored, meant = packed(t5, "", "old")
     encoder = saved(stored, tmp_path / "text_encoders" / "t5xxl_fp8_e4m3fn_scaled.safetensors")
     path = saved(rest, tmp_path / "flux.safetensors")
-    found = Companions([encoder.parent]).of(path)
+    found = ComponentFiles([encoder.parent]).of(path)
     networks = load_modules(read_file(path, found), torch.float32)
 
     weights = networks["text_encoder_2"].state_dict()

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.levels import moments, pure_noise
-from tapestry_backend.engine.multidiffusion import MultiDiffusion, Prompting
+from tapestry_backend.engine.levels import pure_noise, sampling_steps
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import Known, sample
-from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, crop
 from tapestry_backend.models.schedulers import make_scheduler
 from tapestry_protocol.fields import Scheduler
@@ -47,14 +47,14 @@ def two_halves() -> Tensor:
 
 def view_plan(canvas: Size, weights: Tensor) -> ViewPlan:
     """Windows half a window apart."""
-    return ViewPlan(Layout(canvas, WINDOW, Size(8, 8)), weights)
+    return ViewPlan(WindowLayout(canvas, WINDOW, Size(8, 8)), weights)
 
 
 def fused(model, plan: ViewPlan) -> MultiDiffusion:
     """The canvas' denoiser for the two prompts."""
     conditions = model.encode_prompts([*PROMPTS, ""])
-    prompting = [Prompting(0, 2, SCALE), Prompting(1, 2, SCALE)]
-    return MultiDiffusion(model.predict, plan, prompting, conditions, 16)
+    region_prompts = [RegionPrompt(0, 2, SCALE), RegionPrompt(1, 2, SCALE)]
+    return MultiDiffusion(model.predict, plan, region_prompts, conditions, 16)
 
 
 def paint(model, name: str, seed: int = SEED, known: Known | None = None) -> Tensor:
@@ -87,7 +87,7 @@ def step_each_and_average(model, name: str) -> Tensor:
     plan = view_plan(CANVAS, two_halves())
     first = scheduler_of(model, name)
     first.set_timesteps(STEPS)
-    views = plan(moments(first)[0])
+    views = plan(sampling_steps(first)[0])
     schedulers = [scheduler_of(model, name) for _ in views]
     for scheduler in schedulers:
         scheduler.set_timesteps(STEPS)
@@ -159,7 +159,7 @@ def one_window(model, name: str, known: Known | None = None) -> Tensor:
     """The same by our way."""
     conditions = model.encode_prompts(["", PROMPTS[0]])
     plan = view_plan(WINDOW, torch.ones(1, *WINDOW))
-    denoise = MultiDiffusion(model.predict, plan, [Prompting(1, 0, SCALE)], conditions, 16)
+    denoise = MultiDiffusion(model.predict, plan, [RegionPrompt(1, 0, SCALE)], conditions, 16)
     noise = canvas_noise(SEED, model.channels, WINDOW)
     scheduler = scheduler_of(model, name)
     *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(SEED), known)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tapestry_backend.engine import coherence as module
 from tapestry_backend.engine.coherence import Coherence, PerceptualCoherence
-from tapestry_backend.engine.levels import Moment
+from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.windows import Size, Window, crop, plan_windows
 
 CANVAS = Size(16, 96)
@@ -19,9 +19,9 @@ MODEL = slice(40, 56)
 """The columns of the window in the middle."""
 
 
-def moment(index: int = 0, count: int = 20) -> Moment:
+def moment(index: int = 0, count: int = 20) -> SamplingStep:
     """A step of a run."""
-    return Moment(index, count, torch.tensor(0), 0.7, 0.7, "epsilon")
+    return SamplingStep(index, count, torch.tensor(0), 0.7, 0.7, "epsilon")
 
 
 LAST = moment(19)

@@ -14,14 +14,14 @@ from tapestry_backend.engine.composition import (
     structure,
     structured,
 )
-from tapestry_backend.engine.levels import Moment
+from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.windows import Size
 from tests.engine.metal import Metal
 
 
-def at(index: int) -> Moment:
+def at(index: int) -> SamplingStep:
     """A step out of ten."""
-    return Moment(index, 10, torch.tensor(0), 0.6, 0.8, "epsilon")
+    return SamplingStep(index, 10, torch.tensor(0), 0.6, 0.8, "epsilon")
 
 
 @pytest.mark.parametrize("canvas", [Size(16, 16), Size(16, 200), Size(20, 64)])

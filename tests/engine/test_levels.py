@@ -9,7 +9,14 @@ import diffusers
 import pytest
 import torch
 
-from tapestry_backend.engine.levels import Moment, begin, model_input, moments, noised, pure_noise
+from tapestry_backend.engine.levels import (
+    SamplingStep,
+    begin,
+    model_input,
+    noised,
+    pure_noise,
+    sampling_steps,
+)
 from tapestry_backend.engine.noise import job_generator
 from tapestry_backend.models.schedulers import make_scheduler
 from tapestry_protocol.fields import Scheduler
@@ -67,7 +74,7 @@ def diffusers_noised(scheduler: Any, clean: torch.Tensor, noise: torch.Tensor, i
 def test_a_noised_picture_is_what_diffusers_makes_of_it(name: str, dtype: torch.dtype) -> None:
     """Bit for bit, at every step."""
     clean, noise = picture_and_noise(dtype)
-    for moment in moments(scheduler_of(name)):
+    for moment in sampling_steps(scheduler_of(name)):
         theirs = diffusers_noised(scheduler_of(name), clean, noise, moment.index)
         assert torch.equal(noised(scheduler_of(name), clean, noise, moment.index), theirs)
 
@@ -77,7 +84,7 @@ def test_the_models_input_has_the_moments_shares(name: str) -> None:
     """It is alpha * clean + sigma * noise, whatever scale the scheduler keeps its latents in."""
     clean, noise = picture_and_noise()
     levels = []
-    for moment in moments(scheduler_of(name)):
+    for moment in sampling_steps(scheduler_of(name)):
         scheduler = scheduler_of(name)
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(moment.index)
@@ -95,7 +102,7 @@ def test_the_models_input_has_the_moments_shares(name: str) -> None:
 def test_moments_are_steps(name: str) -> None:
     """One for each timestep, with the index, the count and the shares of its kind of noise."""
     scheduler = scheduler_of(name)
-    found = moments(scheduler)
+    found = sampling_steps(scheduler)
 
     assert [moment.index for moment in found] == list(range(len(scheduler.timesteps)))
     assert {moment.count for moment in found} == {len(scheduler.timesteps)}
@@ -108,7 +115,7 @@ def test_moments_are_steps(name: str) -> None:
 def test_a_level_between_two_timesteps_is_the_schedulers_own() -> None:
     """Karras levels fall between trained ones, and their timesteps are rounded: both are kept."""
     scheduler = scheduler_of("dpmpp_2m_karras")
-    ratios = [moment.sigma / moment.alpha for moment in moments(scheduler)]
+    ratios = [moment.sigma / moment.alpha for moment in sampling_steps(scheduler)]
 
     torch.testing.assert_close(torch.tensor(ratios), scheduler.sigmas[:-1])
     trained = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod) ** 0.5
@@ -121,7 +128,7 @@ def test_a_prediction_and_its_clean_picture_are_each_others_inverse(kind: str) -
     """There and back, and what a perfect model says leads to the clean picture."""
     clean, noise = picture_and_noise()
     name = "flow_euler" if kind == "flow_prediction" else "euler"
-    for moment in moments(scheduler_of(name, kind)):
+    for moment in sampling_steps(scheduler_of(name, kind)):
         alpha, sigma = moment.alpha, moment.sigma
         seen = alpha * clean + sigma * noise
         perfect = {
@@ -153,7 +160,7 @@ def test_a_scheduler_takes_the_moments_word(name: str, kind: str) -> None:
     scheduler = scheduler_of(name, kind, steps=20)
     latents = pure_noise(scheduler, noise)
     extra = extra_of(scheduler)
-    for moment in moments(scheduler)[begin(scheduler, 1.0) :]:
+    for moment in sampling_steps(scheduler)[begin(scheduler, 1.0) :]:
         seen = model_input(scheduler, latents, moment.timestep)
         prediction = moment.prediction(clean, seen)
         latents = scheduler.step(prediction, moment.timestep, latents, **extra).prev_sample
@@ -169,7 +176,7 @@ def test_a_run_may_begin_part_of_the_way(name: str, strength: float, steps: int)
     clean, noise = picture_and_noise()
     scheduler = scheduler_of(name, steps=20)
     first = begin(scheduler, strength)
-    left = moments(scheduler)[first:]
+    left = sampling_steps(scheduler)[first:]
     assert len({moment.sigma for moment in left}) == steps
 
     latents = noised(scheduler, clean, noise, first)
@@ -207,7 +214,7 @@ def test_pure_noise_fills_the_first_level() -> None:
 
 def test_an_unknown_kind_of_prediction_is_refused() -> None:
     """What a checkpoint predicts must be known; nothing is guessed."""
-    moment = Moment(0, 1, torch.tensor(999), 0.1, 0.9, "score")
+    moment = SamplingStep(0, 1, torch.tensor(999), 0.1, 0.9, "score")
     latents = torch.zeros(1, 4, 2, 2)
     with pytest.raises(ValueError, match="score"):
         moment.clean(latents, latents)
@@ -219,7 +226,7 @@ def test_an_unknown_kind_of_prediction_is_refused() -> None:
 def test_levels_are_read_from_a_device_that_knows_no_float64(name: str) -> None:
     """On Apple's GPUs a scheduler's own levels are numbers of 32 bits, and are the same ones."""
     scheduler = scheduler_of(name)
-    wanted = moments(scheduler)
+    wanted = sampling_steps(scheduler)
     clean, noise = picture_and_noise(torch.float32)
     begun = noised(scheduler, clean, noise, 1)
     for table in ("sigmas", "alphas_cumprod", "timesteps"):
@@ -229,6 +236,6 @@ def test_levels_are_read_from_a_device_that_knows_no_float64(name: str) -> None:
                 scheduler.timesteps = there
             else:
                 setattr(scheduler, table, there)
-    found = moments(scheduler)
+    found = sampling_steps(scheduler)
     assert [(m.alpha, m.sigma) for m in found] == [(m.alpha, m.sigma) for m in wanted]
     assert torch.equal(noised(scheduler, Metal.of(clean), Metal.of(noise), 1).cpu(), begun)

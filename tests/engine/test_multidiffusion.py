@@ -5,28 +5,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.levels import Moment
-from tapestry_backend.engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
+from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
-from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, crop
 
 STEPS = 4
 SCALE = 4.0
 CANVAS = Size(16, 40)
 
-MOMENT = Moment(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
+MOMENT = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
 
 
 def views_of(canvas: Size, region_weights: Tensor, *, wrap: bool = False) -> ViewPlan:
     """The views of a canvas with windows of 16 cells and half a window of stride."""
-    return ViewPlan(Layout(canvas, Size(16, 16), Size(8, 8), wrap=wrap), region_weights)
+    return ViewPlan(WindowLayout(canvas, Size(16, 16), Size(8, 8), wrap=wrap), region_weights)
 
 
-def prompting(count: int, scale: float = SCALE) -> list[Prompting]:
+def region_prompts(count: int, scale: float = SCALE) -> list[RegionPrompt]:
     """Each region has its own row of the conditions; the last row is everybody's negative one."""
-    return [Prompting(region, count, scale) for region in range(count)]
+    return [RegionPrompt(region, count, scale) for region in range(count)]
 
 
 def partition(canvas: Size, count: int, *, hard: bool = False) -> Tensor:
@@ -42,7 +42,9 @@ def paint(model, views: ViewPlan, prompts: list[str], canvas: Size, batch_size=7
     """The latents of a picture."""
     scheduler = model.make_scheduler()
     encoded = model.encode_prompts([*prompts, ""])
-    denoise = MultiDiffusion(model.predict, views, prompting(len(prompts)), encoded, batch_size)
+    denoise = MultiDiffusion(
+        model.predict, views, region_prompts(len(prompts)), encoded, batch_size
+    )
     noise = canvas_noise(3, model.channels, canvas).to(model.dtype)
     *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
     return last.latents
@@ -67,7 +69,7 @@ def test_one_window_equals_the_plain_pipeline_bit_for_bit(model, catalogue) -> N
     scheduler = model.make_scheduler()
     encoded = model.encode_prompts(["red bricks", ""])
     views = views_of(canvas, torch.ones(1, *canvas))
-    denoise = MultiDiffusion(model.predict, views, prompting(1), encoded, 16)
+    denoise = MultiDiffusion(model.predict, views, region_prompts(1), encoded, 16)
     noise = canvas_noise(3, model.channels, canvas)
     *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(3))
 
@@ -121,7 +123,7 @@ def test_a_wrapped_canvas_has_no_place_of_its_own(double_model) -> None:
     pictures = []
     for shift in (0, 8):
         views = views_of(canvas, weights, wrap=True)
-        denoise = MultiDiffusion(double_model.predict, views, prompting(1), encoded, 16)
+        denoise = MultiDiffusion(double_model.predict, views, region_prompts(1), encoded, 16)
         start = noise.roll(shift, dims=-1)
         scheduler = double_model.make_scheduler()
         *_, last = sample(denoise, scheduler, start, STEPS, job_generator(3))
@@ -141,7 +143,7 @@ def test_regions_of_a_window_share_the_negative_prompt() -> None:
     canvas = Size(16, 16)
     conditions = torch.arange(5.0)[:, None, None]
     views = views_of(canvas, partition(canvas, 4).float())
-    denoise = MultiDiffusion(predict, views, prompting(4), conditions, 2)
+    denoise = MultiDiffusion(predict, views, region_prompts(4), conditions, 2)
     denoise(torch.zeros(1, 1, *canvas), MOMENT)
 
     assert sorted(rows) == [0, 1, 2, 3, 4]
@@ -157,7 +159,7 @@ def test_batches_are_even() -> None:
         return latents
 
     views = views_of(Size(16, 32), torch.ones(1, 16, 32))
-    denoise = MultiDiffusion(predict, views, prompting(1), torch.zeros(2, 1, 1), 4)
+    denoise = MultiDiffusion(predict, views, region_prompts(1), torch.zeros(2, 1, 1), 4)
     denoise(torch.zeros(1, 1, 16, 32), MOMENT)
 
     assert sizes == [3, 3]
@@ -172,7 +174,7 @@ def test_guidance_may_be_computed_in_every_second_step() -> None:
     denoise = MultiDiffusion(
         lambda x, t, c, p: x + t * c[:, :, :, None],
         views_of(canvas, weights),
-        [Prompting(0, 2, 3.0), Prompting(1, 2, 5.0)],
+        [RegionPrompt(0, 2, 3.0), RegionPrompt(1, 2, 5.0)],
         conditions,
         16,
         guidance_every=2,
@@ -203,7 +205,7 @@ def test_guidance_is_computed_anew_where_bootstrapping_ends() -> None:
     denoise = MultiDiffusion(
         lambda x, t, c, p: x + c[:, :, :, None],
         views_of(canvas, weights),
-        [Prompting(0, 2, 3.0), Prompting(1, 2, 5.0)],
+        [RegionPrompt(0, 2, 3.0), RegionPrompt(1, 2, 5.0)],
         torch.tensor([10.0, 20.0, 1.0])[:, None, None],
         16,
         bootstrapping=bootstrapping,
@@ -223,7 +225,7 @@ def test_each_region_has_its_own_negative_prompt_and_guidance() -> None:
     canvas = Size(16, 16)
     weights = torch.zeros(3, *canvas)
     weights[0, :, :4], weights[1, :, 4:8], weights[2, :, 8:] = 1, 1, 1
-    asked = [Prompting(0, 3, 2.0), Prompting(1, 4, 5.0), Prompting(2, 4, 1.0)]
+    asked = [RegionPrompt(0, 3, 2.0), RegionPrompt(1, 4, 5.0), RegionPrompt(2, 4, 1.0)]
     conditions = torch.tensor([10.0, 20.0, 30.0, 1.0, 2.0])[:, None, None]
     denoise = MultiDiffusion(
         lambda x, t, c, p: x + c[:, :, :, None], views_of(canvas, weights), asked, conditions, 16
@@ -240,7 +242,7 @@ def test_without_guidance_nothing_negative_is_computed() -> None:
     canvas = Size(16, 16)
     views = views_of(canvas, torch.ones(1, *canvas))
     denoise = MultiDiffusion(
-        lambda x, t, c, p: x, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 4
+        lambda x, t, c, p: x, views, region_prompts(1, 1.0), torch.zeros(2, 1, 1), 4
     )
     denoise(torch.zeros(1, 1, *canvas), MOMENT)
 
@@ -259,7 +261,7 @@ def test_what_goes_in_besides_is_cropped_like_the_latents() -> None:
     place = torch.arange(40.0).expand(1, 1, 16, 40)
     views = views_of(canvas, torch.ones(1, *canvas))
     denoise = MultiDiffusion(
-        predict, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 16, extra=-place
+        predict, views, region_prompts(1, 1.0), torch.zeros(2, 1, 1), 16, extra=-place
     )
     denoise(place, MOMENT)
 
@@ -287,11 +289,11 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
 
     inside = torch.stack([weights[0] > 0, torch.ones(16, 16, dtype=torch.bool)])
     noise, latents = torch.randn(1, 2, *canvas), torch.randn(1, 2, *canvas)
-    plan = ViewPlan(Layout(canvas, canvas, canvas), weights)
+    plan = ViewPlan(WindowLayout(canvas, canvas, canvas), weights)
     denoise = MultiDiffusion(
         predict,
         plan,
-        prompting(2),
+        region_prompts(2),
         torch.zeros(3, 1, 1),
         16,
         bootstrapping=Bootstrapping(inside, noise, 0.5),
@@ -322,11 +324,11 @@ def test_with_hard_masks_bootstrapping_keeps_the_equality(double_model) -> None:
     encoded = double_model.encode_prompts(["lava", "snow", ""])
     noise = canvas_noise(3, double_model.channels, CANVAS).double()
     inside = torch.stack([weights[0] > 0, torch.ones(*CANVAS, dtype=torch.bool)])
-    plan = ViewPlan(Layout(CANVAS, Size(16, 16), Size(8, 8)), weights)
+    plan = ViewPlan(WindowLayout(CANVAS, Size(16, 16), Size(8, 8)), weights)
     denoise = MultiDiffusion(
         double_model.predict,
         plan,
-        prompting(2),
+        region_prompts(2),
         encoded,
         16,
         bootstrapping=Bootstrapping(inside, noise, 1.0),
@@ -380,9 +382,9 @@ def test_factors_are_exact_where_only_neighbours_depend_on_each_other() -> None:
     latents = torch.randn(1, 2, *canvas, dtype=torch.float64)
     fused = {}
     for fusion in ("mean", "factors"):
-        layout = Layout(canvas, window, Size(1, 5), fusion=fusion)
+        layout = WindowLayout(canvas, window, Size(1, 5), fusion=fusion)
         views = ViewPlan(layout, torch.ones(1, *canvas, dtype=torch.float64))
-        denoise = MultiDiffusion(predict, views, prompting(1, 1.0), torch.zeros(2, 1, 1), 16)
+        denoise = MultiDiffusion(predict, views, region_prompts(1, 1.0), torch.zeros(2, 1, 1), 16)
         fused[fusion] = denoise(latents, MOMENT)
 
     torch.testing.assert_close(fused["factors"], score(latents), atol=1e-12, rtol=0)

@@ -4,7 +4,7 @@ import diffusers
 import pytest
 import torch
 
-from tapestry_backend.engine.levels import Moment
+from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import Known, Steer, sample
 from tapestry_backend.engine.windows import Size
@@ -64,7 +64,7 @@ def test_the_model_sees_the_known_picture_at_every_step() -> None:
     picture, noise = torch.randn(1, 4, *SIZE), canvas_noise(0, 4, SIZE)
     seen = []
 
-    def denoise(latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+    def denoise(latents: torch.Tensor, moment: SamplingStep) -> torch.Tensor:
         seen.append((latents, moment.timestep))
         return torch.zeros_like(latents)
 
@@ -99,7 +99,7 @@ def test_steps_in_which_nothing_is_free_are_left_out(scheduler_type) -> None:
     keep = torch.full(SIZE, 0.6)
     seen = []
 
-    def denoise(latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+    def denoise(latents: torch.Tensor, moment: SamplingStep) -> torch.Tensor:
         seen.append(moment)
         return noise
 
@@ -121,7 +121,7 @@ def test_cells_without_a_known_picture_start_from_pure_noise() -> None:
     keep[:, :6] = 0.5
     seen = []
 
-    def denoise(latents: torch.Tensor, moment: Moment) -> torch.Tensor:
+    def denoise(latents: torch.Tensor, moment: SamplingStep) -> torch.Tensor:
         seen.append(latents)
         return latents
 

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.levels import Moment
-from tapestry_backend.engine.multidiffusion import MultiDiffusion, Prompting
-from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
+from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
 
 CANVAS, WINDOW = Size(8, 24), Size(8, 8)
-MOMENT = Moment(1, 4, torch.tensor(7), 0.6, 0.8, "epsilon")
+MOMENT = SamplingStep(1, 4, torch.tensor(7), 0.6, 0.8, "epsilon")
 
 
 def test_rows_of_different_variants_are_never_asked_together() -> None:
@@ -19,7 +19,7 @@ def test_rows_of_different_variants_are_never_asked_together() -> None:
     def variant(number: int | None):
         def ask(inputs: Tensor, moment: object, conditions: Tensor, places: list) -> Tensor:
             assert len(inputs) == len(conditions) == len(places)
-            told = moment.timestep if isinstance(moment, Moment) else moment
+            told = moment.timestep if isinstance(moment, SamplingStep) else moment
             asked.append((number, len(inputs), told))
             value = -1.0 if number is None else float(number)
             return (
@@ -32,13 +32,17 @@ def test_rows_of_different_variants_are_never_asked_together() -> None:
     columns = torch.arange(24)[None, None, :].expand(3, 8, 24) // 8
     weights = (columns == torch.arange(3)[:, None, None]).float()
     conditions = torch.tensor([0.0, 100.0, 200.0, 0.0])[:, None, None]
-    prompting = [Prompting(0, 3, 1.0, 1), Prompting(1, 3, 1.0), Prompting(2, 3, 1.0, 0)]
+    region_prompts = [
+        RegionPrompt(0, 3, 1.0, 1),
+        RegionPrompt(1, 3, 1.0),
+        RegionPrompt(2, 3, 1.0, 0),
+    ]
     for batch_size in (1, 2, 16):
         asked.clear()
         denoise = MultiDiffusion(
             variant(None),
-            ViewPlan(Layout(CANVAS, WINDOW, Size(4, 4)), weights),
-            prompting,
+            ViewPlan(WindowLayout(CANVAS, WINDOW, Size(4, 4)), weights),
+            region_prompts,
             conditions,
             batch_size,
             variants=[variant(0), variant(1)],
@@ -65,8 +69,8 @@ def test_a_negative_prompt_runs_with_its_regions_variant() -> None:
 
     denoise = MultiDiffusion(
         lambda inputs, *_: inputs,
-        ViewPlan(Layout(WINDOW, WINDOW, WINDOW), torch.full((3, *WINDOW), 1 / 3)),
-        [Prompting(0, 3, 4.0, 0), Prompting(1, 3, 4.0, 0), Prompting(2, 3, 4.0, 1)],
+        ViewPlan(WindowLayout(WINDOW, WINDOW, WINDOW), torch.full((3, *WINDOW), 1 / 3)),
+        [RegionPrompt(0, 3, 4.0, 0), RegionPrompt(1, 3, 4.0, 0), RegionPrompt(2, 3, 4.0, 1)],
         torch.zeros(4, 1, 1),
         16,
         variants=[variant(0), variant(1)],

@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tapestry_backend.engine.levels import Moment
-from tapestry_backend.engine.views import HEALING_STEPS, Layout, View, ViewPlan
+from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.views import HEALING_STEPS, View, ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, add_at
 
 WINDOW, STRIDE = Size(6, 6), Size(3, 3)
 
 
-def at(index: int, count: int = 10) -> Moment:
+def at(index: int, count: int = 10) -> SamplingStep:
     """A step."""
-    return Moment(index, count, torch.tensor(0), 0.6, 0.8, "epsilon")
+    return SamplingStep(index, count, torch.tensor(0), 0.6, 0.8, "epsilon")
 
 
 def say(views: list[View], regions: int, canvas: Size) -> Tensor:
@@ -42,7 +42,7 @@ def test_every_region_counts_what_its_weights_say(
     weights = torch.rand(3, *canvas, generator=generator) * (
         torch.rand(3, *canvas, generator=generator) > 0.6
     )
-    plan = ViewPlan(Layout(canvas, WINDOW, STRIDE, mode, weighting, wrap), weights, seed=4)
+    plan = ViewPlan(WindowLayout(canvas, WINDOW, STRIDE, mode, weighting, wrap), weights, seed=4)
 
     torch.testing.assert_close(say(plan(at(step)), 3, canvas), weights, atol=1e-5, rtol=1e-4)
 
@@ -53,7 +53,7 @@ def test_a_small_region_gets_one_window_with_itself_in_the_middle() -> None:
     weights = torch.zeros(2, *canvas)
     weights[0, 10:14, 11:13] = 1
     weights[1] = 1 - weights[0]
-    own = [v.window for v in ViewPlan(Layout(canvas, WINDOW, STRIDE), weights)(at(0))]
+    own = [v.window for v in ViewPlan(WindowLayout(canvas, WINDOW, STRIDE), weights)(at(0))]
 
     assert own[0] == (9, 9, 15, 15)
 
@@ -65,7 +65,7 @@ def test_a_region_that_the_grid_serves_as_well_stays_on_the_grid() -> None:
     windows = [
         [
             v.window
-            for v in ViewPlan(Layout(canvas, WINDOW, STRIDE), weights)(at(0))
+            for v in ViewPlan(WindowLayout(canvas, WINDOW, STRIDE), weights)(at(0))
             if v.region == r
         ]
         for r in (0, 1)
@@ -79,16 +79,16 @@ def test_views_without_weight_are_not_planned() -> None:
     canvas = Size(6, 24)
     weights = torch.zeros(2, *canvas)
     weights[0, :, :4], weights[1, :, 4:] = 1, 1
-    views = ViewPlan(Layout(canvas, WINDOW, STRIDE), weights)(at(0))
+    views = ViewPlan(WindowLayout(canvas, WINDOW, STRIDE), weights)(at(0))
 
     assert [view.window.left for view in views if view.region == 0] == [0]
-    assert ViewPlan(Layout(canvas, WINDOW, STRIDE), weights * 0)(at(0)) == []
+    assert ViewPlan(WindowLayout(canvas, WINDOW, STRIDE), weights * 0)(at(0)) == []
 
 
 def test_moving_windows_move_and_the_last_ones_overlap() -> None:
     """Side by side they are as few as can be; another seed moves them elsewhere."""
     canvas = Size(6, 60)
-    layout = Layout(canvas, WINDOW, STRIDE, "shift", wrap=True)
+    layout = WindowLayout(canvas, WINDOW, STRIDE, "shift", wrap=True)
     plan = ViewPlan(layout, torch.ones(1, *canvas), seed=1)
     lefts = [[view.window.left for view in plan(at(step))] for step in range(10)]
 
@@ -104,7 +104,7 @@ def test_fixed_views_are_planned_once() -> None:
     """The same list at every step: whoever plans batches by it need not do so again."""
     canvas = Size(6, 24)
     weights = torch.ones(1, *canvas)
-    plan = ViewPlan(Layout(canvas, WINDOW, STRIDE), weights)
+    plan = ViewPlan(WindowLayout(canvas, WINDOW, STRIDE), weights)
 
     assert plan(at(0)) is plan(at(9))
 
@@ -116,7 +116,7 @@ def test_a_margin_is_covered_where_it_needs_no_further_window() -> None:
     needed[..., 12:20] = 1
     margin = torch.zeros(1, *canvas)
     margin[..., 8:24] = 1
-    layout = Layout(canvas, Size(6, 6), Size(6, 6))
+    layout = WindowLayout(canvas, Size(6, 6), Size(6, 6))
     alone = ViewPlan(layout, needed)
     plan = ViewPlan(layout, margin, needed=needed, margin=4)
 
@@ -140,7 +140,7 @@ def test_factors_count_every_cell_once(
     weights = torch.rand(3, *canvas, generator=generator) * (
         torch.rand(3, *canvas, generator=generator) > 0.6
     )
-    layout = Layout(canvas, WINDOW, Size(*stride), wrap=wrap, fusion="factors")
+    layout = WindowLayout(canvas, WINDOW, Size(*stride), wrap=wrap, fusion="factors")
     plan = ViewPlan(layout, weights)
 
     torch.testing.assert_close(say(plan(at(0)), 3, canvas), weights, atol=1e-5, rtol=1e-4)

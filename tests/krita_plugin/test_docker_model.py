@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tapestry.connection.link import DELAYS_S, LOOK_EVERY_S, LinkState
-from tapestry.docker_model import Studio
+from tapestry.docker_model import DockerModel
 from tapestry.jobs.job import Phase
 from tapestry.settings.settings import Settings
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
@@ -36,14 +36,14 @@ from tests.krita_plugin.workshop import HEIGHT, RED, WIDTH, Workshop
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A studio that nobody has used yet."""
+    """A docker model that nobody has used yet."""
     return Workshop()
 
 
 def test_generate_brings_a_layer(workshop: Workshop) -> None:
     """Submit, pixels when asked for, progress, preview, result, acknowledgement."""
     submit = workshop.submit()
-    job = workshop.studio.job
+    job = workshop.docker_model.job
     sha256 = submit.request.regions[0].mask.sha256
     workshop.backend.tell(Need(submit.job_id, (sha256,)))
     assert workshop.backend.blobs == {sha256: b"\xff" * 300}
@@ -57,15 +57,15 @@ def test_generate_brings_a_layer(workshop: Workshop) -> None:
     workshop.finish(submit)
     assert workshop.canvas.names[0] == "Tapestry: sunset sky (seed 42)"
     assert workshop.backend.sent[-1] == Acknowledge(submit.job_id)
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
     assert workshop.said == ""
 
 
 def test_extend_grows_the_canvas(workshop: Workshop) -> None:
     """By what the fields say."""
     workshop.connect()
-    workshop.studio.change(extend_left=16, extend_right=0)
-    workshop.studio.extend()
+    workshop.docker_model.change(extend_left=16, extend_right=0)
+    workshop.docker_model.extend()
     workshop.loop.run()
     submit = workshop.backend.sent[-1]
     assert submit.request.task == "extend"
@@ -75,9 +75,9 @@ def test_extend_grows_the_canvas(workshop: Workshop) -> None:
 
 def test_a_job_waits_for_a_backend_that_starts(workshop: Workshop) -> None:
     """It is sent as soon as there is one."""
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     workshop.loop.run()
-    assert workshop.studio.job.phase is Phase.WAITING
+    assert workshop.docker_model.job.phase is Phase.WAITING
     workshop.backend.appear()
     workshop.loop.run(LOOK_EVERY_S)
     workshop.backend.answer()
@@ -87,83 +87,83 @@ def test_a_job_waits_for_a_backend_that_starts(workshop: Workshop) -> None:
 def test_every_press_is_one_more_job(workshop: Workshop) -> None:
     """Sent in the order of the presses, inserted as they come."""
     first = workshop.submit()
-    workshop.studio.generate()
-    workshop.studio.extend()
+    workshop.docker_model.generate()
+    workshop.docker_model.extend()
     workshop.loop.run()
     tasks = [submit.request.task for submit in workshop.backend.sent]
     assert tasks == ["generate", "generate", "extend"]
     last = workshop.backend.sent[-1]
     workshop.finish(first)
-    assert [job.id for job in workshop.studio.queue.jobs][-1] == last.job_id
+    assert [job.id for job in workshop.docker_model.queue.jobs][-1] == last.job_id
     workshop.finish(last)
     assert workshop.canvas.width == WIDTH + 128
-    assert len(workshop.studio.queue.jobs) == 1
+    assert len(workshop.docker_model.queue.jobs) == 1
 
 
 def test_a_batch_has_seeds_in_sequence_and_waits_in_the_history(workshop: Workshop) -> None:
     """One press, three pictures to choose from; the last seed is followed by the first."""
     workshop.connect()
-    workshop.studio.change(batch=3, seed=2**32 - 2)
-    workshop.studio.generate()
+    workshop.docker_model.change(batch=3, seed=2**32 - 2)
+    workshop.docker_model.generate()
     workshop.loop.run()
     submits = list(workshop.backend.sent)
     assert [submit.request.seed for submit in submits] == [2**32 - 2, 2**32 - 1, 0]
     assert len({submit.job_id for submit in submits}) == 3
     for submit in submits:
         workshop.finish(submit)
-    names = [entry.name for entry in workshop.studio.results.entries()]
+    names = [entry.name for entry in workshop.docker_model.results.entries()]
     assert names == [f"Tapestry: sunset sky (seed {n})" for n in (0, 2**32 - 1, 2**32 - 2)]
     assert workshop.canvas.names == ["sunset sky", "Background"]
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
 
 
 def test_cancel_one_of_many_or_all(workshop: Workshop) -> None:
     """The others go on; those behind are stopped first, so that none of them begins."""
     first = workshop.submit()
     for _ in range(2):
-        workshop.studio.generate()
+        workshop.docker_model.generate()
     workshop.loop.run()
-    ids = [job.id for job in workshop.studio.queue.jobs]
-    workshop.studio.cancel(workshop.studio.queue.jobs[1])
+    ids = [job.id for job in workshop.docker_model.queue.jobs]
+    workshop.docker_model.cancel(workshop.docker_model.queue.jobs[1])
     workshop.backend.tell(Cancelled(ids[1]))
-    assert [job.id for job in workshop.studio.queue.jobs] == [first.job_id, ids[2]]
-    workshop.studio.cancel_all()
+    assert [job.id for job in workshop.docker_model.queue.jobs] == [first.job_id, ids[2]]
+    workshop.docker_model.cancel_all()
     assert workshop.backend.sent[-2:] == [Cancel(ids[2]), Cancel(ids[0])]
     for job_id in (ids[2], ids[0]):
         workshop.backend.tell(Cancelled(job_id))
-    assert workshop.studio.job is None
-    assert workshop.studio.results.entries() == []
+    assert workshop.docker_model.job is None
+    assert workshop.docker_model.results.entries() == []
 
 
 def test_a_crowded_backend_gets_a_job_later(workshop: Workshop) -> None:
     """When one of the others has ended; a job that is alone is told."""
     first = workshop.submit()
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     workshop.loop.run()
     second = workshop.backend.sent[-1]
     workshop.backend.tell(Failed(second.job_id, ErrorCode.BUSY, "Too many.", "Wait."))
-    assert workshop.studio.queue.jobs[1].phase is Phase.WAITING
+    assert workshop.docker_model.queue.jobs[1].phase is Phase.WAITING
     workshop.finish(first)
     assert workshop.backend.sent[-1] == second
     workshop.backend.tell(Failed(second.job_id, ErrorCode.BUSY, "Too many.", "Wait."))
     assert workshop.said == "Too many. Wait."
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
 
 
 def test_nothing_open_is_a_sentence(workshop: Workshop) -> None:
     """With the menu that helps."""
     workshop.canvas.is_open = False
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     assert workshop.said.startswith("No document is open. Open one")
 
 
 def test_a_request_that_cannot_be_is_a_sentence(workshop: Workshop) -> None:
     """And the buttons can be pressed again."""
     workshop.canvas.fakes.clear()
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     workshop.loop.run()
     assert "nothing to paint" in workshop.said
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
 
 
 def test_a_failure_is_shown_as_the_backend_says_it(workshop: Workshop) -> None:
@@ -174,26 +174,26 @@ def test_a_failure_is_shown_as_the_backend_says_it(workshop: Workshop) -> None:
     )
     workshop.backend.tell(failed)
     assert workshop.said == "Too little memory. Make it smaller."
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
     assert workshop.backend.sent[-1] == Acknowledge(submit.job_id)
 
 
 def test_cancel(workshop: Workshop) -> None:
     """The backend is told, and its answer ends the job."""
     submit = workshop.submit()
-    workshop.studio.cancel()
+    workshop.docker_model.cancel()
     assert workshop.backend.sent[-1] == Cancel(submit.job_id)
-    assert workshop.studio.job.sentence == "Cancelling"
+    assert workshop.docker_model.job.sentence == "Cancelling"
     workshop.backend.tell(Cancelled(submit.job_id))
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
     assert workshop.said == "Cancelled."
-    assert not workshop.studio.notice.is_error
+    assert not workshop.docker_model.notice.is_error
 
 
 def test_a_result_that_crosses_a_cancel_is_not_inserted(workshop: Workshop) -> None:
     """The artist has said no."""
     submit = workshop.submit()
-    workshop.studio.cancel()
+    workshop.docker_model.cancel()
     workshop.finish(submit)
     assert workshop.canvas.names == ["sunset sky", "Background"]
     assert workshop.said == "Cancelled."
@@ -201,15 +201,15 @@ def test_a_result_that_crosses_a_cancel_is_not_inserted(workshop: Workshop) -> N
 
 def test_cancel_before_anything_was_sent(workshop: Workshop) -> None:
     """While the layers are read, or the backend starts."""
-    workshop.studio.generate()
-    workshop.studio.cancel()
+    workshop.docker_model.generate()
+    workshop.docker_model.cancel()
     workshop.loop.run()
-    assert workshop.studio.job is None
-    workshop.studio.generate()
+    assert workshop.docker_model.job is None
+    workshop.docker_model.generate()
     workshop.loop.run()
-    workshop.studio.cancel()
+    workshop.docker_model.cancel()
     workshop.connect()
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
     assert workshop.backend.sent == []
 
 
@@ -236,21 +236,24 @@ def test_a_killed_backend_is_told_and_the_job_goes_on(workshop: Workshop) -> Non
 def test_all_jobs_of_the_queue_outlive_their_backend(workshop: Workshop) -> None:
     """The next one is asked about all of them, and gets what was not sent yet."""
     first = workshop.submit()
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     workshop.loop.run()
     second = workshop.backend.sent[-1]
     workshop.backend.lose_connection()
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     workshop.loop.run()
-    assert [job.phase for job in workshop.studio.queue.jobs][1:] == [Phase.SUBMITTED, Phase.WAITING]
+    assert [job.phase for job in workshop.docker_model.queue.jobs][1:] == [
+        Phase.SUBMITTED,
+        Phase.WAITING,
+    ]
     workshop.loop.run(DELAYS_S[0])
     workshop.backend.answer()
     asked, third = workshop.backend.sent
     assert asked == Resume((first.job_id, second.job_id), (0, 0))
     for submit in (first, second, third):
         workshop.finish(submit)
-    assert len(workshop.studio.results.entries()) == 3
-    assert workshop.studio.job is None
+    assert len(workshop.docker_model.results.entries()) == 3
+    assert workshop.docker_model.job is None
 
 
 def test_a_job_outlives_its_connection(workshop: Workshop) -> None:
@@ -271,7 +274,7 @@ def test_the_artist_is_told_what_the_run_has_to_say(workshop: Workshop) -> None:
     workshop.finish(workshop.submit(), '{"notices": ["The region \'sun\' is too small to show."]}')
     assert len(workshop.canvas.names) == 3
     assert workshop.said == "The region 'sun' is too small to show."
-    assert not workshop.studio.notice.is_error
+    assert not workshop.docker_model.notice.is_error
 
 
 def test_a_result_that_comes_twice_is_inserted_once(workshop: Workshop) -> None:
@@ -289,9 +292,9 @@ def test_a_result_that_comes_twice_is_inserted_once(workshop: Workshop) -> None:
 def test_cancel_while_the_backend_is_gone(workshop: Workshop) -> None:
     """It is told as soon as it is back, and its answer is for nobody."""
     submit = workshop.submit()
-    workshop.studio.cancel()
+    workshop.docker_model.cancel()
     workshop.backend.lose_connection()
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
     workshop.loop.run(DELAYS_S[0])
     workshop.backend.answer()
     assert workshop.backend.sent == [Cancel(submit.job_id)]
@@ -304,18 +307,18 @@ def test_a_remark_of_the_backend_is_shown(workshop: Workshop) -> None:
     workshop.submit()
     workshop.backend.tell(Remark("The disk is full.", "Make room."))
     assert workshop.said == "The disk is full. Make room."
-    assert not workshop.studio.notice.is_error
-    assert workshop.studio.job is not None
+    assert not workshop.docker_model.notice.is_error
+    assert workshop.docker_model.job is not None
 
 
 def test_a_backend_that_cannot_be_started_ends_the_job(workshop: Workshop) -> None:
     """With what to do about it."""
     workshop.backend.can_start = False
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     workshop.loop.run()
     assert workshop.said == "The backend is not installed. Install it."
-    assert workshop.studio.job is None
-    assert workshop.studio.backend_sentence == "Backend: not there"
+    assert workshop.docker_model.job is None
+    assert workshop.docker_model.backend_sentence == "Backend: not there"
 
 
 def test_messages_about_other_jobs_do_nothing(workshop: Workshop) -> None:
@@ -323,17 +326,17 @@ def test_messages_about_other_jobs_do_nothing(workshop: Workshop) -> None:
     workshop.submit()
     workshop.backend.tell(Cancelled("another"))
     workshop.backend.tell(Failed("another", ErrorCode.INTERNAL, "?"))
-    assert workshop.studio.job is not None
+    assert workshop.docker_model.job is not None
     assert workshop.said == ""
 
 
 def test_a_document_that_is_closed_while_it_is_read_is_a_sentence(workshop: Workshop) -> None:
     """Never an exception."""
-    workshop.studio.generate()
+    workshop.docker_model.generate()
     workshop.canvas.is_open = False
     workshop.loop.run()
     assert "closed" in workshop.said
-    assert workshop.studio.job is None
+    assert workshop.docker_model.job is None
 
 
 def test_a_document_that_is_closed_while_it_is_filled(workshop: Workshop, monkeypatch) -> None:
@@ -348,9 +351,9 @@ def test_a_document_that_is_closed_while_it_is_filled(workshop: Workshop, monkey
     monkeypatch.setattr(workshop.canvas, "keep_note", close_first)
     workshop.finish(submit)
     assert "new document" in workshop.said
-    assert workshop.studio.job is None
-    (entry,) = workshop.studio.results.entries()
-    workshop.studio.apply(entry.id)
+    assert workshop.docker_model.job is None
+    (entry,) = workshop.docker_model.results.entries()
+    workshop.docker_model.apply(entry.id)
     workshop.loop.run()
     assert workshop.host.active_canvas().names[0] == "Tapestry: sunset sky (seed 42)"
 
@@ -359,8 +362,8 @@ def test_a_picture_of_a_part_lies_where_the_part_is(workshop: Workshop) -> None:
     """A selection is painted without the rest of its document."""
     workshop.connect()
     workshop.canvas.selection_mask = (Bounds(8, 10, 12, 14), bytes(16))
-    workshop.studio.change(context_px=1, feather_px=0)
-    workshop.studio.refine()
+    workshop.docker_model.change(context_px=1, feather_px=0)
+    workshop.docker_model.refine()
     workshop.loop.run()
     submit = workshop.backend.sent[-1]
     red = Pixels(6, 6, 4, RED * 36)
@@ -374,13 +377,13 @@ def test_a_picture_of_a_part_lies_where_the_part_is(workshop: Workshop) -> None:
 def test_every_press_has_another_seed_unless_it_is_locked(workshop: Workshop) -> None:
     """Also for a picture that waits behind another."""
     workshop.connect()
-    workshop.studio.change(seed_locked=False)
+    workshop.docker_model.change(seed_locked=False)
     for _ in range(2):
-        workshop.studio.generate()
+        workshop.docker_model.generate()
     workshop.loop.run()
     seeds = [submit.request.seed for submit in workshop.backend.sent]
     assert len(set(seeds)) == 2
-    assert workshop.studio.settings.seed == seeds[-1]
+    assert workshop.docker_model.settings.seed == seeds[-1]
 
 
 def test_the_unforeseen_is_a_sentence_and_a_traceback_in_the_log(workshop, caplog) -> None:
@@ -389,19 +392,19 @@ def test_the_unforeseen_is_a_sentence_and_a_traceback_in_the_log(workshop, caplo
     def broken() -> None:
         raise ZeroDivisionError("oops")
 
-    workshop.studio._host.active_canvas = broken
-    workshop.studio.look()
+    workshop.docker_model._host.active_canvas = broken
+    workshop.docker_model.look()
     assert "Something went wrong" in workshop.said
     assert "ZeroDivisionError: oops" in caplog.text
-    workshop.studio.generate()
-    workshop.studio.dismiss_notice()
+    workshop.docker_model.generate()
+    workshop.docker_model.dismiss_notice()
     assert workshop.said == ""
 
 
 def test_settings_are_kept_for_the_next_start(workshop: Workshop) -> None:
     """Whatever the artist changes."""
-    workshop.studio.change(prompt="night", seed=5)
-    again = Studio(workshop.host, workshop.link, workshop.loop)
+    workshop.docker_model.change(prompt="night", seed=5)
+    again = DockerModel(workshop.host, workshop.link, workshop.loop)
     assert again.settings == Settings(prompt="night", seed=5)
     assert json.loads(workshop.host.settings["docker"])["seed"] == 5
 
@@ -411,56 +414,58 @@ def test_the_chosen_model_paints_and_one_that_is_gone_is_forgotten(workshop: Wor
     workshop.connect()
     models = tuple(ModelInfo(name, name, 128) for name in ("sample", "mine"))
     workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
-    workshop.studio.change(model="mine")
-    workshop.studio.generate()
+    workshop.docker_model.change(model="mine")
+    workshop.docker_model.generate()
     workshop.loop.run()
 
-    assert workshop.studio.models == models
+    assert workshop.docker_model.models == models
     assert workshop.backend.sent[-1].request.model == "mine"
 
     workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models[:1]))
-    assert workshop.studio.settings.model == "sample"
+    assert workshop.docker_model.settings.model == "sample"
 
 
 def test_the_dice_rolls_a_seed_and_tells(workshop: Workshop) -> None:
     """One that can be written into the field."""
     told = []
-    unwatch = workshop.studio.watch("settings", lambda: told.append(workshop.studio.settings.seed))
-    workshop.studio.roll_dice()
-    assert told == [workshop.studio.settings.seed]
+    unwatch = workshop.docker_model.watch(
+        "settings", lambda: told.append(workshop.docker_model.settings.seed)
+    )
+    workshop.docker_model.roll_dice()
+    assert told == [workshop.docker_model.settings.seed]
     assert 0 <= told[0] < 2**32
     unwatch()
-    workshop.studio.roll_dice()
+    workshop.docker_model.roll_dice()
     assert len(told) == 1
 
 
 def test_looking_at_a_document_starts_the_backend_once(workshop: Workshop) -> None:
     """So that it is ready when it is needed; without a document nothing is started."""
     workshop.canvas.is_open = False
-    workshop.studio.look()
+    workshop.docker_model.look()
     assert workshop.link.state is LinkState.OFF
     workshop.canvas.is_open = True
-    workshop.studio.look()
-    workshop.studio.look()
+    workshop.docker_model.look()
+    workshop.docker_model.look()
     assert workshop.backend.starts == 1
 
 
 def test_what_the_backend_does_can_be_read(workshop: Workshop) -> None:
     """In the docker's last line."""
-    studio, backend = workshop.studio, workshop.backend
-    assert studio.backend_sentence == "Backend: starts when it is needed"
+    docker_model, backend = workshop.docker_model, workshop.backend
+    assert docker_model.backend_sentence == "Backend: starts when it is needed"
     workshop.connect()
-    assert studio.backend_sentence == "Backend: ready (CPU)"
+    assert docker_model.backend_sentence == "Backend: ready (CPU)"
     backend.tell(Backend("loading", "CPU"))
-    assert studio.backend_sentence == "Backend: loading the model"
+    assert docker_model.backend_sentence == "Backend: loading the model"
     backend.lose_connection()
-    assert studio.backend_sentence == "Backend: lost, trying again"
+    assert docker_model.backend_sentence == "Backend: lost, trying again"
 
 
-def test_a_closed_studio_is_silent(workshop: Workshop) -> None:
+def test_a_closed_docker_model_is_silent(workshop: Workshop) -> None:
     """Krita ends in mid-job."""
     workshop.submit()
-    workshop.studio.look()
-    workshop.studio.close()
+    workshop.docker_model.look()
+    workshop.docker_model.close()
     workshop.loop.run(100)
     assert not workshop.backend.is_connected

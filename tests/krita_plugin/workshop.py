@@ -1,4 +1,4 @@
-"""A studio with a document and a backend that does what the test says."""
+"""A docker model with a document and a backend that does what the test says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tapestry.backend.choice import BackendChoice, ChosenBackend
 from tapestry.connection.link import Link
-from tapestry.docker_model import Studio
+from tapestry.docker_model import DockerModel
 from tapestry.jobs.job import Job
 from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.messages import Cancel, Cancelled, PixelsRef, Result, Submit
@@ -42,7 +42,7 @@ class ChosenFake(ChosenBackend):
 
 
 class Workshop:
-    """A studio, a document with one region, and a backend that does what the test says."""
+    """A docker model, a document with one region, and a backend that does what the test says."""
 
     def __init__(self) -> None:
         self.canvas = FakeCanvas(HEIGHT, WIDTH)
@@ -50,7 +50,7 @@ class Workshop:
         self.host, self.loop, self.backend = FakeHost(self.canvas), FakeLoop(), FakeBackend()
         self.server = ChosenFake(self.backend, self.host.data_folder / "backend.log")
         self.link = Link(self.server, self.backend.connect, self.loop)
-        self.studio = Studio(self.host, self.link, self.loop, self.server)
+        self.docker_model = DockerModel(self.host, self.link, self.loop, self.server)
 
     def connect(self) -> None:
         self.backend.appear()
@@ -60,7 +60,7 @@ class Workshop:
     def submit(self) -> Submit:
         """Press Generate; what the backend is sent."""
         self.connect()
-        self.studio.generate()
+        self.docker_model.generate()
         self.loop.run()
         submit = self.backend.sent[-1]
         assert isinstance(submit, Submit)
@@ -83,7 +83,7 @@ class Workshop:
 
     @property
     def said(self) -> str:
-        notice = self.studio.notice
+        notice = self.docker_model.notice
         return f"{notice.message} {notice.advice}".strip() if notice else ""
 
     def finish_job(self, job: Job) -> None:

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.checkpoints.catalogue import Catalogue, read_entry
+from tapestry_backend.checkpoints.catalogue import Catalogue, read_checkpoint_at
 from tapestry_backend.checkpoints.families import FAMILIES
-from tapestry_backend.engine.multidiffusion import MultiDiffusion, Place, Prompting
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt, WindowContext
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
-from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, Window
-from tapestry_backend.models.model_cache import ModelStore, runner_of
+from tapestry_backend.models.model_cache import ModelCache, runner_of
 from tapestry_backend.models.text.pack_conditioning import pack, unpack
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.plan import make_plan
@@ -81,7 +81,7 @@ class Case(NamedTuple):
 
     kind: Kind
     folder: Path
-    store: ModelStore
+    store: ModelCache
 
     @property
     def model(self) -> Any:
@@ -93,7 +93,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A tiny checkpoint of each kind in turn."""
     kind = KINDS[request.param]
     folder = kind.save(tmp_path_factory.mktemp("family") / "checkpoint")
-    return Case(kind, folder, ModelStore(Catalogue([str(folder)]), "cpu"))
+    return Case(kind, folder, ModelCache(Catalogue([str(folder)]), "cpu"))
 
 
 def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = WHOLE) -> Tensor:
@@ -141,8 +141,8 @@ def our_latents(
     told, scale = (SCALE, 1.0) if model.distilled else (1.0, SCALE)
     denoise = MultiDiffusion(
         model.predict,
-        ViewPlan(Layout(canvas, window, window), weights),
-        [Prompting(i, len(prompts), scale) for i in range(len(prompts))],
+        ViewPlan(WindowLayout(canvas, window, window), weights),
+        [RegionPrompt(i, len(prompts), scale) for i in range(len(prompts))],
         model.encode_prompts([*prompts, negative], [told] * (len(prompts) + 1)),
         4,
     )
@@ -154,7 +154,7 @@ def our_latents(
 
 def test_it_is_recognised(case: Case) -> None:
     """By its configuration: family, variant, and the size of a window."""
-    entry = read_entry("x", case.folder)
+    entry = read_checkpoint_at("x", case.folder)
 
     assert (entry.family, entry.variant) == (case.kind.family, case.kind.variant)
     assert entry.window_px == WINDOW * FACTOR
@@ -206,7 +206,7 @@ def test_a_heavier_word_changes_its_own_text(case: Case) -> None:
 def xl(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A tiny Stable Diffusion XL."""
     folder = save_xl(tmp_path_factory.mktemp("xl") / "checkpoint")
-    return Case(KINDS["sdxl"], folder, ModelStore(Catalogue([str(folder)]), "cpu"))
+    return Case(KINDS["sdxl"], folder, ModelCache(Catalogue([str(folder)]), "cpu"))
 
 
 def test_xl_is_told_a_windows_place_if_asked(xl: Case) -> None:
@@ -218,8 +218,8 @@ def test_xl_is_told_a_windows_place_if_asked(xl: Case) -> None:
     latents = torch.randn(1, 4, WINDOW, WINDOW, generator=torch.Generator().manual_seed(0))
     for name, places in {
         "alone": (),
-        "own": [Place(window, canvas)],
-        "framed": [Place(window, canvas, framed=True)],
+        "own": [WindowContext(window, canvas)],
+        "framed": [WindowContext(window, canvas, framed=True)],
     }.items():
         told[name] = model.predict(latents, torch.tensor(500), conditions, places)
     tokens, (pooled,) = unpack(conditions, [32])
@@ -279,7 +279,10 @@ def test_a_windows_place_changes_nothing_by_itself(case: Case) -> None:
     latents = torch.randn(2, model.channels, WINDOW - 1, WINDOW + 3)
     conditions = model.encode_prompts(["lava", "lava"])
     window = Window(5, 9, 5 + WINDOW - 1, 9 + WINDOW + 3)
-    places = [Place(window, Size(64, 64)), Place(Window(0, 0, *window.size), Size(64, 64))]
+    places = [
+        WindowContext(window, Size(64, 64)),
+        WindowContext(Window(0, 0, *window.size), Size(64, 64)),
+    ]
     there = model.predict(latents, torch.tensor(500.0), conditions, places)
 
     assert torch.equal(there, model.predict(latents, torch.tensor(500.0), conditions))
@@ -305,7 +308,7 @@ def test_schedulers_by_name_are_those_of_its_pipeline(case: Case, name: str) -> 
 def test_what_is_too_long_for_its_places_gets_no_draft(tmp_path: Path) -> None:
     """Stable Diffusion 3 knows so many places along a side and no more."""
     folder = save_3(tmp_path / "sd3", t5=False)
-    store = ModelStore(Catalogue([str(folder)]), "cpu")
+    store = ModelCache(Catalogue([str(folder)]), "cpu")
     sides = WINDOW * FACTOR, WINDOW * FACTOR
     plans = [
         make_plan(Request("generate", h, w, model=str(folder)), store.load(str(folder)))

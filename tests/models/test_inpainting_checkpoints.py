@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.engine.levels import Moment
-from tapestry_backend.engine.multidiffusion import MultiDiffusion, Prompting
+from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
-from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -38,13 +38,13 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def inpainting_store(checkpoint: Path) -> ModelStore:
+def inpainting_store(checkpoint: Path) -> ModelCache:
     """A store that knows this checkpoint by its path."""
-    return ModelStore(Catalogue([str(checkpoint)]))
+    return ModelCache(Catalogue([str(checkpoint)]))
 
 
 @pytest.fixture(scope="module")
-def inpainting_model(checkpoint: Path, inpainting_store: ModelStore):
+def inpainting_model(checkpoint: Path, inpainting_store: ModelCache):
     """The checkpoint, loaded."""
     return inpainting_store.load(str(checkpoint))
 
@@ -56,7 +56,7 @@ def a_picture(seed: int, height: int = SIDE, width: int = SIDE) -> Pixels:
     return Pixels(height, width, 4, rgba.tobytes())
 
 
-def paint(store: ModelStore, request: Request, *blobs: Pixels) -> np.ndarray:
+def paint(store: ModelCache, request: Request, *blobs: Pixels) -> np.ndarray:
     """The finished picture [H, W, 4]."""
     *_, finished = run(request, {blob.sha256: blob.data for blob in blobs}, store)
     assert isinstance(finished, Finished)
@@ -106,8 +106,8 @@ def test_one_window_is_what_the_inpainting_pipeline_paints(
     window = Size(WINDOW, WINDOW)
     denoise = MultiDiffusion(
         inpainting_model.predict,
-        ViewPlan(Layout(window, window, window), torch.ones(1, *window)),
-        [Prompting(0, 1, SCALE)],
+        ViewPlan(WindowLayout(window, window, window), torch.ones(1, *window)),
+        [RegionPrompt(0, 1, SCALE)],
         inpainting_model.encode_prompts(["snow", ""]),
         16,
         extra=torch.cat([mask, masked], dim=1),
@@ -128,11 +128,11 @@ def test_every_window_sees_its_own_part_of_what_is_known() -> None:
         seen.extend(latents[:, 4:])
         return latents[:, :4]
 
-    views = ViewPlan(Layout(canvas, window, Size(4, 4)), torch.ones(1, *canvas))
+    views = ViewPlan(WindowLayout(canvas, window, Size(4, 4)), torch.ones(1, *canvas))
     denoise = MultiDiffusion(
-        predict, views, [Prompting(0, 0, 1.0)], torch.zeros(1, 1, 1), 16, extra=extra
+        predict, views, [RegionPrompt(0, 0, 1.0)], torch.zeros(1, 1, 1), 16, extra=extra
     )
-    moment = Moment(0, 1, torch.tensor(999), 0.1, 0.9, "epsilon")
+    moment = SamplingStep(0, 1, torch.tensor(999), 0.1, 0.9, "epsilon")
     denoise(torch.zeros(1, 4, *canvas), moment)
 
     assert [(int(part.min()), int(part.max())) for part in seen] == [
@@ -145,7 +145,7 @@ def test_every_window_sees_its_own_part_of_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("task", ["fill", "refine", "extend", "generate"])
-def test_it_serves_every_task(checkpoint: Path, inpainting_store: ModelStore, task: str) -> None:
+def test_it_serves_every_task(checkpoint: Path, inpainting_store: ModelCache, task: str) -> None:
     """What is known stays; what is new depends on it."""
     height, width = SIDE + 10, 2 * SIDE + 6
     selected = Pixels(20, 30, 1, bytes([255]) * 600)

@@ -12,13 +12,13 @@ import torch
 from diffusers.pipelines.flux import pipeline_flux_fill
 from torch import Tensor
 
-from tapestry_backend.checkpoints.catalogue import Catalogue, read_entry
-from tapestry_backend.engine.multidiffusion import MultiDiffusion, Prompting
+from tapestry_backend.checkpoints.catalogue import Catalogue, read_checkpoint_at
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
-from tapestry_backend.engine.views import Layout, ViewPlan
+from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.messages import PixelsRef, Request
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
     family: str
     folder: Path
-    store: ModelStore
+    store: ModelCache
     model: Any
     image: Tensor
     mask: Tensor
@@ -52,7 +52,7 @@ class Case(NamedTuple):
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A tiny checkpoint of each family that sees what is known."""
     folder = KINDS[request.param](tmp_path_factory.mktemp("inpaint") / "checkpoint")
-    store = ModelStore(Catalogue([str(folder)]), "cpu")
+    store = ModelCache(Catalogue([str(folder)]), "cpu")
     model = store.load(str(folder))
     mask = torch.zeros(1, 1, WINDOW, WINDOW)
     mask[..., 3:12, 5:] = 1
@@ -114,8 +114,8 @@ def test_one_window_is_what_its_pipeline_paints(
     told, scale = (SCALE, 1.0) if model.distilled else (1.0, SCALE)
     denoise = MultiDiffusion(
         model.predict,
-        ViewPlan(Layout(WHOLE, WHOLE, WHOLE), torch.ones(1, *WHOLE)),
-        [Prompting(0, 1, scale)],
+        ViewPlan(WindowLayout(WHOLE, WHOLE, WHOLE), torch.ones(1, *WHOLE)),
+        [RegionPrompt(0, 1, scale)],
         model.encode_prompts(["lava", "snow" if case.family == "sdxl" else ""], [told, told]),
         16,
         extra=torch.cat([case.mask, case.masked], dim=1),
@@ -123,7 +123,7 @@ def test_one_window_is_what_its_pipeline_paints(
     noise = canvas_noise(SEED, model.channels, WHOLE)
     *_, last = sample(denoise, model.make_scheduler(), noise, STEPS, job_generator(3))
 
-    assert read_entry("x", case.folder).variant == "inpaint"
+    assert read_checkpoint_at("x", case.folder).variant == "inpaint"
     torch.testing.assert_close(last.latents, their_latents(case), atol=1e-4, rtol=0)
 
 

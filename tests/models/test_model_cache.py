@@ -7,11 +7,11 @@ from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.models import model_cache as store_module
 from tapestry_backend.models.model_cache import (
     DEVICE_VARIABLE,
-    ModelStore,
+    ModelCache,
     best_device,
     device_name,
     device_named,
-    twins,
+    sibling_devices,
 )
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.models.tiny_checkpoints import save_checkpoint
@@ -65,18 +65,18 @@ def test_cards_like_the_best_one_are_its_twins(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(cards))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: cards[number])
-    assert twins() == ("cuda:2",)
+    assert sibling_devices() == ("cuda:2",)
     monkeypatch.setenv(DEVICE_VARIABLE, "cuda:0")
-    assert twins() == ()
+    assert sibling_devices() == ()
     monkeypatch.delenv(DEVICE_VARIABLE)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert twins() == ()
+    assert sibling_devices() == ()
 
 
 def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
     """The one used longest ago goes first; the one in use is never asked."""
     folders = [str(save_checkpoint(tmp_path / name)) for name in "abc"]
-    store = ModelStore(Catalogue(folders), "cpu")
+    store = ModelCache(Catalogue(folders), "cpu")
     first, second = store.load(folders[0]), store.load(folders[1])
 
     assert store.load(folders[0]) is first, "both are there"
@@ -91,7 +91,7 @@ def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
 def test_a_model_that_cannot_fit_is_refused_before_it_is_read(monkeypatch, catalogue) -> None:
     """With the numbers: stored in half precision, it is twice as large on the processor."""
     size = catalogue.find("sample").size_bytes
-    store = ModelStore(catalogue, "cpu")
+    store = ModelCache(catalogue, "cpu")
     monkeypatch.setattr(store_module, "host_bytes", lambda: int(1.9 * size))
     with pytest.raises(TapestryError, match="GiB of memory") as caught:
         store.load("sample")

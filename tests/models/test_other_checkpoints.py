@@ -11,7 +11,7 @@ import pytest
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Margins, Pixels
@@ -28,19 +28,19 @@ def checkpoint(request, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def other_store(checkpoint: Path) -> ModelStore:
+def other_store(checkpoint: Path) -> ModelCache:
     """A store that knows this checkpoint by its path."""
-    return ModelStore(Catalogue([str(checkpoint)]))
+    return ModelCache(Catalogue([str(checkpoint)]))
 
 
-def paint(store: ModelStore, request: Request, blobs: dict[str, bytes]) -> np.ndarray:
+def paint(store: ModelCache, request: Request, blobs: dict[str, bytes]) -> np.ndarray:
     """The finished picture [H, W, 4]."""
     *_, finished = run(request, blobs, store)
     picture = np.frombuffer(finished.pixels.data, np.uint8)
     return picture.reshape(finished.pixels.height, finished.pixels.width, 4)
 
 
-def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_store: ModelStore) -> None:
+def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_store: ModelCache) -> None:
     """One window of any such checkpoint: what diffusers' own pipeline makes, bit for bit."""
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
         checkpoint, safety_checker=None, local_files_only=True
@@ -70,7 +70,7 @@ def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_store: Model
 
 
 def test_it_paints_and_extends_canvases_of_any_size(
-    checkpoint: Path, other_store: ModelStore
+    checkpoint: Path, other_store: ModelCache
 ) -> None:
     """Window and cells follow the checkpoint's own sizes, also for an extension to odd sizes."""
     request = Request("generate", 70, 150, "snow", num_inference_steps=2, model=str(checkpoint))

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import diffusers
 import pytest
 
-from tapestry_backend.engine.levels import moments
+from tapestry_backend.engine.levels import sampling_steps
 from tapestry_backend.models.schedulers import check_steps, make_scheduler
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
@@ -204,7 +204,7 @@ def test_a_checkpoint_trained_up_to_pure_noise_begins_there(name: str) -> None:
     )
     scheduler = make_scheduler(name, own)
     scheduler.set_timesteps(10)
-    first = moments(scheduler)[0]
+    first = sampling_steps(scheduler)[0]
 
     assert float(scheduler.timesteps[0]) >= 998
     assert first.alpha < 1e-3

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tapestry_backend.tasks.canvas import known_picture, selected, to_rgba
-from tapestry_backend.tasks.canvas_source import read_ground
+from tapestry_backend.tasks.canvas_source import read_canvas_source
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.messages import Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -16,7 +16,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 def test_a_region_at_the_edge_goes_on_into_the_padding(model, scene) -> None:
     """The cells beyond a picture of odd size belong to the region at its edge."""
     request = Request("generate", 61, 131, regions=(scene.region("snow", Bounds(0, 0, 61, 131)),))
-    weights = read_ground(request, scene.blobs, make_plan(request, model)).ground.weights
+    weights = read_canvas_source(request, scene.blobs, make_plan(request, model)).source.weights
 
     assert bool((weights[0] == 1).all())
 
@@ -31,7 +31,7 @@ def test_a_region_may_reach_beyond_the_old_canvas(model, scene) -> None:
         image=scene.picture(128, 128),
         regions=(scene.region("snow", Bounds(0, -64, 128, 16)),),
     )
-    weights = read_ground(request, scene.blobs, make_plan(request, model)).ground.weights
+    weights = read_canvas_source(request, scene.blobs, make_plan(request, model)).source.weights
 
     assert weights[0, 5].tolist() == [1.0] * 10 + [0.0] * 14
 
@@ -52,7 +52,7 @@ def test_regions_go_on_beyond_the_old_edge_unless_they_shall_not(model, scene) -
             regions=(sky, sun),
             continue_regions=goes_on,
         )
-        weights = read_ground(request, scene.blobs, make_plan(request, model)).ground.weights
+        weights = read_canvas_source(request, scene.blobs, make_plan(request, model)).source.weights
         assert weights[0, 3].tolist() == [1.0] * reach + [0.0] * (24 - reach)
         assert float(weights[1, 12, 12:].sum()) == 0
 
@@ -83,7 +83,7 @@ def test_feathering_leaves_the_canvas_border_alone(model, scene) -> None:
     """A region that touches the border goes on beyond it: there is nothing to fade to."""
     region = scene.region("snow", Bounds(0, 0, 128, 60))
     request = Request("generate", 128, 128, regions=(region,), feather_px=20)
-    weights = read_ground(request, scene.blobs, make_plan(request, model)).ground.weights
+    weights = read_canvas_source(request, scene.blobs, make_plan(request, model)).source.weights
 
     torch.testing.assert_close(weights[0, :, :5], torch.ones(16, 5))
     assert 0.3 < float(weights[0, 8, 7]) < 0.7
@@ -96,7 +96,7 @@ def test_a_loose_region_has_a_soft_outline(model, scene) -> None:
     for fit in ("tight", "loose"):
         region = replace(scene.region("snow", Bounds(40, 40, 88, 88)), fit=fit)
         request = Request("generate", 128, 128, regions=(region,))
-        weights = read_ground(request, scene.blobs, make_plan(request, model)).ground.weights
+        weights = read_canvas_source(request, scene.blobs, make_plan(request, model)).source.weights
         soft.append(int(((weights[0] > 0) & (weights[0] < 1)).sum()))
 
     assert soft[0] == 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.tasks.canvas_source import read_ground
+from tapestry_backend.tasks.canvas_source import read_canvas_source
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request, Selection
@@ -16,7 +16,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 def read(request: Request, scene, model):
     """The reading of a request."""
-    return read_ground(request, scene.blobs, make_plan(request, model))
+    return read_canvas_source(request, scene.blobs, make_plan(request, model))
 
 
 def coloured(height: int, width: int, colour: tuple[int, int, int, int]) -> Pixels:
@@ -28,8 +28,8 @@ def test_an_empty_canvas_holds_nothing(model, scene) -> None:
     """Without a picture everything is free, everywhere, and all of the result is new."""
     reading = read(Request("generate", 200, 300, prompt="x"), scene, model)
 
-    assert reading.ground.pixels is None
-    assert float(reading.ground.keep.max()) == 0
+    assert reading.source.pixels is None
+    assert float(reading.source.keep.max()) == 0
     assert reading.new is None
     assert not reading.notices
 
@@ -42,12 +42,12 @@ def test_a_region_keeps_to_its_own_paint_as_long_as_it_should(model, scene) -> N
         replace(base, paint=red, strength=0.25),
         replace(scene.region("lava", Bounds(0, 0, 64, 128)), strength=1.0),
     )
-    ground = read(Request("generate", 128, 128, regions=regions), scene, model).ground
+    source = read(Request("generate", 128, 128, regions=regions), scene, model).source
 
-    assert ground.keep[0, 0] == pytest.approx(0.75)
-    assert float(ground.keep[:, 8:].max()) == 0
-    torch.testing.assert_close(ground.pixels[0, :, 10, 10], torch.tensor([1.0, 0.0, 0.0]))
-    over = read(Request("generate", 128, 128, regions=regions[::-1]), scene, model).ground
+    assert source.keep[0, 0] == pytest.approx(0.75)
+    assert float(source.keep[:, 8:].max()) == 0
+    torch.testing.assert_close(source.pixels[0, :, 10, 10], torch.tensor([1.0, 0.0, 0.0]))
+    over = read(Request("generate", 128, 128, regions=regions[::-1]), scene, model).source
     assert float(over.keep[0, 0]) == pytest.approx(0.75)
 
 
@@ -61,7 +61,7 @@ def test_refining_holds_the_selection_for_a_while_and_the_rest_to_the_end(model,
     )
     reading = read(request, scene, model)
 
-    assert reading.ground.keep[:, 0].tolist() == pytest.approx([0.4] * 8 + [0.88] * 2 + [1] * 6)
+    assert reading.source.keep[:, 0].tolist() == pytest.approx([0.4] * 8 + [0.88] * 2 + [1] * 6)
     assert reading.new[70, 5] == pytest.approx(0.2)
 
 
@@ -71,11 +71,11 @@ def test_filling_starts_from_what_is_around(model, scene) -> None:
     picture = scene.add(coloured(128, 128, (0, 128, 0, 255)))
     reading = read(Request("fill", 128, 128, image=picture, selection=selection), scene, model)
 
-    assert float(reading.ground.hold[64, 64]) == 0
-    assert 0 < float(reading.ground.keep[8, 8]) < 1
-    assert float(reading.ground.keep[0, 0]) == 1
+    assert float(reading.source.hold[64, 64]) == 0
+    assert 0 < float(reading.source.keep[8, 8]) < 1
+    assert float(reading.source.keep[0, 0]) == 1
     torch.testing.assert_close(
-        reading.ground.pixels[0, :, 64, 64], torch.tensor([0, 128 / 255, 0]), atol=1e-3, rtol=0
+        reading.source.pixels[0, :, 64, 64], torch.tensor([0, 128 / 255, 0]), atol=1e-3, rtol=0
     )
 
 
@@ -93,12 +93,12 @@ def test_what_is_transparent_around_a_selection_is_painted_along(model, scene) -
     picture = on_nothing(scene, 512, Bounds(0, 0, 128, 16))
     for task in ("fill", "refine"):
         request = Request(task, 128, 512, image=picture, selection=selection)
-        ground = read(request, scene, model).ground
-        assert bool((ground.hold[:, :16] == 1).all())
-        assert float(ground.hold[0, 100]) == 0
-        assert float(ground.hold[0, 400]) == 1
+        source = read(request, scene, model).source
+        assert bool((source.hold[:, :16] == 1).all())
+        assert float(source.hold[0, 100]) == 0
+        assert float(source.hold[0, 400]) == 1
 
-    wrapped = read(replace(request, wrap=True), scene, model).ground
+    wrapped = read(replace(request, wrap=True), scene, model).source
     assert float(wrapped.hold[0, 400]) == 0
 
 
@@ -110,7 +110,7 @@ def test_a_selection_of_nothing_leaves_nothing_to_paint(model, scene, task: str)
     selection = Selection(Bounds(0, 0, 128, 128), empty)
     request = Request(task, 128, 128, image=picture, selection=selection)
 
-    assert read(request, scene, model).ground.is_finished
+    assert read(request, scene, model).source.is_finished
 
 
 def test_an_extension_may_go_on_underneath(model, scene) -> None:
@@ -140,13 +140,13 @@ def test_a_small_copy_says_the_same(model, scene) -> None:
         image=scene.picture(256, 256),
         regions=(scene.region("snow", Bounds(0, 0, 100, 300)),),
     )
-    ground = read(request, scene, model).ground
-    small = ground.scaled(Size(13, 20))
+    source = read(request, scene, model).source
+    small = source.scaled(Size(13, 20))
 
     assert small.size == (13, 20)
     torch.testing.assert_close(small.weights.sum(dim=0), torch.ones(13, 20))
     assert small.pixels.shape == (1, 3, 104, 160)
-    known = float(ground.known.float().mean())
+    known = float(source.known.float().mean())
     assert float(small.known.float().mean()) == pytest.approx(known, abs=0.02)
     assert not bool(small.known[:, 110:].any())
 
@@ -154,10 +154,10 @@ def test_a_small_copy_says_the_same(model, scene) -> None:
 def test_a_draft_stands_where_nothing_else_is(model, scene) -> None:
     """What is known stays; everything else starts from the draft."""
     request = Request("extend", 128, 128, margins=Margins(right=64), image=scene.picture(128, 128))
-    ground = read(request, scene, model).ground
+    source = read(request, scene, model).source
     where = torch.ones(16, 24)
     where[8:] = 0.4
-    over = ground.over(torch.zeros_like(ground.pixels), 0.3, where)
+    over = source.over(torch.zeros_like(source.pixels), 0.3, where)
 
     assert float(over.pixels[..., :128].min()) == 1
     assert float(over.pixels[..., 128:].max()) == 0

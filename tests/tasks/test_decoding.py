@@ -12,9 +12,9 @@ from tapestry_backend.engine.extension import continue_edges, keep_map, match_co
 from tapestry_backend.engine.layers import Layers, make_layers
 from tapestry_backend.engine.regions import PaintedMask, Share, occlude, occluded
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks import decoding
-from tapestry_backend.tasks.canvas_source import Ground
+from tapestry_backend.tasks.canvas_source import CanvasSource
 from tapestry_backend.tasks.decoding import compose_layers, decode_beside, decode_canvas
 from tapestry_protocol.messages import Request
 from tests.models.tiny_checkpoints import save_checkpoint
@@ -31,7 +31,7 @@ def latents(model, height: int, width: int) -> torch.Tensor:
 def test_one_window_is_what_a_model_with_norms_decodes(tmp_path, size: tuple[int, int]) -> None:
     """The very picture of the model's own pipeline, and of its pipeline alone."""
     folder = save_checkpoint(tmp_path / "checkpoint")
-    model = ModelStore(Catalogue([str(folder)]), "cpu").load(str(folder))
+    model = ModelCache(Catalogue([str(folder)]), "cpu").load(str(folder))
     one = torch.randn(1, model.channels, *size, generator=torch.Generator().manual_seed(0))
 
     decoded = decode_canvas(model, one, wrap=False)
@@ -102,7 +102,7 @@ def leaves(paint) -> torch.Tensor:
     return rgba[..., :3].permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def _grown(model, whole, left: int, right: int, *, wrap: bool) -> tuple[Ground, torch.Tensor]:
+def _grown(model, whole, left: int, right: int, *, wrap: bool) -> tuple[CanvasSource, torch.Tensor]:
     """A picture known between two cells, and latents as an extension leaves them.
 
     New cells go on from the known ones nearly as the picture does: four pixels too low.
@@ -113,12 +113,12 @@ def _grown(model, whole, left: int, right: int, *, wrap: bool) -> tuple[Ground, 
     kept = keep_map(known.float(), 8) >= 1
     grown = torch.where(kept, model.encode(continued), model.encode(whole.roll(4, -2)))
     weights = torch.ones(1, *kept.shape)
-    return Ground(weights, continued / 2 + 0.5, known.float(), None, 8), grown
+    return CanvasSource(weights, continued / 2 + 0.5, known.float(), None, 8), grown
 
 
 def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> None:
     """New cells that do not quite fit the known ones spoil these no longer."""
-    ground, grown = _grown(model, leaves, 12, 28, wrap=False)
+    source, grown = _grown(model, leaves, 12, 28, wrap=False)
     beside = [8 * 12, 8 * 28 - 1]
     errors = []
 
@@ -127,9 +127,9 @@ def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> Non
         return match_colours(decoded, original, known, cell_px, carried)
 
     monkeypatch.setattr(decoding, "match_colours", listen)
-    pixels = decode_beside(model, grown, ground, wrap=False)
+    pixels = decode_beside(model, grown, source, wrap=False)
 
-    assert torch.equal(pixels[..., ground.known], ground.pixels[..., ground.known])
+    assert torch.equal(pixels[..., source.known], source.pixels[..., source.known])
     before, after = errors
     assert after < 0.8 * before, errors
 
@@ -158,9 +158,9 @@ def test_a_filled_ellipse_has_no_outline(model, leaves) -> None:
     whole = leaves / 2 + 0.5
     kept = keep_map((~inside).float(), 8) >= 1
     latents = torch.where(kept, model.encode(leaves), model.encode(leaves.roll(6, -2)))
-    ground = Ground(torch.ones(1, *kept.shape), whole, (~inside).float(), None, 8)
+    source = CanvasSource(torch.ones(1, *kept.shape), whole, (~inside).float(), None, 8)
 
-    filled = decode_beside(model, latents, ground, wrap=False)
+    filled = decode_beside(model, latents, source, wrap=False)
     pasted = torch.where(inside, decode_canvas(model, latents, wrap=False), whole)
 
     assert torch.equal(filled[..., ~inside], whole[..., ~inside])
@@ -175,11 +175,11 @@ def test_nothing_of_another_thing_is_carried_over_its_outline(model, leaves, mon
     whole = torch.where(inside, leaves, blue)
     kept = keep_map(inside.float(), 8) >= 1
     latents = torch.where(kept, model.encode(whole), model.encode(blue))
-    ground = Ground(torch.ones(1, 16, 40), whole / 2 + 0.5, inside.float(), None, 8)
+    source = CanvasSource(torch.ones(1, 16, 40), whole / 2 + 0.5, inside.float(), None, 8)
     beside = functional.max_pool2d(inside.float()[None, None], 25, stride=1, padding=12)[0, 0] > 0
 
     def stained() -> float:
-        pixels = decode_beside(model, latents, ground, wrap=False)
+        pixels = decode_beside(model, latents, source, wrap=False)
         return float((pixels - (blue / 2 + 0.5)).abs()[..., beside & ~inside].mean())
 
     told = stained()
@@ -194,19 +194,19 @@ def test_what_is_far_from_the_border_moves_nothing(
     model, leaves, monkeypatch, left: int, right: int, *, wrap: bool
 ) -> None:
     """With everything that is known, no pixel changes by half a level of eight bits."""
-    ground, grown = _grown(model, leaves, left, right, wrap=wrap)
+    source, grown = _grown(model, leaves, left, right, wrap=wrap)
 
-    beside = decode_beside(model, grown, ground, wrap=wrap)
+    beside = decode_beside(model, grown, source, wrap=wrap)
     monkeypatch.setattr(extension, "_NEAR_CELLS", 40)
     monkeypatch.setattr(extension, "_AGAIN_CELLS", 40)
-    whole = decode_beside(model, grown, ground, wrap=wrap)
+    whole = decode_beside(model, grown, source, wrap=wrap)
 
     assert float((beside - whole).abs().max()) < 0.5 / 255
 
 
 def test_what_is_far_from_everything_new_is_not_decoded(model, leaves, monkeypatch) -> None:
     """A picture of 32 cells grows by 8: half of it is looked at, on both sides of the border."""
-    ground, grown = _grown(model, leaves, 0, 32, wrap=False)
+    source, grown = _grown(model, leaves, 0, 32, wrap=False)
     widths = []
     monkeypatch.setattr(
         model,
@@ -217,19 +217,19 @@ def test_what_is_far_from_everything_new_is_not_decoded(model, leaves, monkeypat
         ),
     )
 
-    pixels = decode_beside(model, grown, ground, wrap=False)
+    pixels = decode_beside(model, grown, source, wrap=False)
 
     assert widths == [16, 16]
-    assert torch.equal(pixels[..., ground.known], ground.pixels[..., ground.known])
+    assert torch.equal(pixels[..., source.known], source.pixels[..., source.known])
 
 
 def test_an_edge_that_wraps_meets_what_is_known_at_the_other_one(model, leaves) -> None:
     """What is known at one edge is continued at the other as it is beside itself."""
-    ground, grown = _grown(model, leaves, 0, 20, wrap=True)
+    source, grown = _grown(model, leaves, 0, 20, wrap=True)
 
-    decoded = decode_beside(model, grown, ground, wrap=True)
-    turned = Ground(
-        ground.weights, ground.pixels.roll(80, -1), ground.hold.roll(80, -1), None, ground.cell_px
+    decoded = decode_beside(model, grown, source, wrap=True)
+    turned = CanvasSource(
+        source.weights, source.pixels.roll(80, -1), source.hold.roll(80, -1), None, source.cell_px
     )
     other = decode_beside(model, grown.roll(10, -1), turned, wrap=True).roll(-80, -1)
 
@@ -238,8 +238,8 @@ def test_an_edge_that_wraps_meets_what_is_known_at_the_other_one(model, leaves) 
 
 def test_where_nothing_is_known_the_canvas_is_decoded_as_it_is(model, leaves) -> None:
     """There is nothing to meet."""
-    ground, grown = _grown(model, leaves, 0, 20, wrap=False)
-    free = Ground(ground.weights, ground.pixels, torch.zeros_like(ground.hold), None, 8)
+    source, grown = _grown(model, leaves, 0, 20, wrap=False)
+    free = CanvasSource(source.weights, source.pixels, torch.zeros_like(source.hold), None, 8)
 
     decoded = decode_beside(model, grown, free, wrap=False)
 

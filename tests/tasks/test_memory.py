@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
@@ -23,28 +23,28 @@ SHARES = (100, 50, 25, 12)
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelCache:
     """A store with a tiny checkpoint, loaded."""
     folder = str(save_checkpoint(tmp_path_factory.mktemp("tiny") / "model"))
-    store = ModelStore(Catalogue([folder]))
+    store = ModelCache(Catalogue([folder]))
     store.load(folder)
     return store
 
 
-def request(store: ModelStore, width: int) -> Request:
+def request(store: ModelCache, width: int) -> Request:
     """A picture of as many windows as its width has; one step."""
     model = store.catalogue.models[-1].id
     return Request("generate", 64, width, "snow", num_inference_steps=1, model=model)
 
 
-def paint(store: ModelStore, width: int, memory: Costs) -> np.ndarray:
+def paint(store: ModelCache, width: int, memory: Costs) -> np.ndarray:
     """A picture that is painted in this memory."""
     with memory:
         *_, finished = run(request(store, width), {}, store)
     return np.frombuffer(finished.pixels.data, np.uint8).astype(int)
 
 
-def try_painting(store: ModelStore, width: int, memory: Allocator) -> np.ndarray | None:
+def try_painting(store: ModelCache, width: int, memory: Allocator) -> np.ndarray | None:
     """The same; None when the artist is told that there is not enough."""
     try:
         return paint(store, width, memory)
@@ -55,7 +55,7 @@ def try_painting(store: ModelStore, width: int, memory: Allocator) -> np.ndarray
 
 
 @pytest.mark.promise("R6")
-def test_less_memory_is_less_at_a_time(tiny: ModelStore, measured) -> None:
+def test_less_memory_is_less_at_a_time(tiny: ModelCache, measured) -> None:
     """The same picture, or a sentence; and whatever came of it, a small picture after it."""
     plenty = Costs()
     picture = paint(tiny, 1024, plenty)
@@ -72,7 +72,7 @@ def test_less_memory_is_less_at_a_time(tiny: ModelStore, measured) -> None:
 
 
 @pytest.mark.promise("R6")
-def test_no_memory_is_a_sentence_with_numbers(tiny: ModelStore, measured) -> None:
+def test_no_memory_is_a_sentence_with_numbers(tiny: ModelCache, measured) -> None:
     """Sizes, what was free, and what to do; the worker goes on."""
     with pytest.raises(TapestryError) as raised:
         paint(tiny, 320, Allocator(100_000))
@@ -86,10 +86,10 @@ def test_no_memory_is_a_sentence_with_numbers(tiny: ModelStore, measured) -> Non
 
 @pytest.mark.promise("R6")
 def test_a_model_that_does_not_fit_is_a_sentence(
-    tiny: ModelStore, catalogue: Catalogue, measured
+    tiny: ModelCache, catalogue: Catalogue, measured
 ) -> None:
     """Memory that runs out while a model is loaded, and another model after it."""
-    store = ModelStore(tiny.catalogue)
+    store = ModelCache(tiny.catalogue)
     with pytest.raises(TapestryError, match="not enough memory for the model") as raised:
         paint(store, 64, Allocator(50_000))
     assert raised.value.code is ErrorCode.OUT_OF_MEMORY
@@ -99,7 +99,7 @@ def test_a_model_that_does_not_fit_is_a_sentence(
 
 @pytest.mark.promise("R6")
 def test_windows_are_painted_fewer_at_a_time(
-    tiny: ModelStore, monkeypatch: pytest.MonkeyPatch, measured
+    tiny: ModelCache, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """A model that takes three rows at a time gives the same picture, and the artist hears why."""
     model = tiny.load(tiny.catalogue.models[-1].id)
@@ -122,6 +122,6 @@ def test_windows_are_painted_fewer_at_a_time(
     measured(f"rows that were tried: {', '.join(map(str, sizes))}")
 
 
-def test_the_store_of_a_checkpoint_is_where_it_was_saved(tiny: ModelStore) -> None:
+def test_the_store_of_a_checkpoint_is_where_it_was_saved(tiny: ModelCache) -> None:
     """The tiny checkpoint is what these tests paint with, not the bundled one."""
     assert Path(tiny.catalogue.models[-1].id).name == "model"

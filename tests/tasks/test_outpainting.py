@@ -76,13 +76,13 @@ def test_a_brush_that_ran_over_the_edge_says_nothing() -> None:
 def test_paint_beyond_the_edge_overrules() -> None:
     """Its own region ends where it ends, and others go on beside it, not over it."""
     new = Bounds(0, 0, 64, 296)
-    above, ground = filled(0, 0, 64, 96), filled(30, 50, 64, 180)
-    first, second = continue_regions([above, ground], OLD, new, NEAR)
+    above, source = filled(0, 0, 64, 96), filled(30, 50, 64, 180)
+    first, second = continue_regions([above, source], OLD, new, NEAR)
 
     expected = on_canvas(filled(0, 0, 64, 296), new)
     expected[30:, 96:180] = 0
     assert torch.equal(on_canvas(first, new), expected)
-    assert torch.equal(on_canvas(second, new), on_canvas(ground, new))
+    assert torch.equal(on_canvas(second, new), on_canvas(source, new))
 
 
 def test_only_sides_that_grow_are_looked_at() -> None:

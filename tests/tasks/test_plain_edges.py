@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.engine.levels import Moment
-from tapestry_backend.tasks.canvas_source import read_ground
+from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.tasks.canvas_source import read_canvas_source
 from tapestry_backend.tasks.plain_edges import plain_edges
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.messages import Request
@@ -36,7 +36,7 @@ def gravel() -> np.ndarray:
 def held(request: Request, scene, model):
     """What the request keeps to, and its plan."""
     plan = make_plan(request, model)
-    return plain_edges(plan, read_ground(request, scene.blobs, plan).ground), plan
+    return plain_edges(plan, read_canvas_source(request, scene.blobs, plan).source), plan
 
 
 def grown(scene, image, **fields: object) -> Request:
@@ -87,13 +87,13 @@ def test_a_second_ground_is_taken_out_of_the_clean_estimate(model, scene) -> Non
     image = scene_picture(scene, sky(), gravel())
     request = grown(scene, image)
     plan = make_plan(request, model)
-    ground = read_ground(request, scene.blobs, plan).ground
-    latents = model.encode(ground.pixels * 2 - 1)
-    hold = plain_edges(plan, ground).hold(latents, None)
+    source = read_canvas_source(request, scene.blobs, plan).source
+    latents = model.encode(source.pixels * 2 - 1)
+    hold = plain_edges(plan, source).hold(latents, None)
     clean = latents.clone()
     clean[..., 2:6, :] += 3
     clean[..., 24:, :] += 3
-    better = hold(clean, Moment(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
+    better = hold(clean, SamplingStep(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
 
     edge = latents[..., 8:10, :].mean(dim=(2, 3), keepdim=True)
     assert float((better - edge)[..., 2:6, :].mean().abs()) < 0.6

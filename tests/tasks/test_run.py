@@ -338,9 +338,9 @@ def test_half_precision_paints_nearly_the_same(catalogue, store, scene) -> None:
     """A model in bfloat16 (as half precision on a GPU) works, and paints the same picture."""
     import torch
 
-    from tapestry_backend.models.model_cache import ModelStore
+    from tapestry_backend.models.model_cache import ModelCache
 
-    half = ModelStore(catalogue)
+    half = ModelCache(catalogue)
     half.dtype = torch.bfloat16
     rgba = np.full((128, 128, 4), (40, 90, 200, 255), dtype=np.uint8)
     request = Request(

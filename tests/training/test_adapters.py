@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from training.adapter_data import INK, PAPER, POOL, in_ink, scribble
 from training.draw import draw_one
 from training.evaluate_adapters import agreement, cases, colours_apart, distance_to_ink, paint
@@ -86,7 +86,7 @@ def test_the_bundled_ones_are_small() -> None:
     assert 10_000 < sum(path.stat().st_size for path in scribbles) < 3_000_000
 
 
-def test_the_bundled_scribbles_are_obeyed(store: ModelStore) -> None:
+def test_the_bundled_scribbles_are_obeyed(store: ModelCache) -> None:
     """Outlines of pictures agree with scribbles of drawings that no training has seen.
 
     A weight of 0 equals none.

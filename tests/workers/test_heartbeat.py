@@ -7,7 +7,7 @@ _SCRIPT = """
 import sys, time
 from tapestry_backend.workers import heartbeat
 heartbeat.BEAT_S, heartbeat.SILENT_BEATS = 0.02, 10
-heart = heartbeat.Heart(lambda: print("beat", flush=True))
+heart = heartbeat.ServerHeartbeat(lambda: print("beat", flush=True))
 for _ in range(int(sys.argv[1])):
     heart.answered()
     time.sleep(0.02)

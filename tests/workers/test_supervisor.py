@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tapestry_backend.workers.channel import Delivery, frames_of, pack
-from tapestry_backend.workers.supervisor import Keeper, _pixels_of
+from tapestry_backend.workers.supervisor import WorkerSupervisor, _pixels_of
 from tapestry_protocol.errors import ErrorCode, ProtocolError
 from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.messages import (
@@ -60,7 +60,7 @@ READY = Backend("ready", "script")
 
 
 def drive(
-    scenario: Callable[[Keeper, Ear], Awaitable[None]],
+    scenario: Callable[[WorkerSupervisor, Ear], Awaitable[None]],
     *arguments: str,
     log_file: Path | None = None,
 ) -> None:
@@ -68,10 +68,10 @@ def drive(
 
     async def main() -> None:
         ear = Ear()
-        keeper = Keeper([*SCRIPTED, *arguments], ear.hear, log_file)
-        running = asyncio.create_task(keeper.keep_running())
+        supervisor = WorkerSupervisor([*SCRIPTED, *arguments], ear.hear, log_file)
+        running = asyncio.create_task(supervisor.keep_running())
         try:
-            await scenario(keeper, ear)
+            await scenario(supervisor, ear)
         finally:
             running.cancel()
             await asyncio.wait([running])
@@ -94,7 +94,7 @@ def worker_pid() -> int:
 def test_a_worker_says_what_it_does() -> None:
     """Starting, loading, ready: in this order."""
 
-    async def scenario(_: Keeper, ear: Ear) -> None:
+    async def scenario(_: WorkerSupervisor, ear: Ear) -> None:
         heard = [message for message, _ in await ear.until(READY)]
         assert heard == [Backend("starting"), Backend("loading"), READY]
 
@@ -104,9 +104,9 @@ def test_a_worker_says_what_it_does() -> None:
 def test_a_job_tells_of_every_step_and_ends_with_a_picture() -> None:
     """Progress 1 to n in order, a preview, the result with its pixels."""
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(steps=5), {})
+        supervisor.start_job("a", scripted(steps=5), {})
         heard = await ear.until(Result)
         steps = [m.step for m, _ in heard if isinstance(m, Progress) and m.stage == "denoising"]
         assert steps == [1, 2, 3, 4, 5]
@@ -124,9 +124,9 @@ def test_previews_are_few(tmp_path: Path) -> None:
     """Many quick steps make many progress messages and few previews: no more are made than sent."""
     clock = tmp_path / "clock"
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(steps=100, clock=str(clock)), {})
+        supervisor.start_job("a", scripted(steps=100, clock=str(clock)), {})
         heard = [message for message, _ in await ear.until(Result)]
         assert sum(isinstance(message, Progress) for message in heard) == 101
         sent = sum(isinstance(message, Preview) for message in heard)
@@ -139,9 +139,9 @@ def test_previews_are_few(tmp_path: Path) -> None:
 def test_the_last_step_has_no_preview() -> None:
     """The picture itself comes next, and would wait for it in Krita."""
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(steps=1), {})
+        supervisor.start_job("a", scripted(steps=1), {})
         heard = [message for message, _ in await ear.until(Result)]
         assert not any(isinstance(message, Preview) for message in heard)
 
@@ -152,7 +152,7 @@ def test_pixels_reach_the_worker_and_come_back() -> None:
     """A picture of several chunks goes through both pipes unchanged."""
     image = Pixels(1024, 1024, 4, os.urandom(4 * 1024 * 1024))
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
         request = Request(
             "extend",
@@ -162,7 +162,7 @@ def test_pixels_reach_the_worker_and_come_back() -> None:
             margins=Margins(left=8),
             image=PixelsRef.of(image),
         )
-        keeper.start_job("a", request, {image.sha256: image.data})
+        supervisor.start_job("a", request, {image.sha256: image.data})
         _, pixels = (await ear.until(Result))[-1]
         assert pixels == {image.sha256: image.data}
 
@@ -172,9 +172,9 @@ def test_pixels_reach_the_worker_and_come_back() -> None:
 def test_layers_come_with_their_picture() -> None:
     """Base, region and mask, each under its name."""
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", replace(scripted(), layered=True), {})
+        supervisor.start_job("a", replace(scripted(), layered=True), {})
         result, pixels = (await ear.until(Result))[-1]
         assert isinstance(result, Result)
         (layer,) = result.layered.layers
@@ -201,14 +201,14 @@ def test_a_result_without_its_layers_is_out_of_step() -> None:
 def test_a_cancel_takes_effect_at_the_next_step() -> None:
     """A long job that is cancelled ends as cancelled, and the next one runs."""
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(steps=400, pause_s=0.05), {})
+        supervisor.start_job("a", scripted(steps=400, pause_s=0.05), {})
         await ear.until(Progress)
-        keeper.cancel_job("a")
+        supervisor.cancel_job("a")
         heard = await ear.until(Cancelled, Result)
         assert heard[-1][0] == Cancelled("a")
-        keeper.start_job("b", scripted(), {})
+        supervisor.start_job("b", scripted(), {})
         assert (await ear.until(Result, Cancelled))[-1][0].job_id == "b"
 
     drive(scenario)
@@ -217,12 +217,12 @@ def test_a_cancel_takes_effect_at_the_next_step() -> None:
 def test_a_cancel_that_comes_too_late_harms_nobody() -> None:
     """A cancel for a job that has ended is ignored."""
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(), {})
+        supervisor.start_job("a", scripted(), {})
         await ear.until(Result)
-        keeper.cancel_job("a")
-        keeper.start_job("b", scripted(), {})
+        supervisor.cancel_job("a")
+        supervisor.start_job("b", scripted(), {})
         assert (await ear.until(Result, Cancelled))[-1][0].job_id == "b"
 
     drive(scenario)
@@ -239,14 +239,14 @@ def test_a_cancel_that_comes_too_late_harms_nobody() -> None:
 def test_a_task_that_fails_leaves_the_worker_alive(how: str, code: ErrorCode) -> None:
     """The job fails with a code, the same worker runs the next one."""
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(at=2, do=how), {})
+        supervisor.start_job("a", scripted(at=2, do=how), {})
         failure, _ = (await ear.until(Failed))[-1]
         assert isinstance(failure, Failed)
         assert failure.code is code
         await ear.until(READY)
-        keeper.start_job("b", scripted(), {})
+        supervisor.start_job("b", scripted(), {})
         heard = [message for message, _ in await ear.until(Result)]
         assert not any(isinstance(m, Backend) and m.state == "lost" for m in heard)
 
@@ -257,9 +257,9 @@ def test_the_log_has_the_traceback_and_no_prompt(tmp_path: Path) -> None:
     """Where it went wrong is written down; what the artist wrote is not."""
     log_file = tmp_path / "log"
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(at=2, do="raise", secret="my garden"), {})
+        supervisor.start_job("a", scripted(at=2, do="raise", secret="my garden"), {})
         await ear.until(Failed)
         await ear.until(READY)
 
@@ -274,9 +274,9 @@ def test_stray_prints_do_not_disturb_the_pipe(tmp_path: Path) -> None:
     """Whatever a library prints goes to the log, by sys.stdout or by the descriptor."""
     log_file = tmp_path / "log"
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
-        keeper.start_job("a", scripted(at=2, do="print"), {})
+        supervisor.start_job("a", scripted(at=2, do="print"), {})
         await ear.until(Result)
         await ear.until(READY)
 
@@ -290,17 +290,17 @@ def test_stray_prints_do_not_disturb_the_pipe(tmp_path: Path) -> None:
 def test_a_worker_that_dies_is_started_again(death: str) -> None:
     """Killed, crashed, or without its card: lost, starting, ready, and the next job works."""
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
         script = {"steps": 400, "pause_s": 0.05} if death == "kill" else {"at": 3, "do": death}
-        keeper.start_job("a", scripted(**script), {})
+        supervisor.start_job("a", scripted(**script), {})
         await ear.until(Progress)
         if death == "kill":
             os.kill(worker_pid(), signal.SIGKILL)
         heard = [message for message, _ in await ear.until(READY)]
         states = [message.state for message in heard if isinstance(message, Backend)]
         assert states == ["lost", "starting", "loading", "ready"]
-        keeper.start_job("b", scripted(), {})
+        supervisor.start_job("b", scripted(), {})
         assert (await ear.until(Result))[-1][0].job_id == "b"
 
     drive(scenario)
@@ -309,7 +309,7 @@ def test_a_worker_that_dies_is_started_again(death: str) -> None:
 def test_a_worker_that_cannot_start_is_reported() -> None:
     """One that dies before it is ready is lost each time, and tried again."""
 
-    async def scenario(_: Keeper, ear: Ear) -> None:
+    async def scenario(_: WorkerSupervisor, ear: Ear) -> None:
         for _attempt in range(2):
             heard = [message for message, _ in await ear.until(Backend("lost"))]
             assert heard == [Backend("starting"), Backend("loading"), Backend("lost")]
@@ -322,8 +322,8 @@ def test_a_command_that_is_none_is_reported() -> None:
 
     async def main() -> None:
         ear = Ear()
-        keeper = Keeper(["/nonexistent/worker"], ear.hear)
-        running = asyncio.create_task(keeper.keep_running())
+        supervisor = WorkerSupervisor(["/nonexistent/worker"], ear.hear)
+        running = asyncio.create_task(supervisor.keep_running())
         await ear.until(Backend("lost"))
         running.cancel()
         await asyncio.wait([running])
@@ -337,8 +337,8 @@ def test_a_worker_that_talks_nonsense_is_replaced() -> None:
 
     async def main() -> None:
         ear = Ear()
-        keeper = Keeper(command, ear.hear)
-        running = asyncio.create_task(keeper.keep_running())
+        supervisor = WorkerSupervisor(command, ear.hear)
+        running = asyncio.create_task(supervisor.keep_running())
         await ear.until(Backend("lost"))
         running.cancel()
         await asyncio.wait([running])
@@ -363,10 +363,10 @@ def test_no_worker_stays_behind() -> None:
     """Stopping the keeper ends the worker's process, also one that is stuck."""
     pids = []
 
-    async def scenario(keeper: Keeper, ear: Ear) -> None:
+    async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:
         await ear.until(READY)
         pids.append(worker_pid())
-        keeper.start_job("a", scripted(steps=400, pause_s=0.05), {})
+        supervisor.start_job("a", scripted(steps=400, pause_s=0.05), {})
         await ear.until(Progress)
         os.kill(pids[0], signal.SIGSTOP)
 

@@ -24,7 +24,7 @@ from .adapter_recognition import (
     read_adapter,
 )
 from .checkpoint_file import holds_a_network
-from .embedding_dims import Widths
+from .embedding_dims import EmbeddingDims
 from .folder_checks import lacks_index, without_index
 from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting
@@ -166,7 +166,7 @@ class AdapterCatalogue:
         words = tuple(adapter.token for adapter in self.embeddings)
         return read_syntax(request, Adapters(self.find, words))
 
-    def check(self, request: Request, model_id: str, family: str, widths: Widths) -> None:
+    def check(self, request: Request, model_id: str, family: str, widths: EmbeddingDims) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.
 
         widths: of what the model reads.

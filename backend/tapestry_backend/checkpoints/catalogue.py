@@ -24,7 +24,7 @@ from .checkpoint_file import (
     read_checkpoint,
 )
 from .distilled import few_steps_of
-from .embedding_dims import read_widths
+from .embedding_dims import read_embedding_dims
 from .families import backbone_of, family_of
 from .folder_checks import MAX_CONFIGURATION_BYTES
 from .folders import exists, expanded, is_file, is_folder
@@ -42,7 +42,7 @@ _MAX_BLOCKS = 8
 
 
 @dataclass(frozen=True)
-class Entry:
+class Checkpoint:
     """A checkpoint that can be loaded.
 
     path       its folder, in diffusers' layout, or its file
@@ -89,14 +89,14 @@ class Catalogue:
         self,
         names: Sequence[str] = (),
         *,
-        found: Sequence[Entry] = (),
+        found: Sequence[Checkpoint] = (),
         adapters: Sequence[str] = (),
         adapter_folders: Sequence[Path] = (),
         problems: Sequence[LeftOut] = (),
     ) -> None:
         self.adapters = AdapterCatalogue(adapters, adapter_folders)
         sample = Path(str(files("tapestry_backend") / "sample_model"))
-        self._entries = {SAMPLE: read_entry(SAMPLE, sample)}
+        self._entries = {SAMPLE: read_checkpoint_at(SAMPLE, sample)}
         room = MAX_MODELS - 1 - len({*names} - {SAMPLE} - {entry.id for entry in found})
         taken, left = fitting(found, room, lambda e: e.id, lambda e: e.path, "models")
         for entry in taken:
@@ -108,7 +108,7 @@ class Catalogue:
         for name in names:
             if name not in self._entries:
                 _check_name(name)
-                self._entries[name] = read_entry(name, locate(name))
+                self._entries[name] = read_checkpoint_at(name, locate(name))
         if len(self._entries) > MAX_MODELS:
             raise TapestryError(
                 ErrorCode.TOO_LARGE,
@@ -124,11 +124,11 @@ class Catalogue:
         entry = self.find(request.model)
         if is_file(entry.path) and has_t5(read_file(entry.path, entry.companions)):
             t5_words(entry.path)
-        widths = read_widths(entry.path, entry.companions)
+        widths = read_embedding_dims(entry.path, entry.companions)
         self.adapters.check(request, entry.id, entry.family, widths)
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[Checkpoint, ...]:
         """All models, the bundled one first."""
         return tuple(self._entries.values())
 
@@ -136,7 +136,7 @@ class Catalogue:
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(entry.info for entry in self._entries.values())
 
-    def find(self, model_id: str) -> Entry:
+    def find(self, model_id: str) -> Checkpoint:
         """The model with this id; raises TapestryError when there is none, or none any more."""
         entry = self._entries.get(model_id)
         if entry is None:
@@ -186,7 +186,9 @@ def locate(name: str) -> Path:
         ) from None
 
 
-def read_entry(model_id: str, path: Path, companions: Mapping[str, Path] | None = None) -> Entry:
+def read_checkpoint_at(
+    model_id: str, path: Path, companions: Mapping[str, Path] | None = None
+) -> Checkpoint:
     """What a folder's configuration or a file's header says; nothing is loaded.
 
     Raises TapestryError when it is not a model that we can run.
@@ -201,7 +203,9 @@ def read_entry(model_id: str, path: Path, companions: Mapping[str, Path] | None 
         return _read_folder(model_id, path)
     model = read_file(path, companions)
     used = {part: source.path for part, source in model.parts.items() if source.path != path}
-    return Entry(model_id, path, model.window_px, model.family, model.variant, model.dtype, used)
+    return Checkpoint(
+        model_id, path, model.window_px, model.family, model.variant, model.dtype, used
+    )
 
 
 def read_file(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel:
@@ -225,7 +229,7 @@ def read_file(path: Path, companions: Mapping[str, Path] | None = None) -> FileM
     return model
 
 
-def _read_folder(model_id: str, path: Path) -> Entry:
+def _read_folder(model_id: str, path: Path) -> Checkpoint:
     try:
         index = read_json(path / "model_index.json", MAX_CONFIGURATION_BYTES)
         backbone, vae = (
@@ -261,7 +265,9 @@ def _read_folder(model_id: str, path: Path) -> Entry:
         )
     if variant == "base":
         variant = _few_steps(path, index, backbone) or variant
-    return Entry(model_id, path, window_px, family.name, variant, _dtype(path / family.backbone))
+    return Checkpoint(
+        model_id, path, window_px, family.name, variant, _dtype(path / family.backbone)
+    )
 
 
 def _no_folder(path: Path, reason: str) -> TapestryError:

@@ -18,7 +18,7 @@ _CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
 """What names of files say, where shapes alone do not tell networks apart."""
 
 
-class Companions:
+class ComponentFiles:
     """The files of some folders that hold one network each; broken ones go to `left_out`."""
 
     def __init__(self, folders: Sequence[Path], left_out: list[LeftOut] | None = None) -> None:

@@ -17,7 +17,7 @@ _BESIDES = {
 }
 
 
-class ControlMarks(NamedTuple):
+class ControlNetKeys(NamedTuple):
     """What a file says of its ControlNet.
 
     prefix      what its tensors' names begin with
@@ -30,7 +30,7 @@ class ControlMarks(NamedTuple):
     text_widths: tuple[int, ...]
 
 
-def read_control_marks(header: Header) -> ControlMarks | None:
+def read_control_marks(header: Header) -> ControlNetKeys | None:
     """None for a file with another thing; raises BrokenFileError for one that is no plain one."""
     for prefix in ("control_model.", ""):
         for mark, original in ((_ORIGINAL, True), (_DIFFUSERS, False)):
@@ -44,5 +44,5 @@ def read_control_marks(header: Header) -> ControlMarks | None:
                 for name, shape in header.shapes.items()
                 if name.startswith(prefix) and name.endswith(_READING) and len(shape) == 2
             ]
-            return ControlMarks(prefix, original, tuple(reading[:1]))
+            return ControlNetKeys(prefix, original, tuple(reading[:1]))
     return None

@@ -16,9 +16,9 @@ from pathlib import Path
 from tapestry_protocol.errors import TapestryError
 
 from .adapter_recognition import is_adapter
-from .catalogue import SAMPLE, Entry, read_entry
+from .catalogue import SAMPLE, Checkpoint, read_checkpoint_at
 from .checkpoint_file import FOREIGN_FORMATS, holds_a_network
-from .component_files import Companions
+from .component_files import ComponentFiles
 from .folder_checks import check_folder, lacks_index, without_index
 from .folders import (
     check_folder_named,
@@ -32,7 +32,7 @@ from .folders import (
 )
 from .left_out import LeftOut, choose_id
 from .model_paths import hub_cache, models_folder
-from .program_folders import layout_of
+from .program_folders import program_folders
 from .safetensors_header import BrokenFileError, read_header
 
 _INDEX = "model_index.json"
@@ -44,7 +44,7 @@ _PARTS = {"unet", "transformer", "vae", "text_encoder", "scheduler"}
 class Found:
     """The checkpoints that were found, and what is wrong with those that cannot be used."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Checkpoint] = field(default_factory=list)
     problems: list[LeftOut] = field(default_factory=list)
 
 
@@ -64,10 +64,10 @@ def discover(folders: Sequence[Path] = ()) -> Found:
 def adapter_folders(folders: Sequence[Path] = ()) -> list[Path]:
     """Where our own models folder, and these, keep LoRAs and the like."""
     roots = (models_folder(), *(expanded(str(folder)) for folder in folders))
-    return [place for root in roots for place in layout_of(root).adapters]
+    return [place for root in roots for place in program_folders(root).adapters]
 
 
-def entries_for(names: Sequence[str]) -> Sequence[Entry]:
+def entries_for(names: Sequence[str]) -> Sequence[Checkpoint]:
     """What there is on this computer; nobody looks around for what is named by its path."""
     paths = all(name == SAMPLE or exists(Path(name)) for name in names)
     return () if paths else discover().entries
@@ -86,7 +86,9 @@ def told_apart(names: Sequence[str]) -> tuple[list[str], list[Path]]:
 
 
 def _holds_some(folder: Path) -> bool:
-    return any(True for place in layout_of(folder).checkpoints for _ in _checkpoints(place, []))
+    return any(
+        True for place in program_folders(folder).checkpoints for _ in _checkpoints(place, [])
+    )
 
 
 class _Search:
@@ -103,9 +105,9 @@ class _Search:
         if lacks_index(root):
             problems.append(without_index(root))
             return
-        layout = layout_of(root)
+        layout = program_folders(root)
         problems.extend(layout.left_out)
-        companions = Companions(layout.companions, problems)
+        companions = ComponentFiles(layout.companions, problems)
         for place in layout.checkpoints:
             for path in _checkpoints(place, problems):
                 self._add(path, _relative(path, place), companions)
@@ -123,14 +125,14 @@ class _Search:
             names = {path.name for path in content}
             single = [p for p in content if is_weights(p.name) or p.suffix.lower() == ".ckpt"]
             if snapshot and (_INDEX in names or len(names & _PARTS) > 1):
-                self._add(snapshot, name, Companions(()))
+                self._add(snapshot, name, ComponentFiles(()))
             elif not single and _is_unfinished(folder):
                 problems.append(_unfinished(folder, name))
             for path in [] if _INDEX in names else single:
-                self._add(path, f"{name}/{path.stem}", Companions(()), others_too=True)
+                self._add(path, f"{name}/{path.stem}", ComponentFiles(()), others_too=True)
 
     def _add(
-        self, path: Path, name: str, companions: Companions, *, others_too: bool = False
+        self, path: Path, name: str, companions: ComponentFiles, *, others_too: bool = False
     ) -> None:
         """A checkpoint, once.
 
@@ -154,18 +156,20 @@ class _Search:
         elif not others_too and not is_adapter(path):
             self.found.problems.append(_no_model(path))
 
-    def _read(self, path: Path, name: str, companions: Companions) -> Entry | None:
+    def _read(self, path: Path, name: str, companions: ComponentFiles) -> Checkpoint | None:
         """None for a file that is sound, and no checkpoint; raises TapestryError for the rest."""
         model_id = choose_id(path, (name, path.stem, str(path)), self._ids.__contains__)
         if isinstance(model_id, LeftOut):
             raise model_id
         helpers: dict[str, Path] | None = {}
         if is_weights(path.name) and is_file(path):
-            with suppress(OSError, BrokenFileError):  # which `read_entry` puts into a sentence
+            with suppress(
+                OSError, BrokenFileError
+            ):  # which `read_checkpoint_at` puts into a sentence
                 helpers = companions.of(path)
         if helpers is None:
             return None
-        entry = read_entry(model_id, path, helpers)
+        entry = read_checkpoint_at(model_id, path, helpers)
         if is_folder(path):
             check_folder(path)
         return entry

@@ -23,7 +23,7 @@ from huggingface_hub.utils import build_hf_headers
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from .catalogue import read_entry
+from .catalogue import read_checkpoint_at
 from .model_paths import MODELS_VARIABLE, models_folder
 
 _GIB = 2**30
@@ -64,7 +64,7 @@ def fetch(model_id: str, *, sure: bool = False) -> int:
         return 0
     for each in wanted:
         _fetch_file(repository, revision, each, folder / each.name)
-    entry = read_entry(model_id, folder / file if file else folder)
+    entry = read_checkpoint_at(model_id, folder / file if file else folder)
     print(f"{entry.id}: {entry.family}, {entry.variant}, windows of {entry.window_px} pixels")
     return 0
 

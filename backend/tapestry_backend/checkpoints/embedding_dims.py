@@ -17,7 +17,7 @@ _CLIP = "clip_text_model"
 """What text encoders are called that learn words."""
 
 
-class Widths(NamedTuple):
+class EmbeddingDims(NamedTuple):
     """What adapters have to fit.
 
     text      of the texts that the U-Net reads; None where there is no U-Net, or nobody says
@@ -28,14 +28,14 @@ class Widths(NamedTuple):
     words: tuple[int, ...]
 
 
-def read_widths(path: Path, companions: Mapping[str, Path]) -> Widths:
+def read_embedding_dims(path: Path, companions: Mapping[str, Path]) -> EmbeddingDims:
     """Of a model's folder or file; what cannot be read says nothing."""
     configs: Mapping[str, Mapping[str, Any]] = {}
     with suppress(OSError, ValueError):
         configs = _of_file(path, companions) if path.is_file() else _of_folder(path)
     text = configs.get(_BACKBONE, {}).get("cross_attention_dim")
     words = [configs.get(part, {}).get("hidden_size") for part in _ENCODERS]
-    return Widths(
+    return EmbeddingDims(
         text if isinstance(text, int) else None,
         tuple(width for width in words if isinstance(width, int)),
     )

@@ -30,7 +30,7 @@ _YAML_ADAPTERS = ("loras", "embeddings", "controlnet", "t2i_adapter")
 
 
 @dataclass(frozen=True)
-class Layout:
+class ProgramFolders:
     """Folders that are there: with checkpoints, with what these may lack, with adapters.
 
     left_out   folders that somebody wrote down and that are not there
@@ -42,7 +42,7 @@ class Layout:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def layout_of(root: Path) -> Layout:
+def program_folders(root: Path) -> ProgramFolders:
     """The folders of a program, if this is one; otherwise the folder itself.
 
     A plain folder of checkpoints may have text_encoders, clip and vae in it as well, and LoRAs.
@@ -60,7 +60,7 @@ def layout_of(root: Path) -> Layout:
     if not checkpoints and is_folder(root):
         checkpoints = [root]
         adapters = [root]
-    return Layout(tuple(checkpoints), tuple(companions), tuple(adapters), tuple(left_out))
+    return ProgramFolders(tuple(checkpoints), tuple(companions), tuple(adapters), tuple(left_out))
 
 
 def _each_once(places: Sequence[Path | Sequence[Path] | None]) -> Iterator[Path]:

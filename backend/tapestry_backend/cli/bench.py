@@ -49,12 +49,12 @@ def quality_command(options: argparse.Namespace) -> int:
     for path in filter(None, (options.json, options.sheet)):
         check_output(path)
     # They import torch: only once the options are sound.
-    from ..bench.common.painter import Settings  # noqa: PLC0415
+    from ..bench.common.painter import PainterSettings  # noqa: PLC0415
     from ..bench.quality.run import measure_quality  # noqa: PLC0415
     from ..bench.quality.workbench import Scope  # noqa: PLC0415
 
     quality = measure_quality(
-        Settings(options.model, options.steps, seed=options.seed),
+        PainterSettings(options.model, options.steps, seed=options.seed),
         Scope(quick=options.quick, alone=options.alone),
         options.only,
     )

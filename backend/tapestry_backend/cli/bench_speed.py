@@ -51,20 +51,20 @@ def speed_command(options: argparse.Namespace) -> int:
 
 def _measure(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The table and the JSON. Imports torch: only once the options are sound; so below."""
-    from ..bench.common.painter import Settings  # noqa: PLC0415
+    from ..bench.common.painter import PainterSettings  # noqa: PLC0415
     from ..bench.speed.cases import FULL, PEERS, QUICK  # noqa: PLC0415
     from ..bench.speed.report import speed_table  # noqa: PLC0415
     from ..bench.speed.run import measure_speed  # noqa: PLC0415
 
     effort = QUICK if options.quick else FULL
     peers = PEERS if options.peer == "all" else (options.peer,)
-    settings = Settings(options.model, effort.steps)
+    settings = PainterSettings(options.model, effort.steps)
     speed = measure_speed(settings, effort, peers, options.device, options.only)
     return speed_table(speed), speed.to_json()
 
 
 def _measure_shapes(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    from ..bench.common.painter import Settings  # noqa: PLC0415
+    from ..bench.common.painter import PainterSettings  # noqa: PLC0415
     from ..bench.speed.known_shapes import STEPS, measure_shapes  # noqa: PLC0415
     from ..bench.speed.random_models import SHAPES, ShapedStore  # noqa: PLC0415
     from ..bench.speed.report import shapes_table  # noqa: PLC0415
@@ -72,5 +72,5 @@ def _measure_shapes(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 
     shape, device = SHAPES[options.shapes], options.device
     store = open_store(lambda: ShapedStore(shape, device), device)
-    found = measure_shapes(store, Settings(options.shapes, STEPS))
+    found = measure_shapes(store, PainterSettings(options.shapes, STEPS))
     return shapes_table(found), found.to_json()

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from ..checkpoints.catalogue import Catalogue, Entry
+from ..checkpoints.catalogue import Catalogue, Checkpoint
 from ..checkpoints.discovery import adapter_folders, discover
 from .render_options import ADAPTER, MODEL
 
@@ -58,7 +58,7 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _described(entry: Entry) -> dict[str, object]:
+def _described(entry: Checkpoint) -> dict[str, object]:
     return {
         "id": entry.id,
         "family": entry.family,

@@ -168,10 +168,10 @@ def _about(regions: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _run(scene: Scene, catalogue: Catalogue, progress: _Progress) -> Finished:
-    from ..models.model_cache import ModelStore  # noqa: PLC0415  torch, only once the input is sound
+    from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
     from ..tasks.run import run  # noqa: PLC0415  likewise
 
-    for event in run(scene.request, scene.blobs, ModelStore(catalogue)):
+    for event in run(scene.request, scene.blobs, ModelCache(catalogue)):
         if isinstance(event, Finished):
             progress.done()
             return event

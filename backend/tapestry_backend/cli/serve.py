@@ -14,8 +14,8 @@ from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_fi
 
 from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, discover, told_apart
-from ..server.app import App, Settings
-from ..server.connections.listen_address import Certificate, Place, make_place
+from ..server.app import App, ServerSettings
+from ..server.connections.listen_address import Certificate, ListenAddress, make_place
 from ..server.persistence.lock import Lock
 from ..workers.pool import real_worker_command
 from .models import FOLDER
@@ -118,7 +118,7 @@ def serve_command(
     except OSError as error:
         _complain(f"{error.filename!r} cannot be written: {error.strerror}.")
         return CANNOT_START
-    settings = Settings(
+    settings = ServerSettings(
         runtime_file=arguments.runtime_file,
         journal=arguments.journal,
         worker_command=worker_command
@@ -155,7 +155,7 @@ def _catalogue(
     return catalogue
 
 
-def _place_of(arguments: argparse.Namespace) -> Place:
+def _place_of(arguments: argparse.Namespace) -> ListenAddress:
     """Raises TapestryError where strangers would be let in."""
     pair = arguments.certificate, arguments.key
     if any(pair) and not all(pair):
@@ -173,7 +173,7 @@ def _place_of(arguments: argparse.Namespace) -> Place:
     )
 
 
-async def _serve(catalogue: Catalogue, settings: Settings) -> None:
+async def _serve(catalogue: Catalogue, settings: ServerSettings) -> None:
     await App(catalogue, settings).run()
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .layers import Layers
-from .levels import Moment
+from .levels import SamplingStep
 from .windows import Size, Window, add_at, crop, extent, window_weights
 
 _QUANTILES = 32
@@ -74,13 +74,13 @@ class Coherence:
         column = weights.shape[-1] // 2 if anchor is None else anchor
         weights = weights.cpu() * (weights.cpu() >= _ALONE)
         wide = [n for n, weight in enumerate(weights) if _is_wide(weight, windows, wrap=wrap)]
-        says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
-        inner = _inner(weights[wide], wrap=wrap) if wide else ()
+        blend_weight = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
+        inner = _erode(weights[wide], wrap=wrap) if wide else ()
         self._looks = [
             replace(look, row=0 if rows is None else rows[region])
             for beside in _rows(windows)
             for region, weight in zip(wide, inner, strict=True)
-            if (look := _make_look(beside, weight, column, says, wrap=wrap)) is not None
+            if (look := _make_look(beside, weight, column, blend_weight, wrap=wrap)) is not None
         ]
 
     @property
@@ -88,7 +88,7 @@ class Coherence:
         """Whether any window follows another: otherwise nothing changes."""
         return self._strength > 0 and any(look.followers for look in self._looks)
 
-    def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
+    def __call__(self, clean: Tensor, moment: SamplingStep) -> Tensor:
         """The clean estimate [L, C, H, W] with one look, as far as the strength goes."""
         if not self.is_needed:
             return clean
@@ -114,9 +114,9 @@ class Coherence:
             for group in look.groups:
                 own = _order(torch.stack([crop(here, window) for window in group.windows]))
                 found = _quantiles(own, group.shares)
-                says = group.says * (1 - (1 - group.fade[:, None]) ** (1 / rounds))
-                moved = _between(own, found, wanted - found).unflatten(2, says.shape[1:])
-                moved *= says[:, None]
+                blend_weight = group.blend_weight * (1 - (1 - group.fade[:, None]) ** (1 / rounds))
+                moved = _between(own, found, wanted - found).unflatten(2, blend_weight.shape[1:])
+                moved *= blend_weight[:, None]
                 for window, values_there in zip(group.windows, moved, strict=True):
                     add_at(shifts[look.row], window, values_there)
         return shifts
@@ -154,14 +154,14 @@ class PerceptualCoherence:
         self._distance = distance
         self._layers = layers
         column = weights.shape[-1] // 2 if anchor is None else anchor
-        says = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
+        blend_weight = _shares(windows, Size(*weights.shape[-2:]), wrap=wrap)
         width = weights.shape[-1] if wrap else None
         self._looks = [
-            _alike(row, weights.cpu(), _nearest(row, column, width), says, width)
+            _alike(row, weights.cpu(), _nearest(row, column, width), blend_weight, width)
             for row in _rows(windows)
         ]
 
-    def __call__(self, clean: Tensor, moment: Moment) -> Tensor:
+    def __call__(self, clean: Tensor, moment: SamplingStep) -> Tensor:
         """The clean estimate [L, C, H, W], moved along the gradient."""
         if self._strength == 0 or moment.index >= _PERCEPTUAL_SHARE * moment.count:
             return clean
@@ -172,8 +172,8 @@ class PerceptualCoherence:
             wanted = self._decode(crop(whole, look.reference)).detach()
             for follower in look.followers:
                 gradient = self._gradient(crop(whole, follower.window), wanted)
-                says = (follower.says * follower.fade).to(clean)
-                add_at(moves, follower.window, -step * gradient * says)
+                blend_weight = (follower.blend_weight * follower.fade).to(clean)
+                add_at(moves, follower.window, -step * gradient * blend_weight)
         return clean + moves
 
     def _gradient(self, latents: Tensor, wanted: Tensor) -> Tensor:
@@ -194,12 +194,12 @@ class _Follower:
 
     window: Window
     shares: Tensor
-    says: Tensor
+    blend_weight: Tensor
     fade: Tensor
 
     def to(self, device: torch.device) -> _Follower:
         """The same on another device."""
-        values = (values.to(device) for values in (self.shares, self.says, self.fade))
+        values = (values.to(device) for values in (self.shares, self.blend_weight, self.fade))
         return _Follower(self.window, *values)
 
 
@@ -209,12 +209,12 @@ class _Group:
 
     windows: tuple[Window, ...]
     shares: Tensor
-    says: Tensor
+    blend_weight: Tensor
     fade: Tensor
 
 
 @dataclass(frozen=True)
-class _Look:
+class _StyleGroup:
     """A region in one row of windows: the window to follow, its shares of it, and who does.
 
     row: of the latents.
@@ -225,12 +225,12 @@ class _Look:
     followers: tuple[_Follower, ...]
     row: int = 0
 
-    def to(self, device: torch.device) -> _Look:
+    def to(self, device: torch.device) -> _StyleGroup:
         """The same on another device; itself where it is there."""
         if self.shares.device == device:
             return self
         followers = tuple(follower.to(device) for follower in self.followers)
-        return _Look(self.reference, self.shares.to(device), followers, self.row)
+        return _StyleGroup(self.reference, self.shares.to(device), followers, self.row)
 
     @cached_property
     def groups(self) -> list[_Group]:
@@ -242,7 +242,7 @@ class _Look:
             _Group(
                 tuple(follower.window for follower in part),
                 torch.stack([follower.shares for follower in part]),
-                torch.stack([follower.says for follower in part]),
+                torch.stack([follower.blend_weight for follower in part]),
                 torch.stack([follower.fade for follower in part]),
             )
             for part in parts
@@ -270,7 +270,7 @@ def _is_wide(weight: Tensor, windows: Sequence[Window], *, wrap: bool) -> bool:
     return stop - start > max(window.size.width for window in windows)
 
 
-def _inner(weights: Tensor, *, wrap: bool) -> Tensor:
+def _erode(weights: Tensor, *, wrap: bool) -> Tensor:
     """Regions [N, H, W] without the cells at their outlines, which show something of both sides.
 
     With them, a look depends on how much outline a window has: squares of half a window lost 2 % of
@@ -295,9 +295,9 @@ def _alike(
     row: Sequence[Window],
     weights: Tensor,
     reference: Window,
-    says: dict[Window, Tensor],
+    blend_weight: dict[Window, Tensor],
     width: int | None,
-) -> _Look:
+) -> _StyleGroup:
     """A row's windows follow its reference where both show the same region at the same place."""
     shown = crop(weights, reference)
     followers = []
@@ -305,18 +305,18 @@ def _alike(
         if window != reference:
             same = torch.minimum(crop(weights, window), shown).sum(dim=0)
             fade = _fade(window, reference, width)
-            followers.append(_Follower(window, same, says[window] * same, fade))
-    return _Look(reference, torch.ones_like(shown[0]), tuple(followers))
+            followers.append(_Follower(window, same, blend_weight[window] * same, fade))
+    return _StyleGroup(reference, torch.ones_like(shown[0]), tuple(followers))
 
 
 def _make_look(
     row: Sequence[Window],
     weight: Tensor,
     column: int,
-    says: dict[Window, Tensor],
+    blend_weight: dict[Window, Tensor],
     *,
     wrap: bool,
-) -> _Look | None:
+) -> _StyleGroup | None:
     """How a region with these weights [H, W] looks in a row of windows; None where it hardly is."""
     width = weight.shape[-1] if wrap else None
     shares = {window: crop(weight, window) for window in row}
@@ -327,11 +327,11 @@ def _make_look(
         return None
     reference = _nearest(able, column, width)
     followers = tuple(
-        _Follower(w, shares[w], says[w] * shares[w], _fade(w, reference, width))
+        _Follower(w, shares[w], blend_weight[w] * shares[w], _fade(w, reference, width))
         for w in row
         if w != reference and cells[w] >= _FEW_CELLS
     )
-    return _Look(reference, shares[reference], followers)
+    return _StyleGroup(reference, shares[reference], followers)
 
 
 def _fade(window: Window, reference: Window, width: int | None) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Moment(NamedTuple):
+class SamplingStep(NamedTuple):
     """One step of a run, and what the model sees at it: alpha * clean + sigma * noise.
 
     index      of this step, out of `count`; schedulers that look twice have two steps for a level
@@ -57,7 +57,7 @@ class Moment(NamedTuple):
         raise _unknown(self.kind)
 
 
-def moments(scheduler: Any) -> list[Moment]:
+def sampling_steps(scheduler: Any) -> list[SamplingStep]:
     """The steps that a scheduler of diffusers will take, after its `set_timesteps`.
 
     The levels are those that the scheduler itself reckons with, not those of its timesteps, which
@@ -68,11 +68,11 @@ def moments(scheduler: Any) -> list[Moment]:
     found = []
     for index, timestep in enumerate(scheduler.timesteps):
         alpha, sigma = _model_shares(scheduler, index, torch.float64)
-        found.append(Moment(index, count, timestep, float(alpha), float(sigma), kind))
+        found.append(SamplingStep(index, count, timestep, float(alpha), float(sigma), kind))
     return found
 
 
-def share_until(steps: Sequence[Moment], signal: float) -> float:
+def share_until(steps: Sequence[SamplingStep], signal: float) -> float:
     """The share of the steps that are over when the picture shows through the noise this much.
 
     signal in 0..1: the picture's share of the variance of what the model sees. The same number

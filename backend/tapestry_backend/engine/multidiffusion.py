@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .fusion import fuse
-from .levels import Moment
+from .levels import SamplingStep
 from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
@@ -25,7 +25,7 @@ _GUIDED_FIRST = 0.2
 """The share of the steps in which guidance differs most from step to step: it comes first."""
 
 
-class Place(NamedTuple):
+class WindowContext(NamedTuple):
     """Where a row of a batch lies: its window on a canvas, in cells.
 
     framed     whether a model that asks for sizes is told this place; otherwise each window is a
@@ -39,15 +39,15 @@ class Place(NamedTuple):
     negative: bool = False
 
 
-Predict = Callable[[Tensor, Tensor, Tensor, Sequence[Place]], Tensor]
+Predict = Callable[[Tensor, Tensor, Tensor, Sequence[WindowContext]], Tensor]
 """(latents [B, C, h, w], timestep [], conditions [B, T, D], a place for each row) -> the model's
 output [B, C, h, w]."""
 
-Variant = Callable[[Tensor, Moment, Tensor, Sequence[Place]], Tensor]
+Variant = Callable[[Tensor, SamplingStep, Tensor, Sequence[WindowContext]], Tensor]
 """The model with something laid on: as `Predict`, but told the whole moment."""
 
 
-class Prompting(NamedTuple):
+class RegionPrompt(NamedTuple):
     """What a region asks the model for: rows of the conditions, and how firmly (Ho and Salimans).
 
     Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
@@ -83,12 +83,12 @@ class Bootstrapping:
         self._share = share if bool((~inside).any()) else 0.0
         self._colours = noise.new_zeros(inside.shape[0], noise.shape[1])
 
-    def lasts(self, moment: Moment) -> bool:
+    def lasts(self, moment: SamplingStep) -> bool:
         """Whether it holds at this step."""
         return moment.index < round(self._share * moment.count)
 
     def show(
-        self, latents: Tensor, window: Window, region: int, row: int, moment: Moment
+        self, latents: Tensor, window: Window, region: int, row: int, moment: SamplingStep
     ) -> Tensor:
         """What a region sees of its row of latents [L, C, H, W] in a window: [1, C, h, w]."""
         backdrop = moment.alpha * self._colours[region][None, :, None, None]
@@ -118,17 +118,17 @@ class MultiDiffusion:
     takes, and `rows` which row of the latents it sees and paints (None: there is one). All regions
     that see the same latents with the same negative prompt share its one evaluation. extra [1, E,
     H, W], if given, goes into the model behind the latents, cropped alike (an inpainting model's
-    mask and masked picture). `framed` as in `Place`. In the first fifth of the steps and in every
-    `guidance_every`-th after it, the negative prompts are asked; between, what guidance changed
-    there is added again, because it hardly differs from step to step. Rows of different variants
-    are never asked together.
+    mask and masked picture). `framed` as in `WindowContext`. In the first fifth of the steps and
+    in every `guidance_every`-th after it, the negative prompts are asked; between, what guidance
+    changed there is added again, because it hardly differs from step to step. Rows of different
+    variants are never asked together.
     """
 
     def __init__(
         self,
         predict: Predict,
         views: ViewPlan,
-        prompting: Sequence[Prompting],
+        region_prompts: Sequence[RegionPrompt],
         conditions: Tensor,
         batch_size: int,
         *,
@@ -141,9 +141,9 @@ class MultiDiffusion:
     ) -> None:
         self._predict = predict
         self._views = views
-        self._prompting = prompting
+        self._region_prompts = region_prompts
         self._conditions = conditions
-        self._latents_of = [0] * len(prompting) if rows is None else list(rows)
+        self._latents_of = [0] * len(region_prompts) if rows is None else list(rows)
         self.batch_size = batch_size
         """Rows of one evaluation; fewer as soon as memory runs out."""
         self._bootstrapping = bootstrapping
@@ -156,7 +156,7 @@ class MultiDiffusion:
         self.evaluations = 0
         """Rows that have gone through the model so far."""
 
-    def __call__(self, latents: Tensor, moment: Moment) -> Tensor:
+    def __call__(self, latents: Tensor, moment: SamplingStep) -> Tensor:
         """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
         views = self._views(moment)
         early = self._bootstrapping is not None and self._bootstrapping.lasts(moment)
@@ -193,7 +193,7 @@ class MultiDiffusion:
             self._bootstrapping.learn(views, clean)
         return fused(predictions)
 
-    def _is_guided(self, moment: Moment, *, early: bool) -> bool:
+    def _is_guided(self, moment: SamplingStep, *, early: bool) -> bool:
         """Whether the negative prompts are asked at this step."""
         first = round(_GUIDED_FIRST * moment.count)
         due = moment.index < first or (moment.index - first) % self._guidance_every == 0
@@ -206,13 +206,15 @@ class MultiDiffusion:
             now is not before for now, before in zip(asked, self._planned[:3], strict=True)
         ):
             bootstrapping = self._bootstrapping if early else None
-            prompting = self._prompting if guided else [_unguided(p) for p in self._prompting]
-            rows = _plan_rows(views, prompting, self._latents_of, bootstrapping)
+            region_prompts = (
+                self._region_prompts if guided else [_unguided(p) for p in self._region_prompts]
+            )
+            rows = _plan_rows(views, region_prompts, self._latents_of, bootstrapping)
             self._planned = (*asked, rows)
         return self._planned[3]
 
     def _evaluate(
-        self, inputs: Sequence[Tensor], moment: Moment, planned: Sequence[_Row], canvas: Size
+        self, inputs: Sequence[Tensor], moment: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> list[Tensor]:
         """The model's outputs [C, h, w] for the inputs [1, C, h, w] of these rows.
 
@@ -231,11 +233,11 @@ class MultiDiffusion:
         return [outputs[number] for number in range(len(planned))]
 
     def _evaluate_alike(
-        self, inputs: Tensor, moment: Moment, planned: Sequence[_Row], canvas: Size
+        self, inputs: Tensor, moment: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> Tensor:
         """The same for inputs [K, C, h, w] of one variant and size."""
         encoded = self._conditions[[row.condition for row in planned]]
-        places = [Place(row.window, canvas, self._framed, row.negative) for row in planned]
+        places = [WindowContext(row.window, canvas, self._framed, row.negative) for row in planned]
         variant = planned[0].variant
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
@@ -254,9 +256,9 @@ class MultiDiffusion:
         self,
         variant: int | None,
         inputs: Tensor,
-        moment: Moment,
+        moment: SamplingStep,
         encoded: Tensor,
-        places: Sequence[Place],
+        places: Sequence[WindowContext],
     ) -> Tensor | None:
         """The model's outputs for a batch; None when it is too large for the memory."""
 
@@ -270,7 +272,7 @@ class MultiDiffusion:
         answer = attempt(ask)
         return None if answer is None else answer[0]
 
-    def _input(self, latents: Tensor, moment: Moment, row: _Row) -> Tensor:
+    def _input(self, latents: Tensor, moment: SamplingStep, row: _Row) -> Tensor:
         if row.alone is None or self._bootstrapping is None:
             seen = crop(latents[row.latents, None], row.window)
         else:
@@ -280,8 +282,8 @@ class MultiDiffusion:
         return torch.cat([seen, crop(self._extra, row.window)], dim=1)
 
 
-def _unguided(prompting: Prompting) -> Prompting:
-    return prompting._replace(guidance_scale=min(prompting.guidance_scale, 1.0))
+def _unguided(region_prompts: RegionPrompt) -> RegionPrompt:
+    return region_prompts._replace(guidance_scale=min(region_prompts.guidance_scale, 1.0))
 
 
 def _even(rows: int, most: int) -> int:
@@ -293,7 +295,7 @@ class _Row(NamedTuple):
     """One row of a batch: a window of a row of latents, and the condition it is evaluated with.
 
     alone: the region whose cells alone are shown, None where everything is. variant: as in
-    `Prompting`. negative: as in `Place`; of no matter to the model as it is.
+    `RegionPrompt`. negative: as in `WindowContext`; of no matter to the model as it is.
     """
 
     window: Window
@@ -315,14 +317,14 @@ class _Rows(NamedTuple):
 
 def _plan_rows(
     views: Sequence[View],
-    prompting: Sequence[Prompting],
+    region_prompts: Sequence[RegionPrompt],
     latents_of: Sequence[int],
     bootstrapping: Bootstrapping | None,
 ) -> _Rows:
     index: dict[_Row, int] = {}
     planned = _Rows([], [], [], [])
     for view in views:
-        wanted = prompting[view.region]
+        wanted = region_prompts[view.region]
         hidden = bootstrapping is not None and bootstrapping.hides(view.window, view.region)
         alone = view.region if hidden else None
         latents = latents_of[view.region]

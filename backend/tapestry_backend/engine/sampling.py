@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from .layers import Layers
-from .levels import Moment, begin, model_input, moments, noised, pure_noise
+from .levels import SamplingStep, begin, model_input, noised, pure_noise, sampling_steps
 
-Denoise = Callable[[Tensor, Moment], Tensor]
+Denoise = Callable[[Tensor, SamplingStep], Tensor]
 """(latents [L, C, H, W] scaled for the model, the step) -> prediction [L, C, H, W]."""
 
-Steer = Callable[[Tensor, Moment], Tensor]
+Steer = Callable[[Tensor, SamplingStep], Tensor]
 """(the picture [L, C, H, W] as the model sees it behind the noise, the step) -> a better one."""
 
 
@@ -69,7 +69,7 @@ def sample(
     scheduler.set_timesteps(num_inference_steps, device=noise.device)
     kept_by_all = 0.0 if known is None else float(known.keep.min())
     first = begin(scheduler, 1 - kept_by_all) if kept_by_all else 0
-    steps = moments(scheduler)
+    steps = sampling_steps(scheduler)
     latents = pure_noise(scheduler, noise)
     if known is not None:
         begun = noised(scheduler, known.latents, noise, first)

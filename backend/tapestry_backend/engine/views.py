@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from .levels import Moment
+from .levels import SamplingStep
 from .windows import (
     Size,
     Weighting,
@@ -47,7 +47,7 @@ class View(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class WindowLayout:
     """How a canvas is cut into windows.
 
     mode       "overlap": fixed windows, `stride` apart; a region that needs fewer windows that way
@@ -97,7 +97,7 @@ class ViewPlan:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: WindowLayout,
         weights: Tensor,
         *,
         needed: Tensor | None = None,
@@ -112,7 +112,7 @@ class ViewPlan:
         self._seed = seed
         self._device = device or weights.device
 
-    def __call__(self, moment: Moment) -> Sequence[View]:
+    def __call__(self, moment: SamplingStep) -> Sequence[View]:
         """The views of a step; the very same list for as long as nothing changes."""
         if self.layout.mode == "shift" and moment.index < moment.count - HEALING_STEPS:
             windows = self.layout.moved(self._offset(moment.index))

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from tapestry_protocol.fields import Scheduler
 
-from ..engine.multidiffusion import Place
+from ..engine.multidiffusion import WindowContext
 from ..engine.windows import Size
-from .adapters.manager import Wardrobe
-from .adapters.residuals import Shown
+from .adapters.manager import AdapterManager
+from .adapters.residuals import ControlInput
 
 NO_CONTEXT = Size(0, 0)
 """All cells of the latents become pixels."""
@@ -40,7 +40,7 @@ class Denoiser(Protocol):
     nothing negative is asked."""
     device: torch.device
     dtype: torch.dtype
-    wardrobe: Wardrobe
+    adapter_manager: AdapterManager
     """The adapters that can be laid on it, or shown to it."""
 
     @property
@@ -86,19 +86,19 @@ class Denoiser(Protocol):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[Place] = (),
-        shown: Sequence[Shown] = (),
+        places: Sequence[WindowContext] = (),
+        shown: Sequence[ControlInput] = (),
     ) -> Tensor:
         """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep [].
 
         places: where each row lies on its canvas; without them each is a picture of its own. A
         model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and the
         latents of the picture with mid-grey where it is to be painted. shown: what control networks
-        are shown, as `look` gives it.
+        are shown, as `prepare_control` gives it.
         """
         ...
 
-    def look(self, network: Any, picture: Tensor) -> Tensor:
+    def prepare_control(self, network: Any, picture: Tensor) -> Tensor:
         """What a control network is shown of a picture [1, 3, H, W] uint8: as many rows."""
         ...
 

@@ -15,13 +15,13 @@ from torch.nn import functional
 
 from tapestry_protocol.fields import Scheduler
 
-from ..engine.multidiffusion import Place
+from ..engine.multidiffusion import WindowContext
 from ..engine.windows import Size
 from .adapters.block_residuals import sees_pixels, sees_unshifted
-from .adapters.residuals import Shown
+from .adapters.residuals import ControlInput
 from .autoencoder import tiled_vae
 from .device.memory import spare_bytes
-from .latent_model import LatentModel, Reading
+from .latent_model import LatentModel, TextEncoding
 from .schedulers import make_scheduler
 
 _MOST_ROWS = 16
@@ -74,7 +74,7 @@ class FlowModel(LatentModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        shown: Sequence[Shown],
+        shown: Sequence[ControlInput],
     ) -> Tensor:
         """The prediction [B, C, h, w] for whole patches and one timestep in 0..1000 for each row.
 
@@ -108,8 +108,8 @@ class FlowModel(LatentModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[Place] = (),  # noqa: ARG002  its own place is all that a patch knows
-        shown: Sequence[Shown] = (),
+        places: Sequence[WindowContext] = (),  # noqa: ARG002  its own place is all that a patch knows
+        shown: Sequence[ControlInput] = (),
     ) -> Tensor:
         height, width = latents.shape[-2:]
         whole = self._whole(latents.to(self.dtype), width)
@@ -124,7 +124,7 @@ class FlowModel(LatentModel):
         return self._parts.run("transformer", ask)
 
     @torch.no_grad()
-    def look(self, network: Any, picture: Tensor) -> Tensor:
+    def prepare_control(self, network: Any, picture: Tensor) -> Tensor:
         """Of its latents those of this picture alone, as if it were the whole."""
         pixels = (picture.to(self.device) / 127.5 - 1).to(self.dtype)
         if sees_pixels(network):
@@ -152,14 +152,14 @@ class FlowModel(LatentModel):
         text: str,
         longest: int,
         take: Callable[[Any], tuple[Tensor, Tensor | None]],
-    ) -> Reading:
+    ) -> TextEncoding:
         """What a text encoder makes of a text: `take` gives states and pooled of its output."""
         chunks = self._chunks(f"tokenizer{number}", text, longest)
         ids = chunks.ids.to(self.device)
         states, pooled = self._parts.run(
             f"text_encoder{number}", lambda part: take(part(ids, output_hidden_states=True))
         )
-        return Reading(
+        return TextEncoding(
             states.to(self.dtype),
             chunks.offsets,
             None if pooled is None else pooled.to(self.dtype),

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .adapters.block_residuals import residuals_flux, sees_pixels
-from .adapters.residuals import Shown
+from .adapters.residuals import ControlInput
 from .flow_model import FlowModel
-from .latent_model import Reading
+from .latent_model import TextEncoding
 from .loading.loading import Parts
 
 _LONGEST, _LONGEST_UNGUIDED = 512, 256
@@ -40,7 +40,7 @@ class Flux(FlowModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        shown: Sequence[Shown],
+        shown: Sequence[ControlInput],
     ) -> Tensor:
         tokens, (pooled, guidance) = self._unpack(conditions, self._text_encoder.config.hidden_size)
         rows, columns = (side // self.patch for side in latents.shape[-2:])
@@ -60,7 +60,11 @@ class Flux(FlowModel):
         return _cells(predicted, rows, columns, self.patch)
 
     def _steered(
-        self, shown: Sequence[Shown], transformer: Any, latents: Tensor, told: Mapping[str, Any]
+        self,
+        shown: Sequence[ControlInput],
+        transformer: Any,
+        latents: Tensor,
+        told: Mapping[str, Any],
     ) -> dict[str, Any]:
         """What control networks say; one that fills shows them no mask either."""
         seen = [
@@ -80,7 +84,7 @@ class Flux(FlowModel):
         return torch.cat([seen, masked, mask.expand(-1, self.cell_px**2, -1, -1)], dim=1)
 
     @torch.no_grad()
-    def _encode_anew(self, text: str) -> Sequence[Reading]:
+    def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         longest = self._text_encoder.config.max_position_embeddings
         guided = self._transformer.config.guidance_embeds
         return [
@@ -91,7 +95,9 @@ class Flux(FlowModel):
             ),
         ]
 
-    def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+    def _join(
+        self, states: Sequence[Tensor], readings: Sequence[TextEncoding]
+    ) -> tuple[Tensor, ...]:
         pooled = readings[0].pooled
         if pooled is None:
             raise TypeError("the first text encoder says nothing about a text as a whole")

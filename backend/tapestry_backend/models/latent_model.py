@@ -18,14 +18,14 @@ from torch.nn import functional
 
 from tapestry_protocol.fields import Scheduler
 
-from ..checkpoints.catalogue import Entry
+from ..checkpoints.catalogue import Checkpoint
 from ..checkpoints.prompt_marks import read_weights
 from ..engine.windows import Size
-from .adapters.manager import Wardrobe
+from .adapters.manager import AdapterManager
 from .autoencoder import tiled_vae
 from .denoiser import NO_CONTEXT
 from .device.memory import spare_bytes
-from .device.offloading import Residency
+from .device.offloading import Offloader
 from .loading.loading import Parts, load_parts
 from .schedulers import make_scheduler
 from .text.pack_conditioning import pack, unpack
@@ -41,7 +41,7 @@ _MOST_TEXTS = 64
 """Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.1's 4 MiB."""
 
 
-class Reading(NamedTuple):
+class TextEncoding(NamedTuple):
     """What one text encoder makes of a text.
 
     states     [1, T, D], and `offsets`: the place of each of the T tokens in the text
@@ -69,7 +69,7 @@ class LatentModel(ABC):
 
     def __init__(
         self,
-        entry: Entry,
+        entry: Checkpoint,
         device: torch.device,
         dtype: torch.dtype,
         parts: Parts | None = None,
@@ -85,9 +85,11 @@ class LatentModel(ABC):
         self._keep(parts)
         # The autoencoder has ways of its own to make do with less.
         streamable = parts.modules.keys() - {"vae"}
-        self._parts = Residency(parts.modules, device, streamable=streamable)
-        self.wardrobe = Wardrobe(entry.id, parts.modules, parts.tokenizers, device, dtype)
-        self._texts: OrderedDict[Any, Sequence[Reading]] = OrderedDict()
+        self._parts = Offloader(parts.modules, device, streamable=streamable)
+        self.adapter_manager = AdapterManager(
+            entry.id, parts.modules, parts.tokenizers, device, dtype
+        )
+        self._texts: OrderedDict[Any, Sequence[TextEncoding]] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
         self.channels = self._vae.config.latent_channels
@@ -97,11 +99,13 @@ class LatentModel(ABC):
         """Take what the family needs of the loaded parts."""
 
     @abstractmethod
-    def _encode_anew(self, text: str) -> Sequence[Reading]:
+    def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         """What each text encoder makes of a text without weights."""
 
     @abstractmethod
-    def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+    def _join(
+        self, states: Sequence[Tensor], readings: Sequence[TextEncoding]
+    ) -> tuple[Tensor, ...]:
         """Tokens [1, T, D], and pooled [1, P] where the family reads that.
 
         states: those of the readings, weighted.
@@ -146,13 +150,13 @@ class LatentModel(ABC):
 
     def unread(self, prompt: str) -> str:
         """The end of a prompt that is longer than the model reads; empty for nearly all."""
-        weighted = read_weights(self.wardrobe.vocabulary.spell(prompt))
+        weighted = read_weights(self.adapter_manager.vocabulary.spell(prompt))
         ends = [reading.unread for reading in self._read(weighted.text) if reading.offsets]
         return min(ends, key=len) if all(ends) else ""
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
         """Each text alone, so that its numbers do not depend on who was encoded beside it."""
-        weighted = read_weights(self.wardrobe.vocabulary.spell(prompt))
+        weighted = read_weights(self.adapter_manager.vocabulary.spell(prompt))
         readings = self._read(weighted.text)
         states = [reading.states for reading in readings]
         if weighted.spans:
@@ -162,9 +166,9 @@ class LatentModel(ABC):
             ]
         return self._join(states, readings)
 
-    def _read(self, text: str) -> Sequence[Reading]:
+    def _read(self, text: str) -> Sequence[TextEncoding]:
         """From an earlier job where there was one."""
-        key = (text, self.wardrobe.worn)
+        key = (text, self.adapter_manager.active)
         known = self._texts.pop(key, None)
         readings = self._encode_anew(text) if known is None else known
         self._texts[key] = readings  # the last one used is the last one forgotten
@@ -178,10 +182,10 @@ class LatentModel(ABC):
 
     def _chunks(self, name: str, text: str, longest: int, most: int = 1) -> Chunks:
         """One tokenizer's tokens of a text, as many as the model reads, with their places."""
-        unsaid = self.wardrobe.vocabulary.unsaid(name)
+        unsaid = self.adapter_manager.vocabulary.unsaid(name)
         return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
 
-    def look(self, _network: Any, picture: Tensor) -> Tensor:
+    def prepare_control(self, _network: Any, picture: Tensor) -> Tensor:
         return picture
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ import torch
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 
-from ..checkpoints.catalogue import Catalogue, Entry
+from ..checkpoints.catalogue import Catalogue, Checkpoint
 from ..checkpoints.families import FAMILIES, Family
 from ..engine.out_of_memory import release
 from .denoiser import Denoiser
@@ -32,7 +32,7 @@ _ROOM = 2.0
 """Room for a model, in sizes of its files: its weights, and what a picture takes besides."""
 
 
-class ModelStore:
+class ModelCache:
     """The models of one worker, on the best device where none is named.
 
     A model stays for the next job. When another one needs its room, that which was used longest ago
@@ -62,18 +62,18 @@ class ModelStore:
             self._check_room(entry)
             runner = runner_of(FAMILIES[entry.family])
             loaded: Denoiser = runner(entry, self.device, self._dtype(entry))
-            loaded.wardrobe.vocabulary.embeddings = self.catalogue.adapters.embeddings
+            loaded.adapter_manager.vocabulary.embeddings = self.catalogue.adapters.embeddings
             self._loaded[model_id] = loaded
         self._loaded.move_to_end(model_id)
         return self._loaded[model_id]
 
-    def _dtype(self, entry: Entry) -> torch.dtype:
+    def _dtype(self, entry: Checkpoint) -> torch.dtype:
         """The precision in which a model computes here."""
         if self.device.type == "cpu":
             return torch.float32
         return getattr(torch, FAMILIES[entry.family].half)
 
-    def _check_room(self, entry: Entry) -> None:
+    def _check_room(self, entry: Checkpoint) -> None:
         """Raises TapestryError when the weights alone are more than this computer can hold.
 
         They come through its own memory, whichever device they are for, in the model's precision.
@@ -89,7 +89,7 @@ class ModelStore:
                 "Close other programs that use much memory, or choose a smaller model.",
             )
 
-    def _make_room(self, entry: Entry) -> None:
+    def _make_room(self, entry: Checkpoint) -> None:
         """Let models go until there is room for another one, or none is left."""
         needed = _ROOM * entry.size_bytes
         while self._loaded and spare_bytes(self.device) < needed:
@@ -128,7 +128,7 @@ def device_named(name: str) -> torch.device:
     return torch.device(name)
 
 
-def twins() -> tuple[str, ...]:
+def sibling_devices() -> tuple[str, ...]:
     """The cards of the same kind as the best one, on which other workers may paint.
 
     None where TAPESTRY_DEVICE names one. A card of another kind may be much slower or smaller, and

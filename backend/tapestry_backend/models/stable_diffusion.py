@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints.catalogue import inpainting_channels
-from ..engine.multidiffusion import Place
-from .adapters.residuals import Shown, residuals
+from ..engine.multidiffusion import WindowContext
+from .adapters.residuals import ControlInput, residuals
 from .device.memory import spare_bytes
-from .latent_model import LatentModel, Reading
+from .latent_model import LatentModel, TextEncoding
 from .loading.loading import Parts
 from .prefix_sharing import SharedStart
 from .text.text_chunks import MOST_CHUNKS, in_a_row
@@ -49,8 +49,8 @@ class StableDiffusion(LatentModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[Place] = (),
-        shown: Sequence[Shown] = (),
+        places: Sequence[WindowContext] = (),
+        shown: Sequence[ControlInput] = (),
     ) -> Tensor:
         told = self._told(latents, conditions, places)
 
@@ -64,7 +64,7 @@ class StableDiffusion(LatentModel):
         return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
 
     def _told(
-        self, _latents: Tensor, conditions: Tensor, _places: Sequence[Place]
+        self, _latents: Tensor, conditions: Tensor, _places: Sequence[WindowContext]
     ) -> dict[str, Any]:
         """What the U-Net is told besides latents and timestep."""
         tokens, vectors = self._unpack(conditions)
@@ -85,7 +85,7 @@ class StableDiffusion(LatentModel):
         return {"timestep_cond": embedded.to(self.dtype)}
 
     @torch.no_grad()
-    def _encode_anew(self, text: str) -> Sequence[Reading]:
+    def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         config = self._text_encoder.config
         chunks = self._chunks("tokenizer", text, config.max_position_embeddings, MOST_CHUNKS)
         attention_mask = None
@@ -95,7 +95,9 @@ class StableDiffusion(LatentModel):
         states = self._parts.run(
             "text_encoder", lambda part: part(ids, attention_mask=attention_mask)[0].to(self.dtype)
         )
-        return [Reading(in_a_row(states), chunks.offsets, unread=chunks.unread)]
+        return [TextEncoding(in_a_row(states), chunks.offsets, unread=chunks.unread)]
 
-    def _join(self, states: Sequence[Tensor], _readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+    def _join(
+        self, states: Sequence[Tensor], _readings: Sequence[TextEncoding]
+    ) -> tuple[Tensor, ...]:
         return (states[0],)

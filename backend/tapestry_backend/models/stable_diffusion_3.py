@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from ..checkpoints.catalogue import inpainting_channels
 from .adapters.block_residuals import residuals_3
-from .adapters.residuals import Shown
+from .adapters.residuals import ControlInput
 from .flow_model import FlowModel
-from .latent_model import Reading
+from .latent_model import TextEncoding
 from .loading.loading import Parts
 
 _LONGEST = 256
@@ -38,7 +38,7 @@ class StableDiffusion3(FlowModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        shown: Sequence[Shown],
+        shown: Sequence[ControlInput],
     ) -> Tensor:
         pooled_sizes = sum(clip.config.projection_dim for clip in self._clips)
         tokens, (pooled,) = self._unpack(conditions, pooled_sizes)
@@ -51,7 +51,7 @@ class StableDiffusion3(FlowModel):
         return transformer(latents, **told, **besides, return_dict=False)[0]
 
     @torch.no_grad()
-    def _encode_anew(self, text: str) -> Sequence[Reading]:
+    def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         readings = [
             self._read_part(
                 number,
@@ -65,7 +65,9 @@ class StableDiffusion3(FlowModel):
             readings.append(self._read_part("_3", text, _LONGEST, lambda told: (told[0], None)))
         return readings
 
-    def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+    def _join(
+        self, states: Sequence[Tensor], readings: Sequence[TextEncoding]
+    ) -> tuple[Tensor, ...]:
         width = self._transformer.config.joint_attention_dim
         clip = torch.cat([states[0], states[1]], dim=-1)
         clip = functional.pad(clip, (0, width - clip.shape[-1]))

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..engine.multidiffusion import Place
-from .latent_model import Reading
+from ..engine.multidiffusion import WindowContext
+from .latent_model import TextEncoding
 from .loading.loading import Parts
 from .stable_diffusion import StableDiffusion
 from .text.text_chunks import MOST_CHUNKS, in_a_row
@@ -19,7 +19,7 @@ class StableDiffusionXL(StableDiffusion):
     """A U-Net that reads two encoders' states, side by side, and the second one's whole text.
 
     It is also told the size of the picture that it was cut from, and where. By default each window
-    is a picture of its own; a framed one is told its place in the canvas (see `Place`).
+    is a picture of its own; a framed one is told its place in the canvas (see `WindowContext`).
     """
 
     def _keep(self, parts: Parts) -> None:
@@ -27,7 +27,9 @@ class StableDiffusionXL(StableDiffusion):
         self._text_encoder_2: Any = parts.modules["text_encoder_2"]
         self._nothing_is_zero = bool(self._options.get("force_zeros_for_empty_prompt"))
 
-    def _told(self, latents: Tensor, conditions: Tensor, places: Sequence[Place]) -> dict[str, Any]:
+    def _told(
+        self, latents: Tensor, conditions: Tensor, places: Sequence[WindowContext]
+    ) -> dict[str, Any]:
         pooled_size = self._text_encoder_2.config.projection_dim
         tokens, (pooled, *vectors) = self._unpack(conditions, pooled_size)
         height, width = latents.shape[-2:]
@@ -43,7 +45,7 @@ class StableDiffusionXL(StableDiffusion):
             **self._told_guidance(vectors),
         }
 
-    def _sizes(self, height: int, width: int, place: Place | None) -> list[float]:
+    def _sizes(self, height: int, width: int, place: WindowContext | None) -> list[float]:
         """The original's height and width, the crop's top and left, its own size: in pixels."""
         original, top, left = (height, width), 0, 0
         if place is not None and place.framed:
@@ -52,10 +54,10 @@ class StableDiffusionXL(StableDiffusion):
         return [float(side * self.cell_px) for side in cells]
 
     @torch.no_grad()
-    def _encode_anew(self, text: str) -> Sequence[Reading]:
+    def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         return [self._read_part(name, text) for name in ("", "_2")]
 
-    def _read_part(self, number: str, text: str) -> Reading:
+    def _read_part(self, number: str, text: str) -> TextEncoding:
         """The states before the last layer, and what the encoder says about the whole text."""
         name = f"text_encoder{number}"
         part: Any = getattr(self, f"_{name}")
@@ -66,7 +68,7 @@ class StableDiffusionXL(StableDiffusion):
         # Of a text in chunks, the first one says what the whole is about.
         pooled = told[0][:1].to(self.dtype) if told[0].ndim == 2 else None
         states = in_a_row(told.hidden_states[-2].to(self.dtype))
-        return Reading(states, chunks.offsets, pooled, chunks.unread)
+        return TextEncoding(states, chunks.offsets, pooled, chunks.unread)
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:
         encoded = super()._encode_prompt(prompt)
@@ -74,7 +76,9 @@ class StableDiffusionXL(StableDiffusion):
             return encoded
         return tuple(torch.zeros_like(part) for part in encoded)  # as it was trained
 
-    def _join(self, states: Sequence[Tensor], readings: Sequence[Reading]) -> tuple[Tensor, ...]:
+    def _join(
+        self, states: Sequence[Tensor], readings: Sequence[TextEncoding]
+    ) -> tuple[Tensor, ...]:
         pooled = readings[-1].pooled
         if pooled is None:
             raise TypeError("the second text encoder says nothing about a text as a whole")

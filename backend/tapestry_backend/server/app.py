@@ -27,14 +27,14 @@ from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runt
 
 from ..checkpoints.catalogue import Catalogue
 from ..workers.pool import Pool
-from .connections.listen_address import LOOPBACK, Place
-from .connections.listener import Entrance
-from .connections.outbox import Parcel
+from .connections.listen_address import LOOPBACK, ListenAddress
+from .connections.listener import Listener
+from .connections.outbox import OutgoingMessage
 from .connections.sessions import Session
-from .connections.throttle import Turnstile
-from .persistence.journal_writer import Scribe
+from .connections.throttle import Throttle
+from .persistence.journal_writer import JournalWriter
 from .persistence.lock import Lock
-from .queue.effects import Effect, Keep, Start, Stop, Tell, TellAll
+from .queue.effects import Broadcast, Effect, Persist, Send, Start, Stop
 from .queue.jobs import Jobs
 from .queue.refusals import no_journal
 
@@ -47,7 +47,7 @@ _log = logging.getLogger("tapestry.server")
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """What a server is started with.
 
     parent      the process whose end is ours too, once no client is connected
@@ -63,24 +63,24 @@ class Settings:
     devices: Sequence[str] = ()
     parent: int | None = None
     log_file: Path | None = None
-    place: Place = LOOPBACK
+    place: ListenAddress = LOOPBACK
 
 
 class App:
     """A running server. It is ready when its runtime file appears."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+    def __init__(self, catalogue: Catalogue, settings: ServerSettings) -> None:
         self._catalogue = catalogue
         self._settings = settings
         # Numbers that grow from one server to the next, as fast as time does.
         self._jobs = Jobs(self._check, first_sequence=time.time_ns() // 1_000_000)
-        self._scribe = Scribe(settings.journal, self._regret_soon)
+        self._writer = JournalWriter(settings.journal, self._regret_soon)
         self._journal_lock = Lock(settings.journal / "lock")
         self._unsaid: Remark | None = None
         self._state_timer: asyncio.TimerHandle | None = None
         self._pool = Pool(settings.worker_command, self._hear, settings.log_file, settings.devices)
         self._sessions: dict[int, Session] = {}
-        self._turnstile = Turnstile()
+        self._throttle = Throttle()
         self._client_numbers = itertools.count(1)
         self._token = secrets.token_hex(32)
         self._port = 0
@@ -94,7 +94,7 @@ class App:
         try:
             await self._serve()
         finally:
-            self._scribe.close()
+            self._writer.close()
             self._journal_lock.release()
 
     def _read_journal(self) -> None:
@@ -102,12 +102,12 @@ class App:
             if not self._journal_lock.acquire():
                 raise BlockingIOError(errno.EAGAIN, "another backend uses its folder")
         except OSError as error:
-            self._scribe.give_up(error)
-        self._perform(self._jobs.bring_back(self._scribe.open(), self._scribe.store))
+            self._writer.give_up(error)
+        self._perform(self._jobs.bring_back(self._writer.open(), self._writer.store))
 
     async def _serve(self) -> None:
-        entrance = Entrance(self._settings.place, self._token)
-        async with entrance.open(self._converse) as self._port:
+        listener = Listener(self._settings.place, self._token)
+        async with listener.open(self._converse) as self._port:
             await self._live()
 
     async def _live(self) -> None:
@@ -132,14 +132,14 @@ class App:
     async def _converse(self, socket: ServerConnection) -> None:
         client = next(self._client_numbers)
         receive = partial(self._receive, client)
-        session = Session(socket, receive, self._turnstile, partial(self._lose_picture, client))
+        session = Session(socket, receive, self._throttle, partial(self._lose_picture, client))
         if not await session.greet(self._catalogue):
             return
         _log.info("client %d is here", client)
         self._sessions[client] = session
-        session.tell(Parcel(self._jobs.backend))  # what it becomes is told to all sessions
+        session.tell(OutgoingMessage(self._jobs.backend))  # what it becomes is told to all sessions
         if self._unsaid is not None:
-            session.tell(Parcel(self._unsaid))
+            session.tell(OutgoingMessage(self._unsaid))
             self._unsaid = None
         try:
             await session.converse()
@@ -165,15 +165,15 @@ class App:
         kept = None
         for effect in effects:
             match effect:
-                case Keep(record):
+                case Persist(record):
                     if record.what != "started":
                         _log.info("job %s %s", record.job_id, record.what)
-                    kept = self._scribe.keep(effect)
-                case Tell(client, message, picture):
-                    self._sessions[client].tell(Parcel(message, picture, kept))
-                case TellAll(Backend(state="busy" | "ready")):
+                    kept = self._writer.keep(effect)
+                case Send(client, message, picture):
+                    self._sessions[client].tell(OutgoingMessage(message, picture, kept))
+                case Broadcast(Backend(state="busy" | "ready")):
                     self._tell_state_soon()
-                case TellAll(message):
+                case Broadcast(message):
                     self._tell_all(message)
                 case Start(job_id, request, blobs, worker):
                     _log.info("job %s starts", job_id)
@@ -182,9 +182,9 @@ class App:
                     self._pool.cancel_job(worker, job_id)
 
     def _tell_all(self, message: Message) -> None:
-        parcel = Parcel(message)
+        outgoing = OutgoingMessage(message)
         for session in self._sessions.values():
-            session.tell(parcel)
+            session.tell(outgoing)
 
     def _tell_state_soon(self) -> None:
         """A crowd of quick jobs changes the state faster than anybody can see."""
@@ -203,7 +203,7 @@ class App:
         """Tell the artists once that there is no journal."""
         remark = no_journal(error)
         self._unsaid = None if self._sessions else remark
-        self._perform([TellAll(remark)])
+        self._perform([Broadcast(remark)])
 
     def _check(self, request: Request) -> None:
         self._catalogue.check(request)

@@ -41,7 +41,7 @@ _LEAST_PX = 3
 
 
 @dataclass(frozen=True)
-class Ground:
+class CanvasSource:
     """A canvas of one size before anything is painted.
 
     weights    [N + 1, h, w]: each region's share of each cell, the background's as the last
@@ -99,7 +99,7 @@ class Ground:
         foreign = painted & (self.keep < 1) & (layers.shares.cpu() == 0)
         return torch.where(foreign, 0.0, self.keep)[:, None]
 
-    def scaled(self, size: Size) -> Ground:
+    def scaled(self, size: Size) -> CanvasSource:
         """The same for a canvas of another size, in cells: a small draft of the whole."""
         pixels_size = (size.height * self.cell_px, size.width * self.cell_px)
         hold = _scaled(self.hold[None, None], pixels_size)[0, 0]
@@ -116,7 +116,7 @@ class Ground:
             hold=torch.where(known, 1.0, torch.where(free, 0.0, hold.clamp(max=0.99))),
         )
 
-    def over(self, draft: Tensor, share: float, where: Tensor) -> Ground:
+    def over(self, draft: Tensor, share: float, where: Tensor) -> CanvasSource:
         """The same, starting from a draft [1, 3, H, W] in 0..1 where [h, w] it counts half or more.
 
         There, what would start from less keeps to the draft for a share of the steps.
@@ -134,7 +134,7 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class Reading:
+class RequestedCanvas:
     """What a request says about its canvas.
 
     ground     the canvas before painting
@@ -143,13 +143,13 @@ class Reading:
     notices    what the artist should know: sentences
     """
 
-    ground: Ground
+    source: CanvasSource
     masks: tuple[PaintedMask, ...]
     new: Tensor | None
     notices: tuple[str, ...]
 
 
-def read_ground(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Reading:
+def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> RequestedCanvas:
     """The plan's canvas before painting; raises TapestryError when a region has no paint on it."""
     compose = {"occlude": occlude, "blend": blend}[plan.overlap]
     masks = painted_masks(request, blobs, plan)
@@ -160,12 +160,12 @@ def read_ground(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Rea
     pixels, hold, new = _what_is_there(request, blobs, plan)
     follow = plan.follow if request.task in {"extend", "fill"} else None
     paint = hold > 0 if request.image is None else None
-    ground = Ground(weights, pixels, hold, follow, plan.cell_px, paint)
+    source = CanvasSource(weights, pixels, hold, follow, plan.cell_px, paint)
     notices = _notices(request, masks, covered, plan.cell_px)
-    return Reading(ground, tuple(masks), new, notices)
+    return RequestedCanvas(source, tuple(masks), new, notices)
 
 
-def pixel_shares(reading: Reading, plan: Plan, layers: Layers) -> list[Share]:
+def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[Share]:
     """How much of each pixel each row of latents but the first is, on the plan's canvas."""
     size_px = Size(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
     visible = {"occlude": occluded, "blend": blended}[plan.overlap]
@@ -212,7 +212,7 @@ def _notices(
 def _what_is_there(
     request: Request, blobs: Mapping[str, bytes], plan: Plan
 ) -> tuple[Tensor | None, Tensor, Tensor | None]:
-    """Pixels, hold and new as in `Ground` and `Reading`."""
+    """Pixels, hold and new as in `CanvasSource` and `RequestedCanvas`."""
     if request.image is None:
         return _paint_of_regions(request, blobs, plan)
     pixels, known = known_picture(request.image, blobs, plan)

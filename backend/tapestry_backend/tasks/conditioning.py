@@ -17,12 +17,12 @@ from tapestry_protocol.pixels import Bounds
 
 from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
 from ..checkpoints.adapter_recognition import Adapter
-from ..engine.levels import Moment
-from ..engine.multidiffusion import Place, Variant
+from ..engine.levels import SamplingStep
+from ..engine.multidiffusion import Variant, WindowContext
 from ..engine.windows import Size, Window, crop
 from ..models.adapters.grounding import Box, Grounding
 from ..models.adapters.references import Reference, ReferenceAdapter, referring
-from ..models.adapters.residuals import Shown
+from ..models.adapters.residuals import ControlInput
 from ..models.denoiser import Denoiser
 from .ade20k import class_colours
 from .canvas import painted_masks, pixel_array, placed
@@ -37,7 +37,7 @@ from .preprocessing import (
 )
 
 
-class Gear(NamedTuple):
+class AdapterSet(NamedTuple):
     """The LoRAs and control pictures of a region, those of the whole picture included.
 
     grounding: the share of the steps in which its rows are told the boxes of all regions
@@ -48,7 +48,7 @@ class Gear(NamedTuple):
     grounding: float
 
 
-class Steering:
+class Conditioning:
     """The adapters of a plan, loaded, and its control pictures as they are shown.
 
     Raises TapestryError when one is not there, damaged, or made for another model.
@@ -68,14 +68,16 @@ class Steering:
         self._canvas = plan.canvas
         self._grounding = plan.grounding if request.regions else 0.0
         used = dict.fromkeys(self._gear_of(region) for region in plan.regions)
-        self._gears = [gear for gear in used if any(gear)]
-        controls = dict.fromkeys(control for gear in self._gears for control in gear.controls)
+        self._gears = [adapter_set for adapter_set in used if any(adapter_set)]
+        controls = dict.fromkeys(
+            control for adapter_set in self._gears for control in adapter_set.controls
+        )
         self._networks: dict[str, Any] = {}
         self._pictures: dict[Control, Tensor] = {}
         self._references: dict[Control, Reference] = {}
         self._looks: dict[tuple[Control, Size, Window], Tensor] = {}
         for control in controls:
-            network = model.wardrobe.control(self._find(control))
+            network = model.adapter_manager.control(self._find(control))
             if isinstance(network, ReferenceAdapter):
                 tokens = network.read(_on_white(control, blobs))
                 self._references[control] = Reference(network, tokens, control.weight)
@@ -84,21 +86,21 @@ class Steering:
                 self._pictures[control] = _picture(control, request, blobs, plan)
         self._boxes = [_box(region.bounds.moved(*plan.origin_px)) for region in request.regions]
         self._phrases = [region.prompt for region in plan.regions[:-1]]
-        for gear in self._gears:
-            with self._wearing(gear.loras):
-                self._ground(plan.canvas, gear)  # what does not fit is found out now
+        for adapter_set in self._gears:
+            with self._wearing(adapter_set.loras):
+                self._source(plan.canvas, adapter_set)  # what does not fit is found out now
 
     @property
     def notices(self) -> tuple[str, ...]:
         """Sentences about adapters of which only a part is used."""
-        loras = [self._find_lora(lora) for gear in self._gears for lora in gear.loras]
-        told = (self._model.wardrobe.notices_about(adapter) for adapter in loras)
+        loras = [self._find_lora(lora) for adapter_set in self._gears for lora in adapter_set.loras]
+        told = (self._model.adapter_manager.notices_about(adapter) for adapter in loras)
         return tuple(dict.fromkeys(sentence for sentences in told for sentence in sentences))
 
     def variant_of(self, region: RegionPlan) -> int | None:
         """Which of the variants a region's rows run with; None: the model as it is."""
-        gear = self._gear_of(region)
-        return self._gears.index(gear) if gear in self._gears else None
+        adapter_set = self._gear_of(region)
+        return self._gears.index(adapter_set) if adapter_set in self._gears else None
 
     @contextmanager
     def worn_by(self, region: RegionPlan) -> Iterator[None]:
@@ -108,28 +110,31 @@ class Steering:
 
     def variants(self, size: Size) -> list[Variant]:
         """The model with each gear, for a canvas of this size in cells: the picture, or a draft."""
-        return [self._variant(gear, size) for gear in self._gears]
+        return [self._variant(adapter_set, size) for adapter_set in self._gears]
 
-    def _variant(self, gear: Gear, size: Size) -> Variant:
+    def _variant(self, adapter_set: AdapterSet, size: Size) -> Variant:
         pictures = {
             control: _scaled(self._pictures[control], size, self._cell_px)
-            for control in gear.controls
+            for control in adapter_set.controls
             if control in self._pictures
         }
 
-        grounding = self._ground(size, gear)
+        grounding = self._source(size, adapter_set)
 
         def ask(
-            inputs: Tensor, moment: Moment, conditions: Tensor, places: Sequence[Place]
+            inputs: Tensor,
+            moment: SamplingStep,
+            conditions: Tensor,
+            places: Sequence[WindowContext],
         ) -> Tensor:
             windows = [place.window for place in places]
-            now = [control for control in gear.controls if counts(control, moment)]
+            now = [control for control in adapter_set.controls if counts(control, moment)]
             shown = [self._show(c, pictures[c], size, windows) for c in now if c in pictures]
             seen = [self._references[control] for control in now if control in self._references]
             negative = [place.negative for place in places]
-            grounded = moment.index < int(gear.grounding * moment.count)
+            grounded = moment.index < int(adapter_set.grounding * moment.count)
             with ExitStack() as laid:
-                laid.enter_context(self._wearing(gear.loras))
+                laid.enter_context(self._wearing(adapter_set.loras))
                 laid.enter_context(referring(seen, negative))
                 if grounding is not None and grounded:
                     laid.enter_context(grounding.told([Box(*w) for w in windows], negative))
@@ -140,37 +145,37 @@ class Steering:
 
     def _show(
         self, control: Control, picture: Tensor, size: Size, windows: Sequence[Window]
-    ) -> Shown:
+    ) -> ControlInput:
         """A control picture for a canvas of this size; what was made of a window is kept."""
         network = self._networks[control.adapter]
 
-        def look(window: Window, part: Tensor) -> Tensor:
+        def prepare_control(window: Window, part: Tensor) -> Tensor:
             key = control, size, window
             if key not in self._looks:
-                self._looks[key] = self._model.look(network, part)
+                self._looks[key] = self._model.prepare_control(network, part)
             return self._looks[key]
 
-        parts, rows = shown_parts(picture, windows, self._cell_px, look)
-        return Shown(network, parts, rows, control.weight)
+        parts, rows = shown_parts(picture, windows, self._cell_px, prepare_control)
+        return ControlInput(network, parts, rows, control.weight)
 
-    def _gear_of(self, region: RegionPlan) -> Gear:
-        return Gear(region.loras, region.controls, self._grounding)
+    def _gear_of(self, region: RegionPlan) -> AdapterSet:
+        return AdapterSet(region.loras, region.controls, self._grounding)
 
-    def _ground(self, size: Size, gear: Gear) -> Grounding | None:
+    def _source(self, size: Size, adapter_set: AdapterSet) -> Grounding | None:
         """The regions' boxes on a canvas of this size, in cells."""
-        if not gear.grounding:
+        if not adapter_set.grounding:
             return None
         down, right = (size[i] / self._canvas[i] / self._cell_px for i in (0, 1))
         boxes = [
             Box(box.top * down, box.left * right, box.bottom * down, box.right * right)
             for box in self._boxes
         ]
-        return self._model.wardrobe.ground(self._phrases, boxes, size.width)
+        return self._model.adapter_manager.source(self._phrases, boxes, size.width)
 
     @contextmanager
     def _wearing(self, loras: Sequence[Lora]) -> Iterator[None]:
         found = [(self._find_lora(lora), lora.weight) for lora in loras]
-        with self._model.wardrobe.wearing(found):
+        with self._model.adapter_manager.activated(found):
             yield
 
     def _find_lora(self, lora: Lora) -> Adapter:
@@ -184,7 +189,7 @@ def _box(bounds: Bounds) -> Box:
     return Box(bounds.top, bounds.left, bounds.bottom, bounds.right)
 
 
-def counts(control: Control, moment: Moment) -> bool:
+def counts(control: Control, moment: SamplingStep) -> bool:
     """Whether a control picture counts at this step, as diffusers' pipelines see it."""
     begun, done = moment.index / moment.count, (moment.index + 1) / moment.count
     return begun >= control.start and done <= control.end
@@ -194,7 +199,7 @@ def shown_parts(
     picture: Tensor,
     windows: Sequence[Window],
     cell_px: int,
-    look: Callable[[Window, Tensor], Tensor],
+    prepare_control: Callable[[Window, Tensor], Tensor],
 ) -> tuple[Tensor, list[int]]:
     """Each window's part of a control picture [1, 3, H, W] uint8, and which of them each row's is.
 
@@ -202,7 +207,7 @@ def shown_parts(
     """
     places = list(dict.fromkeys(windows))
     crops = [crop(picture, Window(*(edge * cell_px for edge in window))) for window in places]
-    parts = [look(window, part) for window, part in zip(places, crops, strict=True)]
+    parts = [prepare_control(window, part) for window, part in zip(places, crops, strict=True)]
     return torch.cat(parts), [places.index(window) for window in windows]
 
 

@@ -14,7 +14,7 @@ from ..engine.layers import MARGIN, Layers, continued, grown
 from ..engine.regions import Share
 from ..engine.windows import Size, Window, crop, extent, native_window
 from ..models.denoiser import Denoiser
-from .canvas_source import Ground
+from .canvas_source import CanvasSource
 from .failure_messages import check_finite
 
 _HALO_CELLS = 6
@@ -49,7 +49,7 @@ def decode_canvas(
     return _to_unit(decode_part(model, latents, _whole(latents), wrap=wrap), stage)
 
 
-def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: bool) -> Tensor:
+def decode_beside(model: Denoiser, latents: Tensor, source: CanvasSource, *, wrap: bool) -> Tensor:
     """Like `decode_canvas`, and what is known stays: [1, 3, H, W], meeting it without a line.
 
     New cells at the border never fit the known ones quite, and the decoder, which mixes neighbours,
@@ -57,9 +57,9 @@ def decode_beside(model: Denoiser, latents: Tensor, ground: Ground, *, wrap: boo
     Encoded once more from that, the cells of both sides fit each other. What is far from everything
     new is not decoded at all.
     """
-    if ground.pixels is None:
+    if source.pixels is None:
         return decode_canvas(model, latents, wrap=wrap)
-    known, original, cell_px = ground.known, ground.pixels, ground.cell_px
+    known, original, cell_px = source.known, source.pixels, source.cell_px
     turn = turn_to_middle(known, cell_px) if wrap else 0
     if turn:  # an edge that wraps is a border like any other then
         known, original = (each.roll(turn * cell_px, -1) for each in (known, original))

@@ -11,15 +11,15 @@ from torch import Tensor
 from tapestry_protocol.adapters import Lora
 
 from ..engine.layers import MARGIN, Layers, make_layers
-from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, Prompting
+from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
 from ..engine.noise import canvas_noise, job_generator
 from ..engine.regions import owners
 from ..engine.sampling import Known, Steer, Step, sample
-from ..engine.views import Layout, ViewPlan
+from ..engine.views import ViewPlan, WindowLayout
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
-from .canvas_source import Ground
-from .conditioning import Steering
+from .canvas_source import CanvasSource
+from .conditioning import Conditioning
 from .failure_messages import not_read
 from .plan import Plan
 
@@ -32,11 +32,11 @@ class Texts:
     """
 
     conditions: Tensor
-    prompting: tuple[Prompting, ...]
+    region_prompts: tuple[RegionPrompt, ...]
     notices: tuple[str, ...] = ()
 
     @classmethod
-    def encode(cls, plan: Plan, model: Denoiser, steering: Steering) -> Texts:
+    def encode(cls, plan: Plan, model: Denoiser, conditioning: Conditioning) -> Texts:
         """Equal texts that are read alike are encoded once, and their evaluations shared.
 
         A distilled model is told the guidance scale with the text; it is guided in no other way.
@@ -44,11 +44,11 @@ class Texts:
         index: dict[tuple[str, float, tuple[Lora, ...]], int] = {}
         conditions: list[Tensor] = []
         unread: dict[str, str] = {}
-        prompting = []
+        region_prompts = []
         for region in plan.regions:
             scale = region.guidance_scale
             told, guided = (scale, 1.0) if model.distilled else (1.0, scale)
-            with steering.worn_by(region):
+            with conditioning.worn_by(region):
                 for text in (region.prompt, region.negative_prompt):
                     key = (text, told, region.loras)
                     if index.setdefault(key, len(index)) == len(conditions):
@@ -57,12 +57,14 @@ class Texts:
             own, negative = (
                 index[text, told, region.loras] for text in (region.prompt, region.negative_prompt)
             )
-            prompting.append(Prompting(own, negative, guided, steering.variant_of(region)))
+            region_prompts.append(
+                RegionPrompt(own, negative, guided, conditioning.variant_of(region))
+            )
         notices = (not_read(text, rest) for text, rest in unread.items() if rest)
-        return cls(model.stacked(conditions), tuple(prompting), tuple(notices))
+        return cls(model.stacked(conditions), tuple(region_prompts), tuple(notices))
 
 
-class Painting:
+class DenoisingPass:
     """A canvas being painted; iterate over `steps` once, then read `latents`."""
 
     def __init__(
@@ -70,9 +72,9 @@ class Painting:
         plan: Plan,
         model: Denoiser,
         texts: Texts,
-        steering: Steering,
-        ground: Ground,
-        layout: Layout,
+        conditioning: Conditioning,
+        source: CanvasSource,
+        layout: WindowLayout,
         known: Known | None = None,
     ) -> None:
         self._plan = plan
@@ -80,13 +82,13 @@ class Painting:
         origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
         margin = round(MARGIN * layout.canvas.height / plan.canvas.height) or 1
         tight = [region.fit == "tight" for region in plan.regions]
-        layers = make_layers(ground.weights, tight, margin=margin, wrap=layout.wrap)
+        layers = make_layers(source.weights, tight, margin=margin, wrap=layout.wrap)
         # Nobody reads a prediction where the picture is kept: views without weight are dropped.
-        new = ground.new_cells
+        new = source.new_cells
         views = ViewPlan(
             layout,
             layers.within * new,
-            needed=ground.weights * new,
+            needed=source.weights * new,
             margin=margin,
             seed=plan.seed,
             device=model.device,
@@ -96,22 +98,22 @@ class Painting:
         self._layers = layers.to(model.device)
         self._known = known
         if known is not None and layers.count > 1:
-            keep = ground.keep_of(layers).to(known.keep)
+            keep = source.keep_of(layers).to(known.keep)
             self._known = replace(known, keep=keep)
-        self._noise = _noise(plan, model.channels, layers, ground.weights, origin).to(model.device)
+        self._noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
         inside = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
         self.denoise = MultiDiffusion(
             model.predict,
             views,
-            texts.prompting,
+            texts.region_prompts,
             texts.conditions,
             plan.batch_size,
             rows=layers.rows,
             bootstrapping=Bootstrapping(inside.to(model.device), self._noise, plan.bootstrapping),
-            extra=_extra(model, ground),
+            extra=_extra(model, source),
             guidance_every=plan.guidance_every,
             framed=plan.framing == "canvas",
-            variants=steering.variants(layout.canvas),
+            variants=conditioning.variants(layout.canvas),
         )
 
     @property
@@ -151,15 +153,15 @@ def _noise(plan: Plan, channels: int, layers: Layers, weights: Tensor, origin: S
     return noise
 
 
-def _extra(model: Denoiser, ground: Ground) -> Tensor | None:
+def _extra(model: Denoiser, source: CanvasSource) -> Tensor | None:
     """What an inpainting model wants to know besides: [1, 1 + C, h, w], mask and masked picture."""
     if not model.inpaints:
         return None
-    pixels = ground.pixels
+    pixels = source.pixels
     if pixels is None:
-        height, width = (side * ground.cell_px for side in ground.size)
+        height, width = (side * source.cell_px for side in source.size)
         pixels = torch.full((1, 3, height, width), 0.5)
-    masked = torch.where(ground.known, pixels * 2 - 1, 0.0)
+    masked = torch.where(source.known, pixels * 2 - 1, 0.0)
     return torch.cat(
-        [ground.new_cells[None, None].to(model.device), model.encode(masked).float()], dim=1
+        [source.new_cells[None, None].to(model.device), model.encode(masked).float()], dim=1
     )

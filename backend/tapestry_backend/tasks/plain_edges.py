@@ -11,7 +11,7 @@ from torch.nn import functional
 from ..engine.composition import HoldComposition
 from ..engine.layers import Layers
 from ..engine.windows import Size
-from .canvas_source import Ground
+from .canvas_source import CanvasSource
 from .plan import Plan
 
 _STRIP_CELLS = 2
@@ -49,35 +49,35 @@ class PlainEdges(NamedTuple):
         return HoldComposition(target, size, 0.0, _UNTIL, self.where.to(latents), layers)
 
 
-def plain_edges(plan: Plan, ground: Ground) -> PlainEdges | None:
+def plain_edges(plan: Plan, source: CanvasSource) -> PlainEdges | None:
     """What an extension keeps to above and below the old picture; None where no edge is plain.
 
     Windows that see nothing but sky paint the whole prompt there, and with it a second skyline.
     Regions say themselves what they show: only the background's cells are held.
     """
-    if plan.task != "extend" or ground.pixels is None:
+    if plan.task != "extend" or source.pixels is None:
         return None
     old, cell = plan.document, plan.cell_px
     first, last = -(-old.top // cell), old.bottom // cell
     strip = _STRIP_CELLS * cell
     if last - first < 2 * _STRIP_CELLS:
         return None
-    where = torch.zeros(ground.size)
-    picture = _part(ground, old.top, old.bottom, plan)
-    above = _part(ground, old.top, old.top + strip, plan)
-    below = _part(ground, old.bottom - strip, old.bottom, plan)
+    where = torch.zeros(source.size)
+    picture = _part(source, old.top, old.bottom, plan)
+    above = _part(source, old.top, old.top + strip, plan)
+    below = _part(source, old.bottom - strip, old.bottom, plan)
     if old.top > plan.output.top and _is_plain(above, picture):
         where[:first] = 1
     if old.bottom < plan.output.bottom and _is_plain(below, picture):
         where[last:] = 1
-    where = where * ground.new_cells * ground.weights[-1]
+    where = where * source.new_cells * source.weights[-1]
     return PlainEdges(where, (first, last)) if bool(where.any()) else None
 
 
-def _part(ground: Ground, top: int, bottom: int, plan: Plan) -> Tensor:
+def _part(source: CanvasSource, top: int, bottom: int, plan: Plan) -> Tensor:
     """The some rows of the old picture: [3, k, W]."""
     rows, columns = slice(top, bottom), slice(plan.document.left, plan.document.right)
-    return ground.pixels[0, :, rows, columns]
+    return source.pixels[0, :, rows, columns]
 
 
 def _is_plain(strip: Tensor, picture: Tensor) -> bool:

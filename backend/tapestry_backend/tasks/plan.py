@@ -14,8 +14,8 @@ from tapestry_protocol.pixels import Bounds
 
 from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
-from ..engine.levels import Moment, moments, share_until
-from ..engine.views import Fusion, Layout
+from ..engine.levels import SamplingStep, sampling_steps, share_until
+from ..engine.views import Fusion, WindowLayout
 from ..engine.windows import Size, Weighting, native_window
 from ..models.denoiser import Denoiser
 from ..models.schedulers import check_steps
@@ -134,10 +134,10 @@ class Plan:
     batch_size: int
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> WindowLayout:
         """How the canvas is cut into windows."""
         mode = "shift" if self.windows == "shift" else "overlap"
-        return Layout(
+        return WindowLayout(
             self.canvas,
             self.window,
             self.stride,
@@ -168,7 +168,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     scheduler = model.make_scheduler(request.scheduler, window)
     check_steps(scheduler, request.num_inference_steps)
     scheduler.set_timesteps(request.num_inference_steps)
-    steps = moments(scheduler)
+    steps = sampling_steps(scheduler)
     near, far = (share_until(steps, signal) for signal in (FOLLOW_NEAR, FOLLOW_FAR))
     return Plan(
         **{name: getattr(request, name) for name in _AS_ASKED},
@@ -264,7 +264,7 @@ def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Size, Bound
 
 
 def _plan_draft(
-    request: Request, canvas: Size, window: Size, model: Denoiser, steps: Sequence[Moment]
+    request: Request, canvas: Size, window: Size, model: Denoiser, steps: Sequence[SamplingStep]
 ) -> DraftPlan | None:
     """Refining and filling leave the composition as it is; there is nothing to draft."""
     size = draft_size(canvas, window)

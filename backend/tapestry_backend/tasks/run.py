@@ -21,15 +21,15 @@ from ..engine.layers import Layers
 from ..engine.out_of_memory import is_out_of_memory
 from ..engine.regions import Share
 from ..engine.sampling import Known, Steer
-from ..engine.views import Layout
+from ..engine.views import WindowLayout
 from ..models.denoiser import Denoiser
 from ..models.lpips_distance import find_perceptual_distance
-from ..models.model_cache import ModelStore
+from ..models.model_cache import ModelCache
 from .canvas import cut_output, preview_rgba, to_rgba
-from .canvas_source import Ground, Reading, pixel_shares, read_ground
-from .conditioning import Steering
+from .canvas_source import CanvasSource, RequestedCanvas, pixel_shares, read_canvas_source
+from .conditioning import Conditioning
 from .decoding import compose_layers, decode_beside, decode_canvas
-from .denoising_pass import Painting, Texts
+from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, LayeredPicture, Progressed
 from .failure_messages import (
     check_finite,
@@ -45,7 +45,7 @@ from .report import Stopwatch, make_report
 
 
 def run(
-    request: Request, blobs: Mapping[str, bytes], store: ModelStore
+    request: Request, blobs: Mapping[str, bytes], store: ModelCache
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
@@ -88,7 +88,7 @@ class _Job:
         self,
         request: Request,
         blobs: Mapping[str, bytes],
-        store: ModelStore,
+        store: ModelCache,
         notices: Sequence[str] = (),
     ) -> None:
         self._request = request
@@ -98,8 +98,8 @@ class _Job:
         self._watch = Stopwatch()
         self._model: Denoiser
         self._plan: Plan
-        self._reading: Reading
-        self._steering: Steering
+        self._reading: RequestedCanvas
+        self._conditioning: Conditioning
         self._texts: Texts
         self._evaluations = 0
         self._batch_size: int
@@ -121,33 +121,35 @@ class _Job:
         with self._watch.stage("encode"):
             self._plan = make_plan(self._request, self._model)
             self._batch_size = self._plan.batch_size
-            self._reading = read_ground(self._request, self._blobs, self._plan)
+            self._reading = read_canvas_source(self._request, self._blobs, self._plan)
             adapters = self._store.catalogue.adapters
-            self._steering = Steering(self._request, self._blobs, self._plan, self._model, adapters)
-            self._texts = Texts.encode(self._plan, self._model, self._steering)
+            self._conditioning = Conditioning(
+                self._request, self._blobs, self._plan, self._model, adapters
+            )
+            self._texts = Texts.encode(self._plan, self._model, self._conditioning)
             check_finite(self._texts.conditions, "reading the prompts")
 
     def _paint(self) -> Iterator[Progressed]:
         """The draft, where it helps, and the picture."""
-        plan, ground = self._plan, self._reading.ground
-        if ground.is_finished:
+        plan, source = self._plan, self._reading.source
+        if source.is_finished:
             return
-        draft = yield from self._draft(ground)
-        plain = plain_edges(plan, ground)
+        draft = yield from self._draft(source)
+        plain = plain_edges(plan, source)
         if plain is not None and draft is not None:
             draft = draft._replace(where=draft.where * (plain.where == 0))
         if draft is not None:
-            ground = ground.over(draft.pixels, draft.plan.start, draft.where)
+            source = source.over(draft.pixels, draft.plan.start, draft.where)
         with self._watch.stage("encode"):
-            known = self._known(ground)
-        painting = self._painting(ground, plan.layout, known)
+            known = self._known(source)
+        painting = self._painting(source, plan.layout, known)
         self._layers = painting.layers
         steer: list[Steer] = []
         if draft is not None and known is not None:
             steer.append(draft.hold(known.latents, self._layers))
         if plain is not None and known is not None:
             steer.append(plain.hold(known.latents, self._layers))
-        steer.extend(_coherence(plan, self._reading.ground, self._model, self._layers))
+        steer.extend(_coherence(plan, self._reading.source, self._model, self._layers))
         self._latents = yield from self._follow(painting, "denoising", steer)
 
     def _finish(self) -> Iterator[Progressed | Finished]:
@@ -155,29 +157,29 @@ class _Job:
         yield Progressed("decoding")
         plan, reading = self._plan, self._reading
         with self._watch.stage("decode"):
-            pixels, layered = self._pixels(reading.ground)
+            pixels, layered = self._pixels(reading.source)
             alpha = None if reading.new is None else cut_output(reading.new, plan)
             rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
         notices = (
-            *(*self._notices, *self._texts.notices, *self._steering.notices, *reading.notices),
+            *(*self._notices, *self._texts.notices, *self._conditioning.notices, *reading.notices),
             *short_of_memory(self._batch_size, plan.batch_size),
             *self._unlike_its_checkpoint,
         )
         report = make_report(plan, self._evaluations, notices, self._watch)
         yield Finished(rgba, _output_bounds(self._request), report, layered)
 
-    def _pixels(self, ground: Ground) -> tuple[Tensor, LayeredPicture | None]:
+    def _pixels(self, source: CanvasSource) -> tuple[Tensor, LayeredPicture | None]:
         """The canvas [1, 3, H, W] in 0..1, and the same as layers, where they were asked for.
 
         What was painted, and what was there already.
         """
-        if ground.pixels is not None and ground.is_finished:
-            return ground.pixels, None
+        if source.pixels is not None and source.is_finished:
+            return source.pixels, None
         model, plan, layers = self._model, self._plan, self._layers
-        pixels = decode_beside(model, layers.fused(self._latents), ground, wrap=plan.wrap).cpu()
+        pixels = decode_beside(model, layers.fused(self._latents), source, wrap=plan.wrap).cpu()
         if layers.count == 1:
             return pixels, None
-        shares, new = pixel_shares(self._reading, plan, layers), ~ground.known
+        shares, new = pixel_shares(self._reading, plan, layers), ~source.known
         leaves, colours = self._leaves(shares), None
         if leaves:
             colours = Colours(leaves, layers, pixels.clone(), new, wrap=plan.wrap)
@@ -204,25 +206,25 @@ class _Job:
         scale = self._request.guidance_scale
         return unlike_few_steps(variant, self._request.num_inference_steps, scale)
 
-    def _draft(self, ground: Ground) -> Generator[Progressed, None, _Drafted | None]:
+    def _draft(self, source: CanvasSource) -> Generator[Progressed, None, _Drafted | None]:
         """The draft, where there is something that it decides about."""
         draft = self._plan.draft
         if draft is None:
             return None
-        high = composed(ground.weights, self._plan.window.height, draft.size) * ground.new_cells
+        high = composed(source.weights, self._plan.window.height, draft.size) * source.new_cells
         if not bool((high >= 0.5).any()):
             return None
-        pixels = yield from self._paint_draft(ground.scaled(draft.size))
+        pixels = yield from self._paint_draft(source.scaled(draft.size))
         where = structured(pixels, high)
         return _Drafted(draft, pixels, where) if bool((where >= 0.5).any()) else None
 
-    def _paint_draft(self, ground: Ground) -> Iterator[Progressed]:
+    def _paint_draft(self, source: CanvasSource) -> Iterator[Progressed]:
         """A small picture of the whole, enlarged to the canvas: [1, 3, H, W] in 0..1."""
         plan = self._plan
-        layout = Layout(ground.size, ground.size, ground.size, wrap=plan.wrap)
+        layout = WindowLayout(source.size, source.size, source.size, wrap=plan.wrap)
         with self._watch.stage("encode"):
-            known = self._known(ground)
-        painting = self._painting(ground, layout, known)
+            known = self._known(source)
+        painting = self._painting(source, layout, known)
         latents = yield from self._follow(painting, "drafting")
         with self._watch.stage("decode"):
             latents = painting.layers.fused(latents)
@@ -230,22 +232,26 @@ class _Job:
             size = tuple(side * plan.cell_px for side in plan.canvas)
             return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
 
-    def _painting(self, ground: Ground, layout: Layout, known: Known | None) -> Painting:
-        return Painting(self._plan, self._model, self._texts, self._steering, ground, layout, known)
+    def _painting(
+        self, source: CanvasSource, layout: WindowLayout, known: Known | None
+    ) -> DenoisingPass:
+        return DenoisingPass(
+            self._plan, self._model, self._texts, self._conditioning, source, layout, known
+        )
 
     def _look(self, denoised: Tensor) -> Pixels:
         """How latents look, small."""
         return preview_rgba(self._model.preview(denoised), self._plan)
 
-    def _known(self, ground: Ground) -> Known | None:
+    def _known(self, source: CanvasSource) -> Known | None:
         """What is there already, as latents."""
-        known = ground.known_latents(self._model)
+        known = source.known_latents(self._model)
         if known is not None:
             check_finite(known.latents, "encoding what is there")
         return known
 
     def _follow(
-        self, painting: Painting, stage: Stage, steer: Sequence[Steer] = ()
+        self, painting: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
     ) -> Generator[Progressed, None, Tensor]:
         """Tells of every step; returns the latents [L, C, h, w] of what was painted."""
         steps = painting.steps(steer)
@@ -263,7 +269,7 @@ class _Job:
         return latents
 
 
-def _coherence(plan: Plan, ground: Ground, model: Denoiser, layers: Layers) -> list[Steer]:
+def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers) -> list[Steer]:
     """All windows keep to the look of the anchor's, whatever kind of windows paints them.
 
     What starts from something keeps to that instead: a picture that grows or is mended has the look
@@ -273,8 +279,8 @@ def _coherence(plan: Plan, ground: Ground, model: Denoiser, layers: Layers) -> l
     if plan.task != "generate":
         return []
     where = {"anchor": plan.anchor.width, "wrap": plan.wrap}
-    windows, free = plan.layout.grid, (ground.keep == 0).float()
-    own = layers.within.cpu() * (ground.weights > 0) * free
+    windows, free = plan.layout.grid, (source.keep == 0).float()
+    own = layers.within.cpu() * (source.weights > 0) * free
     statistics = Coherence(windows, own, plan.coherence, rows=layers.rows, **where)
     if not statistics.is_needed:
         return []
@@ -283,7 +289,7 @@ def _coherence(plan: Plan, ground: Ground, model: Denoiser, layers: Layers) -> l
     if distance is None:
         return [statistics]
     decode = model.decode_with_gradient
-    weights = ground.weights * free
+    weights = source.weights * free
     seen = PerceptualCoherence(windows, weights, share, decode, distance, layers=layers, **where)
     return [seen, statistics]
 

@@ -28,7 +28,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Heart:
+class ServerHeartbeat:
     """Beats in a thread of its own; ends the process when nobody answers any more."""
 
     def __init__(self, beat: Callable[[], None]) -> None:

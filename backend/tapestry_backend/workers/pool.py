@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tapestry_protocol.messages import Message, Request, Twins
+from tapestry_protocol.messages import Message, Request, SiblingDevices
 
-from .supervisor import Keeper
+from .supervisor import WorkerSupervisor
 
 Hear = Callable[[int, Message, Mapping[str, bytes]], None]
 """Takes the number of a worker, what it says, and the pixels which that refers to, by SHA-256."""
@@ -47,17 +47,17 @@ class Pool:
         self._hear = hear
         self._log_file = log_file
         self._devices = list(devices or [""])
-        self._keepers: list[Keeper] = []
+        self._supervisors: list[WorkerSupervisor] = []
 
     def start_job(
         self, worker: int, job_id: str, request: Request, blobs: Mapping[str, bytes]
     ) -> None:
         """Have a worker run this job; what becomes of it is heard later."""
-        self._keepers[worker].start_job(job_id, request, blobs)
+        self._supervisors[worker].start_job(job_id, request, blobs)
 
     def cancel_job(self, worker: int, job_id: str) -> None:
         """Have a worker stop this job at its next step."""
-        self._keepers[worker].cancel_job(job_id)
+        self._supervisors[worker].cancel_job(job_id)
 
     async def keep_running(self) -> None:
         """Start the workers, and start them again when they die; cancel this to stop them all."""
@@ -66,15 +66,15 @@ class Pool:
                 self._take_on(device, running)
 
     def _take_on(self, device: str, running: TaskGroup) -> None:
-        hear = partial(self._listen, running, len(self._keepers))
-        keeper = Keeper(self._command, hear, self._log_file, device)
-        self._keepers.append(keeper)
-        running.create_task(keeper.keep_running())
+        hear = partial(self._listen, running, len(self._supervisors))
+        supervisor = WorkerSupervisor(self._command, hear, self._log_file, device)
+        self._supervisors.append(supervisor)
+        running.create_task(supervisor.keep_running())
 
     def _listen(
         self, running: TaskGroup, worker: int, message: Message, pixels: Mapping[str, bytes]
     ) -> None:
-        if isinstance(message, Twins):
+        if isinstance(message, SiblingDevices):
             # A worker that was started again says it again.
             for device in message.devices:
                 if device not in self._devices:

@@ -18,8 +18,8 @@ from tapestry_protocol.errors import ProtocolError
 from tapestry_protocol.limits import MAX_FRAME_BYTES
 from tapestry_protocol.messages import (
     Backend,
-    Beat,
     Cancel,
+    Heartbeat,
     Message,
     Request,
     Run,
@@ -28,7 +28,7 @@ from tapestry_protocol.references import pixels_with
 
 from .channel import Delivery, Inbox, frames_of, pack, read_frame_async
 from .heartbeat import BEAT_S
-from .watchdog import SILENCE_S, Patience
+from .watchdog import SILENCE_S, Watchdog
 
 _LONGEST_PAUSE_S = 30.0
 """Between attempts to start a worker that dies before it is ready."""
@@ -36,13 +36,13 @@ _LONGEST_PAUSE_S = 30.0
 _FAREWELL_S = 1.0
 """How long a worker may take to go when its pipe is closed; then it is killed."""
 
-_log = logging.getLogger("tapestry.keeper")
+_log = logging.getLogger("tapestry.supervisor")
 
 Hear = Callable[[Message, Mapping[str, bytes]], None]
 """Takes a message of the worker, and the pixels it refers to, by their SHA-256."""
 
 
-class Keeper:
+class WorkerSupervisor:
     """One worker process, started at once and again whenever it dies.
 
     Tells `hear` everything the worker says, and its own `Backend("starting")` and
@@ -90,14 +90,14 @@ class Keeper:
             _log.error("no worker can be started: %s", error)
             return False
         _log.info("worker %d started", worker.pid)
-        patience = Patience(time.monotonic())
+        watchdog = Watchdog(time.monotonic())
         tasks = [
             asyncio.create_task(_write_orders(worker.stdin, self._orders)),
-            asyncio.create_task(_watch(worker, patience)),
+            asyncio.create_task(_watch(worker, watchdog)),
             asyncio.create_task(self._beat()),
         ]
         try:
-            return await self._listen(worker.stdout, worker.pid, patience)
+            return await self._listen(worker.stdout, worker.pid, watchdog)
         finally:
             for task in tasks:
                 task.cancel()
@@ -108,7 +108,7 @@ class Keeper:
         while True:
             await asyncio.sleep(BEAT_S)
             if self._orders.empty():
-                self._orders.put_nowait(Delivery(Beat()))
+                self._orders.put_nowait(Delivery(Heartbeat()))
 
     async def _spawn(self) -> Process:
         environment = {
@@ -132,7 +132,7 @@ class Keeper:
             if log:
                 log.close()
 
-    async def _listen(self, pipe: StreamReader, pid: int, patience: Patience) -> bool:
+    async def _listen(self, pipe: StreamReader, pid: int, watchdog: Watchdog) -> bool:
         """Hear the worker out until its pipe ends; tells whether it was ever ready."""
         inbox, was_ready = Inbox(), False
         try:
@@ -141,8 +141,8 @@ class Keeper:
                 if delivery is None:
                     continue
                 message = delivery.message
-                patience.hear(message, time.monotonic())
-                if isinstance(message, Beat):
+                watchdog.hear(message, time.monotonic())
+                if isinstance(message, Heartbeat):
                     continue
                 was_ready = was_ready or (isinstance(message, Backend) and message.state == "ready")
                 self._hear(message, _pixels_of(delivery))
@@ -168,14 +168,14 @@ async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> 
                 await pipe.drain()
 
 
-async def _watch(worker: Process, patience: Patience) -> None:
+async def _watch(worker: Process, watchdog: Watchdog) -> None:
     """Kill a worker that hangs; whoever listens to it notices."""
     now_s = time.monotonic()
-    while not (reason := patience.why_exhausted(now_s)):
+    while not (reason := watchdog.why_exhausted(now_s)):
         await asyncio.sleep(BEAT_S / 2)
         before_s, now_s = now_s, time.monotonic()
         if now_s - before_s > SILENCE_S / 2:
-            patience.begin_again(now_s)
+            watchdog.begin_again(now_s)
     _log.error("worker %d %s, and is replaced", worker.pid, reason)
     worker.kill()
 

@@ -25,7 +25,7 @@ STAGE_S = 1800.0
 """Loading, decoding and first steps have nothing to compare with: half an hour is no progress."""
 
 
-class Patience:
+class Watchdog:
     """What is known of one worker's pace. All times are seconds of one steady clock."""
 
     def __init__(self, now_s: float) -> None:

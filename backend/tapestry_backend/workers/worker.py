@@ -24,9 +24,9 @@ from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
 from tapestry_protocol.messages import (
     Backend,
-    Beat,
     Cancel,
     Cancelled,
+    Heartbeat,
     Message,
     PixelsRef,
     Preview,
@@ -34,7 +34,7 @@ from tapestry_protocol.messages import (
     Request,
     Result,
     Run,
-    Twins,
+    SiblingDevices,
 )
 from tapestry_protocol.pixels import Pixels
 
@@ -42,7 +42,7 @@ from ..tasks.events import Finished, LayeredPicture, Progressed
 from .channel import Delivery, Inbox, frames_of, pack, read_frame
 from .device_loss import DEVICE_LOST, is_device_lost
 from .failures import failure_of, private_traceback
-from .heartbeat import Heart, die_with_parent
+from .heartbeat import ServerHeartbeat, die_with_parent
 
 PREVIEW_INTERVAL_S = 0.25
 """Four previews a second look alive; more would only fill the socket."""
@@ -64,7 +64,7 @@ class Engine:
 
     run: RunTask
     device: str
-    twins: tuple[str, ...] = ()
+    sibling_devices: tuple[str, ...] = ()
 
 
 class Link:
@@ -76,7 +76,7 @@ class Link:
         self._jobs: queue.SimpleQueue[tuple[Run, Mapping[str, bytes]]] = queue.SimpleQueue()
         self._cancelled = ""  # one is enough: the server sends a job when the one before has ended
         self._sending = threading.Lock()
-        self._heart = Heart(lambda: self.send(Beat()))
+        self._heart = ServerHeartbeat(lambda: self.send(Heartbeat()))
         threading.Thread(target=self._listen, name="link", daemon=True).start()
 
     def next_job(self) -> tuple[Run, Mapping[str, bytes]]:
@@ -125,8 +125,8 @@ def main(load: Callable[[], Engine]) -> None:
     link = Link(*_take_pipes())
     link.send(Backend("loading"))
     engine = load()
-    if engine.twins:
-        link.send(Twins(engine.twins))
+    if engine.sibling_devices:
+        link.send(SiblingDevices(engine.sibling_devices))
     link.send(Backend("ready", engine.device))
     while True:
         job, blobs = link.next_job()
@@ -228,7 +228,13 @@ def load_engine(arguments: Sequence[str]) -> Engine:
     """The real engine: imports torch, and takes seconds."""
     from ..checkpoints.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
     from ..checkpoints.discovery import adapter_folders, discover  # noqa: PLC0415
-    from ..models.model_cache import ModelStore, best_device, device_name, device_named, twins  # noqa: PLC0415
+    from ..models.model_cache import (  # noqa: PLC0415
+        ModelCache,
+        best_device,
+        device_name,
+        device_named,
+        sibling_devices,
+    )
     from ..tasks.run import run  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(allow_abbrev=False)
@@ -245,8 +251,8 @@ def load_engine(arguments: Sequence[str]) -> Engine:
         adapters=named.adapter,
         adapter_folders=adapter_folders(named.folder),
     )
-    store = ModelStore(catalogue, str(device))
-    others = () if named.device else twins()
+    store = ModelCache(catalogue, str(device))
+    others = () if named.device else sibling_devices()
     return Engine(lambda request, blobs: run(request, blobs, store), device_name(device), others)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tapestry_protocol.accelerators import Accelerator, likely_accelerator
 from tapestry_protocol.runtime import data_folder
 
-from ..common.atomic_write import write_aside
+from ..common.atomic_write import write_atomically
 from ..common.removal import LEAVING
 from . import uv_program
 
@@ -44,7 +44,7 @@ _STAMP = "tapestry-installed.json"
 
 
 @dataclass(frozen=True)
-class OwnBackend:
+class BundledBackend:
     """What is installed, and where.
 
     wheel   of the backend itself; the lists of what it needs lie beside it
@@ -116,7 +116,7 @@ class OwnBackend:
 
     def finish(self) -> None:
         """Say that it is whole."""
-        write_aside(self.environment / _STAMP, json.dumps(self._expected()))
+        write_atomically(self.environment / _STAMP, json.dumps(self._expected()))
 
     def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Of uv's environment: everything stays in the folder; pip's mirrors are uv's as well.
@@ -179,12 +179,12 @@ def backend_home(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(common) / "tapestry" if common else data_folder(environment)
 
 
-def own_backend(home: Path, carried: Path = CARRIED) -> OwnBackend | None:
+def bundled_backend(home: Path, carried: Path = CARRIED) -> BundledBackend | None:
     """What this plugin carries; None where it carries none, as in a checkout."""
     wheels = sorted(carried.glob("tapestry-*.whl"))
     if not wheels or not (carried / PACKAGES).exists():
         return None
-    return OwnBackend(wheels[-1], home / "backend")
+    return BundledBackend(wheels[-1], home / "backend")
 
 
 def _program_in(environment: Path) -> Path:

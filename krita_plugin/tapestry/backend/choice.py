@@ -18,7 +18,7 @@ from tapestry_protocol.runtime import RuntimeInfo
 from ..common.stored_json import read_kept
 from ..i18n.translation import tr
 from .process import BackendProcess
-from .remote import DistantBackend
+from .remote import RemoteBackend
 
 DEVICES = ("", "cpu", "cuda:0", "cuda:1", "cuda:2", "cuda:3")
 """What a backend may paint on; the first one: the fastest there is."""
@@ -158,7 +158,7 @@ class ChosenBackend:
             with suppress(OSError):
                 os.kill(info.pid, signal.SIGTERM)
 
-    def _distant(self) -> DistantBackend | None:
+    def _distant(self) -> RemoteBackend | None:
         if not self.is_distant:
             return None
         self.choice.port  # noqa: B018  an address that cannot be is said at once
@@ -168,7 +168,7 @@ class ChosenBackend:
                 tr("The backend's token file is missing."),
                 tr("Copy server.json from that computer, and choose it on the backend's page."),
             )
-        return DistantBackend(Path(self.server_file).expanduser())
+        return RemoteBackend(Path(self.server_file).expanduser())
 
 
 def _is_sound(name: str, value: str) -> bool:

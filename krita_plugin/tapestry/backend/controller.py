@@ -14,7 +14,7 @@ from ..connection.link import Link, LinkState
 from ..document.canvas import Host
 from ..i18n.messages import in_own_words
 from ..i18n.translation import tr
-from .bundled import OwnBackend
+from .bundled import BundledBackend
 from .choice import BackendChoice, ChosenBackend
 from .diagnostics import report, tail, without_secrets
 from .installer import BackendInstaller, Fetch
@@ -31,7 +31,7 @@ def kept_choice(host: Host) -> BackendChoice:
     return BackendChoice.from_text(host.read_setting(_SETTINGS_KEY))
 
 
-class BackendDesk:
+class BackendController:
     """One for all windows.
 
     changed  is called when something is to be shown anew
@@ -51,7 +51,7 @@ class BackendDesk:
         self._peak_bytes = 0
         self.installer: BackendInstaller | None = None
 
-    def offer(self, own: OwnBackend, loop: Loop, fetch: Fetch) -> None:
+    def offer(self, own: BundledBackend, loop: Loop, fetch: Fetch) -> None:
         """Let the artist install the backend that the plugin carries."""
         self.installer = BackendInstaller(own, loop, fetch, self._installing)
 

@@ -6,7 +6,7 @@ from tapestry_protocol.accelerators import DISK_SIGNS, NETWORK_SIGNS
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..i18n.translation import tr
-from .bundled import OwnBackend
+from .bundled import BundledBackend
 
 LOCKED_SIGNS = ("(os error 5)", "(os error 32)")
 """Windows' numbers for a file that another program, such as a virus scanner, has open."""
@@ -19,7 +19,7 @@ class PyTorchAwayError(TapestryError):
     """PyTorch's own index cannot be reached; the package index may have it as well."""
 
 
-def what_it_means(said: str, own: OwnBackend) -> TapestryError:
+def what_it_means(said: str, own: BundledBackend) -> TapestryError:
     """Out of what a program has said before it failed."""
     errors = [line for line in said.splitlines() if line.lower().startswith("error")]
     last = errors[-1] if errors else (said.strip().splitlines() or ["?"])[-1]
@@ -65,7 +65,7 @@ def of_the_network(why: str) -> TapestryError:
     )
 
 
-def of_the_disk(why: str, own: OwnBackend) -> TapestryError:
+def of_the_disk(why: str, own: BundledBackend) -> TapestryError:
     """Nothing can be written."""
     return TapestryError(
         ErrorCode.INTERNAL,

@@ -21,12 +21,12 @@ from ..common.ownership import lock_on
 from ..common.removal import remove
 from ..common.task_queue import Loop
 from ..i18n.translation import tr
-from .bundled import OwnBackend
+from .bundled import BundledBackend
 from .install_errors import LOCKED_SIGNS, PyTorchAwayError, of_the_disk, what_it_means
 from .install_progress import read_progress
 from .process import clean_environment
 from .program import Program
-from .uv_download import Fetch, FetchingUv
+from .uv_download import Fetch, UvDownload
 
 _EVERY_S = 0.2
 _GB = 10**9
@@ -43,7 +43,7 @@ class BackendInstaller:
 
     def __init__(
         self,
-        own: OwnBackend,
+        own: BundledBackend,
         loop: Loop,
         fetch: Fetch,
         changed: Callable[[], None],
@@ -59,7 +59,7 @@ class BackendInstaller:
         self._loop = loop
         self._changed = changed
         self._environment = {**clean_environment(environment), **own.variables(environment)}
-        self._uv = FetchingUv(own, fetch, self._environment)
+        self._uv = UvDownload(own, fetch, self._environment)
         self._work: Generator[None, None, None] | None = None
 
     @property
@@ -174,7 +174,7 @@ class BackendInstaller:
         self.doing, self.share = words, share
 
 
-def _check_space(own: OwnBackend) -> None:
+def _check_space(own: BundledBackend) -> None:
     own.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     needed_gb: float = own.accelerator.disk_gb
     if own.environment.exists():

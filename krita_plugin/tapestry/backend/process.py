@@ -18,7 +18,7 @@ from tapestry_protocol.runtime import (
     runtime_file,
 )
 
-from .bundled import backend_home, own_backend
+from .bundled import backend_home, bundled_backend
 
 INSTALLATION = Path(__file__).parents[1] / "installation.json"
 """Written by the installer: {"command": ["/path/to/tapestry"]}."""
@@ -44,7 +44,7 @@ def find_command(
             return _split(text)
     if installation.exists():
         return _installed_command(installation)
-    own = own_backend(backend_home(environment))
+    own = bundled_backend(backend_home(environment))
     if own is not None and own.is_there:
         return [str(own.program)]
     found = shutil.which("tapestry", path=environment.get("PATH", ""))

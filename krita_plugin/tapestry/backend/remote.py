@@ -15,7 +15,7 @@ VARIABLE = "TAPESTRY_SERVER_FILE"
 """An environment variable with the path of the copy."""
 
 
-class DistantBackend:
+class RemoteBackend:
     """A server that we can neither start nor watch."""
 
     def __init__(self, file: Path) -> None:

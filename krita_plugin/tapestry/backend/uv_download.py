@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 from ..common.removal import patiently
 from ..i18n.translation import tr
-from .bundled import OwnBackend
+from .bundled import BundledBackend
 from .install_errors import of_the_network
 from .uv_program import UvWheel, unpack_uv, uv_wheel
 
@@ -35,10 +35,10 @@ Fetch = Callable[[str, Path], Download]
 Say = Callable[[str, float], None]
 
 
-class FetchingUv:
+class UvDownload:
     """For one installation."""
 
-    def __init__(self, own: OwnBackend, fetch: Fetch, environment: Mapping[str, str]) -> None:
+    def __init__(self, own: BundledBackend, fetch: Fetch, environment: Mapping[str, str]) -> None:
         self._own = own
         self._fetch = fetch
         self._environment = environment

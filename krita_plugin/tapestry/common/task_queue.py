@@ -31,7 +31,7 @@ class Loop(Protocol):
         ...
 
 
-class Work:
+class Task:
     """A generator that is run piece by piece, in turns of the loop.
 
     finished takes what the generator returns; failed takes what it raises. One of them is called,
@@ -85,13 +85,13 @@ class Work:
         self._cancel_turn = self._loop.call_later(delay_s, self._turn)
 
 
-class Line:
+class TaskQueue:
     """Works that are done one after the other, in the order in which they were given."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._waiting: deque[Callable[[], Work]] = deque()
-        self._work: Work | None = None
+        self._waiting: deque[Callable[[], Task]] = deque()
+        self._work: Task | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -123,7 +123,7 @@ class Line:
             finally:
                 self._next()
 
-        self._waiting.append(lambda: Work(self._loop, pieces, finish, fail))
+        self._waiting.append(lambda: Task(self._loop, pieces, finish, fail))
         if self._work is None:
             self._next()
 

@@ -17,7 +17,7 @@ from tapestry_protocol.runtime import RuntimeInfo
 
 from ..common.task_queue import Loop
 from ..jobs.job import NOTHING, Beside
-from ..jobs.unacknowledged import Underway
+from ..jobs.unacknowledged import UnacknowledgedJobs
 
 START_WITHIN_S = 60.0
 """A server is ready in a second; a machine that is very busy or has just booted takes longer."""
@@ -115,7 +115,7 @@ class Link(Listener):
         self._doubted_token = ""
         self._dead_token = ""
         self._waited_s = 0.0
-        self._underway = Underway()
+        self._unacknowledged = UnacknowledgedJobs()
 
     @property
     def is_ready(self) -> bool:
@@ -132,11 +132,11 @@ class Link(Listener):
     def send(self, message: Message) -> None:
         """Send a message; raises TapestryError when not ready."""
         self._connection.send(message)
-        self._underway.sent(message)
+        self._unacknowledged.sent(message)
 
     def owe(self, submit: Submit) -> None:
         """A job that an earlier Krita has sent: ask for it as if we had."""
-        self._underway.sent(submit)
+        self._unacknowledged.sent(submit)
 
     def send_blob(self, sha256: str, data: bytes) -> None:
         """Send pixels; raises TapestryError when not ready."""
@@ -144,14 +144,14 @@ class Link(Listener):
 
     def abandon(self, job_id: str) -> None:
         """Nobody waits for this job any more: have it cancelled when there is a server again."""
-        self._underway.abandon(job_id)
+        self._unacknowledged.abandon(job_id)
 
     def acknowledge(self, job_id: str) -> None:
         """The end of this job is kept; a server that is away just now hears it later."""
         if self.is_ready:
             self.send(Acknowledge(job_id))
         else:
-            self._underway.keep(job_id)
+            self._unacknowledged.keep(job_id)
 
     def close(self) -> None:
         """Let the server go; jobs that it runs go on."""
@@ -208,7 +208,7 @@ class Link(Listener):
         self._cancel_timer = self._loop.call_later(delay_s, self._seek)
 
     def _fail(self, error: TapestryError) -> None:
-        self._underway.abandon_all()
+        self._unacknowledged.abandon_all()
         self._become(LinkState.FAILED)
         if self.follower is not None:
             self.follower.link_failed(error)
@@ -233,12 +233,12 @@ class Link(Listener):
             if message.protocol != PROTOCOL_VERSION:
                 self._give_up(_another_version(message))
                 return
-            for question in self._underway.questions():
+            for question in self._unacknowledged.questions():
                 self._connection.send(question)
             self._become(LinkState.READY)
         elif not isinstance(message, Backend):
             self._attempts = 0  # it does its work, so it is not a server that dies at once
-        answers = self._underway.answers(message)
+        answers = self._unacknowledged.answers(message)
         for answer in answers or ():
             self._connection.send(answer)
         if answers is None and self.follower is not None:

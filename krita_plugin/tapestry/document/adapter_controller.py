@@ -13,13 +13,20 @@ from tapestry_protocol.limits import MAX_CONTROLS, MAX_LORAS
 from ..common.error_boundary import guarded
 from ..i18n.translation import tr
 from ..jobs.job import all_layers
-from .adapter_reading import adapter_book
-from .adapter_settings import ADAPTERS_NOTE, PICTURE, AdapterBook, Laid, fitting, newly_laid
+from .adapter_reading import document_adapters
+from .adapter_settings import (
+    ADAPTERS_NOTE,
+    PICTURE,
+    AdapterSettings,
+    DocumentAdapters,
+    fitting,
+    newly_laid,
+)
 from .canvas import Canvas, Host
-from .scene_watcher import SceneWatch
+from .scene_watcher import SceneWatcher
 
 
-class AdapterDesk:
+class AdapterController:
     """All of it works on the document in front, and on the list of the backend.
 
     known   what the backend has
@@ -30,7 +37,7 @@ class AdapterDesk:
     def __init__(
         self,
         host: Host,
-        watch: SceneWatch,
+        watch: SceneWatcher,
         family: Callable[[], str],
         failed: Callable[[Exception], None],
     ) -> None:
@@ -49,7 +56,7 @@ class AdapterDesk:
         """What can be laid on the model that is chosen."""
         return fitting(self.known, self._family())
 
-    def laid(self, layer_id: str) -> tuple[Laid, ...]:
+    def laid(self, layer_id: str) -> tuple[AdapterSettings, ...]:
         """What lies on a region, or on the picture, as it was seen last."""
         return self._watch.scene.adapters.of(layer_id, self._name(layer_id))
 
@@ -59,7 +66,7 @@ class AdapterDesk:
         canvas = self._host.active_canvas()
         if canvas is None:
             return
-        book = adapter_book(canvas)
+        book = document_adapters(canvas)
         laid = book.of(layer_id, self._name(layer_id))
         rows = {row.id: row.prompt for row in self._watch.scene.rows}
         _check_number(book.only(rows), laid, info)
@@ -94,7 +101,7 @@ class AdapterDesk:
 
     @guarded
     def bring_back(self, text: str) -> None:
-        """Lay on what lay on an earlier picture, as `AdapterBook.to_text` wrote it.
+        """Lay on what lay on an earlier picture, as `DocumentAdapters.to_text` wrote it.
 
         What was shown a layer that is not here is left out, which is told.
         """
@@ -103,8 +110,8 @@ class AdapterDesk:
             return
         layers = canvas.layers()
         here = {PICTURE, *(layer.id for layer in all_layers(layers))}
-        book, gone = adapter_book(canvas), []
-        for layer_id, entry in AdapterBook.from_text(text).entries.items():
+        book, gone = document_adapters(canvas), []
+        for layer_id, entry in DocumentAdapters.from_text(text).entries.items():
             if layer_id not in here:
                 continue
             gone += [one for one in entry.laid if one.layer and not one.find(layers)]
@@ -120,7 +127,7 @@ class AdapterDesk:
             )
 
     @guarded
-    def lay_on_picture(self, laid: Sequence[Laid]) -> None:
+    def lay_on_picture(self, laid: Sequence[AdapterSettings]) -> None:
         """Lay these on the picture, and nothing else.
 
         Where the layer that one was shown is not here, its row waits for another.
@@ -133,13 +140,15 @@ class AdapterDesk:
             replace(one, layer="", layer_name="") if one.layer and one.find(layers) is None else one
             for one in laid
         ]
-        self._keep(canvas, adapter_book(canvas).having(PICTURE, "", here))
+        self._keep(canvas, document_adapters(canvas).having(PICTURE, "", here))
 
-    def _replace(self, layer_id: str, place: int, change: Callable[[Laid], list[Laid]]) -> None:
+    def _replace(
+        self, layer_id: str, place: int, change: Callable[[AdapterSettings], list[AdapterSettings]]
+    ) -> None:
         canvas = self._host.active_canvas()
         if canvas is None:
             return
-        book, name = adapter_book(canvas), self._name(layer_id)
+        book, name = document_adapters(canvas), self._name(layer_id)
         laid = list(book.of(layer_id, name))
         if place < len(laid):
             laid[place : place + 1] = change(laid[place])
@@ -148,12 +157,14 @@ class AdapterDesk:
     def _name(self, layer_id: str) -> str:
         return next((row.prompt for row in self._watch.scene.rows if row.id == layer_id), "")
 
-    def _keep(self, canvas: Canvas, book: AdapterBook) -> None:
+    def _keep(self, canvas: Canvas, book: DocumentAdapters) -> None:
         canvas.keep_note(ADAPTERS_NOTE, book.to_text())
         self._watch.look()
 
 
-def _check_number(book: AdapterBook, laid: Sequence[Laid], info: AdapterInfo) -> None:
+def _check_number(
+    book: DocumentAdapters, laid: Sequence[AdapterSettings], info: AdapterInfo
+) -> None:
     """Raises TapestryError where a request takes no more of this kind."""
     if info.kind == "lora":
         full = sum(one.kind == "lora" for one in laid) >= MAX_LORAS

@@ -14,31 +14,31 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds
 
 from ..i18n.translation import tr
-from .adapter_settings import ADAPTERS_NOTE, AdapterBook, Laid
+from .adapter_settings import ADAPTERS_NOTE, AdapterSettings, DocumentAdapters
 from .bands import read_in_bands
 from .canvas import Canvas, Layer
 
 
-def adapter_book(canvas: Canvas) -> AdapterBook:
+def document_adapters(canvas: Canvas) -> DocumentAdapters:
     """What the artist has laid on this document."""
-    return AdapterBook.from_text(canvas.note(ADAPTERS_NOTE))
+    return DocumentAdapters.from_text(canvas.note(ADAPTERS_NOTE))
 
 
 def keep_adapters_name(canvas: Canvas, layer_id: str, name: str) -> None:
     """A layer was renamed: copies of it will be known by the new name."""
-    book = adapter_book(canvas)
+    book = document_adapters(canvas)
     renamed = book.renamed(layer_id, name)
     if renamed != book:
         canvas.keep_note(ADAPTERS_NOTE, renamed.to_text())
 
 
-def loras_of(laid: Sequence[Laid]) -> tuple[Lora, ...]:
+def loras_of(laid: Sequence[AdapterSettings]) -> tuple[Lora, ...]:
     """The LoRAs among these."""
     return tuple(Lora(one.adapter, one.weight) for one in laid if one.kind == "lora")
 
 
 def controls_of(
-    canvas: Canvas, laid: Sequence[Laid], reach: Bounds, blobs: dict[str, bytes]
+    canvas: Canvas, laid: Sequence[AdapterSettings], reach: Bounds, blobs: dict[str, bytes]
 ) -> Generator[None, None, tuple[Control, ...]]:
     """The others, in coordinates of the document, with their pictures in `blobs`.
 
@@ -69,7 +69,7 @@ def moved(control: Control, part: Bounds) -> Control:
     return replace(control, bounds=control.bounds.moved(-part.top, -part.left))
 
 
-def _place(one: Laid, layers: Sequence[Layer], reach: Bounds) -> Bounds:
+def _place(one: AdapterSettings, layers: Sequence[Layer], reach: Bounds) -> Bounds:
     """What is read of the layer: all of a reference, which may lie anywhere."""
     layer = _found(one, layers)
     if layer.bounds.is_empty:
@@ -83,7 +83,7 @@ def _place(one: Laid, layers: Sequence[Layer], reach: Bounds) -> Bounds:
     return layer.bounds if one.kind == "ip_adapter" else layer.bounds.intersection(reach)
 
 
-def _found(one: Laid, layers: Sequence[Layer]) -> Layer:
+def _found(one: AdapterSettings, layers: Sequence[Layer]) -> Layer:
     layer = one.find(layers)
     if layer is not None:
         return layer

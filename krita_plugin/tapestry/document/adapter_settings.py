@@ -45,7 +45,7 @@ _USUAL_SHOWS: tuple[tuple[str, Show], ...] = (
 
 
 @dataclass(frozen=True)
-class Laid:
+class AdapterSettings:
     """One adapter that is laid on the picture or on a region.
 
     adapter     its id in the backend's list
@@ -79,42 +79,44 @@ class Laid:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LayerAdapters:
     """What is laid on a region, and the name that its layer had then."""
 
     name: str
-    laid: tuple[Laid, ...]
+    laid: tuple[AdapterSettings, ...]
 
 
 @dataclass(frozen=True)
-class AdapterBook:
+class DocumentAdapters:
     """All that is laid on a document, by layer id; `PICTURE` stands for the picture."""
 
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[str, LayerAdapters] = field(default_factory=dict)
 
-    def of(self, layer_id: str, name: str = "") -> tuple[Laid, ...]:
+    def of(self, layer_id: str, name: str = "") -> tuple[AdapterSettings, ...]:
         """What is laid on this layer, or on the latest one of its name."""
         if layer_id in self.entries or not name:
             return self.entries[layer_id].laid if layer_id in self.entries else ()
         alike = (entry.laid for entry in reversed(self.entries.values()) if entry.name == name)
         return next(alike, ())
 
-    def having(self, layer_id: str, name: str, laid: Sequence[Laid]) -> AdapterBook:
+    def having(self, layer_id: str, name: str, laid: Sequence[AdapterSettings]) -> DocumentAdapters:
         """The book with another entry for this layer, as the latest one."""
         entries = {key: entry for key, entry in self.entries.items() if key != layer_id}
-        entries[layer_id] = Entry(name, tuple(laid))
-        return AdapterBook(dict(list(entries.items())[-_MOST_ENTRIES:]))
+        entries[layer_id] = LayerAdapters(name, tuple(laid))
+        return DocumentAdapters(dict(list(entries.items())[-_MOST_ENTRIES:]))
 
-    def renamed(self, layer_id: str, name: str) -> AdapterBook:
+    def renamed(self, layer_id: str, name: str) -> DocumentAdapters:
         """The book after a layer was renamed."""
         if layer_id not in self.entries:
             return self
         return self.having(layer_id, name, self.entries[layer_id].laid)
 
-    def only(self, names: Mapping[str, str]) -> AdapterBook:
+    def only(self, names: Mapping[str, str]) -> DocumentAdapters:
         """What is laid on the picture and on these regions, layer id -> name; also if nothing."""
         chosen = {PICTURE: "", **names}
-        return AdapterBook({key: Entry(name, self.of(key, name)) for key, name in chosen.items()})
+        return DocumentAdapters(
+            {key: LayerAdapters(name, self.of(key, name)) for key, name in chosen.items()}
+        )
 
     def shown(self, layers: Sequence[Layer]) -> frozenset[str]:
         """Ids of the layers that adapters are shown."""
@@ -133,7 +135,7 @@ class AdapterBook:
         return json.dumps(kept, ensure_ascii=False)
 
     @classmethod
-    def from_text(cls, text: str) -> AdapterBook:
+    def from_text(cls, text: str) -> DocumentAdapters:
         """What `to_text` wrote; what is damaged or out of range is left out."""
         kept = read_kept(text)
         entries = kept.items() if isinstance(kept, dict) else ()
@@ -161,34 +163,36 @@ def fitting(known: Collection[AdapterInfo], family: str) -> list[AdapterInfo]:
     return sorted(found, key=lambda info: (KINDS.index(info.kind), info.id.casefold()))
 
 
-def newly_laid(info: AdapterInfo) -> Laid:
+def newly_laid(info: AdapterInfo) -> AdapterSettings:
     """An adapter as it is laid at first: with what its name says it was trained with."""
     name = info.id.casefold()
     usual = next((show for word, show in _USUAL_SHOWS if word in name), "none")
-    return Laid(info.id, info.kind, show=usual if info.kind in CONTROLS else "none")
+    return AdapterSettings(info.id, info.kind, show=usual if info.kind in CONTROLS else "none")
 
 
-def read_laid(kept: Any) -> tuple[Laid, ...]:
+def read_laid(kept: Any) -> tuple[AdapterSettings, ...]:
     """What JSON gave of a list of them as dicts; what is damaged or out of range is left out."""
     read = [_laid(one) for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
     return tuple(one for one in read if one is not None)[: MAX_LORAS + MAX_CONTROLS]
 
 
-def _entry(values: dict[str, Any]) -> Entry:
+def _entry(values: dict[str, Any]) -> LayerAdapters:
     name = values.get("name")
-    return Entry(plain_name(name) if isinstance(name, str) else "", read_laid(values.get("laid")))
+    return LayerAdapters(
+        plain_name(name) if isinstance(name, str) else "", read_laid(values.get("laid"))
+    )
 
 
-def _laid(values: dict[str, Any]) -> Laid | None:
+def _laid(values: dict[str, Any]) -> AdapterSettings | None:
     """One adapter out of what JSON gave; None where it does not say which."""
     adapter, kind = values.get("adapter"), values.get("kind")
     if kind not in KINDS or not isinstance(adapter, str):
         return None
     if not 0 < len(adapter) <= MAX_ID_CHARACTERS:
         return None
-    plain = Laid(adapter, kind)
+    plain = AdapterSettings(adapter, kind)
     good = {}
-    for known in fields(Laid):
+    for known in fields(AdapterSettings):
         value = same_kind(values.get(known.name), getattr(plain, known.name))
         if value is not None and _is_in_range(plain, known.name, value):
             good[known.name] = value
@@ -201,7 +205,7 @@ def least_weight(kind: Kind) -> float:
     return -MAX_ADAPTER_WEIGHT if kind == "lora" else 0.0
 
 
-def _is_in_range(laid: Laid, name: str, value: Any) -> bool:
+def _is_in_range(laid: AdapterSettings, name: str, value: Any) -> bool:
     if name == "weight":
         return least_weight(laid.kind) <= value <= MAX_ADAPTER_WEIGHT
     if name == "show":

@@ -7,7 +7,7 @@ from math import sin
 
 from tapestry_protocol.pixels import Pixels
 
-from ..common.task_queue import REST, Loop, Work
+from ..common.task_queue import REST, Loop, Task
 from ..i18n.notices import Notice, notice_of
 from ..i18n.translation import tr
 from .canvas import Host
@@ -28,11 +28,11 @@ class Example:
 
     def __init__(self, host: Host, loop: Loop, said: Callable[[Notice], None]) -> None:
         self._host, self._loop, self._said = host, loop, said
-        self._work: Work | None = None
+        self._work: Task | None = None
 
     def open(self) -> None:
         """A new document, over a few turns of Krita's loop."""
-        self._work = Work(self._loop, self._paint(), self._said, lambda e: self._said(notice_of(e)))
+        self._work = Task(self._loop, self._paint(), self._said, lambda e: self._said(notice_of(e)))
 
     def _paint(self) -> Generator[str | None, None, Notice]:
         canvas = self._host.create_canvas(HEIGHT, WIDTH, tr("Tapestry example"))

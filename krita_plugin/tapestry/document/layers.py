@@ -10,10 +10,10 @@ from tapestry_protocol.layer_names import is_background_name, is_default_name, p
 from tapestry_protocol.pixels import Bounds
 
 from ..i18n.translation import tr
-from .adapter_settings import AdapterBook, all_pictures
+from .adapter_settings import DocumentAdapters, all_pictures
 from .canvas import Layer
 from .coverage import operator
-from .region_settings import DEFAULTS, RegionBook, RegionSettings
+from .region_settings import DEFAULTS, DocumentRegions, RegionSettings
 
 OWN_PREFIX = "Tapestry: "
 """Layers that Tapestry made begin with this, so that a copy of one is recognised as well."""
@@ -53,7 +53,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureLayer:
     """A layer of the document that an adapter could be shown."""
 
     id: str
@@ -79,8 +79,8 @@ class Scene:
     remarks: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     group: str = ""
-    adapters: AdapterBook = field(default_factory=AdapterBook)
-    pictures: tuple[Picture, ...] = ()
+    adapters: DocumentAdapters = field(default_factory=DocumentAdapters)
+    pictures: tuple[PictureLayer, ...] = ()
     around: tuple[Layer, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -89,9 +89,9 @@ class Scene:
         return tuple(row for row in self.rows if row.state == "painted")
 
 
-def pictures_of(layers: Sequence[Layer]) -> tuple[Picture, ...]:
+def pictures_of(layers: Sequence[Layer]) -> tuple[PictureLayer, ...]:
     """All layers that could be shown to an adapter, topmost first."""
-    return tuple(Picture(layer.id, layer.name) for layer in all_pictures(layers))
+    return tuple(PictureLayer(layer.id, layer.name) for layer in all_pictures(layers))
 
 
 def groups_of(layers: Sequence[Layer], own: frozenset[str]) -> Iterator[Layer]:
@@ -103,7 +103,7 @@ def groups_of(layers: Sequence[Layer], own: frozenset[str]) -> Iterator[Layer]:
 
 
 def layers_that_count(
-    layers: Sequence[Layer], own: frozenset[str], book: RegionBook
+    layers: Sequence[Layer], own: frozenset[str], book: DocumentRegions
 ) -> tuple[Sequence[Layer], str]:
     """The layers of the chosen group and its id; those of the document where there is none.
 
@@ -137,7 +137,7 @@ def read_scene(
     layers: Sequence[Layer],
     own: frozenset[str],
     ground: Layer | None,
-    book: RegionBook | None = None,
+    book: DocumentRegions | None = None,
     shown: frozenset[str] = frozenset(),
 ) -> Scene:
     """The regions among these layers (topmost first).
@@ -147,7 +147,7 @@ def read_scene(
     book    the regions' settings, and which layers count
     shown   ids of layers that adapters are shown; they are no regions
     """
-    book = book or RegionBook()
+    book = book or DocumentRegions()
     counting, group = layers_that_count(layers, own, book)
     rows: list[RegionLayer] = []
     remarks: list[str] = []

@@ -27,8 +27,8 @@ from ..common.stored_json import read_kept
 from ..common.task_queue import PAUSE
 from ..jobs.job import Order
 from ..settings.settings import SIDES, Mode, Settings
-from .adapter_reading import adapter_book, controls_of, loras_of, moved
-from .adapter_settings import PICTURE, AdapterBook
+from .adapter_reading import controls_of, document_adapters, loras_of, moved
+from .adapter_settings import PICTURE, DocumentAdapters
 from .bands import any_paint, bands, read_in_bands
 from .canvas import Canvas, Layer
 from .coverage import reads_of, seen_alpha
@@ -41,7 +41,7 @@ from .layers import (
     pictures_of,
     read_scene,
 )
-from .region_settings import REGIONS_NOTE, RegionBook
+from .region_settings import REGIONS_NOTE, DocumentRegions
 
 Placed = TypeVar("Placed", Region, Selection)
 
@@ -63,15 +63,15 @@ def keep_own_layer(canvas: Canvas, layer_id: str) -> None:
     canvas.keep_note(OWN_LAYERS_NOTE, json.dumps(ids))
 
 
-def region_book(canvas: Canvas) -> RegionBook:
+def document_regions(canvas: Canvas) -> DocumentRegions:
     """What the artist has set for the regions of this document."""
-    return RegionBook.from_text(canvas.note(REGIONS_NOTE))
+    return DocumentRegions.from_text(canvas.note(REGIONS_NOTE))
 
 
 def scene_of(canvas: Canvas) -> Generator[None, None, Scene]:
     """The regions and the background that the document has right now."""
-    layers, own, book = canvas.layers(), own_layers(canvas), region_book(canvas)
-    laid = adapter_book(canvas)
+    layers, own, book = canvas.layers(), own_layers(canvas), document_regions(canvas)
+    laid = document_adapters(canvas)
     shown = laid.shown(layers)
     whole = Bounds(0, 0, canvas.height, canvas.width)
     counting, _ = layers_that_count(layers, own, book)
@@ -257,7 +257,7 @@ def _regions(
     canvas: Canvas,
     around: Sequence[Layer],
     chosen: Sequence[RegionLayer],
-    laid: AdapterBook,
+    laid: DocumentAdapters,
     reach: Bounds,
     blobs: dict[str, bytes],
 ) -> Generator[None, None, tuple[Region, ...]]:

@@ -7,30 +7,30 @@ from dataclasses import replace
 from typing import Any
 
 from ..common.error_boundary import guarded
-from ..common.task_queue import Loop, Work
+from ..common.task_queue import Loop, Task
 from .adapter_reading import keep_adapters_name
 from .canvas import Canvas, Host
-from .reading import region_book
+from .reading import document_regions
 from .region_overlay import color_of, tint, tint_layers
-from .region_settings import REGIONS_NOTE, RegionBook, RegionSettings
-from .scene_watcher import SceneWatch
+from .region_settings import REGIONS_NOTE, DocumentRegions, RegionSettings
+from .scene_watcher import SceneWatcher
 
 _KRITA_ACTIVATES_S = 0.2
 """A new layer becomes the active one in a later turn of Krita's own."""
 
 
-class RegionDesk:
-    """The hands to which `SceneWatch` is the eyes; all of it works on the document in front."""
+class RegionController:
+    """The hands to which `SceneWatcher` is the eyes; all of it works on the document in front."""
 
     def __init__(
-        self, host: Host, loop: Loop, watch: SceneWatch, failed: Callable[[Exception], None]
+        self, host: Host, loop: Loop, watch: SceneWatcher, failed: Callable[[Exception], None]
     ) -> None:
         self._host = host
         self._loop = loop
         self._watch = watch
         self._failed = failed
-        self._tinting: Work | None = None
-        self._adding: Work | None = None
+        self._tinting: Task | None = None
+        self._adding: Task | None = None
         self._begun = ""
 
     def report(self, error: Exception) -> None:
@@ -48,7 +48,7 @@ class RegionDesk:
         canvas = self._host.active_canvas()
         if canvas is None:
             return
-        book, name = region_book(canvas), self._name(layer_id)
+        book, name = document_regions(canvas), self._name(layer_id)
         settings = replace(book.settings(layer_id, name), **values)
         self._keep(canvas, book.with_settings(layer_id, name, settings))
 
@@ -60,7 +60,7 @@ class RegionDesk:
             return
         canvas.rename(layer_id, prompt)
         keep_adapters_name(canvas, layer_id, prompt)
-        book = region_book(canvas)
+        book = document_regions(canvas)
         renamed = book.with_name(layer_id, prompt)
         if renamed != book:
             self._keep(canvas, renamed)
@@ -80,7 +80,7 @@ class RegionDesk:
         if canvas is None:
             return
         names = {group.id: group.name for group in self._watch.scene.groups}
-        book = region_book(canvas)
+        book = document_regions(canvas)
         self._keep(canvas, replace(book, group=group_id, group_name=names.get(group_id, "")))
 
     @guarded
@@ -103,7 +103,7 @@ class RegionDesk:
             with self._watch.resting():
                 return (yield from canvas.add_region(group, color))
 
-        self._adding = Work(self._loop, adding(), finished, failed)
+        self._adding = Task(self._loop, adding(), finished, failed)
 
     def take_begun(self, layer_ids: Container[str]) -> str:
         """The new region whose prompt is to be written, once, as soon as it is among these."""
@@ -135,7 +135,7 @@ class RegionDesk:
             with self._watch.resting():
                 return (yield from tint(canvas, self._watch.scene.rows))
 
-        self._tinting = Work(self._loop, showing(), finished, failed)
+        self._tinting = Task(self._loop, showing(), finished, failed)
 
     @guarded
     def _activate_again(self, canvas: Canvas, layer_id: str) -> None:
@@ -161,6 +161,6 @@ class RegionDesk:
     def _name(self, layer_id: str) -> str:
         return next((row.prompt for row in self._watch.scene.rows if row.id == layer_id), "")
 
-    def _keep(self, canvas: Canvas, book: RegionBook) -> None:
+    def _keep(self, canvas: Canvas, book: DocumentRegions) -> None:
         canvas.keep_note(REGIONS_NOTE, book.to_text())
         self._watch.look()

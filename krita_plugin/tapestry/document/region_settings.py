@@ -53,7 +53,7 @@ DEFAULTS = RegionSettings()
 
 
 @dataclass(frozen=True)
-class Entry:
+class NamedSettings:
     """A layer's settings, and the name it had then."""
 
     name: str
@@ -61,10 +61,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class RegionBook:
+class DocumentRegions:
     """All regions' settings by layer id, and the group whose layers count; "" for all layers."""
 
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[str, NamedSettings] = field(default_factory=dict)
     group: str = ""
     group_name: str = ""
 
@@ -76,14 +76,14 @@ class RegionBook:
         found = next(alike, None)
         return found.settings if found else DEFAULTS
 
-    def with_settings(self, layer_id: str, name: str, settings: RegionSettings) -> RegionBook:
+    def with_settings(self, layer_id: str, name: str, settings: RegionSettings) -> DocumentRegions:
         """The book with another entry for this layer, as the latest one."""
         entries = {key: entry for key, entry in self.entries.items() if key != layer_id}
-        entries[layer_id] = Entry(name, settings)
+        entries[layer_id] = NamedSettings(name, settings)
         latest = list(entries.items())[-_MOST_ENTRIES:]
         return replace(self, entries=dict(latest))
 
-    def with_name(self, layer_id: str, name: str) -> RegionBook:
+    def with_name(self, layer_id: str, name: str) -> DocumentRegions:
         """The book after a layer was renamed."""
         if layer_id not in self.entries:
             return self
@@ -99,12 +99,12 @@ class RegionBook:
         return json.dumps({"layers": layers, "group": group}, ensure_ascii=False)
 
     @classmethod
-    def from_text(cls, text: str) -> RegionBook:
+    def from_text(cls, text: str) -> DocumentRegions:
         """What `to_text` wrote; what is damaged or out of range stays at its default."""
         kept = read_kept(text)
         layers, group = _mapping(kept, "layers"), _mapping(kept, "group")
         entries = {
-            key: Entry(plain_name(_text(values, "name")), _settings(values))
+            key: NamedSettings(plain_name(_text(values, "name")), _settings(values))
             for key, values in layers.items()
             if isinstance(values, dict)
         }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
-from ..common.task_queue import Loop, Value, Work
+from ..common.task_queue import Loop, Task, Value
 from ..i18n.translation import tr
 from .adapter_settings import ADAPTERS_NOTE
 from .badges import Badge, badges
@@ -39,7 +39,7 @@ class Seen:
     active: str
 
 
-class SceneWatch:
+class SceneWatcher:
     """What the list of regions shows.
 
     scene_changed      is called when the list, its settings or the active layer are others
@@ -70,7 +70,7 @@ class SceneWatch:
         self._turn = 0
         self._resting = 0
         self._is_looking = False
-        self._work: Work | None = None
+        self._work: Task | None = None
 
     @property
     def is_resting(self) -> bool:
@@ -222,4 +222,4 @@ class SceneWatch:
             if canvas.is_open:  # a document may be closed at any time, the next look will see it
                 self._failed(error)
 
-        self._work = Work(self._loop, pieces, finished, failed)
+        self._work = Task(self._loop, pieces, finished, failed)

@@ -14,7 +14,7 @@ _NEWEST_COUNTS_FOR = 0.3
 """A machine's speed changes with what else it does: the last steps tell more than old ones."""
 
 
-class Pace:
+class TimeEstimate:
     """Seconds per step and pixel of each model, as they were measured.
 
     clock  seconds that only grow

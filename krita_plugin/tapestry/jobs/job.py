@@ -22,7 +22,7 @@ NOTHING: Beside = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Made:
+class JobResult:
     """What came back for a job: the picture, and its layers."""
 
     result: Result
@@ -68,7 +68,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Look:
+class DocumentState:
     """What must be the same about a document for a finished picture to be put there at once."""
 
     size: tuple[int, int]
@@ -76,7 +76,7 @@ class Look:
     layers: frozenset[str]
 
     @classmethod
-    def of(cls, canvas: Canvas) -> Look:
+    def of(cls, canvas: Canvas) -> DocumentState:
         """How the document is now."""
         ids = frozenset(
             layer.id for layer in canvas.layers() if not layer.name.startswith(OWN_PREFIX)
@@ -88,7 +88,7 @@ class Look:
         """Whether size, colours and all those layers are what they were."""
         if not canvas.is_open:
             return False
-        now = Look.of(canvas)
+        now = DocumentState.of(canvas)
         same = (now.size, now.color_space) == (self.size, self.color_space)
         return same and self.layers <= {layer.id for layer in all_layers(canvas.layers())}
 
@@ -115,7 +115,7 @@ class Job:
 
     id: str
     canvas: Canvas
-    look: Look
+    look: DocumentState
     history_id: str = ""
     document_name: str = ""
     sources: tuple[str, ...] = ()

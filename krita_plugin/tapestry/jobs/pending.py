@@ -18,10 +18,10 @@ from tapestry_protocol.errors import ProtocolError
 from tapestry_protocol.messages import Submit
 from tapestry_protocol.pixels import Bounds
 
-from ..common.atomic_write import write_aside
+from ..common.atomic_write import write_atomically
 from ..common.ownership import ownership_in
 from ..results.history import asked_for
-from .job import Job, Look, Order, Phase
+from .job import DocumentState, Job, Order, Phase
 
 _log = logging.getLogger("tapestry.jobs.pending")
 
@@ -41,7 +41,7 @@ class GoneCanvas:
     is_open = False
 
 
-class Outstanding:
+class PendingJobs:
     """The folder of these files.
 
     folder  made when the first job is kept
@@ -67,7 +67,7 @@ class Outstanding:
             "owner": self._ownership.name,
         }
         try:
-            write_aside(self._path(job.id), json.dumps(kept))
+            write_atomically(self._path(job.id), json.dumps(kept))
         except OSError:
             _log.exception("a job cannot be remembered")
 
@@ -130,7 +130,7 @@ def _read(path: Path, kept: Mapping[str, Any]) -> tuple[float, Job]:
     job = Job(
         path.stem,
         GoneCanvas(),
-        Look((0, 0), ("", ""), frozenset()),
+        DocumentState((0, 0), ("", ""), frozenset()),
         str(kept["history_id"]),
         str(kept["document_name"]),
         tuple(map(str, kept["sources"])),

@@ -27,14 +27,14 @@ from tapestry_protocol.messages import (
 )
 from tapestry_protocol.pixels import Pixels
 
-from ..common.task_queue import Loop, Work
+from ..common.task_queue import Loop, Task
 from ..connection.link import Link, LinkState
 from ..document.canvas import Canvas
 from ..i18n.notices import Notice, notice_of
 from ..i18n.translation import tr
-from .eta import Pace
-from .job import NOTHING, Beside, Job, Look, Made, Order, Phase
-from .pending import Outstanding
+from .eta import TimeEstimate
+from .job import NOTHING, Beside, DocumentState, Job, JobResult, Order, Phase
+from .pending import PendingJobs
 
 
 class JobQueue:
@@ -53,21 +53,21 @@ class JobQueue:
         loop: Loop,
         changed: Callable[[], None],
         previewed: Callable[[Job], None],
-        finished: Callable[[Job, Made], None],
+        finished: Callable[[Job, JobResult], None],
         said: Callable[[Notice | None], None],
-        outstanding: Outstanding,
+        pending_jobs: PendingJobs,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.jobs: list[Job] = outstanding.read()
-        self._outstanding = outstanding
+        self.jobs: list[Job] = pending_jobs.read()
+        self._pending_jobs = pending_jobs
         self._link = link
         self._loop = loop
         self._changed = changed
         self._previewed = previewed
         self._finished = finished
         self._said = said
-        self._pace = Pace(clock)
-        self._readings: dict[str, Work] = {}
+        self._pace = TimeEstimate(clock)
+        self._readings: dict[str, Task] = {}
         for job in self.jobs:
             if job.order is not None:
                 link.owe(Submit(job.id, job.order.request))
@@ -93,7 +93,7 @@ class JobQueue:
         history_id: str = "",
     ) -> None:
         """Read a document in the turns to come, and paint what it asks for so many times."""
-        job = Job(uuid.uuid4().hex, canvas, Look.of(canvas), history_id, canvas.name)
+        job = Job(uuid.uuid4().hex, canvas, DocumentState.of(canvas), history_id, canvas.name)
         job.sources, job.copies = tuple(sources), copies
         self.jobs.append(job)
 
@@ -105,7 +105,7 @@ class JobQueue:
             self._readings.pop(job.id, None)
             self.end(job, notice_of(error))
 
-        self._readings[job.id] = Work(self._loop, reading, read, failed)
+        self._readings[job.id] = Task(self._loop, reading, read, failed)
         self._changed()
 
     def cancel(self, job: Job) -> None:
@@ -130,7 +130,7 @@ class JobQueue:
         """A job is over: its picture is kept, or there is none."""
         if job in self.jobs:
             self.jobs.remove(job)
-            self._outstanding.drop(job.id)
+            self._pending_jobs.drop(job.id)
             if job.phase is Phase.INSERTING:
                 self._link.acknowledge(job.id)
             self._send_waiting()
@@ -176,7 +176,7 @@ class JobQueue:
             self.end(job, notice_of(error))
         else:
             job.phase = Phase.SUBMITTED
-            self._outstanding.keep(job, order)
+            self._pending_jobs.keep(job, order)
             self._changed()
 
     def _stop_reading(self, job: Job) -> None:
@@ -217,7 +217,7 @@ class JobQueue:
                 self._said(Notice(message.message, message.advice))
         elif job.phase is not Phase.INSERTING:  # else its picture is here already
             if isinstance(message, Result) and pixels and job.phase is Phase.SUBMITTED:
-                self._hear_the_picture(job, Made(message, pixels, beside))
+                self._hear_the_picture(job, JobResult(message, pixels, beside))
             else:
                 self._hear_about(job, job.order, message, pixels)
             self._changed()
@@ -245,7 +245,7 @@ class JobQueue:
         for sha256 in need.sha256s:
             self._link.send_blob(sha256, order.blobs[sha256])
 
-    def _hear_the_picture(self, job: Job, made: Made) -> None:
+    def _hear_the_picture(self, job: Job, made: JobResult) -> None:
         job.phase = Phase.INSERTING  # it is acknowledged when it is kept
         self._said(None)
         self._finished(job, made)

@@ -40,7 +40,7 @@ class _Owed:
     is_sent_again: bool = False
 
 
-class Underway:
+class UnacknowledgedJobs:
     """All jobs on their way, by id."""
 
     def __init__(self) -> None:

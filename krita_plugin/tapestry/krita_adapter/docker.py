@@ -11,17 +11,17 @@ from typing import Any
 from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita
 
 from ..actions import actions
-from ..backend.bundled import backend_home, own_backend
+from ..backend.bundled import backend_home, bundled_backend
 from ..backend.choice import ChosenBackend
 from ..backend.controller import kept_choice
 from ..backend.process import BackendProcess, data_folder
 from ..backend.remote import server_file_of
 from ..connection.link import Link
 from ..connection.websocket import Connection
-from ..docker_model import Studio
+from ..docker_model import DockerModel
 from ..i18n.translation import speak
 from ..qt.compat import QApplication, QLocale, QNetworkAccessManager
-from ..qt.download import Fetching
+from ..qt.download import QtDownload
 from ..qt.event_loop import QtLoop
 from ..ui.panel import Panel
 from .documents import KritaHost
@@ -40,7 +40,7 @@ class TapestryDocker(DockWidget):
         self.setWindowTitle("Tapestry")
         # From 5.2 on Krita hides other dockers while no document is open, and what they tell.
         self.setProperty("ShowOnWelcomePage", True)  # noqa: FBT003  Qt's call
-        self.setWidget(Panel(_studio()))
+        self.setWidget(Panel(_docker_model()))
 
     def canvasChanged(self, _canvas: Any) -> None:  # noqa: N802  Krita's name
         """Krita shows another document: the panel follows by itself."""
@@ -56,7 +56,7 @@ class TapestryActions(Extension):
         """Krita makes another window."""
         for action in actions():
             made = window.createAction(action.name, action.text, "tools/scripts")
-            made.triggered.connect(lambda *_, run=action.run: run(_studio()))
+            made.triggered.connect(lambda *_, run=action.run: run(_docker_model()))
 
 
 def register() -> None:
@@ -77,29 +77,31 @@ def _take_language() -> None:
 
 
 @lru_cache(maxsize=1)
-def _studio() -> Studio:
-    """The one studio of all windows."""
+def _docker_model() -> DockerModel:
+    """The one docker model of all windows."""
     host, loop = KritaHost(), QtLoop()
     local = BackendProcess(host.read_setting("backend_command"))
     server_file = server_file_of(host.read_setting("server_file"), os.environ)
     backend = ChosenBackend(local, kept_choice(host), server_file)
     link = Link(backend, Connection, loop)
-    studio = Studio(host, link, loop, backend)
-    own = own_backend(backend_home())
-    if own is not None and studio.desk is not None:
+    docker_model = DockerModel(host, link, loop, backend)
+    own = bundled_backend(backend_home())
+    if own is not None and docker_model.backend_controller is not None:
         manager = QNetworkAccessManager()
-        studio.desk.offer(own, loop, lambda url, target: Fetching(manager, url, target))
+        docker_model.backend_controller.offer(
+            own, loop, lambda url, target: QtDownload(manager, url, target)
+        )
     views = ViewWatch()
 
     def close() -> None:
         views.stop()
-        if studio.desk is not None:
-            studio.desk.close()
-        studio.close()
+        if docker_model.backend_controller is not None:
+            docker_model.backend_controller.close()
+        docker_model.close()
         loop.stop()
 
     QApplication.instance().aboutToQuit.connect(close)
-    return studio
+    return docker_model
 
 
 def _keep_log() -> None:

@@ -12,7 +12,7 @@ _NOTHING_MORE = 416
 """The server's answer where the whole file is here already."""
 
 
-class Fetching:
+class QtDownload:
     """A file on its way; it has another name until it is whole."""
 
     def __init__(self, manager: QNetworkAccessManager, url: str, target: Path) -> None:

@@ -18,8 +18,8 @@ from ..common.task_queue import PAUSE, REST, Loop
 from ..document.bands import bands
 from ..document.canvas import Canvas, Host, LayerDraft
 from ..document.layers import OWN_PREFIX
-from .inserting import PATIENCE_S, Shown, drawn, place_above, settled
-from .modified_flag import Unmarked
+from .inserting import PATIENCE_S, PreviewLayer, drawn, place_above, settled
+from .modified_flag import ModifiedFlagGuard
 
 TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
 """In every language: a document may come from another artist."""
@@ -47,13 +47,13 @@ class _Leaving:
         return self.layer_id in {layer.id for layer in self.canvas.layers()}
 
 
-class Trial:
+class CanvasPreview:
     """At most one picture, in one document."""
 
     def __init__(self, host: Host, loop: Loop) -> None:
         self._host = host
         self._loop = loop
-        self._unmarked = Unmarked(loop, TRIAL_NAME)
+        self._unmarked = ModifiedFlagGuard(loop, TRIAL_NAME)
         self._leaving: list[_Leaving] = []
         self._canvas: Canvas | None = None
         self._draft: LayerDraft | None = None
@@ -104,13 +104,13 @@ class Trial:
         while not self._take_out() and time.monotonic() < end:
             yield PAUSE
 
-    def release(self, canvas: Canvas, bounds: Bounds) -> Shown | None:
+    def release(self, canvas: Canvas, bounds: Bounds) -> PreviewLayer | None:
         """The layer, to become part of the document; None when it is not there in these bounds."""
         fits = self._draft is not None and self._canvas is not None and self._layer_id
         if not fits or self._canvas.id != canvas.id or self._bounds != bounds:
             self.hide()
             return None
-        shown = Shown(self._layer_id, self._draft)
+        shown = PreviewLayer(self._layer_id, self._draft)
         if self._layer_id not in {layer.id for layer in canvas.layers()}:
             self._forget()  # the artist has taken it out
             return None

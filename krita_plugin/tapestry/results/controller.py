@@ -11,17 +11,17 @@ from typing import Protocol
 
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
-from ..common.task_queue import Line, Loop
+from ..common.task_queue import Loop, TaskQueue
 from ..document.canvas import Canvas, Host
 from ..i18n.notices import Notice, notice_in, notice_of
 from ..i18n.translation import tr
-from ..jobs.job import Job, Made, Order
+from ..jobs.job import Job, JobResult, Order
 from ..settings.settings import Settings
-from .canvas_preview import Trial
+from .canvas_preview import CanvasPreview
 from .document_histories import Histories
-from .history import Entry, History
+from .history import History, HistoryEntry
 from .inserting import Inserted, Way, insertion, insertion_into_new_document, take_back_size
-from .keeping import Keeper
+from .keeping import PictureKeeper
 from .picture_store import PictureStore
 
 _MIB = 2**20
@@ -55,13 +55,13 @@ class Results:
     ) -> None:
         folder = host.data_folder / "pictures"
         self.histories = Histories(host, folder)
-        self.trial = Trial(host, loop)
+        self.canvas_preview = CanvasPreview(host, loop)
         self._host = host
         self._loop = loop
         self._settings = settings
         self._store = PictureStore(folder)
-        self._keeper = Keeper(host, self.histories, self._store)
-        self._line = Line(loop)
+        self._keeper = PictureKeeper(host, self.histories, self._store)
+        self._line = TaskQueue(loop)
         self._changed = changed
         self._said = said
         self._onlooker = onlooker
@@ -77,17 +77,17 @@ class Results:
         """Whether nothing is being kept, shown or inserted."""
         return self._line.is_idle
 
-    def entries(self, words: str = "") -> list[Entry]:
+    def entries(self, words: str = "") -> list[HistoryEntry]:
         """The pictures of the document in front, then those of closed ones; with these words."""
         canvas = self._in_front()
         own = self.histories.of(canvas).entries if canvas else []
         return [e for e in (*own, *self.histories.closed.entries) if e.has_words(words)]
 
-    def find(self, entry_id: str) -> Entry | None:
+    def find(self, entry_id: str) -> HistoryEntry | None:
         """A picture of the document in front, or of a closed one."""
         return next((entry for entry in self.entries() if entry.id == entry_id), None)
 
-    def can_take_back(self, entry: Entry) -> bool:
+    def can_take_back(self, entry: HistoryEntry) -> bool:
         """Whether the picture, or the room that was made for it, is in the document in front."""
         canvas = self._in_front()
         if canvas is None or not entry.applied:
@@ -105,18 +105,18 @@ class Results:
         if front != self._front:
             self._front = front
             self._live = ""  # a preview that waits for its turn is not shown any more
-            self.trial.hide()
+            self.canvas_preview.hide()
             if canvas is not None:
-                self.trial.clean(canvas)
+                self.canvas_preview.clean(canvas)
             self._changed()
 
     # --- a new picture ----------------------------------------------------------------------------
 
-    def take(self, job: Job, order: Order, made: Made, done: Callable[[], None]) -> None:
+    def take(self, job: Job, order: Order, made: JobResult, done: Callable[[], None]) -> None:
         """Keep a picture, and insert it where that is wanted and the document is what it was."""
         told = notice_in(made.result.report)
 
-        def entered(entry: Entry) -> None:
+        def entered(entry: HistoryEntry) -> None:
             self._changed()
             at_once = self._settings.apply_at_once and job.copies == 1
             if at_once and job.look.is_still_that_of(job.canvas):
@@ -153,7 +153,7 @@ class Results:
     def _insert(
         self,
         canvas: Canvas | None,
-        entry: Entry,
+        entry: HistoryEntry,
         way: Way,
         done: Callable[[], None],
         told: Notice | None,
@@ -176,26 +176,26 @@ class Results:
         self._line.add(self._insertion_in_peace(canvas, entry, way), finished, failed)
 
     def _insertion_in_peace(
-        self, canvas: Canvas | None, entry: Entry, way: Way
+        self, canvas: Canvas | None, entry: HistoryEntry, way: Way
     ) -> Generator[None, None, Inserted]:
         with self._onlooker.resting():
             return (yield from self._insertion(canvas, entry, way))
 
     def _insertion(
-        self, canvas: Canvas | None, entry: Entry, way: Way
+        self, canvas: Canvas | None, entry: HistoryEntry, way: Way
     ) -> Generator[None, None, Inserted]:
         picture = yield from self._keeper.picture(entry)
         if canvas is None:
-            self.trial.hide()
+            self.canvas_preview.hide()
             return (yield from insertion_into_new_document(self._host, picture))
         if way == "regions":
             picture = yield from self._keeper.in_regions(entry, picture)
         shown = None
         if way == "layer" and entry.margins.is_zero:
-            shown = self.trial.release(canvas, picture.bounds)
-        self.trial.hide()
+            shown = self.canvas_preview.release(canvas, picture.bounds)
+        self.canvas_preview.hide()
         inserted = yield from insertion(canvas, picture, way, shown)
-        self.trial.clean(canvas)  # no preview stays under its picture
+        self.canvas_preview.clean(canvas)  # no preview stays under its picture
         m = inserted.grown
         self.histories.of(canvas).change(
             entry.id, applied=inserted.layers, grown=(m.top, m.left, m.bottom, m.right)
@@ -211,7 +211,7 @@ class Results:
         entry, canvas = self.find(entry_id), self._in_front()
         if entry is None or canvas is None or not self.can_take_back(entry):
             return
-        self.trial.hide()
+        self.canvas_preview.hide()
         take_back = self._take_backs.pop(entry_id, None)
         if take_back is not None:
             take_back()
@@ -224,7 +224,7 @@ class Results:
         self.histories.keep(canvas)
         self._changed()
 
-    def _shrink(self, canvas: Canvas, entry: Entry) -> None:
+    def _shrink(self, canvas: Canvas, entry: HistoryEntry) -> None:
         """The rest of `take_back`: the canvas gets its old size, where it was not resized since."""
         if canvas.is_open and not take_back_size(canvas, Margins(*entry.grown), entry.document):
             self._said(_keeps_its_size())
@@ -235,22 +235,24 @@ class Results:
     def preview(self, entry_id: str) -> None:
         """Show a picture on the canvas; none when the id is empty or of what is shown already."""
         entry, canvas = self.find(entry_id), self._in_front()
-        shown = self.trial.subject
-        self.trial.hide()
+        shown = self.canvas_preview.subject
+        self.canvas_preview.hide()
         if entry is not None and canvas is not None and shown != entry_id:
             self._line.add(self._show(entry, canvas), lambda _: self._changed(), self._fail)
         self._changed()
 
-    def _show(self, entry: Entry, canvas: Canvas) -> Generator[None, None, None]:
+    def _show(self, entry: HistoryEntry, canvas: Canvas) -> Generator[None, None, None]:
         picture = yield from self._keeper.picture(entry)
         bounds = picture.bounds_in(canvas)
         with self._onlooker.resting():
-            yield from self.trial.show(entry.id, canvas, picture.pixels, bounds, entry.sources)
+            yield from self.canvas_preview.show(
+                entry.id, canvas, picture.pixels, bounds, entry.sources
+            )
 
     def show_live(self, job: Job, order: Order, small: Pixels) -> None:
         """Show how a job's picture looks now, where it lies on the canvas in front."""
         front, request = self._in_front(), order.request
-        is_free = self._line.is_idle and self.trial.subject in ("", job.id)
+        is_free = self._line.is_idle and self.canvas_preview.subject in ("", job.id)
         is_free = is_free and self._quiet != job.id
         if not is_free or not request.margins.is_zero or front is None:
             return
@@ -262,27 +264,27 @@ class Results:
                 now = self._in_front()  # another document may be there by now
                 if self._live == job.id and now is not None and now.id == front.id:
                     with self._onlooker.resting():
-                        yield from self.trial.show(job.id, front, small, area, job.sources)
+                        yield from self.canvas_preview.show(job.id, front, small, area, job.sources)
 
             self._line.add(showing(), lambda _: None, self._fail)
 
     def hide_live(self, jobs: Collection[str]) -> None:
         """Take a job's preview from the canvas, unless it is one of these."""
         if self._live and self._live not in jobs:
-            if self.trial.subject == self._live:
-                self.trial.hide_soon()
+            if self.canvas_preview.subject == self._live:
+                self.canvas_preview.hide_soon()
             self._live = ""
 
     def saving(self) -> None:
         """The artist is about to save, or to change the document as a whole."""
         self._quiet, self._live = self._live, ""
-        self.trial.hide()
+        self.canvas_preview.hide()
         self._changed()
 
     def saved(self, canvas: Canvas | None) -> None:
         """A file was written; one that got a preview is written again, without."""
         if canvas is not None:
-            if self.trial.clean(canvas):
+            if self.canvas_preview.clean(canvas):
                 canvas.save()
             self.histories.saved(canvas)
         self._changed()
@@ -298,8 +300,8 @@ class Results:
         entry = self.find(entry_id)
         if entry is None:
             return
-        if self.trial.subject == entry_id:
-            self.trial.hide()
+        if self.canvas_preview.subject == entry_id:
+            self.canvas_preview.hide()
         self._history_of(entry).remove(entry_id)
         is_unsaved = self.histories.is_unsaved(entry_id)
         self.histories.let_go([entry_id])
@@ -322,7 +324,7 @@ class Results:
     def close(self) -> None:
         """Krita ends."""
         self._line.close()
-        self.trial.hide()
+        self.canvas_preview.hide()
         self.histories.close()
 
     def _in_front(self) -> Canvas | None:
@@ -330,7 +332,7 @@ class Results:
         canvas = self._host.active_canvas()
         return canvas if canvas is not None and canvas.is_open else None
 
-    def _history_of(self, entry: Entry) -> History:
+    def _history_of(self, entry: HistoryEntry) -> History:
         closed, canvas = self.histories.closed, self._in_front()
         return closed if closed.find(entry.id) or canvas is None else self.histories.of(canvas)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..common.atomic_write import write_aside
+from ..common.atomic_write import write_atomically
 from ..common.ownership import ownership_in
 from ..common.stored_json import read_kept
 from ..document.canvas import Canvas, Host
-from .history import HISTORY_NOTE, Entry, History
+from .history import HISTORY_NOTE, History, HistoryEntry
 
 _log = logging.getLogger("tapestry.results.document_histories")
 
@@ -53,7 +53,7 @@ class Histories:
         """Write a document's history into the document."""
         canvas.keep_note(HISTORY_NOTE, self.of(canvas).to_text())
 
-    def enter(self, canvas: Canvas, entry: Entry) -> None:
+    def enter(self, canvas: Canvas, entry: HistoryEntry) -> None:
         """Put a picture into a document's history; it outlives a Krita that ends without saving."""
         history = self.of(canvas)
         history.add(entry)
@@ -61,7 +61,7 @@ class Histories:
         beside = History(history.id, [replace(entry, origin=history.id, origin_name=canvas.name)])
         try:
             owned = f'{{"owner": "{self._ownership.name}", {beside.to_text()[1:]}'
-            write_aside(self._unsaved / f"{entry.id}.json", owned)
+            write_atomically(self._unsaved / f"{entry.id}.json", owned)
         except OSError:
             _log.exception("a picture of a document that is not saved cannot be listed")
 
@@ -82,7 +82,7 @@ class Histories:
         for history in self._open.values():
             self.let_go(entry.id for entry in history.entries)
 
-    def rescue(self, entry: Entry, history_id: str, name: str = "") -> None:
+    def rescue(self, entry: HistoryEntry, history_id: str, name: str = "") -> None:
         """Keep a picture whose document has been closed, or was opened again under another id."""
         for canvas in self._host.open_canvases():
             if self.of(canvas).id == history_id:
@@ -102,7 +102,7 @@ class Histories:
                 self._take_changes(theirs)
             self._listed = {entry.id for entry in self.closed.entries}
             try:
-                write_aside(self._file, self.closed.to_text())
+                write_atomically(self._file, self.closed.to_text())
             except OSError:
                 _log.exception("the list of closed documents' pictures cannot be written")
 

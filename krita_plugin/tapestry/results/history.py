@@ -48,7 +48,7 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """A picture that was made.
 
     name        of the layer it becomes
@@ -161,12 +161,12 @@ class Entry:
 
 
 def asked_for(request: Request) -> Mapping[str, Any]:
-    """The request as JSON that `Entry.request` reads."""
+    """The request as JSON that `HistoryEntry.request` reads."""
     return json.loads(encode(Submit("x", request)))["request"]
 
 
 def layers_in(result: Result) -> Mapping[str, Any]:
-    """The layers of a result as JSON that `Entry.layers` reads."""
+    """The layers of a result as JSON that `HistoryEntry.layers` reads."""
     return json.loads(encode(replace(result, report=""))).get("layered", {})
 
 
@@ -196,15 +196,15 @@ class History:
     id   tells it from other documents' histories, also after the document was closed
     """
 
-    def __init__(self, history_id: str = "", entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, history_id: str = "", entries: Iterable[HistoryEntry] = ()) -> None:
         self.id = history_id or uuid.uuid4().hex
         self.entries = list(entries)
 
-    def find(self, entry_id: str) -> Entry | None:
+    def find(self, entry_id: str) -> HistoryEntry | None:
         """The entry with this id, if it is here."""
         return next((entry for entry in self.entries if entry.id == entry_id), None)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: HistoryEntry) -> None:
         """Put a picture in front; one that is here already stays where it is."""
         if self.find(entry.id) is None:
             self.entries.insert(0, entry)
@@ -253,22 +253,22 @@ class History:
         return cls(history_id, [entry for entry in read if entry is not None][:MAX_ENTRIES])
 
 
-def _entry(kept: Any) -> Entry | None:
+def _entry(kept: Any) -> HistoryEntry | None:
     """An entry out of what JSON gave; None when that is none."""
     if not isinstance(kept, dict) or not is_shallow(kept):
         return None
-    values = {f.name: kept[f.name] for f in fields(Entry) if f.name in kept}
+    values = {f.name: kept[f.name] for f in fields(HistoryEntry) if f.name in kept}
     for name in ("bounds", "document", "offset", "sources", "applied", "grown"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
     try:
-        entry = Entry(**values)
+        entry = HistoryEntry(**values)
         return entry if _is_sound(entry) else None
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-def _is_sound(entry: Entry) -> bool:
+def _is_sound(entry: HistoryEntry) -> bool:
     texts = (entry.id, entry.name, entry.sha256, entry.thumbnail, entry.origin, entry.origin_name)
     texts += (entry.adapters,)
     numbers = (entry.height, entry.width, entry.made_at, *entry.bounds, *entry.document)

@@ -53,7 +53,7 @@ class LayerGroup:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FinishedPicture:
     """A finished picture.
 
     bounds    where it lies, in pixels of the document before extension
@@ -111,7 +111,7 @@ class Inserted:
 
 
 @dataclass(frozen=True)
-class Shown:
+class PreviewLayer:
     """A layer of the document that shows a picture already, in its place."""
 
     layer_id: str
@@ -119,7 +119,7 @@ class Shown:
 
 
 def insertion(
-    canvas: Canvas, picture: Picture, way: Way = "layer", shown: Shown | None = None
+    canvas: Canvas, picture: FinishedPicture, way: Way = "layer", shown: PreviewLayer | None = None
 ) -> Generator[None, None, Inserted]:
     """Put a picture into a document; says what is unusual about it, if anything is.
 
@@ -152,7 +152,9 @@ def insertion(
     return Inserted(layers, grown, finding)
 
 
-def insertion_into_new_document(host: Host, picture: Picture) -> Generator[None, None, Inserted]:
+def insertion_into_new_document(
+    host: Host, picture: FinishedPicture
+) -> Generator[None, None, Inserted]:
     """A document of its own for a picture whose document is gone."""
     canvas = host.create_canvas(picture.pixels.height, picture.pixels.width, picture.name)
     yield REST
@@ -231,7 +233,7 @@ def drawn(canvas: Canvas) -> Generator[str | None, None, None]:
 
 
 def _insert_layer(
-    canvas: Canvas, picture: Picture, bounds: Bounds, shown: Shown | None = None
+    canvas: Canvas, picture: FinishedPicture, bounds: Bounds, shown: PreviewLayer | None = None
 ) -> Generator[str | None, None, str]:
     if shown is None:
         above = place_above(canvas, picture.sources)
@@ -242,17 +244,19 @@ def _insert_layer(
     return shown.layer_id
 
 
-def _insert_empty(canvas: Canvas, name: str, above: str) -> Generator[str | None, None, Shown]:
+def _insert_empty(
+    canvas: Canvas, name: str, above: str
+) -> Generator[str | None, None, PreviewLayer]:
     """What is written later costs Krita no time at once, and is no step of undo."""
     draft = canvas.draft(name)
     yield from _ready(canvas)
     layer_id = yield from draft.insert(above)
     yield REST
-    return Shown(layer_id, draft)
+    return PreviewLayer(layer_id, draft)
 
 
 def _insert_layers(
-    canvas: Canvas, picture: Picture, group: LayerGroup, bounds: Bounds
+    canvas: Canvas, picture: FinishedPicture, group: LayerGroup, bounds: Bounds
 ) -> Generator[str | None, None, tuple[str, ...]]:
     """Each region's own picture under a mask, and under them the base."""
     names = [layer.name for layer in group.layers]
@@ -268,7 +272,7 @@ def _insert_layers(
 
 
 def _insert_cuts(
-    canvas: Canvas, picture: Picture, bounds: Bounds
+    canvas: Canvas, picture: FinishedPicture, bounds: Bounds
 ) -> Generator[str | None, None, tuple[str, ...]]:
     """Each region's part in a layer, and under them the whole, so that no seam shows through."""
     names = [cut.name for cut in picture.cuts]
@@ -282,7 +286,7 @@ def _insert_cuts(
 
 
 def _insert_group(
-    canvas: Canvas, picture: Picture, names: Sequence[str], *, masked: bool = False
+    canvas: Canvas, picture: FinishedPicture, names: Sequence[str], *, masked: bool = False
 ) -> Generator[str | None, None, tuple[list[LayerDraft], LayerDraft, tuple[str, ...]]]:
     """Empty layers with these names over one for everything else, in a group; and all ids."""
     drafts = [canvas.draft(f"{OWN_PREFIX}{name}", masked=masked) for name in names]
@@ -304,7 +308,9 @@ def _is_cut() -> Finding:
     )
 
 
-def _merge(canvas: Canvas, picture: Picture, bounds: Bounds) -> Generator[str | None, None, Merged]:
+def _merge(
+    canvas: Canvas, picture: FinishedPicture, bounds: Bounds
+) -> Generator[str | None, None, Merged]:
     """Right above the active layer at first, then into it."""
     active = canvas.active_layer()
     if not canvas.takes_paint(active):
@@ -337,7 +343,7 @@ def _ready(canvas: Canvas) -> Generator[str | None, None, None]:
 
 
 def _write_cut(
-    draft: LayerDraft, picture: Picture, cut: Cut, shift: tuple[int, int]
+    draft: LayerDraft, picture: FinishedPicture, cut: Cut, shift: tuple[int, int]
 ) -> Generator[None, None, None]:
     area = cut.bounds.intersection(picture.bounds)
     for band in bands(area):

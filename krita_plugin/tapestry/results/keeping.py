@@ -15,16 +15,16 @@ from tapestry_protocol.pixels import PixelsRef
 from ..common.stored_json import read_kept, same_kind
 from ..document.canvas import Host
 from ..i18n.translation import tr
-from ..jobs.job import Job, Made, Order
+from ..jobs.job import Job, JobResult, Order
 from .document_histories import Histories
-from .history import THUMBNAIL_PX, Entry, asked_for, layers_in, pack
-from .inserting import Cut, LayerGroup, OwnLayer, Picture, scaled_down
+from .history import THUMBNAIL_PX, HistoryEntry, asked_for, layers_in, pack
+from .inserting import Cut, FinishedPicture, LayerGroup, OwnLayer, scaled_down
 from .picture_store import PictureStore
 
 _log = logging.getLogger("tapestry.results.keeping")
 
 
-class Keeper:
+class PictureKeeper:
     """Every method is a generator that yields after each piece of work."""
 
     def __init__(self, host: Host, histories: Histories, store: PictureStore) -> None:
@@ -32,7 +32,7 @@ class Keeper:
         self._histories = histories
         self._store = store
 
-    def enter(self, job: Job, order: Order, made: Made) -> Generator[None, None, Entry]:
+    def enter(self, job: Job, order: Order, made: JobResult) -> Generator[None, None, HistoryEntry]:
         """Put a picture into memory, then into the history of its document, or of closed ones."""
         for reference, layer in made.beside.items():
             self._store.remember(reference.sha256, layer)
@@ -51,7 +51,7 @@ class Keeper:
         return entry
 
     def write(
-        self, job: Job, order: Order, made: Made, most_bytes: int
+        self, job: Job, order: Order, made: JobResult, most_bytes: int
     ) -> Generator[None, None, bool]:
         """Keep a picture, its layers and its masks on disk; False when the disk takes them not."""
         request = order.request
@@ -72,7 +72,7 @@ class Keeper:
             return False
         return True
 
-    def picture(self, entry: Entry) -> Generator[None, None, Picture]:
+    def picture(self, entry: HistoryEntry) -> Generator[None, None, FinishedPicture]:
         """The picture itself; raises TapestryError when it was let go."""
         pixels = yield from self._store.read(entry.sha256)
         if pixels is None or (pixels.height, pixels.width) != (entry.height, entry.width):
@@ -84,7 +84,7 @@ class Keeper:
         request, old = entry.request, None
         if entry.origin and request is not None and request.image is not None:
             old = yield from self._store.read(request.image.sha256)
-        return Picture(
+        return FinishedPicture(
             entry.name,
             pixels,
             entry.place,
@@ -94,7 +94,9 @@ class Keeper:
             old=old,
         )
 
-    def in_regions(self, entry: Entry, picture: Picture) -> Generator[None, None, Picture]:
+    def in_regions(
+        self, entry: HistoryEntry, picture: FinishedPicture
+    ) -> Generator[None, None, FinishedPicture]:
         """The picture with its layers, or else with its regions' masks, by which it can be cut.
 
         Raises TapestryError when neither is known any more.
@@ -105,7 +107,7 @@ class Keeper:
         cuts = yield from self._cuts(entry)
         return replace(picture, cuts=cuts)
 
-    def _layers(self, entry: Entry) -> Generator[None, None, LayerGroup | None]:
+    def _layers(self, entry: HistoryEntry) -> Generator[None, None, LayerGroup | None]:
         """The layers that it came with; None where one of them was let go."""
         layers, request = entry.layers, entry.request
         picture = PixelsRef(entry.height, entry.width, 4, entry.sha256)
@@ -129,7 +131,7 @@ class Keeper:
         ]
         return LayerGroup(parts[layers.base], own)
 
-    def _cuts(self, entry: Entry) -> Generator[None, None, list[Cut]]:
+    def _cuts(self, entry: HistoryEntry) -> Generator[None, None, list[Cut]]:
         """Its regions with their masks; raises TapestryError when there are none any more."""
         request = entry.request
         cuts = []
@@ -146,11 +148,11 @@ class Keeper:
         return cuts
 
 
-def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> Entry:
+def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> HistoryEntry:
     whole = order.whole
     offset = (-whole.top, -whole.left)
     place = result.bounds.moved(*offset)
-    return Entry(
+    return HistoryEntry(
         id=job.id,
         name=order.layer_name,
         sha256=result.pixels.sha256,

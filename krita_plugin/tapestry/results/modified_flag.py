@@ -31,7 +31,7 @@ class _Watched:
     doubts: int = 0
 
 
-class Unmarked:
+class ModifiedFlagGuard:
     """Layers of one name come and go without a mark."""
 
     def __init__(self, loop: Loop, name: str) -> None:

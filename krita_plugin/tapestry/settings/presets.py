@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..common.stored_json import read_kept
-from ..document.adapter_settings import Laid, read_laid
+from ..document.adapter_settings import AdapterSettings, read_laid
 from ..document.canvas import Host
 from ..i18n.translation import tr
 from .settings import Settings, sound_values
@@ -36,7 +36,7 @@ class Preset:
     """
 
     values: Mapping[str, Any]
-    laid: tuple[Laid, ...] | None = None
+    laid: tuple[AdapterSettings, ...] | None = None
 
 
 def built_in() -> dict[str, dict[str, Any]]:
@@ -69,11 +69,13 @@ class Presets:
         own = self._own.get(name)
         return own.values if own and own.values else built_in().get(name, {})
 
-    def laid(self, name: str) -> tuple[Laid, ...] | None:
+    def laid(self, name: str) -> tuple[AdapterSettings, ...] | None:
         """What this preset lays on the picture; None where it leaves that as it is."""
         return self._own[name].laid if name in self._own else None
 
-    def keep(self, name: str, settings: Settings, laid: Sequence[Laid] | None = None) -> None:
+    def keep(
+        self, name: str, settings: Settings, laid: Sequence[AdapterSettings] | None = None
+    ) -> None:
         """Keep these settings under this name, which may be taken already, and what is laid on."""
         values = {field: getattr(settings, field) for field in _OF_A_PRESET}
         self._own[name] = Preset(values, None if laid is None else tuple(laid))

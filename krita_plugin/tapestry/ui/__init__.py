@@ -1,1 +1,1 @@
-"""The widgets of the docker, one file each: they show the studio and call it; nothing else."""
+"""The widgets of the docker, one file each: they show its model and call it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..docker_model import Studio
+from ..docker_model import DockerModel
 from ..qt.compat import QEvent, QFrame, QScrollArea, QSize, Qt, QTimer, QVBoxLayout, QWidget
 from .adapters.adapter_rows import AdapterRows
 from .backend.backend_line import BackendLine
@@ -36,16 +36,20 @@ class Panel(QWidget):
     wait are counted instead of listed.
     """
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self.setObjectName("tapestry_panel")
-        self._studio = studio
-        self._progress = ProgressView(studio)
-        self._history = HistoryStrip(studio)
+        self._docker_model = docker_model
+        self._progress = ProgressView(docker_model)
+        self._history = HistoryStrip(docker_model)
         self._fields = self._make_fields()
         self._area = _scrolling(self._fields)
         self._foot = _column(
-            RunButton(studio), self._progress, self._history, NoticeBox(studio), BackendLine(studio)
+            RunButton(docker_model),
+            self._progress,
+            self._history,
+            NoticeBox(docker_model),
+            BackendLine(docker_model),
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -54,8 +58,8 @@ class Panel(QWidget):
         column.addWidget(self._foot)
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_EVERY_MS)
-        self._timer.timeout.connect(studio.look)
-        follow(self, studio, ("job", "history", "notice", "backend"), self._share_room)
+        self._timer.timeout.connect(docker_model.look)
+        follow(self, docker_model, ("job", "history", "notice", "backend"), self._share_room)
 
     def showEvent(self, event: object) -> None:  # noqa: N802  Qt's name
         """Begin to follow the document."""
@@ -100,13 +104,13 @@ class Panel(QWidget):
 
     def _make_fields(self) -> QWidget:
         fields = _column(
-            ModeTabs(self._studio),
-            ModeFields(self._studio),
-            PromptFields(self._studio),
-            RegionList(self._studio),
-            ModelField(self._studio),
-            AdapterRows(self._studio),
-            SamplingFields(self._studio),
+            ModeTabs(self._docker_model),
+            ModeFields(self._docker_model),
+            PromptFields(self._docker_model),
+            RegionList(self._docker_model),
+            ModelField(self._docker_model),
+            AdapterRows(self._docker_model),
+            SamplingFields(self._docker_model),
         )
         fields.layout().addStretch(1)
         return fields

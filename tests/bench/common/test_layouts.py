@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tapestry_backend.bench.common.layouts import THIN_PX, Layout, make_layouts, quick_layouts
+from tapestry_backend.bench.common.layouts import THIN_PX, RegionLayout, make_layouts, quick_layouts
 from tapestry_backend.bench.common.prompts import GENERAL_TEXTURES, SAMPLE_TEXTURES
 from tapestry_backend.bench.metrics.regions import whole_patches
 from tapestry_backend.bench.quality.judge import PATCH_PX, STRIDE_PX
@@ -27,7 +27,7 @@ def test_there_are_enough_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-def test_every_area_can_be_judged(layout: Layout) -> None:
+def test_every_area_can_be_judged(layout: RegionLayout) -> None:
     """Prompts that differ, and whole patches for each; two areas at least."""
     prompts = (*layout.prompts, layout.background)
     corner, whole = whole_patches(layout.labels, PATCH_PX, STRIDE_PX)
@@ -68,7 +68,7 @@ def test_upper_masks_hide_lower_ones() -> None:
     upper[:, :3] = True
     lower = np.zeros((4, 4), dtype=bool)
     lower[:2] = True
-    layout = Layout("", (upper, lower), ("a", "b"), "c")
+    layout = RegionLayout("", (upper, lower), ("a", "b"), "c")
 
     assert layout.labels[0].tolist() == [0, 0, 0, 1]
     assert layout.labels[3].tolist() == [0, 0, 0, 2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.bench.common.painter import Settings
+from tapestry_backend.bench.common.painter import PainterSettings
 from tapestry_backend.bench.peers.authors import AuthorsLoop
 from tapestry_backend.bench.peers.paper import PaperLoop, Scene, average, paper_masks, paper_windows
 from tapestry_backend.engine.noise import canvas_noise
@@ -94,7 +94,7 @@ def naive(model, scene: Scene, noise, generator, guidance_scale: float):
 @pytest.mark.parametrize("kind", [PaperLoop, AuthorsLoop])
 def test_the_loop_is_the_papers_loop(double_model, scene: Scene, kind) -> None:
     """What is left out and what is shared changes nothing, with and without bootstrapping."""
-    settings = Settings(num_inference_steps=STEPS, guidance_scale=3.0)
+    settings = PainterSettings(num_inference_steps=STEPS, guidance_scale=3.0)
     loop = kind(double_model, settings)
     noise = canvas_noise(3, double_model.channels, CANVAS).double()
     ours = loop.sample(scene, noise, torch.Generator().manual_seed(7))
@@ -107,7 +107,7 @@ def test_the_loop_is_the_papers_loop(double_model, scene: Scene, kind) -> None:
 
 def test_the_authors_loop_evaluates_everything(double_model, scene: Scene) -> None:
     """Two evaluations of every prompt in every window: what a peer's time is taken with."""
-    loop = AuthorsLoop(double_model, Settings(num_inference_steps=1))
+    loop = AuthorsLoop(double_model, PainterSettings(num_inference_steps=1))
     noise = canvas_noise(3, double_model.channels, CANVAS).double()
     loop.sample(scene, noise, torch.Generator())
 
@@ -161,7 +161,7 @@ def test_noise_for_each_window_blurs(model) -> None:
 
     from tapestry_backend.bench.metrics.detail import detail_energy
 
-    prompt, settings = "green grass", Settings()
+    prompt, settings = "green grass", PainterSettings()
     loop = PaperLoop(model, settings, LCMScheduler, 4)
     wide = loop.panorama(128, 256, prompt, 0)[:, 64:-64]
     single = loop.panorama(128, 128, prompt, 0)

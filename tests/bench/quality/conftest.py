@@ -21,9 +21,9 @@ def drawn(prompt: str, seed: int, side: int = 128) -> np.ndarray:
 @pytest.fixture(scope="session")
 def settings():
     """Two steps: enough for whatever does not judge how a picture looks."""
-    from tapestry_backend.bench.common.painter import Settings
+    from tapestry_backend.bench.common.painter import PainterSettings
 
-    return Settings(num_inference_steps=2)
+    return PainterSettings(num_inference_steps=2)
 
 
 @pytest.fixture(scope="session")

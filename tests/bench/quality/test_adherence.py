@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tapestry_backend.bench.common.layouts import Layout, make_layouts
+from tapestry_backend.bench.common.layouts import RegionLayout, make_layouts
 from tapestry_backend.bench.quality.adherence import measure, obedience
 from tapestry_backend.bench.quality.judge import Judge
 
@@ -20,7 +20,7 @@ def texture(number: int, height: int, width: int) -> np.ndarray:
     return (COLOURS[number] + noise).clip(0, 255).astype(np.uint8)
 
 
-def painted(layout: Layout, labels: np.ndarray) -> np.ndarray:
+def painted(layout: RegionLayout, labels: np.ndarray) -> np.ndarray:
     """A picture that shows, at each label, the texture of that area's prompt."""
     picture = np.zeros((layout.height, layout.width, 3), np.uint8)
     for number, prompt in enumerate((*layout.prompts, layout.background)):
@@ -37,12 +37,12 @@ def judge() -> Judge:
 
 
 @pytest.fixture(scope="module")
-def layouts() -> list[Layout]:
+def layouts() -> list[RegionLayout]:
     """All layouts of the benchmark."""
     return make_layouts(PROMPTS, SIDE)
 
 
-def test_pictures_that_obey_have_an_iou_of_one(judge: Judge, layouts: list[Layout]) -> None:
+def test_pictures_that_obey_have_an_iou_of_one(judge: Judge, layouts: list[RegionLayout]) -> None:
     """Painted exactly as the masks say."""
     found = measure(lambda layout, _: painted(layout, layout.labels), layouts, judge, SIDE)
 
@@ -52,7 +52,9 @@ def test_pictures_that_obey_have_an_iou_of_one(judge: Judge, layouts: list[Layou
     assert found.upper_wins > 0.98
 
 
-def test_moved_swapped_and_missing_regions_are_found(judge: Judge, layouts: list[Layout]) -> None:
+def test_moved_swapped_and_missing_regions_are_found(
+    judge: Judge, layouts: list[RegionLayout]
+) -> None:
     """By half a window to the side, in each other's place, or not at all."""
     boxes = next(layout for layout in layouts if layout.name == "2x3 boxes")
     nothing = np.full_like(boxes.labels, len(boxes.masks))
@@ -67,7 +69,9 @@ def test_moved_swapped_and_missing_regions_are_found(judge: Judge, layouts: list
     assert mean(nothing) < 0.2
 
 
-def test_a_missing_stroke_is_found_in_the_thin_figure(judge: Judge, layouts: list[Layout]) -> None:
+def test_a_missing_stroke_is_found_in_the_thin_figure(
+    judge: Judge, layouts: list[RegionLayout]
+) -> None:
     """And hardly in the mean, which is why there are two."""
     thin = [layout for layout in layouts if layout.thin]
     found = measure(
@@ -80,7 +84,9 @@ def test_a_missing_stroke_is_found_in_the_thin_figure(judge: Judge, layouts: lis
     assert found.thin < 0.05
 
 
-def test_an_edge_that_is_off_by_little_costs_nothing(judge: Judge, layouts: list[Layout]) -> None:
+def test_an_edge_that_is_off_by_little_costs_nothing(
+    judge: Judge, layouts: list[RegionLayout]
+) -> None:
     """Patches across an edge are left out; an edge that is off by three cells shows."""
     halves = next(layout for layout in layouts if layout.name == "1x1 halves")
 
@@ -93,7 +99,7 @@ def test_an_edge_that_is_off_by_little_costs_nothing(judge: Judge, layouts: list
     assert mean(24) < 0.9
 
 
-def test_overlaps_count_apart(judge: Judge, layouts: list[Layout]) -> None:
+def test_overlaps_count_apart(judge: Judge, layouts: list[RegionLayout]) -> None:
     """What shows where masks overlap is in `upper_wins`, and in nothing else."""
     overlap = next(layout for layout in layouts if layout.name == "2x3 overlap")
     lower = overlap.labels.copy()
@@ -106,7 +112,7 @@ def test_overlaps_count_apart(judge: Judge, layouts: list[Layout]) -> None:
     assert found.upper_wins < 0.2
 
 
-def test_areas_are_in_windows(judge: Judge, layouts: list[Layout]) -> None:
+def test_areas_are_in_windows(judge: Judge, layouts: list[RegionLayout]) -> None:
     """A quarter of one window is what counts as large."""
     quarters = next(layout for layout in layouts if layout.name == "1x1 quarters")
     found = obedience(painted(quarters, quarters.labels), quarters, judge, SIDE)

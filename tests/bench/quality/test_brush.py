@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tapestry_backend.bench.common.layouts import Layout
+from tapestry_backend.bench.common.layouts import RegionLayout
 from tapestry_backend.bench.common.prompts import contrasting, house
 from tapestry_backend.bench.metrics.opacity import largest_step, rank_correlation
 from tapestry_backend.bench.metrics.outlines import beside_outlines, within
@@ -35,9 +35,9 @@ def judge() -> ColourJudge:
     return ColourJudge(drawn)
 
 
-def two(mask: np.ndarray) -> Layout:
+def two(mask: np.ndarray) -> RegionLayout:
     """Lava on grass."""
-    return Layout("", (mask,), PAIR[:1], PAIR[1])
+    return RegionLayout("", (mask,), PAIR[:1], PAIR[1])
 
 
 def test_a_picture_cut_along_its_outlines_is_right(judge: ColourJudge) -> None:
@@ -172,7 +172,7 @@ def test_rank_correlation() -> None:
 def test_foreign_blots_are_found_in_cores_alone(judge: ColourJudge) -> None:
     """A blot beside an outline is the outline's business."""
     scene = foreign_scenes("", SIDE, 2)["hard"][1]
-    layout = Layout("", scene.layout.masks, PAIR[:1], PAIR[1])
+    layout = RegionLayout("", scene.layout.masks, PAIR[:1], PAIR[1])
     scene = type(scene)(layout, scene.cores)
     clean = perfect(judge, layout)
     blotted, ragged = clean.copy(), clean.copy()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tapestry_backend.bench.common.layouts import Layout
+from tapestry_backend.bench.common.layouts import RegionLayout
 from tapestry_backend.bench.quality.colour_judge import ColourJudge
 from tapestry_backend.bench.quality.extension import SIDES, continued, ground_layouts, margins_at
 from tapestry_backend.bench.quality.outlines import perfect
@@ -59,10 +59,12 @@ def test_small_canvases_are_smaller_than_a_window() -> None:
     assert len(sizes) == len(SIZES)
 
 
-def named(layout: Layout) -> Layout:
+def named(layout: RegionLayout) -> RegionLayout:
     """The same with the prompts of drawn pictures."""
     names = NAMES if len(layout.masks) < 4 else (*NAMES[:3], "sky", "lava")
-    return Layout(layout.name, layout.masks, names[: len(layout.masks)], names[len(layout.masks)])
+    return RegionLayout(
+        layout.name, layout.masks, names[: len(layout.masks)], names[len(layout.masks)]
+    )
 
 
 @pytest.mark.parametrize("where", SIDES)
@@ -73,7 +75,7 @@ def test_ground_that_goes_on_is_right(judge: ColourJudge, where: str) -> None:
     for layout in ground_layouts(SAMPLE, SIDE)[:2]:
         drawn_layout = named(layout)
         masks = tuple(np.pad(mask, around, mode="edge") for mask in layout.masks)
-        grown = Layout("", masks, drawn_layout.prompts, drawn_layout.background)
+        grown = RegionLayout("", masks, drawn_layout.prompts, drawn_layout.background)
         found = continued(judge, drawn_layout, perfect(judge, grown), margins)
         assert [s for s in (found.regions, found.background) if s is not None]
         assert all(s > 0.99 for s in (found.regions, found.background) if s is not None)

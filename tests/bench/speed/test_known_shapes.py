@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tapestry_backend.bench.common.painter import Settings
+from tapestry_backend.bench.common.painter import PainterSettings
 from tapestry_backend.bench.speed import known_shapes, random_models
 from tapestry_backend.bench.speed.known_shapes import evaluation_flops, measure_shapes
 from tapestry_backend.bench.speed.random_models import SHAPES, Shape, ShapedStore
@@ -75,7 +75,7 @@ def test_a_tiny_shape_is_measured(monkeypatch) -> None:
     """Every picture, with every figure, on the processor."""
     monkeypatch.setattr(known_shapes, "_SIDE", 64)
     store = ShapedStore(tiny("sdxl"), "cpu")
-    found = measure_shapes(store, Settings("sdxl", 3), UNIT_PX)
+    found = measure_shapes(store, PainterSettings("sdxl", 3), UNIT_PX)
 
     assert [case.name for case in found.cases] == [
         *("panorama_32x128", "panorama_32x256", "panorama_64x256"),

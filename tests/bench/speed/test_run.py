@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 import pytest
 import torch
 
-from tapestry_backend.bench.common.painter import Painter, Settings
+from tapestry_backend.bench.common.painter import Painter, PainterSettings
 from tapestry_backend.bench.common.progress import Progress
 from tapestry_backend.bench.common.prompts import GENERAL_TEXTURES
 from tapestry_backend.bench.speed import cases
@@ -107,7 +107,7 @@ def test_the_table_names_every_case_and_its_goal(run, found) -> None:
 def test_eight_regions_are_evaluated_where_they_are(folder) -> None:
     """Each has one window of its own: two evaluations, where the authors' loop makes 1458."""
     store = MeteredStore(Catalogue([str(folder)]), "cpu")
-    painter = Painter(store, Settings(str(folder), 1), Progress(quiet=True))
+    painter = Painter(store, PainterSettings(str(folder), 1), Progress(quiet=True))
     cases = make_cases(painter, GENERAL_TEXTURES, Effort(1, 1, 1, 1))
     case = next(case for case in cases if case.name == "regions_8")
 
@@ -117,7 +117,7 @@ def test_eight_regions_are_evaluated_where_they_are(folder) -> None:
 def test_cases_may_be_named(folder) -> None:
     """A quick run leaves the long one out, unless it is named."""
     store = MeteredStore(Catalogue([str(folder)]), "cpu")
-    bench = SpeedBench(store, Settings(str(folder), 1), Effort(1, 1, 1, 1, quick=True))
+    bench = SpeedBench(store, PainterSettings(str(folder), 1), Effort(1, 1, 1, 1, quick=True))
 
     assert "panorama_8" not in {case.name for case in bench.cases(PEERS)}
     named = bench.cases(PEERS, ["panorama_8", "extension_half"])

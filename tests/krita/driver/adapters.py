@@ -102,9 +102,9 @@ def _scroll_to(stage, which):
 
 
 def _use_newest_settings():
-    from tapestry.krita_adapter.docker import _studio
+    from tapestry.krita_adapter.docker import _docker_model
 
-    _studio().use_settings(_studio().results.entries()[0])
+    _docker_model().use_settings(_docker_model().results.entries()[0])
 
 
 def _laid(stage):

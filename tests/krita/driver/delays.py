@@ -4,7 +4,7 @@ import json
 import time
 from contextlib import contextmanager
 
-from tapestry.docker_model import Studio
+from tapestry.docker_model import DockerModel
 from tapestry.jobs.queue import JobQueue
 from tapestry.results.document_histories import Histories
 from tapestry_protocol.messages import Cancelled, Preview, Progress
@@ -106,7 +106,7 @@ def _moments():
     """
     own = {}
     moments = {"steps": [], "previews": [], "own": own}
-    hear, end, keep = Studio.hear, JobQueue.end, Histories.keep
+    hear, end, keep = DockerModel.hear, JobQueue.end, Histories.keep
 
     def kept(self, canvas):  # at last when the layer is there
         keep(self, canvas)
@@ -130,13 +130,13 @@ def _moments():
         end(self, job, notice)
         moments["ended"] = time.monotonic()
 
-    Studio.hear, JobQueue.end, Histories.keep = heard, ended, kept
+    DockerModel.hear, JobQueue.end, Histories.keep = heard, ended, kept
     try:
         yield moments
     finally:
-        Studio.hear, JobQueue.end, Histories.keep = hear, end, keep
+        DockerModel.hear, JobQueue.end, Histories.keep = hear, end, keep
 
 
 def _is_idle(stage):
-    studio = stage.widget("tapestry_panel")._studio
-    return studio.job is None and studio.results.is_idle
+    docker_model = stage.widget("tapestry_panel")._docker_model
+    return docker_model.job is None and docker_model.results.is_idle

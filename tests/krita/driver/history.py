@@ -191,7 +191,7 @@ def ways_to_apply(stage):
     stage.facts["active taken back"] = [stage.names(document), _box(top)]
     _set(stage, apply_at_once=True)
     stage.extend_by(right=128)
-    _studio(stage).extend()
+    _docker_model(stage).extend()
     yield stage.until(lambda: document.width() > SIDE and _is_idle(stage), "more", A_PICTURE_S)
     yield stage.turns(0.6)
     stage.facts["extended"] = [document.width(), len(stage.names(document))]
@@ -218,7 +218,7 @@ def many_jobs(stage):
     yield stage.turns(0.6)
     stage.facts["layers"] = stage.names(document)
     stage.facts["names"] = _names(stage)
-    stage.facts["history"] = [e.name for e in _studio(stage).results.entries()]
+    stage.facts["history"] = [e.name for e in _docker_model(stage).results.entries()]
     yield from _undo(stage)
     stage.facts["undone"] = stage.names(document)
     for _ in range(3):
@@ -254,17 +254,17 @@ def _until_a_step(stage):
     yield stage.until(lambda: bar.isVisible() and bar.value() > 0, "a step", A_PICTURE_S)
 
 
-def _studio(stage):
-    return stage.widget("tapestry_panel")._studio
+def _docker_model(stage):
+    return stage.widget("tapestry_panel")._docker_model
 
 
 def _set(stage, **values: object):
-    _studio(stage).change(**values)
+    _docker_model(stage).change(**values)
 
 
 def _is_idle(stage):
-    studio = _studio(stage)
-    return studio.job is None and studio.results.is_idle
+    docker_model = _docker_model(stage)
+    return docker_model.job is None and docker_model.results.is_idle
 
 
 def _count(stage):

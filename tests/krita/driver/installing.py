@@ -8,7 +8,7 @@ from pathlib import Path
 from tapestry.backend import installer as backend_installer
 from tapestry.backend.bundled import CARRIED, PACKAGES
 
-from .history import _studio
+from .history import _docker_model
 from .jobs import _until_inserted
 
 _A_LONG_TIME_S = 600
@@ -134,7 +134,9 @@ def updated_and_taken_back(stage):
     stage.widget("tapestry_backend_page").grab().save(str(stage.folder / "page.png"))
     stage.press("tapestry_uninstall")
     stage.press("tapestry_uninstall")
-    yield stage.until(lambda: not _studio(stage).desk.installer.is_running, "the removal", 120)
+    yield stage.until(
+        lambda: not _docker_model(stage).backend_controller.installer.is_running, "the removal", 120
+    )
     stage.widget("tapestry_backend_page").hide()
     stage.facts["left"] = sorted(path.name for path in own.folder.parent.glob("backend*/*"))
     stage.facts["offered afterwards"] = stage.widget("tapestry_install").text()
@@ -147,7 +149,7 @@ def _document(stage):
 
 
 def _own(stage):
-    return _studio(stage).desk.installer.own
+    return _docker_model(stage).backend_controller.installer.own
 
 
 def _environments(own):
@@ -162,9 +164,9 @@ def _refused(stage, kind):
 
 
 def _assert_installed(stage):
-    trouble = _studio(stage).desk.installer.trouble
+    trouble = _docker_model(stage).backend_controller.installer.trouble
     assert trouble is None, f"{trouble.message} {trouble.advice}"
 
 
 def _is_over(stage):
-    return not _studio(stage).desk.installer.is_running
+    return not _docker_model(stage).backend_controller.installer.is_running

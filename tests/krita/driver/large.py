@@ -1,11 +1,11 @@
 """Scenarios with a real backend: how long Krita waits for us while a large picture is handled."""
 
-from tapestry.jobs.job import Job, Look, Made, Order
+from tapestry.jobs.job import DocumentState, Job, JobResult, Order
 from tapestry.krita_adapter.documents import KritaCanvas
 from tapestry_protocol.messages import PixelsRef, Region, Request, Result
 from tapestry_protocol.pixels import Bounds, Pixels
 
-from .history import PREVIEW, _click_first, _set, _studio, _trigger, _undo
+from .history import PREVIEW, _click_first, _docker_model, _set, _trigger, _undo
 from .timing import held, pieces
 
 WIDTH, HEIGHT = 4096, 2048
@@ -15,17 +15,17 @@ REGIONS = ("moon", "sky", "sea")
 def a_large_picture_stays_usable(stage):
     """Kept, shown and applied: how long Krita waits for us at most."""
     document = yield from _painted(stage)
-    studio = _studio(stage)
+    docker_model = _docker_model(stage)
     longest = stage.facts["longest"] = {}
     slowest = stage.facts["pieces"] = []
     with held(longest), pieces(slowest):
         _take(stage, _job(stage, document, "large"))
         yield stage.until(lambda: len(stage.names(document)) == 5, "the layer", 60)
-        yield stage.until(lambda: studio.results.is_idle, "the picture", 60)
+        yield stage.until(lambda: docker_model.results.is_idle, "the picture", 60)
         yield from _click_first(stage)
         yield stage.until(lambda: PREVIEW in stage.names(document), "the preview", 60)
-        yield stage.until(lambda: studio.results.is_idle, "the preview", 60)
-        studio.preview("")
+        yield stage.until(lambda: docker_model.results.is_idle, "the preview", 60)
+        docker_model.preview("")
         yield stage.until(lambda: PREVIEW not in stage.names(document), "the end of it", 60)
         yield stage.turns(0.5)
     stage.facts["layers"] = stage.names(document)
@@ -78,7 +78,7 @@ def _apply(stage, way, is_there):
 
 def _until_done(stage):
     yield stage.turns(0.1)
-    yield stage.until(lambda: _studio(stage).results.is_idle, "the picture", 60)
+    yield stage.until(lambda: _docker_model(stage).results.is_idle, "the picture", 60)
 
 
 def _painted(stage):
@@ -91,7 +91,9 @@ def _painted(stage):
 
 def _job(stage, document, name):
     canvas = KritaCanvas(document)
-    return Job(name, canvas, Look.of(canvas), _studio(stage).results.histories.id_of(canvas))
+    return Job(
+        name, canvas, DocumentState.of(canvas), _docker_model(stage).results.histories.id_of(canvas)
+    )
 
 
 def _take(stage, job):
@@ -107,7 +109,7 @@ def _take(stage, job):
     request = Request("generate", HEIGHT, WIDTH, prompt="sea", regions=regions)
     order = Order(request, {ref.sha256: mask.data}, "Tapestry: sea (seed 0)")
     result = Result(job.id, PixelsRef.of(pixels), Bounds(0, 0, HEIGHT, WIDTH), 0, "{}")
-    _studio(stage).results.take(job, order, Made(result, pixels), lambda: None)
+    _docker_model(stage).results.take(job, order, JobResult(result, pixels), lambda: None)
 
 
 def _box(node):

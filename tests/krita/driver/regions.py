@@ -314,9 +314,9 @@ def _remarks(stage):
 
 
 def _scene(stage):
-    from tapestry.krita_adapter.docker import _studio
+    from tapestry.krita_adapter.docker import _docker_model
 
-    return _studio().scene_watch.scene
+    return _docker_model().scene_watch.scene
 
 
 def _click(widget):

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from .history import A_PICTURE_S, _generate, _painted, _studio, _until_a_step
+from .history import A_PICTURE_S, _docker_model, _generate, _painted, _until_a_step
 
 
 def killed_in_mid_job(stage):
@@ -19,17 +19,17 @@ def killed_in_mid_job(stage):
 
 def after_the_kill(stage):
     """The next Krita goes on with the job, and has both pictures."""
-    studio = _studio(stage)
-    stage.facts["left behind"] = [job.title for job in studio.queue.jobs]
+    docker_model = _docker_model(stage)
+    stage.facts["left behind"] = [job.title for job in docker_model.queue.jobs]
     stage.document(64, 64)
     yield from _until_a_step(stage)
     yield from stage.picture("after the kill")
-    yield stage.until(lambda: not studio.queue.jobs, "the picture", A_PICTURE_S)
+    yield stage.until(lambda: not docker_model.queue.jobs, "the picture", A_PICTURE_S)
     yield from stage.picture("both pictures")
-    entries = studio.results.entries()
+    entries = docker_model.results.entries()
     stage.facts["history"] = [[entry.name, entry.asked["num_inference_steps"]] for entry in entries]
     stage.facts["notice"] = stage.notice()
-    studio.apply(entries[0].id)
-    yield stage.until(lambda: studio.results.is_idle, "the layer", 60)
+    docker_model.apply(entries[0].id)
+    yield stage.until(lambda: docker_model.results.is_idle, "the layer", 60)
     yield stage.turns(0.5)
     stage.facts["layers"] = stage.names(stage.krita.activeDocument())

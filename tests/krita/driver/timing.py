@@ -7,19 +7,19 @@ from krita import Document, Krita, Node
 
 from tapestry.common import task_queue
 from tapestry.connection.websocket import Connection
-from tapestry.document.region_controller import RegionDesk
-from tapestry.document.scene_watcher import SceneWatch
+from tapestry.document.region_controller import RegionController
+from tapestry.document.scene_watcher import SceneWatcher
 from tapestry.qt.event_loop import QtLoop
-from tapestry.results.canvas_preview import Trial
+from tapestry.results.canvas_preview import CanvasPreview
 
 from .qt import QApplication
 
 OURS = (
     (QtLoop, "_call"),
     (Connection, "_guarded"),
-    (SceneWatch, "look"),
-    (RegionDesk, "new_region"),
-    (Trial, "hide"),
+    (SceneWatcher, "look"),
+    (RegionController, "new_region"),
+    (CanvasPreview, "hide"),
 )
 """All turns and timers, what the socket brings, the look at the document, and what else may work at
 once."""

@@ -115,10 +115,10 @@ def _painted(stage, name):
 
 
 def _until_idle(stage, condition):
-    studio = stage.widget("tapestry_panel")._studio
+    docker_model = stage.widget("tapestry_panel")._docker_model
 
     def done():
-        return condition() and studio.job is None and studio.results.is_idle
+        return condition() and docker_model.job is None and docker_model.results.is_idle
 
     yield stage.until(done, "the picture", A_PICTURE_S)
     yield stage.turns(0.5)

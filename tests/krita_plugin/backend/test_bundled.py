@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tapestry.backend import bundled as room
-from tapestry.backend.bundled import PACKAGES, OwnBackend, backend_home, own_backend
+from tapestry.backend.bundled import PACKAGES, BundledBackend, backend_home, bundled_backend
 from tapestry_protocol import accelerators
 from tapestry_protocol.accelerators import CPU, CUDA, MPS, ROCM, likely_accelerator
 
@@ -18,26 +18,26 @@ LONGEST_IN_A_PACKAGE = 171
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> OwnBackend:
+def own(tmp_path: Path) -> BundledBackend:
     """Of a plugin that carries one."""
     carried = tmp_path / "carried"
     carried.mkdir()
     with zipfile.ZipFile(carried / "tapestry-0.1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("file", "text")
     (carried / PACKAGES).write_text("")
-    found = own_backend(tmp_path / "home", carried)
+    found = bundled_backend(tmp_path / "home", carried)
     assert found is not None
     return found
 
 
-def test_everything_of_uv_stays_in_the_folder(own: OwnBackend) -> None:
+def test_everything_of_uv_stays_in_the_folder(own: BundledBackend) -> None:
     """Its cache, its Pythons, the environment, itself."""
     chosen = own.variables({})
     places = [chosen["UV_CACHE_DIR"], chosen["UV_PYTHON_INSTALL_DIR"], own.uv, own.environment]
     assert all(own.folder in Path(place).parents for place in places)
 
 
-def test_pips_settings_are_uvs(own: OwnBackend) -> None:
+def test_pips_settings_are_uvs(own: BundledBackend) -> None:
     """Mirrors, folders of wheels, certificates, proxies; uv's own come first."""
     pips = {
         "PIP_INDEX_URL": "https://mirror/simple",
@@ -57,14 +57,16 @@ def test_pips_settings_are_uvs(own: OwnBackend) -> None:
 @pytest.mark.parametrize(
     "environment", [{"FLATPAK_ID": "org.kde.krita"}, {"SNAP": "/snap/krita/100"}]
 )
-def test_a_sandbox_gets_a_python_of_its_own(own: OwnBackend, environment: dict[str, str]) -> None:
+def test_a_sandbox_gets_a_python_of_its_own(
+    own: BundledBackend, environment: dict[str, str]
+) -> None:
     """The sandbox's goes with its next release."""
     assert own.variables(environment)["UV_PYTHON_PREFERENCE"] == "only-managed"
     if sys.platform == "linux":
         assert "UV_PYTHON_PREFERENCE" not in own.variables({})
 
 
-def test_a_mac_is_not_asked_for_its_python(own: OwnBackend, monkeypatch) -> None:
+def test_a_mac_is_not_asked_for_its_python(own: BundledBackend, monkeypatch) -> None:
     """It would offer to install developer tools."""
     monkeypatch.setattr(room.sys, "platform", "darwin")
     assert own.variables({})["UV_PYTHON_PREFERENCE"] == "only-managed"
@@ -86,7 +88,7 @@ def test_each_kind_of_krita_has_its_folder(monkeypatch) -> None:
     assert str(backend_home(windows)).startswith("C:\\Users\\Jürgen\\AppData\\Local")
 
 
-def test_windows_paths_are_long_enough(own: OwnBackend) -> None:
+def test_windows_paths_are_long_enough(own: BundledBackend) -> None:
     """260 characters with the end, for users' names of up to eleven letters; the cache as well."""
     home = len("C:\\Users\\12345678901\\AppData\\Local\\tapestry\\backend\\")
     name = Path(own.variables({})["UV_CACHE_DIR"]).name

@@ -12,18 +12,18 @@ from tests.krita_plugin.workshop import Workshop
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A studio that nobody has used yet."""
+    """A docker model that nobody has used yet."""
     return Workshop()
 
 
 def test_facts_follow_the_backend(workshop: Workshop) -> None:
     """Its state, and the memory that the last picture took."""
-    desk = workshop.studio.desk
+    backend_controller = workshop.docker_model.backend_controller
     workshop.finish(workshop.submit(), '{"peak_memory_bytes": 1572864}')
-    assert ("Memory of the last picture", "1 MiB at most") in desk.facts
+    assert ("Memory of the last picture", "1 MiB at most") in backend_controller.facts
     workshop.backend.tell(Backend("loading", "Card"))
-    assert dict(desk.facts)["State"] == "loading the model"
-    assert dict(desk.facts)["Device"] == "Card"
+    assert dict(backend_controller.facts)["State"] == "loading the model"
+    assert dict(backend_controller.facts)["Device"] == "Card"
 
 
 def test_what_cannot_be_used_is_shown_with_its_reason(workshop: Workshop) -> None:
@@ -31,31 +31,35 @@ def test_what_cannot_be_used_is_shown_with_its_reason(workshop: Workshop) -> Non
     told = tuple(f"'{number}.ckpt' is a pickle." for number in range(14))
     workshop.connect()
     workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, (), (), told))
-    left_out = [value for name, value in workshop.studio.desk.facts if name == "Left out"]
+    left_out = [
+        value
+        for name, value in workshop.docker_model.backend_controller.facts
+        if name == "Left out"
+    ]
     assert left_out == [*told[:12], "2 more, which the log names"]
-    assert "'0.ckpt' is a pickle." in workshop.studio.desk.report()
+    assert "'0.ckpt' is a pickle." in workshop.docker_model.backend_controller.report()
 
 
 def test_a_choice_is_kept_and_the_old_backend_goes(workshop: Workshop) -> None:
     """One on another computer is none of ours to stop."""
-    studio = workshop.studio
+    docker_model = workshop.docker_model
     workshop.connect()
     distant = BackendChoice(address="localhost:7865", server_file="/x")
-    studio.choose_backend(distant)
+    docker_model.choose_backend(distant)
     assert workshop.server.stops == 1
-    assert studio.desk.choice == distant == kept_choice(workshop.host)
-    assert dict(studio.desk.facts)["Place"] == "on another computer"
-    studio.choose_backend(BackendChoice())
+    assert docker_model.backend_controller.choice == distant == kept_choice(workshop.host)
+    assert dict(docker_model.backend_controller.facts)["Place"] == "on another computer"
+    docker_model.choose_backend(BackendChoice())
     assert workshop.server.stops == 1
 
 
 def test_a_job_begins_anew_on_the_chosen_backend(workshop: Workshop) -> None:
     """It is asked about, and sent again."""
     submit = workshop.submit()
-    workshop.studio.choose_backend(BackendChoice(device="cpu"))
+    workshop.docker_model.choose_backend(BackendChoice(device="cpu"))
     workshop.backend.answer()
     assert workshop.link.state is LinkState.READY
-    assert workshop.studio.job.id == submit.job_id
+    assert workshop.docker_model.job.id == submit.job_id
     assert not [message for message in workshop.backend.sent if isinstance(message, Submit)]
 
 
@@ -63,20 +67,20 @@ def test_the_report_says_what_went_wrong(workshop: Workshop) -> None:
     """Until somebody tries again."""
     workshop.backend.can_start = False
     workshop.link.ensure()
-    desk = workshop.studio.desk
-    assert desk.is_in_trouble
-    assert "Trouble: The backend is not installed." in desk.report()
+    backend_controller = workshop.docker_model.backend_controller
+    assert backend_controller.is_in_trouble
+    assert "Trouble: The backend is not installed." in backend_controller.report()
     workshop.backend.can_start = True
-    workshop.studio.try_backend_again()
-    assert not desk.is_in_trouble
-    assert "Trouble" not in desk.report()
+    workshop.docker_model.try_backend_again()
+    assert not backend_controller.is_in_trouble
+    assert "Trouble" not in backend_controller.report()
 
 
 def test_the_log_is_shown_without_the_token(workshop: Workshop) -> None:
     """Both logs, those that are there."""
     workshop.connect()
     workshop.server.log_file.write_text(f"hello {workshop.backend.info.token}", encoding="utf-8")
-    log = workshop.studio.desk.log
+    log = workshop.docker_model.backend_controller.log
     assert "hello" in log
     assert workshop.backend.info.token not in log
     assert "plugin.log" not in log

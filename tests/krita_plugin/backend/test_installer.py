@@ -17,7 +17,7 @@ import pytest
 
 from tapestry.backend import installer as installer_module
 from tapestry.backend import program, uv_download, uv_program
-from tapestry.backend.bundled import PACKAGES, OwnBackend, own_backend
+from tapestry.backend.bundled import PACKAGES, BundledBackend, bundled_backend
 from tapestry.backend.installer import BackendInstaller
 from tapestry.backend.process import find_command
 from tapestry.backend.uv_program import UvWheel, uv_wheel
@@ -68,7 +68,7 @@ class Place:
         with zipfile.ZipFile(self.carried / name, "w") as wheel:
             wheel.writestr("tapestry_backend/__init__.py", text)
 
-    def write_uv(self, own: OwnBackend) -> None:
+    def write_uv(self, own: BundledBackend) -> None:
         own.uv.parent.mkdir(parents=True, exist_ok=True)
         places = {"calls": self.calls, "plan": self.plan}
         texts = {name: str(path) for name, path in places.items()}
@@ -76,8 +76,8 @@ class Place:
         own.uv.chmod(0o700)
 
     @property
-    def own(self) -> OwnBackend:
-        found = own_backend(self.data, self.carried)
+    def own(self) -> BundledBackend:
+        found = bundled_backend(self.data, self.carried)
         assert found is not None
         return found
 
@@ -118,7 +118,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_a_checkout_carries_none(tmp_path: Path) -> None:
     """Then there is nothing to install."""
-    assert own_backend(tmp_path, tmp_path / "nothing") is None
+    assert bundled_backend(tmp_path, tmp_path / "nothing") is None
 
 
 def test_it_is_installed_step_by_step(place: Place) -> None:
@@ -157,7 +157,7 @@ def test_the_log_is_for_a_helper(place: Place) -> None:
 
 def test_the_installed_one_is_started(place: Place, monkeypatch, tmp_path: Path) -> None:
     """And while it is not there, the artist is told of the button."""
-    monkeypatch.setattr("tapestry.backend.process.own_backend", lambda _folder: place.own)
+    monkeypatch.setattr("tapestry.backend.process.bundled_backend", lambda _folder: place.own)
     environment = {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "PATH": ""}
     with pytest.raises(TapestryError) as refused:
         find_command("", environment, tmp_path / "none.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES, OwnBackend, own_backend
+from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES, BundledBackend, bundled_backend
 from tapestry.backend.installer import BackendInstaller
 from tests.krita_plugin.backend.test_installer import Place
 from tests.krita_plugin.fake_loop import FakeLoop
@@ -64,7 +64,7 @@ class RealPlace(Place):
             "HOME": str(self.data),
         }
 
-    def real(self) -> tuple[OwnBackend, BackendInstaller]:
+    def real(self) -> tuple[BundledBackend, BackendInstaller]:
         installer = self.installer(environment=self.environment)
         installer.start()
         self.run(installer)
@@ -82,7 +82,7 @@ def test_it_is_installed_from_a_folder_of_wheels(place: RealPlace) -> None:
     own, installer = place.real()
     assert installer.trouble is None
     assert own.is_installed
-    assert own_backend(place.data, place.carried) == own
+    assert bundled_backend(place.data, place.carried) == own
     assert list(own.environment.rglob("numpy.py"))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tapestry.backend.choice import BackendChoice, ChosenBackend
 from tapestry.backend.process import BackendProcess
-from tapestry.backend.remote import VARIABLE, DistantBackend, server_file_of
+from tapestry.backend.remote import VARIABLE, RemoteBackend, server_file_of
 from tapestry.connection.wire import Opened, Wire
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import TapestryError
@@ -78,7 +78,7 @@ def test_a_job_goes_through_the_tunnel(
     copy = tmp_path / "copied.json"
     arguments = ("--scripted", "--address", GPU_MACHINE, "--port", str(port))
     with running_server(tmp_path, *arguments) as server:
-        assert not DistantBackend(copy).find()
+        assert not RemoteBackend(copy).find()
         shutil.copy2(server.runtime_file, copy)
         info = chosen("", {VARIABLE: str(copy)}).find()
         assert info == server.info
@@ -118,7 +118,7 @@ def test_what_was_chosen_on_the_page_comes_before_both(tmp_path: Path) -> None:
 
 def test_a_distant_backend_is_not_started(tmp_path: Path) -> None:
     """The artist hears what to do, and another thing when the copy is there."""
-    backend = DistantBackend(tmp_path / "copied.json")
+    backend = RemoteBackend(tmp_path / "copied.json")
     with pytest.raises(TapestryError, match="Copy the backend's runtime file"):
         backend.start()
     (tmp_path / "copied.json").write_text(

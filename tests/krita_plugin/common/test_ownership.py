@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tapestry.common.ownership import Ownership, ownership_in
-from tapestry.jobs.pending import Outstanding
+from tapestry.jobs.pending import PendingJobs
 from tapestry.results.document_histories import Histories
 from tapestry.results.history import History
 from tests.krita_plugin.fake_canvas import FakeHost
@@ -25,7 +25,7 @@ from tests.krita_plugin.fake_canvas import FakeHost
 FakeHost.data_folder = Path(sys.argv[1])
 from tests.krita_plugin.workshop import Workshop
 workshop = Workshop()
-found = [job.id for job in workshop.studio.queue.jobs]
+found = [job.id for job in workshop.docker_model.queue.jobs]
 painted = workshop.submit()
 workshop.finish(painted)
 submit = workshop.submit()
@@ -66,8 +66,8 @@ def test_a_krita_that_runs_keeps_its_jobs_and_pictures(other: OtherKrita) -> Non
     """However often another one starts."""
     for _ in range(2):
         second = Workshop()
-        assert second.studio.queue.jobs == []
-        assert second.studio.results.entries() == []
+        assert second.docker_model.queue.jobs == []
+        assert second.docker_model.results.entries() == []
     folder = second.host.data_folder
     assert (folder / "outstanding" / f"{other.job}.json").exists()
     assert (folder / "pictures" / "unsaved" / f"{other.picture}.json").exists()
@@ -79,8 +79,8 @@ def test_what_a_krita_leaves_when_it_dies_is_taken_over_once(
     """By the first that comes; a third one finds nothing as long as that one runs."""
     other.die()
     second = Workshop()
-    assert [job.id for job in second.studio.queue.jobs] == [other.job]
-    assert [found.id for found in second.studio.results.entries()] == [other.picture]
+    assert [job.id for job in second.docker_model.queue.jobs] == [other.job]
+    assert [found.id for found in second.docker_model.results.entries()] == [other.picture]
     third = OtherKrita(tmp_path)
     third.die()
     assert third.found == []
@@ -96,7 +96,7 @@ def test_files_of_an_earlier_version_have_no_owner(tmp_path: Path) -> None:
     kept = json.loads(path.read_text())
     assert kept.pop("owner")
     path.write_text(json.dumps(kept))
-    assert [job.id for job in Outstanding(path.parent).read()] == [submit.job_id]
+    assert [job.id for job in PendingJobs(path.parent).read()] == [submit.job_id]
 
 
 def test_names_of_owners_lead_nowhere_else(tmp_path: Path) -> None:

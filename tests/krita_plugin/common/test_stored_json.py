@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapestry.backend.choice import BackendChoice
-from tapestry.document.adapter_settings import ADAPTERS_NOTE, AdapterBook
+from tapestry.document.adapter_settings import ADAPTERS_NOTE, DocumentAdapters
 from tapestry.document.reading import OWN_LAYERS_NOTE, own_layers, scene_of
-from tapestry.document.region_settings import REGIONS_NOTE, RegionBook
+from tapestry.document.region_settings import REGIONS_NOTE, DocumentRegions
 from tapestry.i18n.notices import notice_in
 from tapestry.results.history import HISTORY_NOTE, History
 from tapestry.settings.presets import Presets
@@ -65,13 +65,13 @@ def test_a_document_with_odd_notes_is_like_one_without(text: str) -> None:
     workshop = Workshop()
     workshop.canvas.notes = dict.fromkeys(NOTES, text)
     submit = workshop.submit()
-    workshop.studio.look()
+    workshop.docker_model.look()
     workshop.loop.run()
     assert workshop.said == ""
     assert own_layers(workshop.canvas) == frozenset()
     assert [row.prompt for row in finish(scene_of(workshop.canvas)).rows] == ["sunset sky"]
     workshop.finish(submit)
-    assert len(workshop.studio.results.entries()) == 1
+    assert len(workshop.docker_model.results.entries()) == 1
     assert workshop.said == ""
 
 
@@ -147,11 +147,11 @@ def test_no_book_breaks_a_look(odd: dict[str, Any], one: Any) -> None:
         ("weight", "strength", "seed", "fit", "on", "name", "guidance_scale"), one
     )
     layers = {"{1}": fields, **odd}
-    book = RegionBook.from_text(json.dumps({"layers": layers, "group": odd}))
-    assert RegionBook.from_text(book.to_text()) == book
+    book = DocumentRegions.from_text(json.dumps({"layers": layers, "group": odd}))
+    assert DocumentRegions.from_text(book.to_text()) == book
     laid = [{"adapter": "ink", "kind": "lora", **fields, "layer": one, "start": one}]
-    adapters = AdapterBook.from_text(json.dumps({"{1}": {"name": one, "laid": laid}, **odd}))
-    assert AdapterBook.from_text(adapters.to_text()) == adapters
+    adapters = DocumentAdapters.from_text(json.dumps({"{1}": {"name": one, "laid": laid}, **odd}))
+    assert DocumentAdapters.from_text(adapters.to_text()) == adapters
     for reader in (Settings.from_text, BackendChoice.from_text):
         assert reader(json.dumps({**fields, **odd, "models": one})) is not None
     assert notice_in(json.dumps({"notices": one, **odd})) is not False

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 
 from tapestry.common import task_queue
-from tapestry.common.task_queue import PAUSE, REST, Line, Work
+from tapestry.common.task_queue import PAUSE, REST, Task, TaskQueue
 from tests.krita_plugin.fake_loop import FakeLoop
 
 
@@ -18,7 +18,7 @@ def counting(seen: list[int], last: int) -> Generator[None, None, str]:
 def test_work_takes_as_many_turns_as_it_needs(monkeypatch) -> None:
     """With no time in a turn, nothing is done at all; then everything is."""
     loop, seen, results = FakeLoop(), [], []
-    Work(loop, counting(seen, 3), results.append, results.append)
+    Task(loop, counting(seen, 3), results.append, results.append)
     assert seen == []
     loop.run()
     assert seen == [0, 1, 2]
@@ -35,7 +35,7 @@ def test_a_piece_may_ask_for_a_turn_or_for_a_while() -> None:
             yield said
         return "done"
 
-    Work(loop, pieces(), results.append, results.append)
+    Task(loop, pieces(), results.append, results.append)
     loop.turn()
     assert seen == [None, REST]
     loop.run()
@@ -51,7 +51,7 @@ def test_a_turn_ends_when_its_time_is_over(monkeypatch) -> None:
     monkeypatch.setattr(
         task_queue.time, "monotonic", lambda: next(clock) * task_queue.TURN_S * 0.75
     )
-    Work(loop, counting(seen, 5), results.append, results.append)
+    Task(loop, counting(seen, 5), results.append, results.append)
     loop.run()
     assert seen == [0, 1, 2, 3, 4]
     assert results == ["done"]
@@ -66,7 +66,7 @@ def test_a_long_piece_has_a_turn_of_its_own() -> None:
             seen.append(name)
             yield task_queue.REST
 
-    Work(loop, pieces(), seen.append, seen.append)
+    Task(loop, pieces(), seen.append, seen.append)
     for number in range(4):
         loop.call_later(0, lambda number=number: seen.append(number))
     loop.run()
@@ -76,7 +76,7 @@ def test_a_long_piece_has_a_turn_of_its_own() -> None:
 def test_cancelled_work_is_never_heard_of_again() -> None:
     """Neither its result nor its end."""
     loop, seen, results = FakeLoop(), [], []
-    work = Work(loop, counting(seen, 3), results.append, results.append)
+    work = Task(loop, counting(seen, 3), results.append, results.append)
     work.cancel()
     loop.run()
     assert seen == []
@@ -91,7 +91,7 @@ def test_what_is_raised_is_told() -> None:
         raise LookupError("gone")
 
     loop, failures = FakeLoop(), []
-    Work(loop, failing(), failures.append, failures.append)
+    Task(loop, failing(), failures.append, failures.append)
     loop.run()
     assert [str(failure) for failure in failures] == ["gone"]
 
@@ -105,7 +105,7 @@ def failing() -> Generator[None, None, str]:
 def test_a_line_does_one_work_after_the_other() -> None:
     """Whatever becomes of those before."""
     loop, seen, told = FakeLoop(), [], []
-    line = Line(loop)
+    line = TaskQueue(loop)
     line.add(counting(seen, 2), told.append, told.append)
     line.add(failing(), told.append, lambda error: told.append(str(error)))
     line.add(counting(seen, 1), told.append, told.append)
@@ -119,7 +119,7 @@ def test_a_line_does_one_work_after_the_other() -> None:
 def test_what_is_raised_at_the_end_is_told_and_the_line_goes_on() -> None:
     """Work may also be added from there."""
     loop, seen, told = FakeLoop(), [], []
-    line = Line(loop)
+    line = TaskQueue(loop)
 
     def broken(_value: str) -> None:
         line.add(counting(seen, 1), told.append, told.append)
@@ -133,7 +133,7 @@ def test_what_is_raised_at_the_end_is_told_and_the_line_goes_on() -> None:
 def test_a_closed_line_does_nothing_more() -> None:
     """Neither what it was doing nor what waits."""
     loop, seen, told = FakeLoop(), [], []
-    line = Line(loop)
+    line = TaskQueue(loop)
     for _ in range(2):
         line.add(counting(seen, 2), told.append, told.append)
     line.close()
@@ -144,7 +144,7 @@ def test_a_closed_line_does_nothing_more() -> None:
 def test_work_may_be_cancelled_in_the_middle_of_a_piece() -> None:
     """As when Krita lets its event loop turn inside a call: it ends there, and is not heard of."""
     loop, seen, told = FakeLoop(), [], []
-    works: list[Work] = []
+    works: list[Task] = []
 
     def pieces(count: int) -> Generator[None, None, str]:
         try:
@@ -158,7 +158,7 @@ def test_work_may_be_cancelled_in_the_middle_of_a_piece() -> None:
             seen.append("end")
 
     for count, expected in ((0, ["end"]), (2, ["piece", "end"])):
-        works.append(Work(loop, pieces(count), told.append, told.append))
+        works.append(Task(loop, pieces(count), told.append, told.append))
         loop.run()
         assert (seen, told) == (expected, [])
         seen.clear()

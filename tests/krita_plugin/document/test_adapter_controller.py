@@ -5,9 +5,14 @@ from collections.abc import Iterable
 import pytest
 
 from tapestry.connection.link import Link
-from tapestry.docker_model import Studio
-from tapestry.document.adapter_settings import ADAPTERS_NOTE, PICTURE, AdapterBook, Laid
-from tapestry.jobs.pending import Outstanding
+from tapestry.docker_model import DockerModel
+from tapestry.document.adapter_settings import (
+    ADAPTERS_NOTE,
+    PICTURE,
+    AdapterSettings,
+    DocumentAdapters,
+)
+from tapestry.jobs.pending import PendingJobs
 from tapestry.settings.presets import Presets
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.adapters import AdapterInfo, Control, Lora
@@ -36,16 +41,16 @@ class Desk(Workshop):
         models = (ModelInfo("sample", "sample", 128, "sd1"), ModelInfo("big", "big", 1024, "sdxl"))
         self.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models, OFFERED))
         self.look()
-        self.adapters = self.studio.adapters
+        self.adapters = self.docker_model.adapters
 
     def look(self) -> None:
         for _ in range(2):
-            self.studio.look()
+            self.docker_model.look()
             self.loop.run()
 
     def lay(self, layer_id: str, info: AdapterInfo, shown: str = "", **values: object) -> None:
         """Add one, choose its layer, and set the rest."""
-        place = len(AdapterBook.from_text(self.canvas.note(ADAPTERS_NOTE)).of(layer_id))
+        place = len(DocumentAdapters.from_text(self.canvas.note(ADAPTERS_NOTE)).of(layer_id))
         self.adapters.add(layer_id, info)
         if shown:
             self.adapters.choose_layer(layer_id, place, shown)
@@ -56,17 +61,17 @@ class Desk(Workshop):
     def ask(self, mode: str = "generate") -> Request | None:
         """Press the button; what the backend is sent, if anything."""
         self.backend.sent.clear()
-        getattr(self.studio, mode)()
+        getattr(self.docker_model, mode)()
         self.loop.run()
         submits = [message for message in self.backend.sent if isinstance(message, Submit)]
         return submits[-1].request if submits else None
 
     def prompts(self) -> list[str]:
-        return [row.prompt for row in self.studio.scene_watch.scene.rows]
+        return [row.prompt for row in self.docker_model.scene_watch.scene.rows]
 
 
 @pytest.fixture
-def desk() -> Desk:
+def controller() -> Desk:
     """Two layers, sky and sketch; a backend with four adapters."""
     return Desk()
 
@@ -76,93 +81,93 @@ def ids(infos: Iterable[AdapterInfo]) -> list[str]:
     return [info.id for info in infos]
 
 
-def test_what_fits_the_chosen_model_is_offered(desk: Desk) -> None:
+def test_what_fits_the_chosen_model_is_offered(controller: Desk) -> None:
     """Another model has other ones."""
-    assert ids(desk.adapters.offered) == ["ink", "scribble", "look"]
-    desk.studio.change(model="big")
-    assert ids(desk.adapters.offered) == ["xl", "look"]
+    assert ids(controller.adapters.offered) == ["ink", "scribble", "look"]
+    controller.docker_model.change(model="big")
+    assert ids(controller.adapters.offered) == ["xl", "look"]
 
 
-def test_what_lies_on_the_picture_is_asked_for(desk: Desk) -> None:
+def test_what_lies_on_the_picture_is_asked_for(controller: Desk) -> None:
     """With the pixels of the layer, which is no region any more."""
-    assert desk.prompts() == ["sketch", "sunset sky"]
-    desk.lay(PICTURE, INK, weight=0.8)
-    desk.lay(PICTURE, SCRIBBLE, desk.sketch, weight=1.5, start=0.1, end=0.6)
-    assert desk.prompts() == ["sunset sky"]
-    request = desk.ask()
+    assert controller.prompts() == ["sketch", "sunset sky"]
+    controller.lay(PICTURE, INK, weight=0.8)
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch, weight=1.5, start=0.1, end=0.6)
+    assert controller.prompts() == ["sunset sky"]
+    request = controller.ask()
     assert request.loras == (Lora("ink", 0.8),)
     (control,) = request.controls
     assert (control.adapter, control.preprocessor, control.weight) == ("scribble", "lines", 1.5)
     assert (control.bounds, control.start, control.end) == (Bounds(4, 5, 8, 9), 0.1, 0.6)
     assert [region.prompt for region in request.regions] == ["sunset sky"]
-    assert desk.studio.queue.front.order.blobs[control.image.sha256] == BLACK * 16
+    assert controller.docker_model.queue.front.order.blobs[control.image.sha256] == BLACK * 16
 
 
-def test_what_lies_on_a_region_is_asked_for_there(desk: Desk) -> None:
+def test_what_lies_on_a_region_is_asked_for_there(controller: Desk) -> None:
     """And nowhere else."""
-    desk.lay(desk.sky, INK, weight=-1.0)
-    desk.lay(desk.sky, SCRIBBLE, desk.sketch)
-    request = desk.ask()
+    controller.lay(controller.sky, INK, weight=-1.0)
+    controller.lay(controller.sky, SCRIBBLE, controller.sketch)
+    request = controller.ask()
     assert (request.loras, request.controls) == ((), ())
     (region,) = request.regions
     assert region.loras == (Lora("ink", -1.0),)
     assert [control.bounds for control in region.controls] == [Bounds(4, 5, 8, 9)]
 
 
-def test_the_map_of_the_regions_needs_no_layer(desk: Desk) -> None:
+def test_the_map_of_the_regions_needs_no_layer(controller: Desk) -> None:
     """Which is a region then."""
-    desk.lay(PICTURE, SCRIBBLE, show="regions")
-    request = desk.ask()
+    controller.lay(PICTURE, SCRIBBLE, show="regions")
+    request = controller.ask()
     assert request.controls == (Control("scribble", "regions"),)
     assert len(request.regions) == 2
-    desk.adapters.choose_layer(PICTURE, 0, desk.sketch)
-    assert desk.ask().controls[0].preprocessor == "none"
+    controller.adapters.choose_layer(PICTURE, 0, controller.sketch)
+    assert controller.ask().controls[0].preprocessor == "none"
 
 
-def test_a_part_is_shown_what_lies_in_it(desk: Desk) -> None:
+def test_a_part_is_shown_what_lies_in_it(controller: Desk) -> None:
     """In the part's own coordinates; a reference wherever it lies, and wholly."""
-    photo = desk.canvas.add("photo", Bounds(-2, 0, 2, 3))
-    desk.lay(PICTURE, SCRIBBLE, desk.sketch)
-    desk.lay(desk.sky, SCRIBBLE, desk.sketch)
-    desk.lay(PICTURE, LOOK, photo)
-    desk.canvas.selection_mask = (Bounds(6, 6, 9, 12), bytes([255]) * 18)
-    desk.studio.change(context_px=0, feather_px=0)
-    request = desk.ask("refine")
+    photo = controller.canvas.add("photo", Bounds(-2, 0, 2, 3))
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch)
+    controller.lay(controller.sky, SCRIBBLE, controller.sketch)
+    controller.lay(PICTURE, LOOK, photo)
+    controller.canvas.selection_mask = (Bounds(6, 6, 9, 12), bytes([255]) * 18)
+    controller.docker_model.change(context_px=0, feather_px=0)
+    request = controller.ask("refine")
     assert (request.height, request.width) == (3, 6)
     assert [c.bounds for c in request.controls] == [Bounds(0, 0, 2, 3), Bounds(-8, -6, -4, -3)]
     assert [c.bounds for c in request.regions[0].controls] == [Bounds(0, 0, 2, 3)]
-    desk.canvas.selection_mask = (Bounds(15, 20, 18, 26), bytes([255]) * 18)
-    desk.studio.change(prompt="sand")
-    assert [c.adapter for c in desk.ask("refine").controls] == ["look"]
+    controller.canvas.selection_mask = (Bounds(15, 20, 18, 26), bytes([255]) * 18)
+    controller.docker_model.change(prompt="sand")
+    assert [c.adapter for c in controller.ask("refine").controls] == ["look"]
 
 
-def test_an_extension_is_shown_what_lies_beyond_the_canvas(desk: Desk) -> None:
+def test_an_extension_is_shown_what_lies_beyond_the_canvas(controller: Desk) -> None:
     """As far as it grows."""
-    desk.canvas.change(desk.sketch, bounds=Bounds(0, WIDTH - 2, 4, WIDTH + 2))
-    desk.lay(PICTURE, SCRIBBLE, desk.sketch)
-    assert desk.ask().controls[0].bounds == Bounds(0, WIDTH - 2, 4, WIDTH)
-    desk.studio.change(extend_right=8)
-    assert desk.ask("extend").controls[0].bounds == Bounds(0, WIDTH - 2, 4, WIDTH + 2)
+    controller.canvas.change(controller.sketch, bounds=Bounds(0, WIDTH - 2, 4, WIDTH + 2))
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch)
+    assert controller.ask().controls[0].bounds == Bounds(0, WIDTH - 2, 4, WIDTH)
+    controller.docker_model.change(extend_right=8)
+    assert controller.ask("extend").controls[0].bounds == Bounds(0, WIDTH - 2, 4, WIDTH + 2)
 
 
-def test_with_a_weight_of_nothing_no_picture_is_sent(desk: Desk) -> None:
+def test_with_a_weight_of_nothing_no_picture_is_sent(controller: Desk) -> None:
     """Nor is its layer a region."""
-    desk.lay(PICTURE, SCRIBBLE, desk.sketch, weight=0.0)
-    request = desk.ask()
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch, weight=0.0)
+    request = controller.ask()
     assert request.controls == ()
     assert [region.prompt for region in request.regions] == ["sunset sky"]
 
 
-def test_a_layer_that_is_shown_is_no_ground(desk: Desk) -> None:
+def test_a_layer_that_is_shown_is_no_ground(controller: Desk) -> None:
     """A photograph that covers all of the canvas and lies under everything is no background."""
-    desk.canvas.remove(desk.canvas.layers()[-1].id)
-    photo = desk.canvas.add("photo", Bounds(0, 0, HEIGHT, WIDTH))
-    desk.canvas.fakes.append(desk.canvas.fakes.pop(0))
-    desk.look()
-    assert desk.studio.scene_watch.scene.background_prompt == "photo"
-    desk.lay(PICTURE, LOOK, photo)
-    assert desk.studio.scene_watch.scene.background_prompt == ""
-    assert desk.prompts() == ["sketch", "sunset sky"]
+    controller.canvas.remove(controller.canvas.layers()[-1].id)
+    photo = controller.canvas.add("photo", Bounds(0, 0, HEIGHT, WIDTH))
+    controller.canvas.fakes.append(controller.canvas.fakes.pop(0))
+    controller.look()
+    assert controller.docker_model.scene_watch.scene.background_prompt == "photo"
+    controller.lay(PICTURE, LOOK, photo)
+    assert controller.docker_model.scene_watch.scene.background_prompt == ""
+    assert controller.prompts() == ["sketch", "sunset sky"]
 
 
 @pytest.mark.parametrize(
@@ -192,151 +197,153 @@ def test_a_layer_that_is_shown_is_no_ground(desk: Desk) -> None:
     ],
     ids=["none", "empty", "gone", "never"],
 )
-def test_what_cannot_be_shown_is_a_sentence(desk: Desk, spoil, sentence: str) -> None:
+def test_what_cannot_be_shown_is_a_sentence(controller: Desk, spoil, sentence: str) -> None:
     """Before anything is sent."""
-    desk.lay(PICTURE, SCRIBBLE)
-    spoil(desk)
-    desk.look()
-    assert desk.ask() is None
-    assert sentence in desk.said
+    controller.lay(PICTURE, SCRIBBLE)
+    spoil(controller)
+    controller.look()
+    assert controller.ask() is None
+    assert sentence in controller.said
 
 
-def test_more_than_a_request_takes_is_a_sentence(desk: Desk) -> None:
+def test_more_than_a_request_takes_is_a_sentence(controller: Desk) -> None:
     """LoRAs for each, control pictures in all."""
     for _ in range(MAX_LORAS):
-        desk.lay(PICTURE, INK)
-    assert desk.said == ""
-    desk.lay(PICTURE, INK)
-    assert desk.said == "There are 8 LoRAs already; no more fit. Remove one of them first."
-    desk.studio.dismiss_notice()
-    desk.lay(desk.sky, INK)
+        controller.lay(PICTURE, INK)
+    assert controller.said == ""
+    controller.lay(PICTURE, INK)
+    assert controller.said == "There are 8 LoRAs already; no more fit. Remove one of them first."
+    controller.docker_model.dismiss_notice()
+    controller.lay(controller.sky, INK)
     for _ in range(MAX_CONTROLS - 1):
-        desk.lay(PICTURE, SCRIBBLE)
-    desk.lay(desk.sky, LOOK)
-    assert desk.said == ""
-    desk.lay(PICTURE, LOOK)
-    assert desk.said.startswith("There are 8 control pictures already")
+        controller.lay(PICTURE, SCRIBBLE)
+    controller.lay(controller.sky, LOOK)
+    assert controller.said == ""
+    controller.lay(PICTURE, LOOK)
+    assert controller.said.startswith("There are 8 control pictures already")
 
 
-def test_one_is_removed_and_the_others_stay(desk: Desk) -> None:
+def test_one_is_removed_and_the_others_stay(controller: Desk) -> None:
     """A place that is not there any more is nothing."""
-    desk.lay(PICTURE, INK)
-    desk.lay(PICTURE, LOOK)
-    desk.adapters.remove(PICTURE, 0)
-    desk.adapters.remove(PICTURE, 5)
-    desk.look()
-    assert desk.adapters.laid(PICTURE) == (Laid("look", "ip_adapter"),)
-    desk.canvas.is_open = False
-    for change in (desk.adapters.remove, desk.adapters.set):
+    controller.lay(PICTURE, INK)
+    controller.lay(PICTURE, LOOK)
+    controller.adapters.remove(PICTURE, 0)
+    controller.adapters.remove(PICTURE, 5)
+    controller.look()
+    assert controller.adapters.laid(PICTURE) == (AdapterSettings("look", "ip_adapter"),)
+    controller.canvas.is_open = False
+    for change in (controller.adapters.remove, controller.adapters.set):
         change(PICTURE, 0)
-    desk.adapters.add(PICTURE, INK)
-    desk.adapters.bring_back("{}")
-    assert desk.said == ""
+    controller.adapters.add(PICTURE, INK)
+    controller.adapters.bring_back("{}")
+    assert controller.said == ""
 
 
-def test_a_copy_of_a_region_has_what_lies_on_it(desk: Desk) -> None:
+def test_a_copy_of_a_region_has_what_lies_on_it(controller: Desk) -> None:
     """Also of one that was renamed."""
-    desk.lay(desk.sky, INK)
-    desk.studio.regions.rename(desk.sky, "night sky")
-    copy = desk.canvas.add("night sky", Bounds(12, 0, 18, 9))
-    desk.look()
-    assert desk.adapters.laid(copy) == (Laid("ink", "lora"),)
-    assert [len(region.loras) for region in desk.ask().regions] == [1, 0, 1]
+    controller.lay(controller.sky, INK)
+    controller.docker_model.regions.rename(controller.sky, "night sky")
+    copy = controller.canvas.add("night sky", Bounds(12, 0, 18, 9))
+    controller.look()
+    assert controller.adapters.laid(copy) == (AdapterSettings("ink", "lora"),)
+    assert [len(region.loras) for region in controller.ask().regions] == [1, 0, 1]
 
 
-def test_a_picture_brings_back_what_lay_on_it(desk: Desk) -> None:
+def test_a_picture_brings_back_what_lay_on_it(controller: Desk) -> None:
     """On the picture and on its regions; what has been laid on since is gone."""
-    desk.lay(PICTURE, SCRIBBLE, desk.sketch, end=0.5)
-    desk.lay(desk.sky, INK, weight=0.3)
-    desk.ask()
-    job = desk.studio.queue.front
-    desk.finish_job(job)
-    before = [desk.adapters.laid(key) for key in (PICTURE, desk.sky)]
-    desk.adapters.remove(PICTURE, 0)
-    desk.adapters.remove(desk.sky, 0)
-    desk.lay(desk.sky, LOOK)
-    (entry,) = desk.studio.results.entries()
-    desk.studio.use_settings(entry)
-    desk.look()
-    assert [desk.adapters.laid(key) for key in (PICTURE, desk.sky)] == before
-    assert desk.said == ""
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch, end=0.5)
+    controller.lay(controller.sky, INK, weight=0.3)
+    controller.ask()
+    job = controller.docker_model.queue.front
+    controller.finish_job(job)
+    before = [controller.adapters.laid(key) for key in (PICTURE, controller.sky)]
+    controller.adapters.remove(PICTURE, 0)
+    controller.adapters.remove(controller.sky, 0)
+    controller.lay(controller.sky, LOOK)
+    (entry,) = controller.docker_model.results.entries()
+    controller.docker_model.use_settings(entry)
+    controller.look()
+    assert [controller.adapters.laid(key) for key in (PICTURE, controller.sky)] == before
+    assert controller.said == ""
 
-    desk.canvas.remove(desk.sketch)
-    desk.studio.use_settings(entry)
-    desk.look()
-    assert desk.adapters.laid(PICTURE) == ()
-    assert desk.adapters.laid(desk.sky) == before[1]
-    assert "\u201csketch\u201d for scribble is not here any more" in desk.said
+    controller.canvas.remove(controller.sketch)
+    controller.docker_model.use_settings(entry)
+    controller.look()
+    assert controller.adapters.laid(PICTURE) == ()
+    assert controller.adapters.laid(controller.sky) == before[1]
+    assert "\u201csketch\u201d for scribble is not here any more" in controller.said
 
 
-def test_a_preset_carries_what_lies_on_the_picture(desk: Desk) -> None:
+def test_a_preset_carries_what_lies_on_the_picture(controller: Desk) -> None:
     """In every document; what lies on regions is their own."""
-    desk.lay(PICTURE, INK, weight=0.8)
-    desk.lay(PICTURE, SCRIBBLE, desk.sketch)
-    desk.lay(desk.sky, INK)
-    with_ink = desk.adapters.laid(PICTURE)
-    desk.studio.keep_preset("inked")
+    controller.lay(PICTURE, INK, weight=0.8)
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch)
+    controller.lay(controller.sky, INK)
+    with_ink = controller.adapters.laid(PICTURE)
+    controller.docker_model.keep_preset("inked")
     for _ in with_ink:
-        desk.adapters.remove(PICTURE, 0)
-    desk.look()
-    desk.studio.keep_preset("plain")
-    again = Presets(desk.host)
+        controller.adapters.remove(PICTURE, 0)
+    controller.look()
+    controller.docker_model.keep_preset("plain")
+    again = Presets(controller.host)
     assert (again.laid("inked"), again.laid("plain")) == (with_ink, ())
     for name, laid in (("inked", with_ink), ("Fast", with_ink), ("plain", ())):
-        desk.studio.use_preset(name)
-        desk.look()
-        assert desk.adapters.laid(PICTURE) == laid
-    assert len(desk.adapters.laid(desk.sky)) == 1
+        controller.docker_model.use_preset(name)
+        controller.look()
+        assert controller.adapters.laid(PICTURE) == laid
+    assert len(controller.adapters.laid(controller.sky)) == 1
 
 
-def test_a_preset_waits_for_a_layer_that_is_not_here(desk: Desk) -> None:
+def test_a_preset_waits_for_a_layer_that_is_not_here(controller: Desk) -> None:
     """A control network stays, and asks which layer it shall be shown."""
-    desk.lay(PICTURE, SCRIBBLE, desk.sketch, weight=0.5)
-    desk.studio.keep_preset("sketched")
-    desk.canvas.remove(desk.sketch)
-    desk.studio.use_preset("sketched")
-    desk.look()
-    (laid,) = desk.adapters.laid(PICTURE)
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch, weight=0.5)
+    controller.docker_model.keep_preset("sketched")
+    controller.canvas.remove(controller.sketch)
+    controller.docker_model.use_preset("sketched")
+    controller.look()
+    (laid,) = controller.adapters.laid(PICTURE)
     assert (laid.adapter, laid.weight, laid.layer, laid.layer_name) == ("scribble", 0.5, "", "")
-    assert desk.ask() is None
-    assert "No layer is chosen" in desk.studio.notice.message
+    assert controller.ask() is None
+    assert "No layer is chosen" in controller.docker_model.notice.message
 
 
-def test_a_preset_that_was_kept_without_a_document_leaves_rows_alone(desk: Desk) -> None:
+def test_a_preset_that_was_kept_without_a_document_leaves_rows_alone(controller: Desk) -> None:
     """It knows of none."""
-    desk.lay(PICTURE, INK)
-    desk.canvas.is_open = False
-    desk.look()
-    desk.studio.keep_preset("nowhere")
-    desk.canvas.is_open = True
-    desk.look()
-    desk.studio.use_preset("nowhere")
-    desk.look()
-    assert len(desk.adapters.laid(PICTURE)) == 1
+    controller.lay(PICTURE, INK)
+    controller.canvas.is_open = False
+    controller.look()
+    controller.docker_model.keep_preset("nowhere")
+    controller.canvas.is_open = True
+    controller.look()
+    controller.docker_model.use_preset("nowhere")
+    controller.look()
+    assert len(controller.adapters.laid(PICTURE)) == 1
 
 
-def test_pictures_of_an_earlier_version_change_nothing(desk: Desk) -> None:
+def test_pictures_of_an_earlier_version_change_nothing(controller: Desk) -> None:
     """They do not say what lay on them."""
-    desk.lay(PICTURE, INK)
-    desk.adapters.bring_back("")
-    desk.look()
-    assert len(desk.adapters.laid(PICTURE)) == 1
+    controller.lay(PICTURE, INK)
+    controller.adapters.bring_back("")
+    controller.look()
+    assert len(controller.adapters.laid(PICTURE)) == 1
 
 
-def test_jobs_remember_what_lay_on_them_when_krita_ends(desk: Desk) -> None:
+def test_jobs_remember_what_lay_on_them_when_krita_ends(controller: Desk) -> None:
     """So that their pictures know it, too."""
-    desk.lay(PICTURE, INK)
-    desk.ask()
-    (job,) = Outstanding(desk.host.data_folder / "outstanding").read()
-    assert AdapterBook.from_text(job.order.adapters).of(PICTURE) == (Laid("ink", "lora"),)
+    controller.lay(PICTURE, INK)
+    controller.ask()
+    (job,) = PendingJobs(controller.host.data_folder / "outstanding").read()
+    assert DocumentAdapters.from_text(job.order.adapters).of(PICTURE) == (
+        AdapterSettings("ink", "lora"),
+    )
 
 
-def test_the_document_keeps_it(desk: Desk) -> None:
+def test_the_document_keeps_it(controller: Desk) -> None:
     """Another Krita finds it again, also before its backend has answered."""
-    desk.lay(PICTURE, INK)
-    link = Link(desk.server, desk.backend.connect, desk.loop)
-    again = Studio(desk.host, link, desk.loop)
+    controller.lay(PICTURE, INK)
+    link = Link(controller.server, controller.backend.connect, controller.loop)
+    again = DockerModel(controller.host, link, controller.loop)
     again.look()
-    desk.loop.run()
-    assert again.adapters.laid(PICTURE) == (Laid("ink", "lora"),)
+    controller.loop.run()
+    assert again.adapters.laid(PICTURE) == (AdapterSettings("ink", "lora"),)
     assert again.adapters.offered == []

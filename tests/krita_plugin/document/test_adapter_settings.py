@@ -6,8 +6,8 @@ import pytest
 
 from tapestry.document.adapter_settings import (
     PICTURE,
-    AdapterBook,
-    Laid,
+    AdapterSettings,
+    DocumentAdapters,
     all_pictures,
     fitting,
     newly_laid,
@@ -18,10 +18,10 @@ from tapestry_protocol.limits import MAX_ID_CHARACTERS
 from tapestry_protocol.pixels import Bounds
 
 SOMEWHERE = Bounds(0, 0, 4, 4)
-INK = Laid("ink", "lora", weight=-0.5)
-SCRIBBLE = Laid("scribble", "t2i_adapter", 0.7, "lines", "1", "sketch", 0.1, 0.6)
-MAP = Laid("seg", "controlnet", show="regions")
-LOOK = Laid("look", "ip_adapter", layer="2", layer_name="photo")
+INK = AdapterSettings("ink", "lora", weight=-0.5)
+SCRIBBLE = AdapterSettings("scribble", "t2i_adapter", 0.7, "lines", "1", "sketch", 0.1, 0.6)
+MAP = AdapterSettings("seg", "controlnet", show="regions")
+LOOK = AdapterSettings("look", "ip_adapter", layer="2", layer_name="photo")
 
 
 def layer(name: str, layer_id: str, *children: Layer, **traits: object) -> Layer:
@@ -31,8 +31,8 @@ def layer(name: str, layer_id: str, *children: Layer, **traits: object) -> Layer
 
 def test_a_book_comes_back_from_its_text() -> None:
     """Every field; what follows a name follows it."""
-    book = AdapterBook().having(PICTURE, "", [INK, SCRIBBLE]).having("7", "sky", [MAP, LOOK])
-    again = AdapterBook.from_text(book.to_text())
+    book = DocumentAdapters().having(PICTURE, "", [INK, SCRIBBLE]).having("7", "sky", [MAP, LOOK])
+    again = DocumentAdapters.from_text(book.to_text())
     assert again == book
     assert again.of(PICTURE) == (INK, SCRIBBLE)
     assert again.of("7", "another name") == (MAP, LOOK)
@@ -42,7 +42,7 @@ def test_a_book_comes_back_from_its_text() -> None:
 
 def test_the_latest_of_a_name_counts_for_a_copy() -> None:
     """And a layer that was renamed is found by its new name."""
-    book = AdapterBook().having("1", "sky", [INK]).having("2", "sky", [MAP])
+    book = DocumentAdapters().having("1", "sky", [INK]).having("2", "sky", [MAP])
     assert book.of("3", "sky") == (MAP,)
     assert book.renamed("2", "night").of("3", "night") == (MAP,)
     assert book.renamed("9", "night") == book
@@ -50,7 +50,7 @@ def test_the_latest_of_a_name_counts_for_a_copy() -> None:
 
 def test_only_what_is_used_is_kept_with_a_picture() -> None:
     """Also that nothing lies on a region."""
-    book = AdapterBook().having(PICTURE, "", [INK]).having("1", "sky", [MAP])
+    book = DocumentAdapters().having(PICTURE, "", [INK]).having("1", "sky", [MAP])
     used = book.only({"2": "grass"})
     assert dict(used.entries).keys() == {PICTURE, "2"}
     assert (used.of(PICTURE), used.of("2")) == ((INK,), ())
@@ -59,7 +59,7 @@ def test_only_what_is_used_is_kept_with_a_picture() -> None:
 @pytest.mark.parametrize("text", ["", "{", "3", "[]", '{"": 3}', '{"": {"laid": 3}}', "[" * 9999])
 def test_a_damaged_book_is_empty(text: str) -> None:
     """Anybody may have made the file."""
-    assert AdapterBook.from_text(text).of(PICTURE) == ()
+    assert DocumentAdapters.from_text(text).of(PICTURE) == ()
 
 
 @pytest.mark.parametrize(
@@ -69,19 +69,27 @@ def test_a_damaged_book_is_empty(text: str) -> None:
         ({"adapter": "ink", "kind": "sorcery"}, None),
         ({"adapter": "", "kind": "lora"}, None),
         ({"adapter": "x" * (MAX_ID_CHARACTERS + 1), "kind": "lora"}, None),
-        ({"adapter": "ink", "kind": "lora", "weight": 9}, Laid("ink", "lora")),
-        ({"adapter": "ink", "kind": "lora", "weight": -3}, Laid("ink", "lora", -3.0)),
-        ({"adapter": "c", "kind": "controlnet", "weight": -3}, Laid("c", "controlnet")),
-        ({"adapter": "c", "kind": "controlnet", "show": "magic"}, Laid("c", "controlnet")),
-        ({"adapter": "i", "kind": "ip_adapter", "show": "regions"}, Laid("i", "ip_adapter")),
-        ({"adapter": "c", "kind": "controlnet", "start": 2.0}, Laid("c", "controlnet")),
-        ({"adapter": "c", "kind": "controlnet", "layer": 7}, Laid("c", "controlnet")),
+        ({"adapter": "ink", "kind": "lora", "weight": 9}, AdapterSettings("ink", "lora")),
+        ({"adapter": "ink", "kind": "lora", "weight": -3}, AdapterSettings("ink", "lora", -3.0)),
+        ({"adapter": "c", "kind": "controlnet", "weight": -3}, AdapterSettings("c", "controlnet")),
+        (
+            {"adapter": "c", "kind": "controlnet", "show": "magic"},
+            AdapterSettings("c", "controlnet"),
+        ),
+        (
+            {"adapter": "i", "kind": "ip_adapter", "show": "regions"},
+            AdapterSettings("i", "ip_adapter"),
+        ),
+        ({"adapter": "c", "kind": "controlnet", "start": 2.0}, AdapterSettings("c", "controlnet")),
+        ({"adapter": "c", "kind": "controlnet", "layer": 7}, AdapterSettings("c", "controlnet")),
     ],
 )
-def test_what_is_out_of_range_stays_at_its_default(values: dict, found: Laid | None) -> None:
+def test_what_is_out_of_range_stays_at_its_default(
+    values: dict, found: AdapterSettings | None
+) -> None:
     """Or is left out, where it does not say what it is."""
     text = json.dumps({"": {"laid": [values]}})
-    assert AdapterBook.from_text(text).of(PICTURE) == ((found,) if found else ())
+    assert DocumentAdapters.from_text(text).of(PICTURE) == ((found,) if found else ())
 
 
 def test_layers_are_found_by_id_and_copies_by_name() -> None:
@@ -90,7 +98,7 @@ def test_layers_are_found_by_id_and_copies_by_name() -> None:
     assert SCRIBBLE.find((*tree, layer("renamed", "1"))).name == "renamed"
     assert SCRIBBLE.find(tree).id == "4"
     assert LOOK.find(tree) is None
-    assert Laid("scribble", "t2i_adapter").find(tree) is None
+    assert AdapterSettings("scribble", "t2i_adapter").find(tree) is None
     assert MAP.find((layer("", ""),)) is None
     assert [one.id for one in all_pictures((*tree, layer("f", "6", has_pixels=False)))] == [
         "9",
@@ -101,7 +109,7 @@ def test_layers_are_found_by_id_and_copies_by_name() -> None:
 
 def test_what_is_shown_counts_while_its_region_is_there() -> None:
     """A deleted region stays in the book for undo, and shows nothing meanwhile."""
-    book = AdapterBook().having(PICTURE, "", [SCRIBBLE, INK]).having("7", "sky", [LOOK])
+    book = DocumentAdapters().having(PICTURE, "", [SCRIBBLE, INK]).having("7", "sky", [LOOK])
     sketch, photo = layer("sketch", "1"), layer("photo", "2")
     assert book.shown((sketch, photo)) == {"1"}
     assert book.shown((sketch, photo, layer("day", "7"))) == {"1", "2"}
@@ -142,4 +150,4 @@ def test_only_what_fits_the_model_is_offered() -> None:
 )
 def test_the_name_of_a_network_says_what_it_is_shown(name: str, kind: str, show: str) -> None:
     """As a beginning; the artist may choose another."""
-    assert newly_laid(AdapterInfo(name, kind)) == Laid(name, kind, show=show)
+    assert newly_laid(AdapterInfo(name, kind)) == AdapterSettings(name, kind, show=show)

@@ -15,7 +15,7 @@ def opened() -> Workshop:
     """A workshop without a document of its own, and the example."""
     workshop = Workshop()
     workshop.host.canvases.clear()
-    workshop.studio.example.open()
+    workshop.docker_model.example.open()
     workshop.loop.run(1)
     return workshop
 
@@ -25,8 +25,8 @@ def test_it_has_three_named_layers(opened: Workshop) -> None:
     canvas = opened.host.active_canvas()
     assert (canvas.height, canvas.width) == (HEIGHT, WIDTH)
     assert canvas.names[:3] == NAMES
-    assert opened.studio.notice.message.startswith("Three painted layers")
-    assert not opened.studio.notice.is_error
+    assert opened.docker_model.notice.message.startswith("Three painted layers")
+    assert not opened.docker_model.notice.is_error
 
 
 def test_it_can_be_generated_from(opened: Workshop) -> None:
@@ -54,6 +54,6 @@ def test_what_cannot_be_opened_is_told(opened: Workshop, monkeypatch) -> None:
         raise RuntimeError
 
     monkeypatch.setattr(opened.host, "create_canvas", refuse)
-    opened.studio.example.open()
+    opened.docker_model.example.open()
     opened.loop.run(1)
-    assert "went wrong" in opened.studio.notice.message
+    assert "went wrong" in opened.docker_model.notice.message

@@ -4,7 +4,7 @@ import pytest
 
 from tapestry.document.canvas import Layer
 from tapestry.document.layers import find_ground, picture_name, read_scene
-from tapestry.document.region_settings import RegionBook
+from tapestry.document.region_settings import DocumentRegions
 from tapestry_protocol.pixels import Bounds
 
 CANVAS = Bounds(0, 0, 20, 30)
@@ -117,7 +117,7 @@ def test_a_group_that_is_chosen_and_hidden_hides_its_layers() -> None:
     """Also where it is a group around it that is hidden; it is found by its name, too."""
     tree = layer("tree")
     wood = layer("wood", is_group=True, children=(tree,))
-    book = RegionBook({}, "gone", "wood")
+    book = DocumentRegions({}, "gone", "wood")
     for visible, state in ((True, "painted"), (False, "hidden")):
         around = layer("around", is_group=True, visible=visible, children=(wood,))
         scene = read_scene((around, layer("sky")), NONE, None, book)

@@ -9,7 +9,7 @@ import pytest
 from tapestry.document import reading
 from tapestry.document.bands import BAND_PX, bands
 from tapestry.document.reading import keep_own_layer, order_from, own_layers, scene_of
-from tapestry.document.region_settings import REGIONS_NOTE, RegionBook, RegionSettings
+from tapestry.document.region_settings import REGIONS_NOTE, DocumentRegions, RegionSettings
 from tapestry.jobs.job import Order
 from tapestry.settings.settings import Settings
 from tapestry_protocol.errors import TapestryError
@@ -37,7 +37,7 @@ def order(canvas: FakeCanvas, mode: str = "generate", **fields: object) -> Order
 
 def book(canvas: FakeCanvas, layer: str, **settings: object) -> None:
     """Set fields of a region."""
-    kept = RegionBook().with_settings(layer, "", RegionSettings(**settings))
+    kept = DocumentRegions().with_settings(layer, "", RegionSettings(**settings))
     canvas.keep_note(REGIONS_NOTE, kept.to_text())
 
 
@@ -293,7 +293,7 @@ def test_a_chosen_group_gives_the_regions(canvas: FakeCanvas) -> None:
     group = canvas.add("wood", Bounds(0, 0, 5, 5), is_group=True, children=(child,))
     canvas.fakes = [fake for fake in canvas.fakes if fake.layer.id != inner]
     assert [r.prompt for r in order(canvas).request.regions] == ["wood", "outside"]
-    canvas.keep_note(REGIONS_NOTE, RegionBook({}, group, "wood").to_text())
+    canvas.keep_note(REGIONS_NOTE, DocumentRegions({}, group, "wood").to_text())
     scene = finish(scene_of(canvas))
     assert [row.prompt for row in scene.rows] == ["tree"]
     assert scene.group == group

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tapestry.document.region_controller import RegionDesk
+from tapestry.document.region_controller import RegionController
 from tapestry.document.region_overlay import COLORS, TINT_NAME
 from tapestry.document.region_settings import RegionSettings
-from tapestry.document.scene_watcher import SceneWatch
+from tapestry.document.scene_watcher import SceneWatcher
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
@@ -19,10 +19,10 @@ class Desk:
         self.canvas = FakeCanvas(20, 30)
         self.sky = self.canvas.add("sky", Bounds(0, 0, 10, 30))
         self.host, self.loop, self.failures = FakeHost(self.canvas), FakeLoop(), []
-        self.watch = SceneWatch(
+        self.watch = SceneWatcher(
             self.host, self.loop, lambda: None, lambda _: None, self.failures.append
         )
-        self.desk = RegionDesk(self.host, self.loop, self.watch, self.failures.append)
+        self.controller = RegionController(self.host, self.loop, self.watch, self.failures.append)
         self.look()
 
     def look(self) -> None:
@@ -39,44 +39,44 @@ def at() -> Desk:
 
 def test_settings_are_kept_with_the_document(at: Desk) -> None:
     """And are what the watch sees; the layer's name stays a clean prompt."""
-    assert at.desk.settings(at.sky) == RegionSettings()
-    at.desk.set(at.sky, fit="loose", weight=2.0)
-    at.desk.set(at.sky, on=False)
+    assert at.controller.settings(at.sky) == RegionSettings()
+    at.controller.set(at.sky, fit="loose", weight=2.0)
+    at.controller.set(at.sky, on=False)
     at.look()
-    assert at.desk.settings(at.sky) == RegionSettings(on=False, fit="loose", weight=2.0)
+    assert at.controller.settings(at.sky) == RegionSettings(on=False, fit="loose", weight=2.0)
     assert at.canvas.names == ["sky", "Background"]
     assert "loose" in at.canvas.notes["tapestry_regions"]
 
 
 def test_a_prompt_that_is_edited_renames_the_layer(at: Desk) -> None:
     """And its settings stay its own."""
-    at.desk.set(at.sky, weight=2.0)
-    at.desk.rename(at.sky, "night sky")
+    at.controller.set(at.sky, weight=2.0)
+    at.controller.rename(at.sky, "night sky")
     at.look()
     assert [row.prompt for row in at.watch.scene.rows] == ["night sky"]
     copy = at.canvas.add("night sky", Bounds(0, 0, 5, 5))
     at.look()
-    assert at.desk.settings(copy).weight == 2.0
+    assert at.controller.settings(copy).weight == 2.0
 
 
 def test_a_row_makes_its_layer_the_active_one(at: Desk) -> None:
     """As a click in Krita's own list does."""
-    at.desk.activate(at.sky)
+    at.controller.activate(at.sky)
     at.look()
     assert at.canvas.active == at.watch.active == at.sky
 
 
 def test_a_new_region_is_ready_to_be_painted(at: Desk) -> None:
     """Active, without a name, the brush in its colour; one, however often it was asked for."""
-    at.desk.new_region()
-    at.desk.new_region()
-    assert at.desk.take_begun([at.sky]) == ""
+    at.controller.new_region()
+    at.controller.new_region()
+    assert at.controller.take_begun([at.sky]) == ""
     at.look()
     made = at.canvas.active
     assert at.canvas.names == ["", "sky", "Background"]
-    assert at.desk.take_begun([at.sky]) == ""
-    assert at.desk.take_begun([at.sky, made]) == made
-    assert at.desk.take_begun([at.sky, made]) == ""
+    assert at.controller.take_begun([at.sky]) == ""
+    assert at.controller.take_begun([at.sky, made]) == made
+    assert at.controller.take_begun([at.sky, made]) == ""
     assert at.canvas.brush == COLORS[1]
     assert at.watch.badges[made] == "empty"
 
@@ -84,14 +84,14 @@ def test_a_new_region_is_ready_to_be_painted(at: Desk) -> None:
 def test_regions_are_shown_and_hidden(at: Desk) -> None:
     """One press tints the canvas, the next takes the layer away."""
     at.canvas.activate(at.sky)
-    at.desk.toggle_tint()
+    at.controller.toggle_tint()
     at.look()
     assert at.canvas.names[0] == TINT_NAME
     at.canvas.active = at.canvas.fakes[0].layer.id
     at.loop.run(1)
     assert at.canvas.active == at.sky
     assert at.watch.is_tinted
-    at.desk.toggle_tint()
+    at.controller.toggle_tint()
     at.look()
     assert at.canvas.names == ["sky", "Background"]
     assert not at.watch.is_tinted
@@ -102,10 +102,10 @@ def test_the_layers_of_a_group_can_be_all_that_count(at: Desk) -> None:
     child = at.canvas.fakes[0].layer
     group = at.canvas.add("wood", Bounds(0, 0, 5, 5), is_group=True, children=(child,))
     at.look()
-    at.desk.choose_group(group)
+    at.controller.choose_group(group)
     at.look()
     assert (at.watch.scene.group, len(at.watch.scene.rows)) == (group, 1)
-    at.desk.choose_group("")
+    at.controller.choose_group("")
     at.look()
     assert (at.watch.scene.group, len(at.watch.scene.rows)) == ("", 2)
 
@@ -113,30 +113,30 @@ def test_the_layers_of_a_group_can_be_all_that_count(at: Desk) -> None:
 def test_without_a_document_nothing_happens(at: Desk) -> None:
     """And a document that closes on the way is no error."""
     at.canvas.is_open = False
-    at.desk.set(at.sky, on=False)
-    at.desk.rename(at.sky, "x")
-    at.desk.activate(at.sky)
-    at.desk.choose_group("x")
-    at.desk.toggle_tint()
-    at.desk.new_region()
+    at.controller.set(at.sky, on=False)
+    at.controller.rename(at.sky, "x")
+    at.controller.activate(at.sky)
+    at.controller.choose_group("x")
+    at.controller.toggle_tint()
+    at.controller.new_region()
     assert at.failures == []
 
 
 def test_what_goes_wrong_is_told(at: Desk, monkeypatch) -> None:
     """Nothing is raised into Krita, neither at once nor in a later turn."""
     monkeypatch.setattr(at.canvas, "draft", lambda _name: 1 / 0)
-    at.desk.toggle_tint()
+    at.controller.toggle_tint()
     at.loop.run()
     monkeypatch.setattr(at.canvas, "rename", lambda *_: 1 / 0)
-    at.desk.rename(at.sky, "x")
+    at.controller.rename(at.sky, "x")
     assert [type(error) for error in at.failures] == [ZeroDivisionError] * 2
-    at.desk.new_region()
+    at.controller.new_region()
     at.canvas.is_open = False
     at.loop.run()
     assert isinstance(at.failures[-1], TapestryError)
     at.canvas.is_open = True
-    at.desk.toggle_tint()
-    at.desk.new_region()
-    at.desk.close()
+    at.controller.toggle_tint()
+    at.controller.new_region()
+    at.controller.close()
     at.loop.run()
     assert len(at.failures) == 3

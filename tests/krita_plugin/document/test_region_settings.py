@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from tapestry.document.region_settings import DEFAULTS, RegionBook, RegionSettings
+from tapestry.document.region_settings import DEFAULTS, DocumentRegions, RegionSettings
 
 SET = RegionSettings(
     on=False,
@@ -20,14 +20,14 @@ SET = RegionSettings(
 
 def test_a_book_comes_back() -> None:
     """Every field, and the chosen group."""
-    book = RegionBook({}, "g", "wood").with_settings("a", "sky \U0001f305", SET)
-    assert RegionBook.from_text(book.to_text()) == book
+    book = DocumentRegions({}, "g", "wood").with_settings("a", "sky \U0001f305", SET)
+    assert DocumentRegions.from_text(book.to_text()) == book
     assert "\U0001f305" in book.to_text()
 
 
 def test_settings_follow_the_layer_then_its_name() -> None:
     """A copy has another id; a renamed layer has the same one."""
-    book = RegionBook().with_settings("a", "sky", SET).with_settings("b", "sky", DEFAULTS)
+    book = DocumentRegions().with_settings("a", "sky", SET).with_settings("b", "sky", DEFAULTS)
     assert book.settings("a", "night") == SET
     assert book.settings("copy", "sky") == DEFAULTS
     assert book.with_name("a", "night").settings("copy", "night") == SET
@@ -38,21 +38,21 @@ def test_settings_follow_the_layer_then_its_name() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"layers": 3}', '{"layers": {"a": 3}}'])
 def test_damaged_notes_are_an_empty_book(text: str) -> None:
     """Another program may have written it."""
-    assert RegionBook.from_text(text).settings("a", "sky") == DEFAULTS
+    assert DocumentRegions.from_text(text).settings("a", "sky") == DEFAULTS
 
 
 def test_what_is_out_of_range_is_left_out_alone() -> None:
     """The others are kept."""
     values = {"on": 3, "fit": "round", "weight": 1e9, "seed": -1, "strength": 0, "own_seed": True}
     text = json.dumps({"layers": {"a": values}, "group": 3})
-    assert RegionBook.from_text(text).settings("a", "") == RegionSettings(
+    assert DocumentRegions.from_text(text).settings("a", "") == RegionSettings(
         own_seed=True, strength=0.0
     )
 
 
 def test_a_long_session_does_not_fill_the_document() -> None:
     """The oldest entries go."""
-    book = RegionBook()
+    book = DocumentRegions()
     for number in range(600):
         book = book.with_settings(f"{number}", "", DEFAULTS)
     assert len(book.entries) == 500
@@ -62,6 +62,6 @@ def test_a_long_session_does_not_fill_the_document() -> None:
 def test_a_name_is_the_same_however_its_letters_are_composed() -> None:
     """A document from another system knows its copies."""
     apart = unicodedata.normalize("NFD", "caf\u00e9")
-    book = RegionBook().with_settings("gone", apart, SET)
-    again = RegionBook.from_text(book.to_text())
+    book = DocumentRegions().with_settings("gone", apart, SET)
+    again = DocumentRegions.from_text(book.to_text())
     assert again.settings("new", "caf\u00e9") == SET

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapestry.document.scene_watcher import SceneWatch
+from tapestry.document.scene_watcher import SceneWatcher
 from tapestry_protocol.pixels import Bounds
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
 from tests.krita_plugin.fake_loop import FakeLoop
@@ -15,7 +15,7 @@ class Watch:
         self.canvas = FakeCanvas(20, 30)
         self.host, self.loop = FakeHost(self.canvas), FakeLoop()
         self.changes, self.thumbnails, self.failures = [], [], []
-        self.watch = SceneWatch(
+        self.watch = SceneWatcher(
             self.host,
             self.loop,
             scene_changed=lambda: self.changes.append(self.prompts),

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tapestry.jobs.eta import Pace, time_left
-from tapestry.jobs.job import Job, Look, Order, Phase
+from tapestry.jobs.eta import TimeEstimate, time_left
+from tapestry.jobs.job import DocumentState, Job, Order, Phase
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Margins
 from tests.krita_plugin.fake_canvas import FakeCanvas
@@ -15,7 +15,7 @@ def job(name: str, height: int = 10, **fields: object) -> Job:
     """A job of ten steps that is painted."""
     canvas = FakeCanvas(2, 2)
     request = Request("generate", height, 10, prompt="x", num_inference_steps=10, **fields)
-    made = Job(name, canvas, Look.of(canvas), phase=Phase.SUBMITTED)
+    made = Job(name, canvas, DocumentState.of(canvas), phase=Phase.SUBMITTED)
     made.order, made.stage, made.steps = Order(request, {}, "x"), "denoising", 10
     return made
 
@@ -23,7 +23,7 @@ def job(name: str, height: int = 10, **fields: object) -> Job:
 def test_steps_tell_how_long_the_rest_takes() -> None:
     """And the jobs behind, by their size; as time passes, less is left."""
     now = [0.0]
-    pace, first, second = Pace(lambda: now[0]), job("a"), job("b", 20)
+    pace, first, second = TimeEstimate(lambda: now[0]), job("a"), job("b", 20)
     second.stage, second.steps = "queued", 0
     assert pace.seconds_left([first]) is None
     for first.step in (1, 2, 3):
@@ -39,7 +39,7 @@ def test_steps_tell_how_long_the_rest_takes() -> None:
 def test_two_that_are_painted_at_once_take_half_the_time() -> None:
     """Their steps come in turns, and each is compared with its own."""
     now = [0.0]
-    pace, first, second = Pace(lambda: now[0]), job("a"), job("b")
+    pace, first, second = TimeEstimate(lambda: now[0]), job("a"), job("b")
     for first.step in (1, 2):
         pace.note(first)
         second.step = first.step
@@ -53,7 +53,7 @@ def test_two_that_are_painted_at_once_take_half_the_time() -> None:
 def test_another_model_has_another_pace() -> None:
     """Nothing is said about one that was never measured."""
     now = [0.0]
-    pace, first = Pace(lambda: now[0]), job("a")
+    pace, first = TimeEstimate(lambda: now[0]), job("a")
     for first.step in (1, 2):
         pace.note(first)
         now[0] += 1.0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tapestry.jobs.pending import KEPT_S, Outstanding
+from tapestry.jobs.pending import KEPT_S, PendingJobs
 from tapestry.results.history import HISTORY_NOTE
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
@@ -25,7 +25,7 @@ NAME = "Tapestry: sunset sky (seed 42)"
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A studio that nobody has used yet."""
+    """A docker model that nobody has used yet."""
     return Workshop()
 
 
@@ -49,17 +49,17 @@ def test_a_job_outlives_krita(workshop: Workshop) -> None:
     """The next Krita shows it in the queue, asks for it, and keeps its picture."""
     submit = workshop.submit()
     again = next_krita()
-    assert [job.title for job in again.studio.queue.jobs] == [NAME.removeprefix("Tapestry: ")]
+    assert [job.title for job in again.docker_model.queue.jobs] == [NAME.removeprefix("Tapestry: ")]
     again.connect()
     assert again.backend.sent == [Resume((submit.job_id,), (0,))]
     again.backend.tell(Progress(submit.job_id, "denoising", 3, 20, 7))
-    assert again.studio.job.sentence == "Step 3 of 20"
+    assert again.docker_model.job.sentence == "Step 3 of 20"
     again.finish(submit)
-    (entry,) = again.studio.results.entries()
+    (entry,) = again.docker_model.results.entries()
     assert (entry.name, entry.origin_name) == (NAME, "test.kra")
     assert again.backend.sent[-1] == Acknowledge(submit.job_id)
     assert left_behind(again) == []
-    again.studio.apply(entry.id)
+    again.docker_model.apply(entry.id)
     again.loop.run()
     assert again.host.active_canvas().names == [NAME, "Background"]
 
@@ -75,7 +75,7 @@ def test_its_document_takes_the_picture_when_it_is_open_again(workshop: Workshop
     again = next_krita(document)
     again.connect()
     again.finish(second)
-    histories = again.studio.results.histories
+    histories = again.docker_model.results.histories
     assert {entry.id for entry in histories.of(document).entries} == {first.job_id, second.job_id}
     assert histories.closed.entries == []
 
@@ -87,14 +87,14 @@ def test_a_job_that_has_ended_is_forgotten(workshop: Workshop, end: str) -> None
     assert left_behind(workshop) == [f"{submit.job_id}.json"]
     if end == "finished":
         workshop.finish(submit)
-        workshop.studio.results.saved(workshop.canvas)
+        workshop.docker_model.results.saved(workshop.canvas)
     elif end == "cancelled":
-        workshop.studio.cancel()
+        workshop.docker_model.cancel()
         workshop.backend.tell(Cancelled(submit.job_id))
     else:
         workshop.backend.tell(Failed(submit.job_id, ErrorCode.INTERNAL, "No.", "Later."))
     assert left_behind(workshop) == []
-    assert next_krita().studio.queue.jobs == []
+    assert next_krita().docker_model.queue.jobs == []
 
 
 def test_a_picture_is_acknowledged_when_it_is_kept(workshop: Workshop) -> None:
@@ -129,7 +129,7 @@ def test_a_server_that_has_lost_the_job_paints_it_anew(workshop: Workshop) -> No
     assert again.backend.sent[-1] == Cancel(submit.job_id)
     assert "cannot be painted any more" in again.said
     assert left_behind(again) == []
-    assert again.studio.queue.jobs == []
+    assert again.docker_model.queue.jobs == []
 
 
 def test_jobs_of_an_earlier_krita_can_be_cancelled(workshop: Workshop) -> None:
@@ -137,10 +137,10 @@ def test_jobs_of_an_earlier_krita_can_be_cancelled(workshop: Workshop) -> None:
     submit = workshop.submit()
     again = next_krita()
     again.connect()
-    again.studio.cancel()
+    again.docker_model.cancel()
     assert again.backend.sent[-1] == Cancel(submit.job_id)
     again.backend.tell(Cancelled(submit.job_id))
-    assert again.studio.queue.jobs == []
+    assert again.docker_model.queue.jobs == []
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_jobs_of_an_earlier_krita_can_be_cancelled(workshop: Workshop) -> None:
 def test_damaged_files_are_taken_away(tmp_path, name: str, text: str) -> None:
     """They cost nothing else."""
     (tmp_path / name).write_text(text, encoding="utf-8")
-    assert Outstanding(tmp_path).read() == []
+    assert PendingJobs(tmp_path).read() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -168,9 +168,9 @@ def test_jobs_that_the_server_has_forgotten_are_forgotten(workshop: Workshop) ->
         json.loads((folder / f"{submit.job_id}.json").read_text())["sent_at"]
         for submit in (first, second)
     ]
-    found = Outstanding(folder, lambda: sent_at[0] + KEPT_S - 1).read()
+    found = PendingJobs(folder, lambda: sent_at[0] + KEPT_S - 1).read()
     assert [job.id for job in found] == [first.job_id, second.job_id]
-    assert Outstanding(folder, lambda: sent_at[1] + KEPT_S).read() == []
+    assert PendingJobs(folder, lambda: sent_at[1] + KEPT_S).read() == []
     assert list(folder.iterdir()) == []
 
 
@@ -180,11 +180,11 @@ def test_a_full_disk_costs_this_memory_alone(workshop: Workshop, monkeypatch) ->
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tapestry.jobs.pending.write_aside", full)
-    monkeypatch.setattr("tapestry.results.document_histories.write_aside", full)
+    monkeypatch.setattr("tapestry.jobs.pending.write_atomically", full)
+    monkeypatch.setattr("tapestry.results.document_histories.write_atomically", full)
     workshop.finish(workshop.submit())
     assert workshop.canvas.names[0] == NAME
-    assert len(workshop.studio.results.entries()) == 1
+    assert len(workshop.docker_model.results.entries()) == 1
 
 
 # --- pictures whose document is not saved ---------------------------------------------------------
@@ -196,10 +196,10 @@ def test_a_picture_outlives_a_krita_that_is_killed(workshop: Workshop) -> None:
     submit: Submit = workshop.submit()
     workshop.finish(submit)
     again = next_krita()
-    (entry,) = again.studio.results.entries()
+    (entry,) = again.docker_model.results.entries()
     assert (entry.id, entry.origin_name) == (submit.job_id, "test.kra")
     assert left_behind(again) == []
-    (entry,) = next_krita().studio.results.entries()  # it is in the list of closed ones now
+    (entry,) = next_krita().docker_model.results.entries()  # it is in the list of closed ones now
     assert entry.id == submit.job_id
 
 
@@ -211,8 +211,8 @@ def test_what_the_artist_has_decided_about_does_not_come_back(workshop: Workshop
     if end == "saved":
         workshop.host.after_saving(workshop.canvas)
     elif end == "Krita closed":
-        workshop.studio.close()
+        workshop.docker_model.close()
     else:
-        workshop.studio.discard(submit.job_id)
+        workshop.docker_model.discard(submit.job_id)
     assert left_behind(workshop) == []
-    assert next_krita().studio.results.entries() == []
+    assert next_krita().docker_model.results.entries() == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapestry.jobs.unacknowledged import Underway
+from tapestry.jobs.unacknowledged import UnacknowledgedJobs
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Accepted,
@@ -21,74 +21,74 @@ SUBMIT = Submit("a", Request("generate", 64, 64, prompt="sky"))
 
 
 @pytest.fixture
-def underway() -> Underway:
+def unacknowledged() -> UnacknowledgedJobs:
     """One job was submitted, and its first message has come."""
-    underway = Underway()
-    underway.sent(SUBMIT)
-    assert underway.answers(Accepted("a", 0, 7)) is None
-    return underway
+    unacknowledged = UnacknowledgedJobs()
+    unacknowledged.sent(SUBMIT)
+    assert unacknowledged.answers(Accepted("a", 0, 7)) is None
+    return unacknowledged
 
 
 def test_nothing_to_ask_without_a_job() -> None:
     """Before the first, and after the last."""
-    assert Underway().questions() == []
+    assert UnacknowledgedJobs().questions() == []
 
 
-def test_it_asks_for_what_came_after_the_last_message(underway: Underway) -> None:
+def test_it_asks_for_what_came_after_the_last_message(unacknowledged: UnacknowledgedJobs) -> None:
     """Of every job whose end was not acknowledged."""
-    underway.sent(Submit("b", SUBMIT.request))
-    assert underway.questions() == [Resume(("a", "b"), (7, 0))]
-    underway.sent(Acknowledge("a"))
-    assert underway.questions() == [Resume(("b",), (0,))]
+    unacknowledged.sent(Submit("b", SUBMIT.request))
+    assert unacknowledged.questions() == [Resume(("a", "b"), (7, 0))]
+    unacknowledged.sent(Acknowledge("a"))
+    assert unacknowledged.questions() == [Resume(("b",), (0,))]
 
 
 def test_many_jobs_take_several_questions() -> None:
     """A message is bounded."""
-    underway = Underway()
+    unacknowledged = UnacknowledgedJobs()
     for number in range(65):
-        underway.sent(Submit(str(number), SUBMIT.request))
-    assert [len(question.job_ids) for question in underway.questions()] == [64, 1]
+        unacknowledged.sent(Submit(str(number), SUBMIT.request))
+    assert [len(question.job_ids) for question in unacknowledged.questions()] == [64, 1]
 
 
-def test_what_came_before_is_not_heard_again(underway: Underway) -> None:
+def test_what_came_before_is_not_heard_again(unacknowledged: UnacknowledgedJobs) -> None:
     """A larger number is news."""
-    assert underway.answers(Accepted("a", 0, 7)) == []
-    assert underway.answers(Progress("a", "denoising", 1, 20, 9)) is None
-    assert underway.answers(Progress("a", "denoising", 1, 20, 8)) == []
-    assert underway.answers(Backend("lost")) is None
-    assert underway.answers(Cancelled("another", 1)) is None
+    assert unacknowledged.answers(Accepted("a", 0, 7)) == []
+    assert unacknowledged.answers(Progress("a", "denoising", 1, 20, 9)) is None
+    assert unacknowledged.answers(Progress("a", "denoising", 1, 20, 8)) == []
+    assert unacknowledged.answers(Backend("lost")) is None
+    assert unacknowledged.answers(Cancelled("another", 1)) is None
 
 
-def test_a_job_that_the_server_lost_is_sent_again(underway: Underway) -> None:
+def test_a_job_that_the_server_lost_is_sent_again(unacknowledged: UnacknowledgedJobs) -> None:
     """Once on each connection; then the artist hears of it. Its numbers begin anew."""
     lost = Failed("a", ErrorCode.UNKNOWN_JOB, "?")
     for _ in range(2):
-        assert underway.answers(lost) == [SUBMIT]
-        assert underway.answers(Accepted("a", 0, 3)) is None
-        assert underway.answers(lost) is None
-        underway.questions()
+        assert unacknowledged.answers(lost) == [SUBMIT]
+        assert unacknowledged.answers(Accepted("a", 0, 3)) is None
+        assert unacknowledged.answers(lost) is None
+        unacknowledged.questions()
 
 
-def test_a_job_that_was_given_up_is_cancelled(underway: Underway) -> None:
+def test_a_job_that_was_given_up_is_cancelled(unacknowledged: UnacknowledgedJobs) -> None:
     """Nobody hears of it; its end is acknowledged."""
-    underway.abandon("a")
-    underway.abandon("never")
-    assert underway.questions() == [Cancel("a")]
-    assert underway.answers(Progress("a", "denoising", 1, 20, 9)) == []
-    assert underway.answers(Failed("a", ErrorCode.UNKNOWN_JOB, "?")) == [Acknowledge("a")]
-    assert underway.questions() == []
+    unacknowledged.abandon("a")
+    unacknowledged.abandon("never")
+    assert unacknowledged.questions() == [Cancel("a")]
+    assert unacknowledged.answers(Progress("a", "denoising", 1, 20, 9)) == []
+    assert unacknowledged.answers(Failed("a", ErrorCode.UNKNOWN_JOB, "?")) == [Acknowledge("a")]
+    assert unacknowledged.questions() == []
 
 
-def test_without_a_backend_everything_is_given_up(underway: Underway) -> None:
+def test_without_a_backend_everything_is_given_up(unacknowledged: UnacknowledgedJobs) -> None:
     """Unless it is submitted again."""
-    underway.abandon_all()
-    underway.sent(SUBMIT)
-    assert underway.questions() == [Resume(("a",), (0,))]
+    unacknowledged.abandon_all()
+    unacknowledged.sent(SUBMIT)
+    assert unacknowledged.questions() == [Resume(("a",), (0,))]
 
 
-def test_what_is_kept_is_acknowledged_and_not_asked_for(underway: Underway) -> None:
+def test_what_is_kept_is_acknowledged_and_not_asked_for(unacknowledged: UnacknowledgedJobs) -> None:
     """Once, on the next connection."""
-    underway.keep("a")
-    underway.keep("never sent")
-    assert underway.questions() == [Acknowledge("a")]
-    assert underway.questions() == []
+    unacknowledged.keep("a")
+    unacknowledged.keep("never sent")
+    assert unacknowledged.questions() == [Acknowledge("a")]
+    assert unacknowledged.questions() == []

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tapestry.docker_model import Studio
+from tapestry.docker_model import DockerModel
 from tapestry.results.canvas_preview import TRIAL_NAME
 from tapestry.results.history import HISTORY_NOTE, History
 from tapestry.results.picture_store import PictureStore
@@ -19,13 +19,13 @@ PAINTED = ["sunset sky", "Background"]
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A studio that nobody has used yet."""
+    """A docker model that nobody has used yet."""
     return Workshop()
 
 
 def paint(workshop: Workshop, change=lambda canvas: None, **settings: object) -> None:
     """Generate; let something happen to the document while it is painted."""
-    workshop.studio.change(**settings)
+    workshop.docker_model.change(**settings)
     submit = workshop.submit()
     change(workshop.canvas)
     workshop.finish(submit)
@@ -33,12 +33,12 @@ def paint(workshop: Workshop, change=lambda canvas: None, **settings: object) ->
 
 def the_entry(workshop: Workshop):
     """The one picture that there is."""
-    (entry,) = workshop.studio.results.entries()
+    (entry,) = workshop.docker_model.results.entries()
     return entry
 
 
 def run(workshop: Workshop, action, *arguments: object, **options: object) -> None:
-    """Call a method of the studio, and let the loop turn for a while."""
+    """Call a method of the docker's model, and let the loop turn for a while."""
     action(*arguments, **options)
     workshop.loop.run(1)
 
@@ -58,7 +58,7 @@ def test_pictures_may_wait_in_the_history(workshop: Workshop) -> None:
     """When the artist says so."""
     paint(workshop, apply_at_once=False)
     assert workshop.canvas.names == PAINTED
-    run(workshop, workshop.studio.apply, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.apply, the_entry(workshop).id)
     assert workshop.canvas.names == [NAME, *PAINTED]
 
 
@@ -66,8 +66,8 @@ def test_nobody_looks_at_a_document_that_is_read_for_a_picture(workshop: Worksho
     """The artist waits for that."""
     workshop.connect()
     workshop.canvas.unsettled = 3
-    workshop.studio.generate()
-    looks = workshop.studio.scene_watch
+    workshop.docker_model.generate()
+    looks = workshop.docker_model.scene_watch
     while not looks.is_resting:
         workshop.loop.turn()
     workshop.loop.run(1)
@@ -79,8 +79,8 @@ def test_nobody_looks_at_a_document_that_a_picture_is_put_into(workshop, is_open
     """Reading it would only make that longer; afterwards it is looked at again."""
     paint(workshop, apply_at_once=False)
     workshop.canvas.unsettled = 3
-    workshop.studio.apply(the_entry(workshop).id)
-    looks = workshop.studio.scene_watch
+    workshop.docker_model.apply(the_entry(workshop).id)
+    looks = workshop.docker_model.scene_watch
     while not looks.is_resting:
         workshop.loop.turn()
     workshop.canvas.is_open = is_open
@@ -104,8 +104,8 @@ def test_a_document_that_has_changed_gets_the_picture_when_it_is_asked(workshop,
     paint(workshop, change)
     assert NAME not in workshop.canvas.names
     assert "has changed" in workshop.said
-    assert not workshop.studio.notice.is_error
-    run(workshop, workshop.studio.apply, the_entry(workshop).id)
+    assert not workshop.docker_model.notice.is_error
+    run(workshop, workshop.docker_model.apply, the_entry(workshop).id)
     assert NAME in workshop.canvas.names
 
 
@@ -122,14 +122,14 @@ def test_a_document_behind_another_gets_its_picture(workshop: Workshop) -> None:
     paint(workshop, lambda _: workshop.host.canvases.append(other))
     assert workshop.canvas.names[0] == NAME
     assert other.names == ["Background"]
-    assert workshop.studio.results.entries() == []
+    assert workshop.docker_model.results.entries() == []
 
 
 def test_a_closed_documents_picture_can_be_put_into_a_new_one(workshop: Workshop) -> None:
     """It outlives the session, too."""
     paint(workshop, lambda canvas: setattr(canvas, "is_open", False))
     assert "was closed" in workshop.said
-    again = Studio(workshop.host, workshop.link, workshop.loop)
+    again = DockerModel(workshop.host, workshop.link, workshop.loop)
     (entry,) = again.results.entries()
     assert entry.origin_name == "test.kra"
     again.apply(entry.id)
@@ -140,12 +140,12 @@ def test_a_closed_documents_picture_can_be_put_into_a_new_one(workshop: Workshop
 def test_a_closed_extensions_picture_comes_with_the_old_one(workshop: Workshop) -> None:
     """Together they are what the artist wanted."""
     workshop.connect()
-    workshop.studio.extend()
+    workshop.docker_model.extend()
     workshop.loop.run()
     submit = workshop.backend.sent[-1]
     workshop.canvas.is_open = False
     workshop.finish(submit)
-    run(workshop, workshop.studio.apply, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.apply, the_entry(workshop).id)
     new = workshop.host.active_canvas()
     assert (new.height, new.width, len(new.names)) == (HEIGHT, WIDTH + 128, 3)
     assert new.names[1] == "Tapestry: the old picture"
@@ -160,8 +160,8 @@ def test_a_document_that_is_opened_again_takes_its_pictures(workshop: Workshop) 
     again = FakeCanvas(HEIGHT, WIDTH)
     again.notes[HISTORY_NOTE] = note
     workshop.host.canvases.append(again)
-    assert [entry.seed for entry in workshop.studio.results.entries()] == [43, 42]
-    assert workshop.studio.results.histories.closed.entries == []
+    assert [entry.seed for entry in workshop.docker_model.results.entries()] == [43, 42]
+    assert workshop.docker_model.results.histories.closed.entries == []
     assert len(History.from_text(again.notes[HISTORY_NOTE]).entries) == 2
 
 
@@ -169,22 +169,22 @@ def test_take_back_and_apply_again(workshop: Workshop) -> None:
     """As often as one likes; a layer that is gone already cannot be taken back."""
     paint(workshop)
     entry = the_entry(workshop)
-    run(workshop, workshop.studio.take_back, entry.id)
+    run(workshop, workshop.docker_model.take_back, entry.id)
     assert workshop.canvas.names == PAINTED
-    run(workshop, workshop.studio.apply, entry.id)
+    run(workshop, workshop.docker_model.apply, entry.id)
     workshop.canvas.remove(workshop.canvas.fakes[0].layer.id)
-    assert not workshop.studio.results.can_take_back(the_entry(workshop))
+    assert not workshop.docker_model.results.can_take_back(the_entry(workshop))
 
 
 def test_an_extension_is_taken_back_even_when_its_layer_was_undone(workshop: Workshop) -> None:
     """One click, whatever is left of it."""
     workshop.connect()
-    workshop.studio.extend()
+    workshop.docker_model.extend()
     workshop.loop.run()
     workshop.finish(workshop.backend.sent[-1])
     workshop.canvas.remove(workshop.canvas.fakes[0].layer.id)
-    assert workshop.studio.results.can_take_back(the_entry(workshop))
-    run(workshop, workshop.studio.take_back, the_entry(workshop).id)
+    assert workshop.docker_model.results.can_take_back(the_entry(workshop))
+    run(workshop, workshop.docker_model.take_back, the_entry(workshop).id)
     assert (workshop.canvas.width, workshop.canvas.names) == (WIDTH, PAINTED)
 
 
@@ -193,16 +193,16 @@ def test_into_the_active_layer_and_back(workshop: Workshop) -> None:
     paint(workshop, apply_at_once=False)
     sky = workshop.canvas.fakes[0]
     workshop.canvas.active = sky.layer.id
-    run(workshop, workshop.studio.apply, the_entry(workshop).id, "active")
+    run(workshop, workshop.docker_model.apply, the_entry(workshop).id, "active")
     assert workshop.canvas.fakes[0] is not sky
-    run(workshop, workshop.studio.take_back, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.take_back, the_entry(workshop).id)
     assert workshop.canvas.fakes[0] is sky
 
 
 def test_regions_are_cut_from_masks_on_disk(workshop: Workshop) -> None:
     """Also in a later session."""
     paint(workshop, apply_at_once=False)
-    again = Studio(workshop.host, workshop.link, workshop.loop)
+    again = DockerModel(workshop.host, workshop.link, workshop.loop)
     again.apply(the_entry(workshop).id, "regions")
     workshop.loop.run()
     assert [fake.layer.name for fake in workshop.canvas.inner] == [
@@ -214,7 +214,7 @@ def test_regions_are_cut_from_masks_on_disk(workshop: Workshop) -> None:
 
 def test_a_picture_can_come_as_a_group_of_regions(workshop: Workshop) -> None:
     """Each region's own picture under its mask; also from disk, in a later session."""
-    workshop.studio.change(in_regions=True)
+    workshop.docker_model.change(in_regions=True)
     paint(workshop)
     canvas = workshop.canvas
     sky, rest = canvas.inner
@@ -223,9 +223,9 @@ def test_a_picture_can_come_as_a_group_of_regions(workshop: Workshop) -> None:
     blue, row = SKY.data[:4], canvas.flattened(Bounds(3, 0, 4, WIDTH))
     assert row == blue * 8 + RED * (WIDTH - 8)
     assert workshop.said == ""
-    run(workshop, workshop.studio.take_back, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.take_back, the_entry(workshop).id)
     assert canvas.names == PAINTED
-    again = Studio(workshop.host, workshop.link, workshop.loop)
+    again = DockerModel(workshop.host, workshop.link, workshop.loop)
     again.apply(the_entry(workshop).id, "regions")
     workshop.loop.run()
     assert canvas.flattened(Bounds(3, 0, 4, WIDTH)) == row
@@ -233,10 +233,10 @@ def test_a_picture_can_come_as_a_group_of_regions(workshop: Workshop) -> None:
 
 def test_a_group_whose_layers_are_gone_is_cut_from_the_picture(workshop: Workshop) -> None:
     """And that is said."""
-    workshop.studio.change(in_regions=True)
+    workshop.docker_model.change(in_regions=True)
     paint(workshop, apply_at_once=False)
     (workshop.host.data_folder / "pictures" / f"{SKY.sha256}.picture").unlink()
-    again = Studio(workshop.host, workshop.link, workshop.loop)
+    again = DockerModel(workshop.host, workshop.link, workshop.loop)
     again.apply(the_entry(workshop).id, "regions")
     workshop.loop.run()
     assert workshop.canvas.inner[0].mask is None
@@ -246,7 +246,7 @@ def test_a_group_whose_layers_are_gone_is_cut_from_the_picture(workshop: Worksho
 def test_a_picture_without_regions_comes_as_one_layer(workshop: Workshop) -> None:
     """Whatever was wished for."""
     workshop.canvas.remove(workshop.canvas.fakes[0].layer.id)
-    workshop.studio.change(in_regions=True, prompt="a hill")
+    workshop.docker_model.change(in_regions=True, prompt="a hill")
     paint(workshop)
     assert not workshop.canvas.groups
     assert workshop.canvas.names[0].startswith("Tapestry: a hill")
@@ -254,14 +254,14 @@ def test_a_picture_without_regions_comes_as_one_layer(workshop: Workshop) -> Non
 
 def test_layers_are_discarded_with_their_picture(workshop: Workshop) -> None:
     """Nothing of it stays on disk."""
-    workshop.studio.change(in_regions=True)
+    workshop.docker_model.change(in_regions=True)
     paint(workshop)
     folder = workshop.host.data_folder / "pictures"
     left = {path.stem for path in folder.glob("*.picture")}
     assert {SKY.sha256, SKY_MASK.sha256} <= left
-    run(workshop, workshop.studio.set_favourite, the_entry(workshop).id, on=True)
+    run(workshop, workshop.docker_model.set_favourite, the_entry(workshop).id, on=True)
     assert (folder / f"{SKY.sha256}.held").exists()
-    run(workshop, workshop.studio.discard, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.discard, the_entry(workshop).id)
     left = {path.stem for path in folder.glob("*.picture")}
     assert not {SKY.sha256, SKY_MASK.sha256} & left
 
@@ -271,7 +271,7 @@ def test_a_picture_that_is_gone_is_a_sentence(workshop: Workshop) -> None:
     paint(workshop)
     for path in (workshop.host.data_folder / "pictures").glob("*.picture"):
         path.unlink()
-    again = Studio(workshop.host, workshop.link, workshop.loop)
+    again = DockerModel(workshop.host, workshop.link, workshop.loop)
     again.apply(the_entry(workshop).id)
     workshop.loop.run()
     assert "not on this computer any more" in again.notice.message
@@ -283,8 +283,8 @@ def test_a_full_disk_costs_no_picture(workshop: Workshop) -> None:
     paint(workshop)
     assert "cannot be kept on disk" in workshop.said
     assert workshop.canvas.names[0] == NAME
-    run(workshop, workshop.studio.take_back, the_entry(workshop).id)
-    run(workshop, workshop.studio.apply, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.take_back, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.apply, the_entry(workshop).id)
     assert workshop.canvas.names[0] == NAME
 
 
@@ -309,11 +309,11 @@ def test_a_click_shows_and_a_second_click_hides(workshop: Workshop) -> None:
     """The document counts as what it was: nothing has changed."""
     paint(workshop, apply_at_once=False)
     workshop.canvas.is_modified = False
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     assert workshop.canvas.names == [TRIAL_NAME, *PAINTED]
     assert workshop.canvas.flattened(Bounds(19, 0, 20, 1)) == RED
     assert not workshop.canvas.is_modified
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     assert workshop.canvas.names == PAINTED
     assert not workshop.canvas.is_modified
 
@@ -321,9 +321,9 @@ def test_a_click_shows_and_a_second_click_hides(workshop: Workshop) -> None:
 def test_what_is_shown_becomes_the_layer(workshop: Workshop) -> None:
     """It is added once, so one undo takes it back."""
     paint(workshop, apply_at_once=False)
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     shown = workshop.canvas.fakes[0].layer.id
-    run(workshop, workshop.studio.apply, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.apply, the_entry(workshop).id)
     assert workshop.canvas.names == [NAME, *PAINTED]
     assert the_entry(workshop).applied == (shown,)
 
@@ -331,7 +331,7 @@ def test_what_is_shown_becomes_the_layer(workshop: Workshop) -> None:
 def test_a_preview_is_in_no_picture(workshop: Workshop) -> None:
     """It goes before the document is read."""
     paint(workshop, apply_at_once=False)
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     workshop.submit()
     assert workshop.canvas.names == PAINTED
 
@@ -339,10 +339,10 @@ def test_a_preview_is_in_no_picture(workshop: Workshop) -> None:
 def test_a_preview_goes_before_saving_and_is_saved_away(workshop: Workshop) -> None:
     """Whoever saves without a word gets the file written again."""
     paint(workshop, apply_at_once=False)
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     workshop.host.before_saving()
     assert workshop.canvas.names == PAINTED
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     workshop.host.after_saving(workshop.canvas)
     assert workshop.canvas.saved == [PAINTED]
     workshop.host.after_saving(workshop.canvas)
@@ -353,19 +353,19 @@ def test_a_preview_goes_before_saving_and_is_saved_away(workshop: Workshop) -> N
 def test_a_preview_of_another_day_is_taken_out(workshop: Workshop) -> None:
     """Krita's own safety copy may hold one."""
     workshop.canvas.add(TRIAL_NAME, Bounds(0, 0, 2, 2))
-    run(workshop, workshop.studio.look)
+    run(workshop, workshop.docker_model.look)
     assert workshop.canvas.names == PAINTED
 
 
 def test_another_document_in_front_hides_the_preview(workshop: Workshop) -> None:
     """And has a history of its own."""
     paint(workshop, apply_at_once=False)
-    run(workshop, workshop.studio.look)
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.look)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     workshop.host.canvases.append(FakeCanvas(5, 5))
-    run(workshop, workshop.studio.look)
+    run(workshop, workshop.docker_model.look)
     assert workshop.canvas.names == PAINTED
-    assert workshop.studio.results.entries() == []
+    assert workshop.docker_model.results.entries() == []
 
 
 def test_a_live_preview_becomes_the_picture(workshop: Workshop) -> None:
@@ -389,11 +389,11 @@ def test_a_preview_that_is_hidden_before_it_is_there_never_comes(workshop: Works
     workshop.canvas.unsettled = 10_000
     small = Pixels(2, 3, 4, bytes(24))
     workshop.backend.tell(Preview(submit.job_id, PixelsRef.of(small)), small)
-    workshop.loop.call_later(0, workshop.studio.results.trial.hide)
+    workshop.loop.call_later(0, workshop.docker_model.results.canvas_preview.hide)
     workshop.loop.call_later(0, lambda: setattr(workshop.canvas, "unsettled", 0))
     workshop.loop.run(1)
     assert workshop.canvas.names == PAINTED
-    assert workshop.studio.results.trial.subject == ""
+    assert workshop.docker_model.results.canvas_preview.subject == ""
 
 
 def test_a_preview_that_is_hidden_while_it_is_added_goes_again(
@@ -404,11 +404,11 @@ def test_a_preview_that_is_hidden_while_it_is_added_goes_again(
     add = FakeCanvas._put
 
     def add_and_let_hide(canvas: FakeCanvas, fake: object, above: str) -> None:
-        workshop.studio.results.trial.hide()
+        workshop.docker_model.results.canvas_preview.hide()
         add(canvas, fake, above)
 
     monkeypatch.setattr(FakeCanvas, "_put", add_and_let_hide)
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     assert workshop.canvas.names == PAINTED
 
 
@@ -417,7 +417,7 @@ def test_a_preview_that_does_not_go_at_once_is_asked_again(
 ) -> None:
     """And a picture is not read before it has gone."""
     paint(workshop, apply_at_once=False)
-    run(workshop, workshop.studio.preview, the_entry(workshop).id)
+    run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     remove, asked = FakeCanvas.remove, []
 
     def remove_when_asked_again(canvas: FakeCanvas, layer_id: str) -> None:
@@ -426,7 +426,7 @@ def test_a_preview_that_does_not_go_at_once_is_asked_again(
             remove(canvas, layer_id)
 
     monkeypatch.setattr(FakeCanvas, "remove", remove_when_asked_again)
-    run(workshop, workshop.studio.preview, "")
+    run(workshop, workshop.docker_model.preview, "")
     assert len(asked) == 2
     assert workshop.canvas.names == PAINTED
 
@@ -453,14 +453,14 @@ def test_nobody_paints_on_a_preview(workshop: Workshop) -> None:
 @pytest.mark.parametrize("end", ["cancelled", "turned off", "changed"])
 def test_a_live_preview_leaves_no_trace(workshop: Workshop, end: str) -> None:
     """Whatever becomes of its job."""
-    workshop.studio.change(live_on_canvas=end != "turned off")
+    workshop.docker_model.change(live_on_canvas=end != "turned off")
     submit = workshop.submit()
     small = Pixels(2, 3, 4, bytes((1, 2, 3, 255)) * 6)
     workshop.backend.tell(Preview(submit.job_id, PixelsRef.of(small)), small)
     workshop.loop.run()
     assert (TRIAL_NAME in workshop.canvas.names) == (end != "turned off")
     if end == "cancelled":
-        workshop.studio.cancel()
+        workshop.docker_model.cancel()
         workshop.backend.lose_connection()
     else:
         workshop.canvas.color_depth = "U16"
@@ -473,12 +473,12 @@ def test_discard_takes_the_pixels_and_leaves_the_layer(workshop: Workshop) -> No
     """The artist may have painted on."""
     paint(workshop)
     entry = the_entry(workshop)
-    run(workshop, workshop.studio.discard, entry.id)
-    assert workshop.studio.results.entries() == []
+    run(workshop, workshop.docker_model.discard, entry.id)
+    assert workshop.docker_model.results.entries() == []
     assert workshop.canvas.names == [NAME, *PAINTED]
     assert not (workshop.host.data_folder / "pictures" / f"{entry.sha256}.picture").exists()
     assert json.loads(workshop.canvas.notes[HISTORY_NOTE])["entries"] == []
-    run(workshop, workshop.studio.discard, entry.id)
+    run(workshop, workshop.docker_model.discard, entry.id)
     assert workshop.said == ""
 
 
@@ -487,21 +487,21 @@ def test_a_favourite_is_held(workshop: Workshop) -> None:
     paint(workshop)
     entry = the_entry(workshop)
     mark = workshop.host.data_folder / "pictures" / f"{entry.sha256}.held"
-    workshop.studio.set_favourite(entry.id, on=True)
+    workshop.docker_model.set_favourite(entry.id, on=True)
     assert the_entry(workshop).favourite
     assert mark.exists()
-    workshop.studio.set_favourite(entry.id, on=False)
+    workshop.docker_model.set_favourite(entry.id, on=False)
     assert not mark.exists()
 
 
 def test_settings_and_seed_can_be_used_again(workshop: Workshop) -> None:
     """Everything that the fields hold; regions stay as they are painted."""
     paint(workshop, prompt="sea", num_inference_steps=7, seed=5)
-    workshop.studio.change(prompt="", num_inference_steps=50, seed=6, guidance_scale=1.0)
-    workshop.studio.use_seed(the_entry(workshop))
-    assert (workshop.studio.settings.seed, workshop.studio.settings.prompt) == (5, "")
-    workshop.studio.use_settings(the_entry(workshop))
-    settings = workshop.studio.settings
+    workshop.docker_model.change(prompt="", num_inference_steps=50, seed=6, guidance_scale=1.0)
+    workshop.docker_model.use_seed(the_entry(workshop))
+    assert (workshop.docker_model.settings.seed, workshop.docker_model.settings.prompt) == (5, "")
+    workshop.docker_model.use_settings(the_entry(workshop))
+    settings = workshop.docker_model.settings
     assert (settings.prompt, settings.num_inference_steps) == ("sea", 7)
     assert settings.guidance_scale == 5.0
 
@@ -509,12 +509,12 @@ def test_settings_and_seed_can_be_used_again(workshop: Workshop) -> None:
 def test_settings_of_another_version_are_a_sentence(workshop: Workshop) -> None:
     """Nothing is half set."""
     paint(workshop, prompt="sea")
-    history = workshop.studio.results.histories.of(workshop.canvas)
+    history = workshop.docker_model.results.histories.of(workshop.canvas)
     history.change(the_entry(workshop).id, asked={"sorcery": 1})
-    workshop.studio.change(prompt="night")
-    workshop.studio.use_settings(the_entry(workshop))
+    workshop.docker_model.change(prompt="night")
+    workshop.docker_model.use_settings(the_entry(workshop))
     assert "another version" in workshop.said
-    assert workshop.studio.settings.prompt == "night"
+    assert workshop.docker_model.settings.prompt == "night"
 
 
 @pytest.mark.parametrize("copy", ["open", "closed"])
@@ -527,11 +527,11 @@ def test_a_copied_document_keeps_its_pictures(workshop: Workshop, copy: str) -> 
     other.notes = dict(workshop.canvas.notes)
     if copy == "open":
         workshop.host.canvases.insert(0, other)
-    run(workshop, workshop.studio.discard, entry.id)
-    assert workshop.studio.results.entries() == []
-    workshop.studio.results._store._recent.clear()  # another session
+    run(workshop, workshop.docker_model.discard, entry.id)
+    assert workshop.docker_model.results.entries() == []
+    workshop.docker_model.results._store._recent.clear()  # another session
     workshop.host.canvases[:] = [other]
     assert the_entry(workshop).id == entry.id
-    run(workshop, workshop.studio.apply, entry.id)
+    run(workshop, workshop.docker_model.apply, entry.id)
     assert workshop.said == ""
     assert NAME in other.names

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapestry.results.history import MAX_ENTRIES, Entry, History, asked_for, pack, unpack
+from tapestry.results.history import MAX_ENTRIES, History, HistoryEntry, asked_for, pack, unpack
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
@@ -24,9 +24,9 @@ REQUEST = Request(
 )
 
 
-def entry(number: int = 1, **fields: object) -> Entry:
+def entry(number: int = 1, **fields: object) -> HistoryEntry:
     """A picture of 20 x 30 pixels."""
-    made = Entry(
+    made = HistoryEntry(
         id=f"job{number}",
         name=f"Tapestry: sea (seed {number})",
         sha256=f"{number:064x}",

@@ -7,9 +7,9 @@ import pytest
 from tapestry.document.reading import own_layers
 from tapestry.results.inserting import (
     Cut,
+    FinishedPicture,
     LayerGroup,
     OwnLayer,
-    Picture,
     Way,
     insertion,
     insertion_into_new_document,
@@ -32,15 +32,15 @@ def canvas() -> FakeCanvas:
     return FakeCanvas(20, 30)
 
 
-def picture(margins: Margins = NO_MARGINS, **fields: object) -> Picture:
+def picture(margins: Margins = NO_MARGINS, **fields: object) -> FinishedPicture:
     """A red picture of the whole, extended document."""
     m = margins
     bounds = Bounds(-m.top, -m.left, 20 + m.bottom, 30 + m.right)
     red = Pixels(bounds.height, bounds.width, 4, RED * (bounds.height * bounds.width))
-    return replace(Picture(NAME, red, bounds, (20, 30), margins), **fields)
+    return replace(FinishedPicture(NAME, red, bounds, (20, 30), margins), **fields)
 
 
-def insert(canvas: FakeCanvas, wanted: Picture, way: Way = "layer"):
+def insert(canvas: FakeCanvas, wanted: FinishedPicture, way: Way = "layer"):
     """All of it in one go."""
     return finish(insertion(canvas, wanted, way))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tapestry.results.modified_flag import Unmarked
+from tapestry.results.modified_flag import ModifiedFlagGuard
 from tapestry_protocol.pixels import Bounds
 from tests.krita_plugin.document.test_reading import finish
 from tests.krita_plugin.fake_canvas import FakeCanvas
@@ -21,7 +21,7 @@ class Desk:
     def __init__(self, *, is_late: bool) -> None:
         self.loop, self.canvas = FakeLoop(), FakeCanvas(20, 30)
         self.canvas.late_marks = [] if is_late else None
-        self.unmarked = Unmarked(self.loop, NAME)
+        self.unmarked = ModifiedFlagGuard(self.loop, NAME)
 
     def insert(self) -> str:
         with self.unmarked.during(self.canvas):
@@ -38,27 +38,27 @@ class Desk:
 
 
 @pytest.fixture(params=[False, True], ids=["at once", "late"])
-def desk(request: pytest.FixtureRequest) -> Desk:
+def backend_controller(request: pytest.FixtureRequest) -> Desk:
     """The mark is set at once, or in a later turn."""
     return Desk(is_late=request.param)
 
 
-def test_a_layer_comes_and_goes_without_a_mark(desk: Desk) -> None:
+def test_a_layer_comes_and_goes_without_a_mark(backend_controller: Desk) -> None:
     """One after the other, and at once."""
-    for pause in (desk.wait, lambda: None):
-        layer = desk.insert()
+    for pause in (backend_controller.wait, lambda: None):
+        layer = backend_controller.insert()
         pause()
-        desk.remove(layer)
-        desk.wait()
-        assert not desk.canvas.is_modified
+        backend_controller.remove(layer)
+        backend_controller.wait()
+        assert not backend_controller.canvas.is_modified
 
 
-def test_a_document_that_is_marked_stays_it(desk: Desk) -> None:
+def test_a_document_that_is_marked_stays_it(backend_controller: Desk) -> None:
     """It was modified before."""
-    desk.canvas.set_modified(on=True)
-    desk.remove(desk.insert())
-    desk.wait()
-    assert desk.canvas.is_modified
+    backend_controller.canvas.set_modified(on=True)
+    backend_controller.remove(backend_controller.insert())
+    backend_controller.wait()
+    assert backend_controller.canvas.is_modified
 
 
 @pytest.mark.parametrize(
@@ -72,48 +72,50 @@ def test_a_document_that_is_marked_stays_it(desk: Desk) -> None:
 )
 @pytest.mark.parametrize("moment", ["before the mark", "after the mark"])
 def test_what_the_artist_does_is_marked(
-    desk: Desk, change: Callable[[FakeCanvas], None], moment: str
+    backend_controller: Desk, change: Callable[[FakeCanvas], None], moment: str
 ) -> None:
     """While the layer is there, and when it has gone."""
-    layer = desk.insert()
+    layer = backend_controller.insert()
     if moment == "after the mark":
-        desk.wait()
-    change(desk.canvas)
-    desk.canvas.is_modified = True
-    desk.loop.run(0.3)
-    desk.remove(layer)
-    desk.wait()
-    assert desk.canvas.is_modified
+        backend_controller.wait()
+    change(backend_controller.canvas)
+    backend_controller.canvas.is_modified = True
+    backend_controller.loop.run(0.3)
+    backend_controller.remove(layer)
+    backend_controller.wait()
+    assert backend_controller.canvas.is_modified
 
 
-def test_a_layer_that_becomes_part_of_the_document_is_marked(desk: Desk) -> None:
+def test_a_layer_that_becomes_part_of_the_document_is_marked(backend_controller: Desk) -> None:
     """Also when Krita's own mark was taken back already."""
-    desk.insert()
-    desk.wait()
-    desk.unmarked.mark(desk.canvas)
-    desk.wait(10)
-    assert desk.canvas.is_modified
+    backend_controller.insert()
+    backend_controller.wait()
+    backend_controller.unmarked.mark(backend_controller.canvas)
+    backend_controller.wait(10)
+    assert backend_controller.canvas.is_modified
 
 
-def test_the_watch_ends(desk: Desk) -> None:
+def test_the_watch_ends(backend_controller: Desk) -> None:
     """After some seconds, and when the document is closed."""
-    desk.insert()
-    desk.wait(10)
-    desk.canvas.set_modified(on=True)
-    desk.loop.run(10)
-    assert desk.canvas.is_modified
-    desk.canvas.set_modified(on=False)
-    desk.insert()
-    desk.canvas.is_open = False
-    desk.loop.run(10)
+    backend_controller.insert()
+    backend_controller.wait(10)
+    backend_controller.canvas.set_modified(on=True)
+    backend_controller.loop.run(10)
+    assert backend_controller.canvas.is_modified
+    backend_controller.canvas.set_modified(on=False)
+    backend_controller.insert()
+    backend_controller.canvas.is_open = False
+    backend_controller.loop.run(10)
 
 
-def test_a_layer_may_take_its_time(desk: Desk) -> None:
+def test_a_layer_may_take_its_time(backend_controller: Desk) -> None:
     """Krita adds it under a name of its own, and it gets ours a turn later."""
-    with desk.unmarked.during(desk.canvas):
-        layer = desk.canvas.add("Paint Layer 1", Bounds(0, 0, 0, 0))
-        desk.canvas.is_modified = desk.canvas.last_step_was_a_layer = True
-        desk.wait()
-        desk.canvas.rename(layer, NAME)
-    desk.wait()
-    assert not desk.canvas.is_modified
+    with backend_controller.unmarked.during(backend_controller.canvas):
+        layer = backend_controller.canvas.add("Paint Layer 1", Bounds(0, 0, 0, 0))
+        backend_controller.canvas.is_modified = backend_controller.canvas.last_step_was_a_layer = (
+            True
+        )
+        backend_controller.wait()
+        backend_controller.canvas.rename(layer, NAME)
+    backend_controller.wait()
+    assert not backend_controller.canvas.is_modified

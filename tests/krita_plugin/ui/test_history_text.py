@@ -1,23 +1,23 @@
 """A picture of the history in words."""
 
-from tapestry.document.adapter_settings import PICTURE, AdapterBook, Laid
-from tapestry.results.history import Entry, asked_for
+from tapestry.document.adapter_settings import PICTURE, AdapterSettings, DocumentAdapters
+from tapestry.results.history import HistoryEntry, asked_for
 from tapestry.ui.history.history_text import description
 from tapestry_protocol.messages import Request
 
 
-def entry(adapters: str = "") -> Entry:
+def entry(adapters: str = "") -> HistoryEntry:
     """A picture of the sea."""
     asked = asked_for(Request("generate", 8, 8, prompt="sea"))
-    return Entry("x", "sea", 64 * "0", 8, 8, (0, 0, 8, 8), (8, 8), asked, adapters=adapters)
+    return HistoryEntry("x", "sea", 64 * "0", 8, 8, (0, 0, 8, 8), (8, 8), asked, adapters=adapters)
 
 
 def test_it_tells_what_lay_on_the_picture_and_on_its_regions() -> None:
     """With weights, and what was shown; a region on which nothing lay has no line."""
-    book = AdapterBook()
-    inked = Laid("ink", "lora", 0.8)
-    traced = Laid("scribble", "controlnet", 1.0, "lines", "{7}", "sketch")
-    mapped = Laid("seg", "controlnet", 0.5, "regions", "{7}", "sketch")
+    book = DocumentAdapters()
+    inked = AdapterSettings("ink", "lora", 0.8)
+    traced = AdapterSettings("scribble", "controlnet", 1.0, "lines", "{7}", "sketch")
+    mapped = AdapterSettings("seg", "controlnet", 0.5, "regions", "{7}", "sketch")
     book = book.having(PICTURE, "", [inked, traced]).having("{1}", "sky", [mapped])
     lines = description(entry(book.having("{2}", "grass", []).to_text())).splitlines()
     said = [line for line in lines if line.startswith("Adapters")]
@@ -29,5 +29,5 @@ def test_it_tells_what_lay_on_the_picture_and_on_its_regions() -> None:
 
 def test_a_picture_without_any_says_nothing_of_them() -> None:
     """Nor does one of an earlier version."""
-    for adapters in ("", AdapterBook().only({"{1}": "sky"}).to_text()):
+    for adapters in ("", DocumentAdapters().only({"{1}": "sky"}).to_text()):
         assert "Adapters" not in description(entry(adapters))

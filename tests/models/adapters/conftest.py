@@ -14,7 +14,7 @@ from torch import Tensor
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.messages import Request
 from tests.models.adapters.tiny_adapters import (
@@ -79,13 +79,13 @@ def adapters(tmp_path_factory, checkpoint: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def adapted_store(checkpoint: Path, adapters: Path) -> ModelStore:
+def adapted_store(checkpoint: Path, adapters: Path) -> ModelCache:
     """A store with the tiny checkpoint and all adapters."""
-    return ModelStore(Catalogue([str(checkpoint)], adapters=[str(adapters)]))
+    return ModelCache(Catalogue([str(checkpoint)], adapters=[str(adapters)]))
 
 
 @pytest.fixture
-def latents_of(checkpoint: Path, adapted_store: ModelStore) -> LatentsOf:
+def latents_of(checkpoint: Path, adapted_store: ModelCache) -> LatentsOf:
     """The latents that a request ends with; its fields, and the blobs it refers to."""
 
     def paint(blobs: dict[str, bytes] | None = None, **fields: Any) -> Tensor:

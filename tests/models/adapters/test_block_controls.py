@@ -18,8 +18,8 @@ from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.adapters.residuals import Shown
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.adapters.residuals import ControlInput
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
@@ -42,7 +42,7 @@ class Lab(NamedTuple):
     family: str
     folder: Path
     adapters: Path
-    store: ModelStore
+    store: ModelCache
 
     def pipeline(self, *names: str) -> Any:
         """Diffusers' own, with these ControlNets."""
@@ -86,7 +86,7 @@ def a_lab(family: str, folder: Path, **options: Any) -> Lab:
     save_network(adapters / "depth", transformer, seed=8)
     save_network(adapters / "other", transformer, seed=9, other=True)
     names = [str(adapters)]
-    return Lab(family, model, adapters, ModelStore(Catalogue([str(model)], adapters=names)))
+    return Lab(family, model, adapters, ModelCache(Catalogue([str(model)], adapters=names)))
 
 
 @pytest.fixture(scope="module", params=["sd3", "flux"])
@@ -146,8 +146,8 @@ def test_two_of_different_kinds_add_up(lab: Lab) -> None:
         shown = []
         for name in names:
             adapter = lab.store.catalogue.adapters.find(name, "controlnet")
-            network = model.wardrobe.control(adapter)
-            shown.append(Shown(network, model.look(network, picture), [0], 0.01))
+            network = model.adapter_manager.control(adapter)
+            shown.append(ControlInput(network, model.prepare_control(network, picture), [0], 0.01))
         return model.predict(latents, torch.tensor(500.0), conditions, (), shown)
 
     handle = block.register_forward_hook(lambda _m, _i, output: heard.append(list(output)))
@@ -176,7 +176,7 @@ def test_a_weight_of_nothing_is_none(lab: Lab) -> None:
 def test_each_window_sees_what_diffusers_would_show_it(lab: Lab, name: str) -> None:
     """Its crop of the picture as a picture of its own, not a crop of the latents of the whole."""
     model = lab.store.load(str(lab.folder))
-    network = model.wardrobe.control(lab.store.catalogue.adapters.find(name, "controlnet"))
+    network = model.adapter_manager.control(lab.store.catalogue.adapters.find(name, "controlnet"))
     seen: list[Tensor] = []
     watch: Callable[..., None] = lambda _m, args, *_: seen.append(args[1].clone())  # noqa: E731
     layer = a_layer(SIDE, 2 * SIDE)
@@ -190,11 +190,11 @@ def test_each_window_sees_what_diffusers_would_show_it(lab: Lab, name: str) -> N
     shown, pixels = torch.cat(seen), name == "other" and lab.family == "flux"
 
     for left in (0, SIDE):
-        crop = model.look(network, picture[..., left : left + SIDE])
+        crop = model.prepare_control(network, picture[..., left : left + SIDE])
         expected = crop if pixels else _as_shown(lab, crop)
         assert min(float((one - expected[0]).abs().max()) for one in shown) < 1e-5, left
     if not pixels:
-        apart = model.look(network, picture)[..., :WINDOW] - model.look(
+        apart = model.prepare_control(network, picture)[..., :WINDOW] - model.prepare_control(
             network, picture[..., :SIDE]
         )
         assert float(apart.abs().max()) > 0.1, "the whole's latents are others"
@@ -209,9 +209,11 @@ def _as_shown(lab: Lab, latents: Tensor) -> Tensor:
 def test_a_window_of_odd_size_is_shown_whole_patches(lab: Lab) -> None:
     """As its own latents are continued."""
     model = lab.store.load(str(lab.folder))
-    network = model.wardrobe.control(lab.store.catalogue.adapters.find("other", "controlnet"))
+    network = model.adapter_manager.control(
+        lab.store.catalogue.adapters.find("other", "controlnet")
+    )
     picture = torch.randint(0, 256, (1, 3, 13 * FACTOR, 11 * FACTOR), dtype=torch.uint8)
-    shown = Shown(network, model.look(network, picture), [0], 1.0)
+    shown = ControlInput(network, model.prepare_control(network, picture), [0], 1.0)
     latents = canvas_noise(0, 4, Size(13, 11))
     conditions = model.encode_prompts(["snow"], [3.0])
     told = latents, torch.tensor(500.0), conditions
@@ -267,7 +269,7 @@ def test_one_of_another_family_is_refused_before_anything_is_loaded(
     other = {"sd3": "flux", "flux": "sd3"}[lab.family]
     old = save_checkpoint(tmp_path / "old")
     for store, model in [
-        (ModelStore(Catalogue([str(old)], adapters=[str(lab.adapters)])), old),
+        (ModelCache(Catalogue([str(old)], adapters=[str(lab.adapters)])), old),
         (a_lab(other, tmp_path).store, tmp_path / other),
     ]:
         store.catalogue.adapters = Catalogue(adapters=[str(lab.adapters)]).adapters
@@ -283,7 +285,7 @@ def test_one_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> None:
     wide = type(transformer).from_config({**transformer.config, "num_attention_heads": 8})
     save = save_sd3_controlnet if lab.family == "sd3" else save_flux_controlnet
     save(tmp_path / "wide", wide)
-    own = ModelStore(Catalogue([str(lab.folder)], adapters=[str(tmp_path / "wide")]))
+    own = ModelCache(Catalogue([str(lab.folder)], adapters=[str(tmp_path / "wide")]))
     with pytest.raises(TapestryError, match="The ControlNet 'wide' was made for"):
         latents_of(own, lab.folder, controls=(Control("wide", "regions"),))
 
@@ -312,6 +314,6 @@ def test_one_for_u_nets_is_refused(lab: Lab, tmp_path: Path) -> None:
     """Its configuration says no family where its texts are of no usual width."""
     unet = diffusers.UNet2DConditionModel.from_pretrained(save_checkpoint(tmp_path / "a") / "unet")
     save_controlnet(tmp_path / "plain", unet)
-    own = ModelStore(Catalogue([str(lab.folder)], adapters=[str(tmp_path / "plain")]))
+    own = ModelCache(Catalogue([str(lab.folder)], adapters=[str(tmp_path / "plain")]))
     with pytest.raises(TapestryError, match="The ControlNet 'plain' was made for"):
         latents_of(own, lab.folder, controls=(Control("plain", "regions"),))

@@ -14,7 +14,7 @@ from torch import Tensor
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
 from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import TapestryError
 from tests.models.adapters.conftest import near
@@ -64,7 +64,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     prefixed = {f"control_model.{name}": tensor for name, tensor in original.items()}
     besides = {"model.diffusion_model.out.0.weight": torch.zeros(3)}
     save_file(prefixed | besides, adapters / "original.safetensors")
-    return model, adapters, ModelStore(Catalogue([str(model)], adapters=[str(adapters)]))
+    return model, adapters, ModelCache(Catalogue([str(model)], adapters=[str(adapters)]))
 
 
 @pytest.mark.parametrize("name", ["renamed", "bare", "original"])
@@ -99,7 +99,7 @@ def test_an_inpainting_checkpoint_takes_it_too(lab, tmp_path: Path) -> None:
         model = save_xl(tmp_path / "fill", in_channels=9)
     else:
         model = save_checkpoint(tmp_path / "fill", channels=4, in_channels=9)
-    store = ModelStore(Catalogue([str(model)], adapters=[str(adapters)]))
+    store = ModelCache(Catalogue([str(model)], adapters=[str(adapters)]))
     shown = (Control("original", "regions"),)
 
     assert bool(latents_of(store, model, controls=shown).isfinite().all())
@@ -128,9 +128,9 @@ def test_one_of_another_build_is_refused(lab, change) -> None:
     """When it is loaded, with a sentence."""
     model, adapters, store = lab
     known = AdapterCatalogue([str(changed(adapters / "original.safetensors", change))])
-    wardrobe = store.load(str(model)).wardrobe
+    adapter_manager = store.load(str(model)).adapter_manager
     with pytest.raises(TapestryError, match="The ControlNet 'changed' was made for"):
-        wardrobe.control(known.find("changed", "controlnet"))
+        adapter_manager.control(known.find("changed", "controlnet"))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tapestry_backend.engine.levels import Moment
+from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size, Window
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.conditioning import counts, shown_parts
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Control
@@ -192,7 +192,7 @@ def test_the_map_of_the_regions_needs_no_picture(latents_of: LatentsOf) -> None:
 
 
 def test_the_map_may_have_the_colours_that_segmentation_networks_know(
-    adapted_store: ModelStore, checkpoint: Path
+    adapted_store: ModelCache, checkpoint: Path
 ) -> None:
     """Each region that of the class its prompt names; the style names none."""
     own, blobs = region(0, 24, prompt="a stone bridge")
@@ -210,7 +210,7 @@ def test_the_map_may_have_the_colours_that_segmentation_networks_know(
     check_request(request)
     job = _Job(request, {**blobs, **more}, adapted_store)
     list(job._prepare())
-    ((_, shown),) = job._steering._pictures.items()
+    ((_, shown),) = job._conditioning._pictures.items()
 
     assert shown[0, :, 32, 4].tolist() == [255, 82, 0]
     assert shown[0, :, 32, 60].tolist() == [9, 7, 230]
@@ -219,7 +219,7 @@ def test_the_map_may_have_the_colours_that_segmentation_networks_know(
 
 def test_when_a_picture_counts() -> None:
     """Steps that lie wholly between start and end."""
-    steps = [Moment(i, 4, torch.tensor(0), 1.0, 0.0, "epsilon") for i in range(4)]
+    steps = [SamplingStep(i, 4, torch.tensor(0), 1.0, 0.0, "epsilon") for i in range(4)]
 
     assert [counts(Control("a", start=0.25, end=0.75), step) for step in steps] == [
         False,

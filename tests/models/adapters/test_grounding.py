@@ -14,7 +14,7 @@ from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.adapters.grounding import Box, Grounding, inside
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import PixelsRef, Region, Request
@@ -41,12 +41,12 @@ def grounded(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def own_store(grounded: Path) -> ModelStore:
+def own_store(grounded: Path) -> ModelCache:
     """A store that knows it."""
-    return ModelStore(Catalogue([str(grounded)]))
+    return ModelCache(Catalogue([str(grounded)]))
 
 
-def painted(store: ModelStore, folder: Path, **fields: Any) -> Tensor:
+def painted(store: ModelCache, folder: Path, **fields: Any) -> Tensor:
     """Two regions of one prompt whose boxes lie in the upper left and the lower right."""
     blobs, regions = {}, []
     for bounds in (Bounds(0, 0, 32, 24), Bounds(28, 20, 64, 64)):
@@ -62,7 +62,7 @@ def painted(store: ModelStore, folder: Path, **fields: Any) -> Tensor:
     return job._latents
 
 
-def test_one_window_is_what_diffusers_paints(grounded: Path, own_store: ModelStore) -> None:
+def test_one_window_is_what_diffusers_paints(grounded: Path, own_store: ModelCache) -> None:
     """The boxes in the first half of the steps; all regions of one prompt are one picture."""
     pipeline = diffusers.StableDiffusionGLIGENPipeline.from_pretrained(
         grounded, safety_checker=None
@@ -92,7 +92,7 @@ def test_one_window_is_what_diffusers_paints(grounded: Path, own_store: ModelSto
     )
 
 
-def test_a_canvas_of_many_windows_and_its_draft(grounded: Path, own_store: ModelStore) -> None:
+def test_a_canvas_of_many_windows_and_its_draft(grounded: Path, own_store: ModelCache) -> None:
     """Boxes are cut where windows end, and shrink with the draft."""
     fields = {"height": 160, "width": 128}
 
@@ -126,7 +126,7 @@ def test_a_row_is_told_of_what_it_sees_and_a_negative_one_of_nothing() -> None:
     assert not told["masks"][:, 2:].any()
 
 
-def test_a_model_that_reads_no_boxes_says_so(store: ModelStore) -> None:
+def test_a_model_that_reads_no_boxes_says_so(store: ModelCache) -> None:
     """Here the bundled one."""
     with pytest.raises(TapestryError, match="The model 'sample' takes no grounded boxes"):
         painted(store, Path("sample"), grounding=0.3)

@@ -18,7 +18,7 @@ from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.models.adapters.factors import Hadamard, Kept, factors_of
 from tapestry_backend.models.adapters.lora import load_lora
 from tapestry_backend.models.device.offloading import stream_layers
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
@@ -34,14 +34,16 @@ Changes = dict[str, Callable[[Tensor], Tensor]]
 
 
 @pytest.fixture
-def with_adapters(adapted_store: ModelStore, tmp_path: Path):
+def with_adapters(adapted_store: ModelCache, tmp_path: Path):
     """The store knows the adapters of this test's folder instead of its own."""
     kept = adapted_store.catalogue.adapters
-    wardrobe = (
-        next(iter(adapted_store._loaded.values())).wardrobe if adapted_store._loaded else None
+    adapter_manager = (
+        next(iter(adapted_store._loaded.values())).adapter_manager
+        if adapted_store._loaded
+        else None
     )
-    if wardrobe:
-        wardrobe._loras.clear()
+    if adapter_manager:
+        adapter_manager._loras.clear()
 
     def learn() -> None:
         adapted_store.catalogue.adapters = AdapterCatalogue([str(tmp_path)])
@@ -237,7 +239,7 @@ def test_layers_that_come_one_by_one_may_wear_a_dora(
 ) -> None:
     """It asks a layer again for its columns, when its weights may be at home already."""
     a_dora(tmp_path / "it.safetensors", checkpoint, rows=False, kind="lora")
-    store = ModelStore(Catalogue([str(checkpoint)], adapters=[str(tmp_path)]))
+    store = ModelCache(Catalogue([str(checkpoint)], adapters=[str(tmp_path)]))
     with_adapters()
     expected = latents_of(loras=(Lora("it"),))
     model = store.load(str(checkpoint))
@@ -360,7 +362,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_does_not_belong_together_gets_a_sentence(
-    checkpoint: Path, tmp_path: Path, adapted_store: ModelStore, case: str
+    checkpoint: Path, tmp_path: Path, adapted_store: ModelCache, case: str
 ) -> None:
     """Before any number is computed."""
     changes, problem = WRONG[case]
@@ -370,17 +372,17 @@ def test_what_does_not_belong_together_gets_a_sentence(
     tensors = {role: torch.ones(shape) for role, shape in shapes.items() if shape is not None}
     save_file({f"{flat}.{role}": t for role, t in tensors.items()}, tmp_path / "it.safetensors")
     known = AdapterCatalogue([str(tmp_path)])
-    wardrobe = adapted_store.load(str(checkpoint)).wardrobe
-    wardrobe._loras.clear()
+    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
+    adapter_manager._loras.clear()
     with (
         pytest.raises(TapestryError, match=problem),
-        wardrobe.wearing([(known.find("it", "lora"), 1.0)]),
+        adapter_manager.activated([(known.find("it", "lora"), 1.0)]),
     ):
         pass
 
 
 def test_costly_changes_are_multiplied_once(
-    checkpoint: Path, tmp_path: Path, adapted_store: ModelStore, monkeypatch
+    checkpoint: Path, tmp_path: Path, adapted_store: ModelCache, monkeypatch
 ) -> None:
     """The small ones of a LoHa are kept; beyond the bound they are computed each time, alike."""
     flat = f"lora_unet_{LINEAR.replace('.', '_')}"
@@ -389,7 +391,7 @@ def test_costly_changes_are_multiplied_once(
     }
     save_file({f"{flat}.{r}": torch.ones(s) for r, s in shapes.items()}, tmp_path / "h.safetensors")
     adapter = AdapterCatalogue([str(tmp_path)]).find("h", "lora")
-    networks = adapted_store.load(str(checkpoint)).wardrobe._networks
+    networks = adapted_store.load(str(checkpoint)).adapter_manager._networks
     place = "m", torch.device("cpu"), torch.float32
     (kept,) = load_lora(adapter, networks, *place)
     monkeypatch.setattr("tapestry_backend.models.adapters.lora._MOST_KEPT_BYTES", 0)

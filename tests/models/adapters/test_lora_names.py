@@ -61,8 +61,8 @@ def test_what_is_good_is_taken_and_the_rest_is_named(
         plain, more = (latents_of(loras=(Lora(name),)) for name in ("whole", "more"))
     finally:
         adapted_store.catalogue.adapters = kept
-    wardrobe = adapted_store.load(str(checkpoint)).wardrobe
-    told = " ".join(wardrobe.notices_about(known.find("more", "lora")))
+    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
+    told = " ".join(adapter_manager.notices_about(known.find("more", "lora")))
     (listed,) = known.left_out_beside([])
 
     assert torch.equal(plain, more)

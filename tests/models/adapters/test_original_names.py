@@ -14,7 +14,7 @@ from torch import Tensor
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.checkpoints.lora_keys import read_name, targets
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tests.models.adapters.conftest import near
@@ -77,7 +77,7 @@ def paint(folder: Path, built: Built, name: str, *loras: Lora) -> Tensor:
     notes = {"modelspec.resolution": f"{SIDE}x{SIDE}"}
     path = save_file(built, folder / f"{name}.safetensors", notes=notes)
     adapters = [str(folder / "it.safetensors")] if loras else []
-    store = ModelStore(Catalogue([str(path)], adapters=adapters), "cpu")
+    store = ModelCache(Catalogue([str(path)], adapters=adapters), "cpu")
     return latents_of(store, path, height=SIDE, width=SIDE, num_inference_steps=2, loras=loras)
 
 

@@ -15,7 +15,7 @@ from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.checkpoints.lora_keys import targets
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import TapestryError
@@ -34,7 +34,7 @@ SIDE = WINDOW * FACTOR
 STEPS = 3
 
 
-def latents_of(store: ModelStore, folder: Path, *, blobs: Any = None, **fields: Any) -> Tensor:
+def latents_of(store: ModelCache, folder: Path, *, blobs: Any = None, **fields: Any) -> Tensor:
     """What a request ends with."""
     settings = {"num_inference_steps": STEPS, "guidance_scale": 5.0, "model": str(folder)}
     settings |= {"height": SIDE, "width": SIDE, "prompt": "snow", **fields}
@@ -80,9 +80,9 @@ def xl(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(xl: Path) -> ModelStore:
+def store(xl: Path) -> ModelCache:
     """A store that knows them."""
-    return ModelStore(Catalogue([str(xl / "xl")], adapters=[str(xl / "adapters")]))
+    return ModelCache(Catalogue([str(xl / "xl")], adapters=[str(xl / "adapters")]))
 
 
 def theirs(xl: Path, kind: str, lora: str = "", reference: str = "", **asked: Any) -> Tensor:
@@ -112,7 +112,7 @@ def theirs(xl: Path, kind: str, lora: str = "", reference: str = "", **asked: An
 
 @pytest.mark.parametrize("name", ["peft", "sgm"])
 def test_one_window_of_xl_is_what_diffusers_paints_with_a_lora(
-    xl: Path, store: ModelStore, name: str
+    xl: Path, store: ModelCache, name: str
 ) -> None:
     """Both text encoders' parts too where the file has them; names of Stability's own code too."""
     ours = latents_of(store, xl / "xl", loras=(Lora(name, 0.6),))
@@ -139,7 +139,7 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_a_lora(
     ],
 )
 def test_one_window_of_xl_is_what_diffusers_paints_with_a_control_picture(
-    xl: Path, store: ModelStore, name: str, kind: Any, pipeline: str, names: tuple[str, str]
+    xl: Path, store: ModelCache, name: str, kind: Any, pipeline: str, names: tuple[str, str]
 ) -> None:
     """A ControlNet is told the sizes as the U-Net is; a T2I-Adapter is not."""
     layer = a_layer(SIDE, SIDE)
@@ -154,7 +154,7 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_a_control_picture(
 
 @pytest.mark.parametrize("name", ["look", "look-plus"])
 def test_one_window_of_xl_is_what_diffusers_paints_with_an_ip_adapter(
-    xl: Path, store: ModelStore, name: str
+    xl: Path, store: ModelCache, name: str
 ) -> None:
     """Whose layers are numbered over several transformers in a block."""
     layer = a_layer(40, 70, 3)
@@ -211,7 +211,7 @@ def test_a_transformer_takes_loras_and_refuses_control_pictures(
     fresh.load_lora_weights(tmp_path / "loras" / "it.safetensors", adapter_name="it")
     fresh.set_adapters("it", 0.6)
     names = [str(tmp_path / "loras"), str(xl / "adapters" / "edges")]
-    own = ModelStore(Catalogue([str(folder)], adapters=names))
+    own = ModelCache(Catalogue([str(folder)], adapters=names))
     (lora,) = (info for info in own.catalogue.adapters.infos if info.id == "it")
     plain, ours = (latents_of(own, folder, loras=loras) for loras in ((), (Lora("it", 0.6),)))
 

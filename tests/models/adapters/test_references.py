@@ -121,6 +121,6 @@ def test_half_a_resampler_gets_a_sentence(
     del content["image_proj.layers.1.1.3.weight"]
     save_file(content, tmp_path / "half.safetensors")
     shutil.copytree(adapters / "image_encoder", tmp_path / "image_encoder")
-    wardrobe = adapted_store.load(str(checkpoint)).wardrobe
+    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
     with pytest.raises(TapestryError, match=r"The adapter .half\.safetensors. cannot be loaded"):
-        wardrobe.control(read_adapter(tmp_path / "half.safetensors"))
+        adapter_manager.control(read_adapter(tmp_path / "half.safetensors"))

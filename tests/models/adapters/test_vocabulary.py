@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.models.model_cache import ModelStore
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.models.text.pack_conditioning import unpack
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
@@ -34,7 +34,7 @@ def words(tmp_path_factory) -> Path:
 
 def store_with(checkpoint: Path, words: Path) -> Any:
     """The checkpoint, freshly loaded, that may learn these."""
-    return ModelStore(Catalogue([str(checkpoint)], adapters=[str(words)])).load(str(checkpoint))
+    return ModelCache(Catalogue([str(checkpoint)], adapters=[str(words)])).load(str(checkpoint))
 
 
 def test_words_mean_what_diffusers_reads(checkpoint: Path, words: Path) -> None:
@@ -74,7 +74,7 @@ def test_words_in_a_loras_file_are_words(checkpoint: Path, adapters: Path, tmp_p
     catalogue = Catalogue([str(checkpoint)], adapters=[str(tmp_path)])
     assert not [each for each in catalogue.left_out if each.path.parent == tmp_path]
     assert catalogue.adapters.find("style", "lora").kind == "lora"
-    model = ModelStore(catalogue).load(str(checkpoint))
+    model = ModelCache(catalogue).load(str(checkpoint))
 
     alone, mood, plain = model.encode_prompts(["<alone> snow", "<mood> snow", "mood snow"])
     assert torch.equal(alone, mood)
@@ -140,7 +140,7 @@ def test_a_pair_may_have_more_vectors_for_one_encoder(
     save_file(vectors, tmp_path / "odd.safetensors")
     few = min(small, large)
     save_file({k: v[:few].clone() for k, v in vectors.items()}, tmp_path / "even.safetensors")
-    store = ModelStore(
+    store = ModelCache(
         Catalogue(
             [str(tmp_path / "xl")],
             adapters=[str(tmp_path / f"{n}.safetensors") for n in ("odd", "even")],
@@ -166,7 +166,7 @@ def test_of_two_that_are_called_alike_the_one_for_the_model_is_read(
         save_file({"emb_params": torch.ones(1, width)}, tmp_path / name / "gloom.safetensors")
     catalogue = Catalogue([str(checkpoint)], adapters=[str(tmp_path)])
     catalogue.check(Request("generate", 64, 64, "<gloom> snow", model=str(checkpoint)))
-    model = ModelStore(catalogue).load(str(checkpoint))
+    model = ModelCache(catalogue).load(str(checkpoint))
 
     assert not torch.equal(*model.encode_prompts(["<gloom> snow", "gloom snow"]))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tapestry_backend.models.device.offloading import Residency, stream_layers
+from tapestry_backend.models.device.offloading import Offloader, stream_layers
 
 CARD = torch.device("cuda")
 """Only named: the parts of these tests move by themselves."""
@@ -61,10 +61,10 @@ def parts_on(card: Card) -> dict[str, Part]:
 def test_all_parts_stay_where_there_is_room() -> None:
     """Nothing is moved again."""
     card = Card(20)
-    residency = Residency(parts_on(card), CARD)
-    assert residency.run("vae", lambda part: part.work(5)) == "done"
+    offloader = Offloader(parts_on(card), CARD)
+    assert offloader.run("vae", lambda part: part.work(5)) == "done"
     assert len(card.held) == len(SIZES)
-    assert not residency.one_at_a_time
+    assert not offloader.one_at_a_time
 
 
 @pytest.mark.promise("R6")
@@ -72,10 +72,10 @@ def test_all_parts_stay_where_there_is_room() -> None:
 def test_one_part_at_a_time_where_there_is_little(room: int, work: int, measured) -> None:
     """Whether all of them do not fit, or one of them runs out of memory at its work."""
     card = Card(room)
-    residency = Residency(parts_on(card), CARD)
+    offloader = Offloader(parts_on(card), CARD)
     for name in ("text_encoder", "unet", "vae", "unet"):
-        assert residency.run(name, lambda part: part.work(work)) == "done"
-    assert residency.one_at_a_time
+        assert offloader.run(name, lambda part: part.work(work)) == "done"
+    assert offloader.one_at_a_time
     assert len(card.held) == 1
     assert card.most <= room
     measured(f"parts of {SIZES} on a card of {room}: one at a time")
@@ -83,10 +83,10 @@ def test_one_part_at_a_time_where_there_is_little(room: int, work: int, measured
 
 def test_a_part_that_does_not_fit_alone_says_so() -> None:
     """And a smaller one works after it."""
-    residency = Residency(parts_on(Card(7)), CARD)
+    offloader = Offloader(parts_on(Card(7)), CARD)
     with pytest.raises(torch.OutOfMemoryError):
-        residency.run("unet", lambda part: part.work(2))
-    assert residency.run("vae", lambda part: part.work(2)) == "done"
+        offloader.run("unet", lambda part: part.work(2))
+    assert offloader.run("vae", lambda part: part.work(2)) == "done"
 
 
 @pytest.mark.parametrize(("room", "work"), [(5, 1), (7, 2)])
@@ -101,9 +101,9 @@ def test_a_part_that_does_not_fit_alone_comes_in_layers(room: int, work: int) ->
         streamed.append(part)
         part.work = lambda _: "in layers"
 
-    residency = Residency(parts, CARD, streamable={"unet"}, stream=stream)
+    offloader = Offloader(parts, CARD, streamable={"unet"}, stream=stream)
     said = [
-        residency.run(name, lambda part: part.work(work)) for name in ("unet", "vae", "unet", "vae")
+        offloader.run(name, lambda part: part.work(work)) for name in ("unet", "vae", "unet", "vae")
     ]
 
     assert said == ["in layers", "done", "in layers", "done"]
@@ -124,7 +124,7 @@ def test_layers_that_come_one_by_one_compute_the_same() -> None:
 
 def test_where_memory_is_shared_nothing_is_moved() -> None:
     """A processor's parts are where they were: a second attempt would be the same."""
-    residency = Residency(parts_on(Card(0)), torch.device("cpu"))
+    offloader = Offloader(parts_on(Card(0)), torch.device("cpu"))
     attempts = []
 
     def fail(part: nn.Module) -> None:
@@ -132,16 +132,16 @@ def test_where_memory_is_shared_nothing_is_moved() -> None:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        residency.run("unet", fail)
+        offloader.run("unet", fail)
     assert len(attempts) == 1
 
 
 def test_other_errors_are_not_taken_for_it() -> None:
     """A mistake is raised at once."""
-    residency = Residency(parts_on(Card(20)), CARD)
+    offloader = Offloader(parts_on(Card(20)), CARD)
     with pytest.raises(ZeroDivisionError):
-        residency.run("unet", lambda _: 1 / 0)
-    assert not residency.one_at_a_time
+        offloader.run("unet", lambda _: 1 / 0)
+    assert not offloader.one_at_a_time
 
 
 def test_what_does_not_fit_is_never_moved() -> None:
@@ -150,10 +150,10 @@ def test_what_does_not_fit_is_never_moved() -> None:
     small, large = (sum(w.nbytes for w in parts[name].parameters()) for name in ("vae", "unet"))
     streamed: list[nn.Module] = []
     device = torch.device("meta")
-    together = Residency(dict(parts), device, room=lambda: small + large - 1)
+    together = Offloader(dict(parts), device, room=lambda: small + large - 1)
     assert together.one_at_a_time
     assert all(w.device.type == "cpu" for part in parts.values() for w in part.parameters())
-    alone = Residency(
+    alone = Offloader(
         dict(parts),
         device,
         streamable={"unet"},

@@ -2,8 +2,13 @@
 
 import asyncio
 
-from tapestry_backend.server.connections.outbox import COALESCE_BEYOND, MOST_WAITING, Outbox, Parcel
-from tapestry_backend.server.persistence.pixel_blob import Picture
+from tapestry_backend.server.connections.outbox import (
+    COALESCE_BEYOND,
+    MOST_WAITING,
+    Outbox,
+    OutgoingMessage,
+)
+from tapestry_backend.server.persistence.pixel_blob import PixelBlob
 from tapestry_protocol.messages import Accepted, Backend, Message, Preview, Progress
 from tests.server.client import reference
 
@@ -24,7 +29,7 @@ def preview(job_id: str, data: bytes) -> Preview:
 
 def put(outbox: Outbox, message: Message, data: bytes | None = None) -> None:
     """Add a message, and the pixels it refers to."""
-    outbox.put(Parcel(message, Picture(message.pixels, data) if data else None))
+    outbox.put(OutgoingMessage(message, PixelBlob(message.pixels, data) if data else None))
 
 
 def progress(job_id: str, step: int) -> Progress:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tapestry_backend.server.connections.throttle import Turnstile
+from tapestry_backend.server.connections.throttle import Throttle
 
 
 def test_few_pass_in_one_turn() -> None:
@@ -10,10 +10,10 @@ def test_few_pass_in_one_turn() -> None:
     passed: list[tuple[int, int]] = []
 
     async def main() -> None:
-        turnstile, turn = Turnstile(3), 0
+        throttle, turn = Throttle(3), 0
 
         async def come(number: int) -> None:
-            await turnstile.enter()
+            await throttle.enter()
             passed.append((turn, number))
 
         people = asyncio.gather(*(come(number) for number in range(10)))
@@ -32,9 +32,9 @@ def test_whoever_comes_alone_does_not_wait() -> None:
     """Also when many have passed before, turns ago."""
 
     async def main() -> int:
-        turnstile, waited = Turnstile(1), 0
+        throttle, waited = Throttle(1), 0
         for _ in range(5):
-            entering = turnstile.enter()
+            entering = throttle.enter()
             try:
                 while True:
                     entering.send(None)

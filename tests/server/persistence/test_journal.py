@@ -9,7 +9,7 @@ import pytest
 
 from tapestry_backend.server.persistence.disk import Disk
 from tapestry_backend.server.persistence.journal import Journal, unpack
-from tapestry_backend.server.persistence.journal_state import Ledger, Record
+from tapestry_backend.server.persistence.journal_state import JournalState, Record
 from tapestry_backend.server.persistence.store import Store
 from tests.server.failing_disk import FailingDisk
 
@@ -105,7 +105,7 @@ def test_a_store_keeps_blobs_by_their_content(tmp_path: Path) -> None:
 
 def test_a_ledger_is_the_sum_of_its_records() -> None:
     """And the fewest records that give it again give it again."""
-    ledger = Ledger()
+    journal_state = JournalState()
     for record in (
         Record("accepted", "a", 1.0, "submit a", ("input",)),
         Record("accepted", "b", 2.0, "submit b"),
@@ -119,24 +119,24 @@ def test_a_ledger_is_the_sum_of_its_records() -> None:
         Record("dropped", "d", 6.0),
         Record("ended", "never heard of", 6.0),
     ):
-        ledger.add(Record.from_bytes(record.to_bytes()))
-    assert list(ledger.entries) == ["a", "b"]
-    assert (ledger.entries["a"].tries, ledger.entries["a"].is_stopping) == (2, True)
-    assert ledger.entries["b"].ended.text == "end b"
-    assert ledger.needed() == {"input", "picture"}
-    assert ledger.delivered["c"].text == "digest c"
-    again = Ledger()
-    for record in ledger.records():
+        journal_state.add(Record.from_bytes(record.to_bytes()))
+    assert list(journal_state.entries) == ["a", "b"]
+    assert (journal_state.entries["a"].tries, journal_state.entries["a"].is_stopping) == (2, True)
+    assert journal_state.entries["b"].ended.text == "end b"
+    assert journal_state.needed() == {"input", "picture"}
+    assert journal_state.delivered["c"].text == "digest c"
+    again = JournalState()
+    for record in journal_state.records():
         again.add(record)
-    assert again == ledger
+    assert again == journal_state
 
 
 def test_delivered_ids_are_remembered_for_a_day() -> None:
     """Then they are forgotten, oldest first."""
-    ledger = Ledger()
+    journal_state = JournalState()
     for number in range(3):
-        ledger.add(Record("delivered", str(number), number * 50_000.0, "digest"))
-    assert list(ledger.delivered) == ["1", "2"]
+        journal_state.add(Record("delivered", str(number), number * 50_000.0, "digest"))
+    assert list(journal_state.delivered) == ["1", "2"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="rights and links of POSIX")

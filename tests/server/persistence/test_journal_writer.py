@@ -11,8 +11,8 @@ import pytest
 
 from tapestry_backend.server.persistence import journal_writer as scribe_module
 from tapestry_backend.server.persistence.disk import Disk
-from tapestry_backend.server.persistence.journal_writer import Scribe
-from tapestry_backend.server.queue.effects import Effect, Keep, Start, Tell
+from tapestry_backend.server.persistence.journal_writer import JournalWriter
+from tapestry_backend.server.queue.effects import Effect, Persist, Send, Start
 from tapestry_backend.server.queue.job import MAX_TRIES
 from tapestry_backend.server.queue.jobs import Jobs
 from tapestry_protocol.assembly import Assembly
@@ -54,16 +54,16 @@ class House:
 
     def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.complaints: list[OSError] = []
-        self.scribe = Scribe(folder, self.complaints.append, disk)
+        self.writer = JournalWriter(folder, self.complaints.append, disk)
         self.jobs = Jobs(check_request)
-        self.perform(self.jobs.bring_back(self.scribe.open(), self.scribe.store))
+        self.perform(self.jobs.bring_back(self.writer.open(), self.writer.store))
         self.jobs.hear(Backend("ready", "CPU"))
 
     def perform(self, effects: list[Effect]) -> list[Effect]:
         """What is left to do when everything has been written down."""
-        for future in [self.scribe.keep(e) for e in effects if isinstance(e, Keep)]:
+        for future in [self.writer.keep(e) for e in effects if isinstance(e, Persist)]:
             future.result(timeout=30)
-        return [effect for effect in effects if not isinstance(effect, Keep)]
+        return [effect for effect in effects if not isinstance(effect, Persist)]
 
     def receive(self, message: Message) -> list[Effect]:
         return self.perform(self.jobs.receive(ME, message))
@@ -71,7 +71,7 @@ class House:
     def submit(self, job_id: str = "a", request: Request = MASKED) -> list[Effect]:
         """Submit, and send the mask."""
         effects = self.receive(Submit(job_id, request))
-        if any(isinstance(e, Tell) and isinstance(e.message, Need) for e in effects):
+        if any(isinstance(e, Send) and isinstance(e.message, Need) for e in effects):
             effects = self.perform(self.jobs.add_chunk(MASK_CHUNK))
         return effects
 
@@ -83,12 +83,12 @@ class House:
         return self.receive(Resume((job_id,)))
 
     def close(self) -> None:
-        self.scribe.close()
+        self.writer.close()
 
 
 def pixels_of(effects: list[Effect]) -> bytes:
     """The picture of the one result, as it travels."""
-    (tell,) = (e for e in effects if isinstance(e, Tell) and isinstance(e.message, Result))
+    (tell,) = (e for e in effects if isinstance(e, Send) and isinstance(e.message, Result))
     assembly = Assembly(tell.picture.sha256, tell.picture.size_bytes)
     for frame in tell.picture.frames():
         pixels = assembly.add(decode_chunk(frame))
@@ -106,7 +106,7 @@ def test_a_queued_job_survives_its_server(tmp_path: Path) -> None:
     house.submit()
     house.close()
     house = House(tmp_path)
-    assert not house.jobs._seats.jobs
+    assert not house.jobs._slots.jobs
     (accepted, start) = house.resume()
     assert isinstance(accepted.message, Accepted)
     assert start == Start("a", MASKED, {MASK_CHUNK.sha256: MASK})
@@ -294,9 +294,11 @@ def test_whoever_waits_may_go(tmp_path: Path) -> None:
 
     house = House(tmp_path)
     (keep,) = (
-        e for e in house.jobs.receive(ME, Submit("a", PLAIN)) if isinstance(e, Keep) and e.is_urgent
+        e
+        for e in house.jobs.receive(ME, Submit("a", PLAIN))
+        if isinstance(e, Persist) and e.is_urgent
     )
-    asyncio.run(wait_and_go(house.scribe.keep(keep)))
+    asyncio.run(wait_and_go(house.writer.keep(keep)))
     assert pixels_of(house.finish()) == PIXELS
     house.close()
 

@@ -1,20 +1,20 @@
 """Whose job is next."""
 
-from tapestry_backend.server.queue.fair_queue import Turns
+from tapestry_backend.server.queue.fair_queue import FairQueue
 from tapestry_backend.server.queue.job import Job
 from tests.server.queue.test_jobs import PLAIN
 
 
-def line_up(*names: str) -> tuple[Turns, dict[str, Job]]:
+def line_up(*names: str) -> tuple[FairQueue, dict[str, Job]]:
     """Jobs "1a", "1b", "2a", ...: the digit is the owner."""
-    turns = Turns()
+    turns = FairQueue()
     jobs = {name: Job(name, PLAIN, None, int(name[0])) for name in names}
     for job in jobs.values():
         turns.add(job)
     return turns, jobs
 
 
-def taken(turns: Turns) -> list[str]:
+def taken(turns: FairQueue) -> list[str]:
     """All jobs, in the order in which they are taken."""
     return [job.id for job in iter(turns.take, None)]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapestry_backend.server.persistence.pixel_blob import Picture
+from tapestry_backend.server.persistence.pixel_blob import PixelBlob
 from tapestry_backend.server.queue import completed_jobs as ends_module
-from tapestry_backend.server.queue.effects import Effect, Keep, Start, Stop, Tell, TellAll
+from tapestry_backend.server.queue.effects import Broadcast, Effect, Persist, Send, Start, Stop
 from tapestry_backend.server.queue.job import MAX_TRIES, TRANSITIONS, Event, State
 from tapestry_backend.server.queue.jobs import Jobs
 from tapestry_protocol.codec import Chunk
@@ -48,7 +48,7 @@ MASKED = Request(
 )
 MASK_CHUNK = Chunk(hashlib.sha256(MASK).hexdigest(), 0, 4, MASK)
 PIXELS = bytes(64 * 64 * 4)
-PICTURE = Picture(reference(64, 64, 4, PIXELS), PIXELS)
+PICTURE = PixelBlob(reference(64, 64, 4, PIXELS), PIXELS)
 BLOBS = {PICTURE.sha256: PIXELS}
 OWN = b"\x07" * 16
 LAYERED_BLOBS = {**BLOBS, **{hashlib.sha256(data).hexdigest(): data for data in (OWN, MASK)}}
@@ -81,17 +81,17 @@ def ready_jobs() -> Jobs:
 def plain(effects: list[Effect]) -> list[Effect]:
     """The effects without numbers, and without what is only written down."""
     return [
-        Tell(e.client, dataclasses.replace(e.message, sequence=0), e.picture)
-        if isinstance(e, Tell)
+        Send(e.client, dataclasses.replace(e.message, sequence=0), e.picture)
+        if isinstance(e, Send)
         else e
         for e in effects
-        if not isinstance(e, Keep)
+        if not isinstance(e, Persist)
     ]
 
 
 def told(effects: list[Effect], client: int = ME) -> list[Message]:
     """What a client is told, without numbers."""
-    return [e.message for e in plain(effects) if isinstance(e, Tell) and e.client == client]
+    return [e.message for e in plain(effects) if isinstance(e, Send) and e.client == client]
 
 
 def failure(effects: list[Effect]) -> ErrorCode:
@@ -118,12 +118,12 @@ def test_a_job_from_submit_to_acknowledge() -> None:
     """Accepted, started, progress, preview, result, forgotten."""
     jobs = ready_jobs()
     effects = plain(submit(jobs, "a"))
-    assert effects == [Tell(ME, Accepted("a", 0)), Start("a", PLAIN, {})]
-    assert plain(jobs.hear(progress("a", 1))) == [Tell(ME, progress("a", 1))]
+    assert effects == [Send(ME, Accepted("a", 0)), Start("a", PLAIN, {})]
+    assert plain(jobs.hear(progress("a", 1))) == [Send(ME, progress("a", 1))]
     preview = Preview("a", reference(1, 1, 4, b"1234"))
-    small = Picture(preview.pixels, b"1234")
-    assert plain(jobs.hear(preview, {preview.pixels.sha256: b"1234"})) == [Tell(ME, preview, small)]
-    assert plain(jobs.hear(result("a"), BLOBS)) == [Tell(ME, result("a"), PICTURE)]
+    small = PixelBlob(preview.pixels, b"1234")
+    assert plain(jobs.hear(preview, {preview.pixels.sha256: b"1234"})) == [Send(ME, preview, small)]
+    assert plain(jobs.hear(result("a"), BLOBS)) == [Send(ME, result("a"), PICTURE)]
     assert plain(jobs.receive(ME, Acknowledge("a"))) == []
     assert failure(jobs.receive(ME, Resume(("a",)))) is ErrorCode.DELIVERED
 
@@ -131,7 +131,7 @@ def test_a_job_from_submit_to_acknowledge() -> None:
 def test_a_job_waits_for_its_pixels() -> None:
     """Need first; accepted and started when the last blob is complete."""
     jobs = ready_jobs()
-    assert plain(submit(jobs, "a", MASKED)) == [Tell(ME, Need("a", (MASK_CHUNK.sha256,)))]
+    assert plain(submit(jobs, "a", MASKED)) == [Send(ME, Need("a", (MASK_CHUNK.sha256,)))]
     effects = jobs.add_chunk(MASK_CHUNK)
     assert told(effects) == [Accepted("a", 0)]
     assert effects[-1] == Start("a", MASKED, {MASK_CHUNK.sha256: MASK})
@@ -151,20 +151,20 @@ def test_jobs_run_one_after_the_other() -> None:
     """The next one starts when the one before has ended, in order of arrival."""
     jobs = ready_jobs()
     submit(jobs, "a")
-    assert plain(submit(jobs, "b")) == [Tell(ME, Accepted("b", 1))]
-    assert plain(submit(jobs, "c", client=YOU)) == [Tell(YOU, Accepted("c", 2))]
+    assert plain(submit(jobs, "b")) == [Send(ME, Accepted("b", 1))]
+    assert plain(submit(jobs, "c", client=YOU)) == [Send(YOU, Accepted("c", 2))]
     assert jobs.hear(result("a"), BLOBS)[-1] == Start("b", PLAIN, {})
     failed = Failed("b", ErrorCode.INTERNAL, "broken")
-    assert plain(jobs.hear(failed)) == [Tell(ME, failed), Start("c", PLAIN, {})]
+    assert plain(jobs.hear(failed)) == [Send(ME, failed), Start("c", PLAIN, {})]
 
 
 def test_nothing_starts_before_the_worker_is_ready() -> None:
     """A job that comes early waits."""
     jobs = Jobs(check_request)
-    assert plain(submit(jobs, "a")) == [Tell(ME, Accepted("a", 0))]
+    assert plain(submit(jobs, "a")) == [Send(ME, Accepted("a", 0))]
     jobs.hear(Backend("loading"))
     ready = Backend("ready", "CPU")
-    assert plain(jobs.hear(ready)) == [TellAll(ready), Start("a", PLAIN, {})]
+    assert plain(jobs.hear(ready)) == [Broadcast(ready), Start("a", PLAIN, {})]
     assert jobs.backend == ready
 
 
@@ -172,11 +172,11 @@ def test_the_same_job_twice_runs_once() -> None:
     """In every state, a repeated submit is answered with where the job stands."""
     jobs = ready_jobs()
     submit(jobs, "a")
-    assert plain(submit(jobs, "a")) == [Tell(ME, Accepted("a", 0))]
+    assert plain(submit(jobs, "a")) == [Send(ME, Accepted("a", 0))]
     jobs.hear(progress("a", 3))
-    assert plain(submit(jobs, "a")) == [Tell(ME, progress("a", 3))]
+    assert plain(submit(jobs, "a")) == [Send(ME, progress("a", 3))]
     jobs.hear(result("a"), BLOBS)
-    assert plain(submit(jobs, "a")) == [Tell(ME, result("a"), PICTURE)]
+    assert plain(submit(jobs, "a")) == [Send(ME, result("a"), PICTURE)]
     jobs.receive(ME, Acknowledge("a"))
     assert failure(submit(jobs, "a")) is ErrorCode.DELIVERED
     assert failure(submit(jobs, "a", dataclasses.replace(PLAIN, seed=1))) is ErrorCode.CONFLICT
@@ -187,7 +187,7 @@ def test_a_repeated_submit_asks_again_for_pixels() -> None:
     jobs = ready_jobs()
     submit(jobs, "a", MASKED)
     jobs.leave(ME)
-    assert plain(submit(jobs, "a", MASKED, YOU)) == [Tell(YOU, Need("a", (MASK_CHUNK.sha256,)))]
+    assert plain(submit(jobs, "a", MASKED, YOU)) == [Send(YOU, Need("a", (MASK_CHUNK.sha256,)))]
     assert told(jobs.add_chunk(MASK_CHUNK), YOU) == [Accepted("a", 0)]
 
 
@@ -234,9 +234,9 @@ def test_a_waiting_job_is_cancelled_at_once() -> None:
     submit(jobs, "queued")
     submit(jobs, "waiting", MASKED)
     for job_id in ("queued", "waiting"):
-        assert plain(jobs.receive(ME, Cancel(job_id))) == [Tell(ME, Cancelled(job_id))]
+        assert plain(jobs.receive(ME, Cancel(job_id))) == [Send(ME, Cancelled(job_id))]
     assert jobs.add_chunk(MASK_CHUNK) == []
-    assert plain(jobs.hear(result("running"), BLOBS)) == [Tell(ME, result("running"), PICTURE)]
+    assert plain(jobs.hear(result("running"), BLOBS)) == [Send(ME, result("running"), PICTURE)]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_a_running_job_that_is_cancelled_ends_as_cancelled(end: Message) -> None
     submit(jobs, "b")
     assert plain(jobs.receive(ME, Cancel("a"))) == [Stop("a")]
     assert plain(jobs.receive(ME, Cancel("a"))) == []
-    assert plain(jobs.hear(end, BLOBS)) == [Tell(ME, Cancelled("a")), Start("b", PLAIN, {})]
+    assert plain(jobs.hear(end, BLOBS)) == [Send(ME, Cancelled("a")), Start("b", PLAIN, {})]
 
 
 def test_a_cancel_that_comes_too_late_brings_the_end_again() -> None:
@@ -257,7 +257,7 @@ def test_a_cancel_that_comes_too_late_brings_the_end_again() -> None:
     jobs = ready_jobs()
     submit(jobs, "a")
     jobs.hear(result("a"), BLOBS)
-    assert plain(jobs.receive(ME, Cancel("a"))) == [Tell(ME, result("a"), PICTURE)]
+    assert plain(jobs.receive(ME, Cancel("a"))) == [Send(ME, result("a"), PICTURE)]
     assert failure(jobs.receive(ME, Cancel("never"))) is ErrorCode.UNKNOWN_JOB
 
 
@@ -267,11 +267,11 @@ def test_a_lost_connection_does_not_cancel() -> None:
     submit(jobs, "a")
     jobs.leave(ME)
     assert plain(jobs.hear(progress("a", 1))) == []
-    assert plain(jobs.receive(YOU, Resume(("a",)))) == [Tell(YOU, progress("a", 1))]
+    assert plain(jobs.receive(YOU, Resume(("a",)))) == [Send(YOU, progress("a", 1))]
     jobs.leave(YOU)
     assert plain(jobs.hear(result("a"), BLOBS)) == []
     answers = plain(jobs.receive(ME, Resume(("a", "b"))))
-    assert answers[0] == Tell(ME, result("a"), PICTURE)
+    assert answers[0] == Send(ME, result("a"), PICTURE)
 
 
 def test_resume_tells_where_each_job_stands() -> None:
@@ -355,7 +355,7 @@ def test_a_lost_worker_costs_the_running_job_a_try() -> None:
     submit(jobs, "a")
     submit(jobs, "b", client=YOU)
     effects = jobs.hear(Backend("lost"))
-    assert effects[0] == TellAll(Backend("lost"))
+    assert effects[0] == Broadcast(Backend("lost"))
     assert told(effects) == [Progress("a", "queued", 0, 0)]
     assert told(submit(jobs, "c")) == [Accepted("c", 2)]
     jobs.hear(Backend("starting"))
@@ -380,7 +380,7 @@ def test_a_job_that_kills_every_worker_fails() -> None:
 def test_two_workers_paint_two_jobs() -> None:
     """Each has one of its own; what it says, and a cancel, is about that one alone."""
     jobs = ready_jobs()
-    assert jobs.hear(Backend("ready", "CPU"), {}, 1) == [TellAll(Backend("ready", "2 x CPU"))]
+    assert jobs.hear(Backend("ready", "CPU"), {}, 1) == [Broadcast(Backend("ready", "2 x CPU"))]
     assert plain(submit(jobs, "a"))[-1] == Start("a", PLAIN, {}, 0)
     assert plain(submit(jobs, "b"))[-1] == Start("b", PLAIN, {}, 1)
     assert told(submit(jobs, "c")) == [Accepted("c", 2)]
@@ -388,7 +388,7 @@ def test_two_workers_paint_two_jobs() -> None:
         jobs.hear(progress("b", 1), {}, 0)
     assert plain(jobs.receive(ME, Cancel("b"))) == [Stop("b", 1)]
     end = jobs.hear(Cancelled("b"), {}, 1)
-    assert plain(end) == [Tell(ME, Cancelled("b")), Start("c", PLAIN, {}, 1)]
+    assert plain(end) == [Send(ME, Cancelled("b")), Start("c", PLAIN, {}, 1)]
     assert told(jobs.hear(result("a"), BLOBS, 0)) == [result("a")]
 
 
@@ -399,8 +399,8 @@ def test_a_lost_workers_job_goes_to_one_that_is_free() -> None:
     submit(jobs, "a")
     effects = plain(jobs.hear(Backend("lost"), {}, 0))
     assert effects == [
-        TellAll(Backend("ready", "CPU")),
-        Tell(ME, Progress("a", "queued", 0, 0)),
+        Broadcast(Backend("ready", "CPU")),
+        Send(ME, Progress("a", "queued", 0, 0)),
         Start("a", PLAIN, {}, 1),
     ]
     jobs.hear(Backend("ready", "CPU"), {}, 0)

@@ -3,28 +3,28 @@
 import pytest
 
 from tapestry_backend.server.queue.job import Job
-from tapestry_backend.server.queue.worker_slots import Seats
+from tapestry_backend.server.queue.worker_slots import WorkerSlots
 from tapestry_protocol.messages import Backend, Request
 
 JOB = Job("a", Request("generate", 64, 64), client=1)
 
 
-def seats(*states: str, device: str = "card") -> Seats:
+def slots(*states: str, device: str = "card") -> WorkerSlots:
     """Workers that are in these states."""
-    made = Seats()
+    made = WorkerSlots()
     for worker, state in enumerate(states):
-        seat = made[worker]
-        seat.backend = Backend(state, device if state in {"ready", "busy"} else "")
-        seat.is_up = state in {"ready", "busy"}
+        slot = made[worker]
+        slot.backend = Backend(state, device if state in {"ready", "busy"} else "")
+        slot.is_up = state in {"ready", "busy"}
     return made
 
 
 def test_who_is_up_and_has_no_job_is_free() -> None:
     """In the order of their numbers."""
-    made = seats("loading", "ready", "ready", "lost")
-    assert [seat.worker for seat in made.free] == [1, 2]
+    made = slots("loading", "ready", "ready", "lost")
+    assert [slot.worker for slot in made.free] == [1, 2]
     made[1].job = JOB
-    assert [seat.worker for seat in made.free] == [2]
+    assert [slot.worker for slot in made.free] == [2]
     assert made.jobs == [JOB]
     assert made.of(JOB) is made[1]
     made[1].job = None
@@ -46,15 +46,15 @@ def test_who_is_up_and_has_no_job_is_free() -> None:
 )
 def test_all_of_them_in_a_word(states: tuple[str, ...], told: Backend) -> None:
     """The one that is furthest counts; devices of a kind are counted."""
-    assert seats(*states).backend == told
+    assert slots(*states).backend == told
 
 
 def test_devices_of_several_kinds_are_named() -> None:
     """However many they are, the name fits into a message."""
-    made = seats("ready", "ready", "busy")
+    made = slots("ready", "ready", "busy")
     made[1].backend = Backend("ready", "other")
     assert made.backend.device == "2 x card, other"
-    many = seats("ready")
+    many = slots("ready")
     for worker in range(100):
         many[worker].backend = Backend("ready", f"a card with number {worker}")
     assert len(many.backend.device) == 200
@@ -62,7 +62,7 @@ def test_devices_of_several_kinds_are_named() -> None:
 
 def test_hope_ends_when_no_worker_ever_starts() -> None:
     """One that is up, or that was tried less often, is hope enough."""
-    made = seats("lost", "lost")
+    made = slots("lost", "lost")
     made[0].false_starts = 3
     assert not made.give_up()
     made[1].false_starts = 3

@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Layout:
+class RegionLayout:
     """Masks [H, W], topmost first, with a prompt each; the background is all the rest.
 
     Masks are bool; those of an airbrush are opacities in 0..1, and have neither labels nor overlap.
@@ -105,7 +105,7 @@ class _Canvas:
         return [number == i for i in range(rows * columns)]
 
 
-def make_layouts(prompts: Sequence[str], window_px: int) -> list[Layout]:
+def make_layouts(prompts: Sequence[str], window_px: int) -> list[RegionLayout]:
     """All layouts, for a model's window and at least nine prompts that go round."""
     masks = {
         **_one_window(_Canvas(1, 1, window_px)),
@@ -118,11 +118,11 @@ def make_layouts(prompts: Sequence[str], window_px: int) -> list[Layout]:
         # 5 is prime to the number of prompts: every layout begins elsewhere.
         names = [prompts[(5 * number + i) % len(prompts)] for i in range(len(drawn) + 1)]
         thin = frozenset(range(len(drawn))) if "diagonal" in name else frozenset()
-        layouts.append(Layout(name, tuple(drawn), tuple(names[:-1]), names[-1], thin))
+        layouts.append(RegionLayout(name, tuple(drawn), tuple(names[:-1]), names[-1], thin))
     return layouts
 
 
-def quick_layouts(prompts: Sequence[str], window_px: int) -> list[Layout]:
+def quick_layouts(prompts: Sequence[str], window_px: int) -> list[RegionLayout]:
     """A representative part: every kind of shape, where the paper's loop takes seconds for it."""
     chosen = {
         "1x1 halves",

@@ -13,15 +13,15 @@ from tapestry_protocol.pixels import Bounds, Pixels
 
 from ...checkpoints.catalogue import SAMPLE
 from ...models.denoiser import Denoiser
-from ...models.model_cache import ModelStore
+from ...models.model_cache import ModelCache
 from ...tasks.events import Finished
 from ...tasks.run import run
-from .layouts import Layout
+from .layouts import RegionLayout
 from .progress import Progress
 
 
 @dataclass(frozen=True)
-class Settings:
+class PainterSettings:
     """What all pictures of a run have in common, whoever paints them."""
 
     model: str = SAMPLE
@@ -37,7 +37,7 @@ class Settings:
 class Painter:
     """Tapestry itself: requests in, pictures out, with the same settings for all of them."""
 
-    def __init__(self, store: ModelStore, settings: Settings, progress: Progress) -> None:
+    def __init__(self, store: ModelCache, settings: PainterSettings, progress: Progress) -> None:
         self._store = store
         self.settings = settings
         self.progress = progress
@@ -83,7 +83,7 @@ class Painter:
         side = self.window_px
         return self.paint(self.request(side, side, prompt, seed, **fields))[..., :3]
 
-    def layout(self, layout: Layout, seed: int, **fields: object) -> np.ndarray:
+    def layout(self, layout: RegionLayout, seed: int, **fields: object) -> np.ndarray:
         """The picture of a layout of regions, uint8 [H, W, 3]."""
         regions, blobs = as_regions(layout.masks, layout.prompts)
         request = self.request(

@@ -13,7 +13,7 @@ from diffusers.utils import logging
 from ...engine.noise import canvas_noise
 from ...engine.windows import Size
 from ...models.denoiser import Denoiser
-from ..common.painter import Settings
+from ..common.painter import PainterSettings
 
 _WINDOW_OVER_STRIDE = 8
 
@@ -53,10 +53,10 @@ class PeerPipeline(StableDiffusionPanoramaPipeline):
         return int((~covered).sum()) * self.cell_px
 
 
-class Peer:
+class DiffusersPanorama:
     """Paints panoramas with diffusers, on the noise that Tapestry would start from."""
 
-    def __init__(self, model: Denoiser, folder: Path, settings: Settings) -> None:
+    def __init__(self, model: Denoiser, folder: Path, settings: PainterSettings) -> None:
         self._model = model
         self._settings = settings
         logging.set_verbosity_error()

@@ -27,8 +27,8 @@ from torch.nn import functional
 from ...engine.noise import canvas_noise
 from ...engine.windows import Size, Window, crop
 from ...models.denoiser import Denoiser
-from ..common.layouts import Layout
-from ..common.painter import Settings
+from ..common.layouts import RegionLayout
+from ..common.painter import PainterSettings
 
 BOOTSTRAPPING = 20 / 50
 """Share of the steps in which a region's path sees nothing but itself."""
@@ -65,7 +65,7 @@ class PaperLoop:
     def __init__(
         self,
         model: Denoiser,
-        settings: Settings,
+        settings: PainterSettings,
         scheduler: type = DDIMScheduler,
         num_inference_steps: int | None = None,
         bootstrapping: float = BOOTSTRAPPING,
@@ -76,7 +76,7 @@ class PaperLoop:
         self._steps = num_inference_steps or settings.num_inference_steps
         self._bootstrapped = round(bootstrapping * self._steps)
 
-    def layout(self, layout: Layout, seed: int) -> np.ndarray:
+    def layout(self, layout: RegionLayout, seed: int) -> np.ndarray:
         """The picture of a layout of regions, uint8 [H, W, 3]."""
         return self._paint(paper_masks(layout.masks, self.model.cell_px), layout, seed)
 
@@ -84,9 +84,9 @@ class PaperLoop:
         """The picture of one prompt on a canvas of so many pixels, uint8 [H, W, 3]."""
         cell_px = self.model.cell_px
         masks = torch.ones(1, height // cell_px, width // cell_px)
-        return self._paint(masks, Layout("", (), (), prompt), seed)
+        return self._paint(masks, RegionLayout("", (), (), prompt), seed)
 
-    def _paint(self, masks: Tensor, layout: Layout, seed: int) -> np.ndarray:
+    def _paint(self, masks: Tensor, layout: RegionLayout, seed: int) -> np.ndarray:
         model, seed = self.model, self.settings.picture_seed(seed)
         canvas = Size(*masks.shape[-2:])
         generator = torch.Generator().manual_seed(seed)

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..common.layouts import Layout, make_layouts, quick_layouts
+from ..common.layouts import RegionLayout, make_layouts, quick_layouts
 from ..metrics.regions import intersection_over_union, whole_patches
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .contact_sheet import coloured
 from .judge import PATCH_PX, STRIDE_PX, Judge
 from .workbench import Measured, Workbench
 
-Paint = Callable[[Layout, int], np.ndarray]
+Paint = Callable[[RegionLayout, int], np.ndarray]
 """(layout, seed) -> its picture, uint8 [H, W, 3]."""
 
 
@@ -29,7 +29,7 @@ class Obedience:
     areas are in windows; the background has the number len(layout.masks).
     """
 
-    layout: Layout
+    layout: RegionLayout
     ious: dict[int, float]
     areas: dict[int, float]
     upper_wins: float | None = None
@@ -74,7 +74,7 @@ class Adherence:
 
 
 def measure(
-    paint: Paint, layouts: Sequence[Layout], judge: Judge, window_px: int, seed: int = 0
+    paint: Paint, layouts: Sequence[RegionLayout], judge: Judge, window_px: int, seed: int = 0
 ) -> Adherence:
     """Paint every layout and judge it; seeds count on from `seed`."""
     result = Adherence()
@@ -85,7 +85,7 @@ def measure(
     return result
 
 
-def obedience(picture: np.ndarray, layout: Layout, judge: Judge, window_px: int) -> Obedience:
+def obedience(picture: np.ndarray, layout: RegionLayout, judge: Judge, window_px: int) -> Obedience:
     """Judge one picture, uint8 [H, W, 3].
 
     A patch counts when it lies within one area whole: across an edge there is nothing to be right
@@ -165,7 +165,7 @@ def _beside(ours: Adherence, theirs: Adherence) -> dict[str, float]:
 
 
 def _told(bench: Workbench, paint: Paint) -> Paint:
-    def told(layout: Layout, seed: int) -> np.ndarray:
+    def told(layout: RegionLayout, seed: int) -> np.ndarray:
         picture = paint(layout, seed)
         found = obedience(picture, layout, bench.judge, bench.painter.window_px)
         bench.say(f"    {layout.name}: {found.mean:.3f}")
@@ -174,12 +174,14 @@ def _told(bench: Workbench, paint: Paint) -> Paint:
     return told
 
 
-def _rows(layouts: Sequence[Layout], found: Mapping[str, Adherence]) -> list[list[Picture]]:
+def _rows(
+    layouts: Sequence[RegionLayout], found: Mapping[str, Adherence]
+) -> list[list[CaptionedPicture]]:
     return [
         [
-            Picture(layout.name, coloured(layout.labels)),
+            CaptionedPicture(layout.name, coloured(layout.labels)),
             *(
-                Picture(f"{name} {result.each[i].mean:.2f}", result.pictures[i])
+                CaptionedPicture(f"{name} {result.each[i].mean:.2f}", result.pictures[i])
                 for name, result in found.items()
             ),
         ]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..common.layouts import Layout
+from ..common.layouts import RegionLayout
 from .workbench import Workbench
 
-Paint = Callable[[Layout, int], np.ndarray]
+Paint = Callable[[RegionLayout, int], np.ndarray]
 """(layout, seed) -> its picture, uint8 [H, W, 3]."""
 
 

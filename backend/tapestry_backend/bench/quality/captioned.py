@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Picture:
+class CaptionedPicture:
     """uint8 [H, W, 3], and what it shows."""
 
     caption: str

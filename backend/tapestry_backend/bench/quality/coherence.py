@@ -8,7 +8,7 @@ from ..common.layouts import make_layouts
 from ..common.prompts import drifting
 from ..metrics.style import spread, style_unit
 from . import adherence
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .workbench import Measured, Workbench
 
 _ON = 1.0
@@ -30,7 +30,7 @@ def measure_coherence(bench: Workbench) -> Measured:
         figures[f"adherence_{name}"] = layouts_adherence(bench, strength)
     figures["lower_by"] = 1 - figures["on"] / figures["off"]
     rows = [
-        [Picture(f"{prompt}, {name}", made[i]) for name, made in pictures.items()]
+        [CaptionedPicture(f"{prompt}, {name}", made[i]) for name, made in pictures.items()]
         for i, prompt in enumerate(_prompts(bench))
     ]
     return Measured(figures, rows, errors)

@@ -11,7 +11,7 @@ from PIL import Image
 from ..common.prompts import scenes, textures
 from ..metrics.detail import detail_energy, mean_ratio
 from ..metrics.horizon import has_one_horizon
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .judge import PATCH_PX, STRIDE_PX, PatchNet, patch_grid, train_patches
 from .workbench import Measured, Workbench
 
@@ -187,10 +187,10 @@ def _rows(
     asked: Sequence[tuple[tuple[int, int], str]],
     found: dict[str, list[np.ndarray]],
     seen: dict[str, list[bool]],
-) -> list[list[Picture]]:
+) -> list[list[CaptionedPicture]]:
     return [
         [
-            Picture(
+            CaptionedPicture(
                 f"{prompt}, {_CAPTIONS[name]}: {'one' if seen[name][i] else 'NOT ONE'}", each[i]
             )
             for name, each in found.items()

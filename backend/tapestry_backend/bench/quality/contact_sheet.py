@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ...outputs import write_outputs
-from .captioned import Picture
+from .captioned import CaptionedPicture
 
 _GAP = 10
 _CAPTION_PX = 18
@@ -27,9 +27,9 @@ def coloured(labels: np.ndarray) -> np.ndarray:
     return (np.array(hues) * 255).astype(np.uint8)[labels]
 
 
-def save_sheet(path: Path, sections: Mapping[str, Sequence[Sequence[Picture]]]) -> None:
+def save_sheet(path: Path, sections: Mapping[str, Sequence[Sequence[CaptionedPicture]]]) -> None:
     """Write titled sections; each has groups of pictures that stay together in a row."""
-    lines: list[str | list[Picture]] = []
+    lines: list[str | list[CaptionedPicture]] = []
     for title, groups in sections.items():
         lines += [title, *_flow(groups)]
     height = sum(_height(line) for line in lines) + _GAP
@@ -47,9 +47,9 @@ def save_sheet(path: Path, sections: Mapping[str, Sequence[Sequence[Picture]]]) 
     write_outputs([(path, output.getvalue())])
 
 
-def _flow(groups: Sequence[Sequence[Picture]]) -> list[list[Picture]]:
+def _flow(groups: Sequence[Sequence[CaptionedPicture]]) -> list[list[CaptionedPicture]]:
     """Groups side by side as long as they fit into a row."""
-    rows: list[list[Picture]] = []
+    rows: list[list[CaptionedPicture]] = []
     for group in groups:
         if rows and _width([*rows[-1], *group]) <= _ROW_WIDTH:
             rows[-1] += group
@@ -58,7 +58,9 @@ def _flow(groups: Sequence[Sequence[Picture]]) -> list[list[Picture]]:
     return rows
 
 
-def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: list[Picture], top: int) -> None:
+def _draw_row(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, row: list[CaptionedPicture], top: int
+) -> None:
     left = _GAP
     for picture in row:
         image = Image.fromarray(picture.pixels)
@@ -68,18 +70,18 @@ def _draw_row(sheet: Image.Image, draw: ImageDraw.ImageDraw, row: list[Picture],
         left += max(image.width, round(draw.textlength(picture.caption) * 1.2)) + _GAP
 
 
-def _size(picture: Picture) -> tuple[int, int]:
+def _size(picture: CaptionedPicture) -> tuple[int, int]:
     """(width, height): pictures taller than the sheet's rows are made smaller."""
     height, width = picture.pixels.shape[:2]
     scale = min(1, _TALLEST / height, _ROW_WIDTH / width)
     return round(width * scale), round(height * scale)
 
 
-def _width(row: Sequence[Picture]) -> int:
+def _width(row: Sequence[CaptionedPicture]) -> int:
     return sum(max(_size(picture)[0], 7 * len(picture.caption)) + _GAP for picture in row)
 
 
-def _height(line: str | Sequence[Picture]) -> int:
+def _height(line: str | Sequence[CaptionedPicture]) -> int:
     if isinstance(line, str):
         return _TITLE_PX
     return max(_size(picture)[1] for picture in line) + _CAPTION_PX + _GAP

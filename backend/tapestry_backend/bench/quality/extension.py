@@ -13,12 +13,12 @@ import numpy as np
 
 from tapestry_protocol.pixels import Margins
 
-from ..common.layouts import Layout
+from ..common.layouts import RegionLayout
 from ..common.painter import as_regions
 from ..common.prompts import contrasting, house, layered_scenes
 from .brush import means
 from .brush_shapes import Square
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .colour_judge import ColourJudge
 from .foreign import core_labels
 from .outlines import perfect
@@ -69,13 +69,13 @@ def measure_extension(bench: Workbench) -> Measured:
         if grown.regions is not None:
             found.setdefault(where, []).append(grown.regions)
         details[f"{layout.name}, {where}, {seed}"] = [grown.regions, grown.background]
-        rows.append([Picture(f"{layout.name}, {where} {grown}", picture)])
+        rows.append([CaptionedPicture(f"{layout.name}, {where} {grown}", picture)])
     found["upwards"], shown = _upwards(bench)
     figures, errors = means(found)
     return Measured(figures, [*rows, shown], errors, details)
 
 
-def _grow(bench: Workbench, layout: Layout, margins: Margins, seed: int) -> np.ndarray:
+def _grow(bench: Workbench, layout: RegionLayout, margins: Margins, seed: int) -> np.ndarray:
     """A picture of a layout, grown as the request of its document grows it: uint8 [H, W, 3].
 
     The old picture is plain pictures cut to the pixel, so that only the extension is measured.
@@ -86,7 +86,7 @@ def _grow(bench: Workbench, layout: Layout, margins: Margins, seed: int) -> np.n
     return extended(bench, opaque, margins, layout.background, seed, blobs, regions=regions)
 
 
-def _upwards(bench: Workbench) -> tuple[list[float], list[Picture]]:
+def _upwards(bench: Workbench) -> tuple[list[float], list[CaptionedPicture]]:
     """Scenes of one window that grow at the top: the share of the new part that shows their top."""
     side = bench.painter.window_px
     prompts = layered_scenes(bench.painter.settings.model)
@@ -96,23 +96,23 @@ def _upwards(bench: Workbench) -> tuple[list[float], list[Picture]]:
         old = bench.painter.paint(bench.painter.request(side, side, prompt, 46_000 + i))
         picture = extended(bench, old, margins_at("top", side // 2), prompt, 46_000 + i)
         shares.append(float((bench.parts.name(picture, prompt) == TOP)[: side // 2].mean()))
-        shown.append(Picture(f"{prompt}, up {shares[-1]:.2f}", picture))
+        shown.append(CaptionedPicture(f"{prompt}, up {shares[-1]:.2f}", picture))
     return shares, shown
 
 
-def ground_layouts(model: str, side_px: int) -> list[Layout]:
+def ground_layouts(model: str, side_px: int) -> list[RegionLayout]:
     """Pictures whose regions touch their edges."""
     draw = Square(side_px)
-    ground, other = contrasting(model)[1], contrasting(model)[9 % len(contrasting(model))]
+    source, other = contrasting(model)[1], contrasting(model)[9 % len(contrasting(model))]
     door, roof, wall, sky = house(model)
     hill = draw.y > 0.68 + 0.05 * np.sin(5 * draw.x)
     wood = (draw.y > 0.3 + 0.04 * np.cos(4 * draw.x)) & ~hill
     river = np.abs(draw.x - 0.5 - 0.08 * np.sin(6 * draw.y)) < 0.16
     quarters = tuple((draw.y // 0.5 * 2 + draw.x // 0.5) == i for i in range(4))
     return [
-        Layout("lawn and wood", (hill, wood), (other[1], door), sky),
-        Layout("river", (river,), (other[0],), other[1]),
-        Layout("quarters", quarters, (door, roof, wall, sky), ground[1]),
+        RegionLayout("lawn and wood", (hill, wood), (other[1], door), sky),
+        RegionLayout("river", (river,), (other[0],), other[1]),
+        RegionLayout("quarters", quarters, (door, roof, wall, sky), source[1]),
     ]
 
 
@@ -121,7 +121,9 @@ def margins_at(where: str, grown_px: int) -> Margins:
     return Margins(**{where: grown_px})
 
 
-def continued(judge: ColourJudge, layout: Layout, picture: np.ndarray, margins: Margins) -> Grown:
+def continued(
+    judge: ColourJudge, layout: RegionLayout, picture: np.ndarray, margins: Margins
+) -> Grown:
     """How the new part of a grown picture, uint8 [H, W, 3], goes on."""
     around = ((margins.top, margins.bottom), (margins.left, margins.right))
     labels = np.pad(layout.labels, around, mode="edge")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..common.layouts import Layout
+from ..common.layouts import RegionLayout
 from ..common.prompts import contrasting, house
 from ..metrics.outlines import within
 from .brush import Paint, means, painters
 from .brush_shapes import Square
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .colour_judge import ColourJudge
 from .outlines import perfect
 from .workbench import Measured, Workbench
@@ -31,7 +31,7 @@ class Scene:
             -1 between the cores
     """
 
-    layout: Layout
+    layout: RegionLayout
     cores: np.ndarray
     fields: dict[str, object] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ def measure_foreign(bench: Workbench) -> Measured:
     count = 2 if bench.scope.quick else 6
     kinds = foreign_scenes(bench.painter.settings.model, bench.painter.window_px, count)
     found: dict[str, list[float]] = {}
-    rows: list[list[Picture]] = []
+    rows: list[list[CaptionedPicture]] = []
     for kind, scenes in kinds.items():
         bench.say(f"foreign: {len(scenes)} scenes, {kind}")
         for i, scene in enumerate(scenes):
@@ -56,7 +56,7 @@ def measure_foreign(bench: Workbench) -> Measured:
             ]
             shares = [foreign_share(bench.colours, scene, picture) for picture in made]
             found.setdefault(kind, []).extend(shares)
-            rows.append([Picture(f"{kind}: {scene.layout.name} {shares[0]:.3f}", made[0])])
+            rows.append([CaptionedPicture(f"{kind}: {scene.layout.name} {shares[0]:.3f}", made[0])])
     others: Sequence[tuple[str, Paint]] = [*painters(bench).items()][1:]
     for name, paint in others:
         scenes = kinds["hard"] if not bench.scope.quick else kinds["hard"][:1]
@@ -65,7 +65,10 @@ def measure_foreign(bench: Workbench) -> Measured:
         shares = [foreign_share(bench.colours, s, p) for s, p in zip(scenes, made, strict=True)]
         found[name] = shares
         rows.append(
-            [Picture(f"{name} {share:.3f}", p) for share, p in zip(shares, made, strict=True)]
+            [
+                CaptionedPicture(f"{name} {share:.3f}", p)
+                for share, p in zip(shares, made, strict=True)
+            ]
         )
     found["judge"] = [
         foreign_share(bench.colours, scene, perfect(bench.colours, scene.layout))
@@ -103,17 +106,17 @@ def foreign_share(judge: ColourJudge, scene: Scene, picture: np.ndarray) -> floa
 def _quarters(prompts: Sequence[str], side_px: int) -> Scene:
     draw = Square(side_px)
     masks = tuple((draw.y // 0.5 * 2 + draw.x // 0.5) == i for i in range(3))
-    layout = Layout("quarters", masks, tuple(prompts[:3]), prompts[3])
+    layout = RegionLayout("quarters", masks, tuple(prompts[:3]), prompts[3])
     return Scene(layout, core_labels(layout.labels, _CORE_PX))
 
 
 def _shape(pair: Sequence[str], side_px: int) -> Scene:
     mask = Square(side_px).blob(0.5, 0.5, 0.34)
-    layout = Layout(f"{pair[0]} on {pair[1]}", (mask,), tuple(pair[:1]), pair[1])
+    layout = RegionLayout(f"{pair[0]} on {pair[1]}", (mask,), tuple(pair[:1]), pair[1])
     return Scene(layout, core_labels(layout.labels, _CORE_PX))
 
 
-def _feathered(layout: Layout) -> Scene:
+def _feathered(layout: RegionLayout) -> Scene:
     cores = core_labels(layout.labels, _CORE_PX + FEATHER_PX)
     return Scene(layout, cores, {"feather_px": FEATHER_PX})
 
@@ -123,7 +126,7 @@ def _gradient(pair: Sequence[str], side_px: int) -> Scene:
     draw = Square(side_px)
     cores = np.full((side_px, side_px), -1)
     cores[draw.x < 1 / 3], cores[draw.x > 2 / 3] = 0, 1
-    layout = Layout(f"{pair[0]} to {pair[1]}", (1 - draw.x,), tuple(pair[:1]), pair[1])
+    layout = RegionLayout(f"{pair[0]} to {pair[1]}", (1 - draw.x,), tuple(pair[:1]), pair[1])
     return Scene(layout, cores)
 
 

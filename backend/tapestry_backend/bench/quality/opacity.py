@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.layouts import Layout
+from ..common.layouts import RegionLayout
 from ..common.prompts import contrasting
 from ..metrics.colours import Mixture
 from ..metrics.opacity import largest_step, rank_correlation, shares_by_opacity
 from ..metrics.outlines import within
 from .brush import Paint, means, painters
 from .brush_shapes import gradients, wash
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .workbench import Measured, Workbench
 
 WASHES = tuple(step / 10 for step in range(1, 10))
@@ -57,7 +57,7 @@ def measure_opacity(bench: Workbench) -> Measured:
     seeds = 1 if bench.scope.quick else 2
     found: dict[str, list[float]] = {}
     worst: dict[str, float] = {}
-    rows: list[list[Picture]] = []
+    rows: list[list[CaptionedPicture]] = []
     details: dict[str, object] = {}
     for name, paint in painters(bench).items():
         curves = []
@@ -82,22 +82,25 @@ def measure_opacity(bench: Workbench) -> Measured:
 
 def _curves(
     bench: Workbench, paint: Paint, pair: Sequence[str], seed: int, *, washed: bool
-) -> tuple[list[Curve], list[list[Picture]]]:
+) -> tuple[list[Curve], list[list[CaptionedPicture]]]:
     """One curve for each gradient, and one over all washes."""
     side, mixture = bench.painter.window_px, bench.colours.mixture(*pair)
     curves, shown = [], []
     for name, mask in gradients(side).items():
-        picture = paint(Layout(name, (mask,), pair[:1], pair[1]), seed)
+        picture = paint(RegionLayout(name, (mask,), pair[:1], pair[1]), seed)
         curves.append(curve(picture, mask, mixture))
-        shown.append(Picture(f"{name} {curves[-1].rank:.2f} {curves[-1].step:.2f}", picture))
+        shown.append(
+            CaptionedPicture(f"{name} {curves[-1].rank:.2f} {curves[-1].step:.2f}", picture)
+        )
     if not washed:
         return curves, [shown]
     pictures = [
-        paint(Layout("wash", (wash(side, opacity),), pair[:1], pair[1]), seed) for opacity in WASHES
+        paint(RegionLayout("wash", (wash(side, opacity),), pair[:1], pair[1]), seed)
+        for opacity in WASHES
     ]
     curves.append(washes_curve(pictures, mixture))
     washes = zip(WASHES, curves[-1].share, pictures, strict=True)
-    return curves, [shown, [Picture(f"{o:.0%}: {share:.2f}", p) for o, share, p in washes]]
+    return curves, [shown, [CaptionedPicture(f"{o:.0%}: {share:.2f}", p) for o, share, p in washes]]
 
 
 def curve(picture: np.ndarray, mask: np.ndarray, mixture: Mixture) -> Curve:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..common.layouts import Layout
+from ..common.layouts import RegionLayout
 from ..common.prompts import contrasting, house
 from ..metrics.outlines import beside_outlines, outline_share
 from .brush import means, painters
 from .brush_shapes import outline_shapes
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .colour_judge import ColourJudge
 from .workbench import Measured, Workbench
 
@@ -21,13 +21,13 @@ BAND_PX = 4
 _SEEDS = 3
 
 
-def outline_layouts(model: str, side_px: int, turn: int = 0) -> list[Layout]:
+def outline_layouts(model: str, side_px: int, turn: int = 0) -> list[RegionLayout]:
     """Every shape in a pair of materials; another `turn` pairs them otherwise."""
     pairs = contrasting(model)
     layouts = []
     for number, (name, masks) in enumerate(outline_shapes(side_px).items()):
         prompts = house(model) if name == "house" else pairs[(number + 5 * turn) % len(pairs)]
-        layouts.append(Layout(name, tuple(masks), prompts[:-1], prompts[-1]))
+        layouts.append(RegionLayout(name, tuple(masks), prompts[:-1], prompts[-1]))
     return layouts
 
 
@@ -59,14 +59,14 @@ def measure_outlines(bench: Workbench) -> Measured:
     )
 
 
-def judged(judge: ColourJudge, layout: Layout, picture: np.ndarray) -> float:
+def judged(judge: ColourJudge, layout: RegionLayout, picture: np.ndarray) -> float:
     """The share of one picture, uint8 [H, W, 3]."""
     labels = layout.labels
     seen = judge.name(picture, (*layout.prompts, layout.background), labels)
     return outline_share(seen, labels, BAND_PX)
 
 
-def halo(judge: ColourJudge, layout: Layout, picture: np.ndarray) -> float:
+def halo(judge: ColourJudge, layout: RegionLayout, picture: np.ndarray) -> float:
     """How much more of what lies beside outlines than elsewhere has a colour of neither material.
 
     In shares of pixels of uint8 [H, W, 3]: a rim of a third colour along all outlines would be 1.
@@ -76,12 +76,12 @@ def halo(judge: ColourJudge, layout: Layout, picture: np.ndarray) -> float:
     return float(strange[near].mean() - strange[~near].mean())
 
 
-def perfect(judge: ColourJudge, layout: Layout) -> np.ndarray:
+def perfect(judge: ColourJudge, layout: RegionLayout) -> np.ndarray:
     """Plain pictures cut along the painted lines: what the judge finds there is the most it can."""
     return judge.cut((*layout.prompts, layout.background), layout.labels)
 
 
-def _by_shape(layouts: Sequence[Layout], shares: dict[str, list[float]]) -> dict[str, object]:
+def _by_shape(layouts: Sequence[RegionLayout], shares: dict[str, list[float]]) -> dict[str, object]:
     """For each shape, the share of each picture of it."""
     found: dict[str, dict[str, list[float]]] = {}
     for name, each in shares.items():
@@ -91,11 +91,13 @@ def _by_shape(layouts: Sequence[Layout], shares: dict[str, list[float]]) -> dict
 
 
 def _rows(
-    layouts: Sequence[Layout], pictures: dict[str, list[np.ndarray]], shares: dict[str, list[float]]
-) -> list[list[Picture]]:
+    layouts: Sequence[RegionLayout],
+    pictures: dict[str, list[np.ndarray]],
+    shares: dict[str, list[float]],
+) -> list[list[CaptionedPicture]]:
     return [
         [
-            Picture(f"{layout.name}, {name} {shares[name][i]:.3f}", made[i])
+            CaptionedPicture(f"{layout.name}, {name} {shares[name][i]:.3f}", made[i])
             for name, made in pictures.items()
             if i < len(made)
         ]

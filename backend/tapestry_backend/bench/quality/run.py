@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ...checkpoints.catalogue import Catalogue
-from ...models.model_cache import ModelStore
+from ...models.model_cache import ModelCache
 from ..common.goals import KEYS
-from ..common.painter import Painter, Settings
+from ..common.painter import Painter, PainterSettings
 from ..common.progress import Progress
 from .adherence import measure_adherence
 from .coherence import measure_coherence
@@ -84,17 +84,19 @@ class Quality:
         save_sheet(path, {name: found.rows for name, found in self.measured.items() if found.rows})
 
 
-def open_workbench(settings: Settings | None = None, scope: Scope | None = None) -> Workbench:
+def open_workbench(
+    settings: PainterSettings | None = None, scope: Scope | None = None
+) -> Workbench:
     """A workbench, of the bundled model and for a full run where nothing else is said.
 
     Raises TapestryError when there is no such model.
     """
-    settings = settings or Settings()
-    store = ModelStore(Catalogue([settings.model]))
+    settings = settings or PainterSettings()
+    store = ModelCache(Catalogue([settings.model]))
     return Workbench(Painter(store, settings, Progress()), scope or Scope())
 
 
-def measure_quality(settings: Settings, scope: Scope, measures: Sequence[str]) -> Quality:
+def measure_quality(settings: PainterSettings, scope: Scope, measures: Sequence[str]) -> Quality:
     """Run the named measures one after the other."""
     bench = open_workbench(settings, scope)
     quality = Quality({**asdict(settings), **asdict(scope)})

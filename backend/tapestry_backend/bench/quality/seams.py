@@ -16,10 +16,10 @@ from ...models.autoencoder import tiled_vae
 from ...tasks.plan import Plan, make_plan
 from ..common.prompts import even_textures
 from ..metrics.seams import most_visible, seam_ratio, turned
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .workbench import Measured, Workbench
 
-Found = list[tuple[float, Picture]]
+Found = list[tuple[float, CaptionedPicture]]
 """Seam ratios, and the pictures they belong to."""
 
 Panorama = Callable[[int, int, str, int], np.ndarray]
@@ -95,7 +95,9 @@ def others(bench: Workbench, name: str, paint: Panorama, count: int) -> Found:
     ]
 
 
-def _compare_others(bench: Workbench, paper: Picture, peer: Picture) -> dict[str, object]:
+def _compare_others(
+    bench: Workbench, paper: CaptionedPicture, peer: CaptionedPicture
+) -> dict[str, object]:
     """Whether the paper's loop and diffusers' agree, and what diffusers' windows leave out."""
     difference = int(np.abs(paper.pixels.astype(int) - peer.pixels).max())
     side, width = bench.painter.window_px, paper.pixels.shape[1]
@@ -143,7 +145,7 @@ def extensions(bench: Workbench, count: int, *, framed: bool = False, **fields: 
         across = turned(picture) if upright else picture
         borders = [place // painter.model.cell_px for place in (grown, grown + side)]
         ratio, shown = _rated(bench, f"{prompt}, extended", across, borders)
-        found.append((ratio, Picture(shown.caption, picture)))
+        found.append((ratio, CaptionedPicture(shown.caption, picture)))
     return found
 
 
@@ -170,7 +172,7 @@ def fills(bench: Workbench, count: int, **fields: object) -> Found:
         new = painter.paint(request, {each.sha256: each.data for each in (pixels, mask)})
         picture = pasted(old, new)
         ratio = box_ratio(picture, box, painter.model.cell_px)
-        found.append((ratio, Picture(f"{prompt}, filled {ratio:.2f}", picture)))
+        found.append((ratio, CaptionedPicture(f"{prompt}, filled {ratio:.2f}", picture)))
     return found
 
 
@@ -245,7 +247,7 @@ def _load_autoencoder(bench: Workbench) -> torch.nn.Module:
     return getattr(diffusers, name).from_pretrained(folder / "vae", local_files_only=True).eval()
 
 
-def _rows(found: Mapping[str, Found]) -> list[list[Picture]]:
+def _rows(found: Mapping[str, Found]) -> list[list[CaptionedPicture]]:
     """The same panorama by everybody beside each other, then some of each other kind."""
     together = [name for name in ("panorama", "paper", "diffusers") if name in found]
     same = [list(group) for group in zip(*(found[name] for name in together), strict=False)]
@@ -271,8 +273,8 @@ def _prompts(bench: Workbench, count: int) -> list[str]:
 
 def _rated(
     bench: Workbench, caption: str, picture: np.ndarray, borders: Sequence[int]
-) -> tuple[float, Picture]:
+) -> tuple[float, CaptionedPicture]:
     """The seam ratio across borders in cells, and the picture with a caption that says it."""
     cell_px = bench.painter.model.cell_px
     ratio = seam_ratio(picture[..., :3], [cell_px * cell for cell in borders], cell_px)
-    return ratio, Picture(f"{caption} {ratio:.2f}", picture[..., :3])
+    return ratio, CaptionedPicture(f"{caption} {ratio:.2f}", picture[..., :3])

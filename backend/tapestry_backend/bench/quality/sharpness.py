@@ -10,7 +10,7 @@ from diffusers import LCMScheduler
 from ..common.prompts import textures
 from ..metrics.detail import mean_ratio
 from ..peers.paper import PaperLoop
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .speed_detail import inner_energy
 from .workbench import Measured, Workbench
 
@@ -43,7 +43,9 @@ def measure_sharpness(bench: Workbench) -> Measured:
         for name in made[0]:
             energies = [inner_energy(pictures[name], painter) for pictures in made]
             ratios[name].append(np.mean(energies) / single)
-        rows.append([Picture(f"{prompt}, {count} steps: {name}", p) for name, p in made[0].items()])
+        rows.append(
+            [CaptionedPicture(f"{prompt}, {count} steps: {name}", p) for name, p in made[0].items()]
+        )
     means = {name: mean_ratio(found) for name, found in ratios.items() if found}
     return Measured(
         {name: mean for name, (mean, _) in means.items()},

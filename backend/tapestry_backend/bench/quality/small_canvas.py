@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..common.prompts import layered_scenes
 from .brush import means
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .workbench import Measured, Workbench
 
 SIZES = ((5, 16), (4, 16), (16, 5), (6, 10), (5, 8), (8, 8))
@@ -25,7 +25,7 @@ def measure_small_canvas(bench: Workbench) -> Measured:
     seeds = range(1 if bench.scope.quick else 3)
     bench.say(f"small_canvas: {len(prompts)} scenes at {len(sizes)} sizes")
     found: dict[str, list[float]] = {"parts": []}
-    rows: list[list[Picture]] = []
+    rows: list[list[CaptionedPicture]] = []
     for seed, (k, prompt), (height, width) in itertools.product(seeds, enumerate(prompts), sizes):
         number = 49_000 + 100 * seed + k
         picture = painter.paint(painter.request(height, width, prompt, number))[..., :3]
@@ -34,7 +34,7 @@ def measure_small_canvas(bench: Workbench) -> Measured:
         found.setdefault("low" if height < painter.window_px else "narrow", []).append(whole)
         if seed == 0:
             verdict = "whole" if whole else "NOT WHOLE"
-            rows.append([Picture(f"{prompt} {height}x{width} {verdict}", picture)])
+            rows.append([CaptionedPicture(f"{prompt} {height}x{width} {verdict}", picture)])
     figures, errors = means({**found, **_examined(bench, prompts)})
     return Measured(figures, rows, errors)
 

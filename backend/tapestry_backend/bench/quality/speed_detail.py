@@ -10,7 +10,7 @@ import numpy as np
 from ..common.painter import Painter
 from ..common.prompts import detailed
 from ..metrics.detail import detail_energy, mean_ratio
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .workbench import Measured, Workbench
 
 SPEEDS = ("quality", "balanced", "fast")
@@ -39,7 +39,7 @@ def measure_detail(bench: Workbench) -> Measured:
         for speed in SPEEDS:
             made = [_picture(bench.painter, prompt, number, speed) for number in numbers]
             energies[speed].append(float(np.mean([inner_energy(p, bench.painter) for p in made])))
-            row.append(Picture(f"{prompt}, {speed}", made[0]))
+            row.append(CaptionedPicture(f"{prompt}, {speed}", made[0]))
         singles = [
             bench.painter.plain(prompt, number + j)
             for number, j in itertools.product(numbers, range(_COLUMNS))

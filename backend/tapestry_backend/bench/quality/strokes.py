@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.layouts import Layout
+from ..common.layouts import RegionLayout
 from ..common.prompts import contrasting
 from ..metrics.outlines import relative_width, stroke_recall
 from .brush import Paint, means, painters
 from .brush_shapes import STROKES, stroke
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .colour_judge import ColourJudge
 from .outlines import perfect
 from .workbench import Measured, Workbench
@@ -31,13 +31,15 @@ class Stroke:
     width: float
 
 
-def stroke_layouts(model: str, side_px: int, width_px: int, count: int | None) -> list[Layout]:
+def stroke_layouts(
+    model: str, side_px: int, width_px: int, count: int | None
+) -> list[RegionLayout]:
     """A stroke of this width in each of the first `count` pairs of materials."""
     layouts = []
     for i, (painted, ground) in enumerate(contrasting(model)[:count]):
         line = STROKES[i % len(STROKES)]
         mask = stroke(line, side_px, width_px)
-        layouts.append(Layout(f"{width_px} px {painted}", (mask,), (painted,), ground))
+        layouts.append(RegionLayout(f"{width_px} px {painted}", (mask,), (painted,), ground))
     return layouts
 
 
@@ -50,7 +52,7 @@ def measure_strokes(bench: Workbench) -> Measured:
     rows, details = [], {}
     for width in WIDTHS_PX:
         layouts = stroke_layouts(model, side, width, count)
-        row: list[list[Picture]] = [[] for _ in layouts]
+        row: list[list[CaptionedPicture]] = [[] for _ in layouts]
         for name, paint in painters(bench).items():
             bench.say(f"strokes: {len(layouts)} of {width} pixels, {name}")
             strokes = [
@@ -70,7 +72,7 @@ def measure_strokes(bench: Workbench) -> Measured:
     return Measured({**figures, **worst}, rows, errors, details)
 
 
-def judged(judge: ColourJudge, layout: Layout, picture: np.ndarray) -> Stroke:
+def judged(judge: ColourJudge, layout: RegionLayout, picture: np.ndarray) -> Stroke:
     """How the stroke of a layout came out in a picture, uint8 [H, W, 3]."""
     mask, prompts = layout.masks[0], (*layout.prompts, layout.background)
     along = judge.name(picture, prompts, layout.labels) == 0
@@ -79,13 +81,17 @@ def judged(judge: ColourJudge, layout: Layout, picture: np.ndarray) -> Stroke:
 
 
 def _painted(
-    bench: Workbench, paint: Paint, layout: Layout, seeds: Sequence[int], shown: list[Picture]
+    bench: Workbench,
+    paint: Paint,
+    layout: RegionLayout,
+    seeds: Sequence[int],
+    shown: list[CaptionedPicture],
 ) -> list[Stroke]:
     """A stroke with each seed; the first goes to the contact sheet."""
     pictures = [paint(layout, seed) for seed in seeds]
     strokes = [judged(bench.colours, layout, picture) for picture in pictures]
     caption = f"{layout.name} {strokes[0].recall:.2f} x{strokes[0].width:.2f}"
-    shown.append(Picture(caption, pictures[0]))
+    shown.append(CaptionedPicture(caption, pictures[0]))
     return strokes
 
 
@@ -99,7 +105,9 @@ def _figures(name: str, width: int, strokes: Sequence[Sequence[Stroke]]) -> dict
     }
 
 
-def _by_prompt(layouts: Sequence[Layout], strokes: Sequence[Sequence[Stroke]]) -> dict[str, object]:
+def _by_prompt(
+    layouts: Sequence[RegionLayout], strokes: Sequence[Sequence[Stroke]]
+) -> dict[str, object]:
     return {
         f"{layout.prompts[0]} on {layout.background}": {
             "recall": [round(each.recall, 3) for each in pair],

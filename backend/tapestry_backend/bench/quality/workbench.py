@@ -14,13 +14,13 @@ from tapestry_protocol.messages import Request
 from ..common.painter import Painter
 from ..common.prompts import textures
 from ..peers.paper import PaperLoop
-from .captioned import Picture
+from .captioned import CaptionedPicture
 from .colour_judge import ColourJudge
 from .judge import Judge
 from .scene_parts import SceneParts
 
 if TYPE_CHECKING:
-    from ..peers.diffusers_panorama import Peer
+    from ..peers.diffusers_panorama import DiffusersPanorama
 
 _UNSEEN = 2
 """Plain pictures of each prompt that the judge is examined with rather than taught."""
@@ -43,7 +43,7 @@ class Measured:
     """What one measure found: figures by name, and rows of pictures to look at."""
 
     figures: dict[str, float]
-    rows: list[list[Picture]] = field(default_factory=list)
+    rows: list[list[CaptionedPicture]] = field(default_factory=list)
     errors: dict[str, float] = field(default_factory=dict)
     """Standard errors of figures that are means: how much chance there is in them."""
     details: dict[str, object] = field(default_factory=dict)
@@ -84,12 +84,12 @@ class Workbench:
         return SceneParts(self.painter.plain)
 
     @cached_property
-    def peer(self) -> Peer:
+    def peer(self) -> DiffusersPanorama:
         """Diffusers' panorama pipeline, with the same model and settings."""
         transformers.utils.logging.set_verbosity_error()  # it warns while it is imported
-        from ..peers.diffusers_panorama import Peer  # noqa: PLC0415  only where something is compared
+        from ..peers.diffusers_panorama import DiffusersPanorama  # noqa: PLC0415  only where something is compared
 
-        return Peer(self.painter.model, self.painter.folder, self.painter.settings)
+        return DiffusersPanorama(self.painter.model, self.painter.folder, self.painter.settings)
 
     @cached_property
     def plain_pictures(self) -> np.ndarray:

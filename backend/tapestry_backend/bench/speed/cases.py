@@ -11,7 +11,7 @@ from tapestry_protocol.messages import PixelsRef, Request
 from tapestry_protocol.pixels import Margins, Pixels
 
 from ..common.goals import Goal
-from ..common.layouts import Layout
+from ..common.layouts import RegionLayout
 from ..common.painter import Painter, as_regions
 
 PEERS = ("diffusers", "paper")
@@ -84,7 +84,7 @@ class Case:
     peer: str
     goal: Goal
     reference: Asked | None = None
-    layout: Layout | None = None
+    layout: RegionLayout | None = None
     of_memory: bool = False
     of_worth: bool = False
     same_picture: bool = False
@@ -166,17 +166,17 @@ def _panorama(painter: Painter, prompt: str, windows: int, **fields: object) -> 
     return Asked(painter.request(side, windows * side, prompt, 0, **fields))
 
 
-def board(side: int, prompts: Sequence[str], rows: int, columns: int) -> Layout:
+def board(side: int, prompts: Sequence[str], rows: int, columns: int) -> RegionLayout:
     """A square of `side` pixels of so many regions, which leave nothing to the background."""
     row, column = np.indices((side, side))
     number = (row * rows // side) * columns + column * columns // side
     count = rows * columns
     masks = tuple(number == i for i in range(count))
     names = tuple(prompts[i % len(prompts)] for i in range(count))
-    return Layout(f"board {rows} x {columns}", masks, names, prompts[-1])
+    return RegionLayout(f"board {rows} x {columns}", masks, names, prompts[-1])
 
 
-def of_layout(painter: Painter, layout: Layout, **fields: object) -> Asked:
+def of_layout(painter: Painter, layout: RegionLayout, **fields: object) -> Asked:
     """The request for a layout's picture."""
     regions, blobs = as_regions(layout.masks, layout.prompts)
     request = painter.request(

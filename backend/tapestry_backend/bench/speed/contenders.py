@@ -23,7 +23,7 @@ from .cases import Asked, Case
 from .metered import MeteredStore
 
 if TYPE_CHECKING:
-    from ..peers.diffusers_panorama import Peer
+    from ..peers.diffusers_panorama import DiffusersPanorama
 
 
 _NO_CANVAS = Size(0, 0)
@@ -112,11 +112,11 @@ class Painters:
         return paint
 
     @cached_property
-    def _peer(self) -> Peer:
+    def _peer(self) -> DiffusersPanorama:
         transformers.utils.logging.set_verbosity_error()  # it warns while it is imported
-        from ..peers.diffusers_panorama import Peer  # noqa: PLC0415  only where something is compared
+        from ..peers.diffusers_panorama import DiffusersPanorama  # noqa: PLC0415  only where something is compared
 
-        return Peer(self._model, self._painter.folder, self._painter.settings)
+        return DiffusersPanorama(self._model, self._painter.folder, self._painter.settings)
 
 
 def _watched(events: Iterable[Progressed | Finished]) -> Finished:

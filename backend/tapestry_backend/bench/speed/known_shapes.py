@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...models.model_cache import device_name
-from ..common.painter import Painter, Settings
+from ..common.painter import Painter, PainterSettings
 from ..common.progress import Progress
 from ..common.prompts import GENERAL_TEXTURES
 from .cases import Asked, board, of_layout
@@ -73,7 +73,9 @@ class Shapes:
         return {"cases": [asdict(case) for case in self.cases], "run": self.run}
 
 
-def measure_shapes(store: MeteredStore, settings: Settings, unit_px: int | None = None) -> Shapes:
+def measure_shapes(
+    store: MeteredStore, settings: PainterSettings, unit_px: int | None = None
+) -> Shapes:
     """Paint everything with the store's model and take the time."""
     progress = Progress()
     painter = Painter(store, settings, progress)

@@ -10,10 +10,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...checkpoints.catalogue import Catalogue
-from ...engine.multidiffusion import Place
+from ...engine.multidiffusion import WindowContext
 from ...engine.windows import Size
 from ...models.denoiser import NO_CONTEXT, Denoiser
-from ...models.model_cache import ModelStore
+from ...models.model_cache import ModelCache
 from .clock import Clock
 
 UNAVOIDABLE = ("unet", "decode", "encode")
@@ -66,7 +66,7 @@ class Metered:
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[Place] = (),
+        places: Sequence[WindowContext] = (),
         *shown: Any,
     ) -> Tensor:
         self.batches[len(latents)] += 1
@@ -89,7 +89,7 @@ class Metered:
         self.seconds[name] += self._clock.now() - start
 
 
-class MeteredStore(ModelStore):
+class MeteredStore(ModelCache):
     """A store that gives out metered models."""
 
     def __init__(self, catalogue: Catalogue, device: str | None) -> None:

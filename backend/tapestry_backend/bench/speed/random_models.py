@@ -17,7 +17,7 @@ from torch import nn
 
 from tapestry_protocol.messages import Request
 
-from ...checkpoints.catalogue import SAMPLE, Catalogue, Entry
+from ...checkpoints.catalogue import SAMPLE, Catalogue, Checkpoint
 from ...checkpoints.families import FAMILIES
 from ...models.loading.loading import Parts
 from ...models.model_cache import runner_of
@@ -76,7 +76,7 @@ class ShapedStore(MeteredStore):
         """The model of this store's shape."""
         if self._made is None:
             shape = self._shape
-            entry = Entry(model_id, Path(), shape.window_px, shape.family)
+            entry = Checkpoint(model_id, Path(), shape.window_px, shape.family)
             dtype = self._dtype(entry)
             parts = shape.parts(self.device, dtype)
             runner = runner_of(FAMILIES[shape.family])

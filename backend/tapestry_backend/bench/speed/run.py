@@ -13,7 +13,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ...checkpoints.catalogue import Catalogue
 from ...models.model_cache import device_name
-from ..common.painter import Painter, Settings
+from ..common.painter import Painter, PainterSettings
 from ..common.progress import Progress
 from ..common.prompts import textures
 from .cases import Asked, Case, Effort, make_cases
@@ -83,7 +83,7 @@ class Speed:
 class SpeedBench:
     """Takes the time of Tapestry and of others, in turns."""
 
-    def __init__(self, store: MeteredStore, settings: Settings, effort: Effort) -> None:
+    def __init__(self, store: MeteredStore, settings: PainterSettings, effort: Effort) -> None:
         self.progress = Progress()
         self.painter = Painter(store, settings, self.progress)
         self._effort = effort
@@ -172,7 +172,7 @@ class SpeedBench:
 
 
 def measure_speed(
-    settings: Settings,
+    settings: PainterSettings,
     effort: Effort,
     peers: Sequence[str],
     device: str | None = None,

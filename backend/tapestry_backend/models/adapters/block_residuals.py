@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
 from ..loading.networks import load_network, sentence_for
-from .residuals import Shown, broken_adapter
+from .residuals import ControlInput, broken_adapter
 
 _CLASSES = {"sd3": "SD3ControlNetModel", "flux": "FluxControlNetModel"}
 BLOCK_FAMILIES = frozenset(_CLASSES)
@@ -60,7 +60,7 @@ def sees_unshifted(network: Any) -> bool:
 
 
 def residuals_3(
-    shown: Sequence[Shown], transformer: Any, latents: Tensor, told: Mapping[str, Any]
+    shown: Sequence[ControlInput], transformer: Any, latents: Tensor, told: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What Stable Diffusion 3's transformer is given besides; nothing where nothing is shown.
 
@@ -84,7 +84,7 @@ def residuals_3(
 
 
 def residuals_flux(
-    shown: Sequence[Shown], transformer: Any, patches: Tensor, told: Mapping[str, Any]
+    shown: Sequence[ControlInput], transformer: Any, patches: Tensor, told: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The same for FLUX.1: patches [B, T, C] instead of latents, also of what is shown.
 
@@ -120,7 +120,7 @@ def _spread(blocks: Sequence[Tensor], depth: int, *, in_turn: bool) -> list[Tens
 
 
 def _sum(
-    shown: Sequence[Shown],
+    shown: Sequence[ControlInput],
     latents: Tensor,
     ask: Callable[[Any, Tensor, float], list[list[Tensor]]],
 ) -> list[list[Tensor]]:

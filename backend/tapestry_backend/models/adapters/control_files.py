@@ -13,7 +13,7 @@ import torch
 from accelerate import init_empty_weights
 from torch import Tensor
 
-from ...checkpoints.controlnet_keys import ControlMarks, read_control_marks
+from ...checkpoints.controlnet_keys import ControlNetKeys, read_control_marks
 from ...checkpoints.lora_keys import original_name
 from ...checkpoints.safetensors_header import read_header
 
@@ -66,7 +66,7 @@ def _read(path: Path, prefix: str) -> dict[str, Tensor]:
         }
 
 
-def _channels_of_eyes(content: Mapping[str, Tensor], marks: ControlMarks) -> tuple[int, ...]:
+def _channels_of_eyes(content: Mapping[str, Tensor], marks: ControlNetKeys) -> tuple[int, ...]:
     """Of what looks at the picture: after its first convolution, and each that halves it."""
     pattern = (
         r"input_hint_block\.(\d+)\.weight" if marks.original else rf"{_EYES}\.blocks\.(\d+)\.weight"

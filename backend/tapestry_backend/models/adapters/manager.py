@@ -23,7 +23,7 @@ _MOST_KEPT = 8
 """Of each kind; that which was used longest ago goes first."""
 
 
-class Wardrobe:
+class AdapterManager:
     """The adapters of one model on its device.
 
     networks: the model's parts by diffusers' names, such as "unet" and "text_encoder"
@@ -42,23 +42,23 @@ class Wardrobe:
         self._place = device, dtype
         self._loras: OrderedDict[str, Deltas] = OrderedDict()
         self._controls: OrderedDict[str, nn.Module | ReferenceAdapter] = OrderedDict()
-        self.worn: tuple[tuple[str, float], ...] = ()
+        self.active: tuple[tuple[str, float], ...] = ()
         """The LoRAs that are laid on just now, with their weights: texts read otherwise then."""
         self.vocabulary = Vocabulary(model_id, tokenizers, networks)
 
     @contextmanager
-    def wearing(self, loras: Sequence[tuple[Adapter, float]]) -> Iterator[None]:
+    def activated(self, loras: Sequence[tuple[Adapter, float]]) -> Iterator[None]:
         """Inside, the model runs with these LoRAs and no others.
 
         Raises TapestryError when one does not fit.
         """
         found = [(self._lora(adapter), weight) for adapter, weight in loras]
-        before, self.worn = self.worn, tuple((adapter.id, weight) for adapter, weight in loras)
+        before, self.active = self.active, tuple((adapter.id, weight) for adapter, weight in loras)
         try:
             with laid_on(found):
                 yield
         finally:
-            self.worn = before
+            self.active = before
 
     def notices_about(self, adapter: Adapter) -> tuple[str, ...]:
         """Sentences about a LoRA of which only a part is used."""

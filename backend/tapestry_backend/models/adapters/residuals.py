@@ -24,10 +24,11 @@ _TOLD = ("encoder_hidden_states", "added_cond_kwargs")
 """What a ControlNet is told as the U-Net is."""
 
 
-class Shown(NamedTuple):
+class ControlInput(NamedTuple):
     """A network, what it is shown, which of the pictures each row's is, and how firmly it counts.
 
-    pictures [K, 3, H, W] uint8, or what the model makes of them for its networks (`Denoiser.look`)
+    pictures [K, 3, H, W] uint8, or what the model makes of them for its networks
+    (`Denoiser.prepare_control`)
     """
 
     network: nn.Module
@@ -52,7 +53,7 @@ def load_control(
 
 
 def residuals(
-    shown: Sequence[Shown], latents: Tensor, timestep: Tensor, told: Mapping[str, Any]
+    shown: Sequence[ControlInput], latents: Tensor, timestep: Tensor, told: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a U-Net is given besides, as it calls it; nothing where nothing is shown.
 

@@ -37,7 +37,7 @@ def _size(part: nn.Module) -> int:
     return sum(weight.nbytes for weight in part.parameters() if weight.device.type == _HOME.type)
 
 
-class Residency:
+class Offloader:
     """The parts of a checkpoint, for a device; a part that is asked for is there.
 
     All parts stay on the device as long as that goes well. When they do not fit, or when one of

@@ -14,7 +14,7 @@ from torch import nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
-from ...checkpoints.catalogue import Entry, read_file
+from ...checkpoints.catalogue import Checkpoint, read_file
 from ...checkpoints.families import FAMILIES
 from ...checkpoints.folder_checks import MAX_CONFIGURATION_BYTES, check_folder, weights_variant
 from ...checkpoints.safetensors_header import read_json
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
     options: Mapping[str, Any]
 
 
-def load_parts(entry: Entry, dtype: torch.dtype) -> Parts:
+def load_parts(entry: Checkpoint, dtype: torch.dtype) -> Parts:
     """The parts of a checkpoint.
 
     Raises TapestryError when its files are not what their configuration says.
@@ -57,7 +57,7 @@ def _broken(path: Path, problem: str) -> TapestryError:
     )
 
 
-def _load_file(entry: Entry, dtype: torch.dtype) -> Parts:
+def _load_file(entry: Checkpoint, dtype: torch.dtype) -> Parts:
     model = read_file(entry.path, entry.companions)
     return Parts(
         load_modules(model, dtype),
@@ -67,7 +67,7 @@ def _load_file(entry: Entry, dtype: torch.dtype) -> Parts:
     )
 
 
-def _load_folder(entry: Entry, dtype: torch.dtype) -> Parts:
+def _load_folder(entry: Checkpoint, dtype: torch.dtype) -> Parts:
     folder, family = entry.path, FAMILIES[entry.family]
     index = read_json(folder / "model_index.json", MAX_CONFIGURATION_BYTES)
     scheduler = getattr(diffusers, index["scheduler"][1])

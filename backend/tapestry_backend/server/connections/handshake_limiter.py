@@ -28,7 +28,7 @@ HOLD_S = 0.5
 Visitor = TypeVar("Visitor")
 
 
-class Doorman(Generic[Visitor]):
+class HandshakeLimiter(Generic[Visitor]):
     """Keeps the door of one server; `now` is a clock in seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -69,7 +69,7 @@ class Doorman(Generic[Visitor]):
         full = len(self._failures) > MOST_FAILURES
         return full and now - self._failures[0] <= WITHIN_S
 
-    def loses_patience(self, *, too_many: bool) -> bool:
+    def should_log_overload(self, *, too_many: bool) -> bool:
         """Whether there are too many since now: for a log that says so once, not every time."""
         news = too_many and not self._has_lost_patience
         self._has_lost_patience = too_many

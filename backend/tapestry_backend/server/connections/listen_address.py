@@ -27,7 +27,7 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Place:
+class ListenAddress:
     """Where a server listens.
 
     address      None: this computer alone, over IPv4 and IPv6
@@ -85,7 +85,7 @@ class Place:
         return context
 
 
-LOOPBACK = Place()
+LOOPBACK = ListenAddress()
 """This computer alone, on any free port."""
 
 
@@ -96,7 +96,7 @@ def make_place(
     remote: bool = False,
     names: tuple[str, ...] = (),
     certificate: Certificate | None = None,
-) -> Place:
+) -> ListenAddress:
     """A place that keeps strangers out; raises TapestryError for one that does not."""
     if not 0 <= port <= _LAST_PORT:
         raise _bad(f"{port} is no port.", f"Choose one up to {_LAST_PORT}.")
@@ -108,7 +108,7 @@ def make_place(
                 "Give --address with one of this computer's own, or leave --remote, --certificate "
                 "and --key out.",
             )
-        return Place(None if parsed is None else str(parsed), port, names)
+        return ListenAddress(None if parsed is None else str(parsed), port, names)
     if not remote:
         raise _bad(
             f"On {address}, other computers could reach this backend.",
@@ -126,7 +126,7 @@ def make_place(
             "that.",
             "Give --name with the name or address by which they call it.",
         )
-    return Place(str(parsed), port, names, certificate)
+    return ListenAddress(str(parsed), port, names, certificate)
 
 
 def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

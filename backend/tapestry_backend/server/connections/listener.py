@@ -18,8 +18,8 @@ from websockets.protocol import State
 from tapestry_protocol.limits import MAX_FRAME_BYTES
 
 from .access import find_refusal
-from .handshake_limiter import GRACE_S, HOLD_S, Doorman
-from .listen_address import Place
+from .handshake_limiter import GRACE_S, HOLD_S, HandshakeLimiter
+from .listen_address import ListenAddress
 
 _OPEN_TIMEOUT_S = 5.0
 """A handshake that is not finished by then is dropped."""
@@ -38,14 +38,14 @@ _log = logging.getLogger("tapestry.server")
 Converse = Callable[[ServerConnection], Awaitable[None]]
 
 
-class Entrance:
+class Listener:
     """Where clients come in."""
 
-    def __init__(self, place: Place, token: str) -> None:
+    def __init__(self, place: ListenAddress, token: str) -> None:
         self._place = place
         self._token = token
         self._hosts: frozenset[str] = frozenset()
-        self._doorman: Doorman[ServerConnection] = Doorman()
+        self._limiter: HandshakeLimiter[ServerConnection] = HandshakeLimiter()
 
     @asynccontextmanager
     async def open(self, converse: Converse) -> AsyncIterator[int]:
@@ -66,7 +66,7 @@ class Entrance:
         return serve(
             converse,
             process_request=self._admit,
-            create_connection=partial(_Visitor, self._doorman),
+            create_connection=partial(_Visitor, self._limiter),
             compression=None,
             max_size=MAX_FRAME_BYTES,
             max_queue=_FRAMES_IN_ADVANCE,
@@ -91,10 +91,10 @@ class Entrance:
         headers = handshake.headers.raw_items()
         refusal = find_refusal(handshake.path, headers, self._hosts, self._token)
         if refusal is None:
-            self._doorman.leave(visitor)
+            self._limiter.leave(visitor)
             return None
-        too_many = self._doorman.refuse()
-        if self._doorman.loses_patience(too_many=too_many):
+        too_many = self._limiter.refuse()
+        if self._limiter.should_log_overload(too_many=too_many):
             _log.warning("too many handshakes are refused; the next ones are not told one by one")
         elif not too_many:
             _log.warning("a handshake was refused: %s", refusal.reason)
@@ -108,15 +108,15 @@ class _Visitor(ServerConnection):
     """A connection that the doorman knows of until its handshake has ended."""
 
     def __init__(
-        self, doorman: Doorman[ServerConnection], *arguments: Any, **settings: Any
+        self, limiter: HandshakeLimiter[ServerConnection], *arguments: Any, **settings: Any
     ) -> None:
         super().__init__(*arguments, **settings)
-        self._doorman = doorman
+        self._limiter = limiter
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is at the door."""
         super().connection_made(transport)
-        _send_away(self._doorman.arrive(self))
+        _send_away(self._limiter.arrive(self))
         self.loop.call_later(GRACE_S, self._look_around)
 
     def data_received(self, data: bytes) -> None:
@@ -127,11 +127,11 @@ class _Visitor(ServerConnection):
         super().data_received(data)
 
     def _look_around(self) -> None:
-        _send_away(self._doorman.thin_out())
+        _send_away(self._limiter.thin_out())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Somebody is gone."""
-        self._doorman.leave(self)
+        self._limiter.leave(self)
         super().connection_lost(exc)
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from tapestry_protocol.codec import encode
 from tapestry_protocol.messages import Backend, Message, Preview, Progress
 
-from ..persistence.pixel_blob import Picture
+from ..persistence.pixel_blob import PixelBlob
 
 COALESCE_BEYOND = 64
 """A client that is this many messages behind gets only the latest progress of a job."""
@@ -21,11 +21,11 @@ MOST_WAITING = 256
 
 
 @dataclass(frozen=True)
-class Parcel:
+class OutgoingMessage:
     """A message, the picture that goes before it, and what must be written down before both."""
 
     message: Message
-    picture: Picture | None = None
+    picture: PixelBlob | None = None
     after: Future[None] | None = None
 
     @cached_property
@@ -38,29 +38,29 @@ class Outbox:
     """A queue of parcels. Of a job's previews and the worker's states, only the latest waits."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Parcel] = deque()
+        self._waiting: deque[OutgoingMessage] = deque()
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, parcel: Parcel) -> None:
+    def put(self, outgoing: OutgoingMessage) -> None:
         """Add a parcel."""
-        message = parcel.message
+        message = outgoing.message
         if isinstance(message, Preview | Backend) or (
             isinstance(message, Progress) and len(self._waiting) >= COALESCE_BEYOND
         ):
             self._drop_outdated(message)
-        self._waiting.append(parcel)
+        self._waiting.append(outgoing)
         self._changed.set()
 
-    async def take(self) -> Parcel:
+    async def take(self) -> OutgoingMessage:
         """The next parcel; waits for it."""
         while not self._waiting:
             await self._change()
-        parcel = self._waiting.popleft()
+        outgoing = self._waiting.popleft()
         self._changed.set()
-        return parcel
+        return outgoing
 
     async def wait_for_room(self) -> None:
         """Wait while too much is waiting."""

@@ -18,8 +18,8 @@ from tapestry_protocol.messages import Failed, Hello, Message, Welcome
 
 from ...checkpoints.catalogue import Catalogue
 from ...checkpoints.left_out import sentences
-from .outbox import Outbox, Parcel
-from .throttle import Turnstile
+from .outbox import Outbox, OutgoingMessage
+from .throttle import Throttle
 
 _HELLO_WITHIN_S = 5.0
 """A client that has opened a connection says hello at once, or has no business here."""
@@ -39,18 +39,18 @@ class Session:
         self,
         socket: ServerConnection,
         receive: Callable[[Message | Chunk], None],
-        turnstile: Turnstile,
+        throttle: Throttle,
         spoilt: Callable[[Message], None],
     ) -> None:
         self._socket = socket
         self._receive = receive
-        self._turnstile = turnstile
+        self._throttle = throttle
         self._spoilt = spoilt
         self._outbox = Outbox()
 
-    def tell(self, parcel: Parcel) -> None:
+    def tell(self, outgoing: OutgoingMessage) -> None:
         """Send a message, after the pixels it refers to, as soon as the client takes it."""
-        self._outbox.put(parcel)
+        self._outbox.put(outgoing)
 
     async def greet(self, catalogue: Catalogue) -> bool:
         """Exchange hello and welcome; False when the client is not one of ours."""
@@ -63,7 +63,7 @@ class Session:
             await self._farewell(error)
             return False
         known = catalogue.models, catalogue.adapters.infos, sentences(catalogue.left_out)
-        self.tell(Parcel(Welcome(PROTOCOL_VERSION, VERSION, *known)))
+        self.tell(OutgoingMessage(Welcome(PROTOCOL_VERSION, VERSION, *known)))
         return True
 
     async def converse(self) -> None:
@@ -85,28 +85,28 @@ class Session:
         while True:
             await self._outbox.wait_for_room()
             received = await self._socket.recv()
-            await self._turnstile.enter()
+            await self._throttle.enter()
             self._receive(_decode(received))
 
     async def _write(self) -> None:
         while True:
-            parcel = await self._outbox.take()
-            if parcel.after is not None:
-                await asyncio.wrap_future(parcel.after)
-            await self._turnstile.enter()
-            await self._send(parcel)
+            outgoing = await self._outbox.take()
+            if outgoing.after is not None:
+                await asyncio.wrap_future(outgoing.after)
+            await self._throttle.enter()
+            await self._send(outgoing)
 
-    async def _send(self, parcel: Parcel) -> None:
-        text = parcel.text
-        if parcel.picture is not None:
-            frames = parcel.picture.frames()
+    async def _send(self, outgoing: OutgoingMessage) -> None:
+        text = outgoing.text
+        if outgoing.picture is not None:
+            frames = outgoing.picture.frames()
             try:
                 # In a thread, because it may come from a disk.
                 while (frame := await asyncio.to_thread(next, frames, None)) is not None:
                     await self._socket.send(frame)
             except OSError:
                 # Damaged; or another connection has taken delivery, and it is known no more.
-                self._spoilt(parcel.message)
+                self._spoilt(outgoing.message)
                 return
         await self._socket.send(text)
 

@@ -8,7 +8,7 @@ MOST_AT_ONCE = 4
 """Messages, of all clients together, that are read or sent in one turn."""
 
 
-class Turnstile:
+class Throttle:
     """Shared by all who have a little work to do, each now and then."""
 
     def __init__(self, most: int = MOST_AT_ONCE) -> None:

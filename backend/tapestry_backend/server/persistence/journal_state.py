@@ -48,7 +48,7 @@ class Record:
 
 
 @dataclass
-class Entry:
+class OpenJob:
     """All that is known of a job which was not delivered yet."""
 
     job_id: str
@@ -75,21 +75,21 @@ class Entry:
 
 
 @dataclass
-class Ledger:
+class JournalState:
     """The sum of all records.
 
     entries      jobs that were not delivered, by id, in order of their submission
     delivered    the record of those that were, oldest first
     """
 
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, OpenJob] = field(default_factory=dict)
     delivered: dict[str, Record] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Take one more record; one about a job that was never accepted says nothing."""
         job_id = record.job_id
         if record.what == "accepted":
-            self.entries.setdefault(job_id, Entry(job_id, record))
+            self.entries.setdefault(job_id, OpenJob(job_id, record))
         elif record.what == "delivered":
             self.entries.pop(job_id, None)
             self.delivered[job_id] = record
@@ -99,7 +99,7 @@ class Ledger:
         elif job_id in self.entries:
             self._change(self.entries[job_id], record)
 
-    def _change(self, entry: Entry, record: Record) -> None:
+    def _change(self, entry: OpenJob, record: Record) -> None:
         match record.what:
             case "started":
                 entry.tries = record.tries

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from ..queue.effects import Keep
+from ..queue.effects import Persist
 from .disk import Disk
 from .journal import Journal
-from .journal_state import Ledger, Record
+from .journal_state import JournalState, Record
 from .store import Store
 
 _COMPACT_BEYOND_BYTES = 4 * 2**20
@@ -28,10 +28,10 @@ _LAST_WORDS_S = 2.0
 
 _log = logging.getLogger("tapestry.journal")
 
-_Order = tuple[Keep, "Future[None]"]
+_Order = tuple[Persist, "Future[None]"]
 
 
-class Scribe:
+class JournalWriter:
     """Keeps what it is told to keep in a folder.
 
     failed   is called once, in the thread, when the disk does not take something
@@ -45,27 +45,27 @@ class Scribe:
         self._disk = disk or Disk()
         self._journal = Journal(folder / "journal", self._disk)
         self.store = Store(folder / "blobs", self._disk)
-        self._ledger = Ledger()
+        self._journal_state = JournalState()
         self._owners: Counter[str] = Counter()
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self._is_working = True
         self._compact_beyond_bytes = _COMPACT_BEYOND_BYTES
 
-    def open(self) -> Ledger:
+    def open(self) -> JournalState:
         """Read what an earlier server kept, then be ready to keep more."""
         try:
             if self._is_working:
                 self._begin()
         except OSError as error:
             self.give_up(error)
-        for entry in self._ledger.entries.values():
+        for entry in self._journal_state.entries.values():
             self._owners.update(entry.blobs)
-        found = Ledger(dict(self._ledger.entries), dict(self._ledger.delivered))
+        found = JournalState(dict(self._journal_state.entries), dict(self._journal_state.delivered))
         self._thread.start()
         return found
 
-    def keep(self, order: Keep) -> Future[None]:
+    def keep(self, order: Persist) -> Future[None]:
         """Have this kept; the future never fails."""
         done: Future[None] = Future()
         done.set_running_or_notify_cancel()  # whoever waits for it may go, and must not cancel it
@@ -86,9 +86,9 @@ class Scribe:
 
     def _begin(self) -> None:
         self._disk.make_folder(self._folder)
-        self._ledger = self._read()
-        self._journal.rewrite(record.to_bytes() for record in self._ledger.records())
-        self.store.sweep(self._ledger.needed())
+        self._journal_state = self._read()
+        self._journal.rewrite(record.to_bytes() for record in self._journal_state.records())
+        self.store.sweep(self._journal_state.needed())
 
     # --- in the thread ----------------------------------------------------------------------------
 
@@ -141,28 +141,28 @@ class Scribe:
 
     def _account(self, record: Record) -> tuple[str, ...]:
         """Know what the journal says, and who needs which blob; gives those of this job before."""
-        before = self._ledger.entries.get(record.job_id)
+        before = self._journal_state.entries.get(record.job_id)
         had = before.blobs if before else ()
-        self._ledger.add(record)
-        after = self._ledger.entries.get(record.job_id)
+        self._journal_state.add(record)
+        after = self._journal_state.entries.get(record.job_id)
         self._owners.update(after.blobs if after else ())
         self._owners.subtract(had)
         return had
 
     def _compact(self) -> None:
-        self._journal.rewrite(record.to_bytes() for record in self._ledger.records())
+        self._journal.rewrite(record.to_bytes() for record in self._journal_state.records())
         self._compact_beyond_bytes = max(_COMPACT_BEYOND_BYTES, 4 * self._journal.size_bytes)
 
-    def _read(self) -> Ledger:
+    def _read(self) -> JournalState:
         """The sum of what stands in the file, as far as it is not damaged."""
-        ledger = Ledger()
+        journal_state = JournalState()
         payloads, is_whole = self._journal.read()
         for payload in payloads:
             try:
-                ledger.add(Record.from_bytes(payload))
+                journal_state.add(Record.from_bytes(payload))
             except ValueError:
                 is_whole = False
                 break
         if not is_whole:
             _log.warning("the journal is damaged: what was written after the damage is lost")
-        return ledger
+        return journal_state

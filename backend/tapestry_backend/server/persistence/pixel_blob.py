@@ -19,7 +19,7 @@ NO_PIXELS: Mapping[str, bytes] = MappingProxyType({})
 """What a message that refers to none came with."""
 
 
-class Picture:
+class PixelBlob:
     """The bytes that a message refers to. Give either the data, or the file that holds them.
 
     beside    other pictures of the same message, such as the layers of a result
@@ -30,7 +30,7 @@ class Picture:
         reference: PixelsRef,
         data: bytes | None = None,
         path: Path | None = None,
-        beside: Sequence[Picture] = (),
+        beside: Sequence[PixelBlob] = (),
     ) -> None:
         self.sha256 = reference.sha256
         self.size_bytes = reference.size_bytes
@@ -39,7 +39,7 @@ class Picture:
         self._beside = tuple(beside)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Picture) and self.sha256 == other.sha256
+        return isinstance(other, PixelBlob) and self.sha256 == other.sha256
 
     def __hash__(self) -> int:
         return hash(self.sha256)
@@ -48,7 +48,7 @@ class Picture:
         return f"Picture({self.sha256[:8]}, {self.size_bytes} bytes)"
 
     @property
-    def all(self) -> tuple[Picture, ...]:
+    def all(self) -> tuple[PixelBlob, ...]:
         """Itself and those beside it."""
         return self, *self._beside
 
@@ -92,15 +92,15 @@ class Picture:
                 yield encode_chunk(Chunk(self.sha256, offset, self.size_bytes, piece))
 
 
-def picture_with(message: Message, pixels: Mapping[str, bytes]) -> Picture:
+def blob_with(message: Message, pixels: Mapping[str, bytes]) -> PixelBlob:
     """What a message refers to, out of the bytes that came with it."""
     own, *others = pixels_with(message)
-    beside = [Picture(ref, pixels[ref.sha256]) for ref in others]
-    return Picture(own, pixels[own.sha256], beside=beside)
+    beside = [PixelBlob(ref, pixels[ref.sha256]) for ref in others]
+    return PixelBlob(own, pixels[own.sha256], beside=beside)
 
 
-def picture_in(store: Store, message: Message) -> Picture:
+def blob_in(store: Store, message: Message) -> PixelBlob:
     """What a message refers to, as files of a store."""
     own, *others = pixels_with(message)
-    beside = [Picture(ref, path=store.path_of(ref.sha256)) for ref in others]
-    return Picture(own, path=store.path_of(own.sha256), beside=beside)
+    beside = [PixelBlob(ref, path=store.path_of(ref.sha256)) for ref in others]
+    return PixelBlob(own, path=store.path_of(own.sha256), beside=beside)

@@ -23,7 +23,7 @@ def digest_of(submit: Submit) -> str:
     return hashlib.sha256(encode(submit).encode("utf-8")).hexdigest()
 
 
-class Ends:
+class CompletedJobs:
     """Ended jobs, and the digests of those that were delivered."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from tapestry_protocol.messages import Message, Request
 
 from ..persistence.journal_state import Record
-from ..persistence.pixel_blob import Picture
+from ..persistence.pixel_blob import PixelBlob
 
 
 @dataclass(frozen=True)
-class Keep:
+class Persist:
     """Write this down; whatever is told after it in the same breath waits until that is done.
 
     blobs      input of a job that was accepted
@@ -22,21 +22,21 @@ class Keep:
 
     record: Record
     blobs: Mapping[str, bytes] = field(default_factory=dict)
-    picture: Picture | None = None
+    picture: PixelBlob | None = None
     is_urgent: bool = False
 
 
 @dataclass(frozen=True)
-class Tell:
+class Send:
     """Send this message, and before it the pixels it refers to, to a client."""
 
     client: int
     message: Message
-    picture: Picture | None = None
+    picture: PixelBlob | None = None
 
 
 @dataclass(frozen=True)
-class TellAll:
+class Broadcast:
     """Send this message to every client."""
 
     message: Message
@@ -60,4 +60,4 @@ class Stop:
     worker: int = 0
 
 
-Effect = Keep | Tell | TellAll | Start | Stop
+Effect = Persist | Send | Broadcast | Start | Stop

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .job import Job
 
 
-class Turns:
+class FairQueue:
     """The jobs that can start. A client with many does not keep one with few waiting."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ from tapestry_protocol.messages import (
     Submit,
 )
 
-from ..persistence.pixel_blob import Picture
+from ..persistence.pixel_blob import PixelBlob
 
 MAX_TRIES = 3
 """How often a job is begun: one that takes its worker with it three times will do so again."""
@@ -114,8 +114,8 @@ class Job:
     is_absent: bool = False
     ended_at_s: float = 0.0
     end: Message | None = None
-    picture: Picture | None = None
-    _said: dict[bool, tuple[Message, Picture | None]] = field(default_factory=dict)
+    picture: PixelBlob | None = None
+    _said: dict[bool, tuple[Message, PixelBlob | None]] = field(default_factory=dict)
 
     def change(self, event: Event) -> None:
         """Go on to the next state."""
@@ -135,7 +135,7 @@ class Job:
         self.client = self.owner = client
         self.is_absent = False
 
-    def numbered(self, message: Message, picture: Picture | None = None) -> Message:
+    def numbered(self, message: Message, picture: PixelBlob | None = None) -> Message:
         """The message with the next number; it is remembered for a client that asks again.
 
         Of previews only the last one, of everything else only the last one as well.
@@ -145,12 +145,12 @@ class Job:
         self._said[isinstance(message, Preview)] = message, picture
         return message
 
-    def missed(self, seen: int) -> list[tuple[Message, Picture | None]]:
+    def missed(self, seen: int) -> list[tuple[Message, PixelBlob | None]]:
         """What was said after the message that a client saw last, as far as it still matters."""
         said = [entry for entry in self._said.values() if entry[0].sequence > seen]
         return sorted(said, key=lambda entry: entry[0].sequence)
 
-    def finish(self, end: Message, picture: Picture | None, now_s: float) -> Message:
+    def finish(self, end: Message, picture: PixelBlob | None, now_s: float) -> Message:
         """Take its end, which may be one that the journal kept; gives it with its number."""
         self._said.clear()
         self.end, self.picture, self.ended_at_s = end, picture, now_s

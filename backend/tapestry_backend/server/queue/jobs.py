@@ -25,17 +25,17 @@ from tapestry_protocol.messages import (
     Submit,
 )
 
-from ..persistence.journal_state import Ledger, Record, What
-from ..persistence.pixel_blob import NO_PIXELS, Picture, picture_with
+from ..persistence.journal_state import JournalState, Record, What
+from ..persistence.pixel_blob import NO_PIXELS, PixelBlob, blob_with
 from ..persistence.store import Store
 from . import refusals
 from .blobs import Blobs
-from .completed_jobs import Ends, digest_of
-from .effects import Effect, Keep, Start, Stop, Tell, TellAll
-from .fair_queue import Turns
+from .completed_jobs import CompletedJobs, digest_of
+from .effects import Broadcast, Effect, Persist, Send, Start, Stop
+from .fair_queue import FairQueue
 from .job import MAX_TRIES, Event, Job, State
 from .replay import revive
-from .worker_slots import Seat, Seats
+from .worker_slots import WorkerSlot, WorkerSlots
 
 
 class Jobs:
@@ -58,28 +58,28 @@ class Jobs:
         self._first_sequence = first_sequence
         self._clock = clock
         self._jobs: dict[str, Job] = {}  # in order of submission
-        self._turns = Turns()
-        self._seats = Seats()
-        self._ends = Ends(clock)
+        self._fair_queue = FairQueue()
+        self._slots = WorkerSlots()
+        self._completed = CompletedJobs(clock)
         self.backend = Backend("starting")
         """The state of the workers, for a client that has just arrived."""
 
-    def bring_back(self, ledger: Ledger, store: Store) -> list[Effect]:
+    def bring_back(self, journal_state: JournalState, store: Store) -> list[Effect]:
         """Take on what an earlier server left; before anything else."""
-        for job_id, record in ledger.delivered.items():
-            self._ends.remember(job_id, record.text)
+        for job_id, record in journal_state.delivered.items():
+            self._completed.remember(job_id, record.text)
         effects: list[Effect] = []
-        for entry in ledger.entries.values():
+        for entry in journal_state.entries.values():
             job = revive(entry, store, self._blobs, self._first_sequence)
             if job is None:
                 continue
             self._jobs[job.id] = job
             if job.has_ended:
-                self._ends.add(job)
+                self._completed.add(job)
             elif job.tries >= MAX_TRIES:
                 effects += self._end(job, refusals.lost_in_the_middle(job.id))
             elif job.state is State.QUEUED:
-                self._turns.add(job)
+                self._fair_queue.add(job)
         return [*effects, *self._drop_outdated()]
 
     # --- from a client ----------------------------------------------------------------------------
@@ -118,14 +118,14 @@ class Jobs:
 
     def _submit(self, client: int, submit: Submit) -> Iterator[Effect]:
         job_id, known = submit.job_id, self._jobs.get(submit.job_id)
-        delivered = self._ends.digest(job_id)
+        delivered = self._completed.digest(job_id)
         if known is not None and known.request == submit.request:
             yield from self._resume(client, job_id, 0)
         elif known is not None:
-            yield Tell(client, refusals.conflict(job_id))
+            yield Send(client, refusals.conflict(job_id))
         elif delivered is not None:
             is_same = delivered == digest_of(submit)
-            yield Tell(client, (refusals.delivered if is_same else refusals.conflict)(job_id))
+            yield Send(client, (refusals.delivered if is_same else refusals.conflict)(job_id))
         else:
             yield from self._take_on(client, submit)
 
@@ -134,7 +134,7 @@ class Jobs:
             self._check(submit.request)
             yield from self._admit(submit)
         except TapestryError as error:
-            yield Tell(client, refusals.refused(submit.job_id, error))
+            yield Send(client, refusals.refused(submit.job_id, error))
             return
         job = Job(submit.job_id, submit.request, client, client, sequence=self._first_sequence)
         self._jobs[job.id] = job
@@ -172,14 +172,14 @@ class Jobs:
     def _cancel(self, client: int, job_id: str) -> Iterator[Effect]:
         job = self._jobs.get(job_id)
         if job is None:
-            yield Tell(client, self._no_such_job(job_id))
+            yield Send(client, self._no_such_job(job_id))
             return
         self._attach(job, client)
-        before, seat = job.state, self._seats.of(job)
+        before, slot = job.state, self._slots.of(job)
         job.change(Event.CANCEL)
-        if before is State.RUNNING and seat is not None:
+        if before is State.RUNNING and slot is not None:
             yield self._record(job, "stopping")
-            yield Stop(job.id, seat.worker)
+            yield Stop(job.id, slot.worker)
         elif before in (State.WAITING, State.QUEUED):
             yield from self._end(job, Cancelled(job.id))
         elif job.has_ended:
@@ -189,7 +189,7 @@ class Jobs:
         """Tell a client what it has missed of a job."""
         job = self._jobs.get(job_id)
         if job is None:
-            yield Tell(client, self._no_such_job(job_id))
+            yield Send(client, self._no_such_job(job_id))
             return
         self._attach(job, client)
         is_ahead_of_us = seen > job.sequence  # it saw what a journal that was lost has said
@@ -202,76 +202,76 @@ class Jobs:
             yield from self._tell_end_again(job)
         else:
             for message, picture in job.missed(seen):
-                yield Tell(client, message, picture)
+                yield Send(client, message, picture)
         yield from self._start_next()
 
     def _acknowledge(self, job_id: str) -> Iterator[Effect]:
         job = self._jobs.get(job_id)
         if job is not None and job.has_ended:
             digest = digest_of(job.submit)
-            self._ends.remember(job_id, digest)
+            self._completed.remember(job_id, digest)
             self._forget(job)
             yield self._record(job, "delivered", digest)
 
     def _attach(self, job: Job, client: int) -> None:
-        is_in_line = job in self._turns
+        is_in_line = job in self._fair_queue
         if is_in_line:
-            self._turns.remove(job)
+            self._fair_queue.remove(job)
         job.attach(client)
         if is_in_line:
-            self._turns.add(job)
+            self._fair_queue.add(job)
 
     def _no_such_job(self, job_id: str) -> Failed:
-        is_delivered = self._ends.digest(job_id) is not None
+        is_delivered = self._completed.digest(job_id) is not None
         return (refusals.delivered if is_delivered else refusals.unknown)(job_id)
 
     # --- the queue --------------------------------------------------------------------------------
 
     def _enqueue(self, job: Job) -> Iterator[Effect]:
         job.change(Event.BLOBS_COMPLETE)
-        self._turns.add(job)
+        self._fair_queue.add(job)
         job.is_kept = True
         yield self._keep_submit(job)
         yield from self._tell(job, Accepted(job.id, self._ahead(job)))
         yield from self._start_next()
 
     def _ahead(self, job: Job) -> int:
-        return self._turns.ahead_of(job) + len(self._seats.jobs)
+        return self._fair_queue.ahead_of(job) + len(self._slots.jobs)
 
     def _start_next(self) -> Iterator[Effect]:
-        for seat in self._seats.free:
-            job = self._turns.take()
+        for slot in self._slots.free:
+            job = self._fair_queue.take()
             if job is None:
                 return
             job.change(Event.START)
             job.tries += 1
-            seat.job = job
+            slot.job = job
             yield self._record(job, "started")
-            yield Start(job.id, job.request, self._blobs.of(job.id), seat.worker)
+            yield Start(job.id, job.request, self._blobs.of(job.id), slot.worker)
 
-    def _end(self, job: Job, end: Message, picture: Picture | None = None) -> Iterator[Effect]:
+    def _end(self, job: Job, end: Message, picture: PixelBlob | None = None) -> Iterator[Effect]:
         """A job has just ended: keep it, tell it, let older ones go, start the next."""
         self._blobs.release(job.id)
-        if job in self._turns:
-            self._turns.remove(job)
-        if seat := self._seats.of(job):
-            seat.job = None
+        if job in self._fair_queue:
+            self._fair_queue.remove(job)
+        if slot := self._slots.of(job):
+            slot.job = None
         end = job.finish(end, picture, self._clock())
-        self._ends.add(job)
+        self._completed.add(job)
         yield self._keep_end(job, end)
         if job.client is not None:
-            yield Tell(job.client, end, picture)
+            yield Send(job.client, end, picture)
         yield from self._drop_outdated()
         yield from self._start_next()
 
     def _drop_outdated(self) -> Iterator[Effect]:
-        for job in self._ends.outdated():
+        for job in self._completed.outdated():
             yield from self._drop(job)
 
     def _drop(self, job: Job) -> Iterator[Effect]:
         """Nobody came for it."""
-        if job in self._turns:
-            self._turns.remove(job)
+        if job in self._fair_queue:
+            self._fair_queue.remove(job)
         self._forget(job)
         if job.is_kept:
             yield self._record(job, "dropped")
@@ -281,11 +281,11 @@ class Jobs:
         job = self._jobs.get(job_id)
         if job is None or job.picture is None:
             return []
-        return [*self._drop(job), Tell(client, refusals.unknown(job_id))]
+        return [*self._drop(job), Send(client, refusals.unknown(job_id))]
 
     def _forget(self, job: Job) -> None:
         self._blobs.release(job.id)
-        self._ends.remove(job)
+        self._completed.remove(job)
         del self._jobs[job.id]
 
     # --- from the workers -------------------------------------------------------------------------
@@ -297,19 +297,19 @@ class Jobs:
 
         pixels    that it refers to, by their SHA-256
         """
-        seat = self._seats[worker]
+        slot = self._slots[worker]
         if isinstance(message, Backend):
-            return list(self._hear_state(seat, message))
-        job = seat.job
+            return list(self._hear_state(slot, message))
+        job = slot.job
         if job is None or job.id != getattr(message, "job_id", None):
             raise ProtocolError(message.kind, "is about a job that does not run")
         match message:
             case Progress():
                 return list(self._tell(job, message))
             case Preview():
-                return list(self._tell(job, message, picture_with(message, pixels)))
+                return list(self._tell(job, message, blob_with(message, pixels)))
             case Result():
-                picture = picture_with(message, pixels)
+                picture = blob_with(message, pixels)
                 return list(self._conclude(job, Event.FINISH, message, picture))
             case Failed():
                 return list(self._conclude(job, Event.FAIL, message))
@@ -318,7 +318,7 @@ class Jobs:
         raise ProtocolError(message.kind, "is not for the server")
 
     def _conclude(
-        self, job: Job, event: Event, end: Message, picture: Picture | None = None
+        self, job: Job, event: Event, end: Message, picture: PixelBlob | None = None
     ) -> Iterator[Effect]:
         job.change(event)
         if job.state is State.CANCELLED:  # whatever the worker still made of it
@@ -326,57 +326,57 @@ class Jobs:
         else:
             yield from self._end(job, end, picture)
 
-    def _hear_state(self, seat: Seat, backend: Backend) -> Iterator[Effect]:
-        seat.backend = backend
-        if self.backend != self._seats.backend:
-            self.backend = self._seats.backend
-            yield TellAll(self.backend)
+    def _hear_state(self, slot: WorkerSlot, backend: Backend) -> Iterator[Effect]:
+        slot.backend = backend
+        if self.backend != self._slots.backend:
+            self.backend = self._slots.backend
+            yield Broadcast(self.backend)
         if backend.state == "ready":
-            seat.is_up = True
-            seat.false_starts = 0
+            slot.is_up = True
+            slot.false_starts = 0
             yield from self._start_next()
         elif backend.state == "lost":
-            yield from self._lose(seat)
+            yield from self._lose(slot)
 
-    def _lose(self, seat: Seat) -> Iterator[Effect]:
-        was_up, seat.is_up = seat.is_up, False
-        job = seat.job
+    def _lose(self, slot: WorkerSlot) -> Iterator[Effect]:
+        was_up, slot.is_up = slot.is_up, False
+        job = slot.job
         if job is not None and job.state is State.RUNNING and job.tries < MAX_TRIES:
             job.change(Event.LOSE)
-            seat.job = None
-            self._turns.put_back(job)
+            slot.job = None
+            self._fair_queue.put_back(job)
             yield from self._tell(job, Progress(job.id, "queued", 0, 0))
             yield from self._start_next()  # another worker may be free
         elif job is not None:
             yield from self._conclude(job, Event.FAIL, refusals.lost_in_the_middle(job.id))
         elif not was_up:
-            seat.false_starts += 1
-            if self._seats.give_up():
-                for queued in list(self._turns):
+            slot.false_starts += 1
+            if self._slots.give_up():
+                for queued in list(self._fair_queue):
                     yield from self._conclude(queued, Event.FAIL, refusals.never_started(queued.id))
 
     # --- telling and keeping ----------------------------------------------------------------------
 
-    def _tell(self, job: Job, message: Message, picture: Picture | None = None) -> Iterator[Tell]:
+    def _tell(self, job: Job, message: Message, picture: PixelBlob | None = None) -> Iterator[Send]:
         message = job.numbered(message, picture)
         if job.client is not None:
-            yield Tell(job.client, message, picture)
+            yield Send(job.client, message, picture)
 
-    def _tell_end_again(self, job: Job) -> Iterator[Tell]:
+    def _tell_end_again(self, job: Job) -> Iterator[Send]:
         yield from self._tell(job, job.end, job.picture)
 
-    def _record(self, job: Job, what: What, text: str = "") -> Keep:
-        return Keep(Record(what, job.id, self._clock(), text, tries=job.tries))
+    def _record(self, job: Job, what: What, text: str = "") -> Persist:
+        return Persist(Record(what, job.id, self._clock(), text, tries=job.tries))
 
-    def _keep_submit(self, job: Job) -> Keep:
+    def _keep_submit(self, job: Job) -> Persist:
         blobs = self._blobs.of(job.id)
         record = Record("accepted", job.id, self._clock(), encode(job.submit), tuple(blobs))
-        return Keep(record, blobs, is_urgent=True)
+        return Persist(record, blobs, is_urgent=True)
 
-    def _keep_end(self, job: Job, end: Message) -> Keep:
+    def _keep_end(self, job: Job, end: Message) -> Persist:
         blobs = tuple(each.sha256 for each in job.picture.all) if job.picture else ()
         record = Record("ended", job.id, self._clock(), encode(end), blobs)
-        return Keep(record, picture=job.picture, is_urgent=True)
+        return Persist(record, picture=job.picture, is_urgent=True)
 
 
 def _is_abandoned(job: Job) -> bool:

@@ -7,14 +7,14 @@ from tapestry_protocol.errors import ProtocolError, TapestryError
 from tapestry_protocol.messages import Cancelled, Failed, Message, Result, Submit
 from tapestry_protocol.references import pixels_with
 
-from ..persistence.journal_state import Entry, Record
-from ..persistence.pixel_blob import picture_in
+from ..persistence.journal_state import OpenJob, Record
+from ..persistence.pixel_blob import blob_in
 from ..persistence.store import Store
 from .blobs import Blobs
 from .job import Event, Job
 
 
-def revive(entry: Entry, store: Store, blobs: Blobs, first_sequence: int) -> Job | None:
+def revive(entry: OpenJob, store: Store, blobs: Blobs, first_sequence: int) -> Job | None:
     """The job, ended, queued, or waiting for pixels that are not there any more.
 
     None when this version of Tapestry does not understand what an earlier one wrote.
@@ -36,7 +36,7 @@ def revive(entry: Entry, store: Store, blobs: Blobs, first_sequence: int) -> Job
     return job
 
 
-def _take_end(job: Job, entry: Entry, store: Store) -> bool:
+def _take_end(job: Job, entry: OpenJob, store: Store) -> bool:
     """Whether the job has ended. One whose picture is damaged has not: it is painted again."""
     if entry.ended is None:
         if entry.is_stopping:
@@ -46,7 +46,7 @@ def _take_end(job: Job, entry: Entry, store: Store) -> bool:
     if isinstance(end, Result):
         if not all(store.holds(ref.sha256) for ref in pixels_with(end)):
             return False
-        job.finish(end, picture_in(store, end), entry.ended.at_s)
+        job.finish(end, blob_in(store, end), entry.ended.at_s)
     elif end is not None:
         job.finish(end, None, entry.ended.at_s)
     return end is not None

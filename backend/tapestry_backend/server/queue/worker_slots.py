@@ -16,7 +16,7 @@ _MAX_FALSE_STARTS = 3
 
 
 @dataclass
-class Seat:
+class WorkerSlot:
     """The place of one worker.
 
     backend       what it said of itself last
@@ -32,37 +32,37 @@ class Seat:
     false_starts: int = 0
 
 
-class Seats:
+class WorkerSlots:
     """All workers, by their numbers; one is known as soon as it is heard of."""
 
     def __init__(self) -> None:
-        self._seats: dict[int, Seat] = {}
+        self._slots: dict[int, WorkerSlot] = {}
 
-    def __getitem__(self, worker: int) -> Seat:
-        return self._seats.setdefault(worker, Seat(worker))
+    def __getitem__(self, worker: int) -> WorkerSlot:
+        return self._slots.setdefault(worker, WorkerSlot(worker))
 
-    def __iter__(self) -> Iterator[Seat]:
-        return iter(self._seats.values())
+    def __iter__(self) -> Iterator[WorkerSlot]:
+        return iter(self._slots.values())
 
-    def of(self, job: Job) -> Seat | None:
+    def of(self, job: Job) -> WorkerSlot | None:
         """Where a job is painted."""
-        return next((seat for seat in self if seat.job is job), None)
+        return next((slot for slot in self if slot.job is job), None)
 
     @property
-    def free(self) -> list[Seat]:
+    def free(self) -> list[WorkerSlot]:
         """Who can begin a job."""
-        return [seat for seat in self if seat.is_up and seat.job is None]
+        return [slot for slot in self if slot.is_up and slot.job is None]
 
     @property
     def jobs(self) -> list[Job]:
         """What is painted now."""
-        return [seat.job for seat in self if seat.job is not None]
+        return [slot.job for slot in self if slot.job is not None]
 
     @property
     def backend(self) -> Backend:
         """All of them as one, for the artist: one that paints counts before one that waits."""
-        at_work = [seat.backend for seat in self if seat.backend.state in {"busy", "ready"}]
-        states = {seat.backend.state for seat in self}
+        at_work = [slot.backend for slot in self if slot.backend.state in {"busy", "ready"}]
+        states = {slot.backend.state for slot in self}
         for state in ("busy", "ready", "loading", "starting"):
             if state in states:
                 return Backend(state, _names(at_work))
@@ -71,11 +71,11 @@ class Seats:
     def give_up(self) -> bool:
         """Whether no worker is to be hoped for; if so, the count of their tries begins again."""
         is_hopeless = all(
-            not seat.is_up and seat.false_starts >= _MAX_FALSE_STARTS for seat in self
+            not slot.is_up and slot.false_starts >= _MAX_FALSE_STARTS for slot in self
         )
         if is_hopeless:
-            for seat in self:
-                seat.false_starts = 0
+            for slot in self:
+                slot.false_starts = 0
         return is_hopeless
 
 

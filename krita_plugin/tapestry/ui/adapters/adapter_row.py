@@ -5,8 +5,8 @@ from __future__ import annotations
 from tapestry_protocol.adapters import MAPS
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT
 
-from ...docker_model import Studio
-from ...document.adapter_settings import CONTROLS, Kind, Laid, Show, least_weight
+from ...docker_model import DockerModel
+from ...document.adapter_settings import CONTROLS, AdapterSettings, Kind, Show, least_weight
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QDoubleSpinBox, QFrame, QLabel, QSpinBox, QWidget
 from ..base.elided_label import ElidedLabel
@@ -24,10 +24,12 @@ class AdapterRow(QFrame):
     place     among those of the region
     """
 
-    def __init__(self, studio: Studio, layer_id: str, place: int, laid: Laid) -> None:
+    def __init__(
+        self, docker_model: DockerModel, layer_id: str, place: int, laid: AdapterSettings
+    ) -> None:
         super().__init__()
         self.setObjectName("tapestry_adapter")
-        self._studio = studio
+        self._docker_model = docker_model
         self._layer_id = layer_id
         self._place = place
         self._laid = laid
@@ -41,7 +43,7 @@ class AdapterRow(QFrame):
         )
         self._weight = self._make_weight()
         remove = SymbolButton("remove", "tapestry_adapter_remove", tr("Remove it"))
-        remove.clicked.connect(lambda _checked: studio.adapters.remove(layer_id, place))
+        remove.clicked.connect(lambda _checked: docker_model.adapters.remove(layer_id, place))
         line = row_of((self._name, 1), self._unknown, self._weight)
         column = column_in(self, line)
         column.setContentsMargins(4, 0, 0, 0)
@@ -61,10 +63,10 @@ class AdapterRow(QFrame):
         """Which one it is; a row shows no other than this."""
         return self._laid.adapter, self._laid.kind
 
-    def show_laid(self, laid: Laid) -> None:
+    def show_laid(self, laid: AdapterSettings) -> None:
         """Show what is set now."""
         self._laid = laid
-        adapters = self._studio.adapters
+        adapters = self._docker_model.adapters
         known = {info.id for info in adapters.offered}
         self._unknown.setVisible(bool(adapters.known) and laid.adapter not in known)
         _set_number(self._weight, laid.weight)
@@ -162,7 +164,7 @@ class AdapterRow(QFrame):
         choices = [("", tr("choose a layer"))]
         if laid.kind in CONTROLS:
             choices += _maps().items()
-        pictures = self._studio.scene_watch.scene.pictures
+        pictures = self._docker_model.scene_watch.scene.pictures
         choices += [
             (picture.id, picture.name or tr("without a name"))
             for picture in pictures
@@ -185,10 +187,10 @@ class AdapterRow(QFrame):
         if chosen in MAPS:
             self._set(show=chosen, layer="", layer_name="")
         else:
-            self._studio.adapters.choose_layer(self._layer_id, self._place, chosen)
+            self._docker_model.adapters.choose_layer(self._layer_id, self._place, chosen)
 
     def _set(self, **values: object) -> None:
-        self._studio.adapters.set(self._layer_id, self._place, **values)
+        self._docker_model.adapters.set(self._layer_id, self._place, **values)
 
 
 def kind_words(kind: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tapestry_protocol.adapters import AdapterInfo
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...document.adapter_settings import PICTURE
 from ...i18n.translation import tr
 from ...qt.compat import QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
@@ -22,10 +22,10 @@ class AdapterRows(QWidget):
     layer_id  the region's; `PICTURE` for the whole picture
     """
 
-    def __init__(self, studio: Studio, layer_id: str = PICTURE) -> None:
+    def __init__(self, docker_model: DockerModel, layer_id: str = PICTURE) -> None:
         super().__init__()
         self.setObjectName("tapestry_adapters")
-        self._studio = studio
+        self._docker_model = docker_model
         self._layer_id = layer_id
         self._rows: list[AdapterRow] = []
         self._offered: Sequence[AdapterInfo] = ()
@@ -35,7 +35,7 @@ class AdapterRows(QWidget):
         title = QLabel(tr("Adapters"))
         title.setBuddy(self._add)
         column_in(self, row_of((title, 1), self._add)).addLayout(self._column)
-        follow(self, studio, ("scene", "models", "settings"), self._show)
+        follow(self, docker_model, ("scene", "models", "settings"), self._show)
 
     def _make_add(self) -> SymbolButton:
         tip = (
@@ -52,11 +52,11 @@ class AdapterRows(QWidget):
         return add
 
     def _show(self) -> None:
-        offered = self._studio.adapters.offered
+        offered = self._docker_model.adapters.offered
         if offered != self._offered:
             self._offered = offered
             self._fill_menu()
-        self._add.setEnabled(bool(offered) and self._studio.scene_watch.has_document)
+        self._add.setEnabled(bool(offered) and self._docker_model.scene_watch.has_document)
         self._show_rows()
         wanted = bool(offered or self._rows)
         if self.parent() is not None or not wanted:  # else it would be a window for a moment
@@ -75,12 +75,12 @@ class AdapterRows(QWidget):
             action.setToolTip(tip)
             action.setObjectName(f"tapestry_add_{info.id}")
             action.triggered.connect(
-                lambda _checked, info=info: self._studio.adapters.add(self._layer_id, info)
+                lambda _checked, info=info: self._docker_model.adapters.add(self._layer_id, info)
             )
 
     def _show_rows(self) -> None:
         """A row stays what it is while the same lies in its place: somebody may be typing in it."""
-        laid = self._studio.adapters.laid(self._layer_id)
+        laid = self._docker_model.adapters.laid(self._layer_id)
         while self._rows and [row.adapter for row in self._rows] != [
             (one.adapter, one.kind) for one in laid[: len(self._rows)]
         ]:
@@ -90,6 +90,6 @@ class AdapterRows(QWidget):
             gone.deleteLater()
         for place, one in enumerate(laid):
             if place == len(self._rows):
-                self._rows.append(AdapterRow(self._studio, self._layer_id, place, one))
+                self._rows.append(AdapterRow(self._docker_model, self._layer_id, place, one))
                 self._column.addWidget(self._rows[-1])
             self._rows[place].show_laid(one)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...backend.controller import BackendDesk
-from ...docker_model import Studio
+from ...backend.controller import BackendController
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import (
     QApplication,
@@ -25,9 +25,9 @@ INSTALL_COMMAND = "python3 installer plugin"
 class BackendLine(QWidget):
     """A sentence, a button to the page, and more buttons while there is no backend."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._page: BackendPage | None = None
         self._status = QLabel()
         self._status.setObjectName("tapestry_status")
@@ -47,10 +47,10 @@ class BackendLine(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self._help)
-        column.addWidget(InstallView(studio))
+        column.addWidget(InstallView(docker_model))
         column.addLayout(line)
-        page.setVisible(studio.desk is not None)
-        follow(self, studio, ("backend",), self._show_backend)
+        page.setVisible(docker_model.backend_controller is not None)
+        follow(self, docker_model, ("backend",), self._show_backend)
 
     def _make_help(self) -> QWidget:
         part = QWidget()
@@ -71,20 +71,22 @@ class BackendLine(QWidget):
         return part
 
     def _show_backend(self) -> None:
-        self._status.setText(self._studio.backend_sentence)
-        desk = self._studio.desk
-        is_offered = desk is not None and InstallView.is_wanted(desk)
-        self._help.setVisible(desk is not None and desk.is_in_trouble and not is_offered)
+        self._status.setText(self._docker_model.backend_sentence)
+        backend_controller = self._docker_model.backend_controller
+        is_offered = backend_controller is not None and InstallView.is_wanted(backend_controller)
+        self._help.setVisible(
+            backend_controller is not None and backend_controller.is_in_trouble and not is_offered
+        )
 
     def _try_again(self) -> None:
-        self._studio.try_backend_again()
+        self._docker_model.try_backend_again()
 
     def _open_page(self) -> None:
-        desk: BackendDesk | None = self._studio.desk
-        if desk is None:
+        backend_controller: BackendController | None = self._docker_model.backend_controller
+        if backend_controller is None:
             return
         if self._page is None:
-            self._page = BackendPage(self._studio, desk, self)
+            self._page = BackendPage(self._docker_model, backend_controller, self)
         self._page.show()
         self._page.raise_()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...backend.choice import BackendChoice
-from ...backend.controller import BackendDesk
-from ...docker_model import Studio
+from ...backend.controller import BackendController
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import (
     QApplication,
@@ -32,7 +32,7 @@ from ...qt.compat import (
 from ...settings.settings import LARGEST_HISTORY_MB, SMALLEST_HISTORY_MB
 from ..base.field_behaviour import column_in, row_of, words_of_others
 from ..base.follow import follow
-from .installed_part import InstalledPart
+from .installed_part import InstalledSection
 
 _SIZE_PX = (420, 620)
 _LIST_HEIGHT_PX = 72
@@ -43,12 +43,14 @@ _LOOK_EVERY_MS = 1000
 class BackendPage(QDialog):
     """Stays open beside the docker."""
 
-    def __init__(self, studio: Studio, desk: BackendDesk, parent: QWidget) -> None:
+    def __init__(
+        self, docker_model: DockerModel, backend_controller: BackendController, parent: QWidget
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("tapestry_backend_page")
         self.setWindowTitle(tr("Tapestry: backend and results"))
         self.resize(*_SIZE_PX)
-        self._studio, self._desk = studio, desk
+        self._docker_model, self._backend_controller = docker_model, backend_controller
         self._facts = words_of_others("tapestry_backend_facts")
         self._models = self._make_models()
         self._device = self._make_device()
@@ -64,7 +66,7 @@ class BackendPage(QDialog):
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_EVERY_MS)
         self._timer.timeout.connect(self._show_log)
-        follow(self, studio, ("backend", "models"), self._show_facts)
+        follow(self, docker_model, ("backend", "models"), self._show_facts)
         self._show_choice()
 
     def showEvent(self, event: object) -> None:  # noqa: N802  Qt's name
@@ -145,10 +147,10 @@ class BackendPage(QDialog):
         form.addRow(tr("Other computer"), self._address)
         form.addRow(tr("Its token file"), row_of(self._server_file, choose))
         use = _button("tapestry_backend_use", tr("Use these, and start anew"), self._use)
-        return _stacked(part, use, InstalledPart(self._studio, self._desk))
+        return _stacked(part, use, InstalledSection(self._docker_model, self._backend_controller))
 
     def _make_result_part(self) -> QWidget:
-        settings = self._studio.settings
+        settings = self._docker_model.settings
         boxes = []
         for name, text in (
             ("apply_at_once", tr("Make a layer of a finished picture at once")),
@@ -159,7 +161,7 @@ class BackendPage(QDialog):
             box = QCheckBox(text)
             box.setObjectName(f"tapestry_{name}")
             box.setChecked(getattr(settings, name))
-            box.toggled.connect(lambda on, name=name: self._studio.change(**{name: on}))
+            box.toggled.connect(lambda on, name=name: self._docker_model.change(**{name: on}))
             boxes.append(box)
         size = QSpinBox()
         size.setObjectName("tapestry_history_mb")
@@ -168,7 +170,7 @@ class BackendPage(QDialog):
         size.setSuffix(" MiB")
         size.setValue(settings.history_mb)
         size.setToolTip(tr("The oldest pictures give way, favourites stay"))
-        size.valueChanged.connect(lambda value: self._studio.change(history_mb=value))
+        size.valueChanged.connect(lambda value: self._docker_model.change(history_mb=value))
         return _stacked(*boxes, row_of(QLabel(tr("Pictures on disk")), size))
 
     def _make_buttons(self) -> QDialogButtonBox:
@@ -184,8 +186,8 @@ class BackendPage(QDialog):
     # --- showing ----------------------------------------------------------------------------------
 
     def _show_facts(self) -> None:
-        lines = [f"{name}: {value}" for name, value in self._desk.facts]
-        if [model.id for model in self._desk.models] == ["sample"]:
+        lines = [f"{name}: {value}" for name, value in self._backend_controller.facts]
+        if [model.id for model in self._backend_controller.models] == ["sample"]:
             lines.append(
                 tr(
                     "Only the bundled demonstration model is here. Add a folder with your "
@@ -195,7 +197,7 @@ class BackendPage(QDialog):
         self._facts.setText("\n".join(lines))
 
     def _show_choice(self) -> None:
-        choice = self._desk.choice
+        choice = self._backend_controller.choice
         self._models.clear()
         self._models.addItems(list(choice.models))
         self._device.setCurrentIndex(max(0, self._device.findData(choice.device)))
@@ -203,7 +205,7 @@ class BackendPage(QDialog):
         self._server_file.setText(choice.server_file)
 
     def _show_log(self) -> None:
-        text = self._desk.log
+        text = self._backend_controller.log
         if text != self._log.toPlainText():
             self._log.setPlainText(text)
             bar = self._log.verticalScrollBar()
@@ -228,7 +230,7 @@ class BackendPage(QDialog):
 
     def _use(self) -> None:
         models = [self._models.item(row).text() for row in range(self._models.count())]
-        self._studio.choose_backend(
+        self._docker_model.choose_backend(
             BackendChoice(
                 tuple(models),
                 self._device.currentData(),
@@ -238,7 +240,7 @@ class BackendPage(QDialog):
         )
 
     def _copy(self) -> None:
-        QApplication.clipboard().setText(self._desk.report())
+        QApplication.clipboard().setText(self._backend_controller.report())
 
 
 def _line(name: str, hint: str) -> QLineEdit:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...backend.controller import BackendDesk
+from ...backend.controller import BackendController
 from ...backend.installer import BackendInstaller
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.messages import in_own_words
 from ...i18n.translation import tr
 from ...qt.compat import QProgressBar, QPushButton, QWidget
@@ -17,10 +17,10 @@ _STEPS = 1000
 class InstallView(QWidget):
     """Seen until this plugin's own backend is there."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self.setObjectName("tapestry_install_view")
-        self._studio = studio
+        self._docker_model = docker_model
         self._words = words_of_others("tapestry_install_words")
         self._bar = QProgressBar()
         self._bar.setRange(0, _STEPS)
@@ -32,19 +32,23 @@ class InstallView(QWidget):
         self._pause.setObjectName("tapestry_pause_install")
         self._pause.clicked.connect(lambda _checked: self._press_pause())
         column_in(self, self._words, self._bar, row_of(self._pause, self._button))
-        follow(self, studio, ("backend",), self._show_installer)
+        follow(self, docker_model, ("backend",), self._show_installer)
 
     @staticmethod
-    def is_wanted(desk: BackendDesk) -> bool:
+    def is_wanted(backend_controller: BackendController) -> bool:
         """Whether there is something to install, and the artist has not chosen another backend."""
-        installer = desk.installer
-        if installer is None or desk.choice.address:
+        installer = backend_controller.installer
+        if installer is None or backend_controller.choice.address:
             return False
         return installer.is_running or not installer.own.is_installed
 
     @property
     def _installer(self) -> BackendInstaller | None:
-        return self._studio.desk.installer if self._studio.desk else None
+        return (
+            self._docker_model.backend_controller.installer
+            if self._docker_model.backend_controller
+            else None
+        )
 
     def _press(self) -> None:
         installer = self._installer
@@ -56,8 +60,8 @@ class InstallView(QWidget):
             self._installer.pause()
 
     def _show_installer(self) -> None:
-        desk, installer = self._studio.desk, self._installer
-        is_wanted = desk is not None and self.is_wanted(desk)
+        backend_controller, installer = self._docker_model.backend_controller, self._installer
+        is_wanted = backend_controller is not None and self.is_wanted(backend_controller)
         self.setVisible(is_wanted)
         if installer is None or not is_wanted:
             return

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from ...backend.controller import BackendDesk
-from ...docker_model import Studio
+from ...backend.controller import BackendController
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QPushButton, QWidget
 from ..base.field_behaviour import column_in, words_of_others
 from ..base.follow import follow
 
 
-class InstalledPart(QWidget):
+class InstalledSection(QWidget):
     """Empty where nothing was installed from here."""
 
-    def __init__(self, studio: Studio, desk: BackendDesk) -> None:
+    def __init__(self, docker_model: DockerModel, backend_controller: BackendController) -> None:
         super().__init__()
-        self._desk = desk
+        self._backend_controller = backend_controller
         self._words = words_of_others("tapestry_installed_words")
         self._button = QPushButton()
         self._button.setObjectName("tapestry_uninstall")
         self._button.clicked.connect(lambda _checked: self._press())
         self._is_sure = False
         column_in(self, self._words, self._button)
-        follow(self, studio, ("backend",), self._show_place)
+        follow(self, docker_model, ("backend",), self._show_place)
 
     def _press(self) -> None:
         """Only the second time: what was fetched would have to be fetched again."""
         if self._is_sure:
-            self._desk.uninstall()
+            self._backend_controller.uninstall()
         self._is_sure = not self._is_sure
         self._show_place()
 
     def _show_place(self) -> None:
-        installer = self._desk.installer
+        installer = self._backend_controller.installer
         is_there = installer is not None and installer.own.is_there and not installer.is_running
         self.setVisible(is_there)
         if installer is None or not is_there:

@@ -1,23 +1,25 @@
-"""How a widget follows the studio: as long as it lives, and without raising into Krita."""
+"""How a widget follows the docker's model: as long as it lives, and without raising into Krita."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...docker_model import Studio, Topic
+from ...docker_model import DockerModel, Topic
 from ...qt.compat import QWidget
 
 
-def follow(widget: QWidget, studio: Studio, topics: tuple[Topic, ...], show: Callable) -> None:
+def follow(
+    widget: QWidget, docker_model: DockerModel, topics: tuple[Topic, ...], show: Callable
+) -> None:
     """Call `show` now, and whenever something of these topics changes, until the widget is gone."""
 
     def show_safely() -> None:
         try:
             show()
         except Exception as error:  # noqa: BLE001  Krita must not see it
-            studio.report(error)
+            docker_model.report(error)
 
     for topic in topics:
-        unwatch = studio.watch(topic, show_safely)
+        unwatch = docker_model.watch(topic, show_safely)
         widget.destroyed.connect(lambda *_, unwatch=unwatch: unwatch())
     show_safely()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QLabel, QWidget
 from ..base.field_behaviour import calm, column_in, narrow, row_of
@@ -13,9 +13,9 @@ from ..base.symbols import SymbolButton
 class PresetField(QWidget):
     """A list in which a new name can be written."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._names = QComboBox()
         self._names.setObjectName("tapestry_preset")
         self._names.setEditable(True)
@@ -36,25 +36,25 @@ class PresetField(QWidget):
         self._remove.clicked.connect(lambda _checked: self._remove_preset())
         label = QLabel(tr("Preset"))
         column_in(self, row_of(label, (self._names, 1), self._keep, self._remove))
-        follow(self, studio, ("presets",), self._show_names)
+        follow(self, docker_model, ("presets",), self._show_names)
 
     @property
     def _name(self) -> str:
         return self._names.currentText().strip()
 
     def _choose(self) -> None:
-        self._studio.use_preset(self._name)
+        self._docker_model.use_preset(self._name)
 
     def _keep_preset(self) -> None:
-        self._studio.keep_preset(self._name)
+        self._docker_model.keep_preset(self._name)
 
     def _remove_preset(self) -> None:
-        self._studio.remove_preset(self._name)
+        self._docker_model.remove_preset(self._name)
         self._names.setEditText("")
 
     def _show_names(self) -> None:
         written = self._name
-        names = self._studio.presets.names
+        names = self._docker_model.presets.names
         if names != [self._names.itemText(place) for place in range(self._names.count())]:
             self._names.clear()
             self._names.addItems(names)
@@ -63,7 +63,7 @@ class PresetField(QWidget):
         self._show_buttons()
 
     def _show_buttons(self) -> None:
-        presets = self._studio.presets
+        presets = self._docker_model.presets
         is_new = bool(self._name) and self._name not in presets.names
         self._keep.setEnabled(is_new or presets.is_own(self._name))
         self._remove.setEnabled(presets.is_own(self._name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import (
     QAction,
@@ -23,9 +23,9 @@ _LONGEST_IN_MENU = 60
 class PromptEdit(QLineEdit):
     """Completes from all prompts that were used lately; the clock at its end lists them."""
 
-    def __init__(self, studio: Studio, name: str, placeholder: str) -> None:
+    def __init__(self, docker_model: DockerModel, name: str, placeholder: str) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self.setObjectName(name)
         self.setPlaceholderText(placeholder)
         self._known = QStringListModel(self)
@@ -42,7 +42,7 @@ class PromptEdit(QLineEdit):
 
     def focusInEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
         """What can be completed is what was used up to now."""
-        self._known.setStringList(list(self._studio.prompt_history.prompts))
+        self._known.setStringList(list(self._docker_model.prompt_history.prompts))
         super().focusInEvent(event)
 
     def keyPressEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
@@ -66,7 +66,7 @@ class PromptEdit(QLineEdit):
     def recent(self) -> QMenu:
         """The latest prompts, to choose from."""
         menu = QMenu(self)
-        for prompt in self._studio.prompt_history.prompts[:_MOST_IN_MENU]:
+        for prompt in self._docker_model.prompt_history.prompts[:_MOST_IN_MENU]:
             shown = prompt.replace("&", "&&")
             if len(shown) > _LONGEST_IN_MENU:
                 shown = shown[: _LONGEST_IN_MENU - 1] + "\u2026"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QGridLayout, QLabel, QWidget
 from ..base.field_behaviour import SPACING_PX
@@ -13,29 +13,29 @@ from .prompt_edit import PromptEdit
 class PromptFields(QWidget):
     """Background prompt, style, and negative prompt."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._edits: dict[str, PromptEdit] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(SPACING_PX)
         for line, (name, label, placeholder, tip) in enumerate(_lines()):
-            edit = PromptEdit(studio, f"tapestry_{name}", placeholder)
+            edit = PromptEdit(docker_model, f"tapestry_{name}", placeholder)
             edit.setToolTip(tip)
             edit.setAccessibleName(label)
             # Also what a program writes counts, not only what is typed.
-            edit.textChanged.connect(lambda text, n=name: studio.change(**{n: text}))
+            edit.textChanged.connect(lambda text, n=name: docker_model.change(**{n: text}))
             title = QLabel(label)
             title.setBuddy(edit)
             grid.addWidget(title, line, 0)
             grid.addWidget(edit, line, 1)
             self._edits[name] = edit
-        follow(self, studio, ("settings",), self._show_settings)
+        follow(self, docker_model, ("settings",), self._show_settings)
 
     def _show_settings(self) -> None:
         for name, edit in self._edits.items():
-            text = getattr(self._studio.settings, name)
+            text = getattr(self._docker_model.settings, name)
             if edit.text() != text:
                 edit.setText(text)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tapestry_protocol.limits import MAX_FEATHER_PX, MAX_GUIDANCE_SCALE, MAX_SEED, MAX_STEPS
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QDoubleSpinBox, QLabel, QSpinBox, QWidget
 from ...settings.settings import MOST_PICTURES, SCHEDULERS, SPEEDS
@@ -20,14 +20,14 @@ from .preset_field import PresetField
 class SamplingFields(QWidget):
     """Preset, seed with its die and lock, number of pictures, steps, guidance, and the rest."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._seed = self._make_seed()
         self._lock = self._make_lock()
         self._batch = self._make_batch()
         dice = SymbolButton("dice", "tapestry_dice", tr("Another seed, another picture"))
-        dice.clicked.connect(lambda _checked: studio.roll_dice())
+        dice.clicked.connect(lambda _checked: docker_model.roll_dice())
         self._numbers = NumberFields(_common(), self._read, self._write)
         self._rare = NumberFields(_rare(), self._read, self._write)
         self._speed = self._make_choice("speed", SPEEDS, _speeds())
@@ -48,13 +48,13 @@ class SamplingFields(QWidget):
         column_in(more, row_of(QLabel(tr("Scheduler")), (self._scheduler, 1)), self._rare)
         column_in(
             self,
-            PresetField(studio),
+            PresetField(docker_model),
             row_of(QLabel(tr("Seed")), (self._seed, 1), dice, self._lock, self._batch),
             self._numbers,
             row_of(QLabel(tr("Speed")), (self._speed, 1)),
             Section(tr("More"), "tapestry_more", more),
         )
-        follow(self, studio, ("settings",), self._show_settings)
+        follow(self, docker_model, ("settings",), self._show_settings)
 
     def _make_seed(self) -> QDoubleSpinBox:
         seed = QDoubleSpinBox()  # a QSpinBox ends at 2**31
@@ -65,7 +65,7 @@ class SamplingFields(QWidget):
         seed.setAccessibleName(tr("Seed"))
         narrow(seed)
         calm(seed)
-        seed.valueChanged.connect(lambda value: self._studio.change(seed=int(value)))
+        seed.valueChanged.connect(lambda value: self._docker_model.change(seed=int(value)))
         return seed
 
     def _make_lock(self) -> SymbolButton:
@@ -83,7 +83,7 @@ class SamplingFields(QWidget):
         batch.setAccessibleName(tr("How many pictures to paint; each takes the next seed"))
         batch.setFixedWidth(NUMBER_OF_PICTURES_PX)
         calm(batch)
-        batch.valueChanged.connect(lambda value: self._studio.change(batch=value))
+        batch.valueChanged.connect(lambda value: self._docker_model.change(batch=value))
         return batch
 
     def _make_choice(
@@ -97,16 +97,16 @@ class SamplingFields(QWidget):
         narrow(choice)
         calm(choice)
         choice.activated.connect(
-            lambda index: self._studio.change(**{field: choice.itemData(index)})
+            lambda index: self._docker_model.change(**{field: choice.itemData(index)})
         )
         return choice
 
     def _lock_toggled(self, is_locked: bool) -> None:  # noqa: FBT001  Qt calls it
-        self._studio.change(seed_locked=is_locked)
+        self._docker_model.change(seed_locked=is_locked)
         self._show_lock()
 
     def _show_lock(self) -> None:
-        is_locked = self._studio.settings.seed_locked
+        is_locked = self._docker_model.settings.seed_locked
         self._lock.show_symbol("locked" if is_locked else "unlocked")
         self._lock.setToolTip(
             tr("The seed stays: press to take another one for every picture")
@@ -115,7 +115,7 @@ class SamplingFields(QWidget):
         )
 
     def _show_settings(self) -> None:
-        settings = self._studio.settings
+        settings = self._docker_model.settings
         self._seed.setValue(settings.seed)
         self._batch.setValue(settings.batch)
         self._lock.setChecked(settings.seed_locked)
@@ -126,10 +126,10 @@ class SamplingFields(QWidget):
         self._rare.show_values()
 
     def _read(self, name: str) -> float:
-        return getattr(self._studio.settings, _FIELDS.get(name, name))
+        return getattr(self._docker_model.settings, _FIELDS.get(name, name))
 
     def _write(self, name: str, value: float) -> None:
-        self._studio.change(**{_FIELDS.get(name, name): value})
+        self._docker_model.change(**{_FIELDS.get(name, name): value})
 
 
 NUMBER_OF_PICTURES_PX = 58

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import (
     QAbstractItemView,
@@ -22,7 +22,7 @@ from ...qt.compat import (
     QVBoxLayout,
     QWidget,
 )
-from ...results.history import Entry
+from ...results.history import HistoryEntry
 from ...results.inserting import Way
 from ..base.follow import follow
 from ..base.pixmaps import pixmap, with_marks
@@ -36,11 +36,11 @@ _ID = Qt.ItemDataRole.UserRole
 class HistoryStrip(QWidget):
     """Visible as soon as there is a picture."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self.setObjectName("tapestry_history")
-        self._studio = studio
-        self._shown: list[Entry] = []
+        self._docker_model = docker_model
+        self._shown: list[HistoryEntry] = []
         self._is_filling = False
         self._search = self._make_search()
         self._list = self._make_list()
@@ -49,7 +49,7 @@ class HistoryStrip(QWidget):
         self._back.setToolTip(
             tr("Take this picture out of the document again, an extension as a whole")
         )
-        self._back.clicked.connect(lambda _checked: self._call(studio.take_back))
+        self._back.clicked.connect(lambda _checked: self._call(docker_model.take_back))
         self._star = _tool("tapestry_favourite", "\u2606")
         self._star.setCheckable(True)
         self._star.setToolTip(tr("A favourite stays on disk however old it is"))
@@ -71,7 +71,7 @@ class HistoryStrip(QWidget):
         column.addLayout(head)
         column.addWidget(self._list)
         column.addLayout(row)
-        follow(self, studio, ("history", "scene"), self._show_history)
+        follow(self, docker_model, ("history", "scene"), self._show_history)
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -98,7 +98,7 @@ class HistoryStrip(QWidget):
         strip.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         strip.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         strip.customContextMenuRequested.connect(self._open_menu)
-        strip.itemClicked.connect(lambda item: self._studio.preview(item.data(_ID)))
+        strip.itemClicked.connect(lambda item: self._docker_model.preview(item.data(_ID)))
         strip.itemActivated.connect(lambda _item: self._apply_as("layer"))
         strip.currentItemChanged.connect(lambda *_: self._show_selected())
         return strip
@@ -134,7 +134,7 @@ class HistoryStrip(QWidget):
         for name, text, action in (
             ("use_settings", tr("Use these settings again"), self._use_settings),
             ("use_seed", tr("Use this seed"), self._use_seed),
-            ("discard", tr("Discard"), lambda: self._call(self._studio.discard)),
+            ("discard", tr("Discard"), lambda: self._call(self._docker_model.discard)),
         ):
             self._add(self._menu, f"tapestry_{name}", text, action)
         more.setMenu(self._menu)
@@ -148,13 +148,13 @@ class HistoryStrip(QWidget):
     # --- showing ----------------------------------------------------------------------------------
 
     def _show_history(self) -> None:
-        entries = self._studio.results.entries(self._search.text())
+        entries = self._docker_model.results.entries(self._search.text())
         self.setVisible(bool(entries or self._search.text()))
         if entries != self._shown:
             self._fill(entries)
         self._show_selected()
 
-    def _fill(self, entries: list[Entry]) -> None:
+    def _fill(self, entries: list[HistoryEntry]) -> None:
         """The same one stays selected, unless there is a new one."""
         known = {entry.id for entry in self._shown}
         selected = self._selected_id()
@@ -176,11 +176,11 @@ class HistoryStrip(QWidget):
             self._list.setCurrentRow(0)
         self._is_filling = False
 
-    def _icon(self, entry: Entry) -> QIcon:
+    def _icon(self, entry: HistoryEntry) -> QIcon:
         small = entry.small
         ratio = self.devicePixelRatioF()
         picture = pixmap(small, _THUMBNAIL * ratio) if small is not None else None
-        marks = badge(entry, is_applied=self._studio.results.can_take_back(entry))
+        marks = badge(entry, is_applied=self._docker_model.results.can_take_back(entry))
         return QIcon(with_marks(picture, _THUMBNAIL, ratio, marks, self.palette()))
 
     def _show_selected(self) -> None:
@@ -189,7 +189,7 @@ class HistoryStrip(QWidget):
         entry = self._selected()
         for widget in (self._apply, self._star, self._more):
             widget.setEnabled(entry is not None)
-        can_take_back = entry is not None and self._studio.results.can_take_back(entry)
+        can_take_back = entry is not None and self._docker_model.results.can_take_back(entry)
         self._back.setEnabled(can_take_back)
         self._star.setChecked(entry is not None and entry.favourite)
         self._star.setText("\u2605" if self._star.isChecked() else "\u2606")
@@ -199,9 +199,9 @@ class HistoryStrip(QWidget):
     def keyPressEvent(self, event: object) -> None:  # noqa: N802  Qt's name
         """Delete discards, space shows on the canvas, Escape shows nothing."""
         keys = {
-            Qt.Key.Key_Delete: lambda: self._call(self._studio.discard),
-            Qt.Key.Key_Space: lambda: self._call(self._studio.preview),
-            Qt.Key.Key_Escape: lambda: self._studio.preview(""),
+            Qt.Key.Key_Delete: lambda: self._call(self._docker_model.discard),
+            Qt.Key.Key_Space: lambda: self._call(self._docker_model.preview),
+            Qt.Key.Key_Escape: lambda: self._docker_model.preview(""),
         }
         action = keys.get(event.key())
         if action is None:
@@ -213,28 +213,28 @@ class HistoryStrip(QWidget):
         item = self._list.currentItem()
         return item.data(_ID) if item is not None else ""
 
-    def _selected(self) -> Entry | None:
-        return self._studio.results.find(self._selected_id())
+    def _selected(self) -> HistoryEntry | None:
+        return self._docker_model.results.find(self._selected_id())
 
     def _call(self, action: object) -> None:
         if self._selected_id():
             action(self._selected_id())
 
     def _apply_as(self, way: Way) -> None:
-        self._call(lambda entry_id: self._studio.apply(entry_id, way))
+        self._call(lambda entry_id: self._docker_model.apply(entry_id, way))
 
     def _set_favourite(self, on: bool) -> None:  # noqa: FBT001  Qt calls it
-        self._call(lambda entry_id: self._studio.set_favourite(entry_id, on=on))
+        self._call(lambda entry_id: self._docker_model.set_favourite(entry_id, on=on))
 
     def _use_settings(self) -> None:
         entry = self._selected()
         if entry is not None:
-            self._studio.use_settings(entry)
+            self._docker_model.use_settings(entry)
 
     def _use_seed(self) -> None:
         entry = self._selected()
         if entry is not None:
-            self._studio.use_seed(entry)
+            self._docker_model.use_seed(entry)
 
     def _open_menu(self, place: object) -> None:
         if self._list.itemAt(place) is not None:

@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ...document.adapter_settings import PICTURE, AdapterBook, Laid
+from ...document.adapter_settings import PICTURE, AdapterSettings, DocumentAdapters
 from ...i18n.translation import tr
-from ...results.history import Entry
+from ...results.history import HistoryEntry
 
 _LONGEST = 300
 
 
-def description(entry: Entry) -> str:
+def description(entry: HistoryEntry) -> str:
     """Prompt and settings, a line each."""
     asked: Mapping[str, Any] = vars(entry.request) if entry.request else entry.asked
     prompts = "\n".join(f"\u2022 {_cut(prompt)}" for prompt in entry.prompts)
@@ -32,7 +32,7 @@ def description(entry: Entry) -> str:
     ]
     if asked.get("negative_prompt"):
         lines.insert(1, tr("Avoid: {prompt}").format(prompt=_cut(str(asked["negative_prompt"]))))
-    lines += _laid_on(AdapterBook.from_text(entry.adapters))
+    lines += _laid_on(DocumentAdapters.from_text(entry.adapters))
     if entry.seconds:
         lines.append(tr("Painted in {seconds} s").format(seconds=entry.seconds))
     if entry.origin:
@@ -49,7 +49,7 @@ def _moment(seconds: int) -> str:
         return "?"
 
 
-def _laid_on(book: AdapterBook) -> list[str]:
+def _laid_on(book: DocumentAdapters) -> list[str]:
     """A line for the picture, and one for each region, that adapters lay on."""
     lines = []
     for layer_id, entry in book.entries.items():
@@ -62,12 +62,12 @@ def _laid_on(book: AdapterBook) -> list[str]:
     return lines
 
 
-def _adapter(one: Laid) -> str:
+def _adapter(one: AdapterSettings) -> str:
     said = f"{one.adapter} {one.weight:g}"
     return f"{said} (\u201c{one.layer_name}\u201d)" if one.needs_layer and one.layer_name else said
 
 
-def badge(entry: Entry, *, is_applied: bool) -> str:
+def badge(entry: HistoryEntry, *, is_applied: bool) -> str:
     """Signs that are drawn onto the thumbnail."""
     signs = [
         "\u2605" if entry.favourite else "",

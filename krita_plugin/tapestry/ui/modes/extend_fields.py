@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapestry_protocol.limits import MAX_UNDER_PX
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QCheckBox, QGridLayout, QLabel, QMenu, QPushButton, QSpinBox, Qt, QWidget
 from ...settings.extension_presets import GRID_PX, Growth, grown_by
@@ -18,14 +18,14 @@ from .extend_picture import ExtendPicture
 class ExtendFields(QWidget):
     """The picture with its arrows, a number on each side, presets, and wrapping around."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._spins = {side: self._make_spin(side) for side in SIDES}
         self._size = QLabel()
         self._size.setObjectName("tapestry_new_size")
-        self._wrap = make_wrap(studio)
-        self._continue = _make_continue(studio)
+        self._wrap = make_wrap(docker_model)
+        self._continue = _make_continue(docker_model)
         self._under = NumberFields(_under(), self._read, self._write)
         numbers = QGridLayout()
         numbers.setSpacing(SPACING_PX)
@@ -36,13 +36,13 @@ class ExtendFields(QWidget):
             numbers.addWidget(label, line, 2 * column)
             numbers.addWidget(self._spins[side], line, 2 * column + 1)
             numbers.setColumnStretch(2 * column + 1, 1)
-        column = column_in(self, ExtendPicture(studio))
+        column = column_in(self, ExtendPicture(docker_model))
         column.addLayout(row_of((self._size, 1), self._make_presets()))
         column.addLayout(numbers)
         column.addWidget(self._continue)
         column.addWidget(self._wrap)
         column.addWidget(self._under)
-        follow(self, studio, ("settings", "scene"), self._show_settings)
+        follow(self, docker_model, ("settings", "scene"), self._show_settings)
 
     def _make_spin(self, side: str) -> QSpinBox:
         spin = QSpinBox()
@@ -61,7 +61,7 @@ class ExtendFields(QWidget):
         spin.setAccessibleName(tip)
         calm(spin)
         spin.valueChanged.connect(
-            lambda value: self._studio.change_and_tell(**{f"extend_{side}": value})
+            lambda value: self._docker_model.change_and_tell(**{f"extend_{side}": value})
         )
         return spin
 
@@ -83,7 +83,7 @@ class ExtendFields(QWidget):
         action = menu.addAction(tr("Nothing"))
         action.setObjectName("tapestry_extend_nothing")
         action.triggered.connect(
-            lambda _checked: self._studio.change_and_tell(
+            lambda _checked: self._docker_model.change_and_tell(
                 **{f"extend_{side}": 0 for side in SIDES}, wrap=False
             )
         )
@@ -91,21 +91,21 @@ class ExtendFields(QWidget):
         return button
 
     def _grow(self, growth: Growth) -> None:
-        height, width = self._studio.scene_watch.size
+        height, width = self._docker_model.scene_watch.size
         if not height or not width:
             return
-        margins = grown_by(growth, height, width, self._studio.settings.margins)
+        margins = grown_by(growth, height, width, self._docker_model.settings.margins)
         values = {f"extend_{side}": getattr(margins, side) for side in SIDES}
         if growth == "around":
             values["wrap"] = True
-        self._studio.change_and_tell(**values)
+        self._docker_model.change_and_tell(**values)
 
     def _show_settings(self) -> None:
-        settings = self._studio.settings
+        settings = self._docker_model.settings
         for side, spin in self._spins.items():
             spin.setValue(getattr(settings, f"extend_{side}"))
         self._under.show_values()
-        height, width = self._studio.scene_watch.size
+        height, width = self._docker_model.scene_watch.size
         margins = settings.margins
         self._size.setText(
             f"{width + margins.left + margins.right} \u00d7 "
@@ -115,25 +115,25 @@ class ExtendFields(QWidget):
         )
 
     def _read(self, name: str) -> float:
-        return getattr(self._studio.settings, name)
+        return getattr(self._docker_model.settings, name)
 
     def _write(self, name: str, value: float) -> None:
-        self._studio.change(**{name: value})
+        self._docker_model.change(**{name: value})
 
 
-def make_wrap(studio: Studio) -> QCheckBox:
+def make_wrap(docker_model: DockerModel) -> QCheckBox:
     """The choice that the left and right edge continue each other."""
     wrap = QCheckBox(tr("360\u00b0: the edges meet"))
     wrap.setObjectName("tapestry_wrap")
     wrap.setToolTip(
         tr("The picture goes on from its right edge to its left one, for a panorama all around.")
     )
-    wrap.toggled.connect(lambda on: studio.change_and_tell(wrap=on))
-    follow(wrap, studio, ("settings",), lambda: wrap.setChecked(studio.settings.wrap))
+    wrap.toggled.connect(lambda on: docker_model.change_and_tell(wrap=on))
+    follow(wrap, docker_model, ("settings",), lambda: wrap.setChecked(docker_model.settings.wrap))
     return wrap
 
 
-def _make_continue(studio: Studio) -> QCheckBox:
+def _make_continue(docker_model: DockerModel) -> QCheckBox:
     """The choice that regions go on beyond the edge."""
     box = QCheckBox(tr("Regions go on"))
     box.setObjectName("tapestry_continue")
@@ -143,8 +143,13 @@ def _make_continue(studio: Studio) -> QCheckBox:
             "shows. Paint beyond the edge overrules."
         )
     )
-    box.toggled.connect(lambda on: studio.change_and_tell(continue_regions=on))
-    follow(box, studio, ("settings",), lambda: box.setChecked(studio.settings.continue_regions))
+    box.toggled.connect(lambda on: docker_model.change_and_tell(continue_regions=on))
+    follow(
+        box,
+        docker_model,
+        ("settings",),
+        lambda: box.setChecked(docker_model.settings.continue_regions),
+    )
     return box
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...document.outpainting import continued_bands
 from ...document.region_overlay import color_of
 from ...i18n.translation import tr
@@ -48,10 +48,10 @@ def mark_of(palette: QPalette) -> QColor:
 class ExtendPicture(QWidget):
     """Shows what the canvas will be, and where regions go; the numbers beside it are the same."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self.setObjectName("tapestry_extend_picture")
-        self._studio = studio
+        self._docker_model = docker_model
         self._side = ""
         self._from = self._corner = QPointF()
         self._from_px = 0
@@ -60,14 +60,14 @@ class ExtendPicture(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.setToolTip(tr("Drag an arrow: the canvas grows on that side"))
-        follow(self, studio, ("settings", "scene", "thumbnails"), self.update)
+        follow(self, docker_model, ("settings", "scene", "thumbnails"), self.update)
 
     # --- where things are -------------------------------------------------------------------------
 
     def canvas_rectangle(self) -> QRectF:
         """Where the present canvas is, in the field."""
         height, width = self._size()
-        margins = self._studio.settings.margins
+        margins = self._docker_model.settings.margins
         scale = self._present_scale()
         left = (self.width() - (width + margins.left + margins.right) * scale) / 2
         top = (self.height() - (height + margins.top + margins.bottom) * scale) / 2
@@ -79,7 +79,7 @@ class ExtendPicture(QWidget):
 
     def outline(self) -> QRectF:
         """Where the new canvas is, in the field."""
-        margins, scale = self._studio.settings.margins, self._present_scale()
+        margins, scale = self._docker_model.settings.margins, self._present_scale()
         return self.canvas_rectangle().adjusted(
             -margins.left * scale,
             -margins.top * scale,
@@ -97,7 +97,7 @@ class ExtendPicture(QWidget):
         )
 
     def _size(self) -> tuple[int, int]:
-        height, width = self._studio.scene_watch.size
+        height, width = self._docker_model.scene_watch.size
         return (height, width) if height and width else (3, 4)
 
     def _present_scale(self) -> float:
@@ -105,7 +105,7 @@ class ExtendPicture(QWidget):
         if self._side:
             return self._scale
         height, width = self._size()
-        margins = self._studio.settings.margins
+        margins = self._docker_model.settings.margins
         border = 2 * (_ARROW_PX * 2 + 4)
         field = QSize(max(1, self.width() - border), max(1, self.height() - border))
         return min(
@@ -127,7 +127,7 @@ class ExtendPicture(QWidget):
         rectangle = self.canvas_rectangle()
         self._corner = rectangle.topLeft()
         self._side, self._from = side, place
-        self._from_px = getattr(self._studio.settings.margins, side)
+        self._from_px = getattr(self._docker_model.settings.margins, side)
 
     def mouseMoveEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
         """The outline follows the pointer."""
@@ -139,7 +139,7 @@ class ExtendPicture(QWidget):
             across, down = _OUTWARDS[self._side]
             way = (place.x() - self._from.x()) * across + (place.y() - self._from.y()) * down
             px = on_grid(self._from_px + way / self._scale)
-            self._studio.change_and_tell(**{f"extend_{self._side}": px})
+            self._docker_model.change_and_tell(**{f"extend_{self._side}": px})
 
     def mouseReleaseEvent(self, _event: QEvent) -> None:  # noqa: N802  Qt's name
         """Let go: the whole is shown again."""
@@ -161,7 +161,7 @@ class ExtendPicture(QWidget):
         painter.setPen(QPen(mark, 1.5, Qt.PenStyle.DashLine))
         painter.drawRect(self.outline())
         painter.setPen(Qt.PenStyle.NoPen)
-        margins = self._studio.settings.margins
+        margins = self._docker_model.settings.margins
         for side in SIDES:
             painter.setBrush(mark if getattr(margins, side) else text)
             painter.drawPolygon(self._arrow(side))
@@ -169,7 +169,7 @@ class ExtendPicture(QWidget):
 
     def _paint_regions(self, painter: QPainter) -> None:
         """Where each region will go, in the colours of the list."""
-        watch, settings = self._studio.scene_watch, self._studio.settings
+        watch, settings = self._docker_model.scene_watch, self._docker_model.settings
         if not settings.continue_regions or not all(watch.size):
             return
         rows = watch.scene.rows
@@ -183,7 +183,7 @@ class ExtendPicture(QWidget):
 
     def _paint_canvas(self, painter: QPainter) -> None:
         rectangle = self.canvas_rectangle()
-        picture = self._studio.scene_watch.picture
+        picture = self._docker_model.scene_watch.picture
         if picture is None:
             painter.fillRect(rectangle, self.palette().color(QPalette.ColorRole.Mid))
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapestry_protocol.limits import MAX_FEATHER_PX
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import (
     QButtonGroup,
@@ -29,16 +29,16 @@ _BUTTON_HEIGHT_PX = 30
 class ModeTabs(QWidget):
     """Four buttons beside each other; one of them is down."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._group = QButtonGroup(self)
         self._tabs = {mode: self._make_tab(mode, *words) for mode, words in _modes().items()}
         # Each as wide as its word asks for, in any language: together they fill the docker.
         row = row_of(*((tab, tab.sizeHint().width()) for tab in self._tabs.values()))
         row.setSpacing(1)
         column_in(self, row)
-        follow(self, studio, ("settings",), self._show_mode)
+        follow(self, docker_model, ("settings",), self._show_mode)
 
     def _make_tab(self, mode: Mode, title: str, tip: str) -> QToolButton:
         tab = QToolButton()
@@ -49,39 +49,39 @@ class ModeTabs(QWidget):
         tab.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         tab.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._group.addButton(tab)
-        tab.clicked.connect(lambda _checked: self._studio.change_and_tell(mode=mode))
+        tab.clicked.connect(lambda _checked: self._docker_model.change_and_tell(mode=mode))
         return tab
 
     def _show_mode(self) -> None:
-        self._tabs[self._studio.settings.mode].setChecked(True)
+        self._tabs[self._docker_model.settings.mode].setChecked(True)
 
 
 class ModeFields(QWidget):
     """What the present mode asks for."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._pages: dict[Mode, QWidget] = {
-            "generate": GenerateFields(studio),
-            "extend": ExtendFields(studio),
-            "refine": SelectionFields(studio, "refine"),
-            "fill": SelectionFields(studio, "fill"),
+            "generate": GenerateFields(docker_model),
+            "extend": ExtendFields(docker_model),
+            "refine": SelectionFields(docker_model, "refine"),
+            "fill": SelectionFields(docker_model, "fill"),
         }
         column_in(self, *self._pages.values())
-        follow(self, studio, ("settings",), self._show_mode)
+        follow(self, docker_model, ("settings",), self._show_mode)
 
     def _show_mode(self) -> None:
         for mode, page in self._pages.items():
-            page.setVisible(mode == self._studio.settings.mode)
+            page.setVisible(mode == self._docker_model.settings.mode)
 
 
 class GenerateFields(QWidget):
     """The whole canvas, or what is selected; and whether it goes all around."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._where = QComboBox()
         self._where.setObjectName("tapestry_where")
         self._where.addItem(tr("The whole canvas"), False)  # noqa: FBT003  Qt's signature
@@ -90,41 +90,45 @@ class GenerateFields(QWidget):
         narrow(self._where)
         calm(self._where)
         self._where.activated.connect(
-            lambda index: studio.change(only_selection=self._where.itemData(index))
+            lambda index: docker_model.change(only_selection=self._where.itemData(index))
         )
-        column_in(self, row_of((self._where, 1)), make_wrap(studio))
-        follow(self, studio, ("settings",), self._show_settings)
+        column_in(self, row_of((self._where, 1)), make_wrap(docker_model))
+        follow(self, docker_model, ("settings",), self._show_settings)
 
     def _show_settings(self) -> None:
-        self._where.setCurrentIndex(int(self._studio.settings.only_selection))
+        self._where.setCurrentIndex(int(self._docker_model.settings.only_selection))
 
 
 class SelectionFields(QWidget):
     """How what is selected is painted anew."""
 
-    def __init__(self, studio: Studio, mode: Mode) -> None:
+    def __init__(self, docker_model: DockerModel, mode: Mode) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         numbers = _of_a_selection()
         chosen = numbers if mode == "refine" else numbers[1:]
         self._numbers = NumberFields(
             chosen,
-            lambda name: getattr(studio.settings, name),
-            lambda name, value: studio.change_and_tell(**{name: value}),
+            lambda name: getattr(docker_model.settings, name),
+            lambda name, value: docker_model.change_and_tell(**{name: value}),
         )
-        self._prompt = PromptEdit(studio, "tapestry_selection_prompt", tr("as the regions say"))
+        self._prompt = PromptEdit(
+            docker_model, "tapestry_selection_prompt", tr("as the regions say")
+        )
         self._prompt.setToolTip(
             tr("What the selection shows; empty: what the regions and the background say.")
         )
-        self._prompt.textEdited.connect(lambda text: studio.change_and_tell(selection_prompt=text))
+        self._prompt.textEdited.connect(
+            lambda text: docker_model.change_and_tell(selection_prompt=text)
+        )
         title = QLabel(tr("What"))
         title.setBuddy(self._prompt)
         column_in(self, row_of(title, (self._prompt, 1)), self._numbers)
-        follow(self, studio, ("settings",), self._show_settings)
+        follow(self, docker_model, ("settings",), self._show_settings)
 
     def _show_settings(self) -> None:
         self._numbers.show_values()
-        text = self._studio.settings.selection_prompt
+        text = self._docker_model.settings.selection_prompt
         if self._prompt.text() != text:
             self._prompt.setText(text)
 
@@ -132,24 +136,24 @@ class SelectionFields(QWidget):
 class RunButton(QWidget):
     """The large button of the present mode; every press is one more picture in the queue."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._buttons = {mode: self._make_button(mode, *words) for mode, words in _modes().items()}
         column_in(self, *self._buttons.values())
-        follow(self, studio, ("settings",), self._show)
+        follow(self, docker_model, ("settings",), self._show)
 
     def _make_button(self, mode: Mode, title: str, tip: str) -> QPushButton:
         button = QPushButton(title)
         button.setObjectName(f"tapestry_{mode}")
         button.setToolTip(tip)
         button.setMinimumHeight(_BUTTON_HEIGHT_PX)
-        button.clicked.connect(lambda _checked: getattr(self._studio, mode)())
+        button.clicked.connect(lambda _checked: getattr(self._docker_model, mode)())
         return button
 
     def _show(self) -> None:
         for mode, button in self._buttons.items():
-            button.setVisible(mode == self._studio.settings.mode)
+            button.setVisible(mode == self._docker_model.settings.mode)
 
 
 def _modes() -> dict[Mode, tuple[str, str]]:

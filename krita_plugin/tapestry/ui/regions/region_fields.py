@@ -6,7 +6,7 @@ import secrets
 
 from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_SEED
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...document.layers import RegionLayer
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
@@ -23,9 +23,9 @@ _LIGHTEST = 0.1
 class RegionFields(QWidget):
     """Outline, weight, strength, seed, guidance, and what to avoid."""
 
-    def __init__(self, studio: Studio, row: RegionLayer) -> None:
+    def __init__(self, docker_model: DockerModel, row: RegionLayer) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._row = row
         self._fit = self._make_fit()
         self._numbers = NumberFields(_numbers(), self._read, self._write)
@@ -41,7 +41,7 @@ class RegionFields(QWidget):
         )
         dice = SymbolButton("dice", "tapestry_region_dice", tr("Another seed for this region"))
         dice.clicked.connect(lambda _checked: self._roll())
-        self._avoid = PromptEdit(studio, "tapestry_region_avoid", tr("as everywhere"))
+        self._avoid = PromptEdit(docker_model, "tapestry_region_avoid", tr("as everywhere"))
         self._avoid.setToolTip(tr("What should not appear here; empty: what the picture avoids."))
         self._avoid.textEdited.connect(lambda text: self._set(negative_prompt=text))
         grid = QGridLayout()
@@ -57,14 +57,14 @@ class RegionFields(QWidget):
         grid.addWidget(self._avoid, 3, 1)
         column = column_in(self, self._numbers)
         column.insertLayout(0, grid)
-        column.addWidget(AdapterRows(studio, row.id))
+        column.addWidget(AdapterRows(docker_model, row.id))
         column.setContentsMargins(26, 0, 0, 6)
         self.show_row(row)
 
     def show_row(self, row: RegionLayer) -> None:
         """Show what is set now."""
         self._row = row
-        wanted, everywhere = row.settings, self._studio.settings
+        wanted, everywhere = row.settings, self._docker_model.settings
         self._fit.setCurrentIndex(self._fit.findData(wanted.fit))
         self._numbers.show_values()
         seed = wanted.seed if wanted.own_seed else everywhere.seed
@@ -128,7 +128,7 @@ class RegionFields(QWidget):
         self._set(**{name.removeprefix("region_"): float(value)})
 
     def _set(self, **values: object) -> None:
-        self._studio.regions.set(self._row.id, **values)
+        self._docker_model.regions.set(self._row.id, **values)
 
 
 def _lock(name: str, tip: str) -> SymbolButton:

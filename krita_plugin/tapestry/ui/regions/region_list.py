@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QLabel, QPushButton, Qt, QVBoxLayout, QWidget
 from ..base.field_behaviour import calm, column_in, narrow, row_of
@@ -14,22 +14,22 @@ from .region_row import RegionRow
 class RegionList(QWidget):
     """All regions, topmost first."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self.setObjectName("tapestry_regions")
-        self._studio = studio
+        self._docker_model = docker_model
         self._rows: dict[str, RegionRow] = {}
         self._shown: list[str] = []
         self._scope = self._make_scope()
         self._new = SymbolButton(
             "plus", "tapestry_new_region", tr("New region: a layer to paint on, and its prompt")
         )
-        self._new.clicked.connect(lambda _checked: studio.regions.new_region())
+        self._new.clicked.connect(lambda _checked: docker_model.regions.new_region())
         self._tint = SymbolButton(
             "tint", "tapestry_show_regions", tr("Show on the canvas which prompt holds where")
         )
         self._tint.setCheckable(True)
-        self._tint.clicked.connect(lambda _checked: studio.regions.toggle_tint())
+        self._tint.clicked.connect(lambda _checked: docker_model.regions.toggle_tint())
         self._column = QVBoxLayout()
         self._column.setSpacing(1)
         self._remarks = QLabel()
@@ -39,14 +39,14 @@ class RegionList(QWidget):
         self._example = QPushButton(tr("Open an example"))
         self._example.setObjectName("tapestry_example")
         self._example.setToolTip(tr("A small document with three painted layers to begin with"))
-        self._example.clicked.connect(lambda _checked: studio.example.open())
+        self._example.clicked.connect(lambda _checked: docker_model.example.open())
         title = QLabel(tr("Regions"))
         whole = column_in(self, row_of(title, (self._scope, 1), self._tint, self._new))
         whole.addLayout(self._column)
         whole.addWidget(self._remarks)
         whole.addWidget(self._example)
-        follow(self, studio, ("scene",), self._show_scene)
-        follow(self, studio, ("thumbnails",), self._show_masks)
+        follow(self, docker_model, ("scene",), self._show_scene)
+        follow(self, docker_model, ("thumbnails",), self._show_masks)
 
     def _make_scope(self) -> QComboBox:
         scope = QComboBox()
@@ -55,12 +55,12 @@ class RegionList(QWidget):
         narrow(scope)
         calm(scope)
         scope.activated.connect(
-            lambda index: self._studio.regions.choose_group(scope.itemData(index))
+            lambda index: self._docker_model.regions.choose_group(scope.itemData(index))
         )
         return scope
 
     def _show_scene(self) -> None:
-        watch = self._studio.scene_watch
+        watch = self._docker_model.scene_watch
         scene = watch.scene
         self._show_rows()
         choices = [("", tr("all visible layers")), *((g.id, g.name) for g in scene.groups)]
@@ -85,7 +85,7 @@ class RegionList(QWidget):
 
     def _show_rows(self) -> None:
         """Rows stay what they are while their layer is there: somebody may be writing in one."""
-        rows = self._studio.scene_watch.scene.rows
+        rows = self._docker_model.scene_watch.scene.rows
         wanted = [row.id for row in rows]
         for layer_id in [known for known in self._rows if known not in wanted]:
             gone = self._rows.pop(layer_id)
@@ -96,13 +96,13 @@ class RegionList(QWidget):
             if row.id in self._rows:
                 self._rows[row.id].show_row(row, number)
             else:
-                self._rows[row.id] = RegionRow(self._studio, row, number)
+                self._rows[row.id] = RegionRow(self._docker_model, row, number)
         if wanted != self._shown:
             for place, layer_id in enumerate(wanted):
                 self._column.removeWidget(self._rows[layer_id])
                 self._column.insertWidget(place, self._rows[layer_id])
             self._shown = wanted
-        if self.isVisible() and (begun := self._studio.regions.take_begun(self._rows)):
+        if self.isVisible() and (begun := self._docker_model.regions.take_begun(self._rows)):
             self._rows[begun].begin_prompt()
 
     def _show_masks(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapestry_protocol.pixels import Pixels
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...document.badges import Badge
 from ...document.layers import RegionLayer
 from ...document.region_overlay import color_of
@@ -31,21 +31,23 @@ _THUMBNAIL = QSize(42, 28)
 class RegionRow(QFrame):
     """A layer that is, or could be, a region."""
 
-    def __init__(self, studio: Studio, row: RegionLayer, number: int) -> None:
+    def __init__(self, docker_model: DockerModel, row: RegionLayer, number: int) -> None:
         super().__init__()
         self.setObjectName("tapestry_region")
-        self._studio = studio
+        self._docker_model = docker_model
         self._row = row
         self._number = number
         self._box = QCheckBox()
         self._box.setObjectName("tapestry_region_on")
         self._box.setToolTip(tr("Whether this layer steers the picture"))
-        self._box.toggled.connect(lambda on: studio.regions.set(self._row.id, on=on))
+        self._box.toggled.connect(lambda on: docker_model.regions.set(self._row.id, on=on))
         self._thumbnail = QLabel()
         self._thumbnail.setObjectName("tapestry_region_thumbnail")
         self._thumbnail.setFixedSize(_THUMBNAIL)
-        self._prompt = PromptEdit(studio, "tapestry_region_prompt", tr("what should be here"))
-        self._prompt.textEdited.connect(lambda text: studio.regions.rename(self._row.id, text))
+        self._prompt = PromptEdit(docker_model, "tapestry_region_prompt", tr("what should be here"))
+        self._prompt.textEdited.connect(
+            lambda text: docker_model.regions.rename(self._row.id, text)
+        )
         self._prompt.installEventFilter(self)
         self._badge = QLabel()
         self._badge.setObjectName("tapestry_region_badge")
@@ -80,13 +82,13 @@ class RegionRow(QFrame):
 
     def show_mask(self) -> None:
         """Show the mask as it was read last, and what is the matter with it."""
-        badge = self._studio.scene_watch.badges.get(self._row.id, "")
+        badge = self._docker_model.scene_watch.badges.get(self._row.id, "")
         word, sentence = _words(badge)
         self._badge.setText(word)
         self._badge.setToolTip(sentence)
         self._badge.setVisible(bool(word))
         self._prompt.setEnabled(self._row.settings.on)
-        small = self._studio.scene_watch.thumbnail(self._row.id)
+        small = self._docker_model.scene_watch.thumbnail(self._row.id)
         ground = self.palette().color(QPalette.ColorRole.Base)
         wanted = (small, self._number, ground.rgb(), self.devicePixelRatioF())
         if wanted != self._drawn:
@@ -109,7 +111,7 @@ class RegionRow(QFrame):
     def mousePressEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
         """A click on the row makes its layer the active one."""
         super().mousePressEvent(event)
-        self._studio.regions.activate(self._row.id)
+        self._docker_model.regions.activate(self._row.id)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
         """Another theme has other colours."""
@@ -120,13 +122,16 @@ class RegionRow(QFrame):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
         """Whoever writes in a prompt works on its layer."""
-        if event.type() == QEvent.Type.FocusIn and self._row.id != self._studio.scene_watch.active:
-            self._studio.regions.activate(self._row.id)
+        if (
+            event.type() == QEvent.Type.FocusIn
+            and self._row.id != self._docker_model.scene_watch.active
+        ):
+            self._docker_model.regions.activate(self._row.id)
         return super().eventFilter(watched, event)
 
     def _mark(self) -> None:
         """The row of the active layer is tinged with Krita's own colour of what is selected."""
-        is_active = self._row.id == self._studio.scene_watch.active
+        is_active = self._row.id == self._docker_model.scene_watch.active
         self.setProperty("active", is_active)
         palette = self.palette()
         ground = palette.color(QPalette.ColorRole.Window)
@@ -137,7 +142,7 @@ class RegionRow(QFrame):
 
     def _open(self, is_open: bool) -> None:  # noqa: FBT001  Qt calls it
         if is_open and self._fields is None:
-            self._fields = RegionFields(self._studio, self._row)
+            self._fields = RegionFields(self._docker_model, self._row)
             self._column.addWidget(self._fields)
         if self._fields is not None:
             self._fields.setVisible(is_open)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.messages import in_own_words
 from ...i18n.translation import tr
 from ...qt.compat import QFrame, QHBoxLayout, Qt, QToolButton, QVBoxLayout
@@ -13,9 +13,9 @@ from ..base.follow import follow
 class NoticeBox(QFrame):
     """Visible while there is something to tell."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self.setObjectName("tapestry_notice")
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._message = words_of_others("tapestry_message")
@@ -25,7 +25,7 @@ class NoticeBox(QFrame):
         close.setText("\u00d7")
         close.setAutoRaise(True)
         close.setToolTip(tr("Put this away"))
-        close.clicked.connect(lambda _checked: studio.dismiss_notice())
+        close.clicked.connect(lambda _checked: docker_model.dismiss_notice())
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(self._message)
@@ -34,10 +34,10 @@ class NoticeBox(QFrame):
         row.setContentsMargins(6, 4, 4, 4)
         row.addLayout(words, 1)
         row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        follow(self, studio, ("notice",), self._show_notice)
+        follow(self, docker_model, ("notice",), self._show_notice)
 
     def _show_notice(self) -> None:
-        notice = self._studio.notice
+        notice = self._docker_model.notice
         self.setVisible(notice is not None)
         font = self._message.font()
         font.setBold(bool(notice and notice.is_error))

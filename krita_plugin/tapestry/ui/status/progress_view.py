@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...jobs.eta import time_left
 from ...qt.compat import (
@@ -30,9 +30,9 @@ _SPACING_PX = 4
 class ProgressView(QWidget):
     """Visible while a picture is on its way."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
-        self._studio = studio
+        self._docker_model = docker_model
         self._most_px = _PREVIEW_HEIGHT_PX
         self._preview = QLabel()
         self._preview.setObjectName("tapestry_preview")
@@ -42,8 +42,8 @@ class ProgressView(QWidget):
         self._cancel = QPushButton(tr("Cancel"))
         self._cancel.setObjectName("tapestry_cancel")
         self._cancel.setToolTip(tr("Stop the picture that is being painted"))
-        self._cancel.clicked.connect(lambda _checked: studio.cancel())
-        self._queue = QueueView(studio)
+        self._cancel.clicked.connect(lambda _checked: docker_model.cancel())
+        self._queue = QueueView(docker_model)
         row = QHBoxLayout()
         row.setSpacing(4)
         row.addWidget(self._bar, 1)
@@ -54,12 +54,12 @@ class ProgressView(QWidget):
         column.addWidget(self._preview)
         column.addLayout(row)
         column.addWidget(self._queue)
-        follow(self, studio, ("job",), self._show_job)
+        follow(self, docker_model, ("job",), self._show_job)
 
     @property
     def room_px(self) -> int:
         """What is taken by that which gives way where the docker is low."""
-        if self._studio.job is None:
+        if self._docker_model.job is None:
             return 0
         preview = 0 if self._preview.isHidden() else self._preview.minimumHeight() + _SPACING_PX
         return preview + self._queue.rows_px
@@ -73,12 +73,12 @@ class ProgressView(QWidget):
             self._show_preview()
 
     def _show_job(self) -> None:
-        job = self._studio.job
+        job = self._docker_model.job
         self.setVisible(job is not None)
         self._show_preview()
         if job is None:
             return
-        left = self._studio.queue.seconds_left if job.is_counted else None
+        left = self._docker_model.queue.seconds_left if job.is_counted else None
         parts = [job.sentence, *([time_left(left)] if left is not None else [])]
         self._bar.setFormat(", ".join(parts))
         self._bar.setToolTip(job.title)
@@ -88,8 +88,10 @@ class ProgressView(QWidget):
         self._cancel.setEnabled(job.can_be_cancelled)
 
     def _show_preview(self) -> None:
-        job = self._studio.job
-        picture = job.preview if job is not None and self._studio.settings.live_in_docker else None
+        job = self._docker_model.job
+        picture = (
+            job.preview if job is not None and self._docker_model.settings.live_in_docker else None
+        )
         shows = picture is not None and self._most_px >= _LOWEST_PREVIEW_PX
         self._preview.setVisible(shows)
         if not shows:

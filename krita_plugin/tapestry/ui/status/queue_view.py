@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...docker_model import Studio
+from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...jobs.job import Job
 from ...qt.compat import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
@@ -19,10 +19,10 @@ _LEAST_ROW_PX = 22
 class QueueView(QWidget):
     """Visible while more than one picture is on its way."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self.setObjectName("tapestry_queue")
-        self._studio = studio
+        self._docker_model = docker_model
         self._shown: list[str] = []
         self._rows: list[QWidget] = []
         self._names: list[ElidedLabel] = []
@@ -34,7 +34,7 @@ class QueueView(QWidget):
         stop = QPushButton(tr("Cancel all"))
         stop.setObjectName("tapestry_cancel_all")
         stop.setToolTip(tr("Stop the picture that is being painted and all that wait"))
-        stop.clicked.connect(lambda _checked: studio.cancel_all())
+        stop.clicked.connect(lambda _checked: docker_model.cancel_all())
         foot = QHBoxLayout()
         foot.addWidget(self._more, 1)
         foot.addWidget(stop)
@@ -43,7 +43,7 @@ class QueueView(QWidget):
         whole.setSpacing(2)
         whole.addLayout(self._column)
         whole.addLayout(foot)
-        follow(self, studio, ("job",), self._show_jobs)
+        follow(self, docker_model, ("job",), self._show_jobs)
 
     @property
     def rows_px(self) -> int:
@@ -57,14 +57,14 @@ class QueueView(QWidget):
         if most != self._most:
             self._most = most
             self._show_jobs()
-        return min(most, max(0, len(self._studio.queue.jobs) - 1)) * row_px
+        return min(most, max(0, len(self._docker_model.queue.jobs) - 1)) * row_px
 
     def _row_px(self) -> int:
         """Of one job."""
         return max([_LEAST_ROW_PX, *(row.sizeHint().height() for row in self._rows)])
 
     def _show_jobs(self) -> None:
-        behind = self._studio.queue.jobs[1:]
+        behind = self._docker_model.queue.jobs[1:]
         self.setVisible(bool(behind))
         first = behind[: self._most]
         shown = [job.id for job in first]
@@ -94,7 +94,7 @@ class QueueView(QWidget):
         stop.setText("\u00d7")
         stop.setAutoRaise(True)
         stop.setToolTip(tr("Take this picture out of the queue"))
-        stop.clicked.connect(lambda _checked: self._studio.cancel(job))
+        stop.clicked.connect(lambda _checked: self._docker_model.cancel(job))
         line = QHBoxLayout(row)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(4)

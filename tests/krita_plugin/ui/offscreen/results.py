@@ -39,7 +39,7 @@ class Play:
     def __init__(self) -> None:
         self.application = QApplication([])
         self.shop = Workshop()
-        self.panel = Panel(self.shop.studio)
+        self.panel = Panel(self.shop.docker_model)
         self.panel.resize(300, 760)
         self.panel.show()
 
@@ -98,7 +98,7 @@ def jobs(play: Play) -> Iterator[tuple[str, Any]]:
     yield "queued", sum(label.isVisible() for label in labels)
     yield "more", play.widget("tapestry_queue_more").text()
     play.picture("queue")
-    for job in list(shop.studio.queue.jobs)[:3]:
+    for job in list(shop.docker_model.queue.jobs)[:3]:
         shop.finish_job(job)
     play.press("tapestry_cancel_all")
     shop.answer_cancels()
@@ -119,11 +119,11 @@ def results(play: Play) -> Iterator[tuple[str, Any]]:
     yield "group", shop.canvas.fakes[1].layer.is_group or shop.canvas.fakes[0].layer.is_group
     play.press("tapestry_favourite")
     yield "favourite", play.widget("tapestry_favourite").text()
-    shop.studio.change(seed=7, num_inference_steps=3)
+    shop.docker_model.change(seed=7, num_inference_steps=3)
     play.trigger("tapestry_use_seed")
-    yield "seed", shop.studio.settings.seed
+    yield "seed", shop.docker_model.settings.seed
     play.trigger("tapestry_use_settings")
-    yield "steps", shop.studio.settings.num_inference_steps
+    yield "steps", shop.docker_model.settings.num_inference_steps
     play.search("no such words")
     yield "found nothing", [play.rows(), play.widget("tapestry_history").isVisible()]
     play.search("SUNSET sky")
@@ -170,7 +170,7 @@ def backend(play: Play) -> Iterator[tuple[str, Any]]:
     play.widget("tapestry_backend_address").setText(" localhost:7865")
     play.widget("tapestry_backend_file").setText("/x/server.json")
     play.press("tapestry_backend_use")
-    choice = shop.studio.desk.choice
+    choice = shop.docker_model.backend_controller.choice
     yield "chosen", [list(choice.models), choice.device, choice.address, choice.server_file]
     page.close()
 

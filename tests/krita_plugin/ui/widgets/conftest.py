@@ -14,7 +14,7 @@ importlib.import_module(f"{os.environ.get('TAPESTRY_TEST_QT', 'PyQt6')}.QtCore")
 # Whoever imports Qt from here on gets the same binding.
 
 from tapestry.connection.link import Link  # noqa: E402  after the choice of Qt
-from tapestry.docker_model import Studio  # noqa: E402
+from tapestry.docker_model import DockerModel  # noqa: E402
 from tapestry.qt.compat import QApplication, QWidget  # noqa: E402
 from tapestry.ui.panel import Panel  # noqa: E402
 from tests.krita_plugin.fake_backend import FakeBackend  # noqa: E402
@@ -31,8 +31,8 @@ class Docker:
         self.canvas = FakeCanvas(96, 128)
         self.host, self.loop, self.backend = FakeHost(self.canvas), FakeLoop(), FakeBackend()
         link = Link(self.backend, self.backend.connect, self.loop)
-        self.studio = Studio(self.host, link, self.loop)
-        self.panel = Panel(self.studio)
+        self.docker_model = DockerModel(self.host, link, self.loop)
+        self.panel = Panel(self.docker_model)
         self.panel.resize(NARROW_PX, 900)
         self.panel.show()
         self.look()
@@ -41,7 +41,7 @@ class Docker:
         """Let the docker look at the document, and Qt lay it out."""
         for _ in range(times):
             self.loop.run()
-            self.studio.look()
+            self.docker_model.look()
             self.loop.run()
             QApplication.processEvents()
 
@@ -57,7 +57,7 @@ class Docker:
         return widget
 
     def close(self) -> None:
-        self.studio.close()
+        self.docker_model.close()
         self.panel.deleteLater()
         QApplication.processEvents()
 

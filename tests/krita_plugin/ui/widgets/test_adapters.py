@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tapestry.document.adapter_settings import PICTURE, Laid
+from tapestry.document.adapter_settings import PICTURE, AdapterSettings
 from tapestry.qt.compat import QPoint, Qt
 from tapestry.ui.adapters.adapter_rows import AdapterRows
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
@@ -29,7 +29,7 @@ def rows(docker):
 def welcome(docker, *offered: AdapterInfo) -> None:
     """The backend says what it has."""
     models = (ModelInfo("sample", "sample", 128, "sd1"), ModelInfo("flux", "flux", 1024, "flux"))
-    docker.studio.hear(Welcome(PROTOCOL_VERSION, VERSION, models, offered), None)
+    docker.docker_model.hear(Welcome(PROTOCOL_VERSION, VERSION, models, offered), None)
     docker.look(3)
 
 
@@ -61,7 +61,7 @@ def test_where_nothing_is_offered_nothing_is_shown(docker) -> None:
     assert docker.all("tapestry_adapters") == []
     welcome(docker, AdapterInfo("gloom", "embedding"))
     assert docker.all("tapestry_adapters") == []
-    docker.studio.adapters.add(PICTURE, INK)
+    docker.docker_model.adapters.add(PICTURE, INK)
     docker.look()
     assert not docker.one("tapestry_add_adapter").isEnabled()
     assert docker.one("tapestry_adapter_unknown").text() == "does not fit"
@@ -76,7 +76,7 @@ def test_a_lora_is_a_name_and_a_weight(rows) -> None:
     row = rows.one("tapestry_adapter")
     weight.setValue(0.35)
     rows.look()
-    assert rows.studio.adapters.laid(PICTURE) == (Laid("ink", "lora", 0.35),)
+    assert rows.docker_model.adapters.laid(PICTURE) == (AdapterSettings("ink", "lora", 0.35),)
     assert rows.one("tapestry_adapter") is row
     rows.one("tapestry_adapter_remove").click()
     rows.look()
@@ -99,8 +99,10 @@ def test_a_control_has_a_layer_and_what_is_made_of_it(rows) -> None:
     rows.one("tapestry_adapter_start").setValue(10)
     rows.one("tapestry_adapter_end").setValue(60)
     rows.look()
-    assert rows.studio.adapters.laid(PICTURE) == (
-        Laid(SCRIBBLE.id, "t2i_adapter", 1.0, "soft_edges", rows.sketch, "sketch", 0.1, 0.6),
+    assert rows.docker_model.adapters.laid(PICTURE) == (
+        AdapterSettings(
+            SCRIBBLE.id, "t2i_adapter", 1.0, "soft_edges", rows.sketch, "sketch", 0.1, 0.6
+        ),
     )
     assert [edit.text() for edit in rows.all("tapestry_region_prompt")] == ["sky"]
     assert rows.one("tapestry_adapter_weight").minimum() == 0
@@ -116,7 +118,7 @@ def test_the_map_of_the_regions_is_one_of_the_layers(rows, name: str, show: str)
     choose(rows, "tapestry_adapter_layer", name)
     assert rows.all("tapestry_adapter_show") == []
     assert rows.one("tapestry_adapter_layer").currentText() == name
-    assert rows.studio.adapters.laid(PICTURE)[0].show == show
+    assert rows.docker_model.adapters.laid(PICTURE)[0].show == show
     choose(rows, "tapestry_adapter_layer", "sketch")
     assert rows.one("tapestry_adapter_show").currentText() == "as it is"
 
@@ -147,8 +149,11 @@ def test_a_region_has_rows_behind_its_arrow(rows) -> None:
     layers = rows.one("tapestry_adapter_layer")
     assert layers.findText("sky") < 0
     choose(rows, "tapestry_adapter_layer", "sketch")
-    assert rows.studio.adapters.laid(PICTURE) == ()
-    assert [one.adapter for one in rows.studio.adapters.laid(rows.sky)] == ["ink", SCRIBBLE.id]
+    assert rows.docker_model.adapters.laid(PICTURE) == ()
+    assert [one.adapter for one in rows.docker_model.adapters.laid(rows.sky)] == [
+        "ink",
+        SCRIBBLE.id,
+    ]
     rows.all("tapestry_adapter_remove")[0].click()
     rows.look()
     assert len(rows.all("tapestry_adapter")) == 1
@@ -156,7 +161,7 @@ def test_a_region_has_rows_behind_its_arrow(rows) -> None:
 
 def test_rows_are_no_window_before_they_have_a_place(rows) -> None:
     """Krita's screen does not flicker when a region is opened."""
-    fresh = AdapterRows(rows.studio, rows.sky)
+    fresh = AdapterRows(rows.docker_model, rows.sky)
     assert not fresh.isVisible()
     fresh.deleteLater()
 
@@ -165,7 +170,7 @@ def test_another_model_is_offered_what_fits_it(rows) -> None:
     """What lies there and does not fit says so."""
     add(rows, INK)
     assert rows.all("tapestry_adapter_unknown") == []
-    rows.studio.change_and_tell(model="flux")
+    rows.docker_model.change_and_tell(model="flux")
     rows.look()
     assert rows.one("tapestry_adapter_unknown").toolTip().startswith("The backend does not have")
     assert not rows.one("tapestry_add_adapter").isEnabled()

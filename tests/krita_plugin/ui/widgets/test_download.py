@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tapestry.qt.compat import QApplication, QNetworkAccessManager
-from tapestry.qt.download import Fetching
+from tapestry.qt.download import QtDownload
 
 DATA = bytes(range(256)) * 4000
 
@@ -66,9 +66,9 @@ def manager(application: QApplication) -> QNetworkAccessManager:
     return QNetworkAccessManager()
 
 
-def fetch(manager, server, path: str, target: Path) -> Fetching:
+def fetch(manager, server, path: str, target: Path) -> QtDownload:
     """Until it is over."""
-    fetching = Fetching(manager, f"http://127.0.0.1:{server.server_port}{path}", target)
+    fetching = QtDownload(manager, f"http://127.0.0.1:{server.server_port}{path}", target)
     end = time.monotonic() + 60
     while not fetching.is_done:
         assert time.monotonic() < end
@@ -107,7 +107,7 @@ def test_what_is_not_there_is_said(manager, server, tmp_path: Path) -> None:
 def test_a_fetch_can_be_left(manager, server, tmp_path: Path) -> None:
     """Nothing is heard of it any more."""
     target = tmp_path / "uv.whl"
-    fetching = Fetching(manager, f"http://127.0.0.1:{server.server_port}/file", target)
+    fetching = QtDownload(manager, f"http://127.0.0.1:{server.server_port}/file", target)
     fetching.cancel()
     for _ in range(20):
         QApplication.processEvents()

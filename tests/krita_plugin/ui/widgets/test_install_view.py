@@ -13,7 +13,7 @@ from tapestry.backend.choice import BackendChoice, ChosenBackend
 from tapestry.backend.process import BackendProcess
 from tapestry.backend.remote import server_file_of
 from tapestry.connection.link import Link
-from tapestry.docker_model import Studio
+from tapestry.docker_model import DockerModel
 from tapestry.qt.compat import QApplication
 from tapestry.ui.panel import Panel
 from tests.krita_plugin.backend.test_installer import Place
@@ -33,16 +33,16 @@ class Offering(Docker):
         self.host, self.backend = FakeHost(self.canvas), FakeBackend()
         link = Link(self.backend, self.backend.connect, self.loop)
         chosen = ChosenBackend(BackendProcess(""), BackendChoice(), server_file_of("", {}))
-        self.studio = Studio(self.host, link, self.loop, chosen)
-        self.studio.desk.offer(place.own, self.loop, None)
-        self.panel = Panel(self.studio)
+        self.docker_model = DockerModel(self.host, link, self.loop, chosen)
+        self.docker_model.backend_controller.offer(place.own, self.loop, None)
+        self.panel = Panel(self.docker_model)
         self.panel.resize(NARROW_PX, 900)
         self.panel.show()
         QApplication.processEvents()
 
     def run(self) -> None:
         end = time.monotonic() + 60
-        while self.studio.desk.installer.is_running:
+        while self.docker_model.backend_controller.installer.is_running:
             assert time.monotonic() < end
             self.loop.run(0.2)
             QApplication.processEvents()
@@ -140,7 +140,7 @@ def test_a_newer_plugin_offers_an_update(offering: Offering) -> None:
     offering.one("tapestry_install").click()
     offering.run()
     offering.place.write_wheel("0.2.0", "second")
-    offering.studio.desk.offer(offering.place.own, offering.loop, None)
-    offering.studio._tell("backend")
+    offering.docker_model.backend_controller.offer(offering.place.own, offering.loop, None)
+    offering.docker_model._tell("backend")
     QApplication.processEvents()
     assert offering.one("tapestry_install").text() == "Update the backend"

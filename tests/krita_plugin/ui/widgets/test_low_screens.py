@@ -23,7 +23,7 @@ class Low:
     def __init__(self) -> None:
         self.shop = Workshop()
         self.docker = QWidget()
-        self.panel = Panel(self.shop.studio)
+        self.panel = Panel(self.shop.docker_model)
         self.panel.setParent(self.docker)
 
     def show(self, height: int) -> None:
@@ -44,7 +44,7 @@ class Low:
         return QRect(widget.mapTo(self.panel, QPoint(0, 0)), widget.size())
 
     def close(self) -> None:
-        self.shop.studio.close()
+        self.shop.docker_model.close()
         self.docker.deleteLater()
         QApplication.processEvents()
 
@@ -57,7 +57,7 @@ class Crowd(Low):
         self.shop.finish(self.shop.submit())
         first = self.shop.submit()
         for _ in range(6):
-            self.shop.studio.generate()
+            self.shop.docker_model.generate()
         self.shop.loop.run()
         self.shop.backend.tell(Accepted(first.job_id, 0))
         self.shop.backend.tell(Progress(first.job_id, "denoising", 3, 20))
@@ -65,7 +65,7 @@ class Crowd(Low):
         self.shop.backend.tell(Preview(first.job_id, PixelsRef.of(small)), small)
         self.shop.loop.run()
         message = "The region 'a small red lighthouse' lies wholly underneath others."
-        self.shop.studio._show(Notice(message, "Move its layer up, or make room for it."))
+        self.shop.docker_model._show(Notice(message, "Move its layer up, or make room for it."))
 
     def listed(self) -> int:
         """Jobs that wait and are listed."""
@@ -126,7 +126,7 @@ def test_a_notice_is_whole_where_there_is_little_room(low: Low, room: int) -> No
     advice = "Choose a smaller one, close other programs, or paint on another computer: "
     told = Notice(message, f"{advice}the gear below opens a page for that.")
     low.show(1000)
-    low.shop.studio._show(told)
+    low.shop.docker_model._show(told)
     low.show(1000)
     height = low.panel._foot.height() + room
     low.show(height)
@@ -135,6 +135,6 @@ def test_a_notice_is_whole_where_there_is_little_room(low: Low, room: int) -> No
         assert place.height() >= label.heightForWidth(place.width()), name
         assert low.panel.rect().contains(place), name
     assert low.panel.rect().contains(low.place("status"))
-    low.shop.studio.dismiss_notice()
+    low.shop.docker_model.dismiss_notice()
     low.show(height)
     assert low.panel._area.height() >= 96

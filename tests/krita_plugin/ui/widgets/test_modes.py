@@ -111,8 +111,8 @@ def test_presets_of_an_extension(ready, preset, margins, wraps) -> None:
     ready.look()
     actions = ready.panel.findChildren(QAction)
     next(a for a in actions if a.objectName() == f"tapestry_extend_{preset}").trigger()
-    assert ready.studio.settings.margins == margins
-    assert ready.studio.settings.wrap is wraps
+    assert ready.docker_model.settings.margins == margins
+    assert ready.docker_model.settings.wrap is wraps
     assert ready.one("tapestry_extend_left").value() == margins.left
 
 
@@ -120,17 +120,17 @@ def test_presets_of_an_extension(ready, preset, margins, wraps) -> None:
 def test_dragging_an_arrow_grows_the_canvas(ready, side) -> None:
     """The outline follows the pointer; back beyond the edge is nothing."""
     ready.one("tapestry_mode_extend").click()
-    ready.studio.change_and_tell(extend_right=0)
+    ready.docker_model.change_and_tell(extend_right=0)
     ready.look()
     picture: ExtendPicture = ready.one("tapestry_extend_picture")
     across, down = {"top": (0, -1), "left": (-1, 0), "bottom": (0, 1), "right": (1, 0)}[side]
     before, scale = picture.handle(side), picture.canvas_rectangle().width() / 128
     drag(picture, before, QPointF(before.x() + across * 32 * scale, before.y() + down * 32 * scale))
-    assert getattr(ready.studio.settings, f"extend_{side}") == 32
+    assert getattr(ready.docker_model.settings, f"extend_{side}") == 32
     held = picture.handle(side)
     far = QPointF(held.x() - across * 400, held.y() - down * 400)
     drag(picture, held, far)
-    assert ready.studio.settings.margins == Margins()
+    assert ready.docker_model.settings.margins == Margins()
 
 
 def test_the_wheel_scrolls_the_docker_and_changes_nothing(ready) -> None:

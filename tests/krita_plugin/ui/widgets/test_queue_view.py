@@ -12,7 +12,7 @@ def test_a_picture_that_is_painted_beside_the_first_shows_its_steps(docker) -> N
     docker.loop.run(5)
     docker.backend.answer()
     for _ in range(3):
-        docker.studio.generate()
+        docker.docker_model.generate()
     docker.look()
     ids = [message.job_id for message in docker.backend.sent if isinstance(message, Submit)]
     buttons = docker.all("tapestry_queued_cancel")
@@ -21,8 +21,8 @@ def test_a_picture_that_is_painted_beside_the_first_shows_its_steps(docker) -> N
     docker.look()
     beside, waiting = (label.toolTip() for label in docker.all("tapestry_queued"))
     assert beside.startswith("Step 3 of 20: ")
-    assert waiting == docker.studio.queue.jobs[2].title
+    assert waiting == docker.docker_model.queue.jobs[2].title
     assert docker.all("tapestry_queued_cancel") == buttons
     docker.backend.tell(Progress(ids[1], "queued", 0, 0))
     docker.look()
-    assert docker.all("tapestry_queued")[0].toolTip() == docker.studio.queue.jobs[1].title
+    assert docker.all("tapestry_queued")[0].toolTip() == docker.docker_model.queue.jobs[1].title

@@ -65,7 +65,7 @@ def test_settings_are_behind_the_arrow(regions) -> None:
     regions.one("tapestry_region_guidance").setValue(9.5)
     regions.all("tapestry_region_on")[0].click()
     regions.look()
-    assert regions.studio.regions.settings(regions.sky) == RegionSettings(
+    assert regions.docker_model.regions.settings(regions.sky) == RegionSettings(
         on=False,
         fit="loose",
         weight=2.5,
@@ -86,11 +86,11 @@ def test_the_die_locks_another_seed(regions) -> None:
     assert not regions.one("tapestry_region_seed").isEnabled()
     regions.one("tapestry_region_dice").click()
     regions.look()
-    assert regions.studio.regions.settings(regions.sky).own_seed
+    assert regions.docker_model.regions.settings(regions.sky).own_seed
     assert regions.one("tapestry_region_seed").isEnabled()
     regions.one("tapestry_region_seed_lock").click()
     regions.look()
-    assert not regions.studio.regions.settings(regions.sky).own_seed
+    assert not regions.docker_model.regions.settings(regions.sky).own_seed
 
 
 def test_rows_and_layers_choose_each_other(regions) -> None:

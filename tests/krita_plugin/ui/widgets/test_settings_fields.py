@@ -35,7 +35,7 @@ def test_every_number_has_a_slider_that_says_the_same(docker) -> None:
         assert spin.value() == spin.minimum()
         slider.setValue(moved)
         assert spin.value() == value
-    settings = docker.studio.settings
+    settings = docker.docker_model.settings
     assert (settings.num_inference_steps, settings.guidance_scale) == (33, 7.5)
     assert (settings.coherence, settings.composition, settings.outline_px) == (0.25, 0.75, 12)
 
@@ -49,29 +49,29 @@ def test_lists_say_and_set_what_is_chosen(docker) -> None:
         place = choice.findData(value)
         choice.setCurrentIndex(place)
         choice.activated.emit(place)
-        assert getattr(docker.studio.settings, field) == value
-    docker.studio.use_preset("Fast")
+        assert getattr(docker.docker_model.settings, field) == value
+    docker.docker_model.use_preset("Fast")
     assert docker.one("tapestry_speed").currentText() == "Fast"
     docker.one("tapestry_prompt").write("sea")
     docker.one("tapestry_generate").click()
     docker.loop.run()
-    assert docker.studio.job.order.request.speed == "fast"
+    assert docker.docker_model.job.order.request.speed == "fast"
 
 
 def test_the_seed_is_locked_or_rolled_for_every_picture(docker) -> None:
     """By its lock; the die rolls it at once."""
-    before = docker.studio.settings.seed
+    before = docker.docker_model.settings.seed
     docker.one("tapestry_dice").click()
-    assert docker.one("tapestry_seed").value() == docker.studio.settings.seed != before
+    assert docker.one("tapestry_seed").value() == docker.docker_model.settings.seed != before
     docker.one("tapestry_seed").setValue(2**32 - 1)
     docker.one("tapestry_prompt").write("sea")
     docker.one("tapestry_generate").click()
     docker.loop.run()
-    assert docker.studio.settings.seed == 2**32 - 1
-    docker.studio.cancel()
+    assert docker.docker_model.settings.seed == 2**32 - 1
+    docker.docker_model.cancel()
     docker.one("tapestry_seed_lock").click()
     docker.one("tapestry_generate").click()
-    assert docker.studio.settings.seed != 2**32 - 1
+    assert docker.docker_model.settings.seed != 2**32 - 1
 
 
 def test_presets_are_written_chosen_and_removed(docker) -> None:
@@ -96,17 +96,17 @@ def test_prompts_that_were_used_are_offered(docker) -> None:
     edit = docker.one("tapestry_prompt")
     (nothing,) = edit.recent().actions()
     assert not nothing.isEnabled()
-    docker.studio.prompt_history.remember(["a & b", "very " * 50])
+    docker.docker_model.prompt_history.remember(["a & b", "very " * 50])
     first, second = edit.recent().actions()
     assert len(second.text()) <= 60
     assert isinstance(first, QAction)
     first.trigger()
-    assert docker.studio.settings.prompt == "a & b"
+    assert docker.docker_model.settings.prompt == "a & b"
 
 
 def test_the_arrow_down_opens_the_list_of_prompts(docker) -> None:
     """Without a mouse."""
-    docker.studio.prompt_history.remember(["moss"])
+    docker.docker_model.prompt_history.remember(["moss"])
     edit = docker.one("tapestry_prompt")
     nothing = Qt.KeyboardModifier.NoModifier
     QApplication.sendEvent(edit, QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Down, nothing))
@@ -120,7 +120,7 @@ def test_settings_are_there_again_after_a_start(docker) -> None:
     docker.one("tapestry_style").write("oil paint")
     docker.one("tapestry_negative_prompt").write("text")
     docker.one("tapestry_batch").setValue(3)
-    kept = type(docker.studio.settings).from_text(docker.host.settings["docker"])
+    kept = type(docker.docker_model.settings).from_text(docker.host.settings["docker"])
     assert (kept.style, kept.negative_prompt, kept.batch) == ("oil paint", "text", 3)
 
 
