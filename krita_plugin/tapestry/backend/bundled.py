@@ -129,6 +129,8 @@ class BundledBackend:
             for theirs, pips in _MIRRORS.items()
             if environment.get(pips) and theirs not in environment
         }
+        if "UV_FIND_LINKS" in chosen:
+            chosen["UV_FIND_LINKS"] = _without_missing(chosen["UV_FIND_LINKS"])
         # Windows' limit for paths is soon reached, so the cache has a short name.
         chosen["UV_CACHE_DIR"] = str(self.folder / "c")
         chosen["UV_PYTHON_INSTALL_DIR"] = str(self.folder / "python")
@@ -185,6 +187,11 @@ def bundled_backend(home: Path, carried: Path = CARRIED) -> BundledBackend | Non
     if not wheels or not (carried / PACKAGES).exists():
         return None
     return BundledBackend(wheels[-1], home / "backend")
+
+
+def _without_missing(places: str) -> str:
+    """Pip passes over folders that are not there; uv would give up."""
+    return " ".join(p for p in places.split() if "://" in p or Path(p).exists())
 
 
 def _program_in(environment: Path) -> Path:
