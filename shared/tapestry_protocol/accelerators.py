@@ -71,5 +71,10 @@ def likely_accelerator() -> Accelerator:
     return next(seen, CPU)
 
 
+def package_index_accelerator() -> Accelerator:
+    """For what the package index itself has PyTorch: on Linux for NVIDIA's cards alone."""
+    return CUDA if sys.platform == "linux" else likely_accelerator()
+
+
 def _is_there(program: str, where: tuple[str, ...]) -> bool:
     return sys.platform in where and shutil.which(program) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapestry_protocol.accelerators import DISK_SIGNS, NETWORK_SIGNS
+from tapestry_protocol.accelerators import DISK_SIGNS, NETWORK_SIGNS, Accelerator
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..i18n.translation import tr
@@ -62,6 +62,18 @@ def of_the_network(why: str) -> TapestryError:
         ErrorCode.INTERNAL,
         tr("The package index cannot be reached: {why}").format(why=why[:300]),
         tr("Check the network (or the proxy), then press Install once more: it goes on."),
+    )
+
+
+def of_pytorchs_index(error: TapestryError, theirs: Accelerator) -> TapestryError:
+    """What this computer needs is there alone; the package index has something larger."""
+    return TapestryError(
+        ErrorCode.INTERNAL,
+        error.message,
+        tr(
+            "Check the network (or the proxy). Or press Install once more to take PyTorch for "
+            "{kind} from the package index: {size} GB, {disk} GB on the disk."
+        ).format(kind=theirs.label, size=theirs.fetched_gb, disk=theirs.disk_gb),
     )
 
 

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from tapestry_protocol import VERSION
+from tapestry_protocol.accelerators import Accelerator, package_index_accelerator
 from tapestry_protocol.errors import TapestryError
 
 from ..common.ownership import lock_on
@@ -22,7 +23,13 @@ from ..common.removal import remove
 from ..common.task_queue import Loop
 from ..i18n.translation import tr
 from .bundled import BundledBackend
-from .install_errors import LOCKED_SIGNS, PyTorchAwayError, of_the_disk, what_it_means
+from .install_errors import (
+    LOCKED_SIGNS,
+    PyTorchAwayError,
+    of_pytorchs_index,
+    of_the_disk,
+    what_it_means,
+)
 from .install_progress import read_progress
 from .process import clean_environment
 from .program import Program
@@ -61,6 +68,7 @@ class BackendInstaller:
         self._environment = {**clean_environment(environment), **own.variables(environment)}
         self._uv = UvDownload(own, fetch, self._environment)
         self._work: Generator[None, None, None] | None = None
+        self._is_agreed = False
 
     @property
     def is_running(self) -> bool:
@@ -121,7 +129,7 @@ class BackendInstaller:
         with (yield from self._alone()):
             if own.is_installed:  # by another Krita meanwhile
                 return
-            _check_space(own)
+            _check_space(own, own.accelerator)
             _note(own.log, f"Tapestry {VERSION}, {platform.platform()}, into {own.folder}")
             own.begin()
             yield from self._uv.get(self._say, lambda: self.is_paused)
@@ -130,7 +138,8 @@ class BackendInstaller:
             self._say(tr("Asking which packages are needed\u2026"), 0.08)
             try:
                 yield from self._run(own.install(choose_torch=True))
-            except PyTorchAwayError:
+            except PyTorchAwayError as error:
+                self._agree_on_another(error)
                 yield from self._run(own.install(choose_torch=False))
             self._say(tr("Looking whether the backend starts\u2026"), 0.97)
             yield from self._run([str(own.next_program), "doctor"])
@@ -139,6 +148,14 @@ class BackendInstaller:
             for other in own.others():
                 with suppress(OSError):  # Windows keeps what still runs; the next time, then
                     yield from remove(other)
+
+    def _agree_on_another(self, error: PyTorchAwayError) -> None:
+        """The package index may have another build alone, ten times as large: ask once."""
+        theirs = package_index_accelerator()
+        if theirs != self.own.accelerator and not self._is_agreed:
+            self._is_agreed = True
+            raise of_pytorchs_index(error, theirs)
+        _check_space(self.own, theirs)
 
     def _uninstall(self) -> Generator[None, None, None]:
         with (yield from self._alone()):
@@ -174,9 +191,9 @@ class BackendInstaller:
         self.doing, self.share = words, share
 
 
-def _check_space(own: BundledBackend) -> None:
+def _check_space(own: BundledBackend, accelerator: Accelerator) -> None:
     own.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    needed_gb: float = own.accelerator.disk_gb
+    needed_gb: float = accelerator.disk_gb
     if own.environment.exists():
         needed_gb *= _SHARE_OF_THE_REST
     free_gb = shutil.disk_usage(own.folder).free / _GB

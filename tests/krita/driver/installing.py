@@ -40,6 +40,7 @@ def first_picture(stage):
     stage.press("tapestry_example")
     yield stage.until(lambda: len(stage.regions()) == 3, "the regions", 20)
     document = stage.krita.activeDocument()
+    stage.arrange()
     yield stage.until(lambda: stage.widget("tapestry_install").isVisible(), "the button", 60)
     yield from stage.picture("to be installed")
     stage.press("tapestry_dismiss")

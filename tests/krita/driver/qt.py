@@ -3,11 +3,11 @@
 import sys
 
 if "PyQt6.QtCore" in sys.modules:
-    from PyQt6.QtCore import QByteArray, QEvent, QPointF, Qt, QTimer, QUuid
+    from PyQt6.QtCore import QByteArray, QEvent, QObject, QPointF, Qt, QTimer, QUuid
     from PyQt6.QtGui import QMouseEvent
     from PyQt6.QtWidgets import QApplication, QDockWidget, QMenu, QScrollArea, QWidget
 else:
-    from PyQt5.QtCore import QByteArray, QEvent, QPointF, Qt, QTimer, QUuid
+    from PyQt5.QtCore import QByteArray, QEvent, QObject, QPointF, Qt, QTimer, QUuid
     from PyQt5.QtGui import QMouseEvent
     from PyQt5.QtWidgets import QApplication, QDockWidget, QMenu, QScrollArea, QWidget
 
@@ -18,6 +18,7 @@ __all__ = [
     "QEvent",
     "QMenu",
     "QMouseEvent",
+    "QObject",
     "QPointF",
     "QScrollArea",
     "QTimer",

@@ -48,7 +48,7 @@ class Stage:
         self._deadline = 0.0
         self._is_tidying = False
         self.seen_at_start = self.widget("tapestry_panel").isVisible()
-        self._arrange_window()
+        self.arrange()
 
     # --- playing ----------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Stage:
         is_first = not self.window.views()
         self.window.addView(document)
         if is_first:  # from 5.2 on Krita brings back an arrangement of its own with it
-            self._arrange_window()
+            self.arrange()
         return document
 
     def layer(self, document, name, box=None, color=(0, 0, 0, 255), parent=None):
@@ -142,7 +142,7 @@ class Stage:
 
     # --- the docker -------------------------------------------------------------------------------
 
-    def _arrange_window(self):
+    def arrange(self):
         """As large as the display, with room for our docker; there is no window manager."""
         for docker in self.krita.dockers():
             docker.setVisible(docker.objectName() in SHOWN_DOCKERS)

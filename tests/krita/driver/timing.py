@@ -12,7 +12,7 @@ from tapestry.document.scene_watcher import SceneWatcher
 from tapestry.qt.event_loop import QtLoop
 from tapestry.results.canvas_preview import CanvasPreview
 
-from .qt import QApplication
+from .qt import QApplication, QEvent, QObject
 
 OURS = (
     (QtLoop, "_call"),
@@ -28,25 +28,33 @@ TURNING = (
     (Document, ("activeNode", "refreshProjection", "resizeImage", "setActiveNode", "waitForDone")),
     (Node, ("addChildNode", "mergeDown", "remove")),
 )
-"""From 5.3 on Krita lets its event loop turn first of all in these calls. What is due by then, such
-as painting its window, is none of ours: it is done right before, and not counted. All that happens
-in the call itself is."""
+"""From 5.3 on Krita lets its event loop turn in these calls, while it waits for its other threads,
+or first of all. What it does with an event that waited, such as painting its window, it would do
+right after the call as well."""
 
 _TURNS_SINCE = (5, 3)
+_WAITING = {
+    QEvent.Type.Timer,
+    QEvent.Type.Paint,
+    QEvent.Type.MetaCall,
+    QEvent.Type.UpdateRequest,
+}
+"""Events that wait for a turn of the loop: timers, painting, and signals that were queued."""
 
 
 @contextmanager
 def held(longest):
     """Note how long a call of each kind holds Krita up at most, in seconds: [own, waiting].
 
-    own      processor time of Krita's UI thread
-    waiting  the same with Krita's other threads, which the call may wait for; no more than the call
-             took. What other programs take from a busy machine is in neither.
+    own      processor time of Krita's UI thread, without what Krita does with events that waited,
+             where its loop turns inside the call
+    waiting  the same with those, and with Krita's other threads, which the call may wait for; no
+             more than the call took. What other programs take from a busy machine is in neither.
     """
     with ExitStack() as stack:
         for kind, methods in TURNING if _turns() else ():
             for method in methods:
-                stack.enter_context(_turning_before(kind, method))
+                stack.enter_context(_turning(kind, method))
         for kind, method in OURS:
             stack.enter_context(_timed(kind, method, longest))
         yield
@@ -76,26 +84,43 @@ def pieces(found):
 
 
 class _Clock:
-    """Starts when it is made; stands still while Krita does what was due anyway."""
+    """Starts when it is made."""
 
-    turned = (0.0, 0.0, 0.0)
+    turned_s = 0.0
+    """Processor time of the UI thread for events that had waited, inside calls of Krita's."""
 
     def __init__(self):
         self._start = self._now()
 
     def read(self):
-        own, processor, wall = (
+        thread, processor, wall, turned = (
             now - then for now, then in zip(self._now(), self._start, strict=True)
         )
-        return [round(max(0.0, own), 4), round(max(own, min(wall, processor)), 4)]
-
-    @classmethod
-    def now(cls):
-        return time.thread_time(), time.process_time(), time.monotonic()
+        waiting = max(thread, min(wall, processor))
+        return [round(max(0.0, thread - turned), 4), round(waiting, 4)]
 
     @classmethod
     def _now(cls):
-        return tuple(now - turned for now, turned in zip(cls.now(), cls.turned, strict=True))
+        return time.thread_time(), time.process_time(), time.monotonic(), cls.turned_s
+
+
+class _Events(QObject):
+    """Sums up what Krita does with events that had waited: from each of them to the next event.
+
+    The last one of a call is left out, because its end is not seen: that counts as ours.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = 0.0
+        self._since = None
+
+    def eventFilter(self, _watched, event):  # noqa: N802  Qt's name
+        now = time.thread_time()
+        if self._since is not None:
+            self.seconds += now - self._since
+        self._since = now if event.type() in _WAITING else None
+        return False
 
 
 def _turns():
@@ -104,17 +129,19 @@ def _turns():
 
 
 @contextmanager
-def _turning_before(kind, method):
-    """Krita's event loop has its turn right before the call."""
+def _turning(kind, method):
+    """Know what of such a call is not ours."""
     getattr(kind, method)  # PyQt fills in a class when it is asked first
     original = vars(kind)[method]
 
     def turning(self, *arguments: object):
-        start, before = _Clock.now(), _Clock.turned
-        QApplication.processEvents()
-        took = zip(before, _Clock.now(), start, strict=True)
-        _Clock.turned = tuple(known + now - then for known, now, then in took)
-        return original.__get__(self)(*arguments)
+        events, before = _Events(), _Clock.turned_s
+        QApplication.instance().installEventFilter(events)
+        try:
+            return original.__get__(self)(*arguments)
+        finally:
+            QApplication.instance().removeEventFilter(events)
+            _Clock.turned_s = before + events.seconds  # such calls may be made in a turn, too
 
     setattr(kind, method, turning)
     yield

@@ -54,7 +54,9 @@ def test_pips_settings_are_uvs(own: BundledBackend) -> None:
     assert "UV_INDEX" not in chosen
 
 
-def test_folders_of_wheels_that_are_gone_are_passed_over(own: OwnBackend, tmp_path: Path) -> None:
+def test_folders_of_wheels_that_are_gone_are_passed_over(
+    own: BundledBackend, tmp_path: Path
+) -> None:
     """As pip does."""
     pips = {"PIP_FIND_LINKS": f"{tmp_path / 'gone'} {tmp_path} https://mirror/wheels"}
     assert own.variables(pips)["UV_FIND_LINKS"] == f"{tmp_path} https://mirror/wheels"

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from tapestry.backend import bundled, program, uv_download, uv_program
 from tapestry.backend import installer as installer_module
-from tapestry.backend import program, uv_download, uv_program
 from tapestry.backend.bundled import PACKAGES, BundledBackend, bundled_backend
 from tapestry.backend.installer import BackendInstaller
 from tapestry.backend.process import find_command
 from tapestry.backend.uv_program import UvWheel, uv_wheel
 from tapestry.common.ownership import lock_on
+from tapestry_protocol.accelerators import CPU, CUDA, Accelerator
 from tapestry_protocol.errors import TapestryError
 from tests.krita_plugin.fake_loop import FakeLoop
 
@@ -299,15 +300,27 @@ def test_what_goes_wrong_is_a_sentence(place: Place, said: str, sentence: str) -
     assert not place.own.is_there
 
 
-def test_without_pytorchs_own_index_the_package_index_is_asked(place: Place) -> None:
-    """It may be the one that cannot be reached."""
+@pytest.mark.parametrize("kind", [CPU, CUDA])
+def test_without_pytorchs_own_index_the_package_index_is_asked(
+    place: Place, monkeypatch, kind: Accelerator
+) -> None:
+    """It may be the one that cannot be reached. Gigabytes that are not needed wait for a word."""
+    monkeypatch.setattr(bundled, "likely_accelerator", lambda: kind)
+    monkeypatch.setattr(installer_module, "package_index_accelerator", lambda: CUDA)
     away = "error: Failed to fetch https://download.pytorch.org/whl: dns error"
     place.plan.write_text(f"if 'auto' in sys.argv: sys.exit({away!r})")
     installer = place.installer()
     installer.start()
     place.run(installer)
+    calls = ["pip install auto", "pip install"]
+    if kind == CPU:
+        assert "PyTorch for CUDA from the package index: 2.9 GB" in installer.trouble.advice
+        assert not place.own.is_there
+        installer.start()
+        place.run(installer)
+        calls = ["pip install auto", "venv --clear", *calls]
     assert installer.trouble is None
-    assert place.calls.read_text().splitlines()[1:] == ["pip install auto", "pip install"]
+    assert place.calls.read_text().splitlines()[1:] == calls
 
 
 def test_files_that_a_scanner_holds_are_waited_for(place: Place, monkeypatch) -> None:
