@@ -170,7 +170,7 @@ class Conditioning:
             Box(box.top * down, box.left * right, box.bottom * down, box.right * right)
             for box in self._boxes
         ]
-        return self._model.adapter_manager.source(self._phrases, boxes, size.width)
+        return self._model.adapter_manager.ground(self._phrases, boxes, size.width)
 
     @contextmanager
     def _wearing(self, loras: Sequence[Lora]) -> Iterator[None]:
