@@ -143,14 +143,14 @@ class BundledBackend:
         """With the computer's Python where it has a fitting one, else with one that uv fetches."""
         return [str(self.uv), "venv", "--clear", "--python", _PYTHONS, str(self.environment)]
 
-    def install(self, *, choose_torch: bool) -> list[str]:
+    def install(self, *, choose_torch: bool, is_known: bool = False) -> list[str]:
         """The wheel and all that it needs, wheels alone; uv takes up what is there already.
 
-        choose_torch  the build for this computer's graphics card, from PyTorch's own index; else
-                      that of the package index, by its hashes
+        choose_torch  the build for this computer's graphics card, from PyTorch's own index
+        is_known      PyTorch is known by the hashes that the package index has
         """
         lists = ["--constraint", str(self.wheel.with_name(PACKAGES))]
-        if not choose_torch:
+        if is_known:
             lists += ["--constraint", str(self.wheel.with_name(TORCH_PACKAGES))]
         torch = ["--torch-backend", "auto"] if choose_torch else []
         where = ["--python", str(self.environment), "--only-binary", ":all:"]

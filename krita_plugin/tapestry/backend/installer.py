@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from tapestry_protocol import VERSION
-from tapestry_protocol.accelerators import Accelerator, package_index_accelerator
+from tapestry_protocol.accelerators import TORCH, Accelerator, package_index_accelerator
 from tapestry_protocol.errors import TapestryError
 
 from ..common.ownership import lock_on
@@ -139,8 +139,10 @@ class BackendInstaller:
             try:
                 yield from self._run(own.install(choose_torch=True))
             except PyTorchAwayError as error:
-                self._agree_on_another(error)
-                yield from self._run(own.install(choose_torch=False))
+                is_own = self._uv.local(f"{TORCH.replace('==', '-')}*.whl") is not None
+                if not is_own:
+                    self._agree_on_another(error)
+                yield from self._run(own.install(choose_torch=False, is_known=not is_own))
             self._say(tr("Looking whether the backend starts\u2026"), 0.97)
             yield from self._run([str(own.next_program), "doctor"])
             own.finish()

@@ -48,7 +48,7 @@ class UvDownload:
         wheel, program = uv_wheel(), self._own.uv
         if program.exists():
             return
-        archive = self._local(wheel.name)
+        archive = self.local(wheel.name)
         if archive is None:
             archive = self._own.folder / wheel.name
             url = (yield from self._in_the_artists_index(wheel, is_paused)) or wheel.url
@@ -59,11 +59,11 @@ class UvDownload:
         if archive.parent == self._own.folder:
             yield from patiently(lambda: archive.unlink(missing_ok=True))
 
-    def _local(self, name: str) -> Path | None:
+    def local(self, pattern: str) -> Path | None:
         """In a folder of wheels that the artist's pip or uv knows."""
         folders = re.split(r"[\s,]+", self._environment.get("UV_FIND_LINKS", ""))
-        found = (Path(folder) / name for folder in folders if folder)
-        return next((path for path in found if path.exists()), None)
+        found = (path for folder in folders if folder for path in Path(folder).glob(pattern))
+        return next(found, None)
 
     def _in_the_artists_index(
         self, wheel: UvWheel, is_paused: Callable[[], bool]

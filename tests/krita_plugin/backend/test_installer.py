@@ -17,7 +17,7 @@ import pytest
 
 from tapestry.backend import bundled, program, uv_download, uv_program
 from tapestry.backend import installer as installer_module
-from tapestry.backend.bundled import PACKAGES, BundledBackend, bundled_backend
+from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES, BundledBackend, bundled_backend
 from tapestry.backend.installer import BackendInstaller
 from tapestry.backend.process import find_command
 from tapestry.backend.uv_program import UvWheel, uv_wheel
@@ -321,6 +321,21 @@ def test_without_pytorchs_own_index_the_package_index_is_asked(
         calls = ["pip install auto", "venv --clear", *calls]
     assert installer.trouble is None
     assert place.calls.read_text().splitlines()[1:] == calls
+
+
+def test_a_pytorch_of_the_artists_own_is_taken(place: Place, monkeypatch, tmp_path: Path) -> None:
+    """From a folder of wheels: it may be any build, so it is not among those with known hashes."""
+    monkeypatch.setattr(bundled, "likely_accelerator", lambda: CPU)
+    away = "error: Failed to fetch https://download.pytorch.org/whl: dns error"
+    place.plan.write_text(
+        f"if 'auto' in sys.argv: sys.exit({away!r})\n"
+        f"if {TORCH_PACKAGES!r} in ' '.join(sys.argv): sys.exit('error: Hash mismatch')"
+    )
+    (tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl").touch()
+    installer = place.installer(environment={"PIP_FIND_LINKS": str(tmp_path)})
+    installer.start()
+    place.run(installer)
+    assert installer.trouble is None
 
 
 def test_files_that_a_scanner_holds_are_waited_for(place: Place, monkeypatch) -> None:
