@@ -40,7 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 installer", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("demo", help="set everything up and render the bundled scenes")
-    commands.add_parser("test", help="run the whole suite; further arguments go to pytest")
+    test = commands.add_parser("test", help="run the suite; further arguments go to pytest")
+    test.add_argument(
+        "--tier", choices=_TIERS, help="only a part of it; unit takes seconds (CONTRIBUTING.md)"
+    )
+    test.add_argument("--coverage", action="store_true", help="say which lines were not run")
     plugin = commands.add_parser("plugin", help="put the plugin into this user's Krita")
     plugin.add_argument(
         "--zip",
@@ -70,10 +74,13 @@ def _demo(_options: argparse.Namespace, _rest: list[str]) -> int:
     return 0
 
 
-def _test(_options: argparse.Namespace, rest: list[str]) -> int:
+def _test(options: argparse.Namespace, rest: list[str]) -> int:
     environment.ensure(tests=True)
+    chosen = ["-m", options.tier] if options.tier else []
+    if options.coverage:
+        chosen += ["--cov", "--cov-report=term-missing:skip-covered"]
     processes = ["-n", str(_TEST_PROCESSES), "--no-loadscope-reorder"]
-    command = [str(VENV_PYTHON), "-m", "pytest", *processes, *rest]
+    command = [str(VENV_PYTHON), "-m", "pytest", *processes, *chosen, *rest]
     return subprocess.run(command, cwd=ROOT, env=_test_environment(), check=False).returncode
 
 
@@ -132,6 +139,8 @@ def _doctor(_options: argparse.Namespace, _rest: list[str]) -> int:
 
 _TEST_PROCESSES = 2
 """One is busy with Krita, which spends most of its time waiting, and one with everything else."""
+
+_TIERS = ("unit", "models", "krita", "chaos")
 
 _COMMANDS = {
     "demo": _demo,

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import settings
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
+from tests.tiers import tier_of
 
 pytest_plugins = ["tests.promises"]
 
@@ -13,8 +14,11 @@ settings.register_profile("tapestry", deadline=None)  # no clock decides whether
 settings.load_profile("tapestry")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Krita takes longest and comes first: other tests fill the time of another process."""
+    """Each test is of a tier. Krita takes longest and comes first: others fill its pauses."""
+    for item in items:
+        item.add_marker(tier_of(item.nodeid))
     items.sort(key=lambda item: not item.nodeid.startswith(KRITA))
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from installer import doctor, environment
+from installer import commands, doctor, environment
 from installer.paths import CONSTRAINTS, ROOT, STAMP
+from tests.tiers import TIERS, tier_of
 
 
 def installer(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -41,6 +42,14 @@ def test_unknown_commands_and_options_are_named(tmp_path: Path) -> None:
         assert said.returncode == 2
         assert "usage:" in said.stderr
         assert "Traceback" not in said.stderr
+
+
+def test_the_tiers_of_the_command_are_those_of_the_tests() -> None:
+    """The installer runs without the tests, so it has a list of its own."""
+    assert commands._TIERS == TIERS
+    assert tier_of("tests/server/queue/test_jobs.py::test_x") == "unit"
+    assert tier_of("tests/server/connections/test_sessions.py::test_x") == "chaos"
+    assert tier_of("tests/protocol/test_codec.py::test_x") == "unit"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Krita's folders differ elsewhere")
