@@ -10,8 +10,11 @@ from typing import Protocol, TypeVar
 Value = TypeVar("Value")
 
 TURN_S = 0.015
-"""A turn takes on another piece of work for this long; a piece itself takes up to 20 ms."""
+"""A turn takes on another piece of work for this long, in processor time: while a backend paints on
+all cores, the clock tells what others do. A piece itself takes up to 20 ms."""
 
+LONGEST_TURN_S = 3 * TURN_S
+"""The same by the clock: pieces may wait for Krita's threads."""
 
 REST = "rest"
 """What a piece yields instead of None when the next one has to have a turn of its own."""
@@ -63,10 +66,9 @@ class Task:
             self._pieces.close()
 
     def _turn(self) -> None:
-        end = time.monotonic() + TURN_S
-        said = None
+        said, has_time = None, _turn_time()
         try:
-            while said is None and time.monotonic() < end and not self._is_cancelled:
+            while said is None and has_time() and not self._is_cancelled:
                 said = next(self._pieces)
         except StopIteration as stop:
             if not self._is_cancelled:
@@ -83,6 +85,12 @@ class Task:
             return
         delay_s = _PAUSE_S if said == PAUSE else 0
         self._cancel_turn = self._loop.call_later(delay_s, self._turn)
+
+
+def _turn_time() -> Callable[[], bool]:
+    """Asked whether a turn that begins now may go on."""
+    worked_s, passed_s = time.thread_time() + TURN_S, time.monotonic() + LONGEST_TURN_S
+    return lambda: time.thread_time() < worked_s and time.monotonic() < passed_s
 
 
 class TaskQueue:

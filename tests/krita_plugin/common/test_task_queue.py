@@ -2,6 +2,8 @@
 
 from collections.abc import Generator
 
+import pytest
+
 from tapestry.common import task_queue
 from tapestry.common.task_queue import PAUSE, REST, Task, TaskQueue
 from tests.krita_plugin.fake_loop import FakeLoop
@@ -44,14 +46,20 @@ def test_a_piece_may_ask_for_a_turn_or_for_a_while() -> None:
     assert results == ["done"]
 
 
-def test_a_turn_ends_when_its_time_is_over(monkeypatch) -> None:
-    """Each piece takes longer than a turn here, so each gets a turn of its own."""
+@pytest.mark.parametrize(
+    ("clock", "limit_s"),
+    [("thread_time", task_queue.TURN_S), ("monotonic", task_queue.LONGEST_TURN_S)],
+)
+def test_a_turn_ends_when_its_time_is_over(monkeypatch, clock: str, limit_s: float) -> None:
+    """Each piece takes most of a turn here, so two of them fill one: of work, or of waiting."""
     loop, seen, results = FakeLoop(), [], []
-    clock = iter(range(1000))
-    monkeypatch.setattr(
-        task_queue.time, "monotonic", lambda: next(clock) * task_queue.TURN_S * 0.75
-    )
+    moments = iter(range(1000))
+    still = dict.fromkeys(("thread_time", "monotonic"), lambda: 0.0)
+    for name, told in {**still, clock: lambda: next(moments) * limit_s * 0.75}.items():
+        monkeypatch.setattr(task_queue.time, name, told)
     Task(loop, counting(seen, 5), results.append, results.append)
+    loop.turn()
+    assert seen == [0]
     loop.run()
     assert seen == [0, 1, 2, 3, 4]
     assert results == ["done"]
