@@ -11,6 +11,13 @@ from installer.console import InstallerError
 from installer.krita import KritaFolders
 from installer.plugin import ACTIONS, build_plugin_folder, refuse_protected
 
+_KEPT = {
+    "journal": "jobs and pictures that waited",
+    "backend": "the backend that was installed from Krita",
+    "backend.leaving": "what was left of such a backend",
+}
+"""Folders beside the logs."""
+
 
 def install(folders: KritaFolders, backend: Path) -> None:
     """Copy the plugin, tell it where the backend is, and switch it on in Krita's settings."""
@@ -54,10 +61,11 @@ def uninstall(folders: KritaFolders) -> list[str]:
         log.unlink()
     if logs:
         removed.append(f"the logs in {folders.logs}")
-    journal = folders.logs / "journal"
-    if journal.exists():
-        shutil.rmtree(journal, ignore_errors=True)
-        removed.append(f"jobs and pictures that waited in {journal}")
+    for name, what in _KEPT.items():
+        if (folders.logs / name).exists():
+            shutil.rmtree(folders.logs / name, ignore_errors=True)
+            removed.append(f"{what} in {folders.logs / name}")
+    (folders.logs / "install.lock").unlink(missing_ok=True)
     if folders.logs.exists() and not any(folders.logs.iterdir()):
         folders.logs.rmdir()
     return removed

@@ -125,8 +125,10 @@ def test_installing_and_taking_back_leaves_nothing(tmp_path: Path) -> None:
         assert folders.kritarc.stat().st_mode & 0o777 == 0o600
     folders.logs.mkdir()
     (folders.logs / "backend.log").touch()
-    (folders.logs / "journal" / "blobs").mkdir(parents=True)
-    assert len(in_krita.uninstall(folders)) == 4
+    (folders.logs / "install.lock").touch()
+    for folder in (folders.logs / "journal" / "blobs", folders.logs / "backend" / "env-123456"):
+        folder.mkdir(parents=True)
+    assert len(in_krita.uninstall(folders)) == 5
     assert not folders.logs.exists()
     assert folders.kritarc.read_bytes() == b"[theme]\nTheme=dark\n"
     assert list(folders.pykrita.iterdir()) == []
