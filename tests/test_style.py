@@ -31,6 +31,14 @@ def test_ruff_has_nothing_to_say(command: tuple[str, ...]) -> None:
     assert finished.returncode == 0, finished.stdout
 
 
+def test_mypy_has_nothing_to_say() -> None:
+    """What it checks, and why some libraries are left out, is in pyproject.toml."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
 def test_every_module_says_what_belongs_there() -> None:
     """In the first line, as a docstring."""
     silent = [

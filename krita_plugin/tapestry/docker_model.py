@@ -101,8 +101,10 @@ class DockerModel:
             onlooker=self.scene_watch,
         )
         self.example = Example(host, loop, self._show)
-        self.backend_controller = backend and BackendController(
-            host, link, backend, lambda: self._tell("backend")
+        self.backend_controller = (
+            BackendController(host, link, backend, lambda: self._tell("backend"))
+            if backend
+            else None
         )
         host.watch_saving(self._saving, self._saved)
         link.follower = self
@@ -248,7 +250,7 @@ class DockerModel:
 
     def _reading(
         self, canvas: Canvas, settings: Settings, mode: Mode
-    ) -> Generator[None, None, Order]:
+    ) -> Generator[str | None, None, Order]:
         with self.scene_watch.resting():
             yield from self.results.canvas_preview.gone()
             order = yield from order_from(canvas, settings, mode)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
@@ -72,7 +72,7 @@ class Checkpoint:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo(self.id, self.id, self.window_px, self.family)
+        return ModelInfo(self.id, self.id, self.window_px, cast("Any", self.family))
 
 
 class Catalogue:
@@ -239,7 +239,7 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
         family = family_of(index, backbone)
         window_px = _window_px(backbone, vae)
         taken, made = backbone.get("in_channels", 4), vae.get("latent_channels", 4)
-        variant = family and family.variant(taken, made, _cell_px(vae))
+        variant = family.variant(taken, made, _cell_px(vae)) if family else None
     except OSError as error:
         file = Path(error.filename or path)
         if not isinstance(error, FileNotFoundError | NotADirectoryError):

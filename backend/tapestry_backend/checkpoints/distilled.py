@@ -8,7 +8,7 @@ from typing import Any
 
 _TRAILING = {"timestep_spacing": "trailing"}
 
-_BY_NAME = {
+_BY_NAME: dict[str, tuple[str, dict[str, Any]]] = {
     "lcm": ("LCMScheduler", {"original_inference_steps": 50}),
     "turbo": ("EulerAncestralDiscreteScheduler", _TRAILING),
     "lightning": ("EulerDiscreteScheduler", _TRAILING),

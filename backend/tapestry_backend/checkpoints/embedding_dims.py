@@ -49,7 +49,7 @@ def _of_file(path: Path, companions: Mapping[str, Path]) -> dict[str, Mapping[st
 
 def _of_folder(path: Path) -> dict[str, Mapping[str, Any]]:
     """Parts that are not there are left out."""
-    configs = {}
+    configs: dict[str, Mapping[str, Any]] = {}
     for part in (_BACKBONE, *_ENCODERS):
         file = path / part / "config.json"
         if file.is_file():

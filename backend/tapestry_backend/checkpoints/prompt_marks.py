@@ -116,7 +116,8 @@ def _shown(text: str) -> str:
 
 def _joined(pieces: Sequence[tuple[str, float]], notices: tuple[str, ...]) -> WeightedPrompt:
     """Pieces side by side that count alike are one."""
-    text, spans = "", []
+    text = ""
+    spans: list[tuple[int, int, float]] = []
     for part, weight in pieces:
         bounded = round(min(max(weight, -MOST), MOST), 6)
         if part and bounded != 1:

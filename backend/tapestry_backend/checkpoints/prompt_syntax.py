@@ -84,8 +84,14 @@ def read_syntax(request: Request, adapters: Adapters) -> tuple[Request, tuple[st
         regions.append(replace(region, prompt=text, loras=own, negative_prompt=negative))
     negative, _, _ = reader.read(request.negative_prompt, None)
     negative = _listed(negative, negatives, more)
-    changed = {"prompt": prompt, "style": style, "negative_prompt": negative}
-    read = replace(request, **changed, loras=loras, regions=tuple(regions))
+    read = replace(
+        request,
+        prompt=prompt,
+        style=style,
+        negative_prompt=negative,
+        loras=loras,
+        regions=tuple(regions),
+    )
     return (read if read != request else request), tuple(dict.fromkeys(reader.notices))
 
 

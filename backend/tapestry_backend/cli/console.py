@@ -106,6 +106,8 @@ class _Remarks(_Stream):
 
 def _to_nowhere(stream: TextIO | None) -> None:
     """Have what a stream still holds go nowhere; else Python complains about it as it ends."""
+    if stream is None:
+        return
     with suppress(OSError, ValueError, AttributeError):
         number = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

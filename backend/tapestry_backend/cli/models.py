@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..checkpoints.catalogue import Catalogue, Checkpoint
 from ..checkpoints.discovery import adapter_folders, discover
 from .render_options import ADAPTER, MODEL
 
-FOLDER = {
+FOLDER: dict[str, Any] = {
     "metavar": "DIR",
     "action": "append",
     "default": [],

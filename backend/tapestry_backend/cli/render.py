@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -134,7 +135,7 @@ def _check_together(options: argparse.Namespace) -> None:
 
 def _paint_over(document: Document, options: argparse.Namespace) -> PaintOver | None:
     """What --refine or --fill name: a layer of the document, or else a file."""
-    task = "fill" if options.refine is None else "refine"
+    task: Literal["refine", "fill"] = "fill" if options.refine is None else "refine"
     where = options.fill if options.refine is None else options.refine
     if where is None:
         return None

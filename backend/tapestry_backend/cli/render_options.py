@@ -16,13 +16,13 @@ from tapestry_protocol.pixels import Margins, Point
 from ..checkpoints.catalogue import SAMPLE
 from ..values import read_loras, read_value, words_of
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "metavar": "PATH_OR_ID",
     "help": "a checkpoint: a .safetensors file, a folder in diffusers layout, or an id that "
     "`tapestry models` lists",
 }
 
-ADAPTER = {
+ADAPTER: dict[str, Any] = {
     "metavar": "PATH",
     "action": "append",
     "default": [],

@@ -52,7 +52,7 @@ def drawable(weights: Tensor, draft: Size) -> Tensor:
     A region that has no core there, such as a long stroke, would spread and change what is around
     it: its cells are the others'. The background, the last, always stays.
     """
-    shares = functional.adaptive_avg_pool2d(weights[None], tuple(draft))[0]
+    shares = functional.adaptive_avg_pool2d(weights[None], (draft.height, draft.width))[0]
     stays = _cores(shares).amax(dim=(1, 2))
     stays[-1] = 1
     shares = shares * stays[:, None, None]
@@ -71,7 +71,7 @@ def composed(weights: Tensor, window: int, draft: Size) -> Tensor:
     """
     rows = (weights > 0).any(dim=2)
     high = torch.tensor([_span(occupied) > _HIGHER * window for occupied in rows])
-    shares = functional.adaptive_avg_pool2d(weights[None], tuple(draft))[0]
+    shares = functional.adaptive_avg_pool2d(weights[None], (draft.height, draft.width))[0]
     cores = functional.interpolate(_cores(shares)[None], weights.shape[-2:])[0]
     return weights * high[:, None, None] * cores
 
@@ -154,7 +154,7 @@ def area_mean(values: Tensor, size: Size) -> Tensor:
     """
     sides = values.shape[-2:]
     if all(side % wanted == 0 for side, wanted in zip(sides, size, strict=True)):
-        return functional.adaptive_avg_pool2d(values, tuple(size))
+        return functional.adaptive_avg_pool2d(values, (size[0], size[1]))
     down, across = (
         _averages(side, wanted).to(values) for side, wanted in zip(sides, size, strict=True)
     )

@@ -19,8 +19,8 @@ class SamplingStep(NamedTuple):
                sample (the clean picture) or flow_prediction (noise - clean, Lipman et al. 2023)
     """
 
-    index: int
-    count: int
+    index: int  # type: ignore[assignment]  # in the place of tuple's own method
+    count: int  # type: ignore[assignment]  # in the place of tuple's own method
     timestep: Tensor
     alpha: float
     sigma: float

@@ -29,7 +29,7 @@ class Step(NamedTuple):
     """
 
     number: int
-    count: int
+    count: int  # type: ignore[assignment]  # in the place of tuple's own method
     latents: Tensor
     denoised: Tensor
 

@@ -69,7 +69,7 @@ class Factor(NamedTuple):
     """A window, or the overlap of some, and how often it counts: 1, or -1 for what is taken off."""
 
     window: Window
-    count: int
+    count: int  # type: ignore[assignment]  # in the place of tuple's own method
 
 
 def axis_starts(length: int, window: int, stride: int, *, wrap: bool = False) -> list[int]:

@@ -82,7 +82,7 @@ class FlowModel(LatentModel):
         """
 
     @property
-    def cell_step(self) -> int:
+    def cell_step(self) -> int:  # type: ignore[override]
         return self.patch
 
     @property

@@ -44,7 +44,7 @@ class Flux(FlowModel):
     ) -> Tensor:
         tokens, (pooled, guidance) = self._unpack(conditions, self._text_encoder.config.hidden_size)
         rows, columns = (side // self.patch for side in latents.shape[-2:])
-        told = {
+        told: dict[str, Any] = {
             "timestep": timestep.to(latents.dtype) / 1000,
             "pooled_projections": pooled,
             "encoder_hidden_states": tokens,

@@ -217,7 +217,7 @@ class LatentModel(ABC):
         and give NaN for sound latents. One that does so works in single precision from then on.
         """
         made = self._parts.run(
-            "vae", lambda vae: through(vae, given.to(self.device, vae.dtype)).to(self.dtype)
+            "vae", lambda vae: through(vae, given.to(self.device, self._vae.dtype)).to(self.dtype)
         )
         narrow = self._vae.dtype.itemsize < torch.float32.itemsize
         if narrow and _is_finite(given) and not _is_finite(made):

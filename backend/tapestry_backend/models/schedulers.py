@@ -110,7 +110,7 @@ def _to_pure_noise(kind: type, checkpoint: Any) -> dict[str, Any]:
     if not checkpoint.config.get("rescale_betas_zero_snr"):
         return {}
     options: dict[str, Any] = {"timestep_spacing": "trailing"}
-    if "rescale_betas_zero_snr" not in inspect.signature(kind.__init__).parameters:
+    if "rescale_betas_zero_snr" not in inspect.signature(kind).parameters:
         signal = checkpoint.alphas_cumprod.double().clone()
         signal[-1] = _LEAST_SIGNAL
         before = torch.cat([signal.new_ones(1), signal[:-1]])
@@ -143,7 +143,7 @@ def _made(kind: type, checkpoint: Any, options: dict[str, Any]) -> Any:
     """
     defaults = checkpoint.config.get("_use_default_values", ())
     named = {key: value for key, value in checkpoint.config.items() if key not in defaults}
-    known = inspect.signature(kind.__init__).parameters
+    known = inspect.signature(kind).parameters
     return kind(**{key: value for key, value in {**named, **options}.items() if key in known})
 
 

@@ -60,7 +60,7 @@ class Coverage:
 
         The second is a list of alphas with the share by them that lower nodes keep.
         """
-        taken = []
+        taken: list[tuple[np.ndarray, Share]] = []
         for part in _parts(node):
             operator = part.node.operator
             # What an artist looks through covers as if it were opaque, but half erased is half.
@@ -86,7 +86,7 @@ class Coverage:
                 continue
             operator = part.node.operator
             total = np.zeros_like(alpha) if total is None else total
-            if backdrop is None:
+            if beneath is None:
                 total = covered(total, alpha, operator, total)
                 continue
             total = covered(total, alpha, operator, beneath)

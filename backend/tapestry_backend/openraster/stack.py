@@ -147,7 +147,10 @@ class Stack:
         if margins.top or margins.left:
             for node in self.root.walk():
                 if node.kind == "layer":
-                    place = {"x": node.left + margins.left, "y": node.top + margins.top}
+                    place: dict[str, str | int] = {
+                        "x": node.left + margins.left,
+                        "y": node.top + margins.top,
+                    }
                     changes[node.tag.start] = (node.tag, place)
         for node, text in settings:
             _, attributes = changes.setdefault(node.tag.start, (node.tag, {}))

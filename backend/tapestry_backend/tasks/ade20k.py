@@ -171,8 +171,10 @@ _TABLE = """
 _MOST_WORDS = 3
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*|[,.;:()]")
 _GOLDEN = 0.618034
-_SINGULARS = (("ies", "y"), ("ves", "f"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"))
-_SINGULARS += (("oxes", "ox"), ("uses", "us"), ("s", ""))
+_SINGULARS = (
+    *(("ies", "y"), ("ves", "f"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss")),
+    *(("oxes", "ox"), ("uses", "us"), ("s", "")),
+)
 """How words end that mean several, and the one."""
 
 

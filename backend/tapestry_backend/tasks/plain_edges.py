@@ -63,9 +63,9 @@ def plain_edges(plan: Plan, source: CanvasSource) -> PlainEdges | None:
     if last - first < 2 * _STRIP_CELLS:
         return None
     where = torch.zeros(source.size)
-    picture = _part(source, old.top, old.bottom, plan)
-    above = _part(source, old.top, old.top + strip, plan)
-    below = _part(source, old.bottom - strip, old.bottom, plan)
+    picture = _part(source.pixels, old.top, old.bottom, plan)
+    above = _part(source.pixels, old.top, old.top + strip, plan)
+    below = _part(source.pixels, old.bottom - strip, old.bottom, plan)
     if old.top > plan.output.top and _is_plain(above, picture):
         where[:first] = 1
     if old.bottom < plan.output.bottom and _is_plain(below, picture):
@@ -74,10 +74,10 @@ def plain_edges(plan: Plan, source: CanvasSource) -> PlainEdges | None:
     return PlainEdges(where, (first, last)) if bool(where.any()) else None
 
 
-def _part(source: CanvasSource, top: int, bottom: int, plan: Plan) -> Tensor:
-    """The some rows of the old picture: [3, k, W]."""
+def _part(pixels: Tensor, top: int, bottom: int, plan: Plan) -> Tensor:
+    """Some rows of the old picture: [3, k, W]."""
     rows, columns = slice(top, bottom), slice(plan.document.left, plan.document.right)
-    return source.pixels[0, :, rows, columns]
+    return pixels[0, :, rows, columns]
 
 
 def _is_plain(strip: Tensor, picture: Tensor) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.fields import Scheduler
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds
 
@@ -102,7 +103,7 @@ class Plan:
     device: str
     dtype: str
     seed: int
-    scheduler: str
+    scheduler: Scheduler
     scheduler_class: str
     num_inference_steps: int
     regions: tuple[RegionPlan, ...]
@@ -136,12 +137,11 @@ class Plan:
     @property
     def layout(self) -> WindowLayout:
         """How the canvas is cut into windows."""
-        mode = "shift" if self.windows == "shift" else "overlap"
         return WindowLayout(
             self.canvas,
             self.window,
             self.stride,
-            mode,
+            "shift" if self.windows == "shift" else "overlap",
             self.window_weighting,
             self.wrap,
             self.fusion,

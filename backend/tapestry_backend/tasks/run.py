@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.nn import functional
@@ -185,7 +185,7 @@ class _Job:
             colours = Colours(leaves, layers, pixels.clone(), new, wrap=plan.wrap)
             colours.decode(model, self._latents)
         args = model, self._latents, layers, shares, pixels, new
-        compose_layers(*args, wrap=plan.wrap, seen=colours and colours.take)
+        compose_layers(*args, wrap=plan.wrap, seen=None if colours is None else colours.take)
         if colours is None:
             return pixels, None
         return pixels, to_layers(leaves, colours.base, pixels, self._reading.new, plan)
@@ -218,7 +218,7 @@ class _Job:
         where = structured(pixels, high)
         return _Drafted(draft, pixels, where) if bool((where >= 0.5).any()) else None
 
-    def _paint_draft(self, source: CanvasSource) -> Iterator[Progressed]:
+    def _paint_draft(self, source: CanvasSource) -> Generator[Progressed, None, Tensor]:
         """A small picture of the whole, enlarged to the canvas: [1, 3, H, W] in 0..1."""
         plan = self._plan
         layout = WindowLayout(source.size, source.size, source.size, wrap=plan.wrap)
@@ -278,7 +278,7 @@ def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers
     """
     if plan.task != "generate":
         return []
-    where = {"anchor": plan.anchor.width, "wrap": plan.wrap}
+    where: dict[str, Any] = {"anchor": plan.anchor.width, "wrap": plan.wrap}
     windows, free = plan.layout.grid, (source.keep == 0).float()
     own = layers.within.cpu() * (source.weights > 0) * free
     statistics = Coherence(windows, own, plan.coherence, rows=layers.rows, **where)

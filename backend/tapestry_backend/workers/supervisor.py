@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import subprocess
-import sys
 import time
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
@@ -91,13 +90,14 @@ class WorkerSupervisor:
             return False
         _log.info("worker %d started", worker.pid)
         watchdog = Watchdog(time.monotonic())
+        orders, said = _pipes(worker)
         tasks = [
-            asyncio.create_task(_write_orders(worker.stdin, self._orders)),
+            asyncio.create_task(_write_orders(orders, self._orders)),
             asyncio.create_task(_watch(worker, watchdog)),
             asyncio.create_task(self._beat()),
         ]
         try:
-            return await self._listen(worker.stdout, worker.pid, watchdog)
+            return await self._listen(said, worker.pid, watchdog)
         finally:
             for task in tasks:
                 task.cancel()
@@ -126,7 +126,7 @@ class WorkerSupervisor:
                 env=environment,
                 limit=2 * MAX_FRAME_BYTES,
                 start_new_session=True,  # a Ctrl-C is for the server, which then stops the worker
-                creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         finally:
             if log:
@@ -180,9 +180,17 @@ async def _watch(worker: Process, watchdog: Watchdog) -> None:
     worker.kill()
 
 
+def _pipes(worker: Process) -> tuple[StreamWriter, StreamReader]:
+    """Where its orders go, and where it answers."""
+    if worker.stdin is None or worker.stdout is None:
+        raise ValueError("a worker is started with two pipes")
+    return worker.stdin, worker.stdout
+
+
 async def _bury(worker: Process) -> None:
     """Close the worker's pipe, which ends it; kill it when it does not go."""
-    worker.stdin.close()
+    orders, _ = _pipes(worker)
+    orders.close()
     try:
         async with asyncio.timeout(_FAREWELL_S):
             status = await worker.wait()

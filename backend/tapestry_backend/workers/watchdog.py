@@ -29,6 +29,7 @@ class Watchdog:
     """What is known of one worker's pace. All times are seconds of one steady clock."""
 
     def __init__(self, now_s: float) -> None:
+        self._is_in_step = False
         self._heard_at_s = now_s
         self._is_busy = False
         self._is_loading = True

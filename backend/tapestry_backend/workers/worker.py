@@ -184,7 +184,7 @@ def _send_result(job: Run, finished: Finished, link: Link) -> None:
         finished.bounds,
         job.request.seed,
         report_text(finished.report),
-        layered=finished.layered and _reference(finished.layered),
+        layered=_reference(finished.layered) if finished.layered else None,
     )
     beside = finished.layered.all_pixels if finished.layered else ()
     link.send(result, finished.pixels, *beside)

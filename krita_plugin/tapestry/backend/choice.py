@@ -11,6 +11,7 @@ import signal
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import RuntimeInfo
@@ -88,7 +89,8 @@ class BackendChoice:
                 models = tuple(model for model in value if isinstance(model, str))
                 choice = replace(choice, models=models[:_MOST_MODELS])
             elif isinstance(value, str) and _is_sound(field.name, value):
-                choice = replace(choice, **{field.name: value})
+                named: dict[str, Any] = {field.name: value}
+                choice = replace(choice, **named)
         return choice
 
 

@@ -67,7 +67,7 @@ class BackendInstaller:
         self._changed = changed
         self._environment = {**clean_environment(environment), **own.variables(environment)}
         self._uv = UvDownload(own, fetch, self._environment)
-        self._work: Generator[None, None, None] | None = None
+        self._work: Generator[str | None, None, None] | None = None
         self._is_agreed = False
 
     @property
@@ -96,7 +96,7 @@ class BackendInstaller:
             self.doing, self.is_paused = "", False
             self._changed()
 
-    def _begin(self, work: Callable[[], Generator[None, None, None]]) -> None:
+    def _begin(self, work: Callable[[], Generator[str | None, None, None]]) -> None:
         if self._work is None:
             self.trouble, self.share, self.is_paused = None, 0.0, False
             self.is_removing = work == self._uninstall
@@ -124,7 +124,7 @@ class BackendInstaller:
             _note(self.own.log, f"{error.message} {error.advice}")
         self._changed()
 
-    def _install(self) -> Generator[None, None, None]:
+    def _install(self) -> Generator[str | None, None, None]:
         own = self.own
         with (yield from self._alone()):
             if own.is_installed:  # by another Krita meanwhile
@@ -159,20 +159,20 @@ class BackendInstaller:
             raise of_pytorchs_index(error, theirs)
         _check_space(self.own, theirs)
 
-    def _uninstall(self) -> Generator[None, None, None]:
+    def _uninstall(self) -> Generator[str | None, None, None]:
         with (yield from self._alone()):
             self._say(tr("Removing the backend\u2026"), 0.0)
             yield from remove(self.own.folder)
             _note(self.own.log, "Removed.")
 
-    def _alone(self) -> Generator[None, None, AbstractContextManager[None]]:
+    def _alone(self) -> Generator[str | None, None, AbstractContextManager[str | None]]:
         """Wait for other Kritas, which wait for this one while the context is open."""
         while (handle := lock_on(self.own.lock)) is None:
             self._say(tr("Another Krita is installing it\u2026"), 0.0)
-            yield
+            yield None
         return _holding(handle)
 
-    def _run(self, command: Sequence[str]) -> Generator[None, None, None]:
+    def _run(self, command: Sequence[str]) -> Generator[str | None, None, None]:
         """Run one command to its end, more than once where another program holds its files."""
         for tries_left in reversed(range(_LOCKED_TRIES)):
             program = Program(command, self.own.log, self._environment)
@@ -209,16 +209,16 @@ def _note(log: Path, line: str) -> None:
         file.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {line}\n")
 
 
-def _wait(seconds: float) -> Generator[None, None, None]:
+def _wait(seconds: float) -> Generator[str | None, None, None]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        yield
+        yield None
 
 
 @contextmanager
-def _holding(handle: int) -> Generator[None, None, None]:
+def _holding(handle: int) -> Generator[str | None, None, None]:
     try:
-        yield
+        yield None
     finally:
         if handle:
             os.close(handle)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import (
@@ -161,7 +162,7 @@ def _installed_command(installation: Path) -> list[str]:
 
 
 def _start(
-    command: Sequence[str], log: object, variables: Mapping[str, str]
+    command: Sequence[str], log: IO[bytes], variables: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     return subprocess.Popen(

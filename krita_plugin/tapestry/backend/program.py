@@ -31,7 +31,7 @@ class Program:
 
     def run(
         self, is_paused: Callable[[], bool], follow: Callable[[str, float], None]
-    ) -> Generator[None, None, None]:
+    ) -> Generator[str | None, None, None]:
         """To its end; raises OSError where it cannot be started.
 
         follow  is told now and then what it has said, and for how many seconds it has run
@@ -47,7 +47,7 @@ class Program:
                         process = yield from self._stand_still(process, log, is_paused)
                     follow(self._read(start), self._seconds)
                     before = time.monotonic()
-                    yield
+                    yield None
                     self._seconds += time.monotonic() - before
             finally:
                 if process.poll() is None:
@@ -58,7 +58,7 @@ class Program:
 
     def _stand_still(
         self, process: subprocess.Popen[bytes], log: IO[bytes], is_paused: Callable[[], bool]
-    ) -> Generator[None, None, subprocess.Popen[bytes]]:
+    ) -> Generator[str | None, None, subprocess.Popen[bytes]]:
         """Gives the process that goes on; closing this generator leaves the other to its caller."""
         if _CAN_STAND_STILL:
             process.send_signal(signal.SIGSTOP)
@@ -66,7 +66,7 @@ class Program:
             process.kill()
             process.wait()
         while is_paused():
-            yield
+            yield None
         if not _CAN_STAND_STILL:
             return (yield from patiently(lambda: self._begin(log)))
         process.send_signal(signal.SIGCONT)

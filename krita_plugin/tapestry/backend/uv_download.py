@@ -43,7 +43,7 @@ class UvDownload:
         self._fetch = fetch
         self._environment = environment
 
-    def get(self, say: Say, is_paused: Callable[[], bool]) -> Generator[None, None, None]:
+    def get(self, say: Say, is_paused: Callable[[], bool]) -> Generator[str | None, None, None]:
         """Have the program in its place; raises TapestryError."""
         wheel, program = uv_wheel(), self._own.uv
         if program.exists():
@@ -67,7 +67,7 @@ class UvDownload:
 
     def _in_the_artists_index(
         self, wheel: UvWheel, is_paused: Callable[[], bool]
-    ) -> Generator[None, None, str]:
+    ) -> Generator[str | None, None, str]:
         """The wheel's address in a mirror; "" where none is set, or it has none."""
         index = self._environment.get("UV_DEFAULT_INDEX", "").rstrip("/")
         if not index.startswith("https://"):
@@ -85,7 +85,7 @@ class UvDownload:
 
     def _get(
         self, url: str, file: Path, is_paused: Callable[[], bool], say: Say
-    ) -> Generator[None, None, str]:
+    ) -> Generator[str | None, None, str]:
         """Why it could not be fetched; "" once it is here."""
         download = self._fetch(url, file)
         try:
@@ -93,10 +93,10 @@ class UvDownload:
                 if is_paused():
                     download.cancel()
                     while is_paused():
-                        yield
+                        yield None
                     download = self._fetch(url, file)
                 say(tr("Fetching uv\u2026 {part} MB").format(part=_megabytes(download)), 0.01)
-                yield
+                yield None
         finally:
             download.cancel()
         return download.error

@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ _PIECE_S = 0.02
 Value = TypeVar("Value")
 
 
-def patiently(action: Callable[[], Value]) -> Generator[None, None, Value]:
+def patiently(action: Callable[[], Value]) -> Generator[str | None, None, Value]:
     """Do something with a file, again and again while another program holds it; raises OSError."""
     end = time.monotonic() + PATIENCE_S
     while True:
@@ -30,10 +31,10 @@ def patiently(action: Callable[[], Value]) -> Generator[None, None, Value]:
         except PermissionError:
             if time.monotonic() > end:
                 raise
-        yield
+        yield None
 
 
-def remove(folder: Path) -> Generator[None, None, None]:
+def remove(folder: Path) -> Generator[str | None, None, None]:
     """Take a folder away, with all that is in it; raises OSError for what cannot be removed.
 
     It has another name first, so that half of it is never taken for what it was.
@@ -45,7 +46,7 @@ def remove(folder: Path) -> Generator[None, None, None]:
         yield from _take_away(leaving)
 
 
-def _take_away(folder: Path) -> Generator[None, None, None]:
+def _take_away(folder: Path) -> Generator[str | None, None, None]:
     if not folder.exists():
         return
     end = time.monotonic() + _PIECE_S
@@ -53,9 +54,9 @@ def _take_away(folder: Path) -> Generator[None, None, None]:
         here = Path(place)
         links = {name for name in folders if (here / name).is_symlink()}
         for name in (*files, *links):
-            yield from patiently(lambda path=here / name: _unlink(path))
+            yield from patiently(partial(_unlink, here / name))
             if time.monotonic() > end:
-                yield
+                yield None
                 end = time.monotonic() + _PIECE_S
         for name in set(folders) - links:
             yield from patiently((here / name).rmdir)

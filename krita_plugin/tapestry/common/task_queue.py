@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -62,7 +63,7 @@ class Task:
         """Stop where it is."""
         self._is_cancelled = True
         self._cancel_turn()
-        if not self._pieces.gi_running:
+        if inspect.getgeneratorstate(self._pieces) != inspect.GEN_RUNNING:
             self._pieces.close()
 
     def _turn(self) -> None:
@@ -108,7 +109,7 @@ class TaskQueue:
 
     def add(
         self,
-        pieces: Generator[None, None, Value],
+        pieces: Generator[str | None, None, Value],
         finished: Callable[[Value], None],
         failed: Callable[[Exception], None],
     ) -> None:

@@ -39,7 +39,7 @@ def loras_of(laid: Sequence[AdapterSettings]) -> tuple[Lora, ...]:
 
 def controls_of(
     canvas: Canvas, laid: Sequence[AdapterSettings], reach: Bounds, blobs: dict[str, bytes]
-) -> Generator[None, None, tuple[Control, ...]]:
+) -> Generator[str | None, None, tuple[Control, ...]]:
     """The others, in coordinates of the document, with their pictures in `blobs`.
 
     reach  what is painted; a control picture that lies wholly beyond says nothing about it

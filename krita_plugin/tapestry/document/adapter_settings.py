@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from tapestry_protocol.adapters import MAPS, AdapterInfo
 from tapestry_protocol.layer_names import plain_name
@@ -96,8 +96,8 @@ class DocumentAdapters:
         """What is laid on this layer, or on the latest one of its name."""
         if layer_id in self.entries or not name:
             return self.entries[layer_id].laid if layer_id in self.entries else ()
-        alike = (entry.laid for entry in reversed(self.entries.values()) if entry.name == name)
-        return next(alike, ())
+        named = (entry for entry in reversed(list(self.entries.values())) if entry.name == name)
+        return next((entry.laid for entry in named), ())
 
     def having(self, layer_id: str, name: str, laid: Sequence[AdapterSettings]) -> DocumentAdapters:
         """The book with another entry for this layer, as the latest one."""
@@ -166,8 +166,9 @@ def fitting(known: Collection[AdapterInfo], family: str) -> list[AdapterInfo]:
 def newly_laid(info: AdapterInfo) -> AdapterSettings:
     """An adapter as it is laid at first: with what its name says it was trained with."""
     name = info.id.casefold()
-    usual = next((show for word, show in _USUAL_SHOWS if word in name), "none")
-    return AdapterSettings(info.id, info.kind, show=usual if info.kind in CONTROLS else "none")
+    usual: Show = next((show for word, show in _USUAL_SHOWS if word in name), "none")
+    kind = cast("Kind", info.kind)  # embeddings stand in prompts, and are not offered
+    return AdapterSettings(info.id, kind, show=usual if kind in CONTROLS else "none")
 
 
 def read_laid(kept: Any) -> tuple[AdapterSettings, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator
+from typing import Literal
 
 from tapestry_protocol.messages import PixelsRef
 from tapestry_protocol.pixels import Bounds
@@ -35,11 +36,11 @@ def bands(bounds: Bounds, reads: int = 1) -> list[Bounds]:
 
 def read_in_bands(
     bounds: Bounds,
-    channels: int,
+    channels: Literal[1, 3, 4],
     read: Callable[[Bounds], bytes],
     blobs: dict[str, bytes],
     reads: int = 1,
-) -> Generator[None, None, PixelsRef]:
+) -> Generator[str | None, None, PixelsRef]:
     """The pixels of a rectangle, read and hashed a band at a time, with their bytes in `blobs`.
 
     reads: how much work one pixel is, beside that of reading it once.
@@ -48,8 +49,8 @@ def read_in_bands(
     for band in bands(bounds, reads):
         pieces.append(read(band))
         digest.update(pieces[-1])
-        yield
+        yield None
     sha256 = digest.hexdigest()
     blobs[sha256] = b"".join(pieces)
-    yield
+    yield None
     return PixelsRef(bounds.height, bounds.width, channels, sha256)

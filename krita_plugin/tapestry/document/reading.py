@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request, Selection
@@ -68,7 +68,7 @@ def document_regions(canvas: Canvas) -> DocumentRegions:
     return DocumentRegions.from_text(canvas.note(REGIONS_NOTE))
 
 
-def scene_of(canvas: Canvas) -> Generator[None, None, Scene]:
+def scene_of(canvas: Canvas) -> Generator[str | None, None, Scene]:
     """The regions and the background that the document has right now."""
     layers, own, book = canvas.layers(), own_layers(canvas), document_regions(canvas)
     laid = document_adapters(canvas)
@@ -124,7 +124,9 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
     return target
 
 
-def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Generator[None, None, Order]:
+def order_from(
+    canvas: Canvas, settings: Settings, mode: Mode
+) -> Generator[str | None, None, Order]:
     """What the artist asks for; raises TapestryError when it cannot become a picture."""
     target = target_of(canvas, settings, mode)
     part = target.part
@@ -211,9 +213,9 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         wrap=settings.wrap and not on_selection,
         composition=settings.composition,
         coherence=settings.coherence,
-        speed=settings.speed,
+        speed=cast("Any", settings.speed),
         seed=settings.seed,
-        scheduler=settings.scheduler,
+        scheduler=cast("Any", settings.scheduler),
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
         model=settings.model,
@@ -238,18 +240,18 @@ def _moved(placed: Placed, part: Bounds) -> Placed:
     bounds = placed.bounds.moved(-part.top, -part.left)
     if isinstance(placed, Region):
         controls = tuple(moved(control, part) for control in placed.controls)
-        return replace(placed, bounds=bounds, controls=controls)
+        return replace(cast("Any", placed), bounds=bounds, controls=controls)
     return replace(placed, bounds=bounds)
 
 
 def _is_opaque(
     canvas: Canvas, around: Sequence[Layer], layer_id: str, bounds: Bounds
-) -> Generator[None, None, bool]:
+) -> Generator[str | None, None, bool]:
     for band in bands(bounds, reads_of(around, layer_id)):
         alpha = seen_alpha(canvas, around, layer_id, band)
         if alpha.count(255) < len(alpha):
             return False
-        yield
+        yield None
     return True
 
 
@@ -260,7 +262,7 @@ def _regions(
     laid: DocumentAdapters,
     reach: Bounds,
     blobs: dict[str, bytes],
-) -> Generator[None, None, tuple[Region, ...]]:
+) -> Generator[str | None, None, tuple[Region, ...]]:
     """Those of the chosen layers that can be seen within `reach`, with their masks in `blobs`."""
     for layer in chosen:  # all of them before the first mask is read
         check_prompt(layer.prompt, f"the layer {layer.prompt[:20]!r}")
@@ -281,7 +283,7 @@ def _region(
     layer: RegionLayer,
     reach: Bounds,
     blobs: dict[str, bytes],
-) -> Generator[None, None, Region | None]:
+) -> Generator[str | None, None, Region | None]:
     """The region with its mask in `blobs`; None when nothing of it can be seen."""
     bounds = layer.bounds.intersection(reach)
     read = partial(seen_alpha, canvas, around, layer.id)

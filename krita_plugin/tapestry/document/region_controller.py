@@ -146,7 +146,9 @@ class RegionController:
     def hide_tint(self) -> bool:
         """Take the layer that shows regions away; whether there was one."""
         canvas = self._host.active_canvas()
-        found = tint_layers(canvas.layers()) if canvas is not None else []
+        if canvas is None:
+            return False
+        found = tint_layers(canvas.layers())
         for layer_id in found:
             canvas.remove(layer_id)
         return bool(found)

@@ -49,11 +49,11 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, N
             free &= ~own
             for plane, value in enumerate((*color_of(number), _ALPHA)):
                 planes[plane] |= own & _filled(value, band)
-            yield
+            yield None
         for plane, bits in enumerate(planes):
             data[plane::4] = bits.to_bytes(band.height * band.width, "little")
         parts.append((Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left))
-        yield
+        yield None
     draft = canvas.draft(TINT_NAME)
     yield from settled(canvas)
     yield REST
@@ -61,7 +61,7 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, N
     yield REST
     for part in parts:
         draft.write(*part)
-        yield
+        yield None
     yield from drawn(canvas)
     return layer_id
 

@@ -72,7 +72,7 @@ class DocumentRegions:
         """Those of this layer, or of the latest one of its name, or the defaults."""
         if layer_id in self.entries:
             return self.entries[layer_id].settings
-        alike = (entry for entry in reversed(self.entries.values()) if entry.name == name)
+        alike = (entry for entry in reversed(list(self.entries.values())) if entry.name == name)
         found = next(alike, None)
         return found.settings if found else DEFAULTS
 

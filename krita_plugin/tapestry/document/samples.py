@@ -36,7 +36,7 @@ class MaskSample:
 
 def mask_sample(
     canvas: Canvas, layer_id: str, around: Sequence[Layer] = ()
-) -> Generator[None, None, MaskSample]:
+) -> Generator[str | None, None, MaskSample]:
     """The mask of a layer; `around` are the layers among which it lies, topmost first."""
     height, width = canvas.height, canvas.width
     rows = min(SAMPLE_ROWS, height)
@@ -54,11 +54,11 @@ def mask_sample(
         ]
         most += bytes(max(max(line[left:right]) for line in lines) for left, right in spans)
         least += bytes(min(min(line[left:right]) for line in lines) for left, right in spans)
-        yield
+        yield None
     return MaskSample(Pixels(rows, columns, 1, bytes(most)), bytes(least))
 
 
-def picture_sample(canvas: Canvas) -> Generator[None, None, Pixels]:
+def picture_sample(canvas: Canvas) -> Generator[str | None, None, Pixels]:
     """The visible picture, RGBA, `PICTURE_SIDE` pixels on its longer side."""
     height, width = canvas.height, canvas.width
     longest = max(height, width)
@@ -70,5 +70,5 @@ def picture_sample(canvas: Canvas) -> Generator[None, None, Pixels]:
         y = height * (2 * row + 1) // (2 * rows)
         line = canvas.flattened(Bounds(y, 0, y + 1, width))
         data += b"".join(line[place : place + 4] for place in places)
-        yield
+        yield None
     return Pixels(rows, columns, 4, bytes(data))

@@ -139,7 +139,7 @@ class SceneWatcher:
         """Rest for a while."""
         self.rest()
         try:
-            yield
+            yield None
         finally:
             self.wake()
 
@@ -158,7 +158,7 @@ class SceneWatcher:
             self._seen, self.picture = None, None
             self._replace(Scene(remarks=(tr("No document is open."),)))
 
-    def _read(self, canvas: Canvas) -> Generator[None, None, Scene]:
+    def _read(self, canvas: Canvas) -> Generator[str | None, None, Scene]:
         scene = yield from scene_of(canvas)
         if scene.regions or scene.remarks:
             return scene
@@ -190,7 +190,7 @@ class SceneWatcher:
         self._judge()
         self._scene_changed()
 
-    def _renew(self, canvas: Canvas) -> Generator[None, None, None]:
+    def _renew(self, canvas: Canvas) -> Generator[str | None, None, None]:
         """Masks that are missing; else one, in turn, because paint does not show in the tree."""
         ids = [region.id for region in self.scene.regions]
         missing = [layer_id for layer_id in ids if layer_id not in self._samples]
@@ -211,7 +211,10 @@ class SceneWatcher:
         self.badges = badges(self.scene.rows, self._samples, Bounds(0, 0, *self.size))
 
     def _begin(
-        self, canvas: Canvas, pieces: Generator[None, None, Value], then: Callable[[Value], None]
+        self,
+        canvas: Canvas,
+        pieces: Generator[str | None, None, Value],
+        then: Callable[[Value], None],
     ) -> None:
         def finished(value: Value) -> None:
             self._work = None

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tapestry_protocol.codec import decode
 from tapestry_protocol.errors import ProtocolError
@@ -20,6 +20,7 @@ from tapestry_protocol.pixels import Bounds
 
 from ..common.atomic_write import write_atomically
 from ..common.ownership import ownership_in
+from ..document.canvas import Canvas
 from ..results.history import asked_for
 from .job import DocumentState, Job, Order, Phase
 
@@ -129,7 +130,7 @@ def _read(path: Path, kept: Mapping[str, Any]) -> tuple[float, Job]:
     document = Bounds(*map(int, kept["document"])) if kept["document"] else None
     job = Job(
         path.stem,
-        GoneCanvas(),
+        cast("Canvas", GoneCanvas()),
         DocumentState((0, 0), ("", ""), frozenset()),
         str(kept["history_id"]),
         str(kept["document_name"]),

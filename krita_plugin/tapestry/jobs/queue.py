@@ -87,7 +87,7 @@ class JobQueue:
     def begin(
         self,
         canvas: Canvas,
-        reading: Generator[None, None, Order],
+        reading: Generator[str | None, None, Order],
         sources: Sequence[str] = (),
         copies: int = 1,
         history_id: str = "",

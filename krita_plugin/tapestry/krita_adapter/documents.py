@@ -21,7 +21,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ..backend.process import data_folder
-from ..document.canvas import Canvas, Group, Layer
+from ..document.canvas import Canvas, Group, Layer, LayerDraft
 from ..qt.compat import QByteArray, QImage, Qt, QTimer
 from .colors import colors_of
 from .layer_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
@@ -258,15 +258,16 @@ class KritaCanvas:
         return KritaLayerDraft(lambda: self._document, name, masked=masked)
 
     def insert_group(
-        self, name: str, drafts: Sequence[KritaLayerDraft], above: str = ""
+        self, name: str, drafts: Sequence[LayerDraft], above: str = ""
     ) -> Generator[str | None, None, Group]:
         """Put drafts, topmost first, into the document as a group: one step that can be undone."""
-        masked = [draft for draft in drafts if draft.masked]
+        own = [draft for draft in drafts if isinstance(draft, KritaLayerDraft)]
+        masked = [draft for draft in own if draft.masked]
         for draft, mask in zip(masked, empty_masks(len(masked)), strict=True):
             draft.take_mask(mask)
         group = yield from added(lambda: self._document, "grouplayer", above)
         document, is_there = self._document, group is not None
-        group, nodes = group or document.createGroupLayer(name), [draft.node for draft in drafts]
+        group, nodes = group or document.createGroupLayer(name), [draft.node for draft in own]
         group.setName(name)
         group.setChildNodes(nodes[::-1])  # added one after the other, each were a step of undo
         if not is_there:

@@ -79,7 +79,7 @@ class CanvasPreview:
             if self.subject != subject or not canvas.is_open:
                 return  # hidden meanwhile, or something else is shown
             draft.write(self._part(pixels, bounds, band), band.top, band.left)
-            yield
+            yield None
         if self.subject == subject and canvas.is_open:
             yield from drawn(canvas)
 
@@ -106,8 +106,9 @@ class CanvasPreview:
 
     def release(self, canvas: Canvas, bounds: Bounds) -> PreviewLayer | None:
         """The layer, to become part of the document; None when it is not there in these bounds."""
-        fits = self._draft is not None and self._canvas is not None and self._layer_id
-        if not fits or self._canvas.id != canvas.id or self._bounds != bounds:
+        own = self._canvas
+        fits = own is not None and own.id == canvas.id and self._bounds == bounds
+        if self._draft is None or not self._layer_id or not fits:
             self.hide()
             return None
         shown = PreviewLayer(self._layer_id, self._draft)
@@ -171,7 +172,7 @@ class CanvasPreview:
         self.subject = subject  # so that whoever hides it while Krita is waited for finds it
         draft = canvas.draft(TRIAL_NAME)
         above = place_above(canvas, sources)
-        yield
+        yield None
         yield from settled(canvas)
         yield REST
         if self.subject != subject or not canvas.is_open:

@@ -177,13 +177,13 @@ class Results:
 
     def _insertion_in_peace(
         self, canvas: Canvas | None, entry: HistoryEntry, way: Way
-    ) -> Generator[None, None, Inserted]:
+    ) -> Generator[str | None, None, Inserted]:
         with self._onlooker.resting():
             return (yield from self._insertion(canvas, entry, way))
 
     def _insertion(
         self, canvas: Canvas | None, entry: HistoryEntry, way: Way
-    ) -> Generator[None, None, Inserted]:
+    ) -> Generator[str | None, None, Inserted]:
         picture = yield from self._keeper.picture(entry)
         if canvas is None:
             self.canvas_preview.hide()
@@ -241,7 +241,7 @@ class Results:
             self._line.add(self._show(entry, canvas), lambda _: self._changed(), self._fail)
         self._changed()
 
-    def _show(self, entry: HistoryEntry, canvas: Canvas) -> Generator[None, None, None]:
+    def _show(self, entry: HistoryEntry, canvas: Canvas) -> Generator[str | None, None, None]:
         picture = yield from self._keeper.picture(entry)
         bounds = picture.bounds_in(canvas)
         with self._onlooker.resting():
@@ -260,7 +260,7 @@ class Results:
             self._live, whole = job.id, order.whole
             area = Bounds(0, 0, request.height, request.width).moved(-whole.top, -whole.left)
 
-            def showing() -> Generator[None, None, None]:
+            def showing() -> Generator[str | None, None, None]:
                 now = self._in_front()  # another document may be there by now
                 if self._live == job.id and now is not None and now.id == front.id:
                     with self._onlooker.resting():

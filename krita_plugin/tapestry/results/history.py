@@ -269,8 +269,10 @@ def _entry(kept: Any) -> HistoryEntry | None:
 
 
 def _is_sound(entry: HistoryEntry) -> bool:
-    texts = (entry.id, entry.name, entry.sha256, entry.thumbnail, entry.origin, entry.origin_name)
-    texts += (entry.adapters,)
+    texts = (
+        *(entry.id, entry.name, entry.sha256, entry.thumbnail),
+        *(entry.origin, entry.origin_name, entry.adapters),
+    )
     numbers = (entry.height, entry.width, entry.made_at, *entry.bounds, *entry.document)
     places = (*entry.grown, *entry.offset)
     return (

@@ -120,7 +120,7 @@ class PreviewLayer:
 
 def insertion(
     canvas: Canvas, picture: FinishedPicture, way: Way = "layer", shown: PreviewLayer | None = None
-) -> Generator[None, None, Inserted]:
+) -> Generator[str | None, None, Inserted]:
     """Put a picture into a document; says what is unusual about it, if anything is.
 
     shown  is made the new layer, if there is one
@@ -148,13 +148,13 @@ def insertion(
         layers = ((yield from _insert_layer(canvas, picture, bounds, shown)),)
     for layer_id in layers:
         keep_own_layer(canvas, layer_id)
-    yield
+    yield None
     return Inserted(layers, grown, finding)
 
 
 def insertion_into_new_document(
     host: Host, picture: FinishedPicture
-) -> Generator[None, None, Inserted]:
+) -> Generator[str | None, None, Inserted]:
     """A document of its own for a picture whose document is gone."""
     canvas = host.create_canvas(picture.pixels.height, picture.pixels.width, picture.name)
     yield REST
@@ -167,7 +167,7 @@ def insertion_into_new_document(
     whole = Bounds(0, 0, canvas.height, canvas.width)
     layer = yield from _insert_layer(canvas, new, whole)
     keep_own_layer(canvas, layer)
-    yield
+    yield None
     finding = Finding(
         tr("The document that this picture was made for is not open."),
         tr("The picture is in a new document."),
@@ -197,7 +197,7 @@ def place_above(canvas: Canvas, sources: Sequence[str]) -> str:
     return next((layer.id for layer in canvas.layers() if is_below(layer)), "") if sources else ""
 
 
-def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[None, None, Pixels]:
+def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[str | None, None, Pixels]:
     """A small copy, made a band at a time."""
     share = min(1.0, longest / max(pixels.height, pixels.width))
     rows, columns = max(1, int(pixels.height * share)), max(1, int(pixels.width * share))
@@ -209,7 +209,7 @@ def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[None, Non
         band = pixels.data[top * row_bytes : bottom * row_bytes]
         part = Pixels(bottom - top, pixels.width, 4, band)
         data += host.scaled(part, last - first, columns).data
-        yield
+        yield None
     return Pixels(rows, columns, 4, bytes(data))
 
 
@@ -228,7 +228,7 @@ def drawn(canvas: Canvas) -> Generator[str | None, None, None]:
     yield from settled(canvas)
     if canvas.is_open:
         canvas.refresh()
-    yield
+    yield None
     yield from settled(canvas)
 
 
@@ -323,7 +323,7 @@ def _merge(
     if merged is None:  # it was moved, locked or removed meanwhile
         canvas.remove(shown.layer_id)
         raise _takes_no_picture()
-    yield
+    yield None
     return merged
 
 
@@ -337,14 +337,14 @@ def _takes_no_picture() -> TapestryError:
 
 def _ready(canvas: Canvas) -> Generator[str | None, None, None]:
     """Until a layer can be added: else Krita waits for the drawing first, and then for it."""
-    yield
+    yield None
     yield from settled(canvas)
     yield REST
 
 
 def _write_cut(
     draft: LayerDraft, picture: FinishedPicture, cut: Cut, shift: tuple[int, int]
-) -> Generator[None, None, None]:
+) -> Generator[str | None, None, None]:
     area = cut.bounds.intersection(picture.bounds)
     for band in bands(area):
         data = bytearray()
@@ -355,10 +355,10 @@ def _write_cut(
             at = (y - cut.bounds.top) * cut.mask.width + band.left - cut.bounds.left
             row[3::4] = _both(bytes(row[3::4]), cut.mask.data[at : at + band.width])
             data += row
-            yield
+            yield None
         pixels = Pixels(band.height, band.width, 4, bytes(data))
         draft.write(pixels, band.top + shift[0], band.left + shift[1])
-        yield
+        yield None
 
 
 def _both(picture: bytes, mask: bytes) -> bytes:
@@ -369,11 +369,13 @@ def _both(picture: bytes, mask: bytes) -> bytes:
     return bytes(a * b // 255 for a, b in zip(picture, mask, strict=True))
 
 
-def _write(draft: LayerDraft, pixels: Pixels, top: int, left: int) -> Generator[None, None, None]:
+def _write(
+    draft: LayerDraft, pixels: Pixels, top: int, left: int
+) -> Generator[str | None, None, None]:
     row_bytes = pixels.width * pixels.channels
     for band in bands(Bounds(0, 0, pixels.height, pixels.width)):
         data = pixels.data[band.top * row_bytes : band.bottom * row_bytes]
         part = Pixels(band.height, pixels.width, pixels.channels, data)
         write = draft.write_mask if pixels.channels == 1 else draft.write
         write(part, top + band.top, left)
-        yield
+        yield None

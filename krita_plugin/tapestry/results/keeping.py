@@ -32,7 +32,9 @@ class PictureKeeper:
         self._histories = histories
         self._store = store
 
-    def enter(self, job: Job, order: Order, made: JobResult) -> Generator[None, None, HistoryEntry]:
+    def enter(
+        self, job: Job, order: Order, made: JobResult
+    ) -> Generator[str | None, None, HistoryEntry]:
         """Put a picture into memory, then into the history of its document, or of closed ones."""
         for reference, layer in made.beside.items():
             self._store.remember(reference.sha256, layer)
@@ -47,12 +49,12 @@ class PictureKeeper:
                 raise
         if not job.canvas.is_open:
             self._histories.rescue(entry, job.history_id, job.document_name)
-        yield
+        yield None
         return entry
 
     def write(
         self, job: Job, order: Order, made: JobResult, most_bytes: int
-    ) -> Generator[None, None, bool]:
+    ) -> Generator[str | None, None, bool]:
         """Keep a picture, its layers and its masks on disk; False when the disk takes them not."""
         request = order.request
         beside = [region.mask for region in request.regions]
@@ -72,7 +74,7 @@ class PictureKeeper:
             return False
         return True
 
-    def picture(self, entry: HistoryEntry) -> Generator[None, None, FinishedPicture]:
+    def picture(self, entry: HistoryEntry) -> Generator[str | None, None, FinishedPicture]:
         """The picture itself; raises TapestryError when it was let go."""
         pixels = yield from self._store.read(entry.sha256)
         if pixels is None or (pixels.height, pixels.width) != (entry.height, entry.width):
@@ -96,7 +98,7 @@ class PictureKeeper:
 
     def in_regions(
         self, entry: HistoryEntry, picture: FinishedPicture
-    ) -> Generator[None, None, FinishedPicture]:
+    ) -> Generator[str | None, None, FinishedPicture]:
         """The picture with its layers, or else with its regions' masks, by which it can be cut.
 
         Raises TapestryError when neither is known any more.
@@ -107,7 +109,7 @@ class PictureKeeper:
         cuts = yield from self._cuts(entry)
         return replace(picture, cuts=cuts)
 
-    def _layers(self, entry: HistoryEntry) -> Generator[None, None, LayerGroup | None]:
+    def _layers(self, entry: HistoryEntry) -> Generator[str | None, None, LayerGroup | None]:
         """The layers that it came with; None where one of them was let go."""
         layers, request = entry.layers, entry.request
         picture = PixelsRef(entry.height, entry.width, 4, entry.sha256)
@@ -131,7 +133,7 @@ class PictureKeeper:
         ]
         return LayerGroup(parts[layers.base], own)
 
-    def _cuts(self, entry: HistoryEntry) -> Generator[None, None, list[Cut]]:
+    def _cuts(self, entry: HistoryEntry) -> Generator[str | None, None, list[Cut]]:
         """Its regions with their masks; raises TapestryError when there are none any more."""
         request = entry.request
         cuts = []

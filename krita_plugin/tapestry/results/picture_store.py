@@ -41,7 +41,7 @@ class PictureStore:
         self._folder = folder
         self._recent: OrderedDict[str, Pixels] = OrderedDict()
 
-    def keep(self, sha256: str, pixels: Pixels) -> Generator[None, None, None]:
+    def keep(self, sha256: str, pixels: Pixels) -> Generator[str | None, None, None]:
         """Write a picture; raises OSError when the disk takes it not. In memory it is at once."""
         self.remember(sha256, pixels)
         path = self._path(sha256)
@@ -56,14 +56,14 @@ class PictureStore:
                 packer = zlib.compressobj(_SPEED)
                 for start in range(0, len(pixels.data), _PIECE_BYTES):
                     file.write(packer.compress(pixels.data[start : start + _PIECE_BYTES]))
-                    yield
+                    yield None
                 file.write(packer.flush())
             Path(aside).replace(path)
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
 
-    def read(self, sha256: str) -> Generator[None, None, Pixels | None]:
+    def read(self, sha256: str) -> Generator[str | None, None, Pixels | None]:
         """A picture; None where it was let go, or is damaged."""
         if sha256 in self._recent:
             self._recent.move_to_end(sha256)
@@ -105,7 +105,7 @@ class PictureStore:
                 path.unlink(missing_ok=True)
                 excess -= status.st_size
 
-    def _whole(self, sha256: str) -> Generator[None, None, Pixels | None]:
+    def _whole(self, sha256: str) -> Generator[str | None, None, Pixels | None]:
         """A picture as its file has it; None where there is none, or not this one any more."""
         try:
             pixels = yield from self._read(self._path(sha256))
@@ -114,10 +114,10 @@ class PictureStore:
         digest = hashlib.sha256()
         for start in range(0, len(pixels.data), 8 * _PIECE_BYTES):
             digest.update(pixels.data[start : start + 8 * _PIECE_BYTES])
-            yield
+            yield None
         return pixels if digest.hexdigest() == sha256 else None
 
-    def _read(self, path: Path) -> Generator[None, None, Pixels]:
+    def _read(self, path: Path) -> Generator[str | None, None, Pixels]:
         with path.open("rb") as file:
             magic, height, width, channels = _HEADER.unpack(file.read(_HEADER.size))
             if magic != _MAGIC or max(height, width) > 2 * MAX_SIDE_PX or channels not in (1, 4):
@@ -128,7 +128,7 @@ class PictureStore:
             unpacker, data = zlib.decompressobj(), bytearray()
             while len(data) < size and (packed := unpacker.unconsumed_tail or file.read(2**16)):
                 data += unpacker.decompress(packed, _PIECE_BYTES)
-                yield
+                yield None
             data += unpacker.flush()
         return Pixels(height, width, channels, bytes(data))
 

@@ -55,7 +55,7 @@ _LOOPS = {
 
 
 def _stroke_goals() -> dict[str, Goal]:
-    goals = {}
+    goals: dict[str, Goal] = {}
     for width, least in _RECALLS.items():
         goals |= {
             f"recall_{width}": Goal(f"of a stroke of {width} pixels, what shows", at_least=least),

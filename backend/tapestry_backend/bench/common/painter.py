@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,10 +66,10 @@ class Painter:
         pixels = finished.pixels
         return np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
 
-    def request(self, height: int, width: int, prompt: str, seed: int, **fields: object) -> Request:
+    def request(self, height: int, width: int, prompt: str, seed: int, **fields: Any) -> Request:
         """A request, for a generated picture where nothing else is said among its `fields`."""
         settings = self.settings
-        chosen = {
+        chosen: dict[str, Any] = {
             "task": "generate",
             "seed": settings.picture_seed(seed),
             "num_inference_steps": settings.num_inference_steps,
@@ -78,12 +79,12 @@ class Painter:
         }
         return Request(height=height, width=width, prompt=prompt, **chosen)
 
-    def plain(self, prompt: str, seed: int, **fields: object) -> np.ndarray:
+    def plain(self, prompt: str, seed: int, **fields: Any) -> np.ndarray:
         """One window of one prompt, uint8 [H, W, 3]: the model's own picture."""
         side = self.window_px
         return self.paint(self.request(side, side, prompt, seed, **fields))[..., :3]
 
-    def layout(self, layout: RegionLayout, seed: int, **fields: object) -> np.ndarray:
+    def layout(self, layout: RegionLayout, seed: int, **fields: Any) -> np.ndarray:
         """The picture of a layout of regions, uint8 [H, W, 3]."""
         regions, blobs = as_regions(layout.masks, layout.prompts)
         request = self.request(

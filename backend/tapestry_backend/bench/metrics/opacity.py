@@ -15,7 +15,8 @@ def shares_by_opacity(
     steps = np.minimum((opacity * tenths).astype(int), tenths - 1)
     counted = [step for step in range(tenths) if (steps == step).sum() >= least]
     means = [(opacity[steps == step].mean(), share[steps == step].mean()) for step in counted]
-    return tuple(np.array(means).reshape(-1, 2).T)
+    opacities, shares = np.array(means).reshape(-1, 2).T
+    return opacities, shares
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

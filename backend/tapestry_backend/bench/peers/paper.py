@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ class PaperLoop:
         self,
         model: Denoiser,
         settings: PainterSettings,
-        scheduler: type = DDIMScheduler,
+        scheduler: Any = DDIMScheduler,
         num_inference_steps: int | None = None,
         bootstrapping: float = BOOTSTRAPPING,
     ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..common.layouts import make_layouts
@@ -36,7 +38,7 @@ def measure_coherence(bench: Workbench) -> Measured:
     return Measured(figures, rows, errors)
 
 
-def panoramas(bench: Workbench, strength: float, **fields: object) -> list[np.ndarray]:
+def panoramas(bench: Workbench, strength: float, **fields: Any) -> list[np.ndarray]:
     """Panoramas, uint8 [H, W, 3], of prompts that drift."""
     painter, side = bench.painter, bench.painter.window_px
     width = (4 if bench.scope.quick else 6) * side
@@ -50,7 +52,7 @@ def panoramas(bench: Workbench, strength: float, **fields: object) -> list[np.nd
     ]
 
 
-def layouts_adherence(bench: Workbench, strength: float, **fields: object) -> float:
+def layouts_adherence(bench: Workbench, strength: float, **fields: Any) -> float:
     """Mean IoU over layouts of two by two windows, to see whether coherence costs obedience."""
     painter = bench.painter
     layouts = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,7 +138,7 @@ def single_windows(bench: Workbench, prompts: Sequence[str]) -> np.ndarray:
 
 
 def scene_pictures(
-    bench: Workbench, asked: Sequence[tuple[tuple[int, int], str]], **fields: object
+    bench: Workbench, asked: Sequence[tuple[tuple[int, int], str]], **fields: Any
 ) -> list[np.ndarray]:
     """A picture, uint8 [H, W, 3], of each scene at each size in windows."""
     painter, side = bench.painter, bench.painter.window_px

@@ -68,7 +68,8 @@ def unchanged_pixels(
             seed=settings.picture_seed(9000),
         )
         result = bench.painter.paint(scene.request, scene.blobs)
-        pixels = Pixels(*result.shape, result.tobytes())
+        height_px, width_px, channels = result.shape
+        pixels = Pixels(height_px, width_px, channels, result.tobytes())
         flattened = document.with_result(pixels, margins)
         saved = document.saved_with_result(pixels, margins, "new", flattened)
         with zipfile.ZipFile(io.BytesIO(saved)) as archive:

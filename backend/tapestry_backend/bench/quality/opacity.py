@@ -87,7 +87,7 @@ def _curves(
     side, mixture = bench.painter.window_px, bench.colours.mixture(*pair)
     curves, shown = [], []
     for name, mask in gradients(side).items():
-        picture = paint(RegionLayout(name, (mask,), pair[:1], pair[1]), seed)
+        picture = paint(RegionLayout(name, (mask,), (pair[0],), pair[1]), seed)
         curves.append(curve(picture, mask, mixture))
         shown.append(
             CaptionedPicture(f"{name} {curves[-1].rank:.2f} {curves[-1].step:.2f}", picture)
@@ -95,7 +95,7 @@ def _curves(
     if not washed:
         return curves, [shown]
     pictures = [
-        paint(RegionLayout("wash", (wash(side, opacity),), pair[:1], pair[1]), seed)
+        paint(RegionLayout("wash", (wash(side, opacity),), (pair[0],), pair[1]), seed)
         for opacity in WASHES
     ]
     curves.append(washes_curve(pictures, mixture))

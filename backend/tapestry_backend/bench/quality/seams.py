@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -59,7 +60,7 @@ def measure_seams(bench: Workbench) -> Measured:
     )
 
 
-def panoramas(bench: Workbench, count: int, **fields: object) -> Found:
+def panoramas(bench: Workbench, count: int, **fields: Any) -> Found:
     """Across the borders of the windows, on canvases of several windows beside each other."""
     painter, side, columns = bench.painter, bench.painter.window_px, _columns(bench)
     bench.say(f"seams: {count} panoramas")
@@ -113,7 +114,7 @@ def _compare_others(
     }
 
 
-def wraps(bench: Workbench, count: int, **fields: object) -> Found:
+def wraps(bench: Workbench, count: int, **fields: Any) -> Found:
     """Across the old edge of pictures that wrap around, rolled by half their width."""
     painter, side = bench.painter, bench.painter.window_px
     bench.say(f"seams: {count} pictures that wrap around")
@@ -125,7 +126,7 @@ def wraps(bench: Workbench, count: int, **fields: object) -> Found:
     return found
 
 
-def extensions(bench: Workbench, count: int, *, framed: bool = False, **fields: object) -> Found:
+def extensions(bench: Workbench, count: int, *, framed: bool = False, **fields: Any) -> Found:
     """Across the borders of a picture of one window that grew on both sides by three quarters.
 
     Every second one grows at the top and bottom instead. The picture is the middle of a larger one:
@@ -149,7 +150,7 @@ def extensions(bench: Workbench, count: int, *, framed: bool = False, **fields: 
     return found
 
 
-def fills(bench: Workbench, count: int, **fields: object) -> Found:
+def fills(bench: Workbench, count: int, **fields: Any) -> Found:
     """Across the outline of a box in the middle of two windows that is filled anew.
 
     Its sides lie on no border of cells, as a painter's selection.
@@ -196,7 +197,7 @@ def extended(
     prompt: str,
     seed: int,
     blobs: Mapping[str, bytes] | None = None,
-    **fields: object,
+    **fields: Any,
 ) -> np.ndarray:
     """A picture, uint8 [H, W, 4], grown, with the old one in its place: uint8 [H, W, 3].
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from diffusers import LCMScheduler
@@ -42,7 +43,7 @@ def measure_sharpness(bench: Workbench) -> Measured:
         made = [fused_pictures(bench, prompt, seed, count) for seed in seeds]
         for name in made[0]:
             energies = [inner_energy(pictures[name], painter) for pictures in made]
-            ratios[name].append(np.mean(energies) / single)
+            ratios[name].append(float(np.mean(energies) / single))
         rows.append(
             [CaptionedPicture(f"{prompt}, {count} steps: {name}", p) for name, p in made[0].items()]
         )
@@ -55,7 +56,7 @@ def measure_sharpness(bench: Workbench) -> Measured:
 
 
 def fused_pictures(
-    bench: Workbench, prompt: str, seed: int, steps: int, **fields: object
+    bench: Workbench, prompt: str, seed: int, steps: int, **fields: Any
 ) -> dict[str, np.ndarray]:
     """A prompt on three windows, uint8 [H, W, 3]: by Tapestry, and by averaging after each step."""
     painter = bench.painter
@@ -68,7 +69,7 @@ def fused_pictures(
 
 
 def _few_steps(
-    bench: Workbench, columns: int, prompt: str, seed: int, steps: int, **fields: object
+    bench: Workbench, columns: int, prompt: str, seed: int, steps: int, **fields: Any
 ) -> np.ndarray:
     side = bench.painter.window_px
     chosen = {"scheduler": "lcm", "num_inference_steps": steps, **fields}

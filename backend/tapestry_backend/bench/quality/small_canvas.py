@@ -41,10 +41,11 @@ def measure_small_canvas(bench: Workbench) -> Measured:
 
 def small_sizes(window_px: int, cell_px: int) -> list[tuple[int, int]]:
     """(height, width) in pixels, in whole cells."""
-    return [
-        tuple(max(cell_px, side * window_px // 8 // cell_px * cell_px) for side in size)
-        for size in SIZES
-    ]
+
+    def in_cells(side: int) -> int:
+        return max(cell_px, side * window_px // 8 // cell_px * cell_px)
+
+    return [(in_cells(height), in_cells(width)) for height, width in SIZES]
 
 
 def _examined(bench: Workbench, prompts: Sequence[str]) -> dict[str, list[float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def measure_detail(bench: Workbench) -> Measured:
     return Measured(figures, rows[:_SHOWN], errors, {"energy": by_prompt})
 
 
-def ratios(energies: dict[str, Sequence[float]]) -> tuple[dict[str, float], dict[str, float]]:
+def ratios(energies: Mapping[str, Sequence[float]]) -> tuple[dict[str, float], dict[str, float]]:
     """Of each speed over "quality", of "quality" over single windows, and the lowest of the first.
 
     energies: for each speed, and "single", one number for each prompt.

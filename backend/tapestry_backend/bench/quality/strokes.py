@@ -49,7 +49,8 @@ def measure_strokes(bench: Workbench) -> Measured:
     side, model = bench.painter.window_px, bench.painter.settings.model
     found: dict[str, list[float]] = {"judge": [], "judge_width": []}
     worst: dict[str, float] = {}
-    rows, details = [], {}
+    rows: list[list[CaptionedPicture]] = []
+    details: dict[str, object] = {}
     for width in WIDTHS_PX:
         layouts = stroke_layouts(model, side, width, count)
         row: list[list[CaptionedPicture]] = [[] for _ in layouts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import transformers
@@ -70,7 +70,7 @@ class Workbench:
     @cached_property
     def paper_as_long(self) -> PaperLoop:
         """The paper's loop, with regions that see themselves alone for as long as Tapestry's."""
-        share = Request.__dataclass_fields__["bootstrapping"].default
+        share: Any = Request.__dataclass_fields__["bootstrapping"].default
         return PaperLoop(self.painter.model, self.painter.settings, bootstrapping=share)
 
     @cached_property

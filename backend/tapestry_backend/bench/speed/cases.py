@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -161,7 +162,7 @@ def _memory(painter: Painter, prompt: str, windows: int) -> Case:
     return Case(f"memory_{windows}", large, "4 windows", goal, reference=small, of_memory=True)
 
 
-def _panorama(painter: Painter, prompt: str, windows: int, **fields: object) -> Asked:
+def _panorama(painter: Painter, prompt: str, windows: int, **fields: Any) -> Asked:
     side = painter.window_px
     return Asked(painter.request(side, windows * side, prompt, 0, **fields))
 
@@ -176,7 +177,7 @@ def board(side: int, prompts: Sequence[str], rows: int, columns: int) -> RegionL
     return RegionLayout(f"board {rows} x {columns}", masks, names, prompts[-1])
 
 
-def of_layout(painter: Painter, layout: RegionLayout, **fields: object) -> Asked:
+def of_layout(painter: Painter, layout: RegionLayout, **fields: Any) -> Asked:
     """The request for a layout's picture."""
     regions, blobs = as_regions(layout.masks, layout.prompts)
     request = painter.request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -135,7 +136,7 @@ class _Bench:
         paint(asked.in_steps(1))
         taken = paint(asked)
         floor_s = self._floor.seconds(taken.evaluations, taken.canvas)
-        counts = [count_launches(self._model, lambda n=n: paint(asked.in_steps(n))) for n in (1, 3)]
+        counts = [count_launches(self._model, partial(paint, asked.in_steps(n))) for n in (1, 3)]
         with watch_memory(self._model.device) as peak:
             paint(asked.in_steps(2))
         best_s = taken.evaluations * self._flops / self._flops_a_second

@@ -145,8 +145,8 @@ class SpeedBench:
             batches.append(self._floor.in_batches(ours[-1].batches))
             theirs.append(paint_other())
         peak = self._peak_bytes(case.asked)
-        of_memory = case.of_memory and case.reference is not None
-        other_peak = self._peak_bytes(case.reference) if of_memory else None
+        other = case.reference if case.of_memory else None
+        other_peak = None if other is None else self._peak_bytes(other)
         found = _summary(case, ours, theirs, floors, (peak, other_peak))
         compared = self._compared(case, ours[-1], theirs[-1])
         return replace(found, in_batches_s=median(batches), **compared)

@@ -169,10 +169,12 @@ def _adding(laid: Sequence[tuple[Delta, float]]) -> Callable[..., Tensor]:
 def _lengthened(delta: Delta, lengths: Lengths, given: Tensor, output: Tensor) -> Tensor:
     """How far the layer with a DoRA's weights is from the layer: g (W + s C) x - W x."""
     layer: Any = delta.module
-    gain, bias = (
-        None if of_layer is None else _along_channels(layer, of_layer.to(output.dtype))
-        for of_layer in (lengths.gain, lengths.bias)
-    )
+
+    def along(numbers: Tensor) -> Tensor:
+        return _along_channels(layer, numbers.to(output.dtype))
+
+    gain = along(lengths.gain)
+    bias = None if lengths.bias is None else along(lengths.bias)
 
     def changed(seen: Tensor) -> Tensor:
         return delta.scale * delta.factors.beside(layer, seen).to(output.dtype)

@@ -31,7 +31,7 @@ class ControlInput(NamedTuple):
     (`Denoiser.prepare_control`)
     """
 
-    network: nn.Module
+    network: Any
     pictures: Tensor
     rows: Sequence[int]
     weight: float

@@ -20,6 +20,12 @@ class Span(NamedTuple):
     stop: int
 
 
+def upsampling(layer: nn.Upsample) -> int:
+    """How many times as large it makes a picture."""
+    factor: Any = layer.scale_factor
+    return int(factor)
+
+
 def compute_inside(network: Any, values: Tensor, rows: Span, columns: Span) -> Tensor:
     """These rows and columns of what a network makes of values [B, C, H, W].
 
@@ -65,7 +71,7 @@ def _made(layer: nn.Module, length: int) -> int:
     """How long a layer's result is."""
     for part in layer.modules():
         if isinstance(part, nn.Upsample):
-            length *= int(part.scale_factor)
+            length *= upsampling(part)
         elif isinstance(part, nn.Conv2d):
             length = -(-length // part.stride[0])
     return length
@@ -79,7 +85,7 @@ def _seen(layer: nn.Module, span: Span, length: int) -> Span:
     start, stop = span
     for part in reversed(list(layer.modules())):
         if isinstance(part, nn.Upsample):
-            factor = int(part.scale_factor)
+            factor = upsampling(part)
             start, stop = start // factor, -(-stop // factor)
         elif isinstance(part, nn.Conv2d):
             reach, stride = part.kernel_size[0] // 2, part.stride[0]

@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import torch
@@ -82,10 +83,11 @@ def encode(autoencoder: Any, pixels: Tensor, budget_bytes: int | None = None) ->
 
 def _wanted(values: Tensor, context: Size, scale: Fraction) -> tuple[Span, Span]:
     """Rows and columns of what comes of values [B, C, h, w] that are not made of context alone."""
-    return tuple(
+    rows, columns = (
         Span(int(beyond * scale), int((length - beyond) * scale))
         for length, beyond in zip(values.shape[-2:], context, strict=True)
     )
+    return rows, columns
 
 
 def _within(
@@ -109,7 +111,7 @@ def _within(
             return done[0]
         budget = needed // _LESS
     for _ in range(_ATTEMPTS):
-        done = attempt(lambda room=budget: _in_bands(chain, values, room, context))
+        done = attempt(partial(_in_bands, chain, values, budget, context))
         if done is not None:
             return done[0]
         budget //= _LESS
@@ -258,7 +260,8 @@ class _Progress:
         scale, reach = _scale(parts), _reach(parts)
         shape = self._shape(parts)
         along, across = wanted or (Span(0, shape[self._axis]), Span(0, shape[-3 - self._axis]))
-        beyond, high = 2 * reach, self._kept.shape[-3 - self._axis]
+        beyond: Fraction | int = 2 * reach
+        high: Fraction | int = self._kept.shape[-3 - self._axis]
         if parts[-1].inside is not None:
             beyond, high = _BEYOND, (across.stop - across.start) / scale + _BEYOND
         row_bytes = _ALIVE * _widest(parts) * shape[0] * high * self._dtype.itemsize

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UpDecoderBlock2D
 from torch import Tensor, nn
 
-from .cropped_forward import Span, compute_inside
+from .cropped_forward import Span, compute_inside, upsampling
 
 Normalise = Callable[[nn.GroupNorm, Tensor], Tensor]
 """Applies a group norm to a tensor, with whichever statistics."""
@@ -181,7 +181,7 @@ def _convolutions(network: nn.Module) -> Part:
     scale, reach, widest, channels = Fraction(1), Fraction(0), 0, 0
     for layer in network.modules():
         if isinstance(layer, nn.Upsample):
-            scale *= int(layer.scale_factor)
+            scale *= upsampling(layer)
         elif isinstance(layer, nn.Conv2d):
             reach += Fraction(layer.kernel_size[0] // 2) / scale
             scale /= layer.stride[0]

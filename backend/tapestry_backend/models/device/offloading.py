@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -71,7 +72,7 @@ class Offloader:
             self._share_no_more()
             return
         for part in self._parts.values():
-            if attempt(lambda part=part: part.to(device)) is None:
+            if attempt(partial(part.to, device)) is None:
                 self._share_no_more()
                 return
 

@@ -31,7 +31,7 @@ class Parts(NamedTuple):
     configuration says about the whole.
     """
 
-    modules: dict[str, nn.Module]
+    modules: dict[str, Any]
     tokenizers: dict[str, Any]
     scheduler: Any
     options: Mapping[str, Any]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request as Handshake
@@ -62,11 +62,11 @@ class Listener:
                 await opened.enter_async_context(self._serve(converse, sock=socket, **settings))
             yield port
 
-    def _serve(self, converse: Converse, **settings: Any) -> serve:
+    def _serve(self, converse: Converse, **settings: Any) -> Any:
         return serve(
             converse,
             process_request=self._admit,
-            create_connection=partial(_Visitor, self._limiter),
+            create_connection=cast("type[ServerConnection]", partial(_Visitor, self._limiter)),
             compression=None,
             max_size=MAX_FRAME_BYTES,
             max_queue=_FRAMES_IN_ADVANCE,

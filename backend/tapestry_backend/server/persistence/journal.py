@@ -31,7 +31,8 @@ def unpack(data: bytes) -> tuple[list[bytes], bool]:
     """The payloads of a file, and whether all of it was right; a new file is empty, and right."""
     if not data.startswith(_BEGINNING):
         return [], not data
-    payloads, at = [], len(_BEGINNING)
+    payloads: list[bytes] = []
+    at = len(_BEGINNING)
     while at < len(data):
         if at + _HEADER.size > len(data):
             return payloads, False
@@ -71,12 +72,19 @@ class Journal:
     def append(self, payload: bytes) -> None:
         """Write a record; it is safe after the next `sync`."""
         record = pack(payload)
-        self._disk.append(self._file, record)
+        self._disk.append(self._open, record)
         self.size_bytes += len(record)
 
     def sync(self) -> None:
         """Come back when every record would survive a power failure."""
-        self._disk.sync(self._file)
+        self._disk.sync(self._open)
+
+    @property
+    def _open(self) -> BinaryIO:
+        """Raises ValueError before `rewrite` has opened it."""
+        if self._file is None:
+            raise ValueError("the journal is not open")
+        return self._file
 
     def close(self) -> None:
         """Let the file go."""

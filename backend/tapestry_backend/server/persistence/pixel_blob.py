@@ -83,6 +83,8 @@ class PixelBlob:
         if data is not None:
             yield from encode_chunks(self.sha256, data)
             return
+        if self._path is None:
+            raise OSError(errno.ENOENT, "no file holds the picture")
         with self._path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != self.sha256:
                 raise OSError(errno.EIO, "the file of a picture is damaged", str(self._path))

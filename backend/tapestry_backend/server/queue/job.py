@@ -17,10 +17,13 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from tapestry_protocol.messages import (
+    Accepted,
     Cancelled,
     Failed,
     Message,
+    Need,
     Preview,
+    Progress,
     Request,
     Result,
     Submit,
@@ -91,6 +94,10 @@ _END_OF: dict[type[Message], State] = {
 }
 
 
+Numbered = Need | Accepted | Progress | Preview | Result | Failed | Cancelled
+"""What a client hears of a job: each with a number of its own."""
+
+
 @dataclass(eq=False)
 class Job:
     """A job and what its client has to know of it.
@@ -113,9 +120,9 @@ class Job:
     is_kept: bool = False
     is_absent: bool = False
     ended_at_s: float = 0.0
-    end: Message | None = None
+    end: Numbered | None = None
     picture: PixelBlob | None = None
-    _said: dict[bool, tuple[Message, PixelBlob | None]] = field(default_factory=dict)
+    _said: dict[bool, tuple[Numbered, PixelBlob | None]] = field(default_factory=dict)
 
     def change(self, event: Event) -> None:
         """Go on to the next state."""
@@ -135,7 +142,7 @@ class Job:
         self.client = self.owner = client
         self.is_absent = False
 
-    def numbered(self, message: Message, picture: PixelBlob | None = None) -> Message:
+    def numbered(self, message: Numbered, picture: PixelBlob | None = None) -> Numbered:
         """The message with the next number; it is remembered for a client that asks again.
 
         Of previews only the last one, of everything else only the last one as well.
@@ -145,12 +152,12 @@ class Job:
         self._said[isinstance(message, Preview)] = message, picture
         return message
 
-    def missed(self, seen: int) -> list[tuple[Message, PixelBlob | None]]:
+    def missed(self, seen: int) -> list[tuple[Numbered, PixelBlob | None]]:
         """What was said after the message that a client saw last, as far as it still matters."""
         said = [entry for entry in self._said.values() if entry[0].sequence > seen]
         return sorted(said, key=lambda entry: entry[0].sequence)
 
-    def finish(self, end: Message, picture: PixelBlob | None, now_s: float) -> Message:
+    def finish(self, end: Numbered, picture: PixelBlob | None, now_s: float) -> Numbered:
         """Take its end, which may be one that the journal kept; gives it with its number."""
         self._said.clear()
         self.end, self.picture, self.ended_at_s = end, picture, now_s

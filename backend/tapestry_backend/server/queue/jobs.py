@@ -33,7 +33,7 @@ from .blobs import Blobs
 from .completed_jobs import CompletedJobs, digest_of
 from .effects import Broadcast, Effect, Persist, Send, Start, Stop
 from .fair_queue import FairQueue
-from .job import MAX_TRIES, Event, Job, State
+from .job import MAX_TRIES, Event, Job, Numbered, State
 from .replay import revive
 from .worker_slots import WorkerSlot, WorkerSlots
 
@@ -249,7 +249,7 @@ class Jobs:
             yield self._record(job, "started")
             yield Start(job.id, job.request, self._blobs.of(job.id), slot.worker)
 
-    def _end(self, job: Job, end: Message, picture: PixelBlob | None = None) -> Iterator[Effect]:
+    def _end(self, job: Job, end: Numbered, picture: PixelBlob | None = None) -> Iterator[Effect]:
         """A job has just ended: keep it, tell it, let older ones go, start the next."""
         self._blobs.release(job.id)
         if job in self._fair_queue:
@@ -318,7 +318,7 @@ class Jobs:
         raise ProtocolError(message.kind, "is not for the server")
 
     def _conclude(
-        self, job: Job, event: Event, end: Message, picture: PixelBlob | None = None
+        self, job: Job, event: Event, end: Numbered, picture: PixelBlob | None = None
     ) -> Iterator[Effect]:
         job.change(event)
         if job.state is State.CANCELLED:  # whatever the worker still made of it
@@ -357,13 +357,16 @@ class Jobs:
 
     # --- telling and keeping ----------------------------------------------------------------------
 
-    def _tell(self, job: Job, message: Message, picture: PixelBlob | None = None) -> Iterator[Send]:
+    def _tell(
+        self, job: Job, message: Numbered, picture: PixelBlob | None = None
+    ) -> Iterator[Send]:
         message = job.numbered(message, picture)
         if job.client is not None:
             yield Send(job.client, message, picture)
 
     def _tell_end_again(self, job: Job) -> Iterator[Send]:
-        yield from self._tell(job, job.end, job.picture)
+        if job.end is not None:
+            yield from self._tell(job, job.end, job.picture)
 
     def _record(self, job: Job, what: What, text: str = "") -> Persist:
         return Persist(Record(what, job.id, self._clock(), text, tries=job.tries))
@@ -373,7 +376,7 @@ class Jobs:
         record = Record("accepted", job.id, self._clock(), encode(job.submit), tuple(blobs))
         return Persist(record, blobs, is_urgent=True)
 
-    def _keep_end(self, job: Job, end: Message) -> Persist:
+    def _keep_end(self, job: Job, end: Numbered) -> Persist:
         blobs = tuple(each.sha256 for each in job.picture.all) if job.picture else ()
         record = Record("ended", job.id, self._clock(), encode(end), blobs)
         return Persist(record, picture=job.picture, is_urgent=True)

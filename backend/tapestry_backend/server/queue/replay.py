@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from tapestry_protocol.codec import decode
 from tapestry_protocol.errors import ProtocolError, TapestryError
 from tapestry_protocol.messages import Cancelled, Failed, Message, Result, Submit
@@ -12,6 +14,8 @@ from ..persistence.pixel_blob import blob_in
 from ..persistence.store import Store
 from .blobs import Blobs
 from .job import Event, Job
+
+Sent = TypeVar("Sent", bound=Message)
 
 
 def revive(entry: OpenJob, store: Store, blobs: Blobs, first_sequence: int) -> Job | None:
@@ -47,7 +51,7 @@ def _take_end(job: Job, entry: OpenJob, store: Store) -> bool:
         if not all(store.holds(ref.sha256) for ref in pixels_with(end)):
             return False
         job.finish(end, blob_in(store, end), entry.ended.at_s)
-    elif end is not None:
+    elif isinstance(end, Failed | Cancelled):
         job.finish(end, None, entry.ended.at_s)
     return end is not None
 
@@ -67,7 +71,7 @@ def _take_input(job: Job, store: Store, blobs: Blobs) -> bool:
     return True
 
 
-def _message(record: Record, *types: type[Message]) -> Message | None:
+def _message(record: Record, *types: type[Sent]) -> Sent | None:
     try:
         message = decode(record.text)
     except ProtocolError:

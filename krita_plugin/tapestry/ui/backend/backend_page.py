@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...backend.choice import BackendChoice
 from ...backend.controller import BackendController
 from ...docker_model import DockerModel
@@ -250,7 +252,7 @@ def _line(name: str, hint: str) -> QLineEdit:
     return line
 
 
-def _button(name: str, text: str, action: object) -> QPushButton:
+def _button(name: str, text: str, action: Callable[[], object]) -> QPushButton:
     button = QPushButton(text)
     button.setObjectName(name)
     button.clicked.connect(lambda _checked: action())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import (
     QAbstractItemView,
     QHBoxLayout,
     QIcon,
+    QKeyEvent,
     QLabel,
     QLineEdit,
     QListView,
@@ -140,7 +143,7 @@ class HistoryStrip(QWidget):
         more.setMenu(self._menu)
         return more
 
-    def _add(self, menu: QMenu, name: str, text: str, action: object) -> None:
+    def _add(self, menu: QMenu, name: str, text: str, action: Callable[[], object]) -> None:
         entry = menu.addAction(text)
         entry.setObjectName(name)
         entry.triggered.connect(lambda _checked=False: action())
@@ -196,7 +199,7 @@ class HistoryStrip(QWidget):
 
     # --- what the artist does ---------------------------------------------------------------------
 
-    def keyPressEvent(self, event: object) -> None:  # noqa: N802  Qt's name
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
         """Delete discards, space shows on the canvas, Escape shows nothing."""
         keys = {
             Qt.Key.Key_Delete: lambda: self._call(self._docker_model.discard),
@@ -216,7 +219,7 @@ class HistoryStrip(QWidget):
     def _selected(self) -> HistoryEntry | None:
         return self._docker_model.results.find(self._selected_id())
 
-    def _call(self, action: object) -> None:
+    def _call(self, action: Callable[[str], object]) -> None:
         if self._selected_id():
             action(self._selected_id())
 

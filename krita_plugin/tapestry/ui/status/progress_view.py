@@ -94,7 +94,7 @@ class ProgressView(QWidget):
         )
         shows = picture is not None and self._most_px >= _LOWEST_PREVIEW_PX
         self._preview.setVisible(shows)
-        if not shows:
+        if picture is None or not shows:
             self._preview.clear()
             return
         width = max(self.width(), _FIRST_WIDTH_PX)
