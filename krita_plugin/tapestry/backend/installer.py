@@ -35,7 +35,7 @@ from .process import clean_environment
 from .program import Program
 from .uv_download import Fetch, UvDownload
 
-_EVERY_S = 0.2
+_EVERY_S, _SOON_S = 0.2, 0.01
 _GB = 10**9
 _LOCKED_TRIES, _LOCKED_WAIT_S = 3, 3.0
 _SHARE_OF_THE_REST = 0.5
@@ -116,7 +116,7 @@ class BackendInstaller:
             self._end(of_the_disk(str(error), self.own))
         else:
             self._changed()
-            self._loop.call_later(_EVERY_S, self._turn)
+            self._loop.call_later(_SOON_S if self.is_removing else _EVERY_S, self._turn)
 
     def _end(self, error: TapestryError | None) -> None:
         self._work, self.doing, self.trouble, self.is_paused = None, "", error, False
