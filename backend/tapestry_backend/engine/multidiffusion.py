@@ -25,103 +25,15 @@ _GUIDED_FIRST = 0.2
 """The share of the steps in which guidance differs most from step to step: it comes first."""
 
 
-class WindowContext(NamedTuple):
-    """Where a row of a batch lies: its window on a canvas, in cells.
-
-    framed     whether a model that asks for sizes is told this place; otherwise each window is a
-               picture of its own to it
-    negative   whether the row says what a variant is guided away from
-    """
-
-    window: Window
-    canvas: Size
-    framed: bool = False
-    negative: bool = False
-
-
-Predict = Callable[[Tensor, Tensor, Tensor, Sequence[WindowContext]], Tensor]
-"""(latents [B, C, h, w], timestep [], conditions [B, T, D], a place for each row) -> the model's
-output [B, C, h, w]."""
-
-Variant = Callable[[Tensor, SamplingStep, Tensor, Sequence[WindowContext]], Tensor]
-"""The model with something laid on: as `Predict`, but told the whole moment."""
-
-
-class RegionPrompt(NamedTuple):
-    """What a region asks the model for: rows of the conditions, and how firmly (Ho and Salimans).
-
-    Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
-    none, and the negative prompt costs nothing. variant: which of the model's variants is asked;
-    None: the model as it is.
-    """
-
-    condition: int
-    negative: int
-    guidance_scale: float
-    variant: int | None = None
-
-    @property
-    def guided(self) -> bool:
-        return self.guidance_scale > 1
-
-
-class Bootstrapping:
-    """Regions that see nothing but what is their own in the first steps.
-
-    inside [N, H, W] bool: the cells that a region sees as they are; a region that is not
-    bootstrapped sees all of them. Everywhere else it sees a plain backdrop, noised with the canvas'
-    own noise to the step's level, and so finds its subject inside its mask (Bar-Tal et al. 2023,
-    section 4.2). There the backdrop is a random colour, encoded anew at every step and for every
-    window. Here it is the mean of what the region itself wants inside its mask: nothing is encoded,
-    and nothing foreign is seen. noise [L, C, H, W]: that of each row of latents. share: of the
-    steps, in which this holds.
-    """
-
-    def __init__(self, inside: Tensor, noise: Tensor, share: float) -> None:
-        self._inside = inside
-        self._noise = noise
-        self._share = share if bool((~inside).any()) else 0.0
-        self._colours = noise.new_zeros(inside.shape[0], noise.shape[1])
-
-    def lasts(self, moment: SamplingStep) -> bool:
-        """Whether it holds at this step."""
-        return moment.index < round(self._share * moment.count)
-
-    def show(
-        self, latents: Tensor, window: Window, region: int, row: int, moment: SamplingStep
-    ) -> Tensor:
-        """What a region sees of its row of latents [L, C, H, W] in a window: [1, C, h, w]."""
-        backdrop = moment.alpha * self._colours[region][None, :, None, None]
-        plain = backdrop + moment.sigma * crop(self._noise[row, None], window)
-        own = crop(latents[row, None], window)
-        return torch.where(crop(self._inside[region], window), own, plain)
-
-    def hides(self, window: Window, region: int) -> bool:
-        """Whether anything of the window is hidden from the region."""
-        return not bool(crop(self._inside[region], window).all())
-
-    def learn(self, views: Sequence[View], clean: Sequence[Tensor]) -> None:
-        """Take the backdrops of the next step from clean estimates [C, h, w], one per view."""
-        sums = torch.zeros_like(self._colours)
-        cells = sums.new_zeros(len(sums), 1)
-        for view, estimate in zip(views, clean, strict=True):
-            inside = crop(self._inside[view.region], view.window)
-            sums[view.region] += (estimate * inside).sum(dim=(1, 2))
-            cells[view.region] += inside.sum()
-        self._colours = sums / cells.clamp(min=1)
-
-
 class MultiDiffusion:
     """Predicts for a whole canvas by asking a model of one window's size.
 
-    conditions [K, T, D] holds every encoded text once; prompting says which of them each region
+    conditions [K, T, D] holds every encoded text once; region_prompts say which of them each region
     takes, and `rows` which row of the latents it sees and paints (None: there is one). All regions
     that see the same latents with the same negative prompt share its one evaluation. extra [1, E,
     H, W], if given, goes into the model behind the latents, cropped alike (an inpainting model's
-    mask and masked picture). `framed` as in `WindowContext`. In the first fifth of the steps and
-    in every `guidance_every`-th after it, the negative prompts are asked; between, what guidance
-    changed there is added again, because it hardly differs from step to step. Rows of different
-    variants are never asked together.
+    mask and masked picture). `framed` as in `WindowContext`, guidance_every as `every` in
+    `Guidance`. Rows of different variants are never asked together.
     """
 
     def __init__(
@@ -148,56 +60,31 @@ class MultiDiffusion:
         """Rows of one evaluation; fewer as soon as memory runs out."""
         self._bootstrapping = bootstrapping
         self._extra = extra
-        self._guidance_every = guidance_every
-        self._pull: tuple[bool, Tensor] | None = None
+        self._guidance = Guidance(guidance_every)
         self._framed = framed
         self._variants = variants
         self._planned: tuple[Sequence[View], bool, bool, _Rows] | None = None
         self.evaluations = 0
         """Rows that have gone through the model so far."""
 
-    def __call__(self, latents: Tensor, moment: SamplingStep) -> Tensor:
+    def __call__(self, latents: Tensor, step: SamplingStep) -> Tensor:
         """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
-        views = self._views(moment)
-        early = self._bootstrapping is not None and self._bootstrapping.lasts(moment)
-        guided = self._is_guided(moment, early=early)
-        planned = self._plan(views, guided=guided, early=early)
-        inputs = [self._input(latents, moment, row) for row in planned.rows]
-        canvas = Size(*latents.shape[-2:])
-        outputs = self._evaluate(inputs, moment, planned.rows, canvas)
-        rows = [self._latents_of[view.region] for view in views]
-
-        def fused(values: Sequence[Tensor]) -> Tensor:
-            weights, windows = [view.weight for view in views], [view.window for view in views]
-            return fuse(values, weights, windows, canvas, rows, len(latents))
-
-        plain = [outputs[own] for own in planned.conditional]
-        predictions = [
-            own if scale <= 1 else outputs[away] + scale * (own - outputs[away])
-            for own, away, scale in zip(plain, planned.negative, planned.scales, strict=True)
-        ]
-        if guided and self._guidance_every > 1:
-            pulls = [wanted - own for wanted, own in zip(predictions, plain, strict=True)]
-            self._pull = early, fused(pulls)
-        elif self._pull is not None:
-            pulls = [
-                crop(self._pull[1][row], view.window) for row, view in zip(rows, views, strict=True)
-            ]
-            predictions = [own + pull for own, pull in zip(plain, pulls, strict=True)]
+        views, early = self._views(step), self._is_early(step)
+        guided = self._guidance.is_due(step, early=early)
+        asked = self._plan(views, guided=guided, early=early)
+        inputs = [self._input(latents, step, row) for row in asked.rows]
+        outputs = self._evaluate(inputs, step, asked.rows, Size(*latents.shape[-2:]))
+        own, negative = ([outputs[row] for row in rows] for rows in (asked.own, asked.negative))
+        fusion = _Fusion(views, [self._latents_of[view.region] for view in views], latents.shape)
+        wanted = self._guidance(own, negative, asked.scales, fusion, guided=guided, early=early)
         if self._bootstrapping is not None and early:
-            seen = [inputs[own][0, : latents.shape[1]] for own in planned.conditional]
-            clean = [
-                moment.clean(prediction.to(before.dtype), before)
-                for prediction, before in zip(predictions, seen, strict=True)
-            ]
-            self._bootstrapping.learn(views, clean)
-        return fused(predictions)
+            seen = [inputs[row][0, : latents.shape[1]] for row in asked.own]
+            self._bootstrapping.learn(views, seen, wanted, step)
+        return fusion.fused(wanted)
 
-    def _is_guided(self, moment: SamplingStep, *, early: bool) -> bool:
-        """Whether the negative prompts are asked at this step."""
-        first = round(_GUIDED_FIRST * moment.count)
-        due = moment.index < first or (moment.index - first) % self._guidance_every == 0
-        return due or self._pull is None or self._pull[0] != early
+    def _is_early(self, step: SamplingStep) -> bool:
+        """Whether regions are bootstrapped at this step."""
+        return self._bootstrapping is not None and self._bootstrapping.lasts(step)
 
     def _plan(self, views: Sequence[View], *, guided: bool, early: bool) -> _Rows:
         """The rows of these views, planned anew only where something has changed."""
@@ -214,7 +101,7 @@ class MultiDiffusion:
         return self._planned[3]
 
     def _evaluate(
-        self, inputs: Sequence[Tensor], moment: SamplingStep, planned: Sequence[_Row], canvas: Size
+        self, inputs: Sequence[Tensor], step: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> list[Tensor]:
         """The model's outputs [C, h, w] for the inputs [1, C, h, w] of these rows.
 
@@ -228,12 +115,12 @@ class MultiDiffusion:
         for group in alike.values():
             rows = [planned[number] for number in group]
             batch = torch.cat([inputs[number] for number in group])
-            found = self._evaluate_alike(batch, moment, rows, canvas)
+            found = self._evaluate_alike(batch, step, rows, canvas)
             outputs.update(zip(group, found, strict=True))
         return [outputs[number] for number in range(len(planned))]
 
     def _evaluate_alike(
-        self, inputs: Tensor, moment: SamplingStep, planned: Sequence[_Row], canvas: Size
+        self, inputs: Tensor, step: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> Tensor:
         """The same for inputs [K, C, h, w] of one variant and size."""
         encoded = self._conditions[[row.condition for row in planned]]
@@ -243,7 +130,7 @@ class MultiDiffusion:
         done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
             rows = slice(done, done + size)
-            found = self._ask(variant, inputs[rows], moment, encoded[rows], places[rows])
+            found = self._ask(variant, inputs[rows], step, encoded[rows], places[rows])
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
@@ -256,7 +143,7 @@ class MultiDiffusion:
         self,
         variant: int | None,
         inputs: Tensor,
-        moment: SamplingStep,
+        step: SamplingStep,
         encoded: Tensor,
         places: Sequence[WindowContext],
     ) -> Tensor | None:
@@ -264,22 +151,187 @@ class MultiDiffusion:
 
         def ask() -> Tensor:
             if variant is None:
-                return self._predict(inputs, moment.timestep, encoded, places)
-            return self._variants[variant](inputs, moment, encoded, places)
+                return self._predict(inputs, step.timestep, encoded, places)
+            return self._variants[variant](inputs, step, encoded, places)
 
         if len(inputs) == 1:
             return ask()
         answer = attempt(ask)
         return None if answer is None else answer[0]
 
-    def _input(self, latents: Tensor, moment: SamplingStep, row: _Row) -> Tensor:
+    def _input(self, latents: Tensor, step: SamplingStep, row: _Row) -> Tensor:
         if row.alone is None or self._bootstrapping is None:
             seen = crop(latents[row.latents, None], row.window)
         else:
-            seen = self._bootstrapping.show(latents, row.window, row.alone, row.latents, moment)
+            seen = self._bootstrapping.show(latents, row.window, row.alone, row.latents, step)
         if self._extra is None:
             return seen
         return torch.cat([seen, crop(self._extra, row.window)], dim=1)
+
+
+class Guidance:
+    """Classifier-free guidance (Ho and Salimans 2021): away from the negative prompt, by a scale.
+
+    Negative prompts are asked in the first fifth of the steps and in every `every`-th after it.
+    Between, what guidance changed there is added again, because it hardly differs from step to
+    step.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self._every = every
+        self._held: tuple[bool, Tensor] | None = None
+        """Whether regions were bootstrapped, and what guidance changed then: [L, C, H, W]."""
+
+    def is_due(self, step: SamplingStep, *, early: bool) -> bool:
+        """Whether the negative prompts are asked at this step."""
+        first = round(_GUIDED_FIRST * step.count)
+        due = step.index < first or (step.index - first) % self._every == 0
+        return due or self._held is None or self._held[0] != early
+
+    def __call__(
+        self,
+        own: Sequence[Tensor],
+        negative: Sequence[Tensor],
+        scales: Sequence[float],
+        fusion: _Fusion,
+        *,
+        guided: bool,
+        early: bool,
+    ) -> list[Tensor]:
+        """Guided predictions [C, h, w] of the views, from those of their own and negative prompts.
+
+        guided: whether the negative prompts were asked at this step.
+        """
+        wanted = [
+            plain if scale <= 1 else away + scale * (plain - away)
+            for plain, away, scale in zip(own, negative, scales, strict=True)
+        ]
+        if guided and self._every > 1:
+            changes = [each - plain for each, plain in zip(wanted, own, strict=True)]
+            self._held = early, fusion.fused(changes)
+        elif self._held is not None:
+            changes = fusion.pieces(self._held[1])
+            wanted = [plain + change for plain, change in zip(own, changes, strict=True)]
+        return wanted
+
+
+class Bootstrapping:
+    """Regions that see nothing but what is their own in the first steps.
+
+    inside [N, H, W] bool: the cells that a region sees as they are; a region that is not
+    bootstrapped sees all of them. Everywhere else it sees a plain backdrop, noised with the canvas'
+    own noise to the step's level, and so finds its subject inside its mask (Bar-Tal et al. 2023,
+    section 4.2). There the backdrop is a random colour, encoded anew at every step and for every
+    window. Here it is the mean of what the region itself wants inside its mask: nothing is encoded,
+    and nothing foreign is seen. noise [L, C, H, W]: that of each row of latents. share: of the
+    steps, in which this holds.
+    """
+
+    def __init__(self, inside: Tensor, noise: Tensor, share: float) -> None:
+        self._inside = inside
+        self._noise = noise
+        self._share = share if bool((~inside).any()) else 0.0
+        self._colours = noise.new_zeros(inside.shape[0], noise.shape[1])
+
+    def lasts(self, step: SamplingStep) -> bool:
+        """Whether it holds at this step."""
+        return step.index < round(self._share * step.count)
+
+    def show(
+        self, latents: Tensor, window: Window, region: int, row: int, step: SamplingStep
+    ) -> Tensor:
+        """What a region sees of its row of latents [L, C, H, W] in a window: [1, C, h, w]."""
+        backdrop = step.alpha * self._colours[region][None, :, None, None]
+        plain = backdrop + step.sigma * crop(self._noise[row, None], window)
+        own = crop(latents[row, None], window)
+        return torch.where(crop(self._inside[region], window), own, plain)
+
+    def hides(self, window: Window, region: int) -> bool:
+        """Whether anything of the window is hidden from the region."""
+        return not bool(crop(self._inside[region], window).all())
+
+    def learn(
+        self,
+        views: Sequence[View],
+        seen: Sequence[Tensor],
+        predictions: Sequence[Tensor],
+        step: SamplingStep,
+    ) -> None:
+        """Take the backdrops of the next step from what the views saw and predicted, [C, h, w]."""
+        clean = [
+            step.clean(prediction.to(before.dtype), before)
+            for prediction, before in zip(predictions, seen, strict=True)
+        ]
+        sums = torch.zeros_like(self._colours)
+        cells = sums.new_zeros(len(sums), 1)
+        for view, estimate in zip(views, clean, strict=True):
+            inside = crop(self._inside[view.region], view.window)
+            sums[view.region] += (estimate * inside).sum(dim=(1, 2))
+            cells[view.region] += inside.sum()
+        self._colours = sums / cells.clamp(min=1)
+
+
+class WindowContext(NamedTuple):
+    """Where a row of a batch lies: its window on a canvas, in cells.
+
+    framed     whether a model that asks for sizes is told this place; otherwise each window is a
+               picture of its own to it
+    negative   whether the row says what a variant is guided away from
+    """
+
+    window: Window
+    canvas: Size
+    framed: bool = False
+    negative: bool = False
+
+
+Predict = Callable[[Tensor, Tensor, Tensor, Sequence[WindowContext]], Tensor]
+"""(latents [B, C, h, w], timestep [], conditions [B, T, D], a place for each row) -> the model's
+output [B, C, h, w]."""
+
+Variant = Callable[[Tensor, SamplingStep, Tensor, Sequence[WindowContext]], Tensor]
+"""The model with something laid on: as `Predict`, but told the whole step."""
+
+
+class RegionPrompt(NamedTuple):
+    """What a region asks the model for: rows of the conditions, and how firmly (Ho and Salimans).
+
+    Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
+    none, and the negative prompt costs nothing. variant: which of the model's variants is asked;
+    None: the model as it is.
+    """
+
+    condition: int
+    negative: int
+    guidance_scale: float
+    variant: int | None = None
+
+    @property
+    def guided(self) -> bool:
+        return self.guidance_scale > 1
+
+
+class _Fusion(NamedTuple):
+    """How the values of views become one canvas; `rows` of latents, for each view the one it is of.
+
+    shape: [L, C, H, W].
+    """
+
+    views: Sequence[View]
+    rows: Sequence[int]
+    shape: Sequence[int]
+
+    def fused(self, values: Sequence[Tensor]) -> Tensor:
+        """Values [C, h, w] of the views -> [L, C, H, W], their weighted least-squares mean."""
+        weights = [view.weight for view in self.views]
+        windows = [view.window for view in self.views]
+        return fuse(values, weights, windows, Size(*self.shape[-2:]), self.rows, self.shape[0])
+
+    def pieces(self, whole: Tensor) -> list[Tensor]:
+        """What of a canvas [L, C, H, W] lies in each view: [C, h, w]."""
+        return [
+            crop(whole[row], view.window) for row, view in zip(self.rows, self.views, strict=True)
+        ]
 
 
 def _unguided(region_prompts: RegionPrompt) -> RegionPrompt:
@@ -310,7 +362,7 @@ class _Rows(NamedTuple):
     """The rows to evaluate; for each view its own row, its negative one, and its scale."""
 
     rows: list[_Row]
-    conditional: list[int]
+    own: list[int]
     negative: list[int]
     scales: list[float]
 
@@ -334,7 +386,7 @@ def _plan_rows(
         if wanted.guided:
             away = row._replace(condition=wanted.negative, negative=row.variant is not None)
             negative = index.setdefault(away, len(index))
-        planned.conditional.append(own)
+        planned.own.append(own)
         planned.negative.append(negative)
         planned.scales.append(wanted.guidance_scale if wanted.guided else 1.0)
     planned.rows.extend(index)
