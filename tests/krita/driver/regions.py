@@ -120,10 +120,10 @@ def layers_among_others(stage):
     document.refreshProjection()
     document.waitForDone()
     yield stage.turns(1.0)
-    canvas, scene = KritaHost().active_canvas(), _scene(stage)
+    yield stage.until(lambda: _nameless(stage) is not None, "the layer without a prompt", 60)
+    canvas, scene, nameless = KritaHost().active_canvas(), _scene(stage), _nameless(stage)
     whole = Bounds(0, 0, 96, 128)
     masks = [seen_alpha(canvas, scene.around, row.id, whole) for row in scene.regions]
-    nameless = next(row for row in scene.rows if row.state == "nameless")
     masks.append(canvas.alpha(nameless.id, whole))
     stage.facts["masks"] = [mask.count(255) for mask in masks]
     stage.facts["together"] = bytes(map(max, *masks)) == canvas.flattened(whole)[3::4]
@@ -311,6 +311,10 @@ def _on(stage, prompt):
 
 def _remarks(stage):
     return stage.widget("tapestry_remarks").text()
+
+
+def _nameless(stage):
+    return next((row for row in _scene(stage).rows if row.state == "nameless"), None)
 
 
 def _scene(stage):
