@@ -195,3 +195,16 @@ def test_nothing_changes_what_an_operator_does_not_reach() -> None:
         read_scene(
             document(layer(0, "e", ERASER) + layer(1, "sea"), box(0, 0, N, N), box(0, 0, 30, 30))
         )
+
+
+def test_a_layer_of_which_nothing_is_left_is_told_of() -> None:
+    """An eraser above it took all of it; a layer that was never painted is told of by nobody."""
+    stack = layer(0, "e", ERASER) + layer(1, "sea") + layer(2, "sky") + layer(3, "sand")
+    pixels = box(0, 0, N, 20), box(0, 0, N, 10), box(0, 0, 0, 0), box(0, 10, N, 30)
+    scene = read_scene(document(stack, *pixels))
+
+    assert names(scene) == ["sand"]
+    assert scene.notes == (
+        "The layer 'e' is no region: it only takes away from those below it.",
+        "The layer 'sea' was left out: nothing of it is to be seen.",
+    )

@@ -34,10 +34,10 @@ def test_an_empty_canvas_holds_nothing(model, scene) -> None:
     assert not reading.notices
 
 
-def test_a_region_keeps_to_its_own_paint_as_long_as_it_should(model, scene) -> None:
+def test_a_loose_region_keeps_to_its_own_paint_as_long_as_it_should(model, scene) -> None:
     """Strength 0 keeps it to the end, 1 ignores it; the upper one of two decides."""
     red = scene.add(coloured(64, 64, (255, 0, 0, 255)))
-    base = scene.region("snow", Bounds(0, 0, 64, 64))
+    base = replace(scene.region("snow", Bounds(0, 0, 64, 64)), fit="loose")
     regions = (
         replace(base, paint=red, strength=0.25),
         replace(scene.region("lava", Bounds(0, 0, 64, 128)), strength=1.0),
@@ -49,6 +49,20 @@ def test_a_region_keeps_to_its_own_paint_as_long_as_it_should(model, scene) -> N
     torch.testing.assert_close(source.pixels[0, :, 10, 10], torch.tensor([1.0, 0.0, 0.0]))
     over = read(Request("generate", 128, 128, regions=regions[::-1]), scene, model).source
     assert float(over.keep[0, 0]) == pytest.approx(0.75)
+
+
+def test_a_tight_region_keeps_to_its_paint_by_itself(model, scene) -> None:
+    """Nothing of it is known to others, whatever lies above it."""
+    red = scene.add(coloured(64, 64, (255, 0, 0, 255)))
+    kept = replace(scene.region("snow", Bounds(0, 0, 64, 64)), paint=red, strength=0.0)
+    lava = scene.region("lava", Bounds(0, 0, 64, 128))
+    source = read(Request("generate", 128, 128, regions=(kept, lava)), scene, model).source
+
+    assert source.pixels is None
+    assert not source.is_finished
+    assert source.new[:, 0, 0].tolist() == [0, 1, 1]
+    assert source.kept[0, :, 10, 10].tolist() == [1, 0, 0, 1]
+    assert source.kept[0, 3].sum() == 64 * 64
 
 
 def test_refining_holds_the_selection_for_a_while_and_the_rest_to_the_end(model, scene) -> None:
@@ -77,6 +91,23 @@ def test_filling_starts_from_what_is_around(model, scene) -> None:
     torch.testing.assert_close(
         reading.source.pixels[0, :, 64, 64], torch.tensor([0, 128 / 255, 0]), atol=1e-3, rtol=0
     )
+
+
+@pytest.mark.parametrize(("height", "told"), [(16, True), (32, False)])
+def test_a_selection_too_narrow_for_words_is_told(model, scene, height: int, told: bool) -> None:
+    """What is known on both sides decides there."""
+    chosen = Bounds(40, 8, 40 + height, 120)
+    request = Request(
+        "fill",
+        128,
+        128,
+        prompt="lava",
+        image=scene.picture(128, 128),
+        selection=Selection(chosen, scene.region("", chosen).mask),
+    )
+
+    assert any("narrower" in each for each in read(request, scene, model).notices) is told
+    assert not read(replace(request, prompt=""), scene, model).notices
 
 
 def on_nothing(scene, width: int, square: Bounds):

@@ -154,6 +154,12 @@ class Siblings:
                 alpha = shared(alpha, other, kept)
         return alpha if self._nothing is None else np.where(self._nothing, np.uint8(0), alpha)
 
+    def takes_all_of(self, node: Node) -> bool:
+        """Whether a node has paint, and those around it leave nothing of it to be seen."""
+        alone = self._coverage.of(node, self._backdrops.get(self._places[id(node)]))
+        seen = self.of(node)
+        return alone is not None and bool(alone.any()) and (seen is None or not bool(seen.any()))
+
 
 def slices(bounds: Bounds) -> tuple[slice, slice]:
     """The rows and columns of an array that a rectangle means."""

@@ -213,6 +213,8 @@ def _look(
     alpha = siblings.of(node)
     found = None if alpha is None else trimmed(alpha, area)
     if found is None:
+        if siblings.takes_all_of(node):
+            notes.append(f"The layer {node.name[:40]!r} was left out: nothing of it is to be seen.")
         return None
     bounds, mask = found
     covers = bounds.intersection(document.bounds) == document.bounds

@@ -46,13 +46,12 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
 def painted_colours(
     picture: PixelsRef, bounds: Bounds, blobs: Mapping[str, bytes], plan: Plan
 ) -> tuple[Tensor, Tensor]:
-    """A layer's own paint on the canvas: [1, 3, H, W] in 0..1, and [H, W] bool where it is.
+    """A layer's own paint on the canvas: colours [1, 3, H, W] in 0..1, opacity [H, W] uint8.
 
-    bounds: where it lies, in coordinates of the document before extension. What is less than half
-    opaque is no paint.
+    bounds: where it lies, in coordinates of the document before extension.
     """
     rgba = placed(picture, bounds.moved(*plan.origin_px), blobs, plan)
-    return rgba[None, :3].float() / 255, rgba[3] >= COVERED_ALPHA
+    return rgba[None, :3].float() / 255, rgba[3]
 
 
 def known_picture(

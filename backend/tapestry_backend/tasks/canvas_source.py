@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import COVERED_ALPHA
 
 from ..engine.composition import drawable
 from ..engine.extension import Follow, continue_edges, keep_map
@@ -31,10 +32,19 @@ from ..engine.sampling import Known
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
 from .canvas import known_picture, painted_colours, painted_masks, selected
+from .failure_messages import check_finite
+from .own_paint import OwnPaint, kept_picture, known_in_rows, own_paints
 from .plan import Plan
 
 _FAINT = 0.05
 """A region that is nowhere more opaque than this is hardly seen."""
+
+_NARROW_CELLS = 3
+"""A filled selection that is nowhere as wide as this goes on with what is around it, whatever the
+words: beside so much that is known, they hardly count."""
+
+_ALL = 1 - 1e-3
+"""A share of a pixel that is all of it, but for rounding."""
 
 _LEAST_PX = 3
 """A region smaller than a square of this side is hardly seen."""
@@ -49,7 +59,11 @@ class CanvasSource:
     hold       [H, W] in 0..1: the share of the steps during which a pixel keeps to the picture; 1
                is known to the end, 0 is free from the start
     follow     how long new cells follow the continued edges of known ones; None: not at all
-    paint      [H, W] bool: pixels that a region holds to its own paint; None: there are none
+    loose      [H, W] bool: pixels of loose regions that hold to their paint; None: there are none
+    paints     for each region and the background the paint of its own that it starts from; empty:
+               none of them has any
+    kept       [1, 4, H, W]: what regions that are nothing but their paint make of the picture:
+               their share of it, the last, and colours that are weighted by it; None: nothing
     """
 
     weights: Tensor
@@ -57,7 +71,9 @@ class CanvasSource:
     hold: Tensor
     follow: Follow | None
     cell_px: int
-    paint: Tensor | None = None
+    loose: Tensor | None = None
+    paints: tuple[OwnPaint | None, ...] = ()
+    kept: Tensor | None = None
 
     @property
     def size(self) -> Size:
@@ -79,23 +95,66 @@ class CanvasSource:
         """[h, w] float32: 1 where something is painted."""
         return (self.keep < 1).float()
 
+    @cached_property
+    def new(self) -> Tensor:
+        """[N + 1 or 1, h, w] float32: 1 where a region is painted, if it has a share there."""
+        free = [float(paint is None or not paint.is_kept) for paint in self.paints or (None,)]
+        return torch.tensor(free)[:, None, None] * self.new_cells
+
+    @property
+    def from_noise(self) -> Tensor:
+        """[N + 1 or 1, 1, 1] of 0 and 1: regions that do not start from paint of their own."""
+        free = [float(paint is None) for paint in self.paints or (None,)]
+        return torch.tensor(free)[:, None, None]
+
     @property
     def is_finished(self) -> bool:
         """Whether nothing is left to paint: the picture that is there is the answer."""
-        return not bool(self.new_cells.any())
+        return not bool((self.new * self.weights).any())
+
+    @property
+    def finished(self) -> Tensor:
+        """[1, 3, H, W] in 0..1: the picture, where nothing is left to paint."""
+        if self.kept is None:
+            return self.pixels
+        pixels, share = self.kept[:, :3], self.kept[:, 3:]
+        return pixels if self.pixels is None else pixels + self.pixels * (1 - share)
+
+    @property
+    def known_pixels(self) -> tuple[Tensor, Tensor]:
+        """What is there already: pixels [1, 3, H, W] in 0..1, and which are known, [H, W] bool."""
+        if self.kept is not None:
+            pixels = self.kept[:, :3] if self.pixels is None else self.finished
+            return pixels, self.known | (self.kept[0, 3] >= _ALL)
+        height, width = (side * self.cell_px for side in self.size)
+        pixels = torch.full((1, 3, height, width), 0.5) if self.pixels is None else self.pixels
+        return pixels, self.known
 
     def known_latents(self, model: Denoiser) -> Known | None:
         """The picture for the sampler; None where nothing is there."""
         if self.pixels is None:
             return None
         latents = model.encode(self.pixels * 2 - 1).float()
+        check_finite(latents, "encoding what is there")
         return Known(latents, self.keep.to(latents.device))
 
-    def keep_of(self, layers: Layers) -> Tensor:
-        """[L, 1, h, w]: `keep` for each row of latents; none but its own starts from its paint."""
-        if self.paint is None:
+    def known_in_rows(self, known: Known | None, layers: Layers, model: Denoiser) -> Known | None:
+        """The same for each row of latents; known: what `known_latents` says."""
+        if known is None:
+            if all(paint is None for paint in self.paints):
+                return None
+            latents = torch.zeros(1, model.channels, *self.size, device=model.device)
+            known = Known(latents, self.keep.to(model.device))
+        if layers.count == 1:
+            return known
+        keep = self._keep_of(layers).to(known.keep).expand(layers.count, -1, -1, -1)
+        return known_in_rows(Known(known.latents, keep), self.paints, layers, model)
+
+    def _keep_of(self, layers: Layers) -> Tensor:
+        """[L or 1, 1, h, w]: `keep` for rows of latents; loose regions' paint is in theirs only."""
+        if self.loose is None:
             return self.keep[None, None]
-        painted = functional.max_pool2d(self.paint[None].float(), self.cell_px)[0] > 0
+        painted = functional.max_pool2d(self.loose[None].float(), self.cell_px)[0] > 0
         foreign = painted & (self.keep < 1) & (layers.shares.cpu() == 0)
         return torch.where(foreign, 0.0, self.keep)[:, None]
 
@@ -110,9 +169,11 @@ class CanvasSource:
             self,
             weights=drawable(self.weights, size),
             pixels=pixels,
-            paint=None
-            if self.paint is None
-            else _scaled(self.paint[None, None].float(), pixels_size)[0, 0] > 0,
+            loose=None
+            if self.loose is None
+            else _scaled(self.loose[None, None].float(), pixels_size)[0, 0] > 0,
+            paints=tuple(paint and paint.scaled(self.size, size) for paint in self.paints),
+            kept=None if self.kept is None else _scaled(self.kept, pixels_size),
             hold=torch.where(known, 1.0, torch.where(free, 0.0, hold.clamp(max=0.99))),
         )
 
@@ -159,18 +220,28 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
     weights = lift_thin(weigh(covered, [region.weight for region in request.regions]))
     pixels, hold, new = _what_is_there(request, blobs, plan)
     follow = plan.follow if request.task in {"extend", "fill"} else None
-    paint = hold > 0 if request.image is None else None
-    source = CanvasSource(weights, pixels, hold, follow, plan.cell_px, paint)
-    notices = _notices(request, masks, covered, plan.cell_px)
+    loose = hold > 0 if request.image is None else None
+    paints = own_paints(request, blobs, masks, plan)
+    kept = kept_picture(_seen(masks, plan), paints, _size_px(plan))
+    source = CanvasSource(weights, pixels, hold, follow, plan.cell_px, loose, paints, kept)
+    notices = _notices(request, masks, covered, plan.cell_px) + _on_narrow_fill(request, new, plan)
     return RequestedCanvas(source, tuple(masks), new, notices)
 
 
 def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[Share]:
     """How much of each pixel each row of latents but the first is, on the plan's canvas."""
-    size_px = Size(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
-    visible = {"occlude": occluded, "blend": blended}[plan.overlap]
     importance = [region.weight for region in plan.regions]
-    return row_shares(visible(reading.masks, size_px), layers.rows, importance, size_px)
+    return row_shares(_seen(reading.masks, plan), layers.rows, importance, _size_px(plan))
+
+
+def _seen(masks: Sequence[PaintedMask], plan: Plan) -> Iterator[Share]:
+    """How much of each pixel each region is, and then the background."""
+    visible = {"occlude": occluded, "blend": blended}[plan.overlap]
+    return visible(masks, _size_px(plan))
+
+
+def _size_px(plan: Plan) -> Size:
+    return Size(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
 
 
 def _check_seen(prompt: str, painted: PaintedMask, plan: Plan) -> None:
@@ -207,6 +278,21 @@ def _notices(
                 "raise the opacity of its layer."
             )
     return tuple(sentences)
+
+
+def _on_narrow_fill(request: Request, new: Tensor | None, plan: Plan) -> tuple[str, ...]:
+    """Whether the words of a fill will hardly show."""
+    if request.task != "fill" or request.regions or not request.prompt.strip() or new is None:
+        return ()
+    side = _NARROW_CELLS * plan.cell_px
+    chosen = -functional.max_pool2d(-(new > 0).float()[None, None], side, stride=1)
+    if not bool((new > 0).any()) or bool(chosen.any()):
+        return ()
+    told = (
+        f"The selection is narrower than {side} pixels: what is around it goes on there, whatever "
+        "the prompt. Paint a layer of that name over it for another material."
+    )
+    return (told,)
 
 
 def _what_is_there(
@@ -253,13 +339,17 @@ def _in_sight(chosen: Tensor, plan: Plan) -> Tensor:
 def _paint_of_regions(
     request: Request, blobs: Mapping[str, bytes], plan: Plan
 ) -> tuple[Tensor | None, Tensor, None]:
-    """The regions' own paint as far as they keep to it; an upper region hides a lower one's."""
-    height, width = plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px
-    pixels, hold = torch.zeros(1, 3, height, width), torch.zeros(height, width)
+    """Loose regions' own paint as far as they keep to it; an upper one hides a lower one's.
+
+    These share their latents with the background. What is less than half opaque is no paint.
+    """
+    size_px = _size_px(plan)
+    pixels, hold = torch.zeros(1, 3, *size_px), torch.zeros(size_px)
     for region in reversed(request.regions):
-        if region.paint is None:
+        if region.paint is None or region.fit == "tight":
             continue
-        colours, painted = painted_colours(region.paint, region.bounds, blobs, plan)
+        colours, alpha = painted_colours(region.paint, region.bounds, blobs, plan)
+        painted = alpha >= COVERED_ALPHA
         pixels = torch.where(painted, colours, pixels)
         hold = torch.where(painted, 1 - region.strength, hold)
     if not bool((hold > 0).any()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from ..engine.windows import Size, Window, crop, extent, native_window
 from ..models.denoiser import Denoiser
 from .canvas_source import CanvasSource
 from .failure_messages import check_finite
+from .own_paint import OwnPaint
 
 _HALO_CELLS = 6
 """Cells decoded beyond the edges, as far as an autoencoder's convolutions reach noticeably.
@@ -124,13 +125,15 @@ def compose_layers(
     new: Tensor,
     *,
     wrap: bool,
+    kept: Mapping[int, OwnPaint] | None = None,
     seen: Callable[[int, Window, Tensor], None] | None = None,
 ) -> None:
     """Draw outlines as they were painted, to the pixel, into a decoded picture.
 
     latents [L, C, h, w]: a row for each layer, which goes on beyond its outline. shares: how much
     of each pixel each layer but the first is. pixels [1, 3, H, W] in 0..1, on the CPU: what the
-    fused latents were decoded to; changed in place where it is `new` [H, W] bool.
+    fused latents were decoded to; changed in place where it is `new` [H, W] bool. kept: rows of
+    which the picture is their paint, to the bit.
     seen: is shown each part of a layer's own picture, by its row and cells.
 
     Fused latents know outlines by whole cells. So beside outlines each layer is decoded by itself
@@ -138,13 +141,18 @@ def compose_layers(
     decoded alike, so that nothing else changes: no shift of colours between parts. Where pixels
     depend on neighbours alone and nothing was matched to what is known, that picture is there.
     """
-    fused, own = layers.fused(latents), goes_on(latents, layers)
+    fused, own, kept = layers.fused(latents), goes_on(latents, layers), kept or {}
     rest = torch.ones(pixels.shape[-2:])
     for share in shares:
         share.part_of(rest).sub_(share.values)
     shares = [Share(0, 0, rest), *shares]
     cell_px = pixels.shape[-1] // latents.shape[-1]
-    needed = torch.stack([_beside_outlines(share, rest, cell_px, wrap=wrap) for share in shares])
+    needed = torch.stack(
+        [
+            _cells_of(share, rest, cell_px, outlines=row not in kept, wrap=wrap)
+            for row, share in enumerate(shares)
+        ]
+    )
     is_there = model.decodes_locally and bool(new.all())
     for part in parts_of(needed.any(dim=0), model.window):
         before = crop(pixels, in_pixels(part, cell_px)).clone()
@@ -153,9 +161,13 @@ def compose_layers(
             inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
             if inner is None:
                 continue
-            painted = own_pixels(model, own[row, None], part, inner, plain, before, wrap=wrap)
             cells = inner.moved(part.top, part.left)
             where = in_pixels(cells, cell_px)
+            painted = (
+                kept[row].part(where)
+                if row in kept
+                else own_pixels(model, own[row, None], part, inner, plain, before, wrap=wrap)
+            )
             if seen is not None:
                 seen(row, cells, painted)
             change = painted - crop(before, in_pixels(inner, cell_px))
@@ -204,14 +216,16 @@ def own_pixels(
     return (crop(before, inside) + change).clamp_(0, 1)
 
 
-def _beside_outlines(share: Share, canvas: Tensor, cell_px: int, *, wrap: bool) -> Tensor:
-    """[h, w] bool: cells that a layer is seen in, near others that it does not have to itself."""
+def _cells_of(share: Share, canvas: Tensor, cell_px: int, *, outlines: bool, wrap: bool) -> Tensor:
+    """[h, w] bool: cells that a layer is seen in; near `outlines`: that it does not have alone."""
     whole = torch.zeros_like(canvas)
     share.part_of(whole).copy_(share.values)
-    most = functional.max_pool2d(whole[None, None], cell_px)[0]
+    most = functional.max_pool2d(whole[None, None], cell_px)[0, 0]
+    if not outlines:
+        return most > NOTHING
     least = -functional.max_pool2d(-whole[None, None], cell_px)[0]
-    near = grown((least < 1 - NOTHING).float(), BESIDE_CELLS, wrap=wrap)
-    return ((most > NOTHING) & (near > 0))[0]
+    near = grown((least < 1 - NOTHING).float(), BESIDE_CELLS, wrap=wrap)[0]
+    return (most > NOTHING) & (near > 0)
 
 
 def parts_of(needed: Tensor, side: int) -> Iterator[Window]:

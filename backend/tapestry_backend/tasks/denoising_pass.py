@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tapestry_protocol.adapters import Lora
 
@@ -84,7 +85,7 @@ class DenoisingPass:
         tight = [region.fit == "tight" for region in plan.regions]
         layers = make_layers(source.weights, tight, margin=margin, wrap=layout.wrap)
         # Nobody reads a prediction where the picture is kept: views without weight are dropped.
-        new = source.new_cells
+        new = source.new
         views = ViewPlan(
             layout,
             layers.within * new,
@@ -96,10 +97,7 @@ class DenoisingPass:
         if layout.mode == "overlap":
             layers = layers.reached(views.reach | (new == 0))
         self._layers = layers.to(model.device)
-        self._known = known
-        if known is not None and layers.count > 1:
-            keep = source.keep_of(layers).to(known.keep)
-            self._known = replace(known, keep=keep)
+        self._known = source.known_in_rows(known, self._layers, model)
         self._noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
         inside = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
         self.denoise = MultiDiffusion(
@@ -157,11 +155,7 @@ def _extra(model: Denoiser, source: CanvasSource) -> Tensor | None:
     """What an inpainting model wants to know besides: [1, 1 + C, h, w], mask and masked picture."""
     if not model.inpaints:
         return None
-    pixels = source.pixels
-    if pixels is None:
-        height, width = (side * source.cell_px for side in source.size)
-        pixels = torch.full((1, 3, height, width), 0.5)
-    masked = torch.where(source.known, pixels * 2 - 1, 0.0)
-    return torch.cat(
-        [source.new_cells[None, None].to(model.device), model.encode(masked).float()], dim=1
-    )
+    pixels, known = source.known_pixels
+    new = functional.max_pool2d((~known).float()[None, None], source.cell_px)
+    masked = torch.where(known, pixels * 2 - 1, 0.0)
+    return torch.cat([new.to(model.device), model.encode(masked).float()], dim=1)

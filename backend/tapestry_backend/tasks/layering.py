@@ -6,7 +6,7 @@ what shows of it, so that its outline can be painted anew afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,7 @@ from .decoding import (
     plain_part,
 )
 from .events import LayeredPicture, RegionPicture
+from .own_paint import OwnPaint
 from .plan import Plan
 
 _WHOLE = 1 - 1e-3
@@ -100,8 +101,11 @@ class Colours:
         self._targets = {layers.rows[leaf.region]: (leaf.colours, leaf.bounds) for leaf in leaves}
         self._targets[0] = self.base, Bounds(0, 0, *self.base.shape[-2:])
 
-    def decode(self, model: Denoiser, latents: Tensor) -> None:
-        """Take the colours beside outlines from each layer's own latents [L, C, h, w]."""
+    def decode(self, model: Denoiser, latents: Tensor, kept: Mapping[int, OwnPaint]) -> None:
+        """Take the colours beside outlines from each layer's own latents [L, C, h, w].
+
+        kept: rows that are their paint.
+        """
         layers, wrap = self._layers, self._wrap
         near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
         needed = self._opaque & near
@@ -112,10 +116,16 @@ class Colours:
             plain = plain_part(model, fused, part, before, wrap=wrap, is_there=is_there)
             for row in self._targets:
                 inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
-                if inner is not None:
-                    args = model, own[row, None], part, inner, plain, before
-                    painted = own_pixels(*args, wrap=wrap)
-                    self.take(row, inner.moved(part.top, part.left), painted)
+                if inner is None:
+                    continue
+                cells = inner.moved(part.top, part.left)
+                args = model, own[row, None], part, inner, plain, before
+                painted = (
+                    kept[row].part(in_pixels(cells, self._cell_px))
+                    if row in kept
+                    else own_pixels(*args, wrap=wrap)
+                )
+                self.take(row, cells, painted)
 
     def take(self, row: int, cells: Window, painted: Tensor) -> None:
         """Some cells of a row of latents as pixels [1, 3, H, W] in 0..1."""

@@ -39,6 +39,7 @@ from .failure_messages import (
     unlike_few_steps,
 )
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
+from .own_paint import kept_rows
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
@@ -148,7 +149,7 @@ class _Job:
         if draft is not None and known is not None:
             steer.append(draft.hold(known.latents, self._layers))
         if plain is not None and known is not None:
-            steer.append(plain.hold(known.latents, self._layers))
+            steer.extend(plain.holds(known.latents, self._layers))
         steer.extend(_coherence(plan, self._reading.source, self._model, self._layers))
         self._latents = yield from self._follow(painting, "denoising", steer)
 
@@ -173,19 +174,21 @@ class _Job:
 
         What was painted, and what was there already.
         """
-        if source.pixels is not None and source.is_finished:
-            return source.pixels, None
+        if source.is_finished:
+            return source.finished, None
         model, plan, layers = self._model, self._plan, self._layers
         pixels = decode_beside(model, layers.fused(self._latents), source, wrap=plan.wrap).cpu()
         if layers.count == 1:
             return pixels, None
         shares, new = pixel_shares(self._reading, plan, layers), ~source.known
+        kept = kept_rows(source.paints, layers)
         leaves, colours = self._leaves(shares), None
         if leaves:
             colours = Colours(leaves, layers, pixels.clone(), new, wrap=plan.wrap)
-            colours.decode(model, self._latents)
+            colours.decode(model, self._latents, kept)
         args = model, self._latents, layers, shares, pixels, new
-        compose_layers(*args, wrap=plan.wrap, seen=None if colours is None else colours.take)
+        seen = None if colours is None else colours.take
+        compose_layers(*args, wrap=plan.wrap, kept=kept, seen=seen)
         if colours is None:
             return pixels, None
         return pixels, to_layers(leaves, colours.base, pixels, self._reading.new, plan)
@@ -211,7 +214,8 @@ class _Job:
         draft = self._plan.draft
         if draft is None:
             return None
-        high = composed(source.weights, self._plan.window.height, draft.size) * source.new_cells
+        high = composed(source.weights, self._plan.window.height, draft.size)
+        high = high * source.new_cells * source.from_noise
         if not bool((high >= 0.5).any()):
             return None
         pixels = yield from self._paint_draft(source.scaled(draft.size))
@@ -245,10 +249,7 @@ class _Job:
 
     def _known(self, source: CanvasSource) -> Known | None:
         """What is there already, as latents."""
-        known = source.known_latents(self._model)
-        if known is not None:
-            check_finite(known.latents, "encoding what is there")
-        return known
+        return source.known_latents(self._model)
 
     def _follow(
         self, painting: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
@@ -279,7 +280,7 @@ def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers
     if plan.task != "generate":
         return []
     where: dict[str, Any] = {"anchor": plan.anchor.width, "wrap": plan.wrap}
-    windows, free = plan.layout.grid, (source.keep == 0).float()
+    windows, free = plan.layout.grid, (source.keep == 0).float() * source.from_noise
     own = layers.within.cpu() * (source.weights > 0) * free
     statistics = Coherence(windows, own, plan.coherence, rows=layers.rows, **where)
     if not statistics.is_needed:
