@@ -115,17 +115,16 @@ class CanvasSource:
     @property
     def finished(self) -> Tensor:
         """[1, 3, H, W] in 0..1: the picture, where nothing is left to paint."""
+        pixels = torch.zeros(1, 3, 1, 1) if self.pixels is None else self.pixels
         if self.kept is None:
-            return self.pixels
-        pixels, share = self.kept[:, :3], self.kept[:, 3:]
-        return pixels if self.pixels is None else pixels + self.pixels * (1 - share)
+            return pixels
+        return self.kept[:, :3] + pixels * (1 - self.kept[:, 3:])
 
     @property
     def known_pixels(self) -> tuple[Tensor, Tensor]:
         """What is there already: pixels [1, 3, H, W] in 0..1, and which are known, [H, W] bool."""
         if self.kept is not None:
-            pixels = self.kept[:, :3] if self.pixels is None else self.finished
-            return pixels, self.known | (self.kept[0, 3] >= _ALL)
+            return self.finished, self.known | (self.kept[0, 3] >= _ALL)
         height, width = (side * self.cell_px for side in self.size)
         pixels = torch.full((1, 3, height, width), 0.5) if self.pixels is None else self.pixels
         return pixels, self.known
