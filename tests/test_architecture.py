@@ -169,6 +169,41 @@ def test_what_lies_on_disk_is_told_without_torch() -> None:
         assert not module.startswith("tapestry_backend.models"), f"{importer} imports {module}"
 
 
+def rooms_imported(root: Path) -> dict[str, set[str]]:
+    """Of each folder below a package, the other folders that its own modules import."""
+    found: dict[str, set[str]] = {}
+    for path in sources(root):
+        room = path.parent.relative_to(root).as_posix()
+        for entry in imports(path, root.parent):
+            target = root.parent.joinpath(*entry.module.split("."))
+            is_module = target.with_suffix(".py").exists()
+            if entry.top == root.name and (is_module or target.is_dir()):
+                folder = target.parent if is_module else target
+                found.setdefault(room, set()).add(folder.relative_to(root).as_posix())
+    return {room: others - {room, "."} for room, others in found.items() if room != "."}
+
+
+@pytest.mark.parametrize("root", [BACKEND, PLUGIN], ids=["backend", "plugin"])
+def test_no_folders_import_each_other(root: Path) -> None:
+    """Not by way of others either: each can be read with what lies below it in mind."""
+    imported = rooms_imported(root)
+    for room in imported:
+        waiting, reached = [room], set()
+        while waiting:
+            new = imported.get(waiting.pop(), set()) - reached
+            reached |= new
+            waiting += new
+        assert room not in reached, f"{room} is imported by {reached & imported.keys()}"
+
+
+def test_the_protocol_of_models_imports_no_implementation() -> None:
+    """A family is whatever has these methods."""
+    found = {e.module for e in imports(BACKEND / "models" / "denoiser.py", BACKEND.parent)}
+    ours = {name for name in found if name.startswith("tapestry_backend.models.")}
+    allowed = "tapestry_backend.models.adapters.control_input"
+    assert not {name for name in ours if not f"{name}.".startswith(f"{allowed}.")}
+
+
 def test_the_product_does_not_know_its_benchmark() -> None:
     """Nothing that paints may depend on how pictures are measured; the command line starts it."""
     for path in sources(BACKEND):

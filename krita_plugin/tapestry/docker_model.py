@@ -26,19 +26,20 @@ from .document.adapter_controller import AdapterController
 from .document.adapter_settings import PICTURE
 from .document.canvas import Canvas, Host
 from .document.example import Example
+from .document.order import NOTHING, Beside, Order
 from .document.reading import order_from
 from .document.region_controller import RegionController
 from .document.scene_watcher import SceneWatcher
 from .i18n.notices import Notice, notice_of
 from .i18n.translation import tr
-from .jobs.job import NOTHING, Beside, Job, JobResult, Order
+from .jobs.job import Job, JobResult
 from .jobs.pending import PendingJobs
 from .jobs.queue import JobQueue
+from .presets.presets import Presets
+from .presets.prompt_history import PromptHistory
 from .results.controller import Results
 from .results.history import HistoryEntry
 from .results.inserting import Way
-from .settings.presets import Presets
-from .settings.prompt_history import PromptHistory
 from .settings.settings import Mode, Settings, settings_of
 
 Topic = Literal[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapestry.connection.link import Listener
-from tapestry.jobs.job import NOTHING, Beside
+from tapestry.document.order import NOTHING, Beside
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Backend, Message, Welcome

@@ -285,3 +285,7 @@ def _profile(kind: Weighting, length: int, *, falls_before: bool, falls_after: b
     if kind == "gaussian":
         return torch.exp(-(((1 - share) / 2) ** 2) / (2 * _GAUSSIAN_VARIANCE))
     return share
+
+
+NO_CONTEXT = Size(0, 0)
+"""All cells of the latents become pixels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
@@ -10,13 +11,36 @@ from torch import Tensor
 
 from tapestry_protocol.fields import Scheduler
 
+from ..checkpoints.adapter_recognition import Adapter
 from ..engine.multidiffusion import WindowContext
-from ..engine.windows import Size
-from .adapters.manager import AdapterManager
-from .adapters.residuals import ControlInput
+from ..engine.windows import NO_CONTEXT, Size
+from .adapters.control_input import ControlInput
 
-NO_CONTEXT = Size(0, 0)
-"""All cells of the latents become pixels."""
+
+class Adapters(Protocol):
+    """The adapters of one model on its device, loaded when they are first asked for.
+
+    Each method raises TapestryError when an adapter does not fit the model.
+    """
+
+    vocabulary: Any
+    """The words that its text encoders were taught."""
+
+    def activated(self, loras: Sequence[tuple[Adapter, float]]) -> AbstractContextManager[None]:
+        """Inside, the model runs with these LoRAs, each with its weight, and no others."""
+        ...
+
+    def notices_about(self, adapter: Adapter) -> tuple[str, ...]:
+        """Sentences about a LoRA of which only a part is used."""
+        ...
+
+    def control(self, adapter: Adapter) -> Any:
+        """The network that is shown a picture."""
+        ...
+
+    def ground(self, phrases: Sequence[str], boxes: Sequence[Any], width: float) -> Any:
+        """Boxes (`adapters.grounding`) on a canvas of this width, for a U-Net that reads them."""
+        ...
 
 
 class Denoiser(Protocol):
@@ -40,7 +64,7 @@ class Denoiser(Protocol):
     nothing negative is asked."""
     device: torch.device
     dtype: torch.dtype
-    adapter_manager: AdapterManager
+    adapter_manager: Adapters
     """The adapters that can be laid on it, or shown to it."""
 
     @property

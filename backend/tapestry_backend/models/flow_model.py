@@ -18,7 +18,7 @@ from tapestry_protocol.fields import Scheduler
 from ..engine.multidiffusion import WindowContext
 from ..engine.windows import Size
 from .adapters.block_residuals import sees_pixels, sees_unshifted
-from .adapters.residuals import ControlInput
+from .adapters.control_input import ControlInput
 from .autoencoder import tiled_vae
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .adapters.block_residuals import residuals_flux, sees_pixels
-from .adapters.residuals import ControlInput
+from .adapters.control_input import ControlInput
 from .flow_model import FlowModel
 from .latent_model import TextEncoding
 from .loading.loading import Parts

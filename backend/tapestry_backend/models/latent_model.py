@@ -20,10 +20,9 @@ from tapestry_protocol.fields import Scheduler
 
 from ..checkpoints.catalogue import Checkpoint
 from ..checkpoints.prompt_marks import read_weights
-from ..engine.windows import Size
+from ..engine.windows import NO_CONTEXT, Size
 from .adapters.manager import AdapterManager
 from .autoencoder import tiled_vae
-from .denoiser import NO_CONTEXT
 from .device.memory import spare_bytes
 from .device.offloading import Offloader
 from .loading.loading import Parts, load_parts

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..checkpoints.catalogue import inpainting_channels
 from ..engine.multidiffusion import WindowContext
-from .adapters.residuals import ControlInput, residuals
+from .adapters.control_input import ControlInput
+from .adapters.residuals import residuals
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding
 from .loading.loading import Parts

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..checkpoints.catalogue import inpainting_channels
 from .adapters.block_residuals import residuals_3
-from .adapters.residuals import ControlInput
+from .adapters.control_input import ControlInput
 from .flow_model import FlowModel
 from .latent_model import TextEncoding
 from .loading.loading import Parts

@@ -34,7 +34,8 @@ from .connections.sessions import Session
 from .connections.throttle import Throttle
 from .persistence.journal_writer import JournalWriter
 from .persistence.lock import Lock
-from .queue.effects import Broadcast, Effect, Persist, Send, Start, Stop
+from .persistence.persist import Persist
+from .queue.effects import Broadcast, Effect, Send, Start, Stop
 from .queue.jobs import Jobs
 from .queue.refusals import no_journal
 

@@ -20,9 +20,9 @@ from ..checkpoints.adapter_recognition import Adapter
 from ..engine.levels import SamplingStep
 from ..engine.multidiffusion import Variant, WindowContext
 from ..engine.windows import Size, Window, crop
+from ..models.adapters.control_input import ControlInput
 from ..models.adapters.grounding import Box, Grounding
 from ..models.adapters.references import Reference, ReferenceAdapter, referring
-from ..models.adapters.residuals import ControlInput
 from ..models.denoiser import Denoiser
 from .ade20k import class_colours
 from .canvas import painted_masks, pixel_array, placed

@@ -16,8 +16,8 @@ from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
 
 from ..common.task_queue import Loop
-from ..jobs.job import NOTHING, Beside
-from ..jobs.unacknowledged import UnacknowledgedJobs
+from ..document.order import NOTHING, Beside
+from .unacknowledged import UnacknowledgedJobs
 
 START_WITHIN_S = 60.0
 """A server is ready in a second; a machine that is very busy or has just booted takes longer."""

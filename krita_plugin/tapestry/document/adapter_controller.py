@@ -12,7 +12,6 @@ from tapestry_protocol.limits import MAX_CONTROLS, MAX_LORAS
 
 from ..common.error_boundary import guarded
 from ..i18n.translation import tr
-from ..jobs.job import all_layers
 from .adapter_reading import document_adapters
 from .adapter_settings import (
     ADAPTERS_NOTE,
@@ -23,6 +22,7 @@ from .adapter_settings import (
     newly_laid,
 )
 from .canvas import Canvas, Host
+from .order import all_layers
 from .scene_watcher import SceneWatcher
 
 

@@ -25,7 +25,6 @@ from tapestry_protocol.request_checks import (
 
 from ..common.stored_json import read_kept
 from ..common.task_queue import PAUSE
-from ..jobs.job import Order
 from ..settings.settings import SIDES, Mode, Settings
 from .adapter_reading import controls_of, document_adapters, loras_of, moved
 from .adapter_settings import PICTURE, DocumentAdapters
@@ -41,6 +40,7 @@ from .layers import (
     pictures_of,
     read_scene,
 )
+from .order import Order
 from .region_settings import REGIONS_NOTE, DocumentRegions
 
 Placed = TypeVar("Placed", Region, Selection)

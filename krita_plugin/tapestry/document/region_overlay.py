@@ -7,10 +7,10 @@ from collections.abc import Generator, Sequence
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from ..common.task_queue import REST
-from ..results.inserting import drawn, settled
 from .bands import bands
 from .canvas import Canvas, Layer
 from .layers import OWN_PREFIX, RegionLayer
+from .settling import drawn, settled
 
 TINT_NAME = f"{OWN_PREFIX}regions"
 """The layer's name; as one of our own it is no region."""

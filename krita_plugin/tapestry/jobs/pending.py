@@ -21,8 +21,8 @@ from tapestry_protocol.pixels import Bounds
 from ..common.atomic_write import write_atomically
 from ..common.ownership import ownership_in
 from ..document.canvas import Canvas
-from ..results.history import asked_for
-from .job import DocumentState, Job, Order, Phase
+from ..document.order import DocumentState, Order, asked_for
+from .job import Job, Phase
 
 _log = logging.getLogger("tapestry.jobs.pending")
 

@@ -30,10 +30,11 @@ from tapestry_protocol.pixels import Pixels
 from ..common.task_queue import Loop, Task
 from ..connection.link import Link, LinkState
 from ..document.canvas import Canvas
+from ..document.order import NOTHING, Beside, DocumentState, Order
 from ..i18n.notices import Notice, notice_of
 from ..i18n.translation import tr
 from .eta import TimeEstimate
-from .job import NOTHING, Beside, DocumentState, Job, JobResult, Order, Phase
+from .job import Job, JobResult, Phase
 from .pending import PendingJobs
 
 

@@ -18,7 +18,8 @@ from ..common.task_queue import PAUSE, REST, Loop
 from ..document.bands import bands
 from ..document.canvas import Canvas, Host, LayerDraft
 from ..document.layers import OWN_PREFIX
-from .inserting import PATIENCE_S, PreviewLayer, drawn, place_above, settled
+from ..document.settling import PATIENCE_S, drawn, settled
+from .inserting import PreviewLayer, place_above
 from .modified_flag import ModifiedFlagGuard
 
 TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"

@@ -13,9 +13,10 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ..common.task_queue import Loop, TaskQueue
 from ..document.canvas import Canvas, Host
+from ..document.order import Order
 from ..i18n.notices import Notice, notice_in, notice_of
 from ..i18n.translation import tr
-from ..jobs.job import Job, JobResult, Order
+from ..jobs.job import Job, JobResult
 from ..settings.settings import Settings
 from .canvas_preview import CanvasPreview
 from .document_histories import Histories

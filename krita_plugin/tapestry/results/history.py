@@ -160,11 +160,6 @@ class HistoryEntry:
         return all(word in text for word in words.casefold().split())
 
 
-def asked_for(request: Request) -> Mapping[str, Any]:
-    """The request as JSON that `HistoryEntry.request` reads."""
-    return json.loads(encode(Submit("x", request)))["request"]
-
-
 def layers_in(result: Result) -> Mapping[str, Any]:
     """The layers of a result as JSON that `HistoryEntry.layers` reads."""
     return json.loads(encode(replace(result, report=""))).get("layered", {})

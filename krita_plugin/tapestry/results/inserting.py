@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,16 +9,14 @@ from typing import Literal
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 
-from ..common.task_queue import PAUSE, REST
+from ..common.task_queue import REST
 from ..document.bands import bands
 from ..document.canvas import Canvas, Host, Layer, LayerDraft, Merged
 from ..document.layers import OWN_PREFIX
+from ..document.order import all_layers
 from ..document.reading import keep_own_layer, own_layers
+from ..document.settling import drawn, settled
 from ..i18n.translation import tr
-from ..jobs.job import all_layers
-
-PATIENCE_S = 10.0
-"""Krita draws the largest canvas in a second."""
 
 Way = Literal["layer", "regions", "active"]
 """One layer; a group with one layer for each region; into the layer the artist works on."""
@@ -211,25 +208,6 @@ def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[str | Non
         data += host.scaled(part, last - first, columns).data
         yield None
     return Pixels(rows, columns, 4, bytes(data))
-
-
-def settled(canvas: Canvas) -> Generator[str, None, None]:
-    """Wait until everything is shown, though not for ever.
-
-    Krita 5.1 ends itself when a canvas is made smaller while such an update is under way.
-    """
-    end = time.monotonic() + PATIENCE_S
-    while canvas.is_open and not canvas.is_settled and time.monotonic() < end:
-        yield PAUSE
-
-
-def drawn(canvas: Canvas) -> Generator[str | None, None, None]:
-    """Show what was written, and wait for it; asked while it draws, Krita waits for that first."""
-    yield from settled(canvas)
-    if canvas.is_open:
-        canvas.refresh()
-    yield None
-    yield from settled(canvas)
 
 
 def _insert_layer(

@@ -14,10 +14,11 @@ from tapestry_protocol.pixels import PixelsRef
 
 from ..common.stored_json import read_kept, same_kind
 from ..document.canvas import Host
+from ..document.order import Order, asked_for
 from ..i18n.translation import tr
-from ..jobs.job import Job, JobResult, Order
+from ..jobs.job import Job, JobResult
 from .document_histories import Histories
-from .history import THUMBNAIL_PX, HistoryEntry, asked_for, layers_in, pack
+from .history import THUMBNAIL_PX, HistoryEntry, layers_in, pack
 from .inserting import Cut, FinishedPicture, LayerGroup, OwnLayer, scaled_down
 from .picture_store import PictureStore
 

@@ -1,6 +1,7 @@
 """Scenarios with a real backend: how long Krita waits for us while a large picture is handled."""
 
-from tapestry.jobs.job import DocumentState, Job, JobResult, Order
+from tapestry.document.order import DocumentState, Order
+from tapestry.jobs.job import Job, JobResult
 from tapestry.krita_adapter.documents import KritaCanvas
 from tapestry_protocol.messages import PixelsRef, Region, Request, Result
 from tapestry_protocol.pixels import Bounds, Pixels

@@ -12,9 +12,9 @@ from tapestry.document.adapter_settings import ADAPTERS_NOTE, DocumentAdapters
 from tapestry.document.reading import OWN_LAYERS_NOTE, own_layers, scene_of
 from tapestry.document.region_settings import REGIONS_NOTE, DocumentRegions
 from tapestry.i18n.notices import notice_in
+from tapestry.presets.presets import Presets
+from tapestry.presets.prompt_history import PromptHistory
 from tapestry.results.history import HISTORY_NOTE, History
-from tapestry.settings.presets import Presets
-from tapestry.settings.prompt_history import PromptHistory
 from tapestry.settings.settings import Settings
 from tapestry.ui.history.history_text import badge, description
 from tapestry_protocol.runtime import read_runtime_file

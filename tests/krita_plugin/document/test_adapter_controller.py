@@ -13,7 +13,7 @@ from tapestry.document.adapter_settings import (
     DocumentAdapters,
 )
 from tapestry.jobs.pending import PendingJobs
-from tapestry.settings.presets import Presets
+from tapestry.presets.presets import Presets
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.adapters import AdapterInfo, Control, Lora
 from tapestry_protocol.limits import MAX_CONTROLS, MAX_LORAS

@@ -8,9 +8,9 @@ import pytest
 
 from tapestry.document import reading
 from tapestry.document.bands import BAND_PX, bands
+from tapestry.document.order import Order
 from tapestry.document.reading import keep_own_layer, order_from, own_layers, scene_of
 from tapestry.document.region_settings import REGIONS_NOTE, DocumentRegions, RegionSettings
-from tapestry.jobs.job import Order
 from tapestry.settings.settings import Settings
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import PixelsRef

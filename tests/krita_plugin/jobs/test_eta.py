@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from tapestry.document.order import DocumentState, Order
 from tapestry.jobs.eta import TimeEstimate, time_left
-from tapestry.jobs.job import DocumentState, Job, Order, Phase
+from tapestry.jobs.job import Job, Phase
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Margins
 from tests.krita_plugin.fake_canvas import FakeCanvas

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapestry.results.history import MAX_ENTRIES, History, HistoryEntry, asked_for, pack, unpack
+from tapestry.document.order import asked_for
+from tapestry.results.history import MAX_ENTRIES, History, HistoryEntry, pack, unpack
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 

@@ -1,7 +1,8 @@
 """A picture of the history in words."""
 
 from tapestry.document.adapter_settings import PICTURE, AdapterSettings, DocumentAdapters
-from tapestry.results.history import HistoryEntry, asked_for
+from tapestry.document.order import asked_for
+from tapestry.results.history import HistoryEntry
 from tapestry.ui.history.history_text import description
 from tapestry_protocol.messages import Request
 

@@ -18,7 +18,7 @@ from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
-from tapestry_backend.models.adapters.residuals import ControlInput
+from tapestry_backend.models.adapters.control_input import ControlInput
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import TapestryError

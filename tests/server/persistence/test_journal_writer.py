@@ -12,7 +12,8 @@ import pytest
 from tapestry_backend.server.persistence import journal_writer as scribe_module
 from tapestry_backend.server.persistence.disk import Disk
 from tapestry_backend.server.persistence.journal_writer import JournalWriter
-from tapestry_backend.server.queue.effects import Effect, Persist, Send, Start
+from tapestry_backend.server.persistence.persist import Persist
+from tapestry_backend.server.queue.effects import Effect, Send, Start
 from tapestry_backend.server.queue.job import MAX_TRIES
 from tapestry_backend.server.queue.jobs import Jobs
 from tapestry_protocol.assembly import Assembly

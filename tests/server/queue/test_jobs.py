@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapestry_backend.server.persistence.persist import Persist
 from tapestry_backend.server.persistence.pixel_blob import PixelBlob
 from tapestry_backend.server.queue import completed_jobs as ends_module
-from tapestry_backend.server.queue.effects import Broadcast, Effect, Persist, Send, Start, Stop
+from tapestry_backend.server.queue.effects import Broadcast, Effect, Send, Start, Stop
 from tapestry_backend.server.queue.job import MAX_TRIES, TRANSITIONS, Event, State
 from tapestry_backend.server.queue.jobs import Jobs
 from tapestry_protocol.codec import Chunk

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ...checkpoints.catalogue import Catalogue
 from ...engine.multidiffusion import WindowContext
-from ...engine.windows import Size
-from ...models.denoiser import NO_CONTEXT, Denoiser
+from ...engine.windows import NO_CONTEXT, Size
+from ...models.denoiser import Denoiser
 from ...models.model_cache import ModelCache
 from .clock import Clock
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
 from ..loading.networks import load_network, sentence_for
-from .residuals import ControlInput, broken_adapter
+from .control_input import ControlInput
+from .residuals import broken_adapter
 
 _CLASSES = {"sd3": "SD3ControlNetModel", "flux": "FluxControlNetModel"}
 BLOCK_FAMILIES = frozenset(_CLASSES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import diffusers
 import torch
@@ -17,24 +17,12 @@ from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
 from ..loading.networks import check_finite, load_network, sentence_for
 from .control_files import load_control_file
+from .control_input import ControlInput
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
 
 _TOLD = ("encoder_hidden_states", "added_cond_kwargs")
 """What a ControlNet is told as the U-Net is."""
-
-
-class ControlInput(NamedTuple):
-    """A network, what it is shown, which of the pictures each row's is, and how firmly it counts.
-
-    pictures [K, 3, H, W] uint8, or what the model makes of them for its networks
-    (`Denoiser.prepare_control`)
-    """
-
-    network: Any
-    pictures: Tensor
-    rows: Sequence[int]
-    weight: float
 
 
 def load_control(

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ...engine.out_of_memory import attempt
-from ...engine.windows import Size
-from ..denoiser import NO_CONTEXT
+from ...engine.windows import NO_CONTEXT, Size
 from ..device.memory import spare_bytes
 from .cropped_forward import Span
 from .pooled_norm import Affine, PooledStatistics

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from ..queue.effects import Persist
 from .disk import Disk
 from .journal import Journal
 from .journal_state import JournalState, Record
+from .persist import Persist
 from .store import Store
 
 _COMPACT_BEYOND_BYTES = 4 * 2**20

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tapestry_protocol.messages import Message, Request
 
-from ..persistence.journal_state import Record
+from ..persistence.persist import Persist
 from ..persistence.pixel_blob import PixelBlob
-
-
-@dataclass(frozen=True)
-class Persist:
-    """Write this down; whatever is told after it in the same breath waits until that is done.
-
-    blobs      input of a job that was accepted
-    picture    of a job that has ended
-    is_urgent  it must survive a power failure, too
-    """
-
-    record: Record
-    blobs: Mapping[str, bytes] = field(default_factory=dict)
-    picture: PixelBlob | None = None
-    is_urgent: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,13 @@ from tapestry_protocol.messages import (
 )
 
 from ..persistence.journal_state import JournalState, Record, What
+from ..persistence.persist import Persist
 from ..persistence.pixel_blob import NO_PIXELS, PixelBlob, blob_with
 from ..persistence.store import Store
 from . import refusals
 from .blobs import Blobs
 from .completed_jobs import CompletedJobs, digest_of
-from .effects import Broadcast, Effect, Persist, Send, Start, Stop
+from .effects import Broadcast, Effect, Send, Start, Stop
 from .fair_queue import FairQueue
 from .job import MAX_TRIES, Event, Job, Numbered, State
 from .replay import revive

@@ -11,7 +11,7 @@ from ..common.stored_json import read_kept
 from ..document.adapter_settings import AdapterSettings, read_laid
 from ..document.canvas import Host
 from ..i18n.translation import tr
-from .settings import Settings, sound_values
+from ..settings.settings import Settings, sound_values
 
 _PRESETS_KEY = "presets"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapestry.jobs.unacknowledged import UnacknowledgedJobs
+from tapestry.connection.unacknowledged import UnacknowledgedJobs
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Accepted,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tapestry.settings.presets import Presets
-from tapestry.settings.prompt_history import PromptHistory
+from tapestry.presets.presets import Presets
+from tapestry.presets.prompt_history import PromptHistory
 from tapestry.settings.settings import Settings
 from tests.krita_plugin.fake_canvas import FakeHost
 

@@ -1,0 +1,1 @@
+"""Presets, and the prompts that were used lately."""
