@@ -33,7 +33,8 @@ CUDA = Accelerator("an NVIDIA GPU (CUDA)", "CUDA", "cu130", 2.9, 9)
 ROCM = Accelerator("an AMD GPU (ROCm)", "ROCm", "rocm7.2", 5, 20)
 MPS = Accelerator("Apple silicon (MPS)", "Apple", "", 0.2, 2)
 CPU = Accelerator("the CPU", "CPU", "cpu", 0.3, 3)
-"""ROCm's sizes are those that PyTorch's index states, rounded up; it was never installed here."""
+"""The processor's were measured, with room for unpacking; what is fetched for CUDA is the sum that
+the package index states; the others are estimates."""
 
 PROBES = (
     (CUDA, ("nvidia-smi", "-L"), "GPU", ("linux", "win32")),
