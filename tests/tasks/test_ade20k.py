@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 
-from tapestry_backend.tasks.ade20k import _TABLE, CLASSES, class_colour, class_colours
+from tapestry_backend.tasks.ade20k import CLASSES, class_colour, class_colours
 
 KNOWN = {
     "wall": (120, 120, 120),
@@ -19,8 +21,9 @@ KNOWN = {
 
 def test_the_palette_is_whole() -> None:
     """150 classes, two of which share a colour; no name stands for two."""
-    lines = _TABLE.strip().splitlines()
-    names = [name for line in lines for name in line.split(" ", 3)[3].split(", ")]
+    table = (files("tapestry_backend.tasks") / "ade20k.csv").read_text("utf-8")
+    lines = table.splitlines()[1:]
+    names = [name for line in lines for name in line.split(",", 3)[3].split("|")]
 
     assert len(lines) == 150
     assert len(set(CLASSES.values())) == 149
