@@ -1,4 +1,4 @@
-"""Which PyTorch this computer needs, and where pip may find it; installs nothing."""
+"""Which PyTorch this computer needs, and where pip may find it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installer's own command line; every command is carried out elsewhere."""
+"""The installer's own command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the installer says to the person in front of it; no work of its own."""
+"""What the installer says to the person in front of it."""
 
 from __future__ import annotations
 

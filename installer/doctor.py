@@ -1,4 +1,4 @@
-"""Looks at what is installed and says what is missing and what to do; changes nothing."""
+"""Looks at what is installed and says what is missing and what to do."""
 
 from __future__ import annotations
 

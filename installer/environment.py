@@ -1,4 +1,4 @@
-"""Makes .venv with everything the backend needs, once; what runs in it is not decided here."""
+"""Makes .venv with everything the backend needs, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the plugin into this user's Krita and takes it back; does not build it."""
+"""Puts the plugin into this user's Krita and takes it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Krita's own folders and its kritarc on each system; what is put there is decided elsewhere."""
+"""Krita's own folders and its kritarc on each system."""
 
 from __future__ import annotations
 

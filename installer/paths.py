@@ -1,4 +1,4 @@
-"""Where things lie in this checkout; nothing about the rest of the computer."""
+"""Where things lie in this checkout."""
 
 from __future__ import annotations
 

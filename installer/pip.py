@@ -1,4 +1,4 @@
-"""Runs pip and turns its failures into sentences; what is installed is decided elsewhere."""
+"""Runs pip and turns its failures into sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin as a folder or an archive, with the libraries it carries; not where it goes."""
+"""The plugin as a folder or an archive, with the libraries it carries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that people write, understood as the fields of messages are annotated; no file formats."""
+"""Values that people write, understood as the fields of messages are annotated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws the picture-book world and trains the sample model on it; the server never imports it."""
+"""Draws the picture-book world and trains the sample model on it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Pictures for training adapters: drawn, in ink, as latents, and their scribbles; no training."""
+"""Pictures for training adapters: drawn, in ink, as latents, and their scribbles."""
 
 from __future__ import annotations
 

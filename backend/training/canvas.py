@@ -1,4 +1,4 @@
-"""Drawing primitives shared by all pictures; what a picture shows does not belong here."""
+"""Drawing primitives shared by all pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wordings for labels, and the canonical prompts; no drawing."""
+"""Wordings for labels, and the canonical prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small networks that name what drawn pictures show; they share nothing with the sample model."""
+"""Small networks that name what drawn pictures show."""
 
 from __future__ import annotations
 

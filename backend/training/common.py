@@ -1,4 +1,4 @@
-"""What every training loop shares: device, averaging, saving, stopping; no models and no data."""
+"""What every training loop shares: device, averaging, saving, stopping."""
 
 from __future__ import annotations
 

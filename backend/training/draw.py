@@ -1,4 +1,4 @@
-"""Writes the drawn data sets to a folder; what is drawn is decided in `labels`."""
+"""Writes the drawn data sets to a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encodes the drawn pictures once into latents; no training."""
+"""Encodes the drawn pictures once into latents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures the bundled adapters against drawings that no training has seen; trains nothing."""
+"""Measures the bundled adapters against drawings that no training has seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the model folder from training states; no training and no measuring."""
+"""Writes the model folder from training states."""
 
 from __future__ import annotations
 

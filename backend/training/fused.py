@@ -1,4 +1,4 @@
-"""The plainest fusion of windows, to measure obedience to regions; the product has its own."""
+"""The plainest fusion of windows, to measure obedience to regions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a picture shows, as data: sampling labels and drawing them; no wording and no files."""
+"""What a picture shows, as data: sampling labels and drawing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of materials: name, drawing function and other names; no drawing code."""
+"""The list of materials: name, drawing function and other names."""
 
 from __future__ import annotations
 

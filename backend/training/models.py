@@ -1,4 +1,4 @@
-"""Shapes of the untrained U-Net, text encoder and scheduler; no training and no files."""
+"""Shapes of the untrained U-Net, text encoder and scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endless textures of masonry, timber and floors; nothing that grows or flows."""
+"""Endless textures of masonry, timber and floors."""
 
 from __future__ import annotations
 

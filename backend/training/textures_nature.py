@@ -1,4 +1,4 @@
-"""Endless textures of skies, waters and soils; plants and built things live elsewhere."""
+"""Endless textures of skies, waters and soils."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endless textures of plants, seen from near or afar; no skies, soils or built things."""
+"""Endless textures of plants, seen from near or afar."""
 
 from __future__ import annotations
 

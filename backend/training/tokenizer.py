@@ -1,4 +1,4 @@
-"""Learns the byte-level tokenizer from captions and common words; no model code."""
+"""Learns the byte-level tokenizer from captions and common words."""
 
 from __future__ import annotations
 

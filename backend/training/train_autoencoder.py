@@ -1,4 +1,4 @@
-"""Trains the picture autoencoder on drawn pictures; no captions and no diffusion."""
+"""Trains the picture autoencoder on drawn pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains the U-Net and the text encoder on encoded pictures; no drawing and no measuring."""
+"""Trains the U-Net and the text encoder on encoded pictures."""
 
 from __future__ import annotations
 

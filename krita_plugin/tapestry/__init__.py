@@ -1,4 +1,4 @@
-"""Tells Krita that Tapestry exists, and where its carried libraries are; nothing else."""
+"""Tells Krita that Tapestry exists, and where its carried libraries are."""
 
 from importlib.util import find_spec
 

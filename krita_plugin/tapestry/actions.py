@@ -1,4 +1,4 @@
-"""What can have a shortcut of its own: names of Krita's actions, and what they do; no Krita.
+"""What can have a shortcut of its own: names of Krita's actions, and what they do.
 
 `tapestry.action`, beside the plugin's folder, gives the same names to Krita's shortcut editor.
 """

@@ -1,4 +1,4 @@
-"""The libraries that travel with the plugin in `vendor/`; how they are found, nothing else.
+"""The libraries that travel with the plugin in `vendor/`.
 
 Krita's Python is shared by all plugins, so nothing of ours may shadow what others bring:
 `tapestry_protocol` is imported under its own name, from a path that is there only for that moment;

@@ -1,4 +1,4 @@
-"""Puts the chunks of a blob together again and verifies it; no transport, no budgets."""
+"""Puts the chunks of a blob together again and verifies it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Message <-> frame, strictly; raises ProtocolError and nothing else. No transport.
+"""Message <-> frame, strictly; raises ProtocolError and nothing else.
 
 A text frame is one message: JSON with its kind; a field that has its default is left out, so that
 another version can read whatever is not new. A binary frame is one chunk of a blob:

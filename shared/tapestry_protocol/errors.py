@@ -1,4 +1,4 @@
-"""Error codes and the one tree of errors that crosses the wire; no transport.
+"""Error codes and the one tree of errors that crosses the wire.
 
 TapestryError                 something an artist can meet: a code, a sentence, and what to do next
  +- ProtocolError             bytes or values that are not a message of this protocol

@@ -1,4 +1,4 @@
-"""What fields of several messages hold, with the limits that the codec checks; no messages."""
+"""What fields of several messages hold, with the limits that the codec checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every number that bounds something on the wire, each with its reason; no behaviour."""
+"""Every number that bounds something on the wire, each with its reason."""
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -1,4 +1,4 @@
-"""Every message that plugin, server and worker exchange, written once; no encoding, no behaviour.
+"""Every message that plugin, server and worker exchange, written once.
 
 client -> server   hello, submit, cancel, resume, acknowledge
 server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend,

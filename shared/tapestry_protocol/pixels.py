@@ -1,4 +1,4 @@
-"""Raw pixel buffers, masks and rectangles: size, channels, bytes; no image formats, no Qt."""
+"""Raw pixel buffers, masks and rectangles: size, channels, bytes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The quality benchmark, side by side on the same weights; the product never imports it."""
+"""The quality benchmark, side by side on the same weights."""

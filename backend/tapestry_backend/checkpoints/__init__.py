@@ -1,1 +1,1 @@
-"""Checkpoints and adapters on disk, told from headers and configurations; no torch."""
+"""Checkpoints and adapters on disk, told from headers and configurations."""

@@ -1,4 +1,4 @@
-"""Which adapters there are, told from headers and configurations alone; never loads weights."""
+"""Which adapters there are, told from headers and configurations alone."""
 
 from __future__ import annotations
 

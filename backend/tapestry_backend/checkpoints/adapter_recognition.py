@@ -1,4 +1,4 @@
-"""What a file or folder of adapters holds, told from headers and configurations; loads nothing."""
+"""What a file or folder of adapters holds, told from headers and configurations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models there are and where, read from configuration files only; never loads weights."""
+"""Which models there are and where, read from configuration files only."""
 
 from __future__ import annotations
 

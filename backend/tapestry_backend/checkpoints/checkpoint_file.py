@@ -1,4 +1,4 @@
-"""What a single file holds, read from its header: family, sizes, configurations; loads nothing."""
+"""What a single file holds, read from its header: family, sizes, configurations."""
 
 from __future__ import annotations
 

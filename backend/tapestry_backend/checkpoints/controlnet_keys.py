@@ -1,4 +1,4 @@
-"""ControlNets of one file, told from its header: whose names its tensors have; loads nothing."""
+"""ControlNets of one file, told from its header: whose names its tensors have."""
 
 from __future__ import annotations
 

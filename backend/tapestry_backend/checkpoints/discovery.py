@@ -1,4 +1,4 @@
-"""Finds checkpoints where other programs keep them; reads headers and configurations alone.
+"""Finds checkpoints where other programs keep them.
 
 Looked through are our own models folder, the cache of the Hugging Face hub, and folders that
 somebody named: of checkpoints, or of a whole program (A1111, Forge, ComfyUI). Links are followed;

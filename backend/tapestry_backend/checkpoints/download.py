@@ -1,4 +1,4 @@
-"""Fetches one model from the Hugging Face hub, by explicit wish; nothing else here has a network.
+"""Fetches one model from the Hugging Face hub, by explicit wish.
 
 It goes into our own models folder. What was fetched when somebody stopped it is kept, and the next
 try goes on from there (the hub's own cache begins each file anew); each file of weights is compared

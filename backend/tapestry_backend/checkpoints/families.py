@@ -1,4 +1,4 @@
-"""The families of checkpoints: how each is recognised and what files it has; nothing is loaded.
+"""The families of checkpoints: how each is recognised and what files it has.
 
 A family is one row here, and one module with a class that runs it; nobody else knows its name. A
 network that no other family has takes a line in `shapes.KINDS` and one in `conversion`, to be read

@@ -1,4 +1,4 @@
-"""8-bit weights with scales of their own ("scaled fp8"), by names and shapes; opens no file.
+"""8-bit weights with scales of their own ("scaled fp8"), by names and shapes.
 
 As ComfyUI stores them, beside a layer's `weight` stands by what its numbers are to be multiplied:
 `scale_weight`, or `weight_scale` in newer files, one number or one for each row. What stands there

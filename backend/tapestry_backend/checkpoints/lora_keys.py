@@ -1,4 +1,4 @@
-"""How LoRA files call their tensors, and which module of a network each belongs to; no tensors.
+"""How LoRA files call their tensors, and which module of a network each belongs to.
 
 A target is a module's name with "_" for every dot, as kohya writes it: of all spellings it is the
 one that each of the others can be brought to.

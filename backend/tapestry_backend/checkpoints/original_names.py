@@ -1,4 +1,4 @@
-"""What the authors' own code calls the layers of transformers, and diffusers does; no tensors.
+"""What the authors' own code calls the layers of transformers, and diffusers does.
 
 Patterns of names, and what stands for them. Some layers of theirs are several in diffusers.
 """

@@ -1,4 +1,4 @@
-"""Whether a file is what safetensors files are, judged from its header; reads no weights.
+"""Whether a file is what safetensors files are, judged from its header.
 
 A file begins with eight bytes, the length of its header; the header is a JSON object that gives
 each tensor its type, its shape, and its place in the bytes that follow, which it covers wholly.

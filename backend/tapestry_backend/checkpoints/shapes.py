@@ -1,4 +1,4 @@
-"""A network's configuration, read off the shapes of its tensors; no file is opened here.
+"""A network's configuration, read off the shapes of its tensors.
 
 Files of other programs hold weights alone. What shapes do not say (how many heads, how norms are
 grouped) is the same in every checkpoint of a family, and stands here as a number.

@@ -1,4 +1,4 @@
-"""Where T5's tokenizer lies, which single files lack and Tapestry does not bring; opens no file."""
+"""Where T5's tokenizer lies, which single files lack and Tapestry does not bring."""
 
 from __future__ import annotations
 

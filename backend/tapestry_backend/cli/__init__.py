@@ -1,4 +1,4 @@
-"""The command line: arguments, exit statuses, errors as sentences; the work is done elsewhere.
+"""The command line: arguments, exit statuses, errors as sentences.
 
 Exit statuses: 0 done, 1 something is missing (doctor), 2 a sentence on stderr says what is wrong,
 130 stopped by the person in front of it.

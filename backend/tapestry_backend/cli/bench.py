@@ -1,4 +1,4 @@
-"""The commands `tapestry bench`: options in, table, JSON and contact sheet out; no torch."""
+"""The commands `tapestry bench`: options in, table, JSON and contact sheet out."""
 
 from __future__ import annotations
 

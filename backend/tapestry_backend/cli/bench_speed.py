@@ -1,4 +1,4 @@
-"""The command `tapestry bench speed`: options in, table and JSON out; no torch."""
+"""The command `tapestry bench speed`: options in, table and JSON out."""
 
 from __future__ import annotations
 

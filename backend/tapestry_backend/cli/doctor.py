@@ -1,4 +1,4 @@
-"""The command `tapestry doctor`: what of the backend works on this computer; changes nothing."""
+"""The command `tapestry doctor`: what of the backend works on this computer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tapestry models`: what there is, and fetching more by explicit wish; loads no model."""
+"""`tapestry models`: what there is, and fetching more by explicit wish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `tapestry render`: a scene file in, pictures and a report out; paints nothing."""
+"""The command `tapestry render`: a scene file in, pictures and a report out."""
 
 from __future__ import annotations
 

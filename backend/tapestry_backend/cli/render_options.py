@@ -1,4 +1,4 @@
-"""The options of `tapestry render`, and what they say about a request; does nothing with it."""
+"""The options of `tapestry render`, and what they say about a request."""
 
 from __future__ import annotations
 

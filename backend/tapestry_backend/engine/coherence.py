@@ -1,4 +1,4 @@
-"""Coherence: windows side by side keep to the look of one of them; knows latents, no model."""
+"""Coherence: windows side by side keep to the look of one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fusion: overlapping predictions become one, by least squares; no model, no scheduler."""
+"""Fusion: overlapping predictions become one, by least squares."""
 
 from __future__ import annotations
 

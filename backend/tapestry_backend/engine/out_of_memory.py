@@ -1,4 +1,4 @@
-"""What to do when memory runs out: try with less; imports nothing, so that anybody may ask."""
+"""Out-of-memory detection and retry: the same with less."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From noise to a picture's latents, step by step; no progress bar, no cancelling, no previews."""
+"""From noise to a picture's latents, step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small protocol behind which every family of checkpoints runs; no implementation."""
+"""The protocol behind which every family of checkpoints runs."""
 
 from __future__ import annotations
 

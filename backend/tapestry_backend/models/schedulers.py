@@ -1,4 +1,4 @@
-"""Schedulers by their names on the wire, made for one checkpoint; the engine takes the steps."""
+"""Schedulers by their names on the wire, made for one checkpoint."""
 
 from __future__ import annotations
 

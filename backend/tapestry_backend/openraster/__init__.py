@@ -1,1 +1,1 @@
-"""Layered pictures as OpenRaster files: scenes in, layered results out; no diffusion here."""
+"""Layered pictures as OpenRaster files: scenes in, layered results out."""

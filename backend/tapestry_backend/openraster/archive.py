@@ -1,4 +1,4 @@
-"""The ZIP around a layered picture: bounded reading, and copying with changes; knows no layers."""
+"""The ZIP around a layered picture: bounded reading, and copying with changes."""
 
 from __future__ import annotations
 

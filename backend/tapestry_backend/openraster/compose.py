@@ -1,4 +1,4 @@
-"""Laying RGBA pictures over each other, straight alpha, 8 bit; no files, no layer trees."""
+"""Laying RGBA pictures over each other, straight alpha, 8 bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that control networks are shown, out of a layered picture; opens no files."""
+"""Layers that control networks are shown, out of a layered picture."""
 
 from __future__ import annotations
 

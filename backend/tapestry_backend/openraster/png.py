@@ -1,4 +1,4 @@
-"""PNG files <-> raw RGBA arrays, bounded before anything is decoded; the only room with Pillow."""
+"""PNG files <-> raw RGBA arrays, bounded before anything is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A layered picture as a request: which layers are regions, what is selected; opens no files."""
+"""A layered picture as a request: which layers are regions, what is selected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is selected in a picture: a layer's paint, or a mask of its own; opens no files."""
+"""What is selected in a picture: a layer's paint, or a mask of its own."""
 
 from __future__ import annotations
 

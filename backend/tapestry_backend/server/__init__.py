@@ -1,1 +1,1 @@
-"""The socket, the queue and the kept results; never torch, not even by way of another room."""
+"""The socket, the queue and the kept results."""

@@ -1,4 +1,4 @@
-"""The running server: joins socket, sessions, jobs and workers; decides nothing by itself."""
+"""The running server: joins socket, sessions, jobs and workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of ADE20K's 150 classes a prompt names, and the class's colour; no picture.
+"""Which of ADE20K's 150 classes a prompt names, and the class's colour.
 
 Names and colours are those of the MIT Scene Parsing Benchmark (Zhou et al. 2017, objectInfo150 and
 color150), which segmentation networks are trained with. Names that mostly mean something else in a

@@ -1,4 +1,4 @@
-"""Between raw bytes and tensors on the plan's canvas: masks, pictures, previews; no model."""
+"""Between raw bytes and tensors on the plan's canvas: masks, pictures, previews."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From finished latents to the canvas's pixels; the windows and the sampling know nothing of it."""
+"""From finished latents to the canvas's pixels."""
 
 from __future__ import annotations
 

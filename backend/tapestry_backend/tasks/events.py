@@ -1,4 +1,4 @@
-"""What a running task tells the one who iterates over it; no behaviour."""
+"""What a running task reports."""
 
 from __future__ import annotations
 

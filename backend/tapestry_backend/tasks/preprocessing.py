@@ -1,4 +1,4 @@
-"""What control networks are shown of a layer: lines, edges, the map of the regions; no model."""
+"""What control networks are shown of a layer: lines, edges, the map of the regions."""
 
 from __future__ import annotations
 

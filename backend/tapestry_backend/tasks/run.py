@@ -1,4 +1,4 @@
-"""Runs a request from beginning to end and tells of every step; knows no socket, file or widget."""
+"""Runs a request from beginning to end and reports every step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames over the pipes between server and worker; knows framing, nothing of jobs.
+"""Frames over the pipes between server and worker.
 
 On the pipe, a frame of the codec follows five bytes: b"T" (text) or b"B" (binary), and its length.
 """

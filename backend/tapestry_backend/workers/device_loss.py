@@ -1,4 +1,4 @@
-"""Errors after which a process can use its graphics card no more; imports nothing of torch."""
+"""Errors after which a process can use its graphics card no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an artist reads when a task raises; no logging, no torch."""
+"""What an artist reads when a task raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a worker end with its server, however either of them ends; knows nothing of jobs."""
+"""A worker's heartbeat: it ends with its server, however that ends."""
 
 from __future__ import annotations
 

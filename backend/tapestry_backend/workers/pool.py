@@ -1,4 +1,4 @@
-"""Who runs a job: one worker process for each device; no sockets, no queue."""
+"""Runs jobs on workers: one process for each device."""
 
 from __future__ import annotations
 

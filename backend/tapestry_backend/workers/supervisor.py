@@ -1,4 +1,4 @@
-"""Keeps one worker process alive and speaks with it; no sockets, no queue, no other workers."""
+"""Keeps one worker process alive and exchanges messages with it."""
 
 from __future__ import annotations
 

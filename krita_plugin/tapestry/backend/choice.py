@@ -1,4 +1,4 @@
-"""Which backend the artist has chosen: here or on another computer, with which models; no widgets.
+"""Which backend the artist has chosen: here or on another computer, with which models.
 
 It stands between the link and the backends, so that a choice counts from the next start on.
 """

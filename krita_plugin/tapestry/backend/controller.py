@@ -1,4 +1,4 @@
-"""What the backend's page shows and does: state, choice, logs, the report; no widgets."""
+"""The docker's model of the backend: state, choice, logs, the report."""
 
 from __future__ import annotations
 

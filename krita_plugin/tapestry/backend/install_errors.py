@@ -1,4 +1,4 @@
-"""What keeps a backend from being installed, as sentences; nothing is installed here."""
+"""What keeps a backend from being installed, as sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What uv says while it fetches, as megabytes, packages and time left; no widgets."""
+"""What uv says while it fetches, as megabytes, packages and time left."""
 
 from __future__ import annotations
 

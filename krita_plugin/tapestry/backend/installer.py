@@ -1,4 +1,4 @@
-"""Installs the backend that the plugin carries, in turns of Krita's event loop; no widgets.
+"""Installs the backend that the plugin carries, in turns of Krita's event loop.
 
 uv comes first, then the environment, then everything in it; a stamp says at last that all of it is
 there. Whatever ends it in between, the next one goes on with what was fetched.

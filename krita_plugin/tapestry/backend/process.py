@@ -1,4 +1,4 @@
-"""Finds and starts `tapestry serve`; never reads its output: it is ready when its file is there."""
+"""Finds and starts `tapestry serve`, which is ready when its runtime file is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of the backend in the artist's words; starts and stops nothing."""
+"""The state of the backend in the artist's words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long work cut into short turns of the event loop, so that Krita stays usable; no Qt."""
+"""Long work in short turns of the event loop, so that Krita stays usable."""
 
 from __future__ import annotations
 

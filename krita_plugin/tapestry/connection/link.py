@@ -1,4 +1,4 @@
-"""The way to a server: find one or start one, connect, and connect again when it is lost; no Qt.
+"""The way to a server: find one or start one, connect, and connect again when it is lost.
 
 After a reconnect the link asks for whatever the server still owes, so nobody else has to.
 """

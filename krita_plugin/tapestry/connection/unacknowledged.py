@@ -1,4 +1,4 @@
-"""What the server still owes us: jobs that were submitted and whose end has not come; no sockets.
+"""Jobs that were submitted and whose end has not come.
 
 After a reconnect it knows what to ask, and what to answer when the server has lost a job.
 """

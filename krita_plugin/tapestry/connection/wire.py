@@ -1,4 +1,4 @@
-"""The conversation with the server as bytes: handshake, messages, blobs; no sockets."""
+"""The conversation with the server as bytes: handshake, messages, blobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the artist lays on the picture and on its regions from the docker; no widgets."""
+"""The docker's model of adapters: what the artist lays on the picture and its regions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is laid on a document -> LoRAs and control pictures of a request; no Qt, no connection.
+"""What is laid on a document -> LoRAs and control pictures of a request.
 
 Reading is a generator, in turns like all reading.
 """

@@ -1,4 +1,4 @@
-"""What is laid on the picture and on its regions, and how a document keeps it; pure, no Krita.
+"""What is laid on the picture and on its regions, and how a document keeps it.
 
 LoRAs, control pictures and references. It is a note of the document, because a layer that is shown
 to an adapter belongs to the document. Layers are known by their ids, copies of them by their names.

@@ -1,4 +1,4 @@
-"""What is the matter with a region, known before anything is painted; pure, from samples."""
+"""What is the matter with a region, known before anything is painted."""
 
 from __future__ import annotations
 

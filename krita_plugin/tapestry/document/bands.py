@@ -1,4 +1,4 @@
-"""Large rectangles of pixels, a band of rows at a time; no Qt.
+"""Large rectangles of pixels, a band of rows at a time.
 
 Reading is a generator that yields after each piece of work (some 10 ms) and returns what it read,
 so that it can be run in turns of the event loop.

@@ -1,4 +1,4 @@
-"""The port: what the plugin needs of Krita and of an open document; no Qt, no krita."""
+"""The port: what the plugin needs of Krita and of an open document."""
 
 from __future__ import annotations
 

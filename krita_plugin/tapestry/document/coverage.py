@@ -1,4 +1,4 @@
-"""How much of the canvas a layer covers among those around it; pure, no Krita.
+"""How much of the canvas a layer covers among those around it.
 
 Krita composes what lies inside of a group. What lies around a layer is composed here: an eraser
 takes from all below it, a layer that inherits alpha is seen only on what lies beneath it, and the

@@ -1,4 +1,4 @@
-"""Layer tree -> regions: which layers steer the picture, in which order; pure, reads no pixels."""
+"""Layer tree -> regions: which layers steer the picture, in which order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where regions will go when the canvas grows, told from their masks in little; pure, no Qt."""
+"""Where regions will go when the canvas grows, told from their masks in little."""
 
 from __future__ import annotations
 

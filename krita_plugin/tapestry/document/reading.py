@@ -1,4 +1,4 @@
-"""Reads a document into an order, a band of rows at a time; no Qt, no connection.
+"""Reads a document into an order, a band of rows at a time.
 
 Every function here is a generator that yields after each piece of work (some 10 ms) and returns
 what it read, so that it can be run in turns of the event loop.

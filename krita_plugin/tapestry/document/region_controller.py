@@ -1,4 +1,4 @@
-"""What the artist does to regions from the docker: name, set, choose, add, show; no widgets."""
+"""The docker's model of regions: name, set, choose, add, show."""
 
 from __future__ import annotations
 

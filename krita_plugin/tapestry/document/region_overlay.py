@@ -1,4 +1,4 @@
-"""The canvas in the colours of its regions: a layer that shows which prompt holds where; no Qt."""
+"""The canvas in the colours of its regions: a layer that shows which prompt holds where."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the artist has set for each region, and how a document keeps it; pure, no Krita.
+"""What the artist has set for each region, and how a document keeps it.
 
 It is a note of the document, so that layer names stay clean prompts and other programs see nothing
 of it. A layer is known by its id; a copy, whose id is new, is known by its name.

@@ -1,4 +1,4 @@
-"""Small pictures of masks and of the document, taken from a few of its pixels; no Qt.
+"""Small pictures of masks and of the document, taken from a few of its pixels.
 
 Every function here is a generator that yields after each piece of work (some 10 ms) and returns
 what it read, so that it can be run in turns of the event loop.

@@ -1,4 +1,4 @@
-"""Follows the document in front: its regions, how they look, which one is active; no widgets.
+"""Follows the document in front: its regions, how they look, which one is active.
 
 The layer tree is compared, not observed: Krita tells nobody when a layer is painted on or renamed.
 """

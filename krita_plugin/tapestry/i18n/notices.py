@@ -1,4 +1,4 @@
-"""What the artist is told, and how errors become that; no widgets."""
+"""What the artist is told, and how errors become that."""
 
 from __future__ import annotations
 

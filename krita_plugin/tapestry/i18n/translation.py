@@ -1,4 +1,4 @@
-"""The one way from a text in the code to the artist's language; pure, no Qt.
+"""The one way from a text in the code to the artist's language.
 
 The code holds the English texts; `texts/en.json` and `texts/en-*.json` list them for whoever
 translates, `texts/de.json` and `texts/de-*.json` give the same ones in German, and so on. Names in

@@ -1,4 +1,4 @@
-"""How long what is on its way will take, from the times that steps took; no widgets."""
+"""How long what is on its way will take, from the times that steps took."""
 
 from __future__ import annotations
 

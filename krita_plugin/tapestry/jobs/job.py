@@ -1,4 +1,4 @@
-"""One picture on its way, from the button to the history; no behaviour beyond its own state."""
+"""One picture on its way, from the button to the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs whose picture is not kept yet, on disk: they outlive Krita, however it ended; no Qt.
+"""Jobs whose picture is not kept yet, on disk: they outlive Krita, however it ended.
 
 One small file for each, from the moment it is submitted. The server keeps what belongs to it.
 """

@@ -1,4 +1,4 @@
-"""All jobs that are on their way: sent in order, heard of, cancelled; no document, no Qt.
+"""All jobs that are on their way: sent in order, heard of, cancelled.
 
 The server keeps its own queue, and paints as many at once as it has cards; this one is the artist's
 view of it. What a lost connection has missed is the link's business.

@@ -1,4 +1,4 @@
-"""Puts the plugin together and gives Krita its docker; holds no behaviour of its own."""
+"""Puts the plugin together and gives Krita its docker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one implementation of the port; the only room that knows Krita's documents and BGRA.
+"""Krita's documents behind the port of `document.canvas`.
 
 What Krita 5.1 can take back: a layer that was added is one step ("Add Layer"), a canvas that was
 resized another one ("Resize Image"). So Generate is undone by one undo, Extend by two, and redo

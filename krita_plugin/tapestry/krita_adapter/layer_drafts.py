@@ -1,4 +1,4 @@
-"""A new layer of a Krita document, on its way into it; knows BGRA.
+"""A new layer of a Krita document, on its way into it.
 
 Pictures stay what models paint in, RGBA of 8 bits, in documents of every colour model and depth:
 Krita shows a layer in its document's colours. Krita 5.1 can convert layers only, and each time

@@ -1,4 +1,4 @@
-"""Krita's tree of nodes as layers of the port; reads and writes no pixels."""
+"""Krita's tree of nodes as layers of the port."""
 
 from __future__ import annotations
 

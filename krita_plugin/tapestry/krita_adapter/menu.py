@@ -1,4 +1,4 @@
-"""Adds and merges layers as Krita's own menu does; knows no pixels.
+"""Adds and merges layers as Krita's own menu does.
 
 Krita 5.1's calls for plugins, `addChildNode` and `mergeDown`, wait until the whole canvas is drawn
 anew, and the artist waits with them: a tenth of a second at 4096 x 2048, for an empty layer too.

@@ -1,4 +1,4 @@
-"""Raw pixels of Krita's colour depths -> 8-bit alpha; pure, the standard library alone."""
+"""Raw pixels of Krita's colour depths -> 8-bit alpha."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps Krita 5.1 alive when a view is closed while its document is drawn; knows no documents.
+"""Keeps Krita 5.1 alive when a view is closed while its document is drawn.
 
 Krita writes what is drawn anew into textures that all views share, in whichever OpenGL context is
 the current one. That context goes with a view that is closed; an update that is on its way then

@@ -1,4 +1,4 @@
-"""Sets of settings that are kept by name, for all documents; no widgets."""
+"""Sets of settings that are kept by name, for all documents."""
 
 from __future__ import annotations
 

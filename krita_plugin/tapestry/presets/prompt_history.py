@@ -1,4 +1,4 @@
-"""The prompts that were used lately, in all documents; no widgets."""
+"""The prompts that were used lately, in all documents."""
 
 from __future__ import annotations
 

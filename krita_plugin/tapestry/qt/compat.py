@@ -1,4 +1,4 @@
-"""The only room that imports PyQt5 or PyQt6; everything else takes Qt from here.
+"""The only module that imports PyQt5 or PyQt6; everything else takes Qt from here.
 
 Krita 5 brings PyQt5, Krita 6 brings PyQt6; Krita has loaded its own before any plugin. Enumerations
 are written in full everywhere (`Qt.AlignmentFlag.AlignLeft`), the one form that both understand.

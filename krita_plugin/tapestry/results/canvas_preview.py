@@ -1,4 +1,4 @@
-"""A picture that is shown on the canvas and is no part of the document; no widgets.
+"""A picture that is shown on the canvas and is no part of the document.
 
 It is a layer, because Krita has no other way, under a name by which it is always known again. It
 is taken out before the document is saved, and a file that got it all the same is written again.

@@ -1,4 +1,4 @@
-"""What becomes of finished pictures: into the history, onto the canvas, into a layer; no widgets.
+"""What becomes of finished pictures: into the history, onto the canvas, into a layer.
 
 Every picture goes to the history of its document first, and only then anywhere else.
 """

@@ -1,4 +1,4 @@
-"""The history of each open document, and of those that are closed; where they are kept, no jobs."""
+"""The history of each open document, and of those that are closed."""
 
 from __future__ import annotations
 

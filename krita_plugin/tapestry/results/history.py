@@ -1,4 +1,4 @@
-"""The pictures that were made for a document, and how the document keeps them; pure, no files.
+"""The pictures that were made for a document, and how the document keeps them.
 
 Thumbnails and settings are a note of the document; the pictures themselves lie in the store, by
 their SHA-256. A note comes with a file that anybody may have made: what is odd in it is left out.

@@ -1,4 +1,4 @@
-"""Puts a finished picture into a document, a band at a time, and takes it out; no connection."""
+"""Puts a finished picture into a document, a band at a time, and takes it out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished picture <-> its entry in the history and its pixels on disk; inserts nothing."""
+"""A finished picture <-> its entry in the history and its pixels on disk."""
 
 from __future__ import annotations
 

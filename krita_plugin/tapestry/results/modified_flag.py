@@ -1,4 +1,4 @@
-"""Keeps a document from being marked as modified by a layer that is no part of it; no widgets.
+"""Keeps a document from being marked as modified by a layer that is no part of it.
 
 Krita sets the mark, and names the step that can be undone, in a later turn of its own loop. So the
 mark is watched for a while and taken back, unless anything else has changed meanwhile.

@@ -1,4 +1,4 @@
-"""Pictures on disk, compressed, named by their SHA-256, within a size; knows no document.
+"""Pictures on disk, compressed, named by their SHA-256, within a size.
 
 Written aside and renamed, so that a file is whole or not there. Reading and writing are generators
 that yield after each piece of work.

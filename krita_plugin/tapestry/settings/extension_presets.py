@@ -1,4 +1,4 @@
-"""How far a canvas grows when the artist asks by a name, or drags; pure numbers."""
+"""How far a canvas grows when the artist asks by a name, or drags."""
 
 from __future__ import annotations
 

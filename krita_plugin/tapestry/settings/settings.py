@@ -1,4 +1,4 @@
-"""What the artist has set in the docker, and how it is kept between two starts; no widgets."""
+"""What the artist has set in the docker, and how it is kept between two starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each figure should be, as a person reads it and as a program checks it; no measuring."""
+"""What each figure should be, as a person reads it and as a program checks it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrangements of regions to be obeyed: masks in pixels and the prompts they hold; no pictures."""
+"""Arrangements of regions to be obeyed: masks in pixels and the prompts they hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures made the product's own way, from a request through its tasks; judges nothing."""
+"""Pictures made the product's own way, from a request through its tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which prompts a model is asked for; no pictures."""
+"""Which prompts a model is asked for."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Numbers about pictures that are there: NumPy arrays in, figures out; nothing is painted."""
+"""Numbers about pictures that are there: NumPy arrays in, figures out."""

@@ -1,4 +1,4 @@
-"""Sharpness: how much fine detail a picture holds; knows nothing of how it was made."""
+"""Sharpness: how much fine detail a picture holds."""
 
 from __future__ import annotations
 

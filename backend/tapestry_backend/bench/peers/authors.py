@@ -1,4 +1,4 @@
-"""The loop of the paper's authors as it runs: nothing is left out, nothing is shared; a peer.
+"""The loop of the paper's authors as it runs: nothing is left out, nothing is shared.
 
 For every window of the whole canvas, one after the other, one batch: every prompt and as many times
 the negative one, also where a mask is empty. Its pictures are those of `PaperLoop`, at its true

@@ -1,4 +1,4 @@
-"""diffusers' StableDiffusionPanoramaPipeline with the window of the model under test; a peer."""
+"""diffusers' StableDiffusionPanoramaPipeline with the window of the model under test."""
 
 from __future__ import annotations
 

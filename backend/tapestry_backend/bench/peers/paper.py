@@ -1,4 +1,4 @@
-"""The loops of the MultiDiffusion paper as it describes them, to compare with; not the product.
+"""The loops of the MultiDiffusion paper as it describes them, to compare with.
 
 Bar-Tal, Yariv, Lipman, Dekel, "MultiDiffusion: Fusing Diffusion Paths for Controlled Image
 Generation" (ICML 2023). Every window F_v and prompt r takes a DDIM step of its own, and the canvas

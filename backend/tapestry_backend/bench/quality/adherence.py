@@ -1,4 +1,4 @@
-"""Region adherence: does each region show its prompt, and nowhere else; paints and judges.
+"""Region adherence: does each region show its prompt, and nowhere else.
 
 The figure is the mean intersection over union of what a patch classifier sees and what the masks
 say, over the regions of a layout and its background, then over the layouts.

@@ -1,4 +1,4 @@
-"""What the measures of a painter's brush share: who paints, and means over pictures; no judging."""
+"""What the measures of a painter's brush share: who paints, and means over pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a painter paints: shapes, strokes, washes and gradients as masks in pixels; no pictures."""
+"""What a painter paints: shapes, strokes, washes and gradients as masks in pixels."""
 
 from __future__ import annotations
 

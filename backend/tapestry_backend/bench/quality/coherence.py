@@ -1,4 +1,4 @@
-"""Coherence: how far panoramas drift in colour and texture, off and on; paints and measures."""
+"""Coherence: how far panoramas drift in colour and texture, off and on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composition: does a canvas of several windows show its scene once; paints and measures."""
+"""Composition: does a canvas of several windows show its scene once."""
 
 from __future__ import annotations
 

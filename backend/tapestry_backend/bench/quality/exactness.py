@@ -1,4 +1,4 @@
-"""Exactness: originals after an extension, in documents of 8 and 16 bits; paints and compares.
+"""Exactness: originals after an extension, in documents of 8 and 16 bits.
 
 Each document is an OpenRaster file that grows as `tapestry render --extend` lets it grow. An
 original pixel counts as unchanged when the file of its layer is the same byte for byte, and the

@@ -1,4 +1,4 @@
-"""Extension: does the new part go on with what lies beside it, on all four sides; paints, measures.
+"""Extension: does the new part go on with what lies beside it, on all four sides.
 
 What each place should show is what the nearest pixel of the old picture was painted with. Ground
 near the line between two of them is left out: a hill may rise beyond the edge.

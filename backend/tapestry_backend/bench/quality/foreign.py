@@ -1,4 +1,4 @@
-"""Foreign material: does a region's core show anything of another region; paints and measures."""
+"""Foreign material: does a region's core show anything of another region."""
 
 from __future__ import annotations
 

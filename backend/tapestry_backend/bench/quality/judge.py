@@ -1,4 +1,4 @@
-"""Patch classifiers: small networks that tell what a piece of a picture shows; nothing is painted.
+"""Patch classifiers: small networks that tell what a piece of a picture shows.
 
 They are trained in the same run, on the model's own pictures of one prompt alone: so they measure
 whether a place looks like what the model paints for its prompt, and nothing about taste.

@@ -1,4 +1,4 @@
-"""Opacity: does more paint show more of its material, evenly and without jumps; paints, measures.
+"""Opacity: does more paint show more of its material, evenly and without jumps.
 
 How much of a material a place shows is read from its colour, between the mean colours of both
 materials. A place where one in two pixels shows it and a place where every pixel is half of it

@@ -1,4 +1,4 @@
-"""Outlines: does a shape end where it was painted, to the pixel; paints and measures."""
+"""Outlines: does a shape end where it was painted, to the pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures as a table with their goals beside them; measures nothing."""
+"""The figures as a table with their goals beside them."""
 
 from __future__ import annotations
 

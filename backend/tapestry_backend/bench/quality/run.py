@@ -1,4 +1,4 @@
-"""One run of the benchmark: all measures on one workbench; the command line is elsewhere."""
+"""One run of the benchmark: all measures on one workbench."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seams where windows, edges, extensions and bands of decoding meet; paints and measures."""
+"""Seams where windows, edges, extensions and bands of decoding meet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sharpness of few-step pictures: fused windows against a single one; paints and measures."""
+"""Sharpness of few-step pictures: fused windows against a single one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detail of every speed: how much of the fine detail of "quality" it keeps; paints and measures."""
+"""Detail of every speed: how much of the fine detail of "quality" it keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is timed beside what, and the goal of each; measures nothing."""
+"""What is timed beside what, and the goal of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time and memory of a measurement: seconds on a device, bytes at the peak; runs nothing."""
+"""Time and memory of a measurement: seconds on a device, bytes at the peak."""
 
 from __future__ import annotations
 

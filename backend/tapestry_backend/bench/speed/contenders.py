@@ -1,4 +1,4 @@
-"""Who paints beside Tapestry for `bench speed`, and what each picture took; decides no goal."""
+"""Who paints beside Tapestry for `bench speed`, and what each picture took."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run costs at the least: the evaluations it needs and one decode; nothing else."""
+"""What a run costs at the least: the evaluations it needs and one decode."""
 
 from __future__ import annotations
 

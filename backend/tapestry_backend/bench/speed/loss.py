@@ -1,4 +1,4 @@
-"""What a faster picture lost against the best one; paints nothing."""
+"""What a faster picture lost against the best one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model whose work is counted, in the place of the store's own; changes no number."""
+"""A model whose work is counted, in the place of the store's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of `bench speed` as a table; measures nothing."""
+"""The figures of `bench speed` as a table."""
 
 from __future__ import annotations
 

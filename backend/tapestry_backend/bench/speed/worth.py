@@ -1,4 +1,4 @@
-"""What the pictures of `bench speed` are worth, by the quality benchmark's measures; no clock."""
+"""What the pictures of `bench speed` are worth, by the quality benchmark's measures."""
 
 from __future__ import annotations
 

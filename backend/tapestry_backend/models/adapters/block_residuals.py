@@ -1,4 +1,4 @@
-"""ControlNets of transformers: what they make of a picture, for each block to add; finds no files.
+"""ControlNets of transformers: what they make of a picture, for each block to add.
 
 Most of them are shown latents of the picture, as the transformer is given those of its own; some
 are shown its pixels. They have fewer blocks than the transformer: each block of theirs stands for

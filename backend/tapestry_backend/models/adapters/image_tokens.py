@@ -1,4 +1,4 @@
-"""What IP-Adapters make of a picture's features: a few tokens; looks at no picture itself."""
+"""What IP-Adapters make of a picture's features: a few tokens."""
 
 from __future__ import annotations
 

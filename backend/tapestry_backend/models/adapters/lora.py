@@ -1,4 +1,4 @@
-"""LoRAs in memory, and how they are laid on a network's modules for a while; finds no files.
+"""LoRAs in memory, and how they are laid on a network's modules for a while.
 
 A LoRA adds `weight * alpha / rank * change(x)` to what a layer makes of x (Hu et al. 2021). It is
 added beside the layer, never into its weights: rows of one step may run with different LoRAs, what

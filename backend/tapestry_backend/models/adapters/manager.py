@@ -1,4 +1,4 @@
-"""What a loaded model can wear: its LoRAs and control networks, loaded once; picks none itself."""
+"""Loads and activates a model's adapters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IP-Adapters: a picture beside the prompt, for every attention to a text; finds no files.
+"""IP-Adapters: a picture beside the prompt, for every attention to a text.
 
 Of a picture CLIP makes features, the adapter a few tokens, and each layer that attends to the text
 attends to these as well, with keys and values of their own (Ye et al. 2023). That is added beside

@@ -1,4 +1,4 @@
-"""ControlNets and T2I-Adapters: what they make of a picture, for a U-Net to add; finds no files."""
+"""ControlNets and T2I-Adapters: what they make of a picture, for a U-Net to add."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Textual inversions: words that a text encoder is taught when a prompt uses them; finds no files.
+"""Textual inversions: words that a text encoder is taught when a prompt uses them.
 
 A word stands in a prompt as `<name>` and means one vector or several (Gal et al. 2022), which the
 tokenizer and the encoder are given as tokens of their own.

@@ -1,4 +1,4 @@
-"""Networks of convolutions of whose result only a part is wanted; says nothing of what it is for.
+"""Runs convolutions where only a part of the result is wanted.
 
 A convolution sees only so far. What nobody sees any more is cut off after each layer, so that what
 lies around the wanted part costs little where there are many pixels: the same numbers, less work.

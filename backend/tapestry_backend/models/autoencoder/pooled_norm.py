@@ -1,4 +1,4 @@
-"""Group norms over a picture of which only bands are at hand; knows no autoencoder."""
+"""Group norms of a whole picture, computed from bands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Autoencoders as chains of parts that can be computed in bands; says nothing about bands."""
+"""Autoencoders as chains of layers that can be computed in bands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a device has left, and how it is taken; what for is decided elsewhere."""
+"""How much memory a device has left, and how it is taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multiplies 8-bit weights by the scales that stand beside them; see `scaled_weights`."""
+"""Multiplies 8-bit weights by the scales beside them; see `checkpoints.fp8_scales`."""
 
 from __future__ import annotations
 

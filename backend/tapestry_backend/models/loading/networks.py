@@ -1,4 +1,4 @@
-"""Loads a single network from its folder, whole or not at all; knows no family."""
+"""Loads a single network from its folder, whole or not at all."""
 
 from __future__ import annotations
 

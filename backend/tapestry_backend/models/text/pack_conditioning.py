@@ -1,4 +1,4 @@
-"""What a model reads of a text besides tokens travels with them in one tensor; knows no family."""
+"""Packs what a model reads of a text besides tokens into the same tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights inside prompts as the conditions have them; knows no checkpoint."""
+"""Weights inside prompts as the conditions have them."""
 
 from __future__ import annotations
 

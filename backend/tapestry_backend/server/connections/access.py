@@ -1,4 +1,4 @@
-"""Who may open a connection: judged from the handshake's path and headers alone; no sockets.
+"""Who may open a connection: judged from the handshake's path and headers alone.
 
 A web page can open websockets to this machine too. It cannot read the token, cannot leave out its
 Origin, and its Host betrays a rebound name: each of the three refuses it.

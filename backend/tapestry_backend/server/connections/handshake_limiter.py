@@ -1,4 +1,4 @@
-"""Who waits at the door, and how often somebody came with a wrong token; no sockets.
+"""Limits of unfinished handshakes and of wrong tokens.
 
 Handshakes that have begun and not ended are few: where there are too many, those that have waited
 longest have to go, soon, and at once where there are far too many. So who only opens connections

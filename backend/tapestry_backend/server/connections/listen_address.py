@@ -1,4 +1,4 @@
-"""Where a server listens, and by which names it may be called there; opens sockets, serves none."""
+"""Where a server listens, and by which names it may be called there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way into a server: listens, and lets through who has the token; no messages."""
+"""The listening sockets and the handshake: only a client with the token gets in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One client's connection: greets, decodes, answers; what messages mean is decided elsewhere."""
+"""One client's connection: greets, decodes, answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets a few of many pass in one turn of the event loop, so that no turn is long; no sockets."""
+"""Lets a few callers pass in each turn of the event loop, so that no turn is long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An append-only file of records, each checked by a CRC; knows nothing of what they say.
+"""An append-only file of records, each checked by a CRC.
 
     a line that names the format, then for each record:
     4 bytes length | 4 bytes CRC-32 of the length and the payload | the payload

@@ -1,4 +1,4 @@
-"""Raw pixels on their way to a client: in memory until a file holds them; no jobs, no sockets."""
+"""Raw pixels on their way to a client: in memory until a file holds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures and masks as files, each named by the SHA-256 of its bytes; no jobs."""
+"""Pictures and masks as files, each named by the SHA-256 of its bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ended jobs are kept for their clients, and which ids are remembered; no messages."""
+"""Which ended jobs are kept for their clients, and which ids are remembered."""
 
 from __future__ import annotations
 

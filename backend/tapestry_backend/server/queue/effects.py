@@ -1,4 +1,4 @@
-"""What the jobs want done by those who have a socket, workers and a disk; no behaviour."""
+"""Effects: what the queue wants sent, kept, started and stopped."""
 
 from __future__ import annotations
 

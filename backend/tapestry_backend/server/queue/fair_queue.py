@@ -1,4 +1,4 @@
-"""Whose job is next: one of each client in turn, each client's own in order; no states."""
+"""The order of jobs: round robin over clients, each client's own in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue and the life of every job: messages in, effects out; no sockets, no awaits, no disk."""
+"""The queue and the life of every job: messages in, effects out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers as the queue sees them: who is up, and who has which job; no queue, no processes."""
+"""The workers as the queue sees them: which are up, and which job each has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of text that is cut where there is no room; nothing of ours in it."""
+"""One line of text that is cut where there is no room."""
 
 from __future__ import annotations
 

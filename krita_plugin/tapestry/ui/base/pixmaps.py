@@ -1,4 +1,4 @@
-"""Raw pixels as pixmaps; no layout."""
+"""Raw pixels as pixmaps."""
 
 from __future__ import annotations
 

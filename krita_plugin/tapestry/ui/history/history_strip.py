@@ -1,4 +1,4 @@
-"""The pictures that were made for this document: look, apply, take back, put away; no files."""
+"""The pictures that were made for this document: look, apply, take back, put away."""
 
 from __future__ import annotations
 

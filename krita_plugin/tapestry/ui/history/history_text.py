@@ -1,4 +1,4 @@
-"""A picture of the history in words: what one reads beside its thumbnail; no widgets."""
+"""A picture of the history in words: what one reads beside its thumbnail."""
 
 from __future__ import annotations
 
