@@ -1,0 +1,84 @@
+"""Other programs, run without waiting for them; other systems' calls by stand-ins."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tapestry.backend import program
+from tapestry.backend.program import Program
+
+NO_WINDOW = 0x08000000
+
+
+def to_its_end(pieces: Generator[None, None, None]) -> None:
+    """As the event loop would."""
+    for _ in pieces:
+        time.sleep(0.01)
+
+
+def run(made: Program) -> list[str]:
+    """Gives what was told of it meanwhile."""
+    told: list[str] = []
+    to_its_end(made.run(lambda: False, lambda said, _seconds: told.append(said)))
+    return told
+
+
+def test_what_it_says_is_in_the_log(tmp_path: Path) -> None:
+    """With the command before it, and each run after the other."""
+    log = tmp_path / "log"
+    for status in (0, 3):
+        script = f"import sys; print('told'); sys.exit({status})"
+        made = Program([sys.executable, "-c", script], log, {})
+        run(made)
+        assert made.is_done == (status == 0)
+        assert made.said.split() == ["told"]
+    lines = log.read_text().splitlines()
+    assert [line[:1] for line in lines] == ["$", "t", "$", "t"]
+
+
+def test_no_console_window_is_opened(tmp_path: Path, monkeypatch) -> None:
+    """Windows opens one for each program, unless it is told not to."""
+    seen = []
+    begin = subprocess.Popen
+
+    def popen(command: list[str], **options: object) -> subprocess.Popen[bytes]:
+        seen.append(options.pop("creationflags"))
+        return begin(command, **options)
+
+    monkeypatch.setattr(program.subprocess, "CREATE_NO_WINDOW", NO_WINDOW, raising=False)
+    monkeypatch.setattr(program.subprocess, "Popen", popen)
+    run(Program([sys.executable, "-c", ""], tmp_path / "log", {}))
+    assert seen == [NO_WINDOW]
+
+
+def test_a_program_that_is_looked_at_is_started_a_little_later(tmp_path: Path, monkeypatch) -> None:
+    """A virus scanner holds what was just unpacked."""
+    tries = []
+    begin = subprocess.Popen
+
+    def popen(command: list[str], **options: object) -> subprocess.Popen[bytes]:
+        tries.append(None)
+        if len(tries) < 3:
+            raise PermissionError(13, "used by another process")
+        return begin(command, **options)
+
+    monkeypatch.setattr(program.subprocess, "Popen", popen)
+    made = Program([sys.executable, "-c", ""], tmp_path / "log", {})
+    run(made)
+    assert made.is_done
+    assert len(tries) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_names_that_are_no_text_are_written_down(tmp_path: Path) -> None:
+    """A folder's name may be any bytes."""
+    made = Program([sys.executable, "-c", "", "Jürgen \udcff"], tmp_path / "log", {})
+    run(made)
+    assert made.is_done
+    assert "Jürgen \\udcff" in (tmp_path / "log").read_text("utf-8")
