@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-# first: from here on `tapestry_protocol` can be imported
+from . import vendoring as vendoring  # first: from here on `tapestry_protocol` can be imported
 
 if find_spec("krita"):
     from .krita_adapter.docker import register
