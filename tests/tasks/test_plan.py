@@ -132,7 +132,7 @@ def test_a_speed_leaves_out_windows_and_guidance_unless_asked_for(model) -> None
         for speed, px in (("quality", 0), ("balanced", 0), ("fast", 0), ("fast", 64))
     ]
 
-    found = [(p.speed, p.windows, p.stride.width, p.guidance_every) for p in plans]
+    found = [(p.request.speed, p.windows, p.stride.width, p.guidance_every) for p in plans]
     assert found == [
         ("quality", "overlap", 8, 1),
         ("balanced", "overlap", 12, 2),

@@ -33,12 +33,12 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
         )
         for region in request.regions
     ]
-    if plan.continue_regions:
+    if plan.request.continue_regions:
         masks = continue_regions(masks, plan.document, plan.output, plan.cell_px)
     soft = []
     for region, (mask, bounds) in zip(request.regions, masks, strict=True):
         loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0
-        radius = plan.feather_px + loose
+        radius = plan.request.feather_px + loose
         soft.append(feather(_continued(mask, bounds, plan, 2 * radius), radius))
     return soft
 
@@ -69,7 +69,9 @@ def selected(selection: Selection, blobs: Mapping[str, bytes], plan: Plan) -> Te
     """The selection on the canvas, feathered: [H, W] float32 in 0..1, nothing off the document."""
     mask = torch.from_numpy(pixel_array(selection.mask, blobs))[..., 0]
     bounds = selection.bounds.moved(*plan.origin_px)
-    painted = feather(_continued(mask, bounds, plan, 2 * plan.feather_px), plan.feather_px)
+    painted = feather(
+        _continued(mask, bounds, plan, 2 * plan.request.feather_px), plan.request.feather_px
+    )
     canvas = torch.zeros(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
     height, width = painted.mask.shape
     place = Bounds(

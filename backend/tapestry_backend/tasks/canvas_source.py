@@ -211,7 +211,7 @@ class RequestedCanvas:
 
 def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> RequestedCanvas:
     """The plan's canvas before painting; raises TapestryError when a region has no paint on it."""
-    compose = {"occlude": occlude, "blend": blend}[plan.overlap]
+    compose = {"occlude": occlude, "blend": blend}[plan.request.overlap]
     masks = painted_masks(request, blobs, plan)
     for region, mask in zip(request.regions, masks, strict=True):
         _check_seen(region.prompt, mask, plan)
@@ -235,7 +235,7 @@ def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[S
 
 def _seen(masks: Sequence[PaintedMask], plan: Plan) -> Iterator[Share]:
     """How much of each pixel each region is, and then the background."""
-    visible = {"occlude": occluded, "blend": blended}[plan.overlap]
+    visible = {"occlude": occluded, "blend": blended}[plan.request.overlap]
     return visible(masks, _size_px(plan))
 
 
@@ -306,7 +306,7 @@ def _what_is_there(
     else:
         new = selected(request.selection, blobs, plan)
         hold = _around_selection(known, new, plan)
-    centred = continue_edges(pixels * 2 - 1, known, wrap=plan.wrap)
+    centred = continue_edges(pixels * 2 - 1, known, wrap=plan.request.wrap)
     return centred / 2 + 0.5, hold, new
 
 
@@ -329,7 +329,7 @@ def _in_sight(chosen: Tensor, plan: Plan) -> Tensor:
         down, across = (side * plan.cell_px for side in plan.window)
         rows, columns = (torch.nonzero(chosen.any(dim=axis)).flatten() for axis in (1, 0))
         band = seen[max(0, int(rows[0]) - down) : int(rows[-1]) + 1 + down]
-        if plan.wrap:
+        if plan.request.wrap:
             band[:] = True
         band[:, max(0, int(columns[0]) - across) : int(columns[-1]) + 1 + across] = True
     return seen
@@ -358,7 +358,7 @@ def _paint_of_regions(
 
 def _beyond(plan: Plan) -> Tensor:
     """[H, W]: 1 beyond the document before extension, and `under_px` underneath its edges."""
-    new, margins = _off_document(plan).float(), plan.under_px
+    new, margins = _off_document(plan).float(), plan.request.under_px
     old, canvas = plan.document, plan.output
     top = old.top + margins * (old.top > canvas.top)
     left = old.left + margins * (old.left > canvas.left)

@@ -66,7 +66,7 @@ class Conditioning:
         self._adapters = adapters
         self._cell_px = plan.cell_px
         self._canvas = plan.canvas
-        self._grounding = plan.grounding if request.regions else 0.0
+        self._grounding = plan.request.grounding if request.regions else 0.0
         used = dict.fromkeys(self._gear_of(region) for region in plan.regions)
         self._gears = [adapter_set for adapter_set in used if any(adapter_set)]
         controls = dict.fromkeys(

@@ -91,7 +91,7 @@ class DenoisingPass:
             layers.within * new,
             needed=source.weights * new,
             margin=margin,
-            seed=plan.seed,
+            seed=plan.request.seed,
             device=model.device,
         )
         if layout.mode == "overlap":
@@ -107,10 +107,12 @@ class DenoisingPass:
             texts.conditions,
             plan.batch_size,
             rows=layers.rows,
-            bootstrapping=Bootstrapping(inside.to(model.device), self._noise, plan.bootstrapping),
+            bootstrapping=Bootstrapping(
+                inside.to(model.device), self._noise, plan.request.bootstrapping
+            ),
             extra=_extra(model, source),
             guidance_every=plan.guidance_every,
-            framed=plan.framing == "canvas",
+            framed=plan.request.framing == "canvas",
             variants=conditioning.variants(layout.canvas),
         )
 
@@ -121,13 +123,13 @@ class DenoisingPass:
 
     def steps(self, steer: Sequence[Steer] = ()) -> Iterator[Step]:
         """Every step of the sampler; steer: see `sample`."""
-        scheduler = self._model.make_scheduler(self._plan.scheduler, self._plan.window)
+        scheduler = self._model.make_scheduler(self._plan.request.scheduler, self._plan.window)
         yield from sample(
             self.denoise,
             scheduler,
             self._noise,
-            self._plan.num_inference_steps,
-            job_generator(self._plan.seed),
+            self._plan.request.num_inference_steps,
+            job_generator(self._plan.request.seed),
             self._known,
             steer,
             self._layers,
@@ -140,12 +142,12 @@ def _noise(plan: Plan, channels: int, layers: Layers, weights: Tensor, origin: S
     So it keeps its look when its neighbours change.
     """
     size = Size(*weights.shape[-2:])
-    noise = canvas_noise(plan.seed, channels, size, origin).repeat(layers.count, 1, 1, 1)
+    noise = canvas_noise(plan.request.seed, channels, size, origin).repeat(layers.count, 1, 1, 1)
     owned = owners(layers.within[[row == 0 for row in layers.rows]])
     cells = iter(owned)
     for region, row in zip(plan.regions, layers.rows, strict=True):
         where = next(cells) if row == 0 else torch.ones(size, dtype=torch.bool)
-        if region.seed != plan.seed:
+        if region.seed != plan.request.seed:
             own = canvas_noise(region.seed, channels, size, origin)[0]
             noise[row] = torch.where(where, own, noise[row])
     return noise

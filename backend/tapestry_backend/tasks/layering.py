@@ -60,7 +60,7 @@ def leaves_of(
 
     shares: how much of each pixel of the canvas each layer but the first is. masks: of the regions.
     """
-    own = layers.with_margins(wrap=plan.wrap).cpu()
+    own = layers.with_margins(wrap=plan.request.wrap).cpu()
     above = torch.zeros(plan.canvas.height * plan.cell_px, plan.canvas.width * plan.cell_px)
     leaves = []
     for row, share in enumerate(shares, start=1):

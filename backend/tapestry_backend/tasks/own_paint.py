@@ -144,7 +144,7 @@ def _own_paint(
     seen = crop(alpha, there) >= _SEEN_ALPHA
     if not bool(seen.any()):
         return None
-    pixels = continue_edges(crop(colours, there) * 2 - 1, seen, wrap=plan.wrap) / 2 + 0.5
+    pixels = continue_edges(crop(colours, there) * 2 - 1, seen, wrap=plan.request.wrap) / 2 + 0.5
     return OwnPaint(place, pixels, region.strength)
 
 
@@ -154,9 +154,9 @@ def _around(mask: PaintedMask, plan: Plan) -> Window:
     height, width = mask.mask.shape
     return Window(
         max(0, mask.top_px // cell - _AROUND_CELLS),
-        0 if plan.wrap else max(0, mask.left_px // cell - _AROUND_CELLS),
+        0 if plan.request.wrap else max(0, mask.left_px // cell - _AROUND_CELLS),
         min(canvas.height, -(-(mask.top_px + height) // cell) + _AROUND_CELLS),
         canvas.width
-        if plan.wrap
+        if plan.request.wrap
         else min(canvas.width, -(-(mask.left_px + width) // cell) + _AROUND_CELLS),
     )

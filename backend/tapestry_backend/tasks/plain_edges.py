@@ -65,7 +65,7 @@ def plain_edges(plan: Plan, source: CanvasSource) -> PlainEdges | None:
     Windows that see nothing but sky paint the whole prompt there, and with it a second skyline.
     Regions say themselves what they show: only the background's cells are held.
     """
-    if plan.task != "extend" or source.pixels is None:
+    if plan.request.task != "extend" or source.pixels is None:
         return None
     old, cell = plan.document, plan.cell_px
     first, last = -(-old.top // cell), old.bottom // cell

@@ -9,24 +9,23 @@ from typing import Any, NamedTuple
 
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.fields import Scheduler
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds
 
 from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
 from ..engine.levels import SamplingStep, sampling_steps, share_until
-from ..engine.views import Fusion, WindowLayout
-from ..engine.windows import Size, Weighting, native_window
+from ..engine.views import WindowLayout
+from ..engine.windows import Size, native_window
 from ..models.denoiser import Denoiser
 from ..models.schedulers import check_steps
 
-_AS_ASKED = (
+_REPORTED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
     *("overlap", "feather_px", "bootstrapping", "continue_regions", "under_px", "wrap"),
     *("window_weighting", "fusion", "framing", "coherence", "speed", "grounding"),
 )
-"""What a plan takes over from its request as it is."""
+"""What a report says of the request; the rest of it is pixels, or resolved in the plan."""
 
 
 class _Pace(NamedTuple):
@@ -85,7 +84,7 @@ class DraftPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run needs to know; its repr explains the run.
+    """Everything that a run needs to know: the request, and what was resolved from it.
 
     canvas     the latent canvas, in cells; covers the output and is at least one window large
     origin     where the corner of the document before extension lies on the canvas, in cells
@@ -98,22 +97,12 @@ class Plan:
     guidance_every    after the first steps, guidance is computed in every so many-th of them
     """
 
-    task: str
-    model: str
+    request: Request
     device: str
     dtype: str
-    seed: int
-    scheduler: Scheduler
     scheduler_class: str
-    num_inference_steps: int
     regions: tuple[RegionPlan, ...]
-    overlap: str
-    feather_px: int
-    bootstrapping: float
     strength: float
-    continue_regions: bool
-    under_px: int
-    wrap: bool
     cell_px: int
     canvas: Size
     origin: Size
@@ -122,15 +111,9 @@ class Plan:
     window: Size
     stride: Size
     windows: str
-    window_weighting: Weighting
-    fusion: Fusion
-    framing: str
     follow: Follow
     draft: DraftPlan | None
-    coherence: float
     anchor: Size
-    speed: str
-    grounding: float
     guidance_every: int
     batch_size: int
 
@@ -142,9 +125,9 @@ class Plan:
             self.window,
             self.stride,
             "shift" if self.windows == "shift" else "overlap",
-            self.window_weighting,
-            self.wrap,
-            self.fusion,
+            self.request.window_weighting,
+            self.request.wrap,
+            self.request.fusion,
         )
 
     @property
@@ -154,7 +137,10 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the report."""
-        return asdict(self)
+        asked = asdict(self.request)
+        resolved = asdict(self)
+        del resolved["request"]
+        return {name: asked[name] for name in _REPORTED} | resolved
 
 
 def make_plan(request: Request, model: Denoiser) -> Plan:
@@ -171,7 +157,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     steps = sampling_steps(scheduler)
     near, far = (share_until(steps, signal) for signal in (FOLLOW_NEAR, FOLLOW_FAR))
     return Plan(
-        **{name: getattr(request, name) for name in _AS_ASKED},
+        request=request,
         device=str(model.device),
         dtype=str(model.dtype).removeprefix("torch."),
         scheduler_class=type(scheduler).__name__,

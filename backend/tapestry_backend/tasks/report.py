@@ -43,8 +43,8 @@ def make_report(
     """A report of a finished run, ready for JSON."""
     return {
         "plan": plan.to_json(),
-        "seed": plan.seed,
-        "model": plan.model,
+        "seed": plan.request.seed,
+        "model": plan.request.model,
         "windows": len(plan.layout.grid),
         "unet_evaluations": evaluations,
         "notices": list(notices),

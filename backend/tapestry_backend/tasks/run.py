@@ -177,18 +177,20 @@ class _Job:
         if source.is_finished:
             return source.finished, None
         model, plan, layers = self._model, self._plan, self._layers
-        pixels = decode_beside(model, layers.fused(self._latents), source, wrap=plan.wrap).cpu()
+        pixels = decode_beside(
+            model, layers.fused(self._latents), source, wrap=plan.request.wrap
+        ).cpu()
         if layers.count == 1:
             return pixels, None
         shares, new = pixel_shares(self._reading, plan, layers), ~source.known
         kept = kept_rows(source.paints, layers)
         leaves, colours = self._leaves(shares), None
         if leaves:
-            colours = Colours(leaves, layers, pixels.clone(), new, wrap=plan.wrap)
+            colours = Colours(leaves, layers, pixels.clone(), new, wrap=plan.request.wrap)
             colours.decode(model, self._latents, kept)
         args = model, self._latents, layers, shares, pixels, new
         seen = None if colours is None else colours.take
-        compose_layers(*args, wrap=plan.wrap, kept=kept, seen=seen)
+        compose_layers(*args, wrap=plan.request.wrap, kept=kept, seen=seen)
         if colours is None:
             return pixels, None
         return pixels, to_layers(leaves, colours.base, pixels, self._reading.new, plan)
@@ -225,14 +227,14 @@ class _Job:
     def _paint_draft(self, source: CanvasSource) -> Generator[Progressed, None, Tensor]:
         """A small picture of the whole, enlarged to the canvas: [1, 3, H, W] in 0..1."""
         plan = self._plan
-        layout = WindowLayout(source.size, source.size, source.size, wrap=plan.wrap)
+        layout = WindowLayout(source.size, source.size, source.size, wrap=plan.request.wrap)
         with self._watch.stage("encode"):
             known = self._known(source)
         painting = self._painting(source, layout, known)
         latents = yield from self._follow(painting, "drafting")
         with self._watch.stage("decode"):
             latents = painting.layers.fused(latents)
-            pixels = decode_canvas(self._model, latents, wrap=plan.wrap, continued=True)
+            pixels = decode_canvas(self._model, latents, wrap=plan.request.wrap, continued=True)
             size = tuple(side * plan.cell_px for side in plan.canvas)
             return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
 
@@ -277,15 +279,15 @@ def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers
     that it has there, and an artist's own colours may change along a region. More than half of it
     evens out what a trained eye sees as well, where LPIPS is installed, which takes far longer.
     """
-    if plan.task != "generate":
+    if plan.request.task != "generate":
         return []
-    where: dict[str, Any] = {"anchor": plan.anchor.width, "wrap": plan.wrap}
+    where: dict[str, Any] = {"anchor": plan.anchor.width, "wrap": plan.request.wrap}
     windows, free = plan.layout.grid, (source.keep == 0).float() * source.from_noise
     own = layers.within.cpu() * (source.weights > 0) * free
-    statistics = Coherence(windows, own, plan.coherence, rows=layers.rows, **where)
+    statistics = Coherence(windows, own, plan.request.coherence, rows=layers.rows, **where)
     if not statistics.is_needed:
         return []
-    share = 2 * plan.coherence - 1
+    share = 2 * plan.request.coherence - 1
     distance = find_perceptual_distance(model.device) if share > 0 else None
     if distance is None:
         return [statistics]
