@@ -94,7 +94,7 @@ def _plugin(*, needed: bool) -> Iterator[Finding]:
 
 
 def _version(program: str) -> str:
-    """The version of this Krita, or nothing where nobody tells (it wants a display to tell)."""
+    """The version of this Krita, or nothing where it is unknown (Krita wants a display to tell)."""
     packaged = _debian_version("krita")
     if packaged:
         return packaged

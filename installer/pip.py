@@ -64,7 +64,7 @@ def run(*arguments: str, detail: Detail | None = None) -> None:
 
 
 def explain(output: str) -> PipError:
-    """What pip's output means to somebody who does not know pip."""
+    """What pip's output means, for readers who do not know pip."""
     log = f"Everything that pip said is in {LOG}."
     not_found = _NOT_FOUND in output
     if any(sign in output for sign in DISK_SIGNS):

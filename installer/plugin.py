@@ -100,7 +100,7 @@ def write_archive(archive: Path, files: Mapping[str, bytes], compression: int) -
 
 
 def refuse_protected(file: Path) -> None:
-    """Raises OSError for a file that nobody may write, also where an administrator could."""
+    """Raises OSError for a file without write permission, also where an administrator could."""
     if file.exists() and not file.stat().st_mode & 0o222:
         raise PermissionError(errno.EACCES, "It is protected from writing", str(file))
 

@@ -11,7 +11,7 @@ from .pixels import Bounds, PixelsRef
 
 AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
-"""Models that take the same adapters; empty where nobody says."""
+"""Models that take the same adapters; empty where it is unknown."""
 Share = Annotated[float, Between(0.0, 1.0)]
 
 

@@ -16,7 +16,7 @@ _ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 def refuse_unwritable(path: Path) -> None:
     """Raises OSError where `write_whole` would, as far as that can be known beforehand.
 
-    A file that nobody may write is protected, also from an administrator who could.
+    A file without write permission is protected, also from an administrator who could.
     """
     target, status = found_behind(path)
     folder = target.parent
@@ -27,7 +27,7 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> None:
-    """Write a file at once: whoever opens it finds what was there, or all of the new.
+    """Write a file at once: a reader finds what was there, or all of the new.
 
     A link stays one, and what it leads to is written; a file keeps its rights, its owner, and its
     other names. mode: of a new file, before the user's umask. Raises OSError.

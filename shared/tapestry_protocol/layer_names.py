@@ -72,7 +72,7 @@ _MERGED = (
 """What Krita writes behind the name of layers that were merged, or calls them by."""
 
 _INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Zs"}
-"""Unicode's categories of signs that nobody sees: controls, marks without a width, spaces."""
+"""Unicode's categories of invisible signs: controls, marks without a width, spaces."""
 
 _BLANK_LETTERS = "\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}\N{BRAILLE PATTERN BLANK}"
 _MOST_AFFIXES = 16

@@ -20,8 +20,8 @@ _CLIP = "clip_text_model"
 class EmbeddingDims(NamedTuple):
     """What adapters have to fit.
 
-    text      of the texts that the U-Net reads; None where there is no U-Net, or nobody says
-    words     of the vectors of words, in each of CLIP's text encoders; empty where nobody says
+    text      of the texts that the U-Net reads; None where there is no U-Net, or it is unknown
+    words     of the vectors of words, in each of CLIP's text encoders; empty where it is unknown
     """
 
     text: int | None

@@ -1,6 +1,6 @@
 """The families of checkpoints: how each is recognised and what files it has.
 
-A family is one row here, and one module with a class that runs it; nobody else knows its name. A
+A family is one row here, and one module with a class that runs it; its name stands nowhere else. A
 network that no other family has takes a line in `shapes.KINDS` and one in `conversion`, to be read
 from single files.
 """

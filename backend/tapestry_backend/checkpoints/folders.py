@@ -11,7 +11,7 @@ from .left_out import LeftOut, unreadable
 
 _MAX_DEPTH = 6
 _MAX_FILES = 20_000
-"""Seen in one folder; a folder with more is somebody's whole disk."""
+"""Seen in one folder; a folder with more is rather a whole disk."""
 
 _SKIPPED = {".git", ".venv", "venv", "__pycache__", "node_modules", "tokenizers"}
 
@@ -37,22 +37,22 @@ def expanded(text: str) -> Path:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file; none where nobody may look."""
+    """Whether there is a file; none where it may not be read."""
     return os.path.isfile(path)  # noqa: PTH113  Path's raises where a folder may not be entered
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder; none where nobody may look."""
+    """Whether there is a folder; none where it may not be read."""
     return os.path.isdir(path)  # noqa: PTH112  Path's raises where a folder may not be entered
 
 
 def exists(path: Path) -> bool:
-    """Whether there is anything; nothing where nobody may look."""
+    """Whether there is anything; nothing where it may not be read."""
     return os.path.exists(path)  # noqa: PTH110  Path's raises where a folder may not be entered
 
 
 def check_folder_named(folder: Path, left_out: list[LeftOut]) -> None:
-    """Say so when a folder that somebody named is not there, or may not be entered."""
+    """Say so when a named folder is not there, or may not be entered."""
     try:
         os.scandir(folder).close()
     except (FileNotFoundError, NotADirectoryError):

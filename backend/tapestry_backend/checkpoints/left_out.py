@@ -1,4 +1,4 @@
-"""What was found and cannot be used, with its reason: told to whoever looks for it."""
+"""What was found and cannot be used, with its reason: shown where it was looked for."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def read_name(name: str) -> Part | None:
 
 
 def _network_of(module: str) -> tuple[str, str]:
-    """The network that a module is in, "" where nobody knows, and the module's name there."""
+    """The network that a module is in, "" where it is unknown, and the module's name there."""
     inside = _unwrapped(module)
     begun = next(((begin, of) for begin, of in _NETWORKS if inside.startswith(begin)), None)
     network = "unet" if inside != module else ""

@@ -33,7 +33,7 @@ _YAML_ADAPTERS = ("loras", "embeddings", "controlnet", "t2i_adapter")
 class ProgramFolders:
     """Folders that are there: with checkpoints, with what these may lack, with adapters.
 
-    left_out   folders that somebody wrote down and that are not there
+    left_out   folders that are configured and not there
     """
 
     checkpoints: tuple[Path, ...]

@@ -119,7 +119,7 @@ class Header:
 
     shapes     of each tensor, by its name
     types      what each is stored as: "F16", "F8_E4M3" ...
-    notes      what somebody wrote beside them; what is long and not read here is left out
+    notes      the header's free texts; what is long and not read here is left out
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -203,7 +203,7 @@ def _read_notes(header: bytes) -> tuple[dict[str, str], slice]:
 
 
 def _notes_at(header: bytes, start: int) -> tuple[dict[str, str], int]:
-    """The notes that begin at this place, without what is long and read by nobody; their end."""
+    """The notes that begin at this place, without what is long and never read; their end."""
     notes: dict[str, str] = {}
     if empty := _NO_NOTES.match(header, start):
         return notes, empty.end()

@@ -110,7 +110,7 @@ def _complain(sentence: str) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    """A sentence for an error that nobody foresaw; its traceback goes to a file."""
+    """A sentence for an unexpected error; its traceback goes to a file."""
     from ..workers.failures import failure_of  # noqa: PLC0415  only when something went wrong
 
     failure = failure_of("", error)

@@ -97,7 +97,7 @@ class _Output(_Stream):
 
 
 class _Remarks(_Stream):
-    """Standard error: there is nobody left to be told."""
+    """Standard error: when it is gone, there is no stream left to complain on."""
 
     def _lose(self, _error: Exception) -> None:
         _to_nowhere(self._stream)

@@ -111,7 +111,7 @@ def _unreadable(path: Path, error: OSError, advice: str) -> TapestryError:
 
 
 def _check_together(options: argparse.Namespace) -> None:
-    """Refuse settings of a task that was not asked for: somebody expects them to do something."""
+    """Refuse settings of a task that was not asked for: they would do nothing, silently."""
     settings = request_settings(options)
     if "strength" in settings and options.refine is None:
         raise TapestryError(

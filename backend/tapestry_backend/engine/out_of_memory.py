@@ -19,8 +19,8 @@ _TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that there was not enough memory, whoever raised it."""
-    # By name, so that nobody needs torch to ask.
+    """Whether an exception says that there was not enough memory, from any library."""
+    # By name, so that asking does not import torch.
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

@@ -15,7 +15,7 @@ THIN = 0.5
 """What a region's strongest cell counts at least: a stroke thinner than a cell must still show."""
 
 _TRACE = 1e-6
-"""Less than a 64th of 1/255 of a cell: nobody painted that."""
+"""Less than a 64th of 1/255 of a cell: rounding, and no paint."""
 
 
 class PaintedMask(NamedTuple):

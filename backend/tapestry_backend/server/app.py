@@ -188,7 +188,7 @@ class App:
             session.tell(outgoing)
 
     def _tell_state_soon(self) -> None:
-        """A crowd of quick jobs changes the state faster than anybody can see."""
+        """A crowd of quick jobs changes the state faster than an eye can see."""
         if self._state_timer is None:
             self._state_timer = self._loop.call_later(_STATE_INTERVAL_S, self._tell_state)
 

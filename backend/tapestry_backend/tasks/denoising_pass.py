@@ -84,7 +84,7 @@ class DenoisingPass:
         margin = round(MARGIN * layout.canvas.height / plan.canvas.height) or 1
         tight = [region.fit == "tight" for region in plan.regions]
         layers = make_layers(source.weights, tight, margin=margin, wrap=layout.wrap)
-        # Nobody reads a prediction where the picture is kept: views without weight are dropped.
+        # Predictions are not read where the picture is kept: views without weight are dropped.
         new = source.new
         views = ViewPlan(
             layout,

@@ -15,7 +15,7 @@ class Progressed:
     """A stage has begun (step 0) or one of its steps is done.
 
     preview    makes a small RGBA picture of how it looks now; None where there is none. Most steps
-               are over before anybody could see theirs
+               are over before theirs could be seen
     """
 
     stage: Stage

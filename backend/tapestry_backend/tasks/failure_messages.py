@@ -22,7 +22,7 @@ _START, _REST = 40, 600
 
 
 def check_finite(values: Tensor, stage: str) -> None:
-    """Raises TapestryError when a number is NaN or infinite: a black layer helps nobody."""
+    """Raises TapestryError when a number is NaN or infinite: a black layer would be of no use."""
     if not bool(torch.isfinite(values).all()):
         raise TapestryError(
             ErrorCode.NOT_FINITE,

@@ -29,7 +29,7 @@ def die_with_parent() -> None:
 
 
 class ServerHeartbeat:
-    """Beats in a thread of its own; ends the process when nobody answers any more."""
+    """Beats in a thread of its own; ends the process when the server answers no more."""
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat = beat

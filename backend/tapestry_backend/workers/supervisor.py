@@ -160,7 +160,7 @@ def _pixels_of(delivery: Delivery) -> Mapping[str, bytes]:
 
 
 async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> None:
-    # A worker that died is noticed by whoever listens to it.
+    # A worker that died is noticed where its pipe is read.
     with suppress(BrokenPipeError, ConnectionResetError):
         while True:
             for frame in frames_of(await orders.get()):
@@ -169,7 +169,7 @@ async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> 
 
 
 async def _watch(worker: Process, watchdog: Watchdog) -> None:
-    """Kill a worker that hangs; whoever listens to it notices."""
+    """Kill a worker that hangs; its pipe then ends."""
     now_s = time.monotonic()
     while not (reason := watchdog.why_exhausted(now_s)):
         await asyncio.sleep(BEAT_S / 2)

@@ -82,7 +82,7 @@ class BackendController:
 
     @property
     def is_in_trouble(self) -> bool:
-        """Whether no backend can be reached, and nobody tries any more."""
+        """Whether no backend can be reached, and no attempt is under way."""
         return self._link.state is LinkState.FAILED
 
     @property

@@ -1,4 +1,4 @@
-"""A report for whoever helps: versions, states, the ends of the logs; never a token or a prompt."""
+"""A report for helpers: versions, states, the ends of the logs; never a token or a prompt."""
 
 from __future__ import annotations
 

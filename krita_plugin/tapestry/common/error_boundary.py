@@ -10,7 +10,7 @@ Action = TypeVar("Action", bound=Callable[..., Any])
 
 
 class Reporter(Protocol):
-    """Whoever can tell the artist about an error."""
+    """Has a way to tell the artist about an error."""
 
     def report(self, error: Exception) -> None: ...
 

@@ -21,10 +21,10 @@ REST = "rest"
 """What a piece yields instead of None when the next one has to have a turn of its own."""
 
 PAUSE = "pause"
-"""What a piece yields that waits for somebody else: the next one asks again a little later."""
+"""What a piece yields that waits for something else: the next one asks again a little later."""
 
 _PAUSE_S = 0.003
-"""Asking all the time would take the processor from whoever is waited for."""
+"""Asking all the time would take the processor from what is waited for."""
 
 
 class Loop(Protocol):

@@ -1,6 +1,6 @@
 """The way to a server: find one or start one, connect, and connect again when it is lost.
 
-After a reconnect the link asks for whatever the server still owes, so nobody else has to.
+After a reconnect the link asks for whatever the server still owes, so no other part has to.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Link(Listener):
         self._connection.send_blob(sha256, data)
 
     def abandon(self, job_id: str) -> None:
-        """Nobody waits for this job any more: have it cancelled when there is a server again."""
+        """The job is not wanted any more: have it cancelled when there is a server again."""
         self._unacknowledged.abandon(job_id)
 
     def acknowledge(self, job_id: str) -> None:

@@ -28,7 +28,7 @@ class _Owed:
     """A job whose end has not been acknowledged.
 
     seen            the number of the last message about it
-    is_abandoned    nobody here waits for it any more; it shall be cancelled
+    is_abandoned    it is not wanted any more, and shall be cancelled
     is_kept         its picture is here; the server need not keep it
     is_sent_again   on this connection, because the server did not know it
     """
@@ -54,7 +54,7 @@ class UnacknowledgedJobs:
             self._owed.pop(message.job_id, None)
 
     def abandon(self, job_id: str) -> None:
-        """Nobody waits for this job any more: it is cancelled when there is a server again."""
+        """The job is not wanted any more: it is cancelled when there is a server again."""
         if job_id in self._owed:
             self._owed[job_id].is_abandoned = True
 

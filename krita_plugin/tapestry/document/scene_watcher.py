@@ -1,6 +1,6 @@
 """Follows the document in front: its regions, how they look, which one is active.
 
-The layer tree is compared, not observed: Krita tells nobody when a layer is painted on or renamed.
+Krita has no signal for paint on a layer or for a new name, so layer trees are compared.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class SceneWatcher:
 
     @property
     def is_resting(self) -> bool:
-        """Whether anybody else reads or changes the document."""
+        """Whether something else reads or changes the document."""
         return self._resting > 0
 
     @property

@@ -33,7 +33,7 @@ def notice_in(report: str) -> Notice | None:
 
 
 def notice_of(error: Exception) -> Notice:
-    """What to tell about an error; one that nobody foresaw goes to the log with its traceback."""
+    """What to tell about an error; an unexpected one goes to the log with its traceback."""
     if isinstance(error, TapestryError):
         return Notice(error.message, error.advice)
     _log.error("unforeseen", exc_info=error)

@@ -27,10 +27,10 @@ from .job import Job, Phase
 _log = logging.getLogger("tapestry.jobs.pending")
 
 KEPT_S = 24 * 3600
-"""As long as the server keeps a picture that nobody has fetched."""
+"""As long as the server keeps a picture that was not fetched."""
 
 _MOST = 256
-"""More jobs than anybody leaves behind."""
+"""More jobs than are ever left behind."""
 
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 

@@ -160,7 +160,7 @@ class KritaCanvas:
         """Whether one undo would take a new layer out, or put a removed one back."""
         front = Krita.instance().activeDocument()
         if front != self._document:
-            return True  # nobody but us works on a document behind
+            return True  # only we work on a document behind
         step = Krita.instance().action("edit_undo").text()
         return any(name in step for name in _layer_steps())
 

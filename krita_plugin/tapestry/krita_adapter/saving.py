@@ -1,6 +1,6 @@
 """Notices when the artist is about to save or to merge, and when Krita has written a file.
 
-Krita 5 tells nobody before it saves. So the artist's own ways are watched: the File menu opens, or
+Krita 5 has no signal before it saves. So the artist's own ways are watched: the File menu opens, or
 a shortcut of one of its commands is pressed. Whatever saves otherwise, such as a button of a tool
 bar or a script, is heard of afterwards.
 """

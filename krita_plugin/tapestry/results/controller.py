@@ -31,7 +31,7 @@ _DRAWN_AFTER_S = 0.3
 
 
 class Onlooker(Protocol):
-    """Whoever reads the document in front now and then."""
+    """Reads the document in front now and then."""
 
     def resting(self) -> AbstractContextManager[None]: ...
 

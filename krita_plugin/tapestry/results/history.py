@@ -32,7 +32,7 @@ MAX_NOTE_BYTES = 5_000_000
 """What a history may add to a document's file; the oldest thumbnails give way first."""
 
 MAX_ENTRIES = 500
-"""More pictures than anybody looks through."""
+"""More pictures than an artist looks through."""
 
 THUMBNAIL_PX = 96
 """The longer side of a thumbnail."""

@@ -67,7 +67,7 @@ class Panel(QWidget):
         self._timer.start()
 
     def hideEvent(self, event: object) -> None:  # noqa: N802  Qt's name
-        """Leave the document alone while nobody looks."""
+        """Leave the document alone while the docker is hidden."""
         super().hideEvent(event)
         self._timer.stop()
 

@@ -23,7 +23,7 @@ from .progress import Progress
 
 @dataclass(frozen=True)
 class PainterSettings:
-    """What all pictures of a run have in common, whoever paints them."""
+    """What all pictures of a run have in common, whichever painter makes them."""
 
     model: str = SAMPLE
     num_inference_steps: int = 20

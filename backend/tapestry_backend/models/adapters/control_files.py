@@ -34,7 +34,7 @@ def load_control_file(path: Path, unet: Any, dtype: torch.dtype) -> Any:
     Raises whatever safetensors does over a damaged file.
     """
     marks = read_control_marks(read_header(path))
-    if marks is None:  # somebody has changed it
+    if marks is None:  # it was changed meanwhile
         return None
     content = _read(path, marks.prefix)
     eyes = _channels_of_eyes(content, marks)

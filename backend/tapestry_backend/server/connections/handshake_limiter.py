@@ -63,7 +63,7 @@ class HandshakeLimiter(Generic[Visitor]):
         self._pending.pop(visitor, None)
 
     def refuse(self) -> bool:
-        """Somebody was refused; whether that is one too many by now."""
+        """Count a refusal; whether it is one too many."""
         now = self._now()
         self._failures.append(now)
         full = len(self._failures) > MOST_FAILURES

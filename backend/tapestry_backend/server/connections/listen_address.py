@@ -160,7 +160,7 @@ def _bound(address: str, port: int) -> socket.socket:
     try:
         if socket.has_ipv6 and family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: nobody else may share our port
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: no other process may share our port
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         elif port:  # a server that starts again does not wait for old connections to fade
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

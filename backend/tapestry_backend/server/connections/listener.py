@@ -114,13 +114,13 @@ class _Visitor(ServerConnection):
         self._limiter = limiter
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody is at the door."""
+        """A connection was opened."""
         super().connection_made(transport)
         _send_away(self._limiter.arrive(self))
         self.loop.call_later(GRACE_S, self._look_around)
 
     def data_received(self, data: bytes) -> None:
-        """Somebody speaks; a client of ours waits for the answer to its handshake first."""
+        """Bytes have arrived; a client of ours waits for the answer to its handshake first."""
         if self.request is not None and self.state is State.CONNECTING:
             self.transport.abort()
             return
@@ -130,7 +130,7 @@ class _Visitor(ServerConnection):
         _send_away(self._limiter.thin_out())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Somebody is gone."""
+        """A connection was closed."""
         self._limiter.leave(self)
         super().connection_lost(exc)
 

@@ -16,7 +16,7 @@ class Throttle:
         self._left = most
 
     async def enter(self) -> None:
-        """Wait until it is a turn in which somebody may still pass; first come, first served."""
+        """Wait for a turn of the loop with room left; first come, first served."""
         while not self._left:  # noqa: ASYNC110  an event would let all of them pass in one turn
             await asyncio.sleep(0)
         if self._left == self._most:

@@ -1,7 +1,7 @@
 """What the journal's records say, one after the other, about jobs.
 
 A job is accepted, started (as often as it takes), told to stop, and ended; its end is delivered, or
-let go because nobody came for it.
+dropped because its client never came back.
 """
 
 from __future__ import annotations

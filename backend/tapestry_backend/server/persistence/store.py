@@ -49,7 +49,7 @@ class Store:
         self._disk.remove(self.path_of(sha256))
 
     def sweep(self, kept: AbstractSet[str]) -> None:
-        """Let all go but these: what was half written, what nobody needs. Raises OSError."""
+        """Let all go but these: what was half written, what is not needed. Raises OSError."""
         if self._folder.exists():
             for path in self._folder.iterdir():
                 if path.name not in kept:

@@ -81,7 +81,7 @@ class Blobs:
     def add(self, chunk: Chunk) -> frozenset[str]:
         """Take a chunk; gives the jobs whose blob it completed.
 
-        A chunk that nobody waits for (its job was cancelled, or it came twice) is ignored. Raises
+        A chunk that no job waits for (its job was cancelled, or it came twice) is ignored. Raises
         ProtocolError when chunks are out of order or a blob is not what its SHA-256 says.
         """
         blob = self._blobs.get((chunk.sha256, chunk.size_bytes))

@@ -44,7 +44,7 @@ class FairQueue:
             del self._lines[job.owner]
 
     def take(self) -> Job | None:
-        """The next one that somebody waits for; its owner's line goes behind the others."""
+        """The next job that a client waits for; its client then comes after all others."""
         job = next((job for job in self if not job.is_absent), None)
         if job is not None:
             self.remove(job)

@@ -102,12 +102,12 @@ Numbered = Need | Accepted | Progress | Preview | Result | Failed | Cancelled
 class Job:
     """A job and what its client has to know of it.
 
-    client     who hears of it: whoever submitted, resumed or cancelled it last, while connected
+    client     that hears of it: the last to submit, resume or cancel it, while connected
     owner      the last client, also after it has left
     sequence   of the last message about it
     tries      how often it was begun
     is_kept    the journal knows it
-    is_absent  it was brought back by the journal, and nobody has asked for it since
+    is_absent  it was brought back by the journal, and no client has asked for it since
     """
 
     id: str

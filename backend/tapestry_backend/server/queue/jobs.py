@@ -148,7 +148,7 @@ class Jobs:
         """Claim a place and memory for a job; raises TapestryError when there is none.
 
         Jobs whose client went away before it had sent their pixels give way, and so do those of an
-        earlier server that nobody has asked for.
+        earlier server that no client has asked for.
         """
         try:
             self._claim(submit)
@@ -270,7 +270,7 @@ class Jobs:
             yield from self._drop(job)
 
     def _drop(self, job: Job) -> Iterator[Effect]:
-        """Nobody came for it."""
+        """Its client never came back."""
         if job in self._fair_queue:
             self._fair_queue.remove(job)
         self._forget(job)

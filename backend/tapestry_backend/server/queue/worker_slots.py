@@ -12,7 +12,7 @@ from tapestry_protocol.messages import Backend
 from .job import Job
 
 _MAX_FALSE_STARTS = 3
-"""Workers that die before they are ready; then nobody is kept waiting for the next one."""
+"""Workers that die before they are ready; then jobs fail instead of waiting for the next one."""
 
 
 @dataclass

@@ -79,7 +79,7 @@ class AdapterRows(QWidget):
             )
 
     def _show_rows(self) -> None:
-        """A row stays what it is while the same lies in its place: somebody may be typing in it."""
+        """A row stays as it is while it shows the same adapter: the artist may be typing in it."""
         laid = self._docker_model.adapters.laid(self._layer_id)
         while self._rows and [row.adapter for row in self._rows] != [
             (one.adapter, one.kind) for one in laid[: len(self._rows)]

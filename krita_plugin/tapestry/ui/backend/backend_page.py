@@ -78,7 +78,7 @@ class BackendPage(QDialog):
         self._timer.start()
 
     def hideEvent(self, event: object) -> None:  # noqa: N802  Qt's name
-        """Nobody reads the log."""
+        """The log is out of sight: stop following it."""
         super().hideEvent(event)
         self._timer.stop()
 

@@ -19,7 +19,7 @@ SPACING_PX = 4
 
 
 class _Calm(QObject):
-    """Lets the wheel scroll the docker instead of changing a field nobody has chosen."""
+    """Lets the wheel scroll the docker instead of changing a field without focus."""
 
     def eventFilter(self, field: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
         if event.type() == QEvent.Type.Wheel and not field.hasFocus():

@@ -46,7 +46,7 @@ class PromptEdit(QLineEdit):
         super().focusInEvent(event)
 
     def keyPressEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
-        """The arrow down opens the list for whoever has no mouse at hand."""
+        """The arrow down opens the list from the keyboard."""
         if event.key() == Qt.Key.Key_Down and not self.completer().popup().isVisible():
             self._show_menu()
         else:

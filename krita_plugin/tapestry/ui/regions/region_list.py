@@ -84,7 +84,7 @@ class RegionList(QWidget):
         return range(self._scope.count())
 
     def _show_rows(self) -> None:
-        """Rows stay what they are while their layer is there: somebody may be writing in one."""
+        """Rows stay what they are while their layer is there: the artist may be typing in one."""
         rows = self._docker_model.scene_watch.scene.rows
         wanted = [row.id for row in rows]
         for layer_id in [known for known in self._rows if known not in wanted]:

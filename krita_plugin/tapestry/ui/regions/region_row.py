@@ -121,7 +121,7 @@ class RegionRow(QFrame):
             self.show_mask()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
-        """Whoever writes in a prompt works on its layer."""
+        """Typing in a prompt makes its layer the active one."""
         if (
             event.type() == QEvent.Type.FocusIn
             and self._row.id != self._docker_model.scene_watch.active
@@ -153,7 +153,7 @@ def _between(one: QColor, other: QColor) -> QColor:
 
 
 def _words(badge: Badge) -> tuple[str, str]:
-    """A word for the row, and a sentence for whoever wants to know more."""
+    """A word for the row, and a sentence for its tooltip."""
     return {
         "": ("", ""),
         "hidden": (

@@ -82,7 +82,7 @@ class ProgressView(QWidget):
         parts = [job.sentence, *([time_left(left)] if left is not None else [])]
         self._bar.setFormat(", ".join(parts))
         self._bar.setToolTip(job.title)
-        # A range of nothing is Qt's sign for "busy, nobody knows how long".
+        # A range of nothing is Qt's sign for "busy, for an unknown time".
         self._bar.setRange(0, job.steps if job.is_counted else 0)
         self._bar.setValue(job.step if job.is_counted else 0)
         self._cancel.setEnabled(job.can_be_cancelled)
