@@ -23,22 +23,11 @@ from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
+from tests.checkpoints.plain_loras import ATTENTION, lora_of_width
 from tests.models.adapters.conftest import LatentsOf
 from tests.models.adapters.tiny_adapters import save_ip_adapter
 
-ATTENTION = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
 KOHYA = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
-
-
-def lora_of_width(path: Path, width: int, name: str = ATTENTION) -> Path:
-    """A LoRA whose attention reads texts of this width."""
-    down, up = torch.zeros(4, width), torch.zeros(8, 4)
-    kohya = name.startswith(("lora_", "lycoris_"))
-    ends = (
-        (".lora_down.weight", ".lora_up.weight") if kohya else (".lora_A.weight", ".lora_B.weight")
-    )
-    save_file({f"{name}{ends[0]}": down, f"{name}{ends[1]}": up}, path)
-    return path
 
 
 def test_other_programs_folders_are_looked_through(

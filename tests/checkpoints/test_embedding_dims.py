@@ -18,8 +18,8 @@ from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
-from tests.checkpoints.test_adapter_catalogue import lora_of_width
-from tests.models.adapters.test_lora import region
+from tests.checkpoints.plain_loras import lora_of_width
+from tests.models.adapters.parts import region
 from tests.models.tiny_checkpoints import save_3, save_checkpoint, save_flux, save_xl, t5_tokenizer
 from tests.models.tiny_files import build, save_file
 

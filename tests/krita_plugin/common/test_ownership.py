@@ -12,8 +12,8 @@ from tapestry.common.ownership import Ownership, ownership_in
 from tapestry.jobs.pending import PendingJobs
 from tapestry.results.document_histories import Histories
 from tapestry.results.history import History
+from tests.krita_plugin.entries import entry
 from tests.krita_plugin.fake_canvas import FakeHost
-from tests.krita_plugin.results.test_history import entry
 from tests.krita_plugin.workshop import Workshop
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,9 +18,9 @@ from tapestry.results.history import HISTORY_NOTE, History
 from tapestry.settings.settings import Settings
 from tapestry.ui.history.history_text import badge, description
 from tapestry_protocol.runtime import read_runtime_file
-from tests.krita_plugin.document.test_reading import finish
+from tests.krita_plugin.entries import entry
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
-from tests.krita_plugin.results.test_history import entry
+from tests.krita_plugin.pieces import finish
 from tests.krita_plugin.workshop import Workshop
 
 DEEP = "[" * 100_000

@@ -10,8 +10,8 @@ from tapestry.document.reading import order_from, scene_of
 from tapestry.document.samples import mask_sample
 from tapestry.settings.settings import Settings
 from tapestry_protocol.pixels import Bounds
-from tests.krita_plugin.document.test_reading import finish
 from tests.krita_plugin.fake_canvas import FakeCanvas
+from tests.krita_plugin.pieces import finish
 
 KRITA_FILE = Path(__file__).parents[2] / "openraster" / "krita-5.1.5-operators.ora"
 """Krita's export, with its own flattened picture."""

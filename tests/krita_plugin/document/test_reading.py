@@ -1,8 +1,6 @@
 """A document -> an order."""
 
-from collections.abc import Generator
 from itertools import pairwise
-from typing import TypeVar
 
 import pytest
 
@@ -16,18 +14,9 @@ from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import PixelsRef
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.krita_plugin.fake_canvas import FakeCanvas
+from tests.krita_plugin.pieces import finish
 
-Value = TypeVar("Value")
 HALF = bytes((1, 2, 3, 128))
-
-
-def finish(pieces: Generator[None, None, Value]) -> Value:
-    """What the work returns, done in one go."""
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as stop:
-            return stop.value
 
 
 def order(canvas: FakeCanvas, mode: str = "generate", **fields: object) -> Order:

@@ -4,8 +4,8 @@ from tapestry.document.layers import read_scene
 from tapestry.document.reading import scene_of
 from tapestry.document.region_overlay import TINT_NAME, color_of, tint, tint_layers
 from tapestry_protocol.pixels import Bounds
-from tests.krita_plugin.document.test_reading import finish
 from tests.krita_plugin.fake_canvas import FakeCanvas
+from tests.krita_plugin.pieces import finish
 
 
 def test_upper_regions_hide_lower_ones(monkeypatch) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from tapestry.document.samples import mask_sample, picture_sample
 from tapestry_protocol.pixels import Bounds
-from tests.krita_plugin.document.test_reading import finish
 from tests.krita_plugin.fake_canvas import FakeCanvas
+from tests.krita_plugin.pieces import finish
 
 
 def test_thumbnails_show_thin_strokes() -> None:

@@ -18,8 +18,8 @@ from tapestry.results.inserting import (
 )
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
-from tests.krita_plugin.document.test_reading import finish
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
+from tests.krita_plugin.pieces import finish
 
 RED, CLEAR = bytes((200, 0, 0, 255)), bytes(4)
 GREEN, BLUE = bytes((0, 200, 0, 255)), bytes((0, 0, 200, 255))

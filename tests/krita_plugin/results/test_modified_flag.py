@@ -8,9 +8,9 @@ import pytest
 
 from tapestry.results.modified_flag import ModifiedFlagGuard
 from tapestry_protocol.pixels import Bounds
-from tests.krita_plugin.document.test_reading import finish
 from tests.krita_plugin.fake_canvas import FakeCanvas
 from tests.krita_plugin.fake_loop import FakeLoop
+from tests.krita_plugin.pieces import finish
 
 NAME = "preview"
 

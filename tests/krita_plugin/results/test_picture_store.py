@@ -8,7 +8,7 @@ import pytest
 from tapestry.results import picture_store
 from tapestry.results.picture_store import PictureStore
 from tapestry_protocol.pixels import Pixels
-from tests.krita_plugin.document.test_reading import finish
+from tests.krita_plugin.pieces import finish
 
 CHECKSUM_BYTES = 4
 """zlib's own, at the end; SHA-256 knows better."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.noise import canvas_noise
@@ -16,11 +15,11 @@ from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.conditioning import counts, shown_parts
 from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Control
-from tapestry_protocol.messages import PixelsRef, Request
-from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.request_checks import check_request
 from tests.models.adapters.conftest import CHANNELS, LatentsOf, near, open_pipeline
-from tests.models.adapters.test_lora import region
+from tests.models.adapters.parts import a_layer, as_image, control, region
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 
 SIDE = WINDOW * FACTOR
@@ -31,24 +30,6 @@ SETTINGS = {
     "width": SIDE,
     "output_type": "latent",
 }
-
-
-def a_layer(height: int, width: int, seed: int = 0) -> Pixels:
-    """Opaque colours."""
-    rgba = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
-    rgba[..., 3] = 255
-    return Pixels(height, width, 4, rgba.tobytes())
-
-
-def control(adapter: str, layer: Pixels, **fields: object) -> Control:
-    """The whole layer, shown to this adapter."""
-    bounds = Bounds(0, 0, layer.height, layer.width)
-    return Control(adapter, bounds=bounds, image=PixelsRef.of(layer), **fields)
-
-
-def as_image(layer: Pixels) -> Image.Image:
-    """For diffusers."""
-    return Image.frombytes("RGBA", (layer.width, layer.height), layer.data).convert("RGB")
 
 
 def noise() -> torch.Tensor:

@@ -8,20 +8,11 @@ import pytest
 import torch
 
 from tapestry_protocol.adapters import Lora
-from tapestry_protocol.messages import PixelsRef, Region
-from tapestry_protocol.pixels import Bounds, Pixels
 from tests.models.adapters.conftest import LatentsOf, near, open_pipeline, painted
+from tests.models.adapters.parts import region
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 
 WEIGHT = 0.7
-
-
-def region(left: int, right: int, **fields: object) -> tuple[Region, dict[str, bytes]]:
-    """A region from one column to another of a picture that is 64 pixels high, and its mask."""
-    mask = Pixels(64, right - left, 1, b"\xff" * 64 * (right - left))
-    place = Bounds(0, left, 64, right), PixelsRef.of(mask)
-    made = Region(fields.pop("prompt", "lava"), *place, **fields)
-    return made, {mask.sha256: mask.data}
 
 
 @pytest.mark.parametrize("name", ["peft", "rs", "kohya"])

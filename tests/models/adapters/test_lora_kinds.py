@@ -24,7 +24,7 @@ from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import LatentsOf, near, open_pipeline, painted
-from tests.models.adapters.test_lora import region
+from tests.models.adapters.parts import region
 from tests.models.adapters.tiny_adapters import LAYERS, save_peft_lora
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 

@@ -21,7 +21,7 @@ from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import near
-from tests.models.adapters.test_controls import a_layer, as_image, control
+from tests.models.adapters.parts import a_layer, as_image, control
 from tests.models.adapters.tiny_adapters import (
     save_controlnet,
     save_ip_adapter,

@@ -7,7 +7,7 @@ from torch import nn
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.autoencoder import tiled_vae
 from tapestry_backend.models.autoencoder.cropped_forward import Span, compute_inside
-from tests.models.autoencoder.test_tiled_vae import changing_latents, make_autoencoder
+from tests.models.autoencoder.autoencoders import changing_latents, make_autoencoder
 from tests.models.live_tensors import Costs
 
 

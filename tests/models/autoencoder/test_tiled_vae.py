@@ -5,11 +5,12 @@ from __future__ import annotations
 import diffusers
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from tapestry_backend.models.autoencoder import tiled_vae
 from tapestry_backend.models.autoencoder.vae_layers import decoder_chain
+from tests.models.autoencoder.autoencoders import changing_latents, make_autoencoder
 from tests.models.live_tensors import Costs
 
 ONE_LEVEL = 2 / 255
@@ -20,37 +21,10 @@ BUDGETS = (0, 50 * KIB, 500 * KIB, 3_000 * KIB)
 """From bands as short as they can be to activations that are kept after almost every part."""
 
 
-def make_autoencoder(blocks: tuple[int, ...], layers: int) -> diffusers.AutoencoderKL:
-    """An AutoencoderKL with attention and random weights, its norms' too, in double precision."""
-    torch.manual_seed(0)
-    autoencoder = diffusers.AutoencoderKL(
-        block_out_channels=blocks,
-        down_block_types=("DownEncoderBlock2D",) * len(blocks),
-        up_block_types=("UpDecoderBlock2D",) * len(blocks),
-        latent_channels=3,
-        norm_num_groups=4,
-        layers_per_block=layers,
-    )
-    for module in autoencoder.modules():
-        if isinstance(module, nn.GroupNorm):
-            nn.init.normal_(module.weight, mean=1, std=0.3)
-            nn.init.normal_(module.bias, std=0.3)
-    return autoencoder.double().eval()
-
-
 @pytest.fixture(scope="module")
 def autoencoder() -> diffusers.AutoencoderKL:
     """Three sizes, as many layers as Stable Diffusion's."""
     return make_autoencoder((8, 16, 16), layers=2)
-
-
-def changing_latents(height: int, width: int, channels: int = 3) -> Tensor:
-    """Latents whose mean and spread change along both axes: no band has the whole's statistics."""
-    generator = torch.Generator().manual_seed(1)
-    noise = torch.randn(1, channels, height, width, generator=generator, dtype=torch.float64)
-    down = torch.linspace(-1, 1, height, dtype=torch.float64)[:, None]
-    right = torch.linspace(-2, 2, width, dtype=torch.float64)
-    return noise * (1 + right.abs()) + down + right
 
 
 @torch.no_grad()
