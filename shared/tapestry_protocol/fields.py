@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from .constraints import Between, Matches, MaxLength
 from .limits import (
+    MAX_CLIP_SKIP,
     MAX_GUIDANCE_SCALE,
     MAX_ID_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
@@ -21,6 +22,7 @@ ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Device = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Seed = Annotated[int, Between(0, MAX_SEED)]
 Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
+ClipSkip = Annotated[int, Between(0, MAX_CLIP_SKIP)]
 GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
 Stage = Literal["queued", "loading", "encoding", "drafting", "denoising", "decoding"]
 Scheduler = Literal[

@@ -30,6 +30,9 @@ MAX_STAGED_BYTES = 2 * MAX_BLOB_BYTES
 MAX_REGIONS = 32
 """More regions than a painter can tell apart; bounds the evaluations of one step."""
 
+MAX_CLIP_SKIP = 11
+"""Layers of CLIP that may be left out; the smallest of the known encoders has twelve."""
+
 MAX_PROMPT_CHARACTERS = 2_000
 """Text encoders read some 75 words; whatever is longer than this is not a prompt."""
 

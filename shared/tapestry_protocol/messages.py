@@ -24,6 +24,7 @@ from .adapters import AdapterInfo, Control, Family, Lora, Share
 from .constraints import Between, Matches, MaxLength
 from .errors import ErrorCode
 from .fields import (
+    ClipSkip,
     Device,
     GuidanceScale,
     JobId,
@@ -133,15 +134,13 @@ class Request:
     window_weighting    how much a window has to say towards its edges
     fusion    where fixed windows overlap: "mean" of their predictions, or "factors" (DiffCollage):
               each counts once, and what two of them share is predicted too and taken off
-    framing   what a model that asks for sizes is told: each window is a picture of its own, or a
-              part of the canvas
+    framing   whether a model that asks for sizes is told of each window as a picture, or a part
     stride_px       0: half a window
     composition     how firmly a canvas higher than a window keeps to a small draft; 0: no draft
-    coherence       how firmly all windows keep to the look of one of them, wherever the picture
-              starts from nothing; 0: not at all
+    coherence       how firmly new windows all keep to the look of one of them; 0: not at all
     anchor    a point in that window; None: the middle
-    speed     "quality" leaves nothing out; "balanced" and "fast" take fewer windows where none are
-              asked for, and no guidance in the last steps
+    speed     "quality" leaves nothing out; "balanced" and "fast" some windows and some guidance
+    clip_skip       layers of CLIP that are left out at the end; others count from one more
     model     an id out of the welcome's list, never a path
     loras     small changes of the model, for the whole picture
     controls  pictures that say what shall be where, for the whole picture
@@ -180,6 +179,7 @@ class Request:
     scheduler: Scheduler = "checkpoint"
     num_inference_steps: Annotated[int, Between(1, MAX_STEPS)] = 20
     guidance_scale: GuidanceScale = 5.0
+    clip_skip: ClipSkip = 0
     model: ModelId = "sample"
     loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()

@@ -13,7 +13,9 @@ from tapestry_backend.checkpoints.catalogue import read_checkpoint_at, read_file
 from tapestry_backend.checkpoints.checkpoint_file import read_checkpoint
 from tapestry_backend.checkpoints.component_files import ComponentFiles
 from tapestry_backend.models.loading.file_loading import load_modules
+from tapestry_backend.models.loading.fp8_dequantize import in_precision, unscaled
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tests.models.live_tensors import Costs
 from tests.models.tiny_files import State, build, same_weights
 
 BACKBONE = "model.diffusion_model."
@@ -131,3 +133,19 @@ def test_a_network_that_is_not_used_may_be_packed_in_any_way(tmp_path: Path) -> 
     """Only what is read is looked at."""
     tensors = build("sd1").tensors | {"model_ema.a.weight_scale_2": torch.ones(1)}
     assert read_checkpoint(saved(tensors, tmp_path / "a.safetensors")) is not None
+
+
+def test_packed_weights_and_what_they_mean_are_never_all_in_memory() -> None:
+    """Each is let go of as soon as it is multiplied, or has become 16 bits."""
+    count, size = 16, 2**18
+    with Costs() as costs:
+        state = {
+            f"{n}.weight": torch.zeros(2, size // 2).to(torch.float8_e4m3fn) for n in range(count)
+        }
+        state |= {f"{n}.scale_weight": torch.ones(()) for n in range(count)}
+        made = in_precision(unscaled(state, torch.half), torch.half)
+    packed, meant = count * size, 2 * count * size
+
+    assert len(made) == count
+    assert not state
+    assert costs.peak_bytes < meant + packed // 2

@@ -175,6 +175,13 @@ def _add_steps(group: argparse._ArgumentGroup) -> None:
     _add(group, "--seed", "seed", "N", "another picture for each number")
     _add(group, "--steps", "num_inference_steps", "N", "how many steps are taken")
     _add(group, "--guidance-scale", "guidance_scale", "X", "how closely prompts are followed")
+    _add(
+        group,
+        "--clip-skip",
+        "clip_skip",
+        "N",
+        "layers of CLIP left out at its end: 1 is what A1111 calls clip skip 2",
+    )
     _add(group, "--speed", "speed", None, "how much is left out to be faster")
     _add(group, "--scheduler", "scheduler", "NAME", "how steps are taken: " + _words("scheduler"))
 

@@ -32,8 +32,8 @@ class MultiDiffusion:
     takes, and `rows` which row of the latents it sees and paints (None: there is one). All regions
     that see the same latents with the same negative prompt share its one evaluation. extra [1, E,
     H, W], if given, goes into the model behind the latents, cropped alike (an inpainting model's
-    mask and masked picture). `framed` as in `WindowContext`, guidance_every as `every` in
-    `Guidance`. Rows of different variants are never asked together.
+    mask and masked picture). `framed` as in `WindowContext`, guidance_every and
+    guidance_rescale as `every` and `rescale` in `Guidance`. Rows of different variants are never asked together.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class MultiDiffusion:
         bootstrapping: Bootstrapping | None = None,
         extra: Tensor | None = None,
         guidance_every: int = 1,
+        guidance_rescale: float = 0.0,
         framed: bool = False,
         variants: Sequence[Variant] = (),
     ) -> None:
@@ -60,7 +61,7 @@ class MultiDiffusion:
         """Rows of one evaluation; fewer as soon as memory runs out."""
         self._bootstrapping = bootstrapping
         self._extra = extra
-        self._guidance = Guidance(guidance_every)
+        self._guidance = Guidance(guidance_every, guidance_rescale)
         self._framed = framed
         self._variants = variants
         self._planned: tuple[Sequence[View], bool, bool, _Rows] | None = None
@@ -174,11 +175,13 @@ class Guidance:
 
     Negative prompts are asked in the first fifth of the steps and in every `every`-th after it.
     Between, what guidance changed there is added again, because it hardly differs from step to
-    step.
+    step. rescale, from 0 to 1: how much of the contrast that guidance adds is taken off again (Lin
+    et al. 2024, equations 14 to 16).
     """
 
-    def __init__(self, every: int = 1) -> None:
+    def __init__(self, every: int = 1, rescale: float = 0.0) -> None:
         self._every = every
+        self._rescale = rescale
         self._held: tuple[bool, Tensor] | None = None
         """Whether regions were bootstrapped, and what guidance changed then: [L, C, H, W]."""
 
@@ -203,7 +206,7 @@ class Guidance:
         guided: whether the negative prompts were asked at this step.
         """
         wanted = [
-            plain if scale <= 1 else away + scale * (plain - away)
+            plain if scale <= 1 else self._rescaled(away + scale * (plain - away), plain)
             for plain, away, scale in zip(own, negative, scales, strict=True)
         ]
         if guided and self._every > 1:
@@ -213,6 +216,13 @@ class Guidance:
             changes = fusion.pieces(self._held[1])
             wanted = [plain + change for plain, change in zip(own, changes, strict=True)]
         return wanted
+
+    def _rescaled(self, guided: Tensor, plain: Tensor) -> Tensor:
+        """A guided prediction with, in part, the spread of the one without guidance."""
+        if not self._rescale:
+            return guided
+        factor = plain.std() / guided.std().clamp(min=torch.finfo(guided.dtype).tiny)
+        return guided * (1 + self._rescale * (factor - 1))
 
 
 class Bootstrapping:

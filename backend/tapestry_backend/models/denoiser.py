@@ -62,10 +62,19 @@ class Denoiser(Protocol):
     distilled: bool
     """Whether guidance was distilled into the model: it is told the scale with the prompt, and
     nothing negative is asked."""
+    clip_skip: int
+    """Layers of CLIP that are left out at its end when prompts are read; each job sets its own."""
+    knows_clip_skip: bool
+    """Whether that changes anything."""
     device: torch.device
     dtype: torch.dtype
     adapter_manager: Adapters
     """The adapters that can be laid on it, or shown to it."""
+
+    @property
+    def guidance_rescale(self) -> float:
+        """How much guidance is kept from adding contrast, from 0 to 1; see `MultiDiffusion`."""
+        ...
 
     @property
     def decodes_locally(self) -> bool:

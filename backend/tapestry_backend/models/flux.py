@@ -25,6 +25,8 @@ class Flux(FlowModel):
     negative. One that fills ("Fill") sees mask and masked picture behind the latents.
     """
 
+    knows_clip_skip = False
+
     evenly = True
     distilled = True
 

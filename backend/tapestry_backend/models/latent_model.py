@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
 
 from ..checkpoints.catalogue import Checkpoint
@@ -23,6 +24,7 @@ from ..checkpoints.prompt_marks import read_weights
 from ..engine.windows import NO_CONTEXT, Size
 from .adapters.manager import AdapterManager
 from .autoencoder import tiled_vae
+from .autoencoder.banded_attention import attend_in_bands
 from .device.memory import spare_bytes
 from .device.offloading import Offloader
 from .loading.loading import Parts, load_parts
@@ -35,6 +37,9 @@ _PREVIEW_FIT_CELLS = 16
 
 _WHOLE_WINDOWS = 4
 """Canvases larger than so many windows are decoded in bands where that costs next to nothing."""
+
+_GUIDANCE_RESCALE = 0.7
+"""As Lin et al. (2024) recommend."""
 
 _MOST_TEXTS = 64
 """Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.1's 4 MiB."""
@@ -63,6 +68,8 @@ class LatentModel(ABC):
     """
 
     distilled = False
+    clip_skip = 0
+    knows_clip_skip = True
     longest = math.inf
     cell_step: int
 
@@ -81,17 +88,28 @@ class LatentModel(ABC):
         self._scheduler = parts.scheduler
         self._options: Mapping[str, Any] = parts.options
         self._vae: Any = parts.modules["vae"]
+        attend_in_bands(self._vae)
         self._keep(parts)
         # The autoencoder has ways of its own to make do with less.
         streamable = parts.modules.keys() - {"vae"}
         self._parts = Offloader(parts.modules, device, streamable=streamable)
         self.adapter_manager = AdapterManager(
-            entry.id, parts.modules, parts.tokenizers, device, dtype
+            entry.id, parts.modules, parts.tokenizers, device, dtype, self._parts
         )
         self._texts: OrderedDict[Any, Sequence[TextEncoding]] = OrderedDict()
         self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
         self.channels = self._vae.config.latent_channels
+
+    @property
+    def guidance_rescale(self) -> float:
+        """How much guidance is kept from adding contrast, from 0 to 1; see `MultiDiffusion`.
+
+        What a checkpoint needs that predicts velocities and was trained up to pure noise.
+        """
+        config = self._scheduler.config
+        velocity = config.get("prediction_type") == "v_prediction"
+        return _GUIDANCE_RESCALE if velocity and config.get("rescale_betas_zero_snr") else 0.0
 
     @abstractmethod
     def _keep(self, parts: Parts) -> None:
@@ -167,13 +185,28 @@ class LatentModel(ABC):
 
     def _read(self, text: str) -> Sequence[TextEncoding]:
         """From an earlier job where there was one."""
-        key = (text, self.adapter_manager.active)
+        key = (text, self.adapter_manager.active, self.clip_skip)
         known = self._texts.pop(key, None)
         readings = self._encode_anew(text) if known is None else known
         self._texts[key] = readings  # the last one used is the last one forgotten
         if len(self._texts) > _MOST_TEXTS:
             self._texts.popitem(last=False)
         return readings
+
+    def _layer(self, hidden_states: Sequence[Tensor], usual: int) -> Tensor:
+        """What CLIP says at a layer before its end, `usual` of them or more as the job asks.
+
+        Raises TapestryError when there are no more.
+        """
+        back = usual + self.clip_skip
+        if back >= len(hidden_states) - 1:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"The model's text encoder has {len(hidden_states) - 1} layers: {self.clip_skip} "
+                "cannot be left out.",
+                "Choose a smaller clip skip.",
+            )
+        return hidden_states[-1 - back]
 
     def _unpack(self, conditions: Tensor, *sizes: int) -> tuple[Tensor, list[Tensor]]:
         """Tokens, vectors of these sizes, and the guidance scales [B, 1] of a distilled model."""

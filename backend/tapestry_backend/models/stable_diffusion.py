@@ -93,9 +93,15 @@ class StableDiffusion(LatentModel):
         if getattr(config, "use_attention_mask", False):
             attention_mask = chunks.attended.to(self.device)
         ids = chunks.ids.to(self.device)
-        states = self._parts.run(
-            "text_encoder", lambda part: part(ids, attention_mask=attention_mask)[0].to(self.dtype)
-        )
+
+        def states_of(part: Any) -> Tensor:
+            told = part(ids, attention_mask=attention_mask, output_hidden_states=True)
+            if not self.clip_skip:
+                return told[0]
+            whole = getattr(part, "text_model", part)
+            return whole.final_layer_norm(self._layer(told.hidden_states, 0))
+
+        states = self._parts.run("text_encoder", states_of).to(self.dtype)
         return [TextEncoding(in_a_row(states), chunks.offsets, unread=chunks.unread)]
 
     def _join(

@@ -57,7 +57,7 @@ class StableDiffusion3(FlowModel):
                 number,
                 text,
                 clip.config.max_position_embeddings,
-                lambda told: (told.hidden_states[-2], told[0]),
+                lambda told: (self._layer(told.hidden_states, 1), told[0]),
             )
             for number, clip in zip(("", "_2"), self._clips, strict=True)
         ]

@@ -67,7 +67,7 @@ class StableDiffusionXL(StableDiffusion):
         told = self._parts.run(name, lambda part: part(ids, output_hidden_states=True))
         # Of a text in chunks, the first one says what the whole is about.
         pooled = told[0][:1].to(self.dtype) if told[0].ndim == 2 else None
-        states = in_a_row(told.hidden_states[-2].to(self.dtype))
+        states = in_a_row(self._layer(told.hidden_states, 1).to(self.dtype))
         return TextEncoding(states, chunks.offsets, pooled, chunks.unread)
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:

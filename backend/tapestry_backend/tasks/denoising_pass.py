@@ -112,6 +112,7 @@ class DenoisingPass:
             ),
             extra=_extra(model, source),
             guidance_every=plan.guidance_every,
+            guidance_rescale=model.guidance_rescale,
             framed=plan.request.framing == "canvas",
             variants=conditioning.variants(layout.canvas),
         )

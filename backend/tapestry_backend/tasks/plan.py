@@ -23,7 +23,7 @@ from ..models.schedulers import check_steps
 _REPORTED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps"),
     *("overlap", "feather_px", "bootstrapping", "continue_regions", "under_px", "wrap"),
-    *("window_weighting", "fusion", "framing", "coherence", "speed", "grounding"),
+    *("window_weighting", "fusion", "framing", "coherence", "speed", "grounding", "clip_skip"),
 )
 """What a report says of the request; the rest of it is pixels, or resolved in the plan."""
 

@@ -118,6 +118,7 @@ class _Job:
         yield Progressed("loading")
         with self._watch.stage("load"):
             self._model = self._store.load(self._request.model)
+        self._model.clip_skip = self._request.clip_skip
         yield Progressed("encoding")
         with self._watch.stage("encode"):
             self._plan = make_plan(self._request, self._model)
@@ -209,7 +210,12 @@ class _Job:
     def _unlike_its_checkpoint(self) -> tuple[str, ...]:
         variant = self._store.variant_of(self._request.model)
         scale = self._request.guidance_scale
-        return unlike_few_steps(variant, self._request.num_inference_steps, scale)
+        told = unlike_few_steps(variant, self._request.num_inference_steps, scale)
+        if self._request.clip_skip and not self._model.knows_clip_skip:
+            told += (
+                "This model reads its texts without CLIP's layers: clip skip changes nothing.",
+            )
+        return told
 
     def _draft(self, source: CanvasSource) -> Generator[Progressed, None, _Drafted | None]:
         """The draft, where there is something that it decides about."""

@@ -21,7 +21,7 @@ from ..i18n.translation import tr
 from .process import BackendProcess
 from .remote import RemoteBackend
 
-DEVICES = ("", "cpu", "cuda:0", "cuda:1", "cuda:2", "cuda:3")
+DEVICES = ("", "cpu", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "mps")
 """What a backend may paint on; the first one: the fastest there is."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")

@@ -163,3 +163,53 @@ def test_what_does_not_fit_is_never_moved() -> None:
     alone.use("unet")
     assert streamed == [parts["unet"]]
     assert parts["unet"].weight.device.type == "cpu"
+
+
+def test_a_network_beside_the_backbone_comes_and_goes_with_it() -> None:
+    """Where all are together it stays; where they cannot be it is there when the backbone is."""
+    card = Card(20)
+    offloader, control = Offloader(parts_on(card), CARD), Part(card, 3)
+    offloader.join("unet", control)
+    assert not offloader.one_at_a_time
+    assert sum(card.held.values()) == 6 + 3 + 2 + 3
+
+    card = Card(12)
+    offloader, control = Offloader(parts_on(card), CARD), Part(card, 3)
+    assert not offloader.one_at_a_time
+    offloader.join("unet", control)
+    assert offloader.one_at_a_time
+    unet = offloader.use("unet")
+    assert set(card.held) == {unet, control}
+    assert offloader.run("vae", lambda part: part.work(7)) == "done"
+    assert set(card.held) == {offloader.use("vae")}
+    offloader.use("unet")
+    offloader.leave(control)
+    assert set(card.held) == {unet}
+
+
+def test_a_network_beside_the_backbone_comes_in_layers_where_both_are_too_large() -> None:
+    """It is streamed once, and is not moved as a whole from then on."""
+    card, streamed = Card(8), []
+    offloader = Offloader(
+        parts_on(card), CARD, streamable={"unet"}, stream=lambda part, _: streamed.append(part)
+    )
+    control = Part(card, 3)
+    offloader.join("unet", control)
+    for _ in range(2):
+        unet = offloader.use("unet")
+        assert set(card.held) == {unet}
+        offloader.use("vae")
+    assert streamed == [control]
+
+
+@pytest.mark.parametrize("room", [20, 12])
+def test_what_is_used_once_leaves_the_card(room: int) -> None:
+    """Whether there was room beside the others or not; also when its work fails."""
+    card = Card(room)
+    offloader, encoder = Offloader(parts_on(card), CARD), Part(card, 3)
+    assert offloader.visit(encoder, lambda part: part.work(1)) == "done"
+    assert encoder not in card.held
+    assert offloader.one_at_a_time == (room == 12)
+    with pytest.raises(ZeroDivisionError):
+        offloader.visit(encoder, lambda _: 1 / 0)
+    assert encoder not in card.held

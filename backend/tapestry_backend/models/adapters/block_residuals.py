@@ -35,10 +35,12 @@ def load_block_control(
     adapter: Adapter,
     networks: Mapping[str, nn.Module],
     model_id: str,
-    device: torch.device,
     dtype: torch.dtype,
 ) -> nn.Module:
-    """The network of a transformer's ControlNet; raises TapestryError when it does not fit."""
+    """The network of a transformer's ControlNet; raises TapestryError when it does not fit.
+
+    It is on the processor yet.
+    """
     transformer: Any = networks.get("transformer")
     with sentence_for(partial(broken_adapter, adapter.path)):
         network = load_network(_CLASSES[adapter.family], adapter.path, dtype)
@@ -47,7 +49,7 @@ def load_block_control(
         raise misfit(adapter, model_id)
     if getattr(network, "pos_embed", None) is None:
         network.pos_embed = copy.deepcopy(transformer.pos_embed).to(dtype)
-    return network.to(device).eval()
+    return network.eval()
 
 
 def sees_pixels(network: Any) -> bool:

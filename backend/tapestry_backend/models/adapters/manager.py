@@ -12,6 +12,7 @@ from torch import nn
 
 from ...checkpoints.adapter_catalogue import in_part, misfit, ungrounded
 from ...checkpoints.adapter_recognition import Adapter
+from ..device.offloading import Offloader
 from .block_residuals import BLOCK_FAMILIES, load_block_control
 from .grounding import KINDS, Box, Grounding
 from .lora import Deltas, laid_on, load_lora
@@ -26,7 +27,8 @@ _MOST_KEPT = 8
 class AdapterManager:
     """The adapters of one model on its device.
 
-    networks: the model's parts by diffusers' names, such as "unet" and "text_encoder"
+    networks: the model's parts by diffusers' names, such as "unet" and "text_encoder". offloader:
+    which of them are on the device; control networks come and go with the backbone.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class AdapterManager:
         tokenizers: Mapping[str, Any],
         device: torch.device,
         dtype: torch.dtype,
+        offloader: Offloader,
     ) -> None:
         self._model_id = model_id
+        self._offloader = offloader
         self._networks = networks
         self._place = device, dtype
         self._loras: OrderedDict[str, Deltas] = OrderedDict()
@@ -67,7 +71,7 @@ class AdapterManager:
 
     def control(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
         """What is shown a picture, loaded; raises TapestryError when it does not fit."""
-        return _kept(self._controls, adapter.id, lambda: self._load(adapter))
+        return _kept(self._controls, adapter.id, lambda: self._load(adapter), self._forget)
 
     def ground(self, phrases: Sequence[str], boxes: Sequence[Box], width: float) -> Grounding:
         """Boxes for a U-Net that reads them; raises TapestryError when this one does not."""
@@ -79,14 +83,24 @@ class AdapterManager:
         return Grounding(unet, read, boxes, width)
 
     def _load(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
-        place = self._model_id, *self._place
+        device, dtype = self._place
         if adapter.kind == "controlnet" and adapter.family in BLOCK_FAMILIES:
-            return load_block_control(adapter, self._networks, *place)
+            network = load_block_control(adapter, self._networks, self._model_id, dtype)
+            self._offloader.join("transformer", network)
+            return network
         unet = self._networks.get("unet")
         if unet is None:
             raise misfit(adapter, self._model_id)
-        load = ReferenceAdapter if adapter.kind == "ip_adapter" else load_control
-        return load(adapter, unet, *place)
+        if adapter.kind == "ip_adapter":
+            visit = self._offloader.visit
+            return ReferenceAdapter(adapter, unet, self._model_id, device, dtype, visit)
+        network = load_control(adapter, unet, self._model_id, dtype)
+        self._offloader.join("unet", network)
+        return network
+
+    def _forget(self, control: nn.Module | ReferenceAdapter) -> None:
+        if isinstance(control, nn.Module):
+            self._offloader.leave(control)
 
     def _lora(self, adapter: Adapter) -> Deltas:
         return _kept(
@@ -96,9 +110,14 @@ class AdapterManager:
         )
 
 
-def _kept(shelf: OrderedDict[str, Any], name: str, load: Callable[[], Any]) -> Any:
+def _kept(
+    shelf: OrderedDict[str, Any],
+    name: str,
+    load: Callable[[], Any],
+    forget: Callable[[Any], None] = lambda _: None,
+) -> Any:
     known = shelf.pop(name, None)
     shelf[name] = load() if known is None else known
     while len(shelf) > _MOST_KEPT:
-        shelf.popitem(last=False)
+        forget(shelf.popitem(last=False)[1])
     return shelf[name]

@@ -42,12 +42,20 @@ class Reference(NamedTuple):
 class ReferenceAdapter:
     """An IP-Adapter for one U-Net, with its image encoder.
 
-    Raises TapestryError when it does not fit, or is damaged.
+    visit: brings the encoder to the device for as long as it looks at a picture. Raises
+    TapestryError when the adapter does not fit, or is damaged.
     """
 
     def __init__(
-        self, adapter: Adapter, unet: Any, model_id: str, device: torch.device, dtype: torch.dtype
+        self,
+        adapter: Adapter,
+        unet: Any,
+        model_id: str,
+        device: torch.device,
+        dtype: torch.dtype,
+        visit: Callable[[nn.Module, Callable[[nn.Module], Tensor]], Tensor],
     ) -> None:
+        self._visit = visit
         self._place = device, dtype
         content = {
             name: tensor.to(device, dtype)
@@ -75,7 +83,7 @@ class ReferenceAdapter:
             self._tokens = tokens_of(projection).to(device, dtype)
         if adapter.encoder is None or self._tokens.width != self.layers[0][1].shape[1]:
             raise misfit(adapter, model_id)
-        self._encoder = _load_encoder(adapter.encoder, dtype).to(device)
+        self._encoder = _load_encoder(adapter.encoder, dtype)
 
     @torch.no_grad()
     def read(self, picture: np.ndarray) -> Tensor:
@@ -87,7 +95,8 @@ class ReferenceAdapter:
         pixels = prepare(
             picture, input_data_format="channels_last", return_tensors="pt"
         ).pixel_values
-        return self._tokens(self._encoder, pixels.to(*self._place))
+        seen = pixels.to(*self._place)
+        return self._visit(self._encoder, lambda encoder: self._tokens(encoder, seen))
 
 
 @contextmanager

@@ -25,10 +25,11 @@ _TOLD = ("encoder_hidden_states", "added_cond_kwargs")
 """What a ControlNet is told as the U-Net is."""
 
 
-def load_control(
-    adapter: Adapter, unet: Any, model_id: str, device: torch.device, dtype: torch.dtype
-) -> nn.Module:
-    """The network of a ControlNet or T2I-Adapter; raises TapestryError when it does not fit."""
+def load_control(adapter: Adapter, unet: Any, model_id: str, dtype: torch.dtype) -> nn.Module:
+    """The network of a ControlNet or T2I-Adapter, on the processor.
+
+    Raises TapestryError when it does not fit.
+    """
     with sentence_for(partial(broken_adapter, adapter.path)):
         if adapter.path.is_file():
             network = load_control_file(adapter.path, unet, dtype)
@@ -37,7 +38,7 @@ def load_control(
         check_finite({} if network is None else network.state_dict())
     if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
-    return network.to(device).eval()
+    return network.eval()
 
 
 def residuals(

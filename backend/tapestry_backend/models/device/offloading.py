@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TypeVar
@@ -65,15 +66,17 @@ class Offloader:
         self._streamable = streamable
         self._stream = stream
         self._streamed: set[str] = set()
+        self._beside: dict[str, list[nn.Module]] = {}
+        self._streamed_beside: list[nn.Module] = []
         self.one_at_a_time = False
         self._alone = ""
         self._room = room or (lambda: free_for_weights(device))
         if sum(map(_size, self._parts.values())) > self._room():
-            self._share_no_more()
+            self.share_no_more()
             return
         for part in self._parts.values():
             if attempt(partial(part.to, device)) is None:
-                self._share_no_more()
+                self.share_no_more()
                 return
 
     def use(self, name: str) -> nn.Module:
@@ -84,11 +87,40 @@ class Offloader:
             if name in self._streamable and name not in self._streamed:
                 fits = _size(part) <= self._room()
                 if not fits or attempt(lambda: part.to(self._device)) is None:
-                    self._come_in_layers(name)
+                    self.come_in_layers(name)
             elif name not in self._streamed:
                 part.to(self._device)
             self._alone = name
+            for beside in self._beside.get(name, ()):
+                self._bring(beside)
         return self._parts[name]
+
+    def join(self, name: str, part: nn.Module) -> None:
+        """Have another network work beside a part from now on: there when that one is."""
+        part.eval()
+        self._beside.setdefault(name, []).append(part)
+        if self.one_at_a_time:
+            if self._alone == name:
+                self._bring(part)
+        elif _size(part) > self._room() or attempt(lambda: part.to(self._device)) is None:
+            self.share_no_more()
+
+    def leave(self, part: nn.Module) -> None:
+        """Forget a network that joined."""
+        for beside in self._beside.values():
+            beside[:] = [each for each in beside if each is not part]
+        part.to(_HOME)
+
+    def visit(self, part: nn.Module, compute: Callable[[nn.Module], T]) -> T:
+        """What `compute` makes of a network that is used once: it comes, and goes home again."""
+        if _size(part) > self._room() or attempt(lambda: part.to(self._device)) is None:
+            self.share_no_more()
+            part.to(self._device)
+        try:
+            return compute(part)
+        finally:
+            part.to(_HOME)
+            release()
 
     def run(self, name: str, compute: Callable[[nn.Module], T]) -> T:
         """What `compute` makes of this part; again with less of it there, when memory ran out."""
@@ -98,21 +130,33 @@ class Offloader:
             done = attempt(lambda: compute(self.use(name)))
             if done is not None:
                 return done[0]
-            self._share_no_more()
+            self.share_no_more()
         if name in self._streamable and name not in self._streamed:
             done = attempt(lambda: compute(self.use(name)))
             if done is not None:
                 return done[0]
-            self._come_in_layers(name)
+            self.come_in_layers(name)
         return compute(self.use(name))
 
-    def _come_in_layers(self, name: str) -> None:
+    def _bring(self, part: nn.Module) -> None:
+        """A network beside the part at work; layer by layer where there is no room for both."""
+        if any(part is each for each in self._streamed_beside):
+            return
+        fits = _size(part) <= self._room()
+        if not fits or attempt(lambda: part.to(self._device)) is None:
+            part.to(_HOME)
+            self._streamed_beside.append(part)
+            self._stream(part, self._device)
+
+    def come_in_layers(self, name: str) -> None:
+        """Have a part come layer by layer from now on."""
         self._send_home()
         if name not in self._streamed:
             self._streamed.add(name)
             self._stream(self._parts[name], self._device)
 
-    def _share_no_more(self) -> None:
+    def share_no_more(self) -> None:
+        """Have one part at a time on the device from now on."""
         self.one_at_a_time = True
         self._send_home()
 
@@ -121,5 +165,8 @@ class Offloader:
         self._alone = ""
         for name, part in self._parts.items():
             if name not in self._streamed:  # whose layers go home by themselves
+                part.to(_HOME)
+        for part in itertools.chain(*self._beside.values()):
+            if not any(part is each for each in self._streamed_beside):
                 part.to(_HOME)
         release()

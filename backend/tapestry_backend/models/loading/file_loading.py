@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...checkpoints.checkpoint_file import FileModel, Source
 from ...checkpoints.families import FAMILIES
 from .conversion import State, convert
-from .fp8_dequantize import unscaled
+from .fp8_dequantize import in_precision, unscaled
 from .tokenizers import clip_tokenizer, t5_tokenizer
 
 
@@ -67,9 +67,9 @@ def _load_module(source: Source, name: str, dtype: torch.dtype) -> nn.Module:
     missing = sorted(wanted - state.keys())
     if missing:
         raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}")
-    network.load_state_dict(
-        {key: tensor.to(dtype) for key, tensor in state.items() if key in wanted}, assign=True
-    )
+    for key in state.keys() - wanted:
+        del state[key]
+    network.load_state_dict(in_precision(state, dtype), assign=True)
     return network.requires_grad_(False)  # noqa: FBT003  torch's own name for it
 
 

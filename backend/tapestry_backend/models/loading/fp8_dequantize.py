@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from ...checkpoints.fp8_scales import is_packing, weight_of
 
 
-def unscaled(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """A network's tensors without scales: each weight that has one in `dtype`, as it is meant."""
+def unscaled(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """A network's tensors without scales: each weight that has one in `dtype`, as it is meant.
+
+    Takes them out of `state`, so that the packed ones and theirs are never all in memory at once.
+    """
     scales = {weight: state[name] for name in state if (weight := weight_of(name))}
-    return {
-        name: _multiplied(tensor, scales[name], dtype) if name in scales else tensor
-        for name, tensor in state.items()
-        if not is_packing(name)
-    }
+    made = {}
+    for name in list(state):
+        tensor = state.pop(name)
+        if not is_packing(name):
+            made[name] = _multiplied(tensor, scales[name], dtype) if name in scales else tensor
+    return made
+
+
+def in_precision(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Tensors with numbers of this kind; takes them out of `state` one by one."""
+    return {name: state.pop(name).to(dtype) for name in list(state)}
 
 
 def _multiplied(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

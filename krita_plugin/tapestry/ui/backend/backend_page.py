@@ -134,6 +134,7 @@ class BackendPage(QDialog):
             ("cuda:1", tr("The second graphics card")),
             ("cuda:2", tr("The third graphics card")),
             ("cuda:3", tr("The fourth graphics card")),
+            ("mps", tr("The graphics of an Apple chip")),
         ):
             device.addItem(text, value)
         device.setToolTip(tr("A graphics card is ten to a hundred times as fast"))

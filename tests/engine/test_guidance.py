@@ -1,0 +1,89 @@
+"""Classifier-free guidance: what it may be kept from, and where a checkpoint asks for that."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
+
+from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
+from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
+from tapestry_backend.engine.noise import canvas_noise
+from tapestry_backend.engine.views import ViewPlan, WindowLayout
+from tapestry_backend.engine.windows import Size
+from tapestry_backend.models.model_cache import ModelCache
+from tapestry_backend.tasks.run import _Job
+from tapestry_protocol.messages import Request
+
+MOMENT = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
+def test_guidance_may_keep_the_spread_of_the_prediction(share: float) -> None:
+    """Of one window, as diffusers' own function computes it; without a share, bit for bit."""
+    torch.manual_seed(3)
+    away, own = torch.randn(2, 4, 16, 16) * torch.tensor([0.5, 1.0])[:, None, None, None]
+    answers = {0: away, 1: own}
+
+    def predict(latents, _timestep, conditions, _places=()):
+        return torch.stack([answers[int(row)] for row in conditions[:, 0, 0]]).to(latents)
+
+    canvas = Size(16, 16)
+    views = ViewPlan(WindowLayout(canvas, canvas, Size(8, 8)), torch.ones(1, *canvas))
+    conditions = torch.tensor([0.0, 1.0])[:, None, None]
+    denoise = MultiDiffusion(
+        predict, views, [RegionPrompt(1, 0, 6.0)], conditions, 2, guidance_rescale=share
+    )
+    made = denoise(torch.zeros(1, 4, 16, 16), MOMENT)[0]
+    guided = away + 6.0 * (own - away)
+    expected = rescale_noise_cfg(guided[None], own[None], share)[0]
+
+    torch.testing.assert_close(made, expected)
+    assert torch.equal(made, guided) == (share == 0)
+
+
+VELOCITY = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
+
+
+@pytest.mark.parametrize("scheduler", [VELOCITY, {"prediction_type": "v_prediction"}])
+def test_a_checkpoint_trained_up_to_pure_noise_keeps_its_contrast(
+    catalogue: Catalogue, tmp_path: Path, scheduler: dict[str, object]
+) -> None:
+    """What diffusers paints with a guidance rescale of 0.7, and others without."""
+    folder = tmp_path / "velocity"
+    shutil.copytree(catalogue.find(SAMPLE).path, folder)
+    path = folder / "scheduler" / "scheduler_config.json"
+    config = {**json.loads(path.read_text()), "_class_name": "DDIMScheduler", **scheduler}
+    path.write_text(json.dumps({**config, "timestep_spacing": "trailing", "clip_sample": False}))
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", "DDIMScheduler"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    store = ModelCache(Catalogue([str(folder)]))
+    window = store.load(str(folder)).window
+    side = window * store.load(str(folder)).cell_px
+    request = Request("generate", side, side, "snow", model=str(folder), num_inference_steps=3)
+    job = _Job(request, {}, store)
+    for _ in (*job._prepare(), *job._paint()):
+        pass
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+        folder, safety_checker=None, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        "snow",
+        height=side,
+        width=side,
+        latents=canvas_noise(0, store.load(str(folder)).channels, Size(window, window)),
+        num_inference_steps=3,
+        guidance_scale=request.guidance_scale,
+        guidance_rescale=0.7 if scheduler == VELOCITY else 0.0,
+        output_type="latent",
+    ).images
+
+    torch.testing.assert_close(job._latents, theirs, atol=1e-4, rtol=1e-4)
