@@ -12,6 +12,7 @@ from tapestry_protocol.limits import MAX_SEED, MAX_STEPS
 
 from ..bench.quality.report import table
 from ..outputs import check_output, write_outputs
+from .bench_card import add_card_arguments
 from .bench_speed import add_speed_arguments
 
 MEASURES = (
@@ -21,10 +22,11 @@ MEASURES = (
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """The two benchmarks and their options."""
-    kinds = parser.add_subparsers(required=True, metavar="quality|speed")
+    """The benchmarks and their options."""
+    kinds = parser.add_subparsers(required=True, metavar="quality|speed|card")
     _add_quality_arguments(kinds.add_parser("quality", help="what pictures are worth"))
     add_speed_arguments(kinds.add_parser("speed", help="how long they take"))
+    add_card_arguments(kinds.add_parser("card", help="what works on this graphics card"))
 
 
 def _add_quality_arguments(parser: argparse.ArgumentParser) -> None:

@@ -32,8 +32,8 @@ class MultiDiffusion:
     takes, and `rows` which row of the latents it sees and paints (None: there is one). All regions
     that see the same latents with the same negative prompt share its one evaluation. extra [1, E,
     H, W], if given, goes into the model behind the latents, cropped alike (an inpainting model's
-    mask and masked picture). `framed` as in `WindowContext`, guidance_every and
-    guidance_rescale as `every` and `rescale` in `Guidance`. Rows of different variants are never asked together.
+    mask and masked picture). `framed` as in `WindowContext`, guidance_every and guidance_rescale as
+    `every` and `rescale` in `Guidance`. Rows of different variants are never asked together.
     """
 
     def __init__(

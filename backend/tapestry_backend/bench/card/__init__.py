@@ -1,0 +1,1 @@
+"""`tapestry bench card`: whether everything works on this computer's graphics card."""

@@ -1,0 +1,292 @@
+"""Paints small pictures on a device in every way there is, beside the processor's."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from tapestry_protocol import VERSION
+from tapestry_protocol.adapters import Control, Lora
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import Region, Request
+from tapestry_protocol.pixels import Bounds, Pixels, PixelsRef
+
+from ...checkpoints.catalogue import Catalogue
+from ...checkpoints.families import FAMILIES
+from ...engine.out_of_memory import is_out_of_memory
+from ...models.device.memory import free_and_total_bytes
+from ...models.model_cache import ModelCache, device_name
+from ...tasks.events import Finished
+from ...tasks.run import run
+from ..speed.clock import Clock, watch_memory
+from ..speed.random_models import SHAPES, ShapedStore
+from .adapter_files import CONTROLS, EMBEDDING, LORAS, save_adapters
+from .small_models import WINDOW_PX, SmallStore
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+_MOST_ERROR = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""Of a layer's largest number, as its share."""
+
+_MOST_LEVELS = {torch.float32: 0.5, torch.float16: 4.0, torch.bfloat16: 16.0}
+"""Mean difference of a picture's colours, of 255, to the processor's in single precision."""
+
+_STEPS = 2
+_SHAPE_OF = {"sd1": "sd15", "sdxl": "sdxl"}
+"""Families of which there are models of the true size."""
+
+_CARD_CANVASES = ((1024, 1024), (512, 4096), (1024, 4096))
+_SMALL_CANVASES = ((64, 64), (64, 256), (128, 256))
+
+Picture = np.ndarray
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was tried.
+
+    difference  of its picture to the processor's: colours of 255 on average, or for a single layer
+                a share; None where there is nothing to compare with
+    problem     why it does not work; empty where it does
+    """
+
+    part: str
+    name: str
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    difference: float | None = None
+    problem: str = ""
+
+
+class CardBench:
+    """Tries everything on one device; each way alone, so that one that fails costs no other."""
+
+    def __init__(self, device: torch.device, families: Sequence[str]) -> None:
+        self._device = device
+        self._families = families
+        self._clock = Clock(device)
+
+    def rows(self) -> Iterator[Row]:
+        """One after the other, as they are done."""
+        yield from self._layers()
+        yield from self._pictures()
+        yield from self._offloading()
+        if "sd1" in self._families:
+            with tempfile.TemporaryDirectory() as folder:
+                yield from self._adapters(Path(folder))
+        yield from self._canvases()
+
+    def _layers(self) -> Iterator[Row]:
+        """A product, a convolution and attention in each precision."""
+        expected = _layers_on(torch.device("cpu"), torch.float64)
+        for dtype in DTYPES:
+            yield self._tried(
+                Row("precision", _name(dtype)),
+                lambda dtype=dtype: _layers_on(self._device, dtype),
+                lambda made: float(np.abs(made - expected).max() / np.abs(expected).max()),
+                _MOST_ERROR[dtype],
+            )
+
+    def _pictures(self) -> Iterator[Row]:
+        for family in self._families:
+            expected = _painted(SmallStore(family, "cpu", torch.float32), _request())
+            for dtype in DTYPES:
+                store = self._store(family, dtype)
+                yield self._compared(
+                    Row("family", f"{family}, {_name(dtype)}"),
+                    lambda store=store: _painted(store, _request()),
+                    expected,
+                    dtype,
+                )
+
+    def _offloading(self) -> Iterator[Row]:
+        """The steps that a card takes on which not everything has room."""
+        family = self._families[0]
+        backbone = FAMILIES[family].backbone
+        steps: dict[str, Callable[[Any], None]] = {
+            "all parts there": lambda _: None,
+            "one part at a time": lambda parts: parts.share_no_more(),
+            "layer by layer": lambda parts: (parts.share_no_more(), parts.come_in_layers(backbone)),
+        }
+        expected = _painted(SmallStore(family, "cpu", torch.float32), _request())
+        for name, prepare in steps.items():
+            store = self._store(family, torch.float32)
+
+            def paint(store: SmallStore = store, prepare: Any = prepare) -> Picture:
+                prepare(store.load("")._parts)  # noqa: SLF001  what a full card would make it do
+                return _painted(store, _request())
+
+            yield self._compared(Row("offloading", name), paint, expected, torch.float32)
+
+    def _adapters(self, folder: Path) -> Iterator[Row]:
+        reference = SmallStore("sd1", "cpu", torch.float32)
+        save_adapters(folder, reference.load("")._unet)  # type: ignore[attr-defined]  # noqa: SLF001
+        catalogue = Catalogue(adapters=[str(folder)])
+        on_processor = SmallStore("sd1", "cpu", torch.float32, catalogue)
+        on_device = SmallStore("sd1", str(self._device), torch.float32, catalogue)
+        for name in (*LORAS, *CONTROLS, EMBEDDING):
+            request = _with_adapter(name)
+            expected = _painted(on_processor, request)
+            yield self._compared(
+                Row("adapter", name),
+                lambda request=request: _painted(on_device, request),
+                expected,
+                torch.float32,
+            )
+
+    def _canvases(self) -> Iterator[Row]:
+        """On a card with models of the true size, elsewhere with small ones."""
+        small = self._device.type == "cpu"
+        for family in self._families:
+            if not small and family not in _SHAPE_OF:
+                continue
+            store = (
+                self._store(family, torch.float32)
+                if small
+                else ShapedStore(SHAPES[_SHAPE_OF[family]], str(self._device))
+            )
+            for height, width in _SMALL_CANVASES if small else _CARD_CANVASES:
+                request = replace(_request(), height=height, width=width, regions=())
+                yield self._tried(
+                    Row("canvas", f"{family}, {width} x {height}"),
+                    lambda store=store, request=request: _painted(store, request),
+                )
+
+    def _store(self, family: str, dtype: torch.dtype) -> SmallStore:
+        return SmallStore(family, str(self._device), dtype)
+
+    def _compared(
+        self, row: Row, paint: Callable[[], Picture], expected: Picture, dtype: torch.dtype
+    ) -> Row:
+        def apart(made: Picture) -> float:
+            return float(np.abs(made.astype(float) - expected).mean())
+
+        return self._tried(row, paint, apart, _MOST_LEVELS[dtype])
+
+    def _tried(
+        self,
+        row: Row,
+        compute: Callable[[], Picture],
+        apart: Callable[[Picture], float] | None = None,
+        most: float = 0.0,
+    ) -> Row:
+        """The row with what was measured; a card has chosen its kernels before."""
+        try:
+            if self._device.type != "cpu":
+                compute()
+            with watch_memory(self._device) as peak:
+                start = self._clock.now()
+                made = compute()
+                seconds = self._clock.now() - start
+        except Exception as error:  # noqa: BLE001  whatever a card may raise is what is asked here
+            return replace(row, problem=_said(error))
+        difference = apart(made) if apart else None
+        problem = ""
+        if difference is not None and not difference <= most:
+            problem = f"differs from the processor by {difference:.3g}, more than {most:g}"
+        return replace(
+            row,
+            seconds=seconds,
+            peak_bytes=peak.taken_bytes,
+            difference=difference,
+            problem=problem,
+        )
+
+
+def about(device: torch.device) -> dict[str, str]:
+    """What a page says about the computer."""
+    free, total = (value / 2**30 for value in free_and_total_bytes(device))
+    return {
+        "Tapestry": VERSION,
+        "device": f"{device} ({device_name(device)})",
+        "memory": f"{free:.1f} of {total:.1f} GiB are free",
+        "PyTorch": torch.__version__,
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+    }
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TapestryError):
+        return error.message
+    if is_out_of_memory(error):
+        return "there was not enough memory"
+    return " ".join(str(error).split())[:300] or "it failed without a word"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _layers_on(device: torch.device, dtype: torch.dtype) -> Picture:
+    """Numbers that went through one layer of each kind."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    values, kernel = (
+        torch.randn(shape, generator=generator).to(device, dtype)
+        for shape in ((2, 32, 16, 16), (32, 32, 3, 3))
+    )
+    made = functional.conv2d(values, kernel, padding=1) / 17
+    made = functional.group_norm(made, 8)
+    tokens = made.flatten(2).transpose(1, 2)
+    tokens = functional.scaled_dot_product_attention(tokens, tokens @ kernel[..., 0, 0], tokens)
+    return functional.gelu(tokens).cpu().double().numpy()  # an Apple GPU knows no double precision
+
+
+def _request() -> Request:
+    """Two windows and a region: what every picture goes through."""
+    mask = _region_mask()
+    region = Region("sea", Bounds(0, 0, WINDOW_PX, WINDOW_PX), PixelsRef.of(mask))
+    return Request(
+        "generate",
+        WINDOW_PX,
+        2 * WINDOW_PX,
+        "snow",
+        regions=(region,),
+        num_inference_steps=_STEPS,
+        guidance_scale=3.0,
+        coherence=0.0,
+    )
+
+
+def _region_mask() -> Pixels:
+    return Pixels(WINDOW_PX, WINDOW_PX, 1, b"\xff" * WINDOW_PX**2)
+
+
+def _reference_picture() -> Pixels:
+    """A gradient, for what is shown a picture."""
+    shades = np.linspace(0, 255, WINDOW_PX).astype(np.uint8)
+    picture = np.full((WINDOW_PX, WINDOW_PX, 4), 255, np.uint8)
+    picture[..., 0], picture[..., 1] = shades[None], shades[:, None]
+    return Pixels(WINDOW_PX, WINDOW_PX, 4, picture.tobytes())
+
+
+def _with_adapter(name: str) -> Request:
+    request = _request()
+    if name in LORAS:
+        return replace(request, loras=(Lora(name, 1.0),))
+    if name == EMBEDDING:
+        return replace(request, prompt=f"snow <{EMBEDDING}>")
+    picture = PixelsRef.of(_reference_picture())
+    shown = Control(name, bounds=Bounds(0, 0, WINDOW_PX, WINDOW_PX), image=picture)
+    return replace(request, controls=(shown,))
+
+
+def _painted(store: ModelCache, request: Request) -> Picture:
+    """The picture's colours."""
+    blobs = {
+        PixelsRef.of(pixels).sha256: pixels.data
+        for pixels in (_region_mask(), _reference_picture())
+    }
+    wanted = {reference.sha256 for reference in request.blobs}
+    given = {sha256: data for sha256, data in blobs.items() if sha256 in wanted}
+    *_, finished = run(request, given, store)
+    if not isinstance(finished, Finished):
+        raise TypeError("the picture was not finished")
+    return np.frombuffer(finished.pixels.data, np.uint8)
