@@ -6,6 +6,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ...checkpoints.catalogue import Catalogue
 from ...checkpoints.families import FAMILIES
 from ...engine.out_of_memory import is_out_of_memory
 from ...models.device.memory import free_and_total_bytes
+from ...models.device.offloading import Offloader
 from ...models.model_cache import ModelCache, device_name
 from ...tasks.events import Finished
 from ...tasks.run import run
@@ -90,7 +92,7 @@ class CardBench:
         for dtype in DTYPES:
             yield self._tried(
                 Row("precision", _name(dtype)),
-                lambda dtype=dtype: _layers_on(self._device, dtype),
+                partial(_layers_on, self._device, dtype),
                 lambda made: float(np.abs(made - expected).max() / np.abs(expected).max()),
                 _MOST_ERROR[dtype],
             )
@@ -102,7 +104,7 @@ class CardBench:
                 store = self._store(family, dtype)
                 yield self._compared(
                     Row("family", f"{family}, {_name(dtype)}"),
-                    lambda store=store: _painted(store, _request()),
+                    partial(_painted, store, _request()),
                     expected,
                     dtype,
                 )
@@ -110,25 +112,25 @@ class CardBench:
     def _offloading(self) -> Iterator[Row]:
         """The steps that a card takes on which not everything has room."""
         family = self._families[0]
-        backbone = FAMILIES[family].backbone
-        steps: dict[str, Callable[[Any], None]] = {
+        steps: dict[str, Callable[[Offloader], None]] = {
             "all parts there": lambda _: None,
-            "one part at a time": lambda parts: parts.share_no_more(),
-            "layer by layer": lambda parts: (parts.share_no_more(), parts.come_in_layers(backbone)),
+            "one part at a time": Offloader.share_no_more,
+            "layer by layer": partial(_in_layers, FAMILIES[family].backbone),
         }
         expected = _painted(SmallStore(family, "cpu", torch.float32), _request())
         for name, prepare in steps.items():
             store = self._store(family, torch.float32)
-
-            def paint(store: SmallStore = store, prepare: Any = prepare) -> Picture:
-                prepare(store.load("")._parts)  # noqa: SLF001  what a full card would make it do
-                return _painted(store, _request())
-
-            yield self._compared(Row("offloading", name), paint, expected, torch.float32)
+            yield self._compared(
+                Row("offloading", name),
+                partial(_painted_so, store, prepare),
+                expected,
+                torch.float32,
+            )
 
     def _adapters(self, folder: Path) -> Iterator[Row]:
         reference = SmallStore("sd1", "cpu", torch.float32)
-        save_adapters(folder, reference.load("")._unet)  # type: ignore[attr-defined]  # noqa: SLF001
+        model: Any = reference.load("")
+        save_adapters(folder, model._unet)  # noqa: SLF001  its layers are what they are laid on
         catalogue = Catalogue(adapters=[str(folder)])
         on_processor = SmallStore("sd1", "cpu", torch.float32, catalogue)
         on_device = SmallStore("sd1", str(self._device), torch.float32, catalogue)
@@ -137,7 +139,7 @@ class CardBench:
             expected = _painted(on_processor, request)
             yield self._compared(
                 Row("adapter", name),
-                lambda request=request: _painted(on_device, request),
+                partial(_painted, on_device, request),
                 expected,
                 torch.float32,
             )
@@ -157,7 +159,7 @@ class CardBench:
                 request = replace(_request(), height=height, width=width, regions=())
                 yield self._tried(
                     Row("canvas", f"{family}, {width} x {height}"),
-                    lambda store=store, request=request: _painted(store, request),
+                    partial(_painted, store, request),
                 )
 
     def _store(self, family: str, dtype: torch.dtype) -> SmallStore:
@@ -211,6 +213,18 @@ def about(device: torch.device) -> dict[str, str]:
         "PyTorch": torch.__version__,
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
     }
+
+
+def _in_layers(backbone: str, parts: Offloader) -> None:
+    parts.share_no_more()
+    parts.come_in_layers(backbone)
+
+
+def _painted_so(store: SmallStore, prepare: Callable[[Offloader], None]) -> Picture:
+    """The picture, after a model's parts were made to do what a full card makes them do."""
+    model: Any = store.load("")
+    prepare(model._parts)  # noqa: SLF001  nobody else decides for them
+    return _painted(store, _request())
 
 
 def _said(error: Exception) -> str:

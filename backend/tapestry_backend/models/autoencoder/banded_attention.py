@@ -63,9 +63,10 @@ class BandedAttention:
 def attend_in_bands(autoencoder: nn.Module, most_scores: int = _MOST_SCORES) -> None:
     """Have the attention of an autoencoder compare so many pairs of cells at once."""
     for module in autoencoder.modules():
-        plain = isinstance(module, Attention) and module.spatial_norm is None
-        if plain and type(module.processor) in {AttnProcessor2_0, BandedAttention}:
-            module.set_processor(BandedAttention(most_scores))  # type: ignore[arg-type]
+        attention: Any = module
+        plain = isinstance(module, Attention) and attention.spatial_norm is None
+        if plain and type(attention.processor) in {AttnProcessor2_0, BandedAttention}:
+            attention.set_processor(BandedAttention(most_scores))
 
 
 def _heads(attention: Any, tokens: Tensor) -> Tensor:
