@@ -21,6 +21,7 @@ _BY_PATH = {
     "tests/krita/": "krita",
     "tests/krita_plugin/ui/": "krita",
     "tests/chaos/": "chaos",
+    "tests/installer/test_demo.py": "models",
     "tests/installer/test_release.py": "chaos",
     "tests/krita_plugin/backend/test_installer.py": "chaos",
     "tests/krita_plugin/backend/test_real_uv.py": "chaos",
