@@ -67,11 +67,11 @@ the first figure includes the time in which other programs had the processor.
 
 What Krita is held for (R13) is judged by the processor time of its UI thread in one call of ours. \
 A second figure includes what Krita's own threads draw meanwhile, which such a call may wait for: \
-removing a layer, Krita 5.1 draws the whole canvas first. From 5.3 on Krita lets its event loop \
-turn while such a call waits, and when the active layer is asked for or chosen. What it does there \
-with an event that had waited (a timer, painting, a signal that was queued), until the next event \
-comes, it would do right after the call as well, and is in the second figure alone; all the rest \
-of the call counts, also after the last event.
+removing a layer, Krita 5.1 draws the whole canvas first. Krita lets its event loop turn \
+while such a call waits, from 5.3 on also when the active layer is asked for or chosen. What it \
+does there with an event that had waited (a timer, painting, a signal that was queued), until the \
+next event comes, it would do right after the call as well, and is in the second figure alone; \
+all the rest of the call counts, also after the last event.
 """
 
 TAIL = """

@@ -3,7 +3,7 @@
 import time
 from contextlib import ExitStack, contextmanager
 
-from krita import Document, Krita, Node
+from krita import Document, Node
 
 from tapestry.common import task_queue
 from tapestry.connection.websocket import Connection
@@ -28,11 +28,10 @@ TURNING = (
     (Document, ("activeNode", "refreshProjection", "resizeImage", "setActiveNode", "waitForDone")),
     (Node, ("addChildNode", "mergeDown", "remove")),
 )
-"""From 5.3 on Krita lets its event loop turn in these calls, while it waits for its other threads,
-or first of all. What it does with an event that waited, such as painting its window, it would do
-right after the call as well."""
+"""Krita lets its event loop turn in these calls, while it waits for its other threads, or (from 5.3
+on, where the active layer is asked for or chosen) first of all. What it does with an event that
+waited, such as painting its window, it would do right after the call as well."""
 
-_TURNS_SINCE = (5, 3)
 _WAITING = {
     QEvent.Type.Timer,
     QEvent.Type.Paint,
@@ -52,7 +51,7 @@ def held(longest):
              more than the call took. What other programs take from a busy machine is in neither.
     """
     with ExitStack() as stack:
-        for kind, methods in TURNING if _turns() else ():
+        for kind, methods in TURNING:
             for method in methods:
                 stack.enter_context(_turning(kind, method))
         for kind, method in OURS:
@@ -121,11 +120,6 @@ class _Events(QObject):
             self.seconds += now - self._since
         self._since = now if event.type() in _WAITING else None
         return False
-
-
-def _turns():
-    version = Krita.instance().version().split(".")
-    return tuple(map(int, version[:2])) >= _TURNS_SINCE
 
 
 @contextmanager
