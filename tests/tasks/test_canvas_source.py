@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tapestry_backend.engine.layers import make_layers
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.tasks.canvas_source import read_canvas_source
 from tapestry_backend.tasks.plan import make_plan
@@ -91,6 +92,32 @@ def test_filling_starts_from_what_is_around(model, scene) -> None:
     torch.testing.assert_close(
         reading.source.pixels[0, :, 64, 64], torch.tensor([0, 128 / 255, 0]), atol=1e-3, rtol=0
     )
+
+
+def test_each_row_of_latents_follows_the_edge_that_is_its_own(model, scene) -> None:
+    """Where a region ends at an edge, what is new starts from nothing, and not from its colours."""
+    snow = scene.region("snow", Bounds(64, 0, 128, 128))
+    lava = scene.region("lava", Bounds(0, 64, 32, 160))
+    request = Request(
+        "extend",
+        128,
+        128,
+        prompt="blue sky",
+        regions=(lava, snow),
+        margins=Margins(right=64),
+        image=scene.picture(128, 128),
+    )
+    source = read(request, scene, model).source
+    layers = make_layers(source.weights, [True, True, False])
+    known = source.known_in_rows(source.known_latents(model), layers, model)
+    keep = known.keep[:, 0, :, 20]
+    lava_row, snow_row, background = layers.rows
+
+    assert float(source.keep[0, 20]) > 0
+    assert (keep > 0).nonzero()[:, 0].unique().tolist() == [0, 1, 2]
+    assert (keep[lava_row] > 0).tolist() == [True] * 4 + [False] * 12
+    assert (keep[snow_row] > 0).tolist() == [False] * 8 + [True] * 8
+    assert (keep[background] > 0).tolist() == [False] * 4 + [True] * 4 + [False] * 8
 
 
 @pytest.mark.parametrize(("height", "told"), [(16, True), (32, False)])

@@ -99,6 +99,25 @@ def test_paint_goes_on_over_its_outline(model, scene) -> None:
     )
 
 
+def test_paint_goes_on_smoothly(model, scene) -> None:
+    """A spot at the outline draws no line beyond it."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    alpha = np.where(np.hypot(x, y) < 24, 255, 0).astype(np.uint8)
+    rgba = np.zeros((64, 64, 4), np.uint8)
+    rgba[..., 3] = alpha
+    rgba[8:11, 31:34, :3] = 255
+    kept = blue(scene, alpha, Bounds(64, 64, 128, 128), strength=0.0)
+    region = replace(kept, paint=scene.add(Pixels(64, 64, 4, rgba.tobytes())))
+    request = Request("generate", 192, 192, regions=(region,))
+    mask = PaintedMask(64, 64, torch.from_numpy(alpha))
+    found, _ = own_paints(request, scene.blobs, [mask], make_plan(request, model))
+
+    above = found.pixels[0, 0, 64, 64:128]
+    assert found.place == Window(0, 0, 24, 24)
+    assert float(above.max()) < 0.35
+    assert float((above[1:] - above[:-1]).abs().max()) < 0.05
+
+
 @pytest.mark.parametrize("change", [{"strength": 1.0}, {"fit": "loose"}, {"paint": None}])
 def test_who_has_no_paint_of_its_own(model, scene, change) -> None:
     """Who ignores it, who shares latents with the background, who has none."""

@@ -113,3 +113,25 @@ def test_a_second_ground_is_taken_out_of_the_clean_estimate(model, scene) -> Non
     edge = latents[..., 8:10, :].mean(dim=(2, 3), keepdim=True)
     assert float((better - edge)[..., :6, :].mean(dim=(0, 1, 3)).abs().max()) < 0.6
     assert torch.equal(better[..., 8:, :], clean[..., 8:, :])
+
+
+def test_beyond_the_old_columns_all_of_the_edge_counts(model, scene) -> None:
+    """Neither a star nor what touches the corner of the old picture is a colour to keep to."""
+    starry = sky().repeat(SIDE, axis=1)
+    starry[:16, 40:48] = 255
+    starry[:16, -6:] = 255
+    image = scene_picture(scene, starry, gravel())
+    request = grown(scene, image, margins=Margins(top=64, right=64))
+    plan = make_plan(request, model)
+    source = read_canvas_source(request, scene.blobs, plan).source
+    plain = plain_edges(plan, source)
+    latents = model.encode(source.pixels * 2 - 1)
+    hold = plain.holds(latents, None)[1]
+    better = hold(latents, SamplingStep(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
+
+    assert plain.columns == (0, 16)
+    even = better[0, :, 2]
+    beyond, between = even[:, 17:].mean(dim=1), even[:, 9:12].mean(dim=1)
+    assert float((beyond - between).abs().max()) < 0.5
+    continued = latents[0, :, 2, 17:].mean(dim=1)
+    assert float((continued - between).abs().max()) > 1.5

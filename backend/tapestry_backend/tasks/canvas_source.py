@@ -39,6 +39,9 @@ from .plan import Plan
 _FAINT = 0.05
 """A region that is nowhere more opaque than this is hardly seen."""
 
+_MOSTLY = 0.5
+"""Whose share of a known edge is as much as this, follows it."""
+
 _NARROW_CELLS = 3
 """A filled selection that is nowhere as wide as this goes on with what is around it, whatever the
 words: beside so much that is known, they hardly count."""
@@ -150,12 +153,24 @@ class CanvasSource:
         return known_in_rows(Known(known.latents, keep), self.paints, layers, model)
 
     def _keep_of(self, layers: Layers) -> Tensor:
-        """[L or 1, 1, h, w]: `keep` for rows of latents; loose regions' paint is in theirs only."""
+        """[L or 1, 1, h, w]: `keep` for rows of latents.
+
+        Loose regions' paint is in theirs only. New cells follow the colours that go on from a known
+        edge in the row alone that this edge belongs to: in another one they are a foreign material.
+        """
         if self.loose is None:
-            return self.keep[None, None]
+            return self._following_their_own(layers)
         painted = functional.max_pool2d(self.loose[None].float(), self.cell_px)[0] > 0
         foreign = painted & (self.keep < 1) & (layers.shares.cpu() == 0)
         return torch.where(foreign, 0.0, self.keep)[:, None]
+
+    def _following_their_own(self, layers: Layers) -> Tensor:
+        known = self.keep >= 1
+        if self.follow is None or not bool(known.any()):
+            return self.keep[None, None]
+        beside = continue_edges(layers.shares.cpu()[None], known)[0]
+        free = keep_map(self.hold, self.cell_px)
+        return torch.where(beside >= _MOSTLY, self.keep, free)[:, None]
 
     def scaled(self, size: Size) -> CanvasSource:
         """The same for a canvas of another size, in cells: a small draft of the whole."""

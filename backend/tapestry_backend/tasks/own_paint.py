@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tapestry_protocol.messages import Request
 
-from ..engine.extension import continue_edges
+from ..engine.extension import pull_push
 from ..engine.layers import MARGIN, Layers
 from ..engine.regions import PaintedMask, Share
 from ..engine.sampling import Known
@@ -144,8 +144,7 @@ def _own_paint(
     seen = crop(alpha, there) >= _SEEN_ALPHA
     if not bool(seen.any()):
         return None
-    pixels = continue_edges(crop(colours, there) * 2 - 1, seen, wrap=plan.request.wrap) / 2 + 0.5
-    return OwnPaint(place, pixels, region.strength)
+    return OwnPaint(place, pull_push(crop(colours, there), seen), region.strength)
 
 
 def _around(mask: PaintedMask, plan: Plan) -> Window:

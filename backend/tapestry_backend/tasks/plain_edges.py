@@ -38,18 +38,19 @@ is let go in the last quarter, ends as a second beach."""
 class PlainEdges(NamedTuple):
     """Where new cells [h, w] keep to the old picture's plain edge, in 0..1, and to which one.
 
-    rows [2]: of the old picture, in cells: its first and the one after its last.
+    rows, columns [2]: of the old picture, in cells: its first and the one after its last.
     """
 
     where: Tensor
     rows: tuple[int, int]
+    columns: tuple[int, int]
 
     def holds(self, latents: Tensor, layers: Layers) -> list[HoldComposition]:
         """What keeps the canvas to it; latents [1, C, h, w] of what is known, edges continued."""
-        first, last = self.rows
+        (first, last), columns = self.rows, slice(*self.columns)
         target = latents.clone()
-        target[..., :first, :] = _even(latents[..., first : first + _STRIP_CELLS, :])
-        target[..., last:, :] = _even(latents[..., last - _STRIP_CELLS : last, :])
+        target[..., :first, :] = _even(latents[..., first : first + _STRIP_CELLS, :], columns)
+        target[..., last:, :] = _even(latents[..., last - _STRIP_CELLS : last, :], columns)
         height, width = self.where.shape
         sizes = [
             Size(max(1, round(height / down)), max(1, round(width / across)))
@@ -81,7 +82,8 @@ def plain_edges(plan: Plan, source: CanvasSource) -> PlainEdges | None:
     if old.bottom < plan.output.bottom and _is_plain(below, picture):
         where[last:] = 1
     where = where * source.new_cells * source.weights[-1]
-    return PlainEdges(where, (first, last)) if bool(where.any()) else None
+    columns = -(-old.left // cell), max(old.right // cell, -(-old.left // cell) + 1)
+    return PlainEdges(where, (first, last), columns) if bool(where.any()) else None
 
 
 def _part(pixels: Tensor, top: int, bottom: int, plan: Plan) -> Tensor:
@@ -100,9 +102,15 @@ def _is_plain(strip: Tensor, picture: Tensor) -> bool:
     return float(along) < _PLAIN * float(picture.var(dim=(1, 2), correction=0).mean())
 
 
-def _even(strip: Tensor) -> Tensor:
-    """The mean of rows [1, C, k, w], evened along them: [1, C, 1, w]."""
-    mean = strip.mean(dim=2)
-    side = min(2 * _STRIP_CELLS, (mean.shape[-1] - 1) // 2)
-    padded = functional.pad(mean, (side, side), mode="replicate")
-    return functional.avg_pool1d(padded, 2 * side + 1, stride=1)[:, :, None]
+def _even(strip: Tensor, columns: slice) -> Tensor:
+    """What rows [1, C, k, w] show between their stars: [1, C, 1, w].
+
+    The median around each of the old picture's `columns`; beyond them that of all of these.
+    """
+    old = strip[..., columns]
+    side = min(2 * _STRIP_CELLS, (old.shape[-1] - 1) // 2)
+    padded = functional.pad(old, (side, side, 0, 0), mode="replicate")
+    around = padded.unfold(-1, 2 * side + 1, 1).transpose(2, 3).flatten(3)
+    even = old.flatten(2).median(dim=2).values[..., None, None].repeat(1, 1, 1, strip.shape[-1])
+    even[..., columns] = around.median(dim=3).values[:, :, None]
+    return even
