@@ -23,7 +23,7 @@ from tapestry_backend.bench.quality.strokes import WIDTHS_PX, stroke_layouts
 from tapestry_backend.bench.quality.strokes import judged as stroke_of
 from tapestry_backend.checkpoints.catalogue import SAMPLE
 
-from .conftest import drawn
+from ..conftest import drawn
 
 SIDE = 128
 PAIR = ("lava", "grass")

@@ -6,7 +6,7 @@ import pytest
 from tapestry_backend.bench.metrics.colours import Mixture, mean_around
 from tapestry_backend.bench.quality.colour_judge import ColourJudge
 
-from .conftest import COLOURS, drawn
+from ..conftest import COLOURS, drawn
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tapestry_backend.bench.quality.speed_detail import ratios
 from tapestry_backend.checkpoints.catalogue import SAMPLE
 from tapestry_protocol.pixels import Bounds
 
-from .conftest import drawn
+from ..conftest import drawn
 
 SIDE = 128
 NAMES = ("grass", "lava", "snow", "sky")
