@@ -73,7 +73,7 @@ def test_the_text_that_was_used_longest_ago_is_forgotten(model, monkeypatch) -> 
     model.encode_prompts(["snow"])
     model.encode_prompts(["lava"])
     model.encode_prompts(["bamboo"])
-    assert [text for text, _ in model._texts] == ["lava", "bamboo"]
+    assert [key[0] for key in model._texts] == ["lava", "bamboo"]
 
     model.encode_prompts(["lava"])
     assert anew == ["lava", "snow", "bamboo"], "what was asked for again is still there"

@@ -30,6 +30,7 @@ class InstallView(QWidget):
         self._button.setObjectName("tapestry_install")
         self._button.clicked.connect(lambda _checked: self._press())
         self._pause.setObjectName("tapestry_pause_install")
+        self._pause.setToolTip(tr("What has been fetched is kept until you go on"))
         self._pause.clicked.connect(lambda _checked: self._press_pause())
         column_in(self, self._words, self._bar, row_of(self._pause, self._button))
         follow(self, docker_model, ("backend",), self._show_installer)
