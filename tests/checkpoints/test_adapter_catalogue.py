@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import struct
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tapestry_backend.checkpoints import adapter_catalogue as catalogue_module
+from tapestry_backend.checkpoints import adapter_recognition as recognition_module
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
 from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
@@ -215,6 +217,16 @@ REFUSED = {
         tensors(double_blocks__0__processor__qkv_lora1__down__weight=DOWN),
         "it is a LoRA for FLUX by XLabs' names",
     ),
+    "alphas alone": (tensors(lora_unet_a__alpha=torch.tensor(4.0)), "and none of them"),
+    "lengths alone": (tensors(lora_unet_a__dora_scale=DOWN), "and none of them"),
+    "a single number as eyes": (
+        tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__weight=torch.tensor(1.0)),
+        "it is an IP-Adapter of another build",
+    ),
+    "a single number as keys": (
+        tensors(ip_adapter__1__to_k_ip__weight=torch.tensor(1.0), image_proj__proj__weight=UP),
+        "it is an IP-Adapter of another build",
+    ),
     "a whole model": (
         tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP),
         "nobody knows what its tensor 'first_stage_model.b' is",
@@ -369,3 +381,59 @@ def test_the_bundled_ones_are_there() -> None:
 
     assert kinds == {"sample-ink": "lora", "sample-scribble": "t2i_adapter"}
     assert SAMPLE in {model.id for model in Catalogue().models}
+
+
+def test_names_of_older_diffusers_are_those_of_a_lora(tmp_path: Path) -> None:
+    """FLUX by XLabs' names has processors too."""
+    layer = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.processor.to_k_lora"
+    save_file(
+        {f"{layer}.down.weight": torch.ones(4, 768), f"{layer}.up.weight": torch.ones(320, 4)},
+        tmp_path / "old.safetensors",
+    )
+    adapter = read_adapter(tmp_path / "old.safetensors")
+
+    assert (adapter.kind, adapter.family, adapter.unused) == ("lora", "sd1", "")
+
+
+def test_accents_are_compared_as_they_are_read(tmp_path: Path) -> None:
+    """Whether they are signs of their own, as on a Mac, or not."""
+    apart, composed = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFD", "NFC"))
+    lora_of_width(tmp_path / f"{apart}.safetensors", 768)
+    (tmp_path / "inside").mkdir()
+    lora_of_width(tmp_path / "inside" / f"{apart}-2.safetensors", 768)
+    known = AdapterCatalogue([str(tmp_path)])
+
+    assert known.find(composed, "lora") == known.find(apart, "lora")
+    assert known.find(f"{composed}-2", "lora").path.parent.name == "inside"
+
+
+def test_what_nobody_thought_of_stops_no_other(tmp_path: Path, monkeypatch, caplog) -> None:
+    """It is left out and named, and the log says what happened."""
+
+    def fails(*_: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(recognition_module, "_encoder_near", fails)
+    keys = {"ip_adapter.1.to_k_ip.weight": UP, "image_proj.proj.weight": DOWN}
+    save_file(keys, tmp_path / "a.safetensors")
+    lora_of_width(tmp_path / "b.safetensors", 768)
+    known = AdapterCatalogue([str(tmp_path)])
+    (left_out,) = known.left_out_beside([])
+
+    assert known.find("b", "lora")
+    assert "a.safetensors' could not be read: " in left_out.message
+    assert "index" not in left_out.message + left_out.advice
+    assert "list index out of range" in caplog.text
+
+
+def test_what_a_found_adapter_holds_besides_stops_no_other(tmp_path: Path, monkeypatch) -> None:
+    """Whatever goes wrong where its words are looked at."""
+
+    def fails(_: object) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(catalogue_module, "bundled_in", fails)
+    lora_of_width(tmp_path / "a.safetensors", 768)
+    known = AdapterCatalogue([str(tmp_path)])
+
+    assert any("could not be read: " in each.message for each in known.left_out_beside([]))

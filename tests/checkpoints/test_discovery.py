@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from tapestry_backend.checkpoints import catalogue as catalogue_module
+from tapestry_backend.checkpoints import discovery as discovery_module
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.checkpoints.discovery import adapter_folders, discover, told_apart
@@ -379,6 +380,25 @@ def test_what_checkpoints_may_lack_is_told_of_when_it_is_of_no_use(
     strange = {"a.b": torch.ones(1), "c.d": torch.ones(2)}
     save_file(Built({}, strange), own / "vae" / "strange.safetensors")
     assert "nor an autoencoder that Tapestry knows" in reasons()["strange.safetensors"]
+
+
+def test_what_nobody_thought_of_stops_no_other(stock: Path, tmp_path: Path, monkeypatch) -> None:
+    """A checkpoint that fails in a way of its own is left out and named."""
+    whole = discovery_module.read_checkpoint_at
+
+    def reads(model_id: str, path: Path, helpers: dict[str, Path]) -> object:
+        if path.stem == "odd":
+            raise IndexError("list index out of range")
+        return whole(model_id, path, helpers)
+
+    monkeypatch.setattr(discovery_module, "read_checkpoint_at", reads)
+    (tmp_path / "all").mkdir()
+    for name in ("good", "odd"):
+        shutil.copy(stock / "dream.safetensors", tmp_path / "all" / f"{name}.safetensors")
+    search = discover([tmp_path / "all"])
+
+    assert [entry.id for entry in search.entries] == ["good"]
+    assert ["could not be read" in each.message for each in search.problems] == [True]
 
 
 @pytest.mark.parametrize("name", ["model_index.json", "unet/config.json", "vae/config.json"])

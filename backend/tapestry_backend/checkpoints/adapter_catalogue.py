@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from unicodedata import normalize
 
 from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -27,9 +28,9 @@ from .checkpoint_file import holds_a_network
 from .embedding_dims import EmbeddingDims
 from .folder_checks import lacks_index, without_index
 from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
-from .left_out import LeftOut, choose_id, fitting
+from .left_out import LeftOut, choose_id, fitting, unforeseen
 from .prompt_syntax import Adapters, read_syntax
-from .safetensors_header import BrokenFileError, read_header
+from .safetensors_header import read_header
 
 PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
 """Those that are shown a picture."""
@@ -87,6 +88,8 @@ class AdapterCatalogue:
                 self._add(read_adapter(path), names)
             except TapestryError as error:
                 self._left_out.append(LeftOut(path, error))
+            except Exception as error:  # noqa: BLE001  it stops no other
+                self._left_out.append(unforeseen(path, error))
 
     def _add(self, adapter: Adapter, names: Sequence[str]) -> None:
         """Under the first of these names that is free."""
@@ -141,9 +144,14 @@ class AdapterCatalogue:
         Raises TapestryError when there is none of these kinds.
         """
         fitting_ones = [a for a in self._adapters.values() if a.kind in kinds]
-        found = [a for a in fitting_ones if a.id == adapter_id] or [
-            a for a in fitting_ones if a.id.rpartition("/")[2] == adapter_id
-        ]
+        # Files from a Mac write an accent as a sign of its own, layers' names do not.
+        wanted = normalize("NFC", adapter_id)
+        composed = [(normalize("NFC", a.id), a) for a in fitting_ones]
+        found = (
+            [a for a in fitting_ones if a.id == adapter_id]
+            or [a for name, a in composed if name == wanted]
+            or [a for name, a in composed if name.rpartition("/")[2] == wanted]
+        )
         if len(found) == 1:
             return found[0]
         what = "LoRA" if "lora" in kinds else "ControlNet, T2I-Adapter or IP-Adapter"
@@ -247,6 +255,6 @@ def _may_be_one(path: Path) -> bool:
         return True
     if not is_weights(path.name):
         return False
-    with suppress(OSError, BrokenFileError):
+    with suppress(Exception):  # which `read_adapter` puts into a sentence
         return not holds_a_network(read_header(path))
     return True

@@ -14,7 +14,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from .controlnet_keys import read_control_marks
 from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration
 from .folders import exists, is_folder, is_weights
-from .left_out import unreadable, why_no_id
+from .left_out import unforeseen, unreadable, why_no_id
 from .lora_keys import BUNDLED, read_name, unused_in
 from .safetensors_header import BrokenFileError, Header, check_weights, read_header, read_json
 
@@ -37,7 +37,8 @@ _BESIDES = {
 """Settings of ControlNets that want more than a picture."""
 _FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
-    ".processor.": "a LoRA for FLUX by XLabs' names",
+    ".processor.qkv_lora": "a LoRA for FLUX by XLabs' names",
+    ".processor.proj_lora": "a LoRA for FLUX by XLabs' names",
     "lllite_unet_": "a ControlNet-LLLite",
 }
 PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
@@ -111,6 +112,8 @@ def read_adapter(path: Path) -> Adapter:
             f"The adapter {shown} cannot be opened: {error}",
             error.advice or f"Give {_KNOWN_KINDS}, with its weights as .safetensors.",
         ) from error
+    except Exception as error:  # one strange file of a thousand stops no other
+        raise unforeseen(path, error) from error
 
 
 def is_adapter(path: Path) -> bool:
@@ -167,10 +170,12 @@ def _read_file(name: str, path: Path) -> Adapter:
         family, widths = _family_of_lora(header)
         unused = unused_in(header.shapes)
         return Adapter(name, "lora", path, family, widths, unused=unused)
+    unknown = [part for part in header.shapes if read_name(part) is None]
+    if not unknown:
+        raise BrokenFileError("it holds what stands beside a LoRA's changes, and none of them")
     embedding = _read_embedding(header.shapes, name)
     if embedding is None:
-        first = next(part for part in header.shapes if read_name(part) is None)
-        raise BrokenFileError(f"nobody knows what its tensor {first[:60]!r} is")
+        raise BrokenFileError(f"nobody knows what its tensor {unknown[0][:60]!r} is")
     token, widths = embedding
     return Adapter(name, "embedding", path, _family_of_words(widths), widths, token)
 
@@ -228,7 +233,7 @@ def _read_reference(header: Header, name: str, path: Path) -> Adapter:
     """An IP-Adapter of the plain build or Plus, and the folder with its image encoder."""
     keys = header.shapes.get("ip_adapter.1.to_k_ip.weight")
     found = [mark for mark in _REFERENCES if f"image_proj.{mark}" in header.shapes]
-    if keys is None or not found:
+    if not (keys and found and header.shapes[f"image_proj.{found[0]}"]):
         raise BrokenFileError("it is an IP-Adapter of another build than the plain one and Plus")
     seen = header.shapes[f"image_proj.{found[0]}"][-1]
     encoder = _encoder_near(path, *_REFERENCES[found[0]], seen)

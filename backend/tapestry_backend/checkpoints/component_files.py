@@ -10,7 +10,7 @@ from pathlib import Path
 from .checkpoint_file import broken_file, holds_a_network, lacking
 from .families import FAMILIES, family_of_file
 from .folders import is_weights, walk
-from .left_out import LeftOut, unreadable
+from .left_out import LeftOut, unforeseen, unreadable
 from .safetensors_header import BrokenFileError, Header, read_header
 from .shapes import KINDS, Shapes
 
@@ -65,6 +65,8 @@ class ComponentFiles:
                         self._left_out.append(LeftOut(path, broken_file(path, error)))
                     except OSError as error:
                         self._left_out.append(unreadable(path, error))
+                    except Exception as error:  # noqa: BLE001  it stops no other
+                        self._left_out.append(unforeseen(path, error))
         return found
 
 

@@ -30,7 +30,7 @@ from .folders import (
     is_weights,
     walk,
 )
-from .left_out import LeftOut, choose_id
+from .left_out import LeftOut, choose_id, unforeseen
 from .model_paths import hub_cache, models_folder
 from .program_folders import program_folders
 from .safetensors_header import BrokenFileError, read_header
@@ -149,6 +149,9 @@ class _Search:
         except TapestryError as problem:
             self.found.problems.append(LeftOut(path, problem))
             return
+        except Exception as error:  # noqa: BLE001  it stops no other
+            self.found.problems.append(unforeseen(path, error))
+            return
         if entry is not None:
             self._seen.add(real)
             self._ids.add(entry.id)
@@ -217,7 +220,7 @@ def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
 
 def _is_companion(path: Path) -> bool:
     """Whether a file holds a text encoder or an autoencoder alone, which is no checkpoint."""
-    with suppress(OSError, BrokenFileError):
+    with suppress(Exception):  # of what is wrong with it is told where it is read
         return holds_a_network(read_header(path))
     return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_LEFT_OUT
 
 T = TypeVar("T")
+
+_log = logging.getLogger("tapestry.models")
 
 _MAX_SENTENCE_CHARACTERS = 600
 _MAX_LIST_BYTES = 400_000
@@ -56,6 +59,16 @@ def unreadable(path: Path, error: OSError) -> LeftOut:
         path,
         f"{str(path)!r} cannot be read ({reason}).",
         "Give yourself the right to read it, or name another place.",
+    )
+
+
+def unforeseen(path: Path, error: Exception) -> LeftOut:
+    """For what fails in a way that nobody thought of; the log has the particulars."""
+    _log.warning("%r could not be read", str(path), exc_info=error)
+    return LeftOut.broken(
+        path,
+        f"{str(path)!r} could not be read: it is written in a way that Tapestry does not know.",
+        "Get it again from where it came from, or move it to another place.",
     )
 
 
