@@ -50,6 +50,13 @@ FLUX = "single_transformer_blocks.0.attn.to_q"
         ("text_model.encoder.x.lora_A.weight", "text_encoder", "text_model.encoder.x"),
         ("text_encoder.text_model.x.lora_A.weight", "text_encoder", "text_model.x"),
         ("lora_te2_text_model_x.lora_down.weight", "text_encoder_2", "text_model.x"),
+        ("text_encoder.x.self_attn.to_k_lora.down.weight", "text_encoder", "x.self_attn.k_proj"),
+        (
+            "text_encoder.x.self_attn.to_out_lora.down.weight",
+            "text_encoder",
+            "x.self_attn.out_proj",
+        ),
+        ("unet.x.attn1.processor.to_out_lora.down.weight", "unet", "x.attn1.to_out.0"),
     ],
 )
 def test_every_spelling_of_a_tensors_place(name: str, network: str, module: str) -> None:

@@ -109,7 +109,9 @@ def read_name(name: str) -> Part | None:
     if not network:
         return None
     module = module.replace(".processor.", ".").removesuffix(".processor")
-    if end.startswith("_lora") and module.endswith("to_out"):
+    if end.startswith("_lora") and network.startswith("text_encoder"):
+        module = re.sub(r"\.to_(q|k|v|out)$", r".\1_proj", module)
+    elif end.startswith("_lora") and module.endswith("to_out"):
         module += ".0"  # diffusers' attention before its processors were layers of their own
     return Part(network, module.replace(".", "_"), role)
 
@@ -137,9 +139,25 @@ def _unwrapped(module: str) -> str:
 
 def unused_in(names: Iterable[str]) -> str:
     """What stands in a LoRA's file that we do not use, in words; empty where there is nothing."""
+    names = list(names)
     unknown = [name for name in names if read_name(name) is None]
-    rest = [name for name in unknown if not name.startswith(BUNDLED)]
-    return f"{len(rest)} tensors that nobody knows, such as {rest[0][:60]!r}" if rest else ""
+    kinds = {
+        "tensors that nobody knows": [n for n in unknown if not n.startswith(BUNDLED)],
+        "tensors of a second LoRA in it": sorted(repeated_in(names)),
+    }
+    return " and ".join(
+        f"{len(rest)} {what}, such as {rest[0][:60]!r}" for what, rest in kinds.items() if rest
+    )
+
+
+def repeated_in(names: Iterable[str]) -> set[str]:
+    """Those whose place another tensor has already: a file may hold several adapters of peft's."""
+    placed: dict[Part, list[tuple[str, str]]] = {}
+    for name in names:
+        part, named = read_name(name), _NAMED.search(name)
+        if part is not None:
+            placed.setdefault(part, []).append((named[0] if named else "", name))
+    return {name for same in placed.values() for _, name in sorted(same)[1:]}
 
 
 def targets(names: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:

@@ -349,6 +349,9 @@ def test_a_kronecker_product_of_two_whole_matrices_knows_no_alpha() -> None:
     halved = factors_of({**parts, "lokr_w2_a": torch.ones(4, 2), "lokr_w2_b": torch.ones(2, 5)})
     assert halved is not None
     assert halved.rank == 2
+    single = factors_of({"lokr_w1": torch.ones(()), "lokr_w2": torch.ones(4, 5)})
+    assert single is not None
+    assert not single.fits(nn.Linear(5, 4)), "a number alone is no matrix"
 
 
 WRONG = {

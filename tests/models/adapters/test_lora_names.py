@@ -70,3 +70,79 @@ def test_what_is_good_is_taken_and_the_rest_is_named(
     assert "2 layers that this model lacks" in told
     assert "is used without 1 tensors" in str(listed)
     assert known.find("mood", "embedding").token == "<mood>"
+
+
+def spoiled(content: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
+    """The same file, with one layer that cannot be laid on."""
+    down = next(name for name in content if name.endswith("lora_A.weight"))
+    up = down.replace("lora_A", "lora_B")
+    shape = content[down].shape
+    changes = {
+        "inputs": {down: torch.zeros(shape[0], shape[1] + 5)},
+        "ranks": {down: torch.zeros(shape[0] + 1, *shape[1:])},
+        "empty": {down: content[down][:0], up: content[up][:, :0]},
+    }
+    return {**content, **{name: part.clone() for name, part in changes[how].items()}}
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("inputs", "1 layers that do not fit this model's, such as '"),
+        ("ranks", "1 layers that do not fit this model's, such as '"),
+        ("empty", "1 layers of rank 0, such as '"),
+    ],
+)
+def test_one_layer_that_cannot_be_laid_on_keeps_no_other_away(
+    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path, how: str, words: str
+) -> None:
+    """It is told of by its name."""
+    content = load_file(adapters / "peft.safetensors")
+    save_file(spoiled(content, how), tmp_path / f"{how}.safetensors")
+    found = AdapterCatalogue([str(tmp_path)]).find(how, "lora")
+    manager = adapted_store.load(str(checkpoint)).adapter_manager
+    with manager.activated([(found, 1.0)]):
+        told = " ".join(manager.notices_about(found))
+
+    assert words in told
+
+
+def test_what_stands_beside_changes_that_are_missing_is_not_whole(
+    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path
+) -> None:
+    """It is not said that the model lacks that layer."""
+    content = load_file(adapters / "peft.safetensors")
+    down = next(name for name in content if name.endswith("lora_A.weight"))
+    layer = down.removesuffix(".lora_A.weight")
+    del content[down], content[f"{layer}.lora_B.weight"]
+    save_file({**content, f"{layer}.alpha": torch.ones(())}, tmp_path / "alone.safetensors")
+    found = AdapterCatalogue([str(tmp_path)]).find("alone", "lora")
+    manager = adapted_store.load(str(checkpoint)).adapter_manager
+    with manager.activated([(found, 1.0)]):
+        told = " ".join(manager.notices_about(found))
+
+    assert "1 layers that are not whole, such as" in told
+
+
+def test_a_second_lora_in_a_file_is_told_of(
+    adapters: Path, adapted_store, latents_of: LatentsOf, tmp_path: Path
+) -> None:
+    """The first one is laid on, to the last bit, wherever it stands in the file."""
+    content = {k: v for k, v in load_file(adapters / "peft.safetensors").items() if "unet." in k}
+    save_file(content, tmp_path / "one-of-two.safetensors")
+    both = {
+        name.replace(".weight", f".default_{number}.weight"): tensor * (number + 1)
+        for number in (1, 0)
+        for name, tensor in content.items()
+    }
+    save_file(both, tmp_path / "both.safetensors")
+    known = AdapterCatalogue([str(tmp_path)])
+    kept, adapted_store.catalogue.adapters = adapted_store.catalogue.adapters, known
+    try:
+        first, laid = (latents_of(loras=(Lora(name),)) for name in ("one-of-two", "both"))
+    finally:
+        adapted_store.catalogue.adapters = kept
+
+    assert torch.equal(first, laid)
+    (told,) = known.left_out_beside([])
+    assert f"{len(content)} tensors of a second LoRA in it, such as" in told.message

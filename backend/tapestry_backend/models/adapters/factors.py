@@ -151,7 +151,9 @@ class Kronecker(Factors):
 
     def change(self) -> Tensor:
         small, large = self._factor("lokr_w1"), self._factor("lokr_w2")
-        return torch.kron(small.reshape(*small.shape, *[1] * (large.ndim - 2)), large.contiguous())
+        return torch.kron(
+            small.reshape((*small.shape, *[1] * (large.ndim - 2))), large.contiguous()
+        )
 
     def _factor(self, role: str) -> Tensor:
         if role in self._parts:

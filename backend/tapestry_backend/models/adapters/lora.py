@@ -24,7 +24,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
-from ...checkpoints.lora_keys import read_name, targets
+from ...checkpoints.lora_keys import read_name, repeated_in, targets
 from ...checkpoints.original_names import layers_of
 from ...checkpoints.safetensors_header import read_header
 from ..loading.networks import check_finite
@@ -80,29 +80,61 @@ def load_lora(
     """
     notes = read_header(adapter.path).notes
     grouped = _grouped(_finite(adapter, safetensors.torch.load_file(adapter.path)))
-    deltas, homeless = Deltas(), []
+    deltas, left = Deltas(), _Left()
     for network in sorted({name for name, _ in grouped}):
         own = {target: parts for (of, target), parts in grouped.items() if of == network}
         module = networks.get(network)
         known = {} if module is None else targets(dict(module.named_modules()), _config_of(module))
         told = _notes_of(adapter, notes, network)
         for target, parts in own.items():
+            name = f"{network}.{target}"
             names = [known.get(one) for one in (layers_of(target) or (target,))]
             layers = [module.get_submodule(name) for name in names if module and name is not None]
-            if len(layers) < len(names) or (_is_norm(parts) and not _takes(parts, layers)):
-                homeless.append(f"{network}.{target}")
+            if not all(part.numel() for part in parts.values()):
+                left.empty.append(name)
+            elif len(layers) < len(names) or (_is_norm(parts) and not _takes(parts, layers)):
+                left.homeless.append(name)
             else:
-                deltas += _deltas(adapter, model_id, layers, parts, told, device, dtype)
+                try:
+                    deltas += _deltas(adapter, model_id, layers, parts, told, device, dtype)
+                except TapestryError as error:
+                    left.unfit.append((name, error))
     _keep_changes(deltas)
-    if len(homeless) > len(deltas):
-        raise misfit(adapter, model_id)
-    if homeless:
-        deltas.unused = f"{len(homeless)} layers that this model lacks, such as {homeless[0]!r}"
+    if len(left.homeless) + len(left.unfit) > len(deltas):
+        raise left.unfit[0][1] if left.unfit else misfit(adapter, model_id)
+    deltas.unused = left.words
     return deltas
 
 
+class _Left:
+    """Layers of a file that are not laid on: those that a model lacks, of rank 0, and unfit ones.
+
+    unfit: with what is wrong with each
+    """
+
+    def __init__(self) -> None:
+        self.homeless: list[str] = []
+        self.empty: list[str] = []
+        self.unfit: list[tuple[str, TapestryError]] = []
+
+    @property
+    def words(self) -> str:
+        broken = [name for name, error in self.unfit if error.code is ErrorCode.MODEL_BROKEN]
+        kinds = {
+            "that this model lacks": self.homeless,
+            "of rank 0": self.empty,
+            "that are not whole": broken,
+            "that do not fit this model's": [n for n, _ in self.unfit if n not in broken],
+        }
+        return " and ".join(
+            f"{len(names)} layers {which}, such as {names[0]!r}"
+            for which, names in kinds.items()
+            if names
+        )
+
+
 def _is_norm(parts: Mapping[str, Tensor]) -> bool:
-    return parts.keys() - _BESIDES <= {"w_norm", "b_norm"}
+    return set() < parts.keys() - _BESIDES <= {"w_norm", "b_norm"}
 
 
 def _takes(parts: Mapping[str, Tensor], layers: Sequence[nn.Module]) -> bool:
@@ -201,9 +233,10 @@ def _config_of(network: Any) -> Mapping[str, Any]:
 def _grouped(tensors: Mapping[str, Tensor]) -> dict[tuple[str, str], dict[str, Tensor]]:
     """(network, target) -> its tensors by role."""
     grouped: dict[tuple[str, str], dict[str, Tensor]] = {}
+    repeated = repeated_in(tensors)
     for name, tensor in tensors.items():
         part = read_name(name)
-        if part is not None and tensor.numel():  # of the rest the catalogue tells
+        if part is not None and name not in repeated:  # of the rest the catalogue tells
             grouped.setdefault((part.network, part.target), {})[part.role] = tensor
     return grouped
 
