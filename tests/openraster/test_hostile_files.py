@@ -21,8 +21,9 @@ from tapestry_backend.openraster.archive import Archive
 from tapestry_backend.openraster.document import Document
 from tapestry_backend.openraster.png import decode_png
 from tapestry_backend.openraster.scene import read_scene
+from tapestry_backend.openraster.selection import select_layer
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.pixels import Margins
+from tapestry_protocol.pixels import Margins, Pixels
 
 SOUND = Path(__file__).with_name("krita-5.1.5.ora").read_bytes()
 STACK = (
@@ -99,7 +100,8 @@ def encrypted() -> bytes:
 
 def lying_size() -> bytes:
     """A file inside that says it is small and unpacks to more."""
-    honest = ora(extra={"mergedimage.png": bytes(100_000)})
+    stack = STACK.format(w=8, h=8, x=0, y=0, opacity=1).replace("a.png", "b.png")
+    honest = ora(stack, extra={"data/b.png": bytes(100_000)})
     data = bytearray(honest)
     for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         place = data.rfind(signature)
@@ -224,3 +226,59 @@ def test_damaged_pictures_never_raise_anything_else(data: st.DataObject) -> None
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with suppress(TapestryError):
         decode_png(bytes(damaged), "a layer")
+
+
+TWO = (
+    '<image w="8" h="8"><stack><layer name="sea" src="data/a.png"/>'
+    '<layer name="old" src="data/b.png" {}/></stack></image>'
+)
+
+
+def flipped(data: bytes, name: str) -> bytes:
+    """The archive with one wrong byte in the middle of a file that is stored in it."""
+    spoiled = bytearray(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entry = archive.getinfo(name)
+    spoiled[entry.header_offset + 30 + len(name) + entry.file_size // 2] ^= 255
+    return bytes(spoiled)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "told"),
+    [
+        ("mergedimage.png", "", "The file's flattened picture was left out: its picture is"),
+        ("Thumbnails/thumbnail.png", "", ""),
+        ("data/b.png", 'visibility="hidden"', ""),
+        ("data/b.png", "", "The layer 'old' was left out: its picture is damaged or missing."),
+    ],
+)
+@pytest.mark.parametrize("how", ["flipped", "cut"])
+def test_one_damaged_picture_keeps_no_other_away(
+    name: str, attributes: str, told: str, how: str
+) -> None:
+    """It is done without, and told of where it is missed; the file can be saved all the same."""
+    pictures = dict.fromkeys(("data/b.png", "mergedimage.png", "Thumbnails/thumbnail.png"), png())
+    if how == "cut":
+        pictures[name] = pictures[name][:-40]
+    data = ora(TWO.format(attributes), pictures, compression=zipfile.ZIP_STORED)
+    document = Document(Archive(flipped(data, name) if how == "flipped" else data))
+    asked = read_scene(document).request
+    picture = document.flattened
+
+    assert "sea" in {asked.prompt, *(region.prompt for region in asked.regions)}
+    assert (picture == (1, 2, 3, 255)).all()
+    assert bool(told) == bool(document.damage)
+    assert told in " ".join(document.damage)
+    result = Pixels(8, 8, 4, bytes(8 * 8 * 4))
+    saved = document.saved_with_result(result, Margins(), "new", picture)
+    assert [layer.name for layer in Document(Archive(saved)).layers] == ["new", "sea", "old"]
+
+
+def test_a_damaged_layer_that_is_alone_or_asked_for_is_named() -> None:
+    """Nothing can be done without it."""
+    alone = Document(Archive(ora(layer=png()[:-40])))
+    two = Document(Archive(ora(TWO.format(""), {"data/b.png": b""})))
+    with pytest.raises(TapestryError, match="the picture of the layer 'sky' is damaged"):
+        read_scene(alone, background="sea")
+    with pytest.raises(TapestryError, match="the picture of the layer 'old' is damaged"):
+        select_layer(two, "old")

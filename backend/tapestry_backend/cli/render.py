@@ -63,6 +63,9 @@ def render(options: argparse.Namespace) -> None:
     )
     catalogue.check(scene.request)
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
+    for note in document.damage:
+        if note not in scene.notes:
+            progress.note(note)
     finished = _run(scene, catalogue, progress)
     for notice in finished.report["notices"]:
         progress.note(notice)

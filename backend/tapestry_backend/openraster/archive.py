@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tapestry_protocol.limits import MIB
@@ -32,6 +33,8 @@ _ZIP_ERRORS = (
 _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _PIECE_BYTES = 1 * MIB
+_SMALL_PIECE_BYTES = 4096
+"""Of a damaged file the piece is lost in which the damage shows."""
 
 
 class Archive:
@@ -49,8 +52,8 @@ class Archive:
             raise damaged("it is no ZIP archive, or it was cut off") from error
         self._entries = self._zip.infolist()
         _check_entries(self._entries)
-        for entry in self._entries:
-            self._verify(entry)
+        # Damage is found now, not when the result is to be saved: much of it is never needed.
+        self._broken = {entry.filename for entry in self._entries if not self._is_sound(entry)}
         if "mimetype" not in self or self.read("mimetype", 64).strip() != MIMETYPE:
             raise damaged("it does not say image/openraster")
 
@@ -69,28 +72,40 @@ class Archive:
             raise damaged(f"{name[:80]!r} is missing")
         if self._zip.getinfo(name).file_size > limit:
             raise too_large(f"{name[:80]!r} unpacks to more than {limit} bytes")
+        if name in self._broken:
+            raise damaged(f"{name[:80]!r} cannot be unpacked")
         return self._zip.read(name)
 
     def start(self, name: str, size: int) -> bytes:
-        """The first bytes of a file, with no more unpacked; nothing when it is missing."""
-        if name not in self:
+        """The first bytes of a file, with no more unpacked; nothing of a missing or damaged one."""
+        if name not in self or name in self._broken:
             return b""
         with self._zip.open(name) as file:
             return file.read(size)
 
-    def _verify(self, entry: zipfile.ZipInfo) -> None:
-        """Unpack a file piece by piece: damage is found now, not when the result is to be saved."""
+    def _is_sound(self, entry: zipfile.ZipInfo) -> bool:
+        """Unpack a file piece by piece."""
         try:
             with self._zip.open(entry) as file:
                 while file.read(_PIECE_BYTES):
                     pass
-        except _ZIP_ERRORS as error:
-            raise damaged(f"{entry.filename[:80]!r} cannot be unpacked") from error
+        except _ZIP_ERRORS:
+            return False
+        return True
+
+    def _rest_of(self, entry: zipfile.ZipInfo) -> bytes:
+        """As much of a damaged file as can be unpacked: another program may make more of it."""
+        pieces = []
+        with suppress(*_ZIP_ERRORS), self._zip.open(entry) as file:
+            while piece := file.read(_SMALL_PIECE_BYTES):
+                pieces.append(piece)
+        return b"".join(pieces)
 
     def copy(self, changed: Mapping[str, bytes]) -> bytes:
         """The same archive with some files replaced or added, every other one byte for byte.
 
-        The mimetype comes first and is stored, as the format wants; new files come last.
+        Of one that is damaged what can be read of it. The mimetype comes first and is stored, as
+        the format wants; new files come last.
         """
         output = io.BytesIO()
         with zipfile.ZipFile(output, "w") as copied:
@@ -101,7 +116,10 @@ class Archive:
                 info = _entry(entry.filename, entry.compress_type)
                 info.date_time, info.external_attr = entry.date_time, entry.external_attr
                 data = changed.get(entry.filename)
-                copied.writestr(info, self.read(entry.filename) if data is None else data)
+                if data is None:
+                    broken = entry.filename in self._broken
+                    data = self._rest_of(entry) if broken else self.read(entry.filename)
+                copied.writestr(info, data)
             for name, data in changed.items():
                 if name not in self:
                     copied.writestr(_entry(name, zipfile.ZIP_STORED), data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, islice
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tapestry_protocol.request_checks import check_canvas
 
@@ -20,7 +20,7 @@ from .archive import Archive
 from .blend_modes import blend_of, is_known
 from .compose import lay_over, transparent
 from .coverage import Coverage, Siblings, slices
-from .errors import too_large
+from .errors import damaged, too_large
 from .limits import (
     MAX_CANVASES_DECODED,
     MAX_EXTRA_DECODED_PX,
@@ -54,11 +54,13 @@ class ResultLayer:
 class Document:
     """A layered picture, opened from the bytes of an .ora file; nothing of it ever changes.
 
-    Raises TapestryError when the file is none, is damaged, or is larger than Tapestry paints.
+    Raises TapestryError when the file is none, or is larger than Tapestry paints. A picture in it
+    that is damaged is told of in `damage`.
     """
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        self._damage: dict[str, str] = {}
         self._stack = parse_stack(archive.read(_STACK, MAX_STACK_BYTES))
         self.height, self.width = self._stack.height, self._stack.width
         check_canvas(self.height, self.width)
@@ -88,6 +90,17 @@ class Document:
         return (*unknown, *self._stack.notes, *self._notes_on_modes(), *self._notes_on_profiles())
 
     @property
+    def damage(self) -> tuple[str, ...]:
+        """What turned out to be damaged so far, and what is done without it."""
+        return tuple(self._damage.values())
+
+    def check_sound(self, nodes: Sequence[Node]) -> None:
+        """Raises TapestryError when one of these, or of what they hold, is known to be damaged."""
+        for node in (part for each in nodes for part in each.walk()):
+            if node.source in self._damage:
+                raise damaged(f"the picture of the layer {node.name[:40]!r} is damaged or missing")
+
+    @property
     def bounds(self) -> Bounds:
         return Bounds(0, 0, self.height, self.width)
 
@@ -102,7 +115,10 @@ class Document:
         nothing. The node's own opacity does not count: it is a way of looking at the layer.
         """
         alpha = self._coverage(area).of(node)
-        return None if alpha is None else trimmed(alpha, area)
+        if alpha is None:
+            self.check_sound([node])
+            return None
+        return trimmed(alpha, area)
 
     def siblings(self, area: Bounds) -> Siblings:
         """The layers and groups that are no part of a group, as they cover `area` together.
@@ -136,13 +152,14 @@ class Document:
     def flattened(self) -> np.ndarray:
         """The picture as its program shows it, uint8 [height, width, 4].
 
-        Taken from the file where it holds one of the right size: the program that saved it knows
-        all of its own blending modes.
+        Taken from the file where it holds a sound one of the right size: the program that saved it
+        knows all of its own blending modes.
         """
         if _MERGED in self._archive:
-            data = self._archive.read(_MERGED)
-            if png_size(data, _MERGED) == (self.height, self.width):
-                return self._decode(data, _MERGED)
+            with self._doing_without(_MERGED, "The file's flattened picture was left out"):
+                data = self._archive.read(_MERGED)
+                if png_size(data, _MERGED) == (self.height, self.width):
+                    return self._decode(data, _MERGED)
         canvas = transparent(self.height, self.width)
         self._lay_children(canvas, self._stack.root, self.bounds)
         return canvas
@@ -276,7 +293,21 @@ class Document:
     def _pixels(self, layer: Node) -> np.ndarray | None:
         if not self.has_pixels(layer):
             return None
-        return self._decode(self._archive.read(layer.source), f"The layer {layer.name[:40]!r}")
+        what = f"The layer {layer.name[:40]!r}"
+        if layer.source not in self._damage:
+            with self._doing_without(layer.source, f"{what} was left out"):
+                return self._decode(self._archive.read(layer.source), what)
+        return None
+
+    @contextmanager
+    def _doing_without(self, source: str, sentence: str) -> Iterator[None]:
+        """Inside, a damaged picture is no error, but told of; one that is too large still is."""
+        try:
+            yield
+        except TapestryError as error:
+            if error.code is not ErrorCode.BAD_REQUEST:
+                raise
+            self._damage[source] = f"{sentence}: its picture is damaged or missing."
 
     def _decode(self, data: bytes, what: str) -> np.ndarray:
         height, width = png_size(data, what)

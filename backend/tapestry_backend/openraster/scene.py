@@ -123,6 +123,7 @@ def read_scene(
         bounds, mask = paint_over.selected
         request = replace(request, selection=Selection(bounds, _kept(mask, blobs)))
         notes += _notes_on_selection(shown, paint_over.layer)
+    notes += document.damage
     _check(request, notes)
     return Scene(request, blobs, tuple(notes), tuple(_changed(shown, told, about)))
 
@@ -162,6 +163,8 @@ def _regions(
         if len(shown) > MAX_REGIONS + 1:  # too many anyway: only their number still matters
             found = replace(found, mask=found.mask[:0])
         shown.append(found)
+    if not shown:
+        document.check_sound(document.layers)
     notes += _notes_on_names(shown)
     prompt = ""
     if shown and shown[-1].covers and shown[-1].is_region:
