@@ -281,6 +281,27 @@ def test_shapes_that_no_network_has_are_refused(
     refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("tensor", "problem"),
+    [
+        ("model.diffusion_model.out.2.weight", "its U-Net lacks 'out.2.weight'"),
+        ("model.diffusion_model.input_blocks.", "its U-Net "),
+    ],
+)
+def test_a_whole_file_of_another_variant_is_not_to_be_fetched_again(
+    tmp_path: Path, tensor: str, problem: str
+) -> None:
+    """It is told what it lacks, and none of the words that programs have among themselves."""
+    built, first = build("sd1"), "model.diffusion_model.input_blocks.0.0.weight"
+    rest = {k: t for k, t in built.tensors.items() if k == first or not k.startswith(tensor)}
+    said = refusal(save_file(Built({}, rest), tmp_path / "x.safetensors", torch.half))
+
+    assert problem in said.message
+    assert "index" not in said.message
+    assert "Get it again" not in said.advice
+    assert "variant that Tapestry does not run" in said.advice
+
+
 def test_a_file_that_went_away_gets_a_sentence(tmp_path: Path) -> None:
     """Between the start and the job."""
     path = save_file(build("sd1"), tmp_path / "gone.safetensors", torch.half)

@@ -84,6 +84,11 @@ def test_every_form_is_followed(shelf: Path, form: str) -> None:
             ["more than 1000 sections"],
         ),
         ("a: 7\n", ["names no folders"]),
+        (
+            "a:\n  checkpoints: {shelf}/two\na:\n  checkpoints: {shelf}/one\n",
+            ["names 'a' twice in one place: only the last counts"],
+        ),
+        ("a:\n  loras: {shelf}/two\n  loras: {shelf}/one\n", ["names 'loras' twice"]),
         ("a: [*b]", ["is no YAML"]),
         ("\0", ["is no YAML"]),
         ("#" * 2**18 + "\n", ["has more than 262144 bytes"]),
@@ -137,3 +142,16 @@ def test_a_pipe_is_not_waited_for(shelf: Path) -> None:
     os.mkfifo(program / "extra_model_paths.yaml")
 
     assert "no ordinary file" in program_folders(program).left_out[0].sentence
+
+
+def test_folders_of_other_extensions_are_followed(shelf: Path) -> None:
+    """Also where the program itself has no checkpoints."""
+    text = "a:\n  base_path: {shelf}\n  lycoris: one\n  ipadapter: two\n"
+    layout = program_folders(written(shelf, text))
+    program = shelf.parent / "ComfyUI"
+    both = program_folders(written(shelf, "a:\n  base_path: {shelf}\n  diffusers: one\n"))
+
+    assert layout.adapters == (program, shelf / "one", shelf / "two")
+    assert layout.checkpoints == (program,)
+    assert both.checkpoints == (shelf / "one",)
+    assert not layout.left_out

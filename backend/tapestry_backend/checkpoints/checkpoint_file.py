@@ -34,6 +34,12 @@ _PART_NAMES = {
 }
 """What an artist reads about a part that is missing."""
 
+_ANOTHER_VARIANT = (
+    "If the file is whole, it is of a variant that Tapestry does not run: choose a checkpoint that "
+    "paints from a prompt, or one for inpainting."
+)
+"""Getting such a file again would not change it."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -122,7 +128,8 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
         try:
             config = KINDS[kind].config(shapes)
         except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
-            raise BrokenFileError(f"its {_PART_NAMES[part]} is incomplete ({error})") from None
+            problem = f"lacks {error}" if isinstance(error, KeyError) else "is of another build"
+            raise BrokenFileError(f"its {_PART_NAMES[part]} {problem}", _ANOTHER_VARIANT) from None
         check_configuration(config, f"its {_PART_NAMES[part]}")
         if part == "vae":
             config |= family.scales
@@ -139,7 +146,9 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
     cell_px = 2 ** (len(vae.config["block_out_channels"]) - 1) if vae else 8
     variant = family.variant(taken, made, cell_px)
     if variant is None:
-        raise BrokenFileError(f"its backbone takes {taken} channels, its autoencoder makes {made}")
+        raise BrokenFileError(
+            f"its backbone takes {taken} channels, its autoencoder makes {made}", _ANOTHER_VARIANT
+        )
     if family.sized:
         backbone["sample_size"] = window_px // cell_px
         source = parts[family.backbone]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -66,13 +67,36 @@ def _read(file: Path, left_out: list[LeftOut]) -> Any:
     text = _decoded(data)
     for attempt in (text, _without_tabs(text)):
         try:
-            content = yaml.safe_load(attempt)
+            loader = _Loader(attempt)
+            content = loader.get_single_data()
         except (ValueError, RecursionError, yaml.YAMLError) as error:
             problem = " ".join(str(error).split())[:200]
         else:
+            left_out.extend(_repeated(file, key) for key in dict.fromkeys(loader.repeated))
             return {} if content is None else content
     left_out.append(_misread(file, f"is no YAML ({problem})"))
     return None
+
+
+class _Loader(yaml.SafeLoader):
+    """Also remembers names that come twice in one place, of which YAML keeps the last."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.repeated: list[str] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  theirs
+        names = [str(key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        self.repeated += [name for name, times in Counter(names).items() if times > 1]
+        return super().construct_mapping(node, deep)
+
+
+def _repeated(file: Path, key: str) -> LeftOut:
+    return LeftOut.broken(
+        file / key,
+        f"{str(file)!r} names {key[:40]!r} twice in one place: only the last counts.",
+        "Give the second section another name, or name several folders one a line.",
+    )
 
 
 def _decoded(data: bytes) -> str:

@@ -24,9 +24,9 @@ _ADAPTERS = (
 )
 """A1111's and Forge's names, and ComfyUI's; from the program's folder, or from its models'."""
 
-_YAML_CHECKPOINTS = ("checkpoints", "diffusion_models", "unet")
+_YAML_CHECKPOINTS = ("checkpoints", "diffusion_models", "unet", "diffusers")
 _YAML_COMPANIONS = ("text_encoders", "clip", "vae")
-_YAML_ADAPTERS = ("loras", "embeddings", "controlnet", "t2i_adapter")
+_YAML_ADAPTERS = ("loras", "lycoris", "embeddings", "controlnet", "t2i_adapter", "ipadapter")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,13 @@ def program_folders(root: Path) -> ProgramFolders:
     )
     if not checkpoints and is_folder(root):
         checkpoints = [root]
-        adapters = [root]
+        inside = os.path.realpath(root)
+        adapters = [root, *(each for each in adapters if not _lies_in(each, inside))]
     return ProgramFolders(tuple(checkpoints), tuple(companions), tuple(adapters), tuple(left_out))
+
+
+def _lies_in(folder: Path, real: str) -> bool:
+    return Path(os.path.realpath(folder)).is_relative_to(real)
 
 
 def _each_once(places: Sequence[Path | Sequence[Path] | None]) -> Iterator[Path]:
