@@ -31,6 +31,26 @@ def test_a_cell_with_one_unknown_pixel_is_new() -> None:
     assert keep.tolist() == pytest.approx([1, 1, 0.5, 0.4, 0.3, 0.2])
 
 
+def test_where_the_canvas_wraps_new_cells_follow_the_edge_at_its_other_side() -> None:
+    """The last column lies beside the first one."""
+    known = known_rectangle(8, 48, 0, 0, 8, 17)
+    keep = keep_map(known.float(), 8, Follow(0.5, 0.2, cells=3), wrap=True)[0]
+
+    assert keep.tolist() == pytest.approx([1, 1, 0.5, 0.4, 0.4, 0.5])
+
+
+def test_a_soap_film_goes_around_a_canvas_that_wraps() -> None:
+    """What is unknown at the right takes what is known at the left."""
+    known = known_rectangle(8, 64, 0, 0, 8, 2) | known_rectangle(8, 64, 0, 30, 8, 32)
+    values = torch.zeros(1, 1, 8, 64)
+    values[..., :2] = 1.0
+    wrapped, plain = (pull_push(values, known, wrap=wrap) for wrap in (True, False))
+
+    assert wrapped.shape == values.shape
+    assert float(wrapped[..., 60:].min()) > 0.8
+    assert float(plain[..., 60:].max()) < 0.4
+
+
 def test_a_cell_is_as_free_as_its_freest_pixel() -> None:
     """What is held for a part of the steps is held as long as its pixels allow."""
     hold = torch.full((8, 24), 0.7)

@@ -94,6 +94,15 @@ def test_what_no_window_reaches_is_not_a_regions_own() -> None:
     assert torch.equal(reached.inside[0], layers.inside[0])
 
 
+def test_what_is_carried_on_goes_around_a_canvas_that_wraps() -> None:
+    """A margin over its edge is one like any other."""
+    latents = torch.zeros(1, 1, 8)
+    latents[..., :3] = 5
+    inside = latents[0] > 0
+
+    assert continued(latents, inside, 2, wrap=True)[0, 0].tolist() == [5, 5, 5, 5, 5, 0, 5, 5]
+
+
 def test_what_is_inside_is_carried_on_ring_by_ring() -> None:
     """A margin without latents of its own takes those beside it; the rest stays as it is."""
     latents = torch.zeros(1, 1, 8)

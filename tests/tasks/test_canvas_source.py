@@ -120,6 +120,34 @@ def test_each_row_of_latents_follows_the_edge_that_is_its_own(model, scene) -> N
     assert (keep[background] > 0).tolist() == [False] * 4 + [True] * 4 + [False] * 8
 
 
+def test_where_the_canvas_wraps_each_row_follows_the_edge_that_lies_beside_it(model, scene) -> None:
+    """What is new at the far right goes on with the region at the left edge."""
+    snow, lava = (
+        scene.region(name, Bounds(0, left, 128, left + 64))
+        for name, left in (("snow", 0), ("lava", 64))
+    )
+    request = Request(
+        "extend",
+        128,
+        128,
+        regions=(lava, snow),
+        margins=Margins(right=128),
+        image=scene.picture(128, 128),
+        wrap=True,
+    )
+    source = read(request, scene, model).source
+    layers = make_layers(source.weights, [True, True, False], wrap=True)
+    known = source.known_in_rows(source.known_latents(model), layers, model)
+    lava_row, snow_row, _ = layers.rows
+    shares, keep = layers.shares[:, 0], known.keep[:, 0, 0]
+
+    assert (shares[lava_row, 16:] > 0.5).tolist() == [True] * 8 + [False] * 8
+    assert (shares[snow_row, 16:] > 0.5).tolist() == [False] * 8 + [True] * 8
+    assert (keep[lava_row, 16:] > 0).tolist() == [True] * 8 + [False] * 8
+    assert (keep[snow_row, 16:] > 0).tolist() == [False] * 8 + [True] * 8
+    assert float(keep[snow_row, 31]) == float(keep[lava_row, 16])
+
+
 @pytest.mark.parametrize(("height", "told"), [(16, True), (32, False)])
 def test_a_selection_too_narrow_for_words_is_told(model, scene, height: int, told: bool) -> None:
     """What is known on both sides decides there."""

@@ -104,3 +104,31 @@ def test_paint_that_ends_before_an_edge_ends_there(gap: int, goes_on: bool) -> N
     (grown,) = continue_regions([filled(10, 40, 50, 96 - gap)], OLD, new, NEAR)
 
     assert bool(on_canvas(grown, new)[:, 96:].any()) is goes_on
+
+
+@pytest.mark.parametrize("left", [0, 40, 80])
+def test_where_the_canvas_wraps_each_edge_goes_on_over_half_of_what_is_new(left: int) -> None:
+    """A ground that ends at the left edge meets the other one amid the way around."""
+    new = Bounds(0, -left, 64, 176 - left)
+    ground, shore = filled(40, 0, 64, 50), filled(20, 50, 64, 96)
+    at_left, at_right = (
+        on_canvas(each, new)
+        for each in continue_regions([ground, shore], OLD, new, NEAR, wrap=True)
+    )
+
+    def columns(start: int, stop: int) -> list[int]:
+        return sorted((column + left) % 176 for column in range(start, stop))
+
+    assert at_left[50].nonzero().flatten().tolist() == columns(-40, 50)
+    assert at_right[30].nonzero().flatten().tolist() == columns(50, 96 + 40)
+    assert not bool(at_left[:40].any())
+
+
+def test_paint_overrules_where_the_canvas_wraps() -> None:
+    """Paint over all of what is new leaves nothing for others to go on over."""
+    new = Bounds(0, 0, 64, 176)
+    wall, ground = filled(0, 96, 64, 176), filled(40, 0, 64, 96)
+    grown = continue_regions([wall, ground], OLD, new, NEAR, wrap=True)
+
+    assert torch.equal(on_canvas(grown[0], new), on_canvas(wall, new))
+    assert torch.equal(on_canvas(grown[1], new), on_canvas(ground, new))

@@ -118,6 +118,26 @@ def test_paint_goes_on_smoothly(model, scene) -> None:
     assert float((above[1:] - above[:-1]).abs().max()) < 0.05
 
 
+def test_paint_goes_on_around_a_canvas_that_wraps(model, scene) -> None:
+    """Beside its right edge lies what is painted at its left one."""
+    rgba = np.zeros((64, 256, 4), np.uint8)
+    rgba[:, :8] = (255, 0, 0, 255)
+    rgba[:, 120:128] = (0, 0, 255, 255)
+    bounds = Bounds(0, 0, 64, 256)
+    alpha = rgba[..., 3].copy()
+    kept = blue(scene, alpha, bounds, strength=0.0)
+    region = replace(kept, paint=scene.add(Pixels(64, 256, 4, rgba.tobytes())))
+    request = Request("generate", 64, 256, regions=(region,))
+    mask = PaintedMask(0, 0, torch.from_numpy(alpha))
+
+    def right_edge(*, wrap: bool) -> torch.Tensor:
+        plan = make_plan(replace(request, wrap=wrap), model)
+        return own_paints(request, scene.blobs, [mask], plan)[0].pixels[0, :, 32, 250]
+
+    assert float(right_edge(wrap=True)[0]) > 0.6
+    assert float(right_edge(wrap=False)[2]) > 0.6
+
+
 @pytest.mark.parametrize("change", [{"strength": 1.0}, {"fit": "loose"}, {"paint": None}])
 def test_who_has_no_paint_of_its_own(model, scene, change) -> None:
     """Who ignores it, who shares latents with the background, who has none."""

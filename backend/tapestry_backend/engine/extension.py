@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .layers import grown
 from .windows import Window, extent
 
 FOLLOW_NEAR, FOLLOW_FAR = 0.1, 0.03
@@ -43,24 +44,27 @@ class Follow(NamedTuple):
     cells: int
 
 
-def keep_map(hold: Tensor, cell_px: int, follow: Follow | None = None) -> Tensor:
+def keep_map(
+    hold: Tensor, cell_px: int, follow: Follow | None = None, *, wrap: bool = False
+) -> Tensor:
     """How long each cell keeps to the picture that is there: a share of the steps.
 
     hold [H, W] in 0..1, in pixels: how long each pixel would -> [h, w] float32. A cell is as free
     as its freest pixel: with a single unknown pixel (0) it is new. Around cells that are kept to
     the end (1), new ones follow the continued edges for the first steps, the longer the nearer:
     while there is still more noise than picture, this hands on what is large (light, colour, where
-    the horizon lies) and nothing that is small.
+    the horizon lies) and nothing that is small. Where the canvas wraps, cells at its right edge lie
+    beside those at its left one.
     """
     keep = -functional.max_pool2d(-hold[None, None], cell_px)[0, 0]
     known = (keep >= 1).to(keep)
     if follow is None or not bool(known.any()):
         return keep
-    keep, reached = keep.clamp(min=follow.far), known[None, None]
+    keep, reached = keep.clamp(min=follow.far), known[None]
     for distance in range(follow.cells):
-        reached = functional.max_pool2d(reached, 3, stride=1, padding=1)
+        reached = grown(reached, 1, wrap=wrap)
         level = follow.near + (follow.far - follow.near) * distance / follow.cells
-        keep = torch.maximum(keep, reached[0, 0] * level)
+        keep = torch.maximum(keep, reached[0] * level)
     return keep
 
 
@@ -88,13 +92,18 @@ def continue_edges(pixels: Tensor, known: Tensor, *, wrap: bool = False) -> Tens
     return whole
 
 
-def pull_push(values: Tensor, known: Tensor) -> Tensor:
+def pull_push(values: Tensor, known: Tensor, *, wrap: bool = False) -> Tensor:
     """Interpolate smoothly from known places, as a soap film does.
 
     values [1, C, H, W], known [H, W] bool with at least one True -> [1, C, H, W]. Means of coarser
     and coarser cells are pushed down to where nothing is known (Gortler et al. 1996), smoothed at
-    every level.
+    every level. Where the canvas wraps, what is known at one side goes on at the other.
     """
+    if wrap:
+        width = values.shape[-1]
+        around = torch.arange(-(width // 2), width + width // 2) % width
+        whole = pull_push(values[..., around], known[:, around])
+        return whole[..., width // 2 : width // 2 + width]
     weight = known[None, None].to(values)
     return _pull_push(values * weight, weight)
 

@@ -102,7 +102,7 @@ def grown(values: Tensor, cells: int, *, wrap: bool = False) -> Tensor:
     return functional.max_pool2d(sides, kernel, stride=1, padding=padding)[0]
 
 
-def continued(latents: Tensor, inside: Tensor, cells: int) -> Tensor:
+def continued(latents: Tensor, inside: Tensor, cells: int, *, wrap: bool = False) -> Tensor:
     """What is inside, carried on over its outline: [C, H, W], [H, W] bool -> [C, H, W].
 
     For margins that no window reached: each cell takes the mean of its neighbours, ring by ring.
@@ -111,12 +111,20 @@ def continued(latents: Tensor, inside: Tensor, cells: int) -> Tensor:
         known = inside.to(latents)[None, None]
         if bool(inside.all()):
             break
-        sums = functional.avg_pool2d(functional.pad(latents[None] * known, (1, 1, 1, 1)), 3, 1)
-        counts = functional.avg_pool2d(functional.pad(known, (1, 1, 1, 1)), 3, 1)
+        sums, counts = (
+            functional.avg_pool2d(_with_neighbours(values, wrap=wrap), 3, 1)
+            for values in (latents[None] * known, known)
+        )
         ring = (counts[0, 0] > 0) & ~inside
         latents = torch.where(ring, (sums / counts.clamp(min=_TRACE))[0], latents)
         inside = inside | ring
     return latents
+
+
+def _with_neighbours(values: Tensor, *, wrap: bool) -> Tensor:
+    """[1, C, H, W] and one more cell on each side: 0, or what lies there on a canvas that wraps."""
+    sides = functional.pad(values, (1, 1, 0, 0), "circular" if wrap else "constant")
+    return functional.pad(sides, (0, 0, 1, 1))
 
 
 def _grown_shares(shares: Tensor, margin: int, *, wrap: bool) -> Tensor:

@@ -34,7 +34,8 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
         for region in request.regions
     ]
     if plan.request.continue_regions:
-        masks = continue_regions(masks, plan.document, plan.output, plan.cell_px)
+        grown = plan.document, plan.output, plan.cell_px
+        masks = continue_regions(masks, *grown, wrap=plan.request.wrap)
     soft = []
     for region, (mask, bounds) in zip(request.regions, masks, strict=True):
         loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0

@@ -67,6 +67,7 @@ class CanvasSource:
                none of them has any
     kept       [1, 4, H, W]: what regions that are nothing but their paint make of the picture:
                their share of it, the last, and colours that are weighted by it; None: nothing
+    wrap       whether its left and right edges are one
     """
 
     weights: Tensor
@@ -77,6 +78,7 @@ class CanvasSource:
     loose: Tensor | None = None
     paints: tuple[OwnPaint | None, ...] = ()
     kept: Tensor | None = None
+    wrap: bool = False
 
     @property
     def size(self) -> Size:
@@ -91,7 +93,7 @@ class CanvasSource:
     @cached_property
     def keep(self) -> Tensor:
         """[h, w]: `hold` for whole cells, and around them."""
-        return keep_map(self.hold, self.cell_px, self.follow)
+        return keep_map(self.hold, self.cell_px, self.follow, wrap=self.wrap)
 
     @property
     def new_cells(self) -> Tensor:
@@ -168,7 +170,7 @@ class CanvasSource:
         known = self.keep >= 1
         if self.follow is None or not bool(known.any()):
             return self.keep[None, None]
-        beside = continue_edges(layers.shares.cpu()[None], known)[0]
+        beside = continue_edges(layers.shares.cpu()[None], known, wrap=self.wrap)[0]
         free = keep_map(self.hold, self.cell_px)
         return torch.where(beside >= _MOSTLY, self.keep, free)[:, None]
 
@@ -237,7 +239,8 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
     loose = hold > 0 if request.image is None else None
     paints = own_paints(request, blobs, masks, plan)
     kept = kept_picture(_seen(masks, plan), paints, _size_px(plan))
-    source = CanvasSource(weights, pixels, hold, follow, plan.cell_px, loose, paints, kept)
+    start = weights, pixels, hold, follow, plan.cell_px, loose, paints, kept
+    source = CanvasSource(*start, wrap=plan.request.wrap)
     notices = _notices(request, masks, covered, plan.cell_px) + _on_narrow_fill(request, new, plan)
     return RequestedCanvas(source, tuple(masks), new, notices)
 

@@ -141,7 +141,7 @@ def compose_layers(
     decoded alike, so that nothing else changes: no shift of colours between parts. Where pixels
     depend on neighbours alone and nothing was matched to what is known, that picture is there.
     """
-    fused, own, kept = layers.fused(latents), goes_on(latents, layers), kept or {}
+    kept = kept or {}
     rest = torch.ones(pixels.shape[-2:])
     for share in shares:
         share.part_of(rest).sub_(share.values)
@@ -153,67 +153,69 @@ def compose_layers(
             for row, share in enumerate(shares)
         ]
     )
-    is_there = model.decodes_locally and bool(new.all())
-    for part in parts_of(needed.any(dim=0), model.window):
-        before = crop(pixels, in_pixels(part, cell_px)).clone()
-        plain = plain_part(model, fused, part, before, wrap=wrap, is_there=is_there)
-        for row, share in enumerate(shares):
-            inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
-            if inner is None:
-                continue
-            cells = inner.moved(part.top, part.left)
-            where = in_pixels(cells, cell_px)
-            painted = (
-                kept[row].part(where)
-                if row in kept
-                else own_pixels(model, own[row, None], part, inner, plain, before, wrap=wrap)
-            )
-            if seen is not None:
-                seen(row, cells, painted)
-            change = painted - crop(before, in_pixels(inner, cell_px))
-            crop(pixels, where).add_(change * _share_in(share, where) * crop(new, where))
+    for own in own_pictures(model, latents, layers, pixels, needed, new, wrap=wrap, kept=kept):
+        if seen is not None:
+            seen(own.row, own.cells, own.painted)
+        where = in_pixels(own.cells, cell_px)
+        change = own.painted - own.before
+        crop(pixels, where).add_(change * _share_in(shares[own.row], where) * crop(new, where))
     pixels.clamp_(0, 1)
 
 
-def goes_on(latents: Tensor, layers: Layers) -> Tensor:
-    """Rows of latents [L, C, h, w], each of which goes on beyond its outline."""
-    rows = zip(latents, layers.inside, strict=True)
-    return torch.stack([continued(*row, MARGIN) for row in rows])
+class OwnPicture(NamedTuple):
+    """Some cells of the canvas as one row of latents shows them.
 
-
-def plain_part(
-    model: Denoiser, fused: Tensor, part: Window, before: Tensor, *, wrap: bool, is_there: bool
-) -> Tensor:
-    """What the fused latents are decoded to in a part, around -1..1, on the CPU.
-
-    Where that picture `is_there` already, in 0..1, it is `before`.
+    painted, before [1, 3, H, W] in 0..1, on the CPU: the row's own picture there, and what the
+    fused latents were decoded to
     """
-    if is_there:
-        return before * 2 - 1
-    return decode_part(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS).cpu().float()
+
+    row: int
+    cells: Window
+    painted: Tensor
+    before: Tensor
 
 
-def own_pixels(
+def own_pictures(
     model: Denoiser,
-    own: Tensor,
-    part: Window,
-    inner: Window,
-    plain: Tensor,
-    before: Tensor,
+    latents: Tensor,
+    layers: Layers,
+    pixels: Tensor,
+    needed: Tensor,
+    new: Tensor,
     *,
     wrap: bool,
-) -> Tensor:
-    """A layer's own picture in the `inner` cells of a part of the canvas: [1, 3, H, W] in 0..1.
+    kept: Mapping[int, OwnPaint],
+) -> Iterator[OwnPicture]:
+    """Each row's own picture in the cells that it is `needed` [L, h, w] bool in, part by part.
 
-    own [1, C, h, w]: its latents. plain: the part as the fused ones are decoded, around -1..1;
-    before: the part of the picture, on the CPU, which was decoded from those and then corrected.
+    The other arguments are those of `compose_layers`. What is drawn into `pixels` in between
+    changes nothing: parts do not overlap.
     """
-    there = inner.moved(part.top, part.left)
-    decoded = decode_part(model, own, there, wrap=wrap, halo=LESSER_HALO_CELLS).cpu().float()
-    check_finite(decoded, "decoding")
-    inside = in_pixels(inner, before.shape[-1] // part.size.width)
-    change = (decoded - crop(plain, inside)) / 2
-    return (crop(before, inside) + change).clamp_(0, 1)
+    fused = layers.fused(latents)
+    rows = zip(latents, layers.inside, strict=True)
+    own = torch.stack([continued(*row, MARGIN, wrap=wrap) for row in rows])
+    cell_px = pixels.shape[-1] // latents.shape[-1]
+    is_there = model.decodes_locally and bool(new.all())
+
+    def decoded(of: Tensor, cells: Window) -> Tensor:
+        return decode_part(model, of, cells, wrap=wrap, halo=LESSER_HALO_CELLS).cpu().float()
+
+    for part in parts_of(needed.any(dim=0), model.window):
+        whole = crop(pixels, in_pixels(part, cell_px)).clone()
+        plain = whole * 2 - 1 if is_there else decoded(fused, part)
+        for row in range(layers.count):
+            inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
+            if inner is None:
+                continue
+            cells, inside = inner.moved(part.top, part.left), in_pixels(inner, cell_px)
+            before = crop(whole, inside)
+            if row in kept:
+                painted = kept[row].part(in_pixels(cells, cell_px))
+            else:
+                seen = decoded(own[row, None], cells)
+                check_finite(seen, "decoding")
+                painted = (before + (seen - crop(plain, inside)) / 2).clamp_(0, 1)
+            yield OwnPicture(row, cells, painted, before)
 
 
 def _cells_of(share: Share, canvas: Tensor, cell_px: int, *, outlines: bool, wrap: bool) -> Tensor:

@@ -21,11 +21,8 @@ from ..models.denoiser import Denoiser
 from .decoding import (
     BESIDE_CELLS,
     NOTHING,
-    goes_on,
     in_pixels,
-    own_pixels,
-    parts_of,
-    plain_part,
+    own_pictures,
 )
 from .events import LayeredPicture, RegionPicture
 from .own_paint import OwnPaint
@@ -108,24 +105,11 @@ class Colours:
         """
         layers, wrap = self._layers, self._wrap
         near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
-        needed = self._opaque & near
-        fused, own = layers.fused(latents), goes_on(latents, layers)
-        is_there = model.decodes_locally and bool(self._new.all())
-        for part in parts_of(needed.any(dim=0), model.window):
-            before = crop(self._pixels, in_pixels(part, self._cell_px))
-            plain = plain_part(model, fused, part, before, wrap=wrap, is_there=is_there)
-            for row in self._targets:
-                inner = next(parts_of(crop(needed[row], part), max(part.size)), None)
-                if inner is None:
-                    continue
-                cells = inner.moved(part.top, part.left)
-                args = model, own[row, None], part, inner, plain, before
-                painted = (
-                    kept[row].part(in_pixels(cells, self._cell_px))
-                    if row in kept
-                    else own_pixels(*args, wrap=wrap)
-                )
-                self.take(row, cells, painted)
+        is_asked = torch.tensor([row in self._targets for row in range(layers.count)])
+        needed = self._opaque & near & is_asked[:, None, None]
+        args = model, latents, layers, self._pixels, needed, self._new
+        for own in own_pictures(*args, wrap=wrap, kept=kept):
+            self.take(own.row, own.cells, own.painted)
 
     def take(self, row: int, cells: Window, painted: Tensor) -> None:
         """Some cells of a row of latents as pixels [1, 3, H, W] in 0..1."""

@@ -27,14 +27,22 @@ class RegionMask(NamedTuple):
 
 
 def continue_regions(
-    masks: Sequence[RegionMask], old: Bounds, new: Bounds, near_px: int
+    masks: Sequence[RegionMask], old: Bounds, new: Bounds, near_px: int, *, wrap: bool = False
 ) -> list[RegionMask]:
     """The regions' masks as they hold on a canvas that has grown from `old` to `new`.
 
     A region that reaches an edge that grows goes on beyond it as it is there, row by row or column
     by column, to the new edge; as strong as within `near_px` of it, where its rim is soft. Paint
     beyond the edge overrules: its own region ends where it ends, and no other one goes on over it.
+
+    Where the canvas wraps, what is new beside the picture lies between both of its edges, and each
+    goes on over half of it.
     """
+    if wrap and new.width > old.width:
+        turn = (new.width - old.width) // 2 - (old.left - new.left)
+        turned = [_turned(each, new, turn) for each in masks]
+        grown = continue_regions(turned, old.moved(0, turn), new, near_px)
+        return [_turned(each, new, -turn) for each in grown]
     growing = _growing(old, new)
     ends = [{side for side in growing if _ends(each, old, side, growing[side])} for each in masks]
     sides = [
@@ -46,6 +54,17 @@ def continue_regions(
         _continued(each, own, old, new, near_px, painted) if own else each
         for each, own in zip(masks, sides, strict=True)
     ]
+
+
+def _turned(region: RegionMask, canvas: Bounds, columns: int) -> RegionMask:
+    """A region on a canvas that wraps, turned to the right, and as wide as the canvas."""
+    bounds = region.bounds
+    box = Bounds(bounds.top, canvas.left, bounds.bottom, canvas.right)
+    mask = torch.zeros(box.height, box.width, dtype=torch.uint8)
+    common = bounds.intersection(box)
+    if not common.is_empty:
+        _part(mask, box, common).copy_(_part(region.mask, bounds, common))
+    return RegionMask(mask.roll(columns, 1), box)
 
 
 def _growing(old: Bounds, new: Bounds) -> dict[str, int]:

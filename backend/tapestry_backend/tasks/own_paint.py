@@ -144,7 +144,8 @@ def _own_paint(
     seen = crop(alpha, there) >= _SEEN_ALPHA
     if not bool(seen.any()):
         return None
-    return OwnPaint(place, pull_push(crop(colours, there), seen), region.strength)
+    pixels = pull_push(crop(colours, there), seen, wrap=plan.request.wrap)
+    return OwnPaint(place, pixels, region.strength)
 
 
 def _around(mask: PaintedMask, plan: Plan) -> Window:

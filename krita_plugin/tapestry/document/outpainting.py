@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -28,22 +29,51 @@ def continued_bands(
     masks: Mapping[str, Pixels],
     size: tuple[int, int],
     margins: Margins,
+    *,
+    wrap: bool = False,
 ) -> list[Band]:
     """What each region fills beyond the canvas, the lowest region first, paint there last.
 
     rows: topmost first. masks: by layer, 1 channel, of the whole canvas. size: (height, width).
+    Where the canvas wraps, each of its sides goes on over half of what is new beside it.
     """
+    going = _turned(margins) if wrap else margins
     bands: list[Band] = []
     painted: list[Band] = []
     for number, row in reversed(list(enumerate(rows))):
         mask = masks.get(row.id)
         if not row.counts or mask is None:
             continue
-        ends = {side for side in SIDES if _ends(row.bounds, size, margins, side)}
-        grows = {side for side in SIDES if getattr(margins, side)} - ends
-        bands += [Band(number, bounds) for bounds in _goes_on(mask, size, margins, grows)]
-        painted += [Band(number, _beyond(row.bounds, size, margins, side)) for side in ends]
+        grows = {
+            side
+            for side in SIDES
+            if getattr(going, side) and not _ends(row.bounds, size, margins, side)
+        }
+        for bounds in _goes_on(mask, size, going, grows):
+            shown = _folded(bounds, size, margins) if wrap else [bounds]
+            bands += [Band(number, part) for part in shown]
+        painted += [
+            Band(number, _beyond(row.bounds, size, margins, side))
+            for side in SIDES
+            if _ends(row.bounds, size, margins, side)
+        ]
     return bands + painted
+
+
+def _turned(margins: Margins) -> Margins:
+    """What is new beside a canvas that wraps, half of it on each side."""
+    new_px = margins.left + margins.right
+    return replace(margins, left=new_px // 2, right=new_px - new_px // 2)
+
+
+def _folded(bounds: Bounds, size: tuple[int, int], margins: Margins) -> Iterator[Bounds]:
+    """A part of a canvas that wraps, by what lies at its one side and what at the other."""
+    right = size[1] + margins.right
+    for turn in (0, right + margins.left, -right - margins.left):
+        moved = bounds.moved(0, turn)
+        shown = moved.intersection(Bounds(moved.top, -margins.left, moved.bottom, right))
+        if not shown.is_empty:
+            yield shown
 
 
 def _ends(bounds: Bounds, size: tuple[int, int], margins: Margins, side: str) -> bool:

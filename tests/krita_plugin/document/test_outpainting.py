@@ -57,6 +57,25 @@ def test_paint_beyond_the_edge_lies_over_what_goes_on() -> None:
     assert Band(1, Bounds(40, 120, 80, 220)) not in bands
 
 
+@pytest.mark.parametrize(
+    ("margins", "right_edges", "left_edges"),
+    [
+        (Margins(right=40), Bounds(0, 120, 80, 140), Bounds(40, 140, 80, 160)),
+        (Margins(left=40), Bounds(0, -40, 80, -20), Bounds(40, -20, 80, 0)),
+        (Margins(left=20, right=20), Bounds(0, 120, 80, 140), Bounds(40, -20, 80, 0)),
+    ],
+)
+def test_where_the_canvas_wraps_each_side_goes_on_over_half_of_what_is_new(
+    margins: Margins, right_edges: Bounds, left_edges: Bounds
+) -> None:
+    """The wall at the right edge, the ground at the left one."""
+    wall, ground = mask("...###"), mask("......", "###...")
+    rows = [row("wall", Bounds(0, 60, 80, 120)), row("ground", Bounds(40, 0, 80, 60))]
+    bands = continued_bands(rows, {"wall": wall, "ground": ground}, SIZE, margins, wrap=True)
+
+    assert bands == [Band(1, left_edges), Band(0, right_edges)]
+
+
 def test_regions_that_do_not_count_go_nowhere() -> None:
     """Switched off, or not read yet."""
     rows = [row("ground", Bounds(40, 0, 80, 120), on=False), row("sky", Bounds(0, 0, 40, 120))]

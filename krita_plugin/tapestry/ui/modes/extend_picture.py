@@ -176,7 +176,8 @@ class ExtendPicture(QWidget):
         found = {row.id: watch.thumbnail(row.id) for row in rows}
         masks = {name: mask for name, mask in found.items() if mask is not None}
         corner, scale = self.canvas_rectangle().topLeft(), self._present_scale()
-        for number, part in continued_bands(rows, masks, watch.size, settings.margins):
+        bands = continued_bands(rows, masks, watch.size, settings.margins, wrap=settings.wrap)
+        for number, part in bands:
             left, top = corner.x() + part.left * scale, corner.y() + part.top * scale
             color = QColor(*color_of(number))
             painter.fillRect(QRectF(left, top, part.width * scale, part.height * scale), color)
