@@ -122,7 +122,8 @@ class BackendProcess:
             raise TapestryError(
                 ErrorCode.INTERNAL,
                 f"The Tapestry backend cannot be started ({error.strerror}: {error.filename}).",
-                "Run `python3 installer plugin` in Tapestry's folder, then restart Krita.",
+                "Press Install on the backend's page, or run `python3 installer plugin`; then "
+                "restart Krita.",
             ) from error
 
     def has_ended(self) -> bool:
@@ -134,7 +135,7 @@ class BackendProcess:
         return TapestryError(
             ErrorCode.INTERNAL,
             "The Tapestry backend did not start.",
-            f"Run `python3 installer doctor` in Tapestry's folder; {self.log_file} says more.",
+            f"Copy diagnostics on the backend's page shows more, and so does {self.log_file}.",
         )
 
 
@@ -157,7 +158,8 @@ def _installed_command(installation: Path) -> list[str]:
         raise TapestryError(
             ErrorCode.INTERNAL,
             f"The file {installation} is damaged.",
-            "Run `python3 installer plugin` in Tapestry's folder, then restart Krita.",
+            "Press Install on the backend's page, or run `python3 installer plugin`; then "
+            "restart Krita.",
         ) from error
 
 

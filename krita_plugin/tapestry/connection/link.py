@@ -281,7 +281,8 @@ def _another_version(welcome: Welcome) -> TapestryError:
     return TapestryError(
         ErrorCode.VERSION,
         f"The backend ({welcome.version}) speaks another version than this plugin.",
-        "Install both from the same release (`python3 installer plugin`), then restart Krita.",
+        "Press Install on the backend's page, or run `python3 installer plugin`; then "
+        "restart Krita.",
     )
 
 
@@ -289,7 +290,7 @@ def _unreachable() -> TapestryError:
     return TapestryError(
         ErrorCode.INTERNAL,
         "The backend cannot be reached.",
-        "Press the button again; if that does not help, run `python3 installer doctor`.",
+        "Press the button again; if that does not help, restart Krita.",
     )
 
 
