@@ -56,9 +56,16 @@ def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> None:
 def found_behind(path: Path) -> tuple[Path, os.stat_result | None]:
     """The file that a path means in the end, and what is known of it; None where there is none.
 
-    Raises OSError where it must not be written.
+    Raises OSError where it must not be written. A named pipe keeps nothing, and who writes into one
+    waits for a reader; those of a shell (/dev/stdout, or its ">(...)") have theirs.
     """
     target = Path(os.path.realpath(path))
+    with suppress(FileNotFoundError):
+        status = path.stat()
+        if stat.S_ISFIFO(status.st_mode) and target.exists():
+            raise _refused(path, "it is a pipe, which keeps nothing")
+        if not stat.S_ISREG(status.st_mode) and not target.exists():
+            return path, status
     try:
         status = target.stat()
     except FileNotFoundError:

@@ -25,18 +25,19 @@ _NUMBERED = (
 
 _KINDS = (
     "arkivlager|bektore-geruza|bestandslaag|betegarri geruza|boya katmanı|calque de clonage|"  # noqa: RUF001
-    "calque de dessin|calque de fichier|calque de remplissage|calque vectoriel|"
+    "calque collé|calque de dessin|calque de fichier|calque de remplissage|calque vectoriel|"
     "camada de arquivo|camada de ficheiro|camada de pintura|camada de preenchimento|"
     "camada vectorial|camada vetorial|capa clon|capa clonada|capa d'emplenat|capa de archivo|"
-    "capa de ficheiro|capa de fitxer|capa de pintura|capa de relleno|capa vectorial|"
+    "capa de ficheiro|capa de fitxer|capa de pintura|capa de relleno|capa pegada|capa vectorial|"
     "clonar a camada|clonar camada|clonar capa|clone layer|dateiebene|dosya katman|"
-    "duplicera lager|ebene klonen|failikiht|fil-lag|file layer|fill layer|fitxategi geruza|"
+    "duplicera lager|ebene klonen|eingefügte ebene|failikiht|fil-lag|file layer|fill layer|"
+    "fitxategi geruza|floating layer|floating selection|"
     "fitxategi-geruza|fyll-lag|fyllager|fájlréteg|group layer|füllebene|"
     "katmanı doldur|klon katman|"  # noqa: RUF001
     "klon-geruza|klonelag|kloniraj plast|klonovat vrstvu|klonovať vrstvu|kloonikiht|"
     "kopiotaso|laag klonen|layer de file|livello clone|livello disegno|livello file|"
     "livello riempimento|livello vettoriale|maalitaso|malebene|margo geruza|maľovať vrstvu|"
-    "målarlager|new layer|paint layer|pintar camada|plast datoteke|plast slikanja|"
+    "målarlager|new layer|paint layer|pasted layer|pintar camada|plast datoteke|plast slikanja|"
     "reimple strato|strato de file|teiknelag|tekenlaag|tiedostotaso|täyttötaso|vector layer|"
     "vectorlaag|vektor razina|vektor réteg|vektor sloj|vektorebene|vektorinis sluoksnis|"
     "vektoritaso|vektorkiht|vektorlag|vektorlager|vektorová vrstva|vektorska plast|"
@@ -52,7 +53,7 @@ _KINDS = (
     "填充图层|填充圖層|文件图层|檔案圖層|矢量图层|顏料圖層|颜料图层|벡터 레이어|복제 레이어|"
     "채우기 레이어|칠하기 레이어|파일 레이어"
 )
-"""What Krita calls a layer of some kind, mostly with a number behind."""
+"""What Krita and GIMP call a layer of some kind, mostly with a number behind."""
 
 _COPIES = (
     "(r)en kopia|afrita af|clone of|copia|copia de|copia di|copiar de|copie|copier de|copy|"
@@ -104,7 +105,7 @@ def _any_of(names: str) -> str:
 
 
 _BACKGROUND_NAMES = frozenset(map(_folded, _BACKGROUNDS.split("|")))
-_NUMBER = r"[ #]*[0-9]+"
+_NUMBER = r"[ #]*[0-9]+(?:[ #]+[0-9]+){0,3}"
 _DEFAULT_NAME = re.compile(
     rf"(?:{_any_of(_NUMBERED)}){_NUMBER}|(?:{_any_of(_KINDS)})(?:{_NUMBER})?"
 )

@@ -48,7 +48,8 @@ def test_other_programs_folders_are_looked_through(
     folders = adapter_folders([tmp_path])
     known = AdapterCatalogue(folders=folders)
 
-    assert set(folders) == {tmp_path / "models" / "Lora", tmp_path / "models" / "ControlNet"}
+    wanted = {tmp_path / "models" / name for name in ("Lora", "ControlNet", "Stable-diffusion")}
+    assert set(folders) == wanted
     ids = {info.id for info in known.infos}
     assert ids == {"sample-ink", "sample-scribble", "styles/pen", "styles/sample-ink", "edges"}
     assert known.find("sample-ink", "lora").path.parent.name == "sample_adapters"
@@ -203,7 +204,7 @@ REFUSED = {
     ),
     "an IA3": (
         tensors(lora_unet_a__on_input=DOWN, lora_unet_a__weight=UP),
-        "nobody knows what its tensor",
+        "neither a checkpoint nor an adapter that Tapestry knows: it holds 'lora_unet_a",
     ),
     "an IP-Adapter of another build": (
         tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__0__weight=UP),
@@ -229,9 +230,9 @@ REFUSED = {
     ),
     "a whole model": (
         tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP),
-        "nobody knows what its tensor 'first_stage_model.b' is",
+        "it holds 'first_stage_model.b'",
     ),
-    "too many sides": (tensors(emb_params=torch.zeros(1, 1, 8)), "nobody knows what its tensor"),
+    "too many sides": (tensors(emb_params=torch.zeros(1, 1, 8)), "it holds 'emb_params'"),
 }
 
 
@@ -241,12 +242,19 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
     write, problem = REFUSED[case]
     path = tmp_path / "it.safetensors"
     write(path)
-    with pytest.raises(TapestryError, match="cannot be opened") as raised:
+    with pytest.raises(TapestryError, match=r"cannot be opened|neither a checkpoint") as raised:
         AdapterCatalogue([str(path)])
 
     assert problem in raised.value.message
     assert raised.value.code is ErrorCode.MODEL_BROKEN
     assert "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or" in raised.value.advice
+
+
+def test_a_link_to_nothing_is_told_as_one(tmp_path: Path) -> None:
+    """Also among others in a folder."""
+    (tmp_path / "ink.safetensors").symlink_to(tmp_path / "gone")
+    (left,) = AdapterCatalogue(folders=[tmp_path]).left_out_beside([])
+    assert left.message.endswith("ink.safetensors' leads to something that is not there.")
 
 
 @pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])
@@ -283,7 +291,7 @@ def test_a_damaged_folder_gets_a_sentence(
     """Before any library reads it."""
     shutil.copytree(adapters / "sketch", tmp_path / "sketch")
     damage(tmp_path / "sketch")
-    with pytest.raises(TapestryError, match="cannot be opened") as raised:
+    with pytest.raises(TapestryError, match=r"cannot be opened|neither a checkpoint") as raised:
         AdapterCatalogue([str(tmp_path / "sketch")])
 
     assert problem in raised.value.message

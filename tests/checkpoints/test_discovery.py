@@ -17,12 +17,15 @@ import torch
 from tapestry_backend.checkpoints import catalogue as catalogue_module
 from tapestry_backend.checkpoints import discovery as discovery_module
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
+from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.checkpoints.discovery import adapter_folders, discover, told_apart
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.cli import main
 from tapestry_backend.models.model_cache import ModelCache
+from tapestry_protocol.errors import TapestryError
 from tests.checkpoints.closed_folders import close_folder
+from tests.checkpoints.plain_loras import lora_of_width
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
 from tests.models.tiny_files import Built, build, save_file
 
@@ -34,6 +37,8 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny checkpoints to link to: one file of each kind that matters here, and a folder."""
     folder = tmp_path_factory.mktemp("stock")
     save_file(build("sd1"), folder / "dream.safetensors", torch.half)
+    own = {k: t for k, t in build("sd1").tensors.items() if k.startswith("first_stage_model.")}
+    save_file(Built({}, own), folder / "vae.safetensors", torch.half)
     flux = build("flux")
     save_file(flux, folder / "flux-all.safetensors", torch.half)
     for name, prefix, bare in [
@@ -120,7 +125,8 @@ def test_folders_of_adapters(tmp_path: Path) -> None:
     text = f"a111:\n  base_path: {big}\n  loras: mine\n"
     (program / "extra_model_paths.yaml").write_text(text)
 
-    assert adapter_folders([program]) == [program / "models" / "loras", big / "mine"]
+    beside = program / "models" / "checkpoints"
+    assert adapter_folders([program]) == [program / "models" / "loras", big / "mine", beside]
     assert adapter_folders([big]) == [big]
 
 
@@ -312,7 +318,7 @@ def test_names_are_judged_as_those_that_somebody_gives(stock: Path, tmp_path: Pa
 def test_what_is_no_checkpoint_is_told_of_unless_it_is_something_else(
     stock: Path, tmp_path: Path
 ) -> None:
-    """Files of other formats, models of other kinds, links to nothing; not adapters and VAEs."""
+    """Files of other formats, models of other kinds, links to nothing; no adapters."""
     own = tmp_path / "models"
     link(stock, "ae.safetensors", own / "ae.safetensors")
     link(stock, "xl", own / "whole")
@@ -325,14 +331,96 @@ def test_what_is_no_checkpoint_is_told_of_unless_it_is_something_else(
 
     assert found() == {"whole": "sdxl"}
     assert {
-        name: reason.partition(". ")[0].split("' ")[-1] for name, reason in reasons().items()
+        name: reason.partition(". ")[0].split("' ", 1)[-1] for name, reason in reasons().items()
     } == {
-        "strange.safetensors": "is neither a checkpoint nor an adapter that Tapestry knows",
+        "ae.safetensors": "is a text encoder or an autoencoder, which belongs into the folder "
+        "text_encoders or vae",
+        "strange.safetensors": "is neither a checkpoint nor an adapter that Tapestry knows: it "
+        "holds 'a.b'",
         "packed.gguf": "is packed as GGUF, which Tapestry does not read",
         "old.CKPT": "is a pickle, which can run any program when it is opened",
         "rest.safetensors.crdownload": "has not been fetched to its end",
         "lost.safetensors": "is not there, or leads to something that is not there",
     }
+
+
+def everything(*folders: Path) -> Catalogue:
+    """As the backend starts with it."""
+    search = discover(folders)
+    return Catalogue(
+        found=search.entries,
+        adapter_folders=adapter_folders(folders),
+        problems=search.problems,
+        components=search.components,
+    )
+
+
+def test_what_lies_in_another_kinds_folder_is_offered_or_told(stock: Path, tmp_path: Path) -> None:
+    """Adapters among checkpoints are offered; the rest is told, with where it belongs."""
+    program, models = tmp_path / "ComfyUI", tmp_path / "ComfyUI" / "models"
+    word = Built({}, {"emb_params": torch.ones(1, 768)})
+    for name in ("checkpoints", "diffusion_models"):
+        (models / name).mkdir(parents=True)
+    lora_of_width(models / "checkpoints" / "ink.safetensors", 768)
+    lora_of_width(models / "diffusion_models" / "pen.safetensors", 768)
+    save_file(word, models / "checkpoints" / "gloom.safetensors")
+    save_file(word, program / "murk.safetensors")
+    link(stock, "dream.safetensors", program / "loose.safetensors")
+    link(stock, "flux-all.safetensors", models / "loras" / "flux-all.safetensors")
+    link(stock, "ae.safetensors", models / "loras" / "ae.safetensors")
+    link(stock, "clip_l.safetensors", models / "checkpoints" / "clip_l.safetensors")
+    link(stock, "t5xxl_fp16.safetensors", models / "text_encoders" / "t5xxl_fp16.safetensors")
+    link(stock, "xl", models / "diffusers" / "xl")
+    for name in ("vae/old.ckpt", "vae/older.pt", "text_encoders/t5.GGUF", "ipadapter/plus.bin"):
+        (models / name).parent.mkdir(exist_ok=True)
+        (models / name).write_bytes(b"x")
+    catalogue = everything(program)
+    told = {each.path.name: each.message for each in catalogue.left_out}
+
+    assert [entry.id for entry in catalogue.entries] == ["sample", "loose", "xl"]
+    assert {"ink", "pen", "gloom"} <= {info.id for info in catalogue.adapters.infos}
+    assert told.keys() == {
+        *("murk.safetensors", "flux-all.safetensors", "ae.safetensors", "clip_l.safetensors"),
+        *("old.ckpt", "older.pt", "t5.GGUF", "plus.bin"),
+    }
+    assert "belongs into a folder such as loras" in told["murk.safetensors"]
+    assert "belongs into the folder checkpoints" in told["flux-all.safetensors"]
+    assert "belongs into the folder text_encoders or vae" in told["ae.safetensors"]
+    assert "belongs into the folder text_encoders or vae" in told["clip_l.safetensors"]
+    assert "is a pickle" in told["old.ckpt"]
+    assert "is packed as GGUF" in told["t5.GGUF"]
+
+
+def test_an_autoencoder_beside_its_checkpoint_is_in_its_place(stock: Path, tmp_path: Path) -> None:
+    """As A1111 has them; not one without its checkpoint, and none in its own folder is told."""
+    own = tmp_path / "models"
+    link(stock, "dream.safetensors", own / "dream.safetensors")
+    link(stock, "vae.safetensors", own / "dream.vae.safetensors")
+    link(stock, "ae.safetensors", own / "vae" / "another.safetensors")
+    assert not everything().left_out
+    shutil.copy(stock / "ae.safetensors", own / "gone.vae.safetensors")
+    assert [each.path.name for each in everything().left_out] == ["gone.vae.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "tensors", "reason"),
+    [
+        ("ip", {"image_proj.x": (1,), "ip_adapter.1.to_k_ip.weight": (2, 768)}, "another build"),
+        ("lllite", {"lllite_unet_x.weight": (2, 2)}, "ControlNet-LLLite"),
+        ("none", {"lora_unet_x.alpha": (1,)}, "beside a LoRA's changes"),
+    ],
+)
+def test_what_is_wrong_with_an_adapter_is_told_wherever_it_lies(
+    tmp_path: Path, name: str, tensors: dict[str, tuple[int, ...]], reason: str
+) -> None:
+    """The same sentence as it gets where it is named."""
+    file = tmp_path / "models" / f"{name}.safetensors"
+    save_file(Built({}, {key: torch.ones(shape) for key, shape in tensors.items()}), file)
+    (told,) = discover().problems
+    assert reason in told.message
+    with pytest.raises(TapestryError) as named:
+        read_adapter(file)
+    assert named.value.message == told.message
 
 
 @pytest.mark.parametrize(

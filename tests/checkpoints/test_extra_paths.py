@@ -85,10 +85,10 @@ def test_every_form_is_followed(shelf: Path, form: str) -> None:
         ),
         ("a: 7\n", ["names no folders"]),
         (
-            "a:\n  checkpoints: {shelf}/two\na:\n  checkpoints: {shelf}/one\n",
-            ["names 'a' twice in one place: only the last counts"],
+            "a:\n  base_path: no\n  Base_Path: {shelf}\n  loras: one\n",
+            ["names 'Base_Path' twice in one place: only the last counts"],
         ),
-        ("a:\n  loras: {shelf}/two\n  loras: {shelf}/one\n", ["names 'loras' twice"]),
+        ("a:\n  b:\n    loras: {shelf}\na: 7\n", ["names 'a' twice", "names no folders"]),
         ("a: [*b]", ["is no YAML"]),
         ("\0", ["is no YAML"]),
         ("#" * 2**18 + "\n", ["has more than 262144 bytes"]),
@@ -103,6 +103,24 @@ def test_what_cannot_be_followed_is_told(shelf: Path, text: str, told: list[str]
     assert all(part in sentence for part, sentence in zip(told, said, strict=True)), said
     if "gone" in told[0]:
         assert list(layout.checkpoints) == [shelf / "one"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:\n  checkpoints: {shelf}/one\na:\n  checkpoints: {shelf}/two\n",
+        "a:\n  base_path: {shelf}/one\n  checkpoints: .\na:\n  base_path: {shelf}/two\n  unet: .\n",
+        "a:\n  checkpoints: {shelf}/one\n  Checkpoints: {shelf}/two\n",
+        "a:\n  checkpoints: |\n    {shelf}/one\n    {shelf}/one\n  checkpoints: [{shelf}/two]\n",
+        "a:\na:\n  checkpoints: {shelf}/one\nA:\n  CHECKPOINTS: {shelf}/two\n",
+        "a:\n  checkpoints: {shelf}/one\n  checkpoints:\nb:\n  unet: {shelf}/two\nb:\n",
+    ],
+)
+def test_what_comes_twice_counts_twice(shelf: Path, text: str) -> None:
+    """Sections of one name have each its own base; small and large letters mean the same."""
+    layout = program_folders(written(shelf, text))
+    assert set(layout.checkpoints) == {shelf / "one", shelf / "two"}
+    assert not layout.left_out
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "a:\n", "a: {{}}\n"])

@@ -29,6 +29,7 @@ def read(prompt: str, **fields: object) -> tuple[Request, tuple[str, ...]]:
         ("red bricks <lyco:sample-ink:unet=0.7>", "red bricks", 0.7),
         ("red bricks <lora:sample-ink:99>", "red bricks", 4.0),
         ("red bricks <lora:sample-ink:x>", "red bricks", 1.0),
+        ("red bricks <lora:sample-ink.safetensors:.7>", "red bricks", 0.7),
     ],
 )
 def test_a_lora_in_a_prompt_is_laid_on(prompt: str, text: str, weight: float) -> None:
@@ -64,7 +65,10 @@ def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
         ("<lora:none:1> bricks", "bricks", "'<lora:none:1>' was left out: there is no such LoRA"),
         ("<hypernet:x:1> bricks", "bricks", "knows no hypernetworks"),
         ("bricks BREAK moss", "bricks, moss", "'BREAK' means nothing here"),
+        ("bricks ADDROW moss", "bricks, moss", "'ADDROW' means nothing here"),
+        ("bricks ADDCOMM moss ADDCOL sea", "bricks, moss, sea", "'ADDCOL' means nothing here"),
         ("bricks AND moss", "bricks AND moss", "'AND' was read as a word"),
+        ("RED BRICKS BREAK MOSS", "RED BRICKS BREAK MOSS", "'BREAK' was read as a word"),
         ("<no-such-word> bricks", "<no-such-word> bricks", "no embedding '<no-such-word>'"),
         ("<glooom> bricks", "<glooom> bricks", "There is an embedding '<gloom>'"),
         ("embedding:gloom bricks", "embedding:gloom bricks", "no embedding 'embedding:gloom'"),
@@ -74,6 +78,16 @@ def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
         ("{{{bricks}}}, moss", "{{{bricks}}}, moss", "'{{{bricks}}}' was read as words"),
         ("(bricks)++", "(bricks)++", "')++' was read as words"),
         ("red bricks--, sea", "red bricks--, sea", "'bricks--' was read as words"),
+        ("(bricks:1,2), moss", "(bricks:1,2), moss", "'(bricks:1,2)' was read as words"),
+        ("(bricks\uff1a1.2)", "(bricks\uff1a1.2)", "1.2)' was read as words"),
+        ("\uff08bricks:1.2\uff09", "\uff08bricks:1.2\uff09", "was read as words: a weight"),
+        ("(bricks)1.3 moss", "(bricks)1.3 moss", "')1.3' was read as words"),
+        ("bricks::3 moss:: 1", "bricks::3 moss:: 1", "'bricks::3' was read as words"),
+        ("bricks:1.3, moss", "bricks:1.3, moss", "'bricks:1.3' was read as words"),
+        ("<gloom>:1.2, moss", "<gloom>:1.2, moss", "'<gloom>:1.2' was read as words"),
+        ("gloom, moss", "gloom, moss", "'gloom' was read as words: its embedding is written '<gl"),
+        ("(Gloom:1.2)", "(Gloom:1.2)", "'Gloom' was read as words: its embedding is written '<gl"),
+        ("<lora:none:0.8 moss", "<lora:none:0.8 moss", "no '>' at its end"),
         ("bricks --ar 16:9 --v 6.1", "bricks", "'--ar 16:9' was left out"),
         ("bricks --no moss and sea", "bricks", "write it into the negative prompt"),
         ("(bricks:9)", "(bricks:9)", "counts 4 times"),
@@ -94,6 +108,8 @@ def test_what_means_nothing_here_is_told(prompt: str, text: str, notice: str) ->
     [
         *("red bricks", "<gloom> bricks", "BLACK AND WHITE", "a (b:1.2) [c]", "5 > 3 < 4", ""),
         *("c++ and -- dashes --- here", "a well-known --castle", "no negative prompts", "Steps: 3"),
+        *("(a (b):1.2), ((c)(d):1.3)", "at 12:30, (16:9), (a clock (12:30):1.2)", "b :) 2 (c) 1.3"),
+        *("gloomy, gloom-ridden, <gloom>", "(<gloom>:1.2), (b, c:1.2)", "COFFEE BREAKS", "a: 3 b"),
     ],
 )
 def test_plain_prompts_stay_as_they_are(prompt: str) -> None:
@@ -119,6 +135,12 @@ def test_what_is_pasted_below_a_prompt_is_what_it_says() -> None:
     assert any("'Steps: 20, Sampler: Euler a" in notice for notice in notices)
     request, _ = read("sea", negative_prompt="Negative prompt: dark")
     assert request.negative_prompt == "dark"
+
+
+@pytest.mark.parametrize("prompt", ["(bricks:1.2", "[bricks:0.5]", "[bricks::0.5]"])
+def test_each_slip_is_told_once(prompt: str) -> None:
+    """By what it is: a bracket that is open, a prompt that would change."""
+    assert len(read(prompt)[1]) == 1
 
 
 def test_a_negative_prompt_lays_nothing_on() -> None:
@@ -147,6 +169,15 @@ def test_a_negative_prompt_lays_nothing_on() -> None:
         "__a" * 660,
         "{" * 2000,
         "a" * 1990 + "++",
+        "(" + "a" * 1990,
+        "(a:" * 660,
+        "(:" * 1000,
+        "\uff08" * 2000,
+        "\uff08\uff1a1" * 660,
+        "a::" * 660,
+        "<lora:a" * 280,
+        "<a>:1" * 400,
+        "ADDROW " * 280,
         "--no " * 400,
         "--ar " * 400,
         "negative prompt:" * 120,

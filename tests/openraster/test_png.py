@@ -65,6 +65,16 @@ def test_colours_travel_from_one_png_to_another() -> None:
     assert encode_png(PIXELS, colours_of(png())) == encode_png(PIXELS)
     gamma = struct.pack(">I", 100_000)
     assert b"gAMA" + gamma in encode_png(PIXELS, colours_of(with_chunk(b"gAMA", gamma)))
+    assert colours_of(with_chunk(b"gAMA", bytes(4))) == b""  # which would be black everywhere
+
+
+def test_a_profile_behind_a_long_note_is_found() -> None:
+    """Longer than what is looked at otherwise."""
+    told = png(icc_profile=PROFILE)
+    note = b"workflow\0" + bytes(MAX_PROFILE_BYTES)
+    chunk = struct.pack(">I", len(note)) + b"tEXt" + note + struct.pack(">I", zlib.crc32(note))
+    behind = document_of(told[:33] + chunk + told[33:], png())
+    assert profile_of(encode_png(PIXELS, behind.colours_meant)) == PROFILE
 
 
 @pytest.mark.parametrize(

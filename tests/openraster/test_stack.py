@@ -34,6 +34,27 @@ def test_reads_layers_groups_and_their_attributes() -> None:
     assert (group.children[0].top, group.children[0].left) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("written", "visible"),
+    [
+        *[(word, False) for word in ("hidden", "HIDDEN ", "none", "false", "False", "0", "no")],
+        *[(word, True) for word in ("visible", "", "true", "1", "shown")],
+    ],
+)
+def test_a_hidden_layer_is_hidden_in_whatever_word(written: str, visible: bool) -> None:
+    """OpenRaster knows "hidden" alone; programs write others."""
+    file = FILE.replace(b'visibility="hidden"', f'visibility="{written}"'.encode())
+    assert parse_stack(file).root.children[1].visible is visible
+
+
+def test_a_picture_may_be_named_from_where_it_is() -> None:
+    """By "./data/0.png", as some programs do; a name that leads outward is kept for what it is."""
+    for written, source in [(b"./data/0.png", "data/0.png"), (b"../0.png", "../0.png")]:
+        stack = parse_stack(FILE.replace(b"data/0.png", written))
+        assert stack.root.children[0].source == source
+        assert written in stack.with_layer("a", "data/t.png", Margins())
+
+
 def test_tells_of_elements_that_it_leaves_alone() -> None:
     """Whatever is neither layer nor group is named, and nothing inside of it is looked at."""
     assert parse_stack(FILE).unknown == ("text", "filter", "layer")

@@ -48,6 +48,25 @@ def test_links_are_written_through(tmp_path: Path, *, there: bool) -> None:
 
 
 @posix
+def test_a_named_pipe_is_refused_and_one_of_a_shell_is_written(tmp_path: Path) -> None:
+    """Whoever writes into the first one waits until somebody reads."""
+    named = tmp_path / "pipe"
+    os.mkfifo(named)
+    for write in (lambda: refuse_unwritable(named), lambda: write_whole(named, [b"x"])):
+        with pytest.raises(PermissionError, match="it is a pipe"):
+            write()
+    reading, writing = os.pipe()
+    try:
+        own = Path(f"/dev/fd/{writing}")
+        refuse_unwritable(own)
+        write_whole(own, [b"new"])
+        assert os.read(reading, 10) == b"new"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@posix
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
 def test_rights_stay(tmp_path: Path, mode: int) -> None:
     """Whatever a new file would have."""

@@ -29,6 +29,8 @@ def test_the_background_is_known_in_krita_s_languages(name: str) -> None:
     [
         *("Layer 1", "Paint Layer 3", "Paint Layer", "Group 12", "layer 2", "Layer #4"),
         *("Ebene 1", "Malebene 2", "Calque de dessin 1", "\u56fe\u5c42 3"),
+        *("Pasted Layer", "Pasted Layer #1", "Layer 1 #2", "Floating Selection"),
+        *("Eingef\u00fcgte Ebene", "Calque coll\u00e9"),
         *("Vector Layer 1", "\u30ec\u30a4\u30e4\u30fc1"),
     ],
 )  # fmt: skip

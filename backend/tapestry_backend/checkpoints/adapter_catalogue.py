@@ -24,7 +24,7 @@ from .adapter_recognition import (
     chosen_embeddings,
     read_adapter,
 )
-from .checkpoint_file import holds_a_network
+from .checkpoint_file import holds_a_network, misplaced_network
 from .embedding_dims import EmbeddingDims
 from .folder_checks import lacks_index, without_index
 from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
@@ -246,15 +246,17 @@ def _found_in(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
             inner.clear()
             yield here
         else:
-            yield from (here / name for name in names if _may_be_one(here / name))
+            for path in map(here.joinpath, names):
+                if _is_network(path):
+                    left_out.append(LeftOut(path, misplaced_network(path)))
+                elif path.suffix.lower() in PICKLES or is_weights(path.name):
+                    yield path
 
 
-def _may_be_one(path: Path) -> bool:
-    """By its name; a text encoder or an autoencoder that lies there is nobody's adapter."""
-    if Path(path).suffix.lower() in PICKLES:
-        return True
+def _is_network(path: Path) -> bool:
+    """Whether a file is a text encoder or an autoencoder, which is no adapter."""
     if not is_weights(path.name):
         return False
     with suppress(Exception):  # which `read_adapter` puts into a sentence
-        return not holds_a_network(read_header(path))
-    return True
+        return holds_a_network(read_header(path))
+    return False

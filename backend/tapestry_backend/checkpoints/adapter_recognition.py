@@ -12,8 +12,9 @@ from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .controlnet_keys import read_control_marks
+from .families import family_of_file
 from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration
-from .folders import exists, is_folder, is_weights
+from .folders import exists, is_folder, is_link, is_weights
 from .left_out import unforeseen, unreadable, why_no_id
 from .lora_keys import BUNDLED, read_name, unused_in
 from .safetensors_header import BrokenFileError, Header, check_weights, read_header, read_json
@@ -88,6 +89,12 @@ class Adapter:
 def read_adapter(path: Path) -> Adapter:
     """What a file or folder holds; raises TapestryError when it is nothing that we can use."""
     shown = repr(str(path))
+    if is_link(path) and not exists(path):
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            f"{shown} leads to something that is not there.",
+            "Put it back, or fetch it again.",
+        )
     if not exists(path):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
@@ -105,6 +112,8 @@ def read_adapter(path: Path) -> Adapter:
         raise refused(f"{shown} is left out: its name {problem}", "Give it a short, plain name.")
     try:
         return _read_folder(name, path) if is_folder(path) else _read_file(name, path)
+    except TapestryError:
+        raise
     except OSError as error:
         raise unreadable(path, error) from error
     except BrokenFileError as error:
@@ -116,13 +125,13 @@ def read_adapter(path: Path) -> Adapter:
         raise unforeseen(path, error) from error
 
 
-def is_adapter(path: Path) -> bool:
-    """Whether a file or folder is an adapter that we can use."""
-    try:
-        read_adapter(path)
-    except TapestryError:
-        return False
-    return True
+def misplaced_adapter(path: Path) -> TapestryError:
+    """What an artist reads about an adapter that lies beside the folders of a program."""
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"{str(path)!r} is an adapter, which belongs into a folder such as loras.",
+        "Move it there, or name it with --adapter.",
+    )
 
 
 def _read_folder(name: str, path: Path) -> Adapter:
@@ -175,9 +184,24 @@ def _read_file(name: str, path: Path) -> Adapter:
         raise BrokenFileError("it holds what stands beside a LoRA's changes, and none of them")
     embedding = _read_embedding(header.shapes, name)
     if embedding is None:
-        raise BrokenFileError(f"nobody knows what its tensor {unknown[0][:60]!r} is")
+        raise _no_adapter(path, header, unknown[0])
     token, widths = embedding
     return Adapter(name, "embedding", path, _family_of_words(widths), widths, token)
+
+
+def _no_adapter(path: Path, header: Header, tensor: str) -> TapestryError:
+    if family_of_file(header.shapes) is not None:
+        return TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            f"{str(path)!r} is a checkpoint, which belongs into the folder checkpoints.",
+            "Move it there, or name it with --model.",
+        )
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"{str(path)!r} is neither a checkpoint nor an adapter that Tapestry knows: it holds "
+        f"{tensor[:60]!r}.",
+        f"Look at docs/models.md for what there is; adapters are {_KNOWN_KINDS}.",
+    )
 
 
 def _is_factor(tensor: str) -> bool:

@@ -81,7 +81,8 @@ class Catalogue:
     A name is the path of a folder or file, or the id of something found or of a cached model of the
     hub. adapters: LoRAs and the like that may be laid on them, by their paths, and folders where
     some may lie. problems: what the search for models has found and cannot use; with what cannot be
-    used of the rest it is `left_out`.
+    used of the rest it is `left_out`. components: files that it found in their right place, though
+    nothing may use them.
     Raises TapestryError when a named model is none.
     """
 
@@ -93,6 +94,7 @@ class Catalogue:
         adapters: Sequence[str] = (),
         adapter_folders: Sequence[Path] = (),
         problems: Sequence[LeftOut] = (),
+        components: Sequence[Path] = (),
     ) -> None:
         self.adapters = AdapterCatalogue(adapters, adapter_folders)
         sample = Path(str(files("tapestry_backend") / "sample_model"))
@@ -103,7 +105,8 @@ class Catalogue:
             self._entries.setdefault(entry.id, entry)
         offered = [path for entry in found for path in (entry.path, *entry.companions.values())]
         self.left_out = without_repeats(
-            [*left, *problems, *self.adapters.left_out_beside(offered)], self.adapters.paths
+            [*left, *problems, *self.adapters.left_out_beside(offered)],
+            [*self.adapters.paths, *components],
         )
         for name in names:
             if name not in self._entries:
@@ -248,7 +251,7 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
     except BrokenFileError as error:
         raise _no_folder(path, str(error)) from error
     except KeyError as error:
-        raise _no_folder(path, f"its configurations do not say {error}") from error
+        raise _no_folder(path, f"its configurations lack {error}") from error
     except (ValueError, TypeError, IndexError) as error:
         raise _no_folder(path, "its configurations make no sense") from error
     if family is None:

@@ -215,18 +215,28 @@ def holds_a_network(header: Header) -> bool:
     )
 
 
+def misplaced_network(path: Path) -> TapestryError:
+    """What an artist reads about a network that lies where none is looked for."""
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        f"{str(path)!r} is a text encoder or an autoencoder, which belongs into the folder "
+        "text_encoders or vae.",
+        "Move it there: checkpoints that lack theirs use it.",
+    )
+
+
 def foreign_file(path: Path) -> TapestryError:
     """What an artist reads about a checkpoint that is never opened."""
     if path.suffix.lower() == ".gguf":
         return TapestryError(
             ErrorCode.MODEL_BROKEN,
             f"{path.name!r} is packed as GGUF, which Tapestry does not read.",
-            "Look for the same checkpoint as .safetensors; of packed ones fp8 can be read.",
+            "Look for the same one as .safetensors; of packed ones fp8 can be read.",
         )
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         f"{path.name!r} is a pickle, which can run any program when it is opened.",
-        "Look for the same checkpoint as .safetensors, or convert it in a program you trust.",
+        "Look for the same one as .safetensors, or convert it in a program you trust.",
     )
 
 

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from .checkpoint_file import broken_file, holds_a_network, lacking
+from .checkpoint_file import (
+    FOREIGN_FORMATS,
+    broken_file,
+    foreign_file,
+    holds_a_network,
+    lacking,
+)
 from .families import FAMILIES, family_of_file
 from .folders import is_weights, walk
 from .left_out import LeftOut, unforeseen, unreadable
@@ -46,21 +52,26 @@ class ComponentFiles:
                 chosen[part] = min(fitting)[1]
         return chosen
 
-    def look(self) -> None:
-        """Look through the folders, and tell what is wrong there, though nothing was asked for."""
-        _ = self._files
+    def look(self) -> list[Path]:
+        """The files; what is wrong in the folders is told, though nothing was asked for."""
+        return [path for path, _ in self._files]
 
     @cached_property
     def _files(self) -> list[tuple[Path, Header]]:
         found = []
         for folder in self._folders:
             for here, _, names in walk(folder, self._left_out):
-                for path in (here / name for name in names if is_weights(name)):
+                for path in map(here.joinpath, names):
+                    if path.suffix.lower() in FOREIGN_FORMATS:
+                        self._left_out.append(LeftOut(path, foreign_file(path)))
+                    if not is_weights(path.name):
+                        continue
                     try:
                         header = read_header(path)
                         if not holds_a_network(header) and family_of_file(header.shapes) is None:
                             self._left_out.append(_no_network(path))
-                        found.append((path, header))
+                        else:
+                            found.append((path, header))
                     except BrokenFileError as error:
                         self._left_out.append(LeftOut(path, broken_file(path, error)))
                     except OSError as error:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tapestry_protocol.errors import TapestryError
 
-from .adapter_recognition import is_adapter
+from .adapter_recognition import misplaced_adapter, read_adapter
 from .catalogue import SAMPLE, Checkpoint, read_checkpoint_at
-from .checkpoint_file import FOREIGN_FORMATS, holds_a_network
+from .checkpoint_file import FOREIGN_FORMATS, holds_a_network, misplaced_network
 from .component_files import ComponentFiles
 from .folder_checks import check_folder, lacks_index, without_index
 from .folders import (
@@ -42,9 +42,13 @@ _PARTS = {"unet", "transformer", "vae", "text_encoder", "scheduler"}
 
 @dataclass
 class Found:
-    """The checkpoints that were found, and what is wrong with those that cannot be used."""
+    """The checkpoints that were found, and what is wrong with those that cannot be used.
+
+    components   files with a network that checkpoints may lack, where those are looked for
+    """
 
     entries: list[Checkpoint] = field(default_factory=list)
+    components: list[Path] = field(default_factory=list)
     problems: list[LeftOut] = field(default_factory=list)
 
 
@@ -111,7 +115,22 @@ class _Search:
         for place in layout.checkpoints:
             for path in _checkpoints(place, problems):
                 self._add(path, _relative(path, place), companions)
-        companions.look()  # what lies there and cannot be used is told, wanted or not
+        if root not in layout.checkpoints:
+            self._add_loose(root, companions)
+        self.found.components += companions.look()
+
+    def _add_loose(self, root: Path, companions: ComponentFiles) -> None:
+        """What lies beside the folders of a program, in none of them."""
+        problems = self.found.problems
+        for path in entries_of(root, []):
+            if not is_file(path) or not (is_weights(path.name) or _is_packed(path.name)):
+                continue
+            if _is_companion(path):
+                problems.append(LeftOut(path, misplaced_network(path)))
+            elif _is_adapter(path):
+                problems.append(LeftOut(path, misplaced_adapter(path)))
+            else:
+                self._add(path, _relative(path, root), companions)
 
     def look_through_hub(self, cache: Path) -> None:
         """The cache of the hub, which other programs fill with models of every kind."""
@@ -156,8 +175,11 @@ class _Search:
             self._seen.add(real)
             self._ids.add(entry.id)
             self.found.entries.append(entry)
-        elif not others_too and not is_adapter(path):
-            self.found.problems.append(_no_model(path))
+        elif not others_too:
+            try:
+                read_adapter(path)  # which is offered, if it is one
+            except TapestryError as problem:
+                self.found.problems.append(LeftOut(path, problem))
 
     def _read(self, path: Path, name: str, companions: ComponentFiles) -> Checkpoint | None:
         """None for a file that is sound, and no checkpoint; raises TapestryError for the rest."""
@@ -178,14 +200,6 @@ class _Search:
         return entry
 
 
-def _no_model(path: Path) -> LeftOut:
-    return LeftOut.broken(
-        path,
-        f"{str(path)!r} is neither a checkpoint nor an adapter that Tapestry knows.",
-        "Look at docs/models.md for what there is.",
-    )
-
-
 def _relative(path: Path, root: Path) -> str:
     """A checkpoint's name in its folder, with "/" on every system; files without their suffix."""
     inside = path.relative_to(root)
@@ -197,6 +211,11 @@ def _relative(path: Path, root: Path) -> str:
 def _is_foreign(name: str) -> bool:
     """Whether a file is called as checkpoints are that we name, but never open."""
     return Path(name).suffix.lower() in FOREIGN_FORMATS
+
+
+def _is_packed(name: str) -> bool:
+    """Whether a file is called as only checkpoints are, and is never opened."""
+    return Path(name).suffix.lower() in {".ckpt", ".gguf"}
 
 
 def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
@@ -214,7 +233,10 @@ def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
             left_out.append(without_index(here))
             continue
         for name in files:
-            if _is_foreign(name) or (is_weights(name) and not _is_companion(here / name)):
+            if is_weights(name) and _is_companion(here / name):
+                if not _replaces_one(here / name):
+                    left_out.append(LeftOut(here / name, misplaced_network(here / name)))
+            elif is_weights(name) or _is_foreign(name):
                 yield here / name
 
 
@@ -223,6 +245,20 @@ def _is_companion(path: Path) -> bool:
     with suppress(Exception):  # of what is wrong with it is told where it is read
         return holds_a_network(read_header(path))
     return False
+
+
+def _replaces_one(path: Path) -> bool:
+    """Whether an autoencoder is called like the checkpoint beside it, of which it takes part."""
+    stem = path.name.removesuffix(".vae.safetensors")
+    return stem != path.name and is_file(path.with_name(f"{stem}.safetensors"))
+
+
+def _is_adapter(path: Path) -> bool:
+    try:
+        read_adapter(path)
+    except TapestryError:
+        return False
+    return True
 
 
 def _snapshot(folder: Path, left_out: list[LeftOut]) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,6 +16,8 @@ from .left_out import LeftOut, unreadable
 _MAX_YAML_BYTES = 2**18
 _MAX_SECTIONS = 1000
 _MAX_LINES = 1000
+_BASE = "base_path"
+_TEXT_TAG, _LIST_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq"
 _ALIKE = 0.84
 """How much a key must look like one of ours to be taken for a slip of it, from 0 to 1."""
 
@@ -79,23 +80,51 @@ def _read(file: Path, left_out: list[LeftOut]) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Also remembers names that come twice in one place, of which YAML keeps the last."""
+    """Keeps what comes twice under one name, of which YAML would keep the last alone.
+
+    repeated: names of which only the last can count
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.repeated: list[str] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  theirs
-        names = [str(key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        self.repeated += [name for name, times in Counter(names).items() if times > 1]
+        kept: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            name = key.value.strip().lower() if isinstance(key, yaml.ScalarNode) else str(id(key))
+            if name in kept and name != "<<":
+                before = kept[name][1]
+                if isinstance(value, yaml.ScalarNode) and not value.value:
+                    continue
+                if isinstance(before, yaml.MappingNode) and isinstance(value, yaml.MappingNode):
+                    name = f"{name} {len(kept)}"  # two sections, each with its own base
+                    kept[name] = (yaml.ScalarNode(_TEXT_TAG, name), value)
+                    continue
+                if (
+                    name != _BASE
+                    and before.value
+                    and yaml.MappingNode not in {type(before), type(value)}
+                ):
+                    both = [part for each in (before, value) for part in _parts(each)]
+                    kept[name] = (kept[name][0], yaml.SequenceNode(_LIST_TAG, both))
+                    continue
+                if before.value:
+                    self.repeated.append(key.value)
+            kept[name] = (key, value)
+        node.value = list(kept.values())
         return super().construct_mapping(node, deep)
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    return node.value if isinstance(node, yaml.SequenceNode) else [node]
 
 
 def _repeated(file: Path, key: str) -> LeftOut:
     return LeftOut.broken(
         file / key,
         f"{str(file)!r} names {key[:40]!r} twice in one place: only the last counts.",
-        "Give the second section another name, or name several folders one a line.",
+        "Take out one of them.",
     )
 
 
@@ -142,7 +171,7 @@ def _sections(
             continue
         seen.add(id(section))
         values = {str(_scalar(key)).strip().lower(): value for key, value in section.items()}
-        base = values.get("base_path") or outer
+        base = values.get(_BASE) or outer
         inner = [value for value in values.values() if isinstance(value, dict)]
         waiting += ((each, base) for each in inner)
         if values.keys() & set(keys) or (section is not content and not inner):
@@ -202,8 +231,13 @@ def _folders(
 
 
 def _lines(value: Any, file: Path, left_out: list[LeftOut]) -> list[str]:
-    parts = value if isinstance(value, list) else str(_scalar(value)).splitlines()
-    paths = (_path_of(part, file, left_out) for part in parts[:_MAX_LINES])
+    parts = value if isinstance(value, list) else [_scalar(value)]
+    lines = [
+        line
+        for part in parts[:_MAX_LINES]
+        for line in (part.splitlines() if isinstance(part, str) else [part])
+    ]
+    paths = (_path_of(line, file, left_out) for line in lines[:_MAX_LINES])
     return [path for path in paths if path]
 
 

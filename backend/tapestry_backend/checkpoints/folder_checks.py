@@ -17,7 +17,7 @@ from .families import backbone_of, family_of
 from .folders import is_file
 from .left_out import LeftOut, unreadable
 from .model_paths import hub_cache, models_folder
-from .safetensors_header import BrokenFileError, check_regular, check_weights, read_json
+from .safetensors_header import ANOTHER, BrokenFileError, check_regular, check_weights, read_json
 
 MAX_CONFIGURATION_BYTES = 2**20
 """Configurations have a few thousand."""
@@ -38,6 +38,7 @@ _WHOLE_FOLDER = (
     "Get it again from where it came from: a folder in diffusers layout, complete, with its "
     "weights as .safetensors."
 )
+_LINK = "Put the file itself there."
 _SCHEDULER_CONFIGURATION = "scheduler/scheduler_config.json"
 _MAX_NUMBER = 2**20
 _MAX_REPEATS = 100
@@ -68,12 +69,12 @@ def _check(folder: Path) -> None:
     homes = _homes(folder)
     index = _configuration(folder, "model_index.json", homes)
     if not _SCHEDULER.fullmatch(_class_name(index, "scheduler")):
-        raise BrokenFileError("model_index.json names no scheduler")
+        raise BrokenFileError("model_index.json names no scheduler", ANOTHER)
     _configuration(folder, _SCHEDULER_CONFIGURATION, homes)
     backbone = backbone_of(index)
     family = family_of(index, _configuration(folder, f"{backbone}/config.json", homes))
     if family is None:
-        raise BrokenFileError("its pipeline is unknown")
+        raise BrokenFileError("its pipeline is unknown", ANOTHER)
     for part in family.modules:
         if not (part in family.optional and not _class_name(index, part)):
             _check_module(folder, part, homes)
@@ -141,7 +142,7 @@ def _check_module(folder: Path, part: str, homes: list[Path]) -> None:
     _configuration(folder, f"{part}/config.json", homes)
     for name in _FOREIGN_FILES:
         if (folder / part / name).exists():
-            raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open")
+            raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open", ANOTHER)
     for path in _weights(folder / part):
         if not path.exists() and any((folder / part).glob("*.bin")):
             raise BrokenFileError(
@@ -174,7 +175,7 @@ def _inside(path: Path, homes: list[Path]) -> Path:
     except OSError:
         raise BrokenFileError(f"{path.parent.name}/{path.name} is missing") from None
     except RuntimeError:  # Python before 3.13, for links in a circle
-        raise BrokenFileError(f"{path.name} is a link in a circle") from None
+        raise BrokenFileError(f"{path.name} is a link in a circle", _LINK) from None
     if not any(real.is_relative_to(home) for home in homes):
         raise BrokenFileError(
             f"{path.parent.name}/{path.name} is a link that leads out of the model's folder, to "
@@ -196,7 +197,7 @@ def _weights(part: Path) -> Iterator[Path]:
         raise BrokenFileError(f"{index.name} names no files")
     for file in sorted({str(file) for file in files.values()}):
         if not re.fullmatch(r"[\w-][\w.-]{0,200}\.safetensors", file):
-            raise BrokenFileError(f"{index.name} names {file[:40]!r}")
+            raise BrokenFileError(f"{index.name} names {file[:40]!r}", ANOTHER)
         yield part / file
 
 
@@ -211,19 +212,19 @@ def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -
     The first would take memory or time without end.
     """
     if depth > _MAX_DEPTH:
-        raise BrokenFileError(f"{where} is nested too deeply")
+        raise BrokenFileError(f"{where} is nested too deeply", ANOTHER)
     if isinstance(value, dict):
         foreign = _FOREIGN & value.keys()
         if foreign:
-            raise BrokenFileError(f"{where} asks for {min(foreign)}")
+            raise BrokenFileError(f"{where} asks for {min(foreign)}", ANOTHER)
         for name, inner in value.items():
             check_configuration(inner, where, name, depth + 1)
     elif isinstance(value, list):
         if len(value) > (_MAX_BETAS if key == "trained_betas" else _MAX_ITEMS):
-            raise BrokenFileError(f"{key[:40]!r} in {where} has {len(value)} entries")
+            raise BrokenFileError(f"{key[:40]!r} in {where} has {len(value)} entries", ANOTHER)
         for inner in value:
             check_configuration(inner, where, key, depth + 1)
     elif isinstance(value, int | float):
         repeats = "layers" in key or key.endswith("_blocks")
         if not abs(value) <= (_MAX_REPEATS if repeats else _MAX_NUMBER):
-            raise BrokenFileError(f"{key[:40]!r} in {where} is {value!s:.20}")
+            raise BrokenFileError(f"{key[:40]!r} in {where} is {value!s:.20}", ANOTHER)

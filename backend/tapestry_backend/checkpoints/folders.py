@@ -51,6 +51,11 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110  Path's raises where a folder may not be entered
 
 
+def is_link(path: Path) -> bool:
+    """Whether there is a link, wherever it leads; none where it may not be read."""
+    return os.path.islink(path)  # noqa: PTH114  Path's raises where a folder may not be entered
+
+
 def check_folder_named(folder: Path, left_out: list[LeftOut]) -> None:
     """Say so when a named folder is not there, or may not be entered."""
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from .safetensors_header import BrokenFileError
+from .safetensors_header import ANOTHER, BrokenFileError
 from .shapes import Shapes
 
 _SCALES = (".scale_weight", ".weight_scale")
@@ -59,5 +59,6 @@ def _last(name: str) -> str:
 def _unknown(name: str) -> BrokenFileError:
     return BrokenFileError(
         f"its weights are packed in a way that we cannot read ({name[:60]!r}); of those in 8 bits "
-        "we can read fp8 with one scale for each layer or row"
+        "we can read fp8 with one scale for each layer or row",
+        ANOTHER,
     )

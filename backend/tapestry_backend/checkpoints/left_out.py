@@ -68,7 +68,7 @@ def unforeseen(path: Path, error: Exception) -> LeftOut:
     return LeftOut.broken(
         path,
         f"{str(path)!r} could not be read: it is written in a way that Tapestry does not know.",
-        "Get it again from where it came from, or move it to another place.",
+        "Move it to another place if you do not need it; the backend's log has the particulars.",
     )
 
 

@@ -11,7 +11,10 @@ from .extra_paths import extra_paths
 from .folders import is_folder
 from .left_out import LeftOut
 
-_CHECKPOINTS = ("models/Stable-diffusion", "models/checkpoints", "checkpoints", "Stable-diffusion")
+_CHECKPOINTS = (
+    *("models/Stable-diffusion", "models/checkpoints", "checkpoints", "Stable-diffusion"),
+    "models/diffusers",
+)
 _BACKBONES = ("models/diffusion_models", "models/unet", "diffusion_models", "unet")
 _COMPANIONS = (
     *("models/text_encoders", "models/clip", "models/text_encoder", "text_encoders", "clip"),
@@ -21,6 +24,7 @@ _ADAPTERS = (
     *("models/Lora", "models/loras", "models/LyCORIS", "Lora", "loras", "LyCORIS"),
     *("models/embeddings", "embeddings", "models/ControlNet", "models/controlnet"),
     *("ControlNet", "controlnet", "models/t2i_adapter", "t2i_adapter", "adapters"),
+    *("models/ipadapter", "ipadapter", "extensions/sd-webui-controlnet/models"),
 )
 """A1111's and Forge's names, and ComfyUI's; from the program's folder, or from its models'."""
 
@@ -33,6 +37,7 @@ _YAML_ADAPTERS = ("loras", "lycoris", "embeddings", "controlnet", "t2i_adapter",
 class ProgramFolders:
     """Folders that are there: with checkpoints, with what these may lack, with adapters.
 
+    adapters   those of checkpoints are among them: people put LoRAs there as well
     left_out   folders that are configured and not there
     """
 
@@ -61,6 +66,8 @@ def program_folders(root: Path) -> ProgramFolders:
         checkpoints = [root]
         inside = os.path.realpath(root)
         adapters = [root, *(each for each in adapters if not _lies_in(each, inside))]
+    else:
+        adapters = list(_each_once([*adapters, *checkpoints]))
     return ProgramFolders(tuple(checkpoints), tuple(companions), tuple(adapters), tuple(left_out))
 
 

@@ -1,16 +1,18 @@
 """Words of other programs in prompts: LoRAs and embeddings are taken, the rest is told of.
 
 `<lora:name:0.8>` is A1111's way to lay on a LoRA, `embedding:name` ComfyUI's way to name a textual
-inversion. What divides or changes prompts there (BREAK, AND, `[a:b:0.5]`, `{a|b}`) means nothing
-here; it is read as words, and the artist is told so. So are weights as other programs write them
-(`{{{x}}}`, `(x)++`). What is no text at all is taken out: Midjourney's options (`--ar 16:9`), and
-what A1111 writes below a prompt, whose negative prompt is taken as such.
+inversion; of a bare name, which is one in A1111, is told how to write it. What divides or changes
+prompts there (BREAK, ADDROW, AND, `[a:b:0.5]`, `{a|b}`) means nothing here; it is read as words,
+and the artist is told so. So are weights as other programs and keyboards write them (`{{{x}}}`,
+`(x)++`, `(x)1.3`, `x::3`, `(x:1,2)`). What is no text at all is taken out: Midjourney's options
+(`--ar 16:9`), and what A1111 writes below a prompt, whose negative prompt is taken as such.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -40,7 +42,18 @@ _CHANGING = re.compile(
 
 _OTHER_WEIGHTS = re.compile(
     r"\{{1,8}[^{}|]{1,150}\}{1,8}|(?:\)|(?<![^\W\d])[^\W\d]{2,40})(?:\+{2,8}|-{2,8})(?=[\s,)]|$)"
+    r"|\([^()]{1,150}:\s?\d{1,2},\d{1,3}\s?\)"
+    r"|\([^()\N{FULLWIDTH COLON}]{1,150}\N{FULLWIDTH COLON}\s?\d{1,2}[.,]?\d{0,3}\s?\)"
+    r"|\N{FULLWIDTH LEFT PARENTHESIS}[^\N{FULLWIDTH RIGHT PARENTHESIS}]{1,150}"
+    r"[:\N{FULLWIDTH COLON}]\s?\d{1,2}[.,]?\d{0,3}\s?\N{FULLWIDTH RIGHT PARENTHESIS}"
+    r"|\):?\d{1,2}(?:\.\d{1,3})?(?![\w.:])(?!\s{0,3}[\])])"
+    r"|(?<![^\W\d])[^\W\d]{2,40}::-?(?:\d{1,2}\.?\d{0,3})?"
 )
+_BARE_WEIGHT = re.compile(
+    r"(?:<[^<>]{1,80}>|(?<![^\W\d])[^\W\d]{2,40}):\d{1,2}\.\d{1,3}(?![\d.])(?!\s{0,3}\))"
+)
+"""Looked for in what is left when weights in brackets are read."""
+
 _OPTION = re.compile(
     r"(?<!\S)--(?:(?:no)(?:\s+(?!--)\S+){1,40}|(?:ar|aspect|chaos|cref|cw|hd|iw|niji|profile|"
     r"quality|q|raw|repeat|seed|sref|stop|stylize|style|sw|s|tile|uplight|v|version|video|weird|"
@@ -49,7 +62,10 @@ _OPTION = re.compile(
 _NEGATIVE = re.compile(r"(?<!\w)negative prompt:", re.IGNORECASE)
 _PARAMETERS = re.compile(r"(?<!\w)Steps: ?\d+, ?[A-Z][\w ]{0,40}:.*", re.DOTALL)
 
-_BREAK = re.compile(r"\bBREAK\b")
+_UNCLOSED = re.compile(
+    r"<(?:lora|lyco|lycoris|hypernet):[^<>\s,]{1,80}(?![^<>]{0,80}>)", re.IGNORECASE
+)
+_DIVIDER = re.compile(r"\b(BREAK|ADDCOMM|ADDBASE|ADDROW|ADDCOL)\b")
 _AND = re.compile(r"(?<=\s)AND(?=\s)")
 
 
@@ -122,12 +138,15 @@ class _Reader:
             text = re.sub(r"\s{2,}", " ", text).strip().strip(",").strip()
         for word in _WORD.findall(text):
             self._check_word(word)
+        self._check_bare_names(text)
         for found in _CHANGING.findall(text):
             self._tell(f"{_shown(found)} was read as words: prompts do not change on the way here.")
-        for found in _OTHER_WEIGHTS.finditer(text):
-            self._tell(
-                f"{_shown(found[0])} was read as words: a weight is written (word:1.2) here."
-            )
+        for found in _UNCLOSED.finditer(text):
+            self._tell(f"{_shown(found[0])} was read as words: it has no '>' at its end.")
+        rest = _CHANGING.sub(" ", _UNCLOSED.sub(" ", text))
+        bare = _BARE_WEIGHT.findall(read_weights(rest).text)
+        for other in [*(found[0] for found in _OTHER_WEIGHTS.finditer(rest)), *bare]:
+            self._tell(f"{_shown(other)} was read as words: a weight is written (word:1.2) here.")
         for notice in read_weights(text).notices:
             self._tell(notice)
         return self._undivided(text), self._with(loras or (), named), negative
@@ -158,15 +177,23 @@ class _Reader:
         return " "
 
     def _undivided(self, text: str) -> str:
-        """The text without what would divide it elsewhere; if all is in capitals, AND is a word."""
+        """The text without what would divide it elsewhere; if all is in capitals, it is a word."""
+        dividers = dict.fromkeys(_DIVIDER.findall(text))
         if text == text.upper():
+            for word in dividers:
+                self._tell_word(word)
             return text
-        if _BREAK.search(text):
-            self._tell("'BREAK' means nothing here: what it divides was read as one text.")
-            text = ", ".join(part.strip(" ,") for part in _BREAK.split(text)).strip(", ")
+        for word in dividers:
+            self._tell(f"'{word}' means nothing here: what it divides was read as one text.")
+        if dividers:
+            parts = _DIVIDER.split(text)[::2]
+            text = ", ".join(part.strip(" ,") for part in parts).strip(", ")
         if _AND.search(text):
-            self._tell("'AND' was read as a word: here, each region has a prompt of its own.")
+            self._tell_word("AND")
         return text
+
+    def _tell_word(self, word: str) -> None:
+        self._tell(f"'{word}' was read as a word: here, each region has a prompt of its own.")
 
     def _lora(self, found: re.Match[str], named: list[Lora], *, wished: bool) -> str:
         kind, name, weights = found[1].lower(), found[2].strip(), found[3].split(":")[1:]
@@ -192,7 +219,7 @@ class _Reader:
         return " "
 
     def _embedding(self, found: re.Match[str]) -> str:
-        adapter = self._found(_ENDS.sub("", found[1]).replace("\\", "/"), "embedding")
+        adapter = self._found(found[1], "embedding")
         if adapter is not None:
             return adapter.token
         self._tell(f"There is no embedding {_shown(found[0])}: it was read as words.")
@@ -206,11 +233,25 @@ class _Reader:
         if near := get_close_matches(word, known, 1):
             self._tell(f"There is an embedding {_shown(near[0])}.")
 
+    def _check_bare_names(self, text: str) -> None:
+        """Names of embeddings without their brackets, as A1111 writes them."""
+        lowered = text.lower()
+        for word in self._adapters.words:
+            name = word[1:-1]
+            if name.lower() not in lowered:
+                continue
+            if found := re.search(rf"(?<![\w<-]){re.escape(name)}(?![\w>-])", text, re.IGNORECASE):
+                self._tell(
+                    f"{_shown(found[0])} was read as words: its embedding is written "
+                    f"{_shown(word)}."
+                )
+
     def _found(self, name: str, kind: Kind) -> Adapter | None:
-        try:
-            return self._adapters.find(name, kind)
-        except TapestryError:
-            return None
+        """Also by its file's name, as Windows writes folders."""
+        for spelling in (name, _ENDS.sub("", name).replace("\\", "/")):
+            with suppress(TapestryError):
+                return self._adapters.find(spelling, kind)
+        return None
 
     def _with(self, loras: tuple[Lora, ...], named: list[Lora]) -> tuple[Lora, ...]:
         """Of one that is named twice, the last weight counts."""

@@ -92,17 +92,18 @@ _OTHER_KINDS = (
 """How files begin that are often called .safetensors, in small letters; what they are, and what
 to do."""
 
-_OTHER_FILE = "Choose another file: getting this one again would not change it."
+ANOTHER = "Choose another one: getting this one again would not change it."
+"""Advice about what is as its author made it, and nothing for us."""
 
 
 def check_regular(path: Path, most_bytes: int) -> int:
     """The size of a file; raises BrokenFileError when it is too large, or a device or a pipe."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise BrokenFileError(f"{path.name} is no ordinary file")
+        raise BrokenFileError(f"{path.name} is no ordinary file", ANOTHER)
     if status.st_size > most_bytes:
         raise BrokenFileError(
-            f"{path.name} has {status.st_size} bytes, more than {most_bytes}", _OTHER_FILE
+            f"{path.name} has {status.st_size} bytes, more than {most_bytes}", ANOTHER
         )
     return status.st_size
 
@@ -197,7 +198,7 @@ def _read_notes(header: bytes) -> tuple[dict[str, str], slice]:
     if described > MAX_HEADER_BYTES:
         raise BrokenFileError(
             f"its tensors are described in {described} bytes, more than {MAX_HEADER_BYTES}",
-            _OTHER_FILE,
+            ANOTHER,
         )
     return notes, slice(start, stop)
 
@@ -211,12 +212,12 @@ def _notes_at(header: bytes, start: int) -> tuple[dict[str, str], int]:
     while end != b"}":
         found = _NOTE.match(header, place) if header[start : start + 1] == b"{" else None
         if found is None:
-            raise BrokenFileError("the header's notes are no texts")
+            raise BrokenFileError("the header's notes are no texts", ANOTHER)
         place, end = found.end(), found[3]
         name = _text(found[1]) if found.end(1) - found.start(1) < _KEPT_NOTES_BYTES else ""
         if place - start < _KEPT_NOTES_BYTES or name in _READ_NOTES:
             if name in notes:
-                raise BrokenFileError("a note appears twice")
+                raise BrokenFileError("a note appears twice", ANOTHER)
             notes[name] = _text(found[2])
     return notes, place
 
@@ -247,7 +248,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_header(header: dict[str, Any], data_bytes: int) -> None:
     if not 0 < len(header) <= MAX_TENSORS:
-        raise BrokenFileError(f"the header names {len(header)} tensors", _OTHER_FILE)
+        raise BrokenFileError(f"the header names {len(header)} tensors", ANOTHER)
     places = sorted(_place(name, tensor) for name, tensor in header.items())
     ends = [(0, 0), *places, (data_bytes, data_bytes)]
     for (_, before), (after, _) in itertools.pairwise(ends):
@@ -259,15 +260,15 @@ def _place(name: str, tensor: Any) -> tuple[int, int]:
     """Where a tensor begins and ends."""
     shown = repr(name[:40])
     if len(name) > _MAX_NAME_CHARACTERS:
-        raise BrokenFileError(f"the name {shown} is too long")
+        raise BrokenFileError(f"the name {shown} is too long", ANOTHER)
     if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:
         raise BrokenFileError(f"the tensor {shown} is not described as it should be")
     number_bytes = _BYTES.get(tensor["dtype"]) if isinstance(tensor["dtype"], str) else None
     shape, place = tensor["shape"], tensor["data_offsets"]
     if number_bytes is None:
-        raise BrokenFileError(f"the tensor {shown} is of an unknown type")
+        raise BrokenFileError(f"the tensor {shown} is of an unknown type", ANOTHER)
     if not _are_sizes(shape) or len(shape) > _MAX_DIMENSIONS:
-        raise BrokenFileError(f"the tensor {shown} has no sensible shape")
+        raise BrokenFileError(f"the tensor {shown} has no sensible shape", ANOTHER)
     if not _are_sizes(place) or len(place) != 2:
         raise BrokenFileError(f"the tensor {shown} has no sensible place")
     start, end = place

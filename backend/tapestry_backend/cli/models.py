@@ -46,6 +46,7 @@ def _list(options: argparse.Namespace) -> int:
         adapters=options.adapter,
         adapter_folders=adapter_folders(options.folder),
         problems=found.problems,
+        components=found.components,
     )
     for problem in catalogue.left_out:
         print(f"left out: {problem}", file=sys.stderr)

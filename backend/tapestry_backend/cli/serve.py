@@ -149,6 +149,7 @@ def _catalogue(
         adapters=adapters,
         adapter_folders=adapter_folders(folders),
         problems=found.problems,
+        components=found.components,
     )
     for problem in catalogue.left_out:
         _log.warning("left out: %s", problem)

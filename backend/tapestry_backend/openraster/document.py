@@ -34,6 +34,7 @@ from .png import (
     encode_png,
     png_size,
     profile_of,
+    reaches_pixels,
     thumbnail_png,
 )
 from .stack import NewLayer, Node, parse_stack
@@ -181,7 +182,10 @@ class Document:
         for source, what in named.items():
             if source.lower().endswith(".png") and source in self._archive:
                 with suppress(TapestryError):  # of a damaged one is told where it is decoded
-                    yield what, self._archive.start(source, MAX_PROFILE_BYTES)
+                    head = self._archive.start(source, MAX_PROFILE_BYTES)
+                    if head and not reaches_pixels(head):  # a long note may stand before a profile
+                        head = self._archive.read(source)
+                    yield what, head
 
     def _notes_on_modes(self) -> Iterator[str]:
         """Blending modes that nobody here knows."""

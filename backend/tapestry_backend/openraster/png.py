@@ -79,9 +79,21 @@ def colours_of(data: bytes) -> bytes:
     for kind, chunk in _chunks(data):
         if kind == b"IDAT":
             break
-        if kind in _COLOURS and (kind != b"iCCP" or _is_for_rgb(_unpacked(chunk))):
+        if kind in _COLOURS and _is_meant(kind, chunk):
             found += chunk
     return found
+
+
+def _is_meant(kind: bytes, chunk: bytes) -> bool:
+    """Whether a chunk says something: no profile for grey or inks, and no gamma of nothing."""
+    if kind == b"iCCP":
+        return _is_for_rgb(_unpacked(chunk))
+    return kind != b"gAMA" or any(chunk[_CHUNK.size : -_CHECKSUM_BYTES])
+
+
+def reaches_pixels(data: bytes) -> bool:
+    """Whether the beginning of a PNG holds all that stands before its pixels."""
+    return any(chunk[4:8] == b"IDAT" for _, chunk in _chunks(data))
 
 
 def profile_of(data: bytes) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from posixpath import normpath
 from typing import Literal
 from xml.parsers import expat
 from xml.sax.saxutils import escape
@@ -29,6 +30,9 @@ _OVER = "svg:src-over"
 _LARGEST_NUMBER = 10**9
 _ROUNDING = 1e-3
 """As far may an opacity lie beyond 0 or 1 without a word."""
+
+_HIDDEN = {"hidden", "none", "false", "no", "0", "collapse"}
+"""OpenRaster's own word, and what else is written for it."""
 
 _PIXELS = {"": 1.0, "px": 1.0}
 
@@ -314,11 +318,11 @@ def _node(kind: str, attributes: dict[str, str], tag: slice, notes: list[str]) -
     return Node(
         kind="layer" if kind == "layer" else "stack",
         name=name,
-        visible=attributes.get("visibility", "visible").strip().lower() != "hidden",
+        visible=attributes.get("visibility", "visible").strip().lower() not in _HIDDEN,
         opacity=min(max(opacity, 0.0), 1.0),
         top=round(places["y"] or 0),
         left=round(places["x"] or 0),
-        source=attributes.get("src", ""),
+        source=_place_of(attributes.get("src", "")),
         composite_op=composite_op,
         tag=tag,
         settings=attributes.get(_SETTINGS, ""),
@@ -326,6 +330,11 @@ def _node(kind: str, attributes: dict[str, str], tag: slice, notes: list[str]) -
         # A group that says nothing of it, as most programs write them, is a picture of its own.
         passes_through=attributes.get("isolation") == "auto" and composite_op in {"", _OVER},
     )
+
+
+def _place_of(source: str) -> str:
+    """The name of a file inside the archive, as it is listed there: no "./" before it."""
+    return normpath(source) if source else ""
 
 
 def _side(attributes: dict[str, str], key: str) -> int:

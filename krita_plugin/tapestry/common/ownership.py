@@ -121,7 +121,7 @@ def _locked(path: Path) -> int:
     """A lock on a file, until its handle is closed; raises OSError where another has it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(handle)
+        lock_open(handle)
     except BaseException:
         os.close(handle)
         raise
@@ -131,11 +131,13 @@ def _locked(path: Path) -> int:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(handle: int) -> None:
+    def lock_open(handle: int) -> None:
+        """Lock an open file until it is closed; raises OSError where another has the lock."""
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(handle: int) -> None:
+    def lock_open(handle: int) -> None:
+        """Lock an open file until it is closed; raises OSError where another has the lock."""
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

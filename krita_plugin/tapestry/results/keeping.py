@@ -77,8 +77,8 @@ class PictureKeeper:
 
     def picture(self, entry: HistoryEntry) -> Generator[str | None, None, FinishedPicture]:
         """The picture itself; raises TapestryError when it was let go."""
-        pixels = yield from self._store.read(entry.sha256)
-        if pixels is None or (pixels.height, pixels.width) != (entry.height, entry.width):
+        pixels = yield from self._store.read(_reference_of(entry))
+        if pixels is None:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
                 tr("The pixels of this picture are not on this computer any more."),
@@ -86,7 +86,7 @@ class PictureKeeper:
             )
         request, old = entry.request, None
         if entry.origin and request is not None and request.image is not None:
-            old = yield from self._store.read(request.image.sha256)
+            old = yield from self._store.read(request.image)
         return FinishedPicture(
             entry.name,
             pixels,
@@ -113,13 +113,12 @@ class PictureKeeper:
     def _layers(self, entry: HistoryEntry) -> Generator[str | None, None, LayerGroup | None]:
         """The layers that it came with; None where one of them was let go."""
         layers, request = entry.layers, entry.request
-        picture = PixelsRef(entry.height, entry.width, 4, entry.sha256)
-        if layers is None or request is None or not layers.fits(picture):
+        if layers is None or request is None or not layers.fits(_reference_of(entry)):
             return None
         parts = {}
         for reference in layers.blobs:
-            pixels = yield from self._store.read(reference.sha256)
-            if pixels is None or PixelsRef.of(pixels) != reference:
+            pixels = yield from self._store.read(reference)
+            if pixels is None:
                 return None
             parts[reference] = pixels
         own = [
@@ -139,7 +138,7 @@ class PictureKeeper:
         request = entry.request
         cuts = []
         for region in request.regions if request else ():
-            mask = yield from self._store.read(region.mask.sha256)
+            mask = yield from self._store.read(region.mask)
             if mask is not None and mask.channels == 1:
                 cuts.append(Cut(region.prompt, region.bounds.moved(*entry.offset), mask))
         if not cuts:
@@ -149,6 +148,10 @@ class PictureKeeper:
                 tr("Apply it as one layer."),
             )
         return cuts
+
+
+def _reference_of(entry: HistoryEntry) -> PixelsRef:
+    return PixelsRef(entry.height, entry.width, 4, entry.sha256)
 
 
 def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> HistoryEntry:

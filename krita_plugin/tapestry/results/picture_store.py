@@ -17,10 +17,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
-from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.pixels import Pixels, PixelsRef
+
+from ..common.ownership import lock_on, lock_open
 
 _HEADER = struct.Struct("<4sIIB")
 _MAGIC = b"TPX1"
+_ASIDE = ".aside-"
+"""How the name of a file begins that is being written; it is locked until it is whole."""
+
 _PIECE_BYTES = 2**19
 """What is compressed at once: some 5 to 10 ms of work."""
 
@@ -49,7 +54,9 @@ class PictureStore:
             path.touch()
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=self._folder, prefix=".aside-")
+        handle, aside = tempfile.mkstemp(dir=self._folder, prefix=_ASIDE)
+        with suppress(OSError):  # a disk may know no locks
+            lock_open(handle)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(_HEADER.pack(_MAGIC, pixels.height, pixels.width, pixels.channels))
@@ -63,15 +70,22 @@ class PictureStore:
             Path(aside).unlink(missing_ok=True)
             raise
 
-    def read(self, sha256: str) -> Generator[str | None, None, Pixels | None]:
-        """A picture; None where it was let go, or is damaged."""
+    def read(self, reference: PixelsRef) -> Generator[str | None, None, Pixels | None]:
+        """A picture; None where it was let go, or is damaged.
+
+        Its height and width are the reference's: pictures of one colour can have the same bytes.
+        """
+        sha256 = reference.sha256
         if sha256 in self._recent:
             self._recent.move_to_end(sha256)
-            return self._recent[sha256]
-        pixels = yield from self._whole(sha256)
-        if pixels is not None:
-            self.remember(sha256, pixels)
-        return pixels
+            pixels: Pixels | None = self._recent[sha256]
+        else:
+            pixels = yield from self._whole(sha256)
+            if pixels is not None:
+                self.remember(sha256, pixels)
+        if pixels is None or len(pixels.data) != reference.size_bytes:
+            return None
+        return reference.with_data(pixels.data)
 
     def forget(self, sha256: str) -> None:
         """Take a picture out."""
@@ -93,9 +107,17 @@ class PictureStore:
             self._mark(sha256).unlink(missing_ok=True)
 
     def shrink(self, most_bytes: int) -> None:
-        """Let the oldest go until the folder is not larger than this; what is held stays."""
+        """Let the oldest go until the folder is not larger than this; what is held stays.
+
+        What a Krita that was killed had begun to write goes in any case.
+        """
         if not self._folder.is_dir():
             return
+        for path in self._folder.glob(f"{_ASIDE}*"):
+            handle = lock_on(path)
+            if handle:
+                os.close(handle)
+                path.unlink(missing_ok=True)
         found = [(path.stat(), path) for path in self._folder.glob("*.picture")]
         excess = sum(status.st_size for status, _ in found) - most_bytes
         for status, path in sorted(found, key=lambda entry: entry[0].st_mtime_ns):

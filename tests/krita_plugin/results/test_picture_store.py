@@ -7,7 +7,7 @@ import pytest
 
 from tapestry.results import picture_store
 from tapestry.results.picture_store import PictureStore
-from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.pixels import Pixels, PixelsRef
 from tests.krita_plugin.pieces import finish
 
 CHECKSUM_BYTES = 4
@@ -35,14 +35,14 @@ def test_a_picture_comes_back(tmp_path: Path, monkeypatch, channels: int) -> Non
     monkeypatch.setattr(picture_store, "_PIECE_BYTES", 1000)
     pixels = noise(1, channels=channels)
     kept(tmp_path, pixels)
-    assert finish(PictureStore(tmp_path).read(pixels.sha256)) == pixels
+    assert finish(PictureStore(tmp_path).read(PixelsRef.of(pixels))) == pixels
     assert [path.name for path in tmp_path.iterdir()] == [f"{pixels.sha256}.picture"]
 
 
 def test_what_is_not_there_is_none(tmp_path: Path) -> None:
     """Nor is a folder made for it."""
     store = PictureStore(tmp_path / "deep")
-    assert finish(store.read("0" * 64)) is None
+    assert finish(store.read(PixelsRef(1, 1, 4, "0" * 64))) is None
     store.shrink(0)
     store.forget("0" * 64)
     store.hold("0" * 64, on=True)
@@ -57,11 +57,11 @@ def test_a_damaged_file_is_none(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place])
-        found = finish(PictureStore(tmp_path).read(pixels.sha256))
+        found = finish(PictureStore(tmp_path).read(PixelsRef.of(pixels)))
         assert found == (pixels if place >= len(whole) - CHECKSUM_BYTES else None)
         flipped = bytes((whole[place] ^ 0x10,))
         path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
-        assert finish(PictureStore(tmp_path).read(pixels.sha256)) in (None, pixels)
+        assert finish(PictureStore(tmp_path).read(PixelsRef.of(pixels))) in (None, pixels)
 
 
 def test_the_oldest_go_when_there_is_no_room_but_favourites_stay(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_oldest_go_when_there_is_no_room_but_favourites_stay(tmp_path: Path)
     store = PictureStore(tmp_path)
     store.hold(pictures[0].sha256, on=True)
     store.shrink(3 * 5000)
-    left = [finish(PictureStore(tmp_path).read(p.sha256)) is not None for p in pictures]
+    left = [finish(PictureStore(tmp_path).read(PixelsRef.of(p))) is not None for p in pictures]
     assert left == [True, False, True, True]
     store.hold(pictures[0].sha256, on=False)
     store.shrink(0)
@@ -84,8 +84,8 @@ def test_a_picture_that_is_kept_again_is_young_again(tmp_path: Path) -> None:
     kept(tmp_path, first, second)
     finish(PictureStore(tmp_path).keep(first.sha256, first))
     PictureStore(tmp_path).shrink(5000)
-    assert finish(PictureStore(tmp_path).read(first.sha256)) == first
-    assert finish(PictureStore(tmp_path).read(second.sha256)) is None
+    assert finish(PictureStore(tmp_path).read(PixelsRef.of(first))) == first
+    assert finish(PictureStore(tmp_path).read(PixelsRef.of(second))) is None
 
 
 def test_a_disk_that_takes_nothing_leaves_the_picture_in_memory(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_disk_that_takes_nothing_leaves_the_picture_in_memory(tmp_path: Path) 
     store, pixels = PictureStore(tmp_path / "taken"), noise(1)
     with pytest.raises(OSError, match="taken"):
         finish(store.keep(pixels.sha256, pixels))
-    assert finish(store.read(pixels.sha256)) == pixels
+    assert finish(store.read(PixelsRef.of(pixels))) == pixels
 
 
 def test_what_is_stopped_half_way_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
@@ -107,6 +107,32 @@ def test_what_is_stopped_half_way_leaves_nothing(tmp_path: Path, monkeypatch) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_krita_left_is_removed(tmp_path: Path, monkeypatch) -> None:
+    """And not what another one is writing just now."""
+    monkeypatch.setattr(picture_store, "_PIECE_BYTES", 1000)
+    (tmp_path / ".aside-left").write_bytes(bytes(10_000))
+    pixels, other = noise(1), noise(2)
+    pieces = PictureStore(tmp_path).keep(pixels.sha256, pixels)
+    next(pieces)
+    kept(tmp_path, other)
+    PictureStore(tmp_path).shrink(100_000)
+    assert len(list(tmp_path.glob(".aside-*"))) == 1
+    finish(pieces)
+    names = {f"{each.sha256}.picture" for each in (pixels, other)}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_pictures_with_the_same_bytes_have_each_its_own_size(tmp_path: Path) -> None:
+    """As those of one colour have, in memory and on disk."""
+    wide, high = Pixels(4, 8, 4, bytes(128)), Pixels(8, 4, 4, bytes(128))
+    store = PictureStore(tmp_path)
+    for pixels in (wide, high):
+        finish(store.keep(pixels.sha256, pixels))
+    for each in (store, PictureStore(tmp_path)):
+        assert [finish(each.read(PixelsRef.of(p))) for p in (wide, high)] == [wide, high]
+    assert finish(store.read(PixelsRef(2, 2, 4, wide.sha256))) is None
+
+
 def test_memory_holds_a_few_only(tmp_path: Path, monkeypatch) -> None:
     """The latest ones; the others are read from disk."""
     monkeypatch.setattr(picture_store, "_RECENT_BYTES", 10_000)
@@ -116,9 +142,9 @@ def test_memory_holds_a_few_only(tmp_path: Path, monkeypatch) -> None:
         finish(store.keep(pixels.sha256, pixels))
     for path in tmp_path.iterdir():
         path.unlink()
-    assert [finish(store.read(p.sha256)) for p in pictures] == [None, None, *pictures[2:]]
+    assert [finish(store.read(PixelsRef.of(p))) for p in pictures] == [None, None, *pictures[2:]]
     store.forget(pictures[3].sha256)
-    assert finish(store.read(pictures[3].sha256)) is None
+    assert finish(store.read(PixelsRef.of(pictures[3]))) is None
 
 
 @pytest.mark.parametrize("damage", ["another byte", "cut", "another picture", "nothing"])
@@ -136,9 +162,9 @@ def test_a_damaged_picture_is_mended_when_it_is_kept_again(tmp_path: Path, damag
             "nothing": b"",
         }[damage]
     )
-    assert finish(PictureStore(tmp_path).read(pixels.sha256)) is None
+    assert finish(PictureStore(tmp_path).read(PixelsRef.of(pixels))) is None
     finish(PictureStore(tmp_path).keep(pixels.sha256, pixels))
-    assert finish(PictureStore(tmp_path).read(pixels.sha256)) == pixels
+    assert finish(PictureStore(tmp_path).read(PixelsRef.of(pixels))) == pixels
 
 
 def test_what_is_released_is_there_until_its_room_is_needed(tmp_path: Path) -> None:
@@ -149,7 +175,7 @@ def test_what_is_released_is_there_until_its_room_is_needed(tmp_path: Path) -> N
     store.hold(second.sha256, on=True)
     store.release(second.sha256)
     store.release("0" * 64)
-    assert finish(PictureStore(tmp_path).read(second.sha256)) == second
+    assert finish(PictureStore(tmp_path).read(PixelsRef.of(second))) == second
     store.shrink(6000)
-    left = [finish(PictureStore(tmp_path).read(p.sha256)) for p in (first, second)]
+    left = [finish(PictureStore(tmp_path).read(PixelsRef.of(p))) for p in (first, second)]
     assert left == [first, None]

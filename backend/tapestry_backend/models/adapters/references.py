@@ -149,5 +149,5 @@ def _broken(folder: Path, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         f"The image encoder in {str(folder)!r} cannot be loaded ({problem}).",
-        "Get it again from where the IP-Adapter came from, complete.",
+        "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )

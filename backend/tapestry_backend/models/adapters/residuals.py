@@ -101,5 +101,5 @@ def broken_adapter(path: Path, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         f"The adapter {path.name!r} cannot be loaded ({problem}).",
-        "Get it again from where it came from, complete.",
+        "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )
