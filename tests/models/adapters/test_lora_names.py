@@ -146,3 +146,21 @@ def test_a_second_lora_in_a_file_is_told_of(
     assert torch.equal(first, laid)
     (told,) = known.left_out_beside([])
     assert f"{len(content)} tensors of a second LoRA in it, such as" in told.message
+
+
+def test_hooks_stay_and_do_nothing_while_nothing_is_on(
+    adapters: Path, adapted_store, checkpoint: Path, latents_of: LatentsOf
+) -> None:
+    """A thousand of them are not made anew for every step; without LoRAs nothing is different."""
+    manager = adapted_store.load(str(checkpoint)).adapter_manager
+    without = latents_of()
+    found = adapted_store.catalogue.adapters.find("peft", "lora")
+    with manager.activated([(found, 1.0)]):
+        hooks = dict(manager._hooks._handles)
+    for weight in (0.5, 1.0):
+        with manager.activated([(found, weight)]):
+            assert manager._hooks._handles == hooks
+            with manager.activated([]):
+                assert not manager._hooks._now
+    assert hooks
+    assert torch.equal(latents_of(), without)

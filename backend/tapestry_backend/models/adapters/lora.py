@@ -12,13 +12,14 @@ difference at other weights than 1.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
@@ -169,33 +170,71 @@ def _keep_changes(deltas: Deltas) -> None:
         deltas[i] = deltas[i]._replace(factors=Kept.of(deltas[i].factors))
 
 
+Changes = Mapping[nn.Module, Sequence[tuple[Delta, float]]]
+"""What LoRAs change, by layers, each with its weight."""
+
+
+def by_layer(loras: Sequence[tuple[Deltas, float]]) -> Changes:
+    """The changes of LoRAs with their weights."""
+    found: dict[nn.Module, list[tuple[Delta, float]]] = {}
+    for deltas, weight in loras:
+        for delta in deltas:
+            found.setdefault(delta.module, []).append((delta, weight))
+    return found
+
+
+class Hooks:
+    """Has a model's layers run with changes.
+
+    A model has a thousand of them: their hooks stay, and add nothing while nothing is `on`.
+    """
+
+    def __init__(self) -> None:
+        self._now: Changes = {}
+        self._handles: dict[nn.Module, RemovableHandle] = {}
+
+    @contextmanager
+    def on(self, changes: Changes) -> Iterator[None]:
+        """Inside, the layers run with these changes and no others."""
+        for module in changes:
+            if module not in self._handles:
+                self._handles[module] = module.register_forward_hook(self._add)
+        before, self._now = self._now, changes
+        try:
+            yield
+        finally:
+            self._now = before
+
+    def remove(self) -> None:
+        """Take the hooks off."""
+        for handle in self._handles.values():
+            handle.remove()
+        self._handles.clear()
+
+    def _add(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        """Each is added to what the layer itself makes of its input."""
+        laid = self._now.get(module)
+        if laid is None:
+            return None
+        total, given = output, inputs[0]
+        for delta, weight in laid:
+            if delta.lengths is None:
+                scale = weight * delta.scale
+                total = delta.factors.added_to(total, module, given, scale)
+            else:
+                total = total + weight * _lengthened(delta, delta.lengths, given, output)
+        return total
+
+
 @contextmanager
 def laid_on(loras: Sequence[tuple[Deltas, float]]) -> Iterator[None]:
     """Inside, the layers of these deltas run with them, each with its weight."""
-    laid: dict[nn.Module, list[tuple[Delta, float]]] = {}
-    for deltas, weight in loras:
-        for delta in deltas:
-            laid.setdefault(delta.module, []).append((delta, weight))
-    with ExitStack() as stack:
-        for module, own in laid.items():
-            stack.callback(module.register_forward_hook(_adding(own)).remove)
-        yield
-
-
-def _adding(laid: Sequence[tuple[Delta, float]]) -> Callable[..., Tensor]:
-    """Each is added to what the layer itself makes of its input."""
-
-    def add(_module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-        total = output
-        for delta, weight in laid:
-            if delta.lengths is None:
-                added = delta.factors.beside(delta.module, inputs[0]).to(output.dtype)
-                total = total + added * (weight * delta.scale)
-            else:
-                total = total + weight * _lengthened(delta, delta.lengths, inputs[0], output)
-        return total
-
-    return add
+    hooks = Hooks()
+    try:
+        with hooks.on(by_layer(loras)):
+            yield
+    finally:
+        hooks.remove()
 
 
 def _lengthened(delta: Delta, lengths: Lengths, given: Tensor, output: Tensor) -> Tensor:
@@ -332,5 +371,5 @@ def _broken(adapter: Adapter, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         f"The LoRA {adapter.id!r} cannot be used: {problem}.",
-        "Get it again from where it came from, or leave it out.",
+        "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )

@@ -15,7 +15,7 @@ from ...checkpoints.adapter_recognition import Adapter
 from ..device.offloading import Offloader
 from .block_residuals import BLOCK_FAMILIES, load_block_control
 from .grounding import KINDS, Box, Grounding
-from .lora import Deltas, laid_on, load_lora
+from .lora import Changes, Deltas, Hooks, by_layer, load_lora
 from .references import ReferenceAdapter
 from .residuals import load_control
 from .vocabulary import Vocabulary
@@ -45,6 +45,8 @@ class AdapterManager:
         self._networks = networks
         self._place = device, dtype
         self._loras: OrderedDict[str, Deltas] = OrderedDict()
+        self._hooks = Hooks()
+        self._changes: OrderedDict[tuple[tuple[str, float], ...], Changes] = OrderedDict()
         self._controls: OrderedDict[str, nn.Module | ReferenceAdapter] = OrderedDict()
         self.active: tuple[tuple[str, float], ...] = ()
         """The LoRAs that are laid on just now, with their weights: texts read otherwise then."""
@@ -57,9 +59,10 @@ class AdapterManager:
         Raises TapestryError when one does not fit.
         """
         found = [(self._lora(adapter), weight) for adapter, weight in loras]
-        before, self.active = self.active, tuple((adapter.id, weight) for adapter, weight in loras)
+        chosen = tuple((adapter.id, weight) for adapter, weight in loras)
+        before, self.active = self.active, chosen
         try:
-            with laid_on(found):
+            with self._hooks.on(_kept(self._changes, chosen, lambda: by_layer(found))):
                 yield
         finally:
             self.active = before
@@ -107,12 +110,13 @@ class AdapterManager:
             self._loras,
             adapter.id,
             lambda: load_lora(adapter, self._networks, self._model_id, *self._place),
+            lambda _: self._changes.clear(),  # they hold what is let go
         )
 
 
 def _kept(
-    shelf: OrderedDict[str, Any],
-    name: str,
+    shelf: OrderedDict[Any, Any],
+    name: Any,
     load: Callable[[], Any],
     forget: Callable[[Any], None] = lambda _: None,
 ) -> Any:
