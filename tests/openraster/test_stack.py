@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from xml.parsers import expat
+
 import pytest
 
+from tapestry_backend.openraster.limits import MAX_STACK_ELEMENTS
 from tapestry_backend.openraster.stack import parse_stack
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Margins
 
 FILE = b"""<?xml version='1.0' encoding='UTF-8'?>
-<!-- kept -->
-<image h="64" w = '96' version="0.0.3">
+<image h="64" w = '96' version="0.0.3" xmlns:other="urn:other">
+ <!-- kept --><?kept too?>
  <stack name="root">
   <layer name="a &quot;x='7'&quot; &gt;" x='5' src="data/0.png" y="-3" opacity="0.5"/>
   <stack visibility="hidden" name="group">
    <layer src="data/1.png" name="no place"/>
    <text>words</text>
   </stack>
-  <filter><layer name="not ours" src="x"/></filter>
+  <filter other:kept="as it is"><layer name="not ours" src="x"/></filter>
  </stack>
 </image>
 """
@@ -60,24 +63,39 @@ def test_tells_of_elements_that_it_leaves_alone() -> None:
     assert parse_stack(FILE).unknown == ("text", "filter", "layer")
 
 
-def test_a_new_layer_is_one_more_line() -> None:
-    """Everything but the inserted line is the same bytes."""
-    edited = parse_stack(FILE).with_layer('sky & "<sea>" \u00e9', "data/t.png", Margins())
-    added = [line for line in edited.splitlines() if line not in FILE.splitlines()]
-    assert len(added) == 1
-    assert edited.replace(b"\n" + added[0], b"") == FILE
+def elements(data: bytes, without: str = "") -> list[tuple[object, dict[str, str], str]]:
+    """Everything in a file but the layer of this name: tag, attributes and text, in order."""
+    return [
+        (each.tag, each.attrib, (each.text or "").strip())
+        for each in parse_stack(data).image.iter()
+        if each.get("name") != without
+    ]
+
+
+def test_a_new_layer_leaves_all_else_as_it_is() -> None:
+    """Other elements, attributes with and without prefix, text and comments; one line more."""
+    edited = parse_stack(FILE).with_layer("sky", "data/t.png", Margins())
+    assert elements(edited, without="sky") == elements(FILE)
+    assert len(edited.splitlines()) == len(FILE.splitlines()) + 1
     top = parse_stack(edited).root.children[0]
-    assert (top.name, top.source) == ('sky & "<sea>" \u00e9', "data/t.png")
+    assert (top.name, top.source) == ("sky", "data/t.png")
+    expat.ParserCreate(namespace_separator=" ").Parse(edited, 1)  # one that knows of namespaces
 
 
-def test_the_lowest_layer_is_one_more_line_too() -> None:
-    """Below all others, inside of the root group; the bytes around are the same."""
+def test_a_stack_is_not_changed_by_what_is_written_of_it() -> None:
+    """Two results of one document do not know of each other."""
     stack = parse_stack(FILE)
-    edited = stack.with_layer("sky", "data/t.png", Margins(), lowest=True)
+    first = stack.with_layer("t", "data/t.png", Margins(left=7))
+    assert stack.with_layer("t", "data/t.png", Margins(left=7)) == first
+    assert elements(stack.with_layer("t", "data/t.png", Margins()), without="t") == elements(FILE)
+
+
+def test_the_lowest_layer_lies_below_all_others() -> None:
+    """Inside of the root group, on a line of its own; all else is as it was."""
+    edited = parse_stack(FILE).with_layer("sky", "data/t.png", Margins(), lowest=True)
     assert [node.name for node in parse_stack(edited).root.children][-1] == "sky"
-    start = edited.index(b'\n  <layer name="sky"')
-    line = edited[start : edited.index(b"/>", start) + 2]
-    assert edited.replace(line + b"\n ", b"") == FILE
+    assert elements(edited, without="sky") == elements(FILE)
+    assert len(edited.splitlines()) == len(FILE.splitlines()) + 1
     empty = parse_stack(b'<image w="8" h="8"><stack></stack></image>')
     below = empty.with_layer("t", "t.png", Margins(), lowest=True)
     assert [node.name for node in parse_stack(below).root.children] == ["t"]
@@ -113,7 +131,7 @@ def test_what_no_xml_file_may_hold_is_replaced() -> None:
 
 
 def test_growing_moves_every_layer_and_nothing_else() -> None:
-    """Layers in groups move as well; attributes keep their place and their quotes around others."""
+    """Layers in groups move as well; attributes keep their place."""
     grown = parse_stack(FILE).with_layer("t", "data/t.png", Margins(top=8, left=100, right=2))
     stack = parse_stack(grown)
     assert (stack.height, stack.width) == (72, 198)
@@ -121,13 +139,13 @@ def test_growing_moves_every_layer_and_nothing_else() -> None:
     assert (layer.left, layer.top) == (105, 5)
     assert (group.children[0].left, group.children[0].top) == (100, 8)
     assert b'<layer name="a &quot;x=\'7\'&quot; &gt;" x="105" src=' in grown
-    assert b"<!-- kept -->" in grown
+    assert b"<!-- kept --><?kept too?>" in grown
 
 
 def test_growing_to_the_right_leaves_every_layer_where_it_is() -> None:
     """Only the size of the canvas changes."""
     grown = parse_stack(FILE).with_layer("t", "data/t.png", Margins(right=4, bottom=1))
-    assert b"x='5'" in grown
+    assert b'x="5"' in grown
     assert (parse_stack(grown).height, parse_stack(grown).width) == (65, 100)
 
 
@@ -181,6 +199,23 @@ def test_a_number_without_sense_costs_that_number_alone(odd: str) -> None:
     (note,) = read.notes
     assert "'sky'" in note
     assert repr(odd.partition("=")[2].strip('"')) in note
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_any_encoding_that_is_declared_is_read(encoding: str) -> None:
+    """And written as UTF-8."""
+    head = f"<?xml version='1.0' encoding='{encoding}'?>"
+    text = f'{head}<image w="8" h="9"><stack><layer name="\u00e9"/></stack></image>'
+    stack = parse_stack(text.encode(encoding))
+    edited = parse_stack(stack.with_layer("t", "t.png", Margins()))
+    assert [node.name for node in edited.root.children] == ["t", "\u00e9"]
+
+
+def test_more_elements_than_any_picture_has_are_refused() -> None:
+    """A file of 4 MiB could hold a million."""
+    many = b"<a/>" * (MAX_STACK_ELEMENTS - 1)
+    with pytest.raises(TapestryError, match="elements"):
+        parse_stack(b'<image w="8" h="8"><stack/>' + many + b"</image>")
 
 
 def test_doctypes_are_refused() -> None:

@@ -236,9 +236,10 @@ class Document:
         settings: Sequence[tuple[Node, str]] = (),
         layers: Sequence[ResultLayer] = (),
     ) -> bytes:
-        """The .ora file with the result as a new layer, on top or lowest; all else byte for byte.
+        """The .ora file with the result as a new layer, on top or lowest.
 
-        `flattened` is what `with_result` gave: viewers show it without knowing about layers.
+        Pictures of other layers are the same bytes; stack.xml is written anew, with all that
+        was in it. `flattened` is what `with_result` gave, for viewers that know nothing of layers.
         settings: what is written about layers of this document as regions.
         layers: the result is a group of these instead, topmost first.
         """

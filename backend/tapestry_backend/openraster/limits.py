@@ -17,6 +17,9 @@ MAX_UNPACKED_BYTES = 4 * MAX_ENTRY_BYTES
 MAX_STACK_BYTES = 4 * MIB
 """stack.xml: a thousand bytes for each layer."""
 
+MAX_STACK_ELEMENTS = 10 * MAX_ENTRIES
+"""Elements in stack.xml: its layers, and whatever another program writes about each."""
+
 MAX_STACK_DEPTH = 64
 """Groups within groups; bounds the recursion over them."""
 

@@ -1,30 +1,25 @@
-"""stack.xml: the tree of layers, and the smallest edits that add a layer or grow the canvas."""
+"""stack.xml: the tree of layers, and the edits that add a layer or grow the canvas."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from posixpath import normpath
 from typing import Literal
+from xml.etree.ElementTree import Element, TreeBuilder, tostring
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from tapestry_protocol.blending import ATOP, Operator, operator_of
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.pixels import Margins
 
 from .errors import damaged
-from .limits import MAX_STACK_DEPTH
-
-_START_TAG = re.compile(rb"""<[^\s/>"']+(?:"[^"]*"|'[^']*'|[^"'>])*>""")
-_ATTRIBUTE = re.compile(rb"""\s([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
+from .limits import MAX_STACK_DEPTH, MAX_STACK_ELEMENTS
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that no XML file may hold, not even by reference."""
-
-_IN_QUOTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
-"""What would end the value, or be read as a space."""
 
 _OVER = "svg:src-over"
 _LARGEST_NUMBER = 10**9
@@ -37,7 +32,7 @@ _HIDDEN = {"hidden", "none", "false", "no", "0", "collapse"}
 _PIXELS = {"": 1.0, "px": 1.0}
 
 _SETTINGS = "tapestry:region"
-_NAMESPACE = {"xmlns:tapestry": "urn:tapestry"}
+_NAMESPACE = ("xmlns:tapestry", "urn:tapestry")
 """Declared beside the attribute: readers that know of namespaces refuse a prefix without one."""
 
 
@@ -55,7 +50,7 @@ class NewLayer:
 class Node:
     """A layer or a group of layers as stack.xml tells of it; children topmost first.
 
-    `tag` is where its start tag stands in the file; `top` and `left` are pixels of the canvas;
+    `number` is its element's place in the file; `top` and `left` are pixels of the canvas;
     `settings` is what a `tapestry:region` attribute says about it as a region. `keeps_alpha` leaves
     the coverage of what lies below as it is; `passes_through` has a group's layers lie among those
     around the group.
@@ -69,7 +64,7 @@ class Node:
     left: int
     source: str
     composite_op: str
-    tag: slice
+    number: int
     settings: str = ""
     keeps_alpha: bool = False
     passes_through: bool = False
@@ -95,11 +90,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack.xml as read: size of the canvas, the root group, and the bytes they stand in.
+    """A stack.xml as read: size of the canvas, the root group, and the elements behind both.
 
     `unknown` holds the names of elements that are neither layer nor group; they are left alone.
     `notes` tells of layers whose numbers make no sense.
-    `end` is where the root group's end tag begins.
     """
 
     height: int
@@ -107,9 +101,7 @@ class Stack:
     root: Node
     unknown: tuple[str, ...]
     notes: tuple[str, ...]
-    image_tag: slice
-    end: int
-    data: bytes
+    image: Element
 
     def with_layer(
         self,
@@ -121,185 +113,154 @@ class Stack:
         settings: Sequence[tuple[Node, str]] = (),
         inner: Sequence[NewLayer] = (),
     ) -> bytes:
-        """The file with one more layer, its canvas grown; everything else byte for byte.
+        """The file with one more layer, its canvas grown; all other elements as they were.
 
         The new layer fills the grown canvas, and lies on top of all others or below them all.
         inner: it is a group of these instead, topmost first.
         settings: nodes of this stack, and what is to be written about each as a region.
         """
-        edits = [
-            (tag, self._changed(tag, attributes))
-            for tag, attributes in self._changes(margins, settings)
-        ]
-        edits.append(
-            self._inserted(_group(name, inner) or _layer(NewLayer(name, source)), lowest=lowest)
-        )
-        data = self.data
-        for where, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
-            data = data[: where.start] + new + data[where.stop :]
-        return data
-
-    def _changes(
-        self, margins: Margins, settings: Sequence[tuple[Node, str]]
-    ) -> Iterable[tuple[slice, dict[str, str | int]]]:
-        """The start tags that change, each once, and their new attributes."""
-        changes: dict[int, tuple[slice, dict[str, str | int]]] = {}
+        image = deepcopy(self.image)
+        elements = list(image.iter())
         if not margins.is_zero:
-            height = self.height + margins.top + margins.bottom
-            width = self.width + margins.left + margins.right
-            changes[self.image_tag.start] = (self.image_tag, {"h": height, "w": width})
+            image.set("h", str(self.height + margins.top + margins.bottom))
+            image.set("w", str(self.width + margins.left + margins.right))
         if margins.top or margins.left:
             for node in self.root.walk():
                 if node.kind == "layer":
-                    place: dict[str, str | int] = {
-                        "x": node.left + margins.left,
-                        "y": node.top + margins.top,
-                    }
-                    changes[node.tag.start] = (node.tag, place)
+                    elements[node.number].set("x", str(node.left + margins.left))
+                    elements[node.number].set("y", str(node.top + margins.top))
         for node, text in settings:
-            _, attributes = changes.setdefault(node.tag.start, (node.tag, {}))
-            attributes.update({**_NAMESPACE, _SETTINGS: text})
-        return changes.values()
-
-    def _inserted(self, layer: bytes, *, lowest: bool) -> tuple[slice, bytes]:
-        """Where the root group's bytes change, and into what, to hold one more layer."""
-        tag = self.data[self.root.tag]
-        if tag.endswith(b"/>"):
-            return self.root.tag, tag[:-2] + b">" + layer + b"</stack>"
-        if lowest:
-            return slice(self.end, self.end), layer + b"\n "
-        return self.root.tag, tag + layer
-
-    def _changed(self, tag: slice, attributes: Mapping[str, str | int]) -> bytes:
-        """A start tag with some attributes set, the others as they were."""
-        text = self.data[tag]
-        for key, value in attributes.items():
-            quoted = _quoted(str(value))
-            found = next((m for m in _ATTRIBUTE.finditer(text) if m[1] == key.encode()), None)
-            if found:
-                text = text[: found.start(2)] + quoted + text[found.end(2) :]
-            else:
-                end = len(text) - (2 if text.endswith(b"/>") else 1)
-                text = text[:end] + f" {key}=".encode() + quoted + text[end:]
-        return text
+            elements[node.number].set(*_NAMESPACE)
+            elements[node.number].set(_SETTINGS, _written_in_xml(text))
+        new = _group(name, inner) if inner else _layer(NewLayer(name, source))
+        _insert(elements[self.root.number], new, lowest=lowest)
+        return tostring(image, encoding="UTF-8", xml_declaration=True)
 
 
-def _layer(new: NewLayer) -> bytes:
-    return (
-        b"\n  <layer name=%b src=%b "
-        b'x="%d" y="%d" opacity="1" visibility="visible" composite-op="svg:src-over"/>'
-    ) % (_quoted(new.name), _quoted(new.source), new.left, new.top)
+def _layer(new: NewLayer) -> Element:
+    where = {"x": str(new.left), "y": str(new.top)}
+    return Element("layer", _shown(new.name) | {"src": new.source} | where)
 
 
-def _group(name: str, inner: Sequence[NewLayer]) -> bytes:
-    """The element of a group; nothing where nothing is in it."""
-    if not inner:
-        return b""
-    head = b'\n  <stack name=%b opacity="1" visibility="visible" composite-op="svg:src-over">'
-    return head % _quoted(name) + b"".join(map(_layer, inner)) + b"\n  </stack>"
+def _group(name: str, inner: Sequence[NewLayer]) -> Element:
+    group = Element("stack", _shown(name))
+    group.extend(map(_layer, inner))
+    return group
 
 
-def _quoted(text: str) -> bytes:
-    """An attribute's value; references keep it right in whatever encoding the file declares."""
-    escaped = escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text), _IN_QUOTES)
-    return b'"' + escaped.encode("ascii", "xmlcharrefreplace") + b'"'
+def _shown(name: str) -> dict[str, str]:
+    return {
+        "name": _written_in_xml(name),
+        "opacity": "1",
+        "visibility": "visible",
+        "composite-op": _OVER,
+    }
+
+
+def _insert(group: Element, new: Element, *, lowest: bool) -> None:
+    """Add to a group on top, or lowest, on a line of its own where the others have one."""
+    indent = group.text
+    if lowest and len(group):
+        new.tail, group[-1].tail = group[-1].tail, indent
+        group.append(new)
+    else:
+        new.tail = indent
+        group.insert(0, new)
+
+
+def _written_in_xml(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def parse_stack(data: bytes) -> Stack:
     """Read a stack.xml; raises TapestryError when it is none, or declares entities."""
-    if b"\0" in data:  # the edits work on bytes, in any encoding that holds ASCII as it is
-        raise damaged("stack.xml is not UTF-8")
-    reader = _Reader(data)
+    image = _parse(data)
+    if image.tag != "image":
+        raise damaged("stack.xml holds no picture")
+    height, width = (_side(image.attrib, key) for key in ("h", "w"))
+    reader = _Reader(image)
+    if reader.root is None:
+        raise damaged("stack.xml holds no picture")
+    return Stack(height, width, reader.root, tuple(reader.unknown), tuple(reader.notes), image)
+
+
+def _parse(data: bytes) -> Element:
+    """The file's elements, with prefixes and their declarations as they are written."""
+    builder = _BoundedBuilder(insert_comments=True, insert_pis=True)
     parser = expat.ParserCreate()
-    reader.parser = parser
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.CommentHandler = builder.comment
+    parser.ProcessingInstructionHandler = builder.pi
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         parser.Parse(data, True)  # noqa: FBT003  expat takes no keywords
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise damaged(f"stack.xml cannot be read ({error})") from error
-    if reader.image_tag is None or reader.root is None:
-        raise damaged("stack.xml holds no picture")
-    unknown = tuple(reader.unknown)
-    return Stack(
-        reader.height,
-        reader.width,
-        reader.root,
-        unknown,
-        tuple(reader.notes),
-        reader.image_tag,
-        reader.root_end,
-        data,
-    )
+    return builder.close()
 
 
 def _refuse_doctype(*_declaration: object) -> None:
     raise damaged("stack.xml declares entities, which no picture needs")
 
 
-class _Reader:
-    """Takes expat's events; knows where in the file each start tag stands."""
+class _BoundedBuilder(TreeBuilder):
+    """Builds a tree of a bounded number of elements and of a bounded depth."""
 
-    parser: expat.XMLParserType
+    _depth = _count = 0
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.height = self.width = 0
-        self.image_tag: slice | None = None
-        self.root: Node | None = None
-        self.root_end = 0
-        self.unknown: list[str] = []
-        self.notes: list[str] = []
-        self.open: list[Node | None] = []
-        """The elements around the current one; None for those that we leave alone."""
-
-    def start(self, element: str, attributes: dict[str, str]) -> None:
-        if len(self.open) > MAX_STACK_DEPTH:
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._depth += 1
+        self._count += 1
+        if self._depth > MAX_STACK_DEPTH + 1:
             raise damaged(
                 f"its groups lie more than {MAX_STACK_DEPTH} deep",
                 "Merge some of its groups in Krita, then export it again.",
             )
-        if not self.open:
-            self._image(element, attributes)
-            return
-        parent = self.open[-1]
-        top_level = len(self.open) == 1
-        known = element == "stack" or (element == "layer" and not top_level)
-        ignored = parent is None and not top_level
-        if ignored or not known or (top_level and self.root):
-            self.unknown.append(element[:40])
-            self.open.append(None)
-            return
-        node = _node(element, attributes, self._tag(), self.notes)
-        if parent is not None:
-            parent.children.append(node)
-        else:
-            self.root = node
-        self.open.append(node)
+        if self._count > MAX_STACK_ELEMENTS:
+            raise damaged(f"stack.xml has more than {MAX_STACK_ELEMENTS} elements")
+        return super().start(tag, attrs)
 
-    def end(self, _element: str) -> None:
-        ended = self.open.pop()
-        if ended is not None and ended is self.root:
-            self.root_end = self.parser.CurrentByteIndex
-
-    def _image(self, element: str, attributes: dict[str, str]) -> None:
-        if element != "image":
-            raise damaged("stack.xml holds no picture")
-        self.height, self.width = (_side(attributes, key) for key in ("h", "w"))
-        self.image_tag = self._tag()
-        self.open.append(None)
-
-    def _tag(self) -> slice:
-        start = self.parser.CurrentByteIndex
-        found = _START_TAG.match(self.data, start)
-        if found is None:
-            raise damaged("stack.xml cannot be read")
-        return slice(start, found.end())
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
 
 
-def _node(kind: str, attributes: dict[str, str], tag: slice, notes: list[str]) -> Node:
-    """The layer or group of a start tag; of a number that makes no sense is told in `notes`."""
+class _Reader:
+    """The layers and groups of an image element, and what is to be told about the others."""
+
+    def __init__(self, image: Element) -> None:
+        self.root: Node | None = None
+        self.unknown: list[str] = []
+        self.notes: list[str] = []
+        self._numbers = {element: number for number, element in enumerate(image.iter())}
+        for child in _elements(image):
+            if child.tag == "stack" and self.root is None:
+                self.root = self._node(child)
+            else:
+                self._leave_alone(child)
+
+    def _node(self, element: Element) -> Node:
+        node = _node(element.tag, element.attrib, self._numbers[element], self.notes)
+        for child in _elements(element):
+            if child.tag in {"layer", "stack"}:
+                node.children.append(self._node(child))
+            else:
+                self._leave_alone(child)
+        return node
+
+    def _leave_alone(self, element: Element) -> None:
+        self.unknown.extend(each.tag[:40] for each in element.iter() if isinstance(each.tag, str))
+
+
+def _elements(parent: Element) -> Iterator[Element]:
+    """All but comments and the like."""
+    return (child for child in parent if isinstance(child.tag, str))
+
+
+def _node(kind: str, attributes: dict[str, str], number: int, notes: list[str]) -> Node:
+    """The layer or group of an element; numbers that make no sense are told of in `notes`."""
     name = plain_name(attributes.get("name", ""))
     shown = f"The layer {name[:40]!r}"
     opacity = _number(attributes.get("opacity", "") or "1", {"": 1, "%": 0.01})
@@ -324,7 +285,7 @@ def _node(kind: str, attributes: dict[str, str], tag: slice, notes: list[str]) -
         left=round(places["x"] or 0),
         source=_place_of(attributes.get("src", "")),
         composite_op=composite_op,
-        tag=tag,
+        number=number,
         settings=attributes.get(_SETTINGS, ""),
         keeps_alpha=attributes.get("alpha-preserve", "").strip().lower() in {"true", "1"},
         # A group that says nothing of it, as most programs write them, is a picture of its own.
