@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine import coherence as module
-from tapestry_backend.engine.coherence import Coherence, PerceptualCoherence
+from tapestry_backend.engine import style_groups
+from tapestry_backend.engine.coherence import Coherence
 from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.perceptual_coherence import PerceptualCoherence
 from tapestry_backend.engine.windows import Size, Window, crop, plan_windows
 
 CANVAS = Size(16, 96)
@@ -177,7 +178,7 @@ def test_windows_are_compared_together_as_each_alone(monkeypatch) -> None:
     together = Coherence(windows(), ONE_REGION, 1.0)(latents, LAST)
 
     for count in (1, 4):
-        monkeypatch.setattr(module, "_TOGETHER", count)
+        monkeypatch.setattr(style_groups, "_TOGETHER", count)
         assert torch.equal(Coherence(windows(), ONE_REGION, 1.0)(latents, LAST), together)
 
 

@@ -18,8 +18,8 @@ from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.model_cache import ModelCache
-from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.messages import Request
+from tests.models.latents_of_run import latents_of_run
 
 MOMENT = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
 
@@ -68,9 +68,7 @@ def test_a_checkpoint_trained_up_to_pure_noise_keeps_its_contrast(
     window = store.load(str(folder)).window
     side = window * store.load(str(folder)).cell_px
     request = Request("generate", side, side, "snow", model=str(folder), num_inference_steps=3)
-    job = _Job(request, {}, store)
-    for _ in (*job._prepare(), *job._paint()):
-        pass
+    ours = latents_of_run(request, {}, store)
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
         folder, safety_checker=None, local_files_only=True
     )
@@ -86,4 +84,4 @@ def test_a_checkpoint_trained_up_to_pure_noise_keeps_its_contrast(
         output_type="latent",
     ).images
 
-    torch.testing.assert_close(job._latents, theirs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)

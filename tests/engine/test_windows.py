@@ -14,6 +14,7 @@ from tapestry_backend.engine.windows import (
     axis_starts,
     crop,
     native_window,
+    paste,
     plan_windows,
     window_weights,
 )
@@ -110,6 +111,8 @@ def test_crop_and_sum_go_around_the_edge() -> None:
     total = torch.zeros(2, 6)
     add_at(total, window, torch.ones(2, 4))
     assert total[0].tolist() == [1, 1, 0, 0, 1, 1]
+    paste(total, window, torch.tensor([2.0, 3, 4, 5]).repeat(2, 1))
+    assert total.tolist() == [[4, 5, 0, 0, 2, 3]] * 2
 
 
 @pytest.mark.parametrize("sizes", [(0, 8, 4), (8, 0, 4), (8, 8, 0)])

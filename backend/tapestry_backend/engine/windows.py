@@ -195,6 +195,16 @@ def crop(canvas: Tensor, window: Window) -> Tensor:
     return torch.cat([rows[..., window.left :], rows[..., : window.right - width]], dim=-1)
 
 
+def paste(canvas: Tensor, window: Window, values: Tensor) -> None:
+    """Put values [..., h, w] into the window's part of a canvas [..., H, W], in place."""
+    rows = canvas[..., window.top : window.bottom, :]
+    width = canvas.shape[-1]
+    inside = min(window.right, width) - window.left
+    rows[..., window.left : window.left + inside] = values[..., :inside]
+    if window.right > width:
+        rows[..., : window.right - width] = values[..., inside:]
+
+
 def add_at(canvas: Tensor, window: Window, values: Tensor) -> None:
     """Add values [..., h, w] to the window's part of a canvas [..., H, W], in place."""
     rows = canvas[..., window.top : window.bottom, :]

@@ -12,7 +12,7 @@ from torch.nn import functional
 from ..engine.extension import find_border, match_colours, same_content, turn_to_middle
 from ..engine.layers import MARGIN, Layers, continued, grown
 from ..engine.regions import Share
-from ..engine.windows import Size, Window, crop, extent, native_window
+from ..engine.windows import Size, Window, crop, extent, native_window, paste
 from ..models.denoiser import Denoiser
 from .canvas_source import CanvasSource
 from .failure_messages import check_finite
@@ -72,15 +72,14 @@ def decode_beside(model: Denoiser, latents: Tensor, source: CanvasSource, *, wra
     meeting = _Meeting(model, original, known, cell_px, wrap)
     first = meeting.decoded(latents, border.near)
     carried = torch.ones(known.shape)
-    crop(carried, in_pixels(border.near, cell_px)).copy_(meeting.compared(first, border.near))
-    fitting = latents.clone()
-    near = crop(fitting, border.near)
+    paste(carried, in_pixels(border.near, cell_px), meeting.compared(first, border.near))
     encoded = model.encode(meeting.met(first, border.near, carried) * 2 - 1).to(latents)
-    near.copy_(torch.where(crop(border.again, border.near).to(latents.device), encoded, near))
-    pixels = original.clone()
+    again = crop(border.again, border.near).to(latents.device)
+    fitting = latents.clone()
+    paste(fitting, border.near, torch.where(again, encoded, crop(latents, border.near)))
     second = meeting.decoded(fitting, border.beyond)
-    beyond = crop(pixels, in_pixels(border.beyond, cell_px))
-    beyond.copy_(meeting.met(second, border.beyond, carried))
+    pixels = original.clone()
+    paste(pixels, in_pixels(border.beyond, cell_px), meeting.met(second, border.beyond, carried))
     return pixels.roll(-turn * cell_px, -1) if turn else pixels
 
 

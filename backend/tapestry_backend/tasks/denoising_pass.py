@@ -49,7 +49,7 @@ class Texts:
         for region in plan.regions:
             scale = region.guidance_scale
             told, guided = (scale, 1.0) if model.distilled else (1.0, scale)
-            with conditioning.worn_by(region):
+            with conditioning.activated_for(region):
                 for text in (region.prompt, region.negative_prompt):
                     key = (text, told, region.loras)
                     if index.setdefault(key, len(index)) == len(conditions):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,10 +16,11 @@ from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_request
 
-from ..engine.coherence import Coherence, PerceptualCoherence
+from ..engine.coherence import Coherence
 from ..engine.composition import HoldComposition, composed, structured
 from ..engine.layers import Layers
 from ..engine.out_of_memory import is_out_of_memory
+from ..engine.perceptual_coherence import PerceptualCoherence
 from ..engine.regions import Share
 from ..engine.sampling import Known, Steer
 from ..engine.views import WindowLayout
@@ -60,7 +62,7 @@ def run(
     request, notices = store.catalogue.adapters.read(request)
     stage = "loading"
     try:
-        for event in _Job(request, blobs, store, notices).events():
+        for event in _events(request, blobs, store, notices):
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:
@@ -69,7 +71,54 @@ def run(
         raise out_of_memory(request, stage, store.device) from error
 
 
-class _Drafted(NamedTuple):
+def _events(
+    request: Request, blobs: Mapping[str, bytes], store: ModelCache, notices: Sequence[str]
+) -> Iterator[Progressed | Finished]:
+    """A job from beginning to end."""
+    job = yield from _prepare(request, blobs, store, notices)
+    painted = None if job.source.is_finished else (yield from _paint(job))
+    yield Progressed("decoding")
+    with job.watch.stage("decode"):
+        pixels, layered = (job.source.finished, None) if painted is None else _decode(job, painted)
+        new = job.canvas.new
+        rgba = to_rgba(
+            cut_output(pixels, job.plan)[0], None if new is None else cut_output(new, job.plan)
+        )
+    report = make_report(job.plan, job.evaluations, _notices(job, store), job.watch)
+    yield Finished(rgba, _output_bounds(request), report, layered)
+
+
+@dataclass
+class _Job:
+    """What a job has loaded and read, and what it counts on its way.
+
+    batch_size: the smallest that was used; below the plan's where memory ran out
+    """
+
+    plan: Plan
+    model: Denoiser
+    canvas: RequestedCanvas
+    conditioning: Conditioning
+    texts: Texts
+    watch: Stopwatch
+    notices: list[str]
+    batch_size: int
+    evaluations: int = 0
+
+    @property
+    def source(self) -> CanvasSource:
+        """The canvas before painting."""
+        return self.canvas.source
+
+
+class _Painted(NamedTuple):
+    """Finished latents [L, C, h, w], a row for each of the layers."""
+
+    latents: Tensor
+    layers: Layers
+
+
+class _Draft(NamedTuple):
     """A draft [1, 3, H, W] in 0..1, enlarged, and where [h, w] in 0..1 it is kept to."""
 
     plan: DraftPlan
@@ -82,200 +131,150 @@ class _Drafted(NamedTuple):
         return HoldComposition(latents, plan.size, plan.start, plan.hold, where, layers)
 
 
-class _Job:
-    """One request on its way; its events are asked for once."""
+def _prepare(
+    request: Request, blobs: Mapping[str, bytes], store: ModelCache, notices: Sequence[str]
+) -> Generator[Progressed, None, _Job]:
+    """Load the model, read the canvas, encode the prompts."""
+    watch = Stopwatch()
+    yield Progressed("loading")
+    with watch.stage("load"):
+        model = store.load(request.model)
+    model.clip_skip = request.clip_skip
+    yield Progressed("encoding")
+    with watch.stage("encode"):
+        plan = make_plan(request, model)
+        canvas = read_canvas_source(request, blobs, plan)
+        conditioning = Conditioning(request, blobs, plan, model, store.catalogue.adapters)
+        texts = Texts.encode(plan, model, conditioning)
+        check_finite(texts.conditions, "reading the prompts")
+    told = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
+    return _Job(plan, model, canvas, conditioning, texts, watch, told, plan.batch_size)
 
-    def __init__(
-        self,
-        request: Request,
-        blobs: Mapping[str, bytes],
-        store: ModelCache,
-        notices: Sequence[str] = (),
-    ) -> None:
-        self._request = request
-        self._notices = tuple(notices)
-        self._blobs = blobs
-        self._store = store
-        self._watch = Stopwatch()
-        self._model: Denoiser
-        self._plan: Plan
-        self._reading: RequestedCanvas
-        self._conditioning: Conditioning
-        self._texts: Texts
-        self._evaluations = 0
-        self._batch_size: int
-        self._latents: Tensor
-        self._layers: Layers
 
-    def events(self) -> Iterator[Progressed | Finished]:
-        """Everything from beginning to end."""
-        yield from self._prepare()
-        yield from self._paint()
-        yield from self._finish()
+def _paint(job: _Job) -> Generator[Progressed, None, _Painted]:
+    """The draft, where it helps, and the picture."""
+    plan, source = job.plan, job.source
+    draft = yield from _draft(job)
+    plain = plain_edges(plan, source)
+    if plain is not None and draft is not None:
+        draft = draft._replace(where=draft.where * (plain.where == 0))
+    if draft is not None:
+        source = source.over(draft.pixels, draft.plan.start, draft.where)
+    known, denoising = _denoising_pass(job, source, plan.layout)
+    layers = denoising.layers
+    steer: list[Steer] = []
+    if draft is not None and known is not None:
+        steer.append(draft.hold(known.latents, layers))
+    if plain is not None and known is not None:
+        steer.extend(plain.holds(known.latents, layers))
+    steer.extend(_coherence(plan, job.source, job.model, layers))
+    latents = yield from _denoise(job, denoising, "denoising", steer)
+    return _Painted(latents, layers)
 
-    def _prepare(self) -> Iterator[Progressed]:
-        """Load the model, read the canvas, encode the prompts."""
-        yield Progressed("loading")
-        with self._watch.stage("load"):
-            self._model = self._store.load(self._request.model)
-        self._model.clip_skip = self._request.clip_skip
-        yield Progressed("encoding")
-        with self._watch.stage("encode"):
-            self._plan = make_plan(self._request, self._model)
-            self._batch_size = self._plan.batch_size
-            self._reading = read_canvas_source(self._request, self._blobs, self._plan)
-            adapters = self._store.catalogue.adapters
-            self._conditioning = Conditioning(
-                self._request, self._blobs, self._plan, self._model, adapters
-            )
-            self._texts = Texts.encode(self._plan, self._model, self._conditioning)
-            check_finite(self._texts.conditions, "reading the prompts")
 
-    def _paint(self) -> Iterator[Progressed]:
-        """The draft, where it helps, and the picture."""
-        plan, source = self._plan, self._reading.source
-        if source.is_finished:
-            return
-        draft = yield from self._draft(source)
-        plain = plain_edges(plan, source)
-        if plain is not None and draft is not None:
-            draft = draft._replace(where=draft.where * (plain.where == 0))
-        if draft is not None:
-            source = source.over(draft.pixels, draft.plan.start, draft.where)
-        with self._watch.stage("encode"):
-            known = self._known(source)
-        painting = self._painting(source, plan.layout, known)
-        self._layers = painting.layers
-        steer: list[Steer] = []
-        if draft is not None and known is not None:
-            steer.append(draft.hold(known.latents, self._layers))
-        if plain is not None and known is not None:
-            steer.extend(plain.holds(known.latents, self._layers))
-        steer.extend(_coherence(plan, self._reading.source, self._model, self._layers))
-        self._latents = yield from self._follow(painting, "denoising", steer)
+def _draft(job: _Job) -> Generator[Progressed, None, _Draft | None]:
+    """A small picture of the whole, enlarged; None where there is nothing that it decides about."""
+    plan, draft, source = job.plan, job.plan.draft, job.source
+    if draft is None:
+        return None
+    high = composed(source.weights, plan.window.height, draft.size)
+    high = high * source.new_cells * source.from_noise
+    if not bool((high >= 0.5).any()):
+        return None
+    source = source.scaled(draft.size)
+    layout = WindowLayout(source.size, source.size, source.size, wrap=plan.request.wrap)
+    _, denoising = _denoising_pass(job, source, layout)
+    latents = yield from _denoise(job, denoising, "drafting")
+    with job.watch.stage("decode"):
+        latents = denoising.layers.fused(latents)
+        small = decode_canvas(job.model, latents, wrap=plan.request.wrap, continued=True)
+        size = tuple(side * plan.cell_px for side in plan.canvas)
+        pixels = functional.interpolate(small, size, mode="bicubic").clamp(0, 1).cpu()
+    where = structured(pixels, high)
+    return _Draft(draft, pixels, where) if bool((where >= 0.5).any()) else None
 
-    def _finish(self) -> Iterator[Progressed | Finished]:
-        """Decode the picture and let it meet what is there."""
-        yield Progressed("decoding")
-        plan, reading = self._plan, self._reading
-        with self._watch.stage("decode"):
-            pixels, layered = self._pixels(reading.source)
-            alpha = None if reading.new is None else cut_output(reading.new, plan)
-            rgba = to_rgba(cut_output(pixels, plan)[0], alpha)
-        notices = (
-            *(*self._notices, *self._texts.notices, *self._conditioning.notices, *reading.notices),
-            *short_of_memory(self._batch_size, plan.batch_size),
-            *self._unlike_its_checkpoint,
-        )
-        report = make_report(plan, self._evaluations, notices, self._watch)
-        yield Finished(rgba, _output_bounds(self._request), report, layered)
 
-    def _pixels(self, source: CanvasSource) -> tuple[Tensor, LayeredPicture | None]:
-        """The canvas [1, 3, H, W] in 0..1, and the same as layers, where they were asked for.
+def _denoising_pass(
+    job: _Job, source: CanvasSource, layout: WindowLayout
+) -> tuple[Known | None, DenoisingPass]:
+    """What is there already, as latents, and the pass that starts from it."""
+    with job.watch.stage("encode"):
+        known = source.known_latents(job.model)
+    args = job.plan, job.model, job.texts, job.conditioning
+    return known, DenoisingPass(*args, source, layout, known)
 
-        What was painted, and what was there already.
-        """
-        if source.is_finished:
-            return source.finished, None
-        model, plan, layers = self._model, self._plan, self._layers
-        pixels = decode_beside(
-            model, layers.fused(self._latents), source, wrap=plan.request.wrap
-        ).cpu()
-        if layers.count == 1:
-            return pixels, None
-        shares, new = pixel_shares(self._reading, plan, layers), ~source.known
-        kept = kept_rows(source.paints, layers)
-        leaves, colours = self._leaves(shares), None
-        if leaves:
-            colours = Colours(leaves, layers, pixels.clone(), new, wrap=plan.request.wrap)
-            colours.decode(model, self._latents, kept)
-        args = model, self._latents, layers, shares, pixels, new
-        seen = None if colours is None else colours.take
-        compose_layers(*args, wrap=plan.request.wrap, kept=kept, seen=seen)
-        if colours is None:
-            return pixels, None
-        return pixels, to_layers(leaves, colours.base, pixels, self._reading.new, plan)
 
-    def _leaves(self, shares: Sequence[Share]) -> list[Leaf]:
-        """The layers that were asked for, as yet without colours."""
-        if not self._request.layered:
-            return []
-        leaves = leaves_of(self._layers, shares, self._reading.masks, self._plan)
-        if size_bytes(leaves, self._plan) <= MAX_LAYERS_BYTES:
-            return leaves
-        self._notices += (layers_too_large(),)
+def _denoise(
+    job: _Job, denoising: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
+) -> Generator[Progressed, None, Tensor]:
+    """Tell of every step; returns the latents [L, C, h, w] of what was painted."""
+
+    def preview(denoised: Tensor) -> Pixels:
+        return preview_rgba(job.model.preview(denoised), job.plan)
+
+    steps = denoising.steps(steer)
+    yield Progressed(stage)
+    while True:
+        with job.watch.stage("denoise"):
+            step = next(steps, None)
+            if step is None:
+                break
+            latents = step.latents
+            check_finite(latents, f"{stage} (step {step.number})")
+        yield Progressed(stage, step.number, step.count, partial(preview, step.denoised))
+    job.evaluations += denoising.denoise.evaluations
+    job.batch_size = min(job.batch_size, denoising.denoise.batch_size)
+    return latents
+
+
+def _decode(job: _Job, painted: _Painted) -> tuple[Tensor, LayeredPicture | None]:
+    """The canvas [1, 3, H, W] in 0..1, and the same as layers, where they were asked for.
+
+    What was painted, and what was there already.
+    """
+    model, plan, source = job.model, job.plan, job.source
+    latents, layers, wrap = painted.latents, painted.layers, plan.request.wrap
+    pixels = decode_beside(model, layers.fused(latents), source, wrap=wrap).cpu()
+    if layers.count == 1:
+        return pixels, None
+    shares, new = pixel_shares(job.canvas, plan, layers), ~source.known
+    kept = kept_rows(source.paints, layers)
+    leaves, colours = _leaves(job, layers, shares), None
+    if leaves:
+        colours = Colours(leaves, layers, pixels.clone(), new, wrap=wrap)
+        colours.decode(model, latents, kept)
+    seen = None if colours is None else colours.take
+    compose_layers(model, latents, layers, shares, pixels, new, wrap=wrap, kept=kept, seen=seen)
+    if colours is None:
+        return pixels, None
+    return pixels, to_layers(leaves, colours.base, pixels, job.canvas.new, plan)
+
+
+def _leaves(job: _Job, layers: Layers, shares: Sequence[Share]) -> list[Leaf]:
+    """The layers that were asked for, as yet without colours."""
+    if not job.plan.request.layered:
         return []
+    leaves = leaves_of(layers, shares, job.canvas.masks, job.plan)
+    if size_bytes(leaves, job.plan) <= MAX_LAYERS_BYTES:
+        return leaves
+    job.notices.append(layers_too_large())
+    return []
 
-    @property
-    def _unlike_its_checkpoint(self) -> tuple[str, ...]:
-        variant = self._store.variant_of(self._request.model)
-        scale = self._request.guidance_scale
-        told = unlike_few_steps(variant, self._request.num_inference_steps, scale)
-        if self._request.clip_skip and not self._model.knows_clip_skip:
-            told += (
-                "This model reads its texts without CLIP's layers: clip skip changes nothing.",
-            )
-        return told
 
-    def _draft(self, source: CanvasSource) -> Generator[Progressed, None, _Drafted | None]:
-        """The draft, where there is something that it decides about."""
-        draft = self._plan.draft
-        if draft is None:
-            return None
-        high = composed(source.weights, self._plan.window.height, draft.size)
-        high = high * source.new_cells * source.from_noise
-        if not bool((high >= 0.5).any()):
-            return None
-        pixels = yield from self._paint_draft(source.scaled(draft.size))
-        where = structured(pixels, high)
-        return _Drafted(draft, pixels, where) if bool((where >= 0.5).any()) else None
-
-    def _paint_draft(self, source: CanvasSource) -> Generator[Progressed, None, Tensor]:
-        """A small picture of the whole, enlarged to the canvas: [1, 3, H, W] in 0..1."""
-        plan = self._plan
-        layout = WindowLayout(source.size, source.size, source.size, wrap=plan.request.wrap)
-        with self._watch.stage("encode"):
-            known = self._known(source)
-        painting = self._painting(source, layout, known)
-        latents = yield from self._follow(painting, "drafting")
-        with self._watch.stage("decode"):
-            latents = painting.layers.fused(latents)
-            pixels = decode_canvas(self._model, latents, wrap=plan.request.wrap, continued=True)
-            size = tuple(side * plan.cell_px for side in plan.canvas)
-            return functional.interpolate(pixels, size, mode="bicubic").clamp(0, 1).cpu()
-
-    def _painting(
-        self, source: CanvasSource, layout: WindowLayout, known: Known | None
-    ) -> DenoisingPass:
-        return DenoisingPass(
-            self._plan, self._model, self._texts, self._conditioning, source, layout, known
+def _notices(job: _Job, store: ModelCache) -> list[str]:
+    """What the artist should know about the finished picture: sentences."""
+    request = job.plan.request
+    steps, scale = request.num_inference_steps, request.guidance_scale
+    notices = [
+        *job.notices,
+        *short_of_memory(job.batch_size, job.plan.batch_size),
+        *unlike_few_steps(store.variant_of(request.model), steps, scale),
+    ]
+    if request.clip_skip and not job.model.knows_clip_skip:
+        notices.append(
+            "This model reads its texts without CLIP's layers: clip skip changes nothing."
         )
-
-    def _look(self, denoised: Tensor) -> Pixels:
-        """How latents look, small."""
-        return preview_rgba(self._model.preview(denoised), self._plan)
-
-    def _known(self, source: CanvasSource) -> Known | None:
-        """What is there already, as latents."""
-        return source.known_latents(self._model)
-
-    def _follow(
-        self, painting: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
-    ) -> Generator[Progressed, None, Tensor]:
-        """Tells of every step; returns the latents [L, C, h, w] of what was painted."""
-        steps = painting.steps(steer)
-        yield Progressed(stage)
-        while True:
-            with self._watch.stage("denoise"):
-                step = next(steps, None)
-                if step is None:
-                    break
-                latents = step.latents
-                check_finite(latents, f"{stage} (step {step.number})")
-            yield Progressed(stage, step.number, step.count, partial(self._look, step.denoised))
-        self._evaluations += painting.denoise.evaluations
-        self._batch_size = min(self._batch_size, painting.denoise.batch_size)
-        return latents
+    return notices
 
 
 def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers) -> list[Steer]:

@@ -15,7 +15,6 @@ from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.model_cache import ModelCache
-from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.messages import Request
 from tests.models.adapters.tiny_adapters import (
     save_controlnet,
@@ -24,6 +23,7 @@ from tests.models.adapters.tiny_adapters import (
     save_peft_lora,
     save_t2i_adapter,
 )
+from tests.models.latents_of_run import latents_of_run
 from tests.models.tiny_checkpoints import WINDOW, save_checkpoint
 
 CHANNELS = 4
@@ -91,10 +91,7 @@ def latents_of(checkpoint: Path, adapted_store: ModelCache) -> LatentsOf:
     def paint(blobs: dict[str, bytes] | None = None, **fields: Any) -> Tensor:
         settings = {"height": 64, "width": 64, "prompt": "snow", "num_inference_steps": 3}
         request = Request("generate", **{**settings, "model": str(checkpoint), **fields})
-        job = _Job(request, blobs or {}, adapted_store)
-        for _ in (*job._prepare(), *job._paint()):
-            pass
-        return job._latents
+        return latents_of_run(request, blobs or {}, adapted_store)
 
     return paint
 

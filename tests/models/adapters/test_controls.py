@@ -12,14 +12,14 @@ from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size, Window
 from tapestry_backend.models.model_cache import ModelCache
-from tapestry_backend.tasks.conditioning import counts, shown_parts
-from tapestry_backend.tasks.run import _Job
+from tapestry_backend.tasks.control_pictures import counts, shown_parts
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.request_checks import check_request
 from tests.models.adapters.conftest import CHANNELS, LatentsOf, near, open_pipeline
 from tests.models.adapters.parts import a_layer, as_image, control, region
+from tests.models.latents_of_run import prepared
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 
 SIDE = WINDOW * FACTOR
@@ -189,9 +189,8 @@ def test_the_map_may_have_the_colours_that_segmentation_networks_know(
         model=str(checkpoint),
     )
     check_request(request)
-    job = _Job(request, {**blobs, **more}, adapted_store)
-    list(job._prepare())
-    ((_, shown),) = job._conditioning._pictures.items()
+    job = prepared(request, {**blobs, **more}, adapted_store)
+    ((_, shown),) = job.conditioning._controls._pictures.items()
 
     assert shown[0, :, 32, 4].tolist() == [255, 82, 0]
     assert shown[0, :, 32, 60].tolist() == [9, 7, 230]

@@ -15,11 +15,11 @@ from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.adapters.grounding import Box, Grounding, inside
 from tapestry_backend.models.model_cache import ModelCache
-from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.models.adapters.conftest import CHANNELS, near
+from tests.models.latents_of_run import latents_of_run
 from tests.models.tiny_checkpoints import FACTOR, WINDOW, save_checkpoint
 
 SIDE = WINDOW * FACTOR
@@ -56,10 +56,7 @@ def painted(store: ModelCache, folder: Path, **fields: Any) -> Tensor:
     settings = {"height": SIDE, "width": SIDE, "prompt": "snow", "num_inference_steps": STEPS}
     settings |= {"regions": tuple(regions), "bootstrapping": 0.0, "model": str(folder)}
     request = Request("generate", **{**settings, **fields})
-    job = _Job(request, blobs, store)
-    for _ in (*job._prepare(), *job._paint()):
-        pass
-    return job._latents
+    return latents_of_run(request, blobs, store)
 
 
 def test_one_window_is_what_diffusers_paints(grounded: Path, own_store: ModelCache) -> None:

@@ -19,13 +19,13 @@ from tapestry_backend.models.adapters.factors import Factors, Hadamard, Kept, Lo
 from tapestry_backend.models.adapters.lora import load_lora
 from tapestry_backend.models.device.offloading import stream_layers
 from tapestry_backend.models.model_cache import ModelCache
-from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import LatentsOf, near, open_pipeline, painted
 from tests.models.adapters.parts import region
 from tests.models.adapters.tiny_adapters import LAYERS, save_peft_lora
+from tests.models.latents_of_run import latents_of_run
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 
 ALPHA, RANK = 6.0, 4
@@ -246,11 +246,9 @@ def test_layers_that_come_one_by_one_may_wear_a_dora(
     model = store.load(str(checkpoint))
     stream_layers(model._parts.use("unet"), torch.device("cpu"))
     request = Request("generate", 64, 64, "snow", num_inference_steps=3, model=str(checkpoint))
-    job = _Job(replace(request, loras=(Lora("it"),)), {}, store)
-    for _ in (*job._prepare(), *job._paint()):
-        pass
+    latents = latents_of_run(replace(request, loras=(Lora("it"),)), {}, store)
 
-    assert torch.equal(job._latents, expected)
+    assert torch.equal(latents, expected)
 
 
 def test_a_lora_with_a_core_between(

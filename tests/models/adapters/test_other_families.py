@@ -16,7 +16,6 @@ from tapestry_backend.checkpoints.lora_keys import targets
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.model_cache import ModelCache
-from tapestry_backend.tasks.run import _Job
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
@@ -28,6 +27,7 @@ from tests.models.adapters.tiny_adapters import (
     save_peft_lora,
     save_t2i_adapter,
 )
+from tests.models.latents_of_run import latents_of_run
 from tests.models.tiny_checkpoints import FACTOR, WINDOW, save_3, save_flux, save_xl
 
 SIDE = WINDOW * FACTOR
@@ -38,10 +38,7 @@ def latents_of(store: ModelCache, folder: Path, *, blobs: Any = None, **fields: 
     """What a request ends with."""
     settings = {"num_inference_steps": STEPS, "guidance_scale": 5.0, "model": str(folder)}
     settings |= {"height": SIDE, "width": SIDE, "prompt": "snow", **fields}
-    job = _Job(Request("generate", **settings), blobs or {}, store)
-    for _ in (*job._prepare(), *job._paint()):
-        pass
-    return job._latents
+    return latents_of_run(Request("generate", **settings), blobs or {}, store)
 
 
 def sgm_names(twin: Path, path: Path, config: Any) -> Path:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tapestry_backend.checkpoints.adapter_recognition import read_adapter
-from tapestry_backend.tasks.conditioning import _on_white
+from tapestry_backend.tasks.control_pictures import _on_white
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request

@@ -222,7 +222,7 @@ class Hooks:
                 scale = weight * delta.scale
                 total = delta.factors.added_to(total, module, given, scale)
             else:
-                total = total + weight * _lengthened(delta, delta.lengths, given, output)
+                total = total + weight * _dora_change(delta, delta.lengths, given, output)
         return total
 
 
@@ -237,27 +237,20 @@ def laid_on(loras: Sequence[tuple[Deltas, float]]) -> Iterator[None]:
         hooks.remove()
 
 
-def _lengthened(delta: Delta, lengths: Lengths, given: Tensor, output: Tensor) -> Tensor:
+def _dora_change(delta: Delta, lengths: Lengths, given: Tensor, output: Tensor) -> Tensor:
     """How far the layer with a DoRA's weights is from the layer: g (W + s C) x - W x."""
     layer: Any = delta.module
-
-    def along(numbers: Tensor) -> Tensor:
-        return _along_channels(layer, numbers.to(output.dtype))
-
-    gain = along(lengths.gain)
-    bias = None if lengths.bias is None else along(lengths.bias)
-
-    def changed(seen: Tensor) -> Tensor:
-        return delta.scale * delta.factors.beside(layer, seen).to(output.dtype)
-
-    def without_bias(made: Tensor) -> Tensor:
-        return made if bias is None else made - bias
-
-    if lengths.of_rows:
-        return (gain - 1) * without_bias(output) + gain * changed(given)
-    # `forward`, so that nothing is laid on what the layer itself makes of it.
-    own = without_bias(layer.forward((given * (gain - 1)).to(given.dtype)))
-    return own + changed((given * gain).to(given.dtype))
+    gain = _along_channels(layer, lengths.gain.to(output.dtype))
+    bias = output.new_zeros(())
+    if lengths.bias is not None:
+        bias = _along_channels(layer, lengths.bias.to(output.dtype))
+    if lengths.of_rows:  # a gain for each channel that comes out
+        change = delta.scale * delta.factors.beside(layer, given).to(output.dtype)
+        return (gain - 1) * (output - bias) + gain * change
+    # A gain for each channel that goes in. `forward`, so that no hook adds to it once more.
+    further = layer.forward((given * (gain - 1)).to(given.dtype)) - bias
+    gained = (given * gain).to(given.dtype)
+    return further + delta.scale * delta.factors.beside(layer, gained).to(output.dtype)
 
 
 def _along_channels(layer: nn.Module, numbers: Tensor) -> Tensor:

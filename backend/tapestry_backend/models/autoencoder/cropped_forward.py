@@ -1,6 +1,6 @@
 """Runs convolutions where only a part of the result is wanted.
 
-A convolution sees only so far. What nobody sees any more is cut off after each layer, so that what
+A convolution sees only so far. What no later layer needs is cut off after each one, so that what
 lies around the wanted part costs little where there are many pixels: the same numbers, less work.
 """
 
@@ -50,20 +50,27 @@ def _cut(values: Tensor, rows: Span, columns: Span) -> Tensor:
 
 
 def _cuts(layers: Sequence[nn.Module], length: int, wanted: Span) -> list[Span]:
-    """What to keep of each layer's result along an axis; the places count from what it is given."""
-    lengths = [length]
+    """What to keep of each layer's result along an axis, so that `wanted` is left at the end.
+
+    Places count from the first that a layer makes of what was kept of the one before.
+    """
+    # Forwards: how long each layer's input would be.
+    lengths = []
     for layer in layers:
-        lengths.append(_made(layer, lengths[-1]))
-    needed = [wanted]
-    for layer, longest in zip(reversed(layers), reversed(lengths[:-1]), strict=True):
-        needed.append(_seen(layer, needed[-1], longest))
+        lengths.append(length)
+        length = _made(layer, length)
+    # Backwards: which places of each layer's result the next one needs.
+    needed = []
+    for layer, input_length in zip(reversed(layers), reversed(lengths), strict=True):
+        needed.append(wanted)
+        wanted = _seen(layer, wanted, input_length)
     needed.reverse()
-    # The first layer is given everything; each of the others what was kept of the one before.
-    given = [0, *(span.start for span in needed[1:-1])]
-    cuts = []
-    for layer, first, kept in zip(layers, given, needed[1:], strict=True):
-        origin = _made(layer, first)
-        cuts.append(Span(kept.start - origin, kept.stop - origin))
+    # Forwards again: the first layer is given everything, the others what was kept.
+    cuts, start = [], 0
+    for layer, span in zip(layers, needed, strict=True):
+        origin = _made(layer, start)
+        cuts.append(Span(span.start - origin, span.stop - origin))
+        start = span.start
     return cuts
 
 

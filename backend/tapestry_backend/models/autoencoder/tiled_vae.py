@@ -8,9 +8,8 @@ starts from the last activation for which there was room.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -21,21 +20,13 @@ from torch import Tensor, nn
 from ...engine.out_of_memory import attempt
 from ...engine.windows import NO_CONTEXT, Size
 from ..device.memory import spare_bytes
+from .band_plan import ACTIVATIONS_ALIVE, Budget, Stage, other, plan_bands, widest
 from .cropped_forward import Span
 from .pooled_norm import Affine, PooledStatistics
 from .vae_layers import Chain, Norm, Part, decoder_chain, encoder_chain
 
-_ALIVE = 4
-"""Activations of the largest kind that exist at once inside a part, workspace included."""
-
 _LESS, _ATTEMPTS = 4, 3
-"""How much less room each further attempt gets, and how many there are before the least of all."""
-
-_BEYOND = 1
-"""Cells of a trimmed network's largest activation beyond what is wanted, at both ends together."""
-
-_KEPT_SHARE = 0.8
-"""Of the budget, for the activation that is kept; the rest at least is for the bands."""
+"""By what the budget is divided for each further attempt, and how many there are before none."""
 
 
 @torch.no_grad()
@@ -127,7 +118,7 @@ def frugal_bytes(autoencoder: Any, cells: int) -> float:
     if chain is None or not _is_local(chain):
         return math.inf
     dtype = next(autoencoder.parameters()).dtype
-    return float(_ALIVE * cells * _widest(chain.parts) * dtype.itemsize)
+    return float(ACTIVATIONS_ALIVE * cells * widest(chain.parts) * dtype.itemsize)
 
 
 def decodes_locally(autoencoder: Any) -> bool:
@@ -146,85 +137,91 @@ def _whole_bytes(chain: Chain, values: Tensor, context: Size) -> int:
     if chain.inside is not None:  # context is cut off before activations are at their largest
         height, width = height - 2 * context.height, width - 2 * context.width
     cells = values.shape[0] * height * width
-    return math.ceil(_ALIVE * cells * _widest(chain.parts) * values.element_size())
+    return math.ceil(ACTIVATIONS_ALIVE * cells * widest(chain.parts) * values.element_size())
 
 
 def _in_bands(chain: Chain, values: Tensor, budget_bytes: int, context: Size) -> Tensor:
-    progress = _Progress(chain.before(values), budget_bytes)
-    return chain.after(progress.through(chain.parts, _wanted(values, context, chain.scale)))
+    run = _BandedRun(chain.before(values), budget_bytes)
+    return chain.after(run.through(chain.parts, _wanted(values, context, chain.scale)))
 
 
-class _Progress:
-    """An activation [B, C, H, W] on its way through parts, in bands along its longer side."""
+class _BandedRun:
+    """An activation [B, C, H, W] on its way through parts, in bands along its longer side.
+
+    The activation that is kept moves on part by part, as far as there is room for it; which bands
+    there are is the business of `band_plan`.
+    """
 
     def __init__(self, start: Tensor, budget_bytes: int) -> None:
         self._axis = -1 if start.shape[-1] >= start.shape[-2] else -2
         self._kept = _Strip(self._axis, start.shape)
         self._kept.append(start)
         self._device, self._dtype = start.device, start.dtype
-        self._budget = budget_bytes
+        self._budget = Budget(budget_bytes, start.dtype.itemsize)
         self._norms: dict[nn.GroupNorm, Affine] = {}
 
     def through(self, parts: Sequence[Part], wanted: tuple[Span, Span]) -> Tensor:
-        """These rows and columns of the activation after all parts.
-
-        From each part that there is room for, we go on.
-        """
-        pending: list[Part] = []
+        """These rows and columns of the activation after all parts."""
+        pending: tuple[Part, ...] = ()
         for part in parts[:-1]:
-            pending.append(part)
-            self._learn_norms(pending)
-            if max(self._bytes(), self._bytes(pending)) <= self._budget * _KEPT_SHARE:
-                self._keep(pending)
-                pending = []
-        pending.append(parts[-1])
-        self._learn_norms(pending)
-        shape = (*self._shape(pending)[:2], *(span.stop - span.start for span in wanted))
-        result = torch.empty(shape, dtype=self._dtype, device=self._device)
-        along, across = wanted[self._axis], wanted[-3 - self._axis]
-        held = self._bytes() + result.nbytes
-        for band in self._plan(pending, held, (along, across)):
-            made = self._compute(pending, band, across=across)
+            pending = (*pending, part)
+            stage = self._stage(pending)
+            self._learn_norms(stage)
+            if self._budget.keeps(max(self._kept.shape.numel(), stage.shape.numel())):
+                self._keep(stage)
+                pending = ()
+        last = self._stage((*pending, parts[-1]))
+        self._learn_norms(last)
+        return self._result(last, wanted)
+
+    def _stage(self, parts: tuple[Part, ...]) -> Stage:
+        return Stage(self._kept.shape, self._axis, parts)
+
+    def _learn_norms(self, stage: Stage) -> None:
+        """Gather the statistics of the last part's norms; those of the parts before are known."""
+        held = self._kept.shape.numel()
+        for norm in stage.parts[-1].norms:
+            statistics = PooledStatistics(norm.module)
+            for band in plan_bands(stage, self._budget, held):
+                statistics.add(self._compute(stage, band, norm))
+            self._norms[norm.module] = statistics.affine(self._device, self._dtype)
+
+    def _keep(self, stage: Stage) -> None:
+        """Compute what comes after a stage and let go of what it came from, band by band."""
+        result = _Strip(self._axis, stage.shape)
+        held = max(self._kept.shape.numel(), stage.shape.numel())
+        for band in plan_bands(stage, self._budget, held):
+            self._kept.forget(stage.seen(band).start)
+            result.append(self._compute(stage, band))
+        self._kept = result
+
+    def _result(self, stage: Stage, wanted: tuple[Span, Span]) -> Tensor:
+        """These rows and columns of what comes after a stage."""
+        sizes = (span.stop - span.start for span in wanted)
+        result = torch.empty((*stage.shape[:2], *sizes), dtype=self._dtype, device=self._device)
+        along, across = wanted[self._axis], wanted[other(self._axis)]
+        held = self._kept.shape.numel() + result.numel()
+        for band in plan_bands(stage, self._budget, held, along, across):
+            made = self._compute(stage, band, across=across)
             result.narrow(self._axis, band.start - along.start, made.shape[self._axis]).copy_(made)
         return result
 
-    def _learn_norms(self, parts: Sequence[Part]) -> None:
-        """Gather the statistics of the last part's norms; those of the parts before are known."""
-        for norm in parts[-1].norms:
-            statistics = PooledStatistics(norm.module)
-            for band in self._plan(parts, held_bytes=self._bytes()):
-                statistics.add(self._compute(parts, band, norm))
-            self._norms[norm.module] = statistics.affine(self._device, self._dtype)
-
-    def _keep(self, parts: Sequence[Part]) -> None:
-        """Compute what comes after these parts and let go of what it came from, bit by bit."""
-        result = _Strip(self._axis, self._shape(parts))
-        held = max(self._bytes(), self._bytes(parts))
-        for band in self._plan(parts, held_bytes=held):
-            self._kept.forget(self._seen(parts, *band).start)
-            result.append(self._compute(parts, band))
-        self._kept = result
-
     def _compute(
-        self,
-        parts: Sequence[Part],
-        band: Span,
-        norm: Norm | None = None,
-        across: Span | None = None,
+        self, stage: Stage, band: Span, norm: Norm | None = None, across: Span | None = None
     ) -> Tensor:
-        """A band of the activation after these parts, or of what comes to `norm` in the last one.
+        """A band of the activation after a stage, or of what comes to `norm` in its last part.
 
         At the canvas' border the layers' own zero padding is right; elsewhere a band is computed
         with as much beyond its ends as they reach, and cut. across: the other axis, all of it where
         nothing is said.
         """
-        seen, last = self._seen(parts, *band), parts[-1]
+        seen, last = stage.seen(band), stage.parts[-1]
         values = self._kept.read(*seen)
-        for part in parts[:-1]:
+        for part in stage.parts[:-1]:
             values = part.run(values, self._normalise)
-        origin = int(seen.start * _scale(parts))
+        origin = int(seen.start * stage.scale)
         along = Span(band.start - origin, band.stop - origin)
-        across = across or Span(0, self._shape(parts)[-3 - self._axis])
+        across = across or Span(0, stage.shape[other(self._axis)])
         rows, columns = (along, across) if self._axis == -2 else (across, along)
         if norm is None and last.inside is not None:
             made = last.inside(values, rows, columns)
@@ -236,51 +233,6 @@ class _Progress:
 
     def _normalise(self, norm: nn.GroupNorm, values: Tensor) -> Tensor:
         return self._norms[norm](values)
-
-    def _seen(self, parts: Sequence[Part], start: int, stop: int) -> Span:
-        """Which cells of the kept activation the cells start..stop after these parts depend on."""
-        lengths = [self._kept.shape[self._axis]]
-        for part in parts:
-            lengths.append(int(lengths[-1] * part.scale))
-        for part, length in zip(reversed(parts), reversed(lengths[:-1]), strict=True):
-            start = max(0, math.floor(start / part.scale) - part.reach)
-            stop = min(length, math.ceil(stop / part.scale) + part.reach)
-        # Where a part takes every second cell, a band must begin with one that the whole takes.
-        return Span(start - start % _scale(parts).denominator, stop)
-
-    def _plan(
-        self, parts: Sequence[Part], held_bytes: int, wanted: tuple[Span, Span] | None = None
-    ) -> Iterator[Span]:
-        """Bands after these parts, as long as there is room for.
-
-        wanted: what of them, along and across; everything where nothing is said. Shorter bands than
-        twice what the parts reach would mostly be what their neighbours compute as well.
-        """
-        scale, reach = _scale(parts), _reach(parts)
-        shape = self._shape(parts)
-        along, across = wanted or (Span(0, shape[self._axis]), Span(0, shape[-3 - self._axis]))
-        beyond: Fraction | int = 2 * reach
-        high: Fraction | int = self._kept.shape[-3 - self._axis]
-        if parts[-1].inside is not None:
-            beyond, high = _BEYOND, (across.stop - across.start) / scale + _BEYOND
-        row_bytes = _ALIVE * _widest(parts) * shape[0] * high * self._dtype.itemsize
-        rest = max(self._budget - held_bytes, int(self._budget * (1 - _KEPT_SHARE)))
-        length = max(1, 2 * math.ceil(reach), math.floor(rest / row_bytes - beyond))
-        first, last = along
-        count = math.ceil((last - first) / (length * scale))
-        edges = [first + i * (last - first) // count for i in range(count + 1)]
-        yield from itertools.starmap(Span, itertools.pairwise(edges))
-
-    def _shape(self, parts: Sequence[Part]) -> torch.Size:
-        """Of the activation after these parts."""
-        batch, _, height, width = self._kept.shape
-        scale = _scale(parts)
-        return torch.Size((batch, parts[-1].channels, int(height * scale), int(width * scale)))
-
-    def _bytes(self, parts: Sequence[Part] = ()) -> int:
-        """Of the activation after these parts."""
-        shape = self._shape(parts) if parts else self._kept.shape
-        return shape.numel() * self._dtype.itemsize
 
 
 class _Strip:
@@ -309,18 +261,3 @@ class _Strip:
                 found.append(piece.narrow(self._axis, first, last - first))
             place += length
         return found[0] if len(found) == 1 else torch.cat(found, dim=self._axis)
-
-
-def _scale(parts: Sequence[Part]) -> Fraction:
-    """Cells after these parts per cell before them, along an axis."""
-    return math.prod((part.scale for part in parts), start=Fraction(1))
-
-
-def _reach(parts: Sequence[Part]) -> Fraction:
-    """How far beyond a band's ends these parts see, in cells before them."""
-    return sum((part.reach / _scale(parts[:i]) for i, part in enumerate(parts)), start=Fraction(0))
-
-
-def _widest(parts: Sequence[Part]) -> Fraction:
-    """Numbers in the largest activation on the way, per cell before these parts."""
-    return max(part.widest * _scale(parts[:i]) ** 2 for i, part in enumerate(parts))

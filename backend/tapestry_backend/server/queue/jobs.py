@@ -87,29 +87,31 @@ class Jobs:
 
     def receive(self, client: int, message: Message) -> list[Effect]:
         """A client's message about jobs; raises ProtocolError for one that no client may send."""
+        effects: list[Effect] = []
         match message:
             case Submit():
-                return list(self._submit(client, message))
+                effects.extend(self._submit(client, message))
             case Cancel():
-                return list(self._cancel(client, message.job_id))
+                effects.extend(self._cancel(client, message.job_id))
             case Resume(job_ids, seen):
                 seen += (0,) * len(job_ids)
-                pairs = zip(job_ids, seen, strict=False)
-                return [effect for pair in pairs for effect in self._resume(client, *pair)]
+                for pair in zip(job_ids, seen, strict=False):
+                    effects.extend(self._resume(client, *pair))
             case Acknowledge():
-                return list(self._acknowledge(message.job_id))
-        raise ProtocolError(message.kind, "is not for the server, or not at this time")
+                effects.extend(self._acknowledge(message.job_id))
+            case _:
+                raise ProtocolError(message.kind, "is not for the server, or not at this time")
+        return [*effects, *self._start_next()]
 
     def add_chunk(self, chunk: Chunk) -> list[Effect]:
         """A piece of a blob; raises ProtocolError when it cannot be one."""
         complete = self._blobs.add(chunk)
         waiting = [job for job in self._jobs.values() if complete and job.id in complete]
-        return [
-            effect
-            for job in waiting
-            if job.state is State.WAITING and not self._blobs.missing(job.id)
-            for effect in self._enqueue(job)
-        ]
+        effects: list[Effect] = []
+        for job in waiting:
+            if job.state is State.WAITING and not self._blobs.missing(job.id):
+                effects.extend(self._enqueue(job))
+        return [*effects, *self._start_next()]
 
     def leave(self, client: int) -> None:
         """A client is gone: its jobs go on, and are kept for it."""
@@ -204,7 +206,6 @@ class Jobs:
         else:
             for message, picture in job.missed(seen):
                 yield Send(client, message, picture)
-        yield from self._start_next()
 
     def _acknowledge(self, job_id: str) -> Iterator[Effect]:
         job = self._jobs.get(job_id)
@@ -234,12 +235,12 @@ class Jobs:
         job.is_kept = True
         yield self._keep_submit(job)
         yield from self._tell(job, Accepted(job.id, self._ahead(job)))
-        yield from self._start_next()
 
     def _ahead(self, job: Job) -> int:
         return self._fair_queue.ahead_of(job) + len(self._slots.jobs)
 
     def _start_next(self) -> Iterator[Effect]:
+        """Give free workers the next jobs; comes last, whatever a message has changed."""
         for slot in self._slots.free:
             job = self._fair_queue.take()
             if job is None:
@@ -251,7 +252,7 @@ class Jobs:
             yield Start(job.id, job.request, self._blobs.of(job.id), slot.worker)
 
     def _end(self, job: Job, end: Numbered, picture: PixelBlob | None = None) -> Iterator[Effect]:
-        """A job has just ended: keep it, tell it, let older ones go, start the next."""
+        """A job has just ended: keep it, tell it, let older ones go."""
         self._blobs.release(job.id)
         if job in self._fair_queue:
             self._fair_queue.remove(job)
@@ -263,7 +264,6 @@ class Jobs:
         if job.client is not None:
             yield Send(job.client, end, picture)
         yield from self._drop_outdated()
-        yield from self._start_next()
 
     def _drop_outdated(self) -> Iterator[Effect]:
         for job in self._completed.outdated():
@@ -300,23 +300,30 @@ class Jobs:
         """
         slot = self._slots[worker]
         if isinstance(message, Backend):
-            return list(self._hear_state(slot, message))
+            effects = list(self._hear_state(slot, message))
+        else:
+            effects = list(self._hear_about_job(slot, message, pixels))
+        return [*effects, *self._start_next()]
+
+    def _hear_about_job(
+        self, slot: WorkerSlot, message: Message, pixels: Mapping[str, bytes]
+    ) -> Iterator[Effect]:
         job = slot.job
         if job is None or job.id != getattr(message, "job_id", None):
             raise ProtocolError(message.kind, "is about a job that does not run")
         match message:
             case Progress():
-                return list(self._tell(job, message))
+                yield from self._tell(job, message)
             case Preview():
-                return list(self._tell(job, message, blob_with(message, pixels)))
+                yield from self._tell(job, message, blob_with(message, pixels))
             case Result():
-                picture = blob_with(message, pixels)
-                return list(self._conclude(job, Event.FINISH, message, picture))
+                yield from self._conclude(job, Event.FINISH, message, blob_with(message, pixels))
             case Failed():
-                return list(self._conclude(job, Event.FAIL, message))
+                yield from self._conclude(job, Event.FAIL, message)
             case Cancelled():
-                return list(self._conclude(job, Event.STOP, message))
-        raise ProtocolError(message.kind, "is not for the server")
+                yield from self._conclude(job, Event.STOP, message)
+            case _:
+                raise ProtocolError(message.kind, "is not for the server")
 
     def _conclude(
         self, job: Job, event: Event, end: Numbered, picture: PixelBlob | None = None
@@ -335,26 +342,29 @@ class Jobs:
         if backend.state == "ready":
             slot.is_up = True
             slot.false_starts = 0
-            yield from self._start_next()
         elif backend.state == "lost":
-            yield from self._lose(slot)
+            was_up, slot.is_up = slot.is_up, False
+            if slot.job is not None:
+                yield from self._retry_or_fail(slot, slot.job)
+            elif not was_up:
+                yield from self._count_false_start(slot)
 
-    def _lose(self, slot: WorkerSlot) -> Iterator[Effect]:
-        was_up, slot.is_up = slot.is_up, False
-        job = slot.job
-        if job is not None and job.state is State.RUNNING and job.tries < MAX_TRIES:
+    def _retry_or_fail(self, slot: WorkerSlot, job: Job) -> Iterator[Effect]:
+        """The worker of a job is gone: it goes first on another one, but not too often."""
+        if job.state is State.RUNNING and job.tries < MAX_TRIES:
             job.change(Event.LOSE)
             slot.job = None
             self._fair_queue.put_back(job)
             yield from self._tell(job, Progress(job.id, "queued", 0, 0))
-            yield from self._start_next()  # another worker may be free
-        elif job is not None:
+        else:
             yield from self._conclude(job, Event.FAIL, refusals.lost_in_the_middle(job.id))
-        elif not was_up:
-            slot.false_starts += 1
-            if self._slots.give_up():
-                for queued in list(self._fair_queue):
-                    yield from self._conclude(queued, Event.FAIL, refusals.never_started(queued.id))
+
+    def _count_false_start(self, slot: WorkerSlot) -> Iterator[Effect]:
+        """A worker did not even start; when none ever does, the queue has failed."""
+        slot.false_starts += 1
+        if self._slots.give_up():
+            for job in list(self._fair_queue):
+                yield from self._conclude(job, Event.FAIL, refusals.never_started(job.id))
 
     # --- telling and keeping ----------------------------------------------------------------------
 
