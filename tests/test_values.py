@@ -12,7 +12,7 @@ from tapestry_backend.values import (
     write_loras,
 )
 from tapestry_protocol.adapters import Lora
-from tapestry_protocol.messages import Region, Request
+from tapestry_protocol.messages import Expert, Region, Request
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from tapestry_protocol.messages import Region, Request
     [
         (Request, "num_inference_steps", "200", 200),
         (Request, "guidance_scale", "7.5", 7.5),
-        (Request, "windows", "shift", "shift"),
+        (Expert, "windows", "shift", "shift"),
         (Request, "style", "oil, on canvas", "oil, on canvas"),
         (Region, "guidance_scale", "0", 0.0),
         (Region, "seed", "4294967295", 4294967295),
@@ -43,7 +43,7 @@ def test_a_text_becomes_the_fields_value(
         ("num_inference_steps", "2.5", "no number"),
         ("strength", "nan", "no number between 0 and 1"),
         ("seed", "4294967296", "between 0 and 4294967295"),
-        ("windows", "still", "'still' is none of overlap, shift"),
+        ("task", "still", "'still' is none of generate, extend, refine, fill"),
         ("strength", "x" * 1000, "'xxxx"),
     ],
 )
@@ -56,7 +56,7 @@ def test_what_means_nothing_gets_a_sentence(field: str, text: str, sentence: str
 
 def test_words_are_the_fields_own() -> None:
     """And a field of numbers has none."""
-    assert words_of(Request, "overlap") == ("occlude", "blend")
+    assert words_of(Expert, "overlap") == ("occlude", "blend")
     assert words_of(Request, "seed") == ()
 
 

@@ -110,6 +110,39 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Expert:
+    """Settings that a picture seldom needs: the command line has them, the docker does not.
+
+    overlap   "occlude": an upper region hides a lower one; "blend": both are averaged
+    bootstrapping       the share of the steps in which a tight region sees only its own mask
+    windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
+              at every step
+    stride_px           from window to window, pixels; 0: what the speed says
+    window_weighting    how the weight of a window falls towards its edges
+    fusion    where fixed windows overlap: "mean" of their predictions, or "factors" (DiffCollage):
+              each counts once, and what two of them share is predicted too and subtracted
+    framing   "window": a model that asks for sizes is told that each window is a picture of its
+              own; "canvas": where it lies in the whole one
+    anchor    a point in the window whose look the others take on; None: the middle of the canvas
+    grounding           the share of the steps in which a model that reads boxes (GLIGEN) is told
+              where each region lies; 0: not at all
+    """
+
+    overlap: Literal["occlude", "blend"] = "occlude"
+    bootstrapping: Share = 0.8
+    windows: Literal["overlap", "shift"] = "overlap"
+    stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
+    window_weighting: Literal["linear", "flat", "gaussian"] = "linear"
+    fusion: Literal["mean", "factors"] = "mean"
+    framing: Literal["window", "canvas"] = "window"
+    anchor: Point | None = None
+    grounding: Share = 0.0
+
+
+NO_EXPERT = Expert()
+
+
+@dataclass(frozen=True)
 class Request:
     """Everything that decides a picture. The same request gives the same picture.
 
@@ -120,33 +153,22 @@ class Request:
     prompt    for everything that no region covers
     style     added to every prompt, of regions and background alike
     regions   topmost first, in coordinates of the canvas before extension
-    overlap   "occlude": an upper region hides a lower one; "blend": both are averaged
     feather_px      softens the outlines of all regions, and of the selection
-    bootstrapping   the share of the steps in which a tight region sees only its own mask
     image     all tasks but "generate": the flattened picture, RGBA, height x width
     selection       "refine" and "fill": where
     strength  "refine": 0 leaves everything as it is, 1 starts from nothing
     continue_regions    "extend": whether a region that touches an edge that grows goes on beyond it
     under_px  "extend": how far the new part goes on underneath the old picture
     wrap      the left and right edge continue each other (360 degrees), after an extension as well
-    windows   "overlap": fixed windows, `stride_px` apart; "shift": windows side by side that move
-              at every step
-    window_weighting    how much a window has to say towards its edges
-    fusion    where fixed windows overlap: "mean" of their predictions, or "factors" (DiffCollage):
-              each counts once, and what two of them share is predicted too and taken off
-    framing   whether a model that asks for sizes is told of each window as a picture, or a part
-    stride_px       0: half a window
     composition     how firmly a canvas higher than a window keeps to a small draft; 0: no draft
     coherence       how firmly new windows all keep to the look of one of them; 0: not at all
-    anchor    a point in that window; None: the middle
     speed     "quality" leaves nothing out; "balanced" and "fast" some windows and some guidance
     clip_skip       layers of CLIP that are left out at the end; others count from one more
     model     an id out of the welcome's list, never a path
     loras     small changes of the model, for the whole picture
     controls  pictures that say what shall be where, for the whole picture
-    grounding       the share of the steps in which a model that reads boxes (GLIGEN) is told where
-              each region lies; 0: not at all
     layered   whether the result also gives each tight region's own picture
+    expert    what has a good default for every picture
     """
 
     task: Literal["generate", "extend", "refine", "fill"]
@@ -156,9 +178,7 @@ class Request:
     negative_prompt: Prompt = ""
     style: Prompt = ""
     regions: Annotated[tuple[Region, ...], MaxLength(MAX_REGIONS)] = ()
-    overlap: Literal["occlude", "blend"] = "occlude"
     feather_px: Annotated[int, Between(0, MAX_FEATHER_PX)] = 0
-    bootstrapping: Share = 0.8
     margins: Margins = NO_MARGINS
     image: PixelsRef | None = None
     selection: Selection | None = None
@@ -166,14 +186,8 @@ class Request:
     continue_regions: bool = True
     under_px: Annotated[int, Between(0, MAX_UNDER_PX)] = 0
     wrap: bool = False
-    windows: Literal["overlap", "shift"] = "overlap"
-    window_weighting: Literal["linear", "flat", "gaussian"] = "linear"
-    fusion: Literal["mean", "factors"] = "mean"
-    framing: Literal["window", "canvas"] = "window"
-    stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     composition: Share = 0.5
     coherence: Share = 0.5
-    anchor: Point | None = None
     speed: Speed = "quality"
     seed: Seed = 0
     scheduler: Scheduler = "checkpoint"
@@ -183,8 +197,8 @@ class Request:
     model: ModelId = "sample"
     loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
-    grounding: Share = 0.0
     layered: bool = False
+    expert: Expert = NO_EXPERT
 
     @property
     def blobs(self) -> tuple[PixelsRef, ...]:

@@ -72,12 +72,13 @@ def check_request(request: Request) -> None:
     _TASKS[request.task](request)
     if request.task != "extend" and (not margins.is_zero or request.under_px):
         raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')
-    if request.fusion == "factors" and request.windows == "shift":
+    expert = request.expert
+    if expert.fusion == "factors" and expert.windows == "shift":
         raise _bad(
             "Only fixed windows have overlaps that can be taken off.",
             'Choose windows "overlap", or fusion "mean".',
         )
-    if request.anchor is not None and not _is_painted(request, request.anchor):
+    if expert.anchor is not None and not _is_painted(request, expert.anchor):
         raise _bad("The anchor of the coherence lies outside the canvas.", "Choose a point on it.")
 
 

@@ -24,7 +24,7 @@ from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.messages import Expert, PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.models.tiny_checkpoints import (
     FACTOR,
@@ -263,7 +263,7 @@ def test_it_paints_a_canvas_of_any_size(case: Case) -> None:
         "snow",
         regions=(region,),
         num_inference_steps=2,
-        framing="canvas",
+        expert=Expert(framing="canvas"),
         model=str(case.folder),
     )
     *_, finished = run(request, {mask.sha256: mask.data}, case.store)

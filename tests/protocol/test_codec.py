@@ -15,6 +15,7 @@ from tapestry_protocol.errors import ErrorCode, ProtocolError
 from tapestry_protocol.messages import (
     MESSAGES,
     Cancel,
+    Expert,
     Failed,
     Hello,
     Message,
@@ -54,6 +55,19 @@ def test_what_has_its_default_is_left_out() -> None:
     text = encode(Failed("", ErrorCode.VERSION, "Too old.", "Update."))
     assert set(json.loads(text)) == {"kind", "job_id", "code", "message", "advice"}
     assert "sequence" in encode(Failed("a", ErrorCode.INTERNAL, "x", sequence=1))
+
+
+def test_what_plugins_of_protocol_5_have_kept_is_read() -> None:
+    """Pending jobs and histories of documents: whatever the docker could ask for then."""
+    kept = (
+        '{"kind": "submit", "job_id": "1", "request": {"task": "generate", "height": 64, '
+        '"width": 96, "prompt": "sea", "feather_px": 4, "composition": 0.2, "coherence": 0.1, '
+        '"speed": "fast", "seed": 3, "layered": true}}'
+    )
+    submit = decode(kept)
+    assert isinstance(submit, Submit)
+    assert (submit.request.speed, submit.request.seed, submit.request.layered) == ("fast", 3, True)
+    assert submit.request.expert == Expert()
 
 
 def test_every_kind_has_its_own_name() -> None:

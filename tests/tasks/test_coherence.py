@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tapestry_protocol.messages import PixelsRef, Request, Selection
+from tapestry_protocol.messages import Expert, PixelsRef, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins, Pixels, Point
 
 STEPS = 4
@@ -28,7 +28,7 @@ def changing(height: int, width: int) -> Pixels:
 
 def test_windows_are_evened_out_and_the_anchor_is_left_alone(paint) -> None:
     """Colours vary less from window to window; in the anchor's nothing changes."""
-    request = replace(WIDE, width=768, anchor=Point(64, 60), num_inference_steps=10)
+    request = replace(WIDE, width=768, expert=Expert(anchor=Point(64, 60)), num_inference_steps=10)
     plain, even = (colours(paint(replace(request, coherence=share)).pixels) for share in (0.0, 1.0))
 
     def spread(picture: np.ndarray) -> float:

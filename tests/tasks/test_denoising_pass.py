@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tapestry_protocol.messages import Request, Selection
+from tapestry_protocol.messages import Expert, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 STEPS = 4
@@ -168,8 +168,7 @@ def test_every_kind_of_window_paints_the_whole_canvas(paint, windows: str, weigh
         128,
         400,
         prompt="snow",
-        windows=windows,
-        window_weighting=weighting,
+        expert=Expert(windows=windows, window_weighting=weighting),
         num_inference_steps=8,
     )
     columns = colours(paint(request).pixels).mean(axis=(0, 2))
@@ -181,7 +180,7 @@ def test_moving_windows_cost_less(paint) -> None:
     """Side by side they are about half as many."""
     request = Request("generate", 128, 1024, prompt="snow", num_inference_steps=6)
     fixed = paint(request).report["unet_evaluations"]
-    moving = paint(replace(request, windows="shift")).report["unet_evaluations"]
+    moving = paint(replace(request, expert=Expert(windows="shift"))).report["unet_evaluations"]
 
     assert moving < 0.75 * fixed
 

@@ -7,7 +7,7 @@ import pytest
 
 from tapestry_backend.tasks import run as run_module
 from tapestry_backend.tasks.events import Finished
-from tapestry_protocol.messages import Region, Request, Selection
+from tapestry_protocol.messages import Expert, Region, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.tasks.test_run import noise_picture, to_array
 
@@ -95,10 +95,10 @@ def test_each_layer_goes_on_beneath_its_outline(paint, scene) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"overlap": "blend"},
+        {"expert": Expert(overlap="blend")},
         {"feather_px": 12},
         {"wrap": True},
-        {"composition": 0.0, "bootstrapping": 0.0},
+        {"composition": 0.0, "expert": Expert(bootstrapping=0.0)},
     ],
 )
 def test_layers_are_right_whatever_decides_what_shows(paint, scene, fields) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tapestry_backend.tasks.plan import background_prompt, make_plan
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.messages import Expert, PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Margins
 
 IMAGE = PixelsRef(100, 200, 4, "0" * 64)
@@ -128,7 +128,7 @@ def test_a_speed_leaves_out_windows_and_guidance_unless_asked_for(model) -> None
     """What a request names itself stays as it is."""
     wide = Request("generate", 128, 512, prompt="x")
     plans = [
-        make_plan(replace(wide, speed=speed, stride_px=px), model)
+        make_plan(replace(wide, speed=speed, expert=Expert(stride_px=px)), model)
         for speed, px in (("quality", 0), ("balanced", 0), ("fast", 0), ("fast", 64))
     ]
 
@@ -143,14 +143,15 @@ def test_a_speed_leaves_out_windows_and_guidance_unless_asked_for(model) -> None
 
 def test_the_stride_is_what_was_asked_for(model) -> None:
     """In whole cells; half a window by itself; more than a window leaves gaps and is refused."""
+    wide = Request("generate", 256, 256, prompt="x")
     strides = [
-        make_plan(Request("generate", 256, 256, prompt="x", stride_px=px), model).stride.width
+        make_plan(replace(wide, expert=Expert(stride_px=px)), model).stride.width
         for px in (0, 1, 30, 128)
     ]
 
     assert strides == [8, 1, 4, 16]
-    low = make_plan(Request("generate", 64, 512, prompt="x", stride_px=128), model)
+    low = make_plan(Request("generate", 64, 512, prompt="x", expert=Expert(stride_px=128)), model)
     assert low.stride == (8, 16), "a stride counts where there are several windows"
     with pytest.raises(TapestryError, match="gaps") as caught:
-        make_plan(Request("generate", 256, 256, prompt="x", stride_px=200), model)
+        make_plan(Request("generate", 256, 256, prompt="x", expert=Expert(stride_px=200)), model)
     assert caught.value.code is ErrorCode.BAD_REQUEST

@@ -10,7 +10,7 @@ from typing import Any
 
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.limits import MAX_SIDE_PX
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import Expert, Request
 from tapestry_protocol.pixels import Margins, Point
 
 from ..checkpoints.catalogue import SAMPLE
@@ -31,7 +31,8 @@ ADAPTER: dict[str, Any] = {
 }
 
 _SIDES = tuple(field.name for field in fields(Margins))
-_FIELDS = frozenset(field.name for field in fields(Request))
+_FIELDS = {field.name: field for field in fields(Request)}
+_EXPERT_FIELDS = {field.name: field for field in fields(Expert)}
 
 
 def add_render_options(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +47,16 @@ def add_render_options(parser: argparse.ArgumentParser) -> None:
     _add_prompts(parser.add_argument_group("prompts and regions"))
     _add_adapters(parser.add_argument_group("adapters (docs/adapters.md)"))
     _add_steps(parser.add_argument_group("how it is painted"))
-    _add_windows(parser.add_argument_group("canvases larger than the model's own size"))
+    _add_canvas(parser.add_argument_group("canvases larger than the model's own size"))
+    _add_expert(parser.add_argument_group("for experts: what has a good default"))
 
 
 def request_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of a request that were named as they are; the scene decides the others."""
-    return {name: value for name, value in vars(options).items() if name in _FIELDS}
+    named = vars(options)
+    settings = {name: value for name, value in named.items() if name in _FIELDS}
+    expert = {name: value for name, value in named.items() if name in _EXPERT_FIELDS}
+    return settings | ({"expert": Expert(**expert)} if expert else {})
 
 
 def _add_files(add: Callable[..., object]) -> None:
@@ -127,15 +132,7 @@ def _add_prompts(group: argparse._ArgumentGroup) -> None:
         "guidance=X, fit=tight|loose, strength=X (below 1: start from the layer's own colours), "
         "lora=NAME:WEIGHT;... and negative=PROMPT",
     )
-    _add(group, "--overlap", "overlap", None, "the upper region wins, or both are averaged")
     _add(group, "--feather", "feather_px", "PIXELS", "soften the outlines of regions and selection")
-    _add(
-        group,
-        "--bootstrapping",
-        "bootstrapping",
-        "X",
-        "the share of the steps in which a tight region sees only its own mask",
-    )
 
 
 def _add_adapters(group: argparse._ArgumentGroup) -> None:
@@ -160,14 +157,6 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
         "alone), and show=none|canny|soft_edges, or show=regions|ade20k without a layer; the layer "
         "is no region then",
     )
-    _add(
-        group,
-        "--grounding",
-        "grounding",
-        "X",
-        "the share of the steps in which a model that reads boxes (GLIGEN) is told where regions "
-        "lie",
-    )
 
 
 def _add_steps(group: argparse._ArgumentGroup) -> None:
@@ -186,22 +175,10 @@ def _add_steps(group: argparse._ArgumentGroup) -> None:
     _add(group, "--scheduler", "scheduler", "NAME", "how steps are taken: " + _words("scheduler"))
 
 
-def _add_windows(group: argparse._ArgumentGroup) -> None:
+def _add_canvas(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--wrap", action="store_true", help="let the left and right edge continue each other"
     )
-    _add(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
-    _add(group, "--window-weighting", "window_weighting", None, "how windows fade to their edges")
-    _add(group, "--fusion", "fusion", None, "what counts where windows overlap")
-    _add(
-        group,
-        "--framing",
-        "framing",
-        None,
-        "what a model that asks for sizes is told: each window is a picture of its own, or a part "
-        "of the canvas",
-    )
-    _add(group, "--stride", "stride_px", "PIXELS", "from window to window; 0: half a window")
     _add(
         group,
         "--composition",
@@ -212,20 +189,51 @@ def _add_windows(group: argparse._ArgumentGroup) -> None:
     _add(
         group, "--coherence", "coherence", "X", "how firmly windows keep to the look of one; 0: off"
     )
+
+
+def _add_expert(group: argparse._ArgumentGroup) -> None:
+    _add(group, "--overlap", "overlap", None, "the upper region wins, or both are averaged")
+    _add(
+        group,
+        "--bootstrapping",
+        "bootstrapping",
+        "X",
+        "the share of the steps in which a tight region sees only its own mask",
+    )
+    _add(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
+    _add(group, "--stride", "stride_px", "PIXELS", "from window to window; 0: what --speed says")
+    _add(group, "--window-weighting", "window_weighting", None, "how windows fade to their edges")
+    _add(group, "--fusion", "fusion", None, "what counts where windows overlap")
+    _add(
+        group,
+        "--framing",
+        "framing",
+        None,
+        "what a model that asks for sizes is told: each window is a picture of its own, or a part "
+        "of the canvas",
+    )
     group.add_argument(
         "--anchor",
         metavar="left=X,top=Y",
         type=_point,
         default=argparse.SUPPRESS,
-        help="a point in that window (the middle of the picture otherwise)",
+        help="a point in the window that --coherence follows (the middle of the picture otherwise)",
+    )
+    _add(
+        group,
+        "--grounding",
+        "grounding",
+        "X",
+        "the share of the steps in which a model that reads boxes (GLIGEN) is told where regions "
+        "lie",
     )
 
 
 def _add(
     group: argparse._ArgumentGroup, flag: str, field: str, metavar: str | None, meaning: str
 ) -> None:
-    """An option for one field of the request: its limits and its default are the field's."""
-    words = words_of(Request, field)
+    """An option for one field of a request: its limits and its default are the field's."""
+    words = words_of(_owner(field), field)
     group.add_argument(
         flag,
         dest=field,
@@ -238,12 +246,16 @@ def _add(
 
 def _default(field: str) -> str:
     """What holds without the option, as a part of its help."""
-    value = next(entry.default for entry in fields(Request) if entry.name == field)
+    value = (_FIELDS | _EXPERT_FIELDS)[field].default
     return "" if value == "" else f" ({value})"
 
 
+def _owner(field: str) -> type:
+    return Request if field in _FIELDS else Expert
+
+
 def _words(field: str) -> str:
-    return ", ".join(words_of(Request, field))
+    return ", ".join(words_of(_owner(field), field))
 
 
 def _value(field: str) -> Callable[[str], Any]:
@@ -251,7 +263,7 @@ def _value(field: str) -> Callable[[str], Any]:
 
     def convert(text: str) -> Any:
         try:
-            return read_value(Request, field, text)
+            return read_value(_owner(field), field, text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 

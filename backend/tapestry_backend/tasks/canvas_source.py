@@ -228,7 +228,7 @@ class RequestedCanvas:
 
 def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> RequestedCanvas:
     """The plan's canvas before painting; raises TapestryError when a region has no paint on it."""
-    compose = {"occlude": occlude, "blend": blend}[plan.request.overlap]
+    compose = {"occlude": occlude, "blend": blend}[plan.request.expert.overlap]
     masks = painted_masks(request, blobs, plan)
     for region, mask in zip(request.regions, masks, strict=True):
         _check_seen(region.prompt, mask, plan)
@@ -253,7 +253,7 @@ def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[S
 
 def _seen(masks: Sequence[PaintedMask], plan: Plan) -> Iterator[Share]:
     """How much of each pixel each region is, and then the background."""
-    visible = {"occlude": occluded, "blend": blended}[plan.request.overlap]
+    visible = {"occlude": occluded, "blend": blended}[plan.request.expert.overlap]
     return visible(masks, _size_px(plan))
 
 

@@ -52,7 +52,7 @@ class Conditioning:
         self._model = model
         self._adapters = adapters
         self._plan = plan
-        self._grounding = request.grounding if request.regions else 0.0
+        self._grounding = request.expert.grounding if request.regions else 0.0
         used = dict.fromkeys(self._set_of(region) for region in plan.regions)
         self._sets = [adapter_set for adapter_set in used if any(adapter_set)]
         controls = dict.fromkeys(c for adapter_set in self._sets for c in adapter_set.controls)

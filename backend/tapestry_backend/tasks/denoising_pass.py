@@ -108,12 +108,12 @@ class DenoisingPass:
             plan.batch_size,
             rows=layers.rows,
             bootstrapping=Bootstrapping(
-                inside.to(model.device), self._noise, plan.request.bootstrapping
+                inside.to(model.device), self._noise, plan.request.expert.bootstrapping
             ),
             extra=_extra(model, source),
             guidance_every=plan.guidance_every,
             guidance_rescale=model.guidance_rescale,
-            framed=plan.request.framing == "canvas",
+            framed=plan.request.expert.framing == "canvas",
             variants=conditioning.variants(layout.canvas),
         )
 

@@ -21,9 +21,8 @@ from ..models.denoiser import Denoiser
 from ..models.schedulers import check_steps
 
 _REPORTED = (
-    *("task", "model", "seed", "scheduler", "num_inference_steps"),
-    *("overlap", "feather_px", "bootstrapping", "continue_regions", "under_px", "wrap"),
-    *("window_weighting", "fusion", "framing", "coherence", "speed", "grounding", "clip_skip"),
+    *("task", "model", "seed", "scheduler", "num_inference_steps", "feather_px"),
+    *("continue_regions", "under_px", "wrap", "coherence", "speed", "clip_skip"),
 )
 """What a report says of the request; the rest of it is pixels, or resolved in the plan."""
 
@@ -125,9 +124,9 @@ class Plan:
             self.window,
             self.stride,
             "shift" if self.windows == "shift" else "overlap",
-            self.request.window_weighting,
+            self.request.expert.window_weighting,
             self.request.wrap,
-            self.request.fusion,
+            self.request.expert.fusion,
         )
 
     @property
@@ -140,7 +139,7 @@ class Plan:
         asked = asdict(self.request)
         resolved = asdict(self)
         del resolved["request"]
-        return {name: asked[name] for name in _REPORTED} | resolved
+        return {name: asked[name] for name in _REPORTED} | asked["expert"] | resolved
 
 
 def make_plan(request: Request, model: Denoiser) -> Plan:
@@ -200,16 +199,16 @@ def _check_wrap(request: Request, cell_px: int) -> None:
 
 def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
     """What the speed says, or what was asked for, on whole cells; a window at most."""
-    if not request.stride_px:
+    if not request.expert.stride_px:
         share = _PACES[request.speed].stride
         return Size(*(max(1, int(share * side)) for side in window))
-    cells = max(1, round(request.stride_px / cell_px))
+    cells = max(1, round(request.expert.stride_px / cell_px))
     sides = [side for side, length in zip(window, canvas, strict=True) if length > side]
     most = min(sides, default=max(window))
     if cells > most:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"A stride of {request.stride_px} pixels leaves gaps between windows of "
+            f"A stride of {request.expert.stride_px} pixels leaves gaps between windows of "
             f"{most * cell_px} pixels.",
             f"Choose a stride of {most * cell_px // 2} pixels, or less.",
         )
@@ -217,8 +216,8 @@ def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
 
 
 def _windows(request: Request) -> str:
-    moving = _PACES[request.speed].moving and not request.regions and not request.stride_px
-    return "shift" if moving else request.windows
+    moving = _PACES[request.speed].moving and not request.regions and not request.expert.stride_px
+    return "shift" if moving else request.expert.windows
 
 
 def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Size, Bounds]:
@@ -263,10 +262,10 @@ def _plan_draft(
 
 
 def _anchor(request: Request, canvas: Size, origin: Size, cell_px: int) -> Size:
-    if request.anchor is None:
+    if request.expert.anchor is None:
         return Size(canvas.height // 2, canvas.width // 2)
-    row = origin.height + math.floor(request.anchor.top / cell_px)
-    column = origin.width + math.floor(request.anchor.left / cell_px)
+    row = origin.height + math.floor(request.expert.anchor.top / cell_px)
+    column = origin.width + math.floor(request.expert.anchor.left / cell_px)
     return Size(min(max(row, 0), canvas.height - 1), min(max(column, 0), canvas.width - 1))
 
 

@@ -16,7 +16,7 @@ from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.adapters.grounding import Box, Grounding, inside
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.messages import Expert, PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.models.adapters.conftest import CHANNELS, near
 from tests.models.latents_of_run import latents_of_run
@@ -46,7 +46,7 @@ def own_store(grounded: Path) -> ModelCache:
     return ModelCache(Catalogue([str(grounded)]))
 
 
-def painted(store: ModelCache, folder: Path, **fields: Any) -> Tensor:
+def painted(store: ModelCache, folder: Path, grounding: float = 0.0, **fields: Any) -> Tensor:
     """Two regions of one prompt whose boxes lie in the upper left and the lower right."""
     blobs, regions = {}, []
     for bounds in (Bounds(0, 0, 32, 24), Bounds(28, 20, 64, 64)):
@@ -54,8 +54,9 @@ def painted(store: ModelCache, folder: Path, **fields: Any) -> Tensor:
         blobs[mask.sha256] = mask.data
         regions.append(Region("snow", bounds, PixelsRef.of(mask), fit="loose"))
     settings = {"height": SIDE, "width": SIDE, "prompt": "snow", "num_inference_steps": STEPS}
-    settings |= {"regions": tuple(regions), "bootstrapping": 0.0, "model": str(folder)}
-    request = Request("generate", **{**settings, **fields})
+    settings |= {"regions": tuple(regions), "model": str(folder)}
+    expert = Expert(bootstrapping=0.0, grounding=grounding)
+    request = Request("generate", **{**settings, "expert": expert, **fields})
     return latents_of_run(request, blobs, store)
 
 

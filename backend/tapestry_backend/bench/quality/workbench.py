@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import transformers
 
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import NO_EXPERT
 
 from ..common.painter import Painter
 from ..common.prompts import textures
@@ -70,7 +70,7 @@ class Workbench:
     @cached_property
     def paper_as_long(self) -> PaperLoop:
         """The paper's loop, with regions that see themselves alone for as long as Tapestry's."""
-        share: Any = Request.__dataclass_fields__["bootstrapping"].default
+        share = NO_EXPERT.bootstrapping
         return PaperLoop(self.painter.model, self.painter.settings, bootstrapping=share)
 
     @cached_property

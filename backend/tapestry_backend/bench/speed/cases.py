@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapestry_protocol.messages import PixelsRef, Request
+from tapestry_protocol.messages import Expert, PixelsRef, Request
 from tapestry_protocol.pixels import Margins, Pixels
 
 from ..common.goals import Goal
@@ -122,9 +122,9 @@ def _faster(painter: Painter, prompt: str, speed: str) -> Case:
 def _same_windows(painter: Painter, prompt: str) -> Case:
     """Windows and stride of the peer, its scheduler, its way to fuse them, and nothing besides."""
     stride = max(1, painter.model.window // 8) * painter.model.cell_px
-    same = {"stride_px": stride, "window_weighting": "flat", "scheduler": "ddim", "coherence": 0.0}
+    expert = Expert(stride_px=stride, window_weighting="flat")
     goal = Goal("times as fast as diffusers, the same windows", at_least=1.3)
-    asked = _panorama(painter, prompt, 4, **same)
+    asked = _panorama(painter, prompt, 4, expert=expert, scheduler="ddim", coherence=0.0)
     return Case("same_windows", asked, "diffusers", goal, same_picture=True)
 
 
