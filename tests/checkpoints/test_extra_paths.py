@@ -123,6 +123,15 @@ def test_what_comes_twice_counts_twice(shelf: Path, text: str) -> None:
     assert not layout.left_out
 
 
+def test_a_file_with_a_hidden_ending_is_told(tmp_path: Path) -> None:
+    """Windows does not show it."""
+    (tmp_path / "extra_model_paths.yaml.txt").write_text("a:\n  loras: .\n")
+    (told,) = program_folders(tmp_path).left_out
+    assert "its name ends with .txt" in told.message
+    (tmp_path / "extra_model_paths.yaml").write_text("")
+    assert not program_folders(tmp_path).left_out
+
+
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "a:\n", "a: {{}}\n"])
 def test_a_file_without_folders_says_nothing(shelf: Path, text: str) -> None:
     """As ComfyUI brings it."""

@@ -51,8 +51,9 @@ def test_a_hidden_layer_is_hidden_in_whatever_word(written: str, visible: bool) 
 
 
 def test_a_picture_may_be_named_from_where_it_is() -> None:
-    """By "./data/0.png", as some programs do; a name that leads outward is kept for what it is."""
-    for written, source in [(b"./data/0.png", "data/0.png"), (b"../0.png", "../0.png")]:
+    """By "./data/0.png", or with a backslash, as some programs do; not from outside."""
+    names = [b"./data/0.png", b"/data/0.png", b"data\\0.png"]
+    for written, source in [*((name, "data/0.png") for name in names), (b"../0.png", "../0.png")]:
         stack = parse_stack(FILE.replace(b"data/0.png", written))
         assert stack.root.children[0].source == source
         assert written in stack.with_layer("a", "data/t.png", Margins())

@@ -43,8 +43,19 @@ def extra_paths(
         for section in _sections(content, keys, file, left_out):
             for key, folder in _folders(root, section, keys, file, left_out):
                 found.setdefault(key, []).append(folder)
-        break
+        return found
+    hidden = root / f"{_NAMES[0]}.txt"  # as editors of Windows save it, whose Explorer hides ".txt"
+    if is_file(hidden):
+        left_out.append(_misnamed(hidden))
     return found
+
+
+def _misnamed(file: Path) -> LeftOut:
+    return LeftOut.missing(
+        file,
+        f"{str(file)!r} is not followed: its name ends with .txt.",
+        f"Rename it to {_NAMES[0]}.",
+    )
 
 
 def _read(file: Path, left_out: list[LeftOut]) -> Any:

@@ -294,8 +294,8 @@ def _node(kind: str, attributes: dict[str, str], number: int, notes: list[str]) 
 
 
 def _place_of(source: str) -> str:
-    """The name of a file inside the archive, as it is listed there: no "./" before it."""
-    return normpath(source) if source else ""
+    """The name of a file inside the archive as it is listed there: no "./" or "/" before it."""
+    return normpath(source.replace("\\", "/")).lstrip("/") if source else ""
 
 
 def _side(attributes: dict[str, str], key: str) -> int:
