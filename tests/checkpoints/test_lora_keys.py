@@ -36,6 +36,9 @@ FLUX = "single_transformer_blocks.0.attn.to_q"
         (f"base_model.model.transformer.{FLUX}.lora_A.weight", "transformer", FLUX),
         (f"base_model.model.{FLUX}.lora_A.weight", "transformer", FLUX),
         (f"{FLUX}.lora_A.weight", "transformer", FLUX),
+        (f"transformer._orig_mod.{FLUX}.lora_A.weight", "transformer", FLUX),
+        (f"_orig_mod.{FLUX}.lora_A.weight", "transformer", FLUX),
+        (f"module.unet.{UNET}.lora_A.weight", "unet", UNET),
         (
             "double_blocks.0.img_attn.qkv.lora_A.weight",
             "transformer",
@@ -49,6 +52,8 @@ FLUX = "single_transformer_blocks.0.attn.to_q"
         ("norm_out.linear.lora_A.weight", "transformer", "norm_out.linear"),
         ("text_model.encoder.x.lora_A.weight", "text_encoder", "text_model.encoder.x"),
         ("text_encoder.text_model.x.lora_A.weight", "text_encoder", "text_model.x"),
+        ("text_encoders.clip_l.transformer.x.lora_down.weight", "text_encoder", "x"),
+        ("text_encoders.clip_g.transformer.x.lora_down.weight", "text_encoder_2", "x"),
         ("lora_te2_text_model_x.lora_down.weight", "text_encoder_2", "text_model.x"),
         ("text_encoder.x.self_attn.to_k_lora.down.weight", "text_encoder", "x.self_attn.k_proj"),
         (

@@ -64,6 +64,8 @@ _NETWORKS = (
     ("lora_te_", "text_encoder"),
     ("lora_transformer_", "transformer"),
     ("lycoris_", "transformer"),
+    ("text_encoders.clip_l.transformer.", "text_encoder"),  # as ComfyUI saves what it extracts
+    ("text_encoders.clip_g.transformer.", "text_encoder_2"),
     ("text_encoder_2.", "text_encoder_2"),
     ("text_encoder.", "text_encoder"),
     ("transformer.", "transformer"),
@@ -72,7 +74,7 @@ _NETWORKS = (
 )
 """How names begin; the longer ones of those that begin alike first."""
 
-_WRAPPERS = ("base_model.model.", "model.diffusion_model.")
+_WRAPPERS = ("module.", "_orig_mod.", "base_model.model.", "model.diffusion_model.")
 """What libraries write before a network's name, or in its place."""
 
 _NAMED = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.(?!weight$)[\w-]+(\.weight)?$")
