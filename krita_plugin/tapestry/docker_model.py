@@ -7,7 +7,7 @@ into Krita: what goes wrong becomes a notice.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -249,12 +249,10 @@ class DockerModel:
             self.results.histories.id_of(canvas),
         )
 
-    def _reading(
-        self, canvas: Canvas, settings: Settings, mode: Mode
-    ) -> Generator[str | None, None, Order]:
+    async def _reading(self, canvas: Canvas, settings: Settings, mode: Mode) -> Order:
         with self.scene_watch.resting():
-            yield from self.results.canvas_preview.gone()
-            order = yield from order_from(canvas, settings, mode)
+            await self.results.canvas_preview.gone()
+            order = await order_from(canvas, settings, mode)
         request = order.request
         self.prompt_history.remember([request.prompt, *(r.prompt for r in request.regions)])
         return order

@@ -3,9 +3,10 @@
 Plain asserts and nothing beyond the standard library and the plugin: Krita's Python has no pytest.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TypeVar
 
+from tapestry.common.task_queue import Work, run_on
 from tapestry.document.canvas import Canvas, Host
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -374,11 +375,11 @@ class CanvasContract:
         assert self.host.read_setting("contract_test") == "42"
 
 
-def done(canvas: Canvas, pieces: Generator[object, None, Value]) -> Value:
-    """What comes of it, when the document was waited for between the pieces."""
+def done(canvas: Canvas, work: Work[Value]) -> Value:
+    """What comes of it, when the document was waited for wherever the work waits."""
     while True:
         try:
-            next(pieces)
+            run_on(work)
         except StopIteration as stop:
             return stop.value
         canvas.settle()

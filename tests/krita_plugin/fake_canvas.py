@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from tapestry.common.task_queue import give_way
 from tapestry.document.canvas import Group, Layer, Merged
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -201,10 +201,8 @@ class FakeCanvas:
     def refresh(self) -> None:
         self._check_open()
 
-    def insert_group(
-        self, name: str, drafts: list[FakeDraft], above: str = ""
-    ) -> Generator[None, None, Group]:
-        yield
+    async def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> Group:
+        await give_way()
         self._check_open()
         self.inner = [draft.made() for draft in drafts]
         group = Layer(f"layer {next(_numbers)}", name, Bounds(0, 0, 0, 0), is_group=True)
@@ -235,11 +233,9 @@ class FakeCanvas:
         if self._find(layer_id):
             self.change(layer_id, name=name)
 
-    def add_region(
-        self, group: str, color: tuple[int, int, int]
-    ) -> Generator[str | None, None, str]:
+    async def add_region(self, group: str, color: tuple[int, int, int]) -> str:
         self._check_open()
-        yield
+        await give_way()
         self._check_open()
         self.active = self.add("", Bounds(0, 0, 0, 0))
         self.brush = color
@@ -324,8 +320,8 @@ class FakeDraft:
         self.bands.clear()
         return self.fake
 
-    def insert(self, above: str = "") -> Generator[None, None, str]:
-        yield
+    async def insert(self, above: str = "") -> str:
+        await give_way()
         self.canvas._check_open()
         self.canvas._put(self.made(), above)
         return self.fake.layer.id
@@ -333,8 +329,8 @@ class FakeDraft:
     def rename(self, name: str) -> None:
         self.fake.layer = replace(self.fake.layer, name=name)
 
-    def merge_into(self, layer_id: str) -> Generator[None, None, Merged | None]:
-        yield
+    async def merge_into(self, layer_id: str) -> Merged | None:
+        await give_way()
         fakes = self.canvas.fakes
         place = fakes.index(self.fake) + 1 if self.fake in fakes else len(fakes)
         below = fakes[place : place + 1]

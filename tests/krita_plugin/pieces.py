@@ -1,17 +1,20 @@
-"""Work in pieces, done at once."""
+"""Coroutines of the plugin, run without turns."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable
 from typing import TypeVar
+
+from tapestry.common.task_queue import Work, run_on
 
 Value = TypeVar("Value")
 
 
-def finish(pieces: Generator[None, None, Value]) -> Value:
-    """What the work returns, done in one go."""
+def finish(work: Work[Value], between: Callable[[], object] = lambda: None) -> Value:
+    """What the work returns, done in one go; `between` is called wherever it waits."""
     while True:
         try:
-            next(pieces)
+            run_on(work)
         except StopIteration as stop:
             return stop.value
+        between()

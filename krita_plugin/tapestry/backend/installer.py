@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tapestry_protocol.errors import TapestryError
 
 from ..common.ownership import lock_on
 from ..common.removal import remove
-from ..common.task_queue import Loop
+from ..common.task_queue import Loop, Task, Work, pause
 from ..i18n.translation import tr
 from .bundled import BundledBackend
 from .install_errors import (
@@ -32,10 +32,9 @@ from .install_errors import (
 )
 from .install_progress import read_progress
 from .process import clean_environment
-from .program import Program
+from .program import POLL_S, Program
 from .uv_download import Fetch, UvDownload
 
-_EVERY_S, _SOON_S = 0.2, 0.01
 _GB = 10**9
 _LOCKED_TRIES, _LOCKED_WAIT_S = 3, 3.0
 _SHARE_OF_THE_REST = 0.5
@@ -67,12 +66,12 @@ class BackendInstaller:
         self._changed = changed
         self._environment = {**clean_environment(environment), **own.variables(environment)}
         self._uv = UvDownload(own, fetch, self._environment)
-        self._work: Generator[str | None, None, None] | None = None
+        self._task: Task | None = None
         self._is_agreed = False
 
     @property
     def is_running(self) -> bool:
-        return self._work is not None
+        return self._task is not None
 
     def start(self) -> None:
         """Install, or go on with it."""
@@ -90,66 +89,59 @@ class BackendInstaller:
 
     def cancel(self) -> None:
         """Stop; what was fetched stays for the next time."""
-        work, self._work = self._work, None
-        if work is not None:
-            work.close()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
             self.doing, self.is_paused = "", False
             self._changed()
 
-    def _begin(self, work: Callable[[], Generator[str | None, None, None]]) -> None:
-        if self._work is None:
+    def _begin(self, work: Callable[[], Work[None]]) -> None:
+        if self._task is None:
             self.trouble, self.share, self.is_paused = None, 0.0, False
             self.is_removing = work == self._uninstall
-            self._work = work()
-            self._turn()
-
-    def _turn(self) -> None:
-        if self._work is None:
-            return
-        try:
-            next(self._work)
-        except StopIteration:
-            self._end(None)
-        except TapestryError as error:
-            self._end(error)
-        except OSError as error:
-            self._end(of_the_disk(str(error), self.own))
-        else:
+            self._task = Task(self._loop, work(), lambda _: self._end(None), self._failed)
             self._changed()
-            self._loop.call_later(_SOON_S if self.is_removing else _EVERY_S, self._turn)
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, OSError):
+            error = of_the_disk(str(error), self.own)
+        if not isinstance(error, TapestryError):
+            self._end(None)
+            raise error
+        self._end(error)
 
     def _end(self, error: TapestryError | None) -> None:
-        self._work, self.doing, self.trouble, self.is_paused = None, "", error, False
+        self._task, self.doing, self.trouble, self.is_paused = None, "", error, False
         if error is not None:
             _note(self.own.log, f"{error.message} {error.advice}")
         self._changed()
 
-    def _install(self) -> Generator[str | None, None, None]:
+    async def _install(self) -> None:
         own = self.own
-        with (yield from self._alone()):
+        with await self._alone():
             if own.is_installed:  # by another Krita meanwhile
                 return
             _check_space(own, own.accelerator)
             _note(own.log, f"Tapestry {VERSION}, {platform.platform()}, into {own.folder}")
             own.begin()
-            yield from self._uv.get(self._say, lambda: self.is_paused)
+            await self._uv.get(self._say, lambda: self.is_paused)
             self._say(tr("Making a Python environment\u2026"), 0.05)
-            yield from self._run(own.make_environment())
+            await self._run(own.make_environment())
             self._say(tr("Asking which packages are needed\u2026"), 0.08)
             try:
-                yield from self._run(own.install(choose_torch=True))
+                await self._run(own.install(choose_torch=True))
             except PyTorchAwayError as error:
                 is_own = self._uv.local(f"{TORCH.replace('==', '-')}*.whl") is not None
                 if not is_own:
                     self._agree_on_another(error)
-                yield from self._run(own.install(choose_torch=False, is_known=not is_own))
+                await self._run(own.install(choose_torch=False, is_known=not is_own))
             self._say(tr("Looking whether the backend starts\u2026"), 0.97)
-            yield from self._run([str(own.next_program), "doctor"])
+            await self._run([str(own.next_program), "doctor"])
             own.finish()
             _note(own.log, "Installed.")
             for other in own.others():
                 with suppress(OSError):  # Windows keeps what still runs; the next time, then
-                    yield from remove(other)
+                    await remove(other)
 
     def _agree_on_another(self, error: PyTorchAwayError) -> None:
         """The package index may have another build alone, ten times as large: ask once."""
@@ -159,30 +151,30 @@ class BackendInstaller:
             raise of_pytorchs_index(error, theirs)
         _check_space(self.own, theirs)
 
-    def _uninstall(self) -> Generator[str | None, None, None]:
-        with (yield from self._alone()):
+    async def _uninstall(self) -> None:
+        with await self._alone():
             self._say(tr("Removing the backend\u2026"), 0.0)
-            yield from remove(self.own.folder)
+            await remove(self.own.folder)
             _note(self.own.log, "Removed.")
 
-    def _alone(self) -> Generator[str | None, None, AbstractContextManager[str | None]]:
+    async def _alone(self) -> AbstractContextManager[None]:
         """Wait for other Kritas, which wait for this one while the context is open."""
         while (handle := lock_on(self.own.lock)) is None:
             self._say(tr("Another Krita is installing it\u2026"), 0.0)
-            yield None
+            await pause(POLL_S)
         return _holding(handle)
 
-    def _run(self, command: Sequence[str]) -> Generator[str | None, None, None]:
+    async def _run(self, command: Sequence[str]) -> None:
         """Run one command to its end, more than once where another program holds its files."""
         for tries_left in reversed(range(_LOCKED_TRIES)):
             program = Program(command, self.own.log, self._environment)
-            yield from program.run(lambda: self.is_paused, self._follow)
+            await program.run(lambda: self.is_paused, self._follow)
             if program.is_done:
                 return
             is_locked = any(sign in program.said for sign in LOCKED_SIGNS)
             if not (is_locked and tries_left):
                 raise what_it_means(program.said, self.own)
-            yield from _wait(_LOCKED_WAIT_S)
+            await pause(_LOCKED_WAIT_S)
 
     def _follow(self, said: str, seconds: float) -> None:
         fetched = read_progress(said)
@@ -190,7 +182,9 @@ class BackendInstaller:
             self._say(fetched.words(seconds), fetched.share())
 
     def _say(self, words: str, share: float) -> None:
-        self.doing, self.share = words, share
+        if (words, share) != (self.doing, self.share):
+            self.doing, self.share = words, share
+            self._changed()
 
 
 def _check_space(own: BundledBackend, accelerator: Accelerator) -> None:
@@ -209,16 +203,10 @@ def _note(log: Path, line: str) -> None:
         file.write(f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {line}\n")
 
 
-def _wait(seconds: float) -> Generator[str | None, None, None]:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        yield None
-
-
 @contextmanager
-def _holding(handle: int) -> Generator[str | None, None, None]:
+def _holding(handle: int) -> Iterator[None]:
     try:
-        yield None
+        yield
     finally:
         if handle:
             os.close(handle)

@@ -6,11 +6,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from ..common.removal import patiently
+from ..common.task_queue import pause
+
+POLL_S = 0.2
+"""How often it is asked what has become of a program, a download, another Krita."""
 
 _CAN_STAND_STILL = os.name == "posix"
 """Elsewhere a program that is paused is ended, and begun anew: uv goes on with what it has."""
@@ -29,9 +33,9 @@ class Program:
         self._command, self._log, self._environment = list(command), log, environment
         self._seconds = 0.0
 
-    def run(
+    async def run(
         self, is_paused: Callable[[], bool], follow: Callable[[str, float], None]
-    ) -> Generator[str | None, None, None]:
+    ) -> None:
         """To its end; raises OSError where it cannot be started.
 
         follow  is told now and then what it has said, and for how many seconds it has run
@@ -40,14 +44,14 @@ class Program:
             log.write(f"$ {' '.join(self._command)}\n".encode("utf-8", "backslashreplace"))
             log.flush()
             start = log.tell()
-            process = yield from patiently(lambda: self._begin(log))
+            process = await patiently(lambda: self._begin(log))
             try:
                 while process.poll() is None:
                     if is_paused():
-                        process = yield from self._stand_still(process, log, is_paused)
+                        process = await self._stand_still(process, log, is_paused)
                     follow(self._read(start), self._seconds)
                     before = time.monotonic()
-                    yield None
+                    await pause(POLL_S)
                     self._seconds += time.monotonic() - before
             finally:
                 if process.poll() is None:
@@ -56,19 +60,19 @@ class Program:
         self._read(start)
         self.is_done = process.returncode == 0
 
-    def _stand_still(
+    async def _stand_still(
         self, process: subprocess.Popen[bytes], log: IO[bytes], is_paused: Callable[[], bool]
-    ) -> Generator[str | None, None, subprocess.Popen[bytes]]:
-        """Gives the process that goes on; closing this generator leaves the other to its caller."""
+    ) -> subprocess.Popen[bytes]:
+        """Gives the process that goes on; closing this coroutine leaves the other to its caller."""
         if _CAN_STAND_STILL:
             process.send_signal(signal.SIGSTOP)
         else:
             process.kill()
             process.wait()
         while is_paused():
-            yield None
+            await pause(POLL_S)
         if not _CAN_STAND_STILL:
-            return (yield from patiently(lambda: self._begin(log)))
+            return await patiently(lambda: self._begin(log))
         process.send_signal(signal.SIGCONT)
         return process
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urljoin
 
 from ..common.removal import patiently
+from ..common.task_queue import pause
 from ..i18n.translation import tr
 from .bundled import BundledBackend
 from .install_errors import of_the_network
+from .program import POLL_S
 from .uv_program import UvWheel, unpack_uv, uv_wheel
 
 _MB = 10**6
@@ -43,7 +45,7 @@ class UvDownload:
         self._fetch = fetch
         self._environment = environment
 
-    def get(self, say: Say, is_paused: Callable[[], bool]) -> Generator[str | None, None, None]:
+    async def get(self, say: Say, is_paused: Callable[[], bool]) -> None:
         """Have the program in its place; raises TapestryError."""
         wheel, program = uv_wheel(), self._own.uv
         if program.exists():
@@ -51,13 +53,13 @@ class UvDownload:
         archive = self.local(wheel.name)
         if archive is None:
             archive = self._own.folder / wheel.name
-            url = (yield from self._in_the_artists_index(wheel, is_paused)) or wheel.url
-            error = yield from self._get(url, archive, is_paused, say)
+            url = await self._in_the_artists_index(wheel, is_paused) or wheel.url
+            error = await self._get(url, archive, is_paused, say)
             if error:
                 raise of_the_network(error)
-        yield from patiently(lambda: unpack_uv(archive, wheel, program))
+        await patiently(lambda: unpack_uv(archive, wheel, program))
         if archive.parent == self._own.folder:
-            yield from patiently(lambda: archive.unlink(missing_ok=True))
+            await patiently(lambda: archive.unlink(missing_ok=True))
 
     def local(self, pattern: str) -> Path | None:
         """In a folder of wheels that the artist's pip or uv knows."""
@@ -65,16 +67,14 @@ class UvDownload:
         found = (path for folder in folders if folder for path in Path(folder).glob(pattern))
         return next(found, None)
 
-    def _in_the_artists_index(
-        self, wheel: UvWheel, is_paused: Callable[[], bool]
-    ) -> Generator[str | None, None, str]:
+    async def _in_the_artists_index(self, wheel: UvWheel, is_paused: Callable[[], bool]) -> str:
         """The wheel's address in a mirror; "" where none is set, or it has none."""
         index = self._environment.get("UV_DEFAULT_INDEX", "").rstrip("/")
         if not index.startswith("https://"):
             return ""
         page, address = self._own.folder / "uv-index.html", f"{index}/uv/"
         page.unlink(missing_ok=True)
-        error = yield from self._get(address, page, is_paused, lambda *_: None)
+        error = await self._get(address, page, is_paused, lambda *_: None)
         if error:
             return ""
         with page.open("rb") as file:
@@ -83,9 +83,7 @@ class UvDownload:
         found = re.search(rf'href="([^"#]*{re.escape(wheel.name)})', text)
         return urljoin(address, found[1]) if found else ""
 
-    def _get(
-        self, url: str, file: Path, is_paused: Callable[[], bool], say: Say
-    ) -> Generator[str | None, None, str]:
+    async def _get(self, url: str, file: Path, is_paused: Callable[[], bool], say: Say) -> str:
         """Why it could not be fetched; "" once it is here."""
         download = self._fetch(url, file)
         try:
@@ -93,10 +91,10 @@ class UvDownload:
                 if is_paused():
                     download.cancel()
                     while is_paused():
-                        yield None
+                        await pause(POLL_S)
                     download = self._fetch(url, file)
                 say(tr("Fetching uv\u2026 {part} MB").format(part=_megabytes(download)), 0.01)
-                yield None
+                await pause(POLL_S)
         finally:
             download.cancel()
         return download.error

@@ -1,15 +1,17 @@
-"""Removes large folders in short pieces, also where other programs hold their files for a while."""
+"""Removes large folders in short turns, also where other programs hold their files for a while."""
 
 from __future__ import annotations
 
 import os
 import stat
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+from .task_queue import give_way, pause
 
 PATIENCE_S = 20.0
 """A virus scanner looks at a new file for seconds; Windows lets nobody else move it meanwhile."""
@@ -17,12 +19,12 @@ PATIENCE_S = 20.0
 LEAVING = ".leaving"
 """The end of its name while a folder is removed."""
 
-_PIECE_S = 0.02
+_RETRY_S = 0.05
 
 Value = TypeVar("Value")
 
 
-def patiently(action: Callable[[], Value]) -> Generator[str | None, None, Value]:
+async def patiently(action: Callable[[], Value]) -> Value:
     """Do something with a file, again and again while another program holds it; raises OSError."""
     end = time.monotonic() + PATIENCE_S
     while True:
@@ -31,36 +33,33 @@ def patiently(action: Callable[[], Value]) -> Generator[str | None, None, Value]
         except PermissionError:
             if time.monotonic() > end:
                 raise
-        yield None
+        await pause(_RETRY_S)
 
 
-def remove(folder: Path) -> Generator[str | None, None, None]:
+async def remove(folder: Path) -> None:
     """Take a folder away, with all that is in it; raises OSError for what cannot be removed.
 
     It has another name first, so that half of it is never taken for what it was.
     """
     leaving = folder.with_name(f"{folder.name}{LEAVING}")
-    yield from _take_away(leaving)  # what was left the last time
+    await _take_away(leaving)  # what was left the last time
     if folder.exists():
-        yield from patiently(lambda: folder.rename(leaving))
-        yield from _take_away(leaving)
+        await patiently(lambda: folder.rename(leaving))
+        await _take_away(leaving)
 
 
-def _take_away(folder: Path) -> Generator[str | None, None, None]:
+async def _take_away(folder: Path) -> None:
     if not folder.exists():
         return
-    end = time.monotonic() + _PIECE_S
     for place, folders, files in os.walk(folder, topdown=False):
         here = Path(place)
         links = {name for name in folders if (here / name).is_symlink()}
         for name in (*files, *links):
-            yield from patiently(partial(_unlink, here / name))
-            if time.monotonic() > end:
-                yield None
-                end = time.monotonic() + _PIECE_S
+            await patiently(partial(_unlink, here / name))
+            await give_way()
         for name in set(folders) - links:
-            yield from patiently((here / name).rmdir)
-    yield from patiently(folder.rmdir)
+            await patiently((here / name).rmdir)
+    await patiently(folder.rmdir)
 
 
 def _unlink(path: Path) -> None:

@@ -4,27 +4,50 @@ from __future__ import annotations
 
 import inspect
 import time
+import types
 from collections import deque
-from collections.abc import Callable, Generator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Protocol, TypeVar
 
 Value = TypeVar("Value")
 
+Work = Coroutine[Any, Any, Value]
+"""What an `async def` gives. It awaits other work and the three functions below, nothing else: no
+asyncio is behind it."""
+
 TURN_S = 0.015
-"""A turn takes on another piece of work for this long, in processor time: while a backend paints on
-all cores, the clock tells what others do. A piece itself takes up to 20 ms."""
+"""A turn takes on more work for this long, in processor time: while a backend paints on
+all cores, the clock tells what others do. What comes between two waits takes up to 20 ms."""
 
 LONGEST_TURN_S = 3 * TURN_S
-"""The same by the clock: pieces may wait for Krita's threads."""
+"""The same by the clock: the work may wait for Krita's threads."""
 
-REST = "rest"
-"""What a piece yields instead of None when the next one has to have a turn of its own."""
-
-PAUSE = "pause"
-"""What a piece yields that waits for something else: the next one asks again a little later."""
-
-_PAUSE_S = 0.003
+PAUSE_S = 0.003
 """Asking all the time would take the processor from what is waited for."""
+
+
+async def give_way() -> None:
+    """End the turn here if its time is over."""
+    await _wait(None)
+
+
+async def next_turn() -> None:
+    """Go on in another turn: what comes next takes long, or what came before did."""
+    await _wait(0)
+
+
+async def pause(seconds: float = PAUSE_S) -> None:
+    """Go on later; to ask again and again for what others do."""
+    await _wait(seconds)
+
+
+@types.coroutine
+def _wait(delay_s: float | None) -> Generator[float | None, None, None]:
+    yield delay_s
+
+
+_Finished = Callable[[Any], None]
+_Failed = Callable[[Exception], None]
 
 
 class Loop(Protocol):
@@ -36,24 +59,24 @@ class Loop(Protocol):
 
 
 class Task:
-    """A generator that is run piece by piece, in turns of the loop.
+    """A coroutine that is run in turns of the loop.
 
-    finished takes what the generator returns; failed takes what it raises. One of them is called,
+    finished takes what the coroutine returns; failed takes what it raises. One of them is called,
     once, unless the work is cancelled before.
 
-    Some of Krita's calls let its event loop turn, so the work may be cancelled in the middle of a
-    piece: then it ends with that piece.
+    Some of Krita's calls let its event loop turn, so the work may be cancelled while it runs: then
+    it ends where it awaits something next.
     """
 
     def __init__(
         self,
         loop: Loop,
-        pieces: Generator[str | None, None, Value],
+        work: Work[Value],
         finished: Callable[[Value], None],
         failed: Callable[[Exception], None],
     ) -> None:
         self._loop = loop
-        self._pieces = pieces
+        self._work = work
         self._finished = finished
         self._failed = failed
         self._is_cancelled = False
@@ -63,14 +86,14 @@ class Task:
         """Stop where it is."""
         self._is_cancelled = True
         self._cancel_turn()
-        if inspect.getgeneratorstate(self._pieces) != inspect.GEN_RUNNING:
-            self._pieces.close()
+        if inspect.getcoroutinestate(self._work) != inspect.CORO_RUNNING:
+            self._work.close()
 
     def _turn(self) -> None:
-        said, has_time = None, _turn_time()
+        delay_s, has_time = None, _turn_time()
         try:
-            while said is None and has_time() and not self._is_cancelled:
-                said = next(self._pieces)
+            while delay_s is None and has_time() and not self._is_cancelled:
+                delay_s = run_on(self._work)
         except StopIteration as stop:
             if not self._is_cancelled:
                 self._finished(stop.value)
@@ -78,14 +101,21 @@ class Task:
             if not self._is_cancelled:
                 self._failed(error)
         else:
-            self._go_on(said)
+            self._go_on(delay_s or 0)
 
-    def _go_on(self, said: str | None) -> None:
+    def _go_on(self, delay_s: float) -> None:
         if self._is_cancelled:
-            self._pieces.close()
-            return
-        delay_s = _PAUSE_S if said == PAUSE else 0
-        self._cancel_turn = self._loop.call_later(delay_s, self._turn)
+            self._work.close()
+        else:
+            self._cancel_turn = self._loop.call_later(delay_s, self._turn)
+
+
+def run_on(work: Work[Any]) -> float | None:
+    """Run a coroutine to where it waits next, and say for how long: None while there is time.
+
+    Raises StopIteration with its value when it is done.
+    """
+    return work.send(None)
 
 
 def _turn_time() -> Callable[[], bool]:
@@ -99,20 +129,15 @@ class TaskQueue:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._waiting: deque[Callable[[], Task]] = deque()
-        self._work: Task | None = None
+        self._waiting: deque[tuple[Work[Any], _Finished, _Failed]] = deque()
+        self._task: Task | None = None
 
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to do."""
-        return self._work is None
+        return self._task is None
 
-    def add(
-        self,
-        pieces: Generator[str | None, None, Value],
-        finished: Callable[[Value], None],
-        failed: Callable[[Exception], None],
-    ) -> None:
+    def add(self, work: Work[Value], finished: Callable[[Value], None], failed: _Failed) -> None:
         """Do this when everything before it is done; `finished` or `failed` is called, once.
 
         What `finished` raises goes to `failed`.
@@ -132,16 +157,18 @@ class TaskQueue:
             finally:
                 self._next()
 
-        self._waiting.append(lambda: Task(self._loop, pieces, finish, fail))
-        if self._work is None:
+        self._waiting.append((work, finish, fail))
+        if self._task is None:
             self._next()
 
     def close(self) -> None:
         """Stop where it is."""
+        for work, _finish, _fail in self._waiting:
+            work.close()
         self._waiting.clear()
-        if self._work is not None:
-            self._work.cancel()
-            self._work = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
 
     def _next(self) -> None:
-        self._work = self._waiting.popleft()() if self._waiting else None
+        self._task = Task(self._loop, *self._waiting.popleft()) if self._waiting else None

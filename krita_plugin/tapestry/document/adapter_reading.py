@@ -1,11 +1,8 @@
-"""What is laid on a document -> LoRAs and control pictures of a request.
-
-Reading is a generator, in turns like all reading.
-"""
+"""What is laid on a document -> LoRAs and control pictures of a request."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -37,9 +34,9 @@ def loras_of(laid: Sequence[AdapterSettings]) -> tuple[Lora, ...]:
     return tuple(Lora(one.adapter, one.weight) for one in laid if one.kind == "lora")
 
 
-def controls_of(
+async def controls_of(
     canvas: Canvas, laid: Sequence[AdapterSettings], reach: Bounds, blobs: dict[str, bytes]
-) -> Generator[str | None, None, tuple[Control, ...]]:
+) -> tuple[Control, ...]:
     """The others, in coordinates of the document, with their pictures in `blobs`.
 
     reach  what is painted; a control picture that lies wholly beyond says nothing about it
@@ -56,7 +53,7 @@ def controls_of(
                 continue
             layer = _found(one, layers)
             read = partial(canvas.colors, layer.id)
-            image = yield from read_in_bands(bounds, 4, read, blobs)
+            image = await read_in_bands(bounds, 4, read, blobs)
             control = replace(control, bounds=bounds, image=image)
         controls.append(control)
     return tuple(controls)

@@ -1,17 +1,18 @@
 """Large rectangles of pixels, a band of rows at a time.
 
-Reading is a generator that yields after each piece of work (some 10 ms) and returns what it read,
-so that it can be run in turns of the event loop.
+Reading gives way after each band (some 10 ms of work), so that Krita stays usable.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Literal
 
 from tapestry_protocol.messages import PixelsRef
 from tapestry_protocol.pixels import Bounds
+
+from ..common.task_queue import give_way
 
 BAND_PX = 2**19
 """Pixels that are read at once: about 10 ms of work."""
@@ -34,13 +35,13 @@ def bands(bounds: Bounds, reads: int = 1) -> list[Bounds]:
     ]
 
 
-def read_in_bands(
+async def read_in_bands(
     bounds: Bounds,
     channels: Literal[1, 3, 4],
     read: Callable[[Bounds], bytes],
     blobs: dict[str, bytes],
     reads: int = 1,
-) -> Generator[str | None, None, PixelsRef]:
+) -> PixelsRef:
     """The pixels of a rectangle, read and hashed a band at a time, with their bytes in `blobs`.
 
     reads: how much work one pixel is, beside that of reading it once.
@@ -49,8 +50,8 @@ def read_in_bands(
     for band in bands(bounds, reads):
         pieces.append(read(band))
         digest.update(pieces[-1])
-        yield None
+        await give_way()
     sha256 = digest.hexdigest()
     blobs[sha256] = b"".join(pieces)
-    yield None
+    await give_way()
     return PixelsRef(bounds.height, bounds.width, channels, sha256)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -51,7 +51,7 @@ class Merged:
 class LayerDraft(Protocol):
     """A new layer that is not in the document yet.
 
-    What takes Krita turns of its own loop is a generator: it yields while it waits.
+    What takes Krita turns of its own loop is a coroutine.
     """
 
     def write(self, pixels: Pixels, top: int, left: int) -> None:
@@ -65,7 +65,7 @@ class LayerDraft(Protocol):
         """
         ...
 
-    def insert(self, above: str = "") -> Generator[str | None, None, str]:
+    async def insert(self, above: str = "") -> str:
         """Put the layer into the document, as one step that can be undone; gives its id.
 
         It lies right above this layer of the document; on top of all others where there is none.
@@ -77,7 +77,7 @@ class LayerDraft(Protocol):
         """Give it another name."""
         ...
 
-    def merge_into(self, layer_id: str) -> Generator[str | None, None, Merged | None]:
+    async def merge_into(self, layer_id: str) -> Merged | None:
         """Paint it into the layer right above which it was inserted, as one more step of undo.
 
         None when it does not lie right above that layer any more, or the layer takes no paint.
@@ -193,9 +193,7 @@ class Canvas(Protocol):
         """Begin a new layer; a masked one shows through a mask which the artist can paint on."""
         ...
 
-    def insert_group(
-        self, name: str, drafts: Sequence[LayerDraft], above: str = ""
-    ) -> Generator[str | None, None, Group]:
+    async def insert_group(self, name: str, drafts: Sequence[LayerDraft], above: str = "") -> Group:
         """Put drafts, topmost first, into the document as a group: one step that can be undone.
 
         They may be written to from then on, as after `LayerDraft.insert`.
@@ -222,9 +220,7 @@ class Canvas(Protocol):
         """Take a layer out of the document; nothing happens where it is gone."""
         ...
 
-    def add_region(
-        self, group: str, color: tuple[int, int, int]
-    ) -> Generator[str | None, None, str]:
+    async def add_region(self, group: str, color: tuple[int, int, int]) -> str:
         """An empty paint layer without a name, on top (of this group, if there is one); its id.
 
         It becomes the active layer, and the brush takes this RGB colour.

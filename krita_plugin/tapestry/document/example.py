@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from math import sin
 
 from tapestry_protocol.pixels import Pixels
 
-from ..common.task_queue import REST, Loop, Task
+from ..common.task_queue import Loop, Task, next_turn
 from ..i18n.notices import Notice, notice_of
 from ..i18n.translation import tr
 from .canvas import Host
@@ -34,14 +34,14 @@ class Example:
         """A new document, over a few turns of Krita's loop."""
         self._work = Task(self._loop, self._paint(), self._said, lambda e: self._said(notice_of(e)))
 
-    def _paint(self) -> Generator[str | None, None, Notice]:
+    async def _paint(self) -> Notice:
         canvas = self._host.create_canvas(HEIGHT, WIDTH, tr("Tapestry example"))
-        yield REST
+        await next_turn()
         for prompt, color, row in _LAYERS:
             draft = canvas.draft(prompt)
             draft.write(_painted(color, row), 0, 0)
-            yield REST
-            yield from draft.insert()
+            await next_turn()
+            await draft.insert()
         canvas.refresh()
         return Notice(
             tr("Three painted layers: a name says what is there, the paint says where."),

@@ -1,14 +1,10 @@
-"""Reads a document into an order, a band of rows at a time.
-
-Every function here is a generator that yields after each piece of work (some 10 ms) and returns
-what it read, so that it can be run in turns of the event loop.
-"""
+"""Reads a document into an order, a band of rows at a time, in turns of Krita's event loop."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -24,7 +20,7 @@ from tapestry_protocol.request_checks import (
 )
 
 from ..common.stored_json import read_kept
-from ..common.task_queue import PAUSE
+from ..common.task_queue import give_way, pause
 from ..settings.settings import SIDES, Mode, Settings
 from .adapter_reading import controls_of, document_adapters, loras_of, moved
 from .adapter_settings import PICTURE, DocumentAdapters
@@ -68,7 +64,7 @@ def document_regions(canvas: Canvas) -> DocumentRegions:
     return DocumentRegions.from_text(canvas.note(REGIONS_NOTE))
 
 
-def scene_of(canvas: Canvas) -> Generator[str | None, None, Scene]:
+async def scene_of(canvas: Canvas) -> Scene:
     """The regions and the background that the document has right now."""
     layers, own, book = canvas.layers(), own_layers(canvas), document_regions(canvas)
     laid = document_adapters(canvas)
@@ -77,7 +73,7 @@ def scene_of(canvas: Canvas) -> Generator[str | None, None, Scene]:
     counting, _ = layers_that_count(layers, own, book)
     steering = [layer for layer in counting if layer.id not in shown]
     ground = find_ground(steering, whole, own)
-    if ground is not None and not (yield from _is_opaque(canvas, counting, ground.id, whole)):
+    if ground is not None and not await _is_opaque(canvas, counting, ground.id, whole):
         ground = None
     scene = read_scene(layers, own, ground, book, shown)
     return replace(scene, adapters=laid, pictures=pictures_of(layers))
@@ -124,15 +120,13 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
     return target
 
 
-def order_from(
-    canvas: Canvas, settings: Settings, mode: Mode
-) -> Generator[str | None, None, Order]:
+async def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Order:
     """What the artist asks for; raises TapestryError when it cannot become a picture."""
     target = target_of(canvas, settings, mode)
     part = target.part
     document = Bounds(0, 0, canvas.height, canvas.width).moved(-part.top, -part.left)
-    yield from _settle(canvas)
-    scene = yield from scene_of(canvas)
+    await _settle(canvas)
+    scene = await scene_of(canvas)
     own_prompt = settings.selection_prompt.strip() if mode in {"refine", "fill"} else ""
     if own_prompt:
         scene = Scene(background_prompt=own_prompt, adapters=scene.adapters)
@@ -141,14 +135,14 @@ def order_from(
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
-    regions = yield from _regions(canvas, scene.around, chosen, used, target.reach, blobs)
-    controls = yield from controls_of(canvas, used.of(PICTURE), target.reach, blobs)
+    regions = await _regions(canvas, scene.around, chosen, used, target.reach, blobs)
+    controls = await controls_of(canvas, used.of(PICTURE), target.reach, blobs)
     selection = image = None
     if target.selected is not None:
-        mask = yield from read_in_bands(target.selected, 1, canvas.selected, blobs)
+        mask = await read_in_bands(target.selected, 1, canvas.selected, blobs)
         selection = _moved(Selection(target.selected, mask), part)
     if target.task != "generate":
-        image = yield from read_in_bands(part, 4, canvas.flattened, blobs)
+        image = await read_in_bands(part, 4, canvas.flattened, blobs)
     request = _request(
         settings,
         target,
@@ -165,11 +159,11 @@ def order_from(
     return Order(request, blobs, name, document, used.to_text())
 
 
-def _settle(canvas: Canvas) -> Generator[str, None, None]:
+async def _settle(canvas: Canvas) -> None:
     """Wait in turns until what was painted is in the pixels, though not for ever."""
     end = time.monotonic() + _PATIENCE_S
     while not canvas.is_settled and time.monotonic() < end:
-        yield PAUSE
+        await pause()
 
 
 def _grown(bounds: Bounds, by_px: int) -> Bounds:
@@ -244,57 +238,57 @@ def _moved(placed: Placed, part: Bounds) -> Placed:
     return replace(placed, bounds=bounds)
 
 
-def _is_opaque(
+async def _is_opaque(
     canvas: Canvas, around: Sequence[Layer], layer_id: str, bounds: Bounds
-) -> Generator[str | None, None, bool]:
+) -> bool:
     for band in bands(bounds, reads_of(around, layer_id)):
         alpha = seen_alpha(canvas, around, layer_id, band)
         if alpha.count(255) < len(alpha):
             return False
-        yield None
+        await give_way()
     return True
 
 
-def _regions(
+async def _regions(
     canvas: Canvas,
     around: Sequence[Layer],
     chosen: Sequence[RegionLayer],
     laid: DocumentAdapters,
     reach: Bounds,
     blobs: dict[str, bytes],
-) -> Generator[str | None, None, tuple[Region, ...]]:
+) -> tuple[Region, ...]:
     """Those of the chosen layers that can be seen within `reach`, with their masks in `blobs`."""
     for layer in chosen:  # all of them before the first mask is read
         check_prompt(layer.prompt, f"the layer {layer.prompt[:20]!r}")
     regions = []
     for layer in chosen:
-        region = yield from _region(canvas, around, layer, reach, blobs)
+        region = await _region(canvas, around, layer, reach, blobs)
         if region is None:
             continue
         own = laid.of(layer.id)
-        controls = yield from controls_of(canvas, own, reach, blobs)
+        controls = await controls_of(canvas, own, reach, blobs)
         regions.append(replace(region, loras=loras_of(own), controls=controls))
     return tuple(regions)
 
 
-def _region(
+async def _region(
     canvas: Canvas,
     around: Sequence[Layer],
     layer: RegionLayer,
     reach: Bounds,
     blobs: dict[str, bytes],
-) -> Generator[str | None, None, Region | None]:
+) -> Region | None:
     """The region with its mask in `blobs`; None when nothing of it can be seen."""
     bounds = layer.bounds.intersection(reach)
     read = partial(seen_alpha, canvas, around, layer.id)
-    mask = yield from read_in_bands(bounds, 1, read, blobs, reads_of(around, layer.id))
+    mask = await read_in_bands(bounds, 1, read, blobs, reads_of(around, layer.id))
     if not any_paint(blobs[mask.sha256]):
         del blobs[mask.sha256]
         return None
     wanted = layer.settings
     paint = None
     if wanted.strength < 1:
-        paint = yield from read_in_bands(bounds, 4, partial(canvas.colors, layer.id), blobs)
+        paint = await read_in_bands(bounds, 4, partial(canvas.colors, layer.id), blobs)
     return Region(
         layer.prompt,
         bounds,

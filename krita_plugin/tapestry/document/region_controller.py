@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
@@ -99,9 +99,9 @@ class RegionController:
             self._adding = None
             self._failed(error)
 
-        def adding() -> Generator[str | None, None, str]:
+        async def adding() -> str:
             with self._watch.resting():
-                return (yield from canvas.add_region(group, color))
+                return await canvas.add_region(group, color)
 
         self._adding = Task(self._loop, adding(), finished, failed)
 
@@ -131,9 +131,9 @@ class RegionController:
             self._tinting = None
             self._failed(error)
 
-        def showing() -> Generator[str | None, None, str]:
+        async def showing() -> str:
             with self._watch.resting():
-                return (yield from tint(canvas, self._watch.scene.rows))
+                return await tint(canvas, self._watch.scene.rows)
 
         self._tinting = Task(self._loop, showing(), finished, failed)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
-from ..common.task_queue import REST
+from ..common.task_queue import give_way, next_turn
 from .bands import bands
 from .canvas import Canvas, Layer
 from .layers import OWN_PREFIX, RegionLayer
@@ -35,7 +35,7 @@ def tint_layers(layers: Sequence[Layer]) -> list[str]:
     return [layer.id for layer in layers if layer.name == TINT_NAME]
 
 
-def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, None, str]:
+async def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> str:
     """Insert the layer that shows these regions (topmost first); gives its id."""
     parts = []
     whole = Bounds(0, 0, canvas.height, canvas.width)
@@ -49,20 +49,20 @@ def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> Generator[str | None, N
             free &= ~own
             for plane, value in enumerate((*color_of(number), _ALPHA)):
                 planes[plane] |= own & _filled(value, band)
-            yield None
+            await give_way()
         for plane, bits in enumerate(planes):
             data[plane::4] = bits.to_bytes(band.height * band.width, "little")
         parts.append((Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left))
-        yield None
+        await give_way()
     draft = canvas.draft(TINT_NAME)
-    yield from settled(canvas)
-    yield REST
-    layer_id = yield from draft.insert()
-    yield REST
+    await settled(canvas)
+    await next_turn()
+    layer_id = await draft.insert()
+    await next_turn()
     for part in parts:
         draft.write(*part)
-        yield None
-    yield from drawn(canvas)
+        await give_way()
+    await drawn(canvas)
     return layer_id
 
 

@@ -1,17 +1,17 @@
 """Small pictures of masks and of the document, taken from a few of its pixels.
 
-Every function here is a generator that yields after each piece of work (some 10 ms) and returns
-what it read, so that it can be run in turns of the event loop.
+All reading gives way every 10 ms or so, so that Krita stays usable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
+from ..common.task_queue import give_way
 from .canvas import Canvas, Layer
 from .coverage import seen_alpha
 
@@ -34,9 +34,7 @@ class MaskSample:
     solid: bytes
 
 
-def mask_sample(
-    canvas: Canvas, layer_id: str, around: Sequence[Layer] = ()
-) -> Generator[str | None, None, MaskSample]:
+async def mask_sample(canvas: Canvas, layer_id: str, around: Sequence[Layer] = ()) -> MaskSample:
     """The mask of a layer; `around` are the layers among which it lies, topmost first."""
     height, width = canvas.height, canvas.width
     rows = min(SAMPLE_ROWS, height)
@@ -54,11 +52,11 @@ def mask_sample(
         ]
         most += bytes(max(max(line[left:right]) for line in lines) for left, right in spans)
         least += bytes(min(min(line[left:right]) for line in lines) for left, right in spans)
-        yield None
+        await give_way()
     return MaskSample(Pixels(rows, columns, 1, bytes(most)), bytes(least))
 
 
-def picture_sample(canvas: Canvas) -> Generator[str | None, None, Pixels]:
+async def picture_sample(canvas: Canvas) -> Pixels:
     """The visible picture, RGBA, `PICTURE_SIDE` pixels on its longer side."""
     height, width = canvas.height, canvas.width
     longest = max(height, width)
@@ -70,5 +68,5 @@ def picture_sample(canvas: Canvas) -> Generator[str | None, None, Pixels]:
         y = height * (2 * row + 1) // (2 * rows)
         line = canvas.flattened(Bounds(y, 0, y + 1, width))
         data += b"".join(line[place : place + 4] for place in places)
-        yield None
+        await give_way()
     return Pixels(rows, columns, 4, bytes(data))

@@ -5,13 +5,13 @@ Krita has no signal for paint on a layer or for a new name, so layer trees are c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
-from ..common.task_queue import Loop, Task, Value
+from ..common.task_queue import Loop, Task, Value, Work
 from ..i18n.translation import tr
 from .adapter_settings import ADAPTERS_NOTE
 from .badges import Badge, badges
@@ -158,8 +158,8 @@ class SceneWatcher:
             self._seen, self.picture = None, None
             self._replace(Scene(remarks=(tr("No document is open."),)))
 
-    def _read(self, canvas: Canvas) -> Generator[str | None, None, Scene]:
-        scene = yield from scene_of(canvas)
+    async def _read(self, canvas: Canvas) -> Scene:
+        scene = await scene_of(canvas)
         if scene.regions or scene.remarks:
             return scene
         return replace(
@@ -190,19 +190,19 @@ class SceneWatcher:
         self._judge()
         self._scene_changed()
 
-    def _renew(self, canvas: Canvas) -> Generator[str | None, None, None]:
+    async def _renew(self, canvas: Canvas) -> None:
         """Masks that are missing; else one, in turn, because paint does not show in the tree."""
         ids = [region.id for region in self.scene.regions]
         missing = [layer_id for layer_id in ids if layer_id not in self._samples]
         self._turn += 1
         for layer_id in missing or ids[self._turn % max(1, len(ids)) :][:1]:
-            sample = yield from mask_sample(canvas, layer_id, self.scene.around)
+            sample = await mask_sample(canvas, layer_id, self.scene.around)
             if self._samples.get(layer_id) != sample:
                 self._samples[layer_id] = sample
                 self._judge()
                 self._thumbnail_changed(layer_id)
         if self.picture is None or self._turn % _PICTURE_EVERY == 0:
-            picture = yield from picture_sample(canvas)
+            picture = await picture_sample(canvas)
             if picture != self.picture:
                 self.picture = picture
                 self._thumbnail_changed("")
@@ -213,7 +213,7 @@ class SceneWatcher:
     def _begin(
         self,
         canvas: Canvas,
-        pieces: Generator[str | None, None, Value],
+        work: Work[Value],
         then: Callable[[Value], None],
     ) -> None:
         def finished(value: Value) -> None:
@@ -225,4 +225,4 @@ class SceneWatcher:
             if canvas.is_open:  # a document may be closed at any time, the next look will see it
                 self._failed(error)
 
-        self._work = Task(self._loop, pieces, finished, failed)
+        self._work = Task(self._loop, work, finished, failed)

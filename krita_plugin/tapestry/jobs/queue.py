@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -27,7 +27,7 @@ from tapestry_protocol.messages import (
 )
 from tapestry_protocol.pixels import Pixels
 
-from ..common.task_queue import Loop, Task
+from ..common.task_queue import Loop, Task, Work
 from ..connection.link import Link, LinkState
 from ..document.canvas import Canvas
 from ..document.order import NOTHING, Beside, DocumentState, Order
@@ -88,7 +88,7 @@ class JobQueue:
     def begin(
         self,
         canvas: Canvas,
-        reading: Generator[str | None, None, Order],
+        reading: Work[Order],
         sources: Sequence[str] = (),
         copies: int = 1,
         history_id: str = "",

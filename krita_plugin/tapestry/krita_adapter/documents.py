@@ -10,7 +10,7 @@ reaches into old layers.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -257,15 +257,13 @@ class KritaCanvas:
         """Begin a new layer; a masked one shows through a mask which the artist can paint on."""
         return KritaLayerDraft(lambda: self._document, name, masked=masked)
 
-    def insert_group(
-        self, name: str, drafts: Sequence[LayerDraft], above: str = ""
-    ) -> Generator[str | None, None, Group]:
+    async def insert_group(self, name: str, drafts: Sequence[LayerDraft], above: str = "") -> Group:
         """Put drafts, topmost first, into the document as a group: one step that can be undone."""
         own = [draft for draft in drafts if isinstance(draft, KritaLayerDraft)]
         masked = [draft for draft in own if draft.masked]
         for draft, mask in zip(masked, empty_masks(len(masked)), strict=True):
             draft.take_mask(mask)
-        group = yield from added(lambda: self._document, "grouplayer", above)
+        group = await added(lambda: self._document, "grouplayer", above)
         document, is_there = self._document, group is not None
         group, nodes = group or document.createGroupLayer(name), [draft.node for draft in own]
         group.setName(name)
@@ -307,15 +305,13 @@ class KritaCanvas:
         if node is not None:
             node.remove()  # Krita draws the canvas without it
 
-    def add_region(
-        self, group: str, color: tuple[int, int, int]
-    ) -> Generator[str | None, None, str]:
+    async def add_region(self, group: str, color: tuple[int, int, int]) -> str:
         """An empty paint layer without a name, on top (of this group, if there is one); its id."""
         inside = self._node(group).childNodes() if group and self._node(group) else []
         node = None
         if inside or not group:
             above = inside[-1].uniqueId().toString() if inside else ""
-            node = yield from added(lambda: self._document, "paintlayer", above)
+            node = await added(lambda: self._document, "paintlayer", above)
         document, parent = self._document, self._node(group) if group else None
         if node is None:
             node = document.createNode("", "paintlayer")

@@ -7,7 +7,7 @@ leaves a step to be undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from tapestry_protocol.pixels import Pixels
@@ -58,10 +58,10 @@ class KritaLayerDraft:
         """Give it another name."""
         self.node.setName(name)
 
-    def insert(self, above: str = "") -> Generator[str | None, None, str]:
+    async def insert(self, above: str = "") -> str:
         """Put the layer into the document, as one step that can be undone; gives its id."""
         if self._node is None and self._is_of_its_colors:
-            self._node = yield from added(self._open_document, "paintlayer", above)
+            self._node = await added(self._open_document, "paintlayer", above)
             if self._node is not None:
                 self._node.setName(self._name)
                 return self._node.uniqueId().toString()
@@ -86,7 +86,7 @@ class KritaLayerDraft:
         space = (document.colorModel(), document.colorDepth(), document.colorProfile())
         return space == ("RGBA", "U8", SRGB)
 
-    def merge_into(self, layer_id: str) -> Generator[str | None, None, Merged | None]:
+    async def merge_into(self, layer_id: str) -> Merged | None:
         """Paint it into the layer right above which it was inserted, as one more step of undo."""
         parent = self.node.parentNode()
         siblings = parent.childNodes() if parent is not None else []
@@ -96,7 +96,7 @@ class KritaLayerDraft:
         if place < 0 or ids[place] != layer_id or not takes_paint(siblings[place]):
             return None
         before = siblings[place].duplicate()
-        if not (yield from merged_down(self._open_document, self.node)):
+        if not await merged_down(self._open_document, self.node):
             self.node.mergeDown()  # Krita waits until it is done
         document, merged = self._document, parent.childNodes()[place]
 

@@ -9,13 +9,13 @@ of the document in front; where something else is asked for, whoever asks has to
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 from krita import Krita
 
-from ..common.task_queue import PAUSE
+from ..common.task_queue import pause
 from ..document.layers import OWN_PREFIX
 from .layer_tree import active_node, find_node
 
@@ -32,9 +32,7 @@ _MERGED_WITHIN_S = 10.0
 """Krita draws the largest canvas in a second."""
 
 
-def added(
-    document: Callable[[], Any], kind: str, above: str
-) -> Generator[str | None, None, Any | None]:
+async def added(document: Callable[[], Any], kind: str, above: str) -> Any | None:
     """Add an empty layer ("paintlayer", "grouplayer") above this one, or on top of all.
 
     document  gives it, and raises where it was closed meanwhile
@@ -55,18 +53,18 @@ def added(
         for node in parent.childNodes():
             is_new = _id(node) not in before and node.type() == kind
             if is_new and not node.name().startswith(OWN_PREFIX):
-                yield from _known(document, node)
+                await _known(document, node)
                 if (_id(below), _id(node)) in pairwise(_ids(parent)):
                     return node
                 node.remove()  # the artist has chosen another layer just then, or undone this
                 return None
-        yield PAUSE
+        await pause()
     if active is not None:
         document().setActiveNode(active)
     return None
 
 
-def merged_down(document: Callable[[], Any], node: Any) -> Generator[str | None, None, bool]:
+async def merged_down(document: Callable[[], Any], node: Any) -> bool:
     """Merge a layer into the one below; whether the menu could do it."""
     action, own = _action(document(), _MERGING), _id(node)
     if action is None or not _activated(document(), node):
@@ -79,7 +77,7 @@ def merged_down(document: Callable[[], Any], node: Any) -> Generator[str | None,
     end = time.monotonic() + _MERGED_WITHIN_S
     while own in _ids(parent) and time.monotonic() < end:
         document()
-        yield PAUSE
+        await pause()
     return own not in _ids(parent)
 
 
@@ -100,14 +98,14 @@ def _action(document: Any, name: str) -> Any | None:
     return action if is_ready and Krita.instance().activeDocument() == document else None
 
 
-def _known(document: Callable[[], Any], node: Any) -> Generator[str, None, None]:
+async def _known(document: Callable[[], Any], node: Any) -> None:
     """Wait until Krita's window has heard of a new layer too, which it makes the active one then.
 
     It complains of layers that are renamed before.
     """
     end = time.monotonic() + _KNOWN_WITHIN_S
     while time.monotonic() < end and not _is(active_node(document()), node):
-        yield PAUSE
+        await pause()
 
 
 def _activated(document: Any, node: Any) -> bool:

@@ -28,6 +28,7 @@ QPoint = QtCore.QPoint
 QPointF = QtCore.QPointF
 QRect = QtCore.QRect
 QRectF = QtCore.QRectF
+QSignalBlocker = QtCore.QSignalBlocker
 QSize = QtCore.QSize
 QStringListModel = QtCore.QStringListModel
 Qt = QtCore.Qt

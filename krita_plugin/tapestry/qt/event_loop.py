@@ -11,7 +11,7 @@ _log = logging.getLogger("tapestry.qt.event_loop")
 
 
 class QtLoop:
-    """The one implementation of `turns.Loop` inside Krita."""
+    """The one implementation of `task_queue.Loop` inside Krita."""
 
     def __init__(self) -> None:
         self._is_stopped = False

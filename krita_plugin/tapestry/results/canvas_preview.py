@@ -7,14 +7,13 @@ is taken out before the document is saved, and a file that got it all the same i
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import partial
 
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds, Pixels
 
-from ..common.task_queue import PAUSE, REST, Loop
+from ..common.task_queue import Loop, give_way, next_turn, pause
 from ..document.bands import bands
 from ..document.canvas import Canvas, Host, LayerDraft
 from ..document.layers import OWN_PREFIX
@@ -63,26 +62,26 @@ class CanvasPreview:
         self.subject = ""
         """What is shown: the id of a job or of an entry of the history; empty when nothing is."""
 
-    def show(
+    async def show(
         self,
         subject: str,
         canvas: Canvas,
         pixels: Pixels,
         bounds: Bounds,
         sources: tuple[str, ...] = (),
-    ) -> Generator[str | None, None, None]:
+    ) -> None:
         """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
-        draft = yield from self._begin(subject, canvas, bounds, sources)
+        draft = await self._begin(subject, canvas, bounds, sources)
         if draft is None:
             return
-        yield REST
+        await next_turn()
         for band in bands(bounds):
             if self.subject != subject or not canvas.is_open:
                 return  # hidden meanwhile, or something else is shown
             draft.write(self._part(pixels, bounds, band), band.top, band.left)
-            yield None
+            await give_way()
         if self.subject == subject and canvas.is_open:
-            yield from drawn(canvas)
+            await drawn(canvas)
 
     def hide(self) -> None:
         """Take it out, as soon as Krita is ready for it."""
@@ -99,11 +98,11 @@ class CanvasPreview:
             self._leaving.append(_Leaving(self._canvas, self._layer_id))
         self._forget()
 
-    def gone(self) -> Generator[str, None, None]:
+    async def gone(self) -> None:
         """Wait until what was hidden is out, though not for ever."""
         end = time.monotonic() + PATIENCE_S
         while not self._take_out() and time.monotonic() < end:
-            yield PAUSE
+            await pause()
 
     def release(self, canvas: Canvas, bounds: Bounds) -> PreviewLayer | None:
         """The layer, to become part of the document; None when it is not there in these bounds."""
@@ -158,9 +157,9 @@ class CanvasPreview:
         with self._unmarked.during(canvas):
             canvas.remove(layer_id)
 
-    def _begin(
+    async def _begin(
         self, subject: str, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
-    ) -> Generator[str | None, None, LayerDraft | None]:
+    ) -> LayerDraft | None:
         """The layer to write into; the one that is there, if it is in these bounds.
 
         None when it is hidden, or the document is closed, meanwhile.
@@ -173,15 +172,15 @@ class CanvasPreview:
         self.subject = subject  # so that whoever hides it while Krita is waited for finds it
         draft = canvas.draft(TRIAL_NAME)
         above = place_above(canvas, sources)
-        yield None
-        yield from settled(canvas)
-        yield REST
+        await give_way()
+        await settled(canvas)
+        await next_turn()
         if self.subject != subject or not canvas.is_open:
             return None
         active = canvas.active_layer()
         try:
             with self._unmarked.during(canvas):
-                layer_id = yield from draft.insert(above)
+                layer_id = await draft.insert(above)
         except TapestryError:
             if canvas.is_open:
                 raise

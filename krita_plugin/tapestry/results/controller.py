@@ -5,7 +5,7 @@ Every picture goes to the history of its document first, and only then anywhere 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -131,7 +131,7 @@ class Results:
             writing = self._keeper.write(job, order, made, most_bytes)
             self._line.add(writing, written, failed)
 
-        def written(is_kept: bool) -> None:  # noqa: FBT001  what the generator returns
+        def written(is_kept: bool) -> None:  # noqa: FBT001  what the coroutine returns
             done()
             if not is_kept:
                 self._said(_not_on_disk())
@@ -176,26 +176,24 @@ class Results:
 
         self._line.add(self._insertion_in_peace(canvas, entry, way), finished, failed)
 
-    def _insertion_in_peace(
+    async def _insertion_in_peace(
         self, canvas: Canvas | None, entry: HistoryEntry, way: Way
-    ) -> Generator[str | None, None, Inserted]:
+    ) -> Inserted:
         with self._onlooker.resting():
-            return (yield from self._insertion(canvas, entry, way))
+            return await self._insertion(canvas, entry, way)
 
-    def _insertion(
-        self, canvas: Canvas | None, entry: HistoryEntry, way: Way
-    ) -> Generator[str | None, None, Inserted]:
-        picture = yield from self._keeper.picture(entry)
+    async def _insertion(self, canvas: Canvas | None, entry: HistoryEntry, way: Way) -> Inserted:
+        picture = await self._keeper.picture(entry)
         if canvas is None:
             self.canvas_preview.hide()
-            return (yield from insertion_into_new_document(self._host, picture))
+            return await insertion_into_new_document(self._host, picture)
         if way == "regions":
-            picture = yield from self._keeper.in_regions(entry, picture)
+            picture = await self._keeper.in_regions(entry, picture)
         shown = None
         if way == "layer" and entry.margins.is_zero:
             shown = self.canvas_preview.release(canvas, picture.bounds)
         self.canvas_preview.hide()
-        inserted = yield from insertion(canvas, picture, way, shown)
+        inserted = await insertion(canvas, picture, way, shown)
         self.canvas_preview.clean(canvas)  # no preview stays under its picture
         m = inserted.grown
         self.histories.of(canvas).change(
@@ -242,13 +240,11 @@ class Results:
             self._line.add(self._show(entry, canvas), lambda _: self._changed(), self._fail)
         self._changed()
 
-    def _show(self, entry: HistoryEntry, canvas: Canvas) -> Generator[str | None, None, None]:
-        picture = yield from self._keeper.picture(entry)
+    async def _show(self, entry: HistoryEntry, canvas: Canvas) -> None:
+        picture = await self._keeper.picture(entry)
         bounds = picture.bounds_in(canvas)
         with self._onlooker.resting():
-            yield from self.canvas_preview.show(
-                entry.id, canvas, picture.pixels, bounds, entry.sources
-            )
+            await self.canvas_preview.show(entry.id, canvas, picture.pixels, bounds, entry.sources)
 
     def show_live(self, job: Job, order: Order, small: Pixels) -> None:
         """Show how a job's picture looks now, where it lies on the canvas in front."""
@@ -261,11 +257,11 @@ class Results:
             self._live, whole = job.id, order.whole
             area = Bounds(0, 0, request.height, request.width).moved(-whole.top, -whole.left)
 
-            def showing() -> Generator[str | None, None, None]:
+            async def showing() -> None:
                 now = self._in_front()  # another document may be there by now
                 if self._live == job.id and now is not None and now.id == front.id:
                     with self._onlooker.resting():
-                        yield from self.canvas_preview.show(job.id, front, small, area, job.sources)
+                        await self.canvas_preview.show(job.id, front, small, area, job.sources)
 
             self._line.add(showing(), lambda _: None, self._fail)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 
-from ..common.task_queue import REST
+from ..common.task_queue import give_way, next_turn
 from ..document.bands import bands
 from ..document.canvas import Canvas, Host, Layer, LayerDraft, Merged
 from ..document.layers import OWN_PREFIX
@@ -115,9 +115,9 @@ class PreviewLayer:
     draft: LayerDraft
 
 
-def insertion(
+async def insertion(
     canvas: Canvas, picture: FinishedPicture, way: Way = "layer", shown: PreviewLayer | None = None
-) -> Generator[str | None, None, Inserted]:
+) -> Inserted:
     """Put a picture into a document; says what is unusual about it, if anything is.
 
     shown  is made the new layer, if there is one
@@ -134,37 +134,35 @@ def insertion(
         canvas.grow(grown)
     bounds = picture.bounds_in(canvas)
     if way == "active":
-        merged = yield from _merge(canvas, picture, bounds)
+        merged = await _merge(canvas, picture, bounds)
         return Inserted((merged.layer_id,), grown, finding, merged.take_back)
     if way == "regions" and picture.group is not None:
-        layers = yield from _insert_layers(canvas, picture, picture.group, bounds)
+        layers = await _insert_layers(canvas, picture, picture.group, bounds)
     elif way == "regions" and picture.cuts:
-        layers = yield from _insert_cuts(canvas, picture, bounds)
+        layers = await _insert_cuts(canvas, picture, bounds)
         finding = finding or _is_cut()
     else:
-        layers = ((yield from _insert_layer(canvas, picture, bounds, shown)),)
+        layers = (await _insert_layer(canvas, picture, bounds, shown),)
     for layer_id in layers:
         keep_own_layer(canvas, layer_id)
-    yield None
+    await give_way()
     return Inserted(layers, grown, finding)
 
 
-def insertion_into_new_document(
-    host: Host, picture: FinishedPicture
-) -> Generator[str | None, None, Inserted]:
+async def insertion_into_new_document(host: Host, picture: FinishedPicture) -> Inserted:
     """A document of its own for a picture whose document is gone."""
     canvas = host.create_canvas(picture.pixels.height, picture.pixels.width, picture.name)
-    yield REST
+    await next_turn()
     new = replace(picture, sources=())
     if picture.old is not None:
         old = replace(new, name=OWN_PREFIX + tr("the old picture"), pixels=picture.old)
         place = Bounds(0, 0, picture.old.height, picture.old.width)
         place = place.moved(-picture.bounds.top, -picture.bounds.left)
-        keep_own_layer(canvas, (yield from _insert_layer(canvas, old, place)))
+        keep_own_layer(canvas, await _insert_layer(canvas, old, place))
     whole = Bounds(0, 0, canvas.height, canvas.width)
-    layer = yield from _insert_layer(canvas, new, whole)
+    layer = await _insert_layer(canvas, new, whole)
     keep_own_layer(canvas, layer)
-    yield None
+    await give_way()
     finding = Finding(
         tr("The document that this picture was made for is not open."),
         tr("The picture is in a new document."),
@@ -194,7 +192,7 @@ def place_above(canvas: Canvas, sources: Sequence[str]) -> str:
     return next((layer.id for layer in canvas.layers() if is_below(layer)), "") if sources else ""
 
 
-def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[str | None, None, Pixels]:
+async def scaled_down(host: Host, pixels: Pixels, longest: int) -> Pixels:
     """A small copy, made a band at a time."""
     share = min(1.0, longest / max(pixels.height, pixels.width))
     rows, columns = max(1, int(pixels.height * share)), max(1, int(pixels.width * share))
@@ -206,73 +204,69 @@ def scaled_down(host: Host, pixels: Pixels, longest: int) -> Generator[str | Non
         band = pixels.data[top * row_bytes : bottom * row_bytes]
         part = Pixels(bottom - top, pixels.width, 4, band)
         data += host.scaled(part, last - first, columns).data
-        yield None
+        await give_way()
     return Pixels(rows, columns, 4, bytes(data))
 
 
-def _insert_layer(
+async def _insert_layer(
     canvas: Canvas, picture: FinishedPicture, bounds: Bounds, shown: PreviewLayer | None = None
-) -> Generator[str | None, None, str]:
+) -> str:
     if shown is None:
         above = place_above(canvas, picture.sources)
-        shown = yield from _insert_empty(canvas, picture.name, above)
-    yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
+        shown = await _insert_empty(canvas, picture.name, above)
+    await _write(shown.draft, picture.pixels, bounds.top, bounds.left)
     shown.draft.rename(picture.name)
-    yield from drawn(canvas)
+    await drawn(canvas)
     return shown.layer_id
 
 
-def _insert_empty(
-    canvas: Canvas, name: str, above: str
-) -> Generator[str | None, None, PreviewLayer]:
+async def _insert_empty(canvas: Canvas, name: str, above: str) -> PreviewLayer:
     """What is written later costs Krita no time at once, and is no step of undo."""
     draft = canvas.draft(name)
-    yield from _ready(canvas)
-    layer_id = yield from draft.insert(above)
-    yield REST
+    await _ready(canvas)
+    layer_id = await draft.insert(above)
+    await next_turn()
     return PreviewLayer(layer_id, draft)
 
 
-def _insert_layers(
+async def _insert_layers(
     canvas: Canvas, picture: FinishedPicture, group: LayerGroup, bounds: Bounds
-) -> Generator[str | None, None, tuple[str, ...]]:
+) -> tuple[str, ...]:
     """Each region's own picture under a mask, and under them the base."""
     names = [layer.name for layer in group.layers]
-    drafts, base, ids = yield from _insert_group(canvas, picture, names, masked=True)
+    drafts, base, ids = await _insert_group(canvas, picture, names, masked=True)
     down, right = bounds.top - picture.bounds.top, bounds.left - picture.bounds.left
-    yield from _write(base, group.base, bounds.top, bounds.left)
+    await _write(base, group.base, bounds.top, bounds.left)
     for draft, layer in zip(drafts, group.layers, strict=True):
         place = layer.bounds.moved(down, right)
-        yield from _write(draft, layer.pixels, place.top, place.left)
-        yield from _write(draft, layer.mask, place.top, place.left)
-    yield from drawn(canvas)
+        await _write(draft, layer.pixels, place.top, place.left)
+        await _write(draft, layer.mask, place.top, place.left)
+    await drawn(canvas)
     return ids
 
 
-def _insert_cuts(
-    canvas: Canvas, picture: FinishedPicture, bounds: Bounds
-) -> Generator[str | None, None, tuple[str, ...]]:
+async def _insert_cuts(canvas: Canvas, picture: FinishedPicture, bounds: Bounds) -> tuple[str, ...]:
     """Each region's part in a layer, and under them the whole, so that no seam shows through."""
     names = [cut.name for cut in picture.cuts]
-    drafts, whole, ids = yield from _insert_group(canvas, picture, names)
+    drafts, whole, ids = await _insert_group(canvas, picture, names)
     shift = (bounds.top - picture.bounds.top, bounds.left - picture.bounds.left)
-    yield from _write(whole, picture.pixels, bounds.top, bounds.left)
+    await _write(whole, picture.pixels, bounds.top, bounds.left)
     for draft, cut in zip(drafts, picture.cuts, strict=True):
-        yield from _write_cut(draft, picture, cut, shift)
-    yield from drawn(canvas)
+        await _write_cut(draft, picture, cut, shift)
+    await drawn(canvas)
     return ids
 
 
-def _insert_group(
+async def _insert_group(
     canvas: Canvas, picture: FinishedPicture, names: Sequence[str], *, masked: bool = False
-) -> Generator[str | None, None, tuple[list[LayerDraft], LayerDraft, tuple[str, ...]]]:
+) -> tuple[list[LayerDraft], LayerDraft, tuple[str, ...]]:
     """Empty layers with these names over one for everything else, in a group; and all ids."""
     drafts = [canvas.draft(f"{OWN_PREFIX}{name}", masked=masked) for name in names]
     rest = canvas.draft(OWN_PREFIX + tr("everything else"))
     above = place_above(canvas, picture.sources)
-    yield from _ready(canvas)
-    group = yield from canvas.insert_group(picture.name, [*drafts, rest], above)
-    yield REST
+    await _ready(canvas)
+    group = await canvas.insert_group(picture.name, [*drafts, rest], above)
+    await next_turn()
     return drafts, rest, (group.id, *group.layers)
 
 
@@ -286,22 +280,20 @@ def _is_cut() -> Finding:
     )
 
 
-def _merge(
-    canvas: Canvas, picture: FinishedPicture, bounds: Bounds
-) -> Generator[str | None, None, Merged]:
+async def _merge(canvas: Canvas, picture: FinishedPicture, bounds: Bounds) -> Merged:
     """Right above the active layer at first, then into it."""
     active = canvas.active_layer()
     if not canvas.takes_paint(active):
         raise _takes_no_picture()
-    shown = yield from _insert_empty(canvas, picture.name, active)
-    yield from _write(shown.draft, picture.pixels, bounds.top, bounds.left)
-    yield from drawn(canvas)
-    yield REST
-    merged = yield from shown.draft.merge_into(active)
+    shown = await _insert_empty(canvas, picture.name, active)
+    await _write(shown.draft, picture.pixels, bounds.top, bounds.left)
+    await drawn(canvas)
+    await next_turn()
+    merged = await shown.draft.merge_into(active)
     if merged is None:  # it was moved, locked or removed meanwhile
         canvas.remove(shown.layer_id)
         raise _takes_no_picture()
-    yield None
+    await give_way()
     return merged
 
 
@@ -313,16 +305,16 @@ def _takes_no_picture() -> TapestryError:
     )
 
 
-def _ready(canvas: Canvas) -> Generator[str | None, None, None]:
+async def _ready(canvas: Canvas) -> None:
     """Until a layer can be added: else Krita waits for the drawing first, and then for it."""
-    yield None
-    yield from settled(canvas)
-    yield REST
+    await give_way()
+    await settled(canvas)
+    await next_turn()
 
 
-def _write_cut(
+async def _write_cut(
     draft: LayerDraft, picture: FinishedPicture, cut: Cut, shift: tuple[int, int]
-) -> Generator[str | None, None, None]:
+) -> None:
     area = cut.bounds.intersection(picture.bounds)
     for band in bands(area):
         data = bytearray()
@@ -333,10 +325,10 @@ def _write_cut(
             at = (y - cut.bounds.top) * cut.mask.width + band.left - cut.bounds.left
             row[3::4] = _both(bytes(row[3::4]), cut.mask.data[at : at + band.width])
             data += row
-            yield None
+            await give_way()
         pixels = Pixels(band.height, band.width, 4, bytes(data))
         draft.write(pixels, band.top + shift[0], band.left + shift[1])
-        yield None
+        await give_way()
 
 
 def _both(picture: bytes, mask: bytes) -> bytes:
@@ -347,13 +339,11 @@ def _both(picture: bytes, mask: bytes) -> bytes:
     return bytes(a * b // 255 for a, b in zip(picture, mask, strict=True))
 
 
-def _write(
-    draft: LayerDraft, pixels: Pixels, top: int, left: int
-) -> Generator[str | None, None, None]:
+async def _write(draft: LayerDraft, pixels: Pixels, top: int, left: int) -> None:
     row_bytes = pixels.width * pixels.channels
     for band in bands(Bounds(0, 0, pixels.height, pixels.width)):
         data = pixels.data[band.top * row_bytes : band.bottom * row_bytes]
         part = Pixels(band.height, pixels.width, pixels.channels, data)
         write = draft.write_mask if pixels.channels == 1 else draft.write
         write(part, top + band.top, left)
-        yield None
+        await give_way()

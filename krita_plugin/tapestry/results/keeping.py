@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Generator
 from dataclasses import replace
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -13,6 +12,7 @@ from tapestry_protocol.messages import Result
 from tapestry_protocol.pixels import PixelsRef
 
 from ..common.stored_json import read_kept, same_kind
+from ..common.task_queue import give_way
 from ..document.canvas import Host
 from ..document.order import Order, asked_for
 from ..i18n.translation import tr
@@ -26,21 +26,19 @@ _log = logging.getLogger("tapestry.results.keeping")
 
 
 class PictureKeeper:
-    """Every method is a generator that yields after each piece of work."""
+    """Every coroutine gives way every 10 ms or so."""
 
     def __init__(self, host: Host, histories: Histories, store: PictureStore) -> None:
         self._host = host
         self._histories = histories
         self._store = store
 
-    def enter(
-        self, job: Job, order: Order, made: JobResult
-    ) -> Generator[str | None, None, HistoryEntry]:
+    async def enter(self, job: Job, order: Order, made: JobResult) -> HistoryEntry:
         """Put a picture into memory, then into the history of its document, or of closed ones."""
         for reference, layer in made.beside.items():
             self._store.remember(reference.sha256, layer)
         self._store.remember(made.result.pixels.sha256, made.pixels)
-        small = yield from scaled_down(self._host, made.pixels, THUMBNAIL_PX)
+        small = await scaled_down(self._host, made.pixels, THUMBNAIL_PX)
         entry = _entry_of(job, order, made.result, pack(small))
         try:
             if job.canvas.is_open:
@@ -50,34 +48,32 @@ class PictureKeeper:
                 raise
         if not job.canvas.is_open:
             self._histories.rescue(entry, job.history_id, job.document_name)
-        yield None
+        await give_way()
         return entry
 
-    def write(
-        self, job: Job, order: Order, made: JobResult, most_bytes: int
-    ) -> Generator[str | None, None, bool]:
+    async def write(self, job: Job, order: Order, made: JobResult, most_bytes: int) -> bool:
         """Keep a picture, its layers and its masks on disk; False when the disk takes them not."""
         request = order.request
         beside = [region.mask for region in request.regions]
         if request.image is not None and not job.canvas.is_open:
             beside.append(request.image)  # what an extension goes on from
         try:
-            yield from self._store.keep(made.result.pixels.sha256, made.pixels)
+            await self._store.keep(made.result.pixels.sha256, made.pixels)
             for reference, layer in made.beside.items():
-                yield from self._store.keep(reference.sha256, layer)
+                await self._store.keep(reference.sha256, layer)
             for reference in beside:
                 data = order.blobs.get(reference.sha256)
                 if data is not None:  # else an earlier Krita had them
-                    yield from self._store.keep(reference.sha256, reference.with_data(data))
+                    await self._store.keep(reference.sha256, reference.with_data(data))
             self._store.shrink(most_bytes)
         except OSError:  # the picture is in memory and in the history all the same
             _log.exception("a picture cannot be written")
             return False
         return True
 
-    def picture(self, entry: HistoryEntry) -> Generator[str | None, None, FinishedPicture]:
+    async def picture(self, entry: HistoryEntry) -> FinishedPicture:
         """The picture itself; raises TapestryError when it was let go."""
-        pixels = yield from self._store.read(_reference_of(entry))
+        pixels = await self._store.read(_reference_of(entry))
         if pixels is None:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
@@ -86,7 +82,7 @@ class PictureKeeper:
             )
         request, old = entry.request, None
         if entry.origin and request is not None and request.image is not None:
-            old = yield from self._store.read(request.image)
+            old = await self._store.read(request.image)
         return FinishedPicture(
             entry.name,
             pixels,
@@ -97,27 +93,25 @@ class PictureKeeper:
             old=old,
         )
 
-    def in_regions(
-        self, entry: HistoryEntry, picture: FinishedPicture
-    ) -> Generator[str | None, None, FinishedPicture]:
+    async def in_regions(self, entry: HistoryEntry, picture: FinishedPicture) -> FinishedPicture:
         """The picture with its layers, or else with its regions' masks, by which it can be cut.
 
         Raises TapestryError when neither is known any more.
         """
-        group = yield from self._layers(entry)
+        group = await self._layers(entry)
         if group is not None:
             return replace(picture, group=group)
-        cuts = yield from self._cuts(entry)
+        cuts = await self._cuts(entry)
         return replace(picture, cuts=cuts)
 
-    def _layers(self, entry: HistoryEntry) -> Generator[str | None, None, LayerGroup | None]:
+    async def _layers(self, entry: HistoryEntry) -> LayerGroup | None:
         """The layers that it came with; None where one of them was let go."""
         layers, request = entry.layers, entry.request
         if layers is None or request is None or not layers.fits(_reference_of(entry)):
             return None
         parts = {}
         for reference in layers.blobs:
-            pixels = yield from self._store.read(reference)
+            pixels = await self._store.read(reference)
             if pixels is None:
                 return None
             parts[reference] = pixels
@@ -133,12 +127,12 @@ class PictureKeeper:
         ]
         return LayerGroup(parts[layers.base], own)
 
-    def _cuts(self, entry: HistoryEntry) -> Generator[str | None, None, list[Cut]]:
+    async def _cuts(self, entry: HistoryEntry) -> list[Cut]:
         """Its regions with their masks; raises TapestryError when there are none any more."""
         request = entry.request
         cuts = []
         for region in request.regions if request else ():
-            mask = yield from self._store.read(region.mask)
+            mask = await self._store.read(region.mask)
             if mask is not None and mask.channels == 1:
                 cuts.append(Cut(region.prompt, region.bounds.moved(*entry.offset), mask))
         if not cuts:

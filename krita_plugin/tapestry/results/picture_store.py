@@ -1,7 +1,7 @@
 """Pictures on disk, compressed, named by their SHA-256, within a size.
 
-Written aside and renamed, so that a file is whole or not there. Reading and writing are generators
-that yield after each piece of work.
+Written aside and renamed, so that a file is whole or not there. Reading and writing give way every
+10 ms or so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import struct
 import tempfile
 import zlib
 from collections import OrderedDict
-from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
 from tapestry_protocol.pixels import Pixels, PixelsRef
 
 from ..common.ownership import lock_on, lock_open
+from ..common.task_queue import give_way
 
 _HEADER = struct.Struct("<4sIIB")
 _MAGIC = b"TPX1"
@@ -46,11 +46,11 @@ class PictureStore:
         self._folder = folder
         self._recent: OrderedDict[str, Pixels] = OrderedDict()
 
-    def keep(self, sha256: str, pixels: Pixels) -> Generator[str | None, None, None]:
+    async def keep(self, sha256: str, pixels: Pixels) -> None:
         """Write a picture; raises OSError when the disk takes it not. In memory it is at once."""
         self.remember(sha256, pixels)
         path = self._path(sha256)
-        if path.exists() and (yield from self._whole(sha256)) is not None:
+        if path.exists() and await self._whole(sha256) is not None:
             path.touch()
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,14 +63,14 @@ class PictureStore:
                 packer = zlib.compressobj(_SPEED)
                 for start in range(0, len(pixels.data), _PIECE_BYTES):
                     file.write(packer.compress(pixels.data[start : start + _PIECE_BYTES]))
-                    yield None
+                    await give_way()
                 file.write(packer.flush())
             Path(aside).replace(path)
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
 
-    def read(self, reference: PixelsRef) -> Generator[str | None, None, Pixels | None]:
+    async def read(self, reference: PixelsRef) -> Pixels | None:
         """A picture; None where it was let go, or is damaged.
 
         Its height and width are the reference's: pictures of one colour can have the same bytes.
@@ -80,7 +80,7 @@ class PictureStore:
             self._recent.move_to_end(sha256)
             pixels: Pixels | None = self._recent[sha256]
         else:
-            pixels = yield from self._whole(sha256)
+            pixels = await self._whole(sha256)
             if pixels is not None:
                 self.remember(sha256, pixels)
         if pixels is None or len(pixels.data) != reference.size_bytes:
@@ -127,19 +127,19 @@ class PictureStore:
                 path.unlink(missing_ok=True)
                 excess -= status.st_size
 
-    def _whole(self, sha256: str) -> Generator[str | None, None, Pixels | None]:
+    async def _whole(self, sha256: str) -> Pixels | None:
         """A picture as its file has it; None where there is none, or not this one any more."""
         try:
-            pixels = yield from self._read(self._path(sha256))
+            pixels = await self._read(self._path(sha256))
         except (OSError, ValueError, struct.error, zlib.error):
             return None
         digest = hashlib.sha256()
         for start in range(0, len(pixels.data), 8 * _PIECE_BYTES):
             digest.update(pixels.data[start : start + 8 * _PIECE_BYTES])
-            yield None
+            await give_way()
         return pixels if digest.hexdigest() == sha256 else None
 
-    def _read(self, path: Path) -> Generator[str | None, None, Pixels]:
+    async def _read(self, path: Path) -> Pixels:
         with path.open("rb") as file:
             magic, height, width, channels = _HEADER.unpack(file.read(_HEADER.size))
             if magic != _MAGIC or max(height, width) > 2 * MAX_SIDE_PX or channels not in (1, 4):
@@ -150,7 +150,7 @@ class PictureStore:
             unpacker, data = zlib.decompressobj(), bytearray()
             while len(data) < size and (packed := unpacker.unconsumed_tail or file.read(2**16)):
                 data += unpacker.decompress(packed, _PIECE_BYTES)
-                yield None
+                await give_way()
             data += unpacker.flush()
         return Pixels(height, width, channels, bytes(data))
 

@@ -1,5 +1,6 @@
 """How long Krita stands still because of us: every call of ours that its event loop makes."""
 
+import inspect
 import time
 from contextlib import ExitStack, contextmanager
 
@@ -61,25 +62,30 @@ def held(longest):
 
 @contextmanager
 def pieces(found):
-    """Note the longest pieces of work, and where they were."""
+    """Note the longest work between two waits, and where it was."""
+    run_on = task_queue.run_on
 
-    def timed(generator):
+    def timed(work):
         clock = _Clock()
         try:
-            return next(generator)
+            return run_on(work)
         finally:
             took = clock.read()
-            inner = generator
-            while getattr(inner, "gi_yieldfrom", None) is not None:
-                inner = inner.gi_yieldfrom
-            line = inner.gi_frame.f_lineno if inner.gi_frame else 0
-            found.append([*took, f"{inner.__qualname__}, until line {line}"])
+            while inspect.iscoroutine(work.cr_await) and _is_ours(work.cr_await):
+                work = work.cr_await
+            line = work.cr_frame.f_lineno if work.cr_frame else 0
+            found.append([*took, f"{work.__qualname__}, until line {line}"])
             found.sort(reverse=True)
             del found[8:]
 
-    task_queue.next = timed
+    task_queue.run_on = timed
     yield
-    del task_queue.next
+    task_queue.run_on = run_on
+
+
+def _is_ours(work):
+    """Whether it is more than a wait."""
+    return work.cr_code.co_filename != task_queue.__file__
 
 
 class _Clock:

@@ -21,6 +21,7 @@ from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES, BundledBackend, b
 from tapestry.backend.installer import BackendInstaller
 from tapestry.backend.process import find_command
 from tapestry.backend.uv_program import UvWheel, uv_wheel
+from tapestry.common import task_queue
 from tapestry.common.ownership import lock_on
 from tapestry_protocol.accelerators import CPU, CUDA, Accelerator
 from tapestry_protocol.errors import TapestryError
@@ -271,12 +272,15 @@ def test_it_can_be_taken_back(place: Place) -> None:
     assert place.own.is_installed
 
 
-def test_half_a_removal_is_not_taken_for_whole(place: Place) -> None:
+def test_half_a_removal_is_not_taken_for_whole(place: Place, monkeypatch) -> None:
     """It has another name from its first moment."""
     installer = place.install()
+    monkeypatch.setattr(task_queue, "_turn_time", lambda: iter((True, False)).__next__)
     installer.uninstall()
+    place.loop.turn()
     installer.cancel()
     assert not place.own.is_there
+    assert any(place.own.folder.with_name("backend.leaving").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from tapestry.backend import program
 from tapestry.backend.program import Program
+from tapestry.common.task_queue import Work
+from tests.krita_plugin.pieces import finish
 
 NO_WINDOW = 0x08000000
 
 
-def to_its_end(pieces: Generator[None, None, None]) -> None:
+def to_its_end(work: Work[None]) -> None:
     """As the event loop would."""
-    for _ in pieces:
-        time.sleep(0.01)
+    finish(work, lambda: time.sleep(0.01))
 
 
 def run(made: Program) -> list[str]:

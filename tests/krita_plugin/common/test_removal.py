@@ -9,11 +9,15 @@ import pytest
 
 from tapestry.common import removal
 from tapestry.common.removal import patiently, remove
+from tapestry.common.task_queue import Work, run_on
+from tests.krita_plugin.pieces import finish
 
 
-def to_its_end(generator) -> int:
-    """How many times it had to be asked."""
-    return sum(1 for _ in generator)
+def to_its_end(work: Work[object]) -> int:
+    """How often it has waited."""
+    waits: list[None] = []
+    finish(work, lambda: waits.append(None))
+    return len(waits)
 
 
 def test_a_folder_goes_with_all_in_it(tmp_path: Path) -> None:
@@ -31,16 +35,15 @@ def test_a_folder_goes_with_all_in_it(tmp_path: Path) -> None:
     to_its_end(remove(folder))
 
 
-def test_it_is_done_in_short_pieces(tmp_path: Path, monkeypatch) -> None:
+def test_it_gives_way_after_every_file(tmp_path: Path) -> None:
     """Krita has a turn between them; what is left has another name."""
-    monkeypatch.setattr(removal, "_PIECE_S", 0.0)
     folder = tmp_path / "folder"
     folder.mkdir()
     for number in range(20):
         (folder / str(number)).touch()
-    pieces = remove(folder)
-    next(pieces)
-    pieces.close()
+    work = remove(folder)
+    run_on(work)
+    work.close()
     assert not folder.exists()
     folder.mkdir()
     (folder / "new").touch()
@@ -62,4 +65,4 @@ def test_a_file_that_is_held_is_waited_for(monkeypatch) -> None:
     monkeypatch.setattr(removal, "PATIENCE_S", -1.0)
     tries.clear()
     with pytest.raises(PermissionError):
-        next(patiently(action))
+        run_on(patiently(action))

@@ -1,19 +1,19 @@
 """Long work in short turns."""
 
-from collections.abc import Generator
+import inspect
 
 import pytest
 
 from tapestry.common import task_queue
-from tapestry.common.task_queue import PAUSE, REST, Task, TaskQueue
+from tapestry.common.task_queue import Task, TaskQueue, give_way, next_turn, pause
 from tests.krita_plugin.fake_loop import FakeLoop
 
 
-def counting(seen: list[int], last: int) -> Generator[None, None, str]:
-    """Work of a few pieces."""
+async def counting(seen: list[int], last: int) -> str:
+    """Work that waits a few times."""
     for number in range(last):
         seen.append(number)
-        yield
+        await give_way()
     return "done"
 
 
@@ -27,23 +27,33 @@ def test_work_takes_as_many_turns_as_it_needs(monkeypatch) -> None:
     assert results == ["done"]
 
 
-def test_a_piece_may_ask_for_a_turn_or_for_a_while() -> None:
-    """The next one comes in the next turn, or only when time has passed."""
+def test_work_may_ask_for_a_turn_or_for_a_while() -> None:
+    """It goes on in the next turn, or only when time has passed."""
     loop, seen, results = FakeLoop(), [], []
 
-    def pieces() -> Generator[str | None, None, str]:
-        for said in (None, REST, None, PAUSE):
-            seen.append(said)
-            yield said
+    async def work() -> str:
+        for wait in (give_way, next_turn, give_way, pause):
+            seen.append(wait.__name__)
+            await wait()
         return "done"
 
-    Task(loop, pieces(), results.append, results.append)
+    Task(loop, work(), results.append, results.append)
     loop.turn()
-    assert seen == [None, REST]
+    assert seen == ["give_way", "next_turn"]
     loop.run()
-    assert (seen, results) == ([None, REST, None, PAUSE], [])
+    assert (seen[2:], results) == (["give_way", "pause"], [])
     loop.run(1)
     assert results == ["done"]
+
+
+def test_a_pause_is_as_long_as_it_is_asked_for() -> None:
+    """In seconds."""
+    loop, results = FakeLoop(), []
+    Task(loop, pause(2.0), results.append, results.append)
+    loop.run(1.9)
+    assert results == []
+    loop.run(0.2)
+    assert results == [None]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +61,7 @@ def test_a_piece_may_ask_for_a_turn_or_for_a_while() -> None:
     [("thread_time", task_queue.TURN_S), ("monotonic", task_queue.LONGEST_TURN_S)],
 )
 def test_a_turn_ends_when_its_time_is_over(monkeypatch, clock: str, limit_s: float) -> None:
-    """Each piece takes most of a turn here, so two of them fill one: of work, or of waiting."""
+    """What lies between two waits takes most of a turn: two fill one, of work or of waiting."""
     loop, seen, results = FakeLoop(), [], []
     moments = iter(range(1000))
     still = dict.fromkeys(("thread_time", "monotonic"), lambda: 0.0)
@@ -65,16 +75,16 @@ def test_a_turn_ends_when_its_time_is_over(monkeypatch, clock: str, limit_s: flo
     assert results == ["done"]
 
 
-def test_a_long_piece_has_a_turn_of_its_own() -> None:
+def test_what_takes_long_has_a_turn_of_its_own() -> None:
     """What comes before and after it waits for others."""
     loop, seen = FakeLoop(), []
 
-    def pieces() -> Generator[str | None, None, None]:
+    async def work() -> None:
         for name in ("short", "long", "short again"):
             seen.append(name)
-            yield task_queue.REST
+            await next_turn()
 
-    Task(loop, pieces(), seen.append, seen.append)
+    Task(loop, work(), seen.append, seen.append)
     for number in range(4):
         loop.call_later(0, lambda number=number: seen.append(number))
     loop.run()
@@ -94,8 +104,8 @@ def test_cancelled_work_is_never_heard_of_again() -> None:
 def test_what_is_raised_is_told() -> None:
     """To the one who waits, not to the loop."""
 
-    def failing() -> Generator[None, None, None]:
-        yield
+    async def failing() -> None:
+        await give_way()
         raise LookupError("gone")
 
     loop, failures = FakeLoop(), []
@@ -104,9 +114,9 @@ def test_what_is_raised_is_told() -> None:
     assert [str(failure) for failure in failures] == ["gone"]
 
 
-def failing() -> Generator[None, None, str]:
+async def failing() -> str:
     """Work that ends badly."""
-    yield
+    await give_way()
     raise ValueError("oops")
 
 
@@ -149,24 +159,34 @@ def test_a_closed_line_does_nothing_more() -> None:
     assert (seen, told, line.is_idle) == ([], [], True)
 
 
-def test_work_may_be_cancelled_in_the_middle_of_a_piece() -> None:
+def test_work_may_be_cancelled_while_it_runs() -> None:
     """As when Krita lets its event loop turn inside a call: it ends there, and is not heard of."""
     loop, seen, told = FakeLoop(), [], []
-    works: list[Task] = []
+    tasks: list[Task] = []
 
-    def pieces(count: int) -> Generator[None, None, str]:
+    async def work(count: int) -> str:
         try:
             for _ in range(count):
-                works[-1].cancel()
-                seen.append("piece")
-                yield
-            works[-1].cancel()
+                tasks[-1].cancel()
+                seen.append("work")
+                await give_way()
+            tasks[-1].cancel()
             return "done"
         finally:
             seen.append("end")
 
-    for count, expected in ((0, ["end"]), (2, ["piece", "end"])):
-        works.append(Task(loop, pieces(count), told.append, told.append))
+    for count, expected in ((0, ["end"]), (2, ["work", "end"])):
+        tasks.append(Task(loop, work(count), told.append, told.append))
         loop.run()
         assert (seen, told) == (expected, [])
         seen.clear()
+
+
+def test_what_was_given_and_never_begun_is_closed_as_well() -> None:
+    """A coroutine that is lost is a warning of Python's, and so an error here."""
+    line = TaskQueue(FakeLoop())
+    works = [counting([], 1) for _ in range(3)]
+    for work in works:
+        line.add(work, lambda _: None, lambda _: None)
+    line.close()
+    assert [inspect.getcoroutinestate(work) for work in works] == [inspect.CORO_CLOSED] * 3

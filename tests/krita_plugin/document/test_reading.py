@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from tapestry.common.task_queue import run_on
 from tapestry.document import reading
 from tapestry.document.bands import BAND_PX, bands
 from tapestry.document.order import Order
@@ -56,11 +57,11 @@ def test_a_painted_layer_becomes_a_region_with_its_mask(canvas: FakeCanvas) -> N
 def test_what_is_being_painted_is_waited_for_in_turns(canvas: FakeCanvas) -> None:
     """Krita goes on meanwhile; nothing is read before."""
     canvas.unsettled = 4
-    pieces = order_from(canvas, Settings(prompt="sky"), "generate")
+    work = order_from(canvas, Settings(prompt="sky"), "generate")
     for _ in range(3):
-        next(pieces)
+        run_on(work)
         assert canvas.reads == 0
-    assert finish(pieces).request.prompt == "sky"
+    assert finish(work).request.prompt == "sky"
 
 
 def test_paint_beyond_the_canvas_counts_only_where_the_canvas_grows(canvas: FakeCanvas) -> None:

@@ -294,10 +294,10 @@ def test_a_picture_is_seen_before_it_is_on_disk_and_acknowledged_after(
     """Writing takes longest; until it is done the server keeps the picture."""
     seen, keep = [], PictureStore.keep
 
-    def kept(store: PictureStore, sha256: str, pixels: Pixels):
+    async def kept(store: PictureStore, sha256: str, pixels: Pixels):
         sent = any(isinstance(message, Acknowledge) for message in workshop.backend.sent)
         seen.append((workshop.canvas.names[0], sent))
-        yield from keep(store, sha256, pixels)
+        await keep(store, sha256, pixels)
 
     monkeypatch.setattr(PictureStore, "keep", kept)
     paint(workshop)

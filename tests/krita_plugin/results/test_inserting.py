@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tapestry.common.task_queue import run_on
 from tapestry.document.reading import own_layers
 from tapestry.results.inserting import (
     Cut,
@@ -175,7 +176,7 @@ def test_an_active_layer_that_goes_meanwhile_is_a_sentence(canvas: FakeCanvas) -
     canvas.active = canvas.add("sky", Bounds(0, 0, 10, 30))
     work = insertion(canvas, picture(), "active")
     while canvas.names != [NAME, "sky", "Background"]:
-        next(work)
+        run_on(work)
     canvas.remove(canvas.active)
     with pytest.raises(TapestryError, match="active layer"):
         finish(work)
@@ -190,7 +191,7 @@ def test_layers_are_empty_when_they_come(canvas: FakeCanvas, way: Way) -> None:
     cut = Cut("sun", Bounds(0, 2, 20, 5), Pixels(20, 3, 1, bytes((255, 128, 0)) * 20))
     work = insertion(canvas, picture(cuts=[cut]), way)
     while len(canvas.layers()) == 2:
-        next(work)
+        run_on(work)
     new = canvas.layers()[0]
     assert all(layer.bounds.is_empty for layer in new.children or (new,))
     assert canvas.unsettled == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tapestry.common.task_queue import run_on
 from tapestry.results import picture_store
 from tapestry.results.picture_store import PictureStore
 from tapestry_protocol.pixels import Pixels, PixelsRef
@@ -101,9 +102,9 @@ def test_what_is_stopped_half_way_leaves_nothing(tmp_path: Path, monkeypatch) ->
     """Krita may end at any time."""
     monkeypatch.setattr(picture_store, "_PIECE_BYTES", 1000)
     pixels = noise(1)
-    pieces = PictureStore(tmp_path).keep(pixels.sha256, pixels)
-    next(pieces)
-    pieces.close()
+    work = PictureStore(tmp_path).keep(pixels.sha256, pixels)
+    run_on(work)
+    work.close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,12 +113,12 @@ def test_what_a_killed_krita_left_is_removed(tmp_path: Path, monkeypatch) -> Non
     monkeypatch.setattr(picture_store, "_PIECE_BYTES", 1000)
     (tmp_path / ".aside-left").write_bytes(bytes(10_000))
     pixels, other = noise(1), noise(2)
-    pieces = PictureStore(tmp_path).keep(pixels.sha256, pixels)
-    next(pieces)
+    work = PictureStore(tmp_path).keep(pixels.sha256, pixels)
+    run_on(work)
     kept(tmp_path, other)
     PictureStore(tmp_path).shrink(100_000)
     assert len(list(tmp_path.glob(".aside-*"))) == 1
-    finish(pieces)
+    finish(work)
     names = {f"{each.sha256}.picture" for each in (pixels, other)}
     assert {path.name for path in tmp_path.iterdir()} == names
 

@@ -8,7 +8,15 @@ from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT
 from ...docker_model import DockerModel
 from ...document.adapter_settings import CONTROLS, AdapterSettings, Kind, Show, least_weight
 from ...i18n.translation import tr
-from ...qt.compat import QComboBox, QDoubleSpinBox, QFrame, QLabel, QSpinBox, QWidget
+from ...qt.compat import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QLabel,
+    QSignalBlocker,
+    QSpinBox,
+    QWidget,
+)
 from ..base.elided_label import ElidedLabel
 from ..base.field_behaviour import calm, column_in, expander, narrow, row_of
 from ..base.symbols import SymbolButton
@@ -222,6 +230,5 @@ def _shows() -> dict[Show, str]:
 
 
 def _set_number(field: QDoubleSpinBox | QSpinBox, value: float) -> None:
-    field.blockSignals(True)  # noqa: FBT003  Qt's own signature
-    field.setValue(value)
-    field.blockSignals(False)  # noqa: FBT003  Qt's own signature
+    with QSignalBlocker(field):
+        field.setValue(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...qt.compat import QDoubleSpinBox, QGridLayout, QLabel, QSlider, Qt, QWidget
+from ...qt.compat import QDoubleSpinBox, QGridLayout, QLabel, QSignalBlocker, QSlider, Qt, QWidget
 from ..base.field_behaviour import SPACING_PX, calm
 
 _SPIN_PX = 74
@@ -71,17 +71,13 @@ class NumberFields(QWidget):
         """Show what the fields are now."""
         for number, spin, slider in self._fields:
             value = self._read(number.name)
-            for widget in (spin, slider):
-                widget.blockSignals(True)  # noqa: FBT003  Qt's own signature
-            spin.setValue(value)
-            slider.setValue(round((value - number.least) / number.step))
-            for widget in (spin, slider):
-                widget.blockSignals(False)  # noqa: FBT003  Qt's own signature
+            with QSignalBlocker(spin), QSignalBlocker(slider):
+                spin.setValue(value)
+                slider.setValue(round((value - number.least) / number.step))
 
     def _typed(self, number: Number, slider: QSlider, value: float) -> None:
-        slider.blockSignals(True)  # noqa: FBT003  Qt's own signature
-        slider.setValue(round((value - number.least) / number.step))
-        slider.blockSignals(False)  # noqa: FBT003  Qt's own signature
+        with QSignalBlocker(slider):
+            slider.setValue(round((value - number.least) / number.step))
         self._write(number.name, value if number.decimals else int(value))
 
     def _slid(self, number: Number, spin: QDoubleSpinBox, slot: int) -> None:

@@ -9,7 +9,7 @@ from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_SEED
 from ...docker_model import DockerModel
 from ...document.layers import RegionLayer
 from ...i18n.translation import tr
-from ...qt.compat import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
+from ...qt.compat import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSignalBlocker, QWidget
 from ..adapters.adapter_rows import AdapterRows
 from ..base.field_behaviour import SPACING_PX, calm, column_in, narrow, row_of
 from ..base.symbols import SymbolButton
@@ -139,14 +139,11 @@ def _lock(name: str, tip: str) -> SymbolButton:
 
 def _show_own(field: QDoubleSpinBox, lock: SymbolButton, value: float, *, is_own: bool) -> None:
     """A value of the region's own; or everybody's, which is to be read only."""
-    for widget in (field, lock):
-        widget.blockSignals(True)  # noqa: FBT003  Qt's own signature
-    field.setValue(value)
-    field.setEnabled(is_own)
-    lock.setChecked(is_own)
-    lock.show_symbol("locked" if is_own else "unlocked")
-    for widget in (field, lock):
-        widget.blockSignals(False)  # noqa: FBT003  Qt's own signature
+    with QSignalBlocker(field), QSignalBlocker(lock):
+        field.setValue(value)
+        field.setEnabled(is_own)
+        lock.setChecked(is_own)
+        lock.show_symbol("locked" if is_own else "unlocked")
 
 
 def _numbers() -> tuple[Number, ...]:

@@ -17,6 +17,7 @@ from ...qt.compat import (
     QLabel,
     QObject,
     QPalette,
+    QSignalBlocker,
     QSize,
     QWidget,
 )
@@ -67,9 +68,8 @@ class RegionRow(QFrame):
     def show_row(self, row: RegionLayer, number: int) -> None:
         """Show the layer as it is now, as the one at this place of the list."""
         self._row, self._number = row, number
-        self._box.blockSignals(True)  # noqa: FBT003  Qt's own signature
-        self._box.setChecked(row.settings.on)
-        self._box.blockSignals(False)  # noqa: FBT003  Qt's own signature
+        with QSignalBlocker(self._box):
+            self._box.setChecked(row.settings.on)
         if not self._prompt.hasFocus() and self._prompt.text() != row.prompt:
             self._prompt.setText(row.prompt)
             self._prompt.setCursorPosition(0)
