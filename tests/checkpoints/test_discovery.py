@@ -391,6 +391,24 @@ def test_what_lies_in_another_kinds_folder_is_offered_or_told(stock: Path, tmp_p
     assert "is packed as GGUF" in told["t5.GGUF"]
 
 
+def test_a_file_called_config_json_makes_no_adapter_of_a_folder(
+    stock: Path, tmp_path: Path
+) -> None:
+    """What lies beside it is looked at; one of a network is told for the whole folder."""
+    checkpoints = tmp_path / "ComfyUI" / "models" / "checkpoints"
+    link(stock, "dream.safetensors", checkpoints / "dream" / "dream.safetensors")
+    (checkpoints / "ink").mkdir()
+    lora_of_width(checkpoints / "ink" / "ink.safetensors", 768)
+    (checkpoints / "talker").mkdir()
+    for folder, config in [("dream", "{}"), ("ink", "{}"), ("talker", '{"model_type": "llama"}')]:
+        (checkpoints / folder / "config.json").write_text(config)
+    catalogue = everything(tmp_path / "ComfyUI")
+
+    assert [entry.id for entry in catalogue.entries] == ["sample", "dream/dream"]
+    assert "ink/ink" in {info.id for info in catalogue.adapters.infos}
+    assert [each.path.name for each in catalogue.left_out] == ["talker"]
+
+
 def test_an_autoencoder_beside_its_checkpoint_is_in_its_place(stock: Path, tmp_path: Path) -> None:
     """As A1111 has them; not one without its checkpoint, and none in its own folder is told."""
     own = tmp_path / "models"

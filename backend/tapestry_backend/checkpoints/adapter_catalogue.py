@@ -26,11 +26,11 @@ from .adapter_recognition import (
 )
 from .checkpoint_file import holds_a_network, misplaced_network
 from .embedding_dims import EmbeddingDims
-from .folder_checks import lacks_index, without_index
+from .folder_checks import MAX_CONFIGURATION_BYTES, lacks_index, without_index
 from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting, unforeseen
 from .prompt_syntax import Adapters, read_syntax
-from .safetensors_header import read_header
+from .safetensors_header import BrokenFileError, read_header, read_json
 
 PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
 """Those that are shown a picture."""
@@ -242,7 +242,7 @@ def _found_in(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
         elif lacks_index(here):
             inner.clear()
             left_out.append(without_index(here))
-        elif "config.json" in names and here != folder:
+        elif "config.json" in names and here != folder and _holds_one_network(here):
             inner.clear()
             yield here
         else:
@@ -251,6 +251,18 @@ def _found_in(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
                     left_out.append(LeftOut(path, misplaced_network(path)))
                 elif path.suffix.lower() in PICKLES or is_weights(path.name):
                     yield path
+
+
+def _holds_one_network(folder: Path) -> bool:
+    """Whether a folder's config.json is that of a network, or says nothing that can be read.
+
+    Trainers and people leave other files of this name beside their models.
+    """
+    try:
+        config = read_json(folder / "config.json", MAX_CONFIGURATION_BYTES)
+    except (OSError, BrokenFileError):
+        return True
+    return bool(config.keys() & {"_class_name", "architectures", "model_type"})
 
 
 def _is_network(path: Path) -> bool:
