@@ -3,8 +3,9 @@
 client -> server   hello, submit, cancel, resume, acknowledge
 server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend,
                    remark
-server -> worker   run, cancel, beat     (over a pipe)
-worker -> server   twins, backend, progress, preview, result, failed, cancelled, beat
+server -> worker   run, cancel, heartbeat     (over a pipe)
+worker -> server   sibling_devices, backend, progress, preview, result, failed, cancelled,
+                   heartbeat
 
 Pixels never travel inside a message: a `PixelsRef` names them by SHA-256, and their bytes travel as
 binary chunks. A client sends chunks when a `need` asks for them; everybody else sends the chunks
@@ -395,12 +396,12 @@ class Remark(Message, kind="remark"):
 
 
 @dataclass(frozen=True)
-class Heartbeat(Message, kind="beat"):
+class Heartbeat(Message, kind="heartbeat"):
     """I am alive; both sides say it once a second."""
 
 
 @dataclass(frozen=True)
-class SiblingDevices(Message, kind="twins"):
+class SiblingDevices(Message, kind="sibling_devices"):
     """A worker has found devices like its own, on which other workers may paint."""
 
     devices: Annotated[tuple[Device, ...], MaxLength(64)]

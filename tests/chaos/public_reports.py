@@ -95,7 +95,7 @@ REPORTS: dict[str, Sequence[str]] = {
         "tests/workers/test_supervisor.py",
     ),
     "An Apple GPU knows no float64, and no areas that do not divide": (
-        "tests/engine/test_levels.py",
+        "tests/engine/test_noise_schedule.py",
         "tests/engine/test_composition.py",
         "tests/models/test_model_cache.py",
     ),

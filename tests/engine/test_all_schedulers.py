@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.levels import pure_noise, sampling_steps
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
+from tapestry_backend.engine.noise_schedule import pure_noise, sampling_steps
 from tapestry_backend.engine.sampling import Known, sample
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, crop

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tapestry_backend.engine import style_groups
 from tapestry_backend.engine.coherence import Coherence
-from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.perceptual_coherence import PerceptualCoherence
 from tapestry_backend.engine.windows import Size, Window, crop, plan_windows
 
@@ -20,12 +20,12 @@ MODEL = slice(40, 56)
 """The columns of the window in the middle."""
 
 
-def moment(index: int = 0, count: int = 20) -> SamplingStep:
+def step_at(index: int = 0, count: int = 20) -> SamplingStep:
     """A step of a run."""
     return SamplingStep(index, count, torch.tensor(0), 0.7, 0.7, "epsilon")
 
 
-LAST = moment(19)
+LAST = step_at(19)
 
 
 def windows(canvas: Size = CANVAS, *, wrap: bool = False) -> list[Window]:
@@ -61,7 +61,7 @@ def test_the_spread_of_looks_falls() -> None:
     latents = drifting_latents()
     coherence = Coherence(windows(), ONE_REGION, 1.0)
 
-    assert spread(coherence(latents, moment())) < 0.7 * spread(latents)
+    assert spread(coherence(latents, step_at())) < 0.7 * spread(latents)
     assert spread(coherence(latents, LAST)) < 0.35 * spread(latents)
 
 
@@ -255,15 +255,15 @@ def test_the_perceptual_gradient_leads_to_the_anchor() -> None:
     steer = perceptual()
 
     with torch.no_grad():
-        first, second = steer(latents, moment(0)), steer(latents, moment(1))
+        first, second = steer(latents, step_at(0)), steer(latents, step_at(1))
     model = crop(latents, Window(0, 40, 16, 56))
     before, after = ((x[..., 80:96] - model).square().mean() for x in (latents, first))
 
     assert float(after) < 0.7 * float(before)
     assert torch.equal(first[..., MODEL], latents[..., MODEL])
     assert torch.allclose(second - latents, 0.95 * (first - latents), atol=1e-5)
-    assert torch.equal(steer(latents, moment(4)), latents)
-    assert torch.equal(perceptual(strength=0.0)(latents, moment(0)), latents)
+    assert torch.equal(steer(latents, step_at(4)), latents)
+    assert torch.equal(perceptual(strength=0.0)(latents, step_at(0)), latents)
 
 
 def test_the_perceptual_gradient_compares_a_region_with_itself() -> None:
@@ -274,7 +274,7 @@ def test_the_perceptual_gradient_compares_a_region_with_itself() -> None:
     regions = torch.stack([upper, 1 - upper])
     latents = drifting_latents()
 
-    moved = perceptual(regions)(latents, moment(0)) - latents
+    moved = perceptual(regions)(latents, step_at(0)) - latents
 
     assert float(moved[..., 8:, 72:].abs().max()) == 0
     assert float(moved[..., :8, 72:].abs().min(dim=-1).values.max()) > 0
@@ -286,13 +286,13 @@ def test_very_short_runs_are_steered_too(count: int) -> None:
     latents = drifting_latents()
     coherence = Coherence(windows(), ONE_REGION, 1.0)
 
-    assert spread(coherence(latents, moment(count - 1, count))) < 0.35 * spread(latents)
+    assert spread(coherence(latents, step_at(count - 1, count))) < 0.35 * spread(latents)
 
 
 def test_nothing_leaves_the_device() -> None:
     """Latents stay where they are: a device that gives nothing back is enough for every step."""
     coherence = Coherence(windows(), ONE_REGION, 0.5)
-    for step in (moment(0), LAST):
+    for step in (step_at(0), LAST):
         found = coherence(torch.empty(1, 4, *CANVAS, device="meta"), step)
         assert found.device.type == "meta"
         assert found.shape == (1, 4, *CANVAS)

@@ -14,7 +14,7 @@ from tapestry_backend.engine.composition import (
     structure,
     structured,
 )
-from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.windows import Size
 from tests.engine.metal import Metal
 

@@ -12,16 +12,16 @@ import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
-from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.messages import Request
 from tests.models.latents_of_run import latents_of_run
 
-MOMENT = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
+STEP = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
@@ -40,7 +40,7 @@ def test_guidance_may_keep_the_spread_of_the_prediction(share: float) -> None:
     denoise = MultiDiffusion(
         predict, views, [RegionPrompt(1, 0, 6.0)], conditions, 2, guidance_rescale=share
     )
-    made = denoise(torch.zeros(1, 4, 16, 16), MOMENT)[0]
+    made = denoise(torch.zeros(1, 4, 16, 16), STEP)[0]
     guided = away + 6.0 * (own - away)
     expected = rescale_noise_cfg(guided[None], own[None], share)[0]
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.sampling import sample
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, crop
@@ -16,7 +16,7 @@ STEPS = 4
 SCALE = 4.0
 CANVAS = Size(16, 40)
 
-MOMENT = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
+STEP = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
 
 
 def views_of(canvas: Size, region_weights: Tensor, *, wrap: bool = False) -> ViewPlan:
@@ -144,7 +144,7 @@ def test_regions_of_a_window_share_the_negative_prompt() -> None:
     conditions = torch.arange(5.0)[:, None, None]
     views = views_of(canvas, partition(canvas, 4).float())
     denoise = MultiDiffusion(predict, views, region_prompts(4), conditions, 2)
-    denoise(torch.zeros(1, 1, *canvas), MOMENT)
+    denoise(torch.zeros(1, 1, *canvas), STEP)
 
     assert sorted(rows) == [0, 1, 2, 3, 4]
     assert denoise.evaluations == 5
@@ -160,7 +160,7 @@ def test_batches_are_even() -> None:
 
     views = views_of(Size(16, 32), torch.ones(1, 16, 32))
     denoise = MultiDiffusion(predict, views, region_prompts(1), torch.zeros(2, 1, 1), 4)
-    denoise(torch.zeros(1, 1, 16, 32), MOMENT)
+    denoise(torch.zeros(1, 1, 16, 32), STEP)
 
     assert sizes == [3, 3]
 
@@ -182,8 +182,8 @@ def test_guidance_may_be_computed_in_every_second_step() -> None:
     evaluations, found = [], []
     for index in range(5):
         before = denoise.evaluations
-        moment = MOMENT._replace(index=index, count=5, timestep=torch.tensor(float(index + 1)))
-        fused = denoise(torch.zeros(1, 1, *canvas), moment)
+        step = STEP._replace(index=index, count=5, timestep=torch.tensor(float(index + 1)))
+        fused = denoise(torch.zeros(1, 1, *canvas), step)
         evaluations.append(denoise.evaluations - before)
         found.append(fused[0, 0, 0, [0, 15]].tolist())
 
@@ -214,7 +214,7 @@ def test_guidance_is_computed_anew_where_bootstrapping_ends() -> None:
     evaluations = []
     for index in range(10):
         before = denoise.evaluations
-        denoise(torch.zeros(1, 1, *canvas), MOMENT._replace(index=index, count=10))
+        denoise(torch.zeros(1, 1, *canvas), STEP._replace(index=index, count=10))
         evaluations.append(denoise.evaluations - before)
 
     assert evaluations == [4, 4, 4, 2, 2, 2, 3, 2, 2, 2]
@@ -230,7 +230,7 @@ def test_each_region_has_its_own_negative_prompt_and_guidance() -> None:
     denoise = MultiDiffusion(
         lambda x, t, c, p: x + c[:, :, :, None], views_of(canvas, weights), asked, conditions, 16
     )
-    fused = denoise(torch.zeros(1, 1, *canvas), MOMENT)[0, 0, 0]
+    fused = denoise(torch.zeros(1, 1, *canvas), STEP)[0, 0, 0]
 
     expected = [1 + 2 * (10 - 1)] * 4 + [2 + 5 * (20 - 2)] * 4 + [30] * 8
     assert fused.tolist() == expected
@@ -244,7 +244,7 @@ def test_without_guidance_nothing_negative_is_computed() -> None:
     denoise = MultiDiffusion(
         lambda x, t, c, p: x, views, region_prompts(1, 1.0), torch.zeros(2, 1, 1), 4
     )
-    denoise(torch.zeros(1, 1, *canvas), MOMENT)
+    denoise(torch.zeros(1, 1, *canvas), STEP)
 
     assert denoise.evaluations == 1
 
@@ -263,7 +263,7 @@ def test_what_goes_in_besides_is_cropped_like_the_latents() -> None:
     denoise = MultiDiffusion(
         predict, views, region_prompts(1, 1.0), torch.zeros(2, 1, 1), 16, extra=-place
     )
-    denoise(place, MOMENT)
+    denoise(place, STEP)
 
     assert seen[0].shape == (4, 2, 16, 16)
     assert torch.equal(seen[0][:, 0], -seen[0][:, 1])
@@ -298,7 +298,7 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
         16,
         bootstrapping=Bootstrapping(inside, noise, 0.5),
     )
-    denoise(latents, MOMENT)
+    denoise(latents, STEP)
 
     assert len(seen) == 4  # each with a negative evaluation of its own: they see different things
     assert torch.equal(seen[0][..., :6], latents[0, ..., :6])
@@ -307,11 +307,11 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
     # What the region wants there is its backdrop in the next step: (x - 0.8 x) / 0.6 on average.
     colour = (latents[0, ..., :6] / 3).mean(dim=(1, 2))
     seen.clear()
-    denoise(latents, MOMENT._replace(index=1))
+    denoise(latents, STEP._replace(index=1))
     hidden = 0.6 * colour[:, None, None] + 0.8 * noise[0]
     torch.testing.assert_close(seen[0][..., 6:], hidden[..., 6:])
     seen.clear()
-    denoise(latents, MOMENT._replace(index=2))
+    denoise(latents, STEP._replace(index=2))
     assert len(seen) == 3
     assert all(torch.equal(each, latents[0]) for each in seen)
 
@@ -342,7 +342,7 @@ def test_with_hard_masks_bootstrapping_keeps_the_equality(double_model) -> None:
         alpha, sigma = alphas[timestep].sqrt(), (1 - alphas[timestep]).sqrt()
         total, weight_sum = torch.zeros_like(x), torch.zeros_like(x)
         wanted_inside, cells = torch.zeros_like(colour), 0
-        for view in plan(MOMENT):
+        for view in plan(STEP):
             mask = crop(inside[view.region], view.window)
             own, n = crop(x, view.window), crop(noise, view.window)
             path = torch.where(mask, own, alpha * colour + sigma * n)
@@ -385,7 +385,7 @@ def test_factors_are_exact_where_only_neighbours_depend_on_each_other() -> None:
         layout = WindowLayout(canvas, window, Size(1, 5), fusion=fusion)
         views = ViewPlan(layout, torch.ones(1, *canvas, dtype=torch.float64))
         denoise = MultiDiffusion(predict, views, region_prompts(1, 1.0), torch.zeros(2, 1, 1), 16)
-        fused[fusion] = denoise(latents, MOMENT)
+        fused[fusion] = denoise(latents, STEP)
 
     torch.testing.assert_close(fused["factors"], score(latents), atol=1e-12, rtol=0)
     assert float((fused["mean"] - score(latents)).abs().max()) > 0.1

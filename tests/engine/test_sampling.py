@@ -4,8 +4,8 @@ import diffusers
 import pytest
 import torch
 
-from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.noise import canvas_noise, job_generator
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.sampling import Known, Steer, sample
 from tapestry_backend.engine.windows import Size
 
@@ -43,7 +43,7 @@ def test_known_cells_end_as_they_were(scheduler_type) -> None:
     noise = canvas_noise(0, 4, SIZE)
     steps = list(
         sample(
-            lambda x, moment: torch.full_like(x, 0.1),
+            lambda x, step: torch.full_like(x, 0.1),
             scheduler,
             noise,
             6,
@@ -64,8 +64,8 @@ def test_the_model_sees_the_known_picture_at_every_step() -> None:
     picture, noise = torch.randn(1, 4, *SIZE), canvas_noise(0, 4, SIZE)
     seen = []
 
-    def denoise(latents: torch.Tensor, moment: SamplingStep) -> torch.Tensor:
-        seen.append((latents, moment.timestep))
+    def denoise(latents: torch.Tensor, step: SamplingStep) -> torch.Tensor:
+        seen.append((latents, step.timestep))
         return torch.zeros_like(latents)
 
     keep = torch.ones(*SIZE)
@@ -84,7 +84,7 @@ def test_stochastic_schedulers_repeat_with_the_same_seed() -> None:
     def paint(seed: int) -> torch.Tensor:
         scheduler = make_scheduler(diffusers.EulerAncestralDiscreteScheduler, "epsilon")
         noise = canvas_noise(0, 4, SIZE)
-        *_, last = sample(lambda x, moment: x * 0.1, scheduler, noise, 4, job_generator(seed))
+        *_, last = sample(lambda x, step: x * 0.1, scheduler, noise, 4, job_generator(seed))
         return last.latents
 
     assert torch.equal(paint(1), paint(1))
@@ -99,8 +99,8 @@ def test_steps_in_which_nothing_is_free_are_left_out(scheduler_type) -> None:
     keep = torch.full(SIZE, 0.6)
     seen = []
 
-    def denoise(latents: torch.Tensor, moment: SamplingStep) -> torch.Tensor:
-        seen.append(moment)
+    def denoise(latents: torch.Tensor, step: SamplingStep) -> torch.Tensor:
+        seen.append(step)
         return noise
 
     steps = list(sample(denoise, scheduler, noise, 10, job_generator(0), Known(picture, keep)))
@@ -121,7 +121,7 @@ def test_cells_without_a_known_picture_start_from_pure_noise() -> None:
     keep[:, :6] = 0.5
     seen = []
 
-    def denoise(latents: torch.Tensor, moment: SamplingStep) -> torch.Tensor:
+    def denoise(latents: torch.Tensor, step: SamplingStep) -> torch.Tensor:
         seen.append(latents)
         return latents
 
@@ -144,7 +144,7 @@ def test_what_steers_decides_the_end(scheduler_type, prediction_type: str) -> No
     def paint(*steer: Steer) -> torch.Tensor:
         scheduler = make_scheduler(scheduler_type, prediction_type)
         *_, last = sample(
-            lambda x, moment: 0.1 * x, scheduler, noise, 6, job_generator(0), steer=steer
+            lambda x, step: 0.1 * x, scheduler, noise, 6, job_generator(0), steer=steer
         )
         return last.latents
 

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
 
 CANVAS, WINDOW = Size(8, 24), Size(8, 8)
-MOMENT = SamplingStep(1, 4, torch.tensor(7), 0.6, 0.8, "epsilon")
+STEP = SamplingStep(1, 4, torch.tensor(7), 0.6, 0.8, "epsilon")
 
 
 def test_rows_of_different_variants_are_never_asked_together() -> None:
@@ -17,9 +17,9 @@ def test_rows_of_different_variants_are_never_asked_together() -> None:
     asked: list[tuple[int | None, int, object]] = []
 
     def variant(number: int | None):
-        def ask(inputs: Tensor, moment: object, conditions: Tensor, places: list) -> Tensor:
+        def ask(inputs: Tensor, step: object, conditions: Tensor, places: list) -> Tensor:
             assert len(inputs) == len(conditions) == len(places)
-            told = moment.timestep if isinstance(moment, SamplingStep) else moment
+            told = step.timestep if isinstance(step, SamplingStep) else step
             asked.append((number, len(inputs), told))
             value = -1.0 if number is None else float(number)
             return (
@@ -47,7 +47,7 @@ def test_rows_of_different_variants_are_never_asked_together() -> None:
             batch_size,
             variants=[variant(0), variant(1)],
         )
-        fused = denoise(torch.zeros(1, 2, *CANVAS), MOMENT)
+        fused = denoise(torch.zeros(1, 2, *CANVAS), STEP)
 
         torch.testing.assert_close(fused[0, 0, 0, ::8], torch.tensor([1.0, 99.0, 200.0]))
         assert {number for number, _, _ in asked} == {None, 0, 1}
@@ -75,6 +75,6 @@ def test_a_negative_prompt_runs_with_its_regions_variant() -> None:
         16,
         variants=[variant(0), variant(1)],
     )
-    denoise(torch.zeros(1, 2, *WINDOW), MOMENT)
+    denoise(torch.zeros(1, 2, *WINDOW), STEP)
 
     assert counts == {0: 3, 1: 2}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.views import HEALING_STEPS, View, ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, add_at
 

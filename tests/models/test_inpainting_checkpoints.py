@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.sampling import sample
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
@@ -132,8 +132,8 @@ def test_every_window_sees_its_own_part_of_what_is_known() -> None:
     denoise = MultiDiffusion(
         predict, views, [RegionPrompt(0, 0, 1.0)], torch.zeros(1, 1, 1), 16, extra=extra
     )
-    moment = SamplingStep(0, 1, torch.tensor(999), 0.1, 0.9, "epsilon")
-    denoise(torch.zeros(1, 4, *canvas), moment)
+    step = SamplingStep(0, 1, torch.tensor(999), 0.1, 0.9, "epsilon")
+    denoise(torch.zeros(1, 4, *canvas), step)
 
     assert [(int(part.min()), int(part.max())) for part in seen] == [
         (0, 7),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import diffusers
 import pytest
 
-from tapestry_backend.engine.levels import sampling_steps
+from tapestry_backend.engine.noise_schedule import sampling_steps
 from tapestry_backend.models.schedulers import check_steps, make_scheduler
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.engine.levels import SamplingStep
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.tasks.canvas_source import read_canvas_source
 from tapestry_backend.tasks.plain_edges import plain_edges
 from tapestry_backend.tasks.plan import make_plan

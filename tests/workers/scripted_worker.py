@@ -4,7 +4,7 @@ The prompt is JSON: {"steps": 5, "pause_s": 0.01, "at": 3, "do": "raise"}. At st
 `raise`, run out of `memory`, `lose the card`, `crash`, `print`, end without a picture (`stop`), or
 not come to an end, but only the first time that any worker of this server does so (`hang once`). A
 picture has its seed as its colour, and a layer where layers are asked for; an extension gives its
-own picture back. With the argument "dead", the worker dies before it is ready; with "twins", it
+own picture back. With the argument "dead", the worker dies before it is ready; with "siblings", it
 finds two more devices like its own. "preview" is the height and width of previews, and "clock" a
 file for the moments (of the machine's monotonic clock) at which it begins, ends a step, and is
 done.
@@ -93,7 +93,7 @@ def load():
         raise SystemExit(1)
     named = [part for part in sys.argv if part.startswith("--device=")]
     device = named[0].removeprefix("--device=") if named else "script"
-    return worker.Engine(run, device, ("script:1", "script:2") if "twins" in sys.argv else ())
+    return worker.Engine(run, device, ("script:1", "script:2") if "siblings" in sys.argv else ())
 
 
 worker.main(load)

@@ -114,7 +114,7 @@ def test_the_first_worker_brings_one_for_each_device_like_its_own() -> None:
         assert workers().keys() == names
         assert ears.said.keys() == {0, 1, 2}
 
-    drive(scenario, "twins")
+    drive(scenario, "siblings")
 
 
 def test_a_worker_that_dies_does_not_disturb_the_others() -> None:

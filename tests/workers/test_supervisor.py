@@ -37,7 +37,7 @@ Heard = tuple[Message, Mapping[str, bytes]]
 
 
 class Ear:
-    """Hears a keeper, and waits for what it says."""
+    """Hears a supervisor, and waits for what it says."""
 
     def __init__(self) -> None:
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
@@ -64,7 +64,7 @@ def drive(
     *arguments: str,
     log_file: Path | None = None,
 ) -> None:
-    """Run a scenario against a keeper with a scripted worker."""
+    """Run a scenario against a supervisor with a scripted worker."""
 
     async def main() -> None:
         ear = Ear()
@@ -360,7 +360,7 @@ def test_a_worker_goes_with_its_server() -> None:
 
 
 def test_no_worker_stays_behind() -> None:
-    """Stopping the keeper ends the worker's process, also one that is stuck."""
+    """Stopping the supervisor ends the worker's process, also one that is stuck."""
     pids = []
 
     async def scenario(supervisor: WorkerSupervisor, ear: Ear) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .levels import SamplingStep
+from .noise_schedule import SamplingStep
 from .style_groups import (
     Follower,
     StyleGroup,

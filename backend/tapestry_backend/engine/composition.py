@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .layers import Layers
-from .levels import SamplingStep
+from .noise_schedule import SamplingStep
 from .windows import Size
 
 DRAFT_SIGNALS = (0.5, 2.0)
@@ -135,9 +135,9 @@ class HoldComposition:
         self._where = where
         self._layers = layers
 
-    def __call__(self, clean: Tensor, moment: SamplingStep) -> Tensor:
+    def __call__(self, clean: Tensor, step: SamplingStep) -> Tensor:
         """The clean estimate [L, C, H, W], its low frequencies drawn towards the draft's."""
-        since = max(moment.index / moment.count - self._start, 0.0)
+        since = max(step.index / step.count - self._start, 0.0)
         if since >= self._length:
             return clean
         hold = 1 - (since / self._length) ** 3

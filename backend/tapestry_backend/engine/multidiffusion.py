@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .fusion import fuse
-from .levels import SamplingStep
+from .noise_schedule import SamplingStep
 from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop

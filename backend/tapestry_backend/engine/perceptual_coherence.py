@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .layers import Layers
-from .levels import SamplingStep
+from .noise_schedule import SamplingStep
 from .style_groups import (
     Follower,
     StyleGroup,

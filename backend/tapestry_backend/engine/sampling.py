@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .layers import Layers
-from .levels import SamplingStep, begin, model_input, noised, pure_noise, sampling_steps
+from .noise_schedule import SamplingStep, begin, model_input, noised, pure_noise, sampling_steps
 
 Denoise = Callable[[Tensor, SamplingStep], Tensor]
 """(latents [L, C, H, W] scaled for the model, the step) -> prediction [L, C, H, W]."""
@@ -77,27 +77,27 @@ def sample(
     if layers is not None:
         latents = layers.spread(latents)
     extra = _step_arguments(scheduler, generator)
-    for moment in steps[first:]:
+    for step in steps[first:]:
         if known is not None:
-            kept = known.keep > moment.index / len(steps)
+            kept = known.keep > step.index / len(steps)
             latents = torch.where(
-                kept, noised(scheduler, known.latents, noise, moment.index), latents
+                kept, noised(scheduler, known.latents, noise, step.index), latents
             )
-        seen = model_input(scheduler, latents, moment.timestep)
-        prediction = denoise(seen, moment)
-        denoised = moment.clean(prediction, seen)
+        seen = model_input(scheduler, latents, step.timestep)
+        prediction = denoise(seen, step)
+        denoised = step.clean(prediction, seen)
         for change in steer:
-            denoised = change(denoised, moment)
+            denoised = change(denoised, step)
         if steer:
-            prediction = moment.prediction(denoised, seen)
-        latents = scheduler.step(prediction, moment.timestep, latents, **extra).prev_sample
+            prediction = step.prediction(denoised, seen)
+        latents = scheduler.step(prediction, step.timestep, latents, **extra).prev_sample
         if known is not None:
             denoised = torch.where(known.keep >= 1, known.latents, denoised)
-            if moment.index == len(steps) - 1:
+            if step.index == len(steps) - 1:
                 latents = torch.where(known.keep >= 1, known.latents, latents)
         if layers is not None:
             latents, denoised = layers.spread(latents), layers.fused(denoised)
-        yield Step(moment.index - first + 1, len(steps) - first, latents, denoised)
+        yield Step(step.index - first + 1, len(steps) - first, latents, denoised)
 
 
 def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from .levels import SamplingStep
+from .noise_schedule import SamplingStep
 from .windows import (
     Size,
     Weighting,
@@ -112,10 +112,10 @@ class ViewPlan:
         self._seed = seed
         self._device = device or weights.device
 
-    def __call__(self, moment: SamplingStep) -> Sequence[View]:
+    def __call__(self, step: SamplingStep) -> Sequence[View]:
         """The views of a step; the very same list for as long as nothing changes."""
-        if self.layout.mode == "shift" and moment.index < moment.count - HEALING_STEPS:
-            windows = self.layout.moved(self._offset(moment.index))
+        if self.layout.mode == "shift" and step.index < step.count - HEALING_STEPS:
+            windows = self.layout.moved(self._offset(step.index))
             return self._views([windows] * len(self._weights))
         return self._fixed
 

@@ -197,7 +197,7 @@ class App:
         self._tell_all(self._jobs.backend)
 
     def _regret_soon(self, error: OSError) -> None:
-        """From the thread of the scribe."""
+        """From the journal writer's thread."""
         self._loop.call_soon_threadsafe(self._regret, error)
 
     def _regret(self, error: OSError) -> None:

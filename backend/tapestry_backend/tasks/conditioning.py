@@ -14,8 +14,8 @@ from tapestry_protocol.pixels import Bounds
 
 from ..checkpoints.adapter_catalogue import AdapterCatalogue
 from ..checkpoints.adapter_recognition import Adapter
-from ..engine.levels import SamplingStep
 from ..engine.multidiffusion import Variant, WindowContext
+from ..engine.noise_schedule import SamplingStep
 from ..engine.windows import Size
 from ..models.adapters.grounding import Box, Grounding
 from ..models.adapters.references import referring

@@ -14,7 +14,7 @@ from tapestry_protocol.adapters import Control
 from tapestry_protocol.messages import Request
 
 from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
-from ..engine.levels import SamplingStep
+from ..engine.noise_schedule import SamplingStep
 from ..engine.windows import Size, Window, crop
 from ..models.adapters.control_input import ControlInput
 from ..models.adapters.references import Reference, ReferenceAdapter

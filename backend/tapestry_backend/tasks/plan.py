@@ -14,7 +14,7 @@ from tapestry_protocol.pixels import Bounds
 
 from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
-from ..engine.levels import SamplingStep, sampling_steps, share_until
+from ..engine.noise_schedule import SamplingStep, sampling_steps, share_until
 from ..engine.views import WindowLayout
 from ..engine.windows import Size, native_window
 from ..models.denoiser import Denoiser
@@ -27,7 +27,7 @@ _REPORTED = (
 """What a report says of the request; the rest of it is pixels, or resolved in the plan."""
 
 
-class _Pace(NamedTuple):
+class _SpeedSettings(NamedTuple):
     """What a speed leaves out.
 
     stride     from window to window, in windows, where the request names none
@@ -43,10 +43,10 @@ class _Pace(NamedTuple):
     guidance_every: int
 
 
-_PACES = {
-    "quality": _Pace(stride=0.5, moving=False, guidance_every=1),
-    "balanced": _Pace(stride=0.75, moving=False, guidance_every=2),
-    "fast": _Pace(stride=0.75, moving=True, guidance_every=3),
+_SPEEDS = {
+    "quality": _SpeedSettings(stride=0.5, moving=False, guidance_every=1),
+    "balanced": _SpeedSettings(stride=0.75, moving=False, guidance_every=2),
+    "fast": _SpeedSettings(stride=0.75, moving=True, guidance_every=3),
 }
 
 
@@ -170,7 +170,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         window=window,
         stride=_stride(request, canvas, window, cell_px),
         windows=_windows(request),
-        guidance_every=_PACES[request.speed].guidance_every,
+        guidance_every=_SPEEDS[request.speed].guidance_every,
         follow=Follow(near, far, max(window)),
         draft=_plan_draft(request, canvas, window, model, steps),
         anchor=_anchor(request, canvas, origin, cell_px),
@@ -200,7 +200,7 @@ def _check_wrap(request: Request, cell_px: int) -> None:
 def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
     """What the speed says, or what was asked for, on whole cells; a window at most."""
     if not request.expert.stride_px:
-        share = _PACES[request.speed].stride
+        share = _SPEEDS[request.speed].stride
         return Size(*(max(1, int(share * side)) for side in window))
     cells = max(1, round(request.expert.stride_px / cell_px))
     sides = [side for side, length in zip(window, canvas, strict=True) if length > side]
@@ -216,7 +216,7 @@ def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
 
 
 def _windows(request: Request) -> str:
-    moving = _PACES[request.speed].moving and not request.regions and not request.expert.stride_px
+    moving = _SPEEDS[request.speed].moving and not request.regions and not request.expert.stride_px
     return "shift" if moving else request.expert.windows
 
 

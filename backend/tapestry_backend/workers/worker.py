@@ -59,7 +59,7 @@ RunTask = Callable[[Request, Mapping[str, bytes]], Iterator[Progressed | Finishe
 class Engine:
     """What a worker needs of the rooms below it: how to run a task, and on which device.
 
-    twins   devices like it, on which other workers may paint
+    sibling_devices   devices like it, on which other workers may paint
     """
 
     run: RunTask

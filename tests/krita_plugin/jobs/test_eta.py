@@ -24,45 +24,45 @@ def job(name: str, height: int = 10, **fields: object) -> Job:
 def test_steps_tell_how_long_the_rest_takes() -> None:
     """And the jobs behind, by their size; as time passes, less is left."""
     now = [0.0]
-    pace, first, second = TimeEstimate(lambda: now[0]), job("a"), job("b", 20)
+    estimate, first, second = TimeEstimate(lambda: now[0]), job("a"), job("b", 20)
     second.stage, second.steps = "queued", 0
-    assert pace.seconds_left([first]) is None
+    assert estimate.seconds_left([first]) is None
     for first.step in (1, 2, 3):
-        pace.note(first)
+        estimate.note(first)
         now[0] += 2.0
     now[0] -= 2.0
-    assert pace.seconds_left([first]) == pytest.approx(14.0)
-    assert pace.seconds_left([first, second]) == pytest.approx(14.0 + 40.0)
+    assert estimate.seconds_left([first]) == pytest.approx(14.0)
+    assert estimate.seconds_left([first, second]) == pytest.approx(14.0 + 40.0)
     now[0] += 1.0
-    assert pace.seconds_left([first]) == pytest.approx(13.0)
+    assert estimate.seconds_left([first]) == pytest.approx(13.0)
 
 
 def test_two_that_are_painted_at_once_take_half_the_time() -> None:
     """Their steps come in turns, and each is compared with its own."""
     now = [0.0]
-    pace, first, second = TimeEstimate(lambda: now[0]), job("a"), job("b")
+    estimate, first, second = TimeEstimate(lambda: now[0]), job("a"), job("b")
     for first.step in (1, 2):
-        pace.note(first)
+        estimate.note(first)
         second.step = first.step
-        pace.note(second)
+        estimate.note(second)
         now[0] += 2.0
     now[0] -= 2.0
-    assert pace.seconds_left([first, second]) == pytest.approx(16.0)
-    assert pace.seconds_left([second]) == pytest.approx(16.0)
+    assert estimate.seconds_left([first, second]) == pytest.approx(16.0)
+    assert estimate.seconds_left([second]) == pytest.approx(16.0)
 
 
 def test_another_model_has_another_pace() -> None:
     """Nothing is said about one that was never measured."""
     now = [0.0]
-    pace, first = TimeEstimate(lambda: now[0]), job("a")
+    estimate, first = TimeEstimate(lambda: now[0]), job("a")
     for first.step in (1, 2):
-        pace.note(first)
+        estimate.note(first)
         now[0] += 1.0
-    assert pace.seconds_left([first, job("b", model="mine")]) is None
+    assert estimate.seconds_left([first, job("b", model="mine")]) is None
     grown = job("c")
     larger = replace(grown.order.request, task="extend", margins=Margins(bottom=10))
     grown.order = Order(larger, {}, "x")
-    assert pace.seconds_left([grown]) == pytest.approx(20.0 - 1.0)
+    assert estimate.seconds_left([grown]) == pytest.approx(20.0 - 1.0)
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,14 @@ class Desk:
     def __init__(self, *, is_late: bool) -> None:
         self.loop, self.canvas = FakeLoop(), FakeCanvas(20, 30)
         self.canvas.late_marks = [] if is_late else None
-        self.unmarked = ModifiedFlagGuard(self.loop, NAME)
+        self.guard = ModifiedFlagGuard(self.loop, NAME)
 
     def insert(self) -> str:
-        with self.unmarked.during(self.canvas):
+        with self.guard.during(self.canvas):
             return finish(self.canvas.draft(NAME).insert())
 
     def remove(self, layer_id: str) -> None:
-        with self.unmarked.during(self.canvas):
+        with self.guard.during(self.canvas):
             self.canvas.remove(layer_id)
 
     def wait(self, seconds: float = 0.3) -> None:
@@ -90,7 +90,7 @@ def test_a_layer_that_becomes_part_of_the_document_is_marked(backend_controller:
     """Also when Krita's own mark was taken back already."""
     backend_controller.insert()
     backend_controller.wait()
-    backend_controller.unmarked.mark(backend_controller.canvas)
+    backend_controller.guard.mark(backend_controller.canvas)
     backend_controller.wait(10)
     assert backend_controller.canvas.is_modified
 
@@ -110,7 +110,7 @@ def test_the_watch_ends(backend_controller: Desk) -> None:
 
 def test_a_layer_may_take_its_time(backend_controller: Desk) -> None:
     """Krita adds it under a name of its own, and it gets ours a turn later."""
-    with backend_controller.unmarked.during(backend_controller.canvas):
+    with backend_controller.guard.during(backend_controller.canvas):
         layer = backend_controller.canvas.add("Paint Layer 1", Bounds(0, 0, 0, 0))
         backend_controller.canvas.is_modified = backend_controller.canvas.last_step_was_a_layer = (
             True

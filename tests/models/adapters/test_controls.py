@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.engine.levels import SamplingStep
 from tapestry_backend.engine.noise import canvas_noise
+from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.windows import Size, Window
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.control_pictures import counts, shown_parts

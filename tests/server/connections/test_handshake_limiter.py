@@ -1,4 +1,4 @@
-"""The doorman: who waits at the door, who has to go, and who is held back."""
+"""The handshake limiter: which connections wait, which are closed, and which are held back."""
 
 from tapestry_backend.server.connections.handshake_limiter import (
     GRACE_S,

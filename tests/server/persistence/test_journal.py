@@ -1,4 +1,4 @@
-"""Journal, store and ledger on a disk that fails, is damaged, or loses its power."""
+"""Journal, store and state on a disk that fails, is damaged, or loses its power."""
 
 import hashlib
 import os

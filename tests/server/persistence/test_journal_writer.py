@@ -1,4 +1,4 @@
-"""Jobs, scribe and disk together, without a socket: what a restart brings back, and what fails."""
+"""Jobs, journal writer and disk without a socket: what a restart brings back, and what fails."""
 
 import asyncio
 import errno
@@ -51,7 +51,7 @@ from tests.server.queue.test_jobs import (
 
 
 class House:
-    """A server without a socket and without a worker: jobs, and a scribe that keeps them."""
+    """A server without socket and worker: jobs, and a journal writer that keeps them."""
 
     def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.complaints: list[OSError] = []

@@ -105,7 +105,7 @@ class Listener:
 
 
 class _Visitor(ServerConnection):
-    """A connection that the doorman knows of until its handshake has ended."""
+    """A connection that the handshake limiter counts until its handshake has ended."""
 
     def __init__(
         self, limiter: HandshakeLimiter[ServerConnection], *arguments: Any, **settings: Any

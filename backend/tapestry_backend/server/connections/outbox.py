@@ -45,7 +45,7 @@ class Outbox:
         return len(self._waiting)
 
     def put(self, outgoing: OutgoingMessage) -> None:
-        """Add a parcel."""
+        """Add a message."""
         message = outgoing.message
         if isinstance(message, Preview | Backend) or (
             isinstance(message, Progress) and len(self._waiting) >= COALESCE_BEYOND
@@ -55,7 +55,7 @@ class Outbox:
         self._changed.set()
 
     async def take(self) -> OutgoingMessage:
-        """The next parcel; waits for it."""
+        """The next message; waits for it."""
         while not self._waiting:
             await self._change()
         outgoing = self._waiting.popleft()

@@ -31,7 +31,7 @@ class Session:
     """A connection that has passed the handshake.
 
     receive    takes every message and chunk after the hello; may raise ProtocolError
-    turnstile  which all sessions pass with every message
+    throttle   which all sessions pass with every message
     spoilt     takes a message whose picture cannot be read
     """
 

@@ -109,7 +109,7 @@ class JournalState:
                 entry.ended = record
 
     def records(self) -> Iterator[Record]:
-        """The fewest records that give this ledger again."""
+        """The fewest records that give this state again."""
         yield from self.delivered.values()
         for entry in self.entries.values():
             yield from entry.records()

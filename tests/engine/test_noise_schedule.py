@@ -9,7 +9,8 @@ import diffusers
 import pytest
 import torch
 
-from tapestry_backend.engine.levels import (
+from tapestry_backend.engine.noise import job_generator
+from tapestry_backend.engine.noise_schedule import (
     SamplingStep,
     begin,
     model_input,
@@ -17,7 +18,6 @@ from tapestry_backend.engine.levels import (
     pure_noise,
     sampling_steps,
 )
-from tapestry_backend.engine.noise import job_generator
 from tapestry_backend.models.schedulers import make_scheduler
 from tapestry_protocol.fields import Scheduler
 from tests.engine.metal import Metal
@@ -74,9 +74,9 @@ def diffusers_noised(scheduler: Any, clean: torch.Tensor, noise: torch.Tensor, i
 def test_a_noised_picture_is_what_diffusers_makes_of_it(name: str, dtype: torch.dtype) -> None:
     """Bit for bit, at every step."""
     clean, noise = picture_and_noise(dtype)
-    for moment in sampling_steps(scheduler_of(name)):
-        theirs = diffusers_noised(scheduler_of(name), clean, noise, moment.index)
-        assert torch.equal(noised(scheduler_of(name), clean, noise, moment.index), theirs)
+    for step in sampling_steps(scheduler_of(name)):
+        theirs = diffusers_noised(scheduler_of(name), clean, noise, step.index)
+        assert torch.equal(noised(scheduler_of(name), clean, noise, step.index), theirs)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,16 +84,14 @@ def test_the_models_input_has_the_moments_shares(name: str) -> None:
     """It is alpha * clean + sigma * noise, whatever scale the scheduler keeps its latents in."""
     clean, noise = picture_and_noise()
     levels = []
-    for moment in sampling_steps(scheduler_of(name)):
+    for step in sampling_steps(scheduler_of(name)):
         scheduler = scheduler_of(name)
         if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(moment.index)
-        latents = noised(scheduler, clean, noise, moment.index)
-        seen = model_input(scheduler, latents, moment.timestep)
-        torch.testing.assert_close(
-            seen, moment.alpha * clean + moment.sigma * noise, atol=1e-6, rtol=0
-        )
-        levels.append(moment.sigma)
+            scheduler.set_begin_index(step.index)
+        latents = noised(scheduler, clean, noise, step.index)
+        seen = model_input(scheduler, latents, step.timestep)
+        torch.testing.assert_close(seen, step.alpha * clean + step.sigma * noise, atol=1e-6, rtol=0)
+        levels.append(step.sigma)
 
     assert levels == sorted(levels, reverse=True)
 
@@ -104,18 +102,18 @@ def test_moments_are_steps(name: str) -> None:
     scheduler = scheduler_of(name)
     found = sampling_steps(scheduler)
 
-    assert [moment.index for moment in found] == list(range(len(scheduler.timesteps)))
-    assert {moment.count for moment in found} == {len(scheduler.timesteps)}
-    for moment in found:
-        assert moment.timestep == scheduler.timesteps[moment.index]
+    assert [step.index for step in found] == list(range(len(scheduler.timesteps)))
+    assert {step.count for step in found} == {len(scheduler.timesteps)}
+    for step in found:
+        assert step.timestep == scheduler.timesteps[step.index]
         power = 1 if name == "flow_euler" else 2
-        assert moment.alpha**power + moment.sigma**power == pytest.approx(1, abs=1e-12)
+        assert step.alpha**power + step.sigma**power == pytest.approx(1, abs=1e-12)
 
 
 def test_a_level_between_two_timesteps_is_the_schedulers_own() -> None:
     """Karras levels fall between trained ones, and their timesteps are rounded: both are kept."""
     scheduler = scheduler_of("dpmpp_2m_karras")
-    ratios = [moment.sigma / moment.alpha for moment in sampling_steps(scheduler)]
+    ratios = [step.sigma / step.alpha for step in sampling_steps(scheduler)]
 
     torch.testing.assert_close(torch.tensor(ratios), scheduler.sigmas[:-1])
     trained = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod) ** 0.5
@@ -128,8 +126,8 @@ def test_a_prediction_and_its_clean_picture_are_each_others_inverse(kind: str) -
     """There and back, and what a perfect model says leads to the clean picture."""
     clean, noise = picture_and_noise()
     name = "flow_euler" if kind == "flow_prediction" else "euler"
-    for moment in sampling_steps(scheduler_of(name, kind)):
-        alpha, sigma = moment.alpha, moment.sigma
+    for step in sampling_steps(scheduler_of(name, kind)):
+        alpha, sigma = step.alpha, step.sigma
         seen = alpha * clean + sigma * noise
         perfect = {
             "epsilon": noise,
@@ -137,11 +135,11 @@ def test_a_prediction_and_its_clean_picture_are_each_others_inverse(kind: str) -
             "sample": clean,
             "flow_prediction": noise - clean,
         }[kind]
-        assert moment.kind == kind
-        torch.testing.assert_close(moment.clean(perfect, seen), clean)
-        torch.testing.assert_close(moment.prediction(clean, seen), perfect)
+        assert step.kind == kind
+        torch.testing.assert_close(step.clean(perfect, seen), clean)
+        torch.testing.assert_close(step.prediction(clean, seen), perfect)
         anything = noise.roll(1, -1)
-        torch.testing.assert_close(moment.prediction(moment.clean(anything, seen), seen), anything)
+        torch.testing.assert_close(step.prediction(step.clean(anything, seen), seen), anything)
 
 
 @pytest.mark.parametrize(
@@ -160,11 +158,11 @@ def test_a_scheduler_takes_the_moments_word(name: str, kind: str) -> None:
     scheduler = scheduler_of(name, kind, steps=20)
     latents = pure_noise(scheduler, noise)
     extra = extra_of(scheduler)
-    for moment in sampling_steps(scheduler)[begin(scheduler, 1.0) :]:
-        seen = model_input(scheduler, latents, moment.timestep)
-        prediction = moment.prediction(clean, seen)
-        latents = scheduler.step(prediction, moment.timestep, latents, **extra).prev_sample
-        torch.testing.assert_close(moment.clean(prediction, seen), clean, atol=1e-6, rtol=0)
+    for step in sampling_steps(scheduler)[begin(scheduler, 1.0) :]:
+        seen = model_input(scheduler, latents, step.timestep)
+        prediction = step.prediction(clean, seen)
+        latents = scheduler.step(prediction, step.timestep, latents, **extra).prev_sample
+        torch.testing.assert_close(step.clean(prediction, seen), clean, atol=1e-6, rtol=0)
 
     assert float((latents - clean).std()) < left_over(name)
 
@@ -177,17 +175,17 @@ def test_a_run_may_begin_part_of_the_way(name: str, strength: float, steps: int)
     scheduler = scheduler_of(name, steps=20)
     first = begin(scheduler, strength)
     left = sampling_steps(scheduler)[first:]
-    assert len({moment.sigma for moment in left}) == steps
+    assert len({step.sigma for step in left}) == steps
 
     latents = noised(scheduler, clean, noise, first)
     extra = extra_of(scheduler)
-    for moment in left:
-        seen = model_input(scheduler, latents, moment.timestep)
-        behind = seen - moment.alpha * clean
-        # The scheduler's latents are where its moment says: this much of them is not the picture.
-        assert float(behind.std()) == pytest.approx(moment.sigma, rel=0.25)
-        prediction = moment.prediction(clean, seen)
-        latents = scheduler.step(prediction, moment.timestep, latents, **extra).prev_sample
+    for step in left:
+        seen = model_input(scheduler, latents, step.timestep)
+        behind = seen - step.alpha * clean
+        # The scheduler's latents are where its step says: this much of them is not the picture.
+        assert float(behind.std()) == pytest.approx(step.sigma, rel=0.25)
+        prediction = step.prediction(clean, seen)
+        latents = scheduler.step(prediction, step.timestep, latents, **extra).prev_sample
 
     assert float((latents - clean).std()) < left_over(name)
 
@@ -214,12 +212,12 @@ def test_pure_noise_fills_the_first_level() -> None:
 
 def test_an_unknown_kind_of_prediction_is_refused() -> None:
     """What a checkpoint predicts must be known; nothing is guessed."""
-    moment = SamplingStep(0, 1, torch.tensor(999), 0.1, 0.9, "score")
+    step = SamplingStep(0, 1, torch.tensor(999), 0.1, 0.9, "score")
     latents = torch.zeros(1, 4, 2, 2)
     with pytest.raises(ValueError, match="score"):
-        moment.clean(latents, latents)
+        step.clean(latents, latents)
     with pytest.raises(ValueError, match="score"):
-        moment.prediction(latents, latents)
+        step.prediction(latents, latents)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "checkpoint"])

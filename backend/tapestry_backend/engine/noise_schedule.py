@@ -79,10 +79,10 @@ def share_until(steps: Sequence[SamplingStep], signal: float) -> float:
     means the same on every schedule; the same share of steps does not. The last step is never
     over: there is always something left to paint.
     """
-    for moment in steps[:-1]:
-        alpha, sigma = moment.alpha**2, moment.sigma**2
+    for step in steps[:-1]:
+        alpha, sigma = step.alpha**2, step.sigma**2
         if alpha / (alpha + sigma) >= signal:
-            return moment.index / moment.count
+            return step.index / step.count
     return steps[-1].index / steps[-1].count
 
 
