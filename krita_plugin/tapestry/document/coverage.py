@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tapestry_protocol.blending import ATOP, OVER, Operator, Share, operator_of
 from tapestry_protocol.pixels import Bounds
 
+from .byte_masks import masked
 from .canvas import Canvas, Layer
 
 _OPAQUE = 255
@@ -155,8 +156,7 @@ def _is_hard(mask: bytes) -> bool:
 def _product(first: bytes, second: bytes) -> bytes:
     """Each pixel's first value by its second, 255 being one."""
     if _is_hard(first) or _is_hard(second):
-        common = int.from_bytes(first, "little") & int.from_bytes(second, "little")
-        return common.to_bytes(len(first), "little")
+        return masked(first, second)
     if len(first) <= _PIECE_BYTES:
         return bytes((a * b + 127) // 255 for a, b in zip(first, second, strict=True))
     return b"".join(_product(*pieces) for pieces in _in_pieces(first, second))

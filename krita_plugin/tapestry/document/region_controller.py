@@ -11,7 +11,7 @@ from ..common.task_queue import Loop, Task
 from .adapter_reading import keep_adapters_name
 from .canvas import Canvas, Host
 from .reading import document_regions
-from .region_overlay import color_of, tint, tint_layers
+from .region_overlay import color_of, insert_region_overlay, overlay_layers
 from .region_settings import REGIONS_NOTE, DocumentRegions, RegionSettings
 from .scene_watcher import SceneWatcher
 
@@ -133,7 +133,7 @@ class RegionController:
 
         async def showing() -> str:
             with self._watch.resting():
-                return await tint(canvas, self._watch.scene.rows)
+                return await insert_region_overlay(canvas, self._watch.scene.rows)
 
         self._tinting = Task(self._loop, showing(), finished, failed)
 
@@ -148,7 +148,7 @@ class RegionController:
         canvas = self._host.active_canvas()
         if canvas is None:
             return False
-        found = tint_layers(canvas.layers())
+        found = overlay_layers(canvas.layers())
         for layer_id in found:
             canvas.remove(layer_id)
         return bool(found)

@@ -8,11 +8,12 @@ from tapestry_protocol.pixels import Bounds, Pixels
 
 from ..common.task_queue import give_way, next_turn
 from .bands import bands
+from .byte_masks import chosen
 from .canvas import Canvas, Layer
 from .layers import OWN_PREFIX, RegionLayer
 from .settling import drawn, settled
 
-TINT_NAME = f"{OWN_PREFIX}regions"
+OVERLAY_NAME = f"{OWN_PREFIX}regions"
 """The layer's name; as one of our own it is no region."""
 
 COLORS = (
@@ -24,37 +25,40 @@ COLORS = (
 _ALPHA = 200
 _HIDES = bytes(255 if value >= 128 else 0 for value in range(256))
 
+_CHANNELS = [
+    bytes([0, *values]).ljust(256, b"\0")
+    for values in zip(*((*c, _ALPHA) for c in COLORS), strict=True)
+]
+"""For each channel of RGBA: its value for nothing, and for each of the colours."""
+
 
 def color_of(number: int) -> tuple[int, int, int]:
     """The colour of the region at this place of the list."""
     return COLORS[number % len(COLORS)]
 
 
-def tint_layers(layers: Sequence[Layer]) -> list[str]:
+def overlay_layers(layers: Sequence[Layer]) -> list[str]:
     """Ids of the layers that show regions, also of one that was saved with its document."""
-    return [layer.id for layer in layers if layer.name == TINT_NAME]
+    return [layer.id for layer in layers if layer.name == OVERLAY_NAME]
 
 
-async def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> str:
+async def insert_region_overlay(canvas: Canvas, rows: Sequence[RegionLayer]) -> str:
     """Insert the layer that shows these regions (topmost first); gives its id."""
     parts = []
-    whole = Bounds(0, 0, canvas.height, canvas.width)
     counting = [(number, row) for number, row in enumerate(rows) if row.counts]
-    for band in bands(whole):
-        data = bytearray(4 * band.height * band.width)
-        free = int.from_bytes(b"\xff" * (band.height * band.width), "little")
-        planes = [0, 0, 0, 0]
-        for number, row in counting:
-            own = int.from_bytes(canvas.alpha(row.id, band).translate(_HIDES), "little") & free
-            free &= ~own
-            for plane, value in enumerate((*color_of(number), _ALPHA)):
-                planes[plane] |= own & _filled(value, band)
+    for band in bands(Bounds(0, 0, canvas.height, canvas.width)):
+        size = band.height * band.width
+        colors = bytes(size)  # 1 for the first of COLORS; 0: no region
+        for number, row in reversed(counting):
+            color = bytes([number % len(COLORS) + 1]) * size
+            colors = chosen(canvas.alpha(row.id, band).translate(_HIDES), color, colors)
             await give_way()
-        for plane, bits in enumerate(planes):
-            data[plane::4] = bits.to_bytes(band.height * band.width, "little")
+        data = bytearray(4 * size)
+        for channel, values in enumerate(_CHANNELS):
+            data[channel::4] = colors.translate(values)
         parts.append((Pixels(band.height, band.width, 4, bytes(data)), band.top, band.left))
         await give_way()
-    draft = canvas.draft(TINT_NAME)
+    draft = canvas.draft(OVERLAY_NAME)
     await settled(canvas)
     await next_turn()
     layer_id = await draft.insert()
@@ -64,7 +68,3 @@ async def tint(canvas: Canvas, rows: Sequence[RegionLayer]) -> str:
         await give_way()
     await drawn(canvas)
     return layer_id
-
-
-def _filled(value: int, band: Bounds) -> int:
-    return int.from_bytes(bytes([value]) * (band.height * band.width), "little")

@@ -18,7 +18,7 @@ from .badges import Badge, badges
 from .canvas import Canvas, Host, Layer
 from .layers import Scene
 from .reading import scene_of
-from .region_overlay import tint_layers
+from .region_overlay import overlay_layers
 from .region_settings import REGIONS_NOTE
 from .samples import MaskSample, mask_sample, picture_sample
 
@@ -90,7 +90,7 @@ class SceneWatcher:
     @property
     def is_tinted(self) -> bool:
         """Whether the document shows its regions in colours."""
-        return bool(self._seen and tint_layers(self._seen.layers))
+        return bool(self._seen and overlay_layers(self._seen.layers))
 
     def thumbnail(self, layer_id: str) -> Pixels | None:
         """The layer's mask in little, as it was read last."""
@@ -175,10 +175,10 @@ class SceneWatcher:
         before, self._seen = self._seen, seen
         if before is None or before.canvas_id != seen.canvas_id:
             self.picture = None
-        told = (seen.height, seen.width, seen.active, bool(tint_layers(seen.layers)))
+        told = (seen.height, seen.width, seen.active, bool(overlay_layers(seen.layers)))
         known = before and (
             *(before.height, before.width, before.active),
-            bool(tint_layers(before.layers)),
+            bool(overlay_layers(before.layers)),
         )
         if scene != self.scene or told != known:
             self._replace(scene)

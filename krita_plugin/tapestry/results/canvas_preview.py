@@ -21,7 +21,7 @@ from ..document.settling import PATIENCE_S, drawn, settled
 from .inserting import PreviewLayer, place_above
 from .modified_flag import ModifiedFlagGuard
 
-TRIAL_NAME = f"{OWN_PREFIX}preview (not saved)"
+PREVIEW_NAME = f"{OWN_PREFIX}preview (not saved)"
 """In every language: a document may come from another artist."""
 
 _ASK_AGAIN_AFTER_S = 0.05
@@ -29,9 +29,8 @@ _ASK_AGAIN_AFTER_S = 0.05
 _ACTIVATED_WITHIN_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Krita makes a new layer the active one in one of its next turns."""
 
-
 _WATCHED_S = 0.5
-"""For so long after a layer was last seen, it might come: Krita adds layers in turns of its own."""
+"""How long a layer is looked for after it was last seen: Krita adds layers in turns of its own."""
 
 
 @dataclass
@@ -44,21 +43,35 @@ class _Leaving:
 
     @property
     def is_there(self) -> bool:
-        return self.layer_id in {layer.id for layer in self.canvas.layers()}
+        return _has_layer(self.canvas, self.layer_id)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The layer that shows a picture, in its document."""
+
+    canvas: Canvas
+    draft: LayerDraft
+    layer_id: str
+    bounds: Bounds
+
+    def lies_in(self, canvas: Canvas, bounds: Bounds) -> bool:
+        """Whether it is in these bounds of this document, if the artist has not removed it."""
+        return self.canvas.id == canvas.id and self.bounds == bounds
 
 
 class CanvasPreview:
-    """At most one picture, in one document."""
+    """At most one picture, in one document.
+
+    Nothing is shown; or a layer is being added, and only the subject is known; or it is there.
+    """
 
     def __init__(self, host: Host, loop: Loop) -> None:
         self._host = host
         self._loop = loop
-        self._unmarked = ModifiedFlagGuard(loop, TRIAL_NAME)
+        self._flag_guard = ModifiedFlagGuard(loop, PREVIEW_NAME)
         self._leaving: list[_Leaving] = []
-        self._canvas: Canvas | None = None
-        self._draft: LayerDraft | None = None
-        self._layer_id = ""
-        self._bounds = Bounds(0, 0, 0, 0)
+        self._shown: _Shown | None = None
         self.subject = ""
         """What is shown: the id of a job or of an entry of the history; empty when nothing is."""
 
@@ -71,7 +84,7 @@ class CanvasPreview:
         sources: tuple[str, ...] = (),
     ) -> None:
         """Show RGBA pixels within the bounds, scaled to them; whatever was shown before goes."""
-        draft = await self._begin(subject, canvas, bounds, sources)
+        draft = await self._layer_for(subject, canvas, bounds, sources)
         if draft is None:
             return
         await next_turn()
@@ -94,8 +107,8 @@ class CanvasPreview:
         self._loop.call_later(0, self._sweep)
 
     def _leave(self) -> None:
-        if self._canvas is not None and self._layer_id:
-            self._leaving.append(_Leaving(self._canvas, self._layer_id))
+        if self._shown is not None:
+            self._leaving.append(_Leaving(self._shown.canvas, self._shown.layer_id))
         self._forget()
 
     async def gone(self) -> None:
@@ -106,23 +119,20 @@ class CanvasPreview:
 
     def release(self, canvas: Canvas, bounds: Bounds) -> PreviewLayer | None:
         """The layer, to become part of the document; None when it is not there in these bounds."""
-        own = self._canvas
-        fits = own is not None and own.id == canvas.id and self._bounds == bounds
-        if self._draft is None or not self._layer_id or not fits:
+        shown = self._shown
+        if shown is None or not shown.lies_in(canvas, bounds):
             self.hide()
             return None
-        shown = PreviewLayer(self._layer_id, self._draft)
-        if self._layer_id not in {layer.id for layer in canvas.layers()}:
-            self._forget()  # the artist has taken it out
-            return None
         self._forget()
-        self._unmarked.mark(canvas)
-        return shown
+        if not _has_layer(canvas, shown.layer_id):
+            return None  # the artist has taken it out
+        self._flag_guard.mark(canvas)
+        return PreviewLayer(shown.layer_id, shown.draft)
 
     def clean(self, canvas: Canvas) -> bool:
         """Take out every such layer, also of other days; whether there was one."""
-        found = [layer.id for layer in canvas.layers() if layer.name == TRIAL_NAME]
-        if self._canvas is not None and self._canvas.id == canvas.id:
+        found = [layer.id for layer in canvas.layers() if layer.name == PREVIEW_NAME]
+        if self._shown is not None and self._shown.canvas.id == canvas.id:
             self._forget()
         for layer_id in found:
             self._remove(canvas, layer_id)
@@ -144,34 +154,47 @@ class CanvasPreview:
             if not layer.canvas.is_open:
                 continue
             is_settled = layer.canvas.is_settled
-            is_there = not is_settled or layer.is_there
-            if is_there:
-                layer.until, are_out = time.monotonic() + _WATCHED_S, False
-            if is_settled and is_there:
-                self._remove(layer.canvas, layer.layer_id)
+            if not is_settled or layer.is_there:
+                are_out = False
+                layer.until = time.monotonic() + _WATCHED_S
+                if is_settled:
+                    self._remove(layer.canvas, layer.layer_id)
             if time.monotonic() < layer.until:
                 self._leaving.append(layer)
         return are_out
 
     def _remove(self, canvas: Canvas, layer_id: str) -> None:
-        with self._unmarked.during(canvas):
+        with self._flag_guard.during(canvas):
             canvas.remove(layer_id)
 
-    async def _begin(
+    async def _layer_for(
         self, subject: str, canvas: Canvas, bounds: Bounds, sources: tuple[str, ...]
     ) -> LayerDraft | None:
         """The layer to write into; the one that is there, if it is in these bounds.
 
         None when it is hidden, or the document is closed, meanwhile.
         """
-        same = self._canvas is not None and self._canvas.id == canvas.id
-        if same and self._draft is not None and self._bounds == bounds and self._is_there(canvas):
+        shown = self._shown
+        if shown and shown.lies_in(canvas, bounds) and _has_layer(canvas, shown.layer_id):
             self.subject = subject
-            return self._draft
+            return shown.draft
         self.hide()
-        self.subject = subject  # so that whoever hides it while Krita is waited for finds it
-        draft = canvas.draft(TRIAL_NAME)
-        above = place_above(canvas, sources)
+        self.subject = subject  # hiding it while Krita is waited for takes this back
+        draft = canvas.draft(PREVIEW_NAME)
+        layer_id = await self._add_layer(subject, canvas, draft, place_above(canvas, sources))
+        if layer_id is None:
+            return None
+        if self.subject != subject:  # hidden while Krita was adding it
+            self._leaving.append(_Leaving(canvas, layer_id))
+            self._sweep()
+            return None
+        self._shown = _Shown(canvas, draft, layer_id, bounds)
+        return draft
+
+    async def _add_layer(
+        self, subject: str, canvas: Canvas, draft: LayerDraft, above: str
+    ) -> str | None:
+        """The id of the new layer; None when there is none to be added any more."""
         await give_way()
         await settled(canvas)
         await next_turn()
@@ -179,7 +202,7 @@ class CanvasPreview:
             return None
         active = canvas.active_layer()
         try:
-            with self._unmarked.during(canvas):
+            with self._flag_guard.during(canvas):
                 layer_id = await draft.insert(above)
         except TapestryError:
             if canvas.is_open:
@@ -188,22 +211,13 @@ class CanvasPreview:
         for delay_s in _ACTIVATED_WITHIN_S:
             give_back = partial(self._activate_again, canvas, active, layer_id)
             self._loop.call_later(delay_s, give_back)
-        if self.subject != subject:  # hidden while Krita was adding it
-            self._leaving.append(_Leaving(canvas, layer_id))
-            self._sweep()
-            return None
-        self._canvas, self._bounds, self._draft = canvas, bounds, draft
-        self._layer_id = layer_id
-        return draft
+        return layer_id
 
     @staticmethod
     def _activate_again(canvas: Canvas, active: str, shown: str) -> None:
         """What the artist paints meanwhile would go with the preview; they may choose another."""
         if canvas.is_open and canvas.active_layer() == shown:
             canvas.activate(active)
-
-    def _is_there(self, canvas: Canvas) -> bool:
-        return self._layer_id in {layer.id for layer in canvas.layers()}
 
     def _part(self, pixels: Pixels, bounds: Bounds, band: Bounds) -> Pixels:
         top = (band.top - bounds.top) * pixels.height // bounds.height
@@ -218,4 +232,8 @@ class CanvasPreview:
         return self._host.scaled(part, band.height, band.width)
 
     def _forget(self) -> None:
-        self._canvas, self._draft, self._layer_id, self.subject = None, None, "", ""
+        self._shown, self.subject = None, ""
+
+
+def _has_layer(canvas: Canvas, layer_id: str) -> bool:
+    return layer_id in {layer.id for layer in canvas.layers()}

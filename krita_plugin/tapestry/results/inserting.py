@@ -11,6 +11,7 @@ from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 
 from ..common.task_queue import give_way, next_turn
 from ..document.bands import bands
+from ..document.byte_masks import masked
 from ..document.canvas import Canvas, Host, Layer, LayerDraft, Merged
 from ..document.layers import OWN_PREFIX
 from ..document.order import all_layers
@@ -323,7 +324,7 @@ async def _write_cut(
             start += band.left - picture.bounds.left
             row = bytearray(picture.pixels.data[4 * start : 4 * (start + band.width)])
             at = (y - cut.bounds.top) * cut.mask.width + band.left - cut.bounds.left
-            row[3::4] = _both(bytes(row[3::4]), cut.mask.data[at : at + band.width])
+            row[3::4] = _masked_alpha(bytes(row[3::4]), cut.mask.data[at : at + band.width])
             data += row
             await give_way()
         pixels = Pixels(band.height, band.width, 4, bytes(data))
@@ -331,11 +332,10 @@ async def _write_cut(
         await give_way()
 
 
-def _both(picture: bytes, mask: bytes) -> bytes:
+def _masked_alpha(picture: bytes, mask: bytes) -> bytes:
     """What is left of a picture's alpha within a mask."""
     if picture.count(255) + picture.count(0) == len(picture):  # nearly always, and far quicker
-        both = int.from_bytes(picture, "big") & int.from_bytes(mask, "big")
-        return both.to_bytes(len(mask), "big")
+        return masked(mask, picture)
     return bytes(a * b // 255 for a, b in zip(picture, mask, strict=True))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tapestry.document.region_controller import RegionController
-from tapestry.document.region_overlay import COLORS, TINT_NAME
+from tapestry.document.region_overlay import COLORS, OVERLAY_NAME
 from tapestry.document.region_settings import RegionSettings
 from tapestry.document.scene_watcher import SceneWatcher
 from tapestry_protocol.errors import TapestryError
@@ -86,7 +86,7 @@ def test_regions_are_shown_and_hidden(at: Desk) -> None:
     at.canvas.activate(at.sky)
     at.controller.toggle_tint()
     at.look()
-    assert at.canvas.names[0] == TINT_NAME
+    assert at.canvas.names[0] == OVERLAY_NAME
     at.canvas.active = at.canvas.fakes[0].layer.id
     at.loop.run(1)
     assert at.canvas.active == at.sky

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tapestry.docker_model import DockerModel
-from tapestry.results.canvas_preview import TRIAL_NAME
+from tapestry.results.canvas_preview import PREVIEW_NAME
 from tapestry.results.history import HISTORY_NOTE, History
 from tapestry.results.picture_store import PictureStore
 from tapestry_protocol.messages import Acknowledge, PixelsRef, Preview
@@ -310,7 +310,7 @@ def test_a_click_shows_and_a_second_click_hides(workshop: Workshop) -> None:
     paint(workshop, apply_at_once=False)
     workshop.canvas.is_modified = False
     run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
-    assert workshop.canvas.names == [TRIAL_NAME, *PAINTED]
+    assert workshop.canvas.names == [PREVIEW_NAME, *PAINTED]
     assert workshop.canvas.flattened(Bounds(19, 0, 20, 1)) == RED
     assert not workshop.canvas.is_modified
     run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
@@ -352,7 +352,7 @@ def test_a_preview_goes_before_saving_and_is_saved_away(workshop: Workshop) -> N
 
 def test_a_preview_of_another_day_is_taken_out(workshop: Workshop) -> None:
     """Krita's own safety copy may hold one."""
-    workshop.canvas.add(TRIAL_NAME, Bounds(0, 0, 2, 2))
+    workshop.canvas.add(PREVIEW_NAME, Bounds(0, 0, 2, 2))
     run(workshop, workshop.docker_model.look)
     assert workshop.canvas.names == PAINTED
 
@@ -374,7 +374,7 @@ def test_a_live_preview_becomes_the_picture(workshop: Workshop) -> None:
     small = Pixels(2, 3, 4, bytes((1, 2, 3, 255)) * 6)
     workshop.backend.tell(Preview(submit.job_id, PixelsRef.of(small)), small)
     workshop.loop.run()
-    assert workshop.canvas.names == [TRIAL_NAME, *PAINTED]
+    assert workshop.canvas.names == [PREVIEW_NAME, *PAINTED]
     assert workshop.canvas.flattened(Bounds(19, 29, 20, 30)) == bytes((1, 2, 3, 255))
     live = workshop.canvas.fakes[0].layer.id
     workshop.finish(submit)
@@ -458,7 +458,7 @@ def test_a_live_preview_leaves_no_trace(workshop: Workshop, end: str) -> None:
     small = Pixels(2, 3, 4, bytes((1, 2, 3, 255)) * 6)
     workshop.backend.tell(Preview(submit.job_id, PixelsRef.of(small)), small)
     workshop.loop.run()
-    assert (TRIAL_NAME in workshop.canvas.names) == (end != "turned off")
+    assert (PREVIEW_NAME in workshop.canvas.names) == (end != "turned off")
     if end == "cancelled":
         workshop.docker_model.cancel()
         workshop.backend.lose_connection()
@@ -466,7 +466,7 @@ def test_a_live_preview_leaves_no_trace(workshop: Workshop, end: str) -> None:
         workshop.canvas.color_depth = "U16"
         workshop.finish(submit)
     workshop.loop.run()
-    assert TRIAL_NAME not in workshop.canvas.names
+    assert PREVIEW_NAME not in workshop.canvas.names
 
 
 def test_discard_takes_the_pixels_and_leaves_the_layer(workshop: Workshop) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapestry.document.region_overlay import TINT_NAME
+from tapestry.document.region_overlay import OVERLAY_NAME
 from tapestry.document.region_settings import RegionSettings
 from tapestry.qt.compat import QComboBox, QEvent, QMouseEvent, QPointF, Qt
 from tapestry_protocol.pixels import Bounds
@@ -121,12 +121,12 @@ def test_regions_are_shown_in_colours_and_hidden(regions) -> None:
     """The button is down while they are."""
     regions.one("tapestry_show_regions").click()
     regions.look()
-    assert regions.canvas.names[0] == TINT_NAME
+    assert regions.canvas.names[0] == OVERLAY_NAME
     assert regions.one("tapestry_show_regions").isChecked()
     assert prompts(regions) == ["sky", "grass"]
     regions.one("tapestry_show_regions").click()
     regions.look()
-    assert TINT_NAME not in regions.canvas.names
+    assert OVERLAY_NAME not in regions.canvas.names
     assert not regions.one("tapestry_show_regions").isChecked()
 
 
