@@ -381,7 +381,7 @@ class DockerModel:
             self.queue.hear(message, pixels, beside)
 
     def _family(self) -> str:
-        """Of the model that is chosen; empty while it is unknown."""
+        """Family of the model that is chosen; empty while it is unknown."""
         chosen = (model for model in self.models if model.id == self.settings.model)
         return next((model.family for model in chosen), "")
 

@@ -49,7 +49,7 @@ MAX_FEATHER_PX = 512
 """Softer than half a large window is no outline any more."""
 
 MAX_UNDER_PX = 1_024
-"""As far as an extension may go on underneath the old picture; soft edges are not wider."""
+"""Pixels that an extension may go on underneath the old picture; soft edges are not wider."""
 
 MAX_SEED = 2**32 - 1
 """Seeds are shown to people: ten digits at most."""
@@ -77,7 +77,7 @@ MAX_LEFT_OUT = 100
 """Sentences in a welcome about what was found and cannot be used; the log has all of them."""
 
 MAX_LORAS = 8
-"""Of one region, or of the whole picture: more of them only fight each other."""
+"""For one region, or for the whole picture: more of them only fight each other."""
 
 MAX_CONTROLS = 8
 """Control pictures of one picture, those of its regions included; each is as large as a layer."""
@@ -89,7 +89,7 @@ MAX_JOBS_QUEUED = 64
 """Jobs waiting in a server; beyond it a submit is answered with "busy"."""
 
 RESULTS_KEPT_S = 24 * 60 * 60
-"""How long a server keeps an end for a client that vanished: until the next day's work."""
+"""Seconds that a server keeps an end for a client that vanished: until the next day's work."""
 
 MAX_RESULTS_BYTES = 2 * 1024 * MIB
 """Finished pictures on disk for clients that vanished; the oldest goes first."""

@@ -79,7 +79,7 @@ class Region:
     """A prompt and where it holds: a mask (255 = this region, less = a smaller share) in `bounds`.
 
     negative_prompt, guidance_scale, seed   the picture's own where they are None
-    weight    how much it has to say against others where it shares cells with them
+    weight    against other regions where they share cells; 2 counts twice as much as 1
     fit       "tight": the first steps show it nothing but its own mask, so that it fills the mask;
               "loose": the mask is a rough hint, and what it shows finds its own outline
     strength  against what is painted: 1 ignores `paint`, 0 keeps it, between is a start from it

@@ -59,7 +59,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Margins:
-    """How many pixels a canvas grows on each side."""
+    """Pixels by which a canvas grows on each side."""
 
     top: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     left: Annotated[int, Between(0, MAX_SIDE_PX)] = 0

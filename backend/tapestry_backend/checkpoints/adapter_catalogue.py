@@ -55,7 +55,7 @@ _NAMED_IN_ADVICE = 20
 class AdapterCatalogue:
     """The bundled adapters, those that somebody named at the start, and those in found folders.
 
-    Raises TapestryError when a file or a ControlNet that somebody named is none that we can use.
+    Raises TapestryError when a file or a ControlNet that was named cannot be used.
     What lies in a folder and cannot be used is told with its reason (`left_out_beside`).
     """
 

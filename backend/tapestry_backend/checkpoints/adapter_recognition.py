@@ -239,7 +239,7 @@ def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
 
 
 def _input_width(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Of a linear layer, by the shapes of its factors; 0 where they do not say."""
+    """Input width of a linear layer, by the shapes of its factors; 0: unknown."""
 
     def columns(*roles: str) -> int:
         return next((shapes[role][1] for role in roles if len(shapes.get(role, ())) > 1), 0)

@@ -63,7 +63,7 @@ class Checkpoint:
 
     @property
     def size_bytes(self) -> int:
-        """Of all its weights; 0 when they are gone."""
+        """Size of all its weights; 0 when they are gone."""
         if is_folder(self.path):
             weights = [*self.path.rglob("*.safetensors")]
         else:
@@ -292,7 +292,7 @@ def _few_steps(path: Path, index: dict[str, Any], backbone: dict[str, Any]) -> s
 
 
 def _dtype(part: Path) -> str:
-    """Of the first file of weights; "" when there is none that can be read."""
+    """Type of the first file of weights; "" when none can be read."""
     for file in sorted(part.glob("*.safetensors")):
         with suppress(OSError, BrokenFileError):
             return read_header(file).dtype

@@ -1,6 +1,6 @@
 """Fetches one model from the Hugging Face hub, by explicit wish.
 
-It goes into our own models folder. What was fetched when somebody stopped it is kept, and the next
+It goes into our own models folder. What was fetched when it was stopped is kept, and the next
 try goes on from there (the hub's own cache begins each file anew); each file of weights is compared
 with the checksum that the hub names.
 """
@@ -92,7 +92,7 @@ def select(files: Iterable[RemoteFile], file: str | None) -> list[RemoteFile]:
 
 
 def _one_precision(names: set[str]) -> set[str]:
-    """Of each part, its weights once."""
+    """The names, with the weights of each part in one precision."""
     kept = set()
     for name in names:
         part, _, base = name.partition("/")

@@ -29,7 +29,7 @@ class EmbeddingDims(NamedTuple):
 
 
 def read_embedding_dims(path: Path, companions: Mapping[str, Path]) -> EmbeddingDims:
-    """Of a model's folder or file; what cannot be read says nothing."""
+    """The embedding dimensions of a model's folder or file; none where it cannot be read."""
     configs: Mapping[str, Mapping[str, Any]] = {}
     with suppress(OSError, ValueError):
         configs = _of_file(path, companions) if path.is_file() else _of_folder(path)

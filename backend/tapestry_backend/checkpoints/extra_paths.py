@@ -19,7 +19,7 @@ _MAX_LINES = 1000
 _BASE = "base_path"
 _TEXT_TAG, _LIST_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq"
 _ALIKE = 0.84
-"""How much a key must look like one of ours to be taken for a slip of it, from 0 to 1."""
+"""Similarity, 0 to 1, from which on a key is taken for a misspelt one of ours."""
 
 _NAMES = (
     *("extra_model_paths.yaml", "extra_model_paths.yml"),

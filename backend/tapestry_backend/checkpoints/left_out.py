@@ -18,7 +18,7 @@ _log = logging.getLogger("tapestry.models")
 
 _MAX_SENTENCE_CHARACTERS = 600
 _MAX_LIST_BYTES = 400_000
-"""Of all ids of a list as they travel: the message with both lists stays below its limit."""
+"""Size of all ids of a list on the wire: the message with both lists stays below its limit."""
 
 
 class LeftOut(TapestryError):  # noqa: N818  it is read far more often than raised

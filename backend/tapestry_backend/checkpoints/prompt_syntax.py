@@ -254,7 +254,7 @@ class _Reader:
         return None
 
     def _with(self, loras: tuple[Lora, ...], named: list[Lora]) -> tuple[Lora, ...]:
-        """Of one that is named twice, the last weight counts."""
+        """If one is named twice, the last weight wins."""
         if not named:
             return loras
         together = {lora.adapter: lora for lora in (*loras, *named)}

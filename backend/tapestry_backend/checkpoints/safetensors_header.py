@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 MAX_HEADER_BYTES = 2 * 2**20
-"""Of what is said about tensors. Of the largest model that we know, it has a tenth of this; as
-Python's objects 20 times this."""
+"""Of the part about tensors. The largest known model needs a tenth of it; as Python objects it
+takes 20 times as much."""
 
 MAX_NOTES_BYTES = 100_000_000
-"""Of the notes beside it: trainers write all their tags there. What safetensors itself reads."""
+"""Of the notes, where trainers write all their tags; the limit of safetensors itself."""
 
 MAX_TENSORS = 10_000
 """The largest model that we know has a third of them."""
@@ -51,7 +51,7 @@ _BYTES = {
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
     **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 1),
 }
-"""Of one number of each type."""
+"""Size of one number of each type."""
 
 _TORCH_NAMES = {
     "F64": "float64",

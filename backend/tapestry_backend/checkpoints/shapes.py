@@ -31,13 +31,13 @@ def within(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
 
 
 def count(shapes: Shapes, beginning: str) -> int:
-    """How many numbered parts there are: those of "blocks." are blocks.0, blocks.1 ..."""
+    """Number of numbered parts: those of "blocks." are blocks.0, blocks.1 ..."""
     pattern = re.compile(re.escape(beginning) + r"(\d+)\.")
     return len({found[1] for name in shapes if (found := pattern.match(name))})
 
 
 def unet_config(shapes: Shapes) -> dict[str, Any]:
-    """Of a U-Net by its original names (input_blocks ...), as diffusers writes it.
+    """Configuration of a U-Net by its original names (input_blocks ...), as diffusers writes it.
 
     Stable Diffusion 1 has eight heads at every level, its successors heads of 64 channels.
     """
@@ -80,7 +80,7 @@ def _depth(shapes: Shapes, attention: str) -> int:
 
 
 def autoencoder_config(shapes: Shapes) -> dict[str, Any]:
-    """Of an autoencoder by its original names; its scale is the family's business."""
+    """Configuration of an autoencoder by its original names; its scale is the family's."""
     blocks = count(shapes, "encoder.down.")
     return {
         "block_out_channels": [
@@ -97,7 +97,7 @@ def autoencoder_config(shapes: Shapes) -> dict[str, Any]:
 
 
 def clip_config(shapes: Shapes, *, act: str) -> dict[str, Any]:
-    """Of CLIP's text model by the names of transformers, from embeddings.* on."""
+    """Configuration of CLIP's text model by the names of transformers, from embeddings.* on."""
     words, width = shapes["embeddings.token_embedding.weight"]
     return {
         "vocab_size": words,
@@ -114,7 +114,7 @@ def clip_config(shapes: Shapes, *, act: str) -> dict[str, Any]:
 
 
 def open_clip_config(shapes: Shapes, *, layers: int | None = None) -> dict[str, Any]:
-    """Of OpenCLIP's text model by its own names; the first `layers`, where not all are read."""
+    """Configuration of OpenCLIP's text model; of its first `layers`, where not all are read."""
     words, width = shapes["token_embedding.weight"]
     return {
         "vocab_size": words,
@@ -131,7 +131,7 @@ def open_clip_config(shapes: Shapes, *, layers: int | None = None) -> dict[str, 
 
 
 def t5_config(shapes: Shapes) -> dict[str, Any]:
-    """Of T5's encoder (1.1, gated)."""
+    """Configuration of T5's encoder (1.1, gated)."""
     words, width = shapes["shared.weight"]
     buckets, heads = shapes["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
     return {
@@ -147,7 +147,7 @@ def t5_config(shapes: Shapes) -> dict[str, Any]:
 
 
 def sd3_config(shapes: Shapes) -> dict[str, Any]:
-    """Of the transformer of Stable Diffusion 3 and 3.5 by its original names."""
+    """Configuration of the transformer of Stable Diffusion 3 and 3.5 by its original names."""
     width, in_channels, patch, _ = shapes["x_embedder.proj.weight"]
     layers = count(shapes, "joint_blocks.")
     dual = [i for i in range(layers) if f"joint_blocks.{i}.x_block.attn2.qkv.weight" in shapes]
@@ -169,7 +169,7 @@ def sd3_config(shapes: Shapes) -> dict[str, Any]:
 
 
 def flux_config(shapes: Shapes) -> dict[str, Any]:
-    """Of FLUX.1's transformer by its original names."""
+    """Configuration of FLUX.1's transformer by its original names."""
     width, taken = shapes["img_in.weight"]
     head = shapes["double_blocks.0.img_attn.norm.key_norm.scale"][0]
     return {

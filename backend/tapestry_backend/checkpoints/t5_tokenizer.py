@@ -20,7 +20,7 @@ _PLACES = (
 """Ours, ComfyUI's, Forge's."""
 
 _PARTS = ("tokenizer_2", "tokenizer_3")
-"""Of a model in diffusers' layout."""
+"""Folders of T5's tokenizer in diffusers' layout."""
 
 
 def t5_words(near: Path) -> Path:

@@ -38,7 +38,7 @@ def _run(given: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return STOPPED
-    except Exception as error:  # noqa: BLE001  nobody sees a traceback who did not ask for one
+    except Exception as error:  # noqa: BLE001  tracebacks are shown on request only
         return _unexpected(error)
 
 

@@ -43,7 +43,7 @@ class Coherence:
                nothing but itself, and its reference is where there is enough of it. What is no
                wider than a window is painted as one piece and is left alone
     rows       the row of the latents that each region is painted in; None: there is one
-    strength   in 0..1: how much of the way is gone; 0 changes nothing
+    strength   in 0..1: the share of the way to the reference's look; 0 changes nothing
     anchor     the column of cells where each row has its reference; None: the middle. What is high
                and what is low in a picture differ by nature: rows do not follow each other
 
@@ -180,7 +180,7 @@ def _sort(values: Tensor) -> _Sorted:
 
 
 def _quantiles(own: _Sorted, shares: Tensor) -> Tensor:
-    """Of each channel with cells that count [B, h, w]: [B, C, K], ascending."""
+    """Quantiles of each channel, its cells weighted by [B, h, w]: [B, C, K], ascending."""
     counts = shares.flatten(1)[:, None].expand(own.places.shape)
     below = counts.gather(2, own.places).cumsum(dim=2)
     points = (torch.arange(_QUANTILES, device=below.device) + 0.5) / _QUANTILES

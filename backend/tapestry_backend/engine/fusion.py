@@ -24,7 +24,7 @@ def fuse(
     predictions' own type where that is wider. Weights are >= 0; those of overlaps that count twice
     otherwise are negative (DiffCollage's rule, `windows.factors`). rows: which row of the result
     each prediction is of; None: there is one. A cell without any weight is 0: the caller sees to it
-    that nobody reads it.
+    that it is never read.
     """
     dtype = torch.promote_types(predictions[0].dtype, torch.float32)
     device = predictions[0].device

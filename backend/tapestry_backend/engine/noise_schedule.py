@@ -1,4 +1,4 @@
-"""How much noise there is at each step, for every kind of scheduler; takes no step itself."""
+"""The noise level of each step, for every kind of scheduler."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def owners(weights: Tensor) -> Tensor:
     """Whom each cell belongs to, all or nothing: weights [N + 1, H, W] -> bool, one True per cell.
 
     The strongest region owns a cell. A region that is the strongest nowhere owns its own strongest
-    cell, so that nobody who has some weight is left without any.
+    cell, so that no region with some weight is left without any.
     """
     strongest = weights.argmax(dim=0)
     for region in range(weights.shape[0] - 1):

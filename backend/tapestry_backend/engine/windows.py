@@ -148,7 +148,7 @@ def shifted_windows(
 def window_weights(
     windows: Sequence[Window], canvas: Size, kind: Weighting = "linear", *, wrap: bool = False
 ) -> list[Tensor]:
-    """How much each window has to say at each of its cells: [h, w] each, float32, in (0, 1].
+    """Blending weight of each window at each of its cells: [h, w], float32, in (0, 1].
 
     "linear" and "gaussian" fall towards edges where another window takes over and are flat towards
     the canvas' border, "flat" is 1 everywhere; never 0: so a canvas of one window has the weight 1

@@ -73,7 +73,7 @@ class Denoiser(Protocol):
 
     @property
     def guidance_rescale(self) -> float:
-        """How much guidance is kept from adding contrast, from 0 to 1; see `MultiDiffusion`."""
+        """Guidance rescale, 0 to 1: how much of guidance's contrast is removed; see `Guidance`."""
         ...
 
     @property
@@ -86,7 +86,7 @@ class Denoiser(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """How many rows `predict` should be given at once: by speed, and by what memory is free."""
+        """Rows per call of `predict`, by speed and by free memory."""
         ...
 
     def make_scheduler(self, name: Scheduler = "checkpoint", window: Size | None = None) -> Any:

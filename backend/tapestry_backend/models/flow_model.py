@@ -38,7 +38,7 @@ class WindowShiftedEuler(diffusers.FlowMatchEulerDiscreteScheduler):
     """
 
     tokens = 4096
-    """Of one window."""
+    """Tokens of one window."""
     evenly = False
 
     def set_timesteps(self, num_inference_steps: int, device: torch.device | None = None) -> None:
@@ -125,7 +125,7 @@ class FlowModel(LatentModel):
 
     @torch.no_grad()
     def prepare_control(self, network: Any, picture: Tensor) -> Tensor:
-        """Of its latents those of this picture alone, as if it were the whole."""
+        """The latents of this picture alone, as if it were the whole."""
         pixels = (picture.to(self.device) / 127.5 - 1).to(self.dtype)
         if sees_pixels(network):
             return pixels

@@ -103,7 +103,7 @@ class LatentModel(ABC):
 
     @property
     def guidance_rescale(self) -> float:
-        """How much guidance is kept from adding contrast, from 0 to 1; see `MultiDiffusion`.
+        """Guidance rescale, 0 to 1: how much of guidance's contrast is removed; see `Guidance`.
 
         What a checkpoint needs that predicts velocities and was trained up to pure noise.
         """

@@ -26,7 +26,7 @@ _GIB = 2**30
 
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 _BYTES |= {"float8_e4m3fn": 1, "float8_e5m2": 1}
-"""Of one number of each type that weights are stored as."""
+"""Size of one number of each type that weights are stored as."""
 
 _ROOM = 2.0
 """Room for a model, in sizes of its files: its weights, and what a picture takes besides."""

@@ -34,7 +34,7 @@ _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _PIECE_BYTES = 1 * MIB
 _SMALL_PIECE_BYTES = 4096
-"""Of a damaged file the piece is lost in which the damage shows."""
+"""Bytes unpacked at once; of a damaged file, the piece with the damage is lost."""
 
 
 class Archive:
@@ -94,7 +94,7 @@ class Archive:
         return True
 
     def _rest_of(self, entry: zipfile.ZipInfo) -> bytes:
-        """As much of a damaged file as can be unpacked: another program may make more of it."""
+        """The part of a damaged file that can be unpacked: another program may repair more."""
         pieces = []
         with suppress(*_ZIP_ERRORS), self._zip.open(entry) as file:
             while piece := file.read(_SMALL_PIECE_BYTES):

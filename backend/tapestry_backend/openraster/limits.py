@@ -27,7 +27,7 @@ MAX_CANVASES_DECODED = 100
 """How often the canvas's own number of pixels may be decoded, over all layers together."""
 
 MAX_EXTRA_DECODED_PX = 2 * MAX_CANVAS_PX
-"""And this much on top: a small canvas may hold a few layers that are far larger than itself."""
+"""Added to that: a small canvas may hold a few layers that are far larger than itself."""
 
 MAX_PROFILE_BYTES = 32 * MIB
 """A colour profile, unpacked; those of printers with large tables have a few MiB."""

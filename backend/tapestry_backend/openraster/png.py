@@ -17,7 +17,7 @@ from .limits import MAX_PROFILE_BYTES
 
 _HEADER = struct.Struct(">8s4x4sII")
 HEADER_BYTES = _HEADER.size
-"""As much of a PNG as `png_size` needs."""
+"""Bytes of a PNG that `png_size` needs."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _THUMBNAIL_PX = 256
 _CHUNK = struct.Struct(">I4s")

@@ -24,7 +24,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _OVER = "svg:src-over"
 _LARGEST_NUMBER = 10**9
 _ROUNDING = 1e-3
-"""As far may an opacity lie beyond 0 or 1 without a word."""
+"""An opacity that lies less than this beyond 0 or 1 is rounded, and not told of."""
 
 _HIDDEN = {"hidden", "none", "false", "no", "0", "collapse"}
 """OpenRaster's own word, and what else is written for it."""

@@ -66,7 +66,7 @@ def class_colour(prompt: str) -> Colour | None:
 def class_colours(prompts: Sequence[str]) -> list[Colour]:
     """For each prompt its class's colour, or, for one that names none, one that no class has.
 
-    Those are dark and dull: the palette is neither, and no class is claimed that nobody named.
+    Those are dark and dull, as no colour of the palette is, so no other class is claimed.
     """
     return [class_colour(prompt) or _no_class(number) for number, prompt in enumerate(prompts)]
 

@@ -131,7 +131,7 @@ def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], pla
 
 
 def _map_colours(control: Control, request: Request) -> list[tuple[float, ...]]:
-    """Of each region and of the background, in 0..1."""
+    """The map's colour for each region and for the background, in 0..1."""
     prompts = [region.prompt for region in request.regions] + [background_prompt(request)]
     if control.preprocessor == "regions":
         return [colour_of(number) for number, _ in enumerate(prompts)]

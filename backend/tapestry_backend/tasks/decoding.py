@@ -284,5 +284,5 @@ def in_pixels(part: Window, cell_px: int) -> Window:
 
 def _to_unit(pixels: Tensor, stage: str) -> Tensor:
     check_finite(pixels, stage)  # before the clamp, which would make white of what is endless
-    # In place: a large picture should not exist twice, and nobody else holds what was decoded.
+    # In place: a large picture should not exist twice, and this is the only reference to it.
     return pixels.float().div_(2).add_(0.5).clamp_(0, 1)

@@ -24,7 +24,7 @@ _REPORTED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps", "feather_px"),
     *("continue_regions", "under_px", "wrap", "coherence", "speed", "clip_skip"),
 )
-"""What a report says of the request; the rest of it is pixels, or resolved in the plan."""
+"""Fields of the request in a report; the others are pixels, or resolved in the plan."""
 
 
 class _SpeedSettings(NamedTuple):
@@ -33,7 +33,7 @@ class _SpeedSettings(NamedTuple):
     stride     from window to window, in windows, where the request names none
     moving     whether a canvas without regions takes windows side by side that move: a region needs
                fewer windows when they lie around its mask
-    guidance_every    after the first steps, guidance is computed in every so many-th of them, and
+    guidance_every    after the first steps, guidance is computed in every n-th step, and
                held between. (Without any in the last steps, single windows kept 0.6 to 0.7 of their
                fine detail on average, mountains 0.3)
     """
@@ -93,7 +93,7 @@ class Plan:
     follow     how long new cells follow the continued edges of the picture that is there
     draft      the small picture that is made first; None: no draft
     anchor     the point whose window all others follow, in cells of the canvas
-    guidance_every    after the first steps, guidance is computed in every so many-th of them
+    guidance_every    after the first steps, guidance is computed in every n-th step
     """
 
     request: Request
@@ -300,7 +300,7 @@ def _plan_region(region: Region, request: Request) -> RegionPlan:
 
 
 def _loras(loras: Sequence[Lora]) -> tuple[Lora, ...]:
-    """The last word about each of them counts."""
+    """If an adapter is named twice, the last weight wins; those of weight 0 are left out."""
     last = {lora.adapter: lora for lora in loras}
     return tuple(lora for lora in last.values() if lora.weight)
 

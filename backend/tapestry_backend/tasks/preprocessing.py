@@ -14,12 +14,12 @@ from ..engine.regions import PaintedMask, occlude
 from ..engine.windows import Size
 
 CANNY_LOW, CANNY_HIGH = 0.05, 0.1
-"""Of a step from black to white: how high weak edges and strong ones are (Canny 1986)."""
+"""Thresholds of weak and of strong edges, as shares of a step from black to white (Canny 1986)."""
 
 _CANNY_SOFT_PX = 1.4
 
 _REACH_PX = 64
-"""How far along itself a weak edge counts from a strong one."""
+"""Pixels along which a weak edge counts as the continuation of a strong one."""
 
 _GOLDEN = 0.618034
 

@@ -52,8 +52,8 @@ def run(
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
-    blobs maps SHA-256 to bytes and holds everything in `request.blobs`. Whoever iterates shows
-    progress, and cancels by iterating no longer. Raises TapestryError for whatever an artist can
+    blobs maps SHA-256 to bytes and holds everything in `request.blobs`. The caller shows
+    progress, and cancels by not iterating further. Raises TapestryError for what an artist can
     meet: a request that cannot become a picture, a damaged model, numbers that are not finite, too
     little memory.
     """

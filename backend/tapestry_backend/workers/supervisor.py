@@ -33,7 +33,7 @@ _LONGEST_PAUSE_S = 30.0
 """Between attempts to start a worker that dies before it is ready."""
 
 _FAREWELL_S = 1.0
-"""How long a worker may take to go when its pipe is closed; then it is killed."""
+"""Seconds that a worker may take to end when its pipe is closed; then it is killed."""
 
 _log = logging.getLogger("tapestry.supervisor")
 

@@ -1,4 +1,4 @@
-"""How long a worker may be silent, or without progress, before it is replaced.
+"""When a worker that is silent, or makes no progress, is replaced.
 
 A worker that lives says so every second. One that lives and does not get on is stuck when a step
 takes much longer than those of its job before: how long a step may take depends on the machine, the

@@ -115,7 +115,7 @@ class Link:
         except ProtocolError:
             _log.exception("the pipe from the server is out of step")
         finally:
-            os._exit(0)  # at once, in the middle of a step: nobody is left to show it to
+            os._exit(0)  # at once, in the middle of a step: no server is left to show it
 
 
 def main(load: Callable[[], Engine]) -> None:

@@ -119,7 +119,7 @@ class BundledBackend:
         write_atomically(self.environment / _STAMP, json.dumps(self._expected()))
 
     def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Of uv's environment: everything stays in the folder; pip's mirrors are uv's as well.
+        """Environment of uv: everything stays in the folder; pip's mirrors are uv's as well.
 
         A sandbox's own Python changes with the sandbox, and asking for one on a Mac without
         developer tools opens a window: there uv brings its own.

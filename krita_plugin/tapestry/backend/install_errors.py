@@ -57,7 +57,7 @@ def other_bytes(what: str) -> TapestryError:
 
 
 def of_the_network(why: str) -> TapestryError:
-    """Nothing can be fetched."""
+    """The network gives nothing."""
     return TapestryError(
         ErrorCode.INTERNAL,
         tr("The package index cannot be reached: {why}").format(why=why[:300]),
@@ -78,7 +78,7 @@ def of_pytorchs_index(error: TapestryError, theirs: Accelerator) -> TapestryErro
 
 
 def of_the_disk(why: str, own: BundledBackend) -> TapestryError:
-    """Nothing can be written."""
+    """The disk takes nothing."""
     return TapestryError(
         ErrorCode.INTERNAL,
         tr("The backend cannot be written to {folder}: {why}").format(folder=own.folder, why=why),

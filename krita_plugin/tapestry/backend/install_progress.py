@@ -20,7 +20,7 @@ _BEGINS, _FETCHED, _INSTALLED = 0.1, 0.9, 0.97
 
 @dataclass(frozen=True)
 class Fetched:
-    """How far uv is; small packages are fetched along and not told of."""
+    """uv's progress; small packages are not reported."""
 
     done_bytes: float
     whole_bytes: float
@@ -29,7 +29,7 @@ class Fetched:
     is_prepared: bool
 
     def share(self) -> float:
-        """Of the whole installation, 0..1."""
+        """Progress of the whole installation, 0..1."""
         if self.is_prepared:
             return _FETCHED
         return _BEGINS + (_FETCHED - _BEGINS) * self.done_bytes / self.whole_bytes

@@ -38,7 +38,7 @@ from .uv_download import Fetch, UvDownload
 _GB = 10**9
 _LOCKED_TRIES, _LOCKED_WAIT_S = 3, 3.0
 _SHARE_OF_THE_REST = 0.5
-"""Of the room on the disk, where an installation goes on."""
+"""Share of the room on the disk that suffices where an installation goes on."""
 
 
 class BackendInstaller:

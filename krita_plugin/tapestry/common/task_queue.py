@@ -97,7 +97,7 @@ class Task:
         except StopIteration as stop:
             if not self._is_cancelled:
                 self._finished(stop.value)
-        except Exception as error:  # noqa: BLE001  whoever waits for the work decides
+        except Exception as error:  # noqa: BLE001  the caller that waits for it decides
             if not self._is_cancelled:
                 self._failed(error)
         else:
@@ -146,7 +146,7 @@ class TaskQueue:
         def finish(value: Value) -> None:
             try:
                 finished(value)
-            except Exception as error:  # noqa: BLE001  whoever waits for the work decides
+            except Exception as error:  # noqa: BLE001  the caller that waits for it decides
                 failed(error)
             finally:
                 self._next()

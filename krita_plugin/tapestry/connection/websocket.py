@@ -21,7 +21,7 @@ _HANDSHAKE_WITHIN_S = 10.0
 """A server on this machine answers at once, unless the machine is very busy."""
 
 _ON_THE_WAY_BYTES = 2 * MAX_CHUNK_BYTES
-"""More than this is not given to the socket at once, so that no turn of the loop takes long."""
+"""Bytes given to the socket at once, at most, so that no turn of the loop takes long."""
 
 _READ_AT_ONCE_BYTES = 4 * MAX_CHUNK_BYTES
 """What may wait in the socket: a turn of the loop reads no more than this."""

@@ -62,7 +62,7 @@ def seen_alpha(canvas: Canvas, around: Sequence[Layer], layer_id: str, bounds: B
 
 
 def reads_of(around: Sequence[Layer], layer_id: str) -> int:
-    """How many masks `seen_alpha` reads for one: whoever reads many pixels takes fewer at once."""
+    """Number of masks that `seen_alpha` reads for one layer: callers read fewer pixels at once."""
     place = next((n for n, layer in enumerate(around) if layer.id == layer_id), None)
     if place is None:
         return 1

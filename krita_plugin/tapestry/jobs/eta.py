@@ -1,4 +1,4 @@
-"""How long what is on its way will take, from the times that steps took."""
+"""The time that pending jobs will still take, estimated from the steps so far."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _FILES = {
 
 
 def empty_masks(count: int) -> list[Any]:
-    """So many masks under which nothing shows, to be added to layers; raises TapestryError."""
+    """Masks that hide everything, to be added to layers; raises TapestryError."""
     if not count:
         return []
     with tempfile.TemporaryDirectory(prefix="tapestry-") as folder:

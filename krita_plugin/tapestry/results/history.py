@@ -1,7 +1,7 @@
 """The pictures that were made for a document, and how the document keeps them.
 
 Thumbnails and settings are a note of the document; the pictures themselves lie in the store, by
-their SHA-256. A note comes with a file that anybody may have made: what is odd in it is left out.
+their SHA-256. Documents may come from anyone: what is odd in a note is left out.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> History
 
 
 def _seconds(report: str) -> float:
-    """How long the run took, as it says itself."""
+    """Seconds that the run took, by its own report."""
     kept = read_kept(report)
     seconds = kept.get("seconds") if isinstance(kept, dict) else None
     total = same_kind(seconds.get("total"), 0.0) if isinstance(seconds, dict) else None

@@ -72,7 +72,7 @@ class Panel(QWidget):
         self._timer.stop()
 
     def resizeEvent(self, event: object) -> None:  # noqa: N802  Qt's name
-        """More room, or less."""
+        """Adapt to the docker's size."""
         super().resizeEvent(event)
         self._share_room()
 

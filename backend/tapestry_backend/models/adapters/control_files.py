@@ -67,7 +67,7 @@ def _read(path: Path, prefix: str) -> dict[str, Tensor]:
 
 
 def _channels_of_eyes(content: Mapping[str, Tensor], marks: ControlNetKeys) -> tuple[int, ...]:
-    """Of what looks at the picture: after its first convolution, and each that halves it."""
+    """Channels of the conditioning embedding: after its first convolution, and each that halves."""
     pattern = (
         r"input_hint_block\.(\d+)\.weight" if marks.original else rf"{_EYES}\.blocks\.(\d+)\.weight"
     )

@@ -33,7 +33,7 @@ from .factors import NORMS, Factors, Kept, LowRank, NormShift, factors_of
 
 
 class Lengths(NamedTuple):
-    """How much longer a DoRA makes the changed weights' rows, or columns: gain [out] or [in].
+    """The gain that a DoRA gives rows or columns of the changed weights, [out] or [in].
 
     bias: the layer's
     """
@@ -59,10 +59,10 @@ class Deltas(list[Delta]):
 
 
 _SHORTEST = torch.finfo(torch.float32).eps
-"""Of a row or column of weights, which would be divided by nothing otherwise."""
+"""Least length of a row or column of weights, so that nothing is divided by zero."""
 
 _MOST_KEPT_BYTES = 128 * 2**20
-"""Of one file's changes that are kept as they are multiplied out."""
+"""Limit of one file's changes that are kept multiplied out."""
 
 _BESIDES = {"alpha", "magnitude", "dora_scale"}
 """What may stand beside a layer's factors."""
@@ -282,7 +282,7 @@ def _deltas(
     device: torch.device,
     dtype: torch.dtype,
 ) -> list[Delta]:
-    """Of one layer, or of several that are one in the file."""
+    """The deltas of one layer, or of several that are one in the file."""
     factors = factors_of({role: parts[role] for role in parts.keys() - _BESIDES})
     if factors is None:
         raise _broken(adapter, "some of the tensors that belong together are missing")
@@ -328,7 +328,7 @@ def _scale(factors: Factors, parts: Mapping[str, Tensor], told: Mapping[str, Any
 
 
 def _lengths(delta: Delta, parts: Mapping[str, Tensor]) -> Lengths | None:
-    """Of a DoRA, for the layer's own weights; None when it has not as many rows or columns."""
+    """A DoRA's gain for the layer's own weights; None when their sizes differ."""
     layer: Any = delta.module
     rows, columns = layer.weight.shape[:2]
     if "magnitude" in parts:  # as peft writes it

@@ -21,7 +21,7 @@ from .residuals import load_control
 from .vocabulary import Vocabulary
 
 _MOST_KEPT = 8
-"""Of each kind; that which was used longest ago goes first."""
+"""Adapters of each kind that are kept; the least recently used goes first."""
 
 
 class AdapterManager:

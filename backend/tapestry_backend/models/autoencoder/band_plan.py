@@ -20,7 +20,7 @@ _BEYOND = 1
 """Cells of a trimmed network's largest activation beyond what is wanted, at both ends together."""
 
 _KEPT_SHARE = 0.8
-"""Of the budget, for the activation that is kept; the rest at least is for the bands."""
+"""Share of the budget for the activation that is kept; at least the rest is for the bands."""
 
 
 @dataclass(frozen=True)

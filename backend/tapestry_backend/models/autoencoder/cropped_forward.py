@@ -21,7 +21,7 @@ class Span(NamedTuple):
 
 
 def upsampling(layer: nn.Upsample) -> int:
-    """How many times as large it makes a picture."""
+    """The factor by which it enlarges a picture."""
     factor: Any = layer.scale_factor
     return int(factor)
 
@@ -75,7 +75,7 @@ def _cuts(layers: Sequence[nn.Module], length: int, wanted: Span) -> list[Span]:
 
 
 def _made(layer: nn.Module, length: int) -> int:
-    """How long a layer's result is."""
+    """Length of a layer's result."""
     for part in layer.modules():
         if isinstance(part, nn.Upsample):
             length *= upsampling(part)

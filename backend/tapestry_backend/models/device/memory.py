@@ -1,4 +1,4 @@
-"""How much memory a device has left, and how it is taken."""
+"""The memory that a device has left, and how it is taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 import torch
 
 _SHARE = 0.6
-"""Of what is free: others take memory while we work, and allocators leave gaps."""
+"""Share of free memory that is used: others take some meanwhile, and allocators leave gaps."""
 
 _WORK_BYTES = 2**30
 """What is left of a card for one window's work, beside all weights."""

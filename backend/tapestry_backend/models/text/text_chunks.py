@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 MOST_CHUNKS = 8
-"""Of one text: 600 tokens of CLIP, more than its backbones can tell apart."""
+"""Chunks of one text: 600 tokens of CLIP, more than its backbones can tell apart."""
 
 _LONGEST_WORD = 8
 """Tokens of a word that is kept whole; longer ones are no words, or in scripts without spaces."""

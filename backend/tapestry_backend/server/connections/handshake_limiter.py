@@ -2,7 +2,7 @@
 
 Handshakes that have begun and not ended are few: where there are too many, those that have waited
 longest have to go, soon, and at once where there are far too many. So who only opens connections
-keeps nobody out: an honest handshake takes milliseconds, and many at once are let in all the same.
+keeps no honest client out: a handshake takes milliseconds, and many at once still get in.
 The right token is never counted, slowed or turned away.
 """
 
@@ -23,7 +23,7 @@ MOST_FAILURES, WITHIN_S = 20, 10.0
 """Refusals that are told and answered at once; a plugin that has read an old file needs six."""
 
 HOLD_S = 0.5
-"""How long the refusal of a wrong token is held back when there were too many."""
+"""Seconds that the refusal of a wrong token is delayed after too many of them."""
 
 Visitor = TypeVar("Visitor")
 
@@ -39,7 +39,7 @@ class HandshakeLimiter(Generic[Visitor]):
 
     @property
     def pending(self) -> int:
-        """How many handshakes have begun and not ended."""
+        """Number of handshakes that have begun and not ended."""
         return len(self._pending)
 
     def arrive(self, visitor: Visitor) -> list[Visitor]:

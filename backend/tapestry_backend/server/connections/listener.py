@@ -28,7 +28,7 @@ _PING_INTERVAL_S, _PING_TIMEOUT_S = 5.0, 15.0
 """A client that is gone without a word is noticed in 20 s; a busy Krita may be silent for 15."""
 
 _CLOSE_TIMEOUT_S = 1.0
-"""How long a client may take to answer our goodbye."""
+"""Seconds that a client may take to answer a close frame."""
 
 _FRAMES_IN_ADVANCE = 4
 """Frames that a connection may have received and we have not read: at most 4 MiB of memory."""

@@ -1,6 +1,6 @@
 """Writes journal and store in a thread of its own; a disk that fails costs the journal alone.
 
-Whoever wants something kept gets a future that is done when it is safe, or when there is no hope:
+The caller gets a future that is done when the record is safe, or when there is no hope:
 the work goes on without a journal then, and says so once.
 """
 
@@ -24,7 +24,7 @@ _COMPACT_BEYOND_BYTES = 4 * 2**20
 """A journal is written anew when it is larger than this, and than four times what it says."""
 
 _LAST_WORDS_S = 2.0
-"""How long a disk may take for what is still to be written when the server stops."""
+"""Seconds that the disk may take for outstanding writes when the server stops."""
 
 _log = logging.getLogger("tapestry.journal")
 
@@ -68,7 +68,7 @@ class JournalWriter:
     def keep(self, order: Persist) -> Future[None]:
         """Have this kept; the future never fails."""
         done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # whoever waits for it may go, and must not cancel it
+        done.set_running_or_notify_cancel()  # a waiter that goes away must not cancel it
         self._orders.put((order, done))
         return done
 

@@ -54,12 +54,12 @@ class PixelBlob:
 
     @property
     def total_bytes(self) -> int:
-        """Of all of them."""
+        """Size of this picture and of those beside it."""
         return sum(picture.size_bytes for picture in self.all)
 
     @property
     def bytes_in_memory(self) -> int:
-        """Of all of them, as far as no file holds them."""
+        """Their bytes that are held in memory and not in a file."""
         return sum(len(picture.data or b"") for picture in self.all)
 
     @property

@@ -46,7 +46,7 @@ class CompletedJobs:
             del self._delivered[next(iter(self._delivered))]
 
     def digest(self, job_id: str) -> str | None:
-        """Of a job that was delivered; None for any other."""
+        """The digest of a job that was delivered; None for any other."""
         return self._delivered.get(job_id)
 
     def outdated(self) -> list[Job]:

@@ -54,5 +54,5 @@ class FairQueue:
         return job
 
     def ahead_of(self, job: Job) -> int:
-        """How many come before this one."""
+        """Number of jobs before this one."""
         return list(self).index(job)

@@ -21,7 +21,7 @@ from .queue_view import QueueView
 
 _PREVIEW_HEIGHT_PX = 152
 _LOWEST_PREVIEW_PX = 48
-"""Nothing can be made out in less."""
+"""In a smaller preview nothing can be recognised."""
 
 _FIRST_WIDTH_PX = 200
 _SPACING_PX = 4

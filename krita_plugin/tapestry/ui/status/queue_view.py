@@ -60,7 +60,7 @@ class QueueView(QWidget):
         return min(most, max(0, len(self._docker_model.queue.jobs) - 1)) * row_px
 
     def _row_px(self) -> int:
-        """Of one job."""
+        """The row of one job."""
         return max([_LEAST_ROW_PX, *(row.sizeHint().height() for row in self._rows)])
 
     def _show_jobs(self) -> None:
