@@ -16,11 +16,16 @@ def check_output(path: Path) -> None:
     try:
         refuse_unwritable(path)
     except (OSError, ValueError) as error:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            _sentence(path, error),
-            "Choose a file in a folder that exists, and that may be written.",
-        ) from error
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: Exception) -> TapestryError:
+    """What is wrong with a file that cannot be written."""
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        _sentence(path, error),
+        "Choose a file in a folder that exists, and that may be written.",
+    )
 
 
 def write_outputs(files: Iterable[tuple[Path, bytes]]) -> None:

@@ -33,18 +33,17 @@ def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> None:
     other names. mode: of a new file, before the user's umask. Raises OSError.
     """
     target, status = found_behind(path)
-    data = list(pieces)
     if status is not None and not _may_be_replaced(target, status):
-        _write_over(target, data)
+        _write_over(target, list(pieces))  # all of it is made before anything is lost
         return
     aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(aside, flags, mode if status is None else 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.writelines(data)
+            file.writelines(pieces)
         if status is not None and not _take_rights(aside, status):
-            _write_over(target, data)
+            _write_over(target, [aside.read_bytes()])
             aside.unlink()
             return
         aside.replace(target)

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from tapestry_backend.openraster.archive import Archive
 from tapestry_backend.openraster.document import Document, as_pixels
 from tapestry_backend.openraster.limits import MAX_PROFILE_BYTES
-from tapestry_backend.openraster.png import colours_of, decode_png, encode_png
+from tapestry_backend.openraster.png import colours_of, decode_png, encode_png, png_pieces
 from tapestry_protocol.pixels import Margins
 
 PIXELS = np.random.default_rng(5).integers(0, 256, (6, 5, 4), np.uint8)
@@ -132,3 +132,15 @@ def test_a_result_says_what_its_colours_mean(where: str) -> None:
     archive = Archive(saved)
     for name in ("mergedimage.png", "data/tapestry-1.png"):
         assert profile_of(archive.read(name)) == PROFILE
+
+
+@pytest.mark.parametrize("alpha", [True, False])
+@pytest.mark.parametrize("rows", [1, 4, 6])
+def test_a_file_may_be_written_band_by_band(rows: int, alpha: bool) -> None:
+    """It is the same picture, whatever bands it came in."""
+    bands = (PIXELS[top : top + rows] for top in range(0, len(PIXELS), rows))
+    data = b"".join(png_pieces(bands, *PIXELS.shape[:2], colours_of(png(gamma=0.5)), alpha=alpha))
+    found = decode_png(data, "it")
+
+    assert (found[..., :3] == PIXELS[..., :3]).all()
+    assert (found[..., 3] == (PIXELS[..., 3] if alpha else 255)).all()

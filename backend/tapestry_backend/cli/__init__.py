@@ -16,7 +16,7 @@ from tapestry_protocol import VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .console import OutputLostError, steadily
-from .render_options import add_render_options
+from .render_options import add_render_options, add_upscale_options
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -51,6 +51,9 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="make a picture out of an OpenRaster scene")
     add_render_options(render)
     render.set_defaults(run=_render)
+    upscale = commands.add_parser("upscale", help="make a picture, or a scene's picture, larger")
+    add_upscale_options(upscale)
+    upscale.set_defaults(run=_upscale)
     serve = commands.add_parser("serve", help="run the backend that Krita's plugin talks to")
     if chosen == ["serve"]:
         _add_serve(serve)
@@ -90,6 +93,13 @@ def _render(options: argparse.Namespace) -> int:
     from .render import render  # noqa: PLC0415  decides by itself when torch is needed
 
     render(options)
+    return 0
+
+
+def _upscale(options: argparse.Namespace) -> int:
+    from .upscale import upscale  # noqa: PLC0415  decides by itself when torch is needed
+
+    upscale(options)
     return 0
 
 

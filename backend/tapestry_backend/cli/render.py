@@ -42,19 +42,19 @@ _FORMATS = (".ora", ".png")
 def render(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
     for path in (*options.output, *filter(None, [options.report])):
-        _check_output(path, (".json",) if path is options.report else _FORMATS)
+        check_format(path, (".json",) if path is options.report else _FORMATS)
     _check_together(options)
-    document = _open(options.scene)
+    document = open_document(options.scene)
     scene = read_scene(
         document,
         background=options.background,
         margins=options.extend,
         paint_over=_paint_over(document, options),
-        about=_about(options.region),
+        about=region_settings(options.region),
         controls=[read_control(*control) for control in options.control],
         **request_settings(options),
     )
-    progress = _Progress(quiet=options.quiet)
+    progress = ProgressLine(quiet=options.quiet)
     for note in scene.notes:
         progress.note(note)
     found = entries_for([options.model])
@@ -73,7 +73,7 @@ def render(options: argparse.Namespace) -> None:
     write_outputs(chain(files, _report(finished, options.report)))
 
 
-class _Progress:
+class ProgressLine:
     """Tells on stderr what happens: one line that changes in a terminal, many lines in a log."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -99,16 +99,18 @@ class _Progress:
             sys.stderr.flush()
 
 
-def _open(path: Path) -> Document:
+def open_document(path: Path) -> Document:
+    """Read a scene; raises TapestryError."""
     try:
         return Document.open(path)
     except OSError as error:
-        raise _unreadable(
+        raise unreadable(
             path, error, "Give the path of a picture that was saved as OpenRaster (.ora)."
         ) from error
 
 
-def _unreadable(path: Path, error: OSError, advice: str) -> TapestryError:
+def unreadable(path: Path, error: OSError, advice: str) -> TapestryError:
+    """What is wrong with a file that cannot be read."""
     sentence = f"{str(path)!r} cannot be read ({error.strerror})."
     return TapestryError(ErrorCode.BAD_REQUEST, sentence, advice)
 
@@ -158,11 +160,11 @@ def _paint_over(document: Document, options: argparse.Namespace) -> PaintOver | 
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         advice = "Give the name of a layer, or the path of a mask."
-        raise _unreadable(path, error, advice) from error
+        raise unreadable(path, error, advice) from error
     return PaintOver(task, select_mask(document, data, path.name))
 
 
-def _about(regions: Iterable[tuple[str, str]]) -> dict[str, str]:
+def region_settings(regions: Iterable[tuple[str, str]]) -> dict[str, str]:
     """A region's name -> all that --region says of it."""
     about: dict[str, str] = {}
     for name, text in regions:
@@ -171,7 +173,7 @@ def _about(regions: Iterable[tuple[str, str]]) -> dict[str, str]:
     return about
 
 
-def _run(scene: Scene, catalogue: Catalogue, progress: _Progress) -> Finished:
+def _run(scene: Scene, catalogue: Catalogue, progress: ProgressLine) -> Finished:
     from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
     from ..tasks.run import run  # noqa: PLC0415  likewise
 
@@ -233,7 +235,7 @@ def _report(finished: Finished, path: Path | None) -> Iterator[tuple[Path, bytes
         yield path, text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _check_output(path: Path, formats: tuple[str, ...]) -> None:
+def check_format(path: Path, formats: tuple[str, ...]) -> None:
     """Refuse what cannot be written before hours are spent on painting it."""
     if path.suffix.lower() not in formats:
         raise TapestryError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -49,6 +50,62 @@ def add_render_options(parser: argparse.ArgumentParser) -> None:
     _add_steps(parser.add_argument_group("how it is painted"))
     _add_canvas(parser.add_argument_group("canvases larger than the model's own size"))
     _add_expert(parser.add_argument_group("for experts: what has a good default"))
+
+
+def add_upscale_options(parser: argparse.ArgumentParser) -> None:
+    """All of `tapestry upscale`, which has names, defaults and limits in common with `render`."""
+    parser.description = (
+        "Enlarges a picture and paints over it in windows that move at every step, held to what it "
+        "was. A scene is painted first, unless it shows a result already; its regions count."
+    )
+    parser.add_argument("picture", metavar="PICTURE.png|SCENE.ora", type=Path)
+    parser.add_argument(
+        *("-o", "--output"), metavar="OUT.png", type=Path, required=True, help="the result"
+    )
+    parser.add_argument(
+        "--factor",
+        type=_factor,
+        default=2.0,
+        metavar="X",
+        help="how many times as large, 1 to 8 (2)",
+    )
+    parser.add_argument(
+        "--strength",
+        type=_value("strength"),
+        default=0.3,
+        metavar="X",
+        help="how far it may go from what is there: 0 only enlarges (0.3)",
+    )
+    parser.add_argument(
+        *("--prompt", "--background"),
+        dest="background",
+        metavar="PROMPT",
+        help="what the picture shows, where no region says more",
+    )
+    parser.add_argument(
+        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="say nothing unless something is wrong"
+    )
+    prompts = parser.add_argument_group("prompts, regions and adapters")
+    _add(prompts, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
+    _add(prompts, "--style", "style", "TEXT", "added to every prompt")
+    _add_region(prompts)
+    prompts.add_argument("--adapter", **ADAPTER)
+    _add_loras(prompts)
+    _add_steps(parser.add_argument_group("how it is painted"))
+
+
+def _factor(text: str) -> float:
+    """An argparse type: a factor that a picture can be enlarged by."""
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 1 <= factor <= 8:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 1 to 8")
+    return factor
 
 
 def request_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -122,6 +179,11 @@ def _add_prompts(group: argparse._ArgumentGroup) -> None:
     )
     _add(group, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
     _add(group, "--style", "style", "TEXT", "added to every prompt")
+    _add_region(group)
+    _add(group, "--feather", "feather_px", "PIXELS", "soften the outlines of regions and selection")
+
+
+def _add_region(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--region",
         nargs=2,
@@ -132,11 +194,9 @@ def _add_prompts(group: argparse._ArgumentGroup) -> None:
         "guidance=X, fit=tight|loose, strength=X (below 1: start from the layer's own colours), "
         "lora=NAME:WEIGHT;... and negative=PROMPT",
     )
-    _add(group, "--feather", "feather_px", "PIXELS", "soften the outlines of regions and selection")
 
 
-def _add_adapters(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--adapter", **ADAPTER)
+def _add_loras(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--lora",
         dest="loras",
@@ -146,6 +206,11 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
         help="lay LoRAs on the model, for instance sample-ink:0.8; for one region alone: --region "
         "LAYER lora=sample-ink:0.8",
     )
+
+
+def _add_adapters(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--adapter", **ADAPTER)
+    _add_loras(group)
     group.add_argument(
         "--control",
         nargs=2,

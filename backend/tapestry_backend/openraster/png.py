@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,8 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _THUMBNAIL_PX = 256
 _CHUNK = struct.Struct(">I4s")
 _CHECKSUM_BYTES = 4
+_DIFFERENCE_FROM_ABOVE = 2
+"""The format's number for rows that say how they differ from the one above them."""
 _AFTER_HEADER = 8 + _CHUNK.size + 13 + _CHECKSUM_BYTES
 _COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 """Chunks that say which colours the numbers mean."""
@@ -159,6 +161,38 @@ def encode_png(pixels: np.ndarray, colours: bytes = b"") -> bytes:
     opaque = bool((pixels[..., 3] == 255).all())
     png = _save(Image.fromarray(pixels[..., :3] if opaque else pixels))
     return png[:_AFTER_HEADER] + colours + png[_AFTER_HEADER:]
+
+
+def png_pieces(
+    bands: Iterable[np.ndarray], height: int, width: int, colours: bytes = b"", *, alpha: bool
+) -> Iterator[bytes]:
+    """A PNG file piece by piece, from bands uint8 [rows, width, 4] from the top.
+
+    colours: as in `encode_png`. alpha: whether it says how opaque pixels are.
+    """
+    channels = 4 if alpha else 3
+    yield _SIGNATURE
+    yield _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6 if alpha else 2, 0, 0, 0))
+    yield colours
+    packer = zlib.compressobj(6)
+    above = np.zeros((1, width * channels), dtype=np.uint8)
+    for band in bands:
+        rows = band[..., :channels].reshape(len(band), -1)
+        before = np.concatenate([above, rows[:-1]])
+        filtered = np.empty((len(rows), width * channels + 1), dtype=np.uint8)
+        filtered[:, 0] = _DIFFERENCE_FROM_ABOVE
+        np.subtract(rows, before, out=filtered[:, 1:])
+        above = rows[-1:]
+        packed = packer.compress(filtered.tobytes())
+        if packed:
+            yield _chunk(b"IDAT", packed)
+    yield _chunk(b"IDAT", packer.flush())
+    yield _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    check = zlib.crc32(kind + data)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
 
 
 def thumbnail_png(pixels: np.ndarray) -> bytes:

@@ -1,0 +1,355 @@
+"""A picture made larger: enlarged, then painted over in windows that move, held to what it was.
+
+The second stage of Any-Size-Diffusion (Zheng et al. 2023). Whatever is as large as the result comes
+and goes in bands; in between there are latents alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Region, Request
+from tapestry_protocol.pixels import COVERED_ALPHA, Pixels
+from tapestry_protocol.request_checks import check_canvas
+
+from ..engine.composition import HoldComposition
+from ..engine.extension import pull_push
+from ..engine.out_of_memory import is_out_of_memory
+from ..engine.regions import PaintedMask, lift_thin, occlude, weigh
+from ..engine.sampling import Known
+from ..engine.windows import Size, Window
+from ..models.denoiser import Denoiser
+from ..models.model_cache import ModelCache
+from .canvas import pixel_array, preview_rgba
+from .canvas_source import CanvasSource
+from .conditioning import Conditioning
+from .decoding import decode_canvas, decode_part
+from .denoising_pass import DenoisingPass, Texts
+from .events import Progressed
+from .failure_messages import check_finite, out_of_memory
+from .plan import Plan, make_plan
+from .report import Stopwatch, make_report
+
+MAX_FACTOR = 8.0
+
+_BAND_PX = 2**21
+"""Pixels that are enlarged, encoded or decoded at once."""
+
+_SEEN_CELLS = 8
+"""As far as an encoder without norms sees beyond a band."""
+
+_AROUND_PX = 4
+"""Pixels of the first stage around a band that its correction depends on."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """The next rows of the result, from the top: uint8 [rows, width, 4]."""
+
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """The end; the bands were all of the picture. report: as in `Finished`."""
+
+    report: Mapping[str, Any]
+
+
+def upscaled_size(first: np.ndarray, factor: float) -> Size:
+    """The size of the result in pixels, of a picture [h, w, C]."""
+    return Size(round(first.shape[0] * factor), round(first.shape[1] * factor))
+
+
+def upscale(
+    first: np.ndarray,
+    request: Request,
+    factor: float,
+    blobs: Mapping[str, bytes],
+    store: ModelCache,
+) -> Iterator[Progressed | Band | Upscaled]:
+    """Make a picture uint8 [h, w, 4] larger; the last event is `Upscaled`.
+
+    request: prompts and regions that hold for the picture as it is, and how it is painted over;
+    its `strength` says how far that may go: 0 is the enlarged picture. factor: from 1 to
+    `MAX_FACTOR`. Raises TapestryError as `run` does.
+    """
+    size = upscaled_size(first, factor)
+    _check(first, size, factor)
+    larger = replace(
+        request,
+        task="refine",
+        height=size.height,
+        width=size.width,
+        regions=tuple(_as_a_prompt(region) for region in request.regions),
+        image=None,
+        composition=0.0,
+        coherence=0.0,
+        layered=False,
+        expert=replace(request.expert, windows="shift", bootstrapping=0.0),
+    )
+    store.check(larger)
+    larger, notices = store.catalogue.adapters.read(larger)
+    stage = "loading"
+    try:
+        for event in _events(first, request, larger, blobs, store, notices):
+            stage = event.stage if isinstance(event, Progressed) else stage
+            yield event
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(larger, stage, store.device) from error
+
+
+def _check(first: np.ndarray, size: Size, factor: float) -> None:
+    if not 1 <= factor <= MAX_FACTOR:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"A picture becomes 1 to {MAX_FACTOR:.0f} times as large, not {factor:g} times.",
+            "Choose a factor in between, or enlarge the result again.",
+        )
+    check_canvas(*size)
+    if not bool((first[..., 3] >= COVERED_ALPHA).any()):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "There is nothing to enlarge: the picture is transparent.",
+            "Choose a picture, or paint one first.",
+        )
+
+
+def _as_a_prompt(region: Region) -> Region:
+    """A region whose outline and paint are in the picture already."""
+    return replace(region, fit="loose", strength=1.0, paint=None)
+
+
+def _events(
+    first: np.ndarray,
+    request: Request,
+    larger: Request,
+    blobs: Mapping[str, bytes],
+    store: ModelCache,
+    notices: tuple[str, ...],
+) -> Iterator[Progressed | Band | Upscaled]:
+    """From beginning to end; `larger` is the request for the result."""
+    watch = Stopwatch()
+    yield Progressed("loading")
+    with watch.stage("load"):
+        model = store.load(larger.model)
+    _check_paints(model)
+    model.clip_skip = larger.clip_skip
+    yield Progressed("encoding")
+    with watch.stage("encode"):
+        plan = make_plan(larger, model)
+        conditioning = Conditioning(larger, blobs, plan, model, store.catalogue.adapters)
+        texts = Texts.encode(plan, model, conditioning)
+        check_finite(texts.conditions, "reading the prompts")
+        picture = _opaque(first)
+    evaluations = 0
+    if larger.strength:
+        with watch.stage("encode"):
+            start = _encoded(picture, plan, model)
+            weights = _weights(request, blobs, plan)
+        painting = _denoising_pass(start, weights, plan, model, texts, conditioning)
+        yield Progressed("denoising")
+        for step in painting.steps([_hold(start, picture, plan)]):
+            check_finite(step.latents, f"denoising (step {step.number})")
+            latents = step.latents
+            look = partial(_look, model, plan, step.denoised)
+            yield Progressed("denoising", step.number, step.count, look)
+        evaluations = painting.denoise.evaluations
+        bands = _decoded(latents, picture, plan, model)
+    else:
+        bands = _enlarged(picture, plan)
+    yield Progressed("decoding")
+    for top, pixels in bands:
+        yield Band(_with_alpha(pixels, first[..., 3], top, plan))
+    told = (*notices, *texts.notices, *conditioning.notices)
+    yield Upscaled(make_report(plan, evaluations, told, watch))
+
+
+def _check_paints(model: Denoiser) -> None:
+    if model.inpaints:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "A checkpoint for inpainting enlarges no pictures.",
+            "Choose a checkpoint that paints from a prompt.",
+        )
+
+
+def _denoising_pass(
+    start: Tensor,
+    weights: Tensor,
+    plan: Plan,
+    model: Denoiser,
+    texts: Texts,
+    conditioning: Conditioning,
+) -> DenoisingPass:
+    keep = torch.full(plan.canvas, 1 - plan.strength)
+    source = CanvasSource(weights, None, keep, None, cell_px=1)
+    known = Known(start, keep.to(model.device))
+    return DenoisingPass(plan, model, texts, conditioning, source, plan.layout, known)
+
+
+def _hold(start: Tensor, picture: np.ndarray, plan: Plan) -> HoldComposition:
+    """To the end, what is as large as a cell of the first stage stays as it is there."""
+    cells = Size(*(max(1, round(side / plan.cell_px)) for side in picture.shape[1:]))
+    return HoldComposition(start, cells, 0.0, math.inf, torch.ones(plan.canvas).to(start))
+
+
+def _weights(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
+    """Each region's share of each cell, the background's as the last: [N + 1, h, w]."""
+    output, cell_px = plan.output, plan.cell_px
+    cells = tuple(-(-side // cell_px) for side in (output.height, output.width))
+    masks = []
+    for region in request.regions:
+        mask = torch.from_numpy(pixel_array(region.mask, blobs))[..., 0].float() / 255
+        bounds = region.bounds
+        beside = (bounds.left, request.width - bounds.right)
+        whole = functional.pad(mask, (*beside, bounds.top, request.height - bounds.bottom))
+        shares = functional.interpolate(whole[None, None], cells, mode="area")[0, 0]
+        masks.append(PaintedMask(plan.origin.height, plan.origin.width, shares))
+    covered = occlude(masks, plan.canvas, 1)
+    return lift_thin(weigh(covered, [region.weight for region in request.regions]))
+
+
+def _encoded(picture: np.ndarray, plan: Plan, model: Denoiser) -> Tensor:
+    """The enlarged picture as latents [1, C, h, w]; in bands where the autoencoder has no norms."""
+    cell, canvas = plan.cell_px, plan.canvas
+    whole = [(0, canvas.height)]
+    spans = _spans(canvas.height, canvas.width * cell**2) if model.decodes_locally else whole
+    latents = torch.empty(1, model.channels, *canvas, device=model.device)
+    for top, bottom in spans:
+        above, below = max(0, top - _SEEN_CELLS), min(canvas.height, bottom + _SEEN_CELLS)
+        pixels = _canvas_rows(picture, above * cell, below * cell, plan)
+        found = model.encode(pixels.to(model.device) * 2 - 1).float()
+        latents[..., top:bottom, :] = found[..., top - above : bottom - above, :]
+    check_finite(latents, "encoding what is there")
+    return latents
+
+
+def _decoded(
+    latents: Tensor, picture: np.ndarray, plan: Plan, model: Denoiser
+) -> Iterator[tuple[int, Tensor]]:
+    """The result in bands, from the top: the first row, and pixels [1, 3, rows, width] in 0..1.
+
+    What they become when shrunk again is drawn towards the first stage, the more the less the
+    strength (back-projection, Irani and Peleg 1991): outlines stay sharp, and where they were.
+    """
+    cell, output = plan.cell_px, plan.output
+    scale = output.height / picture.shape[1]
+    whole = None if model.decodes_locally else decode_canvas(model, latents, wrap=False)
+    for start, stop in _spans(output.height, output.width):
+        above = max(0, math.floor(start / scale) - _AROUND_PX)
+        below = min(picture.shape[1], math.ceil(stop / scale) + _AROUND_PX)
+        seen = slice(math.floor(above * scale), min(output.height, math.ceil(below * scale)))
+        top, bottom = (output.top + seen.start) // cell, -(-(output.top + seen.stop) // cell)
+        if whole is None:
+            part = Window(top, 0, bottom, plan.canvas.width)
+            pixels = decode_part(model, latents, part, wrap=False).float() / 2 + 0.5
+            check_finite(pixels, "decoding")
+        else:
+            pixels = whole[..., top * cell : bottom * cell, :]
+        row = output.top + seen.start - top * cell
+        rows = pixels[0, :, row : row + seen.stop - seen.start, output.left : output.right]
+        painted = rows.clamp(0, 1).cpu().numpy()
+        shrunk = _resized(
+            painted,
+            Size(below - above, picture.shape[2]),
+            (above * scale - seen.start, below * scale - seen.start),
+            Image.Resampling.BOX,
+        )
+        change = _resized(
+            picture[:, above:below] - shrunk,
+            Size(stop - start, output.width),
+            (start / scale - above, stop / scale - above),
+            Image.Resampling.BICUBIC,
+        )
+        own = painted[:, start - seen.start : stop - seen.start]
+        yield start, torch.from_numpy(own + (1 - plan.strength) * change)[None].clamp_(0, 1)
+
+
+def _enlarged(picture: np.ndarray, plan: Plan) -> Iterator[tuple[int, Tensor]]:
+    """The same, of the picture as it is."""
+    output = plan.output
+    for start, stop in _spans(output.height, output.width):
+        rows = _canvas_rows(picture, output.top + start, output.top + stop, plan)
+        yield start, rows[..., output.left : output.right]
+
+
+def _spans(length: int, width: int) -> Iterator[tuple[int, int]]:
+    """Bands of `length` rows, from and to; width: the pixels of one of them."""
+    rows = max(1, _BAND_PX // width)
+    for top in range(0, length, rows):
+        yield top, min(top + rows, length)
+
+
+def _canvas_rows(picture: np.ndarray, top: int, bottom: int, plan: Plan) -> Tensor:
+    """Rows of the canvas: the picture enlarged, its edges continued; [1, 3, rows, width] in 0..1.
+
+    picture: [3, h, w] in 0..1.
+    """
+    canvas, output, cell_px = plan.canvas, plan.output, plan.cell_px
+    start = min(max(top - output.top, 0), output.height - 1)
+    stop = max(min(bottom - output.top, output.height), start + 1)
+    scale = picture.shape[1] / output.height
+    rows, size = (start * scale, stop * scale), Size(stop - start, output.width)
+    pixels = torch.from_numpy(_resized(picture, size, rows, Image.Resampling.LANCZOS))
+    around = (
+        output.left,
+        canvas.width * cell_px - output.right,
+        output.top + start - top,
+        bottom - output.top - stop,
+    )
+    return functional.pad(pixels[None].clamp_(0, 1), around, "replicate")
+
+
+def _resized(
+    values: np.ndarray, size: Size, rows: tuple[float, float], how: Image.Resampling
+) -> np.ndarray:
+    """The part of values float32 [C, h, w] that lies in `rows`, from and to, as [C, *size].
+
+    The filter sees what lies beyond the rows, so that bands fit each other.
+    """
+    _, height, width = values.shape
+    box = (0.0, max(0.0, rows[0]), float(width), min(float(height), rows[1]))
+    images = [Image.fromarray(channel).resize(size[::-1], how, box) for channel in values]
+    return np.stack([np.asarray(image) for image in images])
+
+
+def _opaque(picture: np.ndarray) -> np.ndarray:
+    """uint8 [h, w, 4] -> colours float32 [3, h, w] in 0..1, continued where it is transparent."""
+    known = torch.from_numpy(picture[..., 3] >= COVERED_ALPHA)
+    colours = torch.from_numpy(picture[..., :3].copy()).permute(2, 0, 1)[None].float() / 255
+    return (colours if bool(known.all()) else pull_push(colours, known))[0].contiguous().numpy()
+
+
+def _with_alpha(pixels: Tensor, alpha: np.ndarray, top: int, plan: Plan) -> np.ndarray:
+    """A band [1, 3, rows, width] in 0..1, from row `top`, as uint8 [rows, width, 4].
+
+    alpha uint8 [h, w]: of the first stage.
+    """
+    height, width = pixels.shape[-2:]
+    rgba = np.full((height, width, 4), 255, dtype=np.uint8)
+    rgba[..., :3] = (pixels[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    if (alpha < 255).any():
+        scale = len(alpha) / plan.output.height
+        rows = top * scale, (top + height) * scale
+        values = alpha[None].astype(np.float32)
+        own = _resized(values, Size(height, width), rows, Image.Resampling.BILINEAR)
+        rgba[..., 3] = own[0].round().clip(0, 255)
+    return rgba
+
+
+def _look(model: Denoiser, plan: Plan, denoised: Tensor) -> Pixels:
+    return preview_rgba(model.preview(denoised), plan)

@@ -1,0 +1,162 @@
+"""A picture made larger: what it keeps to, in which pieces it comes, what cannot be enlarged."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tapestry_backend.tasks import upscaling
+from tapestry_backend.tasks.events import Progressed
+from tapestry_backend.tasks.plan import make_plan
+from tapestry_backend.tasks.upscaling import Band, Upscaled, upscale
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Bounds
+
+
+def picture(height: int = 48, width: int = 64) -> np.ndarray:
+    """Soft colours, opaque."""
+    rng = np.random.default_rng(3)
+    small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
+    rgba = np.full((height, width, 4), 255, np.uint8)
+    rgba[..., :3] = np.array(small.resize((width, height), Image.Resampling.BICUBIC))
+    return rgba
+
+
+def asked(first: np.ndarray, **settings: object) -> Request:
+    """To enlarge a picture, in few steps."""
+    few = {"prompt": "snow", "num_inference_steps": 4, "strength": 0.5} | settings
+    return Request("refine", first.shape[0], first.shape[1], **few)
+
+
+def joined(events: Iterator[object]) -> tuple[np.ndarray, Upscaled]:
+    """All of the result, and its end."""
+    *made, end = events
+    bands = [event.pixels for event in made if isinstance(event, Band)]
+    assert isinstance(end, Upscaled)
+    assert all(isinstance(event, (Band, Progressed)) for event in made)
+    return np.concatenate(bands), end
+
+
+def shrunk_error(result: np.ndarray, first: np.ndarray) -> float:
+    """How far the result is from the first stage when shrunk to its size, in levels."""
+    size = first.shape[1], first.shape[0]
+    small = np.array(Image.fromarray(result).resize(size, Image.Resampling.BOX))
+    return float(np.abs(small[..., :3].astype(float) - first[..., :3]).mean())
+
+
+def test_shrunk_again_it_is_the_first_stage(store) -> None:
+    """The more so the less its strength."""
+    first = picture()
+    soft, strong = (
+        joined(upscale(first, asked(first, strength=strength), 2, {}, store))[0]
+        for strength in (0.25, 1.0)
+    )
+
+    assert soft.shape == (96, 128, 4)
+    assert shrunk_error(soft, first) < 8
+    assert shrunk_error(strong, first) > 2 * shrunk_error(soft, first)
+
+
+def test_without_strength_it_is_enlarged_alone(store) -> None:
+    """By Lanczos' filter; nothing is evaluated."""
+    first = picture(50, 70)
+    result, end = joined(upscale(first, asked(first, strength=0.0), 1.5, {}, store))
+    plain = np.array(Image.fromarray(first).resize((105, 75), Image.Resampling.LANCZOS))
+
+    assert np.abs(result.astype(int) - plain).max() <= 1
+    assert end.report["unet_evaluations"] == 0
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_bands_fit_each_other(store, monkeypatch: pytest.MonkeyPatch, strength: float) -> None:
+    """The result does not tell in which pieces it was made."""
+    first = picture()
+    request = asked(first, strength=strength)
+    whole, _ = joined(upscale(first, request, 2.5, {}, store))
+    monkeypatch.setattr(upscaling, "_BAND_PX", 23 * whole.shape[1])
+    events = list(upscale(first, request, 2.5, {}, store))
+    in_bands, _ = joined(iter(events))
+
+    assert sum(isinstance(event, Band) for event in events) == 6
+    assert np.abs(whole.astype(int) - in_bands).max() <= 1
+
+
+def test_a_picture_smaller_than_a_window_lies_amid_it(store) -> None:
+    """What pads it is cut off again."""
+    first = picture(20, 40)
+    result, _ = joined(upscale(first, asked(first, strength=0.25), 1.3, {}, store))
+
+    assert result.shape == (26, 52, 4)
+    assert shrunk_error(result, first) < 16
+
+
+def test_regions_go_along(store, model, scene) -> None:
+    """Each has its share of the cells where it was painted, now that there are more of them."""
+    first = picture()
+    snow = scene.region("snow", Bounds(0, 0, 48, 16))
+    request = asked(first, prompt="lava", regions=(snow,))
+    larger = replace(request, height=96, width=128)
+    weights = upscaling._weights(request, scene.blobs, make_plan(larger, model))
+
+    assert weights.shape == (2, 12, 16)
+    torch.testing.assert_close(weights.sum(dim=0), torch.ones(12, 16))
+    assert (weights[0] > 0.5).sum(dim=0).tolist() == [12] * 4 + [0] * 12
+
+
+def test_paint_and_fit_of_regions_are_in_the_picture_already(store, scene) -> None:
+    """A region that kept its paint, or was tight, is a prompt for its place alone."""
+    first = picture()
+    snow = scene.region("snow", Bounds(0, 0, 48, 32))
+    kept = replace(snow, strength=0.0, paint=scene.picture(48, 32))
+    results = [
+        joined(upscale(first, asked(first, regions=(region,)), 2, scene.blobs, store))[0]
+        for region in (snow, kept)
+    ]
+
+    assert (results[0] == results[1]).all()
+
+
+def test_what_is_transparent_stays_so(store) -> None:
+    """Opacity is enlarged; what is there does not take the colours of what nobody sees."""
+    first = picture()
+    first[:, :32] = (0, 255, 0, 0)
+    first[:, 32:, :3] = 200
+    result, _ = joined(upscale(first, asked(first, strength=0.25), 2, {}, store))
+
+    assert result[:, :60, 3].max() == 0
+    assert result[:, 68:, 3].min() == 255
+    assert np.abs(result[:, 64:, :3].astype(int) - 200).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("factor", "transparent", "sentence"),
+    [
+        (0.5, False, "1 to 8 times"),
+        (9.0, False, "1 to 8 times"),
+        (8.0, False, "too large"),
+        (2.0, True, "nothing to enlarge"),
+    ],
+)
+def test_what_cannot_be_enlarged_is_told(
+    store, factor: float, transparent: bool, sentence: str
+) -> None:
+    """Before anything is loaded."""
+    first = np.full((64, 4200 if factor == 8.0 else 64, 4), 255, np.uint8)
+    if transparent:
+        first[..., 3] = 0
+    with pytest.raises(TapestryError, match=sentence):
+        next(upscale(first, asked(first), factor, {}, store))
+
+
+def test_windows_move_and_are_few(store) -> None:
+    """Hardly more than one window's worth of evaluations for each place and step."""
+    first = picture(64, 96)
+    request = asked(first, strength=1.0, num_inference_steps=6, guidance_scale=1.0)
+    _, end = joined(upscale(first, request, 8, {}, store))
+    overlapping = end.report["windows"] * 6
+
+    assert end.report["unet_evaluations"] <= 0.7 * overlapping
