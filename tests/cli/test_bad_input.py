@@ -62,17 +62,6 @@ def small_mask(scene: Path) -> None:
     Image.new("L", (8, 8), "white").save(scene.parent / "hole.png")
 
 
-def black_mask(scene: Path) -> None:
-    """A mask in which nothing is selected."""
-    Image.new("L", (32, 32)).save(scene.parent / "hole.png")
-
-
-def clear_layer(scene: Path) -> None:
-    """A layer without any paint."""
-    layers = [Layer("clear", Image.new("RGBA", (32, 32))), Layer("snow", WHITE)]
-    write_ora(scene, (32, 32), layers)
-
-
 def a_dot_on_snow(scene: Path) -> None:
     """A region, and the background."""
     write_ora(scene, (32, 32), [Layer("dot", WHITE.crop((0, 0, 8, 8))), Layer("snow", WHITE)])
@@ -108,8 +97,6 @@ CASES = {
     "no such mask": Case("'hole.png' cannot be read", ("--refine", "hole.png")),
     "no mask": Case("as a PNG picture", ("--refine", "hole.png"), no_mask),
     "a small mask": Case("8 x 8 pixels, the canvas 32 x 32", ("--fill", "hole.png"), small_mask),
-    "a black mask": Case("nothing is selected", ("--fill", "hole.png"), black_mask),
-    "an empty layer": Case("no paint on the canvas", ("--fill", "clear"), clear_layer),
     "strength of what": Case("how far --refine may go", ("--strength", "0.5")),
     "strength of a fill": Case("--refine", ("--strength", "0.5", "--fill", "snow")),
     "nothing to change": Case("nothing changes", ("--strength", "0", "--refine", "snow")),

@@ -153,3 +153,19 @@ def test_an_extension_may_lie_under_a_soft_edge(tmp_path: Path) -> None:
     assert (bounds.left, bounds.right) == (40, 64)
     assert (after.flattened[:, :40] == before.flattened[:, :40]).all()
     assert (after.flattened[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["layer", "mask"])
+def test_a_selection_of_nothing_leaves_the_picture_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """And says so."""
+    layers = [Layer("clear", Image.new("RGBA", SIZE), visible=False)]
+    scene = hole_in(list(layers), tmp_path / "scene.ora")
+    mask = tmp_path / "black.png"
+    Image.new("L", SIZE).save(mask)
+    where = "clear" if kind == "layer" else str(mask)
+    after = rendered(scene, "--fill", where, "--background", "snow")
+
+    assert (after == Document.open(scene).flattened).all()
+    assert "Nothing is selected" in capsys.readouterr().err

@@ -111,3 +111,16 @@ def test_what_is_inside_is_carried_on_ring_by_ring() -> None:
     inside[:, :3] = True
 
     assert continued(latents, inside, 2)[0, 0].tolist() == [5, 5, 5, 5, 5, 0, 0, 0]
+
+
+def test_outlines_lie_where_several_rows_meet() -> None:
+    """And in the cells beside, also over an edge that wraps; one row alone has none."""
+    weights = torch.zeros(2, 4, 12)
+    weights[0, :, :5], weights[0, :, 5] = 1, 0.5
+    weights[1] = 1 - weights[0]
+    layers = make_layers(weights, [True, False], margin=0)
+
+    assert layers.outlines()[0].nonzero().flatten().tolist() == [4, 5, 6]
+    turned = make_layers(weights.roll(-5, -1), [True, False], margin=0)
+    assert turned.outlines(wrap=True)[0].nonzero().flatten().tolist() == [0, 1, 11]
+    assert not bool(make_layers(weights, [False, False]).outlines().any())

@@ -12,7 +12,7 @@ from PIL import Image
 from examples.ora import Group, Layer, write_ora
 from tapestry_backend.openraster.document import Document
 from tapestry_backend.openraster.selection import has_layer, select_layer, select_mask
-from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Bounds
 
 SIZE = (32, 16)
@@ -66,10 +66,18 @@ def test_layers_are_known_by_name(document: Document) -> None:
 
 @pytest.mark.parametrize("name", ["clear", "outside"])
 def test_a_layer_without_paint_selects_nothing(document: Document, name: str) -> None:
-    """Which is said."""
-    with pytest.raises(TapestryError, match=f"{name}' has no paint on the canvas") as caught:
-        select_layer(document, name)
-    assert caught.value.code is ErrorCode.BAD_REQUEST
+    """All of the canvas, and none of it wholly or in part."""
+    bounds, mask = select_layer(document, name)
+    assert bounds == document.bounds
+    assert not mask.any()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_a_mask_of_nothing_selects_nothing(document: Document, mode: str) -> None:
+    """Black, or transparent."""
+    bounds, mask = select_mask(document, png(Image.new(mode, SIZE)), "mask.png")
+    assert bounds == document.bounds
+    assert not mask.any()
 
 
 def test_a_grey_mask_selects_by_brightness(document: Document) -> None:
@@ -96,10 +104,8 @@ def test_a_transparent_mask_selects_by_paint(document: Document) -> None:
         (b"", "'mask.png' cannot be read"),
         (b"\x89PNG\r\n\x1a\n", "'mask.png' cannot be read"),
         (png(Image.new("L", (16, 32), 255)), "16 x 32 pixels, the canvas 32 x 16"),
-        (png(Image.new("L", SIZE)), "nothing is selected"),
-        (png(Image.new("RGBA", SIZE)), "nothing is selected"),
     ],
-    ids=["empty", "cut off", "turned", "black", "transparent"],
+    ids=["empty", "cut off", "turned"],
 )
 def test_what_is_no_mask_gets_a_sentence(document: Document, data: bytes, sentence: str) -> None:
     """With what a mask looks like."""

@@ -134,6 +134,23 @@ def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> Non
     assert after < 0.8 * before, errors
 
 
+def test_an_outline_that_crosses_the_border_does_not_glow(model) -> None:
+    """That it is softer in latents than it was painted is no error for the other side to have."""
+    whole = torch.full((1, 3, 128, 320), -0.5)
+    whole[:, :, 60:] = 0.7
+    source, _ = _grown(model, whole, 0, 20, wrap=False)
+    latents = model.encode(whole)
+    outlines = torch.zeros(16, 40, dtype=torch.bool)
+    outlines[6:9] = True
+    plain = decode_canvas(model, latents, wrap=False)
+
+    def changed(outlines: torch.Tensor | None) -> float:
+        pixels = decode_beside(model, latents, source, wrap=False, outlines=outlines)
+        return float((pixels - plain)[..., 48:72, 160:166].abs().max())
+
+    assert changed(outlines) < 0.5 * changed(None)
+
+
 def _ellipse(height: int, width: int) -> torch.Tensor:
     """[H, W] bool: an ellipse in the middle that meets no cell's edge for long."""
     down = (torch.arange(height)[:, None] + 0.5) / height - 0.5

@@ -24,6 +24,10 @@ _MAX_CORRECTION = 48 / 255
 _MIRROR_PX = 12
 """The autoencoder's error pixel by pixel is mirrored this far beyond the border, fading."""
 
+_STRIP_SHARES = (0.75, 0.55)
+"""Where the first share of what is around a pixel is known, it lies in a strip; where no more than
+the second is, beside a border."""
+
 _SMOOTHINGS = 4
 """Rounds of averaging at each level of `pull_push`; makes it meet the known values smoothly."""
 
@@ -202,9 +206,12 @@ def _mirrored(values: Tensor, known: Tensor) -> Tensor:
     that point, not at a line (2 v(edge) - v(mirror)): so the slope carries on, too. Where the
     mirror is not known itself, beside a tip or a thin stroke, the edge's own value is carried on;
     likewise where the mirror shows something else than was painted there: a difference as large as
-    that is content, no error of the autoencoder, and its negative would stand as a line.
+    that is content, no error of the autoencoder, and its negative would stand as a line. In a strip
+    with something known at both sides the errors of its edges meet: there it is the mean around
+    the edge that is carried on, or single pixels would stand as specks.
     """
     place, edge = nearest_known(known, _MIRROR_PX)
+    is_open = _is_open(known)[_at(place)]
     mirror = 2 * edge - place
     size = torch.tensor(known.shape)
     on_canvas = ((mirror >= 0) & (mirror < size)).all(dim=1)
@@ -214,9 +221,30 @@ def _mirrored(values: Tensor, known: Tensor) -> Tensor:
     carried = torch.zeros_like(values)
     at_edge, at_mirror = values[0][:, *_at(edge)], values[0][:, *_at(mirror)]
     slope = (at_edge - at_mirror) * _is_error(at_mirror)
-    rest = (at_edge + slope) * _is_error(at_edge)
+    around = _mean_of_known(values, known)[0][:, *_at(edge)]
+    rest = (at_edge + slope) * _is_error(at_edge) * is_open
+    rest += around * _is_error(around) * (1 - is_open)
     carried[0][:, *_at(place)] = rest * fade * fade * (3 - 2 * fade)
     return carried
+
+
+def _is_open(known: Tensor) -> Tensor:
+    """How far pixels lie beside a border rather than in a strip: [H, W] in 0..1.
+
+    By the share of what is known around them: half of it beside a straight border.
+    """
+    side = 2 * _MIRROR_PX + 1
+    around = known[None, None].float()
+    share = functional.avg_pool2d(around, side, 1, _MIRROR_PX, count_include_pad=False)[0, 0]
+    most, least = _STRIP_SHARES
+    return ((most - share) / (most - least)).clamp(0, 1)
+
+
+def _mean_of_known(values: Tensor, known: Tensor) -> Tensor:
+    """Values [1, C, H, W], each the mean of the known ones among it and its neighbours."""
+    counted = torch.cat([values * known, known[None, None].to(values)], dim=1)
+    sums = functional.avg_pool2d(counted, 3, 1, 1)
+    return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6)
 
 
 def _is_error(values: Tensor) -> Tensor:

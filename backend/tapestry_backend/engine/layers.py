@@ -16,6 +16,9 @@ A stroke thinner than a cell has room there to become what it is called, and the
 mixes neighbouring cells, sees nothing foreign at the outline.
 """
 
+_ROUNDING = 1e-3
+"""Who has as much of a cell, but for this, has all of it."""
+
 _TRACE = 1e-6
 """Shares below this are rounding."""
 
@@ -56,6 +59,11 @@ class Layers:
     def with_margins(self, *, wrap: bool = False) -> Tensor:
         """[L, H, W] bool: what each row is a part of, and a margin around it."""
         return _grown_shares(self.shares, MARGIN, wrap=wrap)
+
+    def outlines(self, *, wrap: bool = False) -> Tensor:
+        """[H, W] bool: cells that several rows have a share of, and their neighbours."""
+        shared = (self.shares.amax(dim=0, keepdim=True) < 1 - _ROUNDING).float()
+        return grown(shared, 1, wrap=wrap)[0] > 0
 
     def reached(self, reach: Tensor) -> Layers:
         """The same where windows reach a region: reach [N, H, W] bool."""

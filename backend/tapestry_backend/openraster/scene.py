@@ -122,7 +122,7 @@ def read_scene(
     if paint_over:
         bounds, mask = paint_over.selected
         request = replace(request, selection=Selection(bounds, _kept(mask, blobs)))
-        notes += _notes_on_selection(shown, paint_over.layer)
+        notes += _notes_on_selection(shown, paint_over)
     notes += document.damage
     _check(request, notes)
     return Scene(request, blobs, tuple(notes), tuple(_changed(shown, told, about)))
@@ -290,8 +290,11 @@ def _notes_on_strength(shown: list[_Shown], told: list[dict[str, Any]]) -> list[
     ]
 
 
-def _notes_on_selection(shown: list[_Shown], layer: str) -> list[str]:
-    """A selection that is meant as such alone is easily left visible."""
+def _notes_on_selection(shown: list[_Shown], paint_over: PaintOver) -> list[str]:
+    """One of nothing is told; one that is meant as such alone is easily left visible."""
+    if not paint_over.selected.mask.any():
+        return ["Nothing is selected, and the picture stays as it is: paint what shall be painted."]
+    layer = paint_over.layer
     if not any(found.name == layer for found in shown):
         return []
     return [f"The layer {layer[:40]!r} is a region too: hide it if it shall only select."]

@@ -28,7 +28,7 @@ def has_layer(document: Document, name: str) -> bool:
 
 
 def select_layer(document: Document, name: str) -> Selected:
-    """What the layers and groups of this name cover; raises TapestryError when that is nothing."""
+    """What the layers and groups of this name cover."""
     whole = np.zeros((document.height, document.width), np.uint8)
     for node in document.all_layers:
         if (
@@ -38,7 +38,7 @@ def select_layer(document: Document, name: str) -> Selected:
             bounds, alpha = found
             rows, columns = slice(bounds.top, bounds.bottom), slice(bounds.left, bounds.right)
             whole[rows, columns] = union_alpha(whole[rows, columns], alpha)
-    return _trimmed(whole, f"The layer {name[:40]!r} has no paint on the canvas.")
+    return _trimmed(whole)
 
 
 def select_mask(document: Document, data: bytes, name: str) -> Selected:
@@ -60,15 +60,13 @@ def select_mask(document: Document, data: bytes, name: str) -> Selected:
     mask = picture[..., 3]
     if bool((mask == 255).all()):
         mask = picture[..., :3].max(axis=2)
-    return _trimmed(mask, f"In {name!r} nothing is selected.")
+    return _trimmed(mask)
 
 
-def _trimmed(mask: np.ndarray, sentence_if_empty: str) -> Selected:
+def _trimmed(mask: np.ndarray) -> Selected:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST, sentence_if_empty, "Paint what shall be painted anew."
-        )
+        return Selected(Bounds(0, 0, *mask.shape), mask)
     bounds = Bounds(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
     inside = mask[bounds.top : bounds.bottom, bounds.left : bounds.right]
     return Selected(bounds, np.ascontiguousarray(inside))

@@ -286,8 +286,8 @@ def _notices(
             sentences.append(f"The region {name!r} lies wholly underneath others: nothing shows.")
         elif float(weight.sum()) * cell_px**2 < opacity * least_px**2:
             sentences.append(
-                f"The region {name!r} is too small to show: paint it at least {2 * least_px} "
-                "pixels wide."
+                f"The region {name!r} is so small that nobody sees what it is: paint it at least "
+                f"{2 * least_px} pixels wide."
             )
         elif opacity < _FAINT:
             sentences.append(

@@ -50,8 +50,18 @@ def decode_canvas(
     return _to_unit(decode_part(model, latents, _whole(latents), wrap=wrap), stage)
 
 
-def decode_beside(model: Denoiser, latents: Tensor, source: CanvasSource, *, wrap: bool) -> Tensor:
+def decode_beside(
+    model: Denoiser,
+    latents: Tensor,
+    source: CanvasSource,
+    *,
+    wrap: bool,
+    outlines: Tensor | None = None,
+) -> Tensor:
     """Like `decode_canvas`, and what is known stays: [1, 3, H, W], meeting it without a line.
+
+    outlines [h, w] bool: cells at whose outlines the fused latents are softer than what is known.
+    That is no error that the other side has as well.
 
     New cells at the border never fit the known ones quite, and the decoder, which mixes neighbours,
     is twice as wrong about known pixels there as about others: the corrected picture shows it.
@@ -65,6 +75,7 @@ def decode_beside(model: Denoiser, latents: Tensor, source: CanvasSource, *, wra
     if turn:  # an edge that wraps is a border like any other then
         known, original = (each.roll(turn * cell_px, -1) for each in (known, original))
         latents = latents.roll(turn, -1)
+        outlines = None if outlines is None else outlines.roll(turn, -1)
     border = find_border(known, cell_px)
     if border is None:
         return original if bool(known.all()) else decode_canvas(model, latents, wrap=wrap).cpu()
@@ -73,6 +84,9 @@ def decode_beside(model: Denoiser, latents: Tensor, source: CanvasSource, *, wra
     first = meeting.decoded(latents, border.near)
     carried = torch.ones(known.shape)
     paste(carried, in_pixels(border.near, cell_px), meeting.compared(first, border.near))
+    if outlines is not None:
+        soft = outlines.repeat_interleave(cell_px, dim=0).repeat_interleave(cell_px, dim=1)
+        carried[soft.cpu()] = 0
     encoded = model.encode(meeting.met(first, border.near, carried) * 2 - 1).to(latents)
     again = crop(border.again, border.near).to(latents.device)
     fitting = latents.clone()

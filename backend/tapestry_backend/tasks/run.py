@@ -234,7 +234,8 @@ def _decode(job: _Job, painted: _Painted) -> tuple[Tensor, LayeredPicture | None
     """
     model, plan, source = job.model, job.plan, job.source
     latents, layers, wrap = painted.latents, painted.layers, plan.request.wrap
-    pixels = decode_beside(model, layers.fused(latents), source, wrap=wrap).cpu()
+    fused, outlines = layers.fused(latents), layers.outlines(wrap=wrap)
+    pixels = decode_beside(model, fused, source, wrap=wrap, outlines=outlines).cpu()
     if layers.count == 1:
         return pixels, None
     shares, new = pixel_shares(job.canvas, plan, layers), ~source.known
