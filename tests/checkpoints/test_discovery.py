@@ -415,6 +415,8 @@ def test_an_autoencoder_beside_its_checkpoint_is_in_its_place(stock: Path, tmp_p
     link(stock, "dream.safetensors", own / "dream.safetensors")
     link(stock, "vae.safetensors", own / "dream.vae.safetensors")
     link(stock, "ae.safetensors", own / "vae" / "another.safetensors")
+    link(stock, "t5xxl_fp16.safetensors", own / "text_encoders" / "t5" / "model.safetensors")
+    (own / "text_encoders" / "t5" / "config.json").write_text('{"model_type": "t5"}')
     assert not everything().left_out
     shutil.copy(stock / "ae.safetensors", own / "gone.vae.safetensors")
     assert [each.path.name for each in everything().left_out] == ["gone.vae.safetensors"]

@@ -106,7 +106,8 @@ class Catalogue:
         offered = [path for entry in found for path in (entry.path, *entry.companions.values())]
         self.left_out = without_repeats(
             [*left, *problems, *self.adapters.left_out_beside(offered)],
-            [*self.adapters.paths, *components],
+            # One that came with its configuration has a folder of its own.
+            [*self.adapters.paths, *(each for file in components for each in (file, file.parent))],
         )
         for name in names:
             if name not in self._entries:
