@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.models.adapters.factors import Factors, Hadamard, Kept, LowRank, factors_of
+from tapestry_backend.models.adapters.factors import Hadamard, Kept, factors_of
 from tapestry_backend.models.adapters.lora import load_lora
 from tapestry_backend.models.device.offloading import stream_layers
 from tapestry_backend.models.model_cache import ModelCache
@@ -403,19 +403,3 @@ def test_costly_changes_are_multiplied_once(
     assert isinstance(fresh.factors, Hadamard)
     assert torch.equal(kept.factors.change(), fresh.factors.change())
     assert kept.scale == fresh.scale
-
-
-@pytest.mark.parametrize("given", [torch.rand(5, 6), torch.rand(2, 3, 5, 6), torch.rand(6)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_two_products_are_what_four_passes_are(given: Tensor, dtype: torch.dtype) -> None:
-    """For inputs of any shape, also where the layer runs in another precision."""
-    layer = nn.Linear(6, 4, dtype=dtype)
-    factors = LowRank({"down": torch.rand(2, 6), "up": torch.rand(4, 2)})
-    with torch.no_grad():
-        output = layer(given.to(dtype))
-        once = factors.added_to(output, layer, given, 0.7)
-        plain = Factors.added_to(factors, output, layer, given, 0.7)
-
-    assert once.shape == output.shape
-    assert once.dtype == dtype
-    torch.testing.assert_close(once, plain)

@@ -60,10 +60,6 @@ class Factors(ABC):
             return _convolved(layer, given, change)
         return functional.linear(given.to(change.dtype), change)
 
-    def added_to(self, output: Tensor, layer: Any, given: Tensor, scale: float) -> Tensor:
-        """What the layer made of its input, with so many times the change's part."""
-        return output + self.beside(layer, given).to(output.dtype) * scale
-
     def split(self, rows: Sequence[int]) -> list[Factors]:
         """The same for several layers whose rows, so many each, are one after the other in it.
 
@@ -107,15 +103,6 @@ class LowRank(Factors):
         # The first of the two does what the layer does: its steps and its padding.
         low = _convolved(layer, given, down[..., None, None] if down.ndim == 2 else down)
         return functional.conv2d(low, up.flatten(1)[..., None, None])
-
-    def added_to(self, output: Tensor, layer: Any, given: Tensor, scale: float) -> Tensor:
-        """In two products instead of four passes: a model has a thousand such layers."""
-        down, up = self._parts["down"].flatten(1), self._parts["up"].flatten(1)
-        if isinstance(layer, nn.Conv2d) or output.ndim < 2 or output.dtype != down.dtype:
-            return super().added_to(output, layer, given, scale)
-        low = functional.linear(given.to(down.dtype), down).flatten(0, -2)
-        rows = output.reshape(-1, output.shape[-1])
-        return torch.addmm(rows, low, up.t(), alpha=scale).reshape(output.shape)
 
     def split(self, rows: Sequence[int]) -> list[Factors]:
         down, up = self._parts["down"], self._parts["up"]

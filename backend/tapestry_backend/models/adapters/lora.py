@@ -219,8 +219,8 @@ class Hooks:
         total, given = output, inputs[0]
         for delta, weight in laid:
             if delta.lengths is None:
-                scale = weight * delta.scale
-                total = delta.factors.added_to(total, module, given, scale)
+                added = delta.factors.beside(module, given).to(total.dtype)
+                total = torch.add(total, added, alpha=weight * delta.scale)
             else:
                 total = total + weight * _dora_change(delta, delta.lengths, given, output)
         return total
