@@ -24,6 +24,7 @@ from .constraints import Between, Matches, MaxLength
 from .errors import ProtocolError
 from .limits import MAX_BLOB_BYTES, MAX_CHUNK_BYTES, MAX_TEXT_FRAME_BYTES
 from .messages import MESSAGES, Message
+from .sentences import Sentence, sentence_from_json
 
 _CHUNK_HEADER = struct.Struct(">32sQQ")
 
@@ -112,6 +113,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Sentence):
+        return value.to_json()
     return value
 
 
@@ -135,6 +138,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return converter(hint, value, path)
     if dataclasses.is_dataclass(hint):
         return _convert_fields(hint, value, path)
+    if hint is Sentence:
+        return _convert_sentence(value, path)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return _convert_enum(hint, value, path)
     return _convert_scalar(hint, value, path)
@@ -165,6 +170,13 @@ def _convert_enum(hint: type[Enum], value: Any, path: str) -> Enum:
         return hint(value)
     except ValueError:
         raise ProtocolError(path, "unknown value") from None
+
+
+def _convert_sentence(value: Any, path: str) -> Sentence:
+    try:
+        return sentence_from_json(value)
+    except ValueError as error:
+        raise ProtocolError(path, str(error)) from None
 
 
 def _convert_tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from .sentences import as_sentence
+
 
 class ErrorCode(str, Enum):
     """What went wrong, in one word that both sides know."""
@@ -32,10 +34,7 @@ class TapestryError(Exception):
     """An error with a code, a sentence saying what is wrong, and advice saying what to do next."""
 
     def __init__(self, code: ErrorCode, message: str, advice: str = "") -> None:
-        # A name of a file may hold what is no text: a sentence must be able to travel all the same.
-        self.message, self.advice = (
-            text.encode("utf-8", "backslashreplace").decode("utf-8") for text in (message, advice)
-        )
+        self.message, self.advice = as_sentence(message), as_sentence(advice)
         super().__init__(self.message)
         self.code = code
 

@@ -11,12 +11,10 @@ from .limits import (
     MAX_ID_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
-    MAX_SENTENCE_CHARACTERS,
     MAX_SEQUENCE,
 )
 
 Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
-Sentence = Annotated[str, MaxLength(MAX_SENTENCE_CHARACTERS)]
 JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
 ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Device = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]

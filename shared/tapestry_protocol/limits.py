@@ -63,6 +63,12 @@ MAX_ID_CHARACTERS = 200
 MAX_SENTENCE_CHARACTERS = 4_000
 """A message with its advice for a person to read."""
 
+MAX_SENTENCE_VALUE_CHARACTERS = 2_000
+"""A name or a list of names inside a sentence; what is longer is cut."""
+
+MAX_SENTENCE_VALUES = 16
+"""Places of a sentence; the longest ones have six."""
+
 MAX_REPORT_CHARACTERS = 200_000
 """The report of a run as JSON; its plan names every window."""
 

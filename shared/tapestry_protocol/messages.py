@@ -33,7 +33,6 @@ from .fields import (
     Prompt,
     Scheduler,
     Seed,
-    Sentence,
     Sequence,
     Speed,
     Stage,
@@ -56,6 +55,7 @@ from .limits import (
     MIN_WEIGHT,
 )
 from .pixels import NO_MARGINS, Bounds, Margins, PixelsRef, Point, Sha256, Side
+from .sentences import NO_ADVICE, Sentence
 
 MESSAGES: dict[str, type[Message]] = {}
 """Every kind of message by its name on the wire."""
@@ -372,7 +372,7 @@ class Failed(Message, kind="failed"):
     job_id: Annotated[str, Matches(r"[0-9A-Za-z_-]{0,64}")]
     code: ErrorCode
     message: Sentence
-    advice: Sentence = ""
+    advice: Sentence = NO_ADVICE
     sequence: Sequence = 0
 
 
@@ -389,7 +389,7 @@ class Remark(Message, kind="remark"):
     """Something the artist should know; no job has failed."""
 
     message: Sentence
-    advice: Sentence = ""
+    advice: Sentence = NO_ADVICE
 
 
 # --- between server and worker --------------------------------------------------------------------

@@ -15,6 +15,7 @@ from .limits import (
 )
 from .messages import Control, PixelsRef, Region, Request
 from .pixels import Bounds, Point
+from .sentences import Sentence
 
 
 def check_canvas(height: int, width: int) -> None:
@@ -22,9 +23,15 @@ def check_canvas(height: int, width: int) -> None:
     if height * width > MAX_CANVAS_PX or max(height, width) > MAX_SIDE_PX:
         raise TapestryError(
             ErrorCode.TOO_LARGE,
-            f"A canvas of {width} x {height} pixels is too large.",
-            f"Tapestry paints up to {MAX_CANVAS_PX // 2**20} megapixels and {MAX_SIDE_PX} pixels "
-            "a side: scale the document down, or extend it by less.",
+            Sentence(
+                "A canvas of {width} x {height} pixels is too large.", width=width, height=height
+            ),
+            Sentence(
+                "Tapestry paints up to {megapixels} megapixels and {side} pixels a side: "
+                "scale the document down, or extend it by less.",
+                megapixels=MAX_CANVAS_PX // 2**20,
+                side=MAX_SIDE_PX,
+            ),
         )
 
 
@@ -33,9 +40,16 @@ def check_region_count(count: int) -> None:
     if count > MAX_REGIONS:
         raise TapestryError(
             ErrorCode.TOO_LARGE,
-            f"There are {count} regions; Tapestry paints up to {MAX_REGIONS} at once.",
-            f"Hide or merge {count - MAX_REGIONS} layers, or put several into a group: "
-            "a group counts as one region.",
+            Sentence(
+                "There are {count} regions; Tapestry paints up to {most} at once.",
+                count=count,
+                most=MAX_REGIONS,
+            ),
+            Sentence(
+                "Hide or merge {count} layers, or put several into a group: a group counts "
+                "as one region.",
+                count=count - MAX_REGIONS,
+            ),
         )
 
 
@@ -44,14 +58,19 @@ def check_prompt(prompt: str, of_what: str) -> None:
     if not prompt.isascii() and any("\ud800" <= sign <= "\udfff" for sign in prompt):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"The prompt of {of_what} has signs that are no text in this terminal's encoding.",
+            Sentence(
+                "The prompt of {what} has signs that are no text in this terminal's encoding.",
+                what=of_what,
+            ),
             "Write it in UTF-8, for instance with LC_ALL=C.UTF-8 before the command.",
         )
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise TapestryError(
             ErrorCode.TOO_LARGE,
-            f"The prompt of {of_what} has {len(prompt)} characters.",
-            f"Shorten it to {MAX_PROMPT_CHARACTERS} characters at most.",
+            Sentence(
+                "The prompt of {what} has {count} characters.", what=of_what, count=len(prompt)
+            ),
+            Sentence("Shorten it to {count} characters at most.", count=MAX_PROMPT_CHARACTERS),
         )
 
 
@@ -63,9 +82,9 @@ def check_request(request: Request) -> None:
         request.width + margins.left + margins.right,
     )
     check_region_count(len(request.regions))
-    check_prompt(request.prompt, "the background")
-    check_prompt(request.negative_prompt, "what to avoid")
-    check_prompt(request.style, "the style")
+    check_prompt(request.prompt, Sentence("the background"))
+    check_prompt(request.negative_prompt, Sentence("what to avoid"))
+    check_prompt(request.style, Sentence("the style"))
     for region in request.regions:
         _check_region(region)
     _check_controls(request.all_controls)
@@ -93,15 +112,21 @@ def _is_painted(request: Request, point: Point) -> bool:
 
 def _check_region(region: Region) -> None:
     name = region.prompt[:20]
-    check_prompt(region.prompt, f"the region {name!r}")
-    check_prompt(region.negative_prompt or "", f"what to avoid in the region {name!r}")
+    check_prompt(region.prompt, Sentence("the region {name}", name=repr(name)))
+    check_prompt(
+        region.negative_prompt or "",
+        Sentence("what to avoid in the region {name}", name=repr(name)),
+    )
     if not _fills(region.mask, region.bounds, channels=1):
-        raise _bad(f"The mask of {name!r} does not fill its bounds.")
+        raise _bad(Sentence("The mask of {name} does not fill its bounds.", name=repr(name)))
     if region.paint is not None and not _fills(region.paint, region.bounds, channels=4):
-        raise _bad(f"The paint of {name!r} does not fill its bounds.")
+        raise _bad(Sentence("The paint of {name} does not fill its bounds.", name=repr(name)))
     if region.strength < 1 and region.paint is None:
         raise _bad(
-            f"The region {name!r} shall keep its paint, but its paint was not sent.",
+            Sentence(
+                "The region {name} shall keep its paint, but its paint was not sent.",
+                name=repr(name),
+            ),
             "Set its strength to 1, or send the layer's own colours along.",
         )
 
@@ -110,8 +135,12 @@ def _check_controls(controls: Sequence[Control]) -> None:
     if len(controls) > MAX_CONTROLS:
         raise TapestryError(
             ErrorCode.TOO_LARGE,
-            f"There are {len(controls)} control pictures; Tapestry takes up to {MAX_CONTROLS}.",
-            f"Leave {len(controls) - MAX_CONTROLS} of them out.",
+            Sentence(
+                "There are {count} control pictures; Tapestry takes up to {most}.",
+                count=len(controls),
+                most=MAX_CONTROLS,
+            ),
+            Sentence("Leave {count} of them out.", count=len(controls) - MAX_CONTROLS),
         )
     for control in controls:
         _check_control(control)
@@ -121,21 +150,28 @@ def _check_control(control: Control) -> None:
     name = control.adapter[:40]
     if control.end <= control.start:
         raise _bad(
-            f"The control picture for {name!r} ends before it starts.",
+            Sentence("The control picture for {name} ends before it starts.", name=repr(name)),
             "Choose an end above its start, both between 0 and 1.",
         )
     if control.preprocessor in MAPS:
         if control.image is not None or control.bounds is not None:
-            raise _bad(f"{name!r} is shown the map of the regions, and takes no picture besides.")
+            raise _bad(
+                Sentence(
+                    "{name} is shown the map of the regions, and takes no picture besides.",
+                    name=repr(name),
+                )
+            )
         return
     if control.image is None or control.bounds is None:
         raise _bad(
-            f"There is no control picture for {name!r}.",
+            Sentence("There is no control picture for {name}.", name=repr(name)),
             "Choose a layer with what it shall be shown.",
         )
     if not _fills(control.image, control.bounds, channels=4):
         raise _bad(
-            f"The control picture for {name!r} has another size than its place.",
+            Sentence(
+                "The control picture for {name} has another size than its place.", name=repr(name)
+            ),
             "Choose a layer of this document, or a picture as large as the canvas.",
         )
 

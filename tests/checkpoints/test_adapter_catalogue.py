@@ -261,7 +261,7 @@ def test_a_link_to_nothing_is_told_as_one(tmp_path: Path) -> None:
 def test_a_pickle_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
     """Nobody opens it."""
     (tmp_path / name).write_bytes(b"\x80\x04\x95")
-    with pytest.raises(TapestryError, match="is a pickle, which could run any program") as raised:
+    with pytest.raises(TapestryError, match="is a pickle, which can run any program") as raised:
         AdapterCatalogue([str(tmp_path / name)])
 
     assert ".safetensors" in raised.value.advice

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tapestry_protocol.constraints import Between, Matches, MaxLength
 from tapestry_protocol.messages import MESSAGES, Message
+from tapestry_protocol.sentences import Sentence
 
 TEXT = st.characters(codec="utf-8")
 
@@ -44,7 +45,12 @@ def _plain(hint: Any) -> st.SearchStrategy[Any]:
         return st.builds(hint, **fields)
     if issubclass(hint, Enum):
         return st.sampled_from(list(hint))
-    scalars = {bool: st.booleans(), str: st.text(TEXT, max_size=20), type(None): st.none()}
+    text = st.text(TEXT, max_size=20)
+    plain = text.map(Sentence)
+    filled = st.builds(
+        lambda name, part: Sentence("{name} {part}", name=name, part=part), text, plain
+    )
+    scalars = {bool: st.booleans(), str: text, Sentence: plain | filled, type(None): st.none()}
     return scalars[hint]
 
 

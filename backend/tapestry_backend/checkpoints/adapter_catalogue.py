@@ -14,6 +14,7 @@ from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ADAPTERS
 from tapestry_protocol.messages import Request
+from tapestry_protocol.sentences import Sentence
 
 from .adapter_recognition import (
     IMAGE_ENCODER,
@@ -155,9 +156,11 @@ class AdapterCatalogue:
         if len(found) == 1:
             return found[0]
         what = "LoRA" if "lora" in kinds else "ControlNet, T2I-Adapter or IP-Adapter"
-        problem = f"There is no {what} {adapter_id!r}."
+        problem = Sentence("There is no {kind} {name}.", kind=what, name=repr(adapter_id))
         if found:
-            problem = f"{len(found)} are called {adapter_id!r}."
+            problem = Sentence(
+                "{count} are called {name}.", count=len(found), name=repr(adapter_id)
+            )
         names = [repr(a.id) for a in found or fitting_ones]
         known = ", ".join(names[:_NAMED_IN_ADVICE])
         if len(names) > _NAMED_IN_ADVICE:
@@ -165,8 +168,12 @@ class AdapterCatalogue:
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
             problem,
-            (f"Choose one of: {known}. " if known else "")
-            + "Start the backend with --adapter PATH to add another.",
+            Sentence(
+                "Choose one of: {known}. Start the backend with --adapter PATH to add another.",
+                known=known,
+            )
+            if known
+            else "Start the backend with --adapter PATH to add another.",
         )
 
     def read(self, request: Request) -> tuple[Request, tuple[str, ...]]:
@@ -186,7 +193,10 @@ class AdapterCatalogue:
             if wanted[-1].kind == "ip_adapter" and control.preprocessor != "none":
                 raise TapestryError(
                     ErrorCode.BAD_REQUEST,
-                    f"The IP-Adapter {control.adapter!r} looks at a layer as it is.",
+                    Sentence(
+                        "The IP-Adapter {name} looks at a layer as it is.",
+                        name=repr(control.adapter),
+                    ),
                     "Show it the layer itself, no lines or edges of it.",
                 )
         for adapter in chosen_embeddings(self.embeddings, widths.words):
@@ -208,9 +218,15 @@ def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
     is_one = f", which is {own}" if own and family != adapter.family else ""
     return TapestryError(
         ErrorCode.BAD_REQUEST,
-        f"The {what} {adapter.id!r} was made for {made_for}, not for the model {model_id!r}"
-        f"{is_one}.",
-        f"Choose a model that it was made for, or a {what} for this one.",
+        Sentence(
+            "The {kind} {name} was made for {family}, not for the model {model}{which}.",
+            kind=what,
+            name=repr(adapter.id),
+            family=made_for,
+            model=repr(model_id),
+            which=is_one,
+        ),
+        Sentence("Choose a model that it was made for, or a {kind} for this one.", kind=what),
     )
 
 
@@ -218,7 +234,7 @@ def ungrounded(model_id: str) -> TapestryError:
     """The error for boxes that a model does not read."""
     return TapestryError(
         ErrorCode.BAD_REQUEST,
-        f"The model {model_id!r} takes no grounded boxes.",
+        Sentence("The model {name} takes no grounded boxes.", name=repr(model_id)),
         "Choose a GLIGEN checkpoint, or set the grounding to 0.",
     )
 
@@ -227,7 +243,12 @@ def in_part(adapter: Adapter, unused: str) -> TapestryError:
     """What an artist reads about an adapter of which only a part can be used."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"The {_KIND_NAMES[adapter.kind]} {adapter.id!r} is used without {unused}.",
+        Sentence(
+            "The {kind} {name} is used without {unused}.",
+            kind=_KIND_NAMES[adapter.kind],
+            name=repr(adapter.id),
+            unused=unused,
+        ),
     )
 
 

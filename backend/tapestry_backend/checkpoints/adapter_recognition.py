@@ -10,6 +10,7 @@ from typing import Literal
 
 from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import Sentence
 
 from .controlnet_keys import read_control_marks
 from .families import family_of_file
@@ -92,24 +93,29 @@ def read_adapter(path: Path) -> Adapter:
     if is_link(path) and not exists(path):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"{shown} leads to something that is not there.",
+            Sentence("{path} leads to something that is not there.", path=shown),
             "Put it back, or fetch it again.",
         )
     if not exists(path):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"There is no adapter {shown}.",
-            f"Give the path of {_KNOWN_KINDS}.",
+            Sentence("There is no adapter {name}.", name=shown),
+            Sentence("Give the path of {kinds}.", kinds=_KNOWN_KINDS),
         )
     if path.suffix.lower() in PICKLES:
         raise refused(
-            f"{shown} is a pickle, which could run any program when it is opened",
+            Sentence(
+                "{name} is a pickle, which can run any program when it is opened.", name=shown
+            ),
             "Get it as .safetensors from where it came from.",
         )
     name = path.name if is_folder(path) else path.stem
     problem = why_no_id(name)
     if problem:
-        raise refused(f"{shown} is left out: its name {problem}", "Give it a short, plain name.")
+        raise refused(
+            Sentence("{path} is left out: its name {problem}.", path=shown, problem=problem),
+            "Give it a short, plain name of its own.",
+        )
     try:
         return _read_folder(name, path) if is_folder(path) else _read_file(name, path)
     except TapestryError:
@@ -118,8 +124,9 @@ def read_adapter(path: Path) -> Adapter:
         raise unreadable(path, error) from error
     except BrokenFileError as error:
         raise refused(
-            f"The adapter {shown} cannot be opened: {error}",
-            error.advice or f"Give {_KNOWN_KINDS}, with its weights as .safetensors.",
+            Sentence("The adapter {name} cannot be opened: {why}.", name=shown, why=error),
+            error.advice
+            or Sentence("Give {kinds}, with its weights as .safetensors.", kinds=_KNOWN_KINDS),
         ) from error
     except Exception as error:  # one strange file of a thousand stops no other
         raise unforeseen(path, error) from error
@@ -129,7 +136,9 @@ def misplaced_adapter(path: Path) -> TapestryError:
     """What an artist reads about an adapter that lies beside the folders of a program."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"{str(path)!r} is an adapter, which belongs into a folder such as loras.",
+        Sentence(
+            "{path} is an adapter, which belongs into a folder such as loras.", path=repr(str(path))
+        ),
         "Move it there, or name it with --adapter.",
     )
 
@@ -193,14 +202,22 @@ def _no_adapter(path: Path, header: Header, tensor: str) -> TapestryError:
     if family_of_file(header.shapes) is not None:
         return TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} is a checkpoint, which belongs into the folder checkpoints.",
+            Sentence(
+                "{path} is a checkpoint, which belongs into the folder checkpoints.",
+                path=repr(str(path)),
+            ),
             "Move it there, or name it with --model.",
         )
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"{str(path)!r} is neither a checkpoint nor an adapter that Tapestry knows: it holds "
-        f"{tensor[:60]!r}.",
-        f"Look at docs/models.md for what there is; adapters are {_KNOWN_KINDS}.",
+        Sentence(
+            "{path} is neither a checkpoint nor an adapter that Tapestry knows: it holds {tensor}.",
+            path=repr(str(path)),
+            tensor=repr(tensor[:60]),
+        ),
+        Sentence(
+            "Look at docs/models.md for what there is; adapters are {kinds}.", kinds=_KNOWN_KINDS
+        ),
     )
 
 
@@ -339,6 +356,6 @@ def chosen_embeddings(embeddings: Sequence[Adapter], widths: tuple[int, ...]) ->
     return tuple(chosen.values())
 
 
-def refused(problem: str, advice: str) -> TapestryError:
+def refused(message: str, advice: str) -> TapestryError:
     """The error for what we cannot use."""
-    return TapestryError(ErrorCode.MODEL_BROKEN, f"{problem}.", advice)
+    return TapestryError(ErrorCode.MODEL_BROKEN, message, advice)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo, Request
+from tapestry_protocol.sentences import Sentence
 
 from .adapter_catalogue import AdapterCatalogue
 from .checkpoint_file import (
@@ -116,7 +117,11 @@ class Catalogue:
         if len(self._entries) > MAX_MODELS:
             raise TapestryError(
                 ErrorCode.TOO_LARGE,
-                f"These are {len(self._entries)} models; Tapestry offers up to {MAX_MODELS}.",
+                Sentence(
+                    "These are {count} models; Tapestry offers up to {most}.",
+                    count=len(self._entries),
+                    most=MAX_MODELS,
+                ),
                 "Leave some out.",
             )
 
@@ -147,13 +152,20 @@ class Catalogue:
             known = ", ".join(self._entries)
             raise TapestryError(
                 ErrorCode.MODEL_NOT_FOUND,
-                f"There is no model {model_id!r}.",
-                f"Choose one of: {known}. Start the backend with --model PATH to add another.",
+                Sentence("There is no model {name}.", name=repr(model_id)),
+                Sentence(
+                    "Choose one of: {known}. Start the backend with --model PATH to add another.",
+                    known=known,
+                ),
             )
         if not exists(entry.path):
             raise TapestryError(
                 ErrorCode.MODEL_BROKEN,
-                f"The model {model_id!r} is no longer at {str(entry.path)!r}.",
+                Sentence(
+                    "The model {name} is no longer at {path}.",
+                    name=repr(model_id),
+                    path=repr(str(entry.path)),
+                ),
                 "Put it back, or choose another one.",
             )
         return entry
@@ -166,8 +178,8 @@ def _check_name(name: str) -> None:
         return
     raise TapestryError(
         ErrorCode.MODEL_NOT_FOUND,
-        f"The model's name {name[:40]!a} {problem}.",
-        f"Give it a path of {MAX_ID_CHARACTERS} characters or fewer.",
+        Sentence("The model's name {name} {problem}.", name=ascii(name[:40]), problem=problem),
+        Sentence("Give it a path of {count} characters or fewer.", count=MAX_ID_CHARACTERS),
     )
 
 
@@ -184,7 +196,10 @@ def locate(name: str) -> Path:
     except (HFValidationError, LocalEntryNotFoundError, OSError):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"{name!r} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
+            Sentence(
+                "{name} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
+                name=repr(name),
+            ),
             "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
             "`tapestry models` lists those that were found.",
         ) from None
@@ -200,7 +215,10 @@ def read_checkpoint_at(
     if not exists(path):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
-            f"{str(path)!r} is not there, or leads to something that is not there.",
+            Sentence(
+                "{path} is not there, or leads to something that is not there.",
+                path=repr(str(path)),
+            ),
             "Put it back, or fetch it again.",
         )
     if not is_file(path):
@@ -225,8 +243,8 @@ def read_file(path: Path, companions: Mapping[str, Path] | None = None) -> FileM
     if model is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"{path.name!r} is no checkpoint that Tapestry can run.",
-            f"Choose {_RUNS}.",
+            Sentence("{name} is no checkpoint that Tapestry can run.", name=repr(path.name)),
+            Sentence("Choose {families}.", families=_RUNS),
         )
     if model.missing:
         raise missing_parts(path, model)
@@ -258,13 +276,22 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
     if family is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"{str(path)!r} is a {index['_class_name']!s:.60}, which Tapestry cannot run.",
-            f"Choose {_RUNS}.",
+            Sentence(
+                "{name} is a {family}, which Tapestry cannot run.",
+                name=repr(str(path)),
+                family=f"{index['_class_name']!s:.60}",
+            ),
+            Sentence("Choose {families}.", families=_RUNS),
         )
     if variant is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"The backbone of {str(path)!r} takes {taken} channels, its autoencoder makes {made}.",
+            Sentence(
+                "The backbone of {name} takes {channels} channels, its autoencoder makes {made}.",
+                name=repr(str(path)),
+                channels=taken,
+                made=made,
+            ),
             "Choose a checkpoint that paints from a prompt, or one for inpainting.",
         )
     if variant == "base":
@@ -277,7 +304,11 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
 def _no_folder(path: Path, reason: str) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"{str(path)!r} is not a model folder in diffusers layout ({reason}).",
+        Sentence(
+            "{folder} is not a model folder in diffusers layout ({problem}).",
+            folder=repr(str(path)),
+            problem=reason,
+        ),
         "Choose a folder that holds model_index.json, unet or transformer, vae, text_encoder, "
         "tokenizer and scheduler.",
     )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SIDE_PX
+from tapestry_protocol.sentences import Sentence
 
 from .distilled import few_steps_of, few_steps_scheduler
 from .families import FAMILIES, Family, family_of_file
@@ -219,8 +220,11 @@ def misplaced_network(path: Path) -> TapestryError:
     """What an artist reads about a network that lies where none is looked for."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"{str(path)!r} is a text encoder or an autoencoder, which belongs into the folder "
-        "text_encoders or vae.",
+        Sentence(
+            "{path} is a text encoder or an autoencoder, which belongs into the folder "
+            "text_encoders or vae.",
+            path=repr(str(path)),
+        ),
         "Move it there: checkpoints that lack theirs use it.",
     )
 
@@ -230,12 +234,16 @@ def foreign_file(path: Path) -> TapestryError:
     if path.suffix.lower() == ".gguf":
         return TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"{path.name!r} is packed as GGUF, which Tapestry does not read.",
+            Sentence(
+                "{name} is packed as GGUF, which Tapestry does not read.", name=repr(path.name)
+            ),
             "Look for the same one as .safetensors; of packed ones fp8 can be read.",
         )
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"{path.name!r} is a pickle, which can run any program when it is opened.",
+        Sentence(
+            "{name} is a pickle, which can run any program when it is opened.", name=repr(path.name)
+        ),
         "Look for the same one as .safetensors, or convert it in a program you trust.",
     )
 
@@ -244,7 +252,7 @@ def broken_file(path: Path, error: BrokenFileError) -> TapestryError:
     """What an artist reads about a file of weights that is not what it should be."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"The model {str(path)!r} cannot be opened: {error}.",
+        Sentence("The model {name} cannot be opened: {why}.", name=repr(str(path)), why=error),
         error.advice or "Get it again from where it came from, as .safetensors.",
     )
 
@@ -259,7 +267,7 @@ def missing_parts(path: Path, model: FileModel) -> TapestryError:
     names = " and the ".join(_PART_NAMES[part] for part in model.missing)
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"{path.name!r} holds no {names}.",
+        Sentence("{name} holds no {parts}.", name=repr(path.name), parts=names),
         "Put what is missing beside it, as ComfyUI does: text encoders into text_encoders or clip, "
         "the autoencoder into vae; or choose a checkpoint that holds everything.",
     )

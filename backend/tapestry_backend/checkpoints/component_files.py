@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from tapestry_protocol.sentences import Sentence
+
 from .checkpoint_file import (
     FOREIGN_FORMATS,
     broken_file,
@@ -84,7 +86,10 @@ class ComponentFiles:
 def _no_network(path: Path) -> LeftOut:
     return LeftOut.broken(
         path,
-        f"{str(path)!r} is neither a text encoder nor an autoencoder that Tapestry knows.",
+        Sentence(
+            "{path} is neither a text encoder nor an autoencoder that Tapestry knows.",
+            path=repr(str(path)),
+        ),
         "Look at docs/models.md for what there is.",
     )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.sentences import Sentence
 
 from .adapter_recognition import misplaced_adapter, read_adapter
 from .catalogue import SAMPLE, Checkpoint, read_checkpoint_at
@@ -279,6 +280,9 @@ def _is_unfinished(folder: Path) -> bool:
 def _unfinished(folder: Path, name: str) -> LeftOut:
     return LeftOut.broken(
         folder,
-        f"{name!r} has not been fetched to its end into the cache of the Hugging Face hub.",
+        Sentence(
+            "{name} has not been fetched to its end into the cache of the Hugging Face hub.",
+            name=repr(name),
+        ),
         "Fetch it again with the program that began, or with `tapestry models add`.",
     )

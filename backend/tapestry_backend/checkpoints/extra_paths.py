@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from tapestry_protocol.sentences import Sentence
+
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, unreadable
 
@@ -53,8 +55,8 @@ def extra_paths(
 def _misnamed(file: Path) -> LeftOut:
     return LeftOut.missing(
         file,
-        f"{str(file)!r} is not followed: its name ends with .txt.",
-        f"Rename it to {_NAMES[0]}.",
+        Sentence("{file} is not followed: its name ends with .txt.", file=repr(str(file))),
+        Sentence("Rename it to {name}.", name=_NAMES[0]),
     )
 
 
@@ -134,7 +136,11 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
 def _repeated(file: Path, key: str) -> LeftOut:
     return LeftOut.broken(
         file / key,
-        f"{str(file)!r} names {key[:40]!r} twice in one place: only the last counts.",
+        Sentence(
+            "{file} names {key} twice in one place: only the last counts.",
+            file=repr(str(file)),
+            key=repr(key[:40]),
+        ),
         "Take out one of them.",
     )
 
@@ -203,15 +209,24 @@ def _misspelt(values: Mapping[str, Any], keys: Collection[str], file: Path) -> I
         if key not in keys and near and not isinstance(value, dict):
             yield LeftOut.broken(
                 file / key,
-                f"{str(file)!r} names {key[:40]!r}, which means nothing: {near[0]!r} does.",
-                f"Correct {str(file)!r}.",
+                Sentence(
+                    "{file} names {key}, which means nothing: {near} does.",
+                    file=repr(str(file)),
+                    key=repr(key[:40]),
+                    near=repr(near[0]),
+                ),
+                Sentence("Correct {file}.", file=repr(str(file))),
             )
 
 
 def _cut(file: Path) -> LeftOut:
     return LeftOut.too_many(
         file,
-        f"{str(file)!r} has more than {_MAX_SECTIONS} sections: what comes after them is left out.",
+        Sentence(
+            "{file} has more than {most} sections: what comes after them is left out.",
+            file=repr(str(file)),
+            most=_MAX_SECTIONS,
+        ),
         "Remove those that you do not need.",
     )
 
@@ -273,14 +288,22 @@ def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
 def _missing(file: Path, folder: Path) -> LeftOut:
     return LeftOut.missing(
         folder,
-        f"The folder {str(folder)!r}, which {file.name} names, is not there.",
-        f"Correct {str(file)!r}, or look whether its disk is there.",
+        Sentence(
+            "The folder {folder}, which {file} names, is not there.",
+            folder=repr(str(folder)),
+            file=file.name,
+        ),
+        Sentence("Correct {file}, or look whether its disk is there.", file=repr(str(file))),
     )
 
 
 def _misread(file: Path, problem: str) -> LeftOut:
     return LeftOut.broken(
         file,
-        f"{str(file)!r} {problem}; the folders in it are left out.",
+        Sentence(
+            "{file} {problem}; the folders in it are left out.",
+            file=repr(str(file)),
+            problem=problem,
+        ),
         "Correct it: sections with base_path and checkpoints, loras and so on, indented by spaces.",
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import Sentence
 
 from .families import backbone_of, family_of
 from .folders import is_file
@@ -60,7 +61,11 @@ def check_folder(folder: Path) -> None:
     except BrokenFileError as error:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            f"The model in {str(folder)!r} cannot be opened: {error}.",
+            Sentence(
+                "The model in {folder} cannot be opened: {reason}.",
+                folder=repr(str(folder)),
+                reason=error,
+            ),
             error.advice or _WHOLE_FOLDER,
         ) from error
 
@@ -113,7 +118,10 @@ def without_index(folder: Path) -> LeftOut:
     """What an artist reads about such a folder."""
     return LeftOut.broken(
         folder,
-        f"{str(folder)!r} looks like a model, but its model_index.json is missing.",
+        Sentence(
+            "{folder} looks like a model, but its model_index.json is missing.",
+            folder=repr(str(folder)),
+        ),
         _WHOLE_FOLDER,
     )
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from tapestry_protocol.sentences import Sentence
+
 from .left_out import LeftOut, unreadable
 
 _MAX_DEPTH = 6
@@ -61,7 +63,7 @@ def check_folder_named(folder: Path, left_out: list[LeftOut]) -> None:
     try:
         os.scandir(folder).close()
     except (FileNotFoundError, NotADirectoryError):
-        message = f"There is no folder {str(folder)!r}."
+        message = Sentence("There is no folder {folder}.", folder=repr(str(folder)))
         advice = "Look how it is written, and whether its disk is there."
         left_out.append(LeftOut.missing(folder, message, advice))
     except (OSError, ValueError) as error:
@@ -117,7 +119,11 @@ def walk(
 def _too_large(root: Path) -> LeftOut:
     return LeftOut.too_many(
         root,
-        f"{str(root)!r} holds more than {_MAX_FILES} files: what comes after them is left out.",
+        Sentence(
+            "{folder} holds more than {count} files: what comes after them is left out.",
+            folder=repr(str(root)),
+            count=_MAX_FILES,
+        ),
         "Name the folder inside it that holds the models.",
     )
 
@@ -125,8 +131,13 @@ def _too_large(root: Path) -> LeftOut:
 def _too_deep(root: Path, folders: Sequence[Path]) -> LeftOut:
     return LeftOut.too_many(
         folders[0],
-        f"{len(folders)} folders lie deeper in {str(root)!r} than {_MAX_DEPTH} and are left out, "
-        f"such as {str(folders[0])!r}.",
+        Sentence(
+            "{count} folders lie deeper in {folder} than {most} and are left out, such as {first}.",
+            count=len(folders),
+            folder=repr(str(root)),
+            most=_MAX_DEPTH,
+            first=repr(str(folders[0])),
+        ),
         "Name a folder nearer to them.",
     )
 
@@ -134,7 +145,7 @@ def _too_deep(root: Path, folders: Sequence[Path]) -> LeftOut:
 def _unfinished(path: Path) -> LeftOut:
     return LeftOut.broken(
         path,
-        f"{str(path)!r} has not been fetched to its end.",
+        Sentence("{path} has not been fetched to its end.", path=repr(str(path))),
         "Let the program that fetches it finish, or remove it.",
     )
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_LEFT_OUT
+from tapestry_protocol.sentences import Sentence
 
 T = TypeVar("T")
 
@@ -44,12 +45,12 @@ class LeftOut(TapestryError):  # noqa: N818  it is read far more often than rais
         return cls(path, TapestryError(ErrorCode.TOO_LARGE, message, advice))
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """The reason, without the advice and short enough for a list."""
         text = self.message
         if len(text) <= _MAX_SENTENCE_CHARACTERS:
             return text
-        return f"{text[: _MAX_SENTENCE_CHARACTERS - 1]}\u2026"
+        return Sentence(f"{text[: _MAX_SENTENCE_CHARACTERS - 1]}\u2026")
 
 
 def unreadable(path: Path, error: OSError) -> LeftOut:
@@ -57,7 +58,7 @@ def unreadable(path: Path, error: OSError) -> LeftOut:
     reason = error.strerror or "the system does not say why"
     return LeftOut.broken(
         path,
-        f"{str(path)!r} cannot be read ({reason}).",
+        Sentence("{path} cannot be read ({reason}).", path=repr(str(path)), reason=reason),
         "Give yourself the right to read it, or name another place.",
     )
 
@@ -67,7 +68,10 @@ def unforeseen(path: Path, error: Exception) -> LeftOut:
     _log.warning("%r could not be read", str(path), exc_info=error)
     return LeftOut.broken(
         path,
-        f"{str(path)!r} could not be read: it is written in a way that Tapestry does not know.",
+        Sentence(
+            "{path} could not be read: it is written in a way that Tapestry does not know.",
+            path=repr(str(path)),
+        ),
         "Move it to another place if you do not need it; the backend's log has the particulars.",
     )
 
@@ -77,7 +81,7 @@ def why_no_id(name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        return "is not written in UTF-8"
+        return Sentence("is not written in UTF-8")
     if len(name) > MAX_ID_CHARACTERS:
         return f"has {len(name)} characters, more than {MAX_ID_CHARACTERS}"
     if not name.isprintable() or not name.strip():
@@ -95,7 +99,7 @@ def choose_id(path: Path, names: Iterable[str], taken: Callable[[str], bool]) ->
         reason = reason or problem
     return LeftOut.missing(
         path,
-        f"{str(path)!r} is left out: its name {reason}.",
+        Sentence("{path} is left out: its name {problem}.", path=repr(str(path)), problem=reason),
         "Give it a short, plain name of its own.",
     )
 
@@ -125,7 +129,12 @@ def _too_many(
         names += f" to {id_of(rest[-1])!r}"
     return LeftOut.too_many(
         path_of(rest[0]),
-        f"{len(rest)} {what} more than a list holds are left out: {names}.",
+        Sentence(
+            "{count} {what} more than a list holds are left out: {names}.",
+            count=len(rest),
+            what=what,
+            names=names,
+        ),
         "Name the folders that you need, or move what you do not use to another place.",
     )
 
@@ -144,10 +153,10 @@ def without_repeats(
     return tuple(kept)
 
 
-def sentences(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+def sentences(left_out: Sequence[LeftOut]) -> tuple[Sentence, ...]:
     """The reasons as a client is told them: the first ones, and how many more there are."""
     told = [each.sentence for each in left_out[:MAX_LEFT_OUT]]
     if len(left_out) > MAX_LEFT_OUT:
         rest = len(left_out) - MAX_LEFT_OUT + 1
-        told[-1] = f"{rest} more are left out; the backend's log names them."
+        told[-1] = Sentence("{count} more are left out; the backend's log names them.", count=rest)
     return tuple(told)

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tapestry_protocol.sentences import Sentence
+
 MOST = 4.0
 """Beyond this a word destroys the picture; larger weights count as this much."""
 
@@ -69,11 +71,21 @@ class _Group:
             factor, pieces = float(number[2]), [*pieces[:-1], (number[1], weight)]
         elif time and float(time[1]) <= MOST:
             notices.append(
-                f"{_shown(f'({self.text})')} was read with a time or a ratio at its end: write "
-                f"{float(time[1])} if it shall be a weight."
+                Sentence(
+                    "{words} was read with a time or a ratio at its end: write {weight} if "
+                    "it shall be a weight.",
+                    words=_shown(f"({self.text})"),
+                    weight=float(time[1]),
+                )
             )
         if abs(factor) > MOST:
-            notices.append(f"{_shown(f'({self.text})')} counts {MOST:g} times, which is the most.")
+            notices.append(
+                Sentence(
+                    "{words} counts {most} times, which is the most.",
+                    words=_shown(f"({self.text})"),
+                    most=f"{MOST:g}",
+                )
+            )
         return [(text, weight * factor) for text, weight in pieces]
 
 
@@ -89,7 +101,9 @@ def read_weights(prompt: str) -> WeightedPrompt:
         else:
             text = sign[1:] if len(sign) > 1 and sign.startswith("\\") else sign
             if sign in _CLOSES and not _EMOTICON.search(groups[-1].text[-2:]):
-                notices.append(f"A {sign!r} without its partner was read as a sign.")
+                notices.append(
+                    Sentence("A {sign} without its partner was read as a sign.", sign=repr(sign))
+                )
             groups[-1].pieces.append((text, 1.0))
     while len(groups) > 1:
         open_one = groups.pop()
@@ -101,12 +115,16 @@ def _unclosed(group: _Group, before: str, notices: list[str]) -> list[tuple[str,
     """The pieces after a bracket that nobody closed: before a word it reaches to the end."""
     if _BEGINS.match(group.text) and not _EMOTICON.search(before):
         notices.append(
-            f"The bracket in {_shown(group.bracket + group.text)} is never closed: it "
-            "reaches to the end."
+            Sentence(
+                "The bracket in {words} is never closed: it reaches to the end.",
+                words=_shown(group.bracket + group.text),
+            )
         )
         return group.closed(notices)
     if not _EMOTICON.search(before):
-        notices.append(f"A {group.bracket!r} without its partner was read as a sign.")
+        notices.append(
+            Sentence("A {sign} without its partner was read as a sign.", sign=repr(group.bracket))
+        )
     return [(group.bracket, 1.0), *group.pieces]
 
 

@@ -20,6 +20,7 @@ from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_LORAS
 from tapestry_protocol.messages import Request
+from tapestry_protocol.sentences import Sentence
 
 from .adapter_recognition import Adapter, Kind
 from .prompt_marks import read_weights
@@ -140,13 +141,27 @@ class _Reader:
             self._check_word(word)
         self._check_bare_names(text)
         for found in _CHANGING.findall(text):
-            self._tell(f"{_shown(found)} was read as words: prompts do not change on the way here.")
+            self._tell(
+                Sentence(
+                    "{found} was read as words: prompts do not change on the way here.",
+                    found=_shown(found),
+                )
+            )
         for found in _UNCLOSED.finditer(text):
-            self._tell(f"{_shown(found[0])} was read as words: it has no '>' at its end.")
+            self._tell(
+                Sentence(
+                    "{found} was read as words: it has no '>' at its end.", found=_shown(found[0])
+                )
+            )
         rest = _CHANGING.sub(" ", _UNCLOSED.sub(" ", text))
         bare = _BARE_WEIGHT.findall(read_weights(rest).text)
         for other in [*(found[0] for found in _OTHER_WEIGHTS.finditer(rest)), *bare]:
-            self._tell(f"{_shown(other)} was read as words: a weight is written (word:1.2) here.")
+            self._tell(
+                Sentence(
+                    "{found} was read as words: a weight is written (word:1.2) here.",
+                    found=_shown(other),
+                )
+            )
         for notice in read_weights(text).notices:
             self._tell(notice)
         return self._undivided(text), self._with(loras or (), named), negative
@@ -156,12 +171,20 @@ class _Reader:
         text = _PARAMETERS.sub("", prompt)
         if text != prompt:
             self._tell(
-                f"{_shown(prompt[len(text) :])} was left out: settings have fields of their own."
+                Sentence(
+                    "{found} was left out: settings have fields of their own.",
+                    found=_shown(prompt[len(text) :]),
+                )
             )
         found = _NEGATIVE.search(text)
         if found is None:
             return text, ""
-        self._tell(f"{_shown(text[found.start() :].strip())} was taken as the negative prompt.")
+        self._tell(
+            Sentence(
+                "{found} was taken as the negative prompt.",
+                found=_shown(text[found.start() :].strip()),
+            )
+        )
         before, after = text[: found.start()].strip(" ,\n"), text[found.end() :].strip(" ,\n")
         if is_negative:
             return _listed(before, after), ""
@@ -171,9 +194,16 @@ class _Reader:
     def _option(self, found: re.Match[str]) -> str:
         shown = _shown(found[0])
         if found[0].startswith("--no "):
-            self._tell(f"{shown} was left out: write it into the negative prompt, without '--no'.")
+            self._tell(
+                Sentence(
+                    "{found} was left out: write it into the negative prompt, without '--no'.",
+                    found=shown,
+                )
+            )
         else:
-            self._tell(f"{shown} was left out: settings have fields of their own.")
+            self._tell(
+                Sentence("{found} was left out: settings have fields of their own.", found=shown)
+            )
         return " "
 
     def _undivided(self, text: str) -> str:
@@ -184,7 +214,11 @@ class _Reader:
                 self._tell_word(word)
             return text
         for word in dividers:
-            self._tell(f"'{word}' means nothing here: what it divides was read as one text.")
+            self._tell(
+                Sentence(
+                    "'{word}' means nothing here: what it divides was read as one text.", word=word
+                )
+            )
         if dividers:
             parts = _DIVIDER.split(text)[::2]
             text = ", ".join(part.strip(" ,") for part in parts).strip(", ")
@@ -193,27 +227,45 @@ class _Reader:
         return text
 
     def _tell_word(self, word: str) -> None:
-        self._tell(f"'{word}' was read as a word: here, each region has a prompt of its own.")
+        self._tell(
+            Sentence(
+                "'{word}' was read as a word: here, each region has a prompt of its own.", word=word
+            )
+        )
 
     def _lora(self, found: re.Match[str], named: list[Lora], *, wished: bool) -> str:
         kind, name, weights = found[1].lower(), found[2].strip(), found[3].split(":")[1:]
         shown = _shown(found[0])
         if kind == "hypernet":
-            self._tell(f"{shown} was left out: Tapestry knows no hypernetworks.")
+            self._tell(
+                Sentence("{lora} was left out: Tapestry knows no hypernetworks.", lora=shown)
+            )
             return " "
         if not wished:
-            self._tell(f"{shown} was left out: a negative prompt lays no LoRA on.")
+            self._tell(
+                Sentence("{lora} was left out: a negative prompt lays no LoRA on.", lora=shown)
+            )
             return " "
         number = _NUMBER.fullmatch(weights[0].strip()) if weights else None
         if weights and number is None:
-            self._tell(f"The weight in {shown} is no number: it counts as 1.")
+            self._tell(Sentence("The weight in {lora} is no number: it counts as 1.", lora=shown))
         weight = float(number[1]) if number else 1.0
         bounded = min(max(weight, -MAX_ADAPTER_WEIGHT), MAX_ADAPTER_WEIGHT)
         if bounded != weight or len(weights) > 1:
-            self._tell(f"{shown} has one weight here, of at most {MAX_ADAPTER_WEIGHT:g}.")
+            self._tell(
+                Sentence(
+                    "{lora} has one weight here, of at most {most}.",
+                    lora=shown,
+                    most=f"{MAX_ADAPTER_WEIGHT:g}",
+                )
+            )
         adapter = self._found(name, "lora")
         if adapter is None:
-            self._tell(f"{shown} was left out: there is no such LoRA, or more than one.")
+            self._tell(
+                Sentence(
+                    "{lora} was left out: there is no such LoRA, or more than one.", lora=shown
+                )
+            )
         else:
             named.append(Lora(adapter.id, bounded))
         return " "
@@ -222,16 +274,20 @@ class _Reader:
         adapter = self._found(found[1], "embedding")
         if adapter is not None:
             return adapter.token
-        self._tell(f"There is no embedding {_shown(found[0])}: it was read as words.")
+        self._tell(
+            Sentence("There is no embedding {word}: it was read as words.", word=_shown(found[0]))
+        )
         return found[0]
 
     def _check_word(self, word: str) -> None:
         known = self._adapters.words
         if word in known:
             return
-        self._tell(f"There is no embedding {_shown(word)}: it was read as words.")
+        self._tell(
+            Sentence("There is no embedding {word}: it was read as words.", word=_shown(word))
+        )
         if near := get_close_matches(word, known, 1):
-            self._tell(f"There is an embedding {_shown(near[0])}.")
+            self._tell(Sentence("There is an embedding {word}.", word=_shown(near[0])))
 
     def _check_bare_names(self, text: str) -> None:
         """Names of embeddings without their brackets, as A1111 writes them."""
@@ -242,8 +298,11 @@ class _Reader:
                 continue
             if found := re.search(rf"(?<![\w<-]){re.escape(name)}(?![\w>-])", text, re.IGNORECASE):
                 self._tell(
-                    f"{_shown(found[0])} was read as words: its embedding is written "
-                    f"{_shown(word)}."
+                    Sentence(
+                        "{found} was read as words: its embedding is written {word}.",
+                        found=_shown(found[0]),
+                        word=_shown(word),
+                    )
                 )
 
     def _found(self, name: str, kind: Kind) -> Adapter | None:
@@ -263,12 +322,27 @@ class _Reader:
         for adapter in dict.fromkeys(lora.adapter for lora in named if lora.adapter in kept):
             weight = kept[adapter].weight
             self._tell(
-                f"The prompt lays on the LoRA {_shown(adapter)}, with a weight of {weight:g}."
+                Sentence(
+                    "The prompt lays on the LoRA {name}, with a weight of {weight}.",
+                    name=_shown(adapter),
+                    weight=f"{weight:g}",
+                )
             )
             if given.count(adapter) > 1:
-                self._tell(f"The LoRA {_shown(adapter)} was named twice: the last weight counts.")
+                self._tell(
+                    Sentence(
+                        "The LoRA {name} was named twice: the last weight counts.",
+                        name=_shown(adapter),
+                    )
+                )
         for adapter in list(together)[MAX_LORAS:]:
-            self._tell(f"The LoRA {_shown(adapter)} was left out: {MAX_LORAS} are the most.")
+            self._tell(
+                Sentence(
+                    "The LoRA {name} was left out: {most} are the most.",
+                    name=_shown(adapter),
+                    most=MAX_LORAS,
+                )
+            )
         return tuple(kept.values())
 
     def _tell(self, sentence: str) -> None:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
+from tapestry_protocol.sentences import Sentence
 
 from ..checkpoints.catalogue import Checkpoint
 from ..checkpoints.prompt_marks import read_weights
@@ -202,8 +203,11 @@ class LatentModel(ABC):
         if back >= len(hidden_states) - 1:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
-                f"The model's text encoder has {len(hidden_states) - 1} layers: {self.clip_skip} "
-                "cannot be left out.",
+                Sentence(
+                    "The model's text encoder has {count} layers: {skip} cannot be left out.",
+                    count=len(hidden_states) - 1,
+                    skip=self.clip_skip,
+                ),
                 "Choose a smaller clip skip.",
             )
         return hidden_states[-1 - back]

@@ -12,6 +12,7 @@ import torch
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
+from tapestry_protocol.sentences import Sentence
 
 from ..checkpoints.catalogue import Catalogue, Checkpoint
 from ..checkpoints.families import FAMILIES, Family
@@ -84,8 +85,12 @@ class ModelCache:
         if needed > free:
             raise TapestryError(
                 ErrorCode.OUT_OF_MEMORY,
-                f"{entry.id!r} takes {needed / _GIB:.1f} GiB of memory, and {free / _GIB:.1f} GiB "
-                "are free.",
+                Sentence(
+                    "{name} takes {needed} GiB of memory, and {free} GiB are free.",
+                    name=repr(entry.id),
+                    needed=f"{needed / _GIB:.1f}",
+                    free=f"{free / _GIB:.1f}",
+                ),
                 "Close other programs that use much memory, or choose a smaller model.",
             )
 
@@ -122,8 +127,8 @@ def device_named(name: str) -> torch.device:
     if name not in known:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"There is no device {name!r} here to paint on.",
-            f"Choose one of: {', '.join(known)}.",
+            Sentence("There is no device {name} here to paint on.", name=repr(name)),
+            Sentence("Choose one of: {names}.", names=", ".join(known)),
         )
     return torch.device(name)
 

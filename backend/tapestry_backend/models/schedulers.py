@@ -10,6 +10,7 @@ import torch
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
+from tapestry_protocol.sentences import Sentence
 
 _TRAINED_WITH = (
     "num_train_timesteps",
@@ -124,8 +125,12 @@ def check_steps(scheduler: Any, num_inference_steps: int) -> None:
     if num_inference_steps > most:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"This scheduler takes up to {most} steps, not {num_inference_steps}.",
-            f"Choose {most} steps or fewer, or another scheduler.",
+            Sentence(
+                "This scheduler takes up to {most} steps, not {count}.",
+                most=most,
+                count=num_inference_steps,
+            ),
+            Sentence("Choose {most} steps or fewer, or another scheduler.", most=most),
         )
 
 
@@ -156,8 +161,10 @@ def _check_own(checkpoint: Any) -> None:
     if type(checkpoint) not in _OWN or checkpoint.config.get("use_dynamic_shifting"):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"The checkpoint asks for {type(checkpoint).__name__} with settings that Tapestry does "
-            "not know.",
+            Sentence(
+                "The checkpoint asks for {kind} with settings that Tapestry does not know.",
+                kind=type(checkpoint).__name__,
+            ),
             'Choose a scheduler by its name, for instance "flow_euler".'
             if _predicts_flow(checkpoint)
             else 'Choose a scheduler by its name, for instance "dpmpp_2m".',
@@ -169,8 +176,10 @@ def _check_prediction(name: str, checkpoint: Any) -> None:
     if not flows and "beta_start" not in checkpoint.config:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"The checkpoint asks for {type(checkpoint).__name__}, whose noise no other scheduler "
-            "knows.",
+            Sentence(
+                "The checkpoint asks for {kind}, whose noise no other scheduler knows.",
+                kind=type(checkpoint).__name__,
+            ),
             "Choose another checkpoint.",
         )
     if name == "euler_ancestral" and checkpoint.config.get("prediction_type") == "sample":
@@ -184,13 +193,18 @@ def _check_prediction(name: str, checkpoint: Any) -> None:
     if flows:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"The scheduler {name!r} removes noise step by step; this checkpoint was trained with "
-            "flow matching.",
+            Sentence(
+                "The scheduler {name} removes noise step by step; this checkpoint was "
+                "trained with flow matching.",
+                name=repr(name),
+            ),
             'Choose "flow_euler", or the checkpoint\'s own scheduler.',
         )
     raise TapestryError(
         ErrorCode.BAD_REQUEST,
-        'The scheduler "flow_euler" is for flow matching; this checkpoint predicts '
-        f"{checkpoint.config.prediction_type!r}.",
+        Sentence(
+            'The scheduler "flow_euler" is for flow matching; this checkpoint predicts {kind}.',
+            kind=repr(checkpoint.config.prediction_type),
+        ),
         'Choose "euler", or the checkpoint\'s own scheduler.',
     )

@@ -13,6 +13,7 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import COVERED_ALPHA
+from tapestry_protocol.sentences import Sentence
 
 from ..engine.composition import drawable
 from ..engine.extension import Follow, continue_edges, keep_map
@@ -268,7 +269,7 @@ def _check_seen(prompt: str, painted: PaintedMask, plan: Plan) -> None:
     if not bool((painted.mask[top:bottom, left:right] > 0).any()):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"The region {prompt[:40]!r} has no paint on the canvas.",
+            Sentence("The region {name} has no paint on the canvas.", name=repr(prompt[:40])),
             "Paint where it should be, or hide its layer.",
         )
 
@@ -283,16 +284,29 @@ def _notices(
         opacity = float(painted.mask.max()) / (255 if painted.mask.dtype == torch.uint8 else 1)
         least_px = _LEAST_PX if region.fit == "tight" else cell_px
         if float(weight.max()) == 0:
-            sentences.append(f"The region {name!r} lies wholly underneath others: nothing shows.")
+            sentences.append(
+                Sentence(
+                    "The region {name} lies wholly underneath others: nothing shows.",
+                    name=repr(name),
+                )
+            )
         elif float(weight.sum()) * cell_px**2 < opacity * least_px**2:
             sentences.append(
-                f"The region {name!r} is so small that nobody sees what it is: paint it at least "
-                f"{2 * least_px} pixels wide."
+                Sentence(
+                    "The region {name} is so small that nobody sees what it is: paint it at "
+                    "least {width} pixels wide.",
+                    name=repr(name),
+                    width=2 * least_px,
+                )
             )
         elif opacity < _FAINT:
             sentences.append(
-                f"The region {name!r} is painted so faintly ({opacity:.0%}) that it hardly shows: "
-                "raise the opacity of its layer."
+                Sentence(
+                    "The region {name} is painted so faintly ({share}) that it hardly shows: "
+                    "raise the opacity of its layer.",
+                    name=repr(name),
+                    share=f"{opacity:.0%}",
+                )
             )
     return tuple(sentences)
 
@@ -305,9 +319,10 @@ def _on_narrow_fill(request: Request, new: Tensor | None, plan: Plan) -> tuple[s
     chosen = -functional.max_pool2d(-(new > 0).float()[None, None], side, stride=1)
     if not bool((new > 0).any()) or bool(chosen.any()):
         return ()
-    told = (
-        f"The selection is narrower than {side} pixels: what is around it goes on there, whatever "
-        "the prompt. Paint a layer of that name over it for another material."
+    told = Sentence(
+        "The selection is narrower than {count} pixels: what is around it goes on there, "
+        "whatever the prompt. Paint a layer of that name over it for another material.",
+        count=side,
     )
     return (told,)
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
+from tapestry_protocol.sentences import Sentence, as_sentence
 
 from ..models.device.memory import free_and_total_bytes
 
@@ -26,7 +27,10 @@ def check_finite(values: Tensor, stage: str) -> None:
     if not bool(torch.isfinite(values).all()):
         raise TapestryError(
             ErrorCode.NOT_FINITE,
-            f"The model gave numbers that are not finite while {stage}.",
+            Sentence(
+                "The model gave numbers that are not finite while {stage}.",
+                stage=as_sentence(stage),
+            ),
             "Try a lower guidance scale, or another checkpoint.",
         )
 
@@ -34,7 +38,11 @@ def check_finite(values: Tensor, stage: str) -> None:
 def not_read(prompt: str, rest: str) -> str:
     """A sentence about the end of a prompt that a model's text encoders do not read."""
     shown, left = repr(_shortened(prompt, _START)), repr(_shortened(rest, _REST))
-    return f"The prompt {shown} is longer than this model reads; not read: {left}."
+    return Sentence(
+        "The prompt {prompt} is longer than this model reads; not read: {rest}.",
+        prompt=shown,
+        rest=left,
+    )
 
 
 def _shortened(text: str, most: int) -> str:
@@ -51,13 +59,22 @@ def unlike_few_steps(variant: str, steps: int, scale: float) -> tuple[str, ...]:
     most, told = _MOST_STEPS[variant], []
     if steps > _MORE * most:
         told.append(
-            f"This checkpoint ({variant}) was made for few steps: {steps} make it worse, not "
-            f"better. Try {most} or fewer."
+            Sentence(
+                "This checkpoint ({kind}) was made for few steps: {steps} make it worse, not "
+                "better. Try {most} or fewer.",
+                kind=variant,
+                steps=steps,
+                most=most,
+            )
         )
     if scale > _MOST_SCALE and variant != "schnell":
         told.append(
-            f"This checkpoint ({variant}) was made for hardly any guidance: at {scale:g} colours "
-            "burn out. Try 1 to 2."
+            Sentence(
+                "This checkpoint ({kind}) was made for hardly any guidance: at {scale} "
+                "colours burn out. Try 1 to 2.",
+                kind=variant,
+                scale=f"{scale:g}",
+            )
         )
     return tuple(told)
 
@@ -66,8 +83,12 @@ def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:
     """A sentence about a picture that was painted with less memory than planned."""
     if batch_size == planned:
         return ()
-    at_a_time = f"{batch_size} at a time instead of {planned}"
-    return (f"Memory was short: windows were painted {at_a_time}, which takes longer.",)
+    at_a_time = Sentence("{few} at a time instead of {many}", few=batch_size, many=planned)
+    return (
+        Sentence(
+            "Memory was short: windows were painted {few}, which takes longer.", few=at_a_time
+        ),
+    )
 
 
 def layers_too_large() -> str:
@@ -84,11 +105,21 @@ def out_of_memory(request: Request, stage: str, device: torch.device) -> Tapestr
     height = request.height + margins.top + margins.bottom
     width = request.width + margins.left + margins.right
     free, total = (value / _GIB for value in free_and_total_bytes(device))
-    what = "the model" if stage == "loading" else f"a picture of {width} x {height} pixels"
+    what = (
+        Sentence("the model")
+        if stage == "loading"
+        else Sentence("a picture of {width} x {height} pixels", width=width, height=height)
+    )
     return TapestryError(
         ErrorCode.OUT_OF_MEMORY,
-        f"There was not enough memory for {what} while {stage}: {free:.1f} of {total:.1f} GiB were "
-        "free.",
+        Sentence(
+            "There was not enough memory for {what} while {stage}: {free} of {total} GiB "
+            "were free.",
+            what=what,
+            stage=as_sentence(stage),
+            free=f"{free:.1f}",
+            total=f"{total:.1f}",
+        ),
         "Fewer windows at a time, shorter bands and fewer parts of the model at once were tried "
         "already. Close other programs that use the graphics card or much memory, choose a smaller "
         "model, or make the canvas or the extension smaller; then press the button again.",

@@ -11,6 +11,7 @@ from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.sentences import Sentence
 
 from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
@@ -185,14 +186,22 @@ def _check_wrap(request: Request, cell_px: int) -> None:
     if request.wrap and (width % cell_px or margins.left % cell_px):
         whole = math.ceil(width / cell_px) * cell_px
         advice = (
-            f"Extend it by multiples of {cell_px} pixels, to a width of {whole} pixels."
+            Sentence(
+                "Extend it by multiples of {cell} pixels, to a width of {whole} pixels.",
+                cell=cell_px,
+                whole=whole,
+            )
             if margins.left or margins.right
-            else f"Resize the canvas to {whole} pixels."
+            else Sentence("Resize the canvas to {whole} pixels.", whole=whole)
         )
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"A picture that wraps around must be a multiple of {cell_px} pixels wide; this one "
-            f"is {width}.",
+            Sentence(
+                "A picture that wraps around must be a multiple of {cell} pixels wide; this "
+                "one is {width}.",
+                cell=cell_px,
+                width=width,
+            ),
             advice,
         )
 
@@ -208,9 +217,12 @@ def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
     if cells > most:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"A stride of {request.expert.stride_px} pixels leaves gaps between windows of "
-            f"{most * cell_px} pixels.",
-            f"Choose a stride of {most * cell_px // 2} pixels, or less.",
+            Sentence(
+                "A stride of {stride} pixels leaves gaps between windows of {window} pixels.",
+                stride=request.expert.stride_px,
+                window=most * cell_px,
+            ),
+            Sentence("Choose a stride of {most} pixels, or less.", most=most * cell_px // 2),
         )
     return Size(*(min(cells, side) for side in window))
 

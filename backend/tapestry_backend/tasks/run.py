@@ -15,6 +15,7 @@ from tapestry_protocol.limits import MAX_LAYERS_BYTES
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_request
+from tapestry_protocol.sentences import Sentence
 
 from ..engine.coherence import Coherence
 from ..engine.composition import HoldComposition, composed, structured
@@ -220,7 +221,9 @@ def _denoise(
             if step is None:
                 break
             latents = step.latents
-            check_finite(latents, f"{stage} (step {step.number})")
+            check_finite(
+                latents, Sentence("{stage} (step {step})", stage=Sentence(stage), step=step.number)
+            )
         yield Progressed(stage, step.number, step.count, partial(preview, step.denoised))
     job.evaluations += denoising.denoise.evaluations
     job.batch_size = min(job.batch_size, denoising.denoise.batch_size)

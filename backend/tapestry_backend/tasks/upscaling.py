@@ -22,6 +22,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import COVERED_ALPHA, Pixels
 from tapestry_protocol.request_checks import check_canvas
+from tapestry_protocol.sentences import Sentence
 
 from ..engine.composition import HoldComposition
 from ..engine.extension import pull_push
@@ -116,7 +117,11 @@ def _check(first: np.ndarray, size: Size, factor: float) -> None:
     if not 1 <= factor <= MAX_FACTOR:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"A picture becomes 1 to {MAX_FACTOR:.0f} times as large, not {factor:g} times.",
+            Sentence(
+                "A picture becomes 1 to {most} times as large, not {factor} times.",
+                most=f"{MAX_FACTOR:.0f}",
+                factor=f"{factor:g}",
+            ),
             "Choose a factor in between, or enlarge the result again.",
         )
     check_canvas(*size)

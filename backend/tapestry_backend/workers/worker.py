@@ -37,6 +37,7 @@ from tapestry_protocol.messages import (
     SiblingDevices,
 )
 from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.sentences import as_sentence
 
 from ..tasks.events import Finished, LayeredPicture, Progressed
 from .channel import Delivery, Inbox, frames_of, pack, read_frame
@@ -202,6 +203,8 @@ def _reference(layered: LayeredPicture) -> Layered:
 
 def report_text(report: Mapping[str, Any]) -> str:
     """The report as JSON that fits into a message: rather a shorter report than a lost picture."""
+    if "notices" in report:
+        report = {**report, "notices": [as_sentence(each).to_json() for each in report["notices"]]}
     text = json.dumps(report)
     if len(text) <= MAX_REPORT_CHARACTERS:
         return text

@@ -18,6 +18,7 @@ from tapestry_protocol.runtime import (
     read_runtime_file,
     runtime_file,
 )
+from tapestry_protocol.sentences import Sentence
 
 from .bundled import backend_home, bundled_backend
 
@@ -121,7 +122,11 @@ class BackendProcess:
         except OSError as error:
             raise TapestryError(
                 ErrorCode.INTERNAL,
-                f"The Tapestry backend cannot be started ({error.strerror}: {error.filename}).",
+                Sentence(
+                    "The Tapestry backend cannot be started ({error}: {file}).",
+                    error=error.strerror,
+                    file=error.filename,
+                ),
                 "Press Install on the backend's page, or run `python3 installer plugin`; then "
                 "restart Krita.",
             ) from error
@@ -135,7 +140,10 @@ class BackendProcess:
         return TapestryError(
             ErrorCode.INTERNAL,
             "The Tapestry backend did not start.",
-            f"Copy diagnostics on the backend's page shows more, and so does {self.log_file}.",
+            Sentence(
+                "Copy diagnostics on the backend's page shows more, and so does {file}.",
+                file=self.log_file,
+            ),
         )
 
 
@@ -145,8 +153,8 @@ def _split(text: str) -> list[str]:
     except ValueError as error:
         raise TapestryError(
             ErrorCode.INTERNAL,
-            f"The command for the backend cannot be read ({error}).",
-            f"Correct it in Krita's settings or in {VARIABLE}.",
+            Sentence("The command for the backend cannot be read ({error}).", error=error),
+            Sentence("Correct it in Krita's settings or in {variable}.", variable=VARIABLE),
         ) from error
 
 
@@ -157,7 +165,7 @@ def _installed_command(installation: Path) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TapestryError(
             ErrorCode.INTERNAL,
-            f"The file {installation} is damaged.",
+            Sentence("The file {file} is damaged.", file=installation),
             "Press Install on the backend's page, or run `python3 installer plugin`; then "
             "restart Krita.",
         ) from error

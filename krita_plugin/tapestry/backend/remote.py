@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file
+from tapestry_protocol.sentences import Sentence
 
 VARIABLE = "TAPESTRY_SERVER_FILE"
 """An environment variable with the path of the copy."""
@@ -38,15 +39,21 @@ class RemoteBackend:
         if self.find() is None:
             return TapestryError(
                 ErrorCode.INTERNAL,
-                f"{str(self._file)!r} does not say how to reach the backend on the other computer, "
-                "or others can read it.",
+                Sentence(
+                    "{file} does not say how to reach the backend on the other computer, or "
+                    "others can read it.",
+                    file=repr(str(self._file)),
+                ),
                 "Copy the backend's runtime file there again, for your eyes alone (mode 600).",
             )
         return TapestryError(
             ErrorCode.INTERNAL,
             "The backend on the other computer cannot be reached.",
-            "Start it there, copy its new runtime file to "
-            f"{str(self._file)!r}, open the tunnel, and press the button again.",
+            Sentence(
+                "Start it there, copy its new runtime file to {file}, open the tunnel, and "
+                "press the button again.",
+                file=repr(str(self._file)),
+            ),
         )
 
 

@@ -14,6 +14,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Acknowledge, Backend, Failed, Message, Submit, Welcome
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
+from tapestry_protocol.sentences import Sentence
 
 from ..common.task_queue import Loop
 from ..document.order import NOTHING, Beside
@@ -280,7 +281,10 @@ class _Nowhere:
 def _another_version(welcome: Welcome) -> TapestryError:
     return TapestryError(
         ErrorCode.VERSION,
-        f"The backend ({welcome.version}) speaks another version than this plugin.",
+        Sentence(
+            "The backend ({version}) speaks another version than this plugin.",
+            version=welcome.version,
+        ),
         "Press Install on the backend's page, or run `python3 installer plugin`; then "
         "restart Krita.",
     )

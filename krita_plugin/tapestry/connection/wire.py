@@ -12,6 +12,7 @@ from tapestry_protocol.limits import MAX_FRAME_BYTES
 from tapestry_protocol.messages import Message, PixelsRef, Preview, Result
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
+from tapestry_protocol.sentences import Sentence
 
 try:
     from ..vendor.websockets.client import ClientProtocol
@@ -99,7 +100,7 @@ class Wire:
         if isinstance(problem, WebSocketException):
             raise TapestryError(
                 ErrorCode.PROTOCOL,
-                f"The backend refused the connection ({problem}).",
+                Sentence("The backend refused the connection ({problem}).", problem=problem),
                 "Close all windows of Krita and start it again.",
             )
 

@@ -18,6 +18,7 @@ from tapestry_protocol.request_checks import (
     check_region_count,
     check_request,
 )
+from tapestry_protocol.sentences import Sentence
 
 from ..common.stored_json import read_kept
 from ..common.task_queue import give_way, pause
@@ -259,7 +260,7 @@ async def _regions(
 ) -> tuple[Region, ...]:
     """Those of the chosen layers that can be seen within `reach`, with their masks in `blobs`."""
     for layer in chosen:  # all of them before the first mask is read
-        check_prompt(layer.prompt, f"the layer {layer.prompt[:20]!r}")
+        check_prompt(layer.prompt, Sentence("the layer {name}", name=repr(layer.prompt[:20])))
     regions = []
     for layer in chosen:
         region = await _region(canvas, around, layer, reach, blobs)

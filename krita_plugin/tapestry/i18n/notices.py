@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.sentences import Sentence, sentence_from_json
 
 from ..common.stored_json import read_kept
 from .messages import in_own_words
@@ -27,9 +28,16 @@ def notice_in(report: str) -> Notice | None:
     kept = read_kept(report)
     found = kept.get("notices") if isinstance(kept, dict) else None
     listed = found if isinstance(found, list) else []
-    sentences = [sentence for sentence in listed if isinstance(sentence, str)]
+    sentences = [sentence for sentence in map(_sentence, listed) if sentence]
     told = " ".join(map(in_own_words, sentences))
     return Notice(told, is_error=False) if sentences else None
+
+
+def _sentence(found: object) -> Sentence | None:
+    try:
+        return sentence_from_json(found)
+    except ValueError:
+        return None
 
 
 def notice_of(error: Exception) -> Notice:

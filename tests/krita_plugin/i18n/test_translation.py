@@ -17,35 +17,20 @@ import tapestry_protocol
 from tapestry.i18n.messages import in_own_words
 from tapestry.i18n.notices import notice_in
 from tapestry.i18n.translation import catalogue, languages, speak, tr
+from tapestry_backend.workers.worker import report_text
 from tapestry_protocol.fields import Stage
+from tapestry_protocol.sentences import Sentence
 
 PLUGIN = Path(tapestry.__file__).parent
 SOURCES = [path for path in sorted(PLUGIN.rglob("*.py")) if "vendor" not in path.parts]
 BACKEND = PLUGIN.parents[1] / "backend" / "tapestry_backend"
-SPEAKING = (
-    *(PLUGIN / "backend" / f"{name}.py" for name in ("process", "remote")),
-    *(PLUGIN / "connection" / f"{name}.py" for name in ("link", "wire")),
-    PLUGIN / "document" / "reading.py",
-    PLUGIN / "i18n" / "notices.py",
-    PLUGIN / "krita_adapter" / "documents.py",
-    Path(tapestry_protocol.__file__).with_name("request_checks.py"),
-    *sorted((BACKEND / "tasks").glob("*.py")),
-    *sorted((BACKEND / "models").rglob("*.py")),
-    *sorted(
-        set((BACKEND / "checkpoints").glob("*.py")) - {BACKEND / "checkpoints" / "download.py"}
-    ),
-    BACKEND / "workers" / "failures.py",
-    *(BACKEND / "server" / "queue" / f"{name}.py" for name in ("refusals", "jobs", "blobs")),
-    BACKEND / "server" / "connections" / "sessions.py",
+SHARED = Path(tapestry_protocol.__file__).parent
+TERMINAL = (
+    *(BACKEND / room for room in ("bench", "cli", "openraster", "outputs.py")),
+    BACKEND / "checkpoints" / "download.py",
+    BACKEND / "server" / "connections" / "listen_address.py",
 )
-"""Rooms whose errors and notices are sentences that nobody translates where they are made."""
-
-
-@pytest.fixture(autouse=True)
-def _english_again() -> Iterator[None]:
-    """What a test speaks is its own."""
-    yield
-    speak([])
+"""What speaks in a terminal alone, which is English."""
 
 
 def calls(path: Path, *names: str) -> Iterator[ast.Call]:
@@ -53,6 +38,28 @@ def calls(path: Path, *names: str) -> Iterator[ast.Call]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
             yield node
+
+
+def speaking() -> Iterator[Path]:
+    """Rooms whose errors and notices reach the artist."""
+    for path in (*SOURCES, *sorted(SHARED.glob("*.py")), *sorted(BACKEND.rglob("*.py"))):
+        if any(path.is_relative_to(room) for room in (*TERMINAL, SHARED / "sentences.py")):
+            continue
+        is_whole = any(path.is_relative_to(BACKEND / room) for room in WHOLE_ROOMS)
+        if is_whole or any(calls(path, "TapestryError", "Failed", "Remark", "Notice", "Sentence")):
+            yield path
+
+
+WHOLE_ROOMS = ("checkpoints", "models", "tasks")
+"""Here a sentence may stand in a table, and be told from another file."""
+SPEAKING = tuple(speaking())
+
+
+@pytest.fixture(autouse=True)
+def _english_again() -> Iterator[None]:
+    """What a test speaks is its own."""
+    yield
+    speak([])
 
 
 def used_texts() -> set[str]:
@@ -102,11 +109,8 @@ def test_no_text_is_left_over(path: Path) -> None:
         assert set(names) <= used_texts()
 
 
-def strings(path: Path) -> Iterator[str]:
-    """Every text of a room but docstrings and what is translated there; a 7 for what is filled in.
-
-    A sentence's parts are among them, such as "a picture of 7 x 7 pixels".
-    """
+def strings(path: Path) -> Iterator[ast.Constant | ast.JoinedStr]:
+    """Every text of a room but docstrings and what is translated there."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     passed = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _is_tr(call)]
     passed += [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_text(node)]
@@ -116,9 +120,16 @@ def strings(path: Path) -> Iterator[str]:
             continue
         if isinstance(node, ast.JoinedStr):
             left_out |= {id(inner) for value in node.values for inner in ast.walk(value)}
-            yield "".join(v.value if isinstance(v, ast.Constant) else "7" for v in node.values)
+            yield node
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+            yield node
+
+
+def words(node: ast.expr) -> str:
+    """A text, with a 7 for what an f-string fills in."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(v.value if isinstance(v, ast.Constant) else "7" for v in node.values)
+    return node.value
 
 
 def _is_tr(call: ast.Call) -> bool:
@@ -129,49 +140,95 @@ def _is_text(node: ast.Expr) -> bool:
     return isinstance(node.value, ast.Constant)
 
 
-def examples() -> list[str]:
-    """What the speaking rooms say: whole sentences."""
-    found = dict.fromkeys(text for path in SPEAKING for text in strings(path))
-    return [text for text in found if re.match(r"[A-Z7]", text) and re.search(r" .*\.$", text)]
+def whole_sentences(kind: type) -> list[str]:
+    """What the speaking rooms say; with numbers and names where it is an f-string."""
+    found = [(path, node) for path in SPEAKING for node in strings(path) if isinstance(node, kind)]
+    return [
+        f"{words(node)} ({path.name}:{node.lineno})" if kind is ast.JoinedStr else words(node)
+        for path, node in found
+        if re.match(r"[A-Z7{]", words(node)) and re.search(r" .*\.$", words(node))
+    ]
 
 
-@pytest.mark.parametrize("sentence", examples())
+def with_places() -> dict[str, ast.Call]:
+    """Sentences with places, parts of sentences among them, and where they are said."""
+    said = [(path, call) for path in SPEAKING for call in calls(path, "Sentence")]
+    found = {}
+    for path, call in said:
+        if call.keywords:
+            where = f"{path.name}:{call.lineno}"
+            assert isinstance(call.args[0], ast.Constant), f"{where}: which sentence is it?"
+            names = sorted(str(keyword.arg) for keyword in call.keywords)
+            assert names == places(call.args[0].value), f"{where}: other places than values"
+            found[call.args[0].value] = call
+    return found
+
+
+def test_no_sentence_is_put_together_where_it_is_said() -> None:
+    """An f-string is English for ever: it is a `Sentence` with places."""
+    assert whole_sentences(ast.JoinedStr) == []
+    for path in SPEAKING:
+        for call in calls(path, "TapestryError", "Failed", "Remark", "Notice"):
+            put_together = [a for a in call.args if isinstance(a, ast.JoinedStr | ast.BinOp)]
+            assert not put_together, f"{path.name}:{call.lineno}"
+
+
+@pytest.mark.parametrize("sentence", sorted({*whole_sentences(ast.Constant), *with_places()}))
 def test_errors_are_told_in_german(sentence: str) -> None:
     """With their numbers and names."""
-    assert in_own_words(sentence) == sentence
+    values = dict.fromkeys(places(sentence), "7")
+    told = Sentence(sentence, **values)
+    assert in_own_words(told) == told
     speak(["en"])
-    assert in_own_words(sentence) == sentence
+    assert in_own_words(told) == told
+    assert sentence in catalogue("en")
     speak(["de"])
-    told = in_own_words(sentence)
-    assert told != sentence
-    assert told.count("7") == sentence.count("7")
+    assert in_own_words(told).count("7") == told.count("7")
+    assert in_own_words(told) != told or sentence == "{stage} (step {step})"
 
 
 def test_every_sentence_of_the_catalogue_is_said() -> None:
     """Or a part of one."""
-    said = [text for path in SPEAKING for text in strings(path)] + list(get_args(Stage))
+    said = {words(node) for path in SPEAKING for node in strings(path)} | set(get_args(Stage))
     sentences = json.loads(
         (PLUGIN / "i18n" / "texts" / "en-sentences.json").read_text(encoding="utf-8")
     )
-    for sentence in sentences:
-        words = re.split(r"\{\w+\}", sentence)
-        assert "7".join(words) in said, sentence
+    assert set(sentences) - said == set()
 
 
 def test_the_parts_of_a_sentence_are_told_in_german_too() -> None:
-    """In whatever sentence they are filled in."""
+    """In whatever sentence they are filled in; what artists and files are called stays."""
     speak(["de"])
     told = in_own_words(
-        "There was not enough memory for a picture of 8 x 9 pixels while denoising: 0.5 of 2.0 GiB "
-        "were free."
+        Sentence(
+            "There was not enough memory for {what} while {stage}: {free} of {total} GiB were "
+            "free.",
+            what=Sentence("a picture of {width} x {height} pixels", width=8, height=9),
+            stage=Sentence("denoising"),
+            free="0.5",
+            total="2.0",
+        )
     )
     assert told == (
         "F\u00fcr ein Bild von 8 x 9 Pixeln war beim Malen nicht genug Speicher da: 0.5 von 2.0 "
         "GiB waren frei."
     )
-    hidden = "The region 'sky' lies wholly underneath others: nothing shows."
-    report = json.dumps({"notices": [hidden]})
-    assert "Der Bereich 'sky' liegt ganz unter anderen" in notice_in(report).message
+    called = Sentence("There is no model {name}.", name="denoising {name} <b>")
+    assert in_own_words(called) == "Es gibt kein Modell denoising {name} <b>."
+
+
+def test_notices_of_a_report_are_told_in_german() -> None:
+    """One after the other; what is no sentence is left out."""
+    hidden = Sentence("The region {name} lies wholly underneath others: nothing shows.", name="'a'")
+    listed = [hidden.to_json(), "Unheard of.", {"id": 7}, {"values": {}}, None, ["no"]]
+    report = report_text({"notices": [hidden, "Unheard of."], "seed": 7})
+    assert json.loads(report) == {"notices": listed[:2], "seed": 7}
+    speak(["de"])
+    told = notice_in(json.dumps({"notices": listed})).message
+    assert (
+        told == "Der Bereich 'a' liegt ganz unter anderen: Nichts ist von ihm zu sehen. Unheard of."
+    )
+    assert notice_in(json.dumps({"notices": listed[2:]})) is None
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,8 @@ def test_another_protocol_is_told_what_to_update(
     assert isinstance(failed, Failed)
     assert failed.code is ErrorCode.VERSION
     assert ("plugin" if protocol < PROTOCOL_VERSION else "backend") in failed.advice
+    knows_places = protocol > PROTOCOL_VERSION  # sentences have them since this version
+    assert bool(failed.message.values) == bool(failed.advice.values) == knows_places
     with pytest.raises(ConnectionClosed):
         client.receive()
 

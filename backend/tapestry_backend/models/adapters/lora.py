@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
@@ -363,6 +364,6 @@ def _notes_of(adapter: Adapter, notes: Mapping[str, str], network: str) -> dict[
 def _broken(adapter: Adapter, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"The LoRA {adapter.id!r} cannot be used: {problem}.",
+        Sentence("The LoRA {name} cannot be used: {why}.", name=repr(adapter.id), why=problem),
         "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )

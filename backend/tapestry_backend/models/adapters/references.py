@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
@@ -148,6 +149,10 @@ def _load_encoder(folder: Path, dtype: torch.dtype) -> Any:
 def _broken(folder: Path, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"The image encoder in {str(folder)!r} cannot be loaded ({problem}).",
+        Sentence(
+            "The image encoder in {name} cannot be loaded ({why}).",
+            name=repr(str(folder)),
+            why=problem,
+        ),
         "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
@@ -100,6 +101,6 @@ def broken_adapter(path: Path, problem: str) -> TapestryError:
     """The error for an adapter whose weights are not what they should be."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"The adapter {path.name!r} cannot be loaded ({problem}).",
+        Sentence("The adapter {name} cannot be loaded ({why}).", name=repr(path.name), why=problem),
         "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )

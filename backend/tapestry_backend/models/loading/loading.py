@@ -13,6 +13,7 @@ import transformers
 from torch import nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.catalogue import Checkpoint, read_file
 from ...checkpoints.families import FAMILIES
@@ -52,7 +53,11 @@ def load_parts(entry: Checkpoint, dtype: torch.dtype) -> Parts:
 def _broken(path: Path, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        f"The model in {str(path)!r} cannot be loaded ({problem}).",
+        Sentence(
+            "The model in {folder} cannot be loaded ({problem}).",
+            folder=repr(str(path)),
+            problem=problem,
+        ),
         "Check that it is complete and holds its weights as .safetensors.",
     )
 

@@ -15,11 +15,15 @@ from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk, decode, decode_chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.messages import Failed, Hello, Message, Welcome
+from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.catalogue import Catalogue
 from ...checkpoints.left_out import sentences
 from .outbox import Outbox, OutgoingMessage
 from .throttle import Throttle
+
+_SENTENCES_SINCE = 6
+"""Before this version of the protocol every sentence travelled as it is read."""
 
 _HELLO_WITHIN_S = 5.0
 """A client that has opened a connection says hello at once, or has no business here."""
@@ -123,13 +127,21 @@ def check_hello(message: Message | Chunk) -> None:
     if not isinstance(message, Hello):
         raise ProtocolError("hello", "must come first")
     if message.protocol != PROTOCOL_VERSION:
-        older = "plugin" if message.protocol < PROTOCOL_VERSION else "backend"
-        raise TapestryError(
-            ErrorCode.VERSION,
-            f"The plugin ({message.version}) and the backend ({VERSION}) do not understand each "
-            "other.",
-            f"Update the {older}: install both from the same release, then restart Krita.",
+        older = Sentence("plugin") if message.protocol < PROTOCOL_VERSION else Sentence("backend")
+        told: tuple[Sentence, ...] = (
+            Sentence(
+                "The plugin ({plugin}) and the backend ({backend}) do not understand each other.",
+                plugin=message.version,
+                backend=VERSION,
+            ),
+            Sentence(
+                "Update the {older}: install both from the same release, then restart Krita.",
+                older=older,
+            ),
         )
+        if message.protocol < _SENTENCES_SINCE:  # it reads texts alone
+            told = tuple(Sentence(str(text)) for text in told)
+        raise TapestryError(ErrorCode.VERSION, *told)
 
 
 def _decode(frame: str | bytes) -> Message | Chunk:

@@ -10,6 +10,7 @@ from tapestry_protocol.codec import Chunk
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_BLOB_BYTES, MAX_STAGED_BYTES
 from tapestry_protocol.messages import PixelsRef
+from tapestry_protocol.sentences import Sentence
 
 _Key = tuple[str, int]
 """SHA-256 and size: a job that lies about a size must not spoil the blob for others."""
@@ -46,9 +47,16 @@ class Blobs:
         if needed_bytes > self._budget_bytes or largest_bytes > MAX_BLOB_BYTES:
             raise TapestryError(
                 ErrorCode.TOO_LARGE,
-                f"The picture and masks of this job have {needed_bytes // 2**20} MiB.",
-                f"Tapestry takes up to {self._budget_bytes // 2**20} MiB, and "
-                f"{MAX_BLOB_BYTES // 2**20} MiB for one of them: use fewer or smaller regions.",
+                Sentence(
+                    "The picture and masks of this job have {count} MiB.",
+                    count=needed_bytes // 2**20,
+                ),
+                Sentence(
+                    "Tapestry takes up to {most} MiB, and {each} MiB for one of them: use "
+                    "fewer or smaller regions.",
+                    most=self._budget_bytes // 2**20,
+                    each=MAX_BLOB_BYTES // 2**20,
+                ),
             )
         new = keys - self._blobs.keys()
         new_bytes = sum(size_bytes for _, size_bytes in new)

@@ -24,6 +24,7 @@ from tapestry_protocol.messages import (
     Resume,
     Submit,
 )
+from tapestry_protocol.sentences import Sentence
 
 from ..persistence.journal_state import JournalState, Record, What
 from ..persistence.persist import Persist
@@ -167,7 +168,7 @@ class Jobs:
         if waiting >= MAX_JOBS_QUEUED:
             raise TapestryError(
                 ErrorCode.BUSY,
-                f"{waiting} jobs are waiting already.",
+                Sentence("{count} jobs are waiting already.", count=waiting),
                 "Wait until one of them has ended, or cancel one.",
             )
         self._blobs.claim(submit.job_id, submit.request.blobs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Failed, Remark
+from tapestry_protocol.sentences import Sentence
 
 from .job import MAX_TRIES
 
@@ -18,8 +19,8 @@ def conflict(job_id: str) -> Failed:
     return Failed(
         job_id,
         ErrorCode.CONFLICT,
-        "Another job has this id already.",
-        "Press the button again.",
+        Sentence("Another job has this id already."),
+        Sentence("Press the button again."),
     )
 
 
@@ -28,8 +29,8 @@ def unknown(job_id: str) -> Failed:
     return Failed(
         job_id,
         ErrorCode.UNKNOWN_JOB,
-        "The backend does not know this job any more.",
-        "Press the button again.",
+        Sentence("The backend does not know this job any more."),
+        Sentence("Press the button again."),
     )
 
 
@@ -38,8 +39,11 @@ def lost_in_the_middle(job_id: str) -> Failed:
     return Failed(
         job_id,
         ErrorCode.WORKER_LOST,
-        f"The process that paints stopped {MAX_TRIES} times in the middle of this picture.",
-        "Make the canvas smaller or use fewer regions; the backend's log says more.",
+        Sentence(
+            "The process that paints stopped {count} times in the middle of this picture.",
+            count=MAX_TRIES,
+        ),
+        Sentence("Make the canvas smaller or use fewer regions; the backend's log says more."),
     )
 
 
@@ -48,8 +52,8 @@ def never_started(job_id: str) -> Failed:
     return Failed(
         job_id,
         ErrorCode.WORKER_LOST,
-        "The process that paints could not be started.",
-        "Run `python3 installer doctor`; the backend's log says what is wrong.",
+        Sentence("The process that paints could not be started."),
+        Sentence("Run `python3 installer doctor`; the backend's log says what is wrong."),
     )
 
 
@@ -58,8 +62,8 @@ def delivered(job_id: str) -> Failed:
     return Failed(
         job_id,
         ErrorCode.DELIVERED,
-        "This picture was delivered already.",
-        "Press the button again for another one.",
+        Sentence("This picture was delivered already."),
+        Sentence("Press the button again for another one."),
     )
 
 
@@ -67,7 +71,9 @@ def no_journal(error: OSError) -> Remark:
     """What an artist reads once when the disk does not take the journal."""
     reason = error.strerror or type(error).__name__
     return Remark(
-        f"Tapestry cannot write down its work ({reason}).",
-        "Pictures are painted as before, but one that is under way would be lost if the backend "
-        "stopped: make room on the disk, then start Krita again.",
+        Sentence("Tapestry cannot write down its work ({reason}).", reason=reason),
+        Sentence(
+            "Pictures are painted as before, but one that is under way would be lost if the "
+            "backend stopped: make room on the disk, then start Krita again."
+        ),
     )
