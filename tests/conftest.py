@@ -1,10 +1,12 @@
 """Fixtures that many rooms share: the bundled model, loaded once."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
-from tests.tiers import tier_of
+from tests.tiers import TIERS, may_hold, tier_of
 
 pytest_plugins = ["tests.promises"]
 
@@ -12,6 +14,15 @@ KRITA = "tests/krita/"
 
 settings.register_profile("tapestry", deadline=None)  # no clock decides whether a test passes
 settings.load_profile("tapestry")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of another tier than the one that is asked for nothing is even imported."""
+    tier = config.getoption("markexpr")
+    if tier not in TIERS or not collection_path.is_relative_to(config.rootpath / "tests"):
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return None if may_hold(f"{path}/" if collection_path.is_dir() else path, tier) else True
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

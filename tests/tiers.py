@@ -42,3 +42,9 @@ def tier_of(nodeid: str) -> str:
     """The tier of a test, by the longest of these paths that it lies in."""
     known = [path for path in _BY_PATH if nodeid.startswith(path)]
     return _BY_PATH[max(known, key=len)] if known else "unit"
+
+
+def may_hold(path: str, tier: str) -> bool:
+    """Whether a file, or a folder with a slash at its end, may have tests of a tier."""
+    inside = (_BY_PATH[each] for each in _BY_PATH if each.startswith(path))
+    return tier in {tier_of(path), *inside}

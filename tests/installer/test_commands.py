@@ -11,7 +11,7 @@ import pytest
 
 from installer import commands, doctor, environment
 from installer.paths import CONSTRAINTS, ROOT, STAMP
-from tests.tiers import TIERS, tier_of
+from tests.tiers import TIERS, may_hold, tier_of
 
 
 def installer(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -50,6 +50,9 @@ def test_the_tiers_of_the_command_are_those_of_the_tests() -> None:
     assert tier_of("tests/server/queue/test_jobs.py::test_x") == "unit"
     assert tier_of("tests/server/connections/test_sessions.py::test_x") == "chaos"
     assert tier_of("tests/protocol/test_codec.py::test_x") == "unit"
+    assert [may_hold("tests/", tier) for tier in TIERS] == [True] * len(TIERS)
+    assert [tier for tier in TIERS if may_hold("tests/server/", tier)] == ["unit", "chaos"]
+    assert [tier for tier in TIERS if may_hold("tests/engine/", tier)] == ["models"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Krita's folders differ elsewhere")

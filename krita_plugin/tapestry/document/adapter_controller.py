@@ -66,11 +66,11 @@ class AdapterController:
         canvas = self._host.active_canvas()
         if canvas is None:
             return
-        book = document_adapters(canvas)
-        laid = book.of(layer_id, self._name(layer_id))
+        stored = document_adapters(canvas)
+        laid = stored.of(layer_id, self._name(layer_id))
         rows = {row.id: row.prompt for row in self._watch.scene.rows}
-        _check_number(book.only(rows), laid, info)
-        self._keep(canvas, book.having(layer_id, self._name(layer_id), [*laid, newly_laid(info)]))
+        _check_number(stored.only(rows), laid, info)
+        self._keep(canvas, stored.having(layer_id, self._name(layer_id), [*laid, newly_laid(info)]))
 
     @guarded
     def set(self, layer_id: str, place: int, **values: Any) -> None:
@@ -110,13 +110,13 @@ class AdapterController:
             return
         layers = canvas.layers()
         here = {PICTURE, *(layer.id for layer in all_layers(layers))}
-        book, gone = document_adapters(canvas), []
+        stored, gone = document_adapters(canvas), []
         for layer_id, entry in DocumentAdapters.from_text(text).entries.items():
             if layer_id not in here:
                 continue
             gone += [one for one in entry.laid if one.layer and not one.find(layers)]
-            book = book.having(layer_id, entry.name, [o for o in entry.laid if o not in gone])
-        self._keep(canvas, book)
+            stored = stored.having(layer_id, entry.name, [o for o in entry.laid if o not in gone])
+        self._keep(canvas, stored)
         if gone:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
@@ -148,29 +148,29 @@ class AdapterController:
         canvas = self._host.active_canvas()
         if canvas is None:
             return
-        book, name = document_adapters(canvas), self._name(layer_id)
-        laid = list(book.of(layer_id, name))
+        stored, name = document_adapters(canvas), self._name(layer_id)
+        laid = list(stored.of(layer_id, name))
         if place < len(laid):
             laid[place : place + 1] = change(laid[place])
-            self._keep(canvas, book.having(layer_id, name, laid))
+            self._keep(canvas, stored.having(layer_id, name, laid))
 
     def _name(self, layer_id: str) -> str:
         return next((row.prompt for row in self._watch.scene.rows if row.id == layer_id), "")
 
-    def _keep(self, canvas: Canvas, book: DocumentAdapters) -> None:
-        canvas.keep_note(ADAPTERS_NOTE, book.to_text())
+    def _keep(self, canvas: Canvas, stored: DocumentAdapters) -> None:
+        canvas.keep_note(ADAPTERS_NOTE, stored.to_text())
         self._watch.look()
 
 
 def _check_number(
-    book: DocumentAdapters, laid: Sequence[AdapterSettings], info: AdapterInfo
+    stored: DocumentAdapters, laid: Sequence[AdapterSettings], info: AdapterInfo
 ) -> None:
     """Raises TapestryError where a request takes no more of this kind."""
     if info.kind == "lora":
         full = sum(one.kind == "lora" for one in laid) >= MAX_LORAS
         sentence = tr("There are {count} LoRAs already; no more fit.").format(count=MAX_LORAS)
     else:
-        everything = [one for entry in book.entries.values() for one in entry.laid]
+        everything = [one for entry in stored.entries.values() for one in entry.laid]
         full = sum(one.kind != "lora" for one in everything) >= MAX_CONTROLS
         sentence = tr("There are {count} control pictures already; no more fit.").format(
             count=MAX_CONTROLS

@@ -23,9 +23,9 @@ def document_adapters(canvas: Canvas) -> DocumentAdapters:
 
 def keep_adapters_name(canvas: Canvas, layer_id: str, name: str) -> None:
     """A layer was renamed: copies of it will be known by the new name."""
-    book = document_adapters(canvas)
-    renamed = book.renamed(layer_id, name)
-    if renamed != book:
+    stored = document_adapters(canvas)
+    renamed = stored.renamed(layer_id, name)
+    if renamed != stored:
         canvas.keep_note(ADAPTERS_NOTE, renamed.to_text())
 
 

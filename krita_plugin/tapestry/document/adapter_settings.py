@@ -19,7 +19,7 @@ from ..common.stored_json import read_kept, same_kind
 from .canvas import Layer
 
 ADAPTERS_NOTE = "tapestry_adapters"
-"""Under this key a document keeps its book."""
+"""Under this key a document keeps what it knows about its adapters."""
 
 PICTURE = ""
 """In place of a region's layer: what holds for the whole picture."""
@@ -100,13 +100,13 @@ class DocumentAdapters:
         return next((entry.laid for entry in named), ())
 
     def having(self, layer_id: str, name: str, laid: Sequence[AdapterSettings]) -> DocumentAdapters:
-        """The book with another entry for this layer, as the latest one."""
+        """The same with another entry for this layer, as the latest one."""
         entries = {key: entry for key, entry in self.entries.items() if key != layer_id}
         entries[layer_id] = LayerAdapters(name, tuple(laid))
         return DocumentAdapters(dict(list(entries.items())[-_MOST_ENTRIES:]))
 
     def renamed(self, layer_id: str, name: str) -> DocumentAdapters:
-        """The book after a layer was renamed."""
+        """The same after a layer was renamed."""
         if layer_id not in self.entries:
             return self
         return self.having(layer_id, name, self.entries[layer_id].laid)

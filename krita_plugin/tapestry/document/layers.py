@@ -103,16 +103,16 @@ def groups_of(layers: Sequence[Layer], own: frozenset[str]) -> Iterator[Layer]:
 
 
 def layers_that_count(
-    layers: Sequence[Layer], own: frozenset[str], book: DocumentRegions
+    layers: Sequence[Layer], own: frozenset[str], stored: DocumentRegions
 ) -> tuple[Sequence[Layer], str]:
     """The layers of the chosen group and its id; those of the document where there is none.
 
     A group in a hidden group is hidden, and so are all of its layers.
     """
     groups = list(groups_of(layers, own))
-    chosen = next((group for group in groups if book.group and group.id == book.group), None)
-    if chosen is None and book.group_name:  # a copy of the document, or of the group
-        chosen = next((group for group in groups if group.name == book.group_name), None)
+    chosen = next((group for group in groups if stored.group and group.id == stored.group), None)
+    if chosen is None and stored.group_name:  # a copy of the document, or of the group
+        chosen = next((group for group in groups if group.name == stored.group_name), None)
     if chosen is None:
         return layers, ""
     if _is_shown_within(layers, chosen):
@@ -137,18 +137,18 @@ def read_scene(
     layers: Sequence[Layer],
     own: frozenset[str],
     ground: Layer | None,
-    book: DocumentRegions | None = None,
+    stored: DocumentRegions | None = None,
     shown: frozenset[str] = frozenset(),
 ) -> Scene:
     """The regions among these layers (topmost first).
 
     own     ids of layers that Tapestry made; they are no regions
     ground  the layer that was found to cover the whole canvas under everything else
-    book    the regions' settings, and which layers count
+    stored  the regions' settings, and which layers count
     shown   ids of layers that adapters are shown; they are no regions
     """
-    book = book or DocumentRegions()
-    counting, group = layers_that_count(layers, own, book)
+    stored = stored or DocumentRegions()
+    counting, group = layers_that_count(layers, own, stored)
     rows: list[RegionLayer] = []
     remarks: list[str] = []
     for layer in counting:
@@ -168,7 +168,7 @@ def read_scene(
             remarks.append(sentence.format(name=_shorten(prompt)))
             continue
         row = RegionLayer(
-            layer.id, prompt, layer.bounds, book.settings(layer.id, prompt), _state(layer)
+            layer.id, prompt, layer.bounds, stored.settings(layer.id, prompt), _state(layer)
         )
         rows.append(row)
         if row.state == "nameless":

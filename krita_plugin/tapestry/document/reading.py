@@ -67,16 +67,16 @@ def document_regions(canvas: Canvas) -> DocumentRegions:
 
 async def scene_of(canvas: Canvas) -> Scene:
     """The regions and the background that the document has right now."""
-    layers, own, book = canvas.layers(), own_layers(canvas), document_regions(canvas)
+    layers, own, stored = canvas.layers(), own_layers(canvas), document_regions(canvas)
     laid = document_adapters(canvas)
     shown = laid.shown(layers)
     whole = Bounds(0, 0, canvas.height, canvas.width)
-    counting, _ = layers_that_count(layers, own, book)
+    counting, _ = layers_that_count(layers, own, stored)
     steering = [layer for layer in counting if layer.id not in shown]
     ground = find_ground(steering, whole, own)
     if ground is not None and not await _is_opaque(canvas, counting, ground.id, whole):
         ground = None
-    scene = read_scene(layers, own, ground, book, shown)
+    scene = read_scene(layers, own, ground, stored, shown)
     return replace(scene, adapters=laid, pictures=pictures_of(layers))
 
 

@@ -48,9 +48,9 @@ class RegionController:
         canvas = self._host.active_canvas()
         if canvas is None:
             return
-        book, name = document_regions(canvas), self._name(layer_id)
-        settings = replace(book.settings(layer_id, name), **values)
-        self._keep(canvas, book.with_settings(layer_id, name, settings))
+        stored, name = document_regions(canvas), self._name(layer_id)
+        settings = replace(stored.settings(layer_id, name), **values)
+        self._keep(canvas, stored.with_settings(layer_id, name, settings))
 
     @guarded
     def rename(self, layer_id: str, prompt: str) -> None:
@@ -60,9 +60,9 @@ class RegionController:
             return
         canvas.rename(layer_id, prompt)
         keep_adapters_name(canvas, layer_id, prompt)
-        book = document_regions(canvas)
-        renamed = book.with_name(layer_id, prompt)
-        if renamed != book:
+        stored = document_regions(canvas)
+        renamed = stored.with_name(layer_id, prompt)
+        if renamed != stored:
             self._keep(canvas, renamed)
 
     @guarded
@@ -80,8 +80,8 @@ class RegionController:
         if canvas is None:
             return
         names = {group.id: group.name for group in self._watch.scene.groups}
-        book = document_regions(canvas)
-        self._keep(canvas, replace(book, group=group_id, group_name=names.get(group_id, "")))
+        stored = document_regions(canvas)
+        self._keep(canvas, replace(stored, group=group_id, group_name=names.get(group_id, "")))
 
     @guarded
     def new_region(self) -> None:
@@ -163,6 +163,6 @@ class RegionController:
     def _name(self, layer_id: str) -> str:
         return next((row.prompt for row in self._watch.scene.rows if row.id == layer_id), "")
 
-    def _keep(self, canvas: Canvas, book: DocumentRegions) -> None:
-        canvas.keep_note(REGIONS_NOTE, book.to_text())
+    def _keep(self, canvas: Canvas, stored: DocumentRegions) -> None:
+        canvas.keep_note(REGIONS_NOTE, stored.to_text())
         self._watch.look()

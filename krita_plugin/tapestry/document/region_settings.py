@@ -23,10 +23,10 @@ from tapestry_protocol.limits import (
 from ..common.stored_json import read_kept, same_kind
 
 REGIONS_NOTE = "tapestry_regions"
-"""Under this key a document keeps its book."""
+"""Under this key a document keeps what it knows about its regions."""
 
 _MOST_ENTRIES = 500
-"""Layers that were deleted stay in the book, as undo brings them back; the oldest go first."""
+"""Layers that were deleted are kept, as undo brings them back; the oldest go first."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class DocumentRegions:
         return found.settings if found else DEFAULTS
 
     def with_settings(self, layer_id: str, name: str, settings: RegionSettings) -> DocumentRegions:
-        """The book with another entry for this layer, as the latest one."""
+        """The same with another entry for this layer, as the latest one."""
         entries = {key: entry for key, entry in self.entries.items() if key != layer_id}
         entries[layer_id] = NamedSettings(name, settings)
         latest = list(entries.items())[-_MOST_ENTRIES:]
         return replace(self, entries=dict(latest))
 
     def with_name(self, layer_id: str, name: str) -> DocumentRegions:
-        """The book after a layer was renamed."""
+        """The same after a layer was renamed."""
         if layer_id not in self.entries:
             return self
         return self.with_settings(layer_id, name, self.entries[layer_id].settings)

@@ -34,7 +34,7 @@ class Seen:
     height: int
     width: int
     layers: tuple[Layer, ...]
-    book: str
+    regions: str
     adapters: str
     active: str
 

@@ -147,8 +147,8 @@ def test_no_book_breaks_a_look(odd: dict[str, Any], one: Any) -> None:
         ("weight", "strength", "seed", "fit", "on", "name", "guidance_scale"), one
     )
     layers = {"{1}": fields, **odd}
-    book = DocumentRegions.from_text(json.dumps({"layers": layers, "group": odd}))
-    assert DocumentRegions.from_text(book.to_text()) == book
+    stored = DocumentRegions.from_text(json.dumps({"layers": layers, "group": odd}))
+    assert DocumentRegions.from_text(stored.to_text()) == stored
     laid = [{"adapter": "ink", "kind": "lora", **fields, "layer": one, "start": one}]
     adapters = DocumentAdapters.from_text(json.dumps({"{1}": {"name": one, "laid": laid}, **odd}))
     assert DocumentAdapters.from_text(adapters.to_text()) == adapters

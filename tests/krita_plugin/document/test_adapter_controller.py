@@ -30,7 +30,7 @@ NOTHING = Bounds(0, 0, 0, 0)
 BLACK = bytes((0, 0, 0, 255))
 
 
-class Desk(Workshop):
+class AdapterSetup(Workshop):
     """A workshop whose backend offers adapters, and a document with a sketch in it."""
 
     def __init__(self) -> None:
@@ -71,9 +71,9 @@ class Desk(Workshop):
 
 
 @pytest.fixture
-def controller() -> Desk:
+def controller() -> AdapterSetup:
     """Two layers, sky and sketch; a backend with four adapters."""
-    return Desk()
+    return AdapterSetup()
 
 
 def ids(infos: Iterable[AdapterInfo]) -> list[str]:
@@ -81,14 +81,14 @@ def ids(infos: Iterable[AdapterInfo]) -> list[str]:
     return [info.id for info in infos]
 
 
-def test_what_fits_the_chosen_model_is_offered(controller: Desk) -> None:
+def test_what_fits_the_chosen_model_is_offered(controller: AdapterSetup) -> None:
     """Another model has other ones."""
     assert ids(controller.adapters.offered) == ["ink", "scribble", "look"]
     controller.docker_model.change(model="big")
     assert ids(controller.adapters.offered) == ["xl", "look"]
 
 
-def test_what_lies_on_the_picture_is_asked_for(controller: Desk) -> None:
+def test_what_lies_on_the_picture_is_asked_for(controller: AdapterSetup) -> None:
     """With the pixels of the layer, which is no region any more."""
     assert controller.prompts() == ["sketch", "sunset sky"]
     controller.lay(PICTURE, INK, weight=0.8)
@@ -103,7 +103,7 @@ def test_what_lies_on_the_picture_is_asked_for(controller: Desk) -> None:
     assert controller.docker_model.queue.front.order.blobs[control.image.sha256] == BLACK * 16
 
 
-def test_what_lies_on_a_region_is_asked_for_there(controller: Desk) -> None:
+def test_what_lies_on_a_region_is_asked_for_there(controller: AdapterSetup) -> None:
     """And nowhere else."""
     controller.lay(controller.sky, INK, weight=-1.0)
     controller.lay(controller.sky, SCRIBBLE, controller.sketch)
@@ -114,7 +114,7 @@ def test_what_lies_on_a_region_is_asked_for_there(controller: Desk) -> None:
     assert [control.bounds for control in region.controls] == [Bounds(4, 5, 8, 9)]
 
 
-def test_the_map_of_the_regions_needs_no_layer(controller: Desk) -> None:
+def test_the_map_of_the_regions_needs_no_layer(controller: AdapterSetup) -> None:
     """Which is a region then."""
     controller.lay(PICTURE, SCRIBBLE, show="regions")
     request = controller.ask()
@@ -124,7 +124,7 @@ def test_the_map_of_the_regions_needs_no_layer(controller: Desk) -> None:
     assert controller.ask().controls[0].preprocessor == "none"
 
 
-def test_a_part_is_shown_what_lies_in_it(controller: Desk) -> None:
+def test_a_part_is_shown_what_lies_in_it(controller: AdapterSetup) -> None:
     """In the part's own coordinates; a reference wherever it lies, and wholly."""
     photo = controller.canvas.add("photo", Bounds(-2, 0, 2, 3))
     controller.lay(PICTURE, SCRIBBLE, controller.sketch)
@@ -141,7 +141,7 @@ def test_a_part_is_shown_what_lies_in_it(controller: Desk) -> None:
     assert [c.adapter for c in controller.ask("refine").controls] == ["look"]
 
 
-def test_an_extension_is_shown_what_lies_beyond_the_canvas(controller: Desk) -> None:
+def test_an_extension_is_shown_what_lies_beyond_the_canvas(controller: AdapterSetup) -> None:
     """As far as it grows."""
     controller.canvas.change(controller.sketch, bounds=Bounds(0, WIDTH - 2, 4, WIDTH + 2))
     controller.lay(PICTURE, SCRIBBLE, controller.sketch)
@@ -150,7 +150,7 @@ def test_an_extension_is_shown_what_lies_beyond_the_canvas(controller: Desk) -> 
     assert controller.ask("extend").controls[0].bounds == Bounds(0, WIDTH - 2, 4, WIDTH + 2)
 
 
-def test_with_a_weight_of_nothing_no_picture_is_sent(controller: Desk) -> None:
+def test_with_a_weight_of_nothing_no_picture_is_sent(controller: AdapterSetup) -> None:
     """Nor is its layer a region."""
     controller.lay(PICTURE, SCRIBBLE, controller.sketch, weight=0.0)
     request = controller.ask()
@@ -158,7 +158,7 @@ def test_with_a_weight_of_nothing_no_picture_is_sent(controller: Desk) -> None:
     assert [region.prompt for region in request.regions] == ["sunset sky"]
 
 
-def test_a_layer_that_is_shown_is_no_ground(controller: Desk) -> None:
+def test_a_layer_that_is_shown_is_no_ground(controller: AdapterSetup) -> None:
     """A photograph that covers all of the canvas and lies under everything is no background."""
     controller.canvas.remove(controller.canvas.layers()[-1].id)
     photo = controller.canvas.add("photo", Bounds(0, 0, HEIGHT, WIDTH))
@@ -197,7 +197,7 @@ def test_a_layer_that_is_shown_is_no_ground(controller: Desk) -> None:
     ],
     ids=["none", "empty", "gone", "never"],
 )
-def test_what_cannot_be_shown_is_a_sentence(controller: Desk, spoil, sentence: str) -> None:
+def test_what_cannot_be_shown_is_a_sentence(controller: AdapterSetup, spoil, sentence: str) -> None:
     """Before anything is sent."""
     controller.lay(PICTURE, SCRIBBLE)
     spoil(controller)
@@ -206,7 +206,7 @@ def test_what_cannot_be_shown_is_a_sentence(controller: Desk, spoil, sentence: s
     assert sentence in controller.said
 
 
-def test_more_than_a_request_takes_is_a_sentence(controller: Desk) -> None:
+def test_more_than_a_request_takes_is_a_sentence(controller: AdapterSetup) -> None:
     """LoRAs for each, control pictures in all."""
     for _ in range(MAX_LORAS):
         controller.lay(PICTURE, INK)
@@ -223,7 +223,7 @@ def test_more_than_a_request_takes_is_a_sentence(controller: Desk) -> None:
     assert controller.said.startswith("There are 8 control pictures already")
 
 
-def test_one_is_removed_and_the_others_stay(controller: Desk) -> None:
+def test_one_is_removed_and_the_others_stay(controller: AdapterSetup) -> None:
     """A place that is not there any more is nothing."""
     controller.lay(PICTURE, INK)
     controller.lay(PICTURE, LOOK)
@@ -239,7 +239,7 @@ def test_one_is_removed_and_the_others_stay(controller: Desk) -> None:
     assert controller.said == ""
 
 
-def test_a_copy_of_a_region_has_what_lies_on_it(controller: Desk) -> None:
+def test_a_copy_of_a_region_has_what_lies_on_it(controller: AdapterSetup) -> None:
     """Also of one that was renamed."""
     controller.lay(controller.sky, INK)
     controller.docker_model.regions.rename(controller.sky, "night sky")
@@ -249,7 +249,7 @@ def test_a_copy_of_a_region_has_what_lies_on_it(controller: Desk) -> None:
     assert [len(region.loras) for region in controller.ask().regions] == [1, 0, 1]
 
 
-def test_a_picture_brings_back_what_lay_on_it(controller: Desk) -> None:
+def test_a_picture_brings_back_what_lay_on_it(controller: AdapterSetup) -> None:
     """On the picture and on its regions; what has been laid on since is gone."""
     controller.lay(PICTURE, SCRIBBLE, controller.sketch, end=0.5)
     controller.lay(controller.sky, INK, weight=0.3)
@@ -274,7 +274,7 @@ def test_a_picture_brings_back_what_lay_on_it(controller: Desk) -> None:
     assert "\u201csketch\u201d for scribble is not here any more" in controller.said
 
 
-def test_a_preset_carries_what_lies_on_the_picture(controller: Desk) -> None:
+def test_a_preset_carries_what_lies_on_the_picture(controller: AdapterSetup) -> None:
     """In every document; what lies on regions is their own."""
     controller.lay(PICTURE, INK, weight=0.8)
     controller.lay(PICTURE, SCRIBBLE, controller.sketch)
@@ -294,7 +294,7 @@ def test_a_preset_carries_what_lies_on_the_picture(controller: Desk) -> None:
     assert len(controller.adapters.laid(controller.sky)) == 1
 
 
-def test_a_preset_waits_for_a_layer_that_is_not_here(controller: Desk) -> None:
+def test_a_preset_waits_for_a_layer_that_is_not_here(controller: AdapterSetup) -> None:
     """A control network stays, and asks which layer it shall be shown."""
     controller.lay(PICTURE, SCRIBBLE, controller.sketch, weight=0.5)
     controller.docker_model.keep_preset("sketched")
@@ -307,7 +307,9 @@ def test_a_preset_waits_for_a_layer_that_is_not_here(controller: Desk) -> None:
     assert "No layer is chosen" in controller.docker_model.notice.message
 
 
-def test_a_preset_that_was_kept_without_a_document_leaves_rows_alone(controller: Desk) -> None:
+def test_a_preset_that_was_kept_without_a_document_leaves_rows_alone(
+    controller: AdapterSetup,
+) -> None:
     """It knows of none."""
     controller.lay(PICTURE, INK)
     controller.canvas.is_open = False
@@ -320,7 +322,7 @@ def test_a_preset_that_was_kept_without_a_document_leaves_rows_alone(controller:
     assert len(controller.adapters.laid(PICTURE)) == 1
 
 
-def test_pictures_of_an_earlier_version_change_nothing(controller: Desk) -> None:
+def test_pictures_of_an_earlier_version_change_nothing(controller: AdapterSetup) -> None:
     """They do not say what lay on them."""
     controller.lay(PICTURE, INK)
     controller.adapters.bring_back("")
@@ -328,7 +330,7 @@ def test_pictures_of_an_earlier_version_change_nothing(controller: Desk) -> None
     assert len(controller.adapters.laid(PICTURE)) == 1
 
 
-def test_jobs_remember_what_lay_on_them_when_krita_ends(controller: Desk) -> None:
+def test_jobs_remember_what_lay_on_them_when_krita_ends(controller: AdapterSetup) -> None:
     """So that their pictures know it, too."""
     controller.lay(PICTURE, INK)
     controller.ask()
@@ -338,7 +340,7 @@ def test_jobs_remember_what_lay_on_them_when_krita_ends(controller: Desk) -> Non
     )
 
 
-def test_the_document_keeps_it(controller: Desk) -> None:
+def test_the_document_keeps_it(controller: AdapterSetup) -> None:
     """Another Krita finds it again, also before its backend has answered."""
     controller.lay(PICTURE, INK)
     link = Link(controller.server, controller.backend.connect, controller.loop)

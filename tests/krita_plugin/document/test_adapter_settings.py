@@ -31,9 +31,9 @@ def layer(name: str, layer_id: str, *children: Layer, **traits: object) -> Layer
 
 def test_a_book_comes_back_from_its_text() -> None:
     """Every field; what follows a name follows it."""
-    book = DocumentAdapters().having(PICTURE, "", [INK, SCRIBBLE]).having("7", "sky", [MAP, LOOK])
-    again = DocumentAdapters.from_text(book.to_text())
-    assert again == book
+    stored = DocumentAdapters().having(PICTURE, "", [INK, SCRIBBLE]).having("7", "sky", [MAP, LOOK])
+    again = DocumentAdapters.from_text(stored.to_text())
+    assert again == stored
     assert again.of(PICTURE) == (INK, SCRIBBLE)
     assert again.of("7", "another name") == (MAP, LOOK)
     assert again.of("8", "sky") == (MAP, LOOK)
@@ -42,16 +42,16 @@ def test_a_book_comes_back_from_its_text() -> None:
 
 def test_the_latest_of_a_name_counts_for_a_copy() -> None:
     """And a layer that was renamed is found by its new name."""
-    book = DocumentAdapters().having("1", "sky", [INK]).having("2", "sky", [MAP])
-    assert book.of("3", "sky") == (MAP,)
-    assert book.renamed("2", "night").of("3", "night") == (MAP,)
-    assert book.renamed("9", "night") == book
+    stored = DocumentAdapters().having("1", "sky", [INK]).having("2", "sky", [MAP])
+    assert stored.of("3", "sky") == (MAP,)
+    assert stored.renamed("2", "night").of("3", "night") == (MAP,)
+    assert stored.renamed("9", "night") == stored
 
 
 def test_only_what_is_used_is_kept_with_a_picture() -> None:
     """Also that nothing lies on a region."""
-    book = DocumentAdapters().having(PICTURE, "", [INK]).having("1", "sky", [MAP])
-    used = book.only({"2": "grass"})
+    stored = DocumentAdapters().having(PICTURE, "", [INK]).having("1", "sky", [MAP])
+    used = stored.only({"2": "grass"})
     assert dict(used.entries).keys() == {PICTURE, "2"}
     assert (used.of(PICTURE), used.of("2")) == ((INK,), ())
 
@@ -108,12 +108,12 @@ def test_layers_are_found_by_id_and_copies_by_name() -> None:
 
 
 def test_what_is_shown_counts_while_its_region_is_there() -> None:
-    """A deleted region stays in the book for undo, and shows nothing meanwhile."""
-    book = DocumentAdapters().having(PICTURE, "", [SCRIBBLE, INK]).having("7", "sky", [LOOK])
+    """A deleted region is kept for undo, and shows nothing meanwhile."""
+    stored = DocumentAdapters().having(PICTURE, "", [SCRIBBLE, INK]).having("7", "sky", [LOOK])
     sketch, photo = layer("sketch", "1"), layer("photo", "2")
-    assert book.shown((sketch, photo)) == {"1"}
-    assert book.shown((sketch, photo, layer("day", "7"))) == {"1", "2"}
-    assert book.shown((photo, layer("sky", "a copy"))) == {"2"}
+    assert stored.shown((sketch, photo)) == {"1"}
+    assert stored.shown((sketch, photo, layer("day", "7"))) == {"1", "2"}
+    assert stored.shown((photo, layer("sky", "a copy"))) == {"2"}
 
 
 def test_only_what_fits_the_model_is_offered() -> None:

@@ -117,14 +117,14 @@ def test_a_group_that_is_chosen_and_hidden_hides_its_layers() -> None:
     """Also where it is a group around it that is hidden; it is found by its name, too."""
     tree = layer("tree")
     wood = layer("wood", is_group=True, children=(tree,))
-    book = DocumentRegions({}, "gone", "wood")
+    stored = DocumentRegions({}, "gone", "wood")
     for visible, state in ((True, "painted"), (False, "hidden")):
         around = layer("around", is_group=True, visible=visible, children=(wood,))
-        scene = read_scene((around, layer("sky")), NONE, None, book)
+        scene = read_scene((around, layer("sky")), NONE, None, stored)
         assert [(row.prompt, row.state) for row in scene.rows] == [("tree", state)]
         assert scene.group == wood.id
         assert [group.name for group in scene.groups] == ["around", "wood"]
-    assert len(read_scene((layer("sky"),), NONE, None, book).rows) == 1
+    assert len(read_scene((layer("sky"),), NONE, None, stored).rows) == 1
 
 
 @pytest.mark.parametrize("name", ["Paint Layer 3", "Malebene 1", "Layer 12", "Group 4"])

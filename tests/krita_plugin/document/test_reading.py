@@ -25,7 +25,7 @@ def order(canvas: FakeCanvas, mode: str = "generate", **fields: object) -> Order
     return finish(order_from(canvas, Settings(**fields), mode))
 
 
-def book(canvas: FakeCanvas, layer: str, **settings: object) -> None:
+def keep_settings(canvas: FakeCanvas, layer: str, **settings: object) -> None:
     """Set fields of a region."""
     kept = DocumentRegions().with_settings(layer, "", RegionSettings(**settings))
     canvas.keep_note(REGIONS_NOTE, kept.to_text())
@@ -74,7 +74,7 @@ def test_paint_beyond_the_canvas_counts_only_where_the_canvas_grows(canvas: Fake
 
 def test_layers_that_are_off_or_outside_are_no_regions(canvas: FakeCanvas) -> None:
     """The checkbox of the docker, and paint that cannot be seen."""
-    book(canvas, canvas.add("moon", Bounds(0, 0, 5, 5)), on=False)
+    keep_settings(canvas, canvas.add("moon", Bounds(0, 0, 5, 5)), on=False)
     canvas.add("far away", Bounds(100, 100, 110, 110))
     canvas.add("masked away", Bounds(0, 0, 5, 5), bytes(4))
     canvas.add("sky", Bounds(0, 0, 5, 30))
@@ -192,7 +192,7 @@ def test_a_region_asks_for_what_is_set_for_it(canvas: FakeCanvas) -> None:
     assert (plain.seed, plain.negative_prompt, plain.paint) == (None, None, None)
     assert plain.guidance_scale is None
     assert (plain.fit, plain.weight, plain.strength) == ("tight", 1.0, 1.0)
-    book(
+    keep_settings(
         canvas,
         layer,
         fit="loose",

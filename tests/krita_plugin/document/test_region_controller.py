@@ -12,8 +12,8 @@ from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
 from tests.krita_plugin.fake_loop import FakeLoop
 
 
-class Desk:
-    """A document with a region, its watch, and the desk."""
+class RegionSetup:
+    """A document with a region, its watch, and the controller."""
 
     def __init__(self) -> None:
         self.canvas = FakeCanvas(20, 30)
@@ -32,12 +32,12 @@ class Desk:
 
 
 @pytest.fixture
-def at() -> Desk:
-    """A desk that nobody has worked at."""
-    return Desk()
+def at() -> RegionSetup:
+    """A controller at rest."""
+    return RegionSetup()
 
 
-def test_settings_are_kept_with_the_document(at: Desk) -> None:
+def test_settings_are_kept_with_the_document(at: RegionSetup) -> None:
     """And are what the watch sees; the layer's name stays a clean prompt."""
     assert at.controller.settings(at.sky) == RegionSettings()
     at.controller.set(at.sky, fit="loose", weight=2.0)
@@ -48,7 +48,7 @@ def test_settings_are_kept_with_the_document(at: Desk) -> None:
     assert "loose" in at.canvas.notes["tapestry_regions"]
 
 
-def test_a_prompt_that_is_edited_renames_the_layer(at: Desk) -> None:
+def test_a_prompt_that_is_edited_renames_the_layer(at: RegionSetup) -> None:
     """And its settings stay its own."""
     at.controller.set(at.sky, weight=2.0)
     at.controller.rename(at.sky, "night sky")
@@ -59,14 +59,14 @@ def test_a_prompt_that_is_edited_renames_the_layer(at: Desk) -> None:
     assert at.controller.settings(copy).weight == 2.0
 
 
-def test_a_row_makes_its_layer_the_active_one(at: Desk) -> None:
+def test_a_row_makes_its_layer_the_active_one(at: RegionSetup) -> None:
     """As a click in Krita's own list does."""
     at.controller.activate(at.sky)
     at.look()
     assert at.canvas.active == at.watch.active == at.sky
 
 
-def test_a_new_region_is_ready_to_be_painted(at: Desk) -> None:
+def test_a_new_region_is_ready_to_be_painted(at: RegionSetup) -> None:
     """Active, without a name, the brush in its colour; one, however often it was asked for."""
     at.controller.new_region()
     at.controller.new_region()
@@ -81,7 +81,7 @@ def test_a_new_region_is_ready_to_be_painted(at: Desk) -> None:
     assert at.watch.badges[made] == "empty"
 
 
-def test_regions_are_shown_and_hidden(at: Desk) -> None:
+def test_regions_are_shown_and_hidden(at: RegionSetup) -> None:
     """One press tints the canvas, the next takes the layer away."""
     at.canvas.activate(at.sky)
     at.controller.toggle_tint()
@@ -97,7 +97,7 @@ def test_regions_are_shown_and_hidden(at: Desk) -> None:
     assert not at.watch.is_tinted
 
 
-def test_the_layers_of_a_group_can_be_all_that_count(at: Desk) -> None:
+def test_the_layers_of_a_group_can_be_all_that_count(at: RegionSetup) -> None:
     """And all layers again."""
     child = at.canvas.fakes[0].layer
     group = at.canvas.add("wood", Bounds(0, 0, 5, 5), is_group=True, children=(child,))
@@ -110,7 +110,7 @@ def test_the_layers_of_a_group_can_be_all_that_count(at: Desk) -> None:
     assert (at.watch.scene.group, len(at.watch.scene.rows)) == ("", 2)
 
 
-def test_without_a_document_nothing_happens(at: Desk) -> None:
+def test_without_a_document_nothing_happens(at: RegionSetup) -> None:
     """And a document that closes on the way is no error."""
     at.canvas.is_open = False
     at.controller.set(at.sky, on=False)
@@ -122,7 +122,7 @@ def test_without_a_document_nothing_happens(at: Desk) -> None:
     assert at.failures == []
 
 
-def test_what_goes_wrong_is_told(at: Desk, monkeypatch) -> None:
+def test_what_goes_wrong_is_told(at: RegionSetup, monkeypatch) -> None:
     """Nothing is raised into Krita, neither at once nor in a later turn."""
     monkeypatch.setattr(at.canvas, "draft", lambda _name: 1 / 0)
     at.controller.toggle_tint()

@@ -20,19 +20,19 @@ SET = RegionSettings(
 
 def test_a_book_comes_back() -> None:
     """Every field, and the chosen group."""
-    book = DocumentRegions({}, "g", "wood").with_settings("a", "sky \U0001f305", SET)
-    assert DocumentRegions.from_text(book.to_text()) == book
-    assert "\U0001f305" in book.to_text()
+    stored = DocumentRegions({}, "g", "wood").with_settings("a", "sky \U0001f305", SET)
+    assert DocumentRegions.from_text(stored.to_text()) == stored
+    assert "\U0001f305" in stored.to_text()
 
 
 def test_settings_follow_the_layer_then_its_name() -> None:
     """A copy has another id; a renamed layer has the same one."""
-    book = DocumentRegions().with_settings("a", "sky", SET).with_settings("b", "sky", DEFAULTS)
-    assert book.settings("a", "night") == SET
-    assert book.settings("copy", "sky") == DEFAULTS
-    assert book.with_name("a", "night").settings("copy", "night") == SET
-    assert book.settings("copy", "sea") == DEFAULTS
-    assert book.with_name("unknown", "x") == book
+    stored = DocumentRegions().with_settings("a", "sky", SET).with_settings("b", "sky", DEFAULTS)
+    assert stored.settings("a", "night") == SET
+    assert stored.settings("copy", "sky") == DEFAULTS
+    assert stored.with_name("a", "night").settings("copy", "night") == SET
+    assert stored.settings("copy", "sea") == DEFAULTS
+    assert stored.with_name("unknown", "x") == stored
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"layers": 3}', '{"layers": {"a": 3}}'])
@@ -52,16 +52,16 @@ def test_what_is_out_of_range_is_left_out_alone() -> None:
 
 def test_a_long_session_does_not_fill_the_document() -> None:
     """The oldest entries go."""
-    book = DocumentRegions()
+    stored = DocumentRegions()
     for number in range(600):
-        book = book.with_settings(f"{number}", "", DEFAULTS)
-    assert len(book.entries) == 500
-    assert "599" in book.entries
+        stored = stored.with_settings(f"{number}", "", DEFAULTS)
+    assert len(stored.entries) == 500
+    assert "599" in stored.entries
 
 
 def test_a_name_is_the_same_however_its_letters_are_composed() -> None:
     """A document from another system knows its copies."""
     apart = unicodedata.normalize("NFD", "caf\u00e9")
-    book = DocumentRegions().with_settings("gone", apart, SET)
-    again = DocumentRegions.from_text(book.to_text())
+    stored = DocumentRegions().with_settings("gone", apart, SET)
+    again = DocumentRegions.from_text(stored.to_text())
     assert again.settings("new", "caf\u00e9") == SET

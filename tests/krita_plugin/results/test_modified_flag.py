@@ -15,7 +15,7 @@ from tests.krita_plugin.pieces import finish
 NAME = "preview"
 
 
-class Desk:
+class GuardSetup:
     """A saved document in which a layer of ours comes and goes."""
 
     def __init__(self, *, is_late: bool) -> None:
@@ -38,12 +38,12 @@ class Desk:
 
 
 @pytest.fixture(params=[False, True], ids=["at once", "late"])
-def backend_controller(request: pytest.FixtureRequest) -> Desk:
+def backend_controller(request: pytest.FixtureRequest) -> GuardSetup:
     """The mark is set at once, or in a later turn."""
-    return Desk(is_late=request.param)
+    return GuardSetup(is_late=request.param)
 
 
-def test_a_layer_comes_and_goes_without_a_mark(backend_controller: Desk) -> None:
+def test_a_layer_comes_and_goes_without_a_mark(backend_controller: GuardSetup) -> None:
     """One after the other, and at once."""
     for pause in (backend_controller.wait, lambda: None):
         layer = backend_controller.insert()
@@ -53,7 +53,7 @@ def test_a_layer_comes_and_goes_without_a_mark(backend_controller: Desk) -> None
         assert not backend_controller.canvas.is_modified
 
 
-def test_a_document_that_is_marked_stays_it(backend_controller: Desk) -> None:
+def test_a_document_that_is_marked_stays_it(backend_controller: GuardSetup) -> None:
     """It was modified before."""
     backend_controller.canvas.set_modified(on=True)
     backend_controller.remove(backend_controller.insert())
@@ -72,7 +72,7 @@ def test_a_document_that_is_marked_stays_it(backend_controller: Desk) -> None:
 )
 @pytest.mark.parametrize("moment", ["before the mark", "after the mark"])
 def test_what_the_artist_does_is_marked(
-    backend_controller: Desk, change: Callable[[FakeCanvas], None], moment: str
+    backend_controller: GuardSetup, change: Callable[[FakeCanvas], None], moment: str
 ) -> None:
     """While the layer is there, and when it has gone."""
     layer = backend_controller.insert()
@@ -86,7 +86,9 @@ def test_what_the_artist_does_is_marked(
     assert backend_controller.canvas.is_modified
 
 
-def test_a_layer_that_becomes_part_of_the_document_is_marked(backend_controller: Desk) -> None:
+def test_a_layer_that_becomes_part_of_the_document_is_marked(
+    backend_controller: GuardSetup,
+) -> None:
     """Also when Krita's own mark was taken back already."""
     backend_controller.insert()
     backend_controller.wait()
@@ -95,7 +97,7 @@ def test_a_layer_that_becomes_part_of_the_document_is_marked(backend_controller:
     assert backend_controller.canvas.is_modified
 
 
-def test_the_watch_ends(backend_controller: Desk) -> None:
+def test_the_watch_ends(backend_controller: GuardSetup) -> None:
     """After some seconds, and when the document is closed."""
     backend_controller.insert()
     backend_controller.wait(10)
@@ -108,7 +110,7 @@ def test_the_watch_ends(backend_controller: Desk) -> None:
     backend_controller.loop.run(10)
 
 
-def test_a_layer_may_take_its_time(backend_controller: Desk) -> None:
+def test_a_layer_may_take_its_time(backend_controller: GuardSetup) -> None:
     """Krita adds it under a name of its own, and it gets ours a turn later."""
     with backend_controller.guard.during(backend_controller.canvas):
         layer = backend_controller.canvas.add("Paint Layer 1", Bounds(0, 0, 0, 0))

@@ -15,12 +15,12 @@ def entry(adapters: str = "") -> HistoryEntry:
 
 def test_it_tells_what_lay_on_the_picture_and_on_its_regions() -> None:
     """With weights, and what was shown; a region on which nothing lay has no line."""
-    book = DocumentAdapters()
+    stored = DocumentAdapters()
     inked = AdapterSettings("ink", "lora", 0.8)
     traced = AdapterSettings("scribble", "controlnet", 1.0, "lines", "{7}", "sketch")
     mapped = AdapterSettings("seg", "controlnet", 0.5, "regions", "{7}", "sketch")
-    book = book.having(PICTURE, "", [inked, traced]).having("{1}", "sky", [mapped])
-    lines = description(entry(book.having("{2}", "grass", []).to_text())).splitlines()
+    stored = stored.having(PICTURE, "", [inked, traced]).having("{1}", "sky", [mapped])
+    lines = description(entry(stored.having("{2}", "grass", []).to_text())).splitlines()
     said = [line for line in lines if line.startswith("Adapters")]
     assert said == [
         "Adapters: ink 0.8, scribble 1 (\u201csketch\u201d)",

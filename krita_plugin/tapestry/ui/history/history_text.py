@@ -49,10 +49,10 @@ def _moment(seconds: int) -> str:
         return "?"
 
 
-def _laid_on(book: DocumentAdapters) -> list[str]:
+def _laid_on(stored: DocumentAdapters) -> list[str]:
     """A line for the picture, and one for each region, that adapters lay on."""
     lines = []
-    for layer_id, entry in book.entries.items():
+    for layer_id, entry in stored.entries.items():
         said = _cut(", ".join(map(_adapter, entry.laid)))
         if entry.laid and layer_id == PICTURE:
             lines.append(tr("Adapters: {adapters}").format(adapters=said))
