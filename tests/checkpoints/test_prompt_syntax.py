@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
-from tapestry_backend.checkpoints.prompt_syntax import Adapters, read_syntax
+from tapestry_backend.checkpoints.prompt_syntax import NamedAdapters, read_syntax
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds
 
 MASK = PixelsRef(1, 1, 1, "ab" * 32)
-KNOWN = Adapters(AdapterCatalogue().find, ("<gloom>",))
+KNOWN = NamedAdapters(AdapterCatalogue().find, ("<gloom>",))
 
 
 def read(prompt: str, **fields: object) -> tuple[Request, tuple[str, ...]]:

@@ -30,7 +30,7 @@ from .embedding_dims import EmbeddingDims
 from .folder_checks import MAX_CONFIGURATION_BYTES, lacks_index, without_index
 from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting, unforeseen
-from .prompt_syntax import Adapters, read_syntax
+from .prompt_syntax import NamedAdapters, read_syntax
 from .safetensors_header import BrokenFileError, read_header, read_json
 
 PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
@@ -179,7 +179,7 @@ class AdapterCatalogue:
     def read(self, request: Request) -> tuple[Request, tuple[str, ...]]:
         """A request as its prompts mean it: LoRAs that they name are laid on; and what is told."""
         words = tuple(adapter.token for adapter in self.embeddings)
-        return read_syntax(request, Adapters(self.find, words))
+        return read_syntax(request, NamedAdapters(self.find, words))
 
     def check(self, request: Request, model_id: str, family: str, widths: EmbeddingDims) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.

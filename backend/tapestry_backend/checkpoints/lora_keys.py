@@ -32,7 +32,7 @@ BUNDLED = "bundle_emb."
 """How the embeddings begin that stand in a LoRA's file: bundle_emb.NAME.KEY."""
 
 
-class Part(NamedTuple):
+class TensorPlace(NamedTuple):
     """A tensor's place: the network, the module in it, and what it is there."""
 
     network: str
@@ -100,7 +100,7 @@ _STARTS = (
 """How a network's modules begin, where a name does not say which network it is."""
 
 
-def read_name(name: str) -> Part | None:
+def read_name(name: str) -> TensorPlace | None:
     """Where a tensor belongs; None when it is no part of a LoRA that we know."""
     name = _NAMED.sub(r".\1\2", name)
     ended = next(((end, role) for end, role in _ENDS if name.endswith(end)), None)
@@ -115,7 +115,7 @@ def read_name(name: str) -> Part | None:
         module = re.sub(r"\.to_(q|k|v|out)$", r".\1_proj", module)
     elif end.startswith("_lora") and module.endswith("to_out"):
         module += ".0"  # diffusers' attention before its processors were layers of their own
-    return Part(network, module.replace(".", "_"), role)
+    return TensorPlace(network, module.replace(".", "_"), role)
 
 
 def _network_of(module: str) -> tuple[str, str]:
@@ -154,7 +154,7 @@ def unused_in(names: Iterable[str]) -> str:
 
 def repeated_in(names: Iterable[str]) -> set[str]:
     """Those whose place another tensor has already: a file may hold several adapters of peft's."""
-    placed: dict[Part, list[tuple[str, str]]] = {}
+    placed: dict[TensorPlace, list[tuple[str, str]]] = {}
     for name in names:
         part, named = read_name(name), _NAMED.search(name)
         if part is not None:

@@ -71,7 +71,7 @@ _AND = re.compile(r"(?<=\s)AND(?=\s)")
 
 
 @dataclass(frozen=True)
-class Adapters:
+class NamedAdapters:
     """What prompts may name.
 
     find     by id and kinds
@@ -82,7 +82,7 @@ class Adapters:
     words: tuple[str, ...]
 
 
-def read_syntax(request: Request, adapters: Adapters) -> tuple[Request, tuple[str, ...]]:
+def read_syntax(request: Request, adapters: NamedAdapters) -> tuple[Request, tuple[str, ...]]:
     """The request as its prompts mean it, and a sentence for each word that means nothing here.
 
     A LoRA in a region's prompt is laid on there, one in the background's or in the style on the
@@ -119,7 +119,7 @@ def _listed(*texts: str) -> str:
 class _Reader:
     """Reads one prompt after the other."""
 
-    def __init__(self, adapters: Adapters) -> None:
+    def __init__(self, adapters: NamedAdapters) -> None:
         self._adapters = adapters
         self.notices: list[str] = []
 

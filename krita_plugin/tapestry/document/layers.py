@@ -45,7 +45,7 @@ class RegionLayer:
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupChoice:
     """A group of the document, by which the artist may choose the layers that count."""
 
     id: str
@@ -77,7 +77,7 @@ class Scene:
     rows: tuple[RegionLayer, ...] = ()
     background_prompt: str = ""
     remarks: tuple[str, ...] = ()
-    groups: tuple[Group, ...] = ()
+    groups: tuple[GroupChoice, ...] = ()
     group: str = ""
     adapters: DocumentAdapters = field(default_factory=DocumentAdapters)
     pictures: tuple[PictureLayer, ...] = ()
@@ -174,7 +174,7 @@ def read_scene(
         if row.state == "nameless":
             remarks.append(_nameless(prompt))
     background = plain_name(ground.name) if ground else ""
-    groups = tuple(Group(found.id, found.name) for found in groups_of(layers, own))
+    groups = tuple(GroupChoice(found.id, found.name) for found in groups_of(layers, own))
     return Scene(
         tuple(rows),
         background,

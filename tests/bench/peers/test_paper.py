@@ -6,7 +6,13 @@ import torch
 
 from tapestry_backend.bench.common.painter import PainterSettings
 from tapestry_backend.bench.peers.authors import AuthorsLoop
-from tapestry_backend.bench.peers.paper import PaperLoop, Scene, average, paper_masks, paper_windows
+from tapestry_backend.bench.peers.paper import (
+    PaperLoop,
+    PaperScene,
+    average,
+    paper_masks,
+    paper_windows,
+)
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.windows import Size, Window, crop
 
@@ -16,7 +22,7 @@ STEPS = 5
 
 
 @pytest.fixture
-def scene(double_model) -> Scene:
+def scene(double_model) -> PaperScene:
     """Two regions that overlap, and a corner where there is the background alone."""
     masks = np.zeros((2, CANVAS.height * 8, CANVAS.width * 8), dtype=bool)
     masks[0, :, :64] = True
@@ -24,7 +30,7 @@ def scene(double_model) -> Scene:
     side = double_model.window * double_model.cell_px
     generator = torch.Generator().manual_seed(1)
     colours = torch.rand(4, 3, 1, 1, generator=generator) * 2 - 1
-    return Scene(
+    return PaperScene(
         paper_masks(tuple(masks), 8),
         double_model.encode_prompts(("snow", "lava", "green grass", "")),
         double_model.encode(colours.expand(-1, -1, side, side)),
@@ -41,7 +47,7 @@ def test_a_low_canvas_has_low_windows() -> None:
     assert max(window.right for window in windows) == 20
 
 
-def test_the_canvas_is_the_least_squares_solution(scene: Scene) -> None:
+def test_the_canvas_is_the_least_squares_solution(scene: PaperScene) -> None:
     """Equation 3: no canvas is closer to all paths, weighted by their masks."""
     generator = torch.Generator().manual_seed(0)
     paths = [(v, r) for v in range(len(scene.windows)) for r in range(len(scene.masks))]
@@ -62,7 +68,7 @@ def test_the_canvas_is_the_least_squares_solution(scene: Scene) -> None:
     assert torch.allclose(average(moved, scene.masks, scene.windows, paths), least, atol=1e-12)
 
 
-def naive(model, scene: Scene, noise, generator, guidance_scale: float):
+def naive(model, scene: PaperScene, noise, generator, guidance_scale: float):
     """The loop as it is written down: every prompt in every window, one after the other."""
     from diffusers import DDIMScheduler
 
@@ -92,7 +98,7 @@ def naive(model, scene: Scene, noise, generator, guidance_scale: float):
 
 
 @pytest.mark.parametrize("kind", [PaperLoop, AuthorsLoop])
-def test_the_loop_is_the_papers_loop(double_model, scene: Scene, kind) -> None:
+def test_the_loop_is_the_papers_loop(double_model, scene: PaperScene, kind) -> None:
     """What is left out and what is shared changes nothing, with and without bootstrapping."""
     settings = PainterSettings(num_inference_steps=STEPS, guidance_scale=3.0)
     loop = kind(double_model, settings)
@@ -105,7 +111,7 @@ def test_the_loop_is_the_papers_loop(double_model, scene: Scene, kind) -> None:
     assert not torch.allclose(ours, other, atol=1e-3), "the colours of bootstrapping must matter"
 
 
-def test_the_authors_loop_evaluates_everything(double_model, scene: Scene) -> None:
+def test_the_authors_loop_evaluates_everything(double_model, scene: PaperScene) -> None:
     """Two evaluations of every prompt in every window: what a peer's time is taken with."""
     loop = AuthorsLoop(double_model, PainterSettings(num_inference_steps=1))
     noise = canvas_noise(3, double_model.channels, CANVAS).double()

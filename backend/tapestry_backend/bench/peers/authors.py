@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .paper import PaperLoop, Paths, Scene
+from .paper import PaperLoop, PaperScene, Paths
 
 
 class AuthorsLoop(PaperLoop):
@@ -18,13 +18,13 @@ class AuthorsLoop(PaperLoop):
 
     evaluations = 0
 
-    def paths(self, scene: Scene) -> Paths:
+    def paths(self, scene: PaperScene) -> Paths:
         """Every window with every region."""
         return [(v, r) for v in range(len(scene.windows)) for r in range(len(scene.masks))]
 
     def guided(
         self,
-        scene: Scene,
+        scene: PaperScene,
         paths: Paths,  # noqa: ARG002  all of them, in order
         inputs: Tensor,
         timestep: Tensor,

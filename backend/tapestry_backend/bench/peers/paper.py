@@ -43,7 +43,7 @@ _BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Scene:
+class PaperScene:
     """What a loop is asked for.
 
     masks [R + 1, H, W] in cells, 0 or 1, the background first; conditions [R + 2, T, D], encoded in
@@ -95,7 +95,7 @@ class PaperLoop:
         windows = paper_windows(canvas, model.window)
         size_px = [side * model.cell_px for side in windows[0].size]
         colours = torch.rand(_BACKDROPS, 3, 1, 1, generator=generator) * 2 - 1
-        scene = Scene(
+        scene = PaperScene(
             masks,
             model.encode_prompts(prompts),
             model.encode(colours.expand(-1, -1, *size_px)),
@@ -106,7 +106,7 @@ class PaperLoop:
         return (pixels * 255).round().permute(1, 2, 0).to("cpu", torch.uint8).numpy()
 
     @torch.no_grad()
-    def sample(self, scene: Scene, noise: Tensor, generator: torch.Generator) -> Tensor:
+    def sample(self, scene: PaperScene, noise: Tensor, generator: torch.Generator) -> Tensor:
         """From noise [1, C, H, W] to the latents of a picture."""
         self._scheduler.set_timesteps(self._steps, device=self.model.device)
         latents = noise = noise.to(self.model.device)
@@ -127,7 +127,7 @@ class PaperLoop:
             latents = average(moved, scene.masks.to(noise), scene.windows, paths)
         return latents
 
-    def paths(self, scene: Scene) -> Paths:
+    def paths(self, scene: PaperScene) -> Paths:
         """Every window with every region that it sees anything of."""
         return [
             (v, r)
@@ -137,7 +137,7 @@ class PaperLoop:
         ]
 
     def guided(
-        self, scene: Scene, paths: Paths, inputs: Tensor, timestep: Tensor, *, shared: bool
+        self, scene: PaperScene, paths: Paths, inputs: Tensor, timestep: Tensor, *, shared: bool
     ) -> Tensor:
         """Each path's guided prediction, [K, C, h, w]; `shared` where a window's see the same."""
         numbers = [r for _, r in paths]
@@ -150,7 +150,7 @@ class PaperLoop:
         return negative + self.settings.guidance_scale * (wanted - negative)
 
     def _predict(
-        self, scene: Scene, inputs: Tensor, timestep: Tensor, numbers: Sequence[int]
+        self, scene: PaperScene, inputs: Tensor, timestep: Tensor, numbers: Sequence[int]
     ) -> Tensor:
         batches = zip(
             inputs.split(_BATCH_SIZE), torch.tensor(numbers).split(_BATCH_SIZE), strict=True
@@ -162,7 +162,7 @@ class PaperLoop:
         return torch.cat(made).to(inputs)
 
 
-def _only_inside(scene: Scene, paths: Paths, inputs: Tensor, backdrops: Tensor) -> Tensor:
+def _only_inside(scene: PaperScene, paths: Paths, inputs: Tensor, backdrops: Tensor) -> Tensor:
     """What paths see while bootstrapped: themselves in their mask; the background sees all."""
     masks = torch.stack([crop(scene.masks[r], scene.windows[v]) for v, r in paths])[:, None]
     masks[[r == 0 for _, r in paths]] = 1

@@ -24,7 +24,7 @@ _CORE_PX = 16
 
 
 @dataclass(frozen=True)
-class Scene:
+class ForeignScene:
     """What is painted on two by two windows, and what each core must show.
 
     cores   [H, W]: the number of the region whose core a pixel is in, the background as the last;
@@ -79,13 +79,13 @@ def measure_foreign(bench: Workbench) -> Measured:
     return Measured(figures, rows, errors)
 
 
-def foreign_scenes(model: str, window_px: int, count: int) -> dict[str, list[Scene]]:
+def foreign_scenes(model: str, window_px: int, count: int) -> dict[str, list[ForeignScene]]:
     """Scenes with hard masks, with feathered ones, and with gradients painted by an airbrush."""
     side = 2 * window_px
     pairs = sorted(contrasting(model), key=lambda pair: pair[0] != "sunset sky")[:count]
     hard = [_quarters(house(model), side), *(_shape(pair, side) for pair in pairs[: count - 1])]
     feathered = [
-        Scene(
+        ForeignScene(
             scene.layout,
             core_labels(scene.layout.labels, _CORE_PX + FEATHER_PX),
             {"feather_px": FEATHER_PX},
@@ -95,7 +95,7 @@ def foreign_scenes(model: str, window_px: int, count: int) -> dict[str, list[Sce
     return {"hard": hard, "feather": feathered, "soft": [_gradient(p, side) for p in pairs]}
 
 
-def foreign_share(judge: ColourJudge, scene: Scene, picture: np.ndarray) -> float:
+def foreign_share(judge: ColourJudge, scene: ForeignScene, picture: np.ndarray) -> float:
     """The share of one picture, uint8 [H, W, 3]."""
     prompts = (*scene.layout.prompts, scene.layout.background)
     seen = judge.name(picture, prompts, scene.cores)
@@ -103,31 +103,31 @@ def foreign_share(judge: ColourJudge, scene: Scene, picture: np.ndarray) -> floa
     return float((seen != scene.cores)[inside].mean())
 
 
-def _quarters(prompts: Sequence[str], side_px: int) -> Scene:
+def _quarters(prompts: Sequence[str], side_px: int) -> ForeignScene:
     draw = Square(side_px)
     masks = tuple((draw.y // 0.5 * 2 + draw.x // 0.5) == i for i in range(3))
     layout = RegionLayout("quarters", masks, tuple(prompts[:3]), prompts[3])
-    return Scene(layout, core_labels(layout.labels, _CORE_PX))
+    return ForeignScene(layout, core_labels(layout.labels, _CORE_PX))
 
 
-def _shape(pair: Sequence[str], side_px: int) -> Scene:
+def _shape(pair: Sequence[str], side_px: int) -> ForeignScene:
     mask = Square(side_px).blob(0.5, 0.5, 0.34)
     layout = RegionLayout(f"{pair[0]} on {pair[1]}", (mask,), tuple(pair[:1]), pair[1])
-    return Scene(layout, core_labels(layout.labels, _CORE_PX))
+    return ForeignScene(layout, core_labels(layout.labels, _CORE_PX))
 
 
-def _feathered(layout: RegionLayout) -> Scene:
+def _feathered(layout: RegionLayout) -> ForeignScene:
     cores = core_labels(layout.labels, _CORE_PX + FEATHER_PX)
-    return Scene(layout, cores, {"feather_px": FEATHER_PX})
+    return ForeignScene(layout, cores, {"feather_px": FEATHER_PX})
 
 
-def _gradient(pair: Sequence[str], side_px: int) -> Scene:
+def _gradient(pair: Sequence[str], side_px: int) -> ForeignScene:
     """A gradient across the whole width; its cores are the outer thirds."""
     draw = Square(side_px)
     cores = np.full((side_px, side_px), -1)
     cores[draw.x < 1 / 3], cores[draw.x > 2 / 3] = 0, 1
     layout = RegionLayout(f"{pair[0]} to {pair[1]}", (1 - draw.x,), tuple(pair[:1]), pair[1])
-    return Scene(layout, cores)
+    return ForeignScene(layout, cores)
 
 
 def core_labels(labels: np.ndarray, distance_px: float) -> np.ndarray:

@@ -20,7 +20,7 @@ from ..metrics.seams import most_visible, seam_ratio, turned
 from .captioned import CaptionedPicture
 from .workbench import Measured, Workbench
 
-Found = list[tuple[float, CaptionedPicture]]
+MeasuredPictures = list[tuple[float, CaptionedPicture]]
 """Seam ratios, and the pictures they belong to."""
 
 Panorama = Callable[[int, int, str, int], np.ndarray]
@@ -60,7 +60,7 @@ def measure_seams(bench: Workbench) -> Measured:
     )
 
 
-def panoramas(bench: Workbench, count: int, **fields: Any) -> Found:
+def panoramas(bench: Workbench, count: int, **fields: Any) -> MeasuredPictures:
     """Across the borders of the windows, on canvases of several windows beside each other."""
     painter, side, columns = bench.painter, bench.painter.window_px, _columns(bench)
     bench.say(f"seams: {count} panoramas")
@@ -79,7 +79,7 @@ def window_borders(plan: Plan) -> list[int]:
     return sorted(ends - {0, plan.canvas.width})
 
 
-def others(bench: Workbench, name: str, paint: Panorama, count: int) -> Found:
+def others(bench: Workbench, name: str, paint: Panorama, count: int) -> MeasuredPictures:
     """The first panoramas again by somebody whose windows begin at every eighth of a window."""
     side, window = bench.painter.window_px, bench.painter.model.window
     stride = max(1, window // 8)
@@ -114,7 +114,7 @@ def _compare_others(
     }
 
 
-def wraps(bench: Workbench, count: int, **fields: Any) -> Found:
+def wraps(bench: Workbench, count: int, **fields: Any) -> MeasuredPictures:
     """Across the old edge of pictures that wrap around, rolled by half their width."""
     painter, side = bench.painter, bench.painter.window_px
     bench.say(f"seams: {count} pictures that wrap around")
@@ -126,7 +126,9 @@ def wraps(bench: Workbench, count: int, **fields: Any) -> Found:
     return found
 
 
-def extensions(bench: Workbench, count: int, *, framed: bool = False, **fields: Any) -> Found:
+def extensions(
+    bench: Workbench, count: int, *, framed: bool = False, **fields: Any
+) -> MeasuredPictures:
     """Across the borders of a picture of one window that grew on both sides by three quarters.
 
     Every second one grows at the top and bottom instead. The picture is the middle of a larger one:
@@ -150,7 +152,7 @@ def extensions(bench: Workbench, count: int, *, framed: bool = False, **fields: 
     return found
 
 
-def fills(bench: Workbench, count: int, **fields: Any) -> Found:
+def fills(bench: Workbench, count: int, **fields: Any) -> MeasuredPictures:
     """Across the outline of a box in the middle of two windows that is filled anew.
 
     Its sides lie on no border of cells, as a painter's selection.
@@ -213,7 +215,7 @@ def extended(
     return picture[..., :3]
 
 
-def controls(bench: Workbench) -> Found:
+def controls(bench: Workbench) -> MeasuredPictures:
     """What a seam looks like: windows that know nothing of each other, side by side."""
     window = bench.painter.model.window
     return [
@@ -248,7 +250,7 @@ def _load_autoencoder(bench: Workbench) -> torch.nn.Module:
     return getattr(diffusers, name).from_pretrained(folder / "vae", local_files_only=True).eval()
 
 
-def _rows(found: Mapping[str, Found]) -> list[list[CaptionedPicture]]:
+def _rows(found: Mapping[str, MeasuredPictures]) -> list[list[CaptionedPicture]]:
     """The same panorama by everybody beside each other, then some of each other kind."""
     together = [name for name in ("panorama", "paper", "diffusers") if name in found]
     same = [list(group) for group in zip(*(found[name] for name in together), strict=False)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .cases import MOST_OVER_FLOOR, MOST_OVERHEAD, SAME_PICTURE, Case
 from .known_shapes import Shapes
-from .run import Found, Speed
+from .run import CaseResult, Speed
 
 _MIB = 2**20
 
@@ -61,7 +61,7 @@ def _seconds(stages_s: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {seconds:.3f}" for name, seconds in stages_s.items())
 
 
-def _lines(case: Case, found: Found) -> list[str]:
+def _lines(case: Case, found: CaseResult) -> list[str]:
     lines = [
         (
             f"{found.name:<18}{found.ratio:8.2f}  {case.goal!s:<7}"

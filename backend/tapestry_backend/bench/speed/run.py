@@ -29,7 +29,7 @@ _STEPS_OF_A_PEAK = 2
 
 
 @dataclass(frozen=True)
-class Found:
+class CaseResult:
     """What one case gave, medians over its pairs; the names are those of the JSON.
 
     in_batches_s     the evaluations alone, in batches of the sizes that the run's steps allowed
@@ -62,7 +62,7 @@ class Speed:
     """What a run found, and how it was run."""
 
     run: dict[str, Any]
-    cases: list[tuple[Case, Found]] = field(default_factory=list)
+    cases: list[tuple[Case, CaseResult]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Each case with its figures and its goal."""
@@ -128,7 +128,7 @@ class SpeedBench:
             and (case.reference is not None or case.peer in peers)
         ]
 
-    def measure(self, case: Case) -> Found:
+    def measure(self, case: Case) -> CaseResult:
         """Pairs of runs in turns, each with its floor; then the memory of one more."""
         count = self._effort.paper_pairs if case.peer == "paper" else self._effort.pairs
         paint_other = self._painters.other(case)
@@ -213,7 +213,7 @@ def _summary(
     theirs: Sequence[Taken],
     floors: Sequence[float],
     peaks: tuple[int, int | None],
-) -> Found:
+) -> CaseResult:
     peak, other_peak = peaks
     costs = [own.seconds / other.seconds for own, other in zip(ours, theirs, strict=True)]
     ratio = median(costs if case.reference is not None else [1 / cost for cost in costs])
@@ -221,7 +221,7 @@ def _summary(
     rest = [own.seconds - sum(own.stages_s.values()) for own in ours]
     spent = [own.seconds - sum(own.stages_s[name] for name in UNAVOIDABLE) for own in ours]
     stages = {name: median(own.stages_s[name] for own in ours) for name in ours[0].stages_s}
-    return Found(
+    return CaseResult(
         case.name,
         case.peer,
         tapestry_s=median(own.seconds for own in ours),
