@@ -24,6 +24,7 @@ KEYS_OF_JSON = {
     "small_canvas": {"parts"},
     "extension": {"continues", "upwards"},
     "detail": {"balanced", "fast"},
+    "upscaling": {"psnr", "detail", "seams", "evaluations"},
 }
 
 

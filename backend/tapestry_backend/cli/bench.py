@@ -18,6 +18,7 @@ from .bench_speed import add_speed_arguments
 MEASURES = (
     *("adherence", "seams", "coherence", "sharpness", "composition", "exactness"),
     *("outlines", "opacity", "strokes", "foreign", "small_canvas", "extension", "detail"),
+    "upscaling",
 )
 
 

@@ -79,12 +79,15 @@ def upscale(
     factor: float,
     blobs: Mapping[str, bytes],
     store: ModelCache,
+    *,
+    moving: bool = True,
 ) -> Iterator[Progressed | Band | Upscaled]:
     """Make a picture uint8 [h, w, 4] larger; the last event is `Upscaled`.
 
     request: prompts and regions that hold for the picture as it is, and how it is painted over;
     its `strength` says how far that may go: 0 is the enlarged picture. factor: from 1 to
-    `MAX_FACTOR`. Raises TapestryError as `run` does.
+    `MAX_FACTOR`. moving: windows lie side by side and move at every step; otherwise they overlap,
+    at twice the cost. Raises TapestryError as `run` does.
     """
     size = upscaled_size(first, factor)
     _check(first, size, factor)
@@ -98,7 +101,7 @@ def upscale(
         composition=0.0,
         coherence=0.0,
         layered=False,
-        expert=replace(request.expert, windows="shift", bootstrapping=0.0),
+        expert=replace(request.expert, windows="shift" if moving else "overlap", bootstrapping=0.0),
     )
     store.check(larger)
     larger, notices = store.catalogue.adapters.read(larger)

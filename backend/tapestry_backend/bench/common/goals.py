@@ -40,6 +40,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "small_canvas": ("parts",),
     "extension": ("continues", "upwards"),
     "detail": ("balanced", "fast"),
+    "upscaling": ("psnr", "detail", "seams", "evaluations"),
 }
 """The figures that stand for each measure; all others explain them."""
 
@@ -161,5 +162,15 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "fast": Goal("the same", at_least=0.8),
         "worst_balanced": Goal("the same, of the worst prompt", at_least=0.75),
         "worst_fast": Goal("the same, of the worst prompt", at_least=0.6),
+    },
+    "upscaling": {
+        "psnr": Goal("how near it is to the first stage when shrunk", at_least=28),
+        "worst_psnr": Goal("the same, of the worst picture", at_least=25),
+        "detail": Goal("detail of textures over that of native windows", at_least=0.9),
+        "enlarged": Goal("the same of the plain enlargement"),
+        "seams": Goal("across the borders of windows", at_most=1.02),
+        "overlapping_seams": Goal("the same of windows that overlap"),
+        "enlarged_seams": Goal("the same of the plain enlargement"),
+        "evaluations": Goal("over those of windows that overlap", at_most=0.55),
     },
 }

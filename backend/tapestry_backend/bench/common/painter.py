@@ -39,19 +39,20 @@ class Painter:
     """Tapestry itself: requests in, pictures out, with the same settings for all of them."""
 
     def __init__(self, store: ModelCache, settings: PainterSettings, progress: Progress) -> None:
-        self._store = store
+        self.store = store
+        """The models, as they are loaded."""
         self.settings = settings
         self.progress = progress
 
     @property
     def model(self) -> Denoiser:
         """The model that paints."""
-        return self._store.load(self.settings.model)
+        return self.store.load(self.settings.model)
 
     @property
     def folder(self) -> Path:
         """Where the model's files lie."""
-        return self._store.catalogue.find(self.settings.model).path
+        return self.store.catalogue.find(self.settings.model).path
 
     @property
     def window_px(self) -> int:
@@ -60,7 +61,7 @@ class Painter:
 
     def paint(self, request: Request, blobs: Mapping[str, bytes] | None = None) -> np.ndarray:
         """The picture of a request, uint8 [H, W, 4]."""
-        *_, finished = run(request, blobs or {}, self._store)
+        *_, finished = run(request, blobs or {}, self.store)
         if not isinstance(finished, Finished):
             raise TypeError("a task must end with its picture")
         pixels = finished.pixels

@@ -25,6 +25,7 @@ from .sharpness import measure_sharpness
 from .small_canvas import measure_small_canvas
 from .speed_detail import measure_detail
 from .strokes import measure_strokes
+from .upscaling import measure_upscaling
 from .workbench import Measured, Scope, Workbench
 
 MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
@@ -41,6 +42,7 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "small_canvas": measure_small_canvas,
     "extension": measure_extension,
     "detail": measure_detail,
+    "upscaling": measure_upscaling,
 }
 
 
