@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 REPORTS: dict[str, Sequence[str]] = {
-    "An eraser, a clipped layer or a blending mode changes what a layer covers: the masks are what "
-    "Krita shows": (
+    "An eraser, a clipped layer or a blending mode changes what a layer covers: the masks are "
+    "what Krita shows": (
         "tests/openraster/test_coverage.py",
         "tests/krita_plugin/document/test_coverage.py",
         "tests/krita/test_regions.py",
     ),
-    "A layer has the name that a program gave it, in any language, or its letters are composed in "
-    "another way": (
+    "A layer has the name that a program gave it, in any language, or its letters are composed "
+    "in another way": (
         "tests/protocol/test_layer_names.py",
         "tests/openraster/test_scene.py",
     ),
-    'A scene writes its numbers as "0,5", "50%" or "12px", or as nothing that makes sense; a saved '
-    "setting of a region makes none": (
+    'A scene writes its numbers as "0,5", "50%" or "12px", or as nothing that makes sense; a '
+    "saved setting of a region makes none": (
         "tests/openraster/test_stack.py",
         "tests/openraster/test_scene.py",
     ),
-    "A picture carries a colour profile, or two that differ, or notes of megabytes": (
+    "A picture carries a colour profile, or two that differ, or notes of megabytes before it": (
         "tests/openraster/test_png.py",
     ),
-    "A result is written over a link, a private file, a file with two names or a protected one, or "
-    "to a disk that is full": (
+    "An `.ora` file of another program: hidden layers in other words, pictures named from `./`,"
+    " a damaged picture": (
+        "tests/openraster/test_stack.py",
+        "tests/openraster/test_hostile_files.py",
+    ),
+    "A result is written over a link, a private file, a file with two names or a protected one,"
+    " a pipe, or to a disk that is full": (
         "tests/protocol/test_files.py",
         "tests/cli/test_outputs.py",
         "tests/installer/test_plugin.py",
@@ -40,7 +45,8 @@ REPORTS: dict[str, Sequence[str]] = {
     "A document holds notes that are damaged, nested without end, or hold odd numbers": (
         "tests/krita_plugin/common/test_stored_json.py",
     ),
-    "A file in a store is damaged, whatever its size says": (
+    "A file in a store is damaged, whatever its size says, was half written, or has the bytes "
+    "of a picture of another size": (
         "tests/server/persistence/test_journal_writer.py",
         "tests/server/connections/test_sessions.py",
         "tests/krita_plugin/results/test_picture_store.py",
@@ -48,12 +54,14 @@ REPORTS: dict[str, Sequence[str]] = {
     "A document was copied, and a picture is discarded in one of the two": (
         "tests/krita_plugin/results/test_controller.py",
     ),
-    "A model, an adapter or a folder cannot be used (its name is no text, it may not be entered, "
-    "its download stopped, it is a pickle): it is named, and keeps nothing else away": (
+    "A model, an adapter or a folder cannot be used (its name is no text, it may not be "
+    "entered, its download stopped, it is a pickle): it is named, and keeps nothing else away": (
         "tests/checkpoints/test_discovery.py",
         "tests/checkpoints/test_adapter_catalogue.py",
         "tests/krita_plugin/backend/test_controller.py",
     ),
+    "A LoRA, a text encoder, an autoencoder or a checkpoint lies in another kind's folder, or "
+    "beside all of them": ("tests/checkpoints/test_discovery.py",),
     "A file is called .safetensors and is a web page, a pickle, a GGUF file or git's note": (
         "tests/checkpoints/test_safetensors_header.py",
     ),
@@ -84,8 +92,8 @@ REPORTS: dict[str, Sequence[str]] = {
         "tests/models/adapters/test_vocabulary.py",
     ),
     "A prompt is longer than a text encoder reads": ("tests/models/text/test_text_chunks.py",),
-    "A prompt is written for another program: weights, LoRAs, embeddings, BREAK, AND, "
-    "options, pasted parameters": (
+    "A prompt is written for another program: weights, LoRAs, embeddings, BREAK, AND, ADDROW, "
+    "options, pasted parameters, bare names of embeddings, decimal commas, full-width brackets": (
         "tests/models/text/test_prompt_weights.py",
         "tests/checkpoints/test_prompt_syntax.py",
     ),
@@ -120,8 +128,10 @@ REPORTS: dict[str, Sequence[str]] = {
         "tests/models/text/test_clip_skip.py",
     ),
     "Nobody knows whether everything works on their card": ("tests/bench/card/test_card.py",),
-    "LoHas and LoKrs are slow because they are multiplied out at every call": (
+    "LoHas and LoKrs are slow because they are multiplied out at every call, LoRAs because they"
+    " change a thousand layers": (
         "tests/models/adapters/test_lora_kinds.py",
+        "tests/models/adapters/test_lora_names.py",
     ),
     "A server starts again with more finished pictures than it keeps": (
         "tests/server/queue/test_completed_jobs.py",
