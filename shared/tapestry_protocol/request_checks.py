@@ -74,6 +74,13 @@ def check_prompt(prompt: str, of_what: str) -> None:
         )
 
 
+def check_prompts(request: Request) -> None:
+    """Raises TapestryError when one of the whole picture's prompts is too long, or no text."""
+    check_prompt(request.prompt, Sentence("the background"))
+    check_prompt(request.negative_prompt, Sentence("what to avoid"))
+    check_prompt(request.style, Sentence("the style"))
+
+
 def check_request(request: Request) -> None:
     """Raises TapestryError when the request cannot become a picture, before any work is done."""
     margins = request.margins
@@ -82,9 +89,7 @@ def check_request(request: Request) -> None:
         request.width + margins.left + margins.right,
     )
     check_region_count(len(request.regions))
-    check_prompt(request.prompt, Sentence("the background"))
-    check_prompt(request.negative_prompt, Sentence("what to avoid"))
-    check_prompt(request.style, Sentence("the style"))
+    check_prompts(request)
     for region in request.regions:
         _check_region(region)
     _check_controls(request.all_controls)

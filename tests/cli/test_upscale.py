@@ -115,6 +115,8 @@ def test_the_first_stage_is_kept_when_the_second_fails(
     ("arguments", "sentence"),
     [
         (["missing.png"], "cannot be read"),
+        (["picture.jpg"], "a picture (.png) or a scene (.ora)"),
+        (["picture.png", "--prompt", "x" * 5000], "5000 characters"),
         (["picture.png", "--factor", "9"], "number from 1 to 8"),
         (["picture.png", "--factor", "nan"], "number from 1 to 8"),
         (["picture.png", "--strength", "2"], "--strength"),

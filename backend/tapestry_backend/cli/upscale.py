@@ -73,7 +73,13 @@ def _read(options: argparse.Namespace) -> _First:
     """The picture of a file, or what a scene asks for."""
     settings = request_settings(options)
     path: Path = options.picture
-    if path.suffix.lower() != ".png":
+    if path.suffix.lower() not in {".png", ".ora"}:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"{path.name!r} is no kind of picture that is read here.",
+            "Give a picture (.png) or a scene (.ora).",
+        )
+    if path.suffix.lower() == ".ora":
         document = open_document(path)
         about = region_settings(options.region)
         scene = read_scene(document, background=options.background, about=about, **settings)

@@ -21,7 +21,7 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import COVERED_ALPHA, Pixels
-from tapestry_protocol.request_checks import check_canvas
+from tapestry_protocol.request_checks import check_canvas, check_prompts
 from tapestry_protocol.sentences import Sentence
 
 from ..engine.composition import HoldComposition
@@ -90,7 +90,7 @@ def upscale(
     at twice the cost. Raises TapestryError as `run` does.
     """
     size = upscaled_size(first, factor)
-    _check(first, size, factor)
+    _check(first, factor)
     larger = replace(
         request,
         task="refine",
@@ -103,6 +103,8 @@ def upscale(
         layered=False,
         expert=replace(request.expert, windows="shift" if moving else "overlap", bootstrapping=0.0),
     )
+    check_canvas(*size)
+    check_prompts(request)
     store.check(larger)
     larger, notices = store.catalogue.adapters.read(larger)
     stage = "loading"
@@ -116,7 +118,7 @@ def upscale(
         raise out_of_memory(larger, stage, store.device) from error
 
 
-def _check(first: np.ndarray, size: Size, factor: float) -> None:
+def _check(first: np.ndarray, factor: float) -> None:
     if not 1 <= factor <= MAX_FACTOR:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -127,7 +129,6 @@ def _check(first: np.ndarray, size: Size, factor: float) -> None:
             ),
             "Choose a factor in between, or enlarge the result again.",
         )
-    check_canvas(*size)
     if not bool((first[..., 3] >= COVERED_ALPHA).any()):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
