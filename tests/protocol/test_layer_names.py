@@ -31,6 +31,7 @@ def test_the_background_is_known_in_krita_s_languages(name: str) -> None:
         *("Ebene 1", "Malebene 2", "Calque de dessin 1", "\u56fe\u5c42 3"),
         *("Pasted Layer", "Pasted Layer #1", "Layer 1 #2", "Floating Selection"),
         *("Eingef\u00fcgte Ebene", "Calque coll\u00e9"),
+        *("Layer Group", "Layer Group #2", "Ebenengruppe #1", "Groupe de calques"),
         *("Vector Layer 1", "\u30ec\u30a4\u30e4\u30fc1"),
     ],
 )  # fmt: skip
