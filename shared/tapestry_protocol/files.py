@@ -1,4 +1,4 @@
-"""Writing files that others know already: through links, with their rights, whole or not at all."""
+"""Files that others know already: written through links, with their rights, whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A file to be read; raises OSError.
+
+    A named pipe is none: who reads from it waits until somebody writes, perhaps for ever.
+    """
+    if _is_named_pipe(path):
+        raise _refused(path, "it is a named pipe, and no file")
+    return path.open("rb")
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -56,12 +67,12 @@ def found_behind(path: Path) -> tuple[Path, os.stat_result | None]:
     """The file that a path means in the end, and what is known of it; None where there is none.
 
     Raises OSError where it must not be written. A named pipe keeps nothing, and who writes into one
-    waits for a reader; those of a shell (/dev/stdout, or its ">(...)") have theirs.
+    waits for a reader.
     """
     target = Path(os.path.realpath(path))
     with suppress(FileNotFoundError):
         status = path.stat()
-        if stat.S_ISFIFO(status.st_mode) and target.exists():
+        if _is_named_pipe(path):
             raise _refused(path, "it is a pipe, which keeps nothing")
         if not stat.S_ISREG(status.st_mode) and not target.exists():
             return path, status
@@ -74,6 +85,15 @@ def found_behind(path: Path) -> tuple[Path, os.stat_result | None]:
     if not status.st_mode & _ANY_WRITE:
         raise _refused(path, "it is protected from writing")
     return target, status
+
+
+def _is_named_pipe(path: Path) -> bool:
+    """Whether nobody may ever be at its other end; a shell's (/dev/stdin, "<(...)") have theirs."""
+    try:
+        is_pipe = stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+    return is_pipe and os.path.exists(os.path.realpath(path))  # noqa: PTH110  a shell's has no path
 
 
 def _refused(path: Path, reason: str) -> PermissionError:

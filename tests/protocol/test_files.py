@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tapestry_protocol.files import refuse_unwritable, write_whole
+from tapestry_protocol.files import open_file, refuse_unwritable, write_whole
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="rights and links of POSIX")
 
@@ -64,6 +64,23 @@ def test_a_named_pipe_is_refused_and_one_of_a_shell_is_written(tmp_path: Path) -
     finally:
         os.close(reading)
         os.close(writing)
+
+
+@posix
+def test_a_named_pipe_is_not_read_and_one_of_a_shell_is(tmp_path: Path) -> None:
+    """Whoever reads from the first one waits until somebody writes."""
+    named, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(named)
+    link.symlink_to(named)
+    for path in (named, link):
+        with pytest.raises(PermissionError, match="it is a named pipe"):
+            open_file(path)
+    reading, writing = os.pipe()
+    os.write(writing, b"new")
+    os.close(writing)
+    with open_file(Path(f"/dev/fd/{reading}")) as file:
+        assert file.read() == b"new"
+    os.close(reading)
 
 
 @posix

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tapestry_protocol.files import open_file
 from tapestry_protocol.limits import MIB
 
 from .errors import damaged, too_large
@@ -60,7 +61,7 @@ class Archive:
     @classmethod
     def open(cls, path: Path) -> Archive:
         """Read a file once and for all; raises OSError when it cannot be read."""
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return cls(file.read(MAX_FILE_BYTES + 1))
 
     def __contains__(self, name: str) -> bool:
