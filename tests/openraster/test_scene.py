@@ -21,6 +21,7 @@ from tapestry_backend.openraster.scene import (
     quoted_list,
     read_scene,
     result_name,
+    shows_result,
 )
 from tapestry_backend.openraster.selection import Selected
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -133,6 +134,34 @@ def test_a_layer_without_a_name_is_told_of(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, [Layer("  ", paint(8, 8)), Layer("sea", paint(4, 4))])
     assert prompts(scene) == ["sea"]
     assert "name it" in scene.notes[0]
+
+
+def test_a_layer_beside_the_canvas_is_told_of(tmp_path: Path) -> None:
+    """Whole, or with all of its paint, or in a group; one without paint is nobody's loss."""
+    beside = Image.new("RGBA", SIZE)
+    beside.paste((9, 9, 9, 255), (0, 0, 8, 8))
+    layers = [
+        Layer("far", paint(8, 8), 500, -900),
+        Layer("near", beside, -8, 0),
+        Group("lost", [Layer("x", paint(8, 8), 0, 16)]),
+        Layer("nothing", Image.new("RGBA", (8, 8)), 500, 0),
+        Layer("empty", Image.new("RGBA", SIZE)),
+        Layer("at the edge", paint(8, 8), 31, 15),
+    ]
+    scene = scene_of(tmp_path, layers)
+    assert prompts(scene) == ["at the edge"]
+    assert [note.split("'")[1] for note in scene.notes] == ["far", "near", "lost"]
+    assert all("it lies outside of the canvas. Move it" in note for note in scene.notes)
+
+
+def test_an_earlier_result_is_seen_wherever_it_lies(tmp_path: Path) -> None:
+    """As long as nothing around it is hidden."""
+    for hidden in range(4):
+        one, two, three = (hidden != number for number in range(3))
+        result = Layer("Tapestry: sea (seed 0)", paint(), visible=one)
+        group = Group("a", [Group("b", [result], visible=two)], visible=three)
+        write_ora(tmp_path / "a.ora", SIZE, [group, Layer("sea", paint())])
+        assert shows_result(Document.open(tmp_path / "a.ora")) == (hidden == 3)
 
 
 @pytest.mark.parametrize("name", ["Layer 1", "Paint Layer 3", "Malebene 2", "Group 7"])

@@ -36,6 +36,7 @@ from .png import (
     profile_of,
     reaches_pixels,
     thumbnail_png,
+    unused_profile,
 )
 from .stack import NewLayer, Node, parse_stack
 
@@ -149,6 +150,18 @@ class Document:
             lay_over(canvas, pixels, node.top - area.top, node.left - area.left)
         return canvas
 
+    def lies_outside(self, node: Node, area: Bounds) -> bool:
+        """Whether what is painted on a layer, or on one in a group, lies beside `area`."""
+        if node.kind == "stack":
+            return any(self.lies_outside(child, area) for child in node.children if child.is_shown)
+        height, width = self._says_size(node)
+        stored = Bounds(node.top, node.left, node.top + height, node.left + width)
+        if stored.intersection(area) == stored:
+            return False
+        pixels = self._pixels(node)
+        found = None if pixels is None else trimmed(pixels[..., 3], stored)
+        return found is not None and found[0].intersection(area).is_empty
+
     @cached_property
     def flattened(self) -> np.ndarray:
         """The picture as its program shows it, uint8 [height, width, 4].
@@ -204,10 +217,7 @@ class Document:
             if profile:
                 profiles.setdefault(profile, what)
             elif profile is not None:
-                yield (
-                    f"The colour profile of {what} is left out: it is damaged, or none for RGB. "
-                    "Convert the picture to RGB if its colours look wrong."
-                )
+                yield unused_profile(what)
         if len(profiles) > 1:
             first, *_ = profiles.values()
             yield (
@@ -322,12 +332,15 @@ class Document:
 
     def _says_px(self, layer: Node) -> int:
         """Pixels of a visible layer by its header; one that has none is looked at when needed."""
-        if not layer.visible or not self.has_pixels(layer):
-            return 0
-        with suppress(TapestryError):
-            header = self._archive.start(layer.source, HEADER_BYTES)
-            return math.prod(png_size(header, layer.source))
-        return 0
+        return math.prod(self._says_size(layer)) if layer.visible else 0
+
+    def _says_size(self, layer: Node) -> tuple[int, int]:
+        """Height and width of a layer by its header; of none where it has no sound one."""
+        if self.has_pixels(layer):
+            with suppress(TapestryError):
+                header = self._archive.start(layer.source, HEADER_BYTES)
+                return png_size(header, layer.source)
+        return 0, 0
 
     def _check_budget(self, wanted_px: int) -> None:
         if wanted_px > self._budget_px:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
 
-from .errors import damaged, too_large
+from .errors import damaged_picture, too_many_pixels
 from .limits import MAX_PROFILE_BYTES
 
 _HEADER = struct.Struct(">8s4x4sII")
@@ -24,6 +26,8 @@ _CHUNK = struct.Struct(">I4s")
 _CHECKSUM_BYTES = 4
 _DIFFERENCE_FROM_ABOVE = 2
 """The format's number for rows that say how they differ from the one above them."""
+_DEPTH_AT = HEADER_BYTES
+"""Where a PNG says how many bits each channel of a pixel has."""
 _AFTER_HEADER = 8 + _CHUNK.size + 13 + _CHECKSUM_BYTES
 _COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 """Chunks that say which colours the numbers mean."""
@@ -42,13 +46,15 @@ _PILLOW_ERRORS = (
 
 def png_size(data: bytes, what: str) -> tuple[int, int]:
     """Height and width as the header tells them; raises TapestryError beyond our limits."""
+    if not data:
+        raise damaged_picture(what, "is empty")
     if len(data) < _HEADER.size:
-        raise damaged(f"{what} is no PNG picture")
+        raise damaged_picture(what, "is no PNG picture")
     signature, chunk, width, height = _HEADER.unpack_from(data)
     if signature != _SIGNATURE or chunk != b"IHDR" or not width or not height:
-        raise damaged(f"{what} is no PNG picture")
+        raise damaged_picture(what, "is no PNG picture")
     if width * height > MAX_CANVAS_PX or max(width, height) > MAX_SIDE_PX:
-        raise too_large(f"{what} has {width} x {height} pixels")
+        raise too_many_pixels(what, height, width)
     return height, width
 
 
@@ -59,10 +65,45 @@ def decode_png(data: bytes, what: str) -> np.ndarray:
         with Image.open(io.BytesIO(_pixels_alone(data)), formats=["PNG"]) as image:
             pixels = np.array(_eight_bit(image).convert("RGBA"))
     except _PILLOW_ERRORS as error:
-        raise damaged(f"{what} cannot be decoded") from error
+        raise damaged_picture(what, "cannot be read: it is damaged, or was cut off") from error
     if pixels.shape != (height, width, 4):
-        raise damaged(f"{what} has another size than it says")
+        raise damaged_picture(what, "has another size than it says")
     return pixels
+
+
+def read_picture(data: bytes, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A PNG that stands for itself, upright, and sentences about what of it is not used.
+
+    A layer, or a mask, lies on its canvas as it is stored: for those there is `decode_png`.
+    """
+    pixels = decode_png(data, what)
+    chunks = dict(_chunks(data))
+    notes = []
+    if profile_of(data) == b"":
+        notes.append(unused_profile(what))
+    if data[_DEPTH_AT] > 8:
+        notes.append(f"{what} has {data[_DEPTH_AT]} bits a channel, the result has 8.")
+    if _count_of(chunks.get(b"acTL", b"")) > 1:
+        notes.append(f"{what} is an animation: only the picture that other programs show is used.")
+    return _upright(pixels, chunks.get(b"eXIf", b"")), tuple(notes)
+
+
+def _count_of(animation: bytes) -> int:
+    """Pictures of an animation, by its chunk."""
+    return int.from_bytes(animation[_CHUNK.size : _CHUNK.size + 4], "big")
+
+
+def _upright(pixels: np.ndarray, camera: bytes) -> np.ndarray:
+    """Pixels turned as their camera was held, by its chunk; as they are where it makes no sense."""
+    notes, held = Image.Exif(), None
+    with warnings.catch_warnings(action="ignore"), suppress(*_PILLOW_ERRORS):
+        notes.load(camera[_CHUNK.size : -_CHECKSUM_BYTES])
+        held = notes.get(ExifTags.Base.Orientation)
+    if held not in range(2, 9):
+        return pixels
+    image = Image.fromarray(pixels)
+    image.getexif()[ExifTags.Base.Orientation] = held
+    return np.array(ImageOps.exif_transpose(image))
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -112,6 +153,14 @@ def profile_of(data: bytes) -> bytes | None:
         if not kind and chunk[4:8] == b"iCCP":
             return b""
     return None
+
+
+def unused_profile(what: str) -> str:
+    """A sentence about a profile that is there and cannot be used."""
+    return (
+        f"The colour profile of {what} is left out: it is damaged, or none for RGB. "
+        "Convert the picture to RGB if its colours look wrong."
+    )
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -76,6 +76,7 @@ def read_scene(
     paint_over: PaintOver | None = None,
     about: Mapping[str, str] | None = None,
     controls: Sequence[ControlWish] = (),
+    check: Callable[[Request], None] = check_request,
     **settings: Any,
 ) -> Scene:
     """What a document asks for.
@@ -86,7 +87,8 @@ def read_scene(
     margins the flattened picture is extended; with `paint_over` a part of it is painted anew.
     about: a region's name -> settings that override those written in the document. controls: what
     control networks are shown; the layers that they name are no regions. `settings` are the
-    request's other fields. Raises TapestryError when no picture can be made of it.
+    request's other fields. Raises TapestryError when no picture can be made of it, which `check`
+    decides.
     """
     height = document.height + margins.top + margins.bottom
     width = document.width + margins.left + margins.right
@@ -124,16 +126,26 @@ def read_scene(
         request = replace(request, selection=Selection(bounds, _kept(mask, blobs)))
         notes += _notes_on_selection(shown, paint_over)
     notes += document.damage
-    _check(request, notes)
+    _check(request, check, notes)
     return Scene(request, blobs, tuple(notes), tuple(_changed(shown, told, about)))
 
 
-def _check(request: Request, notes: Sequence[str]) -> None:
+def _check(request: Request, check: Callable[[Request], None], notes: Sequence[str]) -> None:
     """Raises TapestryError with what was left out of the scene: it may be what is missing."""
     try:
-        check_request(request)
+        check(request)
     except TapestryError as error:
         raise TapestryError(error.code, error.message, " ".join([*notes, error.advice])) from error
+
+
+def shows_result(document: Document) -> bool:
+    """Whether an earlier result is to be seen, in a group or by itself."""
+    return _show_result(document.layers)
+
+
+def _show_result(nodes: Sequence[Node]) -> bool:
+    shown = (node for node in nodes if node.is_shown)
+    return any(_is_result(node) or _show_result(node.children) for node in shown)
 
 
 def result_name(request: Request) -> str:
@@ -218,6 +230,11 @@ def _look(
     if found is None:
         if siblings.takes_all_of(node):
             notes.append(f"The layer {node.name[:40]!r} was left out: nothing of it is to be seen.")
+        elif node.name and document.lies_outside(node, area):
+            notes.append(
+                f"The layer {node.name[:40]!r} was left out: it lies outside of the canvas. "
+                "Move it if it shall be a region."
+            )
         return None
     bounds, mask = found
     covers = bounds.intersection(document.bounds) == document.bounds
