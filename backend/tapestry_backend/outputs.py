@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
+from itertools import combinations, count
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.files import refuse_unwritable, write_whole
+
+_KINDS = {".ora", ".png", ".json"}
 
 
 def check_output(path: Path) -> None:
@@ -17,6 +20,25 @@ def check_output(path: Path) -> None:
         refuse_unwritable(path)
     except (OSError, ValueError) as error:
         raise unwritable(path, error) from error
+
+
+def check_apart(paths: Iterable[Path]) -> None:
+    """Raises TapestryError when two files of different kinds are one: the last would remain."""
+    told = [path for path in paths if path.suffix.lower() in _KINDS]
+    for one, other in combinations(told, 2):
+        if one.suffix.lower() != other.suffix.lower() and _is_same(one, other):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"{str(one)!r} and {str(other)!r} are one file.",
+                "Give each a name of its own: one would overwrite the other.",
+            )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # at least one of them is to come
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def unwritable(path: Path, error: Exception) -> TapestryError:
@@ -38,7 +60,9 @@ def write_outputs(files: Iterable[tuple[Path, bytes]]) -> None:
         try:
             write_whole(path, [data])
         except OSError as error:
-            sentences.append(_sentence(path, error) + _rescued(path, data))
+            elsewhere = _rescued(path, data)
+            kept = f" What should be there is in {elsewhere!r}." if elsewhere else ""
+            sentences.append(_sentence(path, error) + kept)
     if sentences:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -47,8 +71,24 @@ def write_outputs(files: Iterable[tuple[Path, bytes]]) -> None:
         )
 
 
+def keep_beside(path: Path, ending: str, data: bytes) -> str:
+    """Keep what nobody asked for beside a file, over nothing that is there; where, or "".
+
+    ending: of the name, behind the file's own. What cannot be kept there goes into the folder for
+    temporary files.
+    """
+    endings = (ending if number == 1 else f"{ending}-{number}" for number in count(1))
+    names = (path.with_name(f"{path.stem}{each}{path.suffix}") for each in endings)
+    free = next(name for name in names if not os.path.lexists(name))
+    try:
+        write_whole(free, [data])
+    except OSError:
+        return _rescued(path, data)
+    return str(free)
+
+
 def _rescued(path: Path, data: bytes) -> str:
-    """Keep the data elsewhere; a sentence that says where, if that goes."""
+    """Keep the data in the folder for temporary files; where, or "" if that does not go."""
     elsewhere = ""
     try:
         handle, elsewhere = tempfile.mkstemp(prefix="tapestry-", suffix=path.suffix)
@@ -58,7 +98,7 @@ def _rescued(path: Path, data: bytes) -> str:
         if elsewhere:
             Path(elsewhere).unlink(missing_ok=True)
         return ""
-    return f" What should be there is in {elsewhere!r}."
+    return elsewhere
 
 
 def _sentence(path: Path, error: Exception) -> str:

@@ -74,25 +74,31 @@ def check_prompt(prompt: str, of_what: str) -> None:
         )
 
 
-def check_prompts(request: Request) -> None:
+def _check_prompts(request: Request) -> None:
     """Raises TapestryError when one of the whole picture's prompts is too long, or no text."""
     check_prompt(request.prompt, Sentence("the background"))
     check_prompt(request.negative_prompt, Sentence("what to avoid"))
     check_prompt(request.style, Sentence("the style"))
 
 
-def check_request(request: Request) -> None:
-    """Raises TapestryError when the request cannot become a picture, before any work is done."""
+def check_contents(request: Request) -> None:
+    """Raises TapestryError when its size, a prompt or a region is impossible, whatever the task."""
     margins = request.margins
     check_canvas(
         request.height + margins.top + margins.bottom,
         request.width + margins.left + margins.right,
     )
     check_region_count(len(request.regions))
-    check_prompts(request)
+    _check_prompts(request)
     for region in request.regions:
         _check_region(region)
     _check_controls(request.all_controls)
+
+
+def check_request(request: Request) -> None:
+    """Raises TapestryError when the request cannot become a picture, before any work is done."""
+    check_contents(request)
+    margins = request.margins
     _TASKS[request.task](request)
     if request.task != "extend" and (not margins.is_zero or request.under_px):
         raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')

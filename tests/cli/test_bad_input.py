@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,25 @@ def test_a_sentence_and_status_two(
     assert case.sentence in said
     assert "Traceback" not in said
     assert not output.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.parametrize("what", ["scene", "mask"])
+def test_nobody_waits_for_a_pipe(
+    scene: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into which perhaps nobody will ever write."""
+    pipe = scene.with_name("pipe.ora" if what == "scene" else "pipe.png")
+    os.mkfifo(pipe)
+    given = [str(pipe)] if what == "scene" else [str(scene), "--fill", str(pipe)]
+    assert main(["render", *given, "-o", str(scene.with_name("out.png"))]) == 2
+    assert f"{str(pipe)!r} cannot be read (it is a named pipe" in capsys.readouterr().err
+
+
+def test_the_folder_is_no_file_to_write(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named as it was given."""
+    assert main(["render", str(scene), "-o", "."]) == 2
+    assert "'.' is no kind of file that is written here." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["out.jpg", "out", "missing/out.png", "."])

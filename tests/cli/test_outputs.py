@@ -1,5 +1,8 @@
 """Where results are written: what is there keeps what it is, and nothing is lost."""
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +62,59 @@ def test_what_is_protected_is_refused_before_painting(
     assert "loading" not in said
     assert protected.read_bytes() == b"old"
     assert not other.exists()
+
+
+@pytest.mark.parametrize("command", ["render", "upscale"])
+@pytest.mark.parametrize("kind", ["report", "scene"])
+def test_files_of_two_kinds_are_not_one(
+    scene: Path, command: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report would overwrite the picture, or a picture the scene."""
+    picture, link = scene.with_name("out.png"), scene.with_name("link.json")
+    if kind == "scene":
+        picture.symlink_to(scene)
+    else:
+        link.symlink_to(picture)
+    before = scene.read_bytes()
+    ends = ["-o", str(picture), "--report", str(link), "--steps", "1", "--quiet"]
+    assert main([command, str(scene), *ends]) == 2
+    said = capsys.readouterr().err
+    assert f"{str(scene if kind == 'scene' else picture)!r} and " in said
+    assert "are one file." in said
+    assert scene.read_bytes() == before
+
+
+_TOLD_TO_STOP = """
+import os, signal, sys
+from tapestry_backend import outputs
+from tapestry_backend.cli import main
+
+write = outputs.write_whole
+
+def pieces(data):
+    yield from data
+    signal.raise_signal(signal.SIGTERM)
+    yield b"the rest"
+
+outputs.write_whole = lambda path, data: write(path, pieces(data))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_nothing_half_written_is_left_by_whoever_ends_it(scene: Path) -> None:
+    """As little as by somebody who presses Ctrl-C."""
+    command = ["render", str(scene), "-o", str(scene.with_name("out.png")), "--steps", "1"]
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", _TOLD_TO_STOP, *command],
+        env=paths,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr.endswith("Stopped.\n")
+    assert [path.name for path in scene.parent.iterdir()] == ["scene.ora"]
 
 
 def test_one_output_that_fails_costs_no_other(

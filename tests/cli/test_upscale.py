@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from examples.ora import Layer, write_ora
+from examples.ora import Group, Layer, write_ora
+from tapestry_backend import outputs
 from tapestry_backend.cli import main
 from tapestry_backend.openraster.png import decode_png, encode_png
 
@@ -87,28 +93,168 @@ def test_a_scene_that_shows_a_result_is_not_painted_again(tmp_path: Path) -> Non
     assert pixels_of(out)[:30, :, :3].reshape(-1, 3).tolist() == [[0, 120, 240]] * (30 * 96)
 
 
+def enlarged_alone(scene: Path) -> np.ndarray:
+    """What becomes of a scene twice as large without strength."""
+    out = scene.with_name("out.png")
+    assert main(["upscale", str(scene), "-o", str(out), "--strength", "0", *QUICK]) == 0
+    return pixels_of(out)
+
+
+def test_a_result_in_a_group_is_one(tmp_path: Path) -> None:
+    """As long as it is to be seen."""
+    result = Layer("Tapestry: snow (seed 0)", Image.new("RGBA", (48, 40), (0, 120, 240, 255)))
+    snow = Layer("snow", Image.new("RGBA", (48, 20), "white"))
+    write_ora(tmp_path / "scene.ora", (48, 40), [Group("kept", [Group("inner", [result])]), snow])
+    assert (enlarged_alone(tmp_path / "scene.ora") == (0, 120, 240, 255)).all()
+
+    hidden = Group("kept", [result], visible=False)
+    write_ora(tmp_path / "scene.ora", (48, 40), [hidden, snow])
+    assert (enlarged_alone(tmp_path / "scene.ora") != (0, 120, 240, 255)).any()
+
+
+@pytest.mark.parametrize("name", ["Background", "a blue wall", "Layer 1", "Tapestry: x (seed 0)"])
+def test_a_scene_without_regions_is_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """What it shows is enlarged, and nothing else painted in its place; a prompt is welcome."""
+    whole = Layer(name, Image.new("RGBA", (48, 40), (0, 120, 240, 255)))
+    write_ora(tmp_path / "scene.ora", (48, 40), [whole])
+    out = tmp_path / "out.png"
+    for prompt in ([], ["--prompt", "snow"]):
+        ends = ["-o", str(out), "--strength", "0", "--steps", "2"]
+        assert main(["upscale", str(tmp_path / "scene.ora"), *prompt, *ends]) == 0
+        assert (pixels_of(out) == (0, 120, 240, 255)).all()
+        assert "The scene has no region: what it shows is enlarged." in capsys.readouterr().err
+
+
+def test_what_is_not_used_of_a_picture_is_told(
+    picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what a camera says of it is followed."""
+    with Image.open(picture) as image:
+        camera = image.getexif()
+        camera[ExifTags.Base.Orientation] = 6
+        image.save(picture, exif=camera, icc_profile=b"no profile")
+    out = picture.with_name("out.png")
+    ends = ["-o", str(out), "--strength", "0", "--steps", "2"]
+    assert main(["upscale", str(picture), *ends]) == 0
+
+    assert pixels_of(out).shape == (80, 48, 4)
+    assert "The colour profile of 'picture.png' is left out" in capsys.readouterr().err
+
+
+def stop(*_: object) -> None:
+    """As Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def break_off(*_: object) -> None:
+    """As a disk does from which a model comes."""
+    raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize(("end", "status"), [(stop, 130), (break_off, 2)], ids=["stop", "break"])
 def test_the_first_stage_is_kept_when_the_second_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    end: Callable[..., None],
+    status: int,
 ) -> None:
     """Whoever stops it has waited for something already; what was there before stays there."""
     scene = write_scene(tmp_path / "scene.ora", "snow", "lava")
     out = tmp_path / "out.png"
-    out.write_bytes(b"mine")
+    for mine in ("out.png", "out-first.png"):
+        (tmp_path / mine).write_bytes(b"mine")
 
-    def stopped(*_: object) -> object:
-        raise KeyboardInterrupt
+    monkeypatch.setattr("tapestry_backend.tasks.upscaling._encoded", end)
+    assert main(["upscale", str(scene), "-o", str(out), *QUICK]) == status
 
-    monkeypatch.setattr("tapestry_backend.tasks.upscaling._encoded", stopped)
+    assert out.read_bytes() == (tmp_path / "out-first.png").read_bytes() == b"mine"
+    assert pixels_of(tmp_path / "out-first-2.png").shape == (40, 48, 4)
+    said = capsys.readouterr().err
+    assert f"is in {str(tmp_path / 'out-first-2.png')!r}." in said
+    assert "cannot be written" not in said
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["out-first-2.png", "out-first.png", "out.png", "scene.ora"]
+
+
+def test_what_cannot_be_kept_beside_the_result_is_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where its name would be too long, for instance."""
+    scene = write_scene(tmp_path / "scene.ora", "snow", "lava")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr("tapestry_backend.tasks.upscaling._encoded", stop)
+    out = tmp_path / f"{'x' * 250}.png"
     assert main(["upscale", str(scene), "-o", str(out), *QUICK]) == 130
 
-    assert out.read_bytes() == b"mine"
+    (kept,) = (tmp_path / "elsewhere").iterdir()
+    assert pixels_of(kept).shape == (40, 48, 4)
+    assert f"is in {str(kept)!r}." in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_written_is_kept_elsewhere(
+    picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its report where that was to be."""
+    write = outputs.write_whole
+
+    def full(path: Path, pieces: list[bytes]) -> None:
+        if path.name == "out.png":
+            raise OSError(28, "No space left on device")
+        write(path, pieces)
+
+    monkeypatch.setattr(outputs, "write_whole", full)
+    monkeypatch.setattr("tempfile.tempdir", str(picture.parent))
+    out, report = picture.with_name("out.png"), picture.with_name("report.json")
+    ends = ["-o", str(out), "--report", str(report), *QUICK]
+    assert main(["upscale", str(picture), *ends]) == 2
+
+    (kept,) = picture.parent.glob("tapestry-*.png")
+    assert pixels_of(kept).shape == (48, 80, 4)
+    said = capsys.readouterr().err
+    assert f"(No space left on device). What should be there is in {str(kept)!r}." in said
+    assert report.exists()
+
+
+_TOLD_TO_STOP = """
+import signal, sys
+from tapestry_backend.cli import main
+from tapestry_backend.tasks import upscaling
+
+number = getattr(signal, sys.argv[1])
+signal.signal(number, signal.SIG_DFL)
+upscaling._encoded = lambda *_: signal.raise_signal(number)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_whoever_ends_it_is_obeyed_in_order(tmp_path: Path, name: str) -> None:
+    """As somebody is who presses Ctrl-C."""
+    scene, out = write_scene(tmp_path / "scene.ora", "snow", "lava"), tmp_path / "out.png"
+    command = [name, "upscale", str(scene), "-o", str(out), *QUICK]
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", _TOLD_TO_STOP, *command], env=paths, check=False)
+
+    assert done.returncode == 128 + getattr(signal, name)
     assert pixels_of(tmp_path / "out-first.png").shape == (40, 48, 4)
-    assert "out-first.png" in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "out-first.png",
-        "out.png",
-        "scene.ora",
-    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-first.png", "scene.ora"]
+
+
+def test_a_factor_is_looked_at_before_a_scene_is_painted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits for a picture that cannot become so large."""
+    scene = tmp_path / "scene.ora"
+    layers = [Layer(name, Image.new("RGBA", (64, 5000), "white")) for name in ("snow", "lava")]
+    write_ora(scene, (100, 5000), layers)
+    monkeypatch.setattr("tapestry_backend.tasks.run.run", None)
+    assert main(["upscale", str(scene), "-o", str(tmp_path / "o.png"), "--factor", "8"]) == 2
+    assert "Choose a factor of 6.55 at most." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -117,11 +263,16 @@ def test_the_first_stage_is_kept_when_the_second_fails(
         (["missing.png"], "cannot be read"),
         (["picture.jpg"], "a picture (.png) or a scene (.ora)"),
         (["picture.png", "--prompt", "x" * 5000], "5000 characters"),
-        (["picture.png", "--factor", "9"], "number from 1 to 8"),
-        (["picture.png", "--factor", "nan"], "number from 1 to 8"),
+        (["picture.png", "--factor", "9"], "1 to 8 times as large, not 9 times"),
+        (["picture.png", "--factor", "nan"], "1 to 8 times as large, not nan times"),
+        (["picture.png", "--factor", "2x"], "'2x' is no number"),
         (["picture.png", "--strength", "2"], "--strength"),
-        (["picture.png", "--region", "snow", "weight=2"], "no layers"),
-        (["broken.png"], "no PNG picture"),
+        (["picture.png", "--region", "snow", "weight=2"], "has none"),
+        (["broken.png"], "'broken.png' is no PNG picture. Save it as PNG once more"),
+        (["empty.png"], "'empty.png' is empty. Save it as PNG once more"),
+        (["cut.png"], "'cut.png' cannot be read: it is damaged, or was cut off."),
+        (["pipe.png"], "pipe.png' cannot be read (it is a named pipe, and no file)."),
+        (["."], "'.' is no kind of picture"),
     ],
 )
 def test_what_cannot_be_done_is_told(
@@ -129,15 +280,23 @@ def test_what_cannot_be_done_is_told(
 ) -> None:
     """Before anything is painted."""
     picture.with_name("broken.png").write_bytes(b"GIF89a" * 20)
+    picture.with_name("empty.png").write_bytes(b"")
+    picture.with_name("cut.png").write_bytes(picture.read_bytes()[:900])
+    if sys.platform != "win32":
+        os.mkfifo(picture.with_name("pipe.png"))
     name, *rest = arguments
     out = picture.with_name("out.png")
     try:
-        status = main(["upscale", str(picture.with_name(name)), "-o", str(out), *rest])
+        where = name if name == "." else str(picture.with_name(name))
+        status = main(["upscale", where, "-o", str(out), *rest])
     except SystemExit as stopped:
         status = stopped.code
 
     assert status == 2
-    assert sentence.replace("no layers", "has none") in capsys.readouterr().err
+    if name != "pipe.png" or sys.platform != "win32":
+        said = capsys.readouterr().err
+        assert sentence in said
+        assert "OpenRaster" not in said
     assert not out.exists()
 
 

@@ -137,7 +137,9 @@ def test_what_is_transparent_stays_so(store) -> None:
     [
         (0.5, False, "1 to 8 times"),
         (9.0, False, "1 to 8 times"),
-        (8.0, False, "too large"),
+        (float("nan"), False, "1 to 8 times"),
+        (float("inf"), False, "1 to 8 times"),
+        (8.0, False, "Choose a factor of 7.8 at most"),
         (2.0, True, "nothing to enlarge"),
     ],
 )
@@ -150,6 +152,38 @@ def test_what_cannot_be_enlarged_is_told(
         first[..., 3] = 0
     with pytest.raises(TapestryError, match=sentence):
         next(upscale(first, asked(first), factor, {}, store))
+
+
+def test_faint_paint_keeps_its_colours(store) -> None:
+    """What is there at all is enlarged, however little it covers."""
+    first = picture()
+    first[..., 3] = np.linspace(1, 100, 64)
+    result, _ = joined(upscale(first, asked(first, strength=0.0), 2, {}, store))
+    plain = np.array(Image.fromarray(first[..., :3]).resize((128, 96), Image.Resampling.LANCZOS))
+
+    assert np.abs(result[..., :3].astype(int) - plain).max() <= 1
+    assert result[..., 3].max() == 100
+
+
+def test_the_edges_of_a_larger_picture_are_edges(store) -> None:
+    """Whatever its own request said of them."""
+    first = picture()
+    results = [
+        joined(upscale(first, asked(first, wrap=wrap), 2, {}, store))[0] for wrap in (False, True)
+    ]
+
+    assert (results[0] == results[1]).all()
+
+
+def test_a_checkpoint_for_inpainting_is_refused_before_it_is_loaded(
+    store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wants to see what is known of a picture."""
+    monkeypatch.setattr(type(store), "variant_of", lambda *_: "inpaint")
+    monkeypatch.setattr(type(store), "load", None)
+    first = picture()
+    with pytest.raises(TapestryError, match="for inpainting enlarges no pictures"):
+        next(upscale(first, asked(first), 2, {}, store))
 
 
 def test_windows_move_and_are_few(store) -> None:

@@ -1,7 +1,7 @@
 """The command line: arguments, exit statuses, errors as sentences.
 
 Exit statuses: 0 done, 1 something is missing (doctor), 2 a sentence on stderr says what is wrong,
-130 stopped by the person in front of it.
+130 stopped by the person in front of it, 128 and the signal's number stopped by another signal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from tapestry_protocol import VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from .console import OutputLostError, steadily
-from .render_options import add_render_options, add_upscale_options
+from .render_options import add_render_options
+from .stopping import stoppable
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -35,9 +36,9 @@ def _run(given: list[str]) -> int:
         return _complain(str(error))
     except OutputLostError:
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("\nStopped.", file=sys.stderr)
-        return STOPPED
+        return stopped.args[0] if stopped.args else STOPPED
     except Exception as error:  # noqa: BLE001  tracebacks are shown on request only
         return _unexpected(error)
 
@@ -52,8 +53,8 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     add_render_options(render)
     render.set_defaults(run=_render)
     upscale = commands.add_parser("upscale", help="make a picture, or a scene's picture, larger")
-    add_upscale_options(upscale)
-    upscale.set_defaults(run=_upscale)
+    if chosen == ["upscale"]:
+        _add_upscale(upscale)
     serve = commands.add_parser("serve", help="run the backend that Krita's plugin talks to")
     if chosen == ["serve"]:
         _add_serve(serve)
@@ -68,6 +69,13 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     version = commands.add_parser("version", help="say which version this is")
     version.set_defaults(run=_version)
     return parser
+
+
+def _add_upscale(parser: argparse.ArgumentParser) -> None:
+    from .upscale import add_upscale_options  # noqa: PLC0415  only to upscale
+
+    add_upscale_options(parser)
+    parser.set_defaults(run=_upscale)
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -92,14 +100,16 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 def _render(options: argparse.Namespace) -> int:
     from .render import render  # noqa: PLC0415  decides by itself when torch is needed
 
-    render(options)
+    with stoppable():
+        render(options)
     return 0
 
 
 def _upscale(options: argparse.Namespace) -> int:
     from .upscale import upscale  # noqa: PLC0415  decides by itself when torch is needed
 
-    upscale(options)
+    with stoppable():
+        upscale(options)
     return 0
 
 

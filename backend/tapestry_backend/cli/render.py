@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.files import open_file
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.messages import Request
 
@@ -25,7 +26,7 @@ from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.png import encode_png
 from ..openraster.scene import RESULT_PREFIX, PaintOver, Scene, read_scene, result_name
 from ..openraster.selection import has_layer, select_layer, select_mask
-from ..outputs import check_output, write_outputs
+from ..outputs import check_apart, check_output, write_outputs
 from ..tasks.events import Finished, Progressed
 from .render_options import request_settings
 
@@ -41,8 +42,7 @@ _FORMATS = (".ora", ".png")
 
 def render(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
-    for path in (*options.output, *filter(None, [options.report])):
-        check_format(path, (".json",) if path is options.report else _FORMATS)
+    check_outputs(options.scene, options.output, _FORMATS, options.report)
     _check_together(options)
     document = open_document(options.scene)
     scene = read_scene(
@@ -70,7 +70,7 @@ def render(options: argparse.Namespace) -> None:
     for notice in finished.report["notices"]:
         progress.note(notice)
     files = _files(document, scene, finished, options.output)
-    write_outputs(chain(files, _report(finished, options.report)))
+    write_outputs(chain(files, report_file(finished.report, options.report)))
 
 
 class ProgressLine:
@@ -156,7 +156,7 @@ def _paint_over(document: Document, options: argparse.Namespace) -> PaintOver | 
             f"The layers are {quoted_list(names)}; or give a mask as a .png file.",
         )
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         advice = "Give the name of a layer, or the path of a mask."
@@ -229,18 +229,26 @@ def _layers(request: Request, finished: Finished) -> list[ResultLayer]:
     return [*layers, ResultLayer(f"{RESULT_PREFIX}everything else", base)]
 
 
-def _report(finished: Finished, path: Path | None) -> Iterator[tuple[Path, bytes]]:
+def report_file(report: Mapping[str, Any], path: Path | None) -> Iterator[tuple[Path, bytes]]:
+    """The report as it is to be written, if it is."""
     if path is not None:
-        text = json.dumps(dict(finished.report), indent=2, ensure_ascii=False)
+        text = json.dumps(dict(report), indent=2, ensure_ascii=False)
         yield path, text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def check_format(path: Path, formats: tuple[str, ...]) -> None:
+def check_outputs(
+    source: Path, outputs: Sequence[Path], formats: tuple[str, ...], report: Path | None
+) -> None:
     """Refuse what cannot be written before hours are spent on painting it."""
-    if path.suffix.lower() not in formats:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            f"{path.name!r} is no kind of file that is written here.",
-            f"Let its name end in {' or '.join(formats)}.",
-        )
-    check_output(path)
+    wanted = [(path, formats) for path in outputs]
+    if report is not None:
+        wanted.append((report, (".json",)))
+    for path, known in wanted:
+        if path.suffix.lower() not in known:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"{path.name or str(path)!r} is no kind of file that is written here.",
+                f"Let its name end in {' or '.join(known)}.",
+            )
+        check_output(path)
+    check_apart([source, *(path for path, _ in wanted)])

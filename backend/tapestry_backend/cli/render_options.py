@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -47,65 +46,9 @@ def add_render_options(parser: argparse.ArgumentParser) -> None:
     _add_tasks(parser.add_argument_group("what is painted (the whole canvas without these)"))
     _add_prompts(parser.add_argument_group("prompts and regions"))
     _add_adapters(parser.add_argument_group("adapters (docs/adapters.md)"))
-    _add_steps(parser.add_argument_group("how it is painted"))
+    add_steps(parser.add_argument_group("how it is painted"))
     _add_canvas(parser.add_argument_group("canvases larger than the model's own size"))
     _add_expert(parser.add_argument_group("for experts: what has a good default"))
-
-
-def add_upscale_options(parser: argparse.ArgumentParser) -> None:
-    """All of `tapestry upscale`, which has names, defaults and limits in common with `render`."""
-    parser.description = (
-        "Enlarges a picture and paints over it in windows that move at every step, held to what it "
-        "was. A scene is painted first, unless it shows a result already; its regions count."
-    )
-    parser.add_argument("picture", metavar="PICTURE.png|SCENE.ora", type=Path)
-    parser.add_argument(
-        *("-o", "--output"), metavar="OUT.png", type=Path, required=True, help="the result"
-    )
-    parser.add_argument(
-        "--factor",
-        type=_factor,
-        default=2.0,
-        metavar="X",
-        help="how many times as large, 1 to 8 (2)",
-    )
-    parser.add_argument(
-        "--strength",
-        type=_value("strength"),
-        default=0.3,
-        metavar="X",
-        help="how far it may go from what is there: 0 only enlarges (0.3)",
-    )
-    parser.add_argument(
-        *("--prompt", "--background"),
-        dest="background",
-        metavar="PROMPT",
-        help="what the picture shows, where no region says more",
-    )
-    parser.add_argument(
-        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
-    )
-    parser.add_argument(
-        "--quiet", action="store_true", help="say nothing unless something is wrong"
-    )
-    prompts = parser.add_argument_group("prompts, regions and adapters")
-    _add(prompts, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
-    _add(prompts, "--style", "style", "TEXT", "added to every prompt")
-    _add_region(prompts)
-    prompts.add_argument("--adapter", **ADAPTER)
-    _add_loras(prompts)
-    _add_steps(parser.add_argument_group("how it is painted"))
-
-
-def _factor(text: str) -> float:
-    """An argparse type: a factor that a picture can be enlarged by."""
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = math.nan
-    if not 1 <= factor <= 8:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 1 to 8")
-    return factor
 
 
 def request_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -154,7 +97,9 @@ def _add_tasks(group: argparse._ArgumentGroup) -> None:
         "a selection alone) or where the mask is white",
     )
     tasks.add_argument("--fill", metavar="LAYER|MASK.png", help="paint something new there instead")
-    _add(group, "--strength", "strength", "X", "how far --refine may go from what is there, 0 to 1")
+    add_field(
+        group, "--strength", "strength", "X", "how far --refine may go from what is there, 0 to 1"
+    )
     group.add_argument(
         "--no-continue",
         dest="continue_regions",
@@ -163,7 +108,7 @@ def _add_tasks(group: argparse._ArgumentGroup) -> None:
         help="--extend: regions end at the old edge; without this, one that touches it goes on "
         "beyond it",
     )
-    _add(
+    add_field(
         group,
         "--under",
         "under_px",
@@ -177,13 +122,16 @@ def _add_prompts(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--background", metavar="PROMPT", help="for everything that no region covers"
     )
-    _add(group, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
-    _add(group, "--style", "style", "TEXT", "added to every prompt")
-    _add_region(group)
-    _add(group, "--feather", "feather_px", "PIXELS", "soften the outlines of regions and selection")
+    add_field(group, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
+    add_field(group, "--style", "style", "TEXT", "added to every prompt")
+    add_region(group)
+    add_field(
+        group, "--feather", "feather_px", "PIXELS", "soften the outlines of regions and selection"
+    )
 
 
-def _add_region(group: argparse._ArgumentGroup) -> None:
+def add_region(group: argparse._ArgumentGroup) -> None:
+    """What is said of one region of a scene."""
     group.add_argument(
         "--region",
         nargs=2,
@@ -196,7 +144,8 @@ def _add_region(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_loras(group: argparse._ArgumentGroup) -> None:
+def add_loras(group: argparse._ArgumentGroup) -> None:
+    """LoRAs of the whole picture."""
     group.add_argument(
         "--lora",
         dest="loras",
@@ -210,7 +159,7 @@ def _add_loras(group: argparse._ArgumentGroup) -> None:
 
 def _add_adapters(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--adapter", **ADAPTER)
-    _add_loras(group)
+    add_loras(group)
     group.add_argument(
         "--control",
         nargs=2,
@@ -224,52 +173,59 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_steps(group: argparse._ArgumentGroup) -> None:
+def add_steps(group: argparse._ArgumentGroup) -> None:
+    """The model, and how it takes its steps."""
     group.add_argument("--model", **MODEL, default=SAMPLE)
-    _add(group, "--seed", "seed", "N", "another picture for each number")
-    _add(group, "--steps", "num_inference_steps", "N", "how many steps are taken")
-    _add(group, "--guidance-scale", "guidance_scale", "X", "how closely prompts are followed")
-    _add(
+    add_field(group, "--seed", "seed", "N", "another picture for each number")
+    add_field(group, "--steps", "num_inference_steps", "N", "how many steps are taken")
+    add_field(group, "--guidance-scale", "guidance_scale", "X", "how closely prompts are followed")
+    add_field(
         group,
         "--clip-skip",
         "clip_skip",
         "N",
         "layers of CLIP left out at its end: 1 is what A1111 calls clip skip 2",
     )
-    _add(group, "--speed", "speed", None, "how much is left out to be faster")
-    _add(group, "--scheduler", "scheduler", "NAME", "how steps are taken: " + _words("scheduler"))
+    add_field(group, "--speed", "speed", None, "how much is left out to be faster")
+    add_field(
+        group, "--scheduler", "scheduler", "NAME", "how steps are taken: " + _words("scheduler")
+    )
 
 
 def _add_canvas(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--wrap", action="store_true", help="let the left and right edge continue each other"
     )
-    _add(
+    add_field(
         group,
         "--composition",
         "composition",
         "X",
         "how firmly the picture keeps to a small draft of the whole; 0: no draft",
     )
-    _add(
+    add_field(
         group, "--coherence", "coherence", "X", "how firmly windows keep to the look of one; 0: off"
     )
 
 
 def _add_expert(group: argparse._ArgumentGroup) -> None:
-    _add(group, "--overlap", "overlap", None, "the upper region wins, or both are averaged")
-    _add(
+    add_field(group, "--overlap", "overlap", None, "the upper region wins, or both are averaged")
+    add_field(
         group,
         "--bootstrapping",
         "bootstrapping",
         "X",
         "the share of the steps in which a tight region sees only its own mask",
     )
-    _add(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
-    _add(group, "--stride", "stride_px", "PIXELS", "from window to window; 0: what --speed says")
-    _add(group, "--window-weighting", "window_weighting", None, "how windows fade to their edges")
-    _add(group, "--fusion", "fusion", None, "what counts where windows overlap")
-    _add(
+    add_field(group, "--windows", "windows", None, "fixed windows that overlap, or moving ones")
+    add_field(
+        group, "--stride", "stride_px", "PIXELS", "from window to window; 0: what --speed says"
+    )
+    add_field(
+        group, "--window-weighting", "window_weighting", None, "how windows fade to their edges"
+    )
+    add_field(group, "--fusion", "fusion", None, "what counts where windows overlap")
+    add_field(
         group,
         "--framing",
         "framing",
@@ -284,7 +240,7 @@ def _add_expert(group: argparse._ArgumentGroup) -> None:
         default=argparse.SUPPRESS,
         help="a point in the window that --coherence follows (the middle of the picture otherwise)",
     )
-    _add(
+    add_field(
         group,
         "--grounding",
         "grounding",
@@ -294,7 +250,7 @@ def _add_expert(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add(
+def add_field(
     group: argparse._ArgumentGroup, flag: str, field: str, metavar: str | None, meaning: str
 ) -> None:
     """An option for one field of a request: its limits and its default are the field's."""
@@ -305,7 +261,7 @@ def _add(
         default=argparse.SUPPRESS,
         metavar=metavar,
         help=meaning + _default(field),
-        **({"choices": words} if words else {"type": _value(field)}),
+        **({"choices": words} if words else {"type": value_of(field)}),
     )
 
 
@@ -323,7 +279,7 @@ def _words(field: str) -> str:
     return ", ".join(words_of(_owner(field), field))
 
 
-def _value(field: str) -> Callable[[str], Any]:
+def value_of(field: str) -> Callable[[str], Any]:
     """An argparse type: a value of this field."""
 
     def convert(text: str) -> Any:

@@ -3,90 +3,170 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.files import write_whole
+from tapestry_protocol.files import open_file
 from tapestry_protocol.messages import Request
+from tapestry_protocol.request_checks import check_contents
 
 from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, entries_for
 from ..openraster.document import as_array
 from ..openraster.limits import MAX_FILE_BYTES
-from ..openraster.png import colours_of, decode_png, encode_png, png_pieces
-from ..openraster.scene import RESULT_PREFIX, read_scene
-from ..outputs import unwritable, write_outputs
+from ..openraster.png import colours_of, encode_png, png_pieces, read_picture
+from ..openraster.scene import read_scene, shows_result
+from ..outputs import keep_beside, write_outputs
 from ..tasks.events import Finished, Progressed
-from .render import ProgressLine, check_format, open_document, region_settings, unreadable
-from .render_options import request_settings
+from .render import (
+    ProgressLine,
+    check_outputs,
+    open_document,
+    region_settings,
+    report_file,
+    unreadable,
+)
+from .render_options import (
+    ADAPTER,
+    add_field,
+    add_loras,
+    add_region,
+    add_steps,
+    request_settings,
+    value_of,
+)
+from .stopping import undisturbed
+
+if TYPE_CHECKING:
+    from ..models.model_cache import ModelCache
 
 
-class _First(NamedTuple):
+class _Source(NamedTuple):
     """What is enlarged.
 
     request    what it shows: prompts and regions, in its own size
-    pixels     uint8 [h, w, 4]; None: it has to be painted first
+    picture    uint8 [h, w, 4]; None: it has to be painted first
     colours    what a PNG file says of its colours
     notes      sentences about what was left out
     """
 
     request: Request
     blobs: Mapping[str, bytes]
-    pixels: np.ndarray | None
+    picture: np.ndarray | None
     colours: bytes
     notes: tuple[str, ...]
 
 
+def add_upscale_options(parser: argparse.ArgumentParser) -> None:
+    """All of them; names, defaults and limits are those of `render`."""
+    parser.description = (
+        "Enlarges a picture and paints over it in windows that move at every step, held to what it "
+        "was. A scene with regions is painted first, unless it shows a result already; its regions "
+        "count."
+    )
+    parser.add_argument("picture", metavar="PICTURE.png|SCENE.ora", type=Path)
+    parser.add_argument(
+        *("-o", "--output"), metavar="OUT.png", type=Path, required=True, help="the result"
+    )
+    parser.add_argument(
+        "--factor",
+        type=_factor,
+        default=2.0,
+        metavar="X",
+        help="how many times as large, 1 to 8 (2)",
+    )
+    parser.add_argument(
+        "--strength",
+        type=value_of("strength"),
+        default=0.3,
+        metavar="X",
+        help="how far it may go from what is there: 0 only enlarges (0.3)",
+    )
+    parser.add_argument(
+        *("--prompt", "--background"),
+        dest="background",
+        metavar="PROMPT",
+        help="what the picture shows, where no region says more",
+    )
+    parser.add_argument(
+        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="say nothing unless something is wrong"
+    )
+    prompts = parser.add_argument_group("prompts, regions and adapters")
+    add_field(prompts, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
+    add_field(prompts, "--style", "style", "TEXT", "added to every prompt")
+    add_region(prompts)
+    prompts.add_argument("--adapter", **ADAPTER)
+    add_loras(prompts)
+    add_steps(parser.add_argument_group("how it is painted"))
+
+
+def _factor(text: str) -> float:
+    """An argparse type: a number; whether a picture can be enlarged by it is decided elsewhere."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number") from None
+
+
 def upscale(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
-    check_format(options.output, (".png",))
-    if options.report is not None:
-        check_format(options.report, (".json",))
+    check_outputs(options.picture, [options.output], (".png",), options.report)
     progress = ProgressLine(quiet=options.quiet)
-    first = _read(options)
-    for note in first.notes:
+    source = _read(options)
+    for note in source.notes:
         progress.note(note)
-    catalogue = Catalogue(
-        [options.model],
-        found=entries_for([options.model]),
-        adapters=options.adapter,
-        adapter_folders=adapter_folders(),
-    )
-    catalogue.check(first.request)
-    report = _paint(first, catalogue, progress, options)
-    for notice in report["notices"]:
-        progress.note(notice)
-    if options.report is not None:
-        text = json.dumps(dict(report), indent=2, ensure_ascii=False)
-        data = text.encode("utf-8", "backslashreplace") + b"\n"
-        write_outputs([(options.report, data)])
+    store = _models(source.request, options)
+    if source.picture is not None:
+        _enlarge(source, source.picture, store, progress, options)
+        return
+    picture = _paint(source, store, progress)
+    with _kept(picture, source.colours, options.output):
+        _enlarge(source, picture, store, progress, options)
 
 
-def _read(options: argparse.Namespace) -> _First:
+def _read(options: argparse.Namespace) -> _Source:
     """The picture of a file, or what a scene asks for."""
-    settings = request_settings(options)
     path: Path = options.picture
     if path.suffix.lower() not in {".png", ".ora"}:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"{path.name!r} is no kind of picture that is read here.",
+            f"{path.name or str(path)!r} is no kind of picture that is read here.",
             "Give a picture (.png) or a scene (.ora).",
         )
-    if path.suffix.lower() == ".ora":
-        document = open_document(path)
-        about = region_settings(options.region)
-        scene = read_scene(document, background=options.background, about=about, **settings)
-        shown = [node for node in document.layers if node.is_shown]
-        has_result = any(node.name.startswith(RESULT_PREFIX) for node in shown)
-        pixels = document.flattened if has_result else None
-        return _First(scene.request, scene.blobs, pixels, document.colours_meant, scene.notes)
+    return _read_scene(options) if path.suffix.lower() == ".ora" else _read_picture(options)
+
+
+def _read_scene(options: argparse.Namespace) -> _Source:
+    """A scene is painted first where it has regions, and shows no result of them."""
+    document = open_document(options.picture)
+    scene = read_scene(
+        document,
+        background=options.background,
+        about=region_settings(options.region),
+        check=check_contents,
+        **request_settings(options),
+    )
+    notes = list(scene.notes)
+    picture = None
+    if shows_result(document) or not scene.request.regions:
+        picture = document.flattened
+        notes += [note for note in document.damage if note not in notes]
+        if not scene.request.regions:
+            notes.append("The scene has no region: what it shows is enlarged.")
+    return _Source(scene.request, scene.blobs, picture, document.colours_meant, tuple(notes))
+
+
+def _read_picture(options: argparse.Namespace) -> _Source:
+    path: Path = options.picture
     if options.region:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -94,54 +174,72 @@ def _read(options: argparse.Namespace) -> _First:
             "Give the scene (.ora), or leave --region out.",
         )
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         advice = "Give the path of a picture (.png) or of a scene (.ora)."
         raise unreadable(path, error, advice) from error
-    pixels = decode_png(data, path.name)
+    picture, notes = read_picture(data, repr(path.name))
+    height, width = picture.shape[:2]
     prompt = options.background or ""
-    height, width = pixels.shape[:2]
-    request = Request("refine", height, width, prompt=prompt, **settings)
-    return _First(request, {}, pixels, colours_of(data), ())
+    request = Request("refine", height, width, prompt=prompt, **request_settings(options))
+    return _Source(request, {}, picture, colours_of(data), notes)
 
 
-def _paint(
-    first: _First, catalogue: Catalogue, progress: ProgressLine, options: argparse.Namespace
-) -> Mapping[str, Any]:
-    """Paint the first stage where there is none, then the second, into the file; the report."""
+def _models(request: Request, options: argparse.Namespace) -> ModelCache:
+    """The models; raises TapestryError for what can be known before any of them is loaded."""
+    catalogue = Catalogue(
+        [options.model],
+        found=entries_for([options.model]),
+        adapters=options.adapter,
+        adapter_folders=adapter_folders(),
+    )
+    catalogue.check(request)
     from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
-    from ..tasks.run import run  # noqa: PLC0415  likewise
-    from ..tasks.upscaling import Upscaled, upscale, upscaled_size  # noqa: PLC0415  likewise
+    from ..tasks.upscaling import check_upscale  # noqa: PLC0415  likewise
 
     store = ModelCache(catalogue)
-    pixels = first.pixels
-    if pixels is None:
-        *_, finished = _shown(run(first.request, first.blobs, store), progress)
-        pixels = as_array(finished.pixels)
-    height, width = upscaled_size(pixels, options.factor)
-    events = upscale(pixels, first.request, options.factor, first.blobs, store)
+    check_upscale(request, options.factor, store)
+    return store
+
+
+def _paint(source: _Source, store: ModelCache, progress: ProgressLine) -> np.ndarray:
+    """The first stage, of a scene."""
+    from ..tasks.run import run  # noqa: PLC0415  torch, only once the input is sound
+
+    *_, finished = _shown(run(source.request, source.blobs, store), progress)
+    for notice in finished.report["notices"]:
+        progress.note(notice)
+    return as_array(finished.pixels)
+
+
+def _enlarge(
+    source: _Source,
+    picture: np.ndarray,
+    store: ModelCache,
+    progress: ProgressLine,
+    options: argparse.Namespace,
+) -> None:
+    """The second stage, into the file; what cannot be written where it should be is kept."""
+    from ..tasks.upscaling import Upscaled, check_upscale, upscale  # noqa: PLC0415  imports torch
+
     report: dict[str, Any] = {}
 
     def bands() -> Iterator[np.ndarray]:
+        events = upscale(picture, source.request, options.factor, source.blobs, store)
         for event in _shown(events, progress):
             if isinstance(event, Upscaled):
                 report.update(event.report)
             else:
                 yield event.pixels
 
-    has_alpha = bool((pixels[..., 3] < 255).any())
-    try:
-        write_whole(
-            options.output, png_pieces(bands(), height, width, first.colours, alpha=has_alpha)
-        )
-    except OSError as error:
-        raise unwritable(options.output, error) from error
-    except BaseException:
-        if first.pixels is None:
-            _keep(pixels, first.colours, options.output)
-        raise
-    return report
+    size = check_upscale(source.request, options.factor, store)
+    has_alpha = bool((picture[..., 3] < 255).any())
+    # All of it comes before the file is begun: an error of painting is none of writing.
+    data = b"".join(png_pieces(bands(), *size, source.colours, alpha=has_alpha))
+    for notice in report["notices"]:
+        progress.note(notice)
+    write_outputs([(options.output, data), *report_file(report, options.report)])
 
 
 def _shown(events: Iterator[Any], progress: ProgressLine) -> Iterator[Any]:
@@ -156,9 +254,14 @@ def _shown(events: Iterator[Any], progress: ProgressLine) -> Iterator[Any]:
     progress.done()
 
 
-def _keep(pixels: np.ndarray, colours: bytes, output: Path) -> None:
-    """The first stage is finished, whatever became of the second."""
-    path = output.with_name(f"{output.stem}-first.png")
-    with suppress(OSError):
-        write_whole(path, [encode_png(pixels, colours)])
-        sys.stderr.write(f"\nThe picture before it was enlarged is in {str(path)!r}.\n")
+@contextmanager
+def _kept(picture: np.ndarray, colours: bytes, output: Path) -> Iterator[None]:
+    """The first stage is finished, whatever becomes of the second: it is kept, and told where."""
+    try:
+        yield
+    except BaseException:
+        with undisturbed():
+            where = keep_beside(output, "-first", encode_png(picture, colours))
+            told = f"is in {where!r}" if where else "could not be written anywhere"
+            sys.stderr.write(f"\nThe picture before it was enlarged {told}.\n")
+        raise

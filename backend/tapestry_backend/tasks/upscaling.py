@@ -1,7 +1,8 @@
 """A picture made larger: enlarged, then painted over in windows that move, held to what it was.
 
-The second stage of Any-Size-Diffusion (Zheng et al. 2023). Whatever is as large as the result comes
-and goes in bands; in between there are latents alone.
+The second stage of Any-Size-Diffusion (Zheng et al. 2023); the first stage is the picture that
+becomes larger. With an autoencoder without norms, whatever is as large as the result comes and goes
+in bands, and in between there are latents alone; one with norms encodes and decodes all at once.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
 from tapestry_protocol.messages import Region, Request
-from tapestry_protocol.pixels import COVERED_ALPHA, Pixels
-from tapestry_protocol.request_checks import check_canvas, check_prompts
+from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.request_checks import check_contents
 from tapestry_protocol.sentences import Sentence
 
 from ..engine.composition import HoldComposition
@@ -48,7 +50,8 @@ _BAND_PX = 2**21
 """Pixels that are enlarged, encoded or decoded at once."""
 
 _SEEN_CELLS = 8
-"""As far as an encoder without norms sees beyond a band."""
+"""Cells around a band that are encoded with it. An encoder without norms (AutoencoderTiny) sees up
+to 19 cells far; what lies beyond eight changes a latent by less than a millionth."""
 
 _AROUND_PX = 4
 """Pixels of the first stage around a band that its correction depends on."""
@@ -68,9 +71,50 @@ class Upscaled:
     report: Mapping[str, Any]
 
 
-def upscaled_size(first: np.ndarray, factor: float) -> Size:
-    """The size of the result in pixels, of a picture [h, w, C]."""
-    return Size(round(first.shape[0] * factor), round(first.shape[1] * factor))
+def upscaled_size(first: Size, factor: float) -> Size:
+    """The size of the result in pixels; raises TapestryError where there is none of that size."""
+    if not 1 <= factor <= MAX_FACTOR:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence(
+                "A picture becomes 1 to {most} times as large, not {factor} times.",
+                most=f"{MAX_FACTOR:.0f}",
+                factor=f"{factor:g}",
+            ),
+            "Choose a factor in between, or enlarge the result again.",
+        )
+    size = Size(round(first.height * factor), round(first.width * factor))
+    if size.height * size.width > MAX_CANVAS_PX or max(size) > MAX_SIDE_PX:
+        most = min(math.sqrt(MAX_CANVAS_PX / math.prod(first)), MAX_SIDE_PX / max(first))
+        raise TapestryError(
+            ErrorCode.TOO_LARGE,
+            Sentence(
+                "A picture of {width} x {height} pixels is too large.",
+                width=size.width,
+                height=size.height,
+            ),
+            Sentence(
+                "Choose a factor of {most} at most.", most=f"{math.floor(100 * most) / 100:g}"
+            ),
+        )
+    return size
+
+
+def check_upscale(request: Request, factor: float, store: ModelCache) -> Size:
+    """The size of the result, of a picture as large as the request.
+
+    Raises TapestryError for what can be known before the picture is there, and anything loaded.
+    """
+    size = upscaled_size(Size(request.height, request.width), factor)
+    check_contents(request)
+    store.check(request)
+    if store.variant_of(request.model) == "inpaint":
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "A checkpoint for inpainting enlarges no pictures.",
+            "Choose a checkpoint that paints from a prompt.",
+        )
+    return size
 
 
 def upscale(
@@ -89,8 +133,13 @@ def upscale(
     `MAX_FACTOR`. moving: windows lie side by side and move at every step; otherwise they overlap,
     at twice the cost. Raises TapestryError as `run` does.
     """
-    size = upscaled_size(first, factor)
-    _check(first, factor)
+    size = check_upscale(request, factor, store)
+    if not first[..., 3].any():
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "There is nothing to enlarge: the picture is transparent.",
+            "Choose a picture, or paint one first.",
+        )
     larger = replace(
         request,
         task="refine",
@@ -98,14 +147,12 @@ def upscale(
         width=size.width,
         regions=tuple(_as_a_prompt(region) for region in request.regions),
         image=None,
+        wrap=False,
         composition=0.0,
         coherence=0.0,
         layered=False,
         expert=replace(request.expert, windows="shift" if moving else "overlap", bootstrapping=0.0),
     )
-    check_canvas(*size)
-    check_prompts(request)
-    store.check(larger)
     larger, notices = store.catalogue.adapters.read(larger)
     stage = "loading"
     try:
@@ -116,25 +163,6 @@ def upscale(
         if not is_out_of_memory(error):
             raise
         raise out_of_memory(larger, stage, store.device) from error
-
-
-def _check(first: np.ndarray, factor: float) -> None:
-    if not 1 <= factor <= MAX_FACTOR:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            Sentence(
-                "A picture becomes 1 to {most} times as large, not {factor} times.",
-                most=f"{MAX_FACTOR:.0f}",
-                factor=f"{factor:g}",
-            ),
-            "Choose a factor in between, or enlarge the result again.",
-        )
-    if not bool((first[..., 3] >= COVERED_ALPHA).any()):
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            "There is nothing to enlarge: the picture is transparent.",
-            "Choose a picture, or paint one first.",
-        )
 
 
 def _as_a_prompt(region: Region) -> Region:
@@ -155,7 +183,6 @@ def _events(
     yield Progressed("loading")
     with watch.stage("load"):
         model = store.load(larger.model)
-    _check_paints(model)
     model.clip_skip = larger.clip_skip
     yield Progressed("encoding")
     with watch.stage("encode"):
@@ -170,6 +197,7 @@ def _events(
             start = _encoded(picture, plan, model)
             weights = _weights(request, blobs, plan)
         painting = _denoising_pass(start, weights, plan, model, texts, conditioning)
+        latents = start
         yield Progressed("denoising")
         for step in painting.steps([_hold(start, picture, plan)]):
             check_finite(step.latents, f"denoising (step {step.number})")
@@ -187,15 +215,6 @@ def _events(
     yield Upscaled(make_report(plan, evaluations, told, watch))
 
 
-def _check_paints(model: Denoiser) -> None:
-    if model.inpaints:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            "A checkpoint for inpainting enlarges no pictures.",
-            "Choose a checkpoint that paints from a prompt.",
-        )
-
-
 def _denoising_pass(
     start: Tensor,
     weights: Tensor,
@@ -205,7 +224,7 @@ def _denoising_pass(
     conditioning: Conditioning,
 ) -> DenoisingPass:
     keep = torch.full(plan.canvas, 1 - plan.strength)
-    source = CanvasSource(weights, None, keep, None, cell_px=1)
+    source = CanvasSource(weights, None, keep, None, cell_px=1)  # both are given in cells already
     known = Known(start, keep.to(model.device))
     return DenoisingPass(plan, model, texts, conditioning, source, plan.layout, known)
 
@@ -338,7 +357,7 @@ def _resized(
 
 def _opaque(picture: np.ndarray) -> np.ndarray:
     """uint8 [h, w, 4] -> colours float32 [3, h, w] in 0..1, continued where it is transparent."""
-    known = torch.from_numpy(picture[..., 3] >= COVERED_ALPHA)
+    known = torch.from_numpy(picture[..., 3] > 0)
     colours = torch.from_numpy(picture[..., :3].copy()).permute(2, 0, 1)[None].float() / 255
     return (colours if bool(known.all()) else pull_push(colours, known))[0].contiguous().numpy()
 

@@ -48,7 +48,7 @@ def measure_upscaling(bench: Workbench) -> Measured:
         first = bench.painter.plain(prompt, number)
         moving = _larger(bench, first, prompt, number)
         fixed = _larger(bench, first, prompt, number, moving=False)
-        size = upscaled_size(first, FACTOR)
+        size = upscaled_size(Size(*first.shape[:2]), FACTOR)
         enlarged = _resized(first, size, Image.Resampling.LANCZOS)
         cell_px = bench.painter.model.cell_px
         figures = {
@@ -89,7 +89,7 @@ def _larger(
     if not isinstance(end, Upscaled):
         raise TypeError("upscaling must end with its report")
     picture = np.concatenate([band.pixels for band in made if isinstance(band, Band)])
-    size = upscaled_size(first, FACTOR)
+    size = upscaled_size(Size(*first.shape[:2]), FACTOR)
     plan = make_plan(replace(request, height=size.height, width=size.width), painter.model)
     return _Larger(picture[..., :3], end.report["unet_evaluations"], window_borders(plan))
 
