@@ -53,7 +53,7 @@ def check_region_count(count: int) -> None:
         )
 
 
-def check_prompt(prompt: str, of_what: str) -> None:
+def check_prompt(prompt: str, of_what: Sentence) -> None:
     """Raises TapestryError when a prompt is longer than any model reads, or is no text."""
     if not prompt.isascii() and any("\ud800" <= sign <= "\udfff" for sign in prompt):
         raise TapestryError(

@@ -1,7 +1,7 @@
-"""Sentences for people: English with places for names and numbers, put into words by the reader.
+"""Sentences for people: English with placeholders, translated by whoever shows them.
 
-The English text with its places is the sentence's id, as in gettext. It travels with what fills the
-places, so that the other side can look it up in the language that is read there.
+The English text with its placeholders is the sentence's id, as in gettext. It travels together with
+the values, so that the other side can look it up in the language that is read there.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from typing import Any
 
 from .limits import MAX_SENTENCE_CHARACTERS, MAX_SENTENCE_VALUE_CHARACTERS, MAX_SENTENCE_VALUES
 
-_PLACE = re.compile(r"\{([A-Za-z_]\w{0,39})\}", re.ASCII)
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w{0,39})\}", re.ASCII)
 
-_MOST_DEPTH = 3
-"""A value may be a sentence, whose values may be sentences; those have texts alone."""
+_MAX_DEPTH = 3
+"""A sentence, those among its values, and those among theirs."""
 
 
 class Sentence(str):
-    """English text that knows what was filled into which places.
+    """English text that remembers its placeholders and their values.
 
-    template  the text with its places: "The file {name} is damaged."
-    values    what fills each of them: plain text, or a sentence that has words of its own
+    template  the text with its placeholders: "The file {name} is damaged."
+    values    a value for each of them: plain text, or a sentence that is translated itself
 
-    A text without values is taken as it is. Values are cut after MAX_SENTENCE_VALUE_CHARACTERS.
-    Raises KeyError for a place that nothing fills.
+    Values are cut after MAX_SENTENCE_VALUE_CHARACTERS. Raises KeyError unless there is a value for
+    each placeholder, and ValueError for sentences inside sentences inside sentences inside another.
+    A text in which braces are only braces is made a sentence by `as_sentence`.
     """
 
     __slots__ = ("template", "values")
@@ -34,77 +35,103 @@ class Sentence(str):
     values: Mapping[str, str]
 
     def __new__(cls, template: str, /, **values: object) -> Sentence:  # noqa: PYI034  Self is 3.11's
-        template = _travelling(template)
+        template = _encodable(template)
+        unmatched = values.keys() ^ set(_PLACEHOLDER.findall(template))
+        if unmatched:
+            raise KeyError(f"{template!r}: {sorted(unmatched)}")
         kept = {name: _value(value) for name, value in values.items()}
-        sentence = super().__new__(cls, filled(template, kept))
-        sentence.template, sentence.values = template, kept
+        sentence = _made(fill_in(template, kept), template, kept)
+        if _depth(sentence) > _MAX_DEPTH:
+            raise ValueError(f"{template!r} is nested too deeply")
         return sentence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (str(self), self.template, self.values)
 
     def to_json(self) -> str | dict[str, Any]:
         """As it travels."""
-        return _part(self) if self.values else self.template
+        return _to_json(self) if self.values else self.template
 
 
 def as_sentence(text: str) -> Sentence:
-    """A text as a sentence; what is one stays one."""
-    return text if isinstance(text, Sentence) else Sentence(text)
+    """A text as a sentence, its braces as they are; a sentence is returned unchanged."""
+    if isinstance(text, Sentence):
+        return text
+    text = _encodable(text)
+    return _made(text, text, {})
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """The text with its places filled in."""
+def _made(text: str, template: str, values: Mapping[str, str]) -> Sentence:
+    sentence = str.__new__(Sentence, text)
+    sentence.template, sentence.values = template, values
+    return sentence
+
+
+def fill_in(template: str, values: Mapping[str, str]) -> str:
+    """The text with the values in place of their placeholders."""
     if not values:
         return template
-    return _PLACE.sub(lambda place: values[place[1]], template)
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
 
 
-def sentence_from_json(found: object) -> Sentence:
-    """The sentence that has travelled; raises ValueError for what is none."""
-    if isinstance(found, str):
-        found = {"id": found}
-    return _sentence(found, _MOST_DEPTH)
+def sentence_from_json(received: object) -> Sentence:
+    """The sentence that was received; raises ValueError when it is none."""
+    if isinstance(received, str):
+        received = {"id": received}
+    return _from_json(received, _MAX_DEPTH)
 
 
-def _sentence(found: object, depth: int) -> Sentence:
-    if not isinstance(found, dict) or not depth or found.keys() - {"id", "values"}:
+def _from_json(received: object, depth: int) -> Sentence:
+    if not isinstance(received, dict) or not depth or received.keys() - {"id", "values"}:
         raise ValueError("must be a sentence: its id, and its values")
-    template, values = found.get("id"), found.get("values", {})
+    template, values = received.get("id"), received.get("values", {})
     if not isinstance(template, str) or len(template) > MAX_SENTENCE_CHARACTERS:
         raise ValueError(f"must have an id of {MAX_SENTENCE_CHARACTERS} characters at most")
     if not isinstance(values, dict):
         raise ValueError("must have values by their names")  # noqa: TRY004  it is what came
+    if not values:
+        return as_sentence(template)
     if len(values) > MAX_SENTENCE_VALUES:
         raise ValueError(f"must have no more than {MAX_SENTENCE_VALUES} values")
-    if values and set(_PLACE.findall(template)) != set(values):
-        raise ValueError("must have a value for each of its places")
-    made = Sentence(template, **{name: _found_value(v, depth) for name, v in values.items()})
+    if set(_PLACEHOLDER.findall(template)) != set(values):
+        raise ValueError("must have a value for each of its placeholders")
+    made = Sentence(template, **{name: _value_from_json(v, depth) for name, v in values.items()})
     if len(made) > MAX_SENTENCE_CHARACTERS:
         raise ValueError(f"must be no longer than {MAX_SENTENCE_CHARACTERS}")
     return made
 
 
-def _found_value(found: object, depth: int) -> str:
-    return found if isinstance(found, str) else _sentence(found, depth - 1)
+def _value_from_json(received: object, depth: int) -> str:
+    return received if isinstance(received, str) else _from_json(received, depth - 1)
 
 
-def _part(value: str) -> str | dict[str, Any]:
-    """Another sentence inside one is told from a text that may be anything, such as a name."""
+def _to_json(value: str) -> str | dict[str, Any]:
+    """A value as it travels: text as a string, a sentence as an object, even one without values.
+
+    So a sentence, which is translated, is told from a name that happens to read like one.
+    """
     if not isinstance(value, Sentence):
         return value
-    values = {name: _part(inner) for name, inner in value.values.items()}
+    values = {name: _to_json(inner) for name, inner in value.values.items()}
     return {"id": value.template, **({"values": values} if values else {})}
+
+
+def _depth(value: str) -> int:
+    inner = value.values.values() if isinstance(value, Sentence) else ()
+    return isinstance(value, Sentence) + max(map(_depth, inner), default=0)
 
 
 def _value(value: object) -> str:
     if isinstance(value, Sentence):
         return value
-    text = _travelling(str(value))
+    text = _encodable(str(value))
     if len(text) <= MAX_SENTENCE_VALUE_CHARACTERS:
         return text
     return f"{text[: MAX_SENTENCE_VALUE_CHARACTERS - 1]}\u2026"
 
 
-def _travelling(text: str) -> str:
-    # A name of a file may hold what is no text: a sentence must be able to travel all the same.
+def _encodable(text: str) -> str:
+    # A file's name may hold bytes that are not UTF-8, and the sentence must travel all the same.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -400,7 +400,7 @@ def test_names_of_older_diffusers_are_those_of_a_lora(tmp_path: Path) -> None:
     )
     adapter = read_adapter(tmp_path / "old.safetensors")
 
-    assert (adapter.kind, adapter.family, adapter.unused) == ("lora", "sd1", "")
+    assert (adapter.kind, adapter.family, adapter.unused) == ("lora", "sd1", None)
 
 
 def test_accents_are_compared_as_they_are_read(tmp_path: Path) -> None:

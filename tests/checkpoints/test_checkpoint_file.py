@@ -284,8 +284,8 @@ def test_shapes_that_no_network_has_are_refused(
 @pytest.mark.parametrize(
     ("tensor", "problem"),
     [
-        ("model.diffusion_model.out.2.weight", "its U-Net lacks 'out.2.weight'"),
-        ("model.diffusion_model.input_blocks.", "its U-Net "),
+        ("model.diffusion_model.out.2.weight", "the U-Net lacks 'out.2.weight'"),
+        ("model.diffusion_model.input_blocks.", "the U-Net "),
     ],
 )
 def test_a_whole_file_of_another_variant_is_not_to_be_fetched_again(

@@ -122,7 +122,7 @@ def test_what_is_packed_otherwise_is_refused_at_once(tmp_path: Path, case: str) 
     for name, value in OTHERWISE[case].items():
         tensors[name] = value if isinstance(value, Tensor) else tensors[name].to(value)
     path = saved(tensors, tmp_path / "packed.safetensors")
-    with pytest.raises(TapestryError, match="packed in a way that we cannot read") as raised:
+    with pytest.raises(TapestryError, match="packed in a way that Tapestry cannot read") as raised:
         read_file(path)
 
     assert raised.value.code is ErrorCode.MODEL_BROKEN

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tapestry_protocol.constraints import Between, Matches, MaxLength
 from tapestry_protocol.messages import MESSAGES, Message
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, as_sentence
 
 TEXT = st.characters(codec="utf-8")
 
@@ -46,7 +46,7 @@ def _plain(hint: Any) -> st.SearchStrategy[Any]:
     if issubclass(hint, Enum):
         return st.sampled_from(list(hint))
     text = st.text(TEXT, max_size=20)
-    plain = text.map(Sentence)
+    plain = text.map(as_sentence)
     filled = st.builds(
         lambda name, part: Sentence("{name} {part}", name=name, part=part), text, plain
     )

@@ -41,7 +41,7 @@ def test_a_sentence_is_its_english_text() -> None:
     assert json.dumps([DAMAGED]) == '["The file sky.png is damaged."]'
 
 
-@pytest.mark.parametrize("sentence", [DAMAGED, LONG, Sentence("Nothing to fill in: {this}.")])
+@pytest.mark.parametrize("sentence", [DAMAGED, LONG, as_sentence("Nothing to fill in: {this}.")])
 def test_a_sentence_travels_with_its_places(sentence: Sentence) -> None:
     """Parts as well; and it may be copied."""
     for other in (travelled(sentence), copy.deepcopy(sentence)):
@@ -63,7 +63,7 @@ def test_values_are_text_and_nothing_else() -> None:
     """Whatever an artist, or a file, is called."""
     name = "{name} {name.__class__} %s <b>\u202e"
     assert Sentence("{name}: {why}.", name=name, why="{name}") == f"{name}: {{name}}."
-    assert Sentence("{name.__class__} {0} {}", name="x") == "{name.__class__} {0} {}"
+    assert Sentence("{name.__class__} {0} {} {name}", name="x") == "{name.__class__} {0} {} x"
     assert Sentence("{name}", name="a\udcff") == "a\\udcff"
     assert travelled(Sentence("{name}", name="a\udcff")) == "a\\udcff"
 
@@ -77,10 +77,19 @@ def test_a_value_that_is_too_long_is_cut() -> None:
     assert sentence_from_json({"id": "{name}", "values": {"name": "x" * 10**6}}) == cut
 
 
-def test_a_place_that_nothing_fills_is_an_error() -> None:
-    """Of ours."""
+@pytest.mark.parametrize("values", [{}, {"name": "x"}, {"name": "x", "other": "x", "third": "x"}])
+def test_each_placeholder_has_a_value(values: dict[str, str]) -> None:
+    """And each value a placeholder: anything else would be refused on the other side."""
     with pytest.raises(KeyError):
-        Sentence("{name} and {other}", name="x")
+        Sentence("{name} and {other}", **values)
+
+
+def test_a_sentence_that_would_be_refused_is_not_made() -> None:
+    """The sender allows as many sentences inside each other as the receiver."""
+    deepest = Sentence("{a}", a=Sentence("{a}", a=Sentence("{a}", a="x")))
+    assert travelled(deepest) == "x"
+    with pytest.raises(ValueError, match="too deeply"):
+        Sentence("{a}", a=deepest)
 
 
 DEEP: dict = {"id": "{a}", "values": {"a": "x"}}

@@ -47,7 +47,7 @@ _KIND_NAMES: Mapping[Kind, str] = {
     "controlnet": "ControlNet",
     "t2i_adapter": "T2I-Adapter",
     "ip_adapter": "IP-Adapter",
-    "embedding": "embedding",
+    "embedding": Sentence("embedding"),
 }
 _NAMED_IN_ADVICE = 20
 """Adapters that a sentence names: some people have a thousand."""
@@ -75,7 +75,9 @@ class AdapterCatalogue:
         for folder in folders:
             self._look_through(folder)
         found = list(self._adapters.values())
-        kept, left = fitting(found, MAX_ADAPTERS, lambda a: a.id, lambda a: a.path, "adapters")
+        kept, left = fitting(
+            found, MAX_ADAPTERS, lambda a: a.id, lambda a: a.path, Sentence("adapters")
+        )
         self._adapters = {adapter.id: adapter for adapter in kept}
         self._left_out += left
 
@@ -125,7 +127,7 @@ class AdapterCatalogue:
         parts = [
             LeftOut(adapter.path, in_part(adapter, adapter.unused))
             for adapter in self._adapters.values()
-            if adapter.unused
+            if adapter.unused is not None
         ]
         others = [each for each in self._left_out if os.path.realpath(each.path) not in known]
         return parts + others
@@ -155,7 +157,8 @@ class AdapterCatalogue:
         )
         if len(found) == 1:
             return found[0]
-        what = "LoRA" if "lora" in kinds else "ControlNet, T2I-Adapter or IP-Adapter"
+        is_lora = "lora" in kinds
+        what = "LoRA" if is_lora else Sentence("ControlNet, T2I-Adapter or IP-Adapter")
         problem = Sentence("There is no {kind} {name}.", kind=what, name=repr(adapter_id))
         if found:
             problem = Sentence(
@@ -164,7 +167,9 @@ class AdapterCatalogue:
         names = [repr(a.id) for a in found or fitting_ones]
         known = ", ".join(names[:_NAMED_IN_ADVICE])
         if len(names) > _NAMED_IN_ADVICE:
-            known += f" and {len(names) - _NAMED_IN_ADVICE} others"
+            known = Sentence(
+                "{names} and {count} others", names=known, count=len(names) - _NAMED_IN_ADVICE
+            )
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
             problem,
@@ -213,19 +218,28 @@ class AdapterCatalogue:
 def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
     """The error for an adapter that was made for other models than this one."""
     what = _KIND_NAMES[adapter.kind]
-    made_for = FAMILY_NAMES.get(adapter.family, "models of another build")
+    made_for = FAMILY_NAMES.get(adapter.family, Sentence("models of another build"))
     own = FAMILY_NAMES.get(family)
-    is_one = f", which is {own}" if own and family != adapter.family else ""
+    if own and family != adapter.family:
+        problem = Sentence(
+            "The {kind} {name} was made for {family}, not for the model {model}, which is {own}.",
+            kind=what,
+            family=made_for,
+            own=own,
+            name=repr(adapter.id),
+            model=repr(model_id),
+        )
+    else:
+        problem = Sentence(
+            "The {kind} {name} was made for {family}, not for the model {model}.",
+            kind=what,
+            family=made_for,
+            name=repr(adapter.id),
+            model=repr(model_id),
+        )
     return TapestryError(
         ErrorCode.BAD_REQUEST,
-        Sentence(
-            "The {kind} {name} was made for {family}, not for the model {model}{which}.",
-            kind=what,
-            name=repr(adapter.id),
-            family=made_for,
-            model=repr(model_id),
-            which=is_one,
-        ),
+        problem,
         Sentence("Choose a model that it was made for, or a {kind} for this one.", kind=what),
     )
 
@@ -239,7 +253,7 @@ def ungrounded(model_id: str) -> TapestryError:
     )
 
 
-def in_part(adapter: Adapter, unused: str) -> TapestryError:
+def in_part(adapter: Adapter, unused: Sentence) -> TapestryError:
     """What an artist reads about an adapter of which only a part can be used."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,

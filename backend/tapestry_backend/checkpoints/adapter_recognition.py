@@ -33,20 +33,24 @@ _CLASSES: Mapping[str, tuple[Kind, Family]] = {
     "T2IAdapter": ("t2i_adapter", ""),
 }
 _BESIDES = {
-    "num_mode": "is a ControlNet of several kinds in one (union), which Tapestry does not know",
-    "extra_conditioning_channels": "wants to see a mask beside the picture (for inpainting)",
+    "num_mode": Sentence(
+        "it is a ControlNet of several kinds in one (union), which Tapestry does not know"
+    ),
+    "extra_conditioning_channels": Sentence(
+        "it wants to see a mask beside the picture (for inpainting)"
+    ),
 }
 """Settings of ControlNets that want more than a picture."""
 _FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
 _OTHER_KINDS = {
-    ".processor.qkv_lora": "a LoRA for FLUX by XLabs' names",
-    ".processor.proj_lora": "a LoRA for FLUX by XLabs' names",
-    "lllite_unet_": "a ControlNet-LLLite",
+    ".processor.qkv_lora": Sentence("a LoRA for FLUX by XLabs' names"),
+    ".processor.proj_lora": Sentence("a LoRA for FLUX by XLabs' names"),
+    "lllite_unet_": Sentence("a ControlNet-LLLite"),
 }
 PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 """How the names of files end that are never opened."""
 
-_KNOWN_KINDS = (
+_KNOWN_KINDS = Sentence(
     "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or a folder with a ControlNet or a "
     "T2I-Adapter"
 )
@@ -68,7 +72,7 @@ class Adapter:
               for each text encoder; empty where its file does not say
     token     an embedding's word in a prompt, in angle brackets
     encoder   the folder of an IP-Adapter's image encoder
-    unused    what else its file holds, which is not used
+    unused    what else its file holds, which is not used, in words
     inside    how the names of an embedding's tensors begin, where it stands in a LoRA's file
     """
 
@@ -79,7 +83,7 @@ class Adapter:
     widths: tuple[int, ...] = ()
     token: str = ""
     encoder: Path | None = None
-    unused: str = ""
+    unused: Sentence | None = None
     inside: str = ""
 
     @property
@@ -124,7 +128,7 @@ def read_adapter(path: Path) -> Adapter:
         raise unreadable(path, error) from error
     except BrokenFileError as error:
         raise refused(
-            Sentence("The adapter {name} cannot be opened: {why}.", name=shown, why=error),
+            Sentence("The adapter {name} cannot be opened: {why}.", name=shown, why=error.problem),
             error.advice
             or Sentence("Give {kinds}, with its weights as .safetensors.", kinds=_KNOWN_KINDS),
         ) from error
@@ -150,14 +154,16 @@ def _read_folder(name: str, path: Path) -> Adapter:
     if known is None:
         named = str(config.get("_class_name") or "")[:40]
         raise BrokenFileError(
-            f"it is a {named}" if named else "its config.json does not say what it is"
+            Sentence("it is a {name}", name=named)
+            if named
+            else "its config.json does not say what it is"
         )
     kind, family = known
-    for setting, meaning in _BESIDES.items():
+    for setting, problem in _BESIDES.items():
         if config.get(setting):
-            raise BrokenFileError(f"it {meaning}")
+            raise BrokenFileError(problem)
     if not (path / _WEIGHTS).exists():
-        raise BrokenFileError(f"{_WEIGHTS} is missing")
+        raise BrokenFileError(Sentence("{file} is missing", file=_WEIGHTS))
     check_weights(path / _WEIGHTS)
     if set(_FOREIGN_FILES) & {inside.name for inside in path.iterdir()}:
         raise BrokenFileError("it holds files that would have a library look elsewhere")
@@ -176,7 +182,7 @@ def _read_file(name: str, path: Path) -> Adapter:
         None,
     )
     if other:
-        raise BrokenFileError(f"it is {other}, which Tapestry does not know")
+        raise BrokenFileError(Sentence("it is {kind}, which Tapestry does not know", kind=other))
     if any(part.startswith(("ip_adapter.", "image_proj.")) for part in header.shapes):
         return _read_reference(header, name, path)
     if control := read_control_marks(header):
@@ -301,11 +307,18 @@ def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
         others.append(width)
     if others:
         raise BrokenFileError(
-            f"it is an IP-Adapter for an image encoder whose features have {wanted} numbers, and "
-            f"those of the one beside it have {others[0]}"
+            Sentence(
+                "it is an IP-Adapter for an image encoder whose features have {wanted} numbers, "
+                "and those of the one beside it have {found}",
+                wanted=wanted,
+                found=others[0],
+            )
         )
     raise BrokenFileError(
-        f"it is an IP-Adapter, and there is no folder {IMAGE_ENCODER!r} beside it"
+        Sentence(
+            "it is an IP-Adapter, and there is no folder {name} beside it",
+            name=repr(IMAGE_ENCODER),
+        )
     )
 
 

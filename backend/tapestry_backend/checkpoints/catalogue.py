@@ -36,7 +36,7 @@ from .t5_tokenizer import t5_words
 SAMPLE = "sample"
 """The id of the bundled model."""
 
-_RUNS = "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1"
+_RUNS = Sentence("a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1")
 
 _MAX_BLOCKS = 8
 """Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
@@ -101,7 +101,7 @@ class Catalogue:
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_checkpoint_at(SAMPLE, sample)}
         room = MAX_MODELS - 1 - len({*names} - {SAMPLE} - {entry.id for entry in found})
-        taken, left = fitting(found, room, lambda e: e.id, lambda e: e.path, "models")
+        taken, left = fitting(found, room, lambda e: e.id, lambda e: e.path, Sentence("models"))
         for entry in taken:
             self._entries.setdefault(entry.id, entry)
         offered = [path for entry in found for path in (entry.path, *entry.companions.values())]
@@ -266,13 +266,14 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
         file = Path(error.filename or path)
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise unreadable(file, error) from error
-        raise _no_folder(path, f"{file.parent.name}/{file.name} is missing") from error
+        name = f"{file.parent.name}/{file.name}"
+        raise _no_folder(path, Sentence("{file} is missing", file=name)) from error
     except BrokenFileError as error:
-        raise _no_folder(path, str(error)) from error
+        raise _no_folder(path, error.problem) from error
     except KeyError as error:
-        raise _no_folder(path, f"its configurations lack {error}") from error
+        raise _no_folder(path, Sentence("its configurations lack {name}", name=error)) from error
     except (ValueError, TypeError, IndexError) as error:
-        raise _no_folder(path, "its configurations make no sense") from error
+        raise _no_folder(path, Sentence("its configurations make no sense")) from error
     if family is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
@@ -301,7 +302,7 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
     )
 
 
-def _no_folder(path: Path, reason: str) -> TapestryError:
+def _no_folder(path: Path, reason: Sentence) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence(

@@ -17,6 +17,7 @@ from .families import FAMILIES, Family, family_of_file
 from .folder_checks import check_configuration
 from .folders import is_file
 from .fp8_scales import check_scales
+from .left_out import listed
 from .safetensors_header import BrokenFileError, Header, read_header
 from .shapes import KINDS, within
 
@@ -26,12 +27,12 @@ FOREIGN_FORMATS = {".ckpt", ".pt", ".pth", ".bin", ".pkl", ".gguf"}
 _RESOLUTION = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 _PART_NAMES = {
-    "vae": "autoencoder",
-    "text_encoder": "text encoder CLIP-L",
-    "text_encoder_2": "second text encoder",
-    "text_encoder_3": "text encoder T5",
-    "transformer": "transformer",
-    "unet": "U-Net",
+    "vae": Sentence("the autoencoder"),
+    "text_encoder": Sentence("the text encoder CLIP-L"),
+    "text_encoder_2": Sentence("the second text encoder"),
+    "text_encoder_3": Sentence("the text encoder T5"),
+    "transformer": Sentence("the transformer"),
+    "unet": Sentence("the U-Net"),
 }
 """What an artist reads about a part that is missing."""
 
@@ -129,9 +130,14 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
         try:
             config = KINDS[kind].config(shapes)
         except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
-            problem = f"lacks {error}" if isinstance(error, KeyError) else "is of another build"
-            raise BrokenFileError(f"its {_PART_NAMES[part]} {problem}", _ANOTHER_VARIANT) from None
-        check_configuration(config, f"its {_PART_NAMES[part]}")
+            lacks = isinstance(error, KeyError)
+            problem = (
+                Sentence("{part} lacks {name}", part=_PART_NAMES[part], name=error)
+                if lacks
+                else Sentence("{part} is of another build", part=_PART_NAMES[part])
+            )
+            raise BrokenFileError(problem, _ANOTHER_VARIANT) from None
+        check_configuration(config, _PART_NAMES[part])
         if part == "vae":
             config |= family.scales
         return Source(path, kind, prefix, config)
@@ -148,7 +154,12 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
     variant = family.variant(taken, made, cell_px)
     if variant is None:
         raise BrokenFileError(
-            f"its backbone takes {taken} channels, its autoencoder makes {made}", _ANOTHER_VARIANT
+            Sentence(
+                "its backbone takes {taken} channels, its autoencoder makes {made}",
+                taken=taken,
+                made=made,
+            ),
+            _ANOTHER_VARIANT,
         )
     if family.sized:
         backbone["sample_size"] = window_px // cell_px
@@ -252,7 +263,9 @@ def broken_file(path: Path, error: BrokenFileError) -> TapestryError:
     """What an artist reads about a file of weights that is not what it should be."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence("The model {name} cannot be opened: {why}.", name=repr(str(path)), why=error),
+        Sentence(
+            "The model {name} cannot be opened: {why}.", name=repr(str(path)), why=error.problem
+        ),
         error.advice or "Get it again from where it came from, as .safetensors.",
     )
 
@@ -264,10 +277,10 @@ def has_t5(model: FileModel) -> bool:
 
 def missing_parts(path: Path, model: FileModel) -> TapestryError:
     """What an artist reads about a file that lacks a network."""
-    names = " and the ".join(_PART_NAMES[part] for part in model.missing)
+    names = listed([_PART_NAMES[part] for part in model.missing])
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence("{name} holds no {parts}.", name=repr(path.name), parts=names),
+        Sentence("{name} lacks {parts}.", name=repr(path.name), parts=names),
         "Put what is missing beside it, as ComfyUI does: text encoders into text_encoders or clip, "
         "the autoencoder into vae; or choose a checkpoint that holds everything.",
     )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tapestry_protocol.sentences import Sentence
+
 from .safetensors_header import BrokenFileError, Header
 
 _ORIGINAL = "input_hint_block.0.weight"
 _DIFFUSERS = "controlnet_cond_embedding.conv_in.weight"
 _READING = "attn2.to_k.weight"
 _BESIDES = {
-    "task_embedding": "it is a ControlNet of several kinds in one (union), which Tapestry does not "
-    "know",
-    "lora_controlnet": "it is a Control-LoRA, which Tapestry does not know",
-    "difference": "it is the difference of a ControlNet to a model, which Tapestry does not know",
+    "task_embedding": Sentence(
+        "it is a ControlNet of several kinds in one (union), which Tapestry does not know"
+    ),
+    "lora_controlnet": Sentence("it is a Control-LoRA, which Tapestry does not know"),
+    "difference": Sentence(
+        "it is the difference of a ControlNet to a model, which Tapestry does not know"
+    ),
 }
 
 

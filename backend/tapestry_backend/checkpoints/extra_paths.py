@@ -63,7 +63,9 @@ def _misnamed(file: Path) -> LeftOut:
 def _read(file: Path, left_out: list[LeftOut]) -> Any:
     """What a file says; None where there is none, or it cannot be understood."""
     if exists(file) and not is_file(file):
-        left_out.append(_misread(file, "is no ordinary file"))  # a pipe would be waited for
+        left_out.append(
+            _misread(file, Sentence("is no ordinary file"))
+        )  # a pipe would be waited for
         return None
     try:
         with file.open("rb") as opened:
@@ -76,7 +78,9 @@ def _read(file: Path, left_out: list[LeftOut]) -> Any:
             left_out.append(unreadable(file, error))
         return None
     if len(data) > _MAX_YAML_BYTES:
-        left_out.append(_misread(file, f"has more than {_MAX_YAML_BYTES} bytes"))
+        left_out.append(
+            _misread(file, Sentence("has more than {most} bytes", most=_MAX_YAML_BYTES))
+        )
         return None
     text = _decoded(data)
     for attempt in (text, _without_tabs(text)):
@@ -88,7 +92,7 @@ def _read(file: Path, left_out: list[LeftOut]) -> Any:
         else:
             left_out.extend(_repeated(file, key) for key in dict.fromkeys(loader.repeated))
             return {} if content is None else content
-    left_out.append(_misread(file, f"is no YAML ({problem})"))
+    left_out.append(_misread(file, Sentence("is no YAML ({problem})", problem=problem)))
     return None
 
 
@@ -177,7 +181,7 @@ def _sections(
 ) -> list[_Section]:
     """Each program's part of a file: also one without a name, and one inside of another."""
     if not isinstance(content, dict):
-        left_out.append(_misread(file, "names no folders"))
+        left_out.append(_misread(file, Sentence("names no folders")))
         return []
     seen: set[int] = set()  # a mapping may hold itself
     found: list[_Section] = []
@@ -198,7 +202,7 @@ def _sections(
             left_out.append(_cut(file))
             break
     if content and not found:
-        left_out.append(_misread(file, "names no folders"))
+        left_out.append(_misread(file, Sentence("names no folders")))
     return found
 
 
@@ -275,12 +279,17 @@ def _scalar(value: Any) -> Any:
 def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
     """The path that a value is; None, and told, where it cannot be one."""
     if isinstance(value, dict | list | set):
-        left_out.append(_misread(file, "names lists where it should name folders"))
+        left_out.append(_misread(file, Sentence("names lists where it should name folders")))
         return None
     path = str(_scalar(value)).strip()
     if "\0" in path:
         shown = path.replace("\0", "\\0")
-        left_out.append(_misread(file, f"names {shown!r}: write Windows paths without quotes"))
+        left_out.append(
+            _misread(
+                file,
+                Sentence("names {path}: write Windows paths without quotes", path=repr(shown)),
+            )
+        )
         return None
     return path
 
@@ -297,7 +306,7 @@ def _missing(file: Path, folder: Path) -> LeftOut:
     )
 
 
-def _misread(file: Path, problem: str) -> LeftOut:
+def _misread(file: Path, problem: Sentence) -> LeftOut:
     return LeftOut.broken(
         file,
         Sentence(

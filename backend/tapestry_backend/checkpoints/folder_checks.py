@@ -64,7 +64,7 @@ def check_folder(folder: Path) -> None:
             Sentence(
                 "The model in {folder} cannot be opened: {reason}.",
                 folder=repr(str(folder)),
-                reason=error,
+                reason=error.problem,
             ),
             error.advice or _WHOLE_FOLDER,
         ) from error
@@ -94,18 +94,20 @@ def _check_words(part: Path, homes: list[Path]) -> None:
     for path in words.values():
         check_regular(path, MAX_VOCABULARY_BYTES)
     if not words.keys() & _VOCABULARIES:
-        raise BrokenFileError(f"{part.name} holds no vocabulary")
+        raise BrokenFileError(Sentence("{file} holds no vocabulary", file=part.name))
     for name, path in words.items():
         if path.suffix == ".json" and not read_json(path, MAX_VOCABULARY_BYTES):
-            raise BrokenFileError(f"{part.name}/{name} is empty")
+            raise BrokenFileError(Sentence("{file} is empty", file=f"{part.name}/{name}"))
         if name in {"spiece.model", "merges.txt"} and not path.stat().st_size:
-            raise BrokenFileError(f"{part.name}/{name} is empty")
+            raise BrokenFileError(Sentence("{file} is empty", file=f"{part.name}/{name}"))
     if "vocab.json" in words and not {"merges.txt", "tokenizer.json"} & words.keys():
-        raise BrokenFileError(f"{part.name}/merges.txt is missing")
+        raise BrokenFileError(Sentence("{file} is missing", file=f"{part.name}/merges.txt"))
     if "tokenizer.json" in words:
         told = read_json(words["tokenizer.json"], MAX_VOCABULARY_BYTES).get("model")
         if not isinstance(told, dict) or not told.get("vocab"):
-            raise BrokenFileError(f"{part.name}/tokenizer.json holds no vocabulary")
+            raise BrokenFileError(
+                Sentence("{file} holds no vocabulary", file=f"{part.name}/tokenizer.json")
+            )
 
 
 def lacks_index(folder: Path) -> bool:
@@ -150,11 +152,18 @@ def _check_module(folder: Path, part: str, homes: list[Path]) -> None:
     _configuration(folder, f"{part}/config.json", homes)
     for name in _FOREIGN_FILES:
         if (folder / part / name).exists():
-            raise BrokenFileError(f"{part} holds {name}, which Tapestry does not open", ANOTHER)
+            raise BrokenFileError(
+                Sentence("{part} holds {name}, which Tapestry does not open", part=part, name=name),
+                ANOTHER,
+            )
     for path in _weights(folder / part):
         if not path.exists() and any((folder / part).glob("*.bin")):
             raise BrokenFileError(
-                f"its {part} holds pickles alone, which can run any program when they are opened",
+                Sentence(
+                    "its folder {part} holds pickles alone, which can run any program when they "
+                    "are opened",
+                    part=part,
+                ),
                 "Look for the same model with its weights as .safetensors.",
             )
         check_weights(_inside(path, homes))
@@ -181,13 +190,20 @@ def _inside(path: Path, homes: list[Path]) -> Path:
     try:
         real = path.resolve(strict=True)
     except OSError:
-        raise BrokenFileError(f"{path.parent.name}/{path.name} is missing") from None
+        raise BrokenFileError(
+            Sentence("{file} is missing", file=f"{path.parent.name}/{path.name}")
+        ) from None
     except RuntimeError:  # Python before 3.13, for links in a circle
-        raise BrokenFileError(f"{path.name} is a link in a circle", _LINK) from None
+        raise BrokenFileError(
+            Sentence("{file} is a link in a circle", file=path.name), _LINK
+        ) from None
     if not any(real.is_relative_to(home) for home in homes):
         raise BrokenFileError(
-            f"{path.parent.name}/{path.name} is a link that leads out of the model's folder, to "
-            f"{str(real)[:200]!r}",
+            Sentence(
+                "{file} is a link that leads out of the model's folder, to {target}",
+                file=f"{path.parent.name}/{path.name}",
+                target=repr(str(real)[:200]),
+            ),
             "Put the file itself there, or what it leads to into the models folder; links into "
             "that one and into the cache of the Hugging Face hub are followed.",
         )
@@ -202,10 +218,12 @@ def _weights(part: Path) -> Iterator[Path]:
         return
     files = read_json(index, MAX_CONFIGURATION_BYTES).get("weight_map")
     if not isinstance(files, dict) or not files:
-        raise BrokenFileError(f"{index.name} names no files")
+        raise BrokenFileError(Sentence("{file} names no files", file=index.name))
     for file in sorted({str(file) for file in files.values()}):
         if not re.fullmatch(r"[\w-][\w.-]{0,200}\.safetensors", file):
-            raise BrokenFileError(f"{index.name} names {file[:40]!r}", ANOTHER)
+            raise BrokenFileError(
+                Sentence("{file} names {name}", file=index.name, name=repr(file[:40])), ANOTHER
+            )
         yield part / file
 
 
@@ -220,19 +238,37 @@ def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -
     The first would take memory or time without end.
     """
     if depth > _MAX_DEPTH:
-        raise BrokenFileError(f"{where} is nested too deeply", ANOTHER)
+        raise BrokenFileError(Sentence("{where} is nested too deeply", where=where), ANOTHER)
     if isinstance(value, dict):
         foreign = _FOREIGN & value.keys()
         if foreign:
-            raise BrokenFileError(f"{where} asks for {min(foreign)}", ANOTHER)
+            raise BrokenFileError(
+                Sentence("{where} asks for {name}", where=where, name=min(foreign)), ANOTHER
+            )
         for name, inner in value.items():
             check_configuration(inner, where, name, depth + 1)
     elif isinstance(value, list):
         if len(value) > (_MAX_BETAS if key == "trained_betas" else _MAX_ITEMS):
-            raise BrokenFileError(f"{key[:40]!r} in {where} has {len(value)} entries", ANOTHER)
+            raise BrokenFileError(
+                Sentence(
+                    "{key} in {where} has {count} entries",
+                    key=repr(key[:40]),
+                    where=where,
+                    count=len(value),
+                ),
+                ANOTHER,
+            )
         for inner in value:
             check_configuration(inner, where, key, depth + 1)
     elif isinstance(value, int | float):
         repeats = "layers" in key or key.endswith("_blocks")
         if not abs(value) <= (_MAX_REPEATS if repeats else _MAX_NUMBER):
-            raise BrokenFileError(f"{key[:40]!r} in {where} is {value!s:.20}", ANOTHER)
+            raise BrokenFileError(
+                Sentence(
+                    "{key} in {where} is {value}",
+                    key=repr(key[:40]),
+                    where=where,
+                    value=f"{value!s:.20}",
+                ),
+                ANOTHER,
+            )

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from tapestry_protocol.sentences import Sentence
+
 from .safetensors_header import ANOTHER, BrokenFileError
 from .shapes import Shapes
 
@@ -58,7 +60,10 @@ def _last(name: str) -> str:
 
 def _unknown(name: str) -> BrokenFileError:
     return BrokenFileError(
-        f"its weights are packed in a way that we cannot read ({name[:60]!r}); of those in 8 bits "
-        "we can read fp8 with one scale for each layer or row",
+        Sentence(
+            "its weights are packed in a way that Tapestry cannot read ({name}); of those in 8 "
+            "bits it reads fp8 with one scale for each layer or row",
+            name=repr(name[:60]),
+        ),
         ANOTHER,
     )

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_LEFT_OUT
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, as_sentence
 
 T = TypeVar("T")
 
@@ -50,12 +50,12 @@ class LeftOut(TapestryError):  # noqa: N818  it is read far more often than rais
         text = self.message
         if len(text) <= _MAX_SENTENCE_CHARACTERS:
             return text
-        return Sentence(f"{text[: _MAX_SENTENCE_CHARACTERS - 1]}\u2026")
+        return as_sentence(f"{text[: _MAX_SENTENCE_CHARACTERS - 1]}\u2026")
 
 
 def unreadable(path: Path, error: OSError) -> LeftOut:
     """For a file or folder that the system does not let us read."""
-    reason = error.strerror or "the system does not say why"
+    reason = error.strerror or Sentence("the system does not say why")
     return LeftOut.broken(
         path,
         Sentence("{path} cannot be read ({reason}).", path=repr(str(path)), reason=reason),
@@ -76,25 +76,29 @@ def unforeseen(path: Path, error: Exception) -> LeftOut:
     )
 
 
-def why_no_id(name: str) -> str:
-    """What keeps a name from being an id, as the end of "Its name ..."; empty for a good one."""
+def why_no_id(name: str) -> Sentence | None:
+    """What keeps a name from being an id, as the end of "Its name ..."; None for a good one."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
         return Sentence("is not written in UTF-8")
     if len(name) > MAX_ID_CHARACTERS:
-        return f"has {len(name)} characters, more than {MAX_ID_CHARACTERS}"
+        return Sentence(
+            "has {count} characters, more than {most}", count=len(name), most=MAX_ID_CHARACTERS
+        )
     if not name.isprintable() or not name.strip():
-        return "holds signs that cannot be shown"
-    return ""
+        return Sentence("holds signs that cannot be shown")
+    return None
 
 
 def choose_id(path: Path, names: Iterable[str], taken: Callable[[str], bool]) -> str | LeftOut:
     """The first of these names that is free and good as an id; why there is none otherwise."""
-    reason = ""
+    reason = None
     for name in names:
-        problem = why_no_id(name) or ("is that of another one already" if taken(name) else "")
-        if not problem:
+        problem = why_no_id(name)
+        if problem is None and taken(name):
+            problem = Sentence("is that of another one already")
+        if problem is None:
             return name
         reason = reason or problem
     return LeftOut.missing(
@@ -109,7 +113,7 @@ def fitting(
     most: int,
     id_of: Callable[[T], str],
     path_of: Callable[[T], Path],
-    what: str,
+    what: Sentence,
 ) -> tuple[Sequence[T], list[LeftOut]]:
     """As many of these as a list holds that is sent to a client, and a word about the others."""
     bytes_left = _MAX_LIST_BYTES
@@ -122,11 +126,11 @@ def fitting(
 
 
 def _too_many(
-    rest: Sequence[T], id_of: Callable[[T], str], path_of: Callable[[T], Path], what: str
+    rest: Sequence[T], id_of: Callable[[T], str], path_of: Callable[[T], Path], what: Sentence
 ) -> LeftOut:
-    names = f"{id_of(rest[0])!r}"
+    names = repr(id_of(rest[0]))
     if len(rest) > 1:
-        names += f" to {id_of(rest[-1])!r}"
+        names = Sentence("{first} to {last}", first=names, last=repr(id_of(rest[-1])))
     return LeftOut.too_many(
         path_of(rest[0]),
         Sentence(
@@ -137,6 +141,22 @@ def _too_many(
         ),
         "Name the folders that you need, or move what you do not use to another place.",
     )
+
+
+def listed(parts: Sequence[Sentence]) -> Sentence | None:
+    """Up to four parts of a sentence as one, "a, b and c"; None where there are none."""
+    match parts:
+        case []:
+            return None
+        case [a]:
+            return a
+        case [a, b]:
+            return Sentence("{a} and {b}", a=a, b=b)
+        case [a, b, c]:
+            return Sentence("{a}, {b} and {c}", a=a, b=b, c=c)
+        case [a, b, c, d]:
+            return Sentence("{a}, {b}, {c} and {d}", a=a, b=b, c=c, d=d)
+    raise ValueError("too many parts for a sentence")
 
 
 def without_repeats(

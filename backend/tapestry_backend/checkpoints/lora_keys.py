@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tapestry_protocol.sentences import Sentence
+
+from .left_out import listed
+
 Role = str
 """Of a LoRA: "down", "up", perhaps "mid" between; of others, what LyCORIS calls it.
 
@@ -139,17 +143,29 @@ def _unwrapped(module: str) -> str:
     return module
 
 
-def unused_in(names: Iterable[str]) -> str:
-    """What stands in a LoRA's file that we do not use, in words; empty where there is nothing."""
+def unused_in(names: Iterable[str]) -> Sentence | None:
+    """What stands in a LoRA's file that we do not use; None where there is nothing."""
     names = list(names)
-    unknown = [name for name in names if read_name(name) is None]
-    kinds = {
-        "tensors that nobody knows": [n for n in unknown if not n.startswith(BUNDLED)],
-        "tensors of a second LoRA in it": sorted(repeated_in(names)),
-    }
-    return " and ".join(
-        f"{len(rest)} {what}, such as {rest[0][:60]!r}" for what, rest in kinds.items() if rest
-    )
+    unknown = [n for n in names if read_name(n) is None and not n.startswith(BUNDLED)]
+    repeated = sorted(repeated_in(names))
+    parts = []
+    if unknown:
+        parts.append(
+            Sentence(
+                "{count} unknown tensors, such as {name}",
+                count=len(unknown),
+                name=repr(unknown[0][:60]),
+            )
+        )
+    if repeated:
+        parts.append(
+            Sentence(
+                "{count} tensors of a second LoRA in it, such as {name}",
+                count=len(repeated),
+                name=repr(repeated[0][:60]),
+            )
+        )
+    return listed(parts)
 
 
 def repeated_in(names: Iterable[str]) -> set[str]:

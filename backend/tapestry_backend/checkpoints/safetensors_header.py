@@ -18,6 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tapestry_protocol.sentences import Sentence, as_sentence
+
 MAX_HEADER_BYTES = 2 * 2**20
 """Of the part about tensors. The largest known model needs a tenth of it; as Python objects it
 takes 20 times as much."""
@@ -71,7 +73,7 @@ class BrokenFileError(ValueError):
 
     def __init__(self, problem: str, advice: str = "") -> None:
         super().__init__(problem)
-        self.advice = advice
+        self.problem, self.advice = as_sentence(problem), advice
 
 
 _FETCH_ITSELF = (
@@ -80,14 +82,14 @@ _FETCH_ITSELF = (
 )
 _AS_SAFETENSORS = "Look for the same one as .safetensors: another name does not change what it is."
 _OTHER_KINDS = (
-    ((b"<!doctype", b"<html", b"<head", b"<?xml"), "a web page", _FETCH_ITSELF),
+    ((b"<!doctype", b"<html", b"<head", b"<?xml"), Sentence("a web page"), _FETCH_ITSELF),
     ((b'{"', b"{\n", b"{\r\n", b"{ "), "a text, such as a server's answer", _FETCH_ITSELF),
     ((b"version https://git-lfs",), "git's note about a large file", "Run `git lfs pull` there."),
-    ((b"gguf",), "a GGUF file", _AS_SAFETENSORS),
-    ((b"pk\x03\x04",), "a pickle, or another ZIP archive", _AS_SAFETENSORS),
-    (tuple(bytes((128, n)) for n in range(2, 6)), "a pickle", _AS_SAFETENSORS),
-    ((b"\x1f\x8b", b"7z\xbc\xaf", b"rar!"), "a packed archive", "Unpack it first."),
-    ((b"\x89png", b"\xff\xd8\xff", b"riff"), "a picture", "Fetch the model beside it."),
+    ((b"gguf",), Sentence("a GGUF file"), _AS_SAFETENSORS),
+    ((b"pk\x03\x04",), Sentence("a pickle, or another ZIP archive"), _AS_SAFETENSORS),
+    (tuple(bytes((128, n)) for n in range(2, 6)), Sentence("a pickle"), _AS_SAFETENSORS),
+    ((b"\x1f\x8b", b"7z\xbc\xaf", b"rar!"), Sentence("a packed archive"), "Unpack it first."),
+    ((b"\x89png", b"\xff\xd8\xff", b"riff"), Sentence("a picture"), "Fetch the model beside it."),
 )
 """How files begin that are often called .safetensors, in small letters; what they are, and what
 to do."""
@@ -100,10 +102,16 @@ def check_regular(path: Path, most_bytes: int) -> int:
     """The size of a file; raises BrokenFileError when it is too large, or a device or a pipe."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise BrokenFileError(f"{path.name} is no ordinary file", ANOTHER)
+        raise BrokenFileError(Sentence("{file} is no ordinary file", file=path.name), ANOTHER)
     if status.st_size > most_bytes:
         raise BrokenFileError(
-            f"{path.name} has {status.st_size} bytes, more than {most_bytes}", ANOTHER
+            Sentence(
+                "{file} has {count} bytes, more than {most}",
+                file=path.name,
+                count=status.st_size,
+                most=most_bytes,
+            ),
+            ANOTHER,
         )
     return status.st_size
 
@@ -155,14 +163,18 @@ def _read_header(path: Path, size: int, _modified_ns: int) -> Header:
         _check_kind(path, start + file.read(_LONGEST_MARK))
         file.seek(_LENGTH.size)
         if len(start) < _LENGTH.size:
-            raise BrokenFileError(f"{path.name} is too short")
+            raise BrokenFileError(Sentence("{file} is too short", file=path.name))
         (length,) = _LENGTH.unpack(start)
         if length > min(MAX_NOTES_BYTES, size - _LENGTH.size):
-            raise BrokenFileError(f"{path.name} says that its header has {length} bytes")
+            raise BrokenFileError(
+                Sentence(
+                    "{file} says that its header has {count} bytes", file=path.name, count=length
+                )
+            )
         text = file.read(length)
     notes, where = _read_notes(text)
     described = text[: where.start] + b"{}" * (where != slice(0, 0)) + text[where.stop :]
-    header = _parse(described, f"the header of {path.name}")
+    header = _parse(described, Sentence("the header of {file}", file=path.name))
     header.pop("__metadata__", None)
     _check_header(header, size - _LENGTH.size - length)
     return Header(
@@ -182,7 +194,10 @@ def _check_kind(path: Path, start: bytes) -> None:
     seen = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for marks, what, advice in _OTHER_KINDS:
         if seen.startswith(marks):
-            raise BrokenFileError(f"{path.name} is {what}, and no safetensors file", advice)
+            raise BrokenFileError(
+                Sentence("{file} is {kind}, and no safetensors file", file=path.name, kind=what),
+                advice,
+            )
 
 
 def _read_notes(header: bytes) -> tuple[dict[str, str], slice]:
@@ -197,7 +212,11 @@ def _read_notes(header: bytes) -> tuple[dict[str, str], slice]:
     described = len(header) - (stop - start)
     if described > MAX_HEADER_BYTES:
         raise BrokenFileError(
-            f"its tensors are described in {described} bytes, more than {MAX_HEADER_BYTES}",
+            Sentence(
+                "its tensors are described in {count} bytes, more than {most}",
+                count=described,
+                most=MAX_HEADER_BYTES,
+            ),
             ANOTHER,
         )
     return notes, slice(start, stop)
@@ -226,16 +245,20 @@ def _text(quoted: bytes) -> str:
     try:
         return str(json.loads(quoted))
     except ValueError as error:
-        raise BrokenFileError(f"the header's notes are no JSON ({error})") from None
+        raise BrokenFileError(
+            Sentence("the header's notes are no JSON ({error})", error=error)
+        ) from None
 
 
 def _parse(data: bytes, what: str) -> dict[str, Any]:
     try:
         parsed = json.loads(data, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise BrokenFileError(f"{what} is no JSON ({error})") from None
+        raise BrokenFileError(
+            Sentence("{file} is no JSON ({error})", file=what, error=error)
+        ) from None
     if not isinstance(parsed, dict):
-        raise BrokenFileError(f"{what} is no JSON object")
+        raise BrokenFileError(Sentence("{file} is no JSON object", file=what))
     return parsed
 
 
@@ -248,7 +271,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_header(header: dict[str, Any], data_bytes: int) -> None:
     if not 0 < len(header) <= MAX_TENSORS:
-        raise BrokenFileError(f"the header names {len(header)} tensors", ANOTHER)
+        raise BrokenFileError(
+            Sentence("the header names {count} tensors", count=len(header)), ANOTHER
+        )
     places = sorted(_place(name, tensor) for name, tensor in header.items())
     ends = [(0, 0), *places, (data_bytes, data_bytes)]
     for (_, before), (after, _) in itertools.pairwise(ends):
@@ -260,20 +285,28 @@ def _place(name: str, tensor: Any) -> tuple[int, int]:
     """Where a tensor begins and ends."""
     shown = repr(name[:40])
     if len(name) > _MAX_NAME_CHARACTERS:
-        raise BrokenFileError(f"the name {shown} is too long", ANOTHER)
+        raise BrokenFileError(Sentence("the name {name} is too long", name=shown), ANOTHER)
     if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:
-        raise BrokenFileError(f"the tensor {shown} is not described as it should be")
+        raise BrokenFileError(
+            Sentence("the tensor {name} is not described as it should be", name=shown)
+        )
     number_bytes = _BYTES.get(tensor["dtype"]) if isinstance(tensor["dtype"], str) else None
     shape, place = tensor["shape"], tensor["data_offsets"]
     if number_bytes is None:
-        raise BrokenFileError(f"the tensor {shown} is of an unknown type", ANOTHER)
+        raise BrokenFileError(
+            Sentence("the tensor {name} is of an unknown type", name=shown), ANOTHER
+        )
     if not _are_sizes(shape) or len(shape) > _MAX_DIMENSIONS:
-        raise BrokenFileError(f"the tensor {shown} has no sensible shape", ANOTHER)
+        raise BrokenFileError(
+            Sentence("the tensor {name} has no sensible shape", name=shown), ANOTHER
+        )
     if not _are_sizes(place) or len(place) != 2:
-        raise BrokenFileError(f"the tensor {shown} has no sensible place")
+        raise BrokenFileError(Sentence("the tensor {name} has no sensible place", name=shown))
     start, end = place
     if end - start != math.prod(shape) * number_bytes:
-        raise BrokenFileError(f"the tensor {shown} has another size than its shape")
+        raise BrokenFileError(
+            Sentence("the tensor {name} has another size than its shape", name=shown)
+        )
     return start, end
 
 

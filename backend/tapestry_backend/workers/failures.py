@@ -7,7 +7,7 @@ import traceback
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.limits import MAX_SENTENCE_CHARACTERS
 from tapestry_protocol.messages import Failed, Request
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, as_sentence
 
 from ..engine.out_of_memory import is_out_of_memory
 
@@ -36,7 +36,7 @@ def failure_of(job_id: str, error: Exception) -> Failed:
 def _short(sentence: Sentence) -> Sentence:
     """One that is too long is told in English, and not to its end."""
     is_short = len(sentence) <= MAX_SENTENCE_CHARACTERS
-    return sentence if is_short else Sentence(sentence[:MAX_SENTENCE_CHARACTERS])
+    return sentence if is_short else as_sentence(sentence[:MAX_SENTENCE_CHARACTERS])
 
 
 def private_traceback(error: Exception, request: Request) -> str:

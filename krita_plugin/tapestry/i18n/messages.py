@@ -6,7 +6,7 @@ the same places. One that the catalogue does not know, of a newer backend, stays
 
 from __future__ import annotations
 
-from tapestry_protocol.sentences import Sentence, filled
+from tapestry_protocol.sentences import Sentence, fill_in
 
 from .translation import spoken
 
@@ -20,4 +20,4 @@ def in_own_words(text: str) -> str:
         name: in_own_words(value) if isinstance(value, Sentence) else value
         for name, value in text.values.items()
     }
-    return filled(known.get(text.template, text.template), values)
+    return fill_in(known.get(text.template, text.template), values)

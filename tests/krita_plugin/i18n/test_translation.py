@@ -50,6 +50,7 @@ def speaking() -> Iterator[Path]:
             yield path
 
 
+SAME_IN_GERMAN = {"{stage} (step {step})"}
 WHOLE_ROOMS = ("checkpoints", "models", "tasks")
 """Here a sentence may stand in a table, and be told from another file."""
 SPEAKING = tuple(speaking())
@@ -150,30 +151,72 @@ def whole_sentences(kind: type) -> list[str]:
     ]
 
 
-def with_places() -> dict[str, ast.Call]:
-    """Sentences with places, parts of sentences among them, and where they are said."""
-    said = [(path, call) for path in SPEAKING for call in calls(path, "Sentence")]
+def said() -> dict[str, ast.Call]:
+    """The texts of all sentences and their parts, and where they are said."""
     found = {}
-    for path, call in said:
-        if call.keywords:
+    for path in SPEAKING:
+        for call in calls(path, "Sentence"):
             where = f"{path.name}:{call.lineno}"
-            assert isinstance(call.args[0], ast.Constant), f"{where}: which sentence is it?"
-            names = sorted(str(keyword.arg) for keyword in call.keywords)
-            assert names == places(call.args[0].value), f"{where}: other places than values"
-            found[call.args[0].value] = call
-    return found
+            (text,) = call.args
+            if isinstance(text, ast.Constant):
+                names = sorted(str(keyword.arg) for keyword in call.keywords)
+                assert names == places(text.value), f"{where}: other placeholders than values"
+                found[text.value] = call
+            else:
+                assert not call.keywords, f"{where}: which sentence is it?"
+        for call in calls(path, "BrokenFileError"):
+            found |= {text: call for text in words_outside_sentences(call.args[0])}
+    return {text: call for text, call in found.items() if text}
+
+
+def words_outside_sentences(value: ast.AST) -> Iterator[str]:
+    """The words in an expression that are no `Sentence`, and so stay English; no names of files."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        if value.func.id == "Sentence":
+            return
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        is_file = re.fullmatch(r"[\w./-]+\.[a-z]+", value.value)
+        if re.search(r"[a-z]{2}", value.value) and not is_file:
+            yield value.value
+    parts: Iterator[ast.AST] = ast.iter_child_nodes(value)
+    if isinstance(value, ast.FormattedValue):  # its format is no text
+        parts = iter([value.value])
+    elif isinstance(value, ast.Call | ast.Subscript):  # nor are arguments, keys and paths
+        parts = iter([])
+    elif isinstance(value, ast.IfExp):  # nor what is only compared
+        parts = iter([value.body, value.orelse])
+    for part in parts:
+        yield from words_outside_sentences(part)
+
+
+@pytest.mark.parametrize(
+    "path", SPEAKING, ids=lambda path: str(path.relative_to(PLUGIN.parents[1]))
+)
+def test_words_in_a_sentence_are_sentences(path: Path) -> None:
+    """A value is what artists, files and numbers are called, or a `Sentence` of its own."""
+    given: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign | ast.AugAssign) and isinstance(node.value, ast.expr):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                given.setdefault(ast.unparse(target), []).append(node.value)
+    for call in calls(path, "Sentence"):
+        for keyword in call.keywords:
+            for value in [keyword.value, *given.get(ast.unparse(keyword.value), [])]:
+                english = set(words_outside_sentences(value))
+                assert not english, f"{path.name}:{call.lineno}: {keyword.arg}"
 
 
 def test_no_sentence_is_put_together_where_it_is_said() -> None:
     """An f-string is English for ever: it is a `Sentence` with places."""
     assert whole_sentences(ast.JoinedStr) == []
     for path in SPEAKING:
-        for call in calls(path, "TapestryError", "Failed", "Remark", "Notice"):
+        for call in calls(path, "TapestryError", "Failed", "Remark", "Notice", "BrokenFileError"):
             put_together = [a for a in call.args if isinstance(a, ast.JoinedStr | ast.BinOp)]
             assert not put_together, f"{path.name}:{call.lineno}"
 
 
-@pytest.mark.parametrize("sentence", sorted({*whole_sentences(ast.Constant), *with_places()}))
+@pytest.mark.parametrize("sentence", sorted({*whole_sentences(ast.Constant), *said()}))
 def test_errors_are_told_in_german(sentence: str) -> None:
     """With their numbers and names."""
     values = dict.fromkeys(places(sentence), "7")
@@ -184,16 +227,16 @@ def test_errors_are_told_in_german(sentence: str) -> None:
     assert sentence in catalogue("en")
     speak(["de"])
     assert in_own_words(told).count("7") == told.count("7")
-    assert in_own_words(told) != told or sentence == "{stage} (step {step})"
+    assert in_own_words(told) != told or sentence in SAME_IN_GERMAN
 
 
 def test_every_sentence_of_the_catalogue_is_said() -> None:
     """Or a part of one."""
-    said = {words(node) for path in SPEAKING for node in strings(path)} | set(get_args(Stage))
+    texts = {words(node) for path in SPEAKING for node in strings(path)} | set(get_args(Stage))
     sentences = json.loads(
         (PLUGIN / "i18n" / "texts" / "en-sentences.json").read_text(encoding="utf-8")
     )
-    assert set(sentences) - said == set()
+    assert set(sentences) - texts == set()
 
 
 def test_the_parts_of_a_sentence_are_told_in_german_too() -> None:

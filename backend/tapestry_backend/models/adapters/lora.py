@@ -26,9 +26,10 @@ from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
+from ...checkpoints.left_out import listed
 from ...checkpoints.lora_keys import read_name, repeated_in, targets
 from ...checkpoints.original_names import layers_of
-from ...checkpoints.safetensors_header import read_header
+from ...checkpoints.safetensors_header import BrokenFileError, read_header
 from ..loading.networks import check_finite
 from .factors import NORMS, Factors, Kept, LowRank, NormShift, factors_of
 
@@ -56,7 +57,7 @@ class Delta(NamedTuple):
 class Deltas(list[Delta]):
     """All of a LoRA's; unused: what of its file this model has no place for, in words."""
 
-    unused = ""
+    unused: Sentence | None = None
 
 
 _SHORTEST = torch.finfo(torch.float32).eps
@@ -104,7 +105,7 @@ def load_lora(
     _keep_changes(deltas)
     if len(left.homeless) + len(left.unfit) > len(deltas):
         raise left.unfit[0][1] if left.unfit else misfit(adapter, model_id)
-    deltas.unused = left.words
+    deltas.unused = left.in_words()
     return deltas
 
 
@@ -119,20 +120,31 @@ class _Left:
         self.empty: list[str] = []
         self.unfit: list[tuple[str, TapestryError]] = []
 
-    @property
-    def words(self) -> str:
+    def in_words(self) -> Sentence | None:
         broken = [name for name, error in self.unfit if error.code is ErrorCode.MODEL_BROKEN]
-        kinds = {
-            "that this model lacks": self.homeless,
-            "of rank 0": self.empty,
-            "that are not whole": broken,
-            "that do not fit this model's": [n for n, _ in self.unfit if n not in broken],
-        }
-        return " and ".join(
-            f"{len(names)} layers {which}, such as {names[0]!r}"
-            for which, names in kinds.items()
-            if names
-        )
+        others = [name for name, _ in self.unfit if name not in broken]
+        parts = []
+        if n := len(self.homeless):
+            first = repr(self.homeless[0])
+            parts.append(
+                Sentence("{n} layers that this model lacks, such as {first}", n=n, first=first)
+            )
+        if n := len(self.empty):
+            first = repr(self.empty[0])
+            parts.append(Sentence("{n} layers of rank 0, such as {first}", n=n, first=first))
+        if n := len(broken):
+            first = repr(broken[0])
+            parts.append(
+                Sentence("{n} layers that are not whole, such as {first}", n=n, first=first)
+            )
+        if n := len(others):
+            first = repr(others[0])
+            parts.append(
+                Sentence(
+                    "{n} layers that do not fit this model's, such as {first}", n=n, first=first
+                )
+            )
+        return listed(parts)
 
 
 def _is_norm(parts: Mapping[str, Tensor]) -> bool:
@@ -148,8 +160,8 @@ def _takes(parts: Mapping[str, Tensor], layers: Sequence[nn.Module]) -> bool:
 def _finite(adapter: Adapter, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     try:
         check_finite(tensors)
-    except ValueError as error:
-        raise _broken(adapter, str(error)) from None
+    except BrokenFileError as error:
+        raise _broken(adapter, error.problem) from None
     return tensors
 
 
@@ -286,9 +298,9 @@ def _deltas(
     """The deltas of one layer, or of several that are one in the file."""
     factors = factors_of({role: parts[role] for role in parts.keys() - _BESIDES})
     if factors is None:
-        raise _broken(adapter, "some of the tensors that belong together are missing")
+        raise _broken(adapter, Sentence("some of the tensors that belong together are missing"))
     if "alpha" in parts and parts["alpha"].numel() != 1:
-        raise _broken(adapter, "its alpha is no number")
+        raise _broken(adapter, Sentence("its alpha is no number"))
     split = _split(factors, layers)
     if split is None:
         raise misfit(adapter, model_id)
@@ -299,7 +311,7 @@ def _deltas(
     if not parts.keys() & {"magnitude", "dora_scale"}:
         return deltas
     if len(deltas) > 1:
-        raise _broken(adapter, "it is a DoRA of layers that are several in this model")
+        raise _broken(adapter, Sentence("it is a DoRA of layers that are several in this model"))
     lengths = _lengths(deltas[0], parts)
     if lengths is None:
         raise misfit(adapter, model_id)
@@ -352,16 +364,16 @@ def _notes_of(adapter: Adapter, notes: Mapping[str, str], network: str) -> dict[
         told = json.loads(notes.get("lora_adapter_metadata", "{}"))
         own = {key.removeprefix(f"{network}."): value for key, value in told.items()}
         if own.get("alpha_pattern") or own.get("lora_bias"):
-            raise _broken(adapter, "it uses a bias, or an alpha for each layer")
+            raise _broken(adapter, Sentence("it uses a bias, or an alpha for each layer"))
         return {
             "lora_alpha": float(own.get("lora_alpha") or 0),
             "use_rslora": own.get("use_rslora") is True,
         }
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise _broken(adapter, "its notes are no JSON object of settings") from None
+        raise _broken(adapter, Sentence("its notes are no JSON object of settings")) from None
 
 
-def _broken(adapter: Adapter, problem: str) -> TapestryError:
+def _broken(adapter: Adapter, problem: Sentence) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence("The LoRA {name} cannot be used: {why}.", name=repr(adapter.id), why=problem),

@@ -69,8 +69,8 @@ class AdapterManager:
 
     def notices_about(self, adapter: Adapter) -> tuple[str, ...]:
         """Sentences about a LoRA of which only a part is used."""
-        unused = [adapter.unused, getattr(self._loras.get(adapter.id), "unused", "")]
-        return tuple(in_part(adapter, part).message for part in unused if part)
+        unused = [adapter.unused, getattr(self._loras.get(adapter.id), "unused", None)]
+        return tuple(in_part(adapter, part).message for part in unused if part is not None)
 
     def control(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
         """What is shown a picture, loaded; raises TapestryError when it does not fit."""

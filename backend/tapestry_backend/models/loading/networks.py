@@ -13,7 +13,9 @@ import transformers
 from torch import Tensor, nn
 
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.sentences import Sentence
 
+from ...checkpoints.safetensors_header import BrokenFileError
 from ...engine.out_of_memory import is_out_of_memory
 
 
@@ -43,11 +45,15 @@ def load_network(name: str, folder: Path, dtype: torch.dtype, variant: str | Non
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raises ValueError when a number among these weights is NaN or infinite."""
+    """Raises BrokenFileError when a number among these weights is NaN or infinite."""
     bad = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
     if bad:
-        raise ValueError(
-            f"{len(bad)} of its tensors hold numbers that are not finite, such as {bad[0][:60]!r}"
+        raise BrokenFileError(
+            Sentence(
+                "{count} of its tensors hold numbers that are not finite, such as {name}",
+                count=len(bad),
+                name=repr(bad[0][:60]),
+            )
         )
 
 
@@ -69,7 +75,14 @@ def sentence_for(broken: Callable[[str], TapestryError]) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, TapestryError) or is_out_of_memory(error):
             raise
-        said = " ".join(str(error).split())[:300]
-        if isinstance(error, KeyError):
-            said = f"nothing is called {said}"
-        raise broken(said or "nothing says why") from error
+        raise broken(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why something failed: what a library says stays English, as nothing else knows it."""
+    if isinstance(error, BrokenFileError):
+        return error.problem
+    said = " ".join(str(error).split())[:300]
+    if isinstance(error, KeyError):
+        return Sentence("nothing is called {name}", name=said)
+    return said or Sentence("nothing says why")

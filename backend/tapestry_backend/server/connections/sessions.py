@@ -15,7 +15,7 @@ from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk, decode, decode_chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.messages import Failed, Hello, Message, Welcome
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, as_sentence
 
 from ...checkpoints.catalogue import Catalogue
 from ...checkpoints.left_out import sentences
@@ -140,7 +140,7 @@ def check_hello(message: Message | Chunk) -> None:
             ),
         )
         if message.protocol < _SENTENCES_SINCE:  # it reads texts alone
-            told = tuple(Sentence(str(text)) for text in told)
+            told = tuple(as_sentence(str(text)) for text in told)
         raise TapestryError(ErrorCode.VERSION, *told)
 
 
