@@ -1,15 +1,25 @@
-"""MultiDiffusion as a denoiser of the whole canvas: one prediction of many windows and regions.
+"""MultiDiffusion (Bar-Tal et al. 2023) as a denoiser of the whole canvas.
 
-The predictions of all windows and regions are fused and the scheduler steps once, on the canvas.
-For every scheduler whose step is affine in the prediction this equals the paper's "step each, then
-average"; it stays right for multistep and stochastic schedulers, for moving windows and for masks
-that change on the way, whose history and noise then exist once (see docs/method.md).
+One step of it, with the paper's symbols:
+
+    for each window i and region:                       views
+        I_i = F_i(J)                                    crop the canvas
+        e_i = model(I_i, prompt)                        predict, once for each distinct input
+        e_i = negative + scale * (e_i - negative)       guide
+    e = sum(W_i * F_i^-1(e_i)) / sum(W_i)               fuse, eq. 5
+    J = scheduler(J, e)                                 step once, in `sampling.sample`
+
+The paper steps each window and averages what comes of it. Here the predictions are averaged and the
+canvas steps once. Both are equal for every scheduler whose step is affine in the prediction; this
+one stays right for multistep and stochastic schedulers, for moving windows and for masks that
+change on the way, as history and noise exist once (see docs/method.md).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 import torch
@@ -25,77 +35,78 @@ _GUIDED_FIRST = 0.2
 """The share of the steps in which guidance differs most from step to step: it comes first."""
 
 
+@dataclass(eq=False)
 class MultiDiffusion:
     """Predicts for a whole canvas by asking a model of one window's size.
 
-    conditions [K, T, D] holds every encoded text once; region_prompts say which of them each region
-    takes, and `rows` which row of the latents it sees and paints (None: there is one). All regions
-    that see the same latents with the same negative prompt share its one evaluation. extra [1, E,
-    H, W], if given, goes into the model behind the latents, cropped alike (an inpainting model's
-    mask and masked picture). `framed` as in `WindowContext`, guidance_every and guidance_rescale as
-    `every` and `rescale` in `Guidance`. Rows of different variants are never asked together.
+    predict            the model
+    views              which windows and regions are asked at a step, with their weights
+    region_prompts     the prompts of each region: rows of `conditions`, and the guidance scale
+    conditions         every encoded text once, [K, T, D]
+    batch_size         rows of one evaluation; fewer as soon as memory runs out
+    rows               the row of the latents that each region sees and paints; None: there is one
+    bootstrapping      what regions see in the first steps; None: the latents as they are
+    extra              goes into the model behind the latents, cropped alike: an inpainting model's
+                       mask and masked picture, [1, E, H, W]
+    guidance_every     as `every` in `Guidance`
+    guidance_rescale   as `rescale` in `Guidance`
+    framed             as in `WindowContext`
+    variants           the model with adapters; rows of different ones are never asked together
+
+    All regions that see the same latents with the same negative prompt share its one evaluation.
     """
 
-    def __init__(
-        self,
-        predict: Predict,
-        views: ViewPlan,
-        region_prompts: Sequence[RegionPrompt],
-        conditions: Tensor,
-        batch_size: int,
-        *,
-        rows: Sequence[int] | None = None,
-        bootstrapping: Bootstrapping | None = None,
-        extra: Tensor | None = None,
-        guidance_every: int = 1,
-        guidance_rescale: float = 0.0,
-        framed: bool = False,
-        variants: Sequence[Variant] = (),
-    ) -> None:
-        self._predict = predict
-        self._views = views
-        self._region_prompts = region_prompts
-        self._conditions = conditions
-        self._latents_of = [0] * len(region_prompts) if rows is None else list(rows)
-        self.batch_size = batch_size
-        """Rows of one evaluation; fewer as soon as memory runs out."""
-        self._bootstrapping = bootstrapping
-        self._extra = extra
-        self._guidance = Guidance(guidance_every, guidance_rescale)
-        self._framed = framed
-        self._variants = variants
-        self._planned: tuple[Sequence[View], bool, bool, _Rows] | None = None
-        self.evaluations = 0
-        """Rows that have gone through the model so far."""
+    predict: Predict
+    views: ViewPlan
+    region_prompts: Sequence[RegionPrompt]
+    conditions: Tensor
+    batch_size: int
+    _: KW_ONLY
+    rows: Sequence[int] | None = None
+    bootstrapping: Bootstrapping | None = None
+    extra: Tensor | None = None
+    guidance_every: int = 1
+    guidance_rescale: float = 0.0
+    framed: bool = False
+    variants: Sequence[Variant] = ()
 
     def __call__(self, latents: Tensor, step: SamplingStep) -> Tensor:
         """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
-        views, early = self._views(step), self._is_early(step)
-        guided = self._guidance.is_due(step, early=early)
-        asked = self._plan(views, guided=guided, early=early)
-        inputs = [self._input(latents, step, row) for row in asked.rows]
-        outputs = self._evaluate(inputs, step, asked.rows, Size(*latents.shape[-2:]))
-        own, negative = ([outputs[row] for row in rows] for rows in (asked.own, asked.negative))
+        views, early = self.views(step), self._is_early(step)
+        is_guided = self._guidance.is_due(step, early=early)
+        batch = self._plan(views, guided=is_guided, early=early)
+        crops = [self._crop(latents, step, row) for row in batch.rows]
+        predictions = self._evaluate(crops, step, batch.rows, Size(*latents.shape[-2:]))
+        positive, negative = batch.of_views(predictions)
         fusion = _Fusion(views, [self._latents_of[view.region] for view in views], latents.shape)
-        wanted = self._guidance(own, negative, asked.scales, fusion, guided=guided, early=early)
-        if self._bootstrapping is not None and early:
-            seen = [inputs[row][0, : latents.shape[1]] for row in asked.own]
-            self._bootstrapping.learn(views, seen, wanted, step)
-        return fusion.fused(wanted)
+        guided = self._guidance(
+            positive, negative, batch.scales, fusion, guided=is_guided, early=early
+        )
+        if self.bootstrapping is not None and early:
+            seen = [crops[row][0, : latents.shape[1]] for row in batch.own]
+            self.bootstrapping.learn(views, seen, guided, step)
+        return fusion.fused(guided)
+
+    def __post_init__(self) -> None:
+        self.evaluations = 0
+        """Rows that have gone through the model so far."""
+        self._latents_of = self.rows or [0] * len(self.region_prompts)
+        self._guidance = Guidance(self.guidance_every, self.guidance_rescale)
+        self._planned: tuple[Sequence[View], bool, bool, _Batch] | None = None
 
     def _is_early(self, step: SamplingStep) -> bool:
         """Whether regions are bootstrapped at this step."""
-        return self._bootstrapping is not None and self._bootstrapping.lasts(step)
+        return self.bootstrapping is not None and self.bootstrapping.lasts(step)
 
-    def _plan(self, views: Sequence[View], *, guided: bool, early: bool) -> _Rows:
+    def _plan(self, views: Sequence[View], *, guided: bool, early: bool) -> _Batch:
         """The rows of these views, planned anew only where something has changed."""
         asked = (views, guided, early)
         if self._planned is None or any(
             now is not before for now, before in zip(asked, self._planned[:3], strict=True)
         ):
-            bootstrapping = self._bootstrapping if early else None
+            bootstrapping = self.bootstrapping if early else None
             region_prompts = (
-                self._region_prompts if guided else [_unguided(p) for p in self._region_prompts]
+                self.region_prompts if guided else [_unguided(p) for p in self.region_prompts]
             )
             rows = _plan_rows(views, region_prompts, self._latents_of, bootstrapping)
             self._planned = (*asked, rows)
@@ -124,8 +135,8 @@ class MultiDiffusion:
         self, inputs: Tensor, step: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> Tensor:
         """The same for inputs [K, C, h, w] of one variant and size."""
-        encoded = self._conditions[[row.condition for row in planned]]
-        places = [WindowContext(row.window, canvas, self._framed, row.negative) for row in planned]
+        encoded = self.conditions[[row.condition for row in planned]]
+        places = [WindowContext(row.window, canvas, self.framed, row.negative) for row in planned]
         variant = planned[0].variant
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
@@ -152,22 +163,22 @@ class MultiDiffusion:
 
         def ask() -> Tensor:
             if variant is None:
-                return self._predict(inputs, step.timestep, encoded, places)
-            return self._variants[variant](inputs, step, encoded, places)
+                return self.predict(inputs, step.timestep, encoded, places)
+            return self.variants[variant](inputs, step, encoded, places)
 
         if len(inputs) == 1:
             return ask()
         answer = attempt(ask)
         return None if answer is None else answer[0]
 
-    def _input(self, latents: Tensor, step: SamplingStep, row: _Row) -> Tensor:
-        if row.alone is None or self._bootstrapping is None:
+    def _crop(self, latents: Tensor, step: SamplingStep, row: _Row) -> Tensor:
+        if row.alone is None or self.bootstrapping is None:
             seen = crop(latents[row.latents, None], row.window)
         else:
-            seen = self._bootstrapping.show(latents, row.window, row.alone, row.latents, step)
-        if self._extra is None:
+            seen = self.bootstrapping.show(latents, row.window, row.alone, row.latents, step)
+        if self.extra is None:
             return seen
-        return torch.cat([seen, crop(self._extra, row.window)], dim=1)
+        return torch.cat([seen, crop(self.extra, row.window)], dim=1)
 
 
 class Guidance:
@@ -368,7 +379,7 @@ class _Row(NamedTuple):
     negative: bool = False
 
 
-class _Rows(NamedTuple):
+class _Batch(NamedTuple):
     """The rows to evaluate; for each view its own row, its negative one, and its scale."""
 
     rows: list[_Row]
@@ -376,15 +387,20 @@ class _Rows(NamedTuple):
     negative: list[int]
     scales: list[float]
 
+    def of_views(self, predictions: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Each view's prediction for its own prompt, and for its negative one."""
+        own = [predictions[row] for row in self.own]
+        return own, [predictions[row] for row in self.negative]
+
 
 def _plan_rows(
     views: Sequence[View],
     region_prompts: Sequence[RegionPrompt],
     latents_of: Sequence[int],
     bootstrapping: Bootstrapping | None,
-) -> _Rows:
+) -> _Batch:
     index: dict[_Row, int] = {}
-    planned = _Rows([], [], [], [])
+    planned = _Batch([], [], [], [])
     for view in views:
         wanted = region_prompts[view.region]
         hidden = bootstrapping is not None and bootstrapping.hides(view.window, view.region)
