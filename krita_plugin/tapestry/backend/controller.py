@@ -12,8 +12,7 @@ from ..common.stored_json import read_kept
 from ..common.task_queue import Loop
 from ..connection.link import Link, LinkState
 from ..document.canvas import Host
-from ..i18n.messages import in_own_words
-from ..i18n.translation import tr
+from ..i18n.translation import tr, translate
 from .bundled import BundledBackend
 from .choice import BackendChoice, ChosenBackend
 from .diagnostics import report, tail, without_secrets
@@ -98,7 +97,7 @@ class BackendController:
         if self._peak_bytes:
             megabytes = tr("{count} MiB at most").format(count=self._peak_bytes // _MIB)
             facts.insert(3, (tr("Memory of the last picture"), megabytes))
-        facts += [(tr("Left out"), in_own_words(each)) for each in self.left_out[:_MOST_LEFT_OUT]]
+        facts += [(tr("Left out"), translate(each)) for each in self.left_out[:_MOST_LEFT_OUT]]
         if len(self.left_out) > _MOST_LEFT_OUT:
             more = tr("{count} more, which the log names")
             rest = len(self.left_out) - _MOST_LEFT_OUT

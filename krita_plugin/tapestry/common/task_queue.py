@@ -1,4 +1,4 @@
-"""Long work in short turns of the event loop, so that Krita stays usable."""
+"""Coroutines that run in short turns of Krita's event loop, so that Krita stays usable."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from typing import Any, Protocol, TypeVar
 Value = TypeVar("Value")
 
 Work = Coroutine[Any, Any, Value]
-"""What an `async def` gives. It awaits other work and the three functions below, nothing else: no
-asyncio is behind it."""
+"""The coroutine of an `async def`. It awaits other coroutines and the three functions below only:
+there is no asyncio behind it."""
 
 TURN_S = 0.015
-"""A turn takes on more work for this long, in processor time: while a backend paints on
-all cores, the clock tells what others do. What comes between two waits takes up to 20 ms."""
+"""Processor time of a turn, after which it ends at the next `give_way`. Not by the clock: while a
+backend paints on all cores, that would count the backend's time. What lies between two awaits takes
+up to 20 ms."""
 
 LONGEST_TURN_S = 3 * TURN_S
-"""The same by the clock: the work may wait for Krita's threads."""
+"""Limit of a turn by the clock, for work that waits for Krita's threads."""
 
 PAUSE_S = 0.003
-"""Asking all the time would take the processor from what is waited for."""
+"""Between two looks at something that others do: asking all the time would slow them down."""
 
 
 async def give_way() -> None:
@@ -32,22 +33,18 @@ async def give_way() -> None:
 
 
 async def next_turn() -> None:
-    """Go on in another turn: what comes next takes long, or what came before did."""
+    """End the turn here in any case: what comes next takes long, or what came before did."""
     await _wait(0)
 
 
 async def pause(seconds: float = PAUSE_S) -> None:
-    """Go on later; to ask again and again for what others do."""
+    """Go on after this time; for asking again and again whether others are done."""
     await _wait(seconds)
 
 
 @types.coroutine
 def _wait(delay_s: float | None) -> Generator[float | None, None, None]:
     yield delay_s
-
-
-_Finished = Callable[[Any], None]
-_Failed = Callable[[Exception], None]
 
 
 class Loop(Protocol):
@@ -59,13 +56,14 @@ class Loop(Protocol):
 
 
 class Task:
-    """A coroutine that is run in turns of the loop.
+    """A coroutine that runs in turns of the loop.
 
-    finished takes what the coroutine returns; failed takes what it raises. One of them is called,
-    once, unless the work is cancelled before.
+    finished   is called with what the coroutine returns
+    failed     is called with the exception that it raises
 
-    Some of Krita's calls let its event loop turn, so the work may be cancelled while it runs: then
-    it ends where it awaits something next.
+    One of them is called, once, unless the task is cancelled before. Some of Krita's calls turn its
+    event loop inside, so that a coroutine may be cancelled while it runs: then it ends at its next
+    await.
     """
 
     def __init__(
@@ -83,7 +81,7 @@ class Task:
         self._cancel_turn = loop.call_later(0, self._turn)
 
     def cancel(self) -> None:
-        """Stop where it is."""
+        """End the coroutine at its current await; neither callback is called."""
         self._is_cancelled = True
         self._cancel_turn()
         if inspect.getcoroutinestate(self._work) != inspect.CORO_RUNNING:
@@ -111,7 +109,7 @@ class Task:
 
 
 def run_on(work: Work[Any]) -> float | None:
-    """Run a coroutine to where it waits next, and say for how long: None while there is time.
+    """Run a coroutine to its next await; for how many seconds it waits, None for `give_way`.
 
     Raises StopIteration with its value when it is done.
     """
@@ -119,51 +117,37 @@ def run_on(work: Work[Any]) -> float | None:
 
 
 def _turn_time() -> Callable[[], bool]:
-    """Asked whether a turn that begins now may go on."""
+    """A function that says whether the turn that begins now may go on."""
     worked_s, passed_s = time.thread_time() + TURN_S, time.monotonic() + LONGEST_TURN_S
     return lambda: time.thread_time() < worked_s and time.monotonic() < passed_s
 
 
 class TaskQueue:
-    """Works that are done one after the other, in the order in which they were given."""
+    """Coroutines that run one after the other, in the order in which they were added.
 
-    def __init__(self, loop: Loop) -> None:
+    failed   is called with what one of them raises; the next one runs all the same
+    """
+
+    def __init__(self, loop: Loop, failed: Callable[[Exception], None]) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Work[Any], _Finished, _Failed]] = deque()
+        self._failed = failed
+        self._waiting: deque[Work[None]] = deque()
         self._task: Task | None = None
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether nothing runs or waits."""
         return self._task is None
 
-    def add(self, work: Work[Value], finished: Callable[[Value], None], failed: _Failed) -> None:
-        """Do this when everything before it is done; `finished` or `failed` is called, once.
-
-        What `finished` raises goes to `failed`.
-        """
-
-        def finish(value: Value) -> None:
-            try:
-                finished(value)
-            except Exception as error:  # noqa: BLE001  the caller that waits for it decides
-                failed(error)
-            finally:
-                self._next()
-
-        def fail(error: Exception) -> None:
-            try:
-                failed(error)
-            finally:
-                self._next()
-
-        self._waiting.append((work, finish, fail))
+    def add(self, work: Work[None]) -> None:
+        """Run this coroutine after all those that were added before."""
+        self._waiting.append(work)
         if self._task is None:
             self._next()
 
     def close(self) -> None:
-        """Stop where it is."""
-        for work, _finish, _fail in self._waiting:
+        """Cancel the one that runs, and drop those that wait."""
+        for work in self._waiting:
             work.close()
         self._waiting.clear()
         if self._task is not None:
@@ -171,4 +155,13 @@ class TaskQueue:
             self._task = None
 
     def _next(self) -> None:
-        self._task = Task(self._loop, *self._waiting.popleft()) if self._waiting else None
+        self._task = None
+        if self._waiting:
+            work = self._waiting.popleft()
+            self._task = Task(self._loop, work, lambda _: self._next(), self._fail)
+
+    def _fail(self, error: Exception) -> None:
+        try:
+            self._failed(error)
+        finally:
+            self._next()

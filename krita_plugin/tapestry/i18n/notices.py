@@ -1,4 +1,4 @@
-"""What the artist is told, and how errors become that."""
+"""Notices for the artist: made of errors and reports, and translated here."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.sentences import Sentence, sentence_from_json
 
 from ..common.stored_json import read_kept
-from .messages import in_own_words
+from .translation import translate
 
 _log = logging.getLogger("tapestry")
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence for the artist, and what to do next."""
+    """A sentence for the artist, and what to do next, in the artist's language."""
 
     message: str
     advice: str = ""
     is_error: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", translate(self.message))
+        object.__setattr__(self, "advice", translate(self.advice))
+
 
 def notice_in(report: str) -> Notice | None:
     """What a run has to say about its picture (`notices` of its JSON report), if anything."""
     kept = read_kept(report)
-    found = kept.get("notices") if isinstance(kept, dict) else None
-    listed = found if isinstance(found, list) else []
+    received = kept.get("notices") if isinstance(kept, dict) else None
+    listed = received if isinstance(received, list) else []
     sentences = [sentence for sentence in map(_sentence, listed) if sentence]
-    told = " ".join(map(in_own_words, sentences))
-    return Notice(told, is_error=False) if sentences else None
+    return Notice(" ".join(map(translate, sentences)), is_error=False) if sentences else None
 
 
-def _sentence(found: object) -> Sentence | None:
+def _sentence(received: object) -> Sentence | None:
     try:
-        return sentence_from_json(found)
+        return sentence_from_json(received)
     except ValueError:
         return None
 

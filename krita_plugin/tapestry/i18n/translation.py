@@ -1,9 +1,11 @@
-"""The one way from a text in the code to the artist's language.
+"""Translation: from the English texts in the code to the artist's language.
 
-The code holds the English texts; `texts/en.json` and `texts/en-*.json` list them for whoever
-translates, `texts/de.json` and `texts/de-*.json` give the same ones in German, and so on. Names in
-braces stay as they are, and are filled in after translation:
-`tr("{count} regions").format(count=3)`.
+tr          a text of the plugin; names in braces are filled in after translation:
+            `tr("{count} regions").format(count=3)`
+translate   a sentence of the protocol or the backend, which brings its values along
+
+`texts/en.json` and `texts/en-*.json` list the English texts, `texts/de.json` and `texts/de-*.json`
+hold the German ones, and so on. A text that is not in them, of a newer backend, stays English.
 """
 
 from __future__ import annotations
@@ -13,18 +15,29 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from tapestry_protocol.sentences import Sentence, fill_in
+
 _TEXTS = Path(__file__).with_name("texts")
-_TONGUE: dict[str, Mapping[str, str]] = {"texts": {}}
+_active: dict[str, Mapping[str, str]] = {"texts": {}}
 
 
 def tr(text: str) -> str:
     """The text in the artist's language; as it is where that language has none for it."""
-    return _TONGUE["texts"].get(text, text)
+    return _active["texts"].get(text, text)
 
 
-def spoken() -> Mapping[str, str]:
-    """English text -> text in the artist's language; empty where that one is not there."""
-    return _TONGUE["texts"]
+def translate(text: str) -> str:
+    """A sentence and the sentences among its values in the artist's language.
+
+    Values that are plain text, such as names, stay as they are.
+    """
+    if not isinstance(text, Sentence):
+        return _active["texts"].get(text, text)
+    values = {
+        name: translate(value) if isinstance(value, Sentence) else value
+        for name, value in text.values.items()
+    }
+    return fill_in(_active["texts"].get(text.template, text.template), values)
 
 
 def languages() -> list[str]:
@@ -32,15 +45,15 @@ def languages() -> list[str]:
     return sorted({path.stem.partition("-")[0] for path in _TEXTS.glob("*.json")})
 
 
-def speak(wanted: Iterable[str]) -> str:
-    """Take the first of these languages ("de_AT.UTF-8", "de-DE", ...) that is there; its code."""
+def choose_language(wanted: Iterable[str]) -> str:
+    """Use the first of these languages ("de_AT.UTF-8", "de-DE", ...) that is there; its code."""
     known = languages()
     for name in wanted:
         code = name.replace("-", "_").partition("_")[0].partition(".")[0].lower()
         if code in known:
-            _TONGUE["texts"] = catalogue(code)
+            _active["texts"] = catalogue(code)
             return code
-    _TONGUE["texts"] = {}
+    _active["texts"] = {}
     return "en"
 
 

@@ -19,7 +19,7 @@ from ..backend.remote import server_file_of
 from ..connection.link import Link
 from ..connection.websocket import Connection
 from ..docker_model import DockerModel
-from ..i18n.translation import speak
+from ..i18n.translation import choose_language
 from ..qt.compat import QApplication, QLocale, QNetworkAccessManager
 from ..qt.download import QtDownload
 from ..qt.event_loop import QtLoop
@@ -62,18 +62,18 @@ class TapestryActions(Extension):
 def register() -> None:
     """Tell Krita about the docker and the actions."""
     _keep_log()
-    _take_language()
+    _choose_language()
     Krita.instance().addExtension(TapestryActions(Krita.instance()))
     Krita.instance().addDockWidgetFactory(
         DockWidgetFactory(DOCKER_ID, DockWidgetFactoryBase.DockPosition.DockRight, TapestryDocker)
     )
 
 
-def _take_language() -> None:
+def _choose_language() -> None:
     """That of Krita, unless another one is set."""
     chosen = KritaHost().read_setting("language")
     krita = os.environ.get("LANGUAGE", "").partition(":")[0]
-    speak([chosen or krita or QLocale().name()])
+    choose_language([chosen or krita or QLocale().name()])
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,6 @@
-"""What becomes of finished pictures: into the history, onto the canvas, into a layer.
+"""Finished pictures: kept in the history, shown on the canvas, inserted as layers.
 
-Every picture goes to the history of its document first, and only then anywhere else.
+A picture enters the history of its document before anything else is done with it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ class Onlooker(Protocol):
 
 
 class Results:
-    """The history of the document in front, and what is done with it.
+    """The history of the active document, and what the docker does with its pictures.
 
-    changed  is called when the history, or what is shown of it, is another one
-    said     takes what the artist is to be told
-    onlooker  rests while a picture is shown in a document, or put into it
+    changed    is called when the history or the picture on the canvas has changed
+    said       shows a notice to the artist
+    onlooker   pauses while a picture is put into a document
+
+    Whatever takes long runs in a queue, one after the other.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Results:
         self._settings = settings
         self._store = PictureStore(folder)
         self._keeper = PictureKeeper(host, self.histories, self._store)
-        self._line = TaskQueue(loop)
+        self._tasks = TaskQueue(loop, self._fail)
         self._changed = changed
         self._said = said
         self._onlooker = onlooker
@@ -76,7 +78,7 @@ class Results:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being kept, shown or inserted."""
-        return self._line.is_idle
+        return self._tasks.is_idle
 
     def entries(self, words: str = "") -> list[HistoryEntry]:
         """The pictures of the document in front, then those of closed ones; with these words."""
@@ -115,32 +117,31 @@ class Results:
 
     def take(self, job: Job, order: Order, made: JobResult, done: Callable[[], None]) -> None:
         """Keep a picture, and insert it where that is wanted and the document is what it was."""
-        told = notice_in(made.result.report)
+        self._tasks.add(self._take(job, order, made, done))
 
-        def entered(entry: HistoryEntry) -> None:
+    async def _take(
+        self, job: Job, order: Order, made: JobResult, done: Callable[[], None]
+    ) -> None:
+        try:
+            entry = await self._keeper.enter(job, order, made)
             self._changed()
+            notice = notice_in(made.result.report)
             at_once = self._settings.apply_at_once and job.copies == 1
             if at_once and job.look.is_still_that_of(job.canvas):
                 way: Way = "regions" if order.request.layered and order.request.regions else "layer"
-                self._insert(job.canvas, entry, way, lambda: None, told)
+                await self._insert(job.canvas, entry, way, notice)
             else:
                 self.hide_live(())
-                self._said(_why_not(job) if at_once else told)
+                self._said(_why_not(job) if at_once else notice)
             # Last, because it takes longest; the server keeps the picture until it is done.
             most_bytes = self._settings.history_mb * _MIB
-            writing = self._keeper.write(job, order, made, most_bytes)
-            self._line.add(writing, written, failed)
-
-        def written(is_kept: bool) -> None:  # noqa: FBT001  what the coroutine returns
+            is_kept = await self._keeper.write(job, order, made, most_bytes)
+        except Exception:
             done()
-            if not is_kept:
-                self._said(_not_on_disk())
-
-        def failed(error: Exception) -> None:
-            done()
-            self._said(notice_of(error))
-
-        self._line.add(self._keeper.enter(job, order, made), entered, failed)
+            raise
+        done()
+        if not is_kept:
+            self._said(_not_on_disk())
 
     # --- into the document ------------------------------------------------------------------------
 
@@ -149,38 +150,25 @@ class Results:
         entry, canvas = self.find(entry_id), self._in_front()
         if entry is not None:
             belongs = canvas is not None and self.histories.of(canvas).find(entry_id) is not None
-            self._insert(canvas if belongs else None, entry, way, lambda: None, None)
+            self._tasks.add(self._insert(canvas if belongs else None, entry, way, None))
 
-    def _insert(
-        self,
-        canvas: Canvas | None,
-        entry: HistoryEntry,
-        way: Way,
-        done: Callable[[], None],
-        told: Notice | None,
+    async def _insert(
+        self, canvas: Canvas | None, entry: HistoryEntry, way: Way, notice: Notice | None
     ) -> None:
-        def finished(inserted: Inserted) -> None:
-            finding = inserted.finding
-            done()
-            self._said(Notice(finding.message, finding.advice) if finding else told)
-            self._changed()
-
-        def failed(error: Exception) -> None:
-            done()
+        """Insert a picture and show this notice, or what went wrong."""
+        try:
+            with self._onlooker.resting():
+                inserted = await self._insertion(canvas, entry, way)
+        except Exception as error:  # noqa: BLE001  it is told, and the picture stays in the history
             if canvas is not None and not canvas.is_open:
                 self.histories.rescue(entry, self.histories.id_of(canvas))
                 self._said(_was_closed())
             else:
                 self._said(notice_of(error))
-            self._changed()
-
-        self._line.add(self._insertion_in_peace(canvas, entry, way), finished, failed)
-
-    async def _insertion_in_peace(
-        self, canvas: Canvas | None, entry: HistoryEntry, way: Way
-    ) -> Inserted:
-        with self._onlooker.resting():
-            return await self._insertion(canvas, entry, way)
+        else:
+            finding = inserted.finding
+            self._said(Notice(finding.message, finding.advice) if finding else notice)
+        self._changed()
 
     async def _insertion(self, canvas: Canvas | None, entry: HistoryEntry, way: Way) -> Inserted:
         picture = await self._keeper.picture(entry)
@@ -237,7 +225,7 @@ class Results:
         shown = self.canvas_preview.subject
         self.canvas_preview.hide()
         if entry is not None and canvas is not None and shown != entry_id:
-            self._line.add(self._show(entry, canvas), lambda _: self._changed(), self._fail)
+            self._tasks.add(self._show(entry, canvas))
         self._changed()
 
     async def _show(self, entry: HistoryEntry, canvas: Canvas) -> None:
@@ -245,11 +233,12 @@ class Results:
         bounds = picture.bounds_in(canvas)
         with self._onlooker.resting():
             await self.canvas_preview.show(entry.id, canvas, picture.pixels, bounds, entry.sources)
+        self._changed()
 
     def show_live(self, job: Job, order: Order, small: Pixels) -> None:
         """Show how a job's picture looks now, where it lies on the canvas in front."""
         front, request = self._in_front(), order.request
-        is_free = self._line.is_idle and self.canvas_preview.subject in ("", job.id)
+        is_free = self._tasks.is_idle and self.canvas_preview.subject in ("", job.id)
         is_free = is_free and self._quiet != job.id
         if not is_free or not request.margins.is_zero or front is None:
             return
@@ -263,7 +252,7 @@ class Results:
                     with self._onlooker.resting():
                         await self.canvas_preview.show(job.id, front, small, area, job.sources)
 
-            self._line.add(showing(), lambda _: None, self._fail)
+            self._tasks.add(showing())
 
     def hide_live(self, jobs: Collection[str]) -> None:
         """Take a job's preview from the canvas, unless it is one of these."""
@@ -320,7 +309,7 @@ class Results:
 
     def close(self) -> None:
         """Krita ends."""
-        self._line.close()
+        self._tasks.close()
         self.canvas_preview.hide()
         self.histories.close()
 

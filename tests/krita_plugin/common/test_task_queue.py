@@ -120,43 +120,55 @@ async def failing() -> str:
     raise ValueError("oops")
 
 
-def test_a_line_does_one_work_after_the_other() -> None:
+async def counted(seen: list[int], times: int) -> None:
+    """The same without a value, as a queue wants it."""
+    await counting(seen, times)
+
+
+async def broken() -> None:
+    """Work of a queue that ends badly."""
+    await failing()
+
+
+def test_a_queue_does_one_work_after_the_other() -> None:
     """Whatever becomes of those before."""
-    loop, seen, told = FakeLoop(), [], []
-    line = TaskQueue(loop)
-    line.add(counting(seen, 2), told.append, told.append)
-    line.add(failing(), told.append, lambda error: told.append(str(error)))
-    line.add(counting(seen, 1), told.append, told.append)
-    assert not line.is_idle
+    loop, seen, failures = FakeLoop(), [], []
+    queue = TaskQueue(loop, failures.append)
+    queue.add(counted(seen, 2))
+    queue.add(broken())
+    queue.add(counted(seen, 1))
+    assert not queue.is_idle
     loop.run()
     assert seen == [0, 1, 0]
-    assert told == ["done", "oops", "done"]
-    assert line.is_idle
+    assert [str(error) for error in failures] == ["oops"]
+    assert queue.is_idle
 
 
-def test_what_is_raised_at_the_end_is_told_and_the_line_goes_on() -> None:
+def test_a_queue_goes_on_when_what_is_told_fails() -> None:
     """Work may also be added from there."""
-    loop, seen, told = FakeLoop(), [], []
-    line = TaskQueue(loop)
+    loop, seen = FakeLoop(), []
 
-    def broken(_value: str) -> None:
-        line.add(counting(seen, 1), told.append, told.append)
-        raise ValueError("oops")
+    def failed(_error: Exception) -> None:
+        queue.add(counted(seen, 1))
+        raise RuntimeError("no notice")
 
-    line.add(counting(seen, 1), broken, lambda error: told.append(str(error)))
+    queue = TaskQueue(loop, failed)
+    queue.add(broken())
+    with pytest.raises(RuntimeError, match="no notice"):
+        loop.run()
     loop.run()
-    assert told == ["oops", "done"]
+    assert seen == [0]
 
 
-def test_a_closed_line_does_nothing_more() -> None:
+def test_a_closed_queue_does_nothing_more() -> None:
     """Neither what it was doing nor what waits."""
-    loop, seen, told = FakeLoop(), [], []
-    line = TaskQueue(loop)
+    loop, seen, failures = FakeLoop(), [], []
+    queue = TaskQueue(loop, failures.append)
     for _ in range(2):
-        line.add(counting(seen, 2), told.append, told.append)
-    line.close()
+        queue.add(counted(seen, 2))
+    queue.close()
     loop.run()
-    assert (seen, told, line.is_idle) == ([], [], True)
+    assert (seen, failures, queue.is_idle) == ([], [], True)
 
 
 def test_work_may_be_cancelled_while_it_runs() -> None:
@@ -184,9 +196,9 @@ def test_work_may_be_cancelled_while_it_runs() -> None:
 
 def test_what_was_given_and_never_begun_is_closed_as_well() -> None:
     """A coroutine that is lost is a warning of Python's, and so an error here."""
-    line = TaskQueue(FakeLoop())
-    works = [counting([], 1) for _ in range(3)]
+    queue = TaskQueue(FakeLoop(), lambda _: None)
+    works = [counted([], 1) for _ in range(3)]
     for work in works:
-        line.add(work, lambda _: None, lambda _: None)
-    line.close()
+        queue.add(work)
+    queue.close()
     assert [inspect.getcoroutinestate(work) for work in works] == [inspect.CORO_CLOSED] * 3

@@ -14,9 +14,8 @@ import pytest
 
 import tapestry
 import tapestry_protocol
-from tapestry.i18n.messages import in_own_words
 from tapestry.i18n.notices import notice_in
-from tapestry.i18n.translation import catalogue, languages, speak, tr
+from tapestry.i18n.translation import catalogue, choose_language, languages, tr, translate
 from tapestry_backend.workers.worker import report_text
 from tapestry_protocol.fields import Stage
 from tapestry_protocol.sentences import Sentence
@@ -60,7 +59,7 @@ SPEAKING = tuple(speaking())
 def _english_again() -> Iterator[None]:
     """What a test speaks is its own."""
     yield
-    speak([])
+    choose_language([])
 
 
 def used_texts() -> set[str]:
@@ -165,15 +164,14 @@ def said() -> dict[str, ast.Call]:
             else:
                 assert not call.keywords, f"{where}: which sentence is it?"
         for call in calls(path, "BrokenFileError"):
-            found |= {text: call for text in words_outside_sentences(call.args[0])}
+            found |= dict.fromkeys(words_outside_sentences(call.args[0]), call)
     return {text: call for text, call in found.items() if text}
 
 
 def words_outside_sentences(value: ast.AST) -> Iterator[str]:
     """The words in an expression that are no `Sentence`, and so stay English; no names of files."""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        if value.func.id == "Sentence":
-            return
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "Sentence":
+        return
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         is_file = re.fullmatch(r"[\w./-]+\.[a-z]+", value.value)
         if re.search(r"[a-z]{2}", value.value) and not is_file:
@@ -221,13 +219,13 @@ def test_errors_are_told_in_german(sentence: str) -> None:
     """With their numbers and names."""
     values = dict.fromkeys(places(sentence), "7")
     told = Sentence(sentence, **values)
-    assert in_own_words(told) == told
-    speak(["en"])
-    assert in_own_words(told) == told
+    assert translate(told) == told
+    choose_language(["en"])
+    assert translate(told) == told
     assert sentence in catalogue("en")
-    speak(["de"])
-    assert in_own_words(told).count("7") == told.count("7")
-    assert in_own_words(told) != told or sentence in SAME_IN_GERMAN
+    choose_language(["de"])
+    assert translate(told).count("7") == told.count("7")
+    assert translate(told) != told or sentence in SAME_IN_GERMAN
 
 
 def test_every_sentence_of_the_catalogue_is_said() -> None:
@@ -241,8 +239,8 @@ def test_every_sentence_of_the_catalogue_is_said() -> None:
 
 def test_the_parts_of_a_sentence_are_told_in_german_too() -> None:
     """In whatever sentence they are filled in; what artists and files are called stays."""
-    speak(["de"])
-    told = in_own_words(
+    choose_language(["de"])
+    told = translate(
         Sentence(
             "There was not enough memory for {what} while {stage}: {free} of {total} GiB were "
             "free.",
@@ -257,7 +255,7 @@ def test_the_parts_of_a_sentence_are_told_in_german_too() -> None:
         "GiB waren frei."
     )
     called = Sentence("There is no model {name}.", name="denoising {name} <b>")
-    assert in_own_words(called) == "Es gibt kein Modell denoising {name} <b>."
+    assert translate(called) == "Es gibt kein Modell denoising {name} <b>."
 
 
 def test_notices_of_a_report_are_told_in_german() -> None:
@@ -266,7 +264,7 @@ def test_notices_of_a_report_are_told_in_german() -> None:
     listed = [hidden.to_json(), "Unheard of.", {"id": 7}, {"values": {}}, None, ["no"]]
     report = report_text({"notices": [hidden, "Unheard of."], "seed": 7})
     assert json.loads(report) == {"notices": listed[:2], "seed": 7}
-    speak(["de"])
+    choose_language(["de"])
     told = notice_in(json.dumps({"notices": listed})).message
     assert (
         told == "Der Bereich 'a' liegt ganz unter anderen: Nichts ist von ihm zu sehen. Unheard of."
@@ -288,11 +286,11 @@ def test_notices_of_a_report_are_told_in_german() -> None:
 )
 def test_the_language_is_the_artists(wanted: list[str], code: str) -> None:
     """Or English, where theirs is not there."""
-    assert speak(wanted) == code
+    assert choose_language(wanted) == code
     assert tr("Fill") == {"de": "F\u00fcllen", "en": "Fill"}[code]
 
 
 def test_what_is_not_known_stays_as_it_is() -> None:
     """A sentence of a newer backend."""
-    speak(["de"])
-    assert tr("unheard of") == in_own_words("unheard of") == "unheard of"
+    choose_language(["de"])
+    assert tr("unheard of") == translate("unheard of") == "unheard of"

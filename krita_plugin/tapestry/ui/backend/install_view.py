@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...backend.controller import BackendController
 from ...backend.installer import BackendInstaller
 from ...docker_model import DockerModel
-from ...i18n.messages import in_own_words
+from ...i18n.notices import notice_of
 from ...i18n.translation import tr
 from ...qt.compat import QProgressBar, QPushButton, QWidget
 from ..base.field_behaviour import column_in, row_of, words_of_others
@@ -84,8 +84,8 @@ def _before(installer: BackendInstaller) -> str:
     """What the button will do, or why it has not done it."""
     trouble, kind = installer.trouble, installer.own.accelerator
     if trouble:
-        message = in_own_words(trouble.message).rstrip(".")
-        return f"{message}. {in_own_words(trouble.advice)}"
+        notice = notice_of(trouble)
+        return f"{notice.message.rstrip('.')}. {notice.advice}"
     told = tr(
         "The backend with PyTorch for {kind}: {fetched} GB from the package index, {disk} GB on "
         "the disk, into {folder}."

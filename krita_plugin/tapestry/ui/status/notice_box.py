@@ -1,9 +1,8 @@
-"""What the artist is told: a sentence, what to do next, and a button to put it away."""
+"""The notice: a sentence, what to do next, and a button to put it away."""
 
 from __future__ import annotations
 
 from ...docker_model import DockerModel
-from ...i18n.messages import in_own_words
 from ...i18n.translation import tr
 from ...qt.compat import QFrame, QHBoxLayout, Qt, QToolButton, QVBoxLayout
 from ..base.field_behaviour import words_of_others
@@ -42,6 +41,6 @@ class NoticeBox(QFrame):
         font = self._message.font()
         font.setBold(bool(notice and notice.is_error))
         self._message.setFont(font)
-        self._message.setText(in_own_words(notice.message) if notice else "")
-        self._advice.setText(in_own_words(notice.advice) if notice else "")
+        self._message.setText(notice.message if notice else "")
+        self._advice.setText(notice.advice if notice else "")
         self._advice.setVisible(bool(notice and notice.advice))
