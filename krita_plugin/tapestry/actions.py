@@ -37,7 +37,7 @@ def actions() -> tuple[Action, ...]:
         Action(
             "tapestry_show_regions",
             tr("Tapestry: Show regions"),
-            lambda docker_model: docker_model.regions.toggle_tint(),
+            lambda docker_model: docker_model.regions.toggle_overlay(),
         ),
         Action("tapestry_roll_seed", tr("Tapestry: Another seed"), DockerModel.roll_dice),
     )

@@ -108,7 +108,7 @@ class DockerModel:
             else None
         )
         host.watch_saving(self._saving, self._saved)
-        link.follower = self
+        link.observer = self
 
     # --- for the widgets --------------------------------------------------------------------------
 
@@ -237,7 +237,7 @@ class DockerModel:
             )
         self._show(None)
         self.results.canvas_preview.hide()
-        self.regions.hide_tint()
+        self.regions.hide_overlay()
         if not self.settings.seed_locked:
             self.roll_dice()
         settings = replace(self.settings)  # what is changed from now on is for the next picture

@@ -113,7 +113,7 @@ class Socket:
 
 
 class Plugin:
-    """A plugin whose artist submits jobs; the follower of its link.
+    """A plugin whose artist submits jobs; the observer of its link.
 
     results    job id -> every picture that came for it
     failures   what went wrong, in the artist's words
@@ -130,7 +130,7 @@ class Plugin:
         self.process = BackendProcess(command)
         self.budget: Callable[[], float] = lambda: float("inf")
         self.link = Link(self.process, self._connect, self)
-        self.link.follower = self
+        self.link.observer = self
         self.results: dict[str, list[bytes]] = {}
         self.failures: list[str] = []
         self.worker_states: list[str] = []

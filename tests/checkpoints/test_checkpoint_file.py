@@ -186,7 +186,7 @@ def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> Non
     entry = read_checkpoint_at("dream", path)
     model = ModelCache(Catalogue(found=[entry]), "cpu").load("dream")
 
-    assert entry.companions == {"vae": beside}
+    assert entry.component_files == {"vae": beside}
     ours, theirs = model._vae.state_dict(), built.networks["vae"].state_dict()
     assert all(torch.equal(ours[name], theirs[name] + 1) for name in theirs)
     assert same_weights(model._unet, built.networks["unet"])

@@ -165,7 +165,7 @@ def test_an_autoencoder_of_another_family_is_not_taken(stock: Path, tmp_path: Pa
     save_file(Built({}, vae), program / "models/vae/vae-ft-mse-840000.safetensors", torch.half)
     (entry,) = discover([program]).entries
 
-    assert entry.companions["vae"].name == "vae-ft-mse-840000.safetensors"
+    assert entry.component_files["vae"].name == "vae-ft-mse-840000.safetensors"
 
 
 def test_a_folder_of_models_is_told_from_a_model(stock: Path, tmp_path: Path) -> None:

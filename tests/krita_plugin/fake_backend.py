@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapestry.connection.link import Listener
+from tapestry.connection.link import ConnectionHandler
 from tapestry.document.order import NOTHING, Beside
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -28,7 +28,7 @@ class FakeBackend:
         self.info: RuntimeInfo | None = None
         self.sent: list[Message] = []
         self.blobs: dict[str, bytes] = {}
-        self._listener = Listener()
+        self._handler = ConnectionHandler()
         self.is_connected = False
 
     # --- the process ------------------------------------------------------------------------------
@@ -63,8 +63,8 @@ class FakeBackend:
 
     # --- the connection ---------------------------------------------------------------------------
 
-    def connect(self, info: RuntimeInfo, listener: Listener) -> FakeBackend:
-        self._listener, self.sent, self.blobs = listener, [], {}
+    def connect(self, info: RuntimeInfo, handler: ConnectionHandler) -> FakeBackend:
+        self._handler, self.sent, self.blobs = handler, [], {}
         self.is_connected = True
         return self
 
@@ -79,7 +79,7 @@ class FakeBackend:
     def tell(
         self, message: Message, pixels: Pixels | None = None, beside: Beside = NOTHING
     ) -> None:
-        self._listener.hear(message, pixels, beside)
+        self._handler.hear(message, pixels, beside)
 
     def send(self, message: Message) -> None:
         self.sent.append(message)
@@ -88,10 +88,10 @@ class FakeBackend:
         self.blobs[sha256] = data
 
     def close(self) -> None:
-        self._listener = Listener()
+        self._handler = ConnectionHandler()
         self.is_connected = False
 
     def _drop(self) -> None:
-        listener, self._listener = self._listener, Listener()
+        handler, self._handler = self._handler, ConnectionHandler()
         self.is_connected = False
-        listener.lose(None)
+        handler.lose(None)

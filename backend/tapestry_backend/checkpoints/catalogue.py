@@ -51,7 +51,7 @@ class Checkpoint:
     variant    "base"; "inpaint" for one that sees what is known of a picture; or what kind of
                few-step checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell"
     dtype      what most of its weights are stored as
-    companions    files with the networks that its own lacks
+    component_files    files with the networks that its own lacks
     """
 
     id: str
@@ -60,7 +60,7 @@ class Checkpoint:
     family: str = "sd1"
     variant: str = "base"
     dtype: str = ""
-    companions: Mapping[str, Path] = field(default_factory=dict)
+    component_files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -68,7 +68,7 @@ class Checkpoint:
         if is_folder(self.path):
             weights = [*self.path.rglob("*.safetensors")]
         else:
-            weights = [self.path, *set(self.companions.values())]
+            weights = [self.path, *set(self.component_files.values())]
         return sum(file.stat().st_size for file in weights if is_file(file))
 
     @property
@@ -104,7 +104,9 @@ class Catalogue:
         taken, left = fitting(found, room, lambda e: e.id, lambda e: e.path, Sentence("models"))
         for entry in taken:
             self._entries.setdefault(entry.id, entry)
-        offered = [path for entry in found for path in (entry.path, *entry.companions.values())]
+        offered = [
+            path for entry in found for path in (entry.path, *entry.component_files.values())
+        ]
         self.left_out = without_repeats(
             [*left, *problems, *self.adapters.left_out_beside(offered)],
             # One that came with its configuration has a folder of its own.
@@ -131,9 +133,9 @@ class Catalogue:
         Its model is not there, or lacks words of T5; or an adapter does not fit it.
         """
         entry = self.find(request.model)
-        if is_file(entry.path) and has_t5(read_file(entry.path, entry.companions)):
+        if is_file(entry.path) and has_t5(read_file(entry.path, entry.component_files)):
             t5_words(entry.path)
-        widths = read_embedding_dims(entry.path, entry.companions)
+        widths = read_embedding_dims(entry.path, entry.component_files)
         self.adapters.check(request, entry.id, entry.family, widths)
 
     @property
@@ -206,7 +208,7 @@ def locate(name: str) -> Path:
 
 
 def read_checkpoint_at(
-    model_id: str, path: Path, companions: Mapping[str, Path] | None = None
+    model_id: str, path: Path, component_files: Mapping[str, Path] | None = None
 ) -> Checkpoint:
     """What a folder's configuration or a file's header says; nothing is loaded.
 
@@ -223,19 +225,19 @@ def read_checkpoint_at(
         )
     if not is_file(path):
         return _read_folder(model_id, path)
-    model = read_file(path, companions)
+    model = read_file(path, component_files)
     used = {part: source.path for part, source in model.parts.items() if source.path != path}
     return Checkpoint(
         model_id, path, model.window_px, model.family, model.variant, model.dtype, used
     )
 
 
-def read_file(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel:
+def read_file(path: Path, component_files: Mapping[str, Path] | None = None) -> FileModel:
     """What a single file holds; raises TapestryError when it is no checkpoint that we can run."""
     if path.suffix.lower() in FOREIGN_FORMATS:
         raise foreign_file(path)
     try:
-        model = read_checkpoint(path, companions)
+        model = read_checkpoint(path, component_files)
     except OSError as error:
         raise unreadable(path, error) from error
     except BrokenFileError as error:

@@ -72,18 +72,20 @@ class FileModel:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_checkpoint(path: Path, companions: Mapping[str, Path] | None = None) -> FileModel | None:
+def read_checkpoint(
+    path: Path, component_files: Mapping[str, Path] | None = None
+) -> FileModel | None:
     """What a file holds; None when it is no checkpoint of a family that we run.
 
-    companions: files with a network each that this one may lack. An autoencoder in a file named
-    like this one, with .vae.safetensors at its end, takes the place of its own. Raises
-    BrokenFileError when a header is not right, or says something that no checkpoint has.
+    component_files: files with one network each, for those that this one may lack. An autoencoder
+    in a file named like this one, but ending with .vae.safetensors, replaces its own.
+    Raises BrokenFileError when a header is not right, or says something that no checkpoint has.
     """
     header = read_header(path)
     family = family_of_file(header.shapes)
     if family is None:
         return None
-    helpers = dict(companions or {})
+    helpers = dict(component_files or {})
     own_vae = path.with_name(f"{path.stem}.vae.safetensors")
     replaced = is_file(own_vae)
     if replaced:

@@ -112,26 +112,26 @@ class _Search:
             return
         layout = program_folders(root)
         problems.extend(layout.left_out)
-        companions = ComponentFiles(layout.companions, problems)
+        component_files = ComponentFiles(layout.component_folders, problems)
         for place in layout.checkpoints:
             for path in _checkpoints(place, problems):
-                self._add(path, _relative(path, place), companions)
+                self._add(path, _relative(path, place), component_files)
         if root not in layout.checkpoints:
-            self._add_loose(root, companions)
-        self.found.components += companions.look()
+            self._add_loose(root, component_files)
+        self.found.components += component_files.look()
 
-    def _add_loose(self, root: Path, companions: ComponentFiles) -> None:
+    def _add_loose(self, root: Path, component_files: ComponentFiles) -> None:
         """What lies beside the folders of a program, in none of them."""
         problems = self.found.problems
         for path in entries_of(root, []):
             if not is_file(path) or not (is_weights(path.name) or _is_packed(path.name)):
                 continue
-            if _is_companion(path):
+            if _is_component(path):
                 problems.append(LeftOut(path, misplaced_network(path)))
             elif _is_adapter(path):
                 problems.append(LeftOut(path, misplaced_adapter(path)))
             else:
-                self._add(path, _relative(path, root), companions)
+                self._add(path, _relative(path, root), component_files)
 
     def look_through_hub(self, cache: Path) -> None:
         """The cache of the hub, which other programs fill with models of every kind."""
@@ -152,7 +152,7 @@ class _Search:
                 self._add(path, f"{name}/{path.stem}", ComponentFiles(()), others_too=True)
 
     def _add(
-        self, path: Path, name: str, companions: ComponentFiles, *, others_too: bool = False
+        self, path: Path, name: str, component_files: ComponentFiles, *, others_too: bool = False
     ) -> None:
         """A checkpoint, once.
 
@@ -162,7 +162,7 @@ class _Search:
         if real in self._seen:
             return
         try:
-            entry = self._read(path, name, companions)
+            entry = self._read(path, name, component_files)
         except LeftOut as problem:
             self.found.problems.append(problem)
             return
@@ -182,7 +182,7 @@ class _Search:
             except TapestryError as problem:
                 self.found.problems.append(LeftOut(path, problem))
 
-    def _read(self, path: Path, name: str, companions: ComponentFiles) -> Checkpoint | None:
+    def _read(self, path: Path, name: str, component_files: ComponentFiles) -> Checkpoint | None:
         """None for a file that is sound, and no checkpoint; raises TapestryError for the rest."""
         model_id = choose_id(path, (name, path.stem, str(path)), self._ids.__contains__)
         if isinstance(model_id, LeftOut):
@@ -192,7 +192,7 @@ class _Search:
             with suppress(
                 OSError, BrokenFileError
             ):  # which `read_checkpoint_at` puts into a sentence
-                helpers = companions.of(path)
+                helpers = component_files.of(path)
         if helpers is None:
             return None
         entry = read_checkpoint_at(model_id, path, helpers)
@@ -234,14 +234,14 @@ def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
             left_out.append(without_index(here))
             continue
         for name in files:
-            if is_weights(name) and _is_companion(here / name):
+            if is_weights(name) and _is_component(here / name):
                 if not _replaces_one(here / name):
                     left_out.append(LeftOut(here / name, misplaced_network(here / name)))
             elif is_weights(name) or _is_foreign(name):
                 yield here / name
 
 
-def _is_companion(path: Path) -> bool:
+def _is_component(path: Path) -> bool:
     """Whether a file holds a text encoder or an autoencoder alone, which is no checkpoint."""
     with suppress(Exception):  # of what is wrong with it is told where it is read
         return holds_a_network(read_header(path))

@@ -28,11 +28,11 @@ class EmbeddingDims(NamedTuple):
     words: tuple[int, ...]
 
 
-def read_embedding_dims(path: Path, companions: Mapping[str, Path]) -> EmbeddingDims:
+def read_embedding_dims(path: Path, component_files: Mapping[str, Path]) -> EmbeddingDims:
     """The embedding dimensions of a model's folder or file; none where it cannot be read."""
     configs: Mapping[str, Mapping[str, Any]] = {}
     with suppress(OSError, ValueError):
-        configs = _of_file(path, companions) if path.is_file() else _of_folder(path)
+        configs = _of_file(path, component_files) if path.is_file() else _of_folder(path)
     text = configs.get(_BACKBONE, {}).get("cross_attention_dim")
     words = [configs.get(part, {}).get("hidden_size") for part in _ENCODERS]
     return EmbeddingDims(
@@ -41,8 +41,8 @@ def read_embedding_dims(path: Path, companions: Mapping[str, Path]) -> Embedding
     )
 
 
-def _of_file(path: Path, companions: Mapping[str, Path]) -> dict[str, Mapping[str, Any]]:
-    model = read_checkpoint(path, companions)
+def _of_file(path: Path, component_files: Mapping[str, Path]) -> dict[str, Mapping[str, Any]]:
+    model = read_checkpoint(path, component_files)
     parts = {} if model is None else model.parts
     return {name: source.config for name, source in parts.items() if source.kind != "t5"}
 

@@ -42,7 +42,7 @@ class ProgramFolders:
     """
 
     checkpoints: tuple[Path, ...]
-    companions: tuple[Path, ...]
+    component_folders: tuple[Path, ...]
     adapters: tuple[Path, ...]
     left_out: tuple[LeftOut, ...] = ()
 
@@ -54,7 +54,7 @@ def program_folders(root: Path) -> ProgramFolders:
     """
     left_out: list[LeftOut] = []
     extra = extra_paths(root, (*_YAML_CHECKPOINTS, *_YAML_COMPANIONS, *_YAML_ADAPTERS), left_out)
-    checkpoints, companions, adapters = (
+    checkpoints, component_folders, adapters = (
         list(_each_once([*(root / name for name in names), *(extra.get(key) for key in keys)]))
         for names, keys in (
             ((*_CHECKPOINTS, *_BACKBONES), _YAML_CHECKPOINTS),
@@ -68,7 +68,9 @@ def program_folders(root: Path) -> ProgramFolders:
         adapters = [root, *(each for each in adapters if not _lies_in(each, inside))]
     else:
         adapters = list(_each_once([*adapters, *checkpoints]))
-    return ProgramFolders(tuple(checkpoints), tuple(companions), tuple(adapters), tuple(left_out))
+    return ProgramFolders(
+        tuple(checkpoints), tuple(component_folders), tuple(adapters), tuple(left_out)
+    )
 
 
 def _lies_in(folder: Path, real: str) -> bool:

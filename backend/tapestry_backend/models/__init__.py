@@ -1,1 +1,1 @@
-"""Checkpoints: finding them (without torch) and running them behind one small protocol."""
+"""Loaded networks of every family, behind the protocol of `denoiser.py`."""

@@ -30,8 +30,8 @@ DELAYS_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Before each attempt to reach a server again; after the last one we give up and say so."""
 
 
-class Listener:
-    """Who hears what a connection receives; this one ignores it."""
+class ConnectionHandler:
+    """What a connection calls when something arrives or it is lost; this one ignores both."""
 
     def hear(self, message: Message, pixels: Pixels | None, beside: Beside = NOTHING) -> None:
         """A message, and the pixels it refers to; `beside`: the layers of a result."""
@@ -79,8 +79,8 @@ class LinkState(Enum):
     FAILED = "failed"
 
 
-class Follower(Protocol):
-    """Who uses the link."""
+class LinkObserver(Protocol):
+    """What the link calls when its state changes or a message arrives."""
 
     def link_changed(self) -> None:
         """The link's state has changed."""
@@ -95,17 +95,17 @@ class Follower(Protocol):
         ...
 
 
-class Link(Listener):
+class Link(ConnectionHandler):
     """Keeps a connection to a server from the first `ensure` to `close`."""
 
     def __init__(
         self,
         server: Server,
-        connect: Callable[[RuntimeInfo, Listener], Connection],
+        connect: Callable[[RuntimeInfo, ConnectionHandler], Connection],
         loop: Loop,
     ) -> None:
         self.state = LinkState.OFF
-        self.follower: Follower | None = None
+        self.observer: LinkObserver | None = None
         self._server = server
         self._connect = connect
         self._loop = loop
@@ -211,8 +211,8 @@ class Link(Listener):
     def _fail(self, error: TapestryError) -> None:
         self._unacknowledged.abandon_all()
         self._become(LinkState.FAILED)
-        if self.follower is not None:
-            self.follower.link_failed(error)
+        if self.observer is not None:
+            self.observer.link_failed(error)
 
     def _disconnect(self) -> None:
         self._connection.close()
@@ -220,8 +220,8 @@ class Link(Listener):
 
     def _become(self, state: LinkState) -> None:
         self.state = state
-        if self.follower is not None:
-            self.follower.link_changed()
+        if self.observer is not None:
+            self.observer.link_changed()
 
     # --- from the connection ----------------------------------------------------------------------
 
@@ -242,8 +242,8 @@ class Link(Listener):
         answers = self._unacknowledged.answers(message)
         for answer in answers or ():
             self._connection.send(answer)
-        if answers is None and self.follower is not None:
-            self.follower.hear(message, pixels, beside)
+        if answers is None and self.observer is not None:
+            self.observer.hear(message, pixels, beside)
 
     def lose(self, error: TapestryError | None) -> None:
         """The connection is gone: try the same server once more, then another one.

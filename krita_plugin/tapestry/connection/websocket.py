@@ -14,7 +14,7 @@ from tapestry_protocol.messages import Hello, Message
 from tapestry_protocol.runtime import RuntimeInfo
 
 from ..qt.compat import QAbstractSocket, QApplication, QNetworkProxy, QTcpSocket, QTimer
-from .link import Listener
+from .link import ConnectionHandler
 from .wire import Opened, Wire
 
 _HANDSHAKE_WITHIN_S = 10.0
@@ -30,10 +30,10 @@ _log = logging.getLogger("tapestry.connection.websocket")
 
 
 class Connection:
-    """A connection to a running server; tells its listener what comes, and once when it is lost."""
+    """A connection to a running server; tells its handler what comes, and once when it is lost."""
 
-    def __init__(self, server: RuntimeInfo, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, server: RuntimeInfo, handler: ConnectionHandler) -> None:
+        self._handler = handler
         self._wire = Wire(server)
         self._chunks: deque[Iterator[bytes]] = deque()
         # Owned by Qt and deleted later, because it may end inside one of its own signals.
@@ -62,8 +62,8 @@ class Connection:
         self._send_chunks()
 
     def close(self) -> None:
-        """End the connection without telling the listener."""
-        self._listener = Listener()
+        """End the connection without telling the handler."""
+        self._handler = ConnectionHandler()
         self._end()
 
     def _read(self) -> None:
@@ -75,7 +75,7 @@ class Connection:
                 self._patience.stop()
                 self.send(Hello(PROTOCOL_VERSION, VERSION))
             else:
-                self._listener.hear(heard.message, heard.pixels, heard.beside)
+                self._handler.hear(heard.message, heard.pixels, heard.beside)
         self._flush()
 
     def _written(self, _count: int) -> None:
@@ -108,9 +108,9 @@ class Connection:
         self._lose(None)
 
     def _lose(self, error: TapestryError | None) -> None:
-        listener, self._listener = self._listener, Listener()
+        handler, self._handler = self._handler, ConnectionHandler()
         self._end()
-        listener.lose(error)
+        handler.lose(error)
 
     def _end(self) -> None:
         self._patience.stop()

@@ -29,7 +29,7 @@ class RegionController:
         self._loop = loop
         self._watch = watch
         self._failed = failed
-        self._tinting: Task | None = None
+        self._showing_overlay: Task | None = None
         self._adding: Task | None = None
         self._begun = ""
 
@@ -112,30 +112,30 @@ class RegionController:
         return begun
 
     @guarded
-    def toggle_tint(self) -> None:
+    def toggle_overlay(self) -> None:
         """Show the canvas in the colours of its regions, or as it is."""
         canvas = self._host.active_canvas()
-        if canvas is None or self._tinting is not None:
+        if canvas is None or self._showing_overlay is not None:
             return
-        if self.hide_tint():
+        if self.hide_overlay():
             self._watch.look()
             return
         active = canvas.active_layer()
 
         def finished(_layer_id: str) -> None:
-            self._tinting = None
+            self._showing_overlay = None
             self._watch.look()
             self._loop.call_later(_KRITA_ACTIVATES_S, lambda: self._activate_again(canvas, active))
 
         def failed(error: Exception) -> None:
-            self._tinting = None
+            self._showing_overlay = None
             self._failed(error)
 
         async def showing() -> str:
             with self._watch.resting():
                 return await insert_region_overlay(canvas, self._watch.scene.rows)
 
-        self._tinting = Task(self._loop, showing(), finished, failed)
+        self._showing_overlay = Task(self._loop, showing(), finished, failed)
 
     @guarded
     def _activate_again(self, canvas: Canvas, layer_id: str) -> None:
@@ -143,7 +143,7 @@ class RegionController:
         if canvas.is_open:
             canvas.activate(layer_id)
 
-    def hide_tint(self) -> bool:
+    def hide_overlay(self) -> bool:
         """Take the layer that shows regions away; whether there was one."""
         canvas = self._host.active_canvas()
         if canvas is None:
@@ -155,10 +155,10 @@ class RegionController:
 
     def close(self) -> None:
         """Krita ends."""
-        for work in (self._tinting, self._adding):
+        for work in (self._showing_overlay, self._adding):
             if work is not None:
                 work.cancel()
-        self._tinting = self._adding = None
+        self._showing_overlay = self._adding = None
 
     def _name(self, layer_id: str) -> str:
         return next((row.prompt for row in self._watch.scene.rows if row.id == layer_id), "")

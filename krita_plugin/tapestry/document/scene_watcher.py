@@ -88,7 +88,7 @@ class SceneWatcher:
         return self._seen.active if self._seen else ""
 
     @property
-    def is_tinted(self) -> bool:
+    def has_overlay(self) -> bool:
         """Whether the document shows its regions in colours."""
         return bool(self._seen and overlay_layers(self._seen.layers))
 

@@ -47,7 +47,7 @@ class _Leaving:
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _PreviewLayer:
     """The layer that shows a picture, in its document."""
 
     canvas: Canvas
@@ -71,7 +71,7 @@ class CanvasPreview:
         self._loop = loop
         self._flag_guard = ModifiedFlagGuard(loop, PREVIEW_NAME)
         self._leaving: list[_Leaving] = []
-        self._shown: _Shown | None = None
+        self._shown: _PreviewLayer | None = None
         self.subject = ""
         """What is shown: the id of a job or of an entry of the history; empty when nothing is."""
 
@@ -188,7 +188,7 @@ class CanvasPreview:
             self._leaving.append(_Leaving(canvas, layer_id))
             self._sweep()
             return None
-        self._shown = _Shown(canvas, draft, layer_id, bounds)
+        self._shown = _PreviewLayer(canvas, draft, layer_id, bounds)
         return draft
 
     async def _add_layer(

@@ -25,7 +25,7 @@ from tests.krita_plugin.fake_loop import FakeLoop
 SUBMIT = Submit("a", Request("generate", 64, 64, prompt="sky"))
 
 
-class Follower:
+class LinkObserver:
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -46,9 +46,9 @@ class Way:
     """A link and everything around it."""
 
     def __init__(self) -> None:
-        self.backend, self.loop, self.follower = FakeBackend(), FakeLoop(), Follower()
+        self.backend, self.loop, self.observer = FakeBackend(), FakeLoop(), LinkObserver()
         self.link = Link(self.backend, self.backend.connect, self.loop)
-        self.link.follower = self.follower
+        self.link.observer = self.observer
 
     def become_ready(self) -> None:
         self.backend.appear()
@@ -67,7 +67,7 @@ def test_a_running_server_is_used(way: Way) -> None:
     """None is started."""
     way.become_ready()
     assert way.backend.starts == 0
-    assert way.follower.heard == [Welcome(PROTOCOL_VERSION, VERSION, ()), Backend("ready", "CPU")]
+    assert way.observer.heard == [Welcome(PROTOCOL_VERSION, VERSION, ()), Backend("ready", "CPU")]
 
 
 def test_a_server_is_started_when_there_is_none(way: Way) -> None:
@@ -169,7 +169,7 @@ def test_a_server_that_always_dies_is_given_up(way: Way) -> None:
     way.loop.run(60)
     assert way.link.state is LinkState.FAILED
     assert way.backend.starts == len(DELAYS_S) + 1
-    assert [error.message for error in way.follower.failures] == ["The backend did not start."]
+    assert [error.message for error in way.observer.failures] == ["The backend did not start."]
     way.backend.dies_at_once = False
     way.link.ensure()
     assert way.link.state is LinkState.STARTING
@@ -207,7 +207,7 @@ def test_a_server_that_never_gets_ready_is_given_up(way: Way) -> None:
 
 
 def test_a_link_asks_for_what_it_has_missed(way: Way) -> None:
-    """Before anybody else says anything; the follower need not know."""
+    """Before any other message; the observer need not know."""
     way.become_ready()
     way.link.send(SUBMIT)
     way.backend.tell(Accepted("a", 0, 5))
@@ -217,7 +217,7 @@ def test_a_link_asks_for_what_it_has_missed(way: Way) -> None:
     assert way.backend.sent == [Resume(("a",), (5,))]
     way.backend.tell(Accepted("a", 0, 5))
     way.backend.tell(Progress("a", "denoising", 1, 20, 6))
-    heard = [message for message in way.follower.heard if hasattr(message, "job_id")]
+    heard = [message for message in way.observer.heard if hasattr(message, "job_id")]
     assert heard == [Accepted("a", 0, 5), Progress("a", "denoising", 1, 20, 6)]
 
 
@@ -238,7 +238,7 @@ def test_no_command_is_told_at_once(way: Way) -> None:
     way.backend.can_start = False
     way.link.ensure()
     assert way.link.state is LinkState.FAILED
-    assert [error.message for error in way.follower.failures] == ["The backend is not installed."]
+    assert [error.message for error in way.observer.failures] == ["The backend is not installed."]
 
 
 @pytest.mark.promise("R15")
@@ -248,7 +248,7 @@ def test_another_version_is_told(way: Way) -> None:
     way.link.ensure()
     way.backend.tell(Welcome(PROTOCOL_VERSION + 1, "9.9", ()))
     assert way.link.state is LinkState.FAILED
-    assert "9.9" in way.follower.failures[0].message
+    assert "9.9" in way.observer.failures[0].message
     assert not way.backend.is_connected
 
 
@@ -260,7 +260,7 @@ def test_a_server_that_does_not_want_us_says_why(way: Way) -> None:
     way.backend.tell(Failed("", ErrorCode.VERSION, "Too old.", "Update the plugin."))
     way.loop.run(100)
     assert way.link.state is LinkState.FAILED
-    assert [error.message for error in way.follower.failures] == ["Too old."]
+    assert [error.message for error in way.observer.failures] == ["Too old."]
 
 
 def test_nothing_is_sent_into_the_void(way: Way) -> None:

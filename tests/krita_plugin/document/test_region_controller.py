@@ -84,17 +84,17 @@ def test_a_new_region_is_ready_to_be_painted(at: RegionSetup) -> None:
 def test_regions_are_shown_and_hidden(at: RegionSetup) -> None:
     """One press tints the canvas, the next takes the layer away."""
     at.canvas.activate(at.sky)
-    at.controller.toggle_tint()
+    at.controller.toggle_overlay()
     at.look()
     assert at.canvas.names[0] == OVERLAY_NAME
     at.canvas.active = at.canvas.fakes[0].layer.id
     at.loop.run(1)
     assert at.canvas.active == at.sky
-    assert at.watch.is_tinted
-    at.controller.toggle_tint()
+    assert at.watch.has_overlay
+    at.controller.toggle_overlay()
     at.look()
     assert at.canvas.names == ["sky", "Background"]
-    assert not at.watch.is_tinted
+    assert not at.watch.has_overlay
 
 
 def test_the_layers_of_a_group_can_be_all_that_count(at: RegionSetup) -> None:
@@ -117,7 +117,7 @@ def test_without_a_document_nothing_happens(at: RegionSetup) -> None:
     at.controller.rename(at.sky, "x")
     at.controller.activate(at.sky)
     at.controller.choose_group("x")
-    at.controller.toggle_tint()
+    at.controller.toggle_overlay()
     at.controller.new_region()
     assert at.failures == []
 
@@ -125,7 +125,7 @@ def test_without_a_document_nothing_happens(at: RegionSetup) -> None:
 def test_what_goes_wrong_is_told(at: RegionSetup, monkeypatch) -> None:
     """Nothing is raised into Krita, neither at once nor in a later turn."""
     monkeypatch.setattr(at.canvas, "draft", lambda _name: 1 / 0)
-    at.controller.toggle_tint()
+    at.controller.toggle_overlay()
     at.loop.run()
     monkeypatch.setattr(at.canvas, "rename", lambda *_: 1 / 0)
     at.controller.rename(at.sky, "x")
@@ -135,7 +135,7 @@ def test_what_goes_wrong_is_told(at: RegionSetup, monkeypatch) -> None:
     at.loop.run()
     assert isinstance(at.failures[-1], TapestryError)
     at.canvas.is_open = True
-    at.controller.toggle_tint()
+    at.controller.toggle_overlay()
     at.controller.new_region()
     at.controller.close()
     at.loop.run()

@@ -63,7 +63,7 @@ def _broken(path: Path, problem: str) -> TapestryError:
 
 
 def _load_file(entry: Checkpoint, dtype: torch.dtype) -> Parts:
-    model = read_file(entry.path, entry.companions)
+    model = read_file(entry.path, entry.component_files)
     return Parts(
         load_modules(model, dtype),
         load_tokenizers(model, entry.path),

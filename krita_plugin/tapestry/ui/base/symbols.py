@@ -20,7 +20,7 @@ from ...qt.compat import (
     QWidget,
 )
 
-Symbol = Literal["dice", "locked", "unlocked", "plus", "tint", "clock", "keep", "remove"]
+Symbol = Literal["dice", "locked", "unlocked", "plus", "overlay", "clock", "keep", "remove"]
 
 _SIDE = 64
 _SCALE = _SIDE / 32
@@ -99,7 +99,7 @@ def _plus(painter: QPainter, _color: QColor) -> None:
     painter.drawLine(QPointF(5, 16), QPointF(27, 16))
 
 
-def _tint(painter: QPainter, color: QColor) -> None:
+def _draw_overlay(painter: QPainter, color: QColor) -> None:
     painter.drawRoundedRect(QRectF(3, 5, 26, 22), 2, 2)
     painter.setBrush(color)
     corners = (QPointF(3, 27), QPointF(12, 12), QPointF(18, 20), QPointF(22, 15), QPointF(29, 27))
@@ -128,7 +128,7 @@ _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "locked": _locked,
     "unlocked": _unlocked,
     "plus": _plus,
-    "tint": _tint,
+    "overlay": _draw_overlay,
     "clock": _clock,
     "keep": _keep,
     "remove": _remove,

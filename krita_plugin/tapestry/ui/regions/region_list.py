@@ -25,11 +25,11 @@ class RegionList(QWidget):
             "plus", "tapestry_new_region", tr("New region: a layer to paint on, and its prompt")
         )
         self._new.clicked.connect(lambda _checked: docker_model.regions.new_region())
-        self._tint = SymbolButton(
-            "tint", "tapestry_show_regions", tr("Show on the canvas which prompt holds where")
+        self._overlay = SymbolButton(
+            "overlay", "tapestry_show_regions", tr("Show on the canvas which prompt holds where")
         )
-        self._tint.setCheckable(True)
-        self._tint.clicked.connect(lambda _checked: docker_model.regions.toggle_tint())
+        self._overlay.setCheckable(True)
+        self._overlay.clicked.connect(lambda _checked: docker_model.regions.toggle_overlay())
         self._column = QVBoxLayout()
         self._column.setSpacing(1)
         self._remarks = QLabel()
@@ -41,7 +41,7 @@ class RegionList(QWidget):
         self._example.setToolTip(tr("A small document with three painted layers to begin with"))
         self._example.clicked.connect(lambda _checked: docker_model.example.open())
         title = QLabel(tr("Regions"))
-        whole = column_in(self, row_of(title, (self._scope, 1), self._tint, self._new))
+        whole = column_in(self, row_of(title, (self._scope, 1), self._overlay, self._new))
         whole.addLayout(self._column)
         whole.addWidget(self._remarks)
         whole.addWidget(self._example)
@@ -71,8 +71,8 @@ class RegionList(QWidget):
         self._scope.setCurrentIndex(self._scope.findData(scene.group))
         self._scope.setEnabled(len(choices) > 1)
         self._new.setEnabled(watch.has_document)
-        self._tint.setEnabled(bool(scene.regions) or watch.is_tinted)
-        self._tint.setChecked(watch.is_tinted)
+        self._overlay.setEnabled(bool(scene.regions) or watch.has_overlay)
+        self._overlay.setChecked(watch.has_overlay)
         ground = scene.background_prompt
         sentence = tr("The lowest layer is the background: {name}.")
         background = [sentence.format(name=ground)] if ground else []
