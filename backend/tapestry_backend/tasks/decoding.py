@@ -58,21 +58,25 @@ def decode_beside(
     wrap: bool,
     outlines: Tensor | None = None,
 ) -> Tensor:
-    """Like `decode_canvas`, and what is known stays: [1, 3, H, W], meeting it without a line.
+    """Like `decode_canvas`, but known pixels stay and the new ones meet them without a line.
 
-    outlines [h, w] bool: cells at whose outlines the fused latents are softer than what is known.
-    That is no error that the other side has as well.
+    outlines [h, w] bool: cells in which the fused latents are softer than the picture because an
+    outline runs through them; how they differ from known pixels says nothing about colours there.
 
-    New cells at the border never fit the known ones quite, and the decoder, which mixes neighbours,
-    is twice as wrong about known pixels there as about others: the corrected picture shows it.
-    Encoded once more from that, the cells of both sides fit each other. What is far from everything
-    new is not decoded at all.
+    1. Decode the cells near the border between known and new pixels.
+    2. Correct the new pixels' colours by how the known ones came out, and put the known ones in.
+    3. Encode that again: now the latents of both sides of the border fit each other. Before, the
+       decoder, which mixes neighbours, is twice as wrong about known pixels here as elsewhere.
+    4. Decode everything new from these latents, and correct it likewise.
+
+    Known pixels far from the border are never decoded. Returns [1, 3, H, W] in 0..1.
     """
     if source.pixels is None:
         return decode_canvas(model, latents, wrap=wrap)
     known, original, cell_px = source.known, source.pixels, source.cell_px
+    # Turn a canvas that wraps, so that its edge does not cut through a border.
     turn = turn_to_middle(known, cell_px) if wrap else 0
-    if turn:  # an edge that wraps is a border like any other then
+    if turn:
         known, original = (each.roll(turn * cell_px, -1) for each in (known, original))
         latents = latents.roll(turn, -1)
         outlines = None if outlines is None else outlines.roll(turn, -1)
@@ -80,25 +84,33 @@ def decode_beside(
     if border is None:
         return original if bool(known.all()) else decode_canvas(model, latents, wrap=wrap).cpu()
 
-    meeting = _Meeting(model, original, known, cell_px, wrap)
-    first = meeting.decoded(latents, border.near)
-    carried = torch.ones(known.shape)
-    paste(carried, in_pixels(border.near, cell_px), meeting.compared(first, border.near))
+    canvas = _KnownCanvas(model, original, known, cell_px, wrap)
+    # 1. Decode near the border.
+    near = canvas.decode(latents, border.near)
+    # 2. Compare it with the known pixels, and correct the new ones.
+    comparable = torch.ones(known.shape)
+    paste(comparable, in_pixels(border.near, cell_px), canvas.comparable(near, border.near))
     if outlines is not None:
         soft = outlines.repeat_interleave(cell_px, dim=0).repeat_interleave(cell_px, dim=1)
-        carried[soft.cpu()] = 0
-    encoded = model.encode(meeting.met(first, border.near, carried) * 2 - 1).to(latents)
+        comparable[soft.cpu()] = 0
+    corrected = canvas.correct(near, border.near, comparable)
+    # 3. Encode it again.
+    encoded = model.encode(corrected * 2 - 1).to(latents)
     again = crop(border.again, border.near).to(latents.device)
-    fitting = latents.clone()
-    paste(fitting, border.near, torch.where(again, encoded, crop(latents, border.near)))
-    second = meeting.decoded(fitting, border.beyond)
+    matched = latents.clone()
+    paste(matched, border.near, torch.where(again, encoded, crop(latents, border.near)))
+    # 4. Decode what is new.
+    new = canvas.decode(matched, border.beyond)
     pixels = original.clone()
-    paste(pixels, in_pixels(border.beyond, cell_px), meeting.met(second, border.beyond, carried))
+    paste(pixels, in_pixels(border.beyond, cell_px), canvas.correct(new, border.beyond, comparable))
     return pixels.roll(-turn * cell_px, -1) if turn else pixels
 
 
-class _Meeting(NamedTuple):
-    """What is known of a canvas, for the parts where new pixels meet it."""
+class _KnownCanvas(NamedTuple):
+    """The pixels that are there already, which decoded parts of the canvas are compared with.
+
+    original [1, 3, H, W], where known [H, W] is True.
+    """
 
     model: Denoiser
     original: Tensor
@@ -106,25 +118,28 @@ class _Meeting(NamedTuple):
     cell_px: int
     wrap: bool
 
-    def decoded(self, latents: Tensor, part: Window) -> Tensor:
+    def decode(self, latents: Tensor, part: Window) -> Tensor:
         """The pixels of some cells, as the model paints them: [1, 3, H, W] in 0..1."""
         if _is_decoded_plainly(self.model, latents, wrap=self.wrap):
             whole = decode_canvas(self.model, latents, wrap=self.wrap)
             return crop(whole, in_pixels(part, self.cell_px)).cpu()
         return _to_unit(decode_part(self.model, latents, part, wrap=self.wrap), "decoding").cpu()
 
-    def compared(self, decoded: Tensor, part: Window) -> Tensor:
-        """Where both sides show the same: [H, W] of the part."""
+    def comparable(self, decoded: Tensor, part: Window) -> Tensor:
+        """How far decoded and known pixels of a part show the same content: [H, W], 0..1."""
         there = in_pixels(part, self.cell_px)
         return same_content(
             decoded, crop(self.original, there), crop(self.known, there), self.cell_px
         )
 
-    def met(self, decoded: Tensor, part: Window, carried: Tensor) -> Tensor:
-        """A decoded part with what is known in it; carried [H, W]: of the whole canvas."""
+    def correct(self, decoded: Tensor, part: Window, comparable: Tensor) -> Tensor:
+        """A decoded part with its known pixels put in, and the colours of the new ones matched.
+
+        comparable [H, W] of the whole canvas: how far each known pixel counts in the comparison.
+        """
         there = in_pixels(part, self.cell_px)
         original, known, shares = (
-            crop(each, there) for each in (self.original, self.known, carried)
+            crop(each, there) for each in (self.original, self.known, comparable)
         )
         return match_colours(decoded, original, known, self.cell_px, shares)
 

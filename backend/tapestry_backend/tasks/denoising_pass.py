@@ -66,7 +66,7 @@ class Texts:
 
 
 class DenoisingPass:
-    """A canvas being painted; iterate over `steps` once, then read `latents`."""
+    """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents."""
 
     def __init__(
         self,
@@ -80,26 +80,14 @@ class DenoisingPass:
     ) -> None:
         self._plan = plan
         self._model = model
-        origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
-        margin = round(MARGIN * layout.canvas.height / plan.canvas.height) or 1
         tight = [region.fit == "tight" for region in plan.regions]
-        layers = make_layers(source.weights, tight, margin=margin, wrap=layout.wrap)
-        # Predictions are not read where the picture is kept: views without weight are dropped.
-        new = source.new
-        views = ViewPlan(
-            layout,
-            layers.within * new,
-            needed=source.weights * new,
-            margin=margin,
-            seed=plan.request.seed,
-            device=model.device,
-        )
-        if layout.mode == "overlap":
-            layers = layers.reached(views.reach | (new == 0))
+        layers, views = _layers_and_views(plan, source, layout, tight, model.device)
+        origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
         self._layers = layers.to(model.device)
         self._known = source.known_in_rows(known, self._layers, model)
         self._noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
-        inside = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
+        # Loose regions are not bootstrapped: they see everything from the start.
+        visible = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
         self.denoise = MultiDiffusion(
             model.predict,
             views,
@@ -108,7 +96,7 @@ class DenoisingPass:
             plan.batch_size,
             rows=layers.rows,
             bootstrapping=Bootstrapping(
-                inside.to(model.device), self._noise, plan.request.expert.bootstrapping
+                visible.to(model.device), self._noise, plan.request.expert.bootstrapping
             ),
             extra=_extra(model, source),
             guidance_every=plan.guidance_every,
@@ -135,6 +123,32 @@ class DenoisingPass:
             steer,
             self._layers,
         )
+
+
+def _layers_and_views(
+    plan: Plan,
+    source: CanvasSource,
+    layout: WindowLayout,
+    tight: Sequence[bool],
+    device: torch.device,
+) -> tuple[Layers, ViewPlan]:
+    """Which regions get latents of their own, and which windows each region is asked in."""
+    # A draft is smaller than the picture, and so are the margins around its regions.
+    margin = round(MARGIN * layout.canvas.height / plan.canvas.height) or 1
+    layers = make_layers(source.weights, tight, margin=margin, wrap=layout.wrap)
+    # Predictions are not read where the picture is kept: views without weight are dropped.
+    new = source.new
+    views = ViewPlan(
+        layout,
+        layers.within * new,
+        needed=source.weights * new,
+        margin=margin,
+        seed=plan.request.seed,
+        device=device,
+    )
+    if layout.mode == "overlap":
+        layers = layers.reached(views.reach | (new == 0))
+    return layers, views
 
 
 def _noise(plan: Plan, channels: int, layers: Layers, weights: Tensor, origin: Size) -> Tensor:

@@ -79,44 +79,46 @@ def load_lora(
 ) -> Deltas:
     """The deltas of a LoRA for these networks, on their device.
 
-    Raises TapestryError when it was made for another build, or uses what we do not know.
+    Layers of the file that cannot be used are left out and named in `unused`. Raises TapestryError
+    when those are more than the others: then it was made for another kind of model.
     """
-    notes = read_header(adapter.path).notes
+    metadata = read_header(adapter.path).notes
     grouped = _grouped(_finite(adapter, safetensors.torch.load_file(adapter.path)))
-    deltas, left = Deltas(), _Left()
-    for network in sorted({name for name, _ in grouped}):
-        own = {target: parts for (of, target), parts in grouped.items() if of == network}
+    deltas, unused = Deltas(), _UnusedLayers()
+    for network in sorted(grouped):
         module = networks.get(network)
         known = {} if module is None else targets(dict(module.named_modules()), _config_of(module))
-        told = _notes_of(adapter, notes, network)
-        for target, parts in own.items():
+        settings = _notes_of(adapter, metadata, network)
+        for target, parts in grouped[network].items():
             name = f"{network}.{target}"
             names = [known.get(one) for one in (layers_of(target) or (target,))]
             layers = [module.get_submodule(name) for name in names if module and name is not None]
             if not all(part.numel() for part in parts.values()):
-                left.empty.append(name)
+                unused.empty.append(name)
             elif len(layers) < len(names) or (_is_norm(parts) and not _takes(parts, layers)):
-                left.homeless.append(name)
+                unused.missing.append(name)
             else:
                 try:
-                    deltas += _deltas(adapter, model_id, layers, parts, told, device, dtype)
+                    deltas += _deltas(adapter, model_id, layers, parts, settings, device, dtype)
                 except TapestryError as error:
-                    left.unfit.append((name, error))
+                    unused.unfit.append((name, error))
     _keep_changes(deltas)
-    if len(left.homeless) + len(left.unfit) > len(deltas):
-        raise left.unfit[0][1] if left.unfit else misfit(adapter, model_id)
-    deltas.unused = left.in_words()
+    if len(unused.missing) + len(unused.unfit) > len(deltas):
+        raise unused.unfit[0][1] if unused.unfit else misfit(adapter, model_id)
+    deltas.unused = unused.in_words()
     return deltas
 
 
-class _Left:
-    """Layers of a file that are not laid on: those that a model lacks, of rank 0, and unfit ones.
+class _UnusedLayers:
+    """Names of a file's layers that are not used.
 
-    unfit: with what is wrong with each
+    missing   the model has no such layer
+    empty     their rank is 0
+    unfit     they do not fit, with the error of each
     """
 
     def __init__(self) -> None:
-        self.homeless: list[str] = []
+        self.missing: list[str] = []
         self.empty: list[str] = []
         self.unfit: list[tuple[str, TapestryError]] = []
 
@@ -124,8 +126,8 @@ class _Left:
         broken = [name for name, error in self.unfit if error.code is ErrorCode.MODEL_BROKEN]
         others = [name for name, _ in self.unfit if name not in broken]
         parts = []
-        if n := len(self.homeless):
-            first = repr(self.homeless[0])
+        if n := len(self.missing):
+            first = repr(self.missing[0])
             parts.append(
                 Sentence("{n} layers that this model lacks, such as {first}", n=n, first=first)
             )
@@ -275,14 +277,14 @@ def _config_of(network: Any) -> Mapping[str, Any]:
     return network.config if isinstance(network.config, Mapping) else {}
 
 
-def _grouped(tensors: Mapping[str, Tensor]) -> dict[tuple[str, str], dict[str, Tensor]]:
-    """(network, target) -> its tensors by role."""
-    grouped: dict[tuple[str, str], dict[str, Tensor]] = {}
+def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """Network -> target -> its tensors by role."""
+    grouped: dict[str, dict[str, dict[str, Tensor]]] = {}
     repeated = repeated_in(tensors)
     for name, tensor in tensors.items():
         part = read_name(name)
-        if part is not None and name not in repeated:  # of the rest the catalogue tells
-            grouped.setdefault((part.network, part.target), {})[part.role] = tensor
+        if part is not None and name not in repeated:  # the catalogue names the repeated ones
+            grouped.setdefault(part.network, {}).setdefault(part.target, {})[part.role] = tensor
     return grouped
 
 
@@ -291,7 +293,7 @@ def _deltas(
     model_id: str,
     layers: Sequence[nn.Module],
     parts: Mapping[str, Tensor],
-    told: Mapping[str, Any],
+    settings: Mapping[str, Any],
     device: torch.device,
     dtype: torch.dtype,
 ) -> list[Delta]:
@@ -304,7 +306,7 @@ def _deltas(
     split = _split(factors, layers)
     if split is None:
         raise misfit(adapter, model_id)
-    scale = _scale(factors, parts, told)
+    scale = _scale(factors, parts, settings)
     deltas = [
         Delta(layer, own.to(device, dtype), scale) for layer, own in zip(layers, split, strict=True)
     ]
@@ -332,12 +334,14 @@ def _split(factors: Factors, layers: Sequence[Any]) -> list[Factors] | None:
     return split if all(fitting) else None
 
 
-def _scale(factors: Factors, parts: Mapping[str, Tensor], told: Mapping[str, Any]) -> float:
+def _scale(factors: Factors, parts: Mapping[str, Tensor], settings: Mapping[str, Any]) -> float:
     """Alpha / rank, as the file says it; 1 where there is no rank."""
     if factors.rank is None:
         return 1.0
-    alpha = float(parts["alpha"]) if "alpha" in parts else told.get("lora_alpha") or factors.rank
-    return alpha / (factors.rank**0.5 if told.get("use_rslora") else factors.rank)
+    alpha = (
+        float(parts["alpha"]) if "alpha" in parts else settings.get("lora_alpha") or factors.rank
+    )
+    return alpha / (factors.rank**0.5 if settings.get("use_rslora") else factors.rank)
 
 
 def _lengths(delta: Delta, parts: Mapping[str, Tensor]) -> Lengths | None:
@@ -345,24 +349,24 @@ def _lengths(delta: Delta, parts: Mapping[str, Tensor]) -> Lengths | None:
     layer: Any = delta.module
     rows, columns = layer.weight.shape[:2]
     if "magnitude" in parts:  # as peft writes it
-        told, of_rows = parts["magnitude"], True
+        magnitude, of_rows = parts["magnitude"], True
     else:
-        told = parts["dora_scale"]
-        of_rows = told.shape[:1] == (rows,)
-    if told.numel() != (rows if of_rows else columns):
+        magnitude = parts["dora_scale"]
+        of_rows = magnitude.shape[:1] == (rows,)
+    if magnitude.numel() != (rows if of_rows else columns):
         return None
     change = delta.factors.change().reshape(layer.weight.shape).float()
     whole = layer.weight.detach().to(change) + delta.scale * change
     lengths = whole.transpose(0, int(not of_rows)).flatten(1).norm(dim=1).clamp(min=_SHORTEST)
     bias = None if layer.bias is None else layer.bias.detach().to(change)
-    return Lengths(told.to(change).flatten() / lengths, of_rows, bias)
+    return Lengths(magnitude.to(change).flatten() / lengths, of_rows, bias)
 
 
 def _notes_of(adapter: Adapter, notes: Mapping[str, str], network: str) -> dict[str, Any]:
     """What diffusers writes about a network's LoRA beside its tensors."""
     try:
-        told = json.loads(notes.get("lora_adapter_metadata", "{}"))
-        own = {key.removeprefix(f"{network}."): value for key, value in told.items()}
+        metadata = json.loads(notes.get("lora_adapter_metadata", "{}"))
+        own = {key.removeprefix(f"{network}."): value for key, value in metadata.items()}
         if own.get("alpha_pattern") or own.get("lora_bias"):
             raise _broken(adapter, Sentence("it uses a bias, or an alpha for each layer"))
         return {
