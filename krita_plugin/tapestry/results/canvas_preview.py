@@ -1,7 +1,14 @@
-"""A picture that is shown on the canvas and is no part of the document.
+"""A preview on the canvas that is no part of the document.
 
-It is a layer, because Krita has no other way, under a name by which it is always known again. It
-is taken out before the document is saved, and a file that got it all the same is written again.
+It is a layer, because Krita has no other way, with a name by which it is recognised later. It is
+removed before the document is saved; a file that was saved with it is written again without.
+
+Krita adds and removes layers in turns of its own, so that a preview passes through four states:
+
+    nothing        `subject` is empty
+    being added    `subject` is set, `_shown` is None yet
+    shown          `subject` and `_shown` are set
+    hidden         in `_hidden`, until Krita has removed its layer and it has not come back
 """
 
 from __future__ import annotations
@@ -34,8 +41,8 @@ _WATCHED_S = 0.5
 
 
 @dataclass
-class _Leaving:
-    """A layer that has to go, and until when it is looked for."""
+class _HiddenLayer:
+    """A layer that has to be removed, and until when we look whether it is gone."""
 
     canvas: Canvas
     layer_id: str
@@ -47,7 +54,7 @@ class _Leaving:
 
 
 @dataclass(frozen=True)
-class _PreviewLayer:
+class _ShownLayer:
     """The layer that shows a picture, in its document."""
 
     canvas: Canvas
@@ -61,17 +68,14 @@ class _PreviewLayer:
 
 
 class CanvasPreview:
-    """At most one picture, in one document.
-
-    Nothing is shown; or a layer is being added, and only the subject is known; or it is there.
-    """
+    """At most one preview, in one document."""
 
     def __init__(self, host: Host, loop: Loop) -> None:
         self._host = host
         self._loop = loop
         self._flag_guard = ModifiedFlagGuard(loop, PREVIEW_NAME)
-        self._leaving: list[_Leaving] = []
-        self._shown: _PreviewLayer | None = None
+        self._hidden: list[_HiddenLayer] = []
+        self._shown: _ShownLayer | None = None
         self.subject = ""
         """What is shown: the id of a job or of an entry of the history; empty when nothing is."""
 
@@ -97,24 +101,24 @@ class CanvasPreview:
             await drawn(canvas)
 
     def hide(self) -> None:
-        """Take it out, as soon as Krita is ready for it."""
-        self._leave()
-        self._sweep()
+        """Remove the preview as soon as Krita can do it."""
+        self._hide_layer()
+        self._remove_hidden_until_gone()
 
     def hide_soon(self) -> None:
-        """The same in the next turn: what is told meanwhile does not wait for Krita to draw."""
-        self._leave()
-        self._loop.call_later(0, self._sweep)
+        """The same from the next turn on, so that the caller need not wait for Krita to draw."""
+        self._hide_layer()
+        self._loop.call_later(0, self._remove_hidden_until_gone)
 
-    def _leave(self) -> None:
+    def _hide_layer(self) -> None:
         if self._shown is not None:
-            self._leaving.append(_Leaving(self._shown.canvas, self._shown.layer_id))
+            self._hidden.append(_HiddenLayer(self._shown.canvas, self._shown.layer_id))
         self._forget()
 
     async def gone(self) -> None:
-        """Wait until what was hidden is out, though not for ever."""
+        """Wait until what was hidden is removed, for PATIENCE_S at most."""
         end = time.monotonic() + PATIENCE_S
-        while not self._take_out() and time.monotonic() < end:
+        while not self._remove_hidden() and time.monotonic() < end:
             await pause()
 
     def release(self, canvas: Canvas, bounds: Bounds) -> PreviewLayer | None:
@@ -130,38 +134,38 @@ class CanvasPreview:
         return PreviewLayer(shown.layer_id, shown.draft)
 
     def clean(self, canvas: Canvas) -> bool:
-        """Take out every such layer, also of other days; whether there was one."""
-        found = [layer.id for layer in canvas.layers() if layer.name == PREVIEW_NAME]
+        """Remove every preview, older ones too; whether there was one."""
+        previews = [layer.id for layer in canvas.layers() if layer.name == PREVIEW_NAME]
         if self._shown is not None and self._shown.canvas.id == canvas.id:
             self._forget()
-        for layer_id in found:
+        for layer_id in previews:
             self._remove(canvas, layer_id)
-        return bool(found)
+        return bool(previews)
 
-    def _sweep(self) -> None:
-        self._take_out()
-        if self._leaving:
-            self._loop.call_later(_ASK_AGAIN_AFTER_S, self._sweep)
+    def _remove_hidden_until_gone(self) -> None:
+        self._remove_hidden()
+        if self._hidden:
+            self._loop.call_later(_ASK_AGAIN_AFTER_S, self._remove_hidden_until_gone)
 
-    def _take_out(self) -> bool:
-        """Whether all are out. What was taken out is looked for once more: it might not have gone.
+    def _remove_hidden(self) -> bool:
+        """Remove what is hidden where Krita is ready, and look again later; whether all are gone.
 
         Krita 5.1 must not be asked to remove a layer that it is still adding or drawing.
         """
-        leaving, self._leaving = self._leaving, []
-        are_out = True
-        for layer in leaving:
+        hidden, self._hidden = self._hidden, []
+        are_gone = True
+        for layer in hidden:
             if not layer.canvas.is_open:
                 continue
             is_settled = layer.canvas.is_settled
             if not is_settled or layer.is_there:
-                are_out = False
+                are_gone = False
                 layer.until = time.monotonic() + _WATCHED_S
                 if is_settled:
                     self._remove(layer.canvas, layer.layer_id)
             if time.monotonic() < layer.until:
-                self._leaving.append(layer)
-        return are_out
+                self._hidden.append(layer)
+        return are_gone
 
     def _remove(self, canvas: Canvas, layer_id: str) -> None:
         with self._flag_guard.during(canvas):
@@ -185,10 +189,10 @@ class CanvasPreview:
         if layer_id is None:
             return None
         if self.subject != subject:  # hidden while Krita was adding it
-            self._leaving.append(_Leaving(canvas, layer_id))
-            self._sweep()
+            self._hidden.append(_HiddenLayer(canvas, layer_id))
+            self._remove_hidden_until_gone()
             return None
-        self._shown = _PreviewLayer(canvas, draft, layer_id, bounds)
+        self._shown = _ShownLayer(canvas, draft, layer_id, bounds)
         return draft
 
     async def _add_layer(
@@ -215,7 +219,7 @@ class CanvasPreview:
 
     @staticmethod
     def _activate_again(canvas: Canvas, active: str, shown: str) -> None:
-        """What the artist paints meanwhile would go with the preview; they may choose another."""
+        """Give the artist's layer back: what is painted on the preview's would go with it."""
         if canvas.is_open and canvas.active_layer() == shown:
             canvas.activate(active)
 
