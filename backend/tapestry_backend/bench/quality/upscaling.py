@@ -27,7 +27,7 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True)
-class _Larger:
+class _Result:
     """A result uint8 [H, W, 3], what it took, and where windows that lie fixed have borders."""
 
     picture: np.ndarray
@@ -41,13 +41,13 @@ def measure_upscaling(bench: Workbench) -> Measured:
     plain = even_textures(model)[: 3 if quick else 8]
     prompts = [*plain, *scenes(model)[: 2 if quick else 6]]
     bench.say(f"upscaling: {len(prompts)} pictures, {FACTOR} times as large")
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     detail: dict[str, list[float]] = {"detail": [], "enlarged": []}
     rows = []
     for number, prompt in enumerate(prompts, start=48_000):
         first = bench.painter.plain(prompt, number)
-        moving = _larger(bench, first, prompt, number)
-        fixed = _larger(bench, first, prompt, number, moving=False)
+        moving = _upscale(bench, first, prompt, number)
+        fixed = _upscale(bench, first, prompt, number, moving=False)
         size = upscaled_size(Size(*first.shape[:2]), FACTOR)
         enlarged = _resized(first, size, Image.Resampling.LANCZOS)
         cell_px = bench.painter.model.cell_px
@@ -59,7 +59,7 @@ def measure_upscaling(bench: Workbench) -> Measured:
             "evaluations": moving.evaluations / fixed.evaluations,
         }
         for name, figure in figures.items():
-            found.setdefault(name, []).append(figure)
+            values.setdefault(name, []).append(figure)
         if prompt in plain:
             own = np.mean([detail_energy(bench.painter.plain(prompt, number + i)) for i in (1, 2)])
             detail["detail"].append(float(detail_energy(moving.picture) / own))
@@ -68,18 +68,18 @@ def measure_upscaling(bench: Workbench) -> Measured:
         rows.append([CaptionedPicture(f"{prompt}, {name}", each) for name, each in row.items()])
     ratios = {name: mean_ratio(each) for name, each in detail.items()}
     return Measured(
-        {name: float(np.mean(each)) for name, each in found.items()}
-        | {"worst_psnr": min(found["psnr"])}
+        {name: float(np.mean(each)) for name, each in values.items()}
+        | {"worst_psnr": min(values["psnr"])}
         | {name: mean for name, (mean, _) in ratios.items()},
         rows[:_SHOWN],
-        errors={name: float(np.std(each) / len(each) ** 0.5) for name, each in found.items()}
+        errors={name: float(np.std(each) / len(each) ** 0.5) for name, each in values.items()}
         | {name: error for name, (_, error) in ratios.items()},
     )
 
 
-def _larger(
+def _upscale(
     bench: Workbench, first: np.ndarray, prompt: str, seed: int, *, moving: bool = True
-) -> _Larger:
+) -> _Result:
     painter = bench.painter
     height, width = first.shape[:2]
     request = painter.request(height, width, prompt, seed, task="refine", strength=STRENGTH)
@@ -91,10 +91,10 @@ def _larger(
     picture = np.concatenate([band.pixels for band in made if isinstance(band, Band)])
     size = upscaled_size(Size(*first.shape[:2]), FACTOR)
     plan = make_plan(replace(request, height=size.height, width=size.width), painter.model)
-    return _Larger(picture[..., :3], end.report["unet_evaluations"], window_borders(plan))
+    return _Result(picture[..., :3], end.report["unet_evaluations"], window_borders(plan))
 
 
-def _seams(larger: _Larger, cell_px: int) -> float:
+def _seams(larger: _Result, cell_px: int) -> float:
     """Across the borders of windows, both ways."""
     borders = [cell * cell_px for cell in larger.borders]
     pictures = (larger.picture, turned(larger.picture))
