@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tapestry.backend.process import BackendProcess
-from tapestry.connection.link import Link, Listener
+from tapestry.connection.link import ConnectionHandler, Link
 from tapestry.connection.wire import Opened, Wire
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import encode_chunks
@@ -41,8 +41,8 @@ BACKEND = Path(__file__).with_name("backend.py")
 class Socket:
     """A connection of the plugin's wire; cut off when it has carried as many bytes as it may."""
 
-    def __init__(self, info: RuntimeInfo, listener: Listener, budget_bytes: float) -> None:
-        self._listener = listener
+    def __init__(self, info: RuntimeInfo, handler: ConnectionHandler, budget_bytes: float) -> None:
+        self._handler = handler
         self._wire = Wire(info)
         self._left = budget_bytes
         self._out = bytearray()
@@ -62,7 +62,7 @@ class Socket:
             self._wire.send_chunk(frame)
 
     def close(self) -> None:
-        self._listener = Listener()
+        self._handler = ConnectionHandler()
         self._socket.close()
 
     def turn(self, wait_s: float) -> None:
@@ -101,15 +101,15 @@ class Socket:
             if isinstance(heard, Opened):
                 self.send(Hello(PROTOCOL_VERSION, VERSION))
             else:
-                self._listener.hear(heard.message, heard.pixels)
+                self._handler.hear(heard.message, heard.pixels)
 
     def _most(self) -> int:
         return int(max(1, min(self._left, 1 << 18)))
 
     def _lose(self, error: TapestryError | None) -> None:
-        listener = self._listener
+        handler = self._handler
         self.close()
-        listener.lose(error)
+        handler.lose(error)
 
 
 class Plugin:
@@ -179,8 +179,8 @@ class Plugin:
             self._timers.remove(entry)
             entry[1]()
 
-    def _connect(self, info: RuntimeInfo, listener: Listener) -> Socket:
-        self._socket = Socket(info, listener, self.budget())
+    def _connect(self, info: RuntimeInfo, handler: ConnectionHandler) -> Socket:
+        self._socket = Socket(info, handler, self.budget())
         return self._socket
 
     # --- from the link ----------------------------------------------------------------------------
