@@ -52,7 +52,7 @@ _KINDS = (
     "ベクターレイヤー|ペイントレイヤー|克隆图层|再製圖層|向量圖層|塗りつぶしレイヤー|"
     "填充图层|填充圖層|文件图层|檔案圖層|矢量图层|顏料圖層|颜料图层|벡터 레이어|복제 레이어|"
     "채우기 레이어|칠하기 레이어|파일 레이어|"
-    "ebenengruppe|groupe de calques|grupa warstw|grupo de camadas|grupo de capas|"
+    "unknown layer|ebenengruppe|groupe de calques|grupa warstw|grupo de camadas|grupo de capas|"
     "gruppo di livelli|laaggroep|lagergrupp|laggruppe|layer group|группа слоёв|"
     "레이어 그룹|レイヤーグループ"
 )

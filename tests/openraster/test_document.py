@@ -171,3 +171,18 @@ def test_every_kind_of_png_is_read(mode: str) -> None:
     assert (pixels[..., 3] == 255).all()
     if mode != "1":
         assert (pixels[..., :3] == 128).all()
+
+
+def test_elements_that_are_left_out_are_told_of(tmp_path: Path) -> None:
+    """A layer in a second stack is one all the same."""
+    write_ora(tmp_path / "a.ora", (8, 8), [Layer("sea", Image.new("RGBA", (8, 8)))])
+    archive = Archive.open(tmp_path / "a.ora")
+    second = b"</stack><stack><layer/></stack><text/></image>"
+    stack = archive.read("stack.xml")
+    end = stack.rindex(b"</stack>")
+    told = Document(Archive(archive.copy({"stack.xml": stack[:end] + second}))).notes
+    assert told == (
+        "An element <stack> was left out: it lies where no layer belongs.",
+        "An element <layer> was left out: it lies where no layer belongs.",
+        "An element <text> was left out: it is no layer.",
+    )

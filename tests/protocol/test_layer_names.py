@@ -32,6 +32,7 @@ def test_the_background_is_known_in_krita_s_languages(name: str) -> None:
         *("Pasted Layer", "Pasted Layer #1", "Layer 1 #2", "Floating Selection"),
         *("Eingef\u00fcgte Ebene", "Calque coll\u00e9"),
         *("Layer Group", "Layer Group #2", "Ebenengruppe #1", "Groupe de calques"),
+        "Unknown Layer 2",
         *("Vector Layer 1", "\u30ec\u30a4\u30e4\u30fc1"),
     ],
 )  # fmt: skip

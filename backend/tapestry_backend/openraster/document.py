@@ -88,7 +88,11 @@ class Document:
     def notes(self) -> tuple[str, ...]:
         """What an artist should know about how the file was read."""
         kinds = self._stack.unknown
-        unknown = (f"An element <{kind}> was left out: it is no layer." for kind in kinds)
+        unknown = (
+            f"An element <{kind}> was left out: it "
+            f"{'lies where no layer belongs' if kind in {'layer', 'stack'} else 'is no layer'}."
+            for kind in kinds
+        )
         return (*unknown, *self._stack.notes, *self._notes_on_modes(), *self._notes_on_profiles())
 
     @property
