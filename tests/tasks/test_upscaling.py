@@ -165,6 +165,30 @@ def test_faint_paint_keeps_its_colours(store) -> None:
     assert result[..., 3].max() == 100
 
 
+def test_settings_for_another_kind_of_checkpoint_are_told(
+    store, model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that count: a small strength takes a part of the steps, none takes nothing at all."""
+    monkeypatch.setattr(type(store), "variant_of", lambda *_: "turbo")
+    monkeypatch.setattr(type(model), "knows_clip_skip", False)
+    first = picture()
+    settings = {"num_inference_steps": 10, "guidance_scale": 5.0, "clip_skip": 1}
+    told = {
+        strength: " ".join(
+            joined(upscale(first, asked(first, strength=strength, **settings), 2, {}, store))[
+                1
+            ].report["notices"]
+        )
+        for strength in (0.0, 0.3, 1.0)
+    }
+
+    assert told[0.0] == ""
+    assert "colours burn out" in told[0.3]
+    assert "clip skip changes nothing" in told[0.3]
+    assert "few steps" not in told[0.3]
+    assert "few steps" in told[1.0]
+
+
 def test_the_edges_of_a_larger_picture_are_edges(store) -> None:
     """Whatever its own request said of them."""
     first = picture()

@@ -79,6 +79,13 @@ def unlike_few_steps(variant: str, steps: int, scale: float) -> tuple[str, ...]:
     return tuple(told)
 
 
+def unused_clip_skip(clip_skip: int, *, is_known: bool) -> tuple[str, ...]:
+    """A sentence about a clip skip of a model that has nothing to skip."""
+    if is_known or not clip_skip:
+        return ()
+    return ("This model reads its texts without CLIP's layers: clip skip changes nothing.",)
+
+
 def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:
     """A sentence about a picture that was painted with less memory than planned."""
     if batch_size == planned:

@@ -40,6 +40,7 @@ from .failure_messages import (
     out_of_memory,
     short_of_memory,
     unlike_few_steps,
+    unused_clip_skip,
 )
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
 from .own_paint import kept_rows
@@ -269,16 +270,12 @@ def _notices(job: _Job, store: ModelCache) -> list[str]:
     """What the artist should know about the finished picture: sentences."""
     request = job.plan.request
     steps, scale = request.num_inference_steps, request.guidance_scale
-    notices = [
+    return [
         *job.notices,
         *short_of_memory(job.batch_size, job.plan.batch_size),
         *unlike_few_steps(store.variant_of(request.model), steps, scale),
+        *unused_clip_skip(request.clip_skip, is_known=job.model.knows_clip_skip),
     ]
-    if request.clip_skip and not job.model.knows_clip_skip:
-        notices.append(
-            "This model reads its texts without CLIP's layers: clip skip changes nothing."
-        )
-    return notices
 
 
 def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers) -> list[Steer]:

@@ -40,7 +40,7 @@ from .conditioning import Conditioning
 from .decoding import decode_canvas, decode_part
 from .denoising_pass import DenoisingPass, Texts
 from .events import Progressed
-from .failure_messages import check_finite, out_of_memory
+from .failure_messages import check_finite, out_of_memory, unlike_few_steps, unused_clip_skip
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
 
@@ -191,8 +191,13 @@ def _events(
         texts = Texts.encode(plan, model, conditioning)
         check_finite(texts.conditions, "reading the prompts")
         picture = _opaque(first)
+    told = [*notices, *texts.notices, *conditioning.notices]
     evaluations = 0
     if larger.strength:
+        steps = round(larger.num_inference_steps * larger.strength)
+        variant = store.variant_of(larger.model)
+        told += unlike_few_steps(variant, steps, larger.guidance_scale)
+        told += unused_clip_skip(larger.clip_skip, is_known=model.knows_clip_skip)
         with watch.stage("encode"):
             start = _encoded(picture, plan, model)
             weights = _weights(request, blobs, plan)
@@ -211,7 +216,6 @@ def _events(
     yield Progressed("decoding")
     for top, pixels in bands:
         yield Band(_with_alpha(pixels, first[..., 3], top, plan))
-    told = (*notices, *texts.notices, *conditioning.notices)
     yield Upscaled(make_report(plan, evaluations, told, watch))
 
 
