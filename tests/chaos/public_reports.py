@@ -82,6 +82,16 @@ REPORTS: dict[str, Sequence[str]] = {
     ),
     "A LoRA, a text encoder, an autoencoder or a checkpoint lies in another kind's folder, or "
     "beside all of them": ("tests/checkpoints/test_discovery.py",),
+    "A trainer's config.json, a stray model_index.json or unet/config.json, or a folder called venv"
+    " or image_encoder lies among models: it hides none of them": (
+        "tests/checkpoints/test_adapter_catalogue.py",
+        "tests/checkpoints/test_discovery.py",
+    ),
+    "A ControlNet's folder has its weights as .fp16.safetensors alone, as a pickle, in several "
+    "files, or in part": (
+        "tests/models/adapters/test_controls.py",
+        "tests/checkpoints/test_adapter_catalogue.py",
+    ),
     "A file is called .safetensors and is a web page, a pickle, a GGUF file or git's note": (
         "tests/checkpoints/test_safetensors_header.py",
     ),

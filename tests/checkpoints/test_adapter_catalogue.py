@@ -236,6 +236,9 @@ REFUSED = {
 }
 
 
+UNREADABLE = {"empty", "a lying header", "truncated", "a pickle by another name"}
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) -> None:
     """It says what is wrong, and which kinds there are."""
@@ -247,7 +250,9 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
 
     assert problem in raised.value.message
     assert raised.value.code is ErrorCode.MODEL_BROKEN
-    assert "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or" in raised.value.advice
+    kinds = "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or"
+    advice = "Get it again" if case in UNREADABLE else kinds
+    assert advice in raised.value.advice
 
 
 def test_a_link_to_nothing_is_told_as_one(tmp_path: Path) -> None:
@@ -276,7 +281,7 @@ def damaged(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (lambda folder: damaged(folder, _class_name="UNet2DConditionModel"), "it is a UNet2D"),
+        (lambda folder: damaged(folder, _class_name="UNet2DConditionModel"), "of a model, UNet2D"),
         (lambda folder: damaged(folder, channels=[10**9]), "'channels' in config.json is"),
         (lambda folder: damaged(folder, auto_map={}), "asks for auto_map"),
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "is missing"),
@@ -413,6 +418,102 @@ def test_accents_are_compared_as_they_are_read(tmp_path: Path) -> None:
 
     assert known.find(composed, "lora") == known.find(apart, "lora")
     assert known.find(f"{composed}-2", "lora").path.parent.name == "inside"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"learning_rate": 1e-4}',
+        '{"model_type": "STABLE_DIFFUSION_15"}',
+        '{"architectures": ["CLIPTextModel"]}',
+        '{"_class_name": "ControlNetModel"}',
+        '{"steps": 100,}',
+        "",
+        "[1]",
+        '{"a": "' + "x" * 2**20 + '"}',
+    ],
+    ids=["plain", "type", "architectures", "class", "comma", "empty", "array", "large"],
+)
+def test_another_programs_configuration_hides_no_lora(tmp_path: Path, content: str) -> None:
+    """Neither in a folder that somebody named, nor in one that is found, nor further inside."""
+    for place in (tmp_path, tmp_path / "inside"):
+        place.mkdir(exist_ok=True)
+        lora_of_width(place / "ink.safetensors", 768)
+        (place / "config.json").write_text(content)
+    for known in (AdapterCatalogue([str(tmp_path)]), AdapterCatalogue(folders=[tmp_path])):
+        assert {info.id for info in known.infos} >= {"ink", "inside/ink"}
+        assert not known.left_out_beside([])
+
+
+def test_a_network_hides_no_lora_beside_it(adapters: Path, tmp_path: Path) -> None:
+    """Named, found, or damaged; it is found in the folder that is looked through, too."""
+    folder = tmp_path / "controlnet"
+    shutil.copytree(adapters / "edges", folder)
+    lora_of_width(folder / "ink.safetensors", 768)
+    for known in (AdapterCatalogue([str(folder)]), AdapterCatalogue(folders=[folder])):
+        assert [(a.id, a.kind) for a in known.infos][2:] == [
+            ("controlnet", "controlnet"),
+            ("ink", "lora"),
+        ]
+    (folder / "config.json").write_text("{")
+    known = AdapterCatalogue(folders=[tmp_path])
+    assert [info.id for info in known.infos][2:] == ["controlnet/ink"]
+    (left,) = known.left_out_beside([])
+    assert "config.json is no JSON" in left.message
+    assert left.advice == "Get its config.json again from where it came from."
+
+
+@pytest.mark.parametrize("inner", ["", "venv", "tokenizers", "image_encoder", "model/loras"])
+def test_a_folders_name_hides_no_lora(tmp_path: Path, inner: str) -> None:
+    """Nor does a model in diffusers' layout, in whose folder, or in one inside, it lies."""
+    folder = tmp_path / inner
+    folder.mkdir(parents=True, exist_ok=True)
+    lora_of_width(folder / "ink.safetensors", 768)
+    (tmp_path / "model").mkdir(exist_ok=True)
+    for place in {tmp_path / "model", folder}:
+        (place / "model_index.json").write_text("{}")
+    assert AdapterCatalogue(folders=[tmp_path]).find("ink", "lora")
+
+
+@pytest.mark.parametrize("length", [0, 5, 60, -8])
+def test_a_file_that_was_fetched_in_part_is_to_be_fetched_again(
+    adapters: Path, tmp_path: Path, length: int
+) -> None:
+    """Wherever it ends; likewise that of a network's folder."""
+    shutil.copytree(adapters / "edges", tmp_path / "edges")
+    lora_of_width(tmp_path / "ink.safetensors", 768)
+    for path in (tmp_path / "ink.safetensors", *(tmp_path / "edges").glob("*.safetensors")):
+        path.write_bytes(path.read_bytes()[:length])
+    left_out = AdapterCatalogue(folders=[tmp_path]).left_out_beside([])
+    assert {each.path.name for each in left_out} == {"ink.safetensors", "edges"}
+    assert all(each.advice.startswith("Get it again from where it") for each in left_out)
+
+
+def test_a_python_environment_is_not_looked_through(tmp_path: Path) -> None:
+    """It holds thousands of files, and none of them is an adapter."""
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "pyvenv.cfg").write_text("")
+    (tmp_path / "venv" / "test_data.bin").write_bytes(b"pickle")
+    assert not AdapterCatalogue(folders=[tmp_path]).left_out_beside([])
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "advice"),
+    [
+        ("diffusion_pytorch_model.bin", "its weights are a pickle", "Get diffusion_pytorch_model."),
+        ("diffusion_pytorch_model-00001-of-00002.safetensors", "several files", "with all in"),
+        ("readme.txt", "diffusion_pytorch_model.safetensors is missing", "Get it again, with"),
+    ],
+)
+def test_a_network_without_its_weights_says_what_to_get(
+    adapters: Path, tmp_path: Path, name: str, problem: str, advice: str
+) -> None:
+    """By what lies there in their place."""
+    shutil.copytree(adapters / "edges", tmp_path / "edges")
+    (tmp_path / "edges" / "diffusion_pytorch_model.safetensors").rename(tmp_path / "edges" / name)
+    (left,) = AdapterCatalogue(folders=[tmp_path]).left_out_beside([])
+    assert problem in left.message
+    assert advice in left.advice
 
 
 def test_what_nobody_thought_of_stops_no_other(tmp_path: Path, monkeypatch, caplog) -> None:

@@ -469,6 +469,32 @@ def test_a_model_without_its_index_is_told_of_as_one(stock: Path, tmp_path: Path
     assert [each.path.name for each in adapters.left_out_beside([])] == ["inner"]
 
 
+def test_a_part_of_a_model_in_a_programs_folder_hides_nothing(stock: Path, tmp_path: Path) -> None:
+    """People put a transformer with its configuration where files of that kind belong."""
+    models = tmp_path / "models"
+    for part in ("unet", "vae"):
+        (models / part).mkdir(parents=True)
+        (models / part / "config.json").write_text("{}")
+    link(stock, "dream.safetensors", models / "checkpoints" / "dream.safetensors")
+    assert [entry.id for entry in discover([models]).entries] == ["dream"]
+
+
+@pytest.mark.parametrize("beside", ["model_index.json", "unet/config.json"])
+def test_what_lies_beside_a_broken_model_is_offered(
+    stock: Path, tmp_path: Path, beside: str
+) -> None:
+    """The model itself is told of."""
+    checkpoints = tmp_path / "models" / "checkpoints"
+    for folder in ("unet", "scheduler", "mine"):
+        (checkpoints / folder).mkdir(parents=True)
+    (checkpoints / beside).write_text("{}")
+    link(stock, "dream.safetensors", checkpoints / "dream.safetensors")
+    shutil.copy(stock / "flux-all.safetensors", checkpoints / "mine" / "flux.safetensors")
+    found = discover()
+    assert [entry.id for entry in found.entries] == ["dream", "mine/flux"]
+    assert "model_index.json" in found.problems[0].message + found.problems[0].advice
+
+
 def test_folders_that_lie_too_deep_are_one_sentence(tmp_path: Path) -> None:
     """With their number and the first of them."""
     for number in range(9):

@@ -23,15 +23,18 @@ from .adapter_recognition import (
     Kind,
     bundled_in,
     chosen_embeddings,
+    is_network_file,
+    is_network_folder,
     read_adapter,
 )
 from .checkpoint_file import holds_a_network, misplaced_network
 from .embedding_dims import EmbeddingDims
-from .folder_checks import MAX_CONFIGURATION_BYTES, lacks_index, without_index
-from .folders import check_folder_named, expanded, is_file, is_folder, is_weights, walk
+from .families import family_of_file
+from .folder_checks import PARTS, lacks_index, without_index
+from .folders import check_folder_named, expanded, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting, unforeseen
 from .prompt_syntax import NamedAdapters, read_syntax
-from .safetensors_header import BrokenFileError, read_header, read_json
+from .safetensors_header import read_header
 
 PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
 """Those that are shown a picture."""
@@ -67,11 +70,11 @@ class AdapterCatalogue:
         bundled = Path(str(files("tapestry_backend") / "sample_adapters"))
         self._look_through(bundled)
         for path in (expanded(name) for name in names):
-            if is_folder(path) and not is_file(path / "config.json"):
+            if not is_folder(path) or is_network_folder(path):
+                self._add(read_adapter(path), (path.stem, str(path)))
+            if is_folder(path):
                 check_folder_named(path, self._left_out)
                 self._look_through(path)
-            else:
-                self._add(read_adapter(path), (path.stem, str(path)))
         for folder in folders:
             self._look_through(folder)
         found = list(self._adapters.values())
@@ -87,6 +90,8 @@ class AdapterCatalogue:
             inside = path.relative_to(root)
             plain = inside if is_folder(path) else inside.with_suffix("")
             names = (plain.as_posix(), f"{root.name}/{plain.as_posix()}", str(path))
+            if path == root:
+                names = (root.name, *names[2:])
             try:
                 self._add(read_adapter(path), names)
             except TapestryError as error:
@@ -269,35 +274,39 @@ def in_part(adapter: Adapter, unused: Sentence) -> TapestryError:
 def _found_in(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
     """What may be an adapter in a folder, also further inside; links are followed.
 
-    Folders of models in diffusers' layout, and an IP-Adapter's image encoder, hold none.
+    The parts of a model in diffusers' layout are none, nor is the same model as a file beside them.
     """
-    for here, inner, names in walk(folder, left_out, skipped=(IMAGE_ENCODER,)):
-        if "model_index.json" in names:
-            inner.clear()
-        elif lacks_index(here):
-            inner.clear()
+    for here, inner, names in walk(folder, left_out):
+        if lacks_index(here):
             left_out.append(without_index(here))
-        elif "config.json" in names and here != folder and _holds_one_network(here):
-            inner.clear()
+        is_model = lacks_index(here) or "model_index.json" in names
+        if is_model:
+            inner[:] = [name for name in inner if name not in PARTS]
+        is_network = is_network_folder(here)
+        if is_network:
             yield here
-        else:
-            for path in map(here.joinpath, names):
-                if _is_network(path):
-                    left_out.append(LeftOut(path, misplaced_network(path)))
-                elif path.suffix.lower() in PICKLES or is_weights(path.name):
-                    yield path
+        for path in map(here.joinpath, names):
+            if (is_network and is_network_file(path.name)) or _is_image_encoder(path):
+                continue
+            if is_model and (not is_weights(path.name) or _is_model_file(path)):
+                continue
+            if _is_network(path):
+                left_out.append(LeftOut(path, misplaced_network(path)))
+            elif path.suffix.lower() in PICKLES or is_weights(path.name):
+                yield path
 
 
-def _holds_one_network(folder: Path) -> bool:
-    """Whether a folder's config.json is that of a network, or says nothing that can be read.
+def _is_image_encoder(path: Path) -> bool:
+    """Whether a file is the network that an IP-Adapter's file needs beside it."""
+    return path.parent.name == IMAGE_ENCODER and path.name.startswith(("model.", "pytorch_model."))
 
-    Trainers and people leave other files of this name beside their models.
-    """
-    try:
-        config = read_json(folder / "config.json", MAX_CONFIGURATION_BYTES)
-    except (OSError, BrokenFileError):
-        return True
-    return bool(config.keys() & {"_class_name", "architectures", "model_type"})
+
+def _is_model_file(path: Path) -> bool:
+    """Whether a file holds a checkpoint, or a network that one may lack."""
+    with suppress(Exception):  # which `read_adapter` puts into a sentence
+        header = read_header(path)
+        return family_of_file(header.shapes) is not None or holds_a_network(header)
+    return False
 
 
 def _is_network(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,24 +15,34 @@ from tapestry_protocol.sentences import Sentence
 
 from .controlnet_keys import read_control_marks
 from .families import family_of_file
-from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration
-from .folders import exists, is_folder, is_link, is_weights
+from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration, weights_variant
+from .folders import entries_of, exists, is_file, is_folder, is_link, is_weights
 from .left_out import unforeseen, unreadable, why_no_id
 from .lora_keys import BUNDLED, read_name, unused_in
-from .safetensors_header import BrokenFileError, Header, check_weights, read_header, read_json
+from .safetensors_header import BrokenFileError, Header, read_header, read_json
 
 Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
 Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
 
 
 _BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
-_WEIGHTS = "diffusion_pytorch_model.safetensors"
+_STEM = "diffusion_pytorch_model"
+"""How diffusers calls the file with a network's weights."""
+
+_WHOLE_AGAIN = (
+    "Get it again from where it came from, as .safetensors: this one is damaged, or was not "
+    "fetched to its end."
+)
+_CONFIGURATION_AGAIN = "Get its config.json again from where it came from."
 _CLASSES: Mapping[str, tuple[Kind, Family]] = {
     "ControlNetModel": ("controlnet", ""),
     "SD3ControlNetModel": ("controlnet", "sd3"),
     "FluxControlNetModel": ("controlnet", "flux"),
     "T2IAdapter": ("t2i_adapter", ""),
 }
+_NETWORK_SETTINGS = {"_class_name", "architectures", "model_type"}
+"""Of these, diffusers or transformers write one beside the weights of a network."""
+
 _BESIDES = {
     "num_mode": Sentence(
         "it is a ControlNet of several kinds in one (union), which Tapestry does not know"
@@ -41,7 +52,7 @@ _BESIDES = {
     ),
 }
 """Settings of ControlNets that want more than a picture."""
-_FOREIGN_FILES = ("adapter_config.json", f"{_WEIGHTS}.index.json")
+_FOREIGN_FILES = ("adapter_config.json", f"{_STEM}.safetensors.index.json")
 _OTHER_KINDS = {
     ".processor.qkv_lora": Sentence("a LoRA for FLUX by XLabs' names"),
     ".processor.proj_lora": Sentence("a LoRA for FLUX by XLabs' names"),
@@ -147,36 +158,86 @@ def misplaced_adapter(path: Path) -> TapestryError:
     )
 
 
+def is_network_folder(path: Path) -> bool:
+    """Whether a folder is a network as diffusers saves it, whole or not.
+
+    Trainers and people leave other files called config.json beside their LoRAs.
+    """
+    if not is_file(path / "config.json"):
+        return False
+    content = entries_of(path, [])
+    if any(is_network_file(inside.name) for inside in content):
+        return True
+    if any(is_weights(inside.name) or is_folder(inside) for inside in content):
+        return False
+    with suppress(OSError, BrokenFileError):
+        config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
+        return not config.keys().isdisjoint(_NETWORK_SETTINGS)
+    return False
+
+
+def is_network_file(name: str) -> bool:
+    """Whether a file is called as diffusers calls a network's weights."""
+    return name.startswith((f"{_STEM}.", f"{_STEM}-"))
+
+
 def _read_folder(name: str, path: Path) -> Adapter:
-    config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
+    try:
+        config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
+    except BrokenFileError as error:
+        raise BrokenFileError(str(error), _CONFIGURATION_AGAIN) from error
     check_configuration(config, "config.json")
     known = _CLASSES.get(str(config.get("_class_name")))
     if known is None:
         named = str(config.get("_class_name") or "")[:40]
-        raise BrokenFileError(
-            Sentence("it is a {name}", name=named)
-            if named
-            else "its config.json does not say what it is"
-        )
+        if named:
+            raise BrokenFileError(Sentence("it is the network of a model, {name}", name=named))
+        raise BrokenFileError("its config.json does not say what it is", _CONFIGURATION_AGAIN)
     kind, family = known
     for setting, problem in _BESIDES.items():
         if config.get(setting):
             raise BrokenFileError(problem)
-    if not (path / _WEIGHTS).exists():
-        raise BrokenFileError(Sentence("{file} is missing", file=_WEIGHTS))
-    check_weights(path / _WEIGHTS)
-    if set(_FOREIGN_FILES) & {inside.name for inside in path.iterdir()}:
-        raise BrokenFileError("it holds files that would have a library look elsewhere")
+    _check_network(path)
     width = config.get("cross_attention_dim")
     if not isinstance(width, int):
         return Adapter(name, kind, path, family)
     return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,))
 
 
+def _check_network(path: Path) -> None:
+    """Raises BrokenFileError when a network's weights are not there, or not to be trusted."""
+    names = [inside.name for inside in path.iterdir()]
+    if set(_FOREIGN_FILES) & set(names):
+        raise BrokenFileError("it holds files that would have a library look elsewhere")
+    variant = weights_variant(path)
+    weights = path / (f"{_STEM}.{variant}.safetensors" if variant else f"{_STEM}.safetensors")
+    if exists(weights):
+        _header_of(weights)
+        return
+    if any(name.startswith(f"{_STEM}-") or name.endswith(".index.json") for name in names):
+        raise BrokenFileError(
+            "its weights are divided into several files", f"Get it with all in {weights.name}."
+        )
+    if any(is_network_file(name) and Path(name).suffix in PICKLES for name in names):
+        raise BrokenFileError(
+            "its weights are a pickle, which can run any program when it is opened",
+            f"Get {weights.name} from where it came from.",
+        )
+    raise BrokenFileError(Sentence("{file} is missing", file=weights.name), f"Get it again, with {weights.name}.")
+
+
+def _header_of(path: Path) -> Header:
+    """A file's header; what is wrong with one is mostly that it was not fetched to its end."""
+    try:
+        return read_header(path)
+    except BrokenFileError as error:
+        raise BrokenFileError(str(error), error.advice or _WHOLE_AGAIN) from error
+
+
 def _read_file(name: str, path: Path) -> Adapter:
     if not is_weights(path.name):
         raise BrokenFileError("it is no .safetensors file")
-    header = read_header(path)
+    header = _header_of(path)
     other = next(
         (what for key, what in _OTHER_KINDS.items() if any(key in part for part in header.shapes)),
         None,
@@ -302,7 +363,12 @@ def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
         width = config.get(setting, usual)
         if width == wanted:
             check_configuration(config, IMAGE_ENCODER)
-            check_weights(encoder / "model.safetensors")
+            if not exists(encoder / "model.safetensors"):
+                raise BrokenFileError(
+                    f"it is an IP-Adapter, and {IMAGE_ENCODER} beside it lacks model.safetensors",
+                    f"Get model.safetensors into the folder {IMAGE_ENCODER}.",
+                )
+            _header_of(encoder / "model.safetensors")
             return encoder
         others.append(width)
     if others:

@@ -20,7 +20,7 @@ from .adapter_recognition import misplaced_adapter, read_adapter
 from .catalogue import SAMPLE, Checkpoint, read_checkpoint_at
 from .checkpoint_file import FOREIGN_FORMATS, holds_a_network, misplaced_network
 from .component_files import ComponentFiles
-from .folder_checks import check_folder, lacks_index, without_index
+from .folder_checks import PARTS, check_folder, lacks_index, without_index
 from .folders import (
     check_folder_named,
     entries_of,
@@ -37,8 +37,8 @@ from .program_folders import program_folders
 from .safetensors_header import BrokenFileError, read_header
 
 _INDEX = "model_index.json"
-_PARTS = {"unet", "transformer", "vae", "text_encoder", "scheduler"}
-"""Folders of a model in diffusers' layout."""
+_USUAL_PARTS = {"unet", "transformer", "vae", "text_encoder", "scheduler"}
+"""Of these folders, each model in diffusers' layout has several."""
 
 
 @dataclass
@@ -144,7 +144,7 @@ class _Search:
             content = entries_of(snapshot, problems) if snapshot else []
             names = {path.name for path in content}
             single = [p for p in content if is_weights(p.name) or p.suffix.lower() == ".ckpt"]
-            if snapshot and (_INDEX in names or len(names & _PARTS) > 1):
+            if snapshot and (_INDEX in names or len(names & _USUAL_PARTS) > 1):
                 self._add(snapshot, name, ComponentFiles(()))
             elif not single and _is_unfinished(folder):
                 problems.append(_unfinished(folder, name))
@@ -220,22 +220,20 @@ def _is_packed(name: str) -> bool:
 
 
 def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
-    """Files of weights, and folders in diffusers' layout, whose own files are theirs."""
-    if is_file(root / _INDEX):
-        yield root
-        return
+    """Files of weights, also those beside a model in diffusers' layout, and such models."""
     for here, folders, files in walk(root, left_out):
+        is_model = _INDEX in files or lacks_index(here)
         if _INDEX in files:
-            folders.clear()
             yield here
-            continue
-        if lacks_index(here):
-            folders.clear()
+        elif is_model:
             left_out.append(without_index(here))
-            continue
+        if is_model:
+            folders[:] = [name for name in folders if name not in PARTS]
         for name in files:
+            if is_model and not is_weights(name):
+                continue
             if is_weights(name) and _is_component(here / name):
-                if not _replaces_one(here / name):
+                if not (is_model or _replaces_one(here / name)):
                     left_out.append(LeftOut(here / name, misplaced_network(here / name)))
             elif is_weights(name) or _is_foreign(name):
                 yield here / name

@@ -14,8 +14,8 @@ from typing import Any
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.sentences import Sentence
 
-from .families import backbone_of, family_of
-from .folders import is_file
+from .families import FAMILIES, backbone_of, family_of
+from .folders import is_file, is_folder
 from .left_out import LeftOut, unreadable
 from .model_paths import hub_cache, models_folder
 from .safetensors_header import ANOTHER, BrokenFileError, check_regular, check_weights, read_json
@@ -34,6 +34,11 @@ _VARIANTS = (None, "fp16", "bf16")
 
 _VOCABULARIES = {"tokenizer.json", "vocab.json", "spiece.model"}
 """Files of which a tokenizer has one at least."""
+
+PARTS = frozenset(
+    part for family in FAMILIES.values() for part in (*family.modules, *family.tokenizers)
+) | {"feature_extractor", "image_encoder", "safety_checker", "scheduler"}
+"""The folders of a model in diffusers' layout."""
 
 _WHOLE_FOLDER = (
     "Get it again from where it came from: a folder in diffusers layout, complete, with its "
@@ -111,9 +116,14 @@ def _check_words(part: Path, homes: list[Path]) -> None:
 
 
 def lacks_index(folder: Path) -> bool:
-    """Whether a folder looks like a model in diffusers' layout, without its model_index.json."""
+    """Whether a folder looks like a model in diffusers' layout, without its model_index.json.
+
+    A program's folder of models may hold unet and vae as well, with files called config.json.
+    """
     parts = (folder / part / "config.json" for part in ("unet", "transformer"))
-    return any(map(is_file, parts)) and not is_file(folder / "model_index.json")
+    if not any(map(is_file, parts)) or is_file(folder / "model_index.json"):
+        return False
+    return any(is_folder(folder / part) for part in ("scheduler", "tokenizer", "text_encoder"))
 
 
 def without_index(folder: Path) -> LeftOut:

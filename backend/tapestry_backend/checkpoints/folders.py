@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tapestry_protocol.sentences import Sentence
@@ -15,7 +15,7 @@ _MAX_DEPTH = 6
 _MAX_FILES = 20_000
 """Seen in one folder; a folder with more is rather a whole disk."""
 
-_SKIPPED = {".git", ".venv", "venv", "__pycache__", "node_modules", "tokenizers"}
+_SKIPPED = {".git", "__pycache__", "node_modules"}
 
 WEIGHTS = (".safetensors", ".sft")
 """How the names of files with weights end, in letters of either case."""
@@ -81,9 +81,7 @@ def entries_of(folder: Path, left_out: list[LeftOut]) -> list[Path]:
         return []
 
 
-def walk(
-    root: Path, left_out: list[LeftOut], skipped: Collection[str] = ()
-) -> Iterator[tuple[Path, list[str], Sequence[str]]]:
+def walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[Path, list[str], Sequence[str]]]:
     """Each folder in `root`, its folders, which may be taken out of the list, and its files.
 
     Links are followed, each folder is seen once. What cannot be looked into goes to `left_out`.
@@ -106,7 +104,8 @@ def walk(
         if count > _MAX_FILES:
             left_out.append(_too_large(root))
             break
-        folders[:] = sorted(set(folders) - _SKIPPED - set(skipped))
+        inner = sorted(set(folders) - _SKIPPED)
+        folders[:] = [folder for folder in inner if not is_file(here / folder / "pyvenv.cfg")]
         if len(here.relative_to(root).parts) >= _MAX_DEPTH - 1:
             too_deep += (here / folder for folder in folders)
             folders.clear()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.windows import Size, Window
+from tapestry_backend.models.adapters.residuals import load_control
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.control_pictures import counts, shown_parts
 from tapestry_protocol.adapters import Control
@@ -208,3 +211,20 @@ def test_when_a_picture_counts() -> None:
         False,
     ]
     assert all(counts(Control("a"), step) for step in steps)
+
+
+@pytest.mark.parametrize("name", ["edges", "sketch"])
+def test_a_network_in_half_precision_alone_is_loaded(
+    adapters: Path, checkpoint: Path, tmp_path: Path, name: str
+) -> None:
+    """As authors call its file: with .fp16 before its suffix."""
+    folder = tmp_path / name
+    shutil.copytree(adapters / name, folder)
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".fp16.safetensors"))
+    unet = open_pipeline(checkpoint).unet
+    loaded, wanted = (
+        load_control(read_adapter(place), unet, "tiny", torch.float32).state_dict()
+        for place in (folder, adapters / name)
+    )
+    assert all(loaded[key].equal(tensor) for key, tensor in wanted.items())

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
+from ...checkpoints.folder_checks import weights_variant
 from ..loading.networks import load_network, sentence_for
 from .control_input import ControlInput
 from .residuals import broken_adapter
@@ -43,7 +44,8 @@ def load_block_control(
     """
     transformer: Any = networks.get("transformer")
     with sentence_for(partial(broken_adapter, adapter.path)):
-        network = load_network(_CLASSES[adapter.family], adapter.path, dtype)
+        variant = weights_variant(adapter.path)
+        network = load_network(_CLASSES[adapter.family], adapter.path, dtype, variant)
     fits = {"sd3": _fits_3, "flux": _fits_flux}[adapter.family]
     if transformer is None or not fits(network, transformer, networks["vae"]):
         raise misfit(adapter, model_id)

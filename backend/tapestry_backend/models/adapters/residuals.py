@@ -16,6 +16,7 @@ from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
+from ...checkpoints.folder_checks import weights_variant
 from ..loading.networks import check_finite, load_network, sentence_for
 from .control_files import load_control_file
 from .control_input import ControlInput
@@ -35,7 +36,8 @@ def load_control(adapter: Adapter, unet: Any, model_id: str, dtype: torch.dtype)
         if adapter.path.is_file():
             network = load_control_file(adapter.path, unet, dtype)
         else:
-            network = load_network(_CLASSES[adapter.kind], adapter.path, dtype)
+            variant = weights_variant(adapter.path)
+            network = load_network(_CLASSES[adapter.kind], adapter.path, dtype, variant)
         check_finite({} if network is None else network.state_dict())
     if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
