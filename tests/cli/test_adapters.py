@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from examples.ora import Layer, write_ora
 from tapestry_backend.cli import main
+from tapestry_backend.openraster.archive import Archive
 from tapestry_backend.openraster.document import Document
 from tests.models.adapters.tiny_adapters import save_kohya_lora, save_peft_lora, save_t2i_adapter
 from tests.models.tiny_checkpoints import save_checkpoint
@@ -155,3 +156,25 @@ def test_whatever_is_wrong_gets_a_sentence(
     assert status == 2
     assert sentence in said
     assert "Traceback" not in said
+
+
+def test_a_scene_from_elsewhere_is_painted_without_the_lora_that_it_names(
+    kit: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As if `lora=` had switched it off; what is said on this computer must be there."""
+    _, wanted = rendered(kit, scene, "--region", "lake", "lora=")
+    archive = Archive.open(scene)
+    stack = archive.read("stack.xml").replace(
+        b'name="lake"', b'name="lake" tapestry:region="lora=gone:0.5"'
+    )
+    scene.write_bytes(archive.copy({"stack.xml": stack}))
+    _, picture = rendered(kit, scene)
+    assert (picture == wanted).all()
+
+    command = ["render", str(scene), "-o", str(scene.with_name("out.ora")), "--steps", "1"]
+    named = ["--model", str(kit / "tiny"), "--adapter", str(kit / "adapters")]
+    assert main([*command, *named]) == 0
+    assert "There is no LoRA 'gone'. The region 'lake'" in capsys.readouterr().err
+    assert b"lora=gone:0.5" in Archive.open(scene.with_name("out.ora")).read("stack.xml")
+    assert main([*command, *named, "--region", "lake", "lora=gone"]) != 0
+    assert "There is no LoRA 'gone'" in capsys.readouterr().err

@@ -279,6 +279,30 @@ def test_a_saved_setting_without_sense_is_left_out_and_told(tmp_path: Path) -> N
     assert all("the region 'sky'" in note for note in scene.notes)
 
 
+def only_ink(name: str, _: str) -> None:
+    """Knows one LoRA."""
+    if name != "ink":
+        raise TapestryError(ErrorCode.MODEL_NOT_FOUND, f"There is no LoRA {name!r}.")
+
+
+def test_a_saved_lora_that_is_not_here_is_done_without(tmp_path: Path) -> None:
+    """It is named, the region's other LoRA stays, and so does what the file says."""
+    layers = [Layer("sky", paint(8, 8)), Layer("sea", paint(8, 8)), Layer("hill", paint(8, 8))]
+    written = dict.fromkeys(("sky", "sea", "hill"), "lora=gone:0.8;ink:0.5,weight=2")
+    about = {"sea": "lora=gone", "hill": "lora="}
+    scene = scene_of(tmp_path, layers, written=written, about=about)
+    found = scene.without_missing_loras(only_ink)
+    assert [[(lora.adapter, lora.weight) for lora in r.loras] for r in found.request.regions] == [
+        [("ink", 0.5)],
+        [("gone", 1.0)],  # wished for just now: it should be there
+        [],
+    ]
+    assert [region.weight for region in found.request.regions] == [2.0] * 3
+    (note,) = found.notes
+    assert note.startswith("There is no LoRA 'gone'. The region 'sky', for which the file names it")
+    assert found.settings == scene.settings
+
+
 @pytest.mark.parametrize("layers", [[], [Layer("sea", paint(8, 8)), Layer("snow", paint())]])
 def test_settings_of_nobody_get_a_sentence(tmp_path: Path, layers: list[Layer]) -> None:
     """Which says who is there; the background is none of them."""

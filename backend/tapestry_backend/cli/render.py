@@ -54,13 +54,14 @@ def render(options: argparse.Namespace) -> None:
         controls=[read_control(*control) for control in options.control],
         **request_settings(options),
     )
-    progress = ProgressLine(quiet=options.quiet)
-    for note in scene.notes:
-        progress.note(note)
     found = entries_for([options.model])
     catalogue = Catalogue(
         [options.model], found=found, adapters=options.adapter, adapter_folders=adapter_folders()
     )
+    scene = scene.without_missing_loras(catalogue.adapters.find)
+    progress = ProgressLine(quiet=options.quiet)
+    for note in scene.notes:
+        progress.note(note)
     catalogue.check(scene.request)
     _ = document.flattened  # what cannot be decoded is found out now, not after painting
     for note in document.damage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region
 
@@ -59,11 +60,16 @@ def _read(text: str) -> tuple[dict[str, Any], list[str]]:
             continue
         try:
             settings[field] = (
-                read_loras(value) if field == "loras" else read_value(Region, field, value)
+                _read_loras(value) if field == "loras" else read_value(Region, field, value)
             )
         except ValueError as error:
             problems.append(f"{key}={error}")
     return settings, problems
+
+
+def _read_loras(text: str) -> tuple[Lora, ...]:
+    """None where nothing is named: so those that a file names are taken off."""
+    return read_loras(text) if text else ()
 
 
 def write_settings(settings: Mapping[str, Any]) -> str:

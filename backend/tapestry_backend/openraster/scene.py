@@ -36,12 +36,36 @@ class Scene:
     """A request, the pixels it refers to by SHA-256, and what an artist should know about it.
 
     settings: what is to be written about layers as regions, so that it travels with the scene
+    saved_loras: the regions, by their places, whose LoRAs are those that the document names
     """
 
     request: Request
     blobs: Mapping[str, bytes]
     notes: tuple[str, ...]
     settings: tuple[tuple[Node, str], ...]
+    saved_loras: frozenset[int]
+
+    def without_missing_loras(self, find: Callable[[str, Literal["lora"]], object]) -> Scene:
+        """Without those that the document names and `find` raises TapestryError for; it is noted.
+
+        A scene comes from another computer; what somebody names on this one should be there.
+        """
+        regions, notes = list(self.request.regions), list(self.notes)
+        for place in sorted(self.saved_loras):
+            kept = []
+            for lora in regions[place].loras:
+                try:
+                    find(lora.adapter, "lora")
+                except TapestryError as error:
+                    notes.append(
+                        f"{error.message} The region {regions[place].prompt[:40]!r}, for which the "
+                        "file names it, is painted without; --adapter PATH says where it is."
+                    )
+                else:
+                    kept.append(lora)
+            regions[place] = replace(regions[place], loras=tuple(kept))
+        request = replace(self.request, regions=tuple(regions))
+        return replace(self, request=request, notes=tuple(notes))
 
 
 class PaintOver(NamedTuple):
@@ -127,7 +151,12 @@ def read_scene(
         notes += _notes_on_selection(shown, paint_over)
     notes += document.damage
     _check(request, check, notes)
-    return Scene(request, blobs, tuple(notes), tuple(_changed(shown, told, about)))
+    saved = frozenset(
+        place
+        for place, found in enumerate(shown)
+        if "loras" not in read_settings(about.get(found.name, ""), found.name)
+    )
+    return Scene(request, blobs, tuple(notes), tuple(_changed(shown, told, about)), saved)
 
 
 def _check(request: Request, check: Callable[[Request], None], notes: Sequence[str]) -> None:
