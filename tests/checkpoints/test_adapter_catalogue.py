@@ -498,22 +498,22 @@ def test_a_python_environment_is_not_looked_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "problem", "advice"),
+    ("name", "problem"),
     [
-        ("diffusion_pytorch_model.bin", "its weights are a pickle", "Get diffusion_pytorch_model."),
-        ("diffusion_pytorch_model-00001-of-00002.safetensors", "several files", "with all in"),
-        ("readme.txt", "diffusion_pytorch_model.safetensors is missing", "Get it again, with"),
+        ("diffusion_pytorch_model.bin", "its weights are a pickle"),
+        ("diffusion_pytorch_model-00001-of-00002.safetensors", "several files"),
+        ("readme.txt", "diffusion_pytorch_model.safetensors is missing"),
     ],
 )
 def test_a_network_without_its_weights_says_what_to_get(
-    adapters: Path, tmp_path: Path, name: str, problem: str, advice: str
+    adapters: Path, tmp_path: Path, name: str, problem: str
 ) -> None:
     """By what lies there in their place."""
     shutil.copytree(adapters / "edges", tmp_path / "edges")
     (tmp_path / "edges" / "diffusion_pytorch_model.safetensors").rename(tmp_path / "edges" / name)
     (left,) = AdapterCatalogue(folders=[tmp_path]).left_out_beside([])
     assert problem in left.message
-    assert advice in left.advice
+    assert left.advice.startswith("Get diffusion_pytorch_model.safetensors into this folder")
 
 
 def test_what_nobody_thought_of_stops_no_other(tmp_path: Path, monkeypatch, caplog) -> None:

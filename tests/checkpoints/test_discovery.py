@@ -57,6 +57,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer without any models."""
+    (tmp_path / "models").mkdir()
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
@@ -119,15 +120,15 @@ def test_comfyuis_paths_elsewhere_are_followed(stock: Path, tmp_path: Path) -> N
 
 def test_folders_of_adapters(tmp_path: Path) -> None:
     """A program's own, those that ComfyUI's paths name, and a plain folder itself."""
-    program, big = tmp_path / "ComfyUI", tmp_path / "big disk"
+    own, program, big = tmp_path / "models", tmp_path / "ComfyUI", tmp_path / "big disk"
     for folder in (program / "models" / "checkpoints", program / "models" / "loras", big / "mine"):
         folder.mkdir(parents=True)
     text = f"a111:\n  base_path: {big}\n  loras: mine\n"
     (program / "extra_model_paths.yaml").write_text(text)
 
     beside = program / "models" / "checkpoints"
-    assert adapter_folders([program]) == [program / "models" / "loras", big / "mine", beside]
-    assert adapter_folders([big]) == [big]
+    assert adapter_folders([program]) == [own, program / "models" / "loras", big / "mine", beside]
+    assert adapter_folders([big]) == [own, big]
 
 
 def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path) -> None:
@@ -452,7 +453,6 @@ def test_what_is_wrong_with_an_adapter_is_told_wherever_it_lies(
 )
 def test_what_is_being_fetched_is_told_of(tmp_path: Path, name: str) -> None:
     """However browsers call it."""
-    (tmp_path / "models").mkdir()
     (tmp_path / "models" / name).write_bytes(b"x")
     assert "fetched to its end" in reasons()[name]
 
@@ -493,6 +493,29 @@ def test_what_lies_beside_a_broken_model_is_offered(
     found = discover()
     assert [entry.id for entry in found.entries] == ["dream", "mine/flux"]
     assert "model_index.json" in found.problems[0].message + found.problems[0].advice
+
+
+@pytest.mark.parametrize("named", ["a file", "nowhere", "a:b"])
+def test_the_variable_that_names_no_folder_is_told(tmp_path: Path, monkeypatch, named: str) -> None:
+    """Otherwise nobody knows why there are no models."""
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / named))
+    (problem,) = discover().problems
+    assert problem.message == (
+        f"There is no folder {str(tmp_path / named)!r}, which the variable TAPESTRY_MODELS names."
+    )
+
+
+@pytest.mark.parametrize("named", ['"{}"', "'{}'", " {} ", "$ROOM/models", "~/models"])
+def test_the_variable_may_be_quoted_and_hold_others(
+    stock: Path, tmp_path: Path, monkeypatch, named: str
+) -> None:
+    """Windows keeps the quotes that somebody writes around a path."""
+    for variable in ("ROOM", "HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setenv(MODELS_VARIABLE, named.format(tmp_path / "models"))
+    link(stock, "dream.safetensors", tmp_path / "models" / "dream.safetensors")
+    assert [entry.id for entry in discover().entries] == ["dream"]
 
 
 def test_folders_that_lie_too_deep_are_one_sentence(tmp_path: Path) -> None:

@@ -89,9 +89,8 @@ class AdapterCatalogue:
         for path in _found_in(root, self._left_out):
             inside = path.relative_to(root)
             plain = inside if is_folder(path) else inside.with_suffix("")
-            names = (plain.as_posix(), f"{root.name}/{plain.as_posix()}", str(path))
-            if path == root:
-                names = (root.name, *names[2:])
+            inner = [plain.as_posix(), f"{root.name}/{plain.as_posix()}"]
+            names = [*([root.name] if path == root else inner), str(path)]
             try:
                 self._add(read_adapter(path), names)
             except TapestryError as error:

@@ -29,6 +29,7 @@ _BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _STEM = "diffusion_pytorch_model"
 """How diffusers calls the file with a network's weights."""
 
+_ONE_FILE = "Get diffusion_pytorch_model.safetensors into this folder from where it came from."
 _WHOLE_AGAIN = (
     "Get it again from where it came from, as .safetensors: this one is damaged, or was not "
     "fetched to its end."
@@ -185,7 +186,7 @@ def _read_folder(name: str, path: Path) -> Adapter:
     try:
         config = read_json(path / "config.json", MAX_CONFIGURATION_BYTES)
     except BrokenFileError as error:
-        raise BrokenFileError(str(error), _CONFIGURATION_AGAIN) from error
+        raise BrokenFileError(error.problem, _CONFIGURATION_AGAIN) from error
     check_configuration(config, "config.json")
     known = _CLASSES.get(str(config.get("_class_name")))
     if known is None:
@@ -215,15 +216,13 @@ def _check_network(path: Path) -> None:
         _header_of(weights)
         return
     if any(name.startswith(f"{_STEM}-") or name.endswith(".index.json") for name in names):
-        raise BrokenFileError(
-            "its weights are divided into several files", f"Get it with all in {weights.name}."
-        )
+        raise BrokenFileError("its weights are divided into several files", _ONE_FILE)
     if any(is_network_file(name) and Path(name).suffix in PICKLES for name in names):
         raise BrokenFileError(
             "its weights are a pickle, which can run any program when it is opened",
-            f"Get {weights.name} from where it came from.",
+            _ONE_FILE,
         )
-    raise BrokenFileError(Sentence("{file} is missing", file=weights.name), f"Get it again, with {weights.name}.")
+    raise BrokenFileError(Sentence("{file} is missing", file=weights.name), _ONE_FILE)
 
 
 def _header_of(path: Path) -> Header:
@@ -231,7 +230,7 @@ def _header_of(path: Path) -> Header:
     try:
         return read_header(path)
     except BrokenFileError as error:
-        raise BrokenFileError(str(error), error.advice or _WHOLE_AGAIN) from error
+        raise BrokenFileError(error.problem, error.advice or _WHOLE_AGAIN) from error
 
 
 def _read_file(name: str, path: Path) -> Adapter:
@@ -365,8 +364,8 @@ def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
             check_configuration(config, IMAGE_ENCODER)
             if not exists(encoder / "model.safetensors"):
                 raise BrokenFileError(
-                    f"it is an IP-Adapter, and {IMAGE_ENCODER} beside it lacks model.safetensors",
-                    f"Get model.safetensors into the folder {IMAGE_ENCODER}.",
+                    "it is an IP-Adapter, and image_encoder beside it lacks model.safetensors",
+                    "Get model.safetensors into the folder image_encoder.",
                 )
             _header_of(encoder / "model.safetensors")
             return encoder

@@ -32,7 +32,7 @@ from .folders import (
     walk,
 )
 from .left_out import LeftOut, choose_id, unforeseen
-from .model_paths import hub_cache, models_folder
+from .model_paths import MODELS_VARIABLE, hub_cache, models_folder, named_models_folder
 from .program_folders import program_folders
 from .safetensors_header import BrokenFileError, read_header
 
@@ -59,11 +59,26 @@ def discover(folders: Sequence[Path] = ()) -> Found:
     named = [expanded(str(folder)) for folder in folders]
     for folder in named:
         check_folder_named(folder, search.found.problems)
+    own = named_models_folder()
+    if own is not None and not is_folder(own):
+        search.found.problems.append(_no_models_folder(own))
     for root in (models_folder(), *named):
         search.look_through(root)
     search.look_through_hub(hub_cache())
     search.found.entries.sort(key=lambda entry: entry.id.lower())
     return search.found
+
+
+def _no_models_folder(folder: Path) -> LeftOut:
+    return LeftOut.missing(
+        folder,
+        Sentence(
+            "There is no folder {folder}, which the variable {variable} names.",
+            folder=repr(str(folder)),
+            variable=MODELS_VARIABLE,
+        ),
+        "Let it name one folder, without quotes; name further ones with --folder.",
+    )
 
 
 def adapter_folders(folders: Sequence[Path] = ()) -> list[Path]:

@@ -6,15 +6,24 @@ import os
 import sys
 from pathlib import Path
 
+from .folders import expanded
+
 MODELS_VARIABLE = "TAPESTRY_MODELS"
 """An environment variable: the folder of models, where it is not the usual one."""
 
 
 def models_folder() -> Path:
     """Our own models folder; it need not be there."""
-    named = os.environ.get(MODELS_VARIABLE)
-    if named:
-        return Path(named).expanduser()
+    return named_models_folder() or _usual_models_folder()
+
+
+def named_models_folder() -> Path | None:
+    """The folder that the variable names; Windows keeps quotes that somebody sets around it."""
+    named = os.environ.get(MODELS_VARIABLE, "").strip().strip("\"'").strip()
+    return expanded(named) if named else None
+
+
+def _usual_models_folder() -> Path:
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
