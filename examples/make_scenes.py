@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def coast() -> list[Layer]:
-    """Flat areas as somebody paints them with a large brush, topmost first."""
+    """Flat areas as painted with a large brush, topmost first."""
     tower: Points = [(262, 40), (336, 38), (342, 204), (256, 206)]
     hill: Points = [(384, 256), (132, 256), (168, 222), (216, 194), (290, 178), (384, 166)]
     sea: Points = [(0, 256), (0, 136), (128, 140), (248, 135), (384, 140), (384, 256)]

@@ -43,7 +43,7 @@ SCENES = (
         "tower-by-the-sea-in-ink",
     ),
     Scene(
-        "A desert whose rocks are where somebody scribbled them, by a T2I-Adapter",
+        "A desert whose rocks are where they were scribbled, by a T2I-Adapter",
         "mesas",
         (
             *("--seed", "7", "--background", "desert"),

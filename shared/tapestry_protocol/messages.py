@@ -8,7 +8,7 @@ worker -> server   sibling_devices, backend, progress, preview, result, failed, 
                    heartbeat
 
 Pixels never travel inside a message: a `PixelsRef` names them by SHA-256, and their bytes travel as
-binary chunks. A client sends chunks when a `need` asks for them; everybody else sends the chunks
+binary chunks. A client sends chunks when a `need` asks for them; server and worker send theirs
 right before the message that refers to them.
 
 What a server says about a job is numbered: the `sequence` of each message is larger than that of

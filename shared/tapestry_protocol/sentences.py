@@ -1,4 +1,4 @@
-"""Sentences for people: English with placeholders, translated by whoever shows them.
+"""Sentences for people: English with placeholders, translated where they are shown.
 
 The English text with its placeholders is the sentence's id, as in gettext. It travels together with
 the values, so that the other side can look it up in the language that is read there.

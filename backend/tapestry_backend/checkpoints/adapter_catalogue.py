@@ -57,10 +57,10 @@ _NAMED_IN_ADVICE = 20
 
 
 class AdapterCatalogue:
-    """The bundled adapters, those that somebody named at the start, and those in found folders.
+    """The bundled adapters, those named at the start, and those in the folders that were found.
 
-    Raises TapestryError when a file or a ControlNet that was named cannot be used.
-    What lies in a folder and cannot be used is told with its reason (`left_out_beside`).
+    Raises TapestryError when a file or a ControlNet that was named cannot be used. Unusable ones in
+    a folder are listed with the reason (`left_out_beside`).
     """
 
     def __init__(self, names: Sequence[str] = (), folders: Sequence[Path] = ()) -> None:

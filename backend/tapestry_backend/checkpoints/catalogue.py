@@ -77,7 +77,7 @@ class Checkpoint:
 
 
 class Catalogue:
-    """The bundled model, what was found on this computer, and what somebody named at the start.
+    """The bundled model, those found on this computer, and those named at the start.
 
     A name is the path of a folder or file, or the id of something found or of a cached model of the
     hub. adapters: LoRAs and the like that may be laid on them, by their paths, and folders where

@@ -1,8 +1,8 @@
 """Finds checkpoints where other programs keep them.
 
-Looked through are our own models folder, the cache of the Hugging Face hub, and folders that
-somebody named: of checkpoints, or of a whole program (A1111, Forge, ComfyUI). Links are followed;
-nothing is copied, and nothing is fetched. What cannot be used is told with its reason.
+It looks into our own models folder, the cache of the Hugging Face hub, and folders named by the
+user: of checkpoints, or of a whole program (A1111, Forge, ComfyUI). Links are followed; nothing is
+copied or downloaded. What cannot be used is listed with the reason.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def adapter_folders(folders: Sequence[Path] = ()) -> list[Path]:
 
 
 def entries_for(names: Sequence[str]) -> Sequence[Checkpoint]:
-    """What there is on this computer; nobody looks around for what is named by its path."""
+    """The checkpoints of this computer; none where all names are paths and need no search."""
     paths = all(name == SAMPLE or exists(Path(name)) for name in names)
     return () if paths else discover().entries
 
@@ -169,9 +169,9 @@ class _Search:
     def _add(
         self, path: Path, name: str, component_files: ComponentFiles, *, others_too: bool = False
     ) -> None:
-        """A checkpoint, once.
+        """Add a checkpoint, once, or the problem with it.
 
-        others_too: it lies among models of every kind, of which nobody misses one here.
+        others_too: models of every kind lie here, so that one of another kind is no problem.
         """
         real = os.path.realpath(path)
         if real in self._seen:

@@ -1,4 +1,4 @@
-"""What was found and cannot be used, with its reason: shown where it was looked for."""
+"""Files that were found and cannot be used, with the reason, as the artist reads it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def unreadable(path: Path, error: OSError) -> LeftOut:
 
 
 def unforeseen(path: Path, error: Exception) -> LeftOut:
-    """For what fails in a way that nobody thought of; the log has the particulars."""
+    """For an unexpected error; the log has its traceback."""
     _log.warning("%r could not be read", str(path), exc_info=error)
     return LeftOut.broken(
         path,

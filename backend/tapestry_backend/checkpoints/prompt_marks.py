@@ -1,9 +1,9 @@
 """Weights inside prompts, `(word:1.2)`, as text; the conditions are weighed in `prompt_weights`.
 
 As A1111's web UI reads them: `(words)` count 1.1 times as much, `((words))` 1.1 times 1.1,
-`[words]` 1 / 1.1, `(words:1.5)` 1.5 times, also inside each other; a bracket before a word that
-nobody closes reaches to the end; one after a backslash is the sign itself. What is no group stays
-as it is: other brackets without their partner, and a ratio or a time of day, `(16:9)`.
+`[words]` 1 / 1.1, `(words:1.5)` 1.5 times, also nested. A bracket that is never closed reaches to
+the end if a word follows it; one after a backslash is the character itself. Other brackets without
+a partner stay as they are, and so does a ratio or a time of day, `(16:9)`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def read_weights(prompt: str) -> WeightedPrompt:
 
 
 def _unclosed(group: _Group, before: str, notices: list[str]) -> list[tuple[str, float]]:
-    """The pieces after a bracket that nobody closed: before a word it reaches to the end."""
+    """The pieces after a bracket that is never closed; it reaches to the end if a word follows."""
     if _BEGINS.match(group.text) and not _EMOTICON.search(before):
         notices.append(
             Sentence(

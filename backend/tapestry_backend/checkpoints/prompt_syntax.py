@@ -39,7 +39,7 @@ _CHANGING = re.compile(
     r"|\|[^\[\]|]{0,80}|:\s?\d{0,4}\.?\d{1,4}\s?)\]"
     r"|\{[^{}|]{0,80}\|[^{}]{0,80}\}|(?<!\w)__[\w/*-]{1,80}__(?!\w)"
 )
-"""Bounded throughout: a server looks at prompts that anybody may have written."""
+"""Bounded throughout, because a server matches it against prompts from outside."""
 
 _OTHER_WEIGHTS = re.compile(
     r"\{{1,8}[^{}|]{1,150}\}{1,8}|(?:\)|(?<![^\W\d])[^\W\d]{2,40})(?:\+{2,8}|-{2,8})(?=[\s,)]|$)"

@@ -32,7 +32,7 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--shapes",
         choices=("sd15", "sdxl"),
-        help="absolute times of a model of this shape with random weights, beside nobody",
+        help="absolute times of a model of this shape with random weights, without a comparison",
     )
     add("--json", metavar="FILE", type=Path, help="write all figures")
     parser.set_defaults(run=speed_command)

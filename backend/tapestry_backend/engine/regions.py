@@ -141,7 +141,7 @@ def lift_thin(weights: Tensor) -> Tensor:
 
 
 def weigh(weights: Tensor, importance: Sequence[float]) -> Tensor:
-    """Give regions more or less to say where they share cells: [N + 1, H, W] summing to 1 -> same.
+    """Raise or lower the weights of regions where they share cells: [N + 1, H, W], sum 1 -> same.
 
     importance: one positive number for each region; the background's is 1.
     """
@@ -152,10 +152,10 @@ def weigh(weights: Tensor, importance: Sequence[float]) -> Tensor:
 
 
 def owners(weights: Tensor) -> Tensor:
-    """Whom each cell belongs to, all or nothing: weights [N + 1, H, W] -> bool, one True per cell.
+    """The region that owns each cell: weights [N + 1, H, W] -> bool, one True per cell.
 
-    The strongest region owns a cell. A region that is the strongest nowhere owns its own strongest
-    cell, so that no region with some weight is left without any.
+    It is the one with the largest weight there. A region that has the largest weight nowhere owns
+    the cell in which its own weight is largest, so that every region with some weight owns a cell.
     """
     strongest = weights.argmax(dim=0)
     for region in range(weights.shape[0] - 1):

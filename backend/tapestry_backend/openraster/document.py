@@ -205,7 +205,7 @@ class Document:
                     yield what, head
 
     def _notes_on_modes(self) -> Iterator[str]:
-        """Blending modes that nobody here knows."""
+        """Blending modes that Tapestry does not know."""
         for node in self.all_layers:
             if node.is_shown and not is_known(node.composite_op):
                 yield (

@@ -6,7 +6,7 @@ MAX_FILE_BYTES = 512 * MIB
 """The file is held in memory once; the largest canvas with a dozen painted layers fits."""
 
 MAX_ENTRIES = 4_000
-"""Files inside the archive; more layers than anybody paints."""
+"""Files inside the archive; far more than any painting has layers."""
 
 MAX_ENTRY_BYTES = MAX_BLOB_BYTES
 """One file inside, unpacked: no honest PNG is larger than its raw pixels."""

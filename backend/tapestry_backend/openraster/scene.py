@@ -306,7 +306,7 @@ def _settings(
 def _changed(
     shown: list[_Shown], told: list[dict[str, Any]], about: Mapping[str, str]
 ) -> Iterator[tuple[Node, str]]:
-    """What is to be written about layers; what was only read stays as somebody wrote it."""
+    """What is to be written about layers; what was only read stays as it was written."""
     for found, own in zip(shown, told, strict=True):
         if found.name in about:
             yield found.node, write_settings(own)

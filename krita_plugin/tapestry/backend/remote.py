@@ -23,11 +23,11 @@ class RemoteBackend:
         self._file = file
 
     def find(self) -> RuntimeInfo | None:
-        """What the copy says, if it is there and nobody else can read it."""
+        """The runtime file's copy, if it is there and readable by this user alone."""
         return read_runtime_file(self._file)
 
     def start(self) -> None:
-        """Raises TapestryError: whoever sits at the other computer has to."""
+        """Raises TapestryError: it has to be started on the other computer."""
         raise self.why_it_ended()
 
     def has_ended(self) -> bool:

@@ -1,7 +1,8 @@
-"""Which running Krita owns what in a folder that several share; it ends with its process.
+"""Which running Krita owns which files in a folder that several share.
 
-Each Krita holds a lock file, and writes its name into what it keeps. What belongs to a Krita whose
-lock can be taken has no owner any more: whoever takes the lock is the new one, as long as it runs.
+Each Krita holds a lock on a file and writes that file's name into what it keeps. The lock ends with
+the process. So what belongs to a lock that can be taken has no owner any more, and the Krita that
+takes the lock becomes the new one.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _NAME = re.compile(r"[0-9a-f]{32}")
-_NOBODY = "nobody"
-"""In place of the name where none is written: by an earlier version of Tapestry."""
+_NO_OWNER = "nobody"
+"""The name of the lock for files of an earlier version of Tapestry, which name no owner."""
 
 _OUTDATED_S = 30 * 24 * 3600
 _WAIT_S, _PATIENCE_S = 0.01, 0.5
@@ -38,7 +39,7 @@ class Ownership:
 
     @property
     def name(self) -> str:
-        """What is to be written into files that belong to this Krita; "" where it has no lock."""
+        """The name to write into files that belong to this Krita; "" where it has no lock."""
         if not self._name:
             name = uuid.uuid4().hex
             with suppress(OSError):
@@ -49,8 +50,8 @@ class Ownership:
         return self._name
 
     def is_free(self, owner: object) -> bool:
-        """Whether what belongs to this owner may be taken; if so, it belongs to this Krita now."""
-        name = owner if isinstance(owner, str) and _NAME.fullmatch(owner) else _NOBODY
+        """Take over what belongs to this owner if it has ended; whether it is this Krita's now."""
+        name = owner if isinstance(owner, str) and _NAME.fullmatch(owner) else _NO_OWNER
         if name in self._handles:
             return True
         path = self._folder / f"{name}.lock"
@@ -63,7 +64,10 @@ class Ownership:
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
-        """Keep other Kritas from doing the same; for a moment, and not at any price."""
+        """Keep other Kritas from doing the same meanwhile.
+
+        After _PATIENCE_S it goes on without the lock: a Krita that hangs must not stop others.
+        """
         end = time.monotonic() + _PATIENCE_S
         while (handle := self._try(what)) is None and time.monotonic() < end:
             time.sleep(_WAIT_S)
@@ -88,7 +92,7 @@ class Ownership:
 
 
 def ownership_in(folder: Path) -> Ownership:
-    """The locks of this Krita in a folder, the same for all that ask."""
+    """The locks of this Krita in a folder: one object for each folder."""
     key = str(folder)
     found = _known.get(key)
     if found is None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from .task_queue import give_way, pause
 
 PATIENCE_S = 20.0
-"""A virus scanner looks at a new file for seconds; Windows lets nobody else move it meanwhile."""
+"""A virus scanner reads a new file for seconds, and Windows does not let it be moved meanwhile."""
 
 LEAVING = ".leaving"
 """The end of its name while a folder is removed."""

@@ -121,7 +121,7 @@ def layers_that_count(
 
 
 def find_ground(layers: Sequence[Layer], canvas: Bounds, own: frozenset[str]) -> Layer | None:
-    """The layer that may be the picture's ground, if it is opaque: nobody but its pixels can tell.
+    """The layer that is the picture's ground if it is opaque, which only its pixels show.
 
     It is the lowest visible layer of the document, and its paint reaches all around the canvas.
     """

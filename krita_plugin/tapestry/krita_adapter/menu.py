@@ -2,8 +2,8 @@
 
 Krita 5.1's calls for plugins, `addChildNode` and `mergeDown`, wait until the whole canvas is drawn
 anew, and the artist waits with them: a tenth of a second at 4096 x 2048, for an empty layer too.
-The menu's actions only begin, and an empty layer is not drawn at all. They work on the active layer
-of the document in front; where something else is asked for, whoever asks has to use the calls.
+The menu's actions only begin the work, and an empty layer is not drawn at all. They act on the
+active layer of the active document; for any other layer the calls are the only way.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ def _in_layers(backbone: str, parts: Offloader) -> None:
 def _painted_so(store: SmallStore, prepare: Callable[[Offloader], None]) -> Picture:
     """The picture, after a model's parts were made to do what a full card makes them do."""
     model: Any = store.load("")
-    prepare(model._parts)  # noqa: SLF001  nobody else decides for them
+    prepare(model._parts)  # noqa: SLF001  there is no public way to choose them
     return _painted(store, _request())
 
 

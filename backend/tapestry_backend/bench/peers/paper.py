@@ -114,7 +114,7 @@ class PaperLoop:
         for i, timestep in enumerate(self._scheduler.timesteps):
             inputs = torch.stack([crop(latents[0], scene.windows[v]) for v, _ in paths])
             bootstrapped = i < self._bootstrapped
-            # One colour for every window and region, whether anybody looks at it or not.
+            # Drawn for every window and region at every step, used or not.
             shape = (len(scene.windows), len(scene.masks))
             chosen = torch.randint(len(scene.backdrops), shape, generator=generator)
             if bootstrapped:

@@ -80,7 +80,7 @@ def window_borders(plan: Plan) -> list[int]:
 
 
 def others(bench: Workbench, name: str, paint: Panorama, count: int) -> MeasuredPictures:
-    """The first panoramas again by somebody whose windows begin at every eighth of a window."""
+    """The first panoramas by another program, whose windows begin at every eighth of a window."""
     side, window = bench.painter.window_px, bench.painter.model.window
     stride = max(1, window // 8)
     borders = list(range(stride, _columns(bench) * window, stride))
@@ -251,7 +251,7 @@ def _load_autoencoder(bench: Workbench) -> torch.nn.Module:
 
 
 def _rows(found: Mapping[str, MeasuredPictures]) -> list[list[CaptionedPicture]]:
-    """The same panorama by everybody beside each other, then some of each other kind."""
+    """The same panorama by each program side by side, then some of each other kind."""
     together = [name for name in ("panorama", "paper", "diffusers") if name in found]
     same = [list(group) for group in zip(*(found[name] for name in together), strict=False)]
     others = [

@@ -19,8 +19,8 @@ _SAMPLING_S = 0.002
 class Clock:
     """Seconds of one device.
 
-    With a single thread on the processor these are seconds of computing, which nobody else on the
-    machine can add to; on a GPU, and with several threads, seconds on the wall.
+    With a single thread on the processor, seconds of its computing time, which other programs do
+    not change; on a GPU, and with several threads, seconds on the wall.
     """
 
     def __init__(self, device: torch.device) -> None:

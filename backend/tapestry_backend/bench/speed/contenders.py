@@ -60,7 +60,7 @@ class Painters:
         self._paper_steps = paper_steps
 
     def tapestry(self, asked: Asked) -> Taken:
-        """Tapestry, through a request and its task as everybody's."""
+        """Tapestry, from a request to its pixels."""
         self._model.reset()
         start = self._now()
         finished = _watched(run(asked.request, asked.blobs, self._store))

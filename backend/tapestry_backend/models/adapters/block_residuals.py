@@ -114,9 +114,10 @@ def residuals_flux(
 
 
 def _spread(blocks: Sequence[Tensor], depth: int, *, in_turn: bool) -> list[Tensor]:
-    """For each of a transformer's blocks the one of a network's: in a row for several, or in turn.
+    """The residual for each of a transformer's `depth` blocks, from a network with fewer blocks.
 
-    As FLUX.1 counts them; none where the network has none.
+    As FLUX.1 assigns them: in_turn repeats them all, 1 2 1 2; otherwise each serves for several
+    blocks in a row, 1 1 2 2. Empty where the network has none.
     """
     if not blocks:
         return []
@@ -129,7 +130,7 @@ def _sum(
     latents: Tensor,
     ask: Callable[[Any, Tensor, float], list[list[Tensor]]],
 ) -> list[list[Tensor]]:
-    """What several networks say adds up, block by block."""
+    """The residuals of several networks, added block by block."""
     total: list[list[Tensor]] = []
     for network, pictures, rows, weight in shown:
         made = ask(network, pictures.to(latents)[rows], weight)
@@ -138,7 +139,7 @@ def _sum(
 
 
 def _added(blocks: list[Tensor], others: list[Tensor]) -> list[Tensor]:
-    """Either may be for no block at all."""
+    """The sum of two lists of residuals, of which either may be empty."""
     if not blocks or not others:
         return blocks or others
     return [a + b for a, b in zip(blocks, others, strict=True)]

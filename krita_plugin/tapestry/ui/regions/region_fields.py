@@ -138,7 +138,7 @@ def _lock(name: str, tip: str) -> SymbolButton:
 
 
 def _show_own(field: QDoubleSpinBox, lock: SymbolButton, value: float, *, is_own: bool) -> None:
-    """A value of the region's own; or everybody's, which is to be read only."""
+    """Show the region's own value; or the picture's, which cannot be edited here."""
     with QSignalBlocker(field), QSignalBlocker(lock):
         field.setValue(value)
         field.setEnabled(is_own)
