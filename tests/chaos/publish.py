@@ -65,13 +65,16 @@ connects again, and asks for what it has missed; only Qt's socket is replaced.
 The lag of the event loop (R12) is judged by what the loop itself worked between two of its turns; \
 the first figure includes the time in which other programs had the processor.
 
-What Krita is held for (R13) is judged by the processor time of its UI thread in one call of ours. \
-A second figure includes what Krita's own threads draw meanwhile, which such a call may wait for: \
-removing a layer, Krita 5.1 draws the whole canvas first. Krita lets its event loop turn \
-while such a call waits, from 5.3 on also when the active layer is asked for or chosen. What it \
-does there with an event that had waited (a timer, painting, a signal that was queued), until the \
-next event comes, it would do right after the call as well, and is in the second figure alone; \
-all the rest of the call counts, also after the last event.
+How long Krita is held (R13) is judged by the processor time of its UI thread in one call of \
+ours. A second figure includes what the call waits for:
+
+- what Krita's own threads draw meanwhile: removing a layer, Krita 5.1 draws the whole canvas \
+first;
+- events that had waited (a timer, painting, a queued signal). Krita lets its event loop turn \
+while such a call waits, from 5.3 on also when the active layer is asked for or chosen. It would \
+handle them right after the call as well.
+
+All the rest of the call counts, also after the last event.
 """
 
 TAIL = """
@@ -84,10 +87,10 @@ after twenty of its own mean steps when they are slow. Loading, decoding and the
 nothing to compare with: there, half an hour without progress is the limit; and while a model is \
 loaded, three minutes without a sign of life.
 - A job that takes its worker with it three times fails, with a sentence.
-- The journal brings back jobs for clients that ask for them. After a restart, one that nobody \
-asks for does not begin by itself.
-- A server that is stopped (not killed) by somebody else is not replaced.
-- Krita answers nobody while it takes a layer out of a large document, a preview too (a tenth of a \
+- The journal brings back jobs for clients that ask for them. After a restart, a job begins only \
+when its client asks for it.
+- A server that is stopped from outside, not killed, is not replaced.
+- Krita does not react while it takes a layer out of a large document, a preview too (a tenth of a \
 second at 4096 x 2048), nor while it opens a new document for a picture whose own is gone (half a \
 second).
 """
