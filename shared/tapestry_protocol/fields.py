@@ -16,6 +16,7 @@ from .limits import (
 
 Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
 JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
+LiveName = Annotated[str, Matches(r"[0-9A-Za-z_-]{0,64}")]
 ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Device = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 Seed = Annotated[int, Between(0, MAX_SEED)]

@@ -29,6 +29,7 @@ from .fields import (
     Device,
     GuidanceScale,
     JobId,
+    LiveName,
     ModelId,
     Prompt,
     Scheduler,
@@ -169,6 +170,8 @@ class Request:
     loras     small changes of the model, for the whole picture
     controls  pictures that say what shall be where, for the whole picture
     layered   whether the result also gives each tight region's own picture
+    live      the name of a document that is painted live: what did not change since the last
+              request of this name that was finished stays as it is there; empty: not live
     expert    what has a good default for every picture
     """
 
@@ -199,6 +202,7 @@ class Request:
     loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
     layered: bool = False
+    live: LiveName = ""
     expert: Expert = NO_EXPERT
 
     @property

@@ -99,6 +99,8 @@ def check_request(request: Request) -> None:
     """Raises TapestryError when the request cannot become a picture, before any work is done."""
     check_contents(request)
     margins = request.margins
+    if request.live and (request.task != "generate" or request.layered):
+        raise _bad("Only a whole picture, as one layer, is painted live.")
     _TASKS[request.task](request)
     if request.task != "extend" and (not margins.is_zero or request.under_px):
         raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')

@@ -314,7 +314,7 @@ def test_what_is_known_keeps_its_pixels_beside_an_outline(model) -> None:
     new = torch.zeros(128, 256, dtype=torch.bool)
     new[:, :64] = True
 
-    compose_layers(model, rows, layers, shares, pixels, new, wrap=False)
+    compose_layers(model, rows, layers, shares, pixels, new, wrap=False, matched=True)
 
     assert torch.equal(pixels[..., 64:], before[..., 64:])
     assert not torch.equal(pixels[..., :64], before[..., :64])

@@ -50,6 +50,16 @@ def decode_canvas(
     return _to_unit(decode_part(model, latents, _whole(latents), wrap=wrap), stage)
 
 
+def decode_cells(
+    model: Denoiser, latents: Tensor, part: Window, *, wrap: bool, halo: int | None = None
+) -> Tensor:
+    """Some cells of latents [1, C, h, w], as `decode_canvas` shows them, on the CPU."""
+    if _is_decoded_plainly(model, latents, wrap=wrap):
+        whole = decode_canvas(model, latents, wrap=wrap)
+        return crop(whole, in_pixels(part, model.cell_px)).cpu()
+    return _to_unit(decode_part(model, latents, part, wrap=wrap, halo=halo), "decoding").cpu()
+
+
 def decode_beside(
     model: Denoiser,
     latents: Tensor,
@@ -120,10 +130,7 @@ class _KnownCanvas(NamedTuple):
 
     def decode(self, latents: Tensor, part: Window) -> Tensor:
         """The pixels of some cells, as the model paints them: [1, 3, H, W] in 0..1."""
-        if _is_decoded_plainly(self.model, latents, wrap=self.wrap):
-            whole = decode_canvas(self.model, latents, wrap=self.wrap)
-            return crop(whole, in_pixels(part, self.cell_px)).cpu()
-        return _to_unit(decode_part(self.model, latents, part, wrap=self.wrap), "decoding").cpu()
+        return decode_cells(self.model, latents, part, wrap=self.wrap)
 
     def comparable(self, decoded: Tensor, part: Window) -> Tensor:
         """How far decoded and known pixels of a part show the same content: [H, W], 0..1."""
@@ -153,6 +160,7 @@ def compose_layers(
     new: Tensor,
     *,
     wrap: bool,
+    matched: bool = False,
     kept: Mapping[int, OwnPaint] | None = None,
     seen: Callable[[int, Window, Tensor], None] | None = None,
 ) -> None:
@@ -160,14 +168,15 @@ def compose_layers(
 
     latents [L, C, h, w]: a row for each layer, which goes on beyond its outline. shares: how much
     of each pixel each layer but the first is. pixels [1, 3, H, W] in 0..1, on the CPU: what the
-    fused latents were decoded to; changed in place where it is `new` [H, W] bool. kept: rows of
-    which the picture is their paint, to the bit.
+    fused latents were decoded to; changed in place where it is `new` [H, W] bool. matched: whether
+    something in them was matched to a picture that was there before. kept: rows of which the
+    picture is their paint, to the bit.
     seen: is shown each part of a layer's own picture, by its row and cells.
 
     Fused latents know outlines by whole cells. So beside outlines each layer is decoded by itself
     and takes its share of each pixel. What is added is the difference from the fused picture,
     decoded alike, so that nothing else changes: no shift of colours between parts. Where pixels
-    depend on neighbours alone and nothing was matched to what is known, that picture is there.
+    depend on neighbours alone and nothing was matched, that picture is there.
     """
     kept = kept or {}
     rest = torch.ones(pixels.shape[-2:])
@@ -181,7 +190,10 @@ def compose_layers(
             for row, share in enumerate(shares)
         ]
     )
-    for own in own_pictures(model, latents, layers, pixels, needed, new, wrap=wrap, kept=kept):
+    needed &= functional.max_pool2d(new[None].float(), cell_px) > 0
+    for own in own_pictures(
+        model, latents, layers, pixels, needed, matched=matched, wrap=wrap, kept=kept
+    ):
         if seen is not None:
             seen(own.row, own.cells, own.painted)
         where = in_pixels(own.cells, cell_px)
@@ -209,9 +221,9 @@ def own_pictures(
     layers: Layers,
     pixels: Tensor,
     needed: Tensor,
-    new: Tensor,
     *,
     wrap: bool,
+    matched: bool,
     kept: Mapping[int, OwnPaint],
 ) -> Iterator[OwnPicture]:
     """Each row's own picture in the cells that it is `needed` [L, h, w] bool in, part by part.
@@ -223,7 +235,7 @@ def own_pictures(
     rows = zip(latents, layers.inside, strict=True)
     own = torch.stack([continued(*row, MARGIN, wrap=wrap) for row in rows])
     cell_px = pixels.shape[-1] // latents.shape[-1]
-    is_there = model.decodes_locally and bool(new.all())
+    is_there = model.decodes_locally and not matched
 
     def decoded(of: Tensor, cells: Window) -> Tensor:
         return decode_part(model, of, cells, wrap=wrap, halo=LESSER_HALO_CELLS).cpu().float()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,27 +25,45 @@ from .conditioning import Conditioning
 from .failure_messages import not_read
 from .plan import Plan
 
+TextKey = tuple[str, float, tuple[Lora, ...]]
+"""A text, the guidance scale that a distilled model is told with it, the LoRAs it is read with."""
+
+
+class Encoded(NamedTuple):
+    """A text as the model takes it, and what of it the model does not read; empty: it reads all."""
+
+    condition: Tensor
+    unread: str
+
 
 @dataclass(frozen=True)
 class Texts:
     """All prompts of a plan, encoded once: conditions [K, T, D], and what each region takes.
 
-    notices: sentences about prompts that are longer than the model reads
+    notices: sentences about prompts that are longer than the model reads. encoded: each text, for
+    another picture that asks for some of the same
     """
 
     conditions: Tensor
     region_prompts: tuple[RegionPrompt, ...]
     notices: tuple[str, ...] = ()
+    encoded: Mapping[TextKey, Encoded] = field(default_factory=dict)
 
     @classmethod
-    def encode(cls, plan: Plan, model: Denoiser, conditioning: Conditioning) -> Texts:
+    def encode(
+        cls,
+        plan: Plan,
+        model: Denoiser,
+        conditioning: Conditioning,
+        known: Mapping[TextKey, Encoded] | None = None,
+    ) -> Texts:
         """Equal texts that are read alike are encoded once, and their evaluations shared.
 
         A distilled model is told the guidance scale with the text; it is guided in no other way.
+        known: what the same model has encoded for another picture.
         """
-        index: dict[tuple[str, float, tuple[Lora, ...]], int] = {}
-        conditions: list[Tensor] = []
-        unread: dict[str, str] = {}
+        index: dict[TextKey, int] = {}
+        encoded: dict[TextKey, Encoded] = {}
         region_prompts = []
         for region in plan.regions:
             scale = region.guidance_scale
@@ -52,21 +71,32 @@ class Texts:
             with conditioning.activated_for(region):
                 for text in (region.prompt, region.negative_prompt):
                     key = (text, told, region.loras)
-                    if index.setdefault(key, len(index)) == len(conditions):
-                        conditions.append(model.encode_prompts([text], [told]))
-                        unread[text] = model.unread(text)
+                    if key not in encoded:
+                        index[key] = len(index)
+                        encoded[key] = (known or {}).get(key) or Encoded(
+                            model.encode_prompts([text], [told]), model.unread(text)
+                        )
             own, negative = (
                 index[text, told, region.loras] for text in (region.prompt, region.negative_prompt)
             )
             region_prompts.append(
                 RegionPrompt(own, negative, guided, conditioning.variant_of(region))
             )
-        notices = (not_read(text, rest) for text, rest in unread.items() if rest)
-        return cls(model.stacked(conditions), tuple(region_prompts), tuple(notices))
+        unread = {text: found.unread for (text, *_), found in encoded.items() if found.unread}
+        notices = (not_read(text, rest) for text, rest in unread.items())
+        conditions = model.stacked([found.condition for found in encoded.values()])
+        return cls(conditions, tuple(region_prompts), tuple(notices), encoded)
+
+
+Held = Callable[[Known | None, Layers], Known]
+"""What rows of latents keep to, given what the canvas' source knows of them."""
 
 
 class DenoisingPass:
-    """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents."""
+    """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents.
+
+    held: changes what the rows of latents keep to
+    """
 
     def __init__(
         self,
@@ -77,6 +107,7 @@ class DenoisingPass:
         source: CanvasSource,
         layout: WindowLayout,
         known: Known | None = None,
+        held: Held | None = None,
     ) -> None:
         self._plan = plan
         self._model = model
@@ -85,6 +116,8 @@ class DenoisingPass:
         origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
         self._layers = layers.to(model.device)
         self._known = source.known_in_rows(known, self._layers, model)
+        if held is not None:
+            self._known = held(self._known, self._layers)
         self._noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
         # Loose regions are not bootstrapped: they see everything from the start.
         visible = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]

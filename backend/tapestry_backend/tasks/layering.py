@@ -107,8 +107,9 @@ class Colours:
         near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
         is_asked = torch.tensor([row in self._targets for row in range(layers.count)])
         needed = self._opaque & near & is_asked[:, None, None]
-        args = model, latents, layers, self._pixels, needed, self._new
-        for own in own_pictures(*args, wrap=wrap, kept=kept):
+        args = model, latents, layers, self._pixels, needed
+        matched = not bool(self._new.all())
+        for own in own_pictures(*args, wrap=wrap, matched=matched, kept=kept):
             self.take(own.row, own.cells, own.painted)
 
     def take(self, row: int, cells: Window, painted: Tensor) -> None:

@@ -43,6 +43,7 @@ from .failure_messages import (
     unused_clip_skip,
 )
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
+from .live import LivePass, LivePasses, Update, decode_update, preview_update
 from .own_paint import kept_rows
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
@@ -50,11 +51,15 @@ from .report import Stopwatch, make_report
 
 
 def run(
-    request: Request, blobs: Mapping[str, bytes], store: ModelCache
+    request: Request,
+    blobs: Mapping[str, bytes],
+    store: ModelCache,
+    passes: LivePasses | None = None,
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
-    blobs maps SHA-256 to bytes and holds everything in `request.blobs`. The caller shows
+    blobs maps SHA-256 to bytes and holds everything in `request.blobs`. passes: what live requests
+    leave for the next one, and go on from; without it all of each is painted. The caller shows
     progress, and cancels by not iterating further. Raises TapestryError for what an artist can
     meet: a request that cannot become a picture, a damaged model, numbers that are not finite, too
     little memory.
@@ -64,7 +69,7 @@ def run(
     request, notices = store.catalogue.adapters.read(request)
     stage = "loading"
     try:
-        for event in _events(request, blobs, store, notices):
+        for event in _events(request, blobs, store, notices, passes or LivePasses()):
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:
@@ -74,19 +79,25 @@ def run(
 
 
 def _events(
-    request: Request, blobs: Mapping[str, bytes], store: ModelCache, notices: Sequence[str]
+    request: Request,
+    blobs: Mapping[str, bytes],
+    store: ModelCache,
+    notices: Sequence[str],
+    passes: LivePasses,
 ) -> Iterator[Progressed | Finished]:
     """A job from beginning to end."""
-    job = yield from _prepare(request, blobs, store, notices)
-    painted = None if job.source.is_finished else (yield from _paint(job))
+    job = yield from _prepare(request, blobs, store, notices, passes)
+    painted = None if job.is_finished else (yield from _paint(job))
     yield Progressed("decoding")
     with job.watch.stage("decode"):
-        pixels, layered = (job.source.finished, None) if painted is None else _decode(job, painted)
+        pixels, layered = (job.finished, None) if painted is None else _decode(job, painted, passes)
         new = job.canvas.new
         rgba = to_rgba(
             cut_output(pixels, job.plan)[0], None if new is None else cut_output(new, job.plan)
         )
     report = make_report(job.plan, job.evaluations, _notices(job, store), job.watch)
+    if request.live:
+        report["live"] = {"painted": 1.0 if job.update is None else job.update.share}
     yield Finished(rgba, _output_bounds(request), report, layered)
 
 
@@ -94,7 +105,8 @@ def _events(
 class _Job:
     """What a job has loaded and read, and what it counts on its way.
 
-    batch_size: the smallest that was used; below the plan's where memory ran out
+    batch_size: the smallest that was used; below the plan's where memory ran out. update: what of
+    a live document is painted; None: all of it
     """
 
     plan: Plan
@@ -105,12 +117,24 @@ class _Job:
     watch: Stopwatch
     notices: list[str]
     batch_size: int
+    update: Update | None = None
     evaluations: int = 0
 
     @property
     def source(self) -> CanvasSource:
         """The canvas before painting."""
         return self.canvas.source
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing to paint."""
+        unchanged = self.update is not None and not bool(self.update.free.any())
+        return unchanged or self.source.is_finished
+
+    @property
+    def finished(self) -> Tensor:
+        """[1, 3, H, W] in 0..1: the picture, where there is nothing to paint."""
+        return self.source.finished if self.update is None else self.update.last.pixels
 
 
 class _Painted(NamedTuple):
@@ -134,7 +158,11 @@ class _Draft(NamedTuple):
 
 
 def _prepare(
-    request: Request, blobs: Mapping[str, bytes], store: ModelCache, notices: Sequence[str]
+    request: Request,
+    blobs: Mapping[str, bytes],
+    store: ModelCache,
+    notices: Sequence[str],
+    passes: LivePasses,
 ) -> Generator[Progressed, None, _Job]:
     """Load the model, read the canvas, encode the prompts."""
     watch = Stopwatch()
@@ -147,14 +175,18 @@ def _prepare(
         plan = make_plan(request, model)
         canvas = read_canvas_source(request, blobs, plan)
         conditioning = Conditioning(request, blobs, plan, model, store.catalogue.adapters)
-        texts = Texts.encode(plan, model, conditioning)
+        last = passes.before(plan, model)
+        texts = Texts.encode(plan, model, conditioning, last.texts.encoded if last else None)
         check_finite(texts.conditions, "reading the prompts")
     told = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
-    return _Job(plan, model, canvas, conditioning, texts, watch, told, plan.batch_size)
+    update = passes.update_of(plan, canvas.source, model)
+    return _Job(plan, model, canvas, conditioning, texts, watch, told, plan.batch_size, update)
 
 
 def _paint(job: _Job) -> Generator[Progressed, None, _Painted]:
-    """The draft, where it helps, and the picture."""
+    """The draft, where it helps, and the picture; of a live document what has changed."""
+    if job.update is not None:
+        return (yield from _paint_update(job, job.update))
     plan, source = job.plan, job.source
     draft = yield from _draft(job)
     plain = plain_edges(plan, source)
@@ -172,6 +204,16 @@ def _paint(job: _Job) -> Generator[Progressed, None, _Painted]:
     steer.extend(_coherence(plan, job.source, job.model, layers))
     latents = yield from _denoise(job, denoising, "denoising", steer)
     return _Painted(latents, layers)
+
+
+def _paint_update(job: _Job, update: Update) -> Generator[Progressed, None, _Painted]:
+    """What has changed, from what is around it."""
+    known = job.source.known_latents(job.model)
+    source = update.restrict(job.source)
+    args = job.plan, job.model, job.texts, job.conditioning
+    denoising = DenoisingPass(*args, source, job.plan.layout, known, update.held)
+    latents = yield from _denoise(job, denoising, "denoising")
+    return _Painted(latents, denoising.layers)
 
 
 def _draft(job: _Job) -> Generator[Progressed, None, _Draft | None]:
@@ -212,7 +254,10 @@ def _denoise(
     """Tell of every step; returns the latents [L, C, h, w] of what was painted."""
 
     def preview(denoised: Tensor) -> Pixels:
-        return preview_rgba(job.model.preview(denoised), job.plan)
+        rough = job.model.preview(denoised)
+        if job.update is None:
+            return preview_rgba(rough, job.plan)
+        return to_rgba(cut_output(preview_update(rough, job.update), job.plan)[0])
 
     steps = denoising.steps(steer)
     yield Progressed(stage)
@@ -231,11 +276,15 @@ def _denoise(
     return latents
 
 
-def _decode(job: _Job, painted: _Painted) -> tuple[Tensor, LayeredPicture | None]:
+def _decode(
+    job: _Job, painted: _Painted, passes: LivePasses
+) -> tuple[Tensor, LayeredPicture | None]:
     """The canvas [1, 3, H, W] in 0..1, and the same as layers, where they were asked for.
 
     What was painted, and what was there already.
     """
+    if job.plan.request.live:
+        return _decode_live(job, painted, passes), None
     model, plan, source = job.model, job.plan, job.source
     latents, layers, wrap = painted.latents, painted.layers, plan.request.wrap
     fused, outlines = layers.fused(latents), layers.outlines(wrap=wrap)
@@ -249,10 +298,41 @@ def _decode(job: _Job, painted: _Painted) -> tuple[Tensor, LayeredPicture | None
         colours = Colours(leaves, layers, pixels.clone(), new, wrap=wrap)
         colours.decode(model, latents, kept)
     seen = None if colours is None else colours.take
-    compose_layers(model, latents, layers, shares, pixels, new, wrap=wrap, kept=kept, seen=seen)
+    matched = not bool(new.all())
+    compose_layers(
+        model,
+        latents,
+        layers,
+        shares,
+        pixels,
+        new,
+        matched=matched,
+        wrap=wrap,
+        kept=kept,
+        seen=seen,
+    )
     if colours is None:
         return pixels, None
     return pixels, to_layers(leaves, colours.base, pixels, job.canvas.new, plan)
+
+
+def _decode_live(job: _Job, painted: _Painted, passes: LivePasses) -> Tensor:
+    """The canvas [1, 3, H, W] in 0..1 of a live document, kept for its next pass."""
+    model, source, wrap = job.model, job.source, job.plan.request.wrap
+    latents, layers = painted
+    shares, kept = pixel_shares(job.canvas, job.plan, layers), kept_rows(source.paints, layers)
+    if job.update is None:
+        fused, outlines = layers.fused(latents), layers.outlines(wrap=wrap)
+        plain = decode_beside(model, fused, source, wrap=wrap, outlines=outlines).cpu()
+        pixels = plain.clone()
+        if layers.count > 1:
+            new = ~source.known
+            compose_layers(model, latents, layers, shares, pixels, new, wrap=wrap, kept=kept)
+    else:
+        plain, pixels = decode_update(model, latents, layers, job.update, shares, kept, wrap=wrap)
+    last = LivePass(job.plan, source, job.texts, layers, latents, plain, pixels)
+    passes.keep(last, model)
+    return pixels
 
 
 def _leaves(job: _Job, layers: Layers, shares: Sequence[Share]) -> list[Leaf]:

@@ -238,6 +238,7 @@ def load_engine(arguments: Sequence[str]) -> Engine:
         device_named,
         sibling_devices,
     )
+    from ..tasks.live import LivePasses  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(allow_abbrev=False)
@@ -256,7 +257,10 @@ def load_engine(arguments: Sequence[str]) -> Engine:
     )
     store = ModelCache(catalogue, str(device))
     others = () if named.device else sibling_devices()
-    return Engine(lambda request, blobs: run(request, blobs, store), device_name(device), others)
+    passes = LivePasses()
+    return Engine(
+        lambda request, blobs: run(request, blobs, store, passes), device_name(device), others
+    )
 
 
 if __name__ == "__main__":

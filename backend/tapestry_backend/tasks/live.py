@@ -1,0 +1,249 @@
+"""Painting live: a picture of the same document paints only what changed since the last one.
+
+What did not change keeps the latents that it had at the end of the last pass. At every step the
+windows that are left see them at that step's noise level, as they see a known picture (Blended
+Latent Diffusion, Avrahami et al. 2023), so that what is new goes on from what is there, and nothing
+else moves. Noise belongs to places: what is painted twice from the same layers is the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from weakref import ref
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tapestry_protocol.messages import Request
+
+from ..engine.layers import MARGIN, Layers, grown
+from ..engine.regions import Share
+from ..engine.sampling import Known
+from ..engine.windows import Size, crop, paste
+from ..models.denoiser import Denoiser
+from .canvas_source import CanvasSource
+from .decoding import LESSER_HALO_CELLS, compose_layers, decode_cells, in_pixels, parts_of
+from .denoising_pass import Texts
+from .own_paint import OwnPaint
+from .plan import Plan, RegionPlan
+
+_SAME = 1e-4
+"""Shares of a cell that differ by less are the same; one pixel of a cell's 64 is 0.016."""
+
+_SAME_COLOUR = 1 / 512
+"""Half a level of 8 bits."""
+
+_MOST = 0.75
+"""When more of the canvas than this would be new, all of it is painted anew: it costs no more."""
+
+
+@dataclass(frozen=True)
+class LivePass:
+    """What the last pass over a live document left behind.
+
+    latents [L, C, h, w]: a row for each of the `layers`. plain, pixels [1, 3, H, W] in 0..1: what
+    the fused latents were decoded to, and the picture with the regions' outlines drawn into it
+    """
+
+    plan: Plan
+    source: CanvasSource
+    texts: Texts
+    layers: Layers
+    latents: Tensor
+    plain: Tensor
+    pixels: Tensor
+
+
+class LivePasses:
+    """The last pass over a live document, of the one that was painted last."""
+
+    def __init__(self) -> None:
+        self._last: LivePass | None = None
+        self._model: ref[Denoiser] | None = None
+
+    def keep(self, last: LivePass, model: Denoiser) -> None:
+        """Keep what a pass left, for the next one over the same document."""
+        self._last, self._model = last, ref(model)
+
+    def before(self, plan: Plan, model: Denoiser) -> LivePass | None:
+        """The last pass, if it differs in nothing but its regions."""
+        last = self._last
+        if last is None or self._model is None or self._model() is not model:
+            return None  # a model that was loaded again reads texts anew
+        alike = _without_regions(plan.request) == _without_regions(last.plan.request)
+        return last if alike else None
+
+    def update_of(self, plan: Plan, source: CanvasSource, model: Denoiser) -> Update | None:
+        """What a request paints after the last one; None where all of it has to be painted."""
+        last = self.before(plan, model)
+        if last is None or bool(source.known.any()):
+            return None
+        rows = _matched(plan.regions, last.plan.regions)
+        changed = _changed_cells(source, last.source, rows)
+        free = grown(changed[None].float(), MARGIN, wrap=plan.request.wrap)[0] > 0
+        if float(free.float().mean()) > _MOST:
+            return None
+        return Update(last, rows, free)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What changed since the last pass.
+
+    rows    for each region its number in the last request; None for a region that is new
+    free    [h, w] bool: the cells that are painted: what changed, and a margin around it
+    """
+
+    last: LivePass
+    rows: tuple[int | None, ...]
+    free: Tensor
+
+    @property
+    def share(self) -> float:
+        """Of the canvas, that is painted."""
+        return float(self.free.float().mean())
+
+    def restrict(self, source: CanvasSource) -> CanvasSource:
+        """The same canvas, of which nothing but the free cells is painted."""
+        kept = (~self.free).repeat_interleave(source.cell_px, 0)
+        kept = kept.repeat_interleave(source.cell_px, 1)
+        pixels = self.last.pixels
+        if source.pixels is not None:
+            pixels = torch.where(kept, pixels, source.pixels)
+        hold = torch.where(kept, 1.0, source.hold)
+        return replace(source, pixels=pixels, hold=hold, follow=None)
+
+    def held(self, known: Known | None, layers: Layers) -> Known:
+        """The last pass' latents in each row, where nothing is painted; `known` elsewhere."""
+        last = self.last
+        before = last.layers.fused(last.latents).repeat(layers.count, 1, 1, 1)
+        for row, was in zip(layers.rows, self.rows, strict=True):
+            if row and was is not None and last.layers.rows[was]:
+                before[row] = last.latents[last.layers.rows[was]]
+        if layers.count > 1:
+            before[0] = last.latents[0]
+        free = self.free.to(before.device)
+        if known is None:
+            return Known(before, (~free).float())
+        keep = torch.where(free, known.keep.expand(layers.count, 1, *free.shape), 1.0)
+        return Known(torch.where(free, known.latents.expand_as(before), before), keep)
+
+
+def decode_update(
+    model: Denoiser,
+    latents: Tensor,
+    layers: Layers,
+    update: Update,
+    shares: Sequence[Share],
+    kept: Mapping[int, OwnPaint],
+    *,
+    wrap: bool,
+) -> tuple[Tensor, Tensor]:
+    """`LivePass.plain` and `LivePass.pixels` of latents [L, C, h, w]: new where an update reaches.
+
+    shares, kept: as in `compose_layers`
+    """
+    last, fused = update.last, layers.fused(latents)
+    cell_px = last.plain.shape[-1] // latents.shape[-1]
+    near = grown(update.free[None].float(), LESSER_HALO_CELLS, wrap=wrap)[0] > 0
+    plain, area = last.plain.clone(), torch.zeros(last.plain.shape[-2:], dtype=torch.bool)
+    for part in parts_of(near, max(near.shape)):
+        decoded = decode_cells(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS)
+        paste(plain, in_pixels(part, cell_px), decoded)
+        crop(area, in_pixels(part, cell_px)).logical_not_()  # parts do not overlap
+    pixels = plain.clone()
+    if layers.count > 1:
+        compose_layers(model, latents, layers, shares, pixels, area, wrap=wrap, kept=kept)
+    return plain, torch.where(area, pixels, last.pixels)
+
+
+def preview_update(rough: Tensor, update: Update) -> Tensor:
+    """The last picture [1, 3, H, W] in 0..1, and a rough one where it is painted anew.
+
+    rough [1, 3, h, w] in -1..1, one pixel per cell
+    """
+    last = update.last.pixels
+    new = functional.interpolate(rough.cpu().float() / 2 + 0.5, last.shape[-2:], mode="bilinear")
+    free = functional.interpolate(update.free[None, None].float(), last.shape[-2:], mode="nearest")
+    return torch.where(free > 0, new.clamp(0, 1), last)
+
+
+def _without_regions(request: Request) -> Request:
+    return replace(request, regions=())
+
+
+def _matched(regions: Sequence[RegionPlan], before: Sequence[RegionPlan]) -> tuple[int | None, ...]:
+    """For each region the number that it had before, the background being the background.
+
+    Of several that ask for the same, the first is the first, and so on.
+    """
+    numbers = {name: number for number, name in enumerate(_names(before[:-1]))}
+    return (*(numbers.get(name) for name in _names(regions[:-1])), len(before) - 1)
+
+
+def _names(regions: Sequence[RegionPlan]) -> list[Hashable]:
+    """What tells regions apart: what they ask for, and which of those that ask for it they are."""
+    seen: Counter[RegionPlan] = Counter()
+    names: list[Hashable] = []
+    for region in regions:
+        names.append((region, seen[region]))
+        seen[region] += 1
+    return names
+
+
+def _changed_cells(
+    source: CanvasSource, before: CanvasSource, rows: Sequence[int | None]
+) -> Tensor:
+    """[h, w] bool: cells whose regions, shares or paint are others than before."""
+    changed = _newly_held(source, before)
+    gone = set(range(len(before.weights))) - set(rows)
+    for row in gone:
+        changed |= before.weights[row] > _SAME
+    for region, row in enumerate(rows):
+        weight = source.weights[region]
+        if row is None:
+            changed |= weight > _SAME
+            continue
+        changed |= (weight - before.weights[row]).abs() > _SAME
+        painted = _repainted(source.paints[region], before.paints[row], source)
+        changed |= painted & (weight > _SAME)
+    return changed
+
+
+def _repainted(now: OwnPaint | None, before: OwnPaint | None, source: CanvasSource) -> Tensor:
+    """[h, w] bool: where a region's own paint has other colours."""
+    if now is None and before is None:
+        return torch.zeros(source.size, dtype=torch.bool)
+    if now is None or before is None:
+        return torch.ones(source.size, dtype=torch.bool)
+    return _differ(*(_on_canvas(paint, source.size) for paint in (now, before)), source.cell_px)
+
+
+def _on_canvas(paint: OwnPaint, size: Size) -> Tensor:
+    canvas = torch.zeros(1, 3, *(side * paint.cell_px for side in size))
+    paste(canvas, in_pixels(paint.place, paint.cell_px), paint.pixels)
+    return canvas
+
+
+def _newly_held(now: CanvasSource, before: CanvasSource) -> Tensor:
+    """[h, w] bool: where loose regions start from something else."""
+    held = [
+        torch.cat([_held_pixels(source), source.hold[None, None]], dim=1)
+        for source in (now, before)
+    ]
+    return _differ(*held, now.cell_px)
+
+
+def _held_pixels(source: CanvasSource) -> Tensor:
+    if source.pixels is None:
+        return torch.zeros(1, 3, *source.hold.shape)
+    return source.pixels * (source.hold > 0)
+
+
+def _differ(one: Tensor, other: Tensor, cell_px: int) -> Tensor:
+    """[h, w] bool: cells in which two pictures [1, C, H, W] are not the same."""
+    differ = (one - other).abs().amax(dim=1, keepdim=True) > _SAME_COLOUR
+    return functional.max_pool2d(differ.float(), cell_px)[0, 0] > 0
