@@ -7,6 +7,7 @@ into Krita: what goes wrong becomes a notice.
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -35,6 +36,7 @@ from .i18n.translation import tr
 from .jobs.job import Job, JobResult
 from .jobs.pending import PendingJobs
 from .jobs.queue import JobQueue
+from .live.painting import LivePainting
 from .presets.presets import Presets
 from .presets.prompt_history import PromptHistory
 from .results.controller import Results
@@ -52,6 +54,7 @@ Topic = Literal[
     "history",
     "backend",
     "notice",
+    "live",
 ]
 
 _SETTINGS_KEY = "docker"
@@ -100,6 +103,16 @@ class DockerModel:
             changed=lambda: self._tell("history"),
             said=self._show,
             onlooker=self.scene_watch,
+        )
+        self.live = LivePainting(
+            host,
+            loop,
+            link,
+            self.settings,
+            self.results.canvas_preview,
+            sources=lambda canvas: self._sources(canvas, "generate"),
+            is_busy=lambda: bool(self.queue.jobs) or self.scene_watch.is_resting,
+            changed=lambda: self._tell("live"),
         )
         self.example = Example(host, loop, self._show)
         self.backend_controller = (
@@ -187,6 +200,7 @@ class DockerModel:
     def close(self) -> None:
         """Krita ends, or the plugin is taken out."""
         self._watchers.clear()
+        self.live.stop()
         self.queue.close()
         self.scene_watch.stop()
         self.regions.close()
@@ -216,6 +230,31 @@ class DockerModel:
         self._begin("fill")
 
     @guarded
+    def toggle_live(self) -> None:
+        """Paint what changes in the document in front at once, or no longer."""
+        if self.live.is_on:
+            self.live.stop()
+        else:
+            self._show(None)
+            self.regions.hide_tint()
+            self.live.start(self._document_in_front())
+
+    @guarded
+    def keep_live(self) -> None:
+        """Make a layer of the picture that is painted live."""
+        picture = self.live.picture
+        if picture is None:
+            return
+        canvas = picture.job.canvas
+        job = replace(
+            picture.job,
+            id=uuid.uuid4().hex,
+            history_id=self.results.histories.id_of(canvas),
+            sources=tuple(self._sources(canvas, "generate")),
+        )
+        self.results.take(job, picture.order, picture.made, lambda: None, at_once=True)
+
+    @guarded
     def cancel(self, job: Job | None = None) -> None:
         """Stop a job, wherever it is; the one in front when none is named."""
         job = job or self.job
@@ -227,7 +266,7 @@ class DockerModel:
         """Stop every job."""
         self.queue.cancel_all()
 
-    def _begin(self, mode: Mode) -> None:
+    def _document_in_front(self) -> Canvas:
         canvas = self._host.active_canvas()
         if canvas is None:
             raise TapestryError(
@@ -235,7 +274,12 @@ class DockerModel:
                 tr("No document is open."),
                 tr("Open one, or make a new one with File > New."),
             )
+        return canvas
+
+    def _begin(self, mode: Mode) -> None:
+        canvas = self._document_in_front()
         self._show(None)
+        self.live.stop()
         self.results.canvas_preview.hide()
         self.regions.hide_overlay()
         if not self.settings.seed_locked:
@@ -276,7 +320,8 @@ class DockerModel:
             self.backend_controller.note_report(made.result.report)
         if job.order is not None:
             end = self.queue.end
-            self.results.take(job, job.order, made, lambda: end(job, self.notice))
+            at_once = self.settings.apply_at_once and job.copies == 1
+            self.results.take(job, job.order, made, lambda: end(job, self.notice), at_once=at_once)
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -326,11 +371,13 @@ class DockerModel:
 
     @guarded
     def _saving(self) -> None:
+        self.live.saving()
         self.results.saving()
 
     @guarded
     def _saved(self, canvas: Canvas | None) -> None:
         self.results.saved(canvas)
+        self.live.saved()
 
     # --- the backend ------------------------------------------------------------------------------
 
@@ -354,6 +401,7 @@ class DockerModel:
         """The link's state is another one."""
         self._tell("backend")
         self.queue.link_changed()
+        self.live.link_changed()
 
     @guarded
     def link_failed(self, error: TapestryError) -> None:
@@ -377,7 +425,7 @@ class DockerModel:
             self._know_models(message.models)
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))
-        else:
+        elif not self.live.hear(message, pixels):
             self.queue.hear(message, pixels, beside)
 
     def _family(self) -> str:

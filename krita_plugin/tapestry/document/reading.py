@@ -121,8 +121,13 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
     return target
 
 
-async def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Order:
-    """What the artist asks for; raises TapestryError when it cannot become a picture."""
+async def order_from(
+    canvas: Canvas, settings: Settings, mode: Mode, *, most_strength: float = 1.0
+) -> Order:
+    """What the artist asks for; raises TapestryError when it cannot become a picture.
+
+    most_strength: each region starts from its own paint at least this far; at 1 as it says itself
+    """
     target = target_of(canvas, settings, mode)
     part = target.part
     document = Bounds(0, 0, canvas.height, canvas.width).moved(-part.top, -part.left)
@@ -132,7 +137,9 @@ async def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Order:
     if own_prompt:
         scene = Scene(background_prompt=own_prompt, adapters=scene.adapters)
         settings = replace(settings, prompt="")
-    chosen = [region for region in scene.regions if region.settings.on]
+    chosen = [
+        _held_to_paint(region, most_strength) for region in scene.regions if region.settings.on
+    ]
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
@@ -158,6 +165,11 @@ async def order_from(canvas: Canvas, settings: Settings, mode: Mode) -> Order:
     prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
     name = picture_name(prompts, settings.seed, what_was_done(mode, target.margins))
     return Order(request, blobs, name, document, used.to_text())
+
+
+def _held_to_paint(region: RegionLayer, most_strength: float) -> RegionLayer:
+    strength = min(region.settings.strength, most_strength)
+    return replace(region, settings=replace(region.settings, strength=strength))
 
 
 async def _settle(canvas: Canvas) -> None:

@@ -115,18 +115,19 @@ class Results:
 
     # --- a new picture ----------------------------------------------------------------------------
 
-    def take(self, job: Job, order: Order, made: JobResult, done: Callable[[], None]) -> None:
-        """Keep a picture, and insert it where that is wanted and the document is what it was."""
-        self._tasks.add(self._take(job, order, made, done))
+    def take(
+        self, job: Job, order: Order, made: JobResult, done: Callable[[], None], *, at_once: bool
+    ) -> None:
+        """Keep a picture, and insert it `at_once` if the document is what it was."""
+        self._tasks.add(self._take(job, order, made, done, at_once=at_once))
 
     async def _take(
-        self, job: Job, order: Order, made: JobResult, done: Callable[[], None]
+        self, job: Job, order: Order, made: JobResult, done: Callable[[], None], *, at_once: bool
     ) -> None:
         try:
             entry = await self._keeper.enter(job, order, made)
             self._changed()
             notice = notice_in(made.result.report)
-            at_once = self._settings.apply_at_once and job.copies == 1
             if at_once and job.look.is_still_that_of(job.canvas):
                 way: Way = "regions" if order.request.layered and order.request.regions else "layer"
                 await self._insert(job.canvas, entry, way, notice)

@@ -50,7 +50,9 @@ class Settings:
     batch            pictures to be made, with seeds in sequence
     apply_at_once    whether a single finished picture becomes a layer without being asked for
     in_regions       a picture comes as a group with a layer for each region
-    live_*           where a picture on its way is shown
+    live_on_canvas, live_in_docker   where a picture on its way is shown
+    live_steps, live_strength   of what is painted live; below a strength of 1 each region starts
+                     from its own colours
     history_mb       what the pictures of all histories may take on disk
     """
 
@@ -85,6 +87,8 @@ class Settings:
     in_regions: bool = False
     live_on_canvas: bool = True
     live_in_docker: bool = True
+    live_steps: int = 6
+    live_strength: float = 1.0
     history_mb: int = 1024
 
     @property
@@ -116,6 +120,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "batch": (1, MOST_PICTURES),
     "history_mb": (SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB),
     "num_inference_steps": (1, MAX_STEPS),
+    "live_steps": (1, MAX_STEPS),
+    "live_strength": (0.05, 1.0),
     "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
     "coherence": (0.0, 1.0),
     "composition": (0.0, 1.0),

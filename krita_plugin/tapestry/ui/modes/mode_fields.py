@@ -22,6 +22,7 @@ from ..base.follow import follow
 from ..fields.number_fields import Number, NumberFields
 from ..fields.prompt_edit import PromptEdit
 from .extend_fields import ExtendFields, make_wrap
+from .live_fields import LiveFields
 
 _BUTTON_HEIGHT_PX = 30
 
@@ -92,7 +93,7 @@ class GenerateFields(QWidget):
         self._where.activated.connect(
             lambda index: docker_model.change(only_selection=self._where.itemData(index))
         )
-        column_in(self, row_of((self._where, 1)), make_wrap(docker_model))
+        column_in(self, row_of((self._where, 1)), make_wrap(docker_model), LiveFields(docker_model))
         follow(self, docker_model, ("settings",), self._show_settings)
 
     def _show_settings(self) -> None:

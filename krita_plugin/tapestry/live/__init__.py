@@ -1,0 +1,1 @@
+"""Painting live: every change of the document is painted at once."""

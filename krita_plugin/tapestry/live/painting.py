@@ -1,0 +1,330 @@
+"""Painting live: what the artist changes is painted at once, and shown on the canvas.
+
+Krita has no signal for paint on a layer. So the document is read again and again, and what differs
+from what was asked for last is asked for. The backend paints only what has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import (
+    Acknowledge,
+    Cancel,
+    Cancelled,
+    Failed,
+    Message,
+    Need,
+    Preview,
+    Request,
+    Result,
+    Submit,
+)
+from tapestry_protocol.pixels import Bounds, Pixels
+
+from ..common.task_queue import Loop, Task, pause
+from ..connection.link import Link
+from ..document.canvas import Canvas, Host
+from ..document.order import DocumentState, Order
+from ..document.reading import order_from
+from ..i18n.notices import Notice, notice_of
+from ..jobs.job import Job, JobResult
+from ..settings.settings import Settings
+
+_LEAST_PAUSE_S = 0.1
+"""Ten looks at the document in a second are enough for a hand that draws."""
+
+_READING_SHARE = 0.25
+"""Of the time, that may go into reading: a large document is looked at less often."""
+
+
+class Shower(Protocol):
+    """What shows a picture on the canvas."""
+
+    subject: str
+
+    async def show(
+        self,
+        subject: str,
+        canvas: Canvas,
+        pixels: Pixels,
+        bounds: Bounds,
+        sources: tuple[str, ...] = (),
+    ) -> None: ...
+
+    def hide(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Update:
+    """What the last update took.
+
+    painted   the share of the canvas that was painted; the rest was kept
+    seconds   from reading the change to its picture
+    """
+
+    evaluations: int
+    painted: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Running:
+    job_id: str
+    order: Order
+    began_s: float
+
+
+@dataclass(frozen=True)
+class LivePicture:
+    """The last picture that was finished, as a job of its own."""
+
+    job: Job
+    order: Order
+    made: JobResult
+
+
+class LivePainting:
+    """One document at a time, from `start` to `stop`.
+
+    sources   ids of the layers above which the picture is shown
+    is_busy   whether something else is painted, or on its way into the document
+    changed   is called when `is_on`, `update`, `picture` or `trouble` is another one
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        loop: Loop,
+        link: Link,
+        settings: Settings,
+        shower: Shower,
+        *,
+        sources: Callable[[Canvas], Sequence[str]],
+        is_busy: Callable[[], bool],
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.update: Update | None = None
+        self.picture: LivePicture | None = None
+        self.trouble: Notice | None = None
+        """Why nothing is painted just now."""
+        self._host = host
+        self._loop = loop
+        self._link = link
+        self._settings = settings
+        self._shower = shower
+        self._sources = sources
+        self._is_busy = is_busy
+        self._changed = changed
+        self._clock = clock
+        self._canvas: Canvas | None = None
+        self._name = ""
+        self._following: Task | None = None
+        self._showing: Task | None = None
+        self._to_show: Pixels | None = None
+        self._asked: Request | None = None
+        self._running: _Running | None = None
+        self._next: Order | None = None
+        self._may_cancel = True
+        self._is_quiet = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a document is painted live."""
+        return self._canvas is not None
+
+    def start(self, canvas: Canvas) -> None:
+        """Follow this document."""
+        self.stop()
+        self._canvas, self._name = canvas, uuid.uuid4().hex
+        self.update = self.picture = self.trouble = None
+        self._may_cancel, self._is_quiet = True, False
+        self._following = Task(self._loop, self._follow(canvas), lambda _: self.stop(), self._fail)
+        self._link.ensure()
+        self._changed()
+
+    def stop(self) -> None:
+        """Leave the document alone; its preview goes."""
+        if self._canvas is None:
+            return
+        for task in (self._following, self._showing):
+            if task is not None:
+                task.cancel()
+        self._following = self._showing = self._to_show = None
+        self._forget_running()
+        if self._shower.subject == self._name:
+            self._shower.hide()
+        self._canvas = None
+        self._changed()
+
+    def saving(self) -> None:
+        """The document is about to be saved: nothing is shown in it meanwhile."""
+        self._is_quiet = True
+
+    def saved(self) -> None:
+        """The document was saved; the picture comes back."""
+        self._is_quiet = False
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def _follow(self, canvas: Canvas) -> None:
+        while canvas.is_open:
+            began_s = self._clock()
+            if self._may_look(canvas):
+                await self._look(canvas)
+                self._show_again(canvas)
+            took_s = self._clock() - began_s
+            await pause(max(_LEAST_PAUSE_S, took_s * (1 / _READING_SHARE - 1)))
+
+    def _may_look(self, canvas: Canvas) -> bool:
+        if not self._link.is_ready:
+            self._link.ensure()
+            return False
+        front = self._host.active_canvas()
+        is_front = front is not None and front.id == canvas.id
+        return is_front and not self._is_quiet and not self._is_busy()
+
+    async def _look(self, canvas: Canvas) -> None:
+        settings = replace(
+            self._settings,
+            num_inference_steps=self._settings.live_steps,
+            only_selection=False,
+            in_regions=False,
+        )
+        try:
+            order = await order_from(
+                canvas, settings, "generate", most_strength=settings.live_strength
+            )
+        except TapestryError as error:
+            if canvas.is_open:
+                self._say(notice_of(error))
+                self._asked = None
+            return
+        order = replace(order, request=replace(order.request, live=self._name))
+        if order.request == self._asked:
+            return
+        self._say(None)
+        self._asked = order.request
+        if self._running is None:
+            self._submit(order)
+        else:
+            self._next = order
+            self._cancel_running()
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def _submit(self, order: Order) -> None:
+        job_id = uuid.uuid4().hex
+        try:
+            self._link.send(Submit(job_id, order.request))
+        except TapestryError as error:
+            self._say(notice_of(error))
+            self._asked = None
+        else:
+            self._running = _Running(job_id, order, self._clock())
+
+    def _cancel_running(self) -> None:
+        """Make way for the newest; never twice in a row, or a hand that draws on sees nothing."""
+        if self._running is not None and self._may_cancel and self._link.is_ready:
+            self._may_cancel = False
+            self._link.send(Cancel(self._running.job_id))
+
+    def _forget_running(self) -> None:
+        if self._running is not None:
+            if self._link.is_ready:
+                self._link.send(Cancel(self._running.job_id))
+            self._link.abandon(self._running.job_id)
+        self._running = self._next = self._asked = None
+
+    def link_changed(self) -> None:
+        """What was asked on a connection that is lost is asked again on the next one."""
+        if not self._link.is_ready:
+            self._forget_running()
+
+    def hear(self, message: Message, pixels: Pixels | None) -> bool:
+        """Whether this message of the server was about the picture that is painted live."""
+        running = self._running
+        if running is None or getattr(message, "job_id", None) != running.job_id:
+            return False
+        if isinstance(message, Need):
+            for sha256 in message.sha256s:
+                self._link.send_blob(sha256, running.order.blobs[sha256])
+        elif isinstance(message, Preview) and pixels is not None:
+            self._show(pixels)
+        elif isinstance(message, Result) and pixels is not None:
+            self._take(running, JobResult(message, pixels))
+            self._end(running)
+        elif isinstance(message, Failed):
+            self._say(Notice(message.message, message.advice))
+            self._end(running)
+        elif isinstance(message, Cancelled):
+            self._end(running)
+        return True
+
+    def _end(self, running: _Running) -> None:
+        self._link.send(Acknowledge(running.job_id))
+        following, self._running, self._next = self._next, None, None
+        if following is not None:
+            self._submit(following)
+
+    def _take(self, running: _Running, made: JobResult) -> None:
+        canvas = self._canvas
+        if canvas is None:
+            return
+        self._may_cancel = True
+        report = json.loads(made.result.report)
+        self.update = Update(
+            report.get("unet_evaluations", 0),
+            report.get("live", {}).get("painted", 1.0),
+            self._clock() - running.began_s,
+        )
+        job = Job(running.job_id, canvas, DocumentState.of(canvas), "", canvas.name)
+        order = replace(running.order, request=replace(running.order.request, live=""))
+        self.picture = LivePicture(job, order, made)
+        self._show(made.pixels)
+        self._changed()
+
+    # --- showing ----------------------------------------------------------------------------------
+
+    def _show(self, pixels: Pixels) -> None:
+        """Show a picture; of several that wait, the newest."""
+        self._to_show = pixels
+        if self._showing is None and self._canvas is not None and not self._is_quiet:
+            self._showing = Task(
+                self._loop, self._show_all(self._canvas), lambda _: self._shown(), self._fail
+            )
+
+    async def _show_all(self, canvas: Canvas) -> None:
+        while self._to_show is not None and canvas.is_open:
+            pixels, self._to_show = self._to_show, None
+            whole = Bounds(0, 0, canvas.height, canvas.width)
+            await self._shower.show(self._name, canvas, pixels, whole, tuple(self._sources(canvas)))
+
+    def _shown(self) -> None:
+        self._showing = None
+
+    def _show_again(self, canvas: Canvas) -> None:
+        """Put the picture back where saving, or another document in front, has taken it out."""
+        picture = self.picture
+        size = (canvas.height, canvas.width)
+        if picture is None or (picture.made.pixels.height, picture.made.pixels.width) != size:
+            return
+        if not self._shower.subject and self._showing is None:
+            self._show(picture.made.pixels)
+
+    def _say(self, trouble: Notice | None) -> None:
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._changed()
+
+    def _fail(self, error: Exception) -> None:
+        self._showing = None
+        self.stop()
+        self._say(notice_of(error))
