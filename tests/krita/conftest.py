@@ -48,6 +48,7 @@ JOB_SCENARIOS = (
     "ways_to_apply",
     "group_of_regions",
     "many_jobs",
+    "paint_live",
     "a_large_picture_stays_usable",
     "large_pictures_in_other_ways",
     "two_views",

@@ -140,6 +140,11 @@ class LivePainting:
         """Whether a document is painted live."""
         return self._canvas is not None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was seen to change is painted and shown."""
+        return self.picture is not None and self._running is None and self._showing is None
+
     def start(self, canvas: Canvas) -> None:
         """Follow this document."""
         self.stop()

@@ -37,6 +37,7 @@ def workshop() -> Workshop:
 
 
 def asked(workshop: Workshop) -> list[Submit]:
+    """What was sent to be painted."""
     return [message for message in workshop.backend.sent if isinstance(message, Submit)]
 
 
