@@ -236,7 +236,7 @@ class DockerModel:
             self.live.stop()
         else:
             self._show(None)
-            self.regions.hide_tint()
+            self.regions.hide_overlay()
             self.live.start(self._document_in_front())
 
     @guarded

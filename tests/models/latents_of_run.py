@@ -6,13 +6,14 @@ from typing import Any
 from torch import Tensor
 
 from tapestry_backend.models.model_cache import ModelCache
+from tapestry_backend.tasks.live import LivePasses
 from tapestry_backend.tasks.run import _paint, _prepare
 from tapestry_protocol.messages import Request
 
 
 def prepared(request: Request, blobs: Mapping[str, bytes], store: ModelCache) -> Any:
     """The job with everything loaded and read, and nothing painted."""
-    return _returned(_prepare(request, blobs, store, ()))
+    return _returned(_prepare(request, blobs, store, (), LivePasses()))
 
 
 def latents_of_run(request: Request, blobs: Mapping[str, bytes], store: ModelCache) -> Tensor:

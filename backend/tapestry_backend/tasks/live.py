@@ -199,9 +199,8 @@ def _changed_cells(
 ) -> Tensor:
     """[h, w] bool: cells whose regions, shares or paint are others than before."""
     changed = _newly_held(source, before)
-    gone = set(range(len(before.weights))) - set(rows)
-    for row in gone:
-        changed |= before.weights[row] > _SAME
+    for gone in set(range(len(before.weights))) - set(rows):
+        changed |= before.weights[gone] > _SAME
     for region, row in enumerate(rows):
         weight = source.weights[region]
         if row is None:
@@ -219,7 +218,8 @@ def _repainted(now: OwnPaint | None, before: OwnPaint | None, source: CanvasSour
         return torch.zeros(source.size, dtype=torch.bool)
     if now is None or before is None:
         return torch.ones(source.size, dtype=torch.bool)
-    return _differ(*(_on_canvas(paint, source.size) for paint in (now, before)), source.cell_px)
+    painted, painted_before = (_on_canvas(paint, source.size) for paint in (now, before))
+    return _differ(painted, painted_before, source.cell_px)
 
 
 def _on_canvas(paint: OwnPaint, size: Size) -> Tensor:
@@ -230,11 +230,11 @@ def _on_canvas(paint: OwnPaint, size: Size) -> Tensor:
 
 def _newly_held(now: CanvasSource, before: CanvasSource) -> Tensor:
     """[h, w] bool: where loose regions start from something else."""
-    held = [
+    held, held_before = (
         torch.cat([_held_pixels(source), source.hold[None, None]], dim=1)
         for source in (now, before)
-    ]
-    return _differ(*held, now.cell_px)
+    )
+    return _differ(held, held_before, now.cell_px)
 
 
 def _held_pixels(source: CanvasSource) -> Tensor:
