@@ -118,6 +118,12 @@ def test_a_transformers_lora_is_for_a_family(tmp_path: Path, name: str, family: 
     assert read_adapter(lora_of_width(tmp_path / "a.safetensors", 64, name)).family == family
 
 
+def test_a_lora_for_qwen_is_none_for_stable_diffusion_3(tmp_path: Path) -> None:
+    """Its layers are called alike, and are of another width."""
+    name = "transformer.transformer_blocks.0.attn.add_k_proj"
+    assert not read_adapter(lora_of_width(tmp_path / "a.safetensors", 3072, name)).family
+
+
 def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     """With both families named."""
     lora_of_width(tmp_path / "old.safetensors", 2048)
@@ -131,7 +137,7 @@ def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path
         "The LoRA 'old' was made for Stable Diffusion XL, not for the model 'sample', which is "
         "Stable Diffusion 1.x."
     )
-    assert "for this one" in raised.value.advice
+    assert "or another LoRA." in raised.value.advice
 
 
 def narrow_unet() -> diffusers.UNet2DConditionModel:

@@ -46,6 +46,7 @@ FORMS = {
     "after many others": "".join(f"a{n}:\n  vae: $SHELF/two\n" for n in range(99))
     + "z:\n  checkpoints: {shelf}/one\n",
     "a section that holds itself": "a: &a\n  base_path: {shelf}\n  checkpoints: one\n  b: *a\n",
+    "folders with names": "a:\n  base_path: {shelf}\n  checkpoints:\n    mine: one\n",
     "other programs' keys": "a:\n  base_path: {shelf}\n  checkpoints: one\n  clip_vision: x\n"
     "  upscale_models: y\n  vae_approx: z\n  hypernetworks: w\n  configs: v\n",
     "is_default": "a:\n  is_default: true\n  base_path: {shelf}\n  checkpoints: one/\n",
@@ -83,6 +84,13 @@ def test_every_form_is_followed(shelf: Path, form: str) -> None:
             "".join("a{n}:\n  vae: $SHELF/two\n".replace("{n}", str(n)) for n in range(1001)),
             ["more than 1000 sections"],
         ),
+        ("a:\n  checkpoints: {shelf}/one\n  loras: #two\n", ["names no folder for 'loras'"]),
+        (
+            "a:\n  checkpoints: {shelf}/one\n  Stable-diffusion: two\n",
+            ["names 'stable-diffusion' , which means nothing: 'checkpoints'"],
+        ),
+        ("a:\n  basepath: {shelf}\n  loras: {shelf}/one\n", ["nothing: 'base_path'"]),
+        ("a:\n  base_dir: {shelf}\n  loras: {shelf}/one\n", ["nothing: 'base_path'"]),
         ("a: 7\n", ["names no folders"]),
         (
             "a:\n  base_path: no\n  Base_Path: {shelf}\n  loras: one\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -277,6 +278,22 @@ def test_a_saved_setting_without_sense_is_left_out_and_told(tmp_path: Path) -> N
     assert scene.settings == ()
     assert ["'heavy'" in scene.notes[0], "'mood=dark'" in scene.notes[1]] == [True, True]
     assert all("the region 'sky'" in note for note in scene.notes)
+
+
+def test_a_picture_may_be_named_as_in_a_web_address(tmp_path: Path) -> None:
+    """With %20 for a space, as some programs write it."""
+    write_ora(tmp_path / "scene.ora", SIZE, [Layer("sky", paint(8, 8))])
+    archive = Archive.open(tmp_path / "scene.ora")
+    stack = archive.read("stack.xml")
+    own = re.search(rb'src="(.*?)"', stack)
+    assert own
+    picture = archive.read(own[1].decode())
+    changed = {
+        "stack.xml": stack.replace(own[1], b"data/a%20b.png"),
+        "data/a b.png": picture,
+    }
+    scene = read_scene(Document(Archive(archive.copy(changed))))
+    assert (prompts(scene), scene.notes) == (["sky"], ())
 
 
 def only_ink(name: str, _: str) -> None:

@@ -244,7 +244,7 @@ def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
     return TapestryError(
         ErrorCode.BAD_REQUEST,
         problem,
-        Sentence("Choose a model that it was made for, or a {kind} for this one.", kind=what),
+        Sentence("Choose a model that it was made for, or another {kind}.", kind=what),
     )
 
 

@@ -25,6 +25,9 @@ Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
 Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
 
 
+_QWEN_WIDTH = 3072
+"""Of Qwen's and FLUX's transformers, whose layers are called as those of Stable Diffusion 3."""
+
 _BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _STEM = "diffusion_pytorch_model"
 """How diffusers calls the file with a network's weights."""
@@ -316,7 +319,10 @@ def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
         mark in names for mark in ("single_transformer_blocks", "double_blocks", "single_blocks")
     ):
         return "flux", ()
-    if "add_k_proj" in names or "joint_blocks" in names:
+    if "joint_blocks" in names:
+        return "sd3", ()
+    added = [shape for name, shape in header.shapes.items() if "add_k_proj" in name]
+    if added and not any(_QWEN_WIDTH in shape for shape in added):
         return "sd3", ()
     return "", ()
 

@@ -23,6 +23,13 @@ _TEXT_TAG, _LIST_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq"
 _ALIKE = 0.84
 """Similarity, 0 to 1, from which on a key is taken for a misspelt one of ours."""
 
+_OTHER_NAMES = {
+    **dict.fromkeys(("stable-diffusion", "stable_diffusion", "ckpt", "ckpts"), "checkpoints"),
+    **dict.fromkeys(("textual_inversion", "textual-inversion"), "embeddings"),
+    **dict.fromkeys(("base", "base_dir", "base_folder", "basedir"), _BASE),
+}
+"""What other programs call a key of ours, and people the folder that all are in."""
+
 _NAMES = (
     *("extra_model_paths.yaml", "extra_model_paths.yml"),
     "extra_models_config.yaml",  # that of ComfyUI's desktop edition
@@ -193,7 +200,11 @@ def _sections(
         seen.add(id(section))
         values = {str(_scalar(key)).strip().lower(): value for key, value in section.items()}
         base = values.get(_BASE) or outer
-        inner = [value for value in values.values() if isinstance(value, dict)]
+        inner = [
+            value
+            for key, value in values.items()
+            if isinstance(value, dict) and not (key in keys and _names_folders(value, keys))
+        ]
         waiting += ((each, base) for each in inner)
         if values.keys() & set(keys) or (section is not content and not inner):
             found.append(_Section(values, base))
@@ -206,11 +217,19 @@ def _sections(
     return found
 
 
+def _names_folders(value: Mapping[Any, Any], keys: Collection[str]) -> bool:
+    """Whether a mapping below one of our keys is a list of folders, each with a name."""
+    return {str(_scalar(key)).strip().lower() for key in value}.isdisjoint((_BASE, *keys))
+
+
 def _misspelt(values: Mapping[str, Any], keys: Collection[str], file: Path) -> Iterator[LeftOut]:
     """Keys that are nearly one of ours; other programs' own are none of our business."""
     for key, value in values.items():
-        near = get_close_matches(key, keys, 1, _ALIKE)
-        if key not in keys and near and not isinstance(value, dict):
+        known = (_BASE, *keys)
+        near = (
+            [_OTHER_NAMES[key]] if key in _OTHER_NAMES else get_close_matches(key, known, 1, _ALIKE)
+        )
+        if key not in known and near and not isinstance(value, dict):
             yield LeftOut.broken(
                 file / key,
                 Sentence(
@@ -244,6 +263,7 @@ def _folders(
 ) -> Iterator[tuple[str, Path]]:
     """The folders of a section; a key may name several, one a line or as a list."""
     named_by = section.values
+    left_out.extend(_empty(file, key) for key in keys if named_by.get(key, key) is None)
     wanted = [(key, line) for key in keys for line in _lines(named_by.get(key), file, left_out)]
     named = _path_of(section.base or ".", file, left_out)
     if named is None:
@@ -261,6 +281,8 @@ def _folders(
 
 
 def _lines(value: Any, file: Path, left_out: list[LeftOut]) -> list[str]:
+    if isinstance(value, dict):  # folders with names of their own
+        value = list(value.values())
     parts = value if isinstance(value, list) else [_scalar(value)]
     lines = [
         line
@@ -292,6 +314,14 @@ def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
         )
         return None
     return path
+
+
+def _empty(file: Path, key: str) -> LeftOut:
+    return LeftOut.broken(
+        file / key,
+        Sentence("{file} names no folder for {key}.", file=repr(str(file)), key=repr(key)),
+        "Name one, or take the line out; what begins with # stands in quotes.",
+    )
 
 
 def _missing(file: Path, folder: Path) -> LeftOut:

@@ -21,7 +21,7 @@ _STRONGER = 1.1
 """What a pair of parentheses without a number means; square brackets divide by it."""
 
 _SIGNS = re.compile(r"\\[\\()\[\]]|[()\[\]]|[^\\()\[\]]+|\\")
-_NUMBER = re.compile(r"(.*):\s*([+-]?(?:\d{1,3}(?:\.\d{0,6})?|\.\d{1,6}))\s*", re.DOTALL)
+_NUMBER = re.compile(r"(.*?):+\s*([+-]?(?:\d{1,3}(?:\.\d{0,6})?|\.\d{1,6}))\s*", re.DOTALL)
 _RATIO = re.compile(r"\s*\d+(?:[.,]\d+)?\s*:\s*\d+\s*")
 _TIME = re.compile(r".*\b\d{1,2}:(\d{1,2})\s*", re.DOTALL)
 _CLOSES = {")": "(", "]": "["}

@@ -29,8 +29,13 @@ Find = Callable[..., Adapter]
 """An adapter by its id and kinds; raises TapestryError when there is none."""
 
 _SHOWN_CHARACTERS = 60
-_LORA = re.compile(r"<(lora|lyco|lycoris|hypernet):([^<>:]*)((?::[^<>:]*)*)>", re.IGNORECASE)
-_NUMBER = re.compile(r"(?:\w+=)?([+-]?(?:\d+\.?\d*|\.\d+))")
+_LORA = re.compile(r"<\s{0,3}(lora|lyco|lycoris|hypernet):([^<>:]*)((?::[^<>:]*)*)>", re.IGNORECASE)
+_ESCAPED = re.compile(
+    r"&lt;(\s{0,3}(?:lora|lyco|lycoris|hypernet):[^<>&]{1,160})&gt;", re.IGNORECASE
+)
+"""As web pages write what is between "<" and ">"."""
+
+_NUMBER = re.compile(r"(?:\w+=)?([+-]?(?:\d+[.,]?\d*|\.\d+))(?:@.*)?")
 _EMBEDDING = re.compile(r"\bembedding:([\w./\\-]*[\w-])", re.IGNORECASE)
 _ENDS = re.compile(r"\.(?:safetensors|pt|bin)$", re.IGNORECASE)
 _WORD = re.compile(r"<[^<>]{1,80}>")
@@ -48,7 +53,8 @@ _OTHER_WEIGHTS = re.compile(
     r"|\N{FULLWIDTH LEFT PARENTHESIS}[^\N{FULLWIDTH RIGHT PARENTHESIS}]{1,150}"
     r"[:\N{FULLWIDTH COLON}]\s?\d{1,2}[.,]?\d{0,3}\s?\N{FULLWIDTH RIGHT PARENTHESIS}"
     r"|\):?\d{1,2}(?:\.\d{1,3})?(?![\w.:])(?!\s{0,3}[\])])"
-    r"|(?<![^\W\d])[^\W\d]{2,40}::-?(?:\d{1,2}\.?\d{0,3})?"
+    r"|\)\^\d{1,2}\.?\d{0,3}"
+    r"|(?<![^\W\d])[^\W\d]{2,40}\s?::-?(?:\d{1,2}\.?\d{0,3})?(?![\d.])(?!\s{0,3}\))"
 )
 _BARE_WEIGHT = re.compile(
     r"(?:<[^<>]{1,80}>|(?<![^\W\d])[^\W\d]{2,40}):\d{1,2}\.\d{1,3}(?![\d.])(?!\s{0,3}\))"
@@ -59,15 +65,23 @@ _OPTION = re.compile(
     r"(?<!\S)--(?:(?:no)(?:\s+(?!--)\S+){1,40}|(?:ar|aspect|chaos|cref|cw|hd|iw|niji|profile|"
     r"quality|q|raw|repeat|seed|sref|stop|stylize|style|sw|s|tile|uplight|v|version|video|weird|"
     r"w)(?:\s+(?!--)[\w:./]{1,40})?)(?=[\s,]|$)"
+    r"|(?<!\S)[\N{EN DASH}\N{EM DASH}](?:ar|aspect|chaos|cw|iw|niji|q|s|seed|stylize|sw|v|w|weird)"
+    r"\s+\d[\d:./]{0,20}(?=[\s,]|$)"
 )
-_NEGATIVE = re.compile(r"(?<!\w)negative prompt:", re.IGNORECASE)
+"""Keyboards make one dash of two."""
+
+_NEGATIVE = re.compile(
+    r"(?<!\w)negative prompt:|(?:\A|(?<=[\n,.;]))\s{0,3}negative:", re.IGNORECASE
+)
+_HEADING = re.compile(r"\A\s{0,3}(?:/imagine(?:\s+prompt:)?|(?:positive )?prompt:)", re.IGNORECASE)
+_JOINING = re.compile(r"\.(?:and|blend|swap)\([^()]{0,80}\)")
 _PARAMETERS = re.compile(r"(?<!\w)Steps: ?\d+, ?[A-Z][\w ]{0,40}:.*", re.DOTALL)
 
 _UNCLOSED = re.compile(
     r"<(?:lora|lyco|lycoris|hypernet):[^<>\s,]{1,80}(?![^<>]{0,80}>)", re.IGNORECASE
 )
 _DIVIDER = re.compile(r"\b(BREAK|ADDCOMM|ADDBASE|ADDROW|ADDCOL)\b")
-_AND = re.compile(r"(?<=\s)AND(?=\s)")
+_AND = re.compile(r"(?<=\s)AND(?:_[A-Z]{1,10})?(?=\s)")
 
 
 @dataclass(frozen=True)
@@ -132,9 +146,11 @@ class _Reader:
         """
         named: list[Lora] = []
         text, negative = self._pasted(prompt, is_negative=loras is None)
+        text = _ESCAPED.sub(r"<\1>", text)
         text = _LORA.sub(lambda found: self._lora(found, named, wished=loras is not None), text)
         text = _EMBEDDING.sub(self._embedding, text)
         text = _OPTION.sub(self._option, text)
+        text = _HEADING.sub(self._heading, text)
         if text != prompt:
             text = re.sub(r"\s{2,}", " ", text).strip().strip(",").strip()
         for word in _WORD.findall(text):
@@ -147,6 +163,8 @@ class _Reader:
                     found=_shown(found),
                 )
             )
+        for found in _JOINING.finditer(text):
+            self._tell_word(found[0])
         for found in _UNCLOSED.finditer(text):
             self._tell(
                 Sentence(
@@ -206,6 +224,10 @@ class _Reader:
             )
         return " "
 
+    def _heading(self, found: re.Match[str]) -> str:
+        self._tell(Sentence("{found} was left out: it is no prompt.", found=_shown(found[0])))
+        return " "
+
     def _undivided(self, text: str) -> str:
         """The text without what would divide it elsewhere; if all is in capitals, it is a word."""
         dividers = dict.fromkeys(_DIVIDER.findall(text))
@@ -222,8 +244,8 @@ class _Reader:
         if dividers:
             parts = _DIVIDER.split(text)[::2]
             text = ", ".join(part.strip(" ,") for part in parts).strip(", ")
-        if _AND.search(text):
-            self._tell_word("AND")
+        for word in dict.fromkeys(_AND.findall(text)):
+            self._tell_word(word)
         return text
 
     def _tell_word(self, word: str) -> None:
@@ -246,12 +268,15 @@ class _Reader:
                 Sentence("{lora} was left out: a negative prompt lays no LoRA on.", lora=shown)
             )
             return " "
-        number = _NUMBER.fullmatch(weights[0].strip()) if weights else None
+        # Where text encoder and U-Net have one each, that of the U-Net is what paints.
+        of_unet = [part for part in weights if part.strip().lower().startswith("unet=")]
+        chosen = [*of_unet, *weights, ""][0].strip()
+        number = _NUMBER.fullmatch(chosen)
         if weights and number is None:
             self._tell(Sentence("The weight in {lora} is no number: it counts as 1.", lora=shown))
-        weight = float(number[1]) if number else 1.0
+        weight = float(number[1].replace(",", ".")) if number else 1.0
         bounded = min(max(weight, -MAX_ADAPTER_WEIGHT), MAX_ADAPTER_WEIGHT)
-        if bounded != weight or len(weights) > 1:
+        if bounded != weight or len(weights) > 1 or "@" in chosen:
             self._tell(
                 Sentence(
                     "{lora} has one weight here, of at most {most}.",

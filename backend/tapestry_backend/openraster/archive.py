@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 from tapestry_protocol.files import open_file
 from tapestry_protocol.limits import MIB
@@ -65,12 +66,17 @@ class Archive:
             return cls(file.read(MAX_FILE_BYTES + 1))
 
     def __contains__(self, name: str) -> bool:
-        return name in self._zip.NameToInfo
+        return self._listed(name) in self._zip.NameToInfo
+
+    def _listed(self, name: str) -> str:
+        """A file's name as it is listed: some programs write it as in a web address, with %20."""
+        return name if name in self._zip.NameToInfo else unquote(name)
 
     def read(self, name: str, limit: int = MAX_ENTRY_BYTES) -> bytes:
         """One file, unpacked; raises TapestryError when missing, damaged or over the limit."""
         if name not in self:
             raise damaged(f"{name[:80]!r} is missing")
+        name = self._listed(name)
         if self._zip.getinfo(name).file_size > limit:
             raise too_large(f"{name[:80]!r} unpacks to more than {limit} bytes")
         if name in self._broken:
@@ -79,6 +85,7 @@ class Archive:
 
     def start(self, name: str, size: int) -> bytes:
         """The first bytes of a file, with no more unpacked; nothing of a missing or damaged one."""
+        name = self._listed(name)
         if name not in self or name in self._broken:
             return b""
         with self._zip.open(name) as file:
