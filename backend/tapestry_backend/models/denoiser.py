@@ -30,6 +30,10 @@ class Adapters(Protocol):
         """Inside, the model runs with these LoRAs, each with its weight, and no others."""
         ...
 
+    def take_off_loras(self) -> None:
+        """The model runs as if none had ever been on."""
+        ...
+
     def notices_about(self, adapter: Adapter) -> tuple[str, ...]:
         """Sentences about a LoRA of which only a part is used."""
         ...

@@ -55,6 +55,8 @@ class Conditioning:
         self._grounding = request.expert.grounding if request.regions else 0.0
         used = dict.fromkeys(self._set_of(region) for region in plan.regions)
         self._sets = [adapter_set for adapter_set in used if any(adapter_set)]
+        if not any(adapter_set.loras for adapter_set in self._sets):
+            model.adapter_manager.take_off_loras()
         controls = dict.fromkeys(c for adapter_set in self._sets for c in adapter_set.controls)
         self._controls = ControlPictures(list(controls), request, blobs, plan, model, adapters)
         self._boxes = [_box(region.bounds.moved(*plan.origin_px)) for region in request.regions]

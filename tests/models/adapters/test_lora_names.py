@@ -148,7 +148,7 @@ def test_a_second_lora_in_a_file_is_told_of(
     assert f"{len(content)} tensors of a second LoRA in it, such as" in told.message
 
 
-def test_hooks_stay_and_do_nothing_while_nothing_is_on(
+def test_hooks_stay_while_loras_are_used(
     adapters: Path, adapted_store, checkpoint: Path, latents_of: LatentsOf
 ) -> None:
     """A thousand of them are not made anew for every step; without LoRAs nothing is different."""
@@ -164,3 +164,4 @@ def test_hooks_stay_and_do_nothing_while_nothing_is_on(
                 assert not manager._hooks._now
     assert hooks
     assert torch.equal(latents_of(), without)
+    assert not any(module._forward_hooks for module in hooks)  # a picture without pays nothing

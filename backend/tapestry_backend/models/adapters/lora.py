@@ -201,7 +201,8 @@ def by_layer(loras: Sequence[tuple[Deltas, float]]) -> Changes:
 class Hooks:
     """Has a model's layers run with changes.
 
-    A model has a thousand of them: their hooks stay, and add nothing while nothing is `on`.
+    A model has a thousand of them: their hooks stay until they are taken off, and add nothing while
+    nothing is `on`.
     """
 
     def __init__(self) -> None:

@@ -67,6 +67,10 @@ class AdapterManager:
         finally:
             self.active = before
 
+    def take_off_loras(self) -> None:
+        """The model runs as if none had ever been on; their hooks are called at every layer."""
+        self._hooks.remove()
+
     def notices_about(self, adapter: Adapter) -> tuple[str, ...]:
         """Sentences about a LoRA of which only a part is used."""
         unused = [adapter.unused, getattr(self._loras.get(adapter.id), "unused", None)]
