@@ -103,6 +103,7 @@ def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
         ("bricks.swap(moss)", "bricks.swap(moss)", "'.swap(moss)' was read as a word"),
         ("bricks AND_PERP moss", "bricks AND_PERP moss", "'AND_PERP' was read as a word"),
         ("(bricks)^1.3", "(bricks)^1.3", "')^1.3' was read as words: a weight is"),
+        ("(bricks)+ moss", "(bricks)+ moss", "')+' was read as words: a weight is"),
         ("bricks ::2", "bricks ::2", "'bricks ::2' was read as words: a weight is"),
         ("bricks, Negative: moss", "bricks", "'Negative: moss' was taken as the negative prompt"),
         ("Positive prompt: bricks", "bricks", "'Positive prompt:' was left out: it is no prompt"),

@@ -53,7 +53,7 @@ _OTHER_WEIGHTS = re.compile(
     r"|\N{FULLWIDTH LEFT PARENTHESIS}[^\N{FULLWIDTH RIGHT PARENTHESIS}]{1,150}"
     r"[:\N{FULLWIDTH COLON}]\s?\d{1,2}[.,]?\d{0,3}\s?\N{FULLWIDTH RIGHT PARENTHESIS}"
     r"|\):?\d{1,2}(?:\.\d{1,3})?(?![\w.:])(?!\s{0,3}[\])])"
-    r"|\)\^\d{1,2}\.?\d{0,3}"
+    r"|\)\^\d{1,2}\.?\d{0,3}|\)\+(?=[\s,)]|$)"
     r"|(?<![^\W\d])[^\W\d]{2,40}\s?::-?(?:\d{1,2}\.?\d{0,3})?(?![\d.])(?!\s{0,3}\))"
 )
 _BARE_WEIGHT = re.compile(
