@@ -68,7 +68,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the rows down, if somebody wants them."""
+    """Write the rows down, if a file is named for them."""
     path = session.config.getoption("--promises")
     if path is not None:
         path.write_text(json.dumps(session.config.stash[_rows], indent=1), encoding="utf-8")

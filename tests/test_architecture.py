@@ -18,7 +18,7 @@ BACKEND = ROOT / "backend" / "tapestry_backend"
 QT = {"PyQt5", "PyQt6", "PySide2", "PySide6", "sip"}
 TORCH = {"torch", "diffusers", "transformers", "accelerate"}
 DECODERS = {"PIL", "cv2", "imageio", "torchvision", "zipfile", "gzip", "pickle", "shelve"}
-"""What unpacks, or runs, what somebody else has packed."""
+"""What unpacks, or runs, files from outside."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def is_far(line: str) -> bool:
 
 
 def test_the_guard_sees_calls(guard_log: Path) -> None:
-    """An address that nobody has, a name, a datagram: each is written down, and is far."""
+    """An address that is not assigned, a name, a datagram: each is written down, and is far."""
     code = (
         "import socket\n"
         "from contextlib import suppress\n"

@@ -46,7 +46,7 @@ def test_killed_servers(plugin: Plugin, tries, luck, measured) -> None:
 
 @pytest.mark.promise("R2")
 def test_a_stopped_worker_dies_with_a_killed_server(plugin: Plugin, measured) -> None:
-    """Nobody could tell it that its pipe has ended."""
+    """Nothing could tell it that its pipe has ended."""
     plugin.submit("a", scripted(1, steps=STEPS, pause_s=PAUSE_S))
     plugin.until(lambda: bool(plugin.steps))
     server = plugin.server_pid

@@ -143,7 +143,7 @@ def test_a_sentence_and_status_two(
 def test_nobody_waits_for_a_pipe(
     scene: Path, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Into which perhaps nobody will ever write."""
+    """Into which perhaps nothing is ever written."""
     pipe = scene.with_name("pipe.ora" if what == "scene" else "pipe.png")
     os.mkfifo(pipe)
     given = [str(pipe)] if what == "scene" else [str(scene), "--fill", str(pipe)]
@@ -161,7 +161,7 @@ def test_the_folder_is_no_file_to_write(scene: Path, capsys: pytest.CaptureFixtu
 def test_outputs_are_looked_at_before_painting(
     scene: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody waits for a picture that cannot be saved."""
+    """No picture is painted that cannot be saved."""
     assert main(["render", str(scene), "-o", str(scene.parent / name)]) == 2
     said = capsys.readouterr().err
     assert "written" in said

@@ -102,7 +102,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_nothing_half_written_is_left_by_whoever_ends_it(scene: Path) -> None:
-    """As little as by somebody who presses Ctrl-C."""
+    """As little as by Ctrl-C."""
     command = ["render", str(scene), "-o", str(scene.with_name("out.png")), "--steps", "1"]
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(

@@ -45,7 +45,7 @@ def test_nothing_disturbs_what_must_be_kept() -> None:
 
 
 def test_other_threads_leave_signals_alone() -> None:
-    """Python lets nobody but the main thread say what becomes of them."""
+    """In Python only the main thread sets what becomes of them."""
     failed: list[BaseException] = []
 
     def work() -> None:

@@ -42,7 +42,7 @@ def test_half_precision_is_summed_in_single() -> None:
 
 
 def test_a_cell_without_weight_is_zero() -> None:
-    """Cells that nobody asked for stay empty instead of becoming NaN."""
+    """Cells that no view covers stay empty instead of becoming NaN."""
     fused = fuse(torch.ones(1, 1, 2, 4), [torch.ones(2, 4)], WINDOWS[:1], Size(2, 6))
 
     assert fused[0, 0, 0].tolist() == [1, 1, 1, 1, 0, 0]

@@ -25,7 +25,7 @@ def views_of(canvas: Size, region_weights: Tensor, *, wrap: bool = False) -> Vie
 
 
 def region_prompts(count: int, scale: float = SCALE) -> list[RegionPrompt]:
-    """Each region has its own row of the conditions; the last row is everybody's negative one."""
+    """Each region has its own row of the conditions; the last row is the negative one of all."""
     return [RegionPrompt(region, count, scale) for region in range(count)]
 
 

@@ -101,7 +101,7 @@ def test_moving_windows_move_and_the_last_ones_overlap() -> None:
 
 
 def test_fixed_views_are_planned_once() -> None:
-    """The same list at every step: whoever plans batches by it need not do so again."""
+    """The same list at every step: batches that were planned by it need not be planned again."""
     canvas = Size(6, 24)
     weights = torch.ones(1, *canvas)
     plan = ViewPlan(WindowLayout(canvas, WINDOW, STRIDE), weights)

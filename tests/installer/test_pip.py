@@ -24,7 +24,7 @@ ERROR: No matching distribution found for torch==2.13.0
     ],
 )
 def test_failures_are_sentences_with_the_log(output: str, sentence: str) -> None:
-    """Nobody has to read pip's output, and everybody can."""
+    """Pip's output is in the log, and not in the way."""
     error = pip.explain(output)
     assert sentence in str(error)
     assert "installer.log" in str(error)

@@ -207,8 +207,8 @@ def _stop_backend(runtime_file: Path) -> bool:
 def _display(scale: int) -> Iterator[str]:
     """An X display of our own; gives its name.
 
-    Without -noreset it starts over, and refuses whoever comes then, each time that its last client
-    leaves; Krita connects and leaves three times before it opens a window.
+    Without -noreset it starts over each time that its last client leaves, and refuses connections
+    meanwhile; Krita connects and leaves three times before it opens a window.
     """
     screen = f"{1400 * scale}x{1000 * scale}x24"
     reading, writing = os.pipe()

@@ -1,7 +1,7 @@
 """What protocol, copies and Krita add to the worker's own time; a scripted worker tells that time.
 
 Figures are the best of several tries: what other programs do on the machine is not ours. What is
-judged is the processor time of Krita's UI thread, where nobody disturbs it.
+judged is the processor time of Krita's UI thread, which other programs do not disturb.
 """
 
 from __future__ import annotations

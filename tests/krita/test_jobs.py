@@ -84,7 +84,7 @@ def test_generate_inserts_a_layer_that_fills_the_canvas(jobs: Report, main_job) 
 
 @pytest.mark.parametrize("region", PAINTED[:3])
 def test_each_region_looks_like_its_prompt(jobs, main_job, appearance, region: str) -> None:
-    """At least 85 % of its patches; those across an edge belong to nobody."""
+    """At least 85 % of its patches; those across an edge belong to no region."""
     generated = main_job["generated"]
     picture = _rgba(jobs, generated, generated["layers"][0])[..., :3]
     mask = np.zeros((HEIGHT, WIDTH), bool)
@@ -141,7 +141,7 @@ def test_cancel_in_mid_job(jobs: Report, measured) -> None:
     facts = jobs.facts("cancel")
     assert facts["notice"] == ["Cancelled.", ""]
     before, beside_a_preview = facts["active"]
-    assert beside_a_preview == before in PAINTED  # nobody paints on a preview
+    assert beside_a_preview == before in PAINTED  # a preview is not painted on
     assert facts["layers"] == PAINTED
     assert facts["layers afterwards"] == [NEW_LAYER, *PAINTED]
     measured(f"cancelled {1000 * facts['seconds']:.0f} ms after the button, the step included")
@@ -163,7 +163,7 @@ def test_the_backend_ends_with_krita(jobs: Report) -> None:
 
 
 def test_nothing_unforeseen_happened(jobs: Report, documents: Report) -> None:
-    """The plugin's log has what nobody foresaw; it was never begun."""
+    """The plugin's log is for unexpected errors; it was never begun."""
     for report in (jobs, documents):
         assert not (report.folder / "plugin.log").exists()
         assert "Traceback" not in report.output

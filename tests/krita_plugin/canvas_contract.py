@@ -164,7 +164,7 @@ class CanvasContract:
         assert (top.id, top.name, top.bounds.is_empty) == (layer, "", True)
 
     def test_a_canvas_that_was_waited_for_is_settled(self) -> None:
-        """Nobody paints on it."""
+        """It is not painted on."""
         canvas = self.open_canvas(20, 20)
         self.paint(canvas, "sky", Bounds(0, 0, 5, 5), RED)
         canvas.settle()
@@ -356,7 +356,7 @@ class CanvasContract:
             assert canvas.is_modified == is_another
 
     def test_a_closed_canvas_says_so(self) -> None:
-        """Whoever asks it for anything else gets a sentence."""
+        """Anything else that is asked of it raises a sentence."""
         canvas = self.open_canvas(8, 8)
         self.close(canvas)
         assert not canvas.is_open
@@ -394,7 +394,7 @@ def _refusal(action: Callable[[], object]) -> str:
 
 
 def clauses() -> list[str]:
-    """The names of all clauses, for whoever has no pytest to find them."""
+    """The names of all clauses, for callers without pytest."""
     return [name for name in dir(CanvasContract) if name.startswith("test_")]
 
 

@@ -36,7 +36,7 @@ from tests.krita_plugin.workshop import HEIGHT, RED, WIDTH, Workshop
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A docker model that nobody has used yet."""
+    """A docker model that was not used yet."""
     return Workshop()
 
 
@@ -290,7 +290,7 @@ def test_a_result_that_comes_twice_is_inserted_once(workshop: Workshop) -> None:
 
 
 def test_cancel_while_the_backend_is_gone(workshop: Workshop) -> None:
-    """It is told as soon as it is back, and its answer is for nobody."""
+    """It is told as soon as it is back, and its answer is dropped."""
     submit = workshop.submit()
     workshop.docker_model.cancel()
     workshop.backend.lose_connection()

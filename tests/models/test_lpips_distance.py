@@ -59,7 +59,7 @@ def _refuse(*arguments: object) -> None:
 
 
 def test_an_installed_one_is_found(installed: Path) -> None:
-    """A distance with a gradient, and no weights of its own that anybody would train."""
+    """A distance with a gradient, and no weights to be trained."""
     distance = find_perceptual_distance(CPU)
     one = torch.rand(1, 3, 16, 16, requires_grad=True)
 

@@ -51,7 +51,7 @@ def test_an_apple_gpu_can_be_named(monkeypatch) -> None:
 
 
 def test_a_device_that_is_named_must_be_there() -> None:
-    """Whoever asks for a card by name is not to get another one."""
+    """A card that is named is not replaced by another one."""
     assert device_named("cpu").type == "cpu"
     with pytest.raises(TapestryError, match="no device 'cuda:99' here") as caught:
         device_named("cuda:99")

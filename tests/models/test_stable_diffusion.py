@@ -48,7 +48,7 @@ def test_the_preview_has_the_pictures_colours(model) -> None:
 
 
 def test_a_text_is_encoded_once_and_alone(catalogue: Catalogue, monkeypatch) -> None:
-    """Whoever is encoded beside it, its numbers are the same, and another job has them at once."""
+    """Whatever is encoded beside it, its numbers are the same, and another job has them at once."""
     model = StableDiffusion(catalogue.find("sample"), torch.device("cpu"), torch.float32)
     both = model.encode_prompts(["red bricks", "lava"])
     anew = []

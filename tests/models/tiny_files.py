@@ -113,7 +113,7 @@ def _sd2() -> Built:
         name.replace("resblocks.1.", "resblocks.2."): tensor + 1
         for name, tensor in states.items()
         if "resblocks.1." in name
-    }  # which nobody reads
+    }  # which is not read
     tensors = {
         **_prefixed("model.diffusion_model.", original_unet(unet.state_dict())),
         **_prefixed("first_stage_model.", original_autoencoder(vae.state_dict())),

@@ -76,7 +76,7 @@ def test_joined_signs_stay_joined() -> None:
     "name", ["Copy of red bricks", "snow copy", "merged rivers", "copy", "a copy of Layer 1 art"]
 )
 def test_words_beside_copy_are_prompts(name: str) -> None:
-    """What somebody wrote stays a prompt when its layer is duplicated."""
+    """What the artist wrote stays a prompt when its layer is duplicated."""
     assert not is_default_name(name)
 
 

@@ -42,7 +42,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
 def test_a_file_that_others_can_reach_is_not_trusted(tmp_path: Path, mode: int) -> None:
-    """Somebody else may have read the token, or written a port of their own."""
+    """Another user may have read the token, or written a port of their own."""
     path = tmp_path / "server.json"
     write_runtime_file(INFO, path)
     path.chmod(mode)

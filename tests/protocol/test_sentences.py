@@ -33,7 +33,7 @@ def travelled(sentence: Sentence) -> Sentence:
 
 
 def test_a_sentence_is_its_english_text() -> None:
-    """For logs, the terminal, and whoever knows no more of it."""
+    """For logs, the terminal, and code that expects a string."""
     assert DAMAGED == "The file sky.png is damaged."
     assert LONG == "There is no room for a picture 8 wide in the layer at 7 %."
     error = TapestryError(ErrorCode.INTERNAL, DAMAGED)

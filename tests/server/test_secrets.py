@@ -26,7 +26,7 @@ SCRIPTS = {
 
 
 def spellings(token: str) -> set[bytes]:
-    """The token as it stands, and as somebody might pack it."""
+    """The token as it stands, and in its usual encodings."""
     text, raw = token.encode(), bytes.fromhex(token)
     packed = {base64.b64encode(form).rstrip(b"=") for form in (text, raw)}
     return {text, text.upper(), raw, text[:32], text[32:]} | packed

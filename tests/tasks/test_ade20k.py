@@ -16,7 +16,7 @@ KNOWN = {
     "traffic light": (41, 0, 255),
     "flag": (92, 0, 255),
 }
-"""A few of the palette, as anybody publishes it."""
+"""A few of the palette, as it is published everywhere."""
 
 
 def test_the_palette_is_whole() -> None:

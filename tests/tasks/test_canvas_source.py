@@ -173,7 +173,7 @@ def on_nothing(scene, width: int, square: Bounds):
 
 
 def test_what_is_transparent_around_a_selection_is_painted_along(model, scene) -> None:
-    """A selection never meets colours that nobody painted; far away they do no harm."""
+    """A selection never meets colours that were not painted; far away they do no harm."""
     chosen = Bounds(32, 32, 96, 96)
     selection = Selection(chosen, scene.region("", chosen).mask)
     picture = on_nothing(scene, 512, Bounds(0, 0, 128, 16))

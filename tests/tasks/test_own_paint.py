@@ -1,4 +1,4 @@
-"""Paint that a region keeps to: as opaque as it is, and nobody else's."""
+"""Paint that a region keeps to: as opaque as it is, and no other region's."""
 
 from dataclasses import replace
 

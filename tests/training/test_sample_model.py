@@ -172,7 +172,7 @@ def test_figures_meet_their_thresholds() -> None:
 
 
 def test_card_says_first_that_it_is_a_demonstration() -> None:
-    """Nobody should mistake it for more."""
+    """It should not be mistaken for more."""
     card = (MODEL_FOLDER / "README.md").read_text(encoding="utf-8")
     body = card.split("---", 2)[-1] if card.startswith("---") else card
     first = next(line for line in body.splitlines() if line and not line.startswith("#"))

@@ -51,7 +51,7 @@ def test_a_patch_sees_sixteen_pixels_and_no_more() -> None:
 
 
 def test_the_same_seed_teaches_the_same_judge() -> None:
-    """And leaves everybody else's random numbers alone."""
+    """And leaves all other random numbers alone."""
     import torch
 
     all_ = pictures(2, 3)

@@ -116,7 +116,7 @@ def history_look(stage):
 
 
 def previews_are_not_saved(stage):
-    """A click shows the picture on the canvas; whoever saves gets a file without it."""
+    """A click shows the picture on the canvas; a saved file is without it."""
     document = _painted(stage)
     _set(stage, apply_at_once=False)
     yield from _generate(stage, document, layers=3)

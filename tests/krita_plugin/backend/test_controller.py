@@ -12,7 +12,7 @@ from tests.krita_plugin.workshop import Workshop
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A docker model that nobody has used yet."""
+    """A docker model that was not used yet."""
     return Workshop()
 
 
@@ -64,7 +64,7 @@ def test_a_job_begins_anew_on_the_chosen_backend(workshop: Workshop) -> None:
 
 
 def test_the_report_says_what_went_wrong(workshop: Workshop) -> None:
-    """Until somebody tries again."""
+    """Until it is tried again."""
     workshop.backend.can_start = False
     workshop.link.ensure()
     backend_controller = workshop.docker_model.backend_controller

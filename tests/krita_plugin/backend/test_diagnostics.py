@@ -1,4 +1,4 @@
-"""The report that an artist sends to whoever helps."""
+"""The report that an artist sends when asking for help."""
 
 import secrets
 from pathlib import Path

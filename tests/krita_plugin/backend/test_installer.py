@@ -343,7 +343,7 @@ def test_a_pytorch_of_the_artists_own_is_taken(place: Place, monkeypatch, tmp_pa
 
 
 def test_files_that_a_scanner_holds_are_waited_for(place: Place, monkeypatch) -> None:
-    """Windows lets nobody move a file that another program looks at; a moment later it may."""
+    """Windows does not let a file be moved while another program reads it."""
     monkeypatch.setattr(installer_module, "_LOCKED_WAIT_S", 0.0)
     seen = place.calls.with_name("seen")
     place.plan.write_text(

@@ -87,7 +87,7 @@ def test_it_is_installed_from_a_folder_of_wheels(place: RealPlace) -> None:
 
 
 def test_a_wheel_of_another_hash_is_not_installed(place: RealPlace) -> None:
-    """Whoever has put it there; the right one is taken afterwards."""
+    """However it got there; the right one is taken afterwards."""
     known = (place.carried / PACKAGES).read_text()
     place.write_numpy("import something_else")
     (place.carried / PACKAGES).write_text(known)

@@ -1,4 +1,4 @@
-"""Notes and settings that anybody may have written: each reader gives something sound."""
+"""Notes and settings from any source: each reader gives something sound."""
 
 import json
 from typing import Any

@@ -33,7 +33,7 @@ class LinkObserver:
         self.heard: list[Message] = []
 
     def link_changed(self) -> None:
-        """Nobody asks."""
+        """It is not asked."""
 
     def link_failed(self, error: TapestryError) -> None:
         self.failures.append(error)
@@ -92,7 +92,7 @@ def test_to_ensure_twice_starts_one(way: Way) -> None:
 
 
 def test_a_file_that_a_dead_server_left_is_not_believed(way: Way) -> None:
-    """Nobody answers there, so another one is started, and the old file is not taken for its."""
+    """There is no answer, so another one is started, and the old file is not taken for its."""
     way.backend.appear()
     way.backend.is_alive = False
     way.link.ensure()
@@ -222,7 +222,7 @@ def test_a_link_asks_for_what_it_has_missed(way: Way) -> None:
 
 
 def test_a_job_that_was_given_up_is_cancelled_by_the_next_backend(way: Way) -> None:
-    """The artist was told that there is none, so nobody waits for it."""
+    """The artist was told that there is none, so it is not waited for."""
     way.become_ready()
     way.link.send(SUBMIT)
     way.backend.info, way.backend.dies_at_once = None, True

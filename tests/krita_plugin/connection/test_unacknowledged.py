@@ -70,7 +70,7 @@ def test_a_job_that_the_server_lost_is_sent_again(unacknowledged: Unacknowledged
 
 
 def test_a_job_that_was_given_up_is_cancelled(unacknowledged: UnacknowledgedJobs) -> None:
-    """Nobody hears of it; its end is acknowledged."""
+    """It is not passed on; its end is acknowledged."""
     unacknowledged.abandon("a")
     unacknowledged.abandon("never")
     assert unacknowledged.questions() == [Cancel("a")]

@@ -147,7 +147,7 @@ def test_nonsense_is_an_error(peer: Peer, frame: str | bytes) -> None:
 
 
 def test_bytes_that_are_no_websocket(peer: Peer) -> None:
-    """Whoever listens on that port, it is not our server."""
+    """What listens on that port is not our server."""
     peer.accept()
     with pytest.raises(ProtocolError, match="not a websocket"):
         peer.wire.receive(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(99))

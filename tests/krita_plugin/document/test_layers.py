@@ -46,7 +46,7 @@ def test_a_group_is_one_region() -> None:
 
 
 def test_layers_that_tapestry_made_are_no_regions() -> None:
-    """Known by their name, or by their id when somebody has renamed them."""
+    """Known by their name, or by their id when they were renamed."""
     renamed = layer("my favourite")
     assert prompts(layer("Tapestry: sky (seed 1)"), renamed, own=frozenset({renamed.id})) == []
 

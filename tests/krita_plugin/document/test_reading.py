@@ -158,7 +158,7 @@ def test_what_cannot_become_a_picture_is_a_sentence(canvas, prepare, message: st
 
 
 def test_too_large_a_canvas_is_not_read() -> None:
-    """Nobody waits for pixels that cannot be used."""
+    """Pixels that cannot be used are not waited for."""
     canvas = FakeCanvas(1, 1)
     canvas._height = canvas._width = 20_000
     with pytest.raises(TapestryError, match="too large"):
@@ -230,7 +230,7 @@ def test_refining_sends_the_selection_and_what_surrounds_it(canvas: FakeCanvas) 
 
 @pytest.mark.parametrize("mode", ["refine", "fill"])
 def test_a_selection_with_a_prompt_of_its_own_leaves_the_regions_out(canvas, mode: str) -> None:
-    """Whoever writes what should be there gets that, and nothing else."""
+    """A prompt of the artist's own is used as it is."""
     canvas.add("sky", Bounds(0, 0, 20, 30))
     canvas.selection_mask = (Bounds(8, 10, 12, 14), b"\xff" * 16)
     asked = order(canvas, mode, selection_prompt=" clouds ", prompt="sea")

@@ -101,7 +101,7 @@ def test_every_text_is_there_and_fills_in_the_same(code: str) -> None:
     "path", sorted((PLUGIN / "i18n" / "texts").glob("*.json")), ids=lambda p: p.name
 )
 def test_no_text_is_left_over(path: Path) -> None:
-    """A text that nobody says any more is taken out; nor is one there twice."""
+    """A text that is not used any more is removed, and none is there twice."""
     pairs = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=list)
     names = [english for english, _ in pairs]
     assert len(names) == len(set(names))

@@ -25,7 +25,7 @@ NAME = "Tapestry: sunset sky (seed 42)"
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A docker model that nobody has used yet."""
+    """A docker model that was not used yet."""
     return Workshop()
 
 
@@ -119,7 +119,7 @@ def test_what_is_kept_while_the_server_is_away_is_acknowledged_later(workshop: W
 
 
 def test_a_server_that_has_lost_the_job_paints_it_anew(workshop: Workshop) -> None:
-    """Unless it needs layers that nobody has any more: then that is a sentence."""
+    """Unless it needs layers that are gone: then that is a sentence."""
     submit = workshop.submit()
     again = next_krita()
     again.connect()

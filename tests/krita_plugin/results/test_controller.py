@@ -19,7 +19,7 @@ PAINTED = ["sunset sky", "Background"]
 
 @pytest.fixture
 def workshop() -> Workshop:
-    """A docker model that nobody has used yet."""
+    """A docker model that was not used yet."""
     return Workshop()
 
 
@@ -337,7 +337,7 @@ def test_a_preview_is_in_no_picture(workshop: Workshop) -> None:
 
 
 def test_a_preview_goes_before_saving_and_is_saved_away(workshop: Workshop) -> None:
-    """Whoever saves without a word gets the file written again."""
+    """A file that was saved without the menu is written again."""
     paint(workshop, apply_at_once=False)
     run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
     workshop.host.before_saving()

@@ -81,7 +81,7 @@ def test_thumbnails_come_back(height: int, width: int, value: int) -> None:
     ],
 )
 def test_a_damaged_thumbnail_is_none(text: str) -> None:
-    """A file may come from anybody; a bomb is not unpacked."""
+    """A file may come from anywhere; a bomb is not unpacked."""
     assert unpack(text) is None
 
 

@@ -96,7 +96,7 @@ def test_an_extension_is_taken_back_as_a_whole(canvas: FakeCanvas) -> None:
 
 
 def test_a_canvas_that_was_resized_since_keeps_its_size(canvas: FakeCanvas) -> None:
-    """Nobody knows what it should be."""
+    """What it should be is unknown."""
     inserted = insert(canvas, picture(Margins(left=8)))
     canvas.grow(Margins(top=1))
     assert not take_back_size(canvas, inserted.grown, (20, 30))
@@ -105,7 +105,7 @@ def test_a_canvas_that_was_resized_since_keeps_its_size(canvas: FakeCanvas) -> N
 
 @pytest.mark.parametrize("margins", [NO_MARGINS, Margins(left=8)])
 def test_a_document_of_another_size_gets_the_layer_and_a_sentence(canvas, margins) -> None:
-    """It is not grown: nobody knows where the old picture is now."""
+    """It is not grown: where the old picture is now is unknown."""
     canvas.grow(Margins(top=1))
     inserted = insert(canvas, picture(margins))
     assert "size has changed" in inserted.finding.message

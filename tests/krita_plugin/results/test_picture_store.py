@@ -51,7 +51,7 @@ def test_what_is_not_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_none(tmp_path: Path) -> None:
-    """Cut anywhere, or with any byte changed, or made by somebody to be unpacked for ever."""
+    """Cut anywhere, or with any byte changed, or made to be unpacked for ever."""
     pixels = noise(1, 4, 4)
     kept(tmp_path, pixels)
     path = tmp_path / f"{pixels.sha256}.picture"

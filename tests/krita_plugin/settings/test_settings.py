@@ -73,5 +73,5 @@ def test_the_docker_begins_with_what_a_request_asks_for_by_itself() -> None:
 
 
 def test_a_document_keeps_the_coherence_that_it_was_saved_with() -> None:
-    """None at all, too, from the time when that was where everybody began."""
+    """None at all, too, from the time when that was the default."""
     assert Settings.from_text('{"coherence": 0.0}').coherence == 0

@@ -97,7 +97,7 @@ def test_a_part_that_does_not_fit_alone_comes_in_layers(room: int, work: int) ->
 
     def stream(part: nn.Module, device: torch.device) -> None:
         assert device == CARD
-        assert not card.held, "everybody is at home"
+        assert not card.held, "everything is offloaded"
         streamed.append(part)
         part.work = lambda _: "in layers"
 

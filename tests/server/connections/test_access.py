@@ -19,7 +19,7 @@ def test_our_own_client_gets_in(headers: Headers) -> None:
 
 @pytest.mark.parametrize("headers", WRONG_HEADERS.values(), ids=WRONG_HEADERS)
 def test_wrong_headers_are_refused(headers: Headers) -> None:
-    """Each of these is somebody else."""
+    """Each of these is refused."""
     refusal = find_refusal(PATH, headers, HOSTS, TOKEN)
     assert refusal is not None
     assert TOKEN not in refusal.reason
@@ -44,7 +44,7 @@ PATHS = st.sampled_from([PATH, *WRONG_PATHS.values()])
     st.lists(st.tuples(NAMES | st.text(max_size=20), VALUES | st.text(max_size=80)), max_size=6),
 )
 def test_any_handshake_is_ours_or_refused(path: str, headers: Headers) -> None:
-    """Never anything raised, and nobody let in but with this path, one host, one token."""
+    """Never anything raised, and none let in but with this path, one host, one token."""
     if find_refusal(path, headers, HOSTS, TOKEN) is None:
         lower = [(name.lower(), value) for name, value in headers]
         assert path == PATH

@@ -105,7 +105,7 @@ def test_the_largest_honest_chunk_passes(own_server: Server, connect: Connect) -
 def test_frames_that_break_the_rules_end_the_connection(
     own_server: Server, connect: Connect, frames: list[bytes], code: int, measured
 ) -> None:
-    """At once, with no memory taken for what they announce, and for nobody else."""
+    """At once, with no memory taken for what they announce, and for no other client."""
     bystander, process = connect(own_server), psutil.Process(own_server.process.pid)
     bystander.until_worker("ready")
     before = process.memory_info().rss

@@ -21,7 +21,7 @@ class Clock:
 
 
 def test_as_many_as_allowed_may_wait() -> None:
-    """Nobody has to go for the last of them, however long they have been there."""
+    """None is closed for the last of them, however long they have been there."""
     clock = Clock()
     limiter: HandshakeLimiter[int] = HandshakeLimiter(clock)
     assert [limiter.arrive(number) for number in range(MOST_PENDING)] == [[]] * MOST_PENDING

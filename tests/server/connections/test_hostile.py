@@ -33,7 +33,7 @@ CONNECTIONS = 150
 HANDSHAKES = 300
 
 FOLLOWING = (b"garbage", bytes([0xFF]) * 40, frame(b"", 8) * 2, frame(b"", 9), frame(b"hello"))
-"""What nobody sends behind a handshake: noise, two goodbyes, a ping, a message."""
+"""What no honest client sends behind a handshake: noise, two goodbyes, a ping, a message."""
 
 
 def assert_paints(server: Server) -> None:
@@ -117,7 +117,7 @@ def test_noise_right_behind_a_handshake_does_nothing(own_server: Server, token: 
 
 @pytest.mark.promise("S8")
 def test_nobody_talks_while_the_answer_is_held_back(own_server: Server) -> None:
-    """Whoever does is sent away at once, unread; whoever waits is answered."""
+    """Such a client is closed at once, unread; one that waits is answered."""
     for _ in range(MOST_FAILURES):
         with knock(own_server, "0" * 64) as connection:
             assert b" 401 " in connection.recv(65536)

@@ -1,4 +1,4 @@
-"""Where a server listens: on this computer alone, unless somebody asks for more and encrypts it."""
+"""Where a server listens: on this computer alone, unless more is asked for, and encrypted."""
 
 import asyncio
 import shutil

@@ -96,7 +96,7 @@ def test_a_client_far_behind_is_not_listened_to() -> None:
 
 
 def test_taking_waits_for_something_to_take() -> None:
-    """A message that comes later wakes whoever waits."""
+    """A message that comes later wakes the coroutine that waits."""
 
     async def take_and_put() -> None:
         outbox = Outbox()

@@ -193,7 +193,7 @@ def test_a_job_is_cancelled_in_the_middle(server: Server, connect: Connect) -> N
 
 
 def test_a_lost_connection_loses_nothing(server: Server, connect: Connect) -> None:
-    """The job runs on; whoever resumes it hears the rest, or the result if it has ended."""
+    """The job runs on; the client that resumes it gets the rest, or the result if it has ended."""
     client = connect(server)
     client.submit("kept", scripted(steps=40, pause_s=0.02))
     client.until(Progress)

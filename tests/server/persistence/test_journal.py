@@ -83,7 +83,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
 
 
 def test_a_store_keeps_blobs_by_their_content(tmp_path: Path) -> None:
-    """Twice the same is there once, damage is found, what nobody needs is swept out."""
+    """Twice the same is there once, damage is found, what is no longer needed is removed."""
     store = Store(tmp_path / "blobs", Disk())
     names = [hashlib.sha256(data).hexdigest() for data in (b"a", b"b")]
     assert not store.holds(names[0])

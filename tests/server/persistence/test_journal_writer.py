@@ -285,7 +285,7 @@ def test_blobs_that_two_jobs_share_stay_for_the_second(tmp_path: Path) -> None:
 
 
 def test_whoever_waits_may_go(tmp_path: Path) -> None:
-    """A client that vanishes while its job is written down takes nobody's journal with it."""
+    """A client that vanishes while its job is written leaves the journal whole."""
 
     async def wait_and_go(future: Future[None]) -> None:
         waiting = asyncio.ensure_future(asyncio.wrap_future(future))

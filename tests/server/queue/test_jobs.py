@@ -263,7 +263,7 @@ def test_a_cancel_that_comes_too_late_brings_the_end_again() -> None:
 
 
 def test_a_lost_connection_does_not_cancel() -> None:
-    """The job runs on, its result waits, and is given to whoever resumes it."""
+    """The job runs on, its result waits, and is given to the client that resumes it."""
     jobs = ready_jobs()
     submit(jobs, "a")
     jobs.leave(ME)
@@ -289,7 +289,7 @@ def test_resume_tells_where_each_job_stands() -> None:
 
 
 def test_results_are_kept_for_a_day() -> None:
-    """Then nobody will come for them any more."""
+    """Then no client will ask for them any more."""
     now_s = 0.0
     jobs = Jobs(check_request, clock=lambda: now_s)
     jobs.hear(Backend("ready", "CPU"))
@@ -394,7 +394,7 @@ def test_two_workers_paint_two_jobs() -> None:
 
 
 def test_a_lost_workers_job_goes_to_one_that_is_free() -> None:
-    """At once; the artist is told of the new beginning, and not that nobody paints."""
+    """At once; the artist is told of the new beginning, and not that no worker paints."""
     jobs = ready_jobs()
     jobs.hear(Backend("ready", "CPU"), {}, 1)
     submit(jobs, "a")
@@ -431,7 +431,7 @@ def test_a_worker_that_cannot_start_keeps_nobody_waiting() -> None:
 
 
 def test_clients_take_turns() -> None:
-    """Whoever has many jobs does not keep whoever has few waiting."""
+    """A client with many jobs does not keep one with few waiting."""
     jobs = ready_jobs()
     for job_id in ("a", "b", "c", "d"):
         submit(jobs, job_id)

@@ -13,12 +13,11 @@ from ...qt.compat import (
     QDoubleSpinBox,
     QFrame,
     QLabel,
-    QSignalBlocker,
     QSpinBox,
     QWidget,
 )
 from ..base.elided_label import ElidedLabel
-from ..base.field_behaviour import calm, column_in, expander, narrow, row_of
+from ..base.field_behaviour import calm, column_in, expander, narrow, row_of, show_value
 from ..base.symbols import SymbolButton
 
 _WEIGHT_PX = 62
@@ -77,13 +76,13 @@ class AdapterRow(QFrame):
         adapters = self._docker_model.adapters
         known = {info.id for info in adapters.offered}
         self._unknown.setVisible(bool(adapters.known) and laid.adapter not in known)
-        _set_number(self._weight, laid.weight)
+        show_value(self._weight, laid.weight)
         if laid.kind != "lora":
             self._show_layers()
             self._shows.setCurrentIndex(self._shows.findData(laid.show))
             self._shows.setVisible(laid.kind in CONTROLS and laid.show not in MAPS)
-            _set_number(self._start, round(100 * laid.start))
-            _set_number(self._end, round(100 * laid.end))
+            show_value(self._start, round(100 * laid.start))
+            show_value(self._end, round(100 * laid.end))
 
     # --- the fields -------------------------------------------------------------------------------
 
@@ -227,8 +226,3 @@ def _shows() -> dict[Show, str]:
         "canny": tr("edges"),
         "soft_edges": tr("soft edges"),
     }
-
-
-def _set_number(field: QDoubleSpinBox | QSpinBox, value: float) -> None:
-    with QSignalBlocker(field):
-        field.setValue(value)

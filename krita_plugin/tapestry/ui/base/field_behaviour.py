@@ -1,13 +1,18 @@
-"""How all fields of the docker behave: narrow, calm under the wheel, reachable by keyboard."""
+"""How all fields of the docker behave: narrow, calm under the wheel, silent when they are set."""
 
 from __future__ import annotations
 
 from ...qt.compat import (
+    QAbstractButton,
+    QDoubleSpinBox,
     QEvent,
     QHBoxLayout,
     QLabel,
     QObject,
+    QSignalBlocker,
     QSizePolicy,
+    QSlider,
+    QSpinBox,
     Qt,
     QToolButton,
     QVBoxLayout,
@@ -32,6 +37,15 @@ def calm(field: QWidget) -> None:
     """Change the field's value by the wheel only after it was clicked or reached by Tab."""
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     field.installEventFilter(_Calm(field))
+
+
+def show_value(field: QAbstractButton | QDoubleSpinBox | QSlider | QSpinBox, value: float) -> None:
+    """Set a field to what the docker's model has, without its signal, which would set the model."""
+    with QSignalBlocker(field):
+        if isinstance(field, QAbstractButton):
+            field.setChecked(bool(value))
+        else:
+            field.setValue(value)
 
 
 def narrow(field: QWidget, least_px: int = NARROWEST_PX) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...qt.compat import QDoubleSpinBox, QGridLayout, QLabel, QSignalBlocker, QSlider, Qt, QWidget
-from ..base.field_behaviour import SPACING_PX, calm
+from ...qt.compat import QDoubleSpinBox, QGridLayout, QLabel, QSlider, Qt, QWidget
+from ..base.field_behaviour import SPACING_PX, calm, show_value
 
 _SPIN_PX = 74
 _SLIDER_PX = 40
@@ -71,13 +71,11 @@ class NumberFields(QWidget):
         """Show what the fields are now."""
         for number, spin, slider in self._fields:
             value = self._read(number.name)
-            with QSignalBlocker(spin), QSignalBlocker(slider):
-                spin.setValue(value)
-                slider.setValue(round((value - number.least) / number.step))
+            show_value(spin, value)
+            show_value(slider, round((value - number.least) / number.step))
 
     def _typed(self, number: Number, slider: QSlider, value: float) -> None:
-        with QSignalBlocker(slider):
-            slider.setValue(round((value - number.least) / number.step))
+        show_value(slider, round((value - number.least) / number.step))
         self._write(number.name, value if number.decimals else int(value))
 
     def _slid(self, number: Number, spin: QDoubleSpinBox, slot: int) -> None:

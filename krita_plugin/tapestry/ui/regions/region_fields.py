@@ -9,9 +9,9 @@ from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_SEED
 from ...docker_model import DockerModel
 from ...document.layers import RegionLayer
 from ...i18n.translation import tr
-from ...qt.compat import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSignalBlocker, QWidget
+from ...qt.compat import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
 from ..adapters.adapter_rows import AdapterRows
-from ..base.field_behaviour import SPACING_PX, calm, column_in, narrow, row_of
+from ..base.field_behaviour import SPACING_PX, calm, column_in, narrow, row_of, show_value
 from ..base.symbols import SymbolButton
 from ..fields.number_fields import Number, NumberFields
 from ..fields.prompt_edit import PromptEdit
@@ -139,11 +139,10 @@ def _lock(name: str, tip: str) -> SymbolButton:
 
 def _show_own(field: QDoubleSpinBox, lock: SymbolButton, value: float, *, is_own: bool) -> None:
     """Show the region's own value; or the picture's, which cannot be edited here."""
-    with QSignalBlocker(field), QSignalBlocker(lock):
-        field.setValue(value)
-        field.setEnabled(is_own)
-        lock.setChecked(is_own)
-        lock.show_symbol("locked" if is_own else "unlocked")
+    show_value(field, value)
+    show_value(lock, is_own)
+    field.setEnabled(is_own)
+    lock.show_symbol("locked" if is_own else "unlocked")
 
 
 def _numbers() -> tuple[Number, ...]:

@@ -17,11 +17,10 @@ from ...qt.compat import (
     QLabel,
     QObject,
     QPalette,
-    QSignalBlocker,
     QSize,
     QWidget,
 )
-from ..base.field_behaviour import column_in, expander, row_of
+from ..base.field_behaviour import column_in, expander, row_of, show_value
 from ..base.pixmaps import framed, mask_pixmap
 from ..fields.prompt_edit import PromptEdit
 from .region_fields import RegionFields
@@ -68,8 +67,7 @@ class RegionRow(QFrame):
     def show_row(self, row: RegionLayer, number: int) -> None:
         """Show the layer as it is now, as the one at this place of the list."""
         self._row, self._number = row, number
-        with QSignalBlocker(self._box):
-            self._box.setChecked(row.settings.on)
+        show_value(self._box, row.settings.on)
         if not self._prompt.hasFocus() and self._prompt.text() != row.prompt:
             self._prompt.setText(row.prompt)
             self._prompt.setCursorPosition(0)

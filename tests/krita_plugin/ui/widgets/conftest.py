@@ -11,7 +11,7 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 importlib.import_module(f"{os.environ.get('TAPESTRY_TEST_QT', 'PyQt6')}.QtCore")
-# Whoever imports Qt from here on gets the same binding.
+# Every later import of Qt gets the same binding.
 
 from tapestry.connection.link import Link  # noqa: E402  after the choice of Qt
 from tapestry.docker_model import DockerModel  # noqa: E402

@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(DATA[start:])
 
     def log_message(self, *_arguments: object) -> None:
-        """Nobody reads it."""
+        """It is not read."""
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_a_group_can_be_chosen(regions) -> None:
     ],
 )
 def test_badges_say_why_nothing_will_show(docker, bounds, traits, word) -> None:
-    """With a sentence for whoever wants to know more."""
+    """With a sentence that says more."""
     docker.canvas.add("moon", bounds, **traits)
     docker.look(3)
     badge = docker.one("tapestry_region_badge")
