@@ -73,7 +73,7 @@ def test_a_client_is_told_the_state_of_the_worker_as_it_is_then(
 
 
 @pytest.mark.promise("R15")
-@pytest.mark.parametrize("protocol", [PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1])
+@pytest.mark.parametrize("protocol", [5, PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1])
 def test_another_protocol_is_told_what_to_update(
     server: Server, protocol: int, connect: Connect
 ) -> None:
@@ -84,8 +84,8 @@ def test_another_protocol_is_told_what_to_update(
     assert isinstance(failed, Failed)
     assert failed.code is ErrorCode.VERSION
     assert ("plugin" if protocol < PROTOCOL_VERSION else "backend") in failed.advice
-    knows_places = protocol > PROTOCOL_VERSION  # sentences have them since this version
-    assert bool(failed.message.values) == bool(failed.advice.values) == knows_places
+    has_values = protocol >= 6  # sentences travel with theirs since this version
+    assert bool(failed.message.values) == bool(failed.advice.values) == has_values
     with pytest.raises(ConnectionClosed):
         client.receive()
 
