@@ -19,6 +19,7 @@ MEASURES = (
     *("adherence", "seams", "coherence", "sharpness", "composition", "exactness"),
     *("outlines", "opacity", "strokes", "foreign", "small_canvas", "extension", "detail"),
     "upscaling",
+    "live",
 )
 
 

@@ -41,6 +41,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "extension": ("continues", "upwards"),
     "detail": ("balanced", "fast"),
     "upscaling": ("psnr", "detail", "seams", "evaluations"),
+    "live": ("evaluations", "flicker", "first", "adherence"),
 }
 """The figures that stand for each measure; all others explain them."""
 
@@ -172,5 +173,14 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "overlapping_seams": Goal("the same of windows that overlap"),
         "enlarged_seams": Goal("the same of the plain enlargement"),
         "evaluations": Goal("over those of windows that overlap", at_most=0.55),
+    },
+    "live": {
+        "evaluations": Goal("of a stroke, over those of the whole", at_most=0.35),
+        "worst_evaluations": Goal("the same, of the worst stroke"),
+        "flicker": Goal("pixels far from a stroke that change with it", at_most=0.001),
+        "first": Goal("until new pixels are seen, over the stroke's evaluations", at_most=1.2),
+        "latency": Goal("until the picture is there, over the stroke's evaluations"),
+        "adherence": Goal("mean IoU after all strokes", at_least=0.9),
+        "anew": Goal("the same of a picture that is painted anew"),
     },
 }

@@ -18,6 +18,7 @@ from .contact_sheet import save_sheet
 from .exactness import measure_exactness
 from .extension import measure_extension
 from .foreign import measure_foreign
+from .live import measure_live
 from .opacity import measure_opacity
 from .outlines import measure_outlines
 from .seams import measure_seams
@@ -43,6 +44,7 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "extension": measure_extension,
     "detail": measure_detail,
     "upscaling": measure_upscaling,
+    "live": measure_live,
 }
 
 
