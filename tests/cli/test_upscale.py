@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,24 @@ def test_a_scene_is_painted_first(tmp_path: Path) -> None:
         assert main(["upscale", str(source), *ends]) == 0
 
     assert (pixels_of(own) == pixels_of(plain)).all()
+
+
+def test_a_saved_lora_that_is_missing_is_done_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `render` does, and it is named."""
+    scene = write_scene(tmp_path / "scene.ora", "snow", "lava")
+    with zipfile.ZipFile(scene) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    told = b'name="snow" tapestry:region="lora=gone:0.8"'
+    parts["stack.xml"] = parts["stack.xml"].replace(b'name="snow"', told)
+    with zipfile.ZipFile(scene, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+
+    ends = ["-o", str(tmp_path / "out.png"), "--factor", "1.5", "--steps", "2"]
+    assert main(["upscale", str(scene), *ends]) == 0
+    assert "'gone'" in capsys.readouterr().err
 
 
 def test_a_scene_that_shows_a_result_is_not_painted_again(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Live painting: what did not change stays, to the pixel, and is not computed."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tapestry_backend.engine.layers import MARGIN
 from tapestry_backend.tasks.events import Finished
@@ -210,3 +212,18 @@ def test_a_preview_shows_the_last_picture_around_what_is_painted(store, scene) -
     assert (previews[0].height, previews[0].width) == (128, 192)
     assert np.array_equal(shown[:, 128:], colours(first)[:, 128:])
     assert not np.array_equal(shown[96:120, 32:56], colours(first)[96:120, 32:56])
+
+
+def test_scribbling_on_leaves_nothing_behind(live, scene) -> None:
+    """Each pass takes the place of the one before."""
+
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
+
+    held = []
+    for number in range(12):
+        live(asked(scene.region("a boat", Bounds(96, 8, 120, 32 + 8 * number))))
+        held.append(tensors())
+
+    assert held[-1] == held[5]

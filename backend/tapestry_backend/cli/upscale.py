@@ -121,10 +121,16 @@ def upscale(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
     check_outputs(options.picture, [options.output], (".png",), options.report)
     progress = ProgressLine(quiet=options.quiet)
-    source = _read(options)
+    catalogue = Catalogue(
+        [options.model],
+        found=entries_for([options.model]),
+        adapters=options.adapter,
+        adapter_folders=adapter_folders(),
+    )
+    source = _read(options, catalogue)
     for note in source.notes:
         progress.note(note)
-    store = _models(source.request, options)
+    store = _models(source.request, options.factor, catalogue)
     if source.picture is not None:
         _enlarge(source, source.picture, store, progress, options)
         return
@@ -133,7 +139,7 @@ def upscale(options: argparse.Namespace) -> None:
         _enlarge(source, picture, store, progress, options)
 
 
-def _read(options: argparse.Namespace) -> _Source:
+def _read(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
     """The picture of a file, or what a scene asks for."""
     path: Path = options.picture
     if path.suffix.lower() not in {".png", ".ora"}:
@@ -142,10 +148,12 @@ def _read(options: argparse.Namespace) -> _Source:
             f"{path.name or str(path)!r} is no kind of picture that is read here.",
             "Give a picture (.png) or a scene (.ora).",
         )
-    return _read_scene(options) if path.suffix.lower() == ".ora" else _read_picture(options)
+    if path.suffix.lower() == ".png":
+        return _read_picture(options)
+    return _read_scene(options, catalogue)
 
 
-def _read_scene(options: argparse.Namespace) -> _Source:
+def _read_scene(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
     """A scene is painted first where it has regions, and shows no result of them."""
     document = open_document(options.picture)
     scene = read_scene(
@@ -154,7 +162,7 @@ def _read_scene(options: argparse.Namespace) -> _Source:
         about=region_settings(options.region),
         check=check_contents,
         **request_settings(options),
-    )
+    ).without_missing_loras(catalogue.adapters.find)
     notes = list(scene.notes)
     picture = None
     if shows_result(document) or not scene.request.regions:
@@ -186,20 +194,14 @@ def _read_picture(options: argparse.Namespace) -> _Source:
     return _Source(request, {}, picture, colours_of(data), notes)
 
 
-def _models(request: Request, options: argparse.Namespace) -> ModelCache:
+def _models(request: Request, factor: float, catalogue: Catalogue) -> ModelCache:
     """The models; raises TapestryError for what can be known before any of them is loaded."""
-    catalogue = Catalogue(
-        [options.model],
-        found=entries_for([options.model]),
-        adapters=options.adapter,
-        adapter_folders=adapter_folders(),
-    )
     catalogue.check(request)
     from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
     from ..tasks.upscaling import check_upscale  # noqa: PLC0415  likewise
 
     store = ModelCache(catalogue)
-    check_upscale(request, options.factor, store)
+    check_upscale(request, factor, store)
     return store
 
 

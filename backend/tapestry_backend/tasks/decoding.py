@@ -190,7 +190,8 @@ def compose_layers(
             for row, share in enumerate(shares)
         ]
     )
-    needed &= functional.max_pool2d(new[None].float(), cell_px) > 0
+    if not matched:
+        needed &= functional.max_pool2d(new[None].float(), cell_px) > 0
     for own in own_pictures(
         model, latents, layers, pixels, needed, matched=matched, wrap=wrap, kept=kept
     ):

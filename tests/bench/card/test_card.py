@@ -26,10 +26,10 @@ def test_the_command_writes_one_page(tmp_path: Path, capsys: pytest.CaptureFixtu
     told = page.read_text("utf-8")
 
     assert told == capsys.readouterr().out
-    assert "**Everything works here**: 21 of 21 ways." in told
+    assert "**Everything works here**: 22 of 22 ways." in told
     names = ["float32", "sd1, bfloat16", "layer by layer", *LORAS, *CONTROLS, EMBEDDING]
     lines = {line.split(" | ")[0].strip("| "): line for line in told.splitlines()}
-    for name in [*names, "sd1, 256 x 128"]:
+    for name in [*names, "sd1, 256 x 128", "sd1, 128 x 128, 4 steps"]:
         assert "| yes |" in lines[name], name
     assert "cpu" in told
 
@@ -80,3 +80,14 @@ def test_the_command_knows_the_families_there_are() -> None:
     """And no device that is not there."""
     assert FAMILIES == SMALL
     assert main(["bench", "card", "--device", "toaster"]) == 2
+
+
+def test_each_live_update_is_one_and_paints_less_than_all() -> None:
+    """A stroke that comes and goes, on a picture that was painted before the clock ran."""
+    store = card_run.SmallStore("sd1", "cpu", torch.float32)
+    painting = card_run._LivePainting(store, 2 * card_run.WINDOW_PX)
+
+    longer, shorter, again = (painting.update() for _ in range(3))
+
+    assert 0 < (longer != shorter).mean() < 0.9
+    assert (again == longer).mean() > 0.9

@@ -1,5 +1,7 @@
 """The measure of painting live: its figures, and what it takes for far away."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def test_a_painting_grows_stroke_by_stroke() -> None:
 
     assert len(layouts) == live._STROKES + 1
     assert layouts[0][0].masks[0].shape == (128, 192)
-    for (before, _), (after, stroke) in zip(layouts, layouts[1:], strict=False):
+    for (before, _), (after, stroke) in pairwise(layouts):
         grown = [now & ~then for now, then in zip(after.masks, before.masks, strict=True)]
         assert sum(mask.any() for mask in grown) <= 1
         assert not (np.any(grown, axis=0) & ~stroke).any()

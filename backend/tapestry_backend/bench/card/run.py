@@ -26,7 +26,8 @@ from ...engine.out_of_memory import is_out_of_memory
 from ...models.device.memory import free_and_total_bytes
 from ...models.device.offloading import Offloader
 from ...models.model_cache import ModelCache, device_name
-from ...tasks.events import Finished
+from ...tasks.events import Finished, Progressed
+from ...tasks.live import LivePasses
 from ...tasks.run import run
 from ..speed.clock import Clock, watch_memory
 from ..speed.random_models import SHAPES, ShapedStore
@@ -47,6 +48,8 @@ _SHAPE_OF = {"sd1": "sd15", "sdxl": "sdxl"}
 
 _CARD_CANVASES = ((1024, 1024), (512, 4096), (1024, 4096))
 _SMALL_CANVASES = ((64, 64), (64, 256), (128, 256))
+
+_LIVE_PX, _LIVE_STEPS = 512, 4
 
 Picture = np.ndarray
 
@@ -85,6 +88,7 @@ class CardBench:
             with tempfile.TemporaryDirectory() as folder:
                 yield from self._adapters(Path(folder))
         yield from self._canvases()
+        yield from self._live()
 
     def _layers(self) -> Iterator[Row]:
         """A product, a convolution and attention in each precision."""
@@ -144,23 +148,36 @@ class CardBench:
                 torch.float32,
             )
 
-    def _canvases(self) -> Iterator[Row]:
-        """On a card with models of the true size, elsewhere with small ones."""
-        small = self._device.type == "cpu"
+    @property
+    def _is_small(self) -> bool:
+        """Whether models of the true size would take too long."""
+        return self._device.type == "cpu"
+
+    def _full_stores(self) -> Iterator[tuple[str, ModelCache]]:
+        """On a card models of the true size, elsewhere small ones."""
         for family in self._families:
-            if not small and family not in _SHAPE_OF:
-                continue
-            store = (
-                self._store(family, torch.float32)
-                if small
-                else ShapedStore(SHAPES[_SHAPE_OF[family]], str(self._device))
-            )
-            for height, width in _SMALL_CANVASES if small else _CARD_CANVASES:
+            if self._is_small:
+                yield family, self._store(family, torch.float32)
+            elif family in _SHAPE_OF:
+                yield family, ShapedStore(SHAPES[_SHAPE_OF[family]], str(self._device))
+
+    def _canvases(self) -> Iterator[Row]:
+        for family, store in self._full_stores():
+            for height, width in _SMALL_CANVASES if self._is_small else _CARD_CANVASES:
                 request = replace(_request(), height=height, width=width, regions=())
                 yield self._tried(
                     Row("canvas", f"{family}, {width} x {height}"),
                     partial(_painted, store, request),
                 )
+
+    def _live(self) -> Iterator[Row]:
+        """A stroke that comes and goes on a picture that is there already."""
+        side = 2 * WINDOW_PX if self._is_small else _LIVE_PX
+        for family, store in self._full_stores():
+            yield self._tried(
+                Row("live", f"{family}, {side} x {side}, {_LIVE_STEPS} steps"),
+                _LivePainting(store, side).update,
+            )
 
     def _store(self, family: str, dtype: torch.dtype) -> SmallStore:
         return SmallStore(family, str(self._device), dtype)
@@ -201,6 +218,42 @@ class CardBench:
             difference=difference,
             problem=problem,
         )
+
+
+class _LivePainting:
+    """A square with one layer, to which a stroke comes or from which it goes."""
+
+    def __init__(self, store: ModelCache, side_px: int) -> None:
+        self._store, self._side_px = store, side_px
+        self._passes = LivePasses()
+        self._painted = 0
+
+    def update(self) -> Picture:
+        """One update; the first one paints the whole before."""
+        if not self._painted:
+            self._paint(is_longer=False)
+        self._painted += 1
+        return self._paint(is_longer=self._painted % 2 == 1)
+
+    def _paint(self, *, is_longer: bool) -> Picture:
+        side = self._side_px
+        mask = np.zeros((side, side), np.uint8)
+        mask[side // 8 : side // 4, : side // 4] = 255
+        if is_longer:
+            mask[side // 8 : side // 8 + side // 16, side // 4 : side // 3] = 255
+        pixels = Pixels(side, side, 1, mask.tobytes())
+        request = Request(
+            "generate",
+            side,
+            side,
+            "snow",
+            regions=(Region("sea", Bounds(0, 0, side, side), PixelsRef.of(pixels)),),
+            num_inference_steps=_LIVE_STEPS,
+            guidance_scale=1.0,
+            live="card",
+        )
+        *_, finished = run(request, {pixels.sha256: pixels.data}, self._store, self._passes)
+        return _colours(finished)
 
 
 def about(device: torch.device) -> dict[str, str]:
@@ -301,6 +354,10 @@ def _painted(store: ModelCache, request: Request) -> Picture:
     wanted = {reference.sha256 for reference in request.blobs}
     given = {sha256: data for sha256, data in blobs.items() if sha256 in wanted}
     *_, finished = run(request, given, store)
+    return _colours(finished)
+
+
+def _colours(finished: Progressed | Finished) -> Picture:
     if not isinstance(finished, Finished):
         raise TypeError("the picture was not finished")
     return np.frombuffer(finished.pixels.data, np.uint8)
