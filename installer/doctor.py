@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from installer import environment, krita
 from installer.console import say
-from installer.in_krita import installed_command
+from installer.in_krita import imported_backend, installed_command, is_installed_from_krita
 from installer.paths import TAPESTRY, VENV
 
 
@@ -82,15 +82,22 @@ def _krita() -> Iterator[Finding]:
 
 def _plugin(*, needed: bool) -> Iterator[Finding]:
     folders = krita.krita_folders()
-    command = installed_command(folders)
+    command, backend = installed_command(folders), imported_backend(folders)
     install = "Run `python3 installer plugin`."
-    yield Finding(command is not None, f"plugin in {folders.pykrita}", install, needed=needed)
-    if command is None:
+    is_there = command is not None or backend is not None
+    yield Finding(is_there, f"plugin in {folders.pykrita}", install, needed=needed)
+    if not is_there:
         return
     settings = folders.kritarc.read_bytes() if folders.kritarc.exists() else b""
-    yield Finding(krita.enabled(settings), f"plugin switched on in {folders.kritarc}", install)
-    known = shutil.which(command[0]) is not None
-    yield Finding(known, f"backend that the plugin starts: {command[0]}", install)
+    switch_on = "In Krita: Settings > Configure Krita > Python Plugin Manager."
+    advice = install if command else switch_on
+    yield Finding(krita.enabled(settings), f"plugin switched on in {folders.kritarc}", advice)
+    if command is not None:
+        known = shutil.which(command[0]) is not None
+        yield Finding(known, f"backend that the plugin starts: {command[0]}", install)
+    elif backend is not None:
+        known = is_installed_from_krita(backend)
+        yield Finding(known, f"backend in {backend}", "Press Install in Krita's docker.")
 
 
 def _version(program: str) -> str:

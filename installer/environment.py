@@ -51,11 +51,10 @@ def installed_groups(expected_fingerprint: str) -> list[str]:
     """Which groups of dependencies are complete and up to date in .venv: runtime, test."""
     try:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        done, groups = stamp["fingerprint"], [str(group) for group in stamp["groups"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
-    if stamp.get("fingerprint") != expected_fingerprint or not TAPESTRY.exists():
-        return []
-    return list(stamp["groups"])
+    return groups if done == expected_fingerprint and TAPESTRY.exists() else []
 
 
 def current_groups() -> list[str]:

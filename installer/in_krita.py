@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 from installer import krita
@@ -17,6 +18,10 @@ _KEPT = {
     "backend.leaving": "what was left of such a backend",
 }
 """Folders beside the logs."""
+
+
+_PROGRAM = "Scripts/tapestry.exe" if sys.platform == "win32" else "bin/tapestry"
+"""In the backend's environment."""
 
 
 def install(folders: KritaFolders, backend: Path) -> None:
@@ -75,9 +80,25 @@ def installed_command(folders: KritaFolders) -> list[str] | None:
     """How the installed plugin starts the backend, or None when no plugin is installed by us."""
     path = folders.pykrita / "tapestry" / "installation.json"
     try:
-        return [str(part) for part in json.loads(path.read_text(encoding="utf-8"))["command"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        command = json.loads(path.read_text(encoding="utf-8"))["command"]
+        return [str(command[0]), *map(str, command[1:])]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
+
+
+def imported_backend(folders: KritaFolders) -> Path | None:
+    """The folder of the backend, where the plugin came from the archive for artists; else None.
+
+    It need not be installed yet.
+    """
+    carried = folders.pykrita / "tapestry" / "carried"
+    return folders.logs / "backend" if any(carried.glob("tapestry-*.whl")) else None
+
+
+def is_installed_from_krita(backend: Path) -> bool:
+    """Whether some release of it was installed to its end."""
+    programs = (path.parent / _PROGRAM for path in backend.glob("env-*/tapestry-installed.json"))
+    return any(program.exists() for program in programs)
 
 
 def _actions(folders: KritaFolders) -> Path:

@@ -42,7 +42,12 @@ ACTIONS = ROOT / "krita_plugin" / "tapestry.action"
 """Belongs into Krita's folder `actions`. Krita reads those in plugins as well, so one that lay in
 both would be read twice."""
 
-_NOT_COPIED = shutil.ignore_patterns("__pycache__", "vendor", "installation.json")
+_NOT_COPIED = shutil.ignore_patterns(
+    *("__pycache__", "*.pyc", "vendor", "carried", "installation.json"),
+    *(".*", "*~", "*.orig", "*.rej", "*.bak", "*.tmp", "Thumbs.db", "desktop.ini"),
+)
+"""Also what systems and editors leave between sources; nothing of the plugin begins with a dot."""
+
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 """Where the permissions of an archive's entries come from; Windows would say something else."""
@@ -61,6 +66,7 @@ def build_plugin_folder(destination: Path) -> None:
         shutil.rmtree(folder)
     shutil.copyfile(source / "tapestry.desktop", destination / "tapestry.desktop")
     shutil.copytree(source / "tapestry", folder, ignore=_NOT_COPIED)
+    shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
     shutil.copytree(PLUGIN_VENDOR, folder / "vendor", ignore=_NOT_COPIED)
     protocol = ROOT / "shared" / "tapestry_protocol"
     shutil.copytree(protocol, folder / "vendor" / "tapestry_protocol", ignore=_NOT_COPIED)
@@ -86,17 +92,22 @@ def plugin_files() -> dict[str, bytes]:
 
 
 def write_archive(archive: Path, files: Mapping[str, bytes], compression: int) -> None:
-    """Files in this order, of no date and with the usual permissions."""
+    """Files in this order, of no date and with the usual permissions; half of it has no name."""
     refuse_protected(archive)
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive, "w") as output:
-        for name, data in files.items():
-            info = zipfile.ZipInfo(name, _ZIP_TIME)
-            info.create_system = _UNIX
-            is_folder = name.endswith("/")
-            info.external_attr = 0o40755 << 16 | 0x10 if is_folder else 0o100644 << 16
-            info.compress_type = zipfile.ZIP_STORED if is_folder else compression
-            output.writestr(info, data)
+    aside = archive.with_name(f".{archive.name}.part")
+    try:
+        with zipfile.ZipFile(aside, "w") as output:
+            for name, data in files.items():
+                info = zipfile.ZipInfo(name, _ZIP_TIME)
+                info.create_system = _UNIX
+                is_folder = name.endswith("/")
+                info.external_attr = 0o40755 << 16 | 0x10 if is_folder else 0o100644 << 16
+                info.compress_type = zipfile.ZIP_STORED if is_folder else compression
+                output.writestr(info, data)
+        aside.replace(archive.resolve())
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def refuse_protected(file: Path) -> None:

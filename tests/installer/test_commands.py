@@ -130,3 +130,13 @@ def test_paths_that_a_code_page_does_not_know_are_shown_all_the_same(tmp_path: P
     assert (done.returncode, done.stderr) == (0, "")
     if sys.platform == "linux":
         assert "\\u96ea" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"fingerprint": "x"}', '{"fingerprint": "x", "groups": 1}']
+)
+def test_a_damaged_stamp_is_none(tmp_path: Path, monkeypatch, text: str) -> None:
+    """The environment is made anew, and the doctor says so."""
+    monkeypatch.setattr(environment, "STAMP", tmp_path / "stamp")
+    (tmp_path / "stamp").write_text(text)
+    assert environment.installed_groups("x") == []

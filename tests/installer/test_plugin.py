@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from installer import in_krita
+from installer import doctor, in_krita, krita, plugin
 from installer.console import InstallerError
 from installer.krita import KritaFolders, enabled
-from installer.plugin import ACTIONS, SANS_IO_MODULES, build_plugin_folder, build_plugin_zip
+from installer.plugin import (
+    ACTIONS,
+    SANS_IO_MODULES,
+    build_plugin_folder,
+    build_plugin_zip,
+    write_archive,
+)
 
 SYSTEM = Path(os.environ.get("TAPESTRY_KRITA_TREE", "/"))
 IMPORTER = SYSTEM / "usr" / "share" / "krita" / "pykrita" / "plugin_importer" / "plugin_importer.py"
@@ -65,6 +73,39 @@ def test_the_plugin_is_whole_and_holds_no_leftovers(built: Path) -> None:
     assert (built / "tapestry.desktop").read_text().startswith("[Desktop Entry]")
     assert (built / "tapestry" / "vendor" / "websockets" / "LICENSE").exists()
     assert not list(built.rglob("__pycache__"))
+
+
+def test_what_systems_and_editors_leave_is_not_packed(monkeypatch, tmp_path: Path) -> None:
+    """Among the sources, in any folder; the licence goes along."""
+    root = tmp_path / "root"
+    for folder in ("krita_plugin", "shared"):
+        shutil.copytree(plugin.ROOT / folder, root / folder)
+    shutil.copyfile(plugin.ROOT / "LICENSE", root / "LICENSE")
+    build_plugin_folder(tmp_path / "clean")
+    debris = (".DS_Store", ".env", ".idea/x", "a.orig", "a.py~", "Thumbs.db", "a.pyc")
+    for name in debris:
+        for folder in ("krita_plugin/tapestry/ui", "shared/tapestry_protocol"):
+            path = root / folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    monkeypatch.setattr(plugin, "ROOT", root)
+    build_plugin_folder(tmp_path / "built")
+    clean, built = (
+        {path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")}
+        for name in ("clean", "built")
+    )
+    assert built == clean
+    assert Path("tapestry", "LICENSE") in built
+
+
+def test_half_an_archive_has_no_name(tmp_path: Path) -> None:
+    """What was there stays until the new one is whole."""
+    archive = tmp_path / "tapestry.zip"
+    archive.write_text("the last one")
+    with pytest.raises(TypeError):
+        write_archive(archive, {"a": b"text", "b": cast("bytes", None)}, zipfile.ZIP_STORED)
+    assert archive.read_text() == "the last one"
+    assert list(tmp_path.iterdir()) == [archive]
 
 
 def test_building_twice_leaves_no_old_file(built: Path) -> None:
@@ -176,3 +217,35 @@ def test_protected_settings_are_refused_before_anything_is_installed(tmp_path: P
         in_krita.install(folders, tmp_path / "tapestry")
     assert folders.kritarc.read_bytes() == b"[theme]\n"
     assert not folders.pykrita.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"command": []}', '{"command": 3}', "[" * 99999]
+)
+def test_a_damaged_installation_is_none(tmp_path: Path, text: str) -> None:
+    """The doctor says so."""
+    folders = folders_in(tmp_path)
+    (folders.pykrita / "tapestry").mkdir(parents=True)
+    (folders.pykrita / "tapestry" / "installation.json").write_text(text)
+    assert in_krita.installed_command(folders) is None
+
+
+def test_the_doctor_knows_a_plugin_that_krita_imported(tmp_path: Path, monkeypatch) -> None:
+    """It has a backend of its own, which may still have to be installed."""
+    folders = folders_in(tmp_path)
+    monkeypatch.setattr(doctor.krita, "krita_folders", lambda: folders)
+    carried = folders.pykrita / "tapestry" / "carried"
+    carried.mkdir(parents=True)
+    (carried / "tapestry-0.1.0-py3-none-any.whl").touch()
+    folders.kritarc.parent.mkdir(parents=True)
+    folders.kritarc.write_bytes(krita.enable(b""))
+    found = list(doctor._plugin(needed=True))
+    assert [finding.ok for finding in found] == [True, True, False]
+    assert "Press Install" in found[-1].advice
+    environment = folders.logs / "backend" / "env-1"
+    program = environment / in_krita._PROGRAM
+    program.parent.mkdir(parents=True)
+    program.touch()
+    assert not in_krita.is_installed_from_krita(folders.logs / "backend")
+    (environment / "tapestry-installed.json").touch()
+    assert all(finding.ok for finding in doctor._plugin(needed=True))

@@ -20,11 +20,14 @@ _LOOK_EVERY_MS = 400
 """How soon the list shows a layer that was added or renamed."""
 
 _LOWEST_FIELDS_PX = 96
-"""Krita squeezes dockers to their least height; this much of the fields stays, and scrolls, unless
-a notice needs the room: Krita's own arrangement leaves a new docker 280 pixels."""
+"""Krita squeezes dockers to their least height; this much of modes and fields stays, and the fields
+scroll, unless a notice needs the room: Krita's own arrangement leaves a new docker 280 pixels."""
 
 _LOW_PX = 600
 """In a docker lower than this the history scrolls with the fields, and leaves them its room."""
+
+_VERY_LOW_PX = 360
+"""In a docker lower than this what may be installed takes one line, and regions come into view."""
 
 _MARGINS_PX = (6, 4, 6, 4)
 
@@ -42,24 +45,35 @@ class Panel(QWidget):
         self._docker_model = docker_model
         self._progress = ProgressView(docker_model)
         self._history = HistoryStrip(docker_model)
+        self._regions = RegionList(docker_model)
         self._fields = self._make_fields()
         self._area = _scrolling(self._fields)
+        self._backend_line = BackendLine(docker_model)
+        self._head = _column(ModeTabs(docker_model))
+        self._head.layout().setContentsMargins(*_MARGINS_PX[:3], 0)
+        self._lowest_px = _LOWEST_FIELDS_PX - self._head.sizeHint().height()
         self._foot = _column(
             RunButton(docker_model),
             self._progress,
             self._history,
             NoticeBox(docker_model),
-            BackendLine(docker_model),
+            self._backend_line,
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        column.addWidget(self._head)
         column.addWidget(self._area, 1)
         column.addWidget(self._foot)
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_EVERY_MS)
         self._timer.timeout.connect(docker_model.look)
+        self._had_regions = False
+        self._reveal = QTimer(self)
+        self._reveal.setSingleShot(True)
+        self._reveal.timeout.connect(self._show_regions)
         follow(self, docker_model, ("job", "history", "notice", "backend"), self._share_room)
+        follow(self, docker_model, ("scene",), self._note_regions)
 
     def showEvent(self, event: object) -> None:  # noqa: N802  Qt's name
         """Begin to follow the document."""
@@ -89,7 +103,7 @@ class Panel(QWidget):
         giving_way = self._progress.room_px
         if self._history.parentWidget() is self._foot and self._history.isVisible():
             giving_way += self._history.sizeHint().height()
-        given_away = _LOWEST_FIELDS_PX - self._area.minimumHeight()
+        given_away = self._lowest_px - self._area.minimumHeight()
         return QSize(least.width(), least.height() - giving_way + given_away)
 
     def _share_room(self) -> None:
@@ -97,17 +111,28 @@ class Panel(QWidget):
         if self._history.parentWidget() is not home:
             place = home.layout().count() - 1 if home is self._fields else _PLACE_OF_HISTORY
             home.layout().insertWidget(place, self._history)
+        self._backend_line.set_low(is_low=self.height() < _VERY_LOW_PX)
         foot_px = self._foot.heightForWidth(self.width())  # a notice breaks its lines
         fixed = max(foot_px, self._foot.sizeHint().height()) - self._progress.room_px
-        self._progress.give_room(self.height() - _LOWEST_FIELDS_PX - fixed)
-        self._area.setMinimumHeight(max(1, min(_LOWEST_FIELDS_PX, self.height() - fixed)))
+        fixed += self._head.sizeHint().height()
+        self._progress.give_room(self.height() - self._lowest_px - fixed)
+        self._area.setMinimumHeight(max(1, min(self._lowest_px, self.height() - fixed)))
+
+    def _note_regions(self) -> None:
+        """The first ones: where there is little room, they are what the artist looks for."""
+        has_regions = bool(self._docker_model.scene_watch.scene.rows)
+        if has_regions and not self._had_regions and self.height() < _VERY_LOW_PX:
+            self._reveal.start(0)  # once they have their places
+        self._had_regions = has_regions
+
+    def _show_regions(self) -> None:
+        self._area.verticalScrollBar().setValue(self._regions.y())
 
     def _make_fields(self) -> QWidget:
         fields = _column(
-            ModeTabs(self._docker_model),
             ModeFields(self._docker_model),
             PromptFields(self._docker_model),
-            RegionList(self._docker_model),
+            self._regions,
             ModelField(self._docker_model),
             AdapterRows(self._docker_model),
             SamplingFields(self._docker_model),
@@ -127,7 +152,7 @@ def _scrolling(fields: QWidget) -> QScrollArea:
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(fields)
     bar = area.verticalScrollBar().sizeHint().width()
-    area.setMinimumSize(fields.minimumSizeHint().width() + bar, _LOWEST_FIELDS_PX)
+    area.setMinimumWidth(fields.minimumSizeHint().width() + bar)
     return area
 
 

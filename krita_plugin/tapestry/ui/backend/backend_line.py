@@ -47,10 +47,15 @@ class BackendLine(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self._help)
-        column.addWidget(InstallView(docker_model))
+        self._install_view = InstallView(docker_model)
+        column.addWidget(self._install_view)
         column.addLayout(line)
         page.setVisible(docker_model.backend_controller is not None)
         follow(self, docker_model, ("backend",), self._show_backend)
+
+    def set_low(self, *, is_low: bool) -> None:
+        """In a low docker what may be installed takes one line."""
+        self._install_view.set_low(is_low=is_low)
 
     def _make_help(self) -> QWidget:
         part = QWidget()

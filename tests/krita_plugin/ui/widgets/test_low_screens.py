@@ -99,7 +99,7 @@ def test_what_must_be_seen_is_seen(crowd: Crowd, height: int) -> None:
         assert crowd.find(f"tapestry_{name}").isVisible(), name
         assert crowd.panel.rect().contains(place), name
         assert not [n for n, p in places.items() if n != name and p.intersects(place)], name
-    assert crowd.panel._area.height() >= 96
+    assert crowd.panel._head.height() + crowd.panel._area.height() >= 96
 
 
 def test_what_is_pleasant_gives_way(crowd: Crowd) -> None:
@@ -128,7 +128,7 @@ def test_a_notice_is_whole_where_there_is_little_room(low: Low, room: int) -> No
     low.show(1000)
     low.shop.docker_model._show(told)
     low.show(1000)
-    height = low.panel._foot.height() + room
+    height = low.panel._head.height() + low.panel._foot.height() + room
     low.show(height)
     for name in ("message", "advice"):
         label, place = low.find(f"tapestry_{name}"), low.place(name)
@@ -137,4 +137,4 @@ def test_a_notice_is_whole_where_there_is_little_room(low: Low, room: int) -> No
     assert low.panel.rect().contains(low.place("status"))
     low.shop.docker_model.dismiss_notice()
     low.show(height)
-    assert low.panel._area.height() >= 96
+    assert low.panel._head.height() + low.panel._area.height() >= 96
