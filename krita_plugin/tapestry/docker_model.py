@@ -116,7 +116,9 @@ class DockerModel:
         )
         self.example = Example(host, loop, self._show)
         self.backend_controller = (
-            BackendController(host, link, backend, lambda: self._tell("backend"))
+            BackendController(
+                host, link, backend, lambda: self._tell("backend"), lambda: bool(self.queue.jobs)
+            )
             if backend
             else None
         )
@@ -310,6 +312,8 @@ class DockerModel:
     def _queue_changed(self) -> None:
         self.results.hide_live([job.id for job in self.queue.jobs])
         self._tell("job")
+        if self.backend_controller:
+            self.backend_controller.note_jobs()
 
     def _previewed(self, job: Job) -> None:
         if self.settings.live_on_canvas and job.order and job.preview:
@@ -407,7 +411,7 @@ class DockerModel:
     def link_failed(self, error: TapestryError) -> None:
         """No backend can be reached."""
         if self.backend_controller:
-            self.backend_controller.trouble = error
+            self.backend_controller.note_failure(error)
         self.queue.link_failed(error)
 
     @guarded

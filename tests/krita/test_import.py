@@ -26,7 +26,7 @@ from tests.krita.conftest import OUTPUT
 from tests.krita.debian_trees import chosen_tree
 from tests.krita.importing import import_archive
 from tests.krita.krita_session import Report, play
-from tests.krita_plugin.stand_in_wheels import write_list, write_wheel
+from tests.krita_plugin.stand_in_wheels import note_as_whole, write_list, write_wheel
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1800)]
 
@@ -69,6 +69,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     uv = folder / f"uv-{UV_VERSION}" / "uv"
     uv.parent.mkdir(parents=True)
     shutil.copy(Path(sys.executable).with_name("uv"), uv)
+    note_as_whole(uv)
     version = ".".join(map(str, sys.version_info[:3]))
     python = folder / "python" / f"cpython-{version}-{sysconfig.get_platform()}-gnu"
     python.mkdir(parents=True)

@@ -35,3 +35,8 @@ def write_list(path: Path, wheels: Mapping[str, Path]) -> None:
         for pin, wheel in wheels.items()
     )
     path.write_text("".join(lines))
+
+
+def note_as_whole(uv: Path) -> None:
+    """As if it had just been unpacked."""
+    uv.with_name("sha256").write_text(hashlib.sha256(uv.read_bytes()).hexdigest())

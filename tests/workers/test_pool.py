@@ -3,11 +3,14 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
 import psutil
 
-from tapestry_backend.workers.pool import Pool
+from tapestry_backend.workers.pool import Pool, real_worker_command
 from tapestry_protocol.messages import Backend, Cancelled, Message, Progress, Result
 from tests.workers.test_supervisor import SCRIPTED, scripted
 
@@ -131,3 +134,13 @@ def test_a_worker_that_dies_does_not_disturb_the_others() -> None:
         assert Backend("lost") not in ears.said[0]
 
     drive(scenario, devices=("a", "b"))
+
+
+def test_a_worker_takes_no_module_from_where_it_was_started(tmp_path: Path) -> None:
+    """A scene may lie in a folder of somebody else's."""
+    theirs = tmp_path / "torch.py"
+    theirs.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    command = real_worker_command([])
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run(command, cwd=tmp_path, env=paths, stdin=subprocess.DEVNULL, check=True)
+    assert not (tmp_path / "ran").exists()

@@ -23,7 +23,7 @@ def real_worker_command(
     """The command that starts a worker with these models and adapters, and what folders hold."""
     named = [f"--model={name}" for name in models] + [f"--folder={folder}" for folder in folders]
     named += [f"--adapter={name}" for name in adapters]
-    return [sys.executable, "-m", "tapestry_backend.workers.worker", *named]
+    return [sys.executable, "-P", "-m", "tapestry_backend.workers.worker", *named]
 
 
 class Pool:

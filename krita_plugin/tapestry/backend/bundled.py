@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,9 @@ from tapestry_protocol.runtime import data_folder
 
 from ..common.atomic_write import write_atomically
 from ..common.removal import LEAVING
+from ..common.stored_json import read_kept
 from . import uv_program
+from .uv_settings import settings_for_uv
 
 CARRIED = Path(__file__).parents[1] / "carried"
 """In an archive for artists: a wheel, and the releases of what it needs with their hashes."""
@@ -28,18 +30,11 @@ CARRIED = Path(__file__).parents[1] / "carried"
 PACKAGES, TORCH_PACKAGES = "packages.txt", "torch-packages.txt"
 """All packages but PyTorch's with their hashes; and PyTorch's as the package index has them."""
 
-_MIRRORS = {
-    "UV_DEFAULT_INDEX": "PIP_INDEX_URL",
-    "UV_INDEX": "PIP_EXTRA_INDEX_URL",
-    "UV_FIND_LINKS": "PIP_FIND_LINKS",
-    "SSL_CERT_FILE": "PIP_CERT",
-    "ALL_PROXY": "PIP_PROXY",
-}
-"""uv's name of a setting, and pip's, which counts where uv's is not set."""
-
 _PYTHONS = ">=3.11,<3.15"
 _SUFFIX = ".exe" if sys.platform == "win32" else ""
 _SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
+_PACKAGES = f"{'Lib' if sys.platform == 'win32' else 'lib/python*'}/site-packages"
+_INFO = ".dist-info"
 _STAMP = "tapestry-installed.json"
 
 
@@ -66,8 +61,7 @@ class BundledBackend:
     @property
     def program(self) -> Path:
         """The newest release that is whole; where none is, the one that is to come."""
-        whole = [self.environment, *self.others()]
-        found = (env for env in whole if (env / _STAMP).exists() and _program_in(env).exists())
+        found = (env for env in [self.environment, *self.others()] if _is_whole(env))
         return _program_in(next(found, self.environment))
 
     @property
@@ -91,23 +85,48 @@ class BundledBackend:
     @property
     def is_installed(self) -> bool:
         """Whether all of it is there, and of these very releases."""
-        try:
-            stamp = json.loads((self.environment / _STAMP).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return stamp == self._expected() and self.next_program.exists()
+        return self._is_finished and _is_whole(self.environment)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether this release was installed to its end, and something of it is gone."""
+        return self._is_finished and not _is_whole(self.environment)
 
     @property
     def is_there(self) -> bool:
         """Whether some release of it was installed to its end."""
-        program = self.program
-        return program.exists() and (program.parents[1] / _STAMP).exists()
+        return _is_whole(self.program.parents[1])
+
+    @property
+    def _is_finished(self) -> bool:
+        try:
+            stamp = read_kept((self.environment / _STAMP).read_text(encoding="utf-8"))
+            return stamp == self._expected()
+        except (OSError, ValueError):
+            return False
 
     def others(self) -> list[Path]:
         """Environments of other releases, newest first, also those that are half removed."""
         found = {path.name.partition(LEAVING)[0] for path in self.folder.glob("env-*")}
         folders = [self.folder / name for name in found - {self.environment.name}]
         return sorted(folders, key=_age)
+
+    @property
+    def outdated_version(self) -> str:
+        """Of the release that is there, where that is another one; "" where none is."""
+        names = packages_in(self.program.parents[1]) if self.is_there else set()
+        found = (name for name in names if name.startswith("tapestry-"))
+        return "" if self.is_installed else next(found, "").rpartition("-")[2]
+
+    @property
+    def has_its_packages(self) -> bool:
+        """Whether the release that is there needs the very packages that this one needs."""
+        try:
+            kept = read_kept((self.program.parents[1] / _STAMP).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        expected = self._expected()["packages"]
+        return isinstance(kept, dict) and kept.get("packages") == expected
 
     def begin(self) -> None:
         """From now on this release is not whole."""
@@ -119,18 +138,12 @@ class BundledBackend:
         write_atomically(self.environment / _STAMP, json.dumps(self._expected()))
 
     def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Environment of uv: everything stays in the folder; pip's mirrors are uv's as well.
+        """Environment of uv: everything stays in the folder.
 
         A sandbox's own Python changes with the sandbox, and asking for one on a Mac without
         developer tools opens a window: there uv brings its own.
         """
-        chosen = {
-            theirs: environment[pips]
-            for theirs, pips in _MIRRORS.items()
-            if environment.get(pips) and theirs not in environment
-        }
-        if "UV_FIND_LINKS" in chosen:
-            chosen["UV_FIND_LINKS"] = _without_missing(chosen["UV_FIND_LINKS"])
+        chosen = settings_for_uv(environment)
         # Windows' limit for paths is soon reached, so the cache has a short name.
         chosen["UV_CACHE_DIR"] = str(self.folder / "c")
         chosen["UV_PYTHON_INSTALL_DIR"] = str(self.folder / "python")
@@ -141,20 +154,29 @@ class BundledBackend:
 
     def make_environment(self) -> list[str]:
         """With the computer's Python where it has a fitting one, else with one that uv fetches."""
-        return [str(self.uv), "venv", "--clear", "--python", _PYTHONS, str(self.environment)]
+        return self._uv("venv", "--no-project", "--clear", "--python", _PYTHONS, self.environment)
 
     def install(self, *, choose_torch: bool, is_known: bool = False) -> list[str]:
         """The wheel and all that it needs, wheels alone; uv takes up what is there already.
 
-        choose_torch  the build for this computer's graphics card, from PyTorch's own index
+        choose_torch  the build that was offered, from PyTorch's own index, where that has it alone
         is_known      PyTorch is known by the hashes that the package index has
         """
-        lists = ["--constraint", str(self.wheel.with_name(PACKAGES))]
-        if is_known:
-            lists += ["--constraint", str(self.wheel.with_name(TORCH_PACKAGES))]
-        torch = ["--torch-backend", "auto"] if choose_torch else []
-        where = ["--python", str(self.environment), "--only-binary", ":all:"]
-        return [str(self.uv), "pip", "install", "--strict", *torch, *where, *lists, str(self.wheel)]
+        build = self.accelerator.build if choose_torch else ""
+        lists: list[str | Path] = ["--constraint", self.wheel.with_name(PACKAGES)]
+        if is_known or (choose_torch and not build):
+            lists += ["--constraint", self.wheel.with_name(TORCH_PACKAGES)]
+        torch = ["--torch-backend", build] if build else []
+        how = ["--strict", "--verify-hashes", "--only-binary", ":all:"]
+        into: list[str | Path] = [*how, *torch, "--python", self.environment]
+        return self._uv("pip", "install", *into, *lists, self.wheel)
+
+    def forget(self, packages: Iterable[str]) -> list[str]:
+        """Take these packages, in all their releases, out of uv's cache."""
+        return self._uv("cache", "clean", *packages)
+
+    def _uv(self, *arguments: str | Path) -> list[str]:
+        return [str(self.uv), *map(str, arguments)]
 
     def _expected(self) -> dict[str, str]:
         packages = self.wheel.with_name(PACKAGES).read_bytes()
@@ -172,26 +194,41 @@ def _contents(wheel: Path) -> str:
 
 def is_in_sandbox(environment: Mapping[str, str]) -> bool:
     """Whether this Krita is a Flatpak or a Snap."""
-    return bool(environment.get("FLATPAK_ID") or environment.get("SNAP"))
+    return bool(environment.get("FLATPAK_ID")) or environment.get("SNAP_NAME") == "krita"
 
 
 def backend_home(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the folder is made: in a Snap beside its releases, which would all get a copy of it."""
-    common = environment.get("SNAP_USER_COMMON")
+    is_snap = environment.get("SNAP_NAME") == "krita"  # a terminal that is a Snap says its own
+    common = environment.get("SNAP_USER_COMMON") if is_snap else ""
     return Path(common) / "tapestry" if common else data_folder(environment)
 
 
 def bundled_backend(home: Path, carried: Path = CARRIED) -> BundledBackend | None:
-    """What this plugin carries; None where it carries none, as in a checkout."""
+    """What this plugin carries; None where it carries none, as in a checkout, or not all of it."""
     wheels = sorted(carried.glob("tapestry-*.whl"))
-    if not wheels or not (carried / PACKAGES).exists():
+    if not wheels or not (carried / PACKAGES).exists() or not zipfile.is_zipfile(wheels[-1]):
         return None
     return BundledBackend(wheels[-1], home / "backend")
 
 
-def _without_missing(places: str) -> str:
-    """Pip passes over folders that are not there; uv would give up."""
-    return " ".join(p for p in places.split() if "://" in p or Path(p).exists())
+def packages_in(environment: Path) -> set[str]:
+    """Name and release of each, with a "-" between them."""
+    return {path.name.removesuffix(_INFO) for path in environment.glob(f"{_PACKAGES}/*{_INFO}")}
+
+
+def _is_whole(environment: Path) -> bool:
+    """Whether it was installed to its end, and is still there as far as one look can tell.
+
+    An upgrade of the system may take its Python away, and a cleaner its packages.
+    """
+    needed = (environment / _STAMP, _program_in(environment), _python_in(environment))
+    records = environment.glob(f"{_PACKAGES}/tapestry-*{_INFO}/RECORD")
+    return all(path.exists() for path in needed) and any(records)
+
+
+def _python_in(environment: Path) -> Path:
+    return environment / _SCRIPTS / f"python{_SUFFIX}"
 
 
 def _program_in(environment: Path) -> Path:

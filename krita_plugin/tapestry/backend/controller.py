@@ -33,11 +33,17 @@ def kept_choice(host: Host) -> BackendChoice:
 class BackendController:
     """One for all windows.
 
-    changed  is called when something is to be shown anew
+    changed      is called when something is to be shown anew
+    is_expected  whether pictures are on their way
     """
 
     def __init__(
-        self, host: Host, link: Link, backend: ChosenBackend, changed: Callable[[], None]
+        self,
+        host: Host,
+        link: Link,
+        backend: ChosenBackend,
+        changed: Callable[[], None],
+        is_expected: Callable[[], bool] = lambda: False,
     ) -> None:
         self.worker = Backend("starting")
         self.models: tuple[ModelInfo, ...] = ()
@@ -47,12 +53,16 @@ class BackendController:
         self._link = link
         self._backend = backend
         self._changed = changed
+        self._is_expected = is_expected
         self._peak_bytes = 0
         self.installer: BackendInstaller | None = None
+        self.is_outdated = False
+        """Whether the backend that runs is of the release before, and has pictures to finish."""
 
     def offer(self, own: BundledBackend, loop: Loop, fetch: Fetch) -> None:
         """Let the artist install the backend that the plugin carries."""
         self.installer = BackendInstaller(own, loop, fetch, self._installing)
+        self.installer.sweep()
 
     def close(self) -> None:
         """Krita ends; what was fetched stays for the next one."""
@@ -66,18 +76,43 @@ class BackendController:
             self._backend.stop()
             self.installer.uninstall()
 
+    @property
+    def is_painting(self) -> bool:
+        """Whether a backend is at work for this Krita."""
+        return self._link.is_ready and self._is_expected()
+
+    def note_failure(self, error: TapestryError) -> None:
+        """No backend can be reached: look whether ours is whole, if it is ours."""
+        self.trouble = error
+        if self.installer is not None and not self._backend.is_distant:
+            self.installer.check()
+
+    def note_jobs(self) -> None:
+        """Pictures are done, or on their way."""
+        if self.is_outdated and not self.is_painting:
+            self.is_outdated = False
+            self._backend.stop()
+            self.try_again()
+
     def _installing(self) -> None:
         installer = self.installer
-        if installer and not installer.is_running and installer.own.is_installed:
-            self._backend.stop()  # an older release
-            self.try_again()
-        else:
+        if installer is None or installer.is_running or not installer.is_new:
             self._changed()
+            return
+        installer.is_new = False
+        self.is_outdated = True
+        self.note_jobs()
+        self._changed()
 
     @property
     def choice(self) -> BackendChoice:
         """Which backend is used."""
         return self._backend.choice
+
+    @property
+    def is_distant(self) -> bool:
+        """Whether the artist has chosen a backend that is none of this computer's own."""
+        return self._backend.is_distant
 
     @property
     def is_in_trouble(self) -> bool:

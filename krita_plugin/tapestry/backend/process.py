@@ -20,7 +20,7 @@ from tapestry_protocol.runtime import (
 )
 from tapestry_protocol.sentences import Sentence
 
-from .bundled import backend_home, bundled_backend
+from .bundled import CARRIED, BundledBackend, backend_home, bundled_backend
 
 INSTALLATION = Path(__file__).parents[1] / "installation.json"
 """Written by the installer: {"command": ["/path/to/tapestry"]}."""
@@ -28,7 +28,10 @@ INSTALLATION = Path(__file__).parents[1] / "installation.json"
 VARIABLE = "TAPESTRY_BACKEND"
 """An environment variable with the command, for those who try things out."""
 
-_PYTHONS_OWN = {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}
+_PYTHONS = {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+"""For our own Pythons: no module out of the folder that Krita happens to be in, and every letter
+in names of files, whatever the system's language is."""
+
 _OWN_FOLDERS = ("APPDIR", "SNAP")
 """Environment variables with the folder of a Krita that brings all its libraries along."""
 
@@ -53,10 +56,12 @@ def find_command(
     if found:
         return [found]
     if own is not None:
+        raise _not_ready(own)
+    if CARRIED.exists():
         raise TapestryError(
             ErrorCode.INTERNAL,
-            "The Tapestry backend is not installed.",
-            "Press Install below: everything it needs is fetched.",
+            "The plugin's own files are damaged, so the backend cannot be installed.",
+            "Import its archive into Krita once more, then restart Krita.",
         )
     raise TapestryError(
         ErrorCode.INTERNAL,
@@ -65,8 +70,22 @@ def find_command(
     )
 
 
+def _not_ready(own: BundledBackend) -> TapestryError:
+    if own.is_damaged:
+        return TapestryError(
+            ErrorCode.INTERNAL,
+            "The Tapestry backend is damaged: some of its files are gone.",
+            "Press Repair below: what is missing is fetched.",
+        )
+    return TapestryError(
+        ErrorCode.INTERNAL,
+        "The Tapestry backend is not installed.",
+        "Press Install below: everything it needs is fetched.",
+    )
+
+
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what Krita set for its own Python and libraries.
+    """The environment without what Krita, or others, have set for Pythons and libraries of theirs.
 
     A Krita that came as an AppImage, or as a Snap, brings a folder with programs and libraries of
     its own and puts it in front everywhere; other programs do without.
@@ -80,9 +99,9 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
             kept = os.pathsep.join(parts)
             if not kept:
                 continue
-        if name not in _PYTHONS_OWN:
+        if not name.startswith("PYTHON") and name != "VIRTUAL_ENV":
             cleaned[name] = kept
-    return cleaned
+    return cleaned | _PYTHONS
 
 
 def _is_in(path: str, roots: Sequence[str]) -> bool:
@@ -161,8 +180,8 @@ def _split(text: str) -> list[str]:
 def _installed_command(installation: Path) -> list[str]:
     try:
         command = json.loads(installation.read_text(encoding="utf-8"))["command"]
-        return [str(part) for part in command]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return [str(command[0]), *map(str, command[1:])]
+    except (OSError, IndexError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TapestryError(
             ErrorCode.INTERNAL,
             Sentence("The file {file} is damaged.", file=installation),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import sys
 import zipfile
@@ -10,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.files import write_whole
 
+from ..common.atomic_write import write_atomically
+from ..common.removal import patiently
+from ..common.task_queue import give_way
 from ..i18n.translation import tr
 
 VERSION = "0.13.9"
+
+_PIECE_BYTES = 2**18
+"""What is unpacked in a millisecond or two, so that a turn of the event loop may end after it."""
 
 _FILES = "https://files.pythonhosted.org/packages"
 
@@ -84,10 +90,18 @@ def uv_wheel(system: str = sys.platform, machine: str = "") -> UvWheel:
     return wheel
 
 
-def unpack_uv(archive: Path, wheel: UvWheel, program: Path) -> None:
-    """Take the program out of its wheel; raises TapestryError for any other bytes."""
-    data = archive.read_bytes()
-    if hashlib.sha256(data).hexdigest() != wheel.sha256:
+async def unpack_uv(archive: Path, wheel: UvWheel, program: Path, *, is_ours: bool) -> None:
+    """Take the program out of its wheel; raises TapestryError for any other bytes.
+
+    is_ours  the wheel was fetched by us, and goes when it is no good
+    """
+    if await _hash_of(archive) != wheel.sha256:
+        if not is_ours:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The file {file} is not uv {version}.").format(file=archive, version=VERSION),
+                tr("Put the right one in its place or take it away, then press Install."),
+            )
         archive.unlink()
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -95,6 +109,40 @@ def unpack_uv(archive: Path, wheel: UvWheel, program: Path) -> None:
             tr("Press Install once more; if it happens again, ask who runs your network."),
         )
     program.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive) as packed:
-        name = f"uv-{VERSION}.data/scripts/{program.name}"
-        write_whole(program, [packed.read(name)], 0o700)
+    aside, known = program.with_name(f"{program.name}.part"), hashlib.sha256()
+    aside.unlink(missing_ok=True)
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o700)
+    name = f"uv-{VERSION}.data/scripts/{program.name}"
+    with (
+        os.fdopen(handle, "wb") as file,
+        zipfile.ZipFile(archive) as packed,
+        packed.open(name) as inside,
+    ):
+        while piece := inside.read(_PIECE_BYTES):
+            file.write(piece)
+            known.update(piece)
+            await give_way()
+    write_atomically(_hash_file(program), known.hexdigest())
+    await patiently(lambda: aside.replace(program))
+
+
+async def is_whole(program: Path) -> bool:
+    """Whether the program is what was unpacked, to the byte, and may be run."""
+    try:
+        known = _hash_file(program).read_text(encoding="utf-8")
+        return os.access(program, os.X_OK) and await _hash_of(program) == known
+    except (OSError, ValueError):
+        return False
+
+
+def _hash_file(program: Path) -> Path:
+    return program.with_name("sha256")
+
+
+async def _hash_of(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            found.update(piece)
+            await give_way()
+    return found.hexdigest()

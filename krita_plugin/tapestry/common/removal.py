@@ -41,11 +41,21 @@ async def remove(folder: Path) -> None:
 
     It has another name first, so that half of it is never taken for what it was.
     """
-    leaving = folder.with_name(f"{folder.name}{LEAVING}")
-    await _take_away(leaving)  # what was left the last time
+    leaving = leaving_of(folder)
+    await clear(folder)
     if folder.exists():
         await patiently(lambda: folder.rename(leaving))
         await _take_away(leaving)
+
+
+def leaving_of(folder: Path) -> Path:
+    """What it is called while it is removed."""
+    return folder.with_name(f"{folder.name}{LEAVING}")
+
+
+async def clear(folder: Path) -> None:
+    """Take away what was left when this folder was removed the last time; raises OSError."""
+    await _take_away(leaving_of(folder))
 
 
 async def _take_away(folder: Path) -> None:

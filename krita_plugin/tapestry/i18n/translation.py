@@ -26,6 +26,11 @@ def tr(text: str) -> str:
     return _active["texts"].get(text, text)
 
 
+def decimal(number: float) -> str:
+    """A number as that language writes it: 2.9, or 2,9."""
+    return str(number).replace(".", tr("0.5")[1])
+
+
 def translate(text: str) -> str:
     """A sentence and the sentences among its values in the artist's language.
 

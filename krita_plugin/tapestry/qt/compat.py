@@ -53,6 +53,8 @@ QNetworkAccessManager = QtNetwork.QNetworkAccessManager
 QNetworkProxy = QtNetwork.QNetworkProxy
 QNetworkReply = QtNetwork.QNetworkReply
 QNetworkRequest = QtNetwork.QNetworkRequest
+QSslCertificate = QtNetwork.QSslCertificate
+QSslConfiguration = QtNetwork.QSslConfiguration
 QTcpSocket = QtNetwork.QTcpSocket
 
 QAbstractButton = QtWidgets.QAbstractButton

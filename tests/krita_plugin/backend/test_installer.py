@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import zipfile
@@ -26,19 +28,27 @@ from tapestry.common.ownership import lock_on
 from tapestry_protocol.accelerators import CPU, CUDA, Accelerator
 from tapestry_protocol.errors import TapestryError
 from tests.krita_plugin.fake_loop import FakeLoop
+from tests.krita_plugin.pieces import finish
+from tests.krita_plugin.stand_in_wheels import note_as_whole
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are scripts")
 
 UV = """#!{python}
 import os, pathlib, sys, time
 with open({calls!r}, "a") as calls:
-    calls.write(" ".join(sys.argv[1:3]) + (" auto" if "auto" in sys.argv else "") + "\\n")
+    place = sys.argv.index("--torch-backend") if "--torch-backend" in sys.argv else len(sys.argv)
+    build = sys.argv[place + 1:place + 2]
+    calls.write(" ".join(sys.argv[1:3] + build) + "\\n")
+if sys.argv[1] == "cache":
+    sys.exit()
 plan = pathlib.Path({plan!r}).read_text()
 environment = pathlib.Path(sys.argv[-1] if sys.argv[1] == "venv" else
     sys.argv[sys.argv.index("--python") + 1])
 if sys.argv[1] == "venv":
     (environment / "bin").mkdir(parents=True, exist_ok=True)
-else:
+    (environment / "bin" / "python").unlink(missing_ok=True)
+    (environment / "bin" / "python").symlink_to(sys.executable)
+elif "--dry-run" not in sys.argv:
     print("Resolved 2 packages in 3ms")
     print("Downloading torch (100.0MiB)\\nDownloading numpy (300.0MiB)")
     print(" Downloaded torch", flush=True)
@@ -46,6 +56,10 @@ else:
     program = environment / "bin" / "tapestry"
     program.write_text("#!/bin/sh\\nexit 0\\n")
     program.chmod(0o700)
+    name = pathlib.Path(sys.argv[-1]).name.split("-py3")[0]
+    info = environment / "lib" / "python3" / "site-packages" / (name + ".dist-info")
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "RECORD").touch()
 """
 
 
@@ -76,6 +90,7 @@ class Place:
         texts = {name: str(path) for name, path in places.items()}
         own.uv.write_text(UV.format(python=sys.executable, **texts))
         own.uv.chmod(0o700)
+        note_as_whole(own.uv)
 
     @property
     def own(self) -> BundledBackend:
@@ -98,6 +113,17 @@ class Place:
             assert time.monotonic() < end, self.shown[-3:]
             self.loop.run(0.2)
             time.sleep(0.005)
+
+    def lay_down(self, own: BundledBackend) -> None:
+        """A whole one, as another Krita would have installed it."""
+        own.begin()
+        own.next_program.parent.mkdir(parents=True)
+        own.next_program.touch()
+        own.next_program.with_name("python").touch()
+        info = own.environment / "lib" / "python3" / "site-packages" / "tapestry-0.1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "RECORD").touch()
+        own.finish()
 
     def install(self) -> BackendInstaller:
         """To its end."""
@@ -131,7 +157,10 @@ def test_it_is_installed_step_by_step(place: Place) -> None:
     installer.start()
     place.run(installer)
     assert installer.trouble is None
-    assert place.calls.read_text().splitlines() == ["venv --clear", "pip install auto"]
+    assert place.calls.read_text().splitlines() == [
+        "venv --no-project",
+        f"pip install {place.own.accelerator.build}",
+    ]
     assert place.own.is_installed
     told = [(doing, share) for doing, share in place.shown if doing.startswith("Fetching packages")]
     assert {share for _, share in told} == {0.3}
@@ -312,17 +341,18 @@ def test_without_pytorchs_own_index_the_package_index_is_asked(
     monkeypatch.setattr(bundled, "likely_accelerator", lambda: kind)
     monkeypatch.setattr(installer_module, "package_index_accelerator", lambda: CUDA)
     away = "error: Failed to fetch https://download.pytorch.org/whl: dns error"
-    place.plan.write_text(f"if 'auto' in sys.argv: sys.exit({away!r})")
+    place.plan.write_text(f"if '--torch-backend' in sys.argv: sys.exit({away!r})")
     installer = place.installer()
     installer.start()
     place.run(installer)
-    calls = ["pip install auto", "pip install"]
+    first = f"pip install {kind.build}"
+    calls = [first, "pip install"]
     if kind == CPU:
         assert "PyTorch for CUDA from the package index: 2.9 GB" in installer.trouble.advice
         assert not place.own.is_there
         installer.start()
         place.run(installer)
-        calls = ["pip install auto", "venv --clear", *calls]
+        calls = [first, "pip install", "venv --no-project", *calls]
     assert installer.trouble is None
     assert place.calls.read_text().splitlines()[1:] == calls
 
@@ -332,7 +362,7 @@ def test_a_pytorch_of_the_artists_own_is_taken(place: Place, monkeypatch, tmp_pa
     monkeypatch.setattr(bundled, "likely_accelerator", lambda: CPU)
     away = "error: Failed to fetch https://download.pytorch.org/whl: dns error"
     place.plan.write_text(
-        f"if 'auto' in sys.argv: sys.exit({away!r})\n"
+        f"if '--torch-backend' in sys.argv: sys.exit({away!r})\n"
         f"if {TORCH_PACKAGES!r} in ' '.join(sys.argv): sys.exit('error: Hash mismatch')"
     )
     (tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl").touch()
@@ -382,10 +412,7 @@ def test_a_second_krita_waits(place: Place) -> None:
     for _ in range(3):
         place.loop.run(0.2)
     assert installer.doing == "Another Krita is installing it\u2026"
-    place.own.begin()
-    place.own.next_program.parent.mkdir(parents=True)
-    place.own.next_program.touch()
-    place.own.finish()
+    place.lay_down(place.own)
     os.close(handle)
     place.run(installer)
     assert installer.trouble is None
@@ -527,3 +554,225 @@ def test_a_damaged_stamp_is_none(place: Place) -> None:
     assert json.loads(stamp.read_text())
     stamp.write_text("{")
     assert not place.own.is_installed
+
+
+@pytest.mark.parametrize("stamp", ["[]", "[" * 200_000, "\0"])
+def test_no_stamp_stops_the_docker(place: Place, stamp: str) -> None:
+    """Whatever has been written there."""
+    place.install()
+    (place.own.environment / "tapestry-installed.json").write_text(stamp)
+    assert not place.own.is_installed
+    assert place.own.outdated_version == "0.1.0"
+    assert not place.own.has_its_packages
+
+
+def lost_python(own: BundledBackend) -> None:
+    """By an upgrade of the system."""
+    (own.environment / "bin" / "python").unlink()
+    (own.environment / "bin" / "python").symlink_to("/usr/bin/python2.99")
+
+
+def lost_packages(own: BundledBackend) -> None:
+    """By a cleaner."""
+    shutil.rmtree(own.environment / "lib")
+
+
+@pytest.mark.parametrize("lose", [lost_python, lost_packages])
+def test_what_is_damaged_is_not_taken_for_whole(place: Place, monkeypatch, lose) -> None:
+    """The artist is told of the button that mends it; and it does."""
+    place.install()
+    lose(place.own)
+    assert place.own.is_damaged
+    assert not place.own.is_installed
+    assert not place.own.is_there
+    monkeypatch.setattr("tapestry.backend.process.bundled_backend", lambda _folder: place.own)
+    with pytest.raises(TapestryError, match="damaged") as refused:
+        find_command("", {"PATH": ""}, place.calls.with_name("none.json"))
+    assert "Press Repair" in refused.value.advice
+    place.install()
+    assert place.own.is_installed
+
+
+def test_what_does_not_start_is_made_anew(place: Place) -> None:
+    """One look cannot tell that a library is broken; a start can."""
+    installer = place.install()
+    installer.check()
+    place.run(installer)
+    assert not installer.is_broken
+    place.own.next_program.write_text("#!/bin/sh\nexit 1\n")
+    installer.check()
+    place.run(installer)
+    assert installer.is_broken
+    installer.start()
+    place.run(installer)
+    assert not installer.is_broken
+    assert installer.is_new
+
+
+def test_a_damaged_uv_is_fetched_anew(place: Place, monkeypatch, tmp_path: Path) -> None:
+    """It is known to the byte, and has to be a program."""
+    wheel, data = uv_in_a_wheel(place, tmp_path)
+    monkeypatch.setattr(uv_download, "uv_wheel", lambda: wheel)
+    asked = []
+
+    def fetch(url: str, target: Path) -> Arrived:
+        asked.append(url)
+        return Arrived(target, data)
+
+    for spoil in (lambda uv: uv.write_bytes(b""), lambda uv: uv.chmod(0o600), lambda _uv: None):
+        installer = place.installer(fetch=fetch)
+        installer.start()
+        place.run(installer)
+        assert installer.trouble is None
+        spoil(place.own.uv)
+        place.own.begin()
+    assert asked == [wheel.url] * 3
+
+
+def test_a_damaged_wheel_of_the_artists_own_stays(place: Place, monkeypatch, tmp_path) -> None:
+    """It is told, and is theirs to take away."""
+    wheel, _ = uv_in_a_wheel(place, tmp_path)
+    monkeypatch.setattr(uv_download, "uv_wheel", lambda: wheel)
+    (tmp_path / "wheels").mkdir()
+    theirs = tmp_path / "wheels" / wheel.name
+    theirs.write_bytes(b"cut")
+    installer = place.installer(environment={"PIP_FIND_LINKS": str(theirs.parent)})
+    installer.start()
+    place.run(installer)
+    assert str(theirs) in installer.trouble.message
+    assert theirs.exists()
+
+
+def test_uv_is_unpacked_in_many_turns(tmp_path: Path) -> None:
+    """Hashed, inflated and written in pieces: Krita goes on between them."""
+    archive, data = tmp_path / "uv.whl", os.urandom(2**22)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(f"uv-{uv_program.VERSION}.data/scripts/uv", data)
+    known = hashlib.sha256(archive.read_bytes()).hexdigest()
+    wheel = replace(uv_wheel("linux", "x86_64"), sha256=known)
+    turns: list[None] = []
+    work = uv_program.unpack_uv(archive, wheel, tmp_path / "out" / "uv", is_ours=True)
+    finish(work, lambda: turns.append(None))
+    assert (tmp_path / "out" / "uv").read_bytes() == data
+    assert len(turns) >= 2 * len(data) / 2**18
+    before = len(turns)
+    assert finish(uv_program.is_whole(tmp_path / "out" / "uv"), lambda: turns.append(None))
+    assert len(turns) >= before + len(data) / 2**18
+
+
+class Stalled:
+    """A download that gives its first bytes and no more."""
+
+    received_bytes, total_bytes = 3_000_000, 18_000_000
+    is_done, error = False, ""
+
+    def cancel(self) -> None:
+        """The part stays."""
+        self.is_done = True
+
+
+def test_a_network_that_gives_nothing_is_a_sentence(place: Place, monkeypatch) -> None:
+    """After a while; until then it is told how much there is."""
+    place.own.uv.unlink()
+    monkeypatch.setattr(uv_download, "PATIENCE_S", 0.2)
+    stalled = Stalled()
+    installer = place.installer(fetch=lambda _url, _target: stalled)
+    installer.start()
+    place.run(installer)
+    assert "nothing has arrived for" in installer.trouble.message
+    assert "it goes on" in installer.trouble.advice
+    assert stalled.is_done
+    assert any(doing == "Fetching uv\u2026 3 of 18 MB" for doing, _ in place.shown)
+
+
+def test_the_end_is_told_on_a_full_disk(place: Place, monkeypatch) -> None:
+    """Also where not even the log can be written."""
+
+    def full(_path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(installer_module, "open_log", full)
+    monkeypatch.setattr(program, "open_log", full)
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    assert "No space left" in installer.trouble.message
+    assert "Make room" in installer.trouble.advice
+    assert place.shown[-1][0] == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "Make room"), (errno.EROFS, "Let your user write"), (errno.EIO, "says more")],
+)
+def test_the_advice_fits_what_the_system_refuses(place: Place, monkeypatch, number, advice) -> None:
+    """Room on the disk does not help where nobody may write."""
+
+    def refused(_path: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(program, "open_log", refused)
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    assert advice in installer.trouble.advice
+
+
+def test_a_mirrors_password_is_not_written_down(place: Place) -> None:
+    """Neither in the log, which is its owner's alone, nor in the docker."""
+    secret = "https://artist:geheim@mirror/simple"
+    place.plan.write_text(f"print({secret!r}, flush=True); sys.exit('error: in {secret}')")
+    installer = place.installer(environment={"PIP_INDEX_URL": secret})
+    installer.start()
+    place.run(installer)
+    assert "https://mirror/simple" in installer.trouble.message
+    log = place.own.log.read_text()
+    assert "https://mirror/simple" in log
+    assert "geheim" not in log + installer.trouble.message
+    assert place.own.log.stat().st_mode & 0o077 == 0
+
+
+def test_the_causes_are_told(place: Place) -> None:
+    """Uv writes them below the error: what it was at, and why that failed."""
+    causes = ["Failed to fetch: https://mirror/", "client error", "no route"]
+    said = "".join(f"\n  cause: {cause}" for cause in causes)
+    place.plan.write_text(f"sys.exit({'error: Request failed' + said!r})")
+    installer = place.installer()
+    installer.start()
+    place.run(installer)
+    told = "error: Request failed (Failed to fetch: https://mirror/; no route)"
+    assert told in installer.trouble.message
+
+
+def test_a_removal_that_was_interrupted_is_ended_by_the_next_krita(place: Place) -> None:
+    """What is left is seen at its start."""
+    leaving = place.own.folder.with_name("backend.leaving")
+    leaving.mkdir()
+    (leaving / "file").touch()
+    installer = place.installer()
+    installer.sweep()
+    assert installer.is_removing
+    place.run(installer)
+    assert not leaving.exists()
+    assert place.own.uv.exists()
+
+
+def test_an_update_takes_what_nobody_needs_out_of_the_cache(place: Place) -> None:
+    """Packages of which another release is there now; the others are not fetched again."""
+    place.install()
+    site = place.own.environment / "lib" / "python3" / "site-packages"
+    for name in ("torch-2.12.0", "numpy-2.4.6"):
+        (site / f"{name}.dist-info").mkdir()
+    place.write_wheel("0.2.0", "second")
+    assert place.own.outdated_version == "0.1.0"
+    assert place.own.has_its_packages
+    place.plan.write_text(
+        "site = environment / 'lib' / 'python3' / 'site-packages'\n"
+        "for name in ('torch-2.13.0', 'numpy-2.4.6'):\n"
+        "    (site / (name + '.dist-info')).mkdir(parents=True)\n"
+    )
+    place.calls.write_text("")
+    place.install()
+    assert place.own.outdated_version == ""
+    log = place.own.log.read_text()
+    assert f"{place.own.uv} cache clean tapestry torch\n" in log

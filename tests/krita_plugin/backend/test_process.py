@@ -16,6 +16,8 @@ from tapestry.backend.process import (
 )
 from tapestry_protocol.errors import TapestryError
 
+PYTHONS = {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Path:
@@ -50,7 +52,7 @@ def test_no_command_is_a_sentence_with_advice(tmp_path: Path) -> None:
     assert "installer plugin" in caught.value.advice
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"command": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"command": 3}', '{"command": []}'])
 def test_a_damaged_installation_is_a_sentence(installation: Path, text: str) -> None:
     """Not a traceback."""
     installation.write_text(text)
@@ -66,8 +68,8 @@ def test_a_command_that_cannot_be_read_is_a_sentence() -> None:
 
 def test_what_krita_set_for_itself_is_not_passed_on() -> None:
     """Its Python and, in an AppImage, its libraries."""
-    environment = {"PYTHONPATH": "x", "PYTHONHOME": "y", "LD_LIBRARY_PATH": "z", "HOME": "/h"}
-    assert clean_environment(environment) == {"LD_LIBRARY_PATH": "z", "HOME": "/h"}
+    environment = {"PYTHONPATH": "x", "PYTHONSTARTUP": "y", "LD_LIBRARY_PATH": "z", "HOME": "/h"}
+    assert clean_environment(environment) == {"LD_LIBRARY_PATH": "z", "HOME": "/h"} | PYTHONS
 
 
 @pytest.mark.parametrize("variable", ["APPDIR", "SNAP"])
@@ -80,12 +82,16 @@ def test_the_folder_of_a_krita_that_brings_everything_is_left_out(variable: str)
         "QT_PLUGIN_PATH": "/tmp/.mount_krita/usr/plugins",
         "HTTPS_PROXY": "http://proxy:3128",
     }
-    assert clean_environment(environment) == {
-        variable: "/tmp/.mount_krita",
-        "LD_LIBRARY_PATH": "/opt/cuda",
-        "PATH": "/usr/bin:/tmp/.mount_krita2/bin",
-        "HTTPS_PROXY": "http://proxy:3128",
-    }
+    assert (
+        clean_environment(environment)
+        == {
+            variable: "/tmp/.mount_krita",
+            "LD_LIBRARY_PATH": "/opt/cuda",
+            "PATH": "/usr/bin:/tmp/.mount_krita2/bin",
+            "HTTPS_PROXY": "http://proxy:3128",
+        }
+        | PYTHONS
+    )
 
 
 def test_the_log_lies_in_the_users_data_folder(tmp_path: Path) -> None:

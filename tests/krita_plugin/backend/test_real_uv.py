@@ -13,7 +13,7 @@ from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES, BundledBackend, b
 from tapestry.backend.installer import BackendInstaller
 from tests.krita_plugin.backend.test_installer import Place
 from tests.krita_plugin.fake_loop import FakeLoop
-from tests.krita_plugin.stand_in_wheels import write_list, write_wheel
+from tests.krita_plugin.stand_in_wheels import note_as_whole, write_list, write_wheel
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -43,6 +43,7 @@ class RealPlace(Place):
         own = self.own
         own.uv.parent.mkdir(parents=True)
         shutil.copy(UV, own.uv)
+        note_as_whole(own.uv)
 
     def write_backend(self, needs: str) -> None:
         """Its wheel says what else it needs."""
@@ -57,12 +58,17 @@ class RealPlace(Place):
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "UV_FIND_LINKS": str(self.wheels),
+            "PIP_FIND_LINKS": f"{self.wheels} {self.carried}",
             "UV_OFFLINE": "1",
             "UV_PYTHON": sys.executable,
             "PATH": os.defpath,
             "HOME": str(self.data),
         }
+
+    @property
+    def traces(self) -> Path:
+        """Where the code of others would say that it has run."""
+        return self.carried.with_name("ran")
 
     def real(self) -> tuple[BundledBackend, BackendInstaller]:
         installer = self.installer(environment=self.environment)
@@ -116,3 +122,40 @@ def test_sources_are_not_built(place: RealPlace) -> None:
     own, installer = place.real()
     assert installer.trouble is not None
     assert not own.is_there
+
+
+@pytest.mark.parametrize("name", ["uv.toml", "pyproject.toml"])
+def test_settings_where_krita_was_started_do_not_count(
+    place: RealPlace, tmp_path: Path, monkeypatch, name: str
+) -> None:
+    """A picture may lie in somebody else's folder, with a package of theirs and settings for uv."""
+    pictures = tmp_path / "pictures" / "deep"
+    pictures.mkdir(parents=True)
+    code = f"import pathlib; pathlib.Path({str(place.traces)!r}).touch()\n"
+    theirs = {"numpy.py": code, "theirs.pth": code}
+    write_wheel(pictures.parent, "numpy", "2.4.6", theirs)
+    table = "pip" if name == "uv.toml" else "tool.uv.pip"
+    settings = f"[{table}]\nverify-hashes = false\nfind-links = [{str(pictures.parent)!r}]\n"
+    (pictures.parent / name).write_text(settings)
+    place.numpy.unlink()
+    monkeypatch.chdir(pictures)
+    own, installer = place.real()
+    assert installer.trouble is not None
+    assert not own.is_there
+    place.write_numpy("")
+    own, installer = place.real()
+    assert installer.trouble is None
+    assert own.is_installed
+    assert not place.traces.exists()
+
+
+def test_modules_where_krita_was_started_are_not_imported(
+    place: RealPlace, tmp_path: Path, monkeypatch
+) -> None:
+    """The backend has its own."""
+    (tmp_path / "numpy.py").write_text(f"open({str(place.traces)!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _, installer = place.real()
+    assert installer.trouble is None
+    assert not place.traces.exists()

@@ -38,5 +38,9 @@ class InstalledSection(QWidget):
         if installer is None or not is_there:
             self._is_sure = False
             return
-        self._words.setText(tr("Installed in {folder}.").format(folder=installer.own.folder))
+        words = tr("Installed in {folder}.").format(folder=installer.own.folder)
+        if self._is_sure and self._backend_controller.is_painting:
+            told = tr("A picture is being painted: it would stop, and begin anew with a backend.")
+            words = f"{words} {told}"
+        self._words.setText(words)
         self._button.setText(tr("Really remove it?") if self._is_sure else tr("Uninstall"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tapestry.qt.compat import QApplication, QNetworkAccessManager
-from tapestry.qt.download import QtDownload
+from tapestry.qt.compat import (
+    QApplication,
+    QNetworkAccessManager,
+    QNetworkRequest,
+    QSslConfiguration,
+    QUrl,
+)
+from tapestry.qt.download import QtDownload, trust
 
 DATA = bytes(range(256)) * 4000
 
@@ -20,10 +27,12 @@ class Handler(BaseHTTPRequestHandler):
     """Gives the data; from the middle where that is asked for, and where the path allows it."""
 
     asked: list[str | None]
+    through: list[tuple[str, str | None]]
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.asked.append(wanted)
+        self.through.append((self.path, self.headers.get("Proxy-Authorization")))
         if self.path == "/away":
             self.send_error(404)
             return
@@ -49,9 +58,9 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
     """On a port of its own; `asked` has the parts that were asked for."""
-    handler = type("Handler", (Handler,), {"asked": []})
+    handler = type("Handler", (Handler,), {"asked": [], "through": []})
     made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    made.asked = handler.asked
+    made.asked, made.through = handler.asked, handler.through
     thread = threading.Thread(target=made.serve_forever, daemon=True)
     thread.start()
     yield made
@@ -68,7 +77,12 @@ def manager(application: QApplication) -> QNetworkAccessManager:
 
 def fetch(manager, server, path: str, target: Path) -> QtDownload:
     """Until it is over."""
-    fetching = QtDownload(manager, f"http://127.0.0.1:{server.server_port}{path}", target)
+    url = f"http://127.0.0.1:{server.server_port}{path}"
+    return to_its_end(QtDownload(manager, url, target, {}))
+
+
+def to_its_end(fetching: QtDownload) -> QtDownload:
+    """Until it is over."""
     end = time.monotonic() + 60
     while not fetching.is_done:
         assert time.monotonic() < end
@@ -82,7 +96,7 @@ def test_a_file_is_fetched(manager, server, tmp_path: Path, path: str) -> None:
     fetching = fetch(manager, server, path, tmp_path / "uv.whl")
     assert fetching.error == ""
     assert (tmp_path / "uv.whl").read_bytes() == DATA
-    assert fetching.received_bytes == len(DATA)
+    assert fetching.received_bytes == fetching.total_bytes == len(DATA)
     assert list(tmp_path.iterdir()) == [tmp_path / "uv.whl"]
 
 
@@ -113,3 +127,54 @@ def test_a_fetch_can_be_left(manager, server, tmp_path: Path) -> None:
         QApplication.processEvents()
     assert fetching.is_done
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "PIP_PROXY"]
+)
+def test_the_proxy_of_the_environment_is_asked(manager, server, tmp_path: Path, name: str) -> None:
+    """As pip and uv do, for an address that nobody could reach without it."""
+    here = f"127.0.0.1:{server.server_port}"
+    url, target = "http://no-such-host.invalid/file", tmp_path / "uv.whl"
+    named = {name: f"http://{here}"}
+    assert to_its_end(QtDownload(manager, url, target, named)).error == ""
+    assert server.through == [("http://no-such-host.invalid/file", None)]
+    assert target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("names", ["127.0.0.1", "a.example, 127.0.0.1", "*"])
+def test_some_addresses_are_asked_without_a_proxy(
+    manager, server, tmp_path: Path, names: str
+) -> None:
+    """The network's own."""
+    url = f"http://127.0.0.1:{server.server_port}/file"
+    named = {"HTTP_PROXY": "http://no-such-proxy.invalid:1", "NO_PROXY": names}
+    assert to_its_end(QtDownload(manager, url, tmp_path / "uv.whl", named)).error == ""
+    assert server.through == [("/file", None)]
+
+
+@pytest.mark.parametrize("named", ["http://[", "http://127.0.0.1:port", ""])
+def test_a_proxy_that_is_none_stops_nothing(manager, server, tmp_path: Path, named: str) -> None:
+    """Uv says what is wrong with it."""
+    url = f"http://127.0.0.1:{server.server_port}/file"
+    fetching = QtDownload(manager, url, tmp_path / "uv.whl", {"HTTP_PROXY": named})
+    assert to_its_end(fetching).error == ""
+
+
+def test_certificates_of_the_users_own_count(tmp_path: Path) -> None:
+    """Beside the system's; a file that is not there, or none, changes nothing.
+
+    Where Qt itself finds no library for certificates, it knows none.
+    """
+    before = len(QSslConfiguration.defaultConfiguration().caCertificates())
+    own = tmp_path / "own.pem"
+    subject = ["-subj", "/CN=own", "-keyout", str(tmp_path / "key"), "-out", str(own)]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run(command, check=True, capture_output=True)
+    for named, more in ((str(own), 1), (str(tmp_path / "gone"), 0), (str(tmp_path / "key"), 0)):
+        for name in ("SSL_CERT_FILE", "PIP_CERT"):
+            request = QNetworkRequest(QUrl("https://example.org"))
+            trust(request, {name: named})
+            assert len(request.sslConfiguration().caCertificates()) == before + (
+                more if before else 0
+            )

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from tapestry.backend import bundled
+from tapestry.backend.bundled import PACKAGES
 from tapestry.backend.choice import BackendChoice, ChosenBackend
 from tapestry.backend.process import BackendProcess
 from tapestry.backend.remote import server_file_of
 from tapestry.connection.link import Link
 from tapestry.docker_model import DockerModel
-from tapestry.qt.compat import QApplication
+from tapestry.i18n.notices import Notice
+from tapestry.i18n.translation import choose_language
+from tapestry.qt.compat import QApplication, QPoint, QRect, QWidget
 from tapestry.ui.panel import Panel
+from tapestry_protocol import VERSION
+from tapestry_protocol.accelerators import CUDA
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.pixels import Bounds
 from tests.krita_plugin.backend.test_installer import Place
 from tests.krita_plugin.fake_backend import FakeBackend
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
@@ -68,6 +76,32 @@ def test_what_is_fetched_and_where_is_said_before(offering: Offering) -> None:
     assert str(offering.place.own.folder) in words
     assert offering.one("tapestry_install").text() == "Install"
     assert offering.all("tapestry_first_steps") == []
+
+
+def test_kritas_own_arrangement_is_enough(offering: Offering) -> None:
+    """250 pixels: modes and buttons are whole, and the regions of the example come into view."""
+    low = QWidget()
+    offering.panel.setParent(low)
+    low.resize(NARROW_PX, 250)
+    offering.panel.setGeometry(0, 0, NARROW_PX, 250)
+    low.show()
+    offering.look()
+    for name in ("red bricks", "ocean waves", "sunset sky"):
+        offering.canvas.add(name, Bounds(0, 0, 40, 90))
+    offering.docker_model._show(Notice("Three painted layers.", "Press Generate."))
+    offering.look(8)
+    names = ("mode_generate", "mode_fill", "generate", "message", "install", "status")
+    for name in names:
+        widget = offering.one(f"tapestry_{name}")
+        place = QRect(widget.mapTo(offering.panel, QPoint(0, 0)), widget.size())
+        assert offering.panel.rect().contains(place), name
+        assert place.height() >= min(widget.sizeHint().height(), widget.fontMetrics().height())
+    area, regions = offering.panel._area, offering.panel._regions
+    assert area.viewport().height() > 40
+    assert area.verticalScrollBar().value() == regions.y() > 0
+    words = offering.panel._backend_line._install_view._short
+    assert "PyTorch for" in words.toolTip()
+    low.deleteLater()
 
 
 def test_the_button_installs_and_goes(offering: Offering) -> None:
@@ -135,12 +169,111 @@ def test_what_went_wrong_is_said_there(offering: Offering) -> None:
     assert "press Install once more" in words
 
 
-def test_a_newer_plugin_offers_an_update(offering: Offering) -> None:
-    """While the old one is there."""
-    offering.one("tapestry_install").click()
-    offering.run()
+def newer(offering: Offering) -> None:
+    """The artist has imported a newer plugin."""
     offering.place.write_wheel("0.2.0", "second")
     offering.docker_model.backend_controller.offer(offering.place.own, offering.loop, None)
     offering.docker_model._tell("backend")
     QApplication.processEvents()
+
+
+def test_a_newer_plugin_offers_an_update(offering: Offering) -> None:
+    """While the old one is there; with what there is to fetch."""
+    offering.one("tapestry_install").click()
+    offering.run()
+    newer(offering)
     assert offering.one("tapestry_install").text() == "Update the backend"
+    words = offering.one("tapestry_install_words")
+    assert f"The plugin ({VERSION}) is newer than the backend (0.1.0); little" in words.text()
+    (offering.place.carried / PACKAGES).write_text("numpy==2.5.0 --hash=sha256:0\n")
+    newer(offering)
+    assert f"at most {offering.place.own.accelerator.fetched_gb} GB" in words.text()
+
+
+def test_an_update_waits_for_the_picture(offering: Offering, monkeypatch) -> None:
+    """The backend that paints it is not taken away without a word."""
+    controller = offering.docker_model.backend_controller
+    offering.one("tapestry_install").click()
+    offering.run()
+    stops = []
+    monkeypatch.setattr(controller._backend, "stop", lambda: stops.append(None))
+    monkeypatch.setattr(type(controller), "is_painting", property(lambda _self: not is_idle))
+    is_idle = False
+    newer(offering)
+    offering.one("tapestry_install").click()
+    offering.run()
+    assert "starts when the pictures are done" in offering.one("tapestry_install_words").text()
+    assert offering.all("tapestry_install") == []
+    assert not stops
+    is_idle = True
+    controller.note_jobs()
+    QApplication.processEvents()
+    assert stops == [None]
+    assert offering.all("tapestry_install_view") == []
+
+
+def test_a_backend_stays_where_nothing_was_installed(offering: Offering, monkeypatch) -> None:
+    """An update that was cancelled, or failed."""
+    controller = offering.docker_model.backend_controller
+    offering.one("tapestry_install").click()
+    offering.run()
+    monkeypatch.setattr(controller._backend, "stop", lambda: pytest.fail("it was stopped"))
+    controller.installer.check()
+    offering.run()
+    newer(offering)
+    offering.place.plan.write_text("sys.exit('error: dns error')")
+    offering.one("tapestry_install").click()
+    offering.run()
+    assert "cannot be reached" in offering.one("tapestry_install_words").text()
+
+
+def test_what_does_not_start_is_repaired(offering: Offering) -> None:
+    """It is looked at when no backend can be reached."""
+    offering.one("tapestry_install").click()
+    offering.run()
+    offering.place.own.next_program.write_text("#!/bin/sh\nexit 1\n")
+    offering.docker_model.link_failed(TapestryError(ErrorCode.INTERNAL, "It did not start."))
+    offering.run()
+    assert "does not start" in offering.one("tapestry_install_words").text()
+    assert offering.one("tapestry_install").text() == "Repair"
+    offering.one("tapestry_install").click()
+    offering.run()
+    assert offering.all("tapestry_install_view") == []
+
+
+def test_with_a_token_file_nothing_is_to_be_installed(offering: Offering, monkeypatch) -> None:
+    """The artist's backend is another computer's."""
+    controller = offering.docker_model.backend_controller
+    monkeypatch.setattr(controller._backend, "choice", BackendChoice(server_file="/x"))
+    offering.docker_model._tell("backend")
+    QApplication.processEvents()
+    assert offering.all("tapestry_install_view") == []
+
+
+def test_a_removal_says_what_stops(offering: Offering, monkeypatch) -> None:
+    """While a picture is painted; and it cannot be cancelled in the middle."""
+    controller = offering.docker_model.backend_controller
+    offering.one("tapestry_install").click()
+    offering.run()
+    monkeypatch.setattr(type(controller), "is_painting", property(lambda _self: True))
+    offering.one("tapestry_open_backend_page").click()
+    QApplication.processEvents()
+    button = offering.one("tapestry_uninstall")
+    button.click()
+    assert "A picture is being painted" in offering.one("tapestry_installed_words").text()
+    button.click()
+    QApplication.processEvents()
+    assert offering.all("tapestry_install") == []
+    offering.run()
+    assert offering.one("tapestry_install").text() == "Install"
+
+
+def test_sizes_are_written_as_in_german(offering: Offering, monkeypatch) -> None:
+    """With a comma."""
+    choose_language(["de"])
+    monkeypatch.setattr(bundled, "likely_accelerator", lambda: CUDA)
+    offering.docker_model._tell("backend")
+    QApplication.processEvents()
+    words = offering.one("tapestry_install_words").text()
+    choose_language([])
+    assert "2,9 GB" in words
