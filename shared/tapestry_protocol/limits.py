@@ -51,6 +51,9 @@ MAX_FEATHER_PX = 512
 MAX_UNDER_PX = 1_024
 """Pixels that an extension may go on underneath the old picture; soft edges are not wider."""
 
+MAX_FACTOR = 8.0
+"""How many times as large a picture becomes at once; what is larger is enlarged again."""
+
 MAX_SEED = 2**32 - 1
 """Seeds are shown to people: ten digits at most."""
 

@@ -42,6 +42,7 @@ from .layered import Layered
 from .limits import (
     MAX_ADAPTERS,
     MAX_CONTROLS,
+    MAX_FACTOR,
     MAX_FEATHER_PX,
     MAX_ID_CHARACTERS,
     MAX_LEFT_OUT,
@@ -150,15 +151,17 @@ class Request:
 
     task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints there;
               "refine" paints over the selection, starting from what is there; "fill" paints
-              something new into it
-    height, width   the canvas before extension, pixels
+              something new into it; "upscale" makes the whole picture larger and paints over it
+    height, width   the canvas before it is extended or upscaled, pixels
     prompt    for everything that no region covers
     style     added to every prompt, of regions and background alike
-    regions   topmost first, in coordinates of the canvas before extension
+    regions   topmost first, in coordinates of the canvas before it is extended or upscaled
     feather_px      softens the outlines of all regions, and of the selection
     image     all tasks but "generate": the flattened picture, RGBA, height x width
     selection       "refine" and "fill": where
-    strength  "refine": 0 leaves everything as it is, 1 starts from nothing
+    strength  "refine": 0 leaves everything as it is, 1 starts from nothing; "upscale": 0 only
+              enlarges
+    factor    "upscale": how many times as high and as wide the picture becomes
     continue_regions    "extend": whether a region that touches an edge that grows goes on beyond it
     under_px  "extend": how far the new part goes on underneath the old picture
     wrap      the left and right edge continue each other (360 degrees), after an extension as well
@@ -175,7 +178,7 @@ class Request:
     expert    what has a good default for every picture
     """
 
-    task: Literal["generate", "extend", "refine", "fill"]
+    task: Literal["generate", "extend", "refine", "fill", "upscale"]
     height: Side
     width: Side
     prompt: Prompt = ""
@@ -187,6 +190,7 @@ class Request:
     image: PixelsRef | None = None
     selection: Selection | None = None
     strength: Share = 0.5
+    factor: Annotated[float, Between(1.0, MAX_FACTOR)] = 2.0
     continue_regions: bool = True
     under_px: Annotated[int, Between(0, MAX_UNDER_PX)] = 0
     wrap: bool = False
@@ -354,8 +358,9 @@ class Result(Message, kind="result"):
     """A finished picture, RGBA.
 
     pixels    generate: the canvas; extend: the grown canvas, transparent where the old picture is;
-              refine and fill: transparent outside the selection
-    bounds    where it lies, in coordinates of the document before extension
+              refine and fill: transparent outside the selection; upscale: the larger picture
+    bounds    where it lies, in coordinates of the document before extension; upscale: in those of
+              the larger picture
     report    JSON: the plan, seed, model, windows, evaluations, seconds, memory
     layered   the same as a group of layers, where it was asked for and there are tight regions
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from .adapters import MAPS
@@ -9,6 +10,7 @@ from .errors import ErrorCode, TapestryError
 from .limits import (
     MAX_CANVAS_PX,
     MAX_CONTROLS,
+    MAX_FACTOR,
     MAX_PROMPT_CHARACTERS,
     MAX_REGIONS,
     MAX_SIDE_PX,
@@ -33,6 +35,36 @@ def check_canvas(height: int, width: int) -> None:
                 side=MAX_SIDE_PX,
             ),
         )
+
+
+def upscaled_size(height: int, width: int, factor: float) -> tuple[int, int]:
+    """The height and width of a picture that becomes larger.
+
+    Raises TapestryError where there is none of that size, with the largest factor that there is.
+    """
+    if not 1 <= factor <= MAX_FACTOR:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence(
+                "A picture becomes 1 to {most} times as large, not {factor} times.",
+                most=f"{MAX_FACTOR:.0f}",
+                factor=f"{factor:g}",
+            ),
+            "Choose a factor in between, or enlarge the result again.",
+        )
+    rows, columns = round(height * factor), round(width * factor)
+    if rows * columns > MAX_CANVAS_PX or max(rows, columns) > MAX_SIDE_PX:
+        most = min(math.sqrt(MAX_CANVAS_PX / (height * width)), MAX_SIDE_PX / max(height, width))
+        raise TapestryError(
+            ErrorCode.TOO_LARGE,
+            Sentence(
+                "A picture of {width} x {height} pixels is too large.", width=columns, height=rows
+            ),
+            Sentence(
+                "Choose a factor of {most} at most.", most=f"{math.floor(100 * most) / 100:g}"
+            ),
+        )
+    return rows, columns
 
 
 def check_region_count(count: int) -> None:
@@ -225,6 +257,13 @@ def _check_selection(request: Request) -> None:
         raise _bad("The selection lies outside the canvas.", "Select a part of the picture.")
 
 
+def _check_upscale(request: Request) -> None:
+    if request.selection is not None:
+        raise _bad("A picture is enlarged as a whole.", "Remove the selection.")
+    _check_image(request)
+    upscaled_size(request.height, request.width, request.factor)
+
+
 def _check_image(request: Request) -> None:
     image = request.image
     if image is None or image.channels != 4:
@@ -246,5 +285,6 @@ _TASKS: dict[str, Callable[[Request], None]] = {
     "extend": _check_extend,
     "refine": _check_refine,
     "fill": _check_selection,
+    "upscale": _check_upscale,
 }
 """What each task asks for."""

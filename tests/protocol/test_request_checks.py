@@ -13,13 +13,17 @@ from tapestry_protocol.limits import (
     MAX_REGIONS,
     MAX_SIDE_PX,
 )
-from tapestry_protocol.messages import PixelsRef, Region, Request
+from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins
 from tapestry_protocol.request_checks import check_canvas, check_request
 
 SHA256 = "0" * 64
 GENERATE = Request("generate", 64, 96, prompt="sky")
 EXTEND = Request("extend", 64, 96, margins=Margins(left=8), image=PixelsRef(64, 96, 4, SHA256))
+UPSCALE = Request("upscale", 64, 96, factor=8.0, strength=0.0, image=PixelsRef(64, 96, 4, SHA256))
+
+
+SELECTED = Selection(Bounds(0, 0, 4, 5), PixelsRef(4, 5, 1, SHA256))
 
 
 def region(height: int = 4, width: int = 5, channels: Any = 1, prompt: str = "sea") -> Region:
@@ -38,8 +42,10 @@ def region(height: int = 4, width: int = 5, channels: Any = 1, prompt: str = "se
         dataclasses.replace(EXTEND, margins=Margins(left=8, right=24), wrap=True),
         dataclasses.replace(GENERATE, regions=(region(),) * MAX_REGIONS),
         Request("generate", 1, MAX_SIDE_PX, prompt="sky"),
+        UPSCALE,
+        dataclasses.replace(UPSCALE, factor=1.0, regions=(region(),)),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_a_sensible_request_passes(request_: Request) -> None:
     """Also at the edges."""
@@ -70,8 +76,14 @@ def changed(request_: Request, **changes: Any) -> Request:
         (changed(EXTEND, image=None), ErrorCode.BAD_REQUEST),
         (changed(EXTEND, image=PixelsRef(64, 96, 3, SHA256)), ErrorCode.BAD_REQUEST),
         (changed(EXTEND, image=PixelsRef(96, 64, 4, SHA256)), ErrorCode.BAD_REQUEST),
+        (changed(UPSCALE, image=None), ErrorCode.BAD_REQUEST),
+        (changed(UPSCALE, image=PixelsRef(96, 64, 4, SHA256)), ErrorCode.BAD_REQUEST),
+        (changed(UPSCALE, margins=Margins(left=8)), ErrorCode.BAD_REQUEST),
+        (changed(UPSCALE, live="x"), ErrorCode.BAD_REQUEST),
+        (changed(UPSCALE, selection=SELECTED), ErrorCode.BAD_REQUEST),
+        (changed(UPSCALE, factor=8.5), ErrorCode.BAD_REQUEST),
     ],
-    ids=range(16),
+    ids=range(22),
 )
 def test_a_request_that_cannot_become_a_picture_is_refused(
     request_: Request, code: ErrorCode
@@ -81,6 +93,22 @@ def test_a_request_that_cannot_become_a_picture_is_refused(
         check_request(request_)
     assert raised.value.code is code
     assert raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "most"),
+    [(1024, 1100, 7.71), (2048, 2048, 4.0), (1, 8000, 4.09), (8192, 8192, 1.0)],
+)
+def test_an_upscale_beyond_the_limits_is_told_the_largest_factor(
+    height: int, width: int, most: float
+) -> None:
+    """By area or by side; that factor itself is possible."""
+    image = PixelsRef(height, width, 4, SHA256)
+    larger = changed(UPSCALE, height=height, width=width, image=image)
+    with pytest.raises(TapestryError, match=f"Choose a factor of {most:g} at most") as raised:
+        check_request(larger)
+    assert raised.value.code is ErrorCode.TOO_LARGE
+    check_request(changed(larger, factor=most))
 
 
 PICTURE = PixelsRef(4, 5, 4, SHA256)

@@ -117,6 +117,59 @@ def test_a_picture_grows(real_server: Server, connect: Connect) -> None:
     assert all(set(row[:64]) == {0} for row in rows)
 
 
+def test_a_picture_becomes_larger(real_server: Server, connect: Connect) -> None:
+    """With its regions, step by step; one that would be too large is refused at once."""
+    picture = bytes([90, 140, 60, 255]) * (128 * 96)
+    request = Request(
+        "upscale",
+        96,
+        128,
+        "green grass",
+        regions=(Region("sunset sky", Bounds(0, 0, 96, 128), reference(96, 128, 1, MASK)),),
+        image=reference(96, 128, 4, picture),
+        factor=2.5,
+        num_inference_steps=8,
+        seed=3,
+    )
+    client = connect(real_server)
+    client.submit("larger", request, picture, MASK)
+    result, pixels, steps, _ = picture_of(client, "larger")
+    assert result.bounds == Bounds(0, 0, 240, 320)
+    assert len(pixels) == 240 * 320 * 4
+    assert set(pixels[3::4]) == {255}
+    assert steps == [0, 1, 2, 3, 4]
+    assert json.loads(result.report)["plan"]["task"] == "upscale"
+    wide = replace(request, height=1, width=16_000, regions=(), image=reference(1, 16_000, 4, b""))
+    client.submit("wide", wide)
+    *_, refused = client.until(Failed)
+    assert refused.code is ErrorCode.TOO_LARGE
+    assert "Choose a factor of 2.04 at most" in refused.advice
+
+
+def test_an_upscale_stops_at_the_next_step(real_server: Server, connect: Connect) -> None:
+    """And the worker paints on."""
+    picture = bytes([90, 140, 60, 255]) * (128 * 96)
+    request = Request(
+        "upscale",
+        96,
+        128,
+        image=reference(96, 128, 4, picture),
+        factor=4.0,
+        strength=1.0,
+        num_inference_steps=200,
+    )
+    client = connect(real_server)
+    client.submit("stopped", request, picture)
+    *_, first = client.until(Progress)
+    client.send(Cancel(first.job_id))
+    *_, end = client.until(Cancelled)
+    client.send(Acknowledge("stopped"))
+    client.submit("enlarged", replace(request, factor=1.0, strength=0.0), picture)
+    result, *_ = picture_of(client, "enlarged")
+    assert end.job_id == "stopped"
+    assert result.bounds == Bounds(0, 0, 96, 128)
+
+
 def test_adapters_are_listed_and_used_and_others_refused_at_once(
     real_server: Server, connect: Connect
 ) -> None:

@@ -11,10 +11,11 @@ from PIL import Image
 from tapestry_backend.tasks import upscaling
 from tapestry_backend.tasks.events import Progressed
 from tapestry_backend.tasks.plan import make_plan
+from tapestry_backend.tasks.run import run
 from tapestry_backend.tasks.upscaling import Band, Upscaled, upscale
-from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
-from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.pixels import Bounds, Pixels
 
 
 def picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -218,3 +219,69 @@ def test_windows_move_and_are_few(store) -> None:
     overlapping = end.report["windows"] * 6
 
     assert end.report["unet_evaluations"] <= 0.7 * overlapping
+
+
+def as_a_task(first: np.ndarray, scene, **settings: object) -> Request:
+    """The same, as a request that names its picture and factor."""
+    height, width = first.shape[:2]
+    image = scene.add(Pixels(height, width, 4, first.tobytes()))
+    return replace(asked(first, **settings), task="upscale", image=image)
+
+
+@pytest.mark.parametrize(("strength", "factor"), [(0.5, 1.5), (0.0, 2.5)])
+def test_a_task_makes_what_the_command_makes(
+    store, scene, monkeypatch: pytest.MonkeyPatch, strength: float, factor: float
+) -> None:
+    """To the bit, with the regions; each band of it is told, so that it can be cancelled there."""
+    monkeypatch.setattr(upscaling, "_BAND_PX", 30 * 96)
+    first = picture()
+    first[:4, :, 3] = 90
+    snow = scene.region("snow", Bounds(0, 0, 48, 16))
+    settings = {"prompt": "lava", "regions": (snow,), "strength": strength}
+    own, end = joined(upscale(first, asked(first, **settings), factor, scene.blobs, store))
+    request = replace(as_a_task(first, scene, **settings), factor=factor)
+    *told, finished = run(request, scene.blobs, store)
+
+    assert finished.pixels.data == own.tobytes()
+    assert finished.bounds == Bounds(0, 0, *own.shape[:2])
+    assert finished.report["plan"]["task"] == "upscale"
+    assert finished.report["unet_evaluations"] == end.report["unet_evaluations"]
+    stages = [event.stage for event in told]
+    assert stages.count("decoding") > 2
+    steps = [(event.step, event.steps) for event in told if event.stage == "denoising"]
+    assert steps == ([(0, 0), (1, 2), (2, 2)] if strength else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"image": None}, "needs the flattened picture"),
+        ({"factor": 9.0}, "1 to 8 times"),
+        ({"width": 63}, "another size than its canvas"),
+    ],
+)
+def test_a_task_that_cannot_be_is_told(
+    store, scene, settings: dict[str, object], sentence: str
+) -> None:
+    """As every task."""
+    request = replace(as_a_task(picture(), scene), **settings)
+    with pytest.raises(TapestryError, match=sentence):
+        next(run(request, scene.blobs, store))
+
+
+def test_too_little_memory_for_a_larger_picture_is_a_sentence(
+    store, model, scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the size of the result; the next one works."""
+    request = as_a_task(picture(), scene)
+
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "encode", none_left)
+        with pytest.raises(TapestryError, match="128 x 96 pixels") as raised:
+            list(run(request, scene.blobs, store))
+    assert raised.value.code is ErrorCode.OUT_OF_MEMORY
+    *_, finished = run(request, scene.blobs, store)
+    assert (finished.pixels.height, finished.pixels.width) == (96, 128)

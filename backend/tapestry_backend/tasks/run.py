@@ -48,6 +48,7 @@ from .own_paint import kept_rows
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
+from .upscaling import run_upscale
 
 
 def run(
@@ -64,6 +65,9 @@ def run(
     meet: a request that cannot become a picture, a damaged model, numbers that are not finite, too
     little memory.
     """
+    if request.task == "upscale":
+        yield from run_upscale(request, blobs, store)
+        return
     check_request(request)
     store.check(request)
     request, notices = store.catalogue.adapters.read(request)

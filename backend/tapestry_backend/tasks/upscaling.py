@@ -15,16 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
 from tapestry_protocol.messages import Region, Request
-from tapestry_protocol.pixels import Pixels
-from tapestry_protocol.request_checks import check_contents
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.request_checks import check_contents, check_request, upscaled_size
 
 from ..engine.composition import HoldComposition
 from ..engine.extension import pull_push
@@ -39,12 +36,11 @@ from .canvas_source import CanvasSource
 from .conditioning import Conditioning
 from .decoding import decode_canvas, decode_part
 from .denoising_pass import DenoisingPass, Texts
-from .events import Progressed
+from .events import Finished, Progressed
 from .failure_messages import check_finite, out_of_memory, unlike_few_steps, unused_clip_skip
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
-
-MAX_FACTOR = 8.0
+from .resampling import resized
 
 _BAND_PX = 2**21
 """Pixels that are enlarged, encoded or decoded at once."""
@@ -71,41 +67,12 @@ class Upscaled:
     report: Mapping[str, Any]
 
 
-def upscaled_size(first: Size, factor: float) -> Size:
-    """The size of the result in pixels; raises TapestryError where there is none of that size."""
-    if not 1 <= factor <= MAX_FACTOR:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            Sentence(
-                "A picture becomes 1 to {most} times as large, not {factor} times.",
-                most=f"{MAX_FACTOR:.0f}",
-                factor=f"{factor:g}",
-            ),
-            "Choose a factor in between, or enlarge the result again.",
-        )
-    size = Size(round(first.height * factor), round(first.width * factor))
-    if size.height * size.width > MAX_CANVAS_PX or max(size) > MAX_SIDE_PX:
-        most = min(math.sqrt(MAX_CANVAS_PX / math.prod(first)), MAX_SIDE_PX / max(first))
-        raise TapestryError(
-            ErrorCode.TOO_LARGE,
-            Sentence(
-                "A picture of {width} x {height} pixels is too large.",
-                width=size.width,
-                height=size.height,
-            ),
-            Sentence(
-                "Choose a factor of {most} at most.", most=f"{math.floor(100 * most) / 100:g}"
-            ),
-        )
-    return size
-
-
 def check_upscale(request: Request, factor: float, store: ModelCache) -> Size:
     """The size of the result, of a picture as large as the request.
 
     Raises TapestryError for what can be known before the picture is there, and anything loaded.
     """
-    size = upscaled_size(Size(request.height, request.width), factor)
+    size = Size(*upscaled_size(request.height, request.width, factor))
     check_contents(request)
     store.check(request)
     if store.variant_of(request.model) == "inpaint":
@@ -130,7 +97,7 @@ def upscale(
 
     request: prompts and regions that hold for the picture as it is, and how it is painted over;
     its `strength` says how far that may go: 0 is the enlarged picture. factor: from 1 to
-    `MAX_FACTOR`. moving: windows lie side by side and move at every step; otherwise they overlap,
+    MAX_FACTOR. moving: windows lie side by side and move at every step; otherwise they overlap,
     at twice the cost. Raises TapestryError as `run` does.
     """
     size = check_upscale(request, factor, store)
@@ -142,7 +109,7 @@ def upscale(
         )
     larger = replace(
         request,
-        task="refine",
+        task="upscale",
         height=size.height,
         width=size.width,
         regions=tuple(_as_a_prompt(region) for region in request.regions),
@@ -163,6 +130,27 @@ def upscale(
         if not is_out_of_memory(error):
             raise
         raise out_of_memory(larger, stage, store.device) from error
+
+
+def run_upscale(
+    request: Request, blobs: Mapping[str, bytes], store: ModelCache
+) -> Iterator[Progressed | Finished]:
+    """The same for a request with this task, of its own image and factor; as `run`."""
+    check_request(request)
+    if request.image is None:
+        raise TypeError("the request was checked for that")
+    first = pixel_array(request.image, blobs)
+    bands: list[bytes] = []
+    for event in upscale(first, request, request.factor, blobs, store):
+        if isinstance(event, Progressed):
+            yield event
+        elif isinstance(event, Band):
+            bands.append(event.pixels.tobytes())
+            yield Progressed("decoding")
+        else:
+            size = Size(*upscaled_size(request.height, request.width, request.factor))
+            pixels = Pixels(size.height, size.width, 4, b"".join(bands))
+            yield Finished(pixels, Bounds(0, 0, size.height, size.width), event.report)
 
 
 def _as_a_prompt(region: Region) -> Region:
@@ -295,17 +283,17 @@ def _decoded(
         row = output.top + seen.start - top * cell
         rows = pixels[0, :, row : row + seen.stop - seen.start, output.left : output.right]
         painted = rows.clamp(0, 1).cpu().numpy()
-        shrunk = _resized(
+        shrunk = resized(
             painted,
             Size(below - above, picture.shape[2]),
             (above * scale - seen.start, below * scale - seen.start),
-            Image.Resampling.BOX,
+            "box",
         )
-        change = _resized(
+        change = resized(
             picture[:, above:below] - shrunk,
             Size(stop - start, output.width),
             (start / scale - above, stop / scale - above),
-            Image.Resampling.BICUBIC,
+            "bicubic",
         )
         own = painted[:, start - seen.start : stop - seen.start]
         yield start, torch.from_numpy(own + (1 - plan.strength) * change)[None].clamp_(0, 1)
@@ -336,7 +324,7 @@ def _canvas_rows(picture: np.ndarray, top: int, bottom: int, plan: Plan) -> Tens
     stop = max(min(bottom - output.top, output.height), start + 1)
     scale = picture.shape[1] / output.height
     rows, size = (start * scale, stop * scale), Size(stop - start, output.width)
-    pixels = torch.from_numpy(_resized(picture, size, rows, Image.Resampling.LANCZOS))
+    pixels = torch.from_numpy(resized(picture, size, rows, "lanczos"))
     around = (
         output.left,
         canvas.width * cell_px - output.right,
@@ -344,19 +332,6 @@ def _canvas_rows(picture: np.ndarray, top: int, bottom: int, plan: Plan) -> Tens
         bottom - output.top - stop,
     )
     return functional.pad(pixels[None].clamp_(0, 1), around, "replicate")
-
-
-def _resized(
-    values: np.ndarray, size: Size, rows: tuple[float, float], how: Image.Resampling
-) -> np.ndarray:
-    """The part of values float32 [C, h, w] that lies in `rows`, from and to, as [C, *size].
-
-    The filter sees what lies beyond the rows, so that bands fit each other.
-    """
-    _, height, width = values.shape
-    box = (0.0, max(0.0, rows[0]), float(width), min(float(height), rows[1]))
-    images = [Image.fromarray(channel).resize(size[::-1], how, box) for channel in values]
-    return np.stack([np.asarray(image) for image in images])
 
 
 def _opaque(picture: np.ndarray) -> np.ndarray:
@@ -378,7 +353,7 @@ def _with_alpha(pixels: Tensor, alpha: np.ndarray, top: int, plan: Plan) -> np.n
         scale = len(alpha) / plan.output.height
         rows = top * scale, (top + height) * scale
         values = alpha[None].astype(np.float32)
-        own = _resized(values, Size(height, width), rows, Image.Resampling.BILINEAR)
+        own = resized(values, Size(height, width), rows, "bilinear")
         rgba[..., 3] = own[0].round().clip(0, 255)
     return rgba
 

@@ -53,6 +53,8 @@ class TimeEstimate:
                 return None
             request = job.order.request
             steps = request.num_inference_steps
+            if request.task == "upscale":
+                steps = round(steps * request.strength)
             if job.is_counted and job.stage == "denoising":
                 steps = job.steps - job.step
             elif job.stage == "decoding":
@@ -70,7 +72,10 @@ def time_left(seconds: float) -> str:
     return tr("about {count} min left").format(count=ceil(seconds / 60))
 
 
-def _pixels(request: Request) -> int:
+def _pixels(request: Request) -> float:
+    """How many are painted."""
+    if request.task == "upscale":
+        return request.height * request.width * request.factor**2
     margins = request.margins
     height = request.height + margins.top + margins.bottom
     return height * (request.width + margins.left + margins.right)

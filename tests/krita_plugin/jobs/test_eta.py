@@ -15,7 +15,8 @@ from tests.krita_plugin.fake_canvas import FakeCanvas
 def job(name: str, height: int = 10, **fields: object) -> Job:
     """A job of ten steps that is painted."""
     canvas = FakeCanvas(2, 2)
-    request = Request("generate", height, 10, prompt="x", num_inference_steps=10, **fields)
+    settings = {"task": "generate", "prompt": "x", "num_inference_steps": 10} | fields
+    request = Request(height=height, width=10, **settings)
     made = Job(name, canvas, DocumentState.of(canvas), phase=Phase.SUBMITTED)
     made.order, made.stage, made.steps = Order(request, {}, "x"), "denoising", 10
     return made
@@ -63,6 +64,21 @@ def test_another_model_has_another_pace() -> None:
     larger = replace(grown.order.request, task="extend", margins=Margins(bottom=10))
     grown.order = Order(larger, {}, "x")
     assert estimate.seconds_left([grown]) == pytest.approx(20.0 - 1.0)
+
+
+def test_an_upscale_takes_its_share_of_the_steps_for_a_larger_picture() -> None:
+    """Twice as high and wide, at half the strength; once it paints, it tells its own steps."""
+    now = [0.0]
+    estimate, first = TimeEstimate(lambda: now[0]), job("a")
+    for first.step in (1, 2):
+        estimate.note(first)
+        now[0] += 1.0
+    now[0] -= 1.0
+    larger = job("b", task="upscale", factor=2.0, strength=0.5)
+    larger.stage = "queued"
+    assert estimate.seconds_left([larger]) == pytest.approx(5 * 4.0)
+    larger.stage, larger.step, larger.steps = "denoising", 2, 5
+    assert estimate.seconds_left([larger]) == pytest.approx(3 * 4.0)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from tapestry_protocol.request_checks import upscaled_size
+
 from ...engine.windows import Size
 from ...tasks.plan import make_plan
-from ...tasks.upscaling import Band, Upscaled, upscale, upscaled_size
+from ...tasks.upscaling import Band, Upscaled, upscale
 from ..common.prompts import even_textures, scenes
 from ..metrics.detail import detail_energy, mean_ratio
 from ..metrics.seams import seam_ratio, turned
@@ -48,7 +50,7 @@ def measure_upscaling(bench: Workbench) -> Measured:
         first = bench.painter.plain(prompt, number)
         moving = _upscale(bench, first, prompt, number)
         fixed = _upscale(bench, first, prompt, number, moving=False)
-        size = upscaled_size(Size(*first.shape[:2]), FACTOR)
+        size = Size(*upscaled_size(first.shape[0], first.shape[1], FACTOR))
         enlarged = _resized(first, size, Image.Resampling.LANCZOS)
         cell_px = bench.painter.model.cell_px
         figures = {
@@ -89,7 +91,7 @@ def _upscale(
     if not isinstance(end, Upscaled):
         raise TypeError("upscaling must end with its report")
     picture = np.concatenate([band.pixels for band in made if isinstance(band, Band)])
-    size = upscaled_size(Size(*first.shape[:2]), FACTOR)
+    size = Size(*upscaled_size(height, width, FACTOR))
     plan = make_plan(replace(request, height=size.height, width=size.width), painter.model)
     return _Result(picture[..., :3], end.report["unet_evaluations"], window_borders(plan))
 
