@@ -25,7 +25,7 @@ from tests.installer.test_pins import pins
 from tests.krita.conftest import OUTPUT
 from tests.krita.debian_trees import chosen_tree
 from tests.krita.importing import import_archive
-from tests.krita.krita_session import Report, play
+from tests.krita.krita_session import Report, longest, play
 from tests.krita_plugin.stand_in_wheels import note_as_whole, write_list, write_wheel
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1800)]
@@ -141,6 +141,18 @@ def test_the_backend_is_installed_from_the_docker(installed: Report) -> None:
     assert not facts["offered"]
     assert facts["layers"][0].startswith("Tapestry: ")
     assert installed.backend_stopped
+
+
+@pytest.mark.promise("R13")
+def test_installing_does_not_hold_krita(installed: Report, measured, limit_of_processor_s) -> None:
+    """Packages are fetched and put in place, and the docker tells how far it is."""
+    facts = installed.facts("installed_from_the_docker")
+    own, waiting = longest(facts["longest"])
+    measured(
+        f"installing the backend: {1000 * own:.0f} ms of Krita's UI at most, "
+        f"{1000 * waiting:.0f} ms with what Krita draws meanwhile"
+    )
+    assert own < limit_of_processor_s(0.05), facts["longest"]
 
 
 def test_an_example_is_opened(installed: Report) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 
+from .uv_settings import without_userinfo
+
 TAIL_BYTES = 20_000
 
 _HIDDEN = "[hidden]"
@@ -36,10 +38,11 @@ def tail(path: Path, most_bytes: int = TAIL_BYTES) -> str:
 
 
 def without_secrets(text: str, tokens: Iterable[str] = ()) -> str:
-    """The text without these tokens, anything that looks like one, and the user's name in paths."""
+    """The text without these tokens, what looks like one, logins in addresses, the user's name."""
     for token in tokens:
         if token:
             text = text.replace(token, _HIDDEN)
+    text = without_userinfo(text)
     for pattern in _SECRETS:
         text = pattern.sub(rf"\g<1>{_HIDDEN}", text)
     home = str(Path.home())

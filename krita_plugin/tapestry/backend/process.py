@@ -28,9 +28,12 @@ INSTALLATION = Path(__file__).parents[1] / "installation.json"
 VARIABLE = "TAPESTRY_BACKEND"
 """An environment variable with the command, for those who try things out."""
 
-_PYTHONS = {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+_PYTHONS = {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "LC_CTYPE": "C.UTF-8"}
 """For our own Pythons: no module out of the folder that Krita happens to be in, and every letter
-in names of files, whatever the system's language is."""
+in names of files, whatever the system's language is. uv asks a Python that ignores the first two;
+where there is no such locale, it takes UTF-8 as well."""
+
+_LEFT_OUT = {"VIRTUAL_ENV", "LC_ALL"}
 
 _OWN_FOLDERS = ("APPDIR", "SNAP")
 """Environment variables with the folder of a Krita that brings all its libraries along."""
@@ -99,7 +102,7 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
             kept = os.pathsep.join(parts)
             if not kept:
                 continue
-        if not name.startswith("PYTHON") and name != "VIRTUAL_ENV":
+        if not name.startswith("PYTHON") and name not in _LEFT_OUT:
             cleaned[name] = kept
     return cleaned | _PYTHONS
 
@@ -146,7 +149,8 @@ class BackendProcess:
                     error=error.strerror,
                     file=error.filename,
                 ),
-                "Press Install on the backend's page, or run `python3 installer plugin`; then "
+                "Press Install or Repair in the docker where it is offered, or run "
+                "`python3 installer plugin`; then "
                 "restart Krita.",
             ) from error
 
@@ -185,7 +189,8 @@ def _installed_command(installation: Path) -> list[str]:
         raise TapestryError(
             ErrorCode.INTERNAL,
             Sentence("The file {file} is damaged.", file=installation),
-            "Press Install on the backend's page, or run `python3 installer plugin`; then "
+            "Press Install or Repair in the docker where it is offered, or run "
+            "`python3 installer plugin`; then "
             "restart Krita.",
         ) from error
 

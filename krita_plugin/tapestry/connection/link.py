@@ -285,7 +285,8 @@ def _another_version(welcome: Welcome) -> TapestryError:
             "The backend ({version}) speaks another version than this plugin.",
             version=welcome.version,
         ),
-        "Press Install on the backend's page, or run `python3 installer plugin`; then "
+        "Press Install or Repair in the docker where it is offered, or run "
+        "`python3 installer plugin`; then "
         "restart Krita.",
     )
 

@@ -31,6 +31,14 @@ def test_no_token_is_in_it(tmp_path: Path) -> None:
         assert secret not in text
 
 
+def test_no_login_of_a_mirror_is_in_it() -> None:
+    """Whatever its password holds; the address itself helps."""
+    for login in ("artist:geheim", "geheim", "a%40b:ge@heim"):
+        told = without_secrets(f"Failed to fetch: `https://{login}@mirror/simple/` (os error 1)")
+        assert told == "Failed to fetch: `https://mirror/simple/` (os error 1)"
+    assert without_secrets("see a@b and https://mirror/x@2") == "see a@b and https://mirror/x@2"
+
+
 def test_no_name_of_a_person_is_in_it() -> None:
     """Paths begin at the home folder."""
     assert without_secrets(f"{Path.home()}/pictures") == "~/pictures"

@@ -16,7 +16,7 @@ from tapestry.backend.process import (
 )
 from tapestry_protocol.errors import TapestryError
 
-PYTHONS = {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
+PYTHONS = {"PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "LC_CTYPE": "C.UTF-8"}
 
 
 @pytest.fixture
@@ -67,8 +67,9 @@ def test_a_command_that_cannot_be_read_is_a_sentence() -> None:
 
 
 def test_what_krita_set_for_itself_is_not_passed_on() -> None:
-    """Its Python and, in an AppImage, its libraries."""
-    environment = {"PYTHONPATH": "x", "PYTHONSTARTUP": "y", "LD_LIBRARY_PATH": "z", "HOME": "/h"}
+    """Its Python and, in an AppImage, its libraries; and no locale that lacks letters of paths."""
+    environment = {"PYTHONPATH": "x", "PYTHONSTARTUP": "y", "LC_ALL": "de_DE.ISO-8859-1"}
+    environment |= {"LD_LIBRARY_PATH": "z", "HOME": "/h"}
     assert clean_environment(environment) == {"LD_LIBRARY_PATH": "z", "HOME": "/h"} | PYTHONS
 
 
