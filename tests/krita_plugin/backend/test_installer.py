@@ -357,6 +357,30 @@ def test_without_pytorchs_own_index_the_package_index_is_asked(
     assert place.calls.read_text().splitlines()[1:] == calls
 
 
+def test_nothing_larger_is_offered_without_a_network(place: Place, monkeypatch) -> None:
+    """The package index is asked first: where it is away as well, another press would not help."""
+    monkeypatch.setattr(bundled, "likely_accelerator", lambda: CPU)
+    monkeypatch.setattr(installer_module, "package_index_accelerator", lambda: CUDA)
+    place.plan.write_text(
+        "if '--torch-backend' in sys.argv: sys.exit('download.pytorch.org: dns error')"
+    )
+    asked = place.own.uv.read_text()
+    refusing = asked.replace(
+        "environment = pathlib",
+        "if '--dry-run' in sys.argv: sys.exit('error: https://pypi.org/simple/ dns error')\n"
+        "environment = pathlib",
+        1,
+    )
+    place.own.uv.write_text(refusing)
+    note_as_whole(place.own.uv)
+    for _ in range(2):
+        installer = place.installer()
+        installer.start()
+        place.run(installer)
+        assert "cannot be reached: error: https://pypi.org" in installer.trouble.message
+        assert "CUDA" not in installer.trouble.advice
+
+
 def test_a_pytorch_of_the_artists_own_is_taken(place: Place, monkeypatch, tmp_path: Path) -> None:
     """From a folder of wheels: it may be any build, so it is not among those with known hashes."""
     monkeypatch.setattr(bundled, "likely_accelerator", lambda: CPU)

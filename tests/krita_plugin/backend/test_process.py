@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tapestry.backend import process as process_module
+from tapestry.backend.bundled import bundled_backend
 from tapestry.backend.process import (
     VARIABLE,
     BackendProcess,
@@ -58,6 +60,21 @@ def test_a_damaged_installation_is_a_sentence(installation: Path, text: str) -> 
     installation.write_text(text)
     with pytest.raises(TapestryError, match="damaged"):
         find_command("", {}, installation)
+
+
+def test_a_plugin_that_was_cut_is_imported_again(tmp_path: Path, monkeypatch) -> None:
+    """Its wheel is no archive; no button could help."""
+    carried = tmp_path / "carried"
+    carried.mkdir()
+    (carried / "tapestry-0.1.0-py3-none-any.whl").write_bytes(b"PK\3\4 cut")
+    (carried / "packages.txt").touch()
+    monkeypatch.setattr(process_module, "CARRIED", carried)
+    monkeypatch.setattr(
+        process_module, "bundled_backend", lambda home: bundled_backend(home, carried)
+    )
+    with pytest.raises(TapestryError, match="own files are damaged") as refused:
+        find_command("", {"PATH": ""}, tmp_path / "none.json")
+    assert "Import its archive" in refused.value.advice
 
 
 def test_a_command_that_cannot_be_read_is_a_sentence() -> None:
