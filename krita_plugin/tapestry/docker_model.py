@@ -232,6 +232,11 @@ class DockerModel:
         self._begin("fill")
 
     @guarded
+    def upscale(self) -> None:
+        """Make the picture larger, and paint over it."""
+        self._begin("upscale")
+
+    @guarded
     def toggle_live(self) -> None:
         """Paint what changes in the document in front at once, or no longer."""
         if self.live.is_on:

@@ -1,4 +1,4 @@
-"""Generate a part, refine, fill, extend: in a real Krita with the real backend."""
+"""Generate a part, refine, fill, extend, upscale: in a real Krita with the real backend."""
 
 import numpy as np
 import pytest
@@ -46,6 +46,39 @@ def test_all_around(jobs: Report) -> None:
     steps = np.abs(np.diff(picture, axis=1)).mean(axis=(0, 2))
     seam = np.abs(picture[:, 0] - picture[:, -1]).mean()
     assert seam <= np.quantile(steps, 0.99) + 2
+
+
+def test_a_document_becomes_larger(jobs: Report) -> None:
+    """All layers with it, at the same resolution; the picture lies on top."""
+    facts = jobs.facts("upscale_the_document")
+    assert facts["to be"] == "480 \u00d7 400 px"
+    assert facts["tabs"] == []
+    assert facts["size"] == [480, 400]
+    assert facts["resolution"] == 72
+    assert facts["box"] == [0, 0, 480, 400]
+    assert "upscaled" in facts["name"]
+    assert facts["names"][1:] == ["a leaf", "blue sky", "green grass", "Background"]
+    assert facts["regions"] == ["a leaf", "blue sky", "green grass"]
+    for now, then in zip(facts["leaf"], (37, 21, 45, 33), strict=True):
+        assert abs(now - 2.5 * then) <= 8  # a filter reaches beyond an edge
+
+
+def test_an_upscale_is_taken_back_or_undone(jobs: Report) -> None:
+    """Taken back the layers are nearly what they were; undone they are exactly that."""
+    facts = jobs.facts("upscale_the_document")
+    names = ["a leaf", "blue sky", "green grass", "Background"]
+    assert facts["taken back"] == [192, 160, names]
+    assert facts["undone"] == [[480, 4], [480, 5], [480, 4], [192, 4]]
+    assert facts["leaf undone"]
+    assert "scaled down" in facts["told"]
+
+
+def test_a_selection_becomes_a_larger_document(jobs: Report) -> None:
+    """Its own document stays as it is."""
+    facts = jobs.facts("upscale_the_document")
+    width, height, names = facts["new"]
+    assert (width, height, len(names)) == (120, 120, 2)
+    assert facts["left alone"] == [192, 160]
 
 
 def test_a_region_can_keep_to_its_paint(jobs: Report) -> None:

@@ -189,6 +189,22 @@ class CanvasContract:
         assert canvas.layers()[0].bounds == Bounds(0, 0, 20, 30)
         assert canvas.flattened(Bounds(0, 0, 20, 30)) == RED * 600
 
+    def test_scaling_takes_all_layers_along(self) -> None:
+        """Each keeps its id, its name, and its place in the picture; and back."""
+        canvas = self.open_canvas(20, 30)
+        layer = self.paint(canvas, "red", Bounds(4, 6, 12, 20), RED)
+        canvas.scale(40, 60)
+        canvas.settle()
+        assert (canvas.height, canvas.width) == (40, 60)
+        assert canvas.layers()[0].id == layer
+        assert [found.name for found in canvas.layers()] == ["red", "Background"]
+        assert canvas.flattened(Bounds(12, 16, 20, 36)) == RED * 160
+        assert canvas.flattened(Bounds(36, 0, 40, 60)) == bytes((255,)) * (4 * 4 * 60)
+        canvas.scale(20, 30)
+        canvas.settle()
+        assert (canvas.height, canvas.width) == (20, 30)
+        assert canvas.flattened(Bounds(6, 8, 10, 18)) == RED * 40
+
     def test_a_draft_can_be_inserted_above_a_layer(self) -> None:
         """Below those above it; on top where there is no such layer."""
         canvas = self.open_canvas(20, 20)

@@ -185,6 +185,20 @@ class FakeCanvas:
     def shrink(self, margins: Margins) -> None:
         self._resize(margins, -1)
 
+    def scale(self, height: int, width: int) -> None:
+        self._check_open()
+        down, across = height / self._height, width / self._width
+        self._height, self._width = height, width
+        for fake in self.fakes:
+            b = fake.bounds
+            edges = (b.top * down, b.left * across, b.bottom * down, b.right * across)
+            bounds = Bounds(*map(round, edges))
+            fake.data = b"".join(
+                fake.pixel(int(y / down), int(x / across)) for y, x in _places(bounds)
+            )
+            fake.layer = replace(fake.layer, bounds=bounds)
+        self._mark()
+
     def set_modified(self, *, on: bool) -> None:
         self._check_open()
         self.is_modified = on

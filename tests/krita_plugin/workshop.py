@@ -70,6 +70,9 @@ class Workshop:
         """The backend sends the picture."""
         margins = submit.request.margins
         bounds = Bounds(-margins.top, -margins.left, HEIGHT + margins.bottom, WIDTH + margins.right)
+        if submit.request.task == "upscale":
+            sides = (submit.request.height, submit.request.width)
+            bounds = Bounds(0, 0, *(round(side * submit.request.factor) for side in sides))
         red = Pixels(bounds.height, bounds.width, 4, RED * (bounds.height * bounds.width))
         result = Result(submit.job_id, PixelsRef.of(red), bounds, submit.request.seed, report)
         beside = {}

@@ -118,6 +118,15 @@ class DocumentAdapters:
             {key: LayerAdapters(name, self.of(key, name)) for key, name in chosen.items()}
         )
 
+    def without_controls(self) -> DocumentAdapters:
+        """The same without pictures that say what shall be where."""
+        return DocumentAdapters(
+            {
+                key: replace(entry, laid=tuple(o for o in entry.laid if o.kind not in CONTROLS))
+                for key, entry in self.entries.items()
+            }
+        )
+
     def shown(self, layers: Sequence[Layer]) -> frozenset[str]:
         """Ids of the layers that adapters are shown."""
         ids = {PICTURE, *(layer.id for layer in all_pictures(layers))}

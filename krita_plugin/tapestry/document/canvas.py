@@ -189,6 +189,13 @@ class Canvas(Protocol):
         """Take back what `grow` did, as one step that can be undone; no pixel is changed."""
         ...
 
+    def scale(self, height: int, width: int) -> None:
+        """Make the canvas and all layers larger or smaller, as one step that can be undone.
+
+        It has its new size when it is settled.
+        """
+        ...
+
     def draft(self, name: str, *, masked: bool = False) -> LayerDraft:
         """Begin a new layer; a masked one shows through a mask which the artist can paint on."""
         ...

@@ -29,6 +29,7 @@ class Order:
     document   the whole document in coordinates of the request, which may be about a part of it;
                None: it is about the whole
     adapters   what is laid on the picture and its regions, as `AdapterBook.to_text` wrote it
+    new_document   whether the picture becomes a document of its own
     """
 
     request: Request
@@ -36,6 +37,7 @@ class Order:
     layer_name: str
     document: Bounds | None = None
     adapters: str = field(default="", repr=False)
+    new_document: bool = False
 
     @property
     def whole(self) -> Bounds:

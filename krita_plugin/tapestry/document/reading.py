@@ -17,6 +17,7 @@ from tapestry_protocol.request_checks import (
     check_prompt,
     check_region_count,
     check_request,
+    upscaled_size,
 )
 from tapestry_protocol.sentences import Sentence
 
@@ -111,8 +112,12 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
     target = Target(mode, whole)
     if mode == "extend":
         target = Target("extend", whole, settings.margins)
+    elif mode == "upscale":
+        of_selection = settings.upscale_into == "selection"
+        target = Target(mode, _selected_bounds(canvas, mode) if of_selection else whole)
+        upscaled_size(target.part.height, target.part.width, settings.upscale_factor)
     elif mode != "generate" or settings.only_selection:
-        selected = _selected_bounds(canvas)
+        selected = _selected_bounds(canvas, mode)
         # What is generated anew has nothing that it should fit to.
         context_px = 0 if mode == "generate" else settings.context_px
         part = _grown(selected, context_px + settings.feather_px).intersection(whole)
@@ -143,8 +148,14 @@ async def order_from(
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
-    regions = await _regions(canvas, scene.around, chosen, used, target.reach, blobs)
-    controls = await controls_of(canvas, used.of(PICTURE), target.reach, blobs)
+    laid = used
+    if mode == "upscale":  # paint, and what control pictures say, is in the picture already
+        chosen = [
+            replace(region, settings=replace(region.settings, strength=1.0)) for region in chosen
+        ]
+        laid = used.without_controls()
+    regions = await _regions(canvas, scene.around, chosen, laid, target.reach, blobs)
+    controls = await controls_of(canvas, laid.of(PICTURE), target.reach, blobs)
     selection = image = None
     if target.selected is not None:
         mask = await read_in_bands(target.selected, 1, canvas.selected, blobs)
@@ -164,7 +175,8 @@ async def order_from(
     check_request(request)
     prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
     name = picture_name(prompts, settings.seed, what_was_done(mode, target.margins))
-    return Order(request, blobs, name, document, used.to_text())
+    new_document = mode == "upscale" and settings.upscale_into != "document"
+    return Order(request, blobs, name, document, used.to_text(), new_document)
 
 
 def _held_to_paint(region: RegionLayer, most_strength: float) -> RegionLayer:
@@ -190,7 +202,7 @@ def what_was_done(mode: Mode, margins: Margins) -> str:
     if mode == "extend":
         sides = [side for side in ("left", "right", "top", "bottom") if getattr(margins, side)]
         return f"extended {'all sides' if len(sides) == len(SIDES) else ' and '.join(sides)}"
-    return {"generate": "", "refine": "refined", "fill": "filled"}[mode]
+    return {"generate": "", "refine": "refined", "fill": "filled", "upscale": "upscaled"}[mode]
 
 
 def _background(settings: Settings, scene: Scene, regions: Sequence[Region], mode: Mode) -> str:
@@ -214,10 +226,11 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         negative_prompt=settings.negative_prompt.strip(),
         style=settings.style.strip(),
         feather_px=settings.feather_px if on_selection else settings.outline_px,
-        strength=settings.strength,
+        strength=settings.upscale_strength if target.task == "upscale" else settings.strength,
+        factor=settings.upscale_factor if target.task == "upscale" else Request.factor,
         continue_regions=settings.continue_regions or target.task != "extend",
         under_px=settings.under_px if target.task == "extend" else 0,
-        wrap=settings.wrap and not on_selection,
+        wrap=settings.wrap and not on_selection and target.task != "upscale",
         composition=settings.composition,
         coherence=settings.coherence,
         speed=cast("Any", settings.speed),
@@ -226,13 +239,19 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
         model=settings.model,
-        layered=settings.in_regions,
+        layered=settings.in_regions and target.task != "upscale",
         **scene,
     )
 
 
-def _selected_bounds(canvas: Canvas) -> Bounds:
+def _selected_bounds(canvas: Canvas, mode: Mode) -> Bounds:
     selected = canvas.selection()
+    if selected is None and mode == "upscale":
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "Nothing is selected.",
+            "Select what shall become larger, or choose the whole document.",
+        )
     if selected is None:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,

@@ -64,6 +64,7 @@ class PendingJobs:
             "document_name": job.document_name,
             "sources": job.sources,
             "adapters": order.adapters,
+            "new_document": order.new_document,
             "sent_at": self._clock(),
             "owner": self._ownership.name,
         }
@@ -142,6 +143,7 @@ def _read(path: Path, kept: Mapping[str, Any]) -> tuple[float, Job]:
             str(kept["layer_name"]),
             document,
             str(kept.get("adapters", "")),
+            new_document=kept.get("new_document") is True,
         ),
     )
     return float(kept["sent_at"]), job

@@ -35,6 +35,9 @@ _SETTINGS_GROUP = "tapestry"
 
 _RESOLUTION_PPI = 72.0
 
+_SCALING = "Bicubic"
+"""What Krita's own dialog does unless it is told otherwise; of its filters every version has it."""
+
 _OWN_FORMAT = ".kra"
 
 _ICON_WITHIN_MS = 3000
@@ -252,6 +255,11 @@ class KritaCanvas:
         width = document.width() - margins.left - margins.right
         height = document.height() - margins.top - margins.bottom
         document.resizeImage(margins.left, margins.top, width, height)
+
+    def scale(self, height: int, width: int) -> None:
+        """Make the canvas and all layers larger or smaller, as one step that can be undone."""
+        ppi = self._document.resolution()
+        self._document.scaleImage(width, height, ppi, ppi, _SCALING)
 
     def draft(self, name: str, *, masked: bool = False) -> KritaLayerDraft:
         """Begin a new layer; a masked one shows through a mask which the artist can paint on."""

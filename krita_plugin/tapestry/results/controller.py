@@ -128,7 +128,7 @@ class Results:
             entry = await self._keeper.enter(job, order, made)
             self._changed()
             notice = notice_in(made.result.report)
-            if at_once and job.look.is_still_that_of(job.canvas):
+            if at_once and (entry.new_document or job.look.is_still_that_of(job.canvas)):
                 way: Way = "regions" if order.request.layered and order.request.regions else "layer"
                 await self._insert(job.canvas, entry, way, notice)
             else:
@@ -173,15 +173,18 @@ class Results:
 
     async def _insertion(self, canvas: Canvas | None, entry: HistoryEntry, way: Way) -> Inserted:
         picture = await self._keeper.picture(entry)
-        if canvas is None:
+        if canvas is None or entry.new_document:
             self.canvas_preview.hide()
-            return await insertion_into_new_document(self._host, picture)
+            is_wanted = entry.new_document
+            return await insertion_into_new_document(self._host, picture, is_wanted=is_wanted)
         if way == "regions":
             picture = await self._keeper.in_regions(entry, picture)
         shown = None
-        if way == "layer" and entry.margins.is_zero:
+        if way == "layer" and entry.margins.is_zero and entry.enlarged_from is None:
             shown = self.canvas_preview.release(canvas, picture.bounds)
         self.canvas_preview.hide()
+        if entry.enlarged_from is not None:
+            await self.canvas_preview.gone()  # else it grows with the other layers
         inserted = await insertion(canvas, picture, way, shown)
         self.canvas_preview.clean(canvas)  # no preview stays under its picture
         m = inserted.grown
@@ -214,8 +217,12 @@ class Results:
 
     def _shrink(self, canvas: Canvas, entry: HistoryEntry) -> None:
         """The rest of `take_back`: the canvas gets its old size, where it was not resized since."""
-        if canvas.is_open and not take_back_size(canvas, Margins(*entry.grown), entry.document):
-            self._said(_keeps_its_size())
+        if canvas.is_open:
+            grown, is_scaled = Margins(*entry.grown), entry.enlarged_from is not None
+            if not take_back_size(canvas, grown, entry.document, is_scaled=is_scaled):
+                self._said(_keeps_its_size())
+            elif is_scaled:
+                self._said(_is_scaled_down())
         self._changed()
 
     # --- on the canvas ----------------------------------------------------------------------------
@@ -356,6 +363,14 @@ def _keeps_its_size() -> Notice:
     return Notice(
         tr("The layer is taken out; the canvas keeps its size."),
         tr("It has been resized since: Image > Resize Canvas makes it smaller."),
+        is_error=False,
+    )
+
+
+def _is_scaled_down() -> Notice:
+    return Notice(
+        tr("The document has its old size again; all layers were scaled down with it."),
+        tr("To have them exactly as they were, use Edit > Undo instead."),
         is_error=False,
     )
 

@@ -65,6 +65,7 @@ class HistoryEntry:
     origin_name what that document was called
     layered     its layers as JSON, where it came with any; `layers` reads them
     adapters    what was laid on the picture and its regions, as `AdapterBook.to_text` wrote it
+    new_document    whether it becomes a document of its own
     """
 
     id: str
@@ -86,6 +87,7 @@ class HistoryEntry:
     origin: str = ""
     origin_name: str = ""
     adapters: str = field(default="", repr=False)
+    new_document: bool = False
     layered: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -133,6 +135,14 @@ class HistoryEntry:
         known = self.asked.get("margins")
         sides = known if isinstance(known, dict) else {}
         return Margins(*(_whole(sides.get(side)) for side in ("top", "left", "bottom", "right")))
+
+    @property
+    def enlarged_from(self) -> Bounds | None:
+        """The part of the document that became this larger picture; None for any other picture."""
+        if self.asked.get("task") != "upscale":
+            return None
+        size = _whole(self.asked.get("height")), _whole(self.asked.get("width"))
+        return Bounds(0, 0, *size).moved(*self.offset)
 
     @property
     def seed(self) -> int:
@@ -277,6 +287,8 @@ def _is_sound(entry: HistoryEntry) -> bool:
         and isinstance(entry.asked, dict)
         and isinstance(entry.layered, dict)
         and type(entry.favourite) is bool
+        and type(entry.new_document) is bool
+        and (entry.enlarged_from is None or _lies_near(entry.enlarged_from))
         and isinstance(entry.seconds, int | float)
         and math.isfinite(entry.seconds)
         and (len(entry.bounds), len(entry.grown)) == (4, 4)
@@ -288,6 +300,10 @@ def _is_sound(entry: HistoryEntry) -> bool:
         and (entry.place.height, entry.place.width) == (entry.height, entry.width)
         and not entry.place.is_empty
     )
+
+
+def _lies_near(part: Bounds) -> bool:
+    return not part.is_empty and max(part.height, part.width) <= _FARTHEST
 
 
 def _whole(value: Any) -> int:

@@ -60,6 +60,7 @@ class FinishedPicture:
     group     its regions with their own pictures, where it came with them
     cuts      else its regions, topmost first
     old       the picture as it was before an extension, for a document that is gone
+    enlarged_from   the part of the document that became this larger picture, if it is one
     """
 
     name: str
@@ -71,15 +72,20 @@ class FinishedPicture:
     group: LayerGroup | None = None
     cuts: Sequence[Cut] = ()
     old: Pixels | None = None
+    enlarged_from: Bounds | None = None
 
     @property
     def extended(self) -> tuple[int, int]:
-        """Height and width of the document after extension."""
+        """Height and width of the document after it has grown for the picture."""
+        if self.enlarged_from is not None:
+            return self.pixels.height, self.pixels.width
         m, (height, width) = self.margins, self.document
         return height + m.top + m.bottom, width + m.left + m.right
 
     def bounds_in(self, canvas: Canvas) -> Bounds:
-        """Where it lies in a document that may have been extended already."""
+        """Where it lies in a document that may have grown already."""
+        if self.enlarged_from is not None and (canvas.height, canvas.width) != self.extended:
+            return self.enlarged_from
         if (canvas.height, canvas.width) == self.extended:
             return self.bounds.moved(self.margins.top, self.margins.left)
         return self.bounds
@@ -133,6 +139,12 @@ async def insertion(
     elif size == picture.document and not picture.margins.is_zero:
         grown = picture.margins
         canvas.grow(grown)
+    elif size == picture.document != picture.extended:
+        height, width = picture.extended
+        grown = Margins(bottom=height - size[0], right=width - size[1])
+        await settled(canvas)
+        canvas.scale(height, width)
+        await settled(canvas)
     bounds = picture.bounds_in(canvas)
     if way == "active":
         merged = await _merge(canvas, picture, bounds)
@@ -150,8 +162,10 @@ async def insertion(
     return Inserted(layers, grown, finding)
 
 
-async def insertion_into_new_document(host: Host, picture: FinishedPicture) -> Inserted:
-    """A document of its own for a picture whose document is gone."""
+async def insertion_into_new_document(
+    host: Host, picture: FinishedPicture, *, is_wanted: bool = False
+) -> Inserted:
+    """A document of its own for a picture that wants one, or whose document is gone."""
     canvas = host.create_canvas(picture.pixels.height, picture.pixels.width, picture.name)
     await next_turn()
     new = replace(picture, sources=())
@@ -168,16 +182,24 @@ async def insertion_into_new_document(host: Host, picture: FinishedPicture) -> I
         tr("The document that this picture was made for is not open."),
         tr("The picture is in a new document."),
     )
-    return Inserted((layer,), NO_MARGINS, finding)
+    return Inserted((layer,), NO_MARGINS, None if is_wanted else finding)
 
 
-def take_back_size(canvas: Canvas, grown: Margins, size: tuple[int, int]) -> bool:
-    """Make the canvas as small as it was (`size`); False where it was resized since."""
+def take_back_size(
+    canvas: Canvas, grown: Margins, size: tuple[int, int], *, is_scaled: bool = False
+) -> bool:
+    """Make the canvas as small as it was (`size`); False where it was resized since.
+
+    is_scaled: all layers became larger with it, and become smaller again
+    """
     if (canvas.height, canvas.width) == size:
         return True
     height, width = size[0] + grown.top + grown.bottom, size[1] + grown.left + grown.right
     if (canvas.height, canvas.width) == (height, width):
-        canvas.shrink(grown)
+        if is_scaled:
+            canvas.scale(*size)
+        else:
+            canvas.shrink(grown)
         return True
     return False
 

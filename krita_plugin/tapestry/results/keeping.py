@@ -81,7 +81,8 @@ class PictureKeeper:
                 tr("Take its settings again, then Generate: it is painted anew."),
             )
         request, old = entry.request, None
-        if entry.origin and request is not None and request.image is not None:
+        is_beside = entry.origin and entry.enlarged_from is None
+        if is_beside and request is not None and request.image is not None:
             old = await self._store.read(request.image)
         return FinishedPicture(
             entry.name,
@@ -91,6 +92,7 @@ class PictureKeeper:
             entry.margins,
             entry.sources,
             old=old,
+            enlarged_from=entry.enlarged_from,
         )
 
     async def in_regions(self, entry: HistoryEntry, picture: FinishedPicture) -> FinishedPicture:
@@ -129,7 +131,7 @@ class PictureKeeper:
 
     async def _cuts(self, entry: HistoryEntry) -> list[Cut]:
         """Its regions with their masks; raises TapestryError when there are none any more."""
-        request = entry.request
+        request = None if entry.enlarged_from else entry.request  # masks have the size from before
         cuts = []
         for region in request.regions if request else ():
             mask = await self._store.read(region.mask)
@@ -167,6 +169,7 @@ def _entry_of(job: Job, order: Order, result: Result, thumbnail: str) -> History
         sources=job.sources,
         thumbnail=thumbnail,
         adapters=order.adapters,
+        new_document=order.new_document,
         layered=layers_in(result),
     )
 

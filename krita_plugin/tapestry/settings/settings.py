@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from tapestry_protocol.fields import Scheduler, Speed
 from tapestry_protocol.limits import (
+    MAX_FACTOR,
     MAX_FEATHER_PX,
     MAX_GUIDANCE_SCALE,
     MAX_ID_CHARACTERS,
@@ -21,14 +22,18 @@ from tapestry_protocol.pixels import Margins
 
 from ..common.stored_json import read_kept, same_kind
 
-Mode = Literal["generate", "extend", "refine", "fill"]
+Mode = Literal["generate", "extend", "refine", "fill", "upscale"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 SPEEDS: tuple[Speed, ...] = get_args(Speed)
+UpscaleInto = Literal["document", "new", "selection"]
+UPSCALE_INTO: tuple[UpscaleInto, ...] = get_args(UpscaleInto)
+"""The document grows; its picture, or that of what is selected, becomes a new document."""
 
 SIDES = ("top", "left", "bottom", "right")
 LARGEST_EXTENSION_PX = 16_384
 LARGEST_CONTEXT_PX = 4096
+SMALLEST_FACTOR = 1.5
 MOST_PICTURES = 64
 SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB = 16, 1_000_000
 """What pictures of histories may take on disk."""
@@ -45,6 +50,7 @@ class Settings:
     wrap             the left and right edge continue each other (360 degrees)
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
                      around the selection is looked at
+    upscale_*        "upscale": how many times as large, how far from what is there, and where to
     outline_px       softens the outlines of all regions
     speed            what may be left out to be done sooner
     batch            pictures to be made, with seeds in sequence
@@ -72,6 +78,9 @@ class Settings:
     strength: float = 0.5
     feather_px: int = 8
     context_px: int = 256
+    upscale_factor: float = 2.0
+    upscale_strength: float = 0.3
+    upscale_into: str = "document"
     outline_px: int = 0
     seed: int = 42
     seed_locked: bool = True
@@ -115,6 +124,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "strength": (0.05, 1.0),
     "feather_px": (0, MAX_FEATHER_PX),
     "context_px": (0, LARGEST_CONTEXT_PX),
+    "upscale_factor": (SMALLEST_FACTOR, MAX_FACTOR),
+    "upscale_strength": (0.0, 1.0),
     "outline_px": (0, MAX_FEATHER_PX),
     "seed": (0, MAX_SEED),
     "batch": (1, MOST_PICTURES),
@@ -129,7 +140,12 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 """The least and the most of every number."""
 
 
-_CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "scheduler": SCHEDULERS, "speed": SPEEDS}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": MODES,
+    "scheduler": SCHEDULERS,
+    "speed": SPEEDS,
+    "upscale_into": UPSCALE_INTO,
+}
 
 
 def sound_values(kept: Any) -> dict[str, Any]:
@@ -148,6 +164,9 @@ def sound_values(kept: Any) -> dict[str, Any]:
 def settings_of(request: Request) -> dict[str, Any]:
     """The fields that would ask for the same again, as far as a request tells them."""
     asked = dict(vars(request))
+    if request.task == "upscale":
+        asked["upscale_strength"] = asked.pop("strength")
+        asked["upscale_factor"] = request.factor
     if request.selection is None:
         asked["outline_px"] = asked.pop("feather_px")
     if not request.margins.is_zero:

@@ -71,7 +71,7 @@ def guide_look(stage):
     _fit(stage)
     yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
     yield stage.turns(3.0)
-    for mode in ("generate", "extend", "refine", "fill"):
+    for mode in ("generate", "extend", "refine", "fill", "upscale"):
         stage.press(f"tapestry_mode_{mode}")
         if mode == "generate":
             stage.in_region("red bricks", "tapestry_region_more").click()

@@ -1,4 +1,4 @@
-"""Scenarios with a real backend: generate a part, refine, fill, extend to every side."""
+"""Scenarios with a real backend: generate a part, refine, fill, extend to every side, upscale."""
 
 from krita import Selection
 
@@ -64,6 +64,76 @@ def extend_all_around(stage):
     stage.dump("around.bgra", document.pixelData(0, 0, width, height))
     next(a for a in menu.actions() if a.objectName() == "tapestry_extend_nothing").trigger()
     yield from stage.picture("all around")
+
+
+def upscale_the_document(stage):
+    """All layers grow with it, taking it back shrinks them, undo brings them back exactly."""
+    document = _ready(stage, "upscale")
+    stage.layer(document, "a leaf", (37, 21, 45, 33), (220, 60, 30, 255))
+    leaf = document.rootNode().childNodes()[-1].uniqueId()
+    before = _leaf(document, leaf)
+    stage.widget("tapestry_upscale_factor").setValue(2.5)
+    stage.widget("tapestry_upscale_strength").setValue(0.5)
+    yield stage.until(lambda: len(stage.regions()) == 3, "the regions", 30)
+    stage.facts["to be"] = stage.widget("tapestry_upscaled_size").text()
+    stage.facts["tabs"] = _cut_off(stage)
+    yield from _run(stage, document, "upscale")
+    stage.press("tapestry_mode_upscale")
+    stage.facts["size"] = [document.width(), document.height()]
+    stage.facts["resolution"] = document.resolution()
+    stage.facts["names"] = stage.names(document)
+    stage.facts["leaf"] = _box(document.nodeByUniqueID(leaf))
+    stage.facts["regions"] = stage.regions()
+    yield from stage.picture("upscaled")
+    stage.press("tapestry_take_back")
+    yield stage.turns(1.5)
+    stage.facts["taken back"] = [document.width(), document.height(), stage.names(document)]
+    again = _leaf(document, leaf)
+    stage.facts["leaf taken back"] = max(abs(a - b) for a, b in zip(again, before, strict=True))
+    stage.facts["told"] = stage.notice()[0]
+    sizes = []
+    for _ in range(4):
+        stage.krita.action("edit_undo").trigger()
+        yield stage.turns(1.0)
+        document.waitForDone()
+        sizes.append([document.width(), len(stage.names(document))])
+    stage.facts["undone"] = sizes
+    stage.facts["leaf undone"] = _leaf(document, leaf) == before
+    into = stage.widget("tapestry_upscale_into")
+    into.activated.emit(into.findData("selection"))
+    _select(document)
+    stage.press("tapestry_upscale")
+    known = [document, *stage.krita.documents()]
+
+    def opened():
+        new = stage.krita.activeDocument()
+        idle = not stage.widget("tapestry_progress").isVisible()
+        return new not in known and idle and len(stage.names(new)) == 2
+
+    yield stage.until(opened, "the new document", A_PICTURE_S)
+    yield stage.turns(0.5)
+    new = stage.krita.activeDocument()
+    stage.facts["new"] = [new.width(), new.height(), stage.names(new)]
+    stage.facts["left alone"] = [document.width(), document.height()]
+    yield from stage.picture("upscaled selection")
+    into.activated.emit(into.findData("document"))
+    stage.press("tapestry_mode_generate")
+
+
+def _leaf(document, leaf):
+    return bytes(document.nodeByUniqueID(leaf).pixelData(0, 0, WIDTH, HEIGHT))
+
+
+def _box(node):
+    box = node.bounds()
+    return [box.x(), box.y(), box.width(), box.height()]
+
+
+def _cut_off(stage):
+    """The words of modes that have less room than they need."""
+    names = ("generate", "extend", "refine", "fill", "upscale")
+    tabs = [stage.widget(f"tapestry_mode_{name}") for name in names]
+    return [t.text() for t in tabs if t.width() < t.fontMetrics().horizontalAdvance(t.text())]
 
 
 def settings_of_regions_matter(stage):

@@ -11,7 +11,7 @@ from tapestry_protocol.pixels import Bounds
 from .qt import QApplication, QEvent, QMouseEvent, QPointF, Qt
 
 ACTIONS = (
-    *("generate", "extend", "refine", "fill"),
+    *("generate", "extend", "refine", "fill", "upscale"),
     *("cancel", "new_region", "show_regions", "roll_seed"),
 )
 _LONG = "a very long sentence about the sea " * 57

@@ -72,6 +72,47 @@ def test_paint_beyond_the_canvas_counts_only_where_the_canvas_grows(canvas: Fake
     assert grown.regions[0].bounds == Bounds(10, 10, 30, 30)
 
 
+def test_an_upscale_takes_what_is_seen_with_its_regions(canvas: FakeCanvas) -> None:
+    """As prompts alone: what they keep of their paint is in the picture already."""
+    layer = canvas.add("sunset sky", Bounds(2, 3, 4, 8), HALF)
+    keep_settings(canvas, layer, strength=0.5)
+    asked = order(canvas, "upscale", upscale_factor=3.0, upscale_strength=0.2, wrap=True)
+    request = asked.request
+    assert (request.task, request.factor, request.strength) == ("upscale", 3.0, 0.2)
+    assert (request.height, request.width, request.wrap) == (20, 30, False)
+    assert asked.blobs[request.image.sha256] == canvas.flattened(Bounds(0, 0, 20, 30))
+    (region,) = request.regions
+    assert (region.bounds, region.strength, region.paint) == (Bounds(2, 3, 4, 8), 1.0, None)
+    assert asked.layer_name == "Tapestry: sunset sky, upscaled (seed 42)"
+    assert not asked.new_document
+    assert order(canvas, "upscale", upscale_into="new").new_document
+
+
+def test_an_upscale_of_a_selection_takes_the_rectangle_around_it(canvas: FakeCanvas) -> None:
+    """Regions lie where they lie in it, and it becomes a document of its own."""
+    canvas.add("sunset sky", Bounds(2, 3, 14, 8), HALF)
+    canvas.selection_mask = (Bounds(10, 5, 16, 20), bytes(90))
+    asked = order(canvas, "upscale", upscale_into="selection")
+    request = asked.request
+    assert (request.height, request.width, request.selection) == (6, 15, None)
+    assert asked.blobs[request.image.sha256] == canvas.flattened(Bounds(10, 5, 16, 20))
+    assert request.regions[0].bounds == Bounds(0, 0, 4, 3)
+    assert asked.whole == Bounds(-10, -5, 10, 25)
+    assert asked.new_document
+
+
+def test_an_upscale_that_cannot_be_is_told_before_anything_is_read() -> None:
+    """Too large, with the largest factor that there is; nothing selected."""
+    canvas = FakeCanvas(1, 9000)
+    canvas.reads = 0
+    with pytest.raises(TapestryError, match=r"Choose a factor of 3\.64 at most"):
+        order(canvas, "upscale", upscale_factor=4.0)
+    with pytest.raises(TapestryError, match="Nothing is selected") as raised:
+        order(canvas, "upscale", upscale_into="selection")
+    assert "become larger" in raised.value.advice
+    assert canvas.reads == 0
+
+
 def test_layers_that_are_off_or_outside_are_no_regions(canvas: FakeCanvas) -> None:
     """The checkbox of the docker, and paint that cannot be seen."""
     keep_settings(canvas, canvas.add("moon", Bounds(0, 0, 5, 5)), on=False)

@@ -64,6 +64,20 @@ def test_a_job_outlives_krita(workshop: Workshop) -> None:
     assert again.host.active_canvas().names == [NAME, "Background"]
 
 
+def test_a_job_that_outlives_krita_still_wants_a_document_of_its_own(workshop: Workshop) -> None:
+    """And gets it when it is applied."""
+    workshop.docker_model.change(upscale_into="new")
+    workshop.connect()
+    workshop.docker_model.upscale()
+    workshop.loop.run()
+    submit = workshop.backend.sent[-1]
+    again = next_krita()
+    again.connect()
+    again.finish(submit)
+    (entry,) = again.docker_model.results.entries()
+    assert entry.new_document
+
+
 @pytest.mark.promise("R4")
 def test_its_document_takes_the_picture_when_it_is_open_again(workshop: Workshop) -> None:
     """As it takes those that were finished after it was closed."""

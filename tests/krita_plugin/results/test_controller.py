@@ -188,6 +188,89 @@ def test_an_extension_is_taken_back_even_when_its_layer_was_undone(workshop: Wor
     assert (workshop.canvas.width, workshop.canvas.names) == (WIDTH, PAINTED)
 
 
+def upscale(workshop: Workshop, **settings: object) -> None:
+    """Press Upscale; the backend sends the picture."""
+    workshop.docker_model.change(**settings)
+    workshop.connect()
+    workshop.docker_model.upscale()
+    workshop.loop.run()
+    workshop.finish(workshop.backend.sent[-1])
+
+
+def test_an_upscaled_document_grows_and_is_taken_back(workshop: Workshop) -> None:
+    """The layers with it; the history knows where the picture lies and what it made larger."""
+    upscale(workshop)
+    entry = the_entry(workshop)
+    assert (workshop.canvas.height, workshop.canvas.width) == (2 * HEIGHT, 2 * WIDTH)
+    assert workshop.canvas.names == ["Tapestry: sunset sky, upscaled (seed 42)", *PAINTED]
+    assert workshop.canvas.fakes[1].bounds == Bounds(0, 0, 20, 2 * WIDTH)
+    assert entry.place == Bounds(0, 0, 2 * HEIGHT, 2 * WIDTH)
+    assert entry.grown == (0, 0, HEIGHT, WIDTH)
+    assert workshop.docker_model.results.can_take_back(entry)
+    run(workshop, workshop.docker_model.take_back, entry.id)
+    assert (workshop.canvas.height, workshop.canvas.width) == (HEIGHT, WIDTH)
+    assert workshop.canvas.names == PAINTED
+    assert workshop.canvas.fakes[0].bounds == Bounds(0, 0, 10, WIDTH)
+    assert "scaled down" in workshop.said
+    run(workshop, workshop.docker_model.apply, entry.id)
+    assert (workshop.canvas.height, workshop.canvas.width) == (2 * HEIGHT, 2 * WIDTH)
+
+
+def test_an_upscaled_document_that_was_resized_since_keeps_its_size(workshop: Workshop) -> None:
+    """The layer alone is taken out."""
+    upscale(workshop)
+    workshop.canvas.grow(Margins(left=5))
+    run(workshop, workshop.docker_model.take_back, the_entry(workshop).id)
+    assert (workshop.canvas.height, workshop.canvas.width) == (2 * HEIGHT, 2 * WIDTH + 5)
+    assert workshop.canvas.names == PAINTED
+    assert "keeps its size" in workshop.said
+
+
+@pytest.mark.parametrize("into", ["new", "selection"])
+def test_a_larger_picture_can_become_a_document_of_its_own(workshop: Workshop, into: str) -> None:
+    """Nothing is said about it, and its first document stays as it is; also once more by hand."""
+    workshop.canvas.selection_mask = (Bounds(4, 6, 14, 16), b"\xff" * 100)
+    upscale(workshop, upscale_into=into)
+    size = (20, 20) if into == "selection" else (2 * HEIGHT, 2 * WIDTH)
+    new = workshop.host.active_canvas()
+    assert (new.height, new.width) == size
+    assert new.names == ["Tapestry: sunset sky, upscaled (seed 42)", "Background"]
+    assert new.flattened(Bounds(0, 0, 1, 1)) == RED
+    assert (workshop.canvas.height, workshop.canvas.names) == (HEIGHT, PAINTED)
+    assert workshop.said == ""
+    new.is_open = False
+    entry = the_entry(workshop)
+    assert entry.applied == ()
+    assert History.from_text(workshop.canvas.notes[HISTORY_NOTE]).entries == [entry]
+    run(workshop, workshop.docker_model.preview, entry.id)
+    place = Bounds(4, 6, 14, 16) if into == "selection" else Bounds(0, 0, HEIGHT, WIDTH)
+    assert workshop.canvas.fakes[0].bounds == place
+    run(workshop, workshop.docker_model.apply, entry.id)
+    assert workshop.host.active_canvas().height == size[0]
+
+
+def test_a_larger_picture_whose_document_is_closed_comes_alone(workshop: Workshop) -> None:
+    """What it was made from is seen in it."""
+    workshop.connect()
+    workshop.docker_model.upscale()
+    workshop.loop.run()
+    workshop.canvas.is_open = False
+    workshop.finish(workshop.backend.sent[-1])
+    run(workshop, workshop.docker_model.apply, the_entry(workshop).id)
+    new = workshop.host.active_canvas()
+    assert (new.height, new.width, len(new.names)) == (2 * HEIGHT, 2 * WIDTH, 2)
+
+
+def test_a_larger_picture_is_not_cut_by_masks_from_before(workshop: Workshop) -> None:
+    """They have another size; the document stays as it is."""
+    upscale(workshop, apply_at_once=False, in_regions=True)
+    entry = the_entry(workshop)
+    assert entry.request.layered is False
+    run(workshop, workshop.docker_model.apply, entry.id, "regions")
+    assert "no regions that are still known" in workshop.said
+    assert (workshop.canvas.height, workshop.canvas.names) == (HEIGHT, PAINTED)
+
+
 def test_into_the_active_layer_and_back(workshop: Workshop) -> None:
     """The layer is what it was."""
     paint(workshop, apply_at_once=False)

@@ -140,6 +140,9 @@ def test_a_damaged_note_is_an_empty_history(text: str) -> None:
         {"thumbnail": None},
         {"offset": [1]},
         {"name": None},
+        {"new_document": 1},
+        {"asked": {"task": "upscale", "height": 10**9, "width": 8}},
+        {"asked": {"task": "upscale"}},
     ],
 )
 def test_a_damaged_entry_is_left_out_alone(damage: dict) -> None:

@@ -103,6 +103,49 @@ def test_a_canvas_that_was_resized_since_keeps_its_size(canvas: FakeCanvas) -> N
     assert (canvas.height, canvas.width) == (21, 38)
 
 
+WHOLE = Bounds(0, 0, 20, 30)
+
+
+def larger(part: Bounds = WHOLE) -> FinishedPicture:
+    """A red picture of a part of the document, twice as large."""
+    height, width = part.height * 2, part.width * 2
+    red = Pixels(height, width, 4, RED * (height * width))
+    bounds = Bounds(0, 0, height, width).moved(part.top, part.left)
+    return picture(pixels=red, bounds=bounds, enlarged_from=part)
+
+
+def place_of(canvas: FakeCanvas, layer_id: str) -> Bounds:
+    """Where a layer lies now."""
+    return next(layer.bounds for layer in canvas.layers() if layer.id == layer_id)
+
+
+def test_a_document_grows_as_a_whole_for_a_larger_picture(canvas: FakeCanvas) -> None:
+    """All layers with it; what is drawn before is waited for."""
+    sea = canvas.add("sea", Bounds(10, 5, 20, 30))
+    canvas.unsettled = 3
+    inserted = insert(canvas, larger())
+    assert (canvas.height, canvas.width) == (40, 60)
+    assert canvas.names == [NAME, "sea", "Background"]
+    assert place_of(canvas, sea) == Bounds(20, 10, 40, 60)
+    assert canvas.flattened(Bounds(0, 0, 40, 60)) == RED * 2400
+    assert inserted.finding is None
+    again = insert(canvas, larger())
+    assert again.grown == NO_MARGINS
+    assert (canvas.height, canvas.width, canvas.fakes[0].bounds.width) == (40, 60, 60)
+    assert take_back_size(canvas, inserted.grown, (20, 30), is_scaled=True)
+    assert (canvas.height, canvas.width) == (20, 30)
+    assert place_of(canvas, sea) == Bounds(10, 5, 20, 30)
+
+
+def test_a_larger_picture_is_seen_where_it_was_made_from(canvas: FakeCanvas) -> None:
+    """Until its document has grown."""
+    whole, part = larger(), larger(Bounds(2, 3, 12, 13))
+    assert whole.bounds_in(canvas) == Bounds(0, 0, 20, 30)
+    assert part.bounds_in(canvas) == Bounds(2, 3, 12, 13)
+    canvas.scale(40, 60)
+    assert whole.bounds_in(canvas) == Bounds(0, 0, 40, 60)
+
+
 @pytest.mark.parametrize("margins", [NO_MARGINS, Margins(left=8)])
 def test_a_document_of_another_size_gets_the_layer_and_a_sentence(canvas, margins) -> None:
     """It is not grown: where the old picture is now is unknown."""

@@ -64,6 +64,15 @@ def test_a_request_tells_the_settings_that_made_it() -> None:
     assert not {"outline_px", "extend_left", "strength"} & set(within)
 
 
+def test_an_upscale_tells_its_own_settings() -> None:
+    """Its strength is none of Refine's."""
+    told = settings_of(Request("upscale", 8, 8, factor=3.0, strength=0.0))
+    assert (told["upscale_factor"], told["upscale_strength"]) == (3.0, 0.0)
+    assert "strength" not in told
+    assert "upscale_factor" not in settings_of(Request("generate", 8, 8))
+    assert sound_values({"upscale_into": "elsewhere"}) == {}
+
+
 def test_the_docker_begins_with_what_a_request_asks_for_by_itself() -> None:
     """How pictures are painted is one matter, wherever it is asked from."""
     request, settings = Request("generate", 64, 64), Settings()

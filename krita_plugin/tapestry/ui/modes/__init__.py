@@ -1,1 +1,1 @@
-"""Generate, extend, refine and fill."""
+"""Generate, extend, refine, fill and upscale."""

@@ -1,4 +1,4 @@
-"""What to do: generate, extend, refine or fill; what each of them asks for, and its button."""
+"""What to do: generate, extend, refine, fill or upscale; what each asks for, and its button."""
 
 from __future__ import annotations
 
@@ -23,23 +23,46 @@ from ..fields.number_fields import Number, NumberFields
 from ..fields.prompt_edit import PromptEdit
 from .extend_fields import ExtendFields, make_wrap
 from .live_fields import LiveFields
+from .upscale_fields import UpscaleFields
 
 _BUTTON_HEIGHT_PX = 30
+_BETWEEN_TABS_PX = 1
+_AROUND_WORD_PX = 8
 
 
 class ModeTabs(QWidget):
-    """Four buttons beside each other; one of them is down."""
+    """Five buttons beside each other, or in two lines in a narrow docker; one of them is down."""
 
     def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self._docker_model = docker_model
         self._group = QButtonGroup(self)
         self._tabs = {mode: self._make_tab(mode, *words) for mode, words in _modes().items()}
-        # Each as wide as its word asks for, in any language: together they fill the docker.
-        row = row_of(*((tab, tab.sizeHint().width()) for tab in self._tabs.values()))
-        row.setSpacing(1)
-        column_in(self, row)
+        self._lines = (row_of(), row_of())
+        self._in_first_line = 0
+        for line in self._lines:
+            line.setSpacing(_BETWEEN_TABS_PX)
+        column_in(self, *self._lines).setSpacing(_BETWEEN_TABS_PX)
+        self._lay_out()
         follow(self, docker_model, ("settings",), self._show_mode)
+
+    def resizeEvent(self, _event: object) -> None:  # noqa: N802  Qt's name
+        """Another width may have room for other words beside each other."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Each as wide as its word asks for, in any language: together they fill the docker."""
+        tabs = list(self._tabs.values())
+        wide = [tab.fontMetrics().horizontalAdvance(tab.text()) + _AROUND_WORD_PX for tab in tabs]
+        fits = sum(wide) + _BETWEEN_TABS_PX * (len(tabs) - 1) <= self.width()
+        in_first_line = len(tabs) if fits else (len(tabs) + 1) // 2
+        if in_first_line == self._in_first_line:
+            return
+        self._in_first_line = in_first_line
+        for number, (tab, width) in enumerate(zip(tabs, wide, strict=True)):
+            for line in self._lines:
+                line.removeWidget(tab)
+            self._lines[number >= in_first_line].addWidget(tab, width)
 
     def _make_tab(self, mode: Mode, title: str, tip: str) -> QToolButton:
         tab = QToolButton()
@@ -68,6 +91,7 @@ class ModeFields(QWidget):
             "extend": ExtendFields(docker_model),
             "refine": SelectionFields(docker_model, "refine"),
             "fill": SelectionFields(docker_model, "fill"),
+            "upscale": UpscaleFields(docker_model),
         }
         column_in(self, *self._pages.values())
         follow(self, docker_model, ("settings",), self._show_mode)
@@ -166,6 +190,7 @@ def _modes() -> dict[Mode, tuple[str, str]]:
         "extend": (tr("Extend"), tr("Make the canvas larger and paint on there")),
         "refine": (tr("Refine"), tr("Paint over what is selected, starting from what is there")),
         "fill": (tr("Fill"), tr("Paint something new into what is selected")),
+        "upscale": (tr("Upscale"), tr("Make the picture larger, and paint finer details into it")),
     }
 
 

@@ -1,7 +1,8 @@
-"""Generate, extend, refine, fill: what each asks for, and what it sends."""
+"""Generate, extend, refine, fill, upscale: what each asks for, and what it sends."""
 
 import pytest
 
+from tapestry.i18n.translation import choose_language
 from tapestry.qt.compat import (
     QAction,
     QApplication,
@@ -15,7 +16,9 @@ from tapestry.qt.compat import (
     QWheelEvent,
     QWidget,
 )
+from tapestry.settings.settings import MODES, Settings
 from tapestry.ui.modes.extend_picture import ExtendPicture, mark_of
+from tapestry.ui.modes.mode_fields import ModeTabs
 from tapestry_protocol.messages import Submit
 from tapestry_protocol.pixels import Bounds, Margins
 
@@ -39,13 +42,12 @@ def sent(docker):
     return submits[-1].request
 
 
-@pytest.mark.parametrize("mode", ["generate", "extend", "refine", "fill"])
+@pytest.mark.parametrize("mode", MODES)
 def test_each_mode_has_its_button(ready, mode) -> None:
     """And only its own; pressing it asks for that."""
     ready.one(f"tapestry_mode_{mode}").click()
     ready.look()
-    modes = ("generate", "extend", "refine", "fill")
-    assert [name for name in modes if ready.all(f"tapestry_{name}")] == [mode]
+    assert [name for name in MODES if ready.all(f"tapestry_{name}")] == [mode]
     ready.one(f"tapestry_{mode}").click()
     assert sent(ready).task == mode
 
@@ -73,6 +75,55 @@ def test_refining_takes_strength_feather_and_context(ready) -> None:
     assert request.prompt == "clouds"
     assert (request.strength, request.feather_px) == (pytest.approx(0.3), 4)
     assert (request.height, request.width) == (60, 60)
+
+
+def test_upscaling_takes_factor_strength_and_a_place(ready) -> None:
+    """The new size can be read; what is set is kept."""
+    ready.one("tapestry_mode_upscale").click()
+    ready.look()
+    assert ready.one("tapestry_upscaled_size").text() == "256 \u00d7 192 px"
+    ready.one("tapestry_upscale_factor_slider").setValue(5)
+    assert ready.one("tapestry_upscale_factor").value() == 4
+    ready.one("tapestry_upscale_factor").setValue(2.5)
+    ready.one("tapestry_upscale_strength").setValue(0.6)
+    assert ready.one("tapestry_upscaled_size").text() == "320 \u00d7 240 px"
+    ready.one("tapestry_upscale").click()
+    whole = sent(ready)
+    into = ready.one("tapestry_upscale_into")
+    into.activated.emit(into.findData("selection"))
+    ready.one("tapestry_upscale").click()
+    part = sent(ready)
+    kept = Settings.from_text(ready.host.settings["docker"])
+
+    assert (whole.factor, whole.strength) == (2.5, pytest.approx(0.6))
+    assert (whole.height, whole.width, whole.selection) == (96, 128, None)
+    assert (part.height, part.width, part.selection) == (32, 32, None)
+    assert not ready.all("tapestry_upscaled_size")
+    assert (kept.mode, kept.upscale_factor, kept.upscale_into) == ("upscale", 2.5, "selection")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(("share", "lines"), [(0.75, 2), (0.98, 2), (1.0, 1), (3.0, 1)])
+def test_no_word_of_a_mode_is_cut_off(docker, language: str, share: float, lines: int) -> None:
+    """In a narrow docker they stand in two lines: where one has no room for all with a rim."""
+    choose_language([language])
+    tabs = ModeTabs(docker.docker_model)
+    choose_language(["en"])
+    shown = [tabs.findChild(QWidget, f"tapestry_mode_{mode}") for mode in MODES]
+    words = [tab.fontMetrics().horizontalAdvance(tab.text()) for tab in shown]
+    places = set()
+    for width in (30, round(share * (sum(words) + 8 * len(words) + 4))):
+        tabs.resize(width, tabs.sizeHint().height())
+        tabs.show()
+        QApplication.processEvents()
+        places = {tab.y() for tab in shown}
+    fitting = [tab.width() >= word for tab, word in zip(shown, words, strict=True)]
+    inside = [tabs.rect().contains(tab.geometry()) for tab in shown]
+    tabs.deleteLater()
+
+    assert len(places) == lines
+    assert all(fitting)
+    assert all(inside)
 
 
 def test_extending_to_several_sides(ready) -> None:

@@ -14,6 +14,7 @@ from tapestry.qt.compat import (
     Qt,
     QWidget,
 )
+from tapestry.settings.settings import MODES
 from tests.krita_plugin.ui.widgets.conftest import NARROW_PX
 
 
@@ -127,7 +128,7 @@ def test_settings_are_there_again_after_a_start(docker) -> None:
 def test_nothing_is_wider_than_a_narrow_docker(docker) -> None:
     """In every mode, with everything open."""
     docker.one("tapestry_more").click()
-    for mode in ("generate", "extend", "refine", "fill"):
+    for mode in MODES:
         docker.one(f"tapestry_mode_{mode}").click()
         docker.look()
         shown = [
