@@ -112,7 +112,7 @@ def test_no_word_of_a_mode_is_cut_off(docker, language: str, share: float, lines
     shown = [tabs.findChild(QWidget, f"tapestry_mode_{mode}") for mode in MODES]
     words = [tab.fontMetrics().horizontalAdvance(tab.text()) for tab in shown]
     places = set()
-    for width in (30, round(share * (sum(words) + 8 * len(words) + 4))):
+    for width in (30, round(share * (sum(words) + 4))):
         tabs.resize(width, tabs.sizeHint().height())
         tabs.show()
         QApplication.processEvents()
