@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.files import refuse_unwritable, write_whole
+from tapestry_protocol.sentences import quoted
 
 _KINDS = {".ora", ".png", ".json"}
 
@@ -29,7 +30,7 @@ def check_apart(paths: Iterable[Path]) -> None:
         if one.suffix.lower() != other.suffix.lower() and _is_same(one, other):
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
-                f"{str(one)!r} and {str(other)!r} are one file.",
+                f"{quoted(one)} and {quoted(other)} are one file.",
                 "Give each a name of its own: one would overwrite the other.",
             )
 
@@ -61,7 +62,7 @@ def write_outputs(files: Iterable[tuple[Path, bytes]]) -> None:
             write_whole(path, [data])
         except OSError as error:
             elsewhere = _rescued(path, data)
-            kept = f" What should be there is in {elsewhere!r}." if elsewhere else ""
+            kept = f" What should be there is in {quoted(elsewhere)}." if elsewhere else ""
             sentences.append(_sentence(path, error) + kept)
     if sentences:
         raise TapestryError(
@@ -103,4 +104,4 @@ def _rescued(path: Path, data: bytes) -> str:
 
 def _sentence(path: Path, error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
-    return f"{str(path)!r} cannot be written ({reason})."
+    return f"{quoted(path)} cannot be written ({reason})."

@@ -27,6 +27,10 @@ MAX_LAYERS_BYTES = 2 * MAX_BLOB_BYTES
 MAX_STAGED_BYTES = 2 * MAX_BLOB_BYTES
 """All blobs that a server holds for jobs that have not ended."""
 
+SPILL_PX = 64
+"""Paint that reaches no further beyond an edge that grows, nor beyond half of what is added, is a
+brush that ran over the edge; what reaches further says itself where the region ends."""
+
 MAX_REGIONS = 32
 """More regions than a painter can tell apart; bounds the evaluations of one step."""
 

@@ -17,7 +17,7 @@ from .limits import (
 )
 from .messages import Control, PixelsRef, Region, Request
 from .pixels import Bounds, Point
-from .sentences import Sentence
+from .sentences import Sentence, quoted
 
 
 def check_canvas(height: int, width: int) -> None:
@@ -157,20 +157,20 @@ def _is_painted(request: Request, point: Point) -> bool:
 
 def _check_region(region: Region) -> None:
     name = region.prompt[:20]
-    check_prompt(region.prompt, Sentence("the region {name}", name=repr(name)))
+    check_prompt(region.prompt, Sentence("the region {name}", name=quoted(name)))
     check_prompt(
         region.negative_prompt or "",
-        Sentence("what to avoid in the region {name}", name=repr(name)),
+        Sentence("what to avoid in the region {name}", name=quoted(name)),
     )
     if not _fills(region.mask, region.bounds, channels=1):
-        raise _bad(Sentence("The mask of {name} does not fill its bounds.", name=repr(name)))
+        raise _bad(Sentence("The mask of {name} does not fill its bounds.", name=quoted(name)))
     if region.paint is not None and not _fills(region.paint, region.bounds, channels=4):
-        raise _bad(Sentence("The paint of {name} does not fill its bounds.", name=repr(name)))
+        raise _bad(Sentence("The paint of {name} does not fill its bounds.", name=quoted(name)))
     if region.strength < 1 and region.paint is None:
         raise _bad(
             Sentence(
                 "The region {name} shall keep its paint, but its paint was not sent.",
-                name=repr(name),
+                name=quoted(name),
             ),
             "Set its strength to 1, or send the layer's own colours along.",
         )
@@ -195,7 +195,7 @@ def _check_control(control: Control) -> None:
     name = control.adapter[:40]
     if control.end <= control.start:
         raise _bad(
-            Sentence("The control picture for {name} ends before it starts.", name=repr(name)),
+            Sentence("The control picture for {name} ends before it starts.", name=quoted(name)),
             "Choose an end above its start, both between 0 and 1.",
         )
     if control.preprocessor in MAPS:
@@ -203,19 +203,19 @@ def _check_control(control: Control) -> None:
             raise _bad(
                 Sentence(
                     "{name} is shown the map of the regions, and takes no picture besides.",
-                    name=repr(name),
+                    name=quoted(name),
                 )
             )
         return
     if control.image is None or control.bounds is None:
         raise _bad(
-            Sentence("There is no control picture for {name}.", name=repr(name)),
+            Sentence("There is no control picture for {name}.", name=quoted(name)),
             "Choose a layer with what it shall be shown.",
         )
     if not _fills(control.image, control.bounds, channels=4):
         raise _bad(
             Sentence(
-                "The control picture for {name} has another size than its place.", name=repr(name)
+                "The control picture for {name} has another size than its place.", name=quoted(name)
             ),
             "Choose a layer of this document, or a picture as large as the canvas.",
         )

@@ -61,6 +61,16 @@ def as_sentence(text: str) -> Sentence:
     return _made(text, text, {})
 
 
+def quoted(name: object) -> str:
+    """A name, path or prompt in quotation marks, as it is; only control characters are spelled.
+
+    `repr` would double the backslashes of a path on Windows.
+    """
+    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(name))
+    mark = '"' if "'" in text and '"' not in text else "'"
+    return f"{mark}{text}{mark}"
+
+
 def _made(text: str, template: str, values: Mapping[str, str]) -> Sentence:
     sentence = str.__new__(Sentence, text)
     sentence.template, sentence.values = template, values

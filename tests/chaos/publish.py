@@ -113,7 +113,7 @@ def page_of(rows: list[dict]) -> str:
     """The whole page."""
     tables = [
         f"## {title}\n\n{_table(promises, rows)}"
-        for title, promises in (("Nothing lost", RELIABILITY), ("Nobody in", SECURITY))
+        for title, promises in (("Nothing lost", RELIABILITY), ("Access", SECURITY))
     ]
     return "\n".join([HEAD, _machine(), *tables, public_reports.section()]) + TAIL
 

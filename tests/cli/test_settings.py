@@ -196,4 +196,4 @@ def test_what_the_run_noticed_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     write_ora(tmp_path / "a.ora", SIZE, layers)
     command = ["render", str(tmp_path / "a.ora"), "-o", str(tmp_path / "a.png"), "--steps", "1"]
     assert main(command) == 0
-    assert "'lava' is so small" in capsys.readouterr().err
+    assert "'lava' is too small" in capsys.readouterr().err

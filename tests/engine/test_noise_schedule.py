@@ -97,7 +97,7 @@ def test_the_models_input_has_the_moments_shares(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_moments_are_steps(name: str) -> None:
+def test_every_timestep_is_a_sampling_step(name: str) -> None:
     """One for each timestep, with the index, the count and the shares of its kind of noise."""
     scheduler = scheduler_of(name)
     found = sampling_steps(scheduler)
@@ -152,7 +152,7 @@ def test_a_prediction_and_its_clean_picture_are_each_others_inverse(kind: str) -
         ("flow_euler", "flow_prediction"),
     ],
 )
-def test_a_scheduler_takes_the_moments_word(name: str, kind: str) -> None:
+def test_a_scheduler_follows_the_steps_prediction(name: str, kind: str) -> None:
     """Told at every step that `clean` is behind the noise, it ends there: levels are not off."""
     clean, noise = picture_and_noise()
     scheduler = scheduler_of(name, kind, steps=20)

@@ -58,7 +58,7 @@ def test_a_device_that_is_named_must_be_there() -> None:
     assert "cpu" in caught.value.advice
 
 
-def test_cards_like_the_best_one_are_its_twins(monkeypatch) -> None:
+def test_cards_of_the_best_ones_kind_are_found(monkeypatch) -> None:
     """A slower one beside it is not, and none is where the artist has chosen a device."""
     cards = ["fast", "old", "fast"]
     monkeypatch.delenv(DEVICE_VARIABLE, raising=False)

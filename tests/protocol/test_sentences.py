@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import PureWindowsPath
 
 import pytest
 
@@ -15,7 +16,7 @@ from tapestry_protocol.limits import (
     MAX_SENTENCE_VALUES,
 )
 from tapestry_protocol.messages import Failed
-from tapestry_protocol.sentences import Sentence, as_sentence, sentence_from_json
+from tapestry_protocol.sentences import Sentence, as_sentence, quoted, sentence_from_json
 
 DAMAGED = Sentence("The file {name} is damaged.", name="sky.png")
 LONG = Sentence(
@@ -90,6 +91,22 @@ def test_a_sentence_that_would_be_refused_is_not_made() -> None:
     assert travelled(deepest) == "x"
     with pytest.raises(ValueError, match="too deeply"):
         Sentence("{a}", a=deepest)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("sky", "'sky'"),
+        (PureWindowsPath("C:/models/loras"), r"'C:\models\loras'"),
+        ("it's", '"it\'s"'),
+        ('it\'s "so"', "'it's \"so\"'"),
+        ("a\nb\0c\u202ed", r"'a\nb\x00c\u202ed'"),
+        ("b\udcffd", r"'b\udcffd'"),
+    ],
+)
+def test_a_name_is_quoted_as_it_is(name: object, shown: str) -> None:
+    """No backslash is doubled; only what cannot be seen is spelled."""
+    assert quoted(name) == shown
 
 
 DEEP: dict = {"id": "{a}", "values": {"a": "x"}}

@@ -1,1 +1,1 @@
-"""The quality benchmark, side by side on the same weights."""
+"""The benchmarks: quality and speed, side by side on the same weights, and what works on a card."""

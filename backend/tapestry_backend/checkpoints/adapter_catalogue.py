@@ -14,7 +14,7 @@ from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ADAPTERS
 from tapestry_protocol.messages import Request
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_recognition import (
     IMAGE_ENCODER,
@@ -163,12 +163,12 @@ class AdapterCatalogue:
             return found[0]
         is_lora = "lora" in kinds
         what = "LoRA" if is_lora else Sentence("ControlNet, T2I-Adapter or IP-Adapter")
-        problem = Sentence("There is no {kind} {name}.", kind=what, name=repr(adapter_id))
+        problem = Sentence("There is no {kind} {name}.", kind=what, name=quoted(adapter_id))
         if found:
             problem = Sentence(
-                "{count} are called {name}.", count=len(found), name=repr(adapter_id)
+                "{count} are called {name}.", count=len(found), name=quoted(adapter_id)
             )
-        names = [repr(a.id) for a in found or fitting_ones]
+        names = [quoted(a.id) for a in found or fitting_ones]
         known = ", ".join(names[:_NAMED_IN_ADVICE])
         if len(names) > _NAMED_IN_ADVICE:
             known = Sentence(
@@ -204,7 +204,7 @@ class AdapterCatalogue:
                     ErrorCode.BAD_REQUEST,
                     Sentence(
                         "The IP-Adapter {name} looks at a layer as it is.",
-                        name=repr(control.adapter),
+                        name=quoted(control.adapter),
                     ),
                     "Show it the layer itself, no lines or edges of it.",
                 )
@@ -230,16 +230,16 @@ def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:
             kind=what,
             family=made_for,
             own=own,
-            name=repr(adapter.id),
-            model=repr(model_id),
+            name=quoted(adapter.id),
+            model=quoted(model_id),
         )
     else:
         problem = Sentence(
             "The {kind} {name} was made for {family}, not for the model {model}.",
             kind=what,
             family=made_for,
-            name=repr(adapter.id),
-            model=repr(model_id),
+            name=quoted(adapter.id),
+            model=quoted(model_id),
         )
     return TapestryError(
         ErrorCode.BAD_REQUEST,
@@ -252,7 +252,7 @@ def ungrounded(model_id: str) -> TapestryError:
     """The error for boxes that a model does not read."""
     return TapestryError(
         ErrorCode.BAD_REQUEST,
-        Sentence("The model {name} takes no grounded boxes.", name=repr(model_id)),
+        Sentence("The model {name} takes no grounded boxes.", name=quoted(model_id)),
         "Choose a GLIGEN checkpoint, or set the grounding to 0.",
     )
 
@@ -264,7 +264,7 @@ def in_part(adapter: Adapter, unused: Sentence) -> TapestryError:
         Sentence(
             "The {kind} {name} is used without {unused}.",
             kind=_KIND_NAMES[adapter.kind],
-            name=repr(adapter.id),
+            name=quoted(adapter.id),
             unused=unused,
         ),
     )

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.adapters import AdapterInfo, Family
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .controlnet_keys import read_control_marks
 from .families import family_of_file
@@ -22,8 +22,6 @@ from .lora_keys import BUNDLED, read_name, unused_in
 from .safetensors_header import BrokenFileError, Header, read_header, read_json
 
 Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
-Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
-
 
 _QWEN_WIDTH = 3072
 """Of Qwen's and FLUX's transformers, whose layers are called as those of Stable Diffusion 3."""
@@ -108,7 +106,7 @@ class Adapter:
 
 def read_adapter(path: Path) -> Adapter:
     """What a file or folder holds; raises TapestryError when it is nothing that we can use."""
-    shown = repr(str(path))
+    shown = quoted(path)
     if is_link(path) and not exists(path):
         raise TapestryError(
             ErrorCode.MODEL_NOT_FOUND,
@@ -156,7 +154,7 @@ def misplaced_adapter(path: Path) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence(
-            "{path} is an adapter, which belongs into a folder such as loras.", path=repr(str(path))
+            "{path} is an adapter, which belongs into a folder such as loras.", path=quoted(path)
         ),
         "Move it there, or name it with --adapter.",
     )
@@ -273,7 +271,7 @@ def _no_adapter(path: Path, header: Header, tensor: str) -> TapestryError:
             ErrorCode.MODEL_BROKEN,
             Sentence(
                 "{path} is a checkpoint, which belongs into the folder checkpoints.",
-                path=repr(str(path)),
+                path=quoted(path),
             ),
             "Move it there, or name it with --model.",
         )
@@ -281,8 +279,8 @@ def _no_adapter(path: Path, header: Header, tensor: str) -> TapestryError:
         ErrorCode.MODEL_BROKEN,
         Sentence(
             "{path} is neither a checkpoint nor an adapter that Tapestry knows: it holds {tensor}.",
-            path=repr(str(path)),
-            tensor=repr(tensor[:60]),
+            path=quoted(path),
+            tensor=quoted(tensor[:60]),
         ),
         Sentence(
             "Look at docs/models.md for what there is; adapters are {kinds}.", kinds=_KNOWN_KINDS
@@ -388,7 +386,7 @@ def _encoder_near(path: Path, setting: str, usual: int, wanted: int) -> Path:
     raise BrokenFileError(
         Sentence(
             "it is an IP-Adapter, and there is no folder {name} beside it",
-            name=repr(IMAGE_ENCODER),
+            name=quoted(IMAGE_ENCODER),
         )
     )
 

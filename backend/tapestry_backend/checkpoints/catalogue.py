@@ -12,7 +12,7 @@ from typing import Any, cast
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo, Request
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_catalogue import AdapterCatalogue
 from .checkpoint_file import (
@@ -154,7 +154,7 @@ class Catalogue:
             known = ", ".join(self._entries)
             raise TapestryError(
                 ErrorCode.MODEL_NOT_FOUND,
-                Sentence("There is no model {name}.", name=repr(model_id)),
+                Sentence("There is no model {name}.", name=quoted(model_id)),
                 Sentence(
                     "Choose one of: {known}. Start the backend with --model PATH to add another.",
                     known=known,
@@ -165,8 +165,8 @@ class Catalogue:
                 ErrorCode.MODEL_BROKEN,
                 Sentence(
                     "The model {name} is no longer at {path}.",
-                    name=repr(model_id),
-                    path=repr(str(entry.path)),
+                    name=quoted(model_id),
+                    path=quoted(entry.path),
                 ),
                 "Put it back, or choose another one.",
             )
@@ -200,7 +200,7 @@ def locate(name: str) -> Path:
             ErrorCode.MODEL_NOT_FOUND,
             Sentence(
                 "{name} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
-                name=repr(name),
+                name=quoted(name),
             ),
             "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
             "`tapestry models` lists those that were found.",
@@ -219,7 +219,7 @@ def read_checkpoint_at(
             ErrorCode.MODEL_NOT_FOUND,
             Sentence(
                 "{path} is not there, or leads to something that is not there.",
-                path=repr(str(path)),
+                path=quoted(path),
             ),
             "Put it back, or fetch it again.",
         )
@@ -245,7 +245,7 @@ def read_file(path: Path, component_files: Mapping[str, Path] | None = None) -> 
     if model is None:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            Sentence("{name} is no checkpoint that Tapestry can run.", name=repr(path.name)),
+            Sentence("{name} is no checkpoint that Tapestry can run.", name=quoted(path.name)),
             Sentence("Choose {families}.", families=_RUNS),
         )
     if model.missing:
@@ -281,7 +281,7 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
             ErrorCode.MODEL_BROKEN,
             Sentence(
                 "{name} is a {family}, which Tapestry cannot run.",
-                name=repr(str(path)),
+                name=quoted(path),
                 family=f"{index['_class_name']!s:.60}",
             ),
             Sentence("Choose {families}.", families=_RUNS),
@@ -291,7 +291,7 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
             ErrorCode.MODEL_BROKEN,
             Sentence(
                 "The backbone of {name} takes {channels} channels, its autoencoder makes {made}.",
-                name=repr(str(path)),
+                name=quoted(path),
                 channels=taken,
                 made=made,
             ),
@@ -309,7 +309,7 @@ def _no_folder(path: Path, reason: Sentence) -> TapestryError:
         ErrorCode.MODEL_BROKEN,
         Sentence(
             "{folder} is not a model folder in diffusers layout ({problem}).",
-            folder=repr(str(path)),
+            folder=quoted(path),
             problem=reason,
         ),
         "Choose a folder that holds model_index.json, unet or transformer, vae, text_encoder, "

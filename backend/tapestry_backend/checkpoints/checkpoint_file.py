@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SIDE_PX
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .distilled import few_steps_of, few_steps_scheduler
 from .families import FAMILIES, Family, family_of_file
@@ -236,7 +236,7 @@ def misplaced_network(path: Path) -> TapestryError:
         Sentence(
             "{path} is a text encoder or an autoencoder, which belongs into the folder "
             "text_encoders or vae.",
-            path=repr(str(path)),
+            path=quoted(path),
         ),
         "Move it there: checkpoints that lack theirs use it.",
     )
@@ -248,14 +248,15 @@ def foreign_file(path: Path) -> TapestryError:
         return TapestryError(
             ErrorCode.MODEL_BROKEN,
             Sentence(
-                "{name} is packed as GGUF, which Tapestry does not read.", name=repr(path.name)
+                "{name} is packed as GGUF, which Tapestry does not read.", name=quoted(path.name)
             ),
             "Look for the same one as .safetensors; of packed ones fp8 can be read.",
         )
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence(
-            "{name} is a pickle, which can run any program when it is opened.", name=repr(path.name)
+            "{name} is a pickle, which can run any program when it is opened.",
+            name=quoted(path.name),
         ),
         "Look for the same one as .safetensors, or convert it in a program you trust.",
     )
@@ -265,9 +266,7 @@ def broken_file(path: Path, error: BrokenFileError) -> TapestryError:
     """What an artist reads about a file of weights that is not what it should be."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence(
-            "The model {name} cannot be opened: {why}.", name=repr(str(path)), why=error.problem
-        ),
+        Sentence("The model {name} cannot be opened: {why}.", name=quoted(path), why=error.problem),
         error.advice or "Get it again from where it came from, as .safetensors.",
     )
 
@@ -282,7 +281,7 @@ def missing_parts(path: Path, model: FileModel) -> TapestryError:
     names = listed([_PART_NAMES[part] for part in model.missing])
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence("{name} lacks {parts}.", name=repr(path.name), parts=names),
+        Sentence("{name} lacks {parts}.", name=quoted(path.name), parts=names),
         "Put what is missing beside it, as ComfyUI does: text encoders into text_encoders or clip, "
         "the autoencoder into vae; or choose a checkpoint that holds everything.",
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .checkpoint_file import (
     FOREIGN_FORMATS,
@@ -88,7 +88,7 @@ def _no_network(path: Path) -> LeftOut:
         path,
         Sentence(
             "{path} is neither a text encoder nor an autoencoder that Tapestry knows.",
-            path=repr(str(path)),
+            path=quoted(path),
         ),
         "Look at docs/models.md for what there is.",
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_recognition import misplaced_adapter, read_adapter
 from .catalogue import SAMPLE, Checkpoint, read_checkpoint_at
@@ -74,7 +74,7 @@ def _no_models_folder(folder: Path) -> LeftOut:
         folder,
         Sentence(
             "There is no folder {folder}, which the variable {variable} names.",
-            folder=repr(str(folder)),
+            folder=quoted(folder),
             variable=MODELS_VARIABLE,
         ),
         "Let it name one folder, without quotes; name further ones with --folder.",
@@ -295,7 +295,7 @@ def _unfinished(folder: Path, name: str) -> LeftOut:
         folder,
         Sentence(
             "{name} has not been fetched to its end into the cache of the Hugging Face hub.",
-            name=repr(name),
+            name=quoted(name),
         ),
         "Fetch it again with the program that began, or with `tapestry models add`.",
     )

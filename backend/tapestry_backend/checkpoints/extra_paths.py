@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, unreadable
@@ -62,7 +62,7 @@ def extra_paths(
 def _misnamed(file: Path) -> LeftOut:
     return LeftOut.missing(
         file,
-        Sentence("{file} is not followed: its name ends with .txt.", file=repr(str(file))),
+        Sentence("{file} is not followed: its name ends with .txt.", file=quoted(file)),
         Sentence("Rename it to {name}.", name=_NAMES[0]),
     )
 
@@ -149,8 +149,8 @@ def _repeated(file: Path, key: str) -> LeftOut:
         file / key,
         Sentence(
             "{file} names {key} twice in one place: only the last counts.",
-            file=repr(str(file)),
-            key=repr(key[:40]),
+            file=quoted(file),
+            key=quoted(key[:40]),
         ),
         "Take out one of them.",
     )
@@ -234,11 +234,11 @@ def _misspelt(values: Mapping[str, Any], keys: Collection[str], file: Path) -> I
                 file / key,
                 Sentence(
                     "{file} names {key}, which means nothing: {near} does.",
-                    file=repr(str(file)),
-                    key=repr(key[:40]),
-                    near=repr(near[0]),
+                    file=quoted(file),
+                    key=quoted(key[:40]),
+                    near=quoted(near[0]),
                 ),
-                Sentence("Correct {file}.", file=repr(str(file))),
+                Sentence("Correct {file}.", file=quoted(file)),
             )
 
 
@@ -247,7 +247,7 @@ def _cut(file: Path) -> LeftOut:
         file,
         Sentence(
             "{file} has more than {most} sections: what comes after them is left out.",
-            file=repr(str(file)),
+            file=quoted(file),
             most=_MAX_SECTIONS,
         ),
         "Remove those that you do not need.",
@@ -309,7 +309,7 @@ def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
         left_out.append(
             _misread(
                 file,
-                Sentence("names {path}: write Windows paths without quotes", path=repr(shown)),
+                Sentence("names {path}: write Windows paths without quotes", path=quoted(shown)),
             )
         )
         return None
@@ -319,7 +319,7 @@ def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
 def _empty(file: Path, key: str) -> LeftOut:
     return LeftOut.broken(
         file / key,
-        Sentence("{file} names no folder for {key}.", file=repr(str(file)), key=repr(key)),
+        Sentence("{file} names no folder for {key}.", file=quoted(file), key=quoted(key)),
         "Name one, or take the line out; what begins with # stands in quotes.",
     )
 
@@ -329,10 +329,10 @@ def _missing(file: Path, folder: Path) -> LeftOut:
         folder,
         Sentence(
             "The folder {folder}, which {file} names, is not there.",
-            folder=repr(str(folder)),
+            folder=quoted(folder),
             file=file.name,
         ),
-        Sentence("Correct {file}, or look whether its disk is there.", file=repr(str(file))),
+        Sentence("Correct {file}, or look whether its disk is there.", file=quoted(file)),
     )
 
 
@@ -341,7 +341,7 @@ def _misread(file: Path, problem: Sentence) -> LeftOut:
         file,
         Sentence(
             "{file} {problem}; the folders in it are left out.",
-            file=repr(str(file)),
+            file=quoted(file),
             problem=problem,
         ),
         "Correct it: sections with base_path and checkpoints, loras and so on, indented by spaces.",

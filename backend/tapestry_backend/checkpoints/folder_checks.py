@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .families import FAMILIES, backbone_of, family_of
 from .folders import is_file, is_folder
@@ -68,7 +68,7 @@ def check_folder(folder: Path) -> None:
             ErrorCode.MODEL_BROKEN,
             Sentence(
                 "The model in {folder} cannot be opened: {reason}.",
-                folder=repr(str(folder)),
+                folder=quoted(folder),
                 reason=error.problem,
             ),
             error.advice or _WHOLE_FOLDER,
@@ -132,7 +132,7 @@ def without_index(folder: Path) -> LeftOut:
         folder,
         Sentence(
             "{folder} looks like a model, but its model_index.json is missing.",
-            folder=repr(str(folder)),
+            folder=quoted(folder),
         ),
         _WHOLE_FOLDER,
     )
@@ -212,7 +212,7 @@ def _inside(path: Path, homes: list[Path]) -> Path:
             Sentence(
                 "{file} is a link that leads out of the model's folder, to {target}",
                 file=f"{path.parent.name}/{path.name}",
-                target=repr(str(real)[:200]),
+                target=quoted(str(real)[:200]),
             ),
             "Put the file itself there, or what it leads to into the models folder; links into "
             "that one and into the cache of the Hugging Face hub are followed.",
@@ -232,7 +232,7 @@ def _weights(part: Path) -> Iterator[Path]:
     for file in sorted({str(file) for file in files.values()}):
         if not re.fullmatch(r"[\w-][\w.-]{0,200}\.safetensors", file):
             raise BrokenFileError(
-                Sentence("{file} names {name}", file=index.name, name=repr(file[:40])), ANOTHER
+                Sentence("{file} names {name}", file=index.name, name=quoted(file[:40])), ANOTHER
             )
         yield part / file
 
@@ -262,7 +262,7 @@ def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -
             raise BrokenFileError(
                 Sentence(
                     "{key} in {where} has {count} entries",
-                    key=repr(key[:40]),
+                    key=quoted(key[:40]),
                     where=where,
                     count=len(value),
                 ),
@@ -276,7 +276,7 @@ def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -
             raise BrokenFileError(
                 Sentence(
                     "{key} in {where} is {value}",
-                    key=repr(key[:40]),
+                    key=quoted(key[:40]),
                     where=where,
                     value=f"{value!s:.20}",
                 ),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .left_out import LeftOut, unreadable
 
@@ -63,7 +63,7 @@ def check_folder_named(folder: Path, left_out: list[LeftOut]) -> None:
     try:
         os.scandir(folder).close()
     except (FileNotFoundError, NotADirectoryError):
-        message = Sentence("There is no folder {folder}.", folder=repr(str(folder)))
+        message = Sentence("There is no folder {folder}.", folder=quoted(folder))
         advice = "Look how it is written, and whether its disk is there."
         left_out.append(LeftOut.missing(folder, message, advice))
     except (OSError, ValueError) as error:
@@ -120,7 +120,7 @@ def _too_large(root: Path) -> LeftOut:
         root,
         Sentence(
             "{folder} holds more than {count} files: what comes after them is left out.",
-            folder=repr(str(root)),
+            folder=quoted(root),
             count=_MAX_FILES,
         ),
         "Name the folder inside it that holds the models.",
@@ -133,9 +133,9 @@ def _too_deep(root: Path, folders: Sequence[Path]) -> LeftOut:
         Sentence(
             "{count} folders lie deeper in {folder} than {most} and are left out, such as {first}.",
             count=len(folders),
-            folder=repr(str(root)),
+            folder=quoted(root),
             most=_MAX_DEPTH,
-            first=repr(str(folders[0])),
+            first=quoted(folders[0]),
         ),
         "Name a folder nearer to them.",
     )
@@ -144,7 +144,7 @@ def _too_deep(root: Path, folders: Sequence[Path]) -> LeftOut:
 def _unfinished(path: Path) -> LeftOut:
     return LeftOut.broken(
         path,
-        Sentence("{path} has not been fetched to its end.", path=repr(str(path))),
+        Sentence("{path} has not been fetched to its end.", path=quoted(path)),
         "Let the program that fetches it finish, or remove it.",
     )
 

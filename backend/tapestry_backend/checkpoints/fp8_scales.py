@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .safetensors_header import ANOTHER, BrokenFileError
 from .shapes import Shapes
@@ -63,7 +63,7 @@ def _unknown(name: str) -> BrokenFileError:
         Sentence(
             "its weights are packed in a way that Tapestry cannot read ({name}); of those in 8 "
             "bits it reads fp8 with one scale for each layer or row",
-            name=repr(name[:60]),
+            name=quoted(name[:60]),
         ),
         ANOTHER,
     )

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_LEFT_OUT
-from tapestry_protocol.sentences import Sentence, as_sentence
+from tapestry_protocol.sentences import Sentence, as_sentence, quoted
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def unreadable(path: Path, error: OSError) -> LeftOut:
     reason = error.strerror or Sentence("the system does not say why")
     return LeftOut.broken(
         path,
-        Sentence("{path} cannot be read ({reason}).", path=repr(str(path)), reason=reason),
+        Sentence("{path} cannot be read ({reason}).", path=quoted(path), reason=reason),
         "Give yourself the right to read it, or name another place.",
     )
 
@@ -70,7 +70,7 @@ def unforeseen(path: Path, error: Exception) -> LeftOut:
         path,
         Sentence(
             "{path} could not be read: it is written in a way that Tapestry does not know.",
-            path=repr(str(path)),
+            path=quoted(path),
         ),
         "Move it to another place if you do not need it; the backend's log has the particulars.",
     )
@@ -103,7 +103,7 @@ def choose_id(path: Path, names: Iterable[str], taken: Callable[[str], bool]) ->
         reason = reason or problem
     return LeftOut.missing(
         path,
-        Sentence("{path} is left out: its name {problem}.", path=repr(str(path)), problem=reason),
+        Sentence("{path} is left out: its name {problem}.", path=quoted(path), problem=reason),
         "Give it a short, plain name of its own.",
     )
 
@@ -128,9 +128,9 @@ def fitting(
 def _too_many(
     rest: Sequence[T], id_of: Callable[[T], str], path_of: Callable[[T], Path], what: Sentence
 ) -> LeftOut:
-    names = repr(id_of(rest[0]))
+    names = quoted(id_of(rest[0]))
     if len(rest) > 1:
-        names = Sentence("{first} to {last}", first=names, last=repr(id_of(rest[-1])))
+        names = Sentence("{first} to {last}", first=names, last=quoted(id_of(rest[-1])))
     return LeftOut.too_many(
         path_of(rest[0]),
         Sentence(

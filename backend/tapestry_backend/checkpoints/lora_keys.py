@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .left_out import listed
 
@@ -154,7 +154,7 @@ def unused_in(names: Iterable[str]) -> Sentence | None:
             Sentence(
                 "{count} unknown tensors, such as {name}",
                 count=len(unknown),
-                name=repr(unknown[0][:60]),
+                name=quoted(unknown[0][:60]),
             )
         )
     if repeated:
@@ -162,7 +162,7 @@ def unused_in(names: Iterable[str]) -> Sentence | None:
             Sentence(
                 "{count} tensors of a second LoRA in it, such as {name}",
                 count=len(repeated),
-                name=repr(repeated[0][:60]),
+                name=quoted(repeated[0][:60]),
             )
         )
     return listed(parts)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 MOST = 4.0
 """Beyond this a word destroys the picture; larger weights count as this much."""
@@ -102,7 +102,7 @@ def read_weights(prompt: str) -> WeightedPrompt:
             text = sign[1:] if len(sign) > 1 and sign.startswith("\\") else sign
             if sign in _CLOSES and not _EMOTICON.search(groups[-1].text[-2:]):
                 notices.append(
-                    Sentence("A {sign} without its partner was read as a sign.", sign=repr(sign))
+                    Sentence("A {sign} without its partner was read as a sign.", sign=quoted(sign))
                 )
             groups[-1].pieces.append((text, 1.0))
     while len(groups) > 1:
@@ -123,13 +123,13 @@ def _unclosed(group: _Group, before: str, notices: list[str]) -> list[tuple[str,
         return group.closed(notices)
     if not _EMOTICON.search(before):
         notices.append(
-            Sentence("A {sign} without its partner was read as a sign.", sign=repr(group.bracket))
+            Sentence("A {sign} without its partner was read as a sign.", sign=quoted(group.bracket))
         )
     return [(group.bracket, 1.0), *group.pieces]
 
 
 def _shown(text: str) -> str:
-    return repr(text[:_SHOWN_CHARACTERS])
+    return quoted(text[:_SHOWN_CHARACTERS])
 
 
 def _joined(pieces: Sequence[tuple[str, float]], notices: tuple[str, ...]) -> WeightedPrompt:

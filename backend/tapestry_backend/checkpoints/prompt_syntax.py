@@ -20,7 +20,7 @@ from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_LORAS
 from tapestry_protocol.messages import Request
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_recognition import Adapter, Kind
 from .prompt_marks import read_weights
@@ -375,4 +375,4 @@ class _Reader:
 
 
 def _shown(text: str) -> str:
-    return repr(text[:_SHOWN_CHARACTERS])
+    return quoted(text[:_SHOWN_CHARACTERS])

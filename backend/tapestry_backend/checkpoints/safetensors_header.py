@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tapestry_protocol.sentences import Sentence, as_sentence
+from tapestry_protocol.sentences import Sentence, as_sentence, quoted
 
 MAX_HEADER_BYTES = 2 * 2**20
 """Of the part about tensors. The largest known model needs a tenth of it; as Python objects it
@@ -83,8 +83,16 @@ _FETCH_ITSELF = (
 _AS_SAFETENSORS = "Look for the same one as .safetensors: another name does not change what it is."
 _OTHER_KINDS = (
     ((b"<!doctype", b"<html", b"<head", b"<?xml"), Sentence("a web page"), _FETCH_ITSELF),
-    ((b'{"', b"{\n", b"{\r\n", b"{ "), "a text, such as a server's answer", _FETCH_ITSELF),
-    ((b"version https://git-lfs",), "git's note about a large file", "Run `git lfs pull` there."),
+    (
+        (b'{"', b"{\n", b"{\r\n", b"{ "),
+        Sentence("a text, such as a server's answer"),
+        _FETCH_ITSELF,
+    ),
+    (
+        (b"version https://git-lfs",),
+        Sentence("git's note about a large file"),
+        "Run `git lfs pull` there.",
+    ),
     ((b"gguf",), Sentence("a GGUF file"), _AS_SAFETENSORS),
     ((b"pk\x03\x04",), Sentence("a pickle, or another ZIP archive"), _AS_SAFETENSORS),
     (tuple(bytes((128, n)) for n in range(2, 6)), Sentence("a pickle"), _AS_SAFETENSORS),
@@ -283,7 +291,7 @@ def _check_header(header: dict[str, Any], data_bytes: int) -> None:
 
 def _place(name: str, tensor: Any) -> tuple[int, int]:
     """Where a tensor begins and ends."""
-    shown = repr(name[:40])
+    shown = quoted(name[:40])
     if len(name) > _MAX_NAME_CHARACTERS:
         raise BrokenFileError(Sentence("the name {name} is too long", name=shown), ANOTHER)
     if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:

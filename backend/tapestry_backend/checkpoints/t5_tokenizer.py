@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from .model_paths import hub_cache, models_folder
 
@@ -31,12 +31,14 @@ def t5_words(near: Path) -> Path:
             return place
     raise TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence("{name} needs the tokenizer of T5, which is nowhere here.", name=repr(near.name)),
+        Sentence(
+            "{name} needs the tokenizer of T5, which is nowhere here.", name=quoted(near.name)
+        ),
         Sentence(
             "Get the file tokenizer.json out of the folder tokenizer_2 of FLUX.1, or "
             "tokenizer_3 of Stable Diffusion 3, on huggingface.co, or "
             "comfy/text_encoders/t5_tokenizer of ComfyUI, and put it into {folder}.",
-            folder=repr(str(models_folder() / "tokenizers" / "t5")),
+            folder=quoted(models_folder() / "tokenizers" / "t5"),
         ),
     )
 

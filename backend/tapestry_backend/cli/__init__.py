@@ -58,7 +58,9 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the backend that Krita's plugin talks to")
     if chosen == ["serve"]:
         _add_serve(serve)
-    bench = commands.add_parser("bench", help="measure quality or speed, side by side")
+    bench = commands.add_parser(
+        "bench", help="measure quality or speed, side by side, or a graphics card"
+    )
     if chosen == ["bench"]:
         _add_bench(bench)
     models = commands.add_parser("models", help="list the models that can be used, or fetch one")

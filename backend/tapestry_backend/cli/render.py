@@ -16,6 +16,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.files import open_file
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.messages import Request
+from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, entries_for
@@ -112,7 +113,7 @@ def open_document(path: Path) -> Document:
 
 def unreadable(path: Path, error: OSError, advice: str) -> TapestryError:
     """What is wrong with a file that cannot be read."""
-    sentence = f"{str(path)!r} cannot be read ({error.strerror})."
+    sentence = f"{quoted(path)} cannot be read ({error.strerror})."
     return TapestryError(ErrorCode.BAD_REQUEST, sentence, advice)
 
 
@@ -248,7 +249,7 @@ def check_outputs(
         if path.suffix.lower() not in known:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
-                f"{path.name or str(path)!r} is no kind of file that is written here.",
+                f"{quoted(path.name or str(path))} is no kind of file that is written here.",
                 f"Let its name end in {' or '.join(known)}.",
             )
         check_output(path)

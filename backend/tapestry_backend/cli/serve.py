@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_file
+from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, discover, told_apart
@@ -116,7 +117,7 @@ def serve_command(
         _complain(str(error))
         return CANNOT_START
     except OSError as error:
-        _complain(f"{error.filename!r} cannot be written: {error.strerror}.")
+        _complain(f"{quoted(error.filename)} cannot be written: {error.strerror}.")
         return CANNOT_START
     settings = ServerSettings(
         runtime_file=arguments.runtime_file,

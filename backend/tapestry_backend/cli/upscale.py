@@ -15,6 +15,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.files import open_file
 from tapestry_protocol.messages import Request
 from tapestry_protocol.request_checks import check_contents
+from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, entries_for
@@ -145,7 +146,7 @@ def _read(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
     if path.suffix.lower() not in {".png", ".ora"}:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"{path.name or str(path)!r} is no kind of picture that is read here.",
+            f"{quoted(path.name or str(path))} is no kind of picture that is read here.",
             "Give a picture (.png) or a scene (.ora).",
         )
     if path.suffix.lower() == ".png":
@@ -187,7 +188,7 @@ def _read_picture(options: argparse.Namespace) -> _Source:
     except OSError as error:
         advice = "Give the path of a picture (.png) or of a scene (.ora)."
         raise unreadable(path, error, advice) from error
-    picture, notes = read_picture(data, repr(path.name))
+    picture, notes = read_picture(data, quoted(path.name))
     height, width = picture.shape[:2]
     prompt = options.background or ""
     request = Request("refine", height, width, prompt=prompt, **request_settings(options))
@@ -264,6 +265,6 @@ def _kept(picture: np.ndarray, colours: bytes, output: Path) -> Iterator[None]:
     except BaseException:
         with undisturbed():
             where = keep_beside(output, "-first", encode_png(picture, colours))
-            told = f"is in {where!r}" if where else "could not be written anywhere"
+            told = f"is in {quoted(where)}" if where else "could not be written anywhere"
             sys.stderr.write(f"\nThe picture before it was enlarged {told}.\n")
         raise

@@ -14,8 +14,9 @@ from .windows import Size
 
 DRAFT_SIGNALS = (0.5, 2.0)
 """At full composition: the canvas begins where the draft has the first share of the variance of
-what the model sees, and what is large keeps to it until the second (`levels.share_until`): with
-half of it to the end. Keeping to what is large costs no detail, beginning late does."""
+what the model sees, and what is large keeps to it until the second
+(`noise_schedule.share_until`): with half of it to the end. Keeping to what is large costs no
+detail, beginning late does."""
 
 STRUCTURED = 0.25
 """A draft with less `structure` than this shows a texture: there is nothing to compose, and windows

@@ -13,7 +13,8 @@ from .windows import Window, extent
 
 FOLLOW_NEAR, FOLLOW_FAR = 0.1, 0.03
 """New cells follow the continued edges until the picture has this share of the variance of what the
-model sees (`levels.share_until`): beside the known picture, and a window or more away from it."""
+model sees (`noise_schedule.share_until`): beside the known picture, and a window or more away from
+it."""
 
 _FADE_CELLS = 12
 """The colour correction of the new side has faded after this many cells (96 pixels at factor 8)."""

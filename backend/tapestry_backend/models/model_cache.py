@@ -12,7 +12,7 @@ import torch
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..checkpoints.catalogue import Catalogue, Checkpoint
 from ..checkpoints.families import FAMILIES, Family
@@ -87,7 +87,7 @@ class ModelCache:
                 ErrorCode.OUT_OF_MEMORY,
                 Sentence(
                     "{name} takes {needed} GiB of memory, and {free} GiB are free.",
-                    name=repr(entry.id),
+                    name=quoted(entry.id),
                     needed=f"{needed / _GIB:.1f}",
                     free=f"{free / _GIB:.1f}",
                 ),
@@ -127,7 +127,7 @@ def device_named(name: str) -> torch.device:
     if name not in known:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            Sentence("There is no device {name} here to paint on.", name=repr(name)),
+            Sentence("There is no device {name} here to paint on.", name=quoted(name)),
             Sentence("Choose one of: {names}.", names=", ".join(known)),
         )
     return torch.device(name)

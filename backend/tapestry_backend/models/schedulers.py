@@ -10,7 +10,7 @@ import torch
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 _TRAINED_WITH = (
     "num_train_timesteps",
@@ -196,7 +196,7 @@ def _check_prediction(name: str, checkpoint: Any) -> None:
             Sentence(
                 "The scheduler {name} removes noise step by step; this checkpoint was "
                 "trained with flow matching.",
-                name=repr(name),
+                name=quoted(name),
             ),
             'Choose "flow_euler", or the checkpoint\'s own scheduler.',
         )
@@ -204,7 +204,7 @@ def _check_prediction(name: str, checkpoint: Any) -> None:
         ErrorCode.BAD_REQUEST,
         Sentence(
             'The scheduler "flow_euler" is for flow matching; this checkpoint predicts {kind}.',
-            kind=repr(checkpoint.config.prediction_type),
+            kind=quoted(checkpoint.config.prediction_type),
         ),
         'Choose "euler", or the checkpoint\'s own scheduler.',
     )

@@ -75,7 +75,7 @@ class App:
         self._settings = settings
         # Numbers that grow from one server to the next, as fast as time does.
         self._jobs = Jobs(self._check, first_sequence=time.time_ns() // 1_000_000)
-        self._writer = JournalWriter(settings.journal, self._regret_soon)
+        self._writer = JournalWriter(settings.journal, self._report_journal_failure_soon)
         self._journal_lock = Lock(settings.journal / "lock")
         self._unsaid: Remark | None = None
         self._state_timer: asyncio.TimerHandle | None = None
@@ -196,11 +196,11 @@ class App:
         self._state_timer = None
         self._tell_all(self._jobs.backend)
 
-    def _regret_soon(self, error: OSError) -> None:
+    def _report_journal_failure_soon(self, error: OSError) -> None:
         """From the journal writer's thread."""
-        self._loop.call_soon_threadsafe(self._regret, error)
+        self._loop.call_soon_threadsafe(self._report_journal_failure, error)
 
-    def _regret(self, error: OSError) -> None:
+    def _report_journal_failure(self, error: OSError) -> None:
         """Tell the artists once that there is no journal."""
         remark = no_journal(error)
         self._unsaid = None if self._sessions else remark
@@ -234,9 +234,9 @@ class App:
     def _watch_parent(self) -> list[asyncio.Task[None]]:
         if self._settings.parent is None:
             return []
-        return [asyncio.create_task(self._outlast(self._settings.parent))]
+        return [asyncio.create_task(self._wait_for_parent(self._settings.parent))]
 
-    async def _outlast(self, parent: int) -> None:
+    async def _wait_for_parent(self, parent: int) -> None:
         """Ends when the parent is gone and no client is connected."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(parent)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import COVERED_ALPHA
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..engine.composition import drawable
 from ..engine.extension import Follow, continue_edges, keep_map
@@ -215,7 +215,7 @@ class CanvasSource:
 class RequestedCanvas:
     """What a request says about its canvas.
 
-    ground     the canvas before painting
+    source     the canvas before painting
     masks      of the regions, on the canvas, topmost first
     new        [H, W] in 0..1: how much of each pixel of the result is painted; None: all of it
     notices    what the artist should know: sentences
@@ -269,7 +269,7 @@ def _check_seen(prompt: str, painted: PaintedMask, plan: Plan) -> None:
     if not bool((painted.mask[top:bottom, left:right] > 0).any()):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            Sentence("The region {name} has no paint on the canvas.", name=repr(prompt[:40])),
+            Sentence("The region {name} has no paint on the canvas.", name=quoted(prompt[:40])),
             "Paint where it should be, or hide its layer.",
         )
 
@@ -287,15 +287,15 @@ def _notices(
             sentences.append(
                 Sentence(
                     "The region {name} lies wholly underneath others: nothing shows.",
-                    name=repr(name),
+                    name=quoted(name),
                 )
             )
         elif float(weight.sum()) * cell_px**2 < opacity * least_px**2:
             sentences.append(
                 Sentence(
-                    "The region {name} is so small that nobody sees what it is: paint it at "
-                    "least {width} pixels wide.",
-                    name=repr(name),
+                    "The region {name} is too small to show anything: paint it at least {width} "
+                    "pixels wide.",
+                    name=quoted(name),
                     width=2 * least_px,
                 )
             )
@@ -304,7 +304,7 @@ def _notices(
                 Sentence(
                     "The region {name} is painted so faintly ({share}) that it hardly shows: "
                     "raise the opacity of its layer.",
-                    name=repr(name),
+                    name=quoted(name),
                     share=f"{opacity:.0%}",
                 )
             )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
-from tapestry_protocol.sentences import Sentence, as_sentence
+from tapestry_protocol.sentences import Sentence, as_sentence, quoted
 
 from ..models.device.memory import free_and_total_bytes
 
@@ -37,7 +37,7 @@ def check_finite(values: Tensor, stage: str) -> None:
 
 def not_read(prompt: str, rest: str) -> str:
     """A sentence about the end of a prompt that a model's text encoders do not read."""
-    shown, left = repr(_shortened(prompt, _START)), repr(_shortened(rest, _REST))
+    shown, left = quoted(_shortened(prompt, _START)), quoted(_shortened(rest, _REST))
     return Sentence(
         "The prompt {prompt} is longer than this model reads; not read: {rest}.",
         prompt=shown,

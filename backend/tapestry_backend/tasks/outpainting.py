@@ -8,12 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tapestry_protocol.limits import SPILL_PX
 from tapestry_protocol.pixels import COVERED_ALPHA, Bounds
-
-SPILL_PX = 64
-"""Paint that reaches no further beyond a growing edge, nor beyond half of what is added, is a brush
-that ran over the edge; what reaches further says itself where the region ends."""
-
 
 RIM_PX = 2
 """Paint that ends further from an edge ends there; what lies nearer has left a rim of a brush."""

@@ -7,7 +7,7 @@ import traceback
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
 from tapestry_protocol.limits import MAX_SENTENCE_CHARACTERS
 from tapestry_protocol.messages import Failed, Request
-from tapestry_protocol.sentences import Sentence, as_sentence
+from tapestry_protocol.sentences import Sentence, as_sentence, quoted
 
 from ..engine.out_of_memory import is_out_of_memory
 
@@ -45,6 +45,6 @@ def private_traceback(error: Exception, request: Request) -> str:
     prompts = {request.prompt, request.negative_prompt, *(r.prompt for r in request.regions)}
     for prompt in sorted(prompts, key=len, reverse=True):
         if prompt.strip():
-            for spelling in (prompt, repr(prompt)[1:-1]):
+            for spelling in (prompt, repr(prompt)[1:-1], quoted(prompt)[1:-1]):
                 text = text.replace(spelling, "<prompt>")
     return text

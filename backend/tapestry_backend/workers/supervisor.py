@@ -32,7 +32,7 @@ from .watchdog import SILENCE_S, Watchdog
 _LONGEST_PAUSE_S = 30.0
 """Between attempts to start a worker that dies before it is ready."""
 
-_FAREWELL_S = 1.0
+_EXIT_TIMEOUT_S = 1.0
 """Seconds that a worker may take to end when its pipe is closed; then it is killed."""
 
 _log = logging.getLogger("tapestry.supervisor")
@@ -74,15 +74,15 @@ class WorkerSupervisor:
         """Start the worker, and start it again when it dies; cancel this to stop the worker."""
         pause_s = 0.0
         while True:
-            was_ready = await self._live_once()
+            was_ready = await self._run_once()
             self._hear(Backend("lost"), {})
             pause_s = 0.0 if was_ready else min(_LONGEST_PAUSE_S, 2 * pause_s or 1.0)
             await asyncio.sleep(pause_s)
 
-    async def _live_once(self) -> bool:
+    async def _run_once(self) -> bool:
         """One life of a worker; tells whether it was ever ready."""
         self._hear(Backend("starting"), {})
-        self._orders = asyncio.Queue()  # what was meant for the last worker is void
+        self._orders = asyncio.Queue()  # what was meant for the last worker is dropped
         try:
             worker = await self._spawn()
         except OSError as error:
@@ -101,7 +101,7 @@ class WorkerSupervisor:
         finally:
             for task in tasks:
                 task.cancel()
-            await _bury(worker)
+            await _stop_process(worker)
 
     async def _beat(self) -> None:
         """Tell the worker that we are alive."""
@@ -133,7 +133,7 @@ class WorkerSupervisor:
                 log.close()
 
     async def _listen(self, pipe: StreamReader, pid: int, watchdog: Watchdog) -> bool:
-        """Hear the worker out until its pipe ends; tells whether it was ever ready."""
+        """Take what the worker says until its pipe ends; tells whether it was ever ready."""
         inbox, was_ready = Inbox(), False
         try:
             while (frame := await read_frame_async(pipe)) is not None:
@@ -187,12 +187,12 @@ def _pipes(worker: Process) -> tuple[StreamWriter, StreamReader]:
     return worker.stdin, worker.stdout
 
 
-async def _bury(worker: Process) -> None:
+async def _stop_process(worker: Process) -> None:
     """Close the worker's pipe, which ends it; kill it when it does not go."""
     orders, _ = _pipes(worker)
     orders.close()
     try:
-        async with asyncio.timeout(_FAREWELL_S):
+        async with asyncio.timeout(_EXIT_TIMEOUT_S):
             status = await worker.wait()
     except TimeoutError:
         worker.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 VARIABLE = "TAPESTRY_SERVER_FILE"
 """An environment variable with the path of the copy."""
@@ -42,7 +42,7 @@ class RemoteBackend:
                 Sentence(
                     "{file} does not say how to reach the backend on the other computer, or "
                     "others can read it.",
-                    file=repr(str(self._file)),
+                    file=quoted(self._file),
                 ),
                 "Copy the backend's runtime file there again, for your eyes alone (mode 600).",
             )
@@ -52,7 +52,7 @@ class RemoteBackend:
             Sentence(
                 "Start it there, copy its new runtime file to {file}, open the tunnel, and "
                 "press the button again.",
-                file=repr(str(self._file)),
+                file=quoted(self._file),
             ),
         )
 

@@ -120,7 +120,7 @@ def layers_that_count(
     return [replace(layer, visible=False) for layer in chosen.children], chosen.id
 
 
-def find_ground(layers: Sequence[Layer], canvas: Bounds, own: frozenset[str]) -> Layer | None:
+def find_background(layers: Sequence[Layer], canvas: Bounds, own: frozenset[str]) -> Layer | None:
     """The layer that is the picture's ground if it is opaque, which only its pixels show.
 
     It is the lowest visible layer of the document, and its paint reaches all around the canvas.

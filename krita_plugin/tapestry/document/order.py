@@ -28,7 +28,7 @@ class Order:
 
     document   the whole document in coordinates of the request, which may be about a part of it;
                None: it is about the whole
-    adapters   what is laid on the picture and its regions, as `AdapterBook.to_text` wrote it
+    adapters   what is laid on the picture and its regions, as `DocumentAdapters.to_text` wrote it
     new_document   whether the picture becomes a document of its own
     """
 

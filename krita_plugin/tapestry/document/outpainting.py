@@ -7,14 +7,11 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
+from tapestry_protocol.limits import SPILL_PX
 from tapestry_protocol.pixels import COVERED_ALPHA, Bounds, Margins, Pixels
 
 from ..settings.settings import SIDES
 from .layers import RegionLayer
-
-SPILL_PX = 64
-"""As in the backend: paint that reaches less far beyond an edge, or less than half of what is
-added, is a brush that ran over the edge."""
 
 
 class Band(NamedTuple):

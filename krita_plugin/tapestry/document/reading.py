@@ -19,7 +19,7 @@ from tapestry_protocol.request_checks import (
     check_request,
     upscaled_size,
 )
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..common.stored_json import read_kept
 from ..common.task_queue import give_way, pause
@@ -32,7 +32,7 @@ from .coverage import reads_of, seen_alpha
 from .layers import (
     RegionLayer,
     Scene,
-    find_ground,
+    find_background,
     layers_that_count,
     picture_name,
     pictures_of,
@@ -74,7 +74,7 @@ async def scene_of(canvas: Canvas) -> Scene:
     whole = Bounds(0, 0, canvas.height, canvas.width)
     counting, _ = layers_that_count(layers, own, stored)
     steering = [layer for layer in counting if layer.id not in shown]
-    ground = find_ground(steering, whole, own)
+    ground = find_background(steering, whole, own)
     if ground is not None and not await _is_opaque(canvas, counting, ground.id, whole):
         ground = None
     scene = read_scene(layers, own, ground, stored, shown)
@@ -291,7 +291,7 @@ async def _regions(
 ) -> tuple[Region, ...]:
     """Those of the chosen layers that can be seen within `reach`, with their masks in `blobs`."""
     for layer in chosen:  # all of them before the first mask is read
-        check_prompt(layer.prompt, Sentence("the layer {name}", name=repr(layer.prompt[:20])))
+        check_prompt(layer.prompt, Sentence("the layer {name}", name=quoted(layer.prompt[:20])))
     regions = []
     for layer in chosen:
         region = await _region(canvas, around, layer, reach, blobs)

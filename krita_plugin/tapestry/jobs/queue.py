@@ -41,11 +41,11 @@ from .pending import PendingJobs
 class JobQueue:
     """Jobs in the order of their buttons.
 
-    changed   is called when something about a job is new
-    previewed takes a job whose preview is new
-    finished  takes a job with its picture and its layers; it stays in the queue until `end`
-    said      takes what the artist is to be told; None takes the last word back
-    outstanding   where jobs outlive Krita; those that an earlier one has left go on
+    changed       is called when something about a job is new
+    previewed     takes a job whose preview is new
+    finished      takes a job with its picture and its layers; it stays in the queue until `end`
+    said          takes what the artist is to be told; None takes the last word back
+    pending_jobs  where jobs outlive Krita; those that an earlier one has left go on
     """
 
     def __init__(

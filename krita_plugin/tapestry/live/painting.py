@@ -44,7 +44,7 @@ _READING_SHARE = 0.25
 """Of the time, that may go into reading: a large document is looked at less often."""
 
 
-class Shower(Protocol):
+class PreviewDisplay(Protocol):
     """What shows a picture on the canvas."""
 
     subject: str
@@ -104,7 +104,7 @@ class LivePainting:
         loop: Loop,
         link: Link,
         settings: Settings,
-        shower: Shower,
+        display: PreviewDisplay,
         *,
         sources: Callable[[Canvas], Sequence[str]],
         is_busy: Callable[[], bool],
@@ -119,7 +119,7 @@ class LivePainting:
         self._loop = loop
         self._link = link
         self._settings = settings
-        self._shower = shower
+        self._display = display
         self._sources = sources
         self._is_busy = is_busy
         self._changed = changed
@@ -164,8 +164,8 @@ class LivePainting:
                 task.cancel()
         self._following = self._showing = self._to_show = None
         self._forget_running()
-        if self._shower.subject == self._name:
-            self._shower.hide()
+        if self._display.subject == self._name:
+            self._display.hide()
         self._canvas = None
         self._changed()
 
@@ -310,7 +310,9 @@ class LivePainting:
         while self._to_show is not None and canvas.is_open:
             pixels, self._to_show = self._to_show, None
             whole = Bounds(0, 0, canvas.height, canvas.width)
-            await self._shower.show(self._name, canvas, pixels, whole, tuple(self._sources(canvas)))
+            await self._display.show(
+                self._name, canvas, pixels, whole, tuple(self._sources(canvas))
+            )
 
     def _shown(self) -> None:
         self._showing = None
@@ -321,7 +323,7 @@ class LivePainting:
         size = (canvas.height, canvas.width)
         if picture is None or (picture.made.pixels.height, picture.made.pixels.width) != size:
             return
-        if not self._shower.subject and self._showing is None:
+        if not self._display.subject and self._showing is None:
             self._show(picture.made.pixels)
 
     def _say(self, trouble: Notice | None) -> None:

@@ -64,7 +64,7 @@ class HistoryEntry:
     origin      id of the history that it belongs to, where that document has been closed
     origin_name what that document was called
     layered     its layers as JSON, where it came with any; `layers` reads them
-    adapters    what was laid on the picture and its regions, as `AdapterBook.to_text` wrote it
+    adapters    what was laid on the picture and its regions, as `DocumentAdapters.to_text` wrote it
     new_document    whether it becomes a document of its own
     """
 

@@ -1,1 +1,1 @@
-"""Settings, presets and the prompts that were used."""
+"""The docker's settings, and the sizes that Extend offers."""

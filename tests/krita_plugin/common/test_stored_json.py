@@ -141,7 +141,7 @@ def test_no_picture_breaks_the_strip(odd: dict[str, Any], asked: Any) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.text(max_size=4), ODD, max_size=3), ODD)
-def test_no_book_breaks_a_look(odd: dict[str, Any], one: Any) -> None:
+def test_no_stored_settings_break_reading(odd: dict[str, Any], one: Any) -> None:
     """Of regions, of adapters, of presets; numbers of any size."""
     fields = dict.fromkeys(
         ("weight", "strength", "seed", "fit", "on", "name", "guidance_scale"), one

@@ -57,7 +57,7 @@ def test_only_what_is_used_is_kept_with_a_picture() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "3", "[]", '{"": 3}', '{"": {"laid": 3}}', "[" * 9999])
-def test_a_damaged_book_is_empty(text: str) -> None:
+def test_damaged_adapter_settings_are_empty(text: str) -> None:
     """The file may come from anywhere."""
     assert DocumentAdapters.from_text(text).of(PICTURE) == ()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tapestry.document.canvas import Layer
-from tapestry.document.layers import find_ground, picture_name, read_scene
+from tapestry.document.layers import find_background, picture_name, read_scene
 from tapestry.document.region_settings import DocumentRegions
 from tapestry_protocol.pixels import Bounds
 
@@ -77,7 +77,7 @@ def test_the_ground_gives_the_background_prompt() -> None:
     """The lowest layer, when it reaches all around the canvas."""
     ground = layer("blue sky", CANVAS)
     layers = (layer("moon"), ground, layer("hidden", CANVAS, visible=False))
-    assert find_ground(layers, CANVAS, NONE) is ground
+    assert find_background(layers, CANVAS, NONE) is ground
     scene = read_scene(layers, NONE, ground)
     assert scene.background_prompt == "blue sky"
     assert [region.prompt for region in scene.regions] == ["moon"]
@@ -85,10 +85,12 @@ def test_the_ground_gives_the_background_prompt() -> None:
 
 def test_no_ground() -> None:
     """Krita's own Background is no prompt; a smaller or upper layer is a region."""
-    assert find_ground((layer("sky", CANVAS), layer("Background", CANVAS)), CANVAS, NONE) is None
-    assert find_ground((layer("sky", PART),), CANVAS, NONE) is None
-    assert find_ground((layer("Tapestry: x (seed 1)", CANVAS),), CANVAS, NONE) is None
-    assert find_ground((), CANVAS, NONE) is None
+    assert (
+        find_background((layer("sky", CANVAS), layer("Background", CANVAS)), CANVAS, NONE) is None
+    )
+    assert find_background((layer("sky", PART),), CANVAS, NONE) is None
+    assert find_background((layer("Tapestry: x (seed 1)", CANVAS),), CANVAS, NONE) is None
+    assert find_background((), CANVAS, NONE) is None
 
 
 def test_picture_names_tell_what_was_asked() -> None:
@@ -138,7 +140,7 @@ def test_a_name_that_a_program_gave_is_no_prompt(name: str) -> None:
     ]
     assert len(scene.remarks) == 1
     assert name in scene.remarks[0]
-    assert find_ground((layer("moon"), named), CANVAS, NONE) is None
+    assert find_background((layer("moon"), named), CANVAS, NONE) is None
 
 
 def test_the_background_of_another_language_is_one_and_that_is_said() -> None:
@@ -147,7 +149,7 @@ def test_the_background_of_another_language_is_one_and_that_is_said() -> None:
     scene = read_scene((layer("moon"), ground), NONE, None)
     assert [row.prompt for row in scene.rows] == ["moon"]
     assert "Hintergrund" in scene.remarks[0]
-    assert find_ground((layer("moon"), ground), CANVAS, NONE) is None
+    assert find_background((layer("moon"), ground), CANVAS, NONE) is None
     assert read_scene((layer("Fondo", CANVAS, visible=False),), NONE, None).remarks == ()
     assert read_scene((layer("Background", CANVAS),), NONE, None).remarks == ()
 
@@ -158,4 +160,4 @@ def test_an_eraser_is_no_region_and_no_ground() -> None:
     scene = read_scene((layer("moon"), eraser), NONE, None)
     assert [row.prompt for row in scene.rows] == ["moon"]
     assert "gum" in scene.remarks[0]
-    assert find_ground((layer("moon"), eraser), CANVAS, NONE) is None
+    assert find_background((layer("moon"), eraser), CANVAS, NONE) is None

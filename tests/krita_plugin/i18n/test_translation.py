@@ -205,6 +205,19 @@ def test_words_in_a_sentence_are_sentences(path: Path) -> None:
                 assert not english, f"{path.name}:{call.lineno}: {keyword.arg}"
 
 
+def test_words_in_a_table_are_sentences() -> None:
+    """A text that has its German is told in it only as a `Sentence`; by itself it is a word."""
+    parts = {english for english in catalogue("de") if " " in english and english[-1] not in ".!?"}
+    plain = []
+    for path in set(SPEAKING) - set(SOURCES):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Dict(values=items):
+                    texts = [item for item in items if isinstance(item, ast.Constant)]
+                    plain += [f"{path.name}: {t.value}" for t in texts if t.value in parts]
+    assert plain == []
+
+
 def test_no_sentence_is_put_together_where_it_is_said() -> None:
     """An f-string is English for ever: it is a `Sentence` with places."""
     assert whole_sentences(ast.JoinedStr) == []

@@ -103,7 +103,7 @@ def test_a_store_keeps_blobs_by_their_content(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "blobs").iterdir()] == [names[1]]
 
 
-def test_a_ledger_is_the_sum_of_its_records() -> None:
+def test_a_journals_state_is_the_sum_of_its_records() -> None:
     """And the fewest records that give it again give it again."""
     journal_state = JournalState()
     for record in (

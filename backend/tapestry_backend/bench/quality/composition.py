@@ -30,7 +30,6 @@ _SIZES = ((2, 2), (3, 3), (2, 6))
 _SHOWN = 20
 """Pictures on the contact sheet."""
 
-_VERDICTS = {True: "one horizon", False: "not one"}
 _CAPTIONS = {"one_horizon": "Tapestry", "plain_windows": "plain windows"}
 
 

@@ -116,11 +116,6 @@ def _shape(pair: Sequence[str], side_px: int) -> ForeignScene:
     return ForeignScene(layout, core_labels(layout.labels, _CORE_PX))
 
 
-def _feathered(layout: RegionLayout) -> ForeignScene:
-    cores = core_labels(layout.labels, _CORE_PX + FEATHER_PX)
-    return ForeignScene(layout, cores, {"feather_px": FEATHER_PX})
-
-
 def _gradient(pair: Sequence[str], side_px: int) -> ForeignScene:
     """A gradient across the whole width; its cores are the outer thirds."""
     draw = Square(side_px)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
@@ -30,7 +30,7 @@ from ...checkpoints.left_out import listed
 from ...checkpoints.lora_keys import read_name, repeated_in, targets
 from ...checkpoints.original_names import layers_of
 from ...checkpoints.safetensors_header import BrokenFileError, read_header
-from ..loading.networks import check_finite
+from ..loading.networks import check_finite_weights
 from .factors import NORMS, Factors, Kept, LowRank, NormShift, factors_of
 
 
@@ -127,20 +127,20 @@ class _UnusedLayers:
         others = [name for name, _ in self.unfit if name not in broken]
         parts = []
         if n := len(self.missing):
-            first = repr(self.missing[0])
+            first = quoted(self.missing[0])
             parts.append(
                 Sentence("{n} layers that this model lacks, such as {first}", n=n, first=first)
             )
         if n := len(self.empty):
-            first = repr(self.empty[0])
+            first = quoted(self.empty[0])
             parts.append(Sentence("{n} layers of rank 0, such as {first}", n=n, first=first))
         if n := len(broken):
-            first = repr(broken[0])
+            first = quoted(broken[0])
             parts.append(
                 Sentence("{n} layers that are not whole, such as {first}", n=n, first=first)
             )
         if n := len(others):
-            first = repr(others[0])
+            first = quoted(others[0])
             parts.append(
                 Sentence(
                     "{n} layers that do not fit this model's, such as {first}", n=n, first=first
@@ -161,7 +161,7 @@ def _takes(parts: Mapping[str, Tensor], layers: Sequence[nn.Module]) -> bool:
 
 def _finite(adapter: Adapter, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     try:
-        check_finite(tensors)
+        check_finite_weights(tensors)
     except BrokenFileError as error:
         raise _broken(adapter, error.problem) from None
     return tensors
@@ -381,6 +381,6 @@ def _notes_of(adapter: Adapter, notes: Mapping[str, str], network: str) -> dict[
 def _broken(adapter: Adapter, problem: Sentence) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence("The LoRA {name} cannot be used: {why}.", name=repr(adapter.id), why=problem),
+        Sentence("The LoRA {name} cannot be used: {why}.", name=quoted(adapter.id), why=problem),
         "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
-from ..loading.networks import check_finite, load_network, sentence_for
+from ..loading.networks import check_finite_weights, load_network, sentence_for
 from .image_tokens import tokens_of
 from .residuals import broken_adapter
 
@@ -63,7 +63,7 @@ class ReferenceAdapter:
             for name, tensor in safetensors.torch.load_file(adapter.path).items()
         }
         with sentence_for(partial(broken_adapter, adapter.path)):
-            check_finite(content)
+            check_finite_weights(content)
         attending = [module for name, module in unet.named_modules() if name.endswith("attn2")]
         # The numbers count every attention, of which each second one reads the text.
         numbers = [1 + 2 * place for place in range(len(attending))]
@@ -151,7 +151,7 @@ def _broken(folder: Path, problem: str) -> TapestryError:
         ErrorCode.MODEL_BROKEN,
         Sentence(
             "The image encoder in {name} cannot be loaded ({why}).",
-            name=repr(str(folder)),
+            name=quoted(folder),
             why=problem,
         ),
         "Get it again if it is smaller than where it came from; otherwise choose another one.",

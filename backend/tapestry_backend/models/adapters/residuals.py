@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
 from ...checkpoints.folder_checks import weights_variant
-from ..loading.networks import check_finite, load_network, sentence_for
+from ..loading.networks import check_finite_weights, load_network, sentence_for
 from .control_files import load_control_file
 from .control_input import ControlInput
 
@@ -38,7 +38,7 @@ def load_control(adapter: Adapter, unet: Any, model_id: str, dtype: torch.dtype)
         else:
             variant = weights_variant(adapter.path)
             network = load_network(_CLASSES[adapter.kind], adapter.path, dtype, variant)
-        check_finite({} if network is None else network.state_dict())
+        check_finite_weights({} if network is None else network.state_dict())
     if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
     return network.eval()
@@ -103,6 +103,8 @@ def broken_adapter(path: Path, problem: str) -> TapestryError:
     """The error for an adapter whose weights are not what they should be."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence("The adapter {name} cannot be loaded ({why}).", name=repr(path.name), why=problem),
+        Sentence(
+            "The adapter {name} cannot be loaded ({why}).", name=quoted(path.name), why=problem
+        ),
         "Get it again if it is smaller than where it came from; otherwise choose another one.",
     )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter, chosen_embeddings
-from ..loading.networks import check_finite, sentence_for
+from ..loading.networks import check_finite_weights, sentence_for
 from .residuals import broken_adapter
 
 _READERS = (transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection)
@@ -108,7 +108,7 @@ def _tensors_of(adapter: Adapter) -> dict[str, Tensor]:
             for name in file.keys()  # noqa: SIM118  it is no mapping
             if name.startswith(adapter.inside)
         }
-        check_finite(content)
+        check_finite_weights(content)
     return content
 
 

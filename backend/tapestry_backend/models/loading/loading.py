@@ -13,7 +13,7 @@ import transformers
 from torch import nn
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ...checkpoints.catalogue import Checkpoint, read_file
 from ...checkpoints.families import FAMILIES
@@ -55,7 +55,7 @@ def _broken(path: Path, problem: str) -> TapestryError:
         ErrorCode.MODEL_BROKEN,
         Sentence(
             "The model in {folder} cannot be loaded ({problem}).",
-            folder=repr(str(path)),
+            folder=quoted(path),
             problem=problem,
         ),
         "Check that it is complete and holds its weights as .safetensors.",

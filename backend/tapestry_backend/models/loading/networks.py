@@ -13,7 +13,7 @@ import transformers
 from torch import Tensor, nn
 
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ...checkpoints.safetensors_header import BrokenFileError
 from ...engine.out_of_memory import is_out_of_memory
@@ -44,7 +44,7 @@ def load_network(name: str, folder: Path, dtype: torch.dtype, variant: str | Non
     return network
 
 
-def check_finite(tensors: Mapping[str, Tensor]) -> None:
+def check_finite_weights(tensors: Mapping[str, Tensor]) -> None:
     """Raises BrokenFileError when a number among these weights is NaN or infinite."""
     bad = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
     if bad:
@@ -52,7 +52,7 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
             Sentence(
                 "{count} of its tensors hold numbers that are not finite, such as {name}",
                 count=len(bad),
-                name=repr(bad[0][:60]),
+                name=quoted(bad[0][:60]),
             )
         )
 

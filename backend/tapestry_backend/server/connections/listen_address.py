@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import quoted
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -78,8 +79,8 @@ class ListenAddress:
         except OSError as error:
             raise TapestryError(
                 ErrorCode.INTERNAL,
-                f"The certificate {str(self.certificate.chain)!r} with the key "
-                f"{str(self.certificate.key)!r} cannot be used ({error.strerror}).",
+                f"The certificate {quoted(self.certificate.chain)} with the key "
+                f"{quoted(self.certificate.key)} cannot be used ({error.strerror}).",
                 "Give both as PEM files that belong together.",
             ) from error
         return context

@@ -35,7 +35,7 @@ class OutgoingMessage:
 
 
 class Outbox:
-    """A queue of parcels. Of a job's previews and the worker's states, only the latest waits."""
+    """A queue of messages. Of a job's previews and the worker's states, only the latest waits."""
 
     def __init__(self) -> None:
         self._waiting: deque[OutgoingMessage] = deque()

@@ -32,7 +32,7 @@ from ...qt.compat import (
     QWidget,
 )
 from ...settings.settings import LARGEST_HISTORY_MB, SMALLEST_HISTORY_MB
-from ..base.field_behaviour import column_in, row_of, words_of_others
+from ..base.field_behaviour import column_in, row_of, show_value, words_of_others
 from ..base.follow import follow
 from .installed_part import InstalledSection
 
@@ -153,7 +153,6 @@ class BackendPage(QDialog):
         return _stacked(part, use, InstalledSection(self._docker_model, self._backend_controller))
 
     def _make_result_part(self) -> QWidget:
-        settings = self._docker_model.settings
         boxes = []
         for name, text in (
             ("apply_at_once", tr("Make a layer of a finished picture at once")),
@@ -163,7 +162,7 @@ class BackendPage(QDialog):
         ):
             box = QCheckBox(text)
             box.setObjectName(f"tapestry_{name}")
-            box.setChecked(getattr(settings, name))
+            self._follow_setting(box, name)
             box.toggled.connect(lambda on, name=name: self._docker_model.change(**{name: on}))
             boxes.append(box)
         size = QSpinBox()
@@ -171,10 +170,18 @@ class BackendPage(QDialog):
         size.setRange(SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB)
         size.setSingleStep(256)
         size.setSuffix(" MiB")
-        size.setValue(settings.history_mb)
+        self._follow_setting(size, "history_mb")
         size.setToolTip(tr("The oldest pictures give way, favourites stay"))
         size.valueChanged.connect(lambda value: self._docker_model.change(history_mb=value))
         return _stacked(*boxes, row_of(QLabel(tr("Pictures on disk")), size))
+
+    def _follow_setting(self, field: QCheckBox | QSpinBox, name: str) -> None:
+        follow(
+            field,
+            self._docker_model,
+            ("settings",),
+            lambda: show_value(field, getattr(self._docker_model.settings, name)),
+        )
 
     def _make_buttons(self) -> QDialogButtonBox:
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

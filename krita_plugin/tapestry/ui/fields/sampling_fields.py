@@ -10,7 +10,7 @@ from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QDoubleSpinBox, QLabel, QSpinBox, QWidget
 from ...settings.settings import MOST_PICTURES, SCHEDULERS, SPEEDS
-from ..base.field_behaviour import Section, calm, column_in, narrow, row_of
+from ..base.field_behaviour import Section, calm, column_in, narrow, row_of, show_value
 from ..base.follow import follow
 from ..base.symbols import SymbolButton
 from .number_fields import Number, NumberFields
@@ -33,9 +33,9 @@ class SamplingFields(QWidget):
         self._speed = self._make_choice("speed", SPEEDS, _speeds())
         self._speed.setToolTip(
             tr(
-                "Quality leaves nothing out. Balanced takes fewer windows, and no guidance in the "
-                "last steps: a large picture is done sooner and has a little less fine detail. "
-                "Fast leaves out more."
+                "Quality leaves nothing out. Balanced takes fewer windows, and guidance in every "
+                "second step only: a large picture is done sooner and has a little less fine "
+                "detail. Fast leaves out more."
             )
         )
         self._scheduler = self._make_choice(
@@ -116,9 +116,9 @@ class SamplingFields(QWidget):
 
     def _show_settings(self) -> None:
         settings = self._docker_model.settings
-        self._seed.setValue(settings.seed)
-        self._batch.setValue(settings.batch)
-        self._lock.setChecked(settings.seed_locked)
+        show_value(self._seed, settings.seed)
+        show_value(self._batch, settings.batch)
+        show_value(self._lock, settings.seed_locked)
         self._show_lock()
         self._scheduler.setCurrentIndex(self._scheduler.findData(settings.scheduler))
         self._speed.setCurrentIndex(self._speed.findData(settings.speed))

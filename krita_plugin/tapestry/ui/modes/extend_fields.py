@@ -9,7 +9,7 @@ from ...i18n.translation import tr
 from ...qt.compat import QCheckBox, QGridLayout, QLabel, QMenu, QPushButton, QSpinBox, Qt, QWidget
 from ...settings.extension_presets import GRID_PX, Growth, grown_by
 from ...settings.settings import LARGEST_EXTENSION_PX, SIDES
-from ..base.field_behaviour import SPACING_PX, calm, column_in, narrow, row_of
+from ..base.field_behaviour import SPACING_PX, calm, column_in, narrow, row_of, show_value
 from ..base.follow import follow
 from ..fields.number_fields import Number, NumberFields
 from .extend_picture import ExtendPicture
@@ -103,7 +103,7 @@ class ExtendFields(QWidget):
     def _show_settings(self) -> None:
         settings = self._docker_model.settings
         for side, spin in self._spins.items():
-            spin.setValue(getattr(settings, f"extend_{side}"))
+            show_value(spin, getattr(settings, f"extend_{side}"))
         self._under.show_values()
         height, width = self._docker_model.scene_watch.size
         margins = settings.margins
@@ -129,7 +129,7 @@ def make_wrap(docker_model: DockerModel) -> QCheckBox:
         tr("The picture goes on from its right edge to its left one, for a panorama all around.")
     )
     wrap.toggled.connect(lambda on: docker_model.change_and_tell(wrap=on))
-    follow(wrap, docker_model, ("settings",), lambda: wrap.setChecked(docker_model.settings.wrap))
+    follow(wrap, docker_model, ("settings",), lambda: show_value(wrap, docker_model.settings.wrap))
     return wrap
 
 
@@ -148,7 +148,7 @@ def _make_continue(docker_model: DockerModel) -> QCheckBox:
         box,
         docker_model,
         ("settings",),
-        lambda: box.setChecked(docker_model.settings.continue_regions),
+        lambda: show_value(box, docker_model.settings.continue_regions),
     )
     return box
 
