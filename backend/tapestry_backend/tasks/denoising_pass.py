@@ -95,7 +95,8 @@ Held = Callable[[Known | None, Layers], Known]
 class DenoisingPass:
     """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents.
 
-    held: changes what the rows of latents keep to
+    held: changes what the rows of latents keep to. noise_scale: of the noise that a known picture
+    is shown with; the model takes what is too much for detail
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class DenoisingPass:
         layout: WindowLayout,
         known: Known | None = None,
         held: Held | None = None,
+        noise_scale: float = 1.0,
     ) -> None:
         self._plan = plan
         self._model = model
@@ -118,7 +120,8 @@ class DenoisingPass:
         self._known = source.known_in_rows(known, self._layers, model)
         if held is not None:
             self._known = held(self._known, self._layers)
-        self._noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
+        noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
+        self._noise = noise_scale * noise
         # Loose regions are not bootstrapped: they see everything from the start.
         visible = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
         self.denoise = MultiDiffusion(

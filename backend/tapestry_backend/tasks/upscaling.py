@@ -49,6 +49,12 @@ _SEEN_CELLS = 8
 """Cells around a band that are encoded with it. An encoder without norms (AutoencoderTiny) sees up
 to 19 cells far; what lies beyond eight changes a latent by less than a millionth."""
 
+_EXTRA_NOISE = 0.3
+"""A picture that was enlarged has nothing fine, and a model that is told the truth about its noise
+paints little into it. With a fifth more noise at strength 0.3 textures had half as much detail
+again, and the first stage was 1.5 dB further off; with a third more, bricks became grit. None is
+added to what starts from noise alone."""
+
 _AROUND_PX = 4
 """Pixels of the first stage around a band that its correction depends on."""
 
@@ -218,7 +224,9 @@ def _denoising_pass(
     keep = torch.full(plan.canvas, 1 - plan.strength)
     source = CanvasSource(weights, None, keep, None, cell_px=1)  # both are given in cells already
     known = Known(start, keep.to(model.device))
-    return DenoisingPass(plan, model, texts, conditioning, source, plan.layout, known)
+    noise_scale = 1 + _EXTRA_NOISE * (1 - plan.strength)
+    args = plan, model, texts, conditioning, source, plan.layout, known
+    return DenoisingPass(*args, noise_scale=noise_scale)
 
 
 def _hold(start: Tensor, picture: np.ndarray, plan: Plan) -> HoldComposition:
