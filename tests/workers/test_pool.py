@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from tapestry_backend.workers.pool import Pool, real_worker_command
-from tapestry_protocol.messages import Backend, Cancelled, Message, Progress, Result
+from tapestry_protocol.messages import Backend, Cancelled, Failed, Message, Progress, Result
 from tests.workers.test_supervisor import SCRIPTED, scripted
 
 LONG = {"steps": 400, "pause_s": 0.05}
@@ -144,3 +144,21 @@ def test_a_worker_takes_no_module_from_where_it_was_started(tmp_path: Path) -> N
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     subprocess.run(command, cwd=tmp_path, env=paths, stdin=subprocess.DEVNULL, check=True)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_real_worker_says_why_it_cannot_start() -> None:
+    """Of a card that is not there, before it is lost."""
+    said: list[Message] = []
+
+    async def main() -> None:
+        pool = Pool(real_worker_command([]), lambda _, message, __: said.append(message), None, "?")
+        running = asyncio.create_task(pool.keep_running())
+        while Backend("lost") not in said:  # noqa: ASYNC110  its pipes are heard meanwhile
+            await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(main())
+    (why,) = (message for message in said if isinstance(message, Failed))
+    assert why.job_id == ""
+    assert "no device '?'" in why.message

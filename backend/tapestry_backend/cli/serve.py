@@ -119,6 +119,10 @@ def serve_command(
     except OSError as error:
         _complain(f"{quoted(error.filename)} cannot be written: {error.strerror}.")
         return CANNOT_START
+    if arguments.runtime_file.is_dir():
+        lock.release()
+        _complain(f"{str(arguments.runtime_file)!r} is a folder. Name a file.")
+        return CANNOT_START
     settings = ServerSettings(
         runtime_file=arguments.runtime_file,
         journal=arguments.journal,
@@ -180,6 +184,7 @@ async def _serve(catalogue: Catalogue, settings: ServerSettings) -> None:
 
 
 def _start_log(log_file: Path | None) -> None:
+    logging.raiseExceptions = False  # a full disk costs the log, and no one a picture
     handler = _log_to(log_file) if log_file else None
     logging.basicConfig(
         level=logging.INFO,

@@ -147,7 +147,8 @@ def sibling_devices() -> tuple[str, ...]:
 
 def _known_devices() -> list[str]:
     cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    return ["cpu", *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
+    first = ["cuda"] if cards else []
+    return ["cpu", *first, *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
 def device_name(device: torch.device) -> str:

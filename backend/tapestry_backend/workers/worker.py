@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tapestry_protocol.errors import ProtocolError
+from tapestry_protocol.errors import ProtocolError, TapestryError
 from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
 from tapestry_protocol.messages import (
@@ -125,7 +125,11 @@ def main(load: Callable[[], Engine]) -> None:
     die_with_parent()
     link = Link(*_take_pipes())
     link.send(Backend("loading"))
-    engine = load()
+    try:
+        engine = load()
+    except TapestryError as error:
+        link.send(failure_of("", error))  # about no job: this worker will never do any
+        raise
     if engine.sibling_devices:
         link.send(SiblingDevices(engine.sibling_devices))
     link.send(Backend("ready", engine.device))

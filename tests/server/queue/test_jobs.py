@@ -39,6 +39,7 @@ from tapestry_protocol.messages import (
 )
 from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_request
+from tapestry_protocol.sentences import Sentence
 from tests.server.client import reference
 
 ME, YOU = 1, 2
@@ -428,6 +429,17 @@ def test_a_worker_that_cannot_start_keeps_nobody_waiting() -> None:
     failures = told(jobs.hear(Backend("lost")))
     assert [message.job_id for message in failures] == ["a", "b"]
     assert {message.code for message in failures} == {ErrorCode.WORKER_LOST}
+
+
+def test_a_worker_that_says_why_it_cannot_start_is_believed() -> None:
+    """At once, and in its own words; a later one that is ready paints again."""
+    jobs = Jobs(check_request)
+    submit(jobs, "a")
+    why = Failed("", ErrorCode.BAD_REQUEST, Sentence("There is no such card."), Sentence("Choose."))
+    assert told(jobs.hear(why)) == []
+    assert told(jobs.hear(Backend("lost"))) == [dataclasses.replace(why, job_id="a")]
+    jobs.hear(Backend("ready", "CPU"))
+    assert plain(submit(jobs, "b"))[-1] == Start("b", PLAIN, {}, 0)
 
 
 def test_clients_take_turns() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from tapestry_protocol.codec import Chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
@@ -302,6 +303,8 @@ class Jobs:
         slot = self._slots[worker]
         if isinstance(message, Backend):
             effects = list(self._hear_state(slot, message))
+        elif isinstance(message, Failed) and not message.job_id:
+            slot.problem, effects = message, []  # it ends next, and is lost
         else:
             effects = list(self._hear_about_job(slot, message, pixels))
         return [*effects, *self._start_next()]
@@ -342,7 +345,7 @@ class Jobs:
             yield Broadcast(self.backend)
         if backend.state == "ready":
             slot.is_up = True
-            slot.false_starts = 0
+            slot.false_starts, slot.problem = 0, None
         elif backend.state == "lost":
             was_up, slot.is_up = slot.is_up, False
             if slot.job is not None:
@@ -365,7 +368,10 @@ class Jobs:
         slot.false_starts += 1
         if self._slots.give_up():
             for job in list(self._fair_queue):
-                yield from self._conclude(job, Event.FAIL, refusals.never_started(job.id))
+                end = refusals.never_started(job.id)
+                if slot.problem is not None:
+                    end = replace(slot.problem, job_id=job.id)
+                yield from self._conclude(job, Event.FAIL, end)
 
     # --- telling and keeping ----------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tapestry_protocol.limits import MAX_ID_CHARACTERS
-from tapestry_protocol.messages import Backend
+from tapestry_protocol.messages import Backend, Failed
 
 from .job import Job
 
@@ -23,6 +23,7 @@ class WorkerSlot:
     job           what it has been given and has not ended
     is_up         it was ready once, and is not lost since
     false_starts  how often in a row it was lost before it was ready
+    problem       why it cannot start, in its own words; None: it has not said so
     """
 
     worker: int
@@ -30,6 +31,7 @@ class WorkerSlot:
     job: Job | None = None
     is_up: bool = False
     false_starts: int = 0
+    problem: Failed | None = None
 
 
 class WorkerSlots:
@@ -71,7 +73,8 @@ class WorkerSlots:
     def give_up(self) -> bool:
         """Whether no worker is to be hoped for; if so, the count of their tries begins again."""
         is_hopeless = all(
-            not slot.is_up and slot.false_starts >= _MAX_FALSE_STARTS for slot in self
+            not slot.is_up and (slot.problem or slot.false_starts >= _MAX_FALSE_STARTS)
+            for slot in self
         )
         if is_hopeless:
             for slot in self:
