@@ -21,7 +21,15 @@ _NUMBERED = (
     "шар|қабаты|שכבה|قەۋەت|لایه|तह|परत|लेयर|समूह|स्तर|ਪਰਤ|அடுக்கு|เลเยอร์|ფენა|ស្រទាប់|"
     "グループ|グループ化|レイヤー|图层|图层组|圖層|群組|그룹|레이어"
 )
-"""What programs call a layer or a group, always with a number behind: alone each is a word."""
+"""What programs call a layer or a group, with a number behind: alone most of them are words."""
+
+_ALONE = (
+    "appunti|calque|camada|capa|clipboard|ebene|gruppe|group|grupo|katman|laag|layer|livello|"
+    "portapapeles|presse-papiers|réteg|sans titre|sem título|senza titolo|sichtbar|sin título|"
+    "taso|unbenannt|untitled|visibile|visible|visível|vrstva|warstwa|zwischenablage|στρώμα|"
+    "без имени|видимое|слой|レイヤー|可见|图层|圖層|新建图层|未命名|無題|레이어"
+)
+"""What GIMP and others call a layer, without a number; in small letters some of them are words."""
 
 _KINDS = (
     "arkivlager|bektore-geruza|bestandslaag|betegarri geruza|boya katmanı|calque de clonage|"  # noqa: RUF001
@@ -31,7 +39,7 @@ _KINDS = (
     "capa de ficheiro|capa de fitxer|capa de pintura|capa de relleno|capa pegada|capa vectorial|"
     "clonar a camada|clonar camada|clonar capa|clone layer|dateiebene|dosya katman|"
     "duplicera lager|ebene klonen|eingefügte ebene|failikiht|fil-lag|file layer|fill layer|"
-    "fitxategi geruza|floating layer|floating selection|"
+    "filter layer|fitxategi geruza|floating layer|floating selection|"
     "fitxategi-geruza|fyll-lag|fyllager|fájlréteg|group layer|füllebene|"
     "katmanı doldur|klon katman|"  # noqa: RUF001
     "klon-geruza|klonelag|kloniraj plast|klonovat vrstvu|klonovať vrstvu|kloonikiht|"
@@ -112,7 +120,10 @@ _NUMBER = r"[ #]*[0-9]+(?:[ #]+[0-9]+){0,3}"
 _DEFAULT_NAME = re.compile(
     rf"(?:{_any_of(_NUMBERED)}){_NUMBER}|(?:{_any_of(_KINDS)})(?:{_NUMBER})?"
 )
+_ALONE_NAMES = frozenset(map(_folded, _ALONE.split("|")))
+_NUMBERED_BACKGROUND = re.compile(rf"(?:{_any_of(_BACKGROUNDS)}){_NUMBER}")
 _MERGED_NAME = re.compile(rf"(?:{_any_of(_MERGED)})(?:{_NUMBER})?")
+_DEFAULT_FORMS = (_DEFAULT_NAME, _MERGED_NAME, _NUMBERED_BACKGROUND)
 _AFFIX = rf"(?:{_any_of(_COPIES)}|{_any_of(_MERGED)})"
 _BEFORE = re.compile(rf"{_AFFIX}[\s:,()-]{{0,4}}")
 _BEHIND = re.compile(rf"[\s:,(\N{{EN DASH}}-]{{0,4}}{_AFFIX}(?:{_NUMBER})?\)?$")
@@ -128,9 +139,11 @@ def is_default_name(name: str) -> bool:
 
     Like "Paint Layer 3", "Copy of Paint Layer 3" and "Paint Layer 3 Merged".
     """
-    core = _folded(name)
+    core, written = _folded(name), plain_name(name)
     for _ in range(_MOST_AFFIXES):
-        if _DEFAULT_NAME.fullmatch(core) or _MERGED_NAME.fullmatch(core):
+        if any(form.fullmatch(core) for form in _DEFAULT_FORMS):
+            return True
+        if core in _ALONE_NAMES and core.capitalize() in written:  # a cape is a "capa", not "Capa"
             return True
         found = _BEFORE.match(core) or _BEHIND.search(core)
         if found is None:

@@ -1,7 +1,9 @@
 """The catalogue: the bundled model is there, and folders that are no model get a sentence."""
 
 import json
+import os
 import shutil
+from importlib.resources import files
 from pathlib import Path
 from typing import get_args
 
@@ -76,3 +78,27 @@ def test_a_model_that_is_nowhere_gets_a_sentence(name: str, tmp_path: Path, monk
         Catalogue([name])
 
     assert caught.value.code in (ErrorCode.MODEL_NOT_FOUND, ErrorCode.MODEL_BROKEN)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are Unix'")
+def test_a_pipe_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """Nothing is waited for."""
+    pipe = tmp_path / "pipe.safetensors"
+    os.mkfifo(pipe)
+    with pytest.raises(TapestryError, match="is neither a file nor a folder"):
+        Catalogue([str(pipe)])
+
+
+def test_for_the_index_of_a_model_its_folder_is_asked() -> None:
+    """Other programs take either."""
+    index = Path(str(files("tapestry_backend") / "sample_model" / "model_index.json"))
+    with pytest.raises(TapestryError, match="is one file of a model in a folder") as raised:
+        Catalogue([str(index)])
+    assert str(index.parent) in raised.value.advice
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_name_without_a_word_is_told_as_such(name: str) -> None:
+    """As a script gives it whose variable is empty."""
+    with pytest.raises(TapestryError, match="named without a word"):
+        Catalogue([name])

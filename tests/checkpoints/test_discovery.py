@@ -614,3 +614,30 @@ def test_looking_needs_no_torch(stock: Path, tmp_path: Path) -> None:
     )
 
     assert told.stdout.split() == ["1", "False"]
+
+
+def test_what_macos_notes_beside_files_is_no_model(stock: Path, tmp_path: Path) -> None:
+    """On other disks it lies beside each file, with "._" before its name."""
+    own = tmp_path / "models"
+    link(stock, "dream.safetensors", own / "checkpoints" / "dream.safetensors")
+    link(stock, "lora.safetensors", own / "loras" / "._shown.safetensors")
+    for place in (own, own / "checkpoints", own / "loras", own / "vae", tmp_path / "loose"):
+        place.mkdir(exist_ok=True)
+        (place / "._dream.safetensors").write_bytes(b"\0\x05\x16\x07\0\2\0\0Mac OS X        ")
+    catalogue = everything(tmp_path / "loose")
+
+    assert [entry.id for entry in catalogue.entries] == ["sample", "dream"]
+    assert not catalogue.left_out
+
+
+def test_a_checkpoint_that_lacks_tensors_is_told_of_as_where_it_is_used(tmp_path: Path) -> None:
+    """It is no text encoder that lies in the wrong folder, though it has a whole one."""
+    whole = build("sd1").tensors
+    mark = "model.diffusion_model.input_blocks.0.0.weight"
+    cut = tmp_path / "models" / "cut.safetensors"
+    save_file(Built({}, {k: t for k, t in whole.items() if k != mark}), cut, torch.half)
+    with pytest.raises(TapestryError, match="is no checkpoint that Tapestry can run") as raised:
+        Catalogue([str(cut)])
+
+    assert mark in whole
+    assert reasons() == {"cut.safetensors": str(raised.value)}

@@ -170,6 +170,15 @@ def test_what_is_no_path_is_left_out_and_told(shelf: Path, text: str, reason: st
     assert any(reason in each.sentence for each in layout.left_out)
 
 
+def test_a_windows_path_in_double_quotes_is_read(shelf: Path) -> None:
+    """Of most of its backslashes YAML makes escapes that there are not."""
+    text = 'a:\n  base_path: "C:\\Users\\me"\n  loras: loras\n'
+    (told,) = program_folders(written(shelf, text)).left_out
+
+    assert r"C:\Users\me" in told.message.replace("\\\\", "\\")
+    assert "is not there" in told.message
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are Unix'")
 def test_a_pipe_is_not_waited_for(shelf: Path) -> None:
     """It is told of, and the folders that are there stay."""

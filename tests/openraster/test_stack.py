@@ -219,7 +219,24 @@ def test_more_elements_than_any_picture_has_are_refused() -> None:
         parse_stack(b'<image w="8" h="8"><stack/>' + many + b"</image>")
 
 
-def test_doctypes_are_refused() -> None:
-    """Entities are how XML files grow and reach out; no picture needs them."""
-    with pytest.raises(TapestryError, match="entities"):
-        parse_stack(b'<!DOCTYPE image SYSTEM "http://x/y.dtd"><image w="1" h="1"><stack/></image>')
+@pytest.mark.parametrize(
+    "declared", ["", ' SYSTEM "http://x/y.dtd"', ' PUBLIC "-//x//y//EN" "http://x/y.dtd"']
+)
+def test_a_document_type_without_entities_is_read(declared: str) -> None:
+    """What it names elsewhere is never fetched."""
+    text = f'<!DOCTYPE image{declared}><image w="8" h="9"><stack><layer name="a"/></stack></image>'
+    assert [node.name for node in parse_stack(text.encode()).root.children] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE image [<!ENTITY a "ha">]><image w="1" h="1"><stack/></image>',
+        '<!DOCTYPE image [<!ATTLIST layer name CDATA "ha">]><image w="1" h="1"><stack/></image>',
+        '<!DOCTYPE image SYSTEM "http://x/y.dtd"><image w="1" h="1"><stack/>&a;</image>',
+    ],
+)
+def test_entities_are_refused(text: str) -> None:
+    """They are how XML files grow and reach out; no picture needs them."""
+    with pytest.raises(TapestryError, match="entit"):
+        parse_stack(text.encode())

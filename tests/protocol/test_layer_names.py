@@ -59,6 +59,21 @@ def test_copies_and_merged_layers_of_such_names_are_known(name: str) -> None:
     assert is_default_name(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Layer", "Ebene", "Calque", "Capa", "\u0421\u043b\u043e\u0439", "Group", "Untitled"),
+        *("\u65b0\u5efa\u56fe\u5c42", "\u56fe\u5c42", "\u30ec\u30a4\u30e4\u30fc", "Livello"),
+        *("Visible", "Clipboard", "Zwischenablage", "Unbenannt", "Sans titre", "Sin t\u00edtulo"),
+        *("Layer copy", "Layer copy #1", "Ebene Kopie", "Copy of Layer", "Calque copie"),
+        *("Background #1", "Background 2", "Hintergrund #1", "Filter Layer", "Filter Layer 1"),
+    ],
+)
+def test_default_names_without_a_number_are_known(name: str) -> None:
+    """As GIMP and others write them: with a capital, where the script has any."""
+    assert is_default_name(name)
+
+
 @pytest.mark.parametrize("name", ["\u200b", " \u2060\ufeff\u200d ", "\u3164", "\u2800\u00ad"])
 def test_a_name_that_nobody_sees_is_none(name: str) -> None:
     """Signs without a width stand around names that were pasted, or are all of one."""
@@ -81,7 +96,11 @@ def test_words_beside_copy_are_prompts(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "layer cake", "capa", "Group", "red bricks", "a layer 1", "Fondo marino", "7"]
+    "name",
+    [
+        *("", "layer cake", "Layer cake", "capa", "group", "visible", "red bricks", "a layer 1"),
+        *("Fondo marino", "7", "Lager", "\u0428\u0430\u0440", "Group of people", "capa copia"),
+    ],
 )
 def test_prompts_are_prompts(name: str) -> None:
     """A word alone may mean something."""

@@ -13,6 +13,7 @@ from tapestry_protocol.adapters import AdapterInfo, Family
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.sentences import Sentence, quoted
 
+from .checkpoint_file import has_some_backbone, no_checkpoint
 from .controlnet_keys import read_control_marks
 from .families import family_of_file
 from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration, weights_variant
@@ -275,6 +276,8 @@ def _no_adapter(path: Path, header: Header, tensor: str) -> TapestryError:
             ),
             "Move it there, or name it with --model.",
         )
+    if has_some_backbone(header):
+        return no_checkpoint(path)
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence(

@@ -17,11 +17,13 @@ from tapestry_protocol.sentences import Sentence, quoted
 from .adapter_catalogue import AdapterCatalogue
 from .checkpoint_file import (
     FOREIGN_FORMATS,
+    RUNS,
     FileModel,
     broken_file,
     foreign_file,
     has_t5,
     missing_parts,
+    no_checkpoint,
     read_checkpoint,
 )
 from .distilled import few_steps_of
@@ -36,7 +38,8 @@ from .t5_tokenizer import t5_words
 SAMPLE = "sample"
 """The id of the bundled model."""
 
-_RUNS = Sentence("a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1")
+_INDEX = "model_index.json"
+"""The file by which a folder is a model in diffusers' layout."""
 
 _MAX_BLOCKS = 8
 """Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
@@ -175,6 +178,12 @@ class Catalogue:
 
 def _check_name(name: str) -> None:
     """The name travels as the model's id."""
+    if not name.strip():
+        raise TapestryError(
+            ErrorCode.MODEL_NOT_FOUND,
+            "A model is named without a word.",
+            "Give its id or its path with --model; `tapestry models` lists those that were found.",
+        )
     problem = why_no_id(name)
     if not problem:
         return
@@ -223,8 +232,20 @@ def read_checkpoint_at(
             ),
             "Put it back, or fetch it again.",
         )
-    if not is_file(path):
+    if is_folder(path):
         return _read_folder(model_id, path)
+    if not is_file(path):
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            Sentence("{path} is neither a file nor a folder.", path=repr(str(path))),
+            "Give the path of a checkpoint (.safetensors, or a folder with model_index.json).",
+        )
+    if path.name == _INDEX:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            Sentence("{path} is one file of a model in a folder.", path=repr(str(path))),
+            Sentence("Give the folder: {folder}.", folder=repr(str(path.parent))),
+        )
     model = read_file(path, component_files)
     used = {part: source.path for part, source in model.parts.items() if source.path != path}
     return Checkpoint(
@@ -243,11 +264,7 @@ def read_file(path: Path, component_files: Mapping[str, Path] | None = None) -> 
     except BrokenFileError as error:
         raise broken_file(path, error) from error
     if model is None:
-        raise TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            Sentence("{name} is no checkpoint that Tapestry can run.", name=quoted(path.name)),
-            Sentence("Choose {families}.", families=_RUNS),
-        )
+        raise no_checkpoint(path)
     if model.missing:
         raise missing_parts(path, model)
     return model
@@ -255,7 +272,7 @@ def read_file(path: Path, component_files: Mapping[str, Path] | None = None) -> 
 
 def _read_folder(model_id: str, path: Path) -> Checkpoint:
     try:
-        index = read_json(path / "model_index.json", MAX_CONFIGURATION_BYTES)
+        index = read_json(path / _INDEX, MAX_CONFIGURATION_BYTES)
         backbone, vae = (
             read_json(path / part / "config.json", MAX_CONFIGURATION_BYTES)
             for part in (backbone_of(index), "vae")
@@ -284,7 +301,7 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
                 name=quoted(path),
                 family=f"{index['_class_name']!s:.60}",
             ),
-            Sentence("Choose {families}.", families=_RUNS),
+            Sentence("Choose {families}.", families=RUNS),
         )
     if variant is None:
         raise TapestryError(

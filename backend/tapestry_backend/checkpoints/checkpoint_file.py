@@ -36,6 +36,12 @@ _PART_NAMES = {
 }
 """What an artist reads about a part that is missing."""
 
+RUNS = Sentence("a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1")
+"""What may be chosen, as part of a sentence."""
+
+_BACKBONE_PREFIX = "model.diffusion_model."
+"""Before the tensors of the network that is asked at every step; only checkpoints have it."""
+
 _ANOTHER_VARIANT = (
     "If the file is whole, it is of a variant that Tapestry does not run: choose a checkpoint that "
     "paints from a prompt, or one for inpainting."
@@ -221,11 +227,27 @@ def holds_a_network(header: Header) -> bool:
     """Whether a file has a network that checkpoints may lack, and is no checkpoint itself."""
     if family_of_file(header.shapes) is not None:
         return False
+    if has_some_backbone(header):
+        return False
     wanted = (where for family in FAMILIES.values() for where in family.in_file.values())
     return any(
         prefix + KINDS[kind].mark in header.shapes
         for kind, prefixes in wanted
         for prefix in prefixes
+    )
+
+
+def has_some_backbone(header: Header) -> bool:
+    """Whether a file is a checkpoint, or one that lacks some of its tensors."""
+    return any(name.startswith(_BACKBONE_PREFIX) for name in header.shapes)
+
+
+def no_checkpoint(path: Path) -> TapestryError:
+    """What an artist reads about a file that is none, or is one of a family that we do not run."""
+    return TapestryError(
+        ErrorCode.MODEL_BROKEN,
+        Sentence("{name} is no checkpoint that Tapestry can run.", name=repr(path.name)),
+        Sentence("Choose {families}.", families=RUNS),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +20,9 @@ _MAX_YAML_BYTES = 2**18
 _MAX_SECTIONS = 1000
 _MAX_LINES = 1000
 _BASE = "base_path"
+_QUOTED = re.compile(r'"[^"\n]*"')
+"""In double quotes each backslash of a Windows path begins an escape, of which many are none."""
+
 _TEXT_TAG, _LIST_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq"
 _ALIKE = 0.84
 """Similarity, 0 to 1, from which on a key is taken for a misspelt one of ours."""
@@ -90,7 +94,9 @@ def _read(file: Path, left_out: list[LeftOut]) -> Any:
         )
         return None
     text = _decoded(data)
-    for attempt in (text, _without_tabs(text)):
+    spaced = _without_tabs(text)
+    literal = _QUOTED.sub(lambda quoted: quoted[0].replace("\\", "\\\\"), spaced)
+    for attempt in (text, spaced, literal):
         try:
             loader = _Loader(attempt)
             content = loader.get_single_data()

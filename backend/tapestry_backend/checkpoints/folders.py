@@ -27,6 +27,9 @@ _UNFINISHED = re.compile(
 )
 """How browsers and the like call a file that they are fetching."""
 
+_MACOS_NOTES = "._"
+"""With this before its name macOS notes about a file what other disks and archives cannot hold."""
+
 
 def is_weights(name: str) -> bool:
     """Whether a file is called as weights are that we open."""
@@ -71,9 +74,9 @@ def check_folder_named(folder: Path, left_out: list[LeftOut]) -> None:
 
 
 def entries_of(folder: Path, left_out: list[LeftOut]) -> list[Path]:
-    """What is in a folder, sorted; nothing where there is none."""
+    """What is in a folder, sorted, without macOS's notes; nothing where there is none."""
     try:
-        return sorted(folder.iterdir())
+        return sorted(each for each in folder.iterdir() if not each.name.startswith(_MACOS_NOTES))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -85,6 +88,7 @@ def walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[Path, list[str],
     """Each folder in `root`, its folders, which may be taken out of the list, and its files.
 
     Links are followed, each folder is seen once. What cannot be looked into goes to `left_out`.
+    What macOS notes beside files is passed over.
     """
     seen: set[str] = set()
     count = 0
@@ -100,7 +104,8 @@ def walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[Path, list[str],
             folders.clear()
             continue
         seen.add(real)
-        count += len(files)
+        names = sorted(file for file in files if not file.startswith(_MACOS_NOTES))
+        count += len(names)
         if count > _MAX_FILES:
             left_out.append(_too_large(root))
             break
@@ -109,8 +114,8 @@ def walk(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[Path, list[str],
         if len(here.relative_to(root).parts) >= _MAX_DEPTH - 1:
             too_deep += (here / folder for folder in folders)
             folders.clear()
-        left_out.extend(_unfinished(here / f) for f in sorted(files) if _UNFINISHED.search(f))
-        yield here, folders, sorted(files)
+        left_out.extend(_unfinished(here / f) for f in names if _UNFINISHED.search(f))
+        yield here, folders, names
     if too_deep:
         left_out.append(_too_deep(root, too_deep))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 import uuid
 import zlib
@@ -266,35 +265,42 @@ def _entry(kept: Any) -> HistoryEntry | None:
     for name in ("bounds", "document", "offset", "sources", "applied", "grown"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
+    # The picture is worth more than what is odd beside it.
+    sound = {name: value for name, value in values.items() if _is_usable(name, value)}
     try:
-        entry = HistoryEntry(**values)
+        entry = HistoryEntry(**{"name": "", **sound})
         return entry if _is_sound(entry) else None
     except (TypeError, ValueError, OverflowError):
         return None
 
 
+def _is_usable(name: str, value: Any) -> bool:
+    """Whether a field is what it should be; always for those without which there is no picture."""
+    if name in {"name", "thumbnail", "origin", "origin_name", "adapters"}:
+        return isinstance(value, str)
+    if name in {"sources", "applied"}:
+        return isinstance(value, tuple) and all(isinstance(layer, str) for layer in value)
+    if name == "made_at":
+        return type(value) is int and 0 <= value <= _LAST_MOMENT
+    if name == "seconds":
+        return type(value) in {int, float} and 0 <= value <= _LAST_MOMENT
+    if name == "layered":
+        return isinstance(value, dict)
+    return name != "favourite" or type(value) is bool
+
+
 def _is_sound(entry: HistoryEntry) -> bool:
-    texts = (
-        *(entry.id, entry.name, entry.sha256, entry.thumbnail),
-        *(entry.origin, entry.origin_name, entry.adapters),
-    )
-    numbers = (entry.height, entry.width, entry.made_at, *entry.bounds, *entry.document)
+    numbers = (entry.height, entry.width, *entry.bounds, *entry.document)
     places = (*entry.grown, *entry.offset)
     return (
-        all(isinstance(text, str) for text in (*texts, *entry.sources, *entry.applied))
-        and all(type(number) is int for number in (*numbers, *places))
-        and all(abs(number) <= _FARTHEST for number in (*numbers[:2], *numbers[3:], *places))
+        all(type(number) is int for number in (*numbers, *places))
+        and all(abs(number) <= _FARTHEST for number in (*numbers, *places))
         and isinstance(entry.asked, dict)
-        and isinstance(entry.layered, dict)
-        and type(entry.favourite) is bool
         and type(entry.new_document) is bool
         and (entry.enlarged_from is None or _lies_near(entry.enlarged_from))
-        and isinstance(entry.seconds, int | float)
-        and math.isfinite(entry.seconds)
         and (len(entry.bounds), len(entry.grown)) == (4, 4)
         and (len(entry.document), len(entry.offset)) == (2, 2)
-        and min(*entry.grown, entry.made_at) >= 0
-        and entry.made_at <= _LAST_MOMENT
+        and min(entry.grown) >= 0
         and max(vars(entry.margins).values()) <= _FARTHEST
         and bool(_ID.fullmatch(entry.id) and _SHA256.fullmatch(entry.sha256))
         and (entry.place.height, entry.place.width) == (entry.height, entry.width)

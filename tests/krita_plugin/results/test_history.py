@@ -4,6 +4,7 @@ import json
 import zlib
 from base64 import b64encode
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -133,13 +134,7 @@ def test_a_damaged_note_is_an_empty_history(text: str) -> None:
         {"document": [1, 2, 3]},
         {"grown": [0, 0, 0, -5]},
         {"asked": []},
-        {"favourite": 1},
-        {"applied": [1]},
-        {"made_at": -1},
-        {"seconds": "long"},
-        {"thumbnail": None},
         {"offset": [1]},
-        {"name": None},
         {"new_document": 1},
         {"asked": {"task": "upscale", "height": 10**9, "width": 8}},
         {"asked": {"task": "upscale"}},
@@ -151,3 +146,27 @@ def test_a_damaged_entry_is_left_out_alone(damage: dict) -> None:
     history = History.from_text(json.dumps({"id": "doc", "entries": entries}))
     assert [each.id for each in history.entries] == ["job2"]
     assert history.id == "doc"
+
+
+@pytest.mark.parametrize(
+    ("field", "odd", "instead"),
+    [
+        *(("favourite", odd, False) for odd in (5, None, "yes")),
+        *(("name", odd, "") for odd in (None, 3)),
+        *(("made_at", odd, 0) for odd in ("x", -1, 10**30, 1.5, True)),
+        *(("seconds", odd, 0.0) for odd in ("long", None, float("nan"), float("inf"), -1)),
+        *(("applied", odd, ()) for odd in ("x", [1], {"a": 1}, None)),
+        *(("sources", odd, ()) for odd in ("x", [None], 7)),
+        *((text, 4, "") for text in ("thumbnail", "origin", "origin_name", "adapters")),
+        ("layered", [1], {}),
+    ],
+)
+def test_an_odd_field_beside_a_picture_takes_its_default(
+    field: str, odd: Any, instead: Any
+) -> None:
+    """The picture stays in the document, also when its history is written again."""
+    entries = [asdict(entry(1, applied=("a",), favourite=True)) | {field: odd}]
+    history = History.from_text(json.dumps({"id": "doc", "entries": entries}))
+    again = History.from_text(history.to_text())
+    expected = replace(entry(1, applied=("a",), favourite=True), **{field: instead})
+    assert history.entries == again.entries == [expected]
