@@ -234,10 +234,6 @@ REFUSED = {
         tensors(ip_adapter__1__to_k_ip__weight=torch.tensor(1.0), image_proj__proj__weight=UP),
         "it is an IP-Adapter of another build",
     ),
-    "a whole model": (
-        tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP),
-        "it holds 'first_stage_model.b'",
-    ),
     "too many sides": (tensors(emb_params=torch.zeros(1, 1, 8)), "it holds 'emb_params'"),
 }
 
@@ -259,6 +255,13 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
     kinds = "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or"
     advice = "Get it again" if case in UNREADABLE else kinds
     assert advice in raised.value.advice
+
+
+def test_a_checkpoint_in_parts_is_no_adapter(tmp_path: Path) -> None:
+    """It is told as what it is."""
+    tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP)(tmp_path / "it.safetensors")
+    with pytest.raises(TapestryError, match="no checkpoint that Tapestry can run"):
+        AdapterCatalogue([str(tmp_path / "it.safetensors")])
 
 
 def test_a_link_to_nothing_is_told_as_one(tmp_path: Path) -> None:

@@ -237,14 +237,14 @@ def read_checkpoint_at(
     if not is_file(path):
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            Sentence("{path} is neither a file nor a folder.", path=repr(str(path))),
+            Sentence("{path} is neither a file nor a folder.", path=quoted(path)),
             "Give the path of a checkpoint (.safetensors, or a folder with model_index.json).",
         )
     if path.name == _INDEX:
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
-            Sentence("{path} is one file of a model in a folder.", path=repr(str(path))),
-            Sentence("Give the folder: {folder}.", folder=repr(str(path.parent))),
+            Sentence("{path} is one file of a model in a folder.", path=quoted(path)),
+            Sentence("Give the folder: {folder}.", folder=quoted(path.parent)),
         )
     model = read_file(path, component_files)
     used = {part: source.path for part, source in model.parts.items() if source.path != path}

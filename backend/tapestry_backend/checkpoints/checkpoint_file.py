@@ -246,7 +246,7 @@ def no_checkpoint(path: Path) -> TapestryError:
     """What an artist reads about a file that is none, or is one of a family that we do not run."""
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
-        Sentence("{name} is no checkpoint that Tapestry can run.", name=repr(path.name)),
+        Sentence("{name} is no checkpoint that Tapestry can run.", name=quoted(path.name)),
         Sentence("Choose {families}.", families=RUNS),
     )
 
