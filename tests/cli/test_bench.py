@@ -25,6 +25,7 @@ KEYS_OF_JSON = {
     "extension": {"continues", "upwards"},
     "detail": {"balanced", "fast"},
     "upscaling": {"psnr", "detail", "seams", "evaluations"},
+    "live": {"evaluations", "flicker", "first", "adherence"},
 }
 
 
