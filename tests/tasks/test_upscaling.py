@@ -13,6 +13,7 @@ from tapestry_backend.tasks.events import Progressed
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_backend.tasks.run import run
 from tapestry_backend.tasks.upscaling import Band, Upscaled, upscale
+from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -119,6 +120,23 @@ def test_paint_and_fit_of_regions_are_in_the_picture_already(store, scene) -> No
     ]
 
     assert (results[0] == results[1]).all()
+
+
+def test_control_pictures_are_in_the_picture_already(store, scene) -> None:
+    """Of the picture and of a region; it is told."""
+    first = picture()
+    snow = scene.region("snow", Bounds(0, 0, 48, 32))
+    scribble = Control("sample-scribble", bounds=Bounds(0, 0, 48, 64), image=scene.picture(48, 64))
+    (plain, _), (steered, end) = (
+        joined(upscale(first, asked(first, **settings), 2, scene.blobs, store))
+        for settings in (
+            {"regions": (snow,)},
+            {"regions": (replace(snow, controls=(scribble,)),), "controls": (scribble,)},
+        )
+    )
+
+    assert (steered == plain).all()
+    assert any("Control pictures" in str(notice) for notice in end.report["notices"])
 
 
 def test_what_is_transparent_stays_so(store) -> None:

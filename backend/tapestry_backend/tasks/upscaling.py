@@ -8,7 +8,7 @@ in bands, and in between there are latents alone; one with norms encodes and dec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,11 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_contents, check_request, upscaled_size
+from tapestry_protocol.sentences import Sentence
 
+from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
 from ..engine.composition import HoldComposition
 from ..engine.extension import pull_push
 from ..engine.out_of_memory import is_out_of_memory
@@ -54,6 +57,10 @@ _EXTRA_NOISE = 0.2
 paints little into it. At strength 0.3, where this is a seventh more, textures had half as much
 detail again; with a fifth specks stood in scenes, with a third bricks became grit. None is added to
 what starts from noise alone."""
+
+_NO_CONTROL_PICTURES = Sentence(
+    "Control pictures count no more when a picture is enlarged: what they say is in it already."
+)
 
 _AROUND_PX = 4
 """Pixels of the first stage around a band that its correction depends on."""
@@ -113,12 +120,14 @@ def upscale(
             "There is nothing to enlarge: the picture is transparent.",
             "Choose a picture, or paint one first.",
         )
+    adapters = store.catalogue.adapters
     larger = replace(
         request,
         task="upscale",
         height=size.height,
         width=size.width,
-        regions=tuple(_as_a_prompt(region) for region in request.regions),
+        regions=tuple(_as_a_prompt(region, adapters) for region in request.regions),
+        controls=_references(request.controls, adapters),
         image=None,
         wrap=False,
         composition=0.0,
@@ -126,7 +135,9 @@ def upscale(
         layered=False,
         expert=replace(request.expert, windows="shift" if moving else "overlap", bootstrapping=0.0),
     )
-    larger, notices = store.catalogue.adapters.read(larger)
+    larger, notices = adapters.read(larger)
+    if len(larger.all_controls) < len(request.all_controls):
+        notices = (*notices, _NO_CONTROL_PICTURES)
     stage = "loading"
     try:
         for event in _events(first, request, larger, blobs, store, notices):
@@ -159,9 +170,15 @@ def run_upscale(
             yield Finished(pixels, Bounds(0, 0, size.height, size.width), event.report)
 
 
-def _as_a_prompt(region: Region) -> Region:
+def _as_a_prompt(region: Region, adapters: AdapterCatalogue) -> Region:
     """A region whose outline and paint are in the picture already."""
-    return replace(region, fit="loose", strength=1.0, paint=None)
+    controls = _references(region.controls, adapters)
+    return replace(region, fit="loose", strength=1.0, paint=None, controls=controls)
+
+
+def _references(controls: Sequence[Control], adapters: AdapterCatalogue) -> tuple[Control, ...]:
+    """Those of IP-Adapters: what others say of places is in the picture already."""
+    return tuple(c for c in controls if adapters.find(c.adapter, *PICTURED).kind == "ip_adapter")
 
 
 def _events(
