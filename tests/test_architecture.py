@@ -282,3 +282,14 @@ def test_the_installer_needs_the_standard_library_alone() -> None:
     for path in sources(ROOT / "installer"):
         ours = {"installer", "tapestry_protocol"}
         assert tops(path, ROOT) <= set(sys.stdlib_module_names) | ours, path
+
+
+def test_what_tests_share_is_in_no_test_module() -> None:
+    """Helpers have modules of their own, so that one test can be read without another."""
+    shared = {
+        (path.name, each.module)
+        for path in sources(ROOT / "tests")
+        for each in imports(path, ROOT)
+        if each.module.rpartition(".")[2].startswith("test_")
+    }
+    assert not shared

@@ -13,14 +13,7 @@ from installer.pins import PACKAGES, TORCH_PACKAGES, write_pins
 from tapestry.backend import bundled
 from tapestry.backend.uv_program import VERSION as UV_VERSION
 from tapestry_protocol.accelerators import TORCH
-
-_PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
-
-
-def pins(*texts: str) -> dict[str, str]:
-    """Package -> release."""
-    found = [_PIN.findall(text) for text in texts]
-    return {re.sub("[-_.]+", "-", name).lower(): release for one in found for name, release in one}
+from tests.installer.pins import pins
 
 
 def test_they_are_the_releases_of_the_checkout() -> None:

@@ -21,7 +21,7 @@ from installer.plugin import ACTIONS
 from installer.release import BACKEND, build_release_zip
 from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES
 from tapestry.backend.uv_program import VERSION as UV_VERSION
-from tests.installer.test_pins import pins
+from tests.installer.pins import pins
 from tests.krita.conftest import OUTPUT
 from tests.krita.debian_trees import chosen_tree
 from tests.krita.importing import import_archive

@@ -18,7 +18,7 @@ from tapestry_backend.openraster.png import decode_png
 from tapestry_backend.openraster.scene import read_scene
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Margins
-from tests.openraster.test_hostile_files import REFUSED, chunk, png, png_that_says
+from tests.openraster.hostile_files import REFUSED, chunk, png, png_that_says
 from tests.peak import peak_growth_bytes
 
 MOST_GROWTH_MIB = 64

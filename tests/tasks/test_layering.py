@@ -9,7 +9,7 @@ from tapestry_backend.tasks import run as run_module
 from tapestry_backend.tasks.events import Finished
 from tapestry_protocol.messages import Expert, Region, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
-from tests.tasks.test_run import noise_picture, to_array
+from tests.tasks.pictures import noise_picture, to_array
 
 SIDE = 128
 PLAIN = {"prompt": "snow", "num_inference_steps": 2, "coherence": 0.0, "layered": True}

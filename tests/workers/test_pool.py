@@ -12,7 +12,7 @@ import psutil
 
 from tapestry_backend.workers.pool import Pool, real_worker_command
 from tapestry_protocol.messages import Backend, Cancelled, Failed, Message, Progress, Result
-from tests.workers.test_supervisor import SCRIPTED, scripted
+from tests.workers.scripted_requests import SCRIPTED, scripted
 
 LONG = {"steps": 400, "pause_s": 0.05}
 

@@ -30,8 +30,7 @@ from tapestry_protocol.messages import (
     Run,
 )
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
-
-SCRIPTED = [sys.executable, str(Path(__file__).with_name("scripted_worker.py"))]
+from tests.workers.scripted_requests import SCRIPTED, scripted
 
 Heard = tuple[Message, Mapping[str, bytes]]
 
@@ -77,11 +76,6 @@ def drive(
             await asyncio.wait([running])
 
     asyncio.run(main())
-
-
-def scripted(**script: object) -> Request:
-    """A request that makes the scripted worker do this."""
-    return Request("generate", 4, 4, prompt=json.dumps(script))
 
 
 def worker_pid() -> int:

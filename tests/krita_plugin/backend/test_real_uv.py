@@ -11,7 +11,7 @@ import pytest
 
 from tapestry.backend.bundled import PACKAGES, TORCH_PACKAGES, BundledBackend, bundled_backend
 from tapestry.backend.installer import BackendInstaller
-from tests.krita_plugin.backend.test_installer import Place
+from tests.krita_plugin.backend.install_place import Place
 from tests.krita_plugin.fake_loop import FakeLoop
 from tests.krita_plugin.stand_in_wheels import note_as_whole, write_list, write_wheel
 

@@ -25,8 +25,8 @@ from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Pixels
 from tests.models.adapters.conftest import near
+from tests.models.adapters.family_inputs import SIDE, latents_of, of_window
 from tests.models.adapters.parts import a_layer, as_image, control, region
-from tests.models.adapters.test_other_families import SIDE, latents_of, of_window
 from tests.models.adapters.tiny_adapters import (
     save_controlnet,
     save_flux_controlnet,

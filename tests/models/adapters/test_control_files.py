@@ -18,9 +18,9 @@ from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import TapestryError
 from tests.models.adapters.conftest import near
+from tests.models.adapters.control_inputs import SIDE
+from tests.models.adapters.family_inputs import latents_of
 from tests.models.adapters.parts import a_layer, control
-from tests.models.adapters.test_controls import SIDE
-from tests.models.adapters.test_other_families import latents_of
 from tests.models.adapters.tiny_adapters import save_controlnet
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl
 from tests.models.tiny_files import original_unet

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from tapestry_backend.checkpoints.adapter_recognition import read_adapter
-from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.noise_schedule import SamplingStep
-from tapestry_backend.engine.windows import Size, Window
+from tapestry_backend.engine.windows import Window
 from tapestry_backend.models.adapters.residuals import load_control
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.control_pictures import counts, shown_parts
@@ -20,24 +19,11 @@ from tapestry_protocol.adapters import Control
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.request_checks import check_request
-from tests.models.adapters.conftest import CHANNELS, LatentsOf, near, open_pipeline
+from tests.models.adapters.conftest import LatentsOf, near, open_pipeline
+from tests.models.adapters.control_inputs import SETTINGS, SIDE, noise
 from tests.models.adapters.parts import a_layer, as_image, control, region
 from tests.models.latents_of_run import prepared
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
-
-SIDE = WINDOW * FACTOR
-SETTINGS = {
-    "num_inference_steps": 4,
-    "guidance_scale": 5.0,
-    "height": SIDE,
-    "width": SIDE,
-    "output_type": "latent",
-}
-
-
-def noise() -> torch.Tensor:
-    """What a run with the seed 0 begins with."""
-    return canvas_noise(0, CHANNELS, Size(WINDOW, WINDOW))
 
 
 def test_one_window_is_what_diffusers_paints_with_two_controlnets(

@@ -18,7 +18,7 @@ from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tests.models.adapters.conftest import near
-from tests.models.adapters.test_other_families import latents_of
+from tests.models.adapters.family_inputs import latents_of
 from tests.models.tiny_checkpoints import t5_tokenizer
 from tests.models.tiny_files import Built, State, build, save_file
 

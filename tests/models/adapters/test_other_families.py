@@ -18,8 +18,8 @@ from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.messages import Request
 from tests.models.adapters.conftest import near
+from tests.models.adapters.family_inputs import SIDE, STEPS, latents_of, of_window
 from tests.models.adapters.parts import a_layer, as_image, control
 from tests.models.adapters.tiny_adapters import (
     save_controlnet,
@@ -27,18 +27,7 @@ from tests.models.adapters.tiny_adapters import (
     save_peft_lora,
     save_t2i_adapter,
 )
-from tests.models.latents_of_run import latents_of_run
-from tests.models.tiny_checkpoints import FACTOR, WINDOW, save_3, save_flux, save_xl
-
-SIDE = WINDOW * FACTOR
-STEPS = 3
-
-
-def latents_of(store: ModelCache, folder: Path, *, blobs: Any = None, **fields: Any) -> Tensor:
-    """What a request ends with."""
-    settings = {"num_inference_steps": STEPS, "guidance_scale": 5.0, "model": str(folder)}
-    settings |= {"height": SIDE, "width": SIDE, "prompt": "snow", **fields}
-    return latents_of_run(Request("generate", **settings), blobs or {}, store)
+from tests.models.tiny_checkpoints import WINDOW, save_3, save_flux, save_xl
 
 
 def sgm_names(twin: Path, path: Path, config: Any) -> Path:
@@ -236,23 +225,3 @@ def save_transformer_lora(path: Path, pipeline: Any) -> None:
         transformer_lora_layers=peft.get_peft_model_state_dict(transformer),
         transformer_lora_adapter_metadata=transformer.peft_config["default"].to_dict(),
     )
-
-
-def of_window(pipeline: Any, family: str, **asked: Any) -> Tensor:
-    """What the pipeline of a transformer ends with, as latents of a window."""
-    noise = canvas_noise(0, 4, Size(WINDOW, WINDOW))
-    if family == "flux":
-        noise = pipeline._pack_latents(noise, 1, 4, WINDOW, WINDOW)
-    made = pipeline(
-        "snow",
-        latents=noise,
-        num_inference_steps=STEPS,
-        guidance_scale=5.0,
-        height=SIDE,
-        width=SIDE,
-        output_type="latent",
-        **asked,
-    ).images
-    if family == "flux":
-        made = pipeline._unpack_latents(made, SIDE, SIDE, FACTOR)
-    return made

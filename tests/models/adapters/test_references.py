@@ -17,8 +17,8 @@ from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Pixels
 from tests.models.adapters.conftest import LatentsOf, near, open_pipeline
+from tests.models.adapters.control_inputs import SETTINGS, noise
 from tests.models.adapters.parts import a_layer, as_image, control, region
-from tests.models.adapters.test_controls import SETTINGS, noise
 from tests.models.adapters.tiny_adapters import save_image_encoder
 from tests.models.tiny_checkpoints import FACTOR, WINDOW
 

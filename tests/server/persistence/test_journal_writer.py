@@ -35,7 +35,7 @@ from tapestry_protocol.messages import (
 )
 from tapestry_protocol.request_checks import check_request
 from tests.server.failing_disk import FailingDisk
-from tests.server.queue.test_jobs import (
+from tests.server.queue.job_messages import (
     BLOBS,
     LAYERED_BLOBS,
     MASK,

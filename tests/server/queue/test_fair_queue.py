@@ -2,7 +2,7 @@
 
 from tapestry_backend.server.queue.fair_queue import FairQueue
 from tapestry_backend.server.queue.job import Job
-from tests.server.queue.test_jobs import PLAIN
+from tests.server.queue.job_messages import PLAIN
 
 
 def line_up(*names: str) -> tuple[FairQueue, dict[str, Job]]:

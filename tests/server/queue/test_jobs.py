@@ -1,7 +1,6 @@
 """The queue and the life of jobs, without a socket and without a worker."""
 
 import dataclasses
-import hashlib
 
 import pytest
 from hypothesis import given
@@ -13,9 +12,7 @@ from tapestry_backend.server.queue import completed_jobs as ends_module
 from tapestry_backend.server.queue.effects import Broadcast, Effect, Send, Start, Stop
 from tapestry_backend.server.queue.job import MAX_TRIES, TRANSITIONS, Event, State
 from tapestry_backend.server.queue.jobs import Jobs
-from tapestry_protocol.codec import Chunk
 from tapestry_protocol.errors import ErrorCode, ProtocolError
-from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.limits import MAX_JOBS_QUEUED, RESULTS_KEPT_S
 from tapestry_protocol.messages import (
     Accepted,
@@ -29,7 +26,6 @@ from tapestry_protocol.messages import (
     Need,
     Preview,
     Progress,
-    Region,
     Request,
     Result,
     Resume,
@@ -37,35 +33,24 @@ from tapestry_protocol.messages import (
     Submit,
     Welcome,
 )
-from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.sentences import Sentence
 from tests.server.client import reference
-
-ME, YOU = 1, 2
-PLAIN = Request("generate", 64, 64, prompt="sky")
-MASK = b"\xff" * 4
-MASKED = Request(
-    "generate", 64, 64, regions=(Region("sky", Bounds(0, 0, 2, 2), reference(2, 2, 1, MASK)),)
+from tests.server.queue.job_messages import (
+    BLOBS,
+    LAYERED_BLOBS,
+    MASK,
+    MASK_CHUNK,
+    MASKED,
+    ME,
+    OWN,
+    PICTURE,
+    PIXELS,
+    PLAIN,
+    YOU,
+    layered_result,
+    result,
 )
-MASK_CHUNK = Chunk(hashlib.sha256(MASK).hexdigest(), 0, 4, MASK)
-PIXELS = bytes(64 * 64 * 4)
-PICTURE = PixelBlob(reference(64, 64, 4, PIXELS), PIXELS)
-BLOBS = {PICTURE.sha256: PIXELS}
-OWN = b"\x07" * 16
-LAYERED_BLOBS = {**BLOBS, **{hashlib.sha256(data).hexdigest(): data for data in (OWN, MASK)}}
-
-
-def result(job_id: str) -> Result:
-    """A finished picture: PIXELS."""
-    return Result(job_id, reference(64, 64, 4, PIXELS), Bounds(0, 0, 64, 64), 0, "{}")
-
-
-def layered_result(job_id: str) -> Result:
-    """The same with a layer and its mask; the base looks like the picture."""
-    layer = LayerPicture(0, Bounds(0, 0, 2, 2), reference(2, 2, 4, OWN), reference(2, 2, 1, MASK))
-    picture = result(job_id)
-    return dataclasses.replace(picture, layered=Layered(picture.pixels, (layer,)))
 
 
 def progress(job_id: str, step: int) -> Progress:

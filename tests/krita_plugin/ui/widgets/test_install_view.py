@@ -24,7 +24,7 @@ from tapestry_protocol import VERSION
 from tapestry_protocol.accelerators import CUDA
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds
-from tests.krita_plugin.backend.test_installer import Place
+from tests.krita_plugin.backend.install_place import Place
 from tests.krita_plugin.fake_backend import FakeBackend
 from tests.krita_plugin.fake_canvas import FakeCanvas, FakeHost
 from tests.krita_plugin.ui.widgets.conftest import NARROW_PX, Docker
