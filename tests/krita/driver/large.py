@@ -112,7 +112,14 @@ def _take(stage, job):
     request = Request("generate", HEIGHT, WIDTH, prompt="sea", regions=regions)
     order = Order(request, {ref.sha256: mask.data}, "Tapestry: sea (seed 0)")
     result = Result(job.id, PixelsRef.of(pixels), Bounds(0, 0, HEIGHT, WIDTH), 0, "{}")
-    _docker_model(stage).results.take(job, order, JobResult(result, pixels), lambda: None)
+    docker_model = _docker_model(stage)
+    docker_model.results.take(
+        job,
+        order,
+        JobResult(result, pixels),
+        lambda: None,
+        at_once=docker_model.settings.apply_at_once,
+    )
 
 
 def _box(node):
