@@ -4,16 +4,13 @@ import zipfile
 
 from krita import Selection
 
+from tapestry.actions import actions as shortcuts
 from tapestry.document.coverage import seen_alpha
 from tapestry.krita_adapter.documents import KritaHost
 from tapestry_protocol.pixels import Bounds
 
 from .qt import QApplication, QEvent, QMouseEvent, QPointF, Qt
 
-ACTIONS = (
-    *("generate", "extend", "refine", "fill", "upscale"),
-    *("cancel", "new_region", "show_regions", "roll_seed"),
-)
 _LONG = "a very long sentence about the sea " * 57
 
 ODD_NAMES = (
@@ -286,10 +283,9 @@ def nothing_selected(stage):
 def actions(stage):
     """Krita knows them all; triggering one does what its button does."""
     document = stage.document(64, 64)
-    stage.facts["known"] = [
-        name for name in ACTIONS if stage.krita.action(f"tapestry_{name}") is not None
-    ]
-    stage.facts["texts"] = [stage.krita.action(f"tapestry_{name}").text() for name in ACTIONS]
+    known = [stage.krita.action(action.name) for action in shortcuts()]
+    stage.facts["texts"] = [action and action.text().replace("&", "") for action in known]
+    stage.facts["wanted"] = [action.text for action in shortcuts()]
     yield stage.turns(0.5)
     stage.krita.action("tapestry_new_region").trigger()
     yield stage.until(lambda: len(stage.names(document)) == 2, "a new layer", 20)
