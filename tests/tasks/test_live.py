@@ -146,6 +146,15 @@ def test_what_changes_everything_paints_everything(live, scene, fields: dict[str
     assert live(asked(house, **fields)).report["live"] == {"painted": 1.0}
 
 
+def test_another_picture_lets_the_last_pass_go(live, scene) -> None:
+    """Its memory is that of several pictures."""
+    house = scene.region("a red house", Bounds(32, 32, 80, 80))
+    live(asked(house))
+    live(asked(house, live=""))
+
+    assert live(asked(house)).report["live"] == {"painted": 1.0}
+
+
 def test_a_change_of_nearly_all_paints_all(live, scene) -> None:
     """Nothing is left that could be kept."""
     live(asked(scene.region("the sea", Bounds(0, 0, 128, 192))))

@@ -68,6 +68,10 @@ class LivePasses:
         """Keep what a pass left, for the next one over the same document."""
         self._last, self._model = last, ref(model)
 
+    def forget(self) -> None:
+        """Let the last pass go: it is as large as several pictures."""
+        self._last = self._model = None
+
     def before(self, plan: Plan, model: Denoiser) -> LivePass | None:
         """The last pass, if it differs in nothing but its regions."""
         last = self._last

@@ -60,11 +60,15 @@ def run(
     """Make the picture of a request; the last event is `Finished`.
 
     blobs maps SHA-256 to bytes and holds everything in `request.blobs`. passes: what live requests
-    leave for the next one, and go on from; without it all of each is painted. The caller shows
+    leave for the next one, and go on from, until a picture that is not live lets it go; without it
+    all of each is painted. The caller shows
     progress, and cancels by not iterating further. Raises TapestryError for what an artist can
     meet: a request that cannot become a picture, a damaged model, numbers that are not finite, too
     little memory.
     """
+    passes = passes or LivePasses()
+    if not request.live:
+        passes.forget()  # another picture may need its memory
     if request.task == "upscale":
         yield from run_upscale(request, blobs, store)
         return
@@ -73,7 +77,7 @@ def run(
     request, notices = store.catalogue.adapters.read(request)
     stage = "loading"
     try:
-        for event in _events(request, blobs, store, notices, passes or LivePasses()):
+        for event in _events(request, blobs, store, notices, passes):
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import (
@@ -35,6 +34,7 @@ from ..document.order import DocumentState, Order
 from ..document.reading import order_from
 from ..i18n.notices import Notice, notice_of
 from ..jobs.job import Job, JobResult
+from ..results.canvas_preview import CanvasPreview
 from ..settings.settings import Settings
 
 _LEAST_PAUSE_S = 0.1
@@ -42,23 +42,6 @@ _LEAST_PAUSE_S = 0.1
 
 _READING_SHARE = 0.25
 """Of the time, that may go into reading: a large document is looked at less often."""
-
-
-class PreviewDisplay(Protocol):
-    """What shows a picture on the canvas."""
-
-    subject: str
-
-    async def show(
-        self,
-        subject: str,
-        canvas: Canvas,
-        pixels: Pixels,
-        bounds: Bounds,
-        sources: tuple[str, ...] = (),
-    ) -> None: ...
-
-    def hide(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +87,7 @@ class LivePainting:
         loop: Loop,
         link: Link,
         settings: Settings,
-        display: PreviewDisplay,
+        display: CanvasPreview,
         *,
         sources: Callable[[Canvas], Sequence[str]],
         is_busy: Callable[[], bool],
