@@ -318,7 +318,7 @@ class DockerModel:
         self.results.hide_live([job.id for job in self.queue.jobs])
         self._tell("job")
         if self.backend_controller:
-            self.backend_controller.note_jobs()
+            self.backend_controller.note_work()
 
     def _previewed(self, job: Job) -> None:
         if self.settings.live_on_canvas and job.order and job.preview:
@@ -411,6 +411,8 @@ class DockerModel:
         self._tell("backend")
         self.queue.link_changed()
         self.live.link_changed()
+        if self.backend_controller:
+            self.backend_controller.note_work()
 
     @guarded
     def link_failed(self, error: TapestryError) -> None:
@@ -426,6 +428,7 @@ class DockerModel:
             self.worker = message
             if self.backend_controller:
                 self.backend_controller.worker = message
+                self.backend_controller.note_work()
             self._tell("backend")
         elif isinstance(message, Welcome):
             self.adapters.known = message.adapters

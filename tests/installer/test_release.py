@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,11 @@ from installer.release import BACKEND, build_release_zip, release_name
 from tapestry_protocol import VERSION
 
 WHEEL = f"{BACKEND}/tapestry-{VERSION}-py3-none-any.whl"
+
+DEBRIS = (
+    *(".DS_Store", "._model.py", ".model.py.swp", "model.py~", "model.py.orig", "model.py.rej"),
+    *("model.py.bak", "download.tmp", "Thumbs.db", "desktop.ini"),
+)
 
 pytestmark = pytest.mark.skipif(
     "runtime" not in environment.current_groups(),
@@ -74,6 +80,29 @@ def test_its_wheel_can_be_installed(release: Path, tmp_path: Path) -> None:
     model = target / "tapestry_backend" / "sample_model"
     assert (model / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size > 2**20
     assert (target / "bin" / "tapestry").exists() or (target / "Scripts").exists()
+
+
+def test_debris_stays_out_of_the_wheel(monkeypatch, tmp_path: Path) -> None:
+    """What editors, merges and file managers leave in a checkout."""
+    from installer import release as room
+
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(room.ROOT / name, tmp_path)
+    folders = ("backend/tapestry_backend", "shared/tapestry_protocol")
+    for folder in folders:
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        for name in ("__init__.py", "deep/kept.py", *DEBRIS, *(f"deep/{name}" for name in DEBRIS)):
+            (tmp_path / folder / name).touch()
+    monkeypatch.setattr(room, "ROOT", tmp_path)
+    build_release_zip(tmp_path / "tapestry.zip")
+    with zipfile.ZipFile(tmp_path / "tapestry.zip") as archive:
+        (tmp_path / "wheel").write_bytes(archive.read(WHEEL))
+    with zipfile.ZipFile(tmp_path / "wheel") as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    packages = [folder.rpartition("/")[2] for folder in folders]
+    assert names == {
+        f"{package}/{name}" for package in packages for name in ("__init__.py", "deep/kept.py")
+    }
 
 
 def test_what_cannot_be_built_is_a_sentence(monkeypatch, tmp_path: Path) -> None:

@@ -83,18 +83,18 @@ def plugin(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def documents(plugin: Path) -> Report:
     """What Krita did without a backend."""
-    return play(DOCUMENT_SCENARIOS, plugin, OUTPUT / "documents", backend="", timeout_s=900)
+    return play(DOCUMENT_SCENARIOS, plugin, OUTPUT / "documents", backend="", timeout_s=2400)
 
 
 @pytest.fixture(scope="session")
 def jobs(plugin: Path) -> Report:
     """What Krita did with the real backend and the bundled model."""
     backend = str(Path(sys.executable).with_name("tapestry"))
-    return play(JOB_SCENARIOS, plugin, OUTPUT / "jobs", backend, timeout_s=2700)
+    return play(JOB_SCENARIOS, plugin, OUTPUT / "jobs", backend, timeout_s=5400)
 
 
 @pytest.fixture(scope="session")
 def delays(plugin: Path) -> Report:
     """What Krita did with the real server and a scripted worker, whose own time is known."""
     backend = shlex.join([sys.executable, str(SCRIPTED_BACKEND)])
-    return play(DELAY_SCENARIOS, plugin, OUTPUT / "delays", backend, timeout_s=900)
+    return play(DELAY_SCENARIOS, plugin, OUTPUT / "delays", backend, timeout_s=2400)

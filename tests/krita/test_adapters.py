@@ -16,7 +16,7 @@ from tests.krita.krita_session import Report, play
 from tests.models.adapters.conftest import open_pipeline
 from tests.models.adapters.tiny_adapters import save_peft_lora
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(2700)]
 
 WIDTH, HEIGHT = 256, 128
 WINDOW_PX = 128
@@ -56,7 +56,7 @@ def _scribble(unet: diffusers.UNet2DConditionModel) -> diffusers.T2IAdapter:
 @pytest.fixture(scope="module")
 def played(plugin: Path, backend: str) -> Report:
     """Rows laid, painted without and with them, saved, and opened again."""
-    return play(["adapters_in_rows"], plugin, OUTPUT / "adapters", backend, timeout_s=1100)
+    return play(["adapters_in_rows"], plugin, OUTPUT / "adapters", backend, timeout_s=2400)
 
 
 def test_rows_steer_the_picture_and_stay_with_the_document(played: Report) -> None:

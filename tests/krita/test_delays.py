@@ -10,7 +10,7 @@ import pytest
 
 from tests.krita.krita_session import Report
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(2700)]
 
 
 def _best_ms(tries: list[dict], what: str) -> float:

@@ -5,7 +5,7 @@ import pytest
 from tests.krita.krita_session import Report, longest
 from tests.krita_plugin.canvas_contract import clauses
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(2700)]
 
 
 @pytest.mark.parametrize("clause", clauses())

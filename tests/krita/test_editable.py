@@ -7,7 +7,7 @@ import pytest
 
 from tests.krita.krita_session import Report
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(6000)]
 
 
 def test_a_group_of_regions_is_the_picture_and_its_outline_can_be_painted(jobs: Report) -> None:

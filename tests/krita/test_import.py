@@ -28,7 +28,7 @@ from tests.krita.importing import import_archive
 from tests.krita.krita_session import Report, longest, play
 from tests.krita_plugin.stand_in_wheels import note_as_whole, write_list, write_wheel
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def installed(imported: Path, offline: None, home: Path) -> Report:
     """What Krita did with it: the button was pressed, in good and in bad conditions."""
     scenarios = ["no_document", "installation_refused", "installed_from_the_docker"]
     scenarios.append("opened_example")
-    return play(scenarios, imported / "pykrita", OUTPUT / "import", "", timeout_s=1200, home=home)
+    return play(scenarios, imported / "pykrita", OUTPUT / "import", "", timeout_s=2400, home=home)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def updated(
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("tapestry_backend/newer.txt", "another release")
     names = ["updated_and_taken_back"]
-    return play(names, newer, OUTPUT / "update", "", timeout_s=900, home=home)
+    return play(names, newer, OUTPUT / "update", "", timeout_s=1800, home=home)
 
 
 def test_a_release_is_imported_by_krita(imported: Path, installed: Report) -> None:

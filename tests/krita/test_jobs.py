@@ -11,7 +11,7 @@ from tapestry_protocol.messages import Request
 from tests.krita.appearance import Appearance, patches
 from tests.krita.krita_session import Report
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(6000)]
 
 WIDTH, HEIGHT, EXTENSION = 384, 256, 128
 PAINTED = ["red bricks", "sunset sky", "green grass", "Background"]

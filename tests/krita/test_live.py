@@ -9,7 +9,7 @@ import pytest
 
 from tests.krita.krita_session import Report
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(2700)]
 
 WIDTH, HEIGHT = 384, 256
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.krita.krita_session import Report
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(2700)]
 
 
 def test_prompts_and_layer_names_are_the_same(documents: Report) -> None:

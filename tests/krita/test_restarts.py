@@ -8,7 +8,7 @@ import pytest
 from tests.krita.conftest import OUTPUT
 from tests.krita.krita_session import play
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(2700)]
 
 
 @pytest.mark.promise("R4")

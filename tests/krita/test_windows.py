@@ -4,7 +4,7 @@ import pytest
 
 from tests.krita.krita_session import Report
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(6000)]
 
 PAINTED = ["sunset sky", "green grass", "Background"]
 NAME = "Tapestry: sunset sky, green grass (seed 42)"

@@ -37,6 +37,9 @@ class ChosenFake(ChosenBackend):
     def log_file(self) -> Path:
         return self._log_file
 
+    def may_run(self) -> bool:
+        return self.fake.find() is not None
+
     def stop(self) -> None:
         self.stops += 1
 

@@ -143,6 +143,10 @@ class ChosenBackend:
             self._local.variables = self.choice.variables
             self._local.start()
 
+    def may_run(self) -> bool:
+        """Whether a backend of this computer has said that it runs."""
+        return self._local.find() is not None
+
     def has_ended(self) -> bool:
         """Whether the one we started has ended already."""
         distant = self._distant()

@@ -63,6 +63,8 @@ class BackendController:
         """Let the artist install the backend that the plugin carries."""
         self.installer = BackendInstaller(own, loop, fetch, self._installing)
         self.installer.sweep()
+        if not self._backend.may_run():
+            self.installer.tidy()
 
     def close(self) -> None:
         """Krita ends; what was fetched stays for the next one."""
@@ -78,8 +80,16 @@ class BackendController:
 
     @property
     def is_painting(self) -> bool:
-        """Whether a backend is at work for this Krita."""
-        return self._link.is_ready and self._is_expected()
+        """Whether a backend is at work, for this Krita or for another one that shares it."""
+        return self._link.is_ready and (self._is_expected() or self.worker.state == "busy")
+
+    @property
+    def _may_be_painting(self) -> bool:
+        """The same, also while it is not known yet."""
+        if self._link.state in (LinkState.OFF, LinkState.STARTING, LinkState.FAILED):
+            return False
+        is_known = self._link.is_ready and self.worker.state not in ("starting", "loading")
+        return self.is_painting or not is_known
 
     def note_failure(self, error: TapestryError) -> None:
         """No backend can be reached: look whether ours is whole, if it is ours."""
@@ -87,12 +97,14 @@ class BackendController:
         if self.installer is not None and not self._backend.is_distant:
             self.installer.check()
 
-    def note_jobs(self) -> None:
-        """Pictures are done, or on their way."""
-        if self.is_outdated and not self.is_painting:
+    def note_work(self) -> None:
+        """Pictures are done, or on their way, or nobody can say it."""
+        if self.is_outdated and not self._may_be_painting:
             self.is_outdated = False
             self._backend.stop()
             self.try_again()
+            if self.installer is not None:
+                self.installer.tidy()
 
     def _installing(self) -> None:
         installer = self.installer
@@ -101,7 +113,9 @@ class BackendController:
             return
         installer.is_new = False
         self.is_outdated = True
-        self.note_jobs()
+        if self._link.state is LinkState.OFF and self._backend.may_run():
+            self._link.ensure()  # it may be painting for another Krita
+        self.note_work()
         self._changed()
 
     @property

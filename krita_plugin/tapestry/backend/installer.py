@@ -93,6 +93,11 @@ class BackendInstaller:
         if leaving_of(self.own.folder).exists():
             self._begin(self._sweep)
 
+    def tidy(self) -> None:
+        """Take away earlier releases; none of them may be running."""
+        if self.own.is_installed and self.own.others():
+            self._begin(self._tidy)
+
     def uninstall(self) -> None:
         """Take back all of it."""
         self._begin(self._uninstall)
@@ -114,7 +119,7 @@ class BackendInstaller:
     def _begin(self, work: Callable[[], Work[None]]) -> None:
         if self._task is None:
             self.trouble, self.share, self.is_paused = None, 0.0, False
-            self.is_removing = work in (self._uninstall, self._sweep)
+            self.is_removing = work in (self._uninstall, self._sweep, self._tidy)
             self._task = Task(self._loop, work(), lambda _: self._end(None), self._failed)
             self._changed()
 
@@ -153,22 +158,25 @@ class BackendInstaller:
             own.finish()
             self.is_broken, self.is_new = False, True
             _note(own.log, "Installed.")
-            await self._tidy()
 
     async def _tidy(self) -> None:
-        """Take away earlier releases, and what they alone had in uv's cache.
+        """With what the earlier releases alone had in uv's cache.
 
-        What cannot go now goes with the next update: Windows keeps what still runs.
+        What cannot go now goes with a later Krita: Windows keeps what still runs.
         """
-        others = self.own.others()
-        gone = {name for other in others for name in packages_in(other)}
-        outdated = {name.rpartition("-")[0] for name in gone - packages_in(self.own.environment)}
-        for other in others:
-            with suppress(OSError):
-                await remove(other)
-        if outdated:
-            with suppress(TapestryError, OSError):
-                await self._run(self.own.forget(sorted(outdated)))
+        with await self._alone():
+            self._say(tr("Removing the earlier backend\u2026"), 0.0)
+            others = self.own.others()
+            gone = {name for other in others for name in packages_in(other)}
+            outdated = {
+                name.rpartition("-")[0] for name in gone - packages_in(self.own.environment)
+            }
+            for other in others:
+                with suppress(OSError):
+                    await remove(other)
+            if outdated:
+                with suppress(TapestryError, OSError):
+                    await self._run(self.own.forget(sorted(outdated)))
 
     async def _install_packages(self) -> None:
         """With the PyTorch that was offered; where that is away, with another one."""

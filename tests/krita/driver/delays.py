@@ -55,7 +55,7 @@ def delays_of_previews_and_cancel(stage):
     yield stage.turns(2.0)
     tries = stage.facts["cancels"] = []
     for number in range(TRIES):
-        _script(stage, TRIES + number, steps=100, pause_s=0.2, seed=number)
+        _script(stage, TRIES + number, steps=400, pause_s=0.2, seed=number)
         with _moments() as moments:
             stage.press("tapestry_generate")
             yield stage.until(lambda: len(moments["steps"]) >= 12, "12 steps", PATIENCE_S)

@@ -132,6 +132,9 @@ def updated_and_taken_back(stage):
     yield stage.until(lambda: _is_over(stage), "the update", _A_LONG_TIME_S)
     _assert_installed(stage)
     yield stage.until(lambda: "ready" in stage.status(), "the next release", 300)
+    yield stage.until(
+        lambda: len(_environments(own)) == 1 and _is_over(stage), "the end of the last release", 120
+    )
     stage.facts["after"] = _environments(own)
     stage.press("tapestry_open_backend_page")
     yield stage.turns(0.5)

@@ -169,10 +169,16 @@ def test_a_newer_plugin_brings_a_newer_backend(place: Place) -> None:
     assert not place.own.is_installed
     assert place.own.program == old
     place.plan.write_text("")
-    place.install()
+    installer = place.install()
     assert place.own.is_installed
     assert place.own.program != old
+    assert old.exists()  # it may be painting
+    installer.tidy()
+    assert installer.is_removing
+    place.run(installer)
     assert not old.parents[1].exists()
+    installer.tidy()
+    assert not installer.is_running
 
 
 def test_it_can_be_taken_back(place: Place) -> None:
@@ -689,7 +695,9 @@ def test_an_update_takes_what_nobody_needs_out_of_the_cache(place: Place) -> Non
         "    (site / (name + '.dist-info')).mkdir(parents=True)\n"
     )
     place.calls.write_text("")
-    place.install()
+    installer = place.install()
+    installer.tidy()
+    place.run(installer)
     assert place.own.outdated_version == ""
     log = place.own.log.read_text()
     assert f"{place.own.uv} cache clean tapestry torch\n" in log

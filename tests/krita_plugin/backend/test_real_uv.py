@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -159,3 +160,46 @@ def test_modules_where_krita_was_started_are_not_imported(
     _, installer = place.real()
     assert installer.trouble is None
     assert not place.traces.exists()
+
+
+_KRITA = """
+import sys, time
+from pathlib import Path
+from tapestry.backend.bundled import bundled_backend
+from tapestry.backend.installer import BackendInstaller
+from tests.krita_plugin.fake_loop import FakeLoop
+assert sys.getfilesystemencoding() != "utf-8"
+own = bundled_backend(*map(Path, sys.argv[1:]))
+loop = FakeLoop()
+installer = BackendInstaller(own, loop, None, lambda: None)
+installer.start()
+while installer.is_running:
+    loop.run(0.2)
+    time.sleep(0.005)
+print(own.is_installed, ascii(installer.trouble))
+"""
+
+
+@pytest.mark.parametrize("name", ["C", "de_DE.ISO-8859-1"])
+def test_a_locale_without_the_letters_of_the_folder(
+    place: RealPlace, tmp_path: Path, name: str
+) -> None:
+    """Krita's Python reads names of files as that says; uv and the backend have every letter."""
+    if name != "C":
+        language, _, letters = name.partition(".")
+        make = ["localedef", "-i", language, "-f", letters, str(tmp_path / name)]
+        try:
+            subprocess.run(make, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip(f"localedef cannot make {name} here")
+    pythons = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    locale = {"LC_ALL": name, "LOCPATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    finished = subprocess.run(
+        [sys.executable, "-c", _KRITA, str(place.data), str(place.carried)],
+        env=place.environment | pythons | locale,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.stdout == "True None\n", finished.stderr
+    assert place.own.is_installed

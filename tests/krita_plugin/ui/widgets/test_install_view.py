@@ -20,9 +20,10 @@ from tapestry.i18n.notices import Notice
 from tapestry.i18n.translation import choose_language
 from tapestry.qt.compat import QApplication, QPoint, QRect, QWidget
 from tapestry.ui.panel import Panel
-from tapestry_protocol import VERSION
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.accelerators import CUDA
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Backend, Welcome
 from tapestry_protocol.pixels import Bounds
 from tests.krita_plugin.backend.install_place import Place
 from tests.krita_plugin.fake_backend import FakeBackend
@@ -198,18 +199,99 @@ def test_an_update_waits_for_the_picture(offering: Offering, monkeypatch) -> Non
     stops = []
     monkeypatch.setattr(controller._backend, "stop", lambda: stops.append(None))
     monkeypatch.setattr(type(controller), "is_painting", property(lambda _self: not is_idle))
-    is_idle = False
+    is_idle, old = False, offering.place.own.environment
+    connect(offering, "ready")
     newer(offering)
     offering.one("tapestry_install").click()
     offering.run()
     assert "starts when the pictures are done" in offering.one("tapestry_install_words").text()
     assert offering.all("tapestry_install") == []
     assert not stops
+    assert old.exists()
     is_idle = True
-    controller.note_jobs()
-    QApplication.processEvents()
+    controller.note_work()
+    offering.run()
     assert stops == [None]
+    assert not old.exists()
     assert offering.all("tapestry_install_view") == []
+
+
+def connect(offering: Offering, state: str) -> None:
+    """The backend of all Kritas is there, and says this of itself."""
+    offering.backend.appear()
+    offering.docker_model.backend_controller.try_again()
+    offering.backend.answer()
+    offering.backend.tell(Backend(state, "CPU"))
+    QApplication.processEvents()
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_an_update_waits_for_the_picture_of_another_krita(
+    offering: Offering, monkeypatch, is_connected: bool
+) -> None:
+    """The backend is asked, also where this Krita has had no need of it yet."""
+    controller, stops = offering.docker_model.backend_controller, []
+    monkeypatch.setattr(controller._backend, "stop", lambda: stops.append(None))
+    offering.one("tapestry_install").click()
+    offering.run()
+    old = offering.place.own.environment
+    if is_connected:
+        connect(offering, "busy")
+    else:
+        offering.backend.appear()
+    monkeypatch.setattr(controller._backend, "may_run", lambda: True)
+    stops.clear()
+    newer(offering)
+    offering.one("tapestry_install").click()
+    offering.run()
+    if not is_connected:
+        for state in ("starting", "loading", "busy"):
+            offering.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, ()))
+            offering.backend.tell(Backend(state, "CPU"))
+    QApplication.processEvents()
+    assert "starts when the pictures are done" in offering.one("tapestry_install_words").text()
+    assert not stops
+    assert old.exists()
+    offering.backend.tell(Backend("ready", "CPU"))
+    offering.run()
+    assert stops == [None]
+    assert not old.exists()
+
+
+def test_an_update_does_not_wait_for_a_backend_that_cannot_be_reached(
+    offering: Offering, monkeypatch
+) -> None:
+    """Nobody can say what it does; it may be of a kind that this plugin does not understand."""
+    controller, stops = offering.docker_model.backend_controller, []
+    offering.one("tapestry_install").click()
+    offering.run()
+    monkeypatch.setattr(controller._backend, "stop", lambda: stops.append(None))
+    monkeypatch.setattr(controller._backend, "may_run", lambda: True)
+    offering.backend.appear()
+    newer(offering)
+    offering.one("tapestry_install").click()
+    offering.run()
+    assert not stops
+    offering.backend.tell(Welcome(PROTOCOL_VERSION + 1, "9.9", ()))
+    offering.run()
+    assert stops == [None]
+
+
+def test_earlier_backends_that_were_left_go_at_the_next_start(
+    offering: Offering, monkeypatch
+) -> None:
+    """Krita had ended before the pictures were done; a backend that runs is left alone."""
+    controller = offering.docker_model.backend_controller
+    offering.one("tapestry_install").click()
+    offering.run()
+    old = offering.place.own.environment
+    offering.place.write_wheel("0.2.0", "second")
+    offering.place.install()
+    for is_there in (True, False):
+        monkeypatch.setattr(controller._backend, "may_run", lambda is_there=is_there: is_there)
+        controller.offer(offering.place.own, offering.loop, None)
+        offering.run()
+        assert old.exists() == is_there
 
 
 def test_a_backend_stays_where_nothing_was_installed(offering: Offering, monkeypatch) -> None:
