@@ -22,7 +22,7 @@ class InstallerError(Exception):
 
 
 def write_anything() -> None:
-    """Have the terminal show what its code page does not know as numbers: paths may hold it."""
+    """Have the terminal show what its code page lacks as numbers: paths may hold it."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

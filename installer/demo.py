@@ -16,7 +16,7 @@ OUTPUT = ROOT / "demo-output"
 
 
 @dataclass(frozen=True)
-class Scene:
+class DemoScene:
     """A bundled scene, how it is rendered, and under which name where that is not its own."""
 
     title: str
@@ -30,19 +30,19 @@ class Scene:
 
 
 SCENES = (
-    Scene("A picture out of painted regions", "tower-by-the-sea", ("--seed", "7")),
-    Scene(
+    DemoScene("A picture out of painted regions", "tower-by-the-sea", ("--seed", "7")),
+    DemoScene(
         "A painted picture, made longer on both sides",
         "shore",
         ("--seed", "7", "--extend", "left=192,right=192"),
     ),
-    Scene(
+    DemoScene(
         "The first one again, in the style of a LoRA",
         "tower-by-the-sea",
         ("--seed", "7", "--lora", "sample-ink:0.8"),
         "tower-by-the-sea-in-ink",
     ),
-    Scene(
+    DemoScene(
         "A desert whose rocks are where they were scribbled, by a T2I-Adapter",
         "mesas",
         (
@@ -65,7 +65,7 @@ def render_scenes(output: Path = OUTPUT, options: Sequence[str] = ()) -> None:
     say(_WHAT_NEXT)
 
 
-def _render(scene: Scene, output: Path, options: Sequence[str]) -> None:
+def _render(scene: DemoScene, output: Path, options: Sequence[str]) -> None:
     layered, flat, report = (
         output / f"{scene.kept_as or scene.name}{end}" for end in (".ora", ".png", ".json")
     )

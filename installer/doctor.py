@@ -16,7 +16,7 @@ from installer.paths import TAPESTRY, VENV
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was looked at. `needed` is False for what only some people want."""
 
     ok: bool
@@ -36,10 +36,10 @@ def examine() -> int:
     return int(any(finding.needed and not finding.ok for finding in findings))
 
 
-def _environment() -> Iterator[Finding]:
-    yield Finding(ok=True, what=f"Python {platform.python_version()} ({sys.executable})")
+def _environment() -> Iterator[Check]:
+    yield Check(ok=True, what=f"Python {platform.python_version()} ({sys.executable})")
     groups = environment.current_groups()
-    yield Finding(
+    yield Check(
         "runtime" in groups,
         f"environment {VENV}",
         "Run `python3 installer demo`; it makes the environment or brings it up to date.",
@@ -48,17 +48,17 @@ def _environment() -> Iterator[Finding]:
         return
     finished = subprocess.run([TAPESTRY, "doctor"], capture_output=True, text=True, check=False)
     for line in finished.stdout.splitlines():
-        yield Finding(ok=finished.returncode == 0, what=f"backend: {line}")
+        yield Check(ok=finished.returncode == 0, what=f"backend: {line}")
     if finished.returncode:
         why = finished.stderr.strip().splitlines()
         advice = why[-1] if why else "Remove .venv and run `python3 installer demo`."
-        yield Finding(ok=False, what="backend", advice=advice)
+        yield Check(ok=False, what="backend", advice=advice)
 
 
-def _krita() -> Iterator[Finding]:
+def _krita() -> Iterator[Check]:
     program = shutil.which("krita")
     version = _version(program) if program else ""
-    yield Finding(
+    yield Check(
         bool(program),
         f"Krita {version}".strip(),
         "Install Krita from krita.org or your system's packages (Debian: krita and PyQt for it).",
@@ -66,12 +66,12 @@ def _krita() -> Iterator[Finding]:
     )
     if program and _debian_version("krita"):
         pyqt = _pyqt_package(version)
-        yield Finding(
+        yield Check(
             bool(_debian_version(pyqt)),
             f"PyQt for Krita's Python plugins (Debian package {pyqt})",
             f"sudo apt install {pyqt}; without it Krita loads no Python plugin.",
         )
-    yield Finding(
+    yield Check(
         shutil.which("Xvfb") is not None,
         "Xvfb, for the tests with a real Krita",
         "Debian: sudo apt install xvfb. Those tests are skipped without it.",
@@ -80,24 +80,24 @@ def _krita() -> Iterator[Finding]:
     yield from _plugin(needed=bool(program))
 
 
-def _plugin(*, needed: bool) -> Iterator[Finding]:
+def _plugin(*, needed: bool) -> Iterator[Check]:
     folders = krita.krita_folders()
     command, backend = installed_command(folders), imported_backend(folders)
     install = "Run `python3 installer plugin`."
     is_there = command is not None or backend is not None
-    yield Finding(is_there, f"plugin in {folders.pykrita}", install, needed=needed)
+    yield Check(is_there, f"plugin in {folders.pykrita}", install, needed=needed)
     if not is_there:
         return
     settings = folders.kritarc.read_bytes() if folders.kritarc.exists() else b""
     switch_on = "In Krita: Settings > Configure Krita > Python Plugin Manager."
     advice = install if command else switch_on
-    yield Finding(krita.enabled(settings), f"plugin switched on in {folders.kritarc}", advice)
+    yield Check(krita.enabled(settings), f"plugin switched on in {folders.kritarc}", advice)
     if command is not None:
         known = shutil.which(command[0]) is not None
-        yield Finding(known, f"backend that the plugin starts: {command[0]}", install)
+        yield Check(known, f"backend that the plugin starts: {command[0]}", install)
     elif backend is not None:
         known = is_installed_from_krita(backend)
-        yield Finding(known, f"backend in {backend}", "Press Install in Krita's docker.")
+        yield Check(known, f"backend in {backend}", "Press Install in Krita's docker.")
 
 
 def _version(program: str) -> str:

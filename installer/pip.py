@@ -15,7 +15,7 @@ _NOT_FOUND = "No matching distribution found"
 
 
 class PipError(InstallerError):
-    """pip did not do what it was asked; `not_found` when no index offers such a release."""
+    """pip failed; `not_found` when no index offers such a release."""
 
     def __init__(self, message: str, advice: str, *, not_found: bool) -> None:
         super().__init__(message, advice)

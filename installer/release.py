@@ -22,7 +22,7 @@ BACKEND = "tapestry/carried"
 """Where the plugin looks for the backend's wheel and for the hashes of what that needs."""
 
 _EPOCH = "315532800"
-"""1980, the first year that an archive knows."""
+"""1980, the first year that an archive can hold."""
 
 
 def release_name() -> str:

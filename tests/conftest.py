@@ -52,17 +52,17 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture(scope="session")
-def store(catalogue: Catalogue):
-    """A model store in which the bundled model is loaded at most once per test run."""
+def model_cache(catalogue: Catalogue):
+    """A model cache in which the bundled model is loaded at most once per test run."""
     from tapestry_backend.models.model_cache import ModelCache
 
     return ModelCache(catalogue)
 
 
 @pytest.fixture(scope="session")
-def model(store):
+def model(model_cache):
     """The bundled model in single precision."""
-    return store.load(SAMPLE)
+    return model_cache.load(SAMPLE)
 
 
 @pytest.fixture(scope="session")

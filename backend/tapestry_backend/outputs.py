@@ -1,4 +1,4 @@
-"""Files that a command was asked to write: looked at before the work, and not lost after it."""
+"""A command's output files: checked before the work, and not lost after it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def check_output(path: Path) -> None:
 
 def check_apart(paths: Iterable[Path]) -> None:
     """Raises TapestryError when two files of different kinds are one: the last would remain."""
-    told = [path for path in paths if path.suffix.lower() in _KINDS]
-    for one, other in combinations(told, 2):
+    of_known_kind = [path for path in paths if path.suffix.lower() in _KINDS]
+    for one, other in combinations(of_known_kind, 2):
         if one.suffix.lower() != other.suffix.lower() and _is_same(one, other):
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
@@ -73,7 +73,7 @@ def write_outputs(files: Iterable[tuple[Path, bytes]]) -> None:
 
 
 def keep_beside(path: Path, ending: str, data: bytes) -> str:
-    """Keep what nobody asked for beside a file, over nothing that is there; where, or "".
+    """Write beside a file, under a free name; the path, or "".
 
     ending: of the name, behind the file's own. What cannot be kept there goes into the folder for
     temporary files.

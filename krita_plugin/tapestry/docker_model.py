@@ -41,7 +41,7 @@ from .presets.presets import Presets
 from .presets.prompt_history import PromptHistory
 from .results.controller import Results
 from .results.history import HistoryEntry
-from .results.inserting import Way
+from .results.inserting import InsertAs
 from .settings.settings import Mode, Settings, settings_of
 
 Topic = Literal[
@@ -335,7 +335,7 @@ class DockerModel:
     # --- results ----------------------------------------------------------------------------------
 
     @guarded
-    def apply(self, entry_id: str, way: Way = "layer") -> None:
+    def apply(self, entry_id: str, way: InsertAs = "layer") -> None:
         """Make a layer of a picture of the history."""
         self.results.apply(entry_id, way)
 

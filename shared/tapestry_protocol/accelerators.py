@@ -1,4 +1,4 @@
-"""What may compute on a computer, what its PyTorch takes, and how failed downloads are told.
+"""What may compute on a computer, what its PyTorch takes, and the sentences about failed downloads.
 
 The same for the installer of a checkout and for the plugin's own.
 """

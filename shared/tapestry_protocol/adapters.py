@@ -10,9 +10,9 @@ from .limits import MAX_ADAPTER_WEIGHT, MAX_ID_CHARACTERS
 from .pixels import Bounds, PixelsRef
 
 AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
-Family = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
+FamilyName = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
 """Models that take the same adapters; empty where it is unknown."""
-Share = Annotated[float, Between(0.0, 1.0)]
+UnitShare = Annotated[float, Between(0.0, 1.0)]
 
 
 MAPS = ("regions", "ade20k")
@@ -49,8 +49,8 @@ class Control:
     bounds: Bounds | None = None
     image: PixelsRef | None = None
     weight: Annotated[float, Between(0.0, MAX_ADAPTER_WEIGHT)] = 1.0
-    start: Share = 0.0
-    end: Share = 1.0
+    start: UnitShare = 0.0
+    end: UnitShare = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ class AdapterInfo:
 
     id: AdapterId
     kind: Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
-    family: Family = ""
+    family: FamilyName = ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Share = Literal["all", "none", "in", "out"]
+KeptPart = Literal["all", "none", "in", "out"]
 """The share of one picture by the other one's coverage c: 1, 0, c, 1 - c."""
 
 
@@ -23,9 +23,9 @@ class Operator:
           what the layer merely hides: upper regions win over lower ones anyway.
     """
 
-    above: Share
-    below: Share
-    kept: Share = "all"
+    above: KeptPart
+    below: KeptPart
+    kept: KeptPart = "all"
 
     @property
     def adds_paint(self) -> bool:

@@ -12,7 +12,7 @@ from .sentences import as_sentence
 
 
 class ErrorCode(str, Enum):
-    """What went wrong, in one word that both sides know."""
+    """What went wrong, as a code that both sides share."""
 
     BAD_REQUEST = "bad_request"
     BUSY = "busy"

@@ -1,4 +1,4 @@
-"""Files that others know already: written through links, with their rights, whole or not at all."""
+"""Files that exist already: written through links, with their rights, whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 def open_file(path: Path) -> BinaryIO:
     """A file to be read; raises OSError.
 
-    A named pipe is none: who reads from it waits until somebody writes, perhaps for ever.
+    A named pipe is none: reading from it waits for a writer, perhaps for ever.
     """
     if _is_named_pipe(path):
         raise _refused(path, "it is a named pipe, and no file")
@@ -88,7 +88,7 @@ def found_behind(path: Path) -> tuple[Path, os.stat_result | None]:
 
 
 def _is_named_pipe(path: Path) -> bool:
-    """Whether nobody may ever be at its other end; a shell's (/dev/stdin, "<(...)") have theirs."""
+    """Whether its other end may never be opened; a shell's (/dev/stdin, "<(...)") have theirs."""
     try:
         is_pipe = stat.S_ISFIFO(path.stat().st_mode)
     except (OSError, ValueError):

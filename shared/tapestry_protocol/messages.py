@@ -13,7 +13,7 @@ right before the message that refers to them.
 
 What a server says about a job is numbered: the `sequence` of each message is larger than that of
 the one before, also when the server was started again in between. A client that has lost its
-connection says how far it has come, and is told what it has missed.
+connection says how far it has come, and receives what it has missed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from .adapters import AdapterInfo, Control, Family, Lora, Share
+from .adapters import AdapterInfo, Control, FamilyName, Lora, UnitShare
 from .constraints import Between, Matches, MaxLength
 from .errors import ErrorCode
 from .fields import (
@@ -98,7 +98,7 @@ class Region:
     weight: Annotated[float, Between(MIN_WEIGHT, MAX_WEIGHT)] = 1.0
     seed: Seed | None = None
     fit: Literal["tight", "loose"] = "tight"
-    strength: Share = 1.0
+    strength: UnitShare = 1.0
     paint: PixelsRef | None = None
     loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
@@ -124,22 +124,22 @@ class Expert:
     window_weighting    how the weight of a window falls towards its edges
     fusion    where fixed windows overlap: "mean" of their predictions, or "factors" (DiffCollage):
               each counts once, and what two of them share is predicted too and subtracted
-    framing   "window": a model that asks for sizes is told that each window is a picture of its
+    framing   "window": a model with size conditioning takes each window as a picture of its
               own; "canvas": where it lies in the whole one
     anchor    a point in the window whose look the others take on; None: the middle of the canvas
-    grounding           the share of the steps in which a model that reads boxes (GLIGEN) is told
+    grounding           the share of the steps in which a model with boxes (GLIGEN) gets
               where each region lies; 0: not at all
     """
 
     overlap: Literal["occlude", "blend"] = "occlude"
-    bootstrapping: Share = 0.8
+    bootstrapping: UnitShare = 0.8
     windows: Literal["overlap", "shift"] = "overlap"
     stride_px: Annotated[int, Between(0, MAX_SIDE_PX)] = 0
     window_weighting: Literal["linear", "flat", "gaussian"] = "linear"
     fusion: Literal["mean", "factors"] = "mean"
     framing: Literal["window", "canvas"] = "window"
     anchor: Point | None = None
-    grounding: Share = 0.0
+    grounding: UnitShare = 0.0
 
 
 NO_EXPERT = Expert()
@@ -189,13 +189,13 @@ class Request:
     margins: Margins = NO_MARGINS
     image: PixelsRef | None = None
     selection: Selection | None = None
-    strength: Share = 0.5
+    strength: UnitShare = 0.5
     factor: Annotated[float, Between(1.0, MAX_FACTOR)] = 2.0
     continue_regions: bool = True
     under_px: Annotated[int, Between(0, MAX_UNDER_PX)] = 0
     wrap: bool = False
-    composition: Share = 0.5
-    coherence: Share = 0.5
+    composition: UnitShare = 0.5
+    coherence: UnitShare = 0.5
     speed: Speed = "quality"
     seed: Seed = 0
     scheduler: Scheduler = "checkpoint"
@@ -242,7 +242,7 @@ class ModelInfo:
     name: Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
     window_px: Side
     """The size at which the model paints best; a canvas larger than this takes several windows."""
-    family: Family = ""
+    family: FamilyName = ""
     """By which its adapters are known."""
 
 

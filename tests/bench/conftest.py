@@ -27,12 +27,12 @@ def settings():
 
 
 @pytest.fixture(scope="session")
-def painter(store, settings):
+def painter(model_cache, settings):
     """Tapestry itself."""
     from tapestry_backend.bench.common.painter import Painter
-    from tapestry_backend.bench.common.progress import Progress
+    from tapestry_backend.bench.common.progress import ProgressLog
 
-    return Painter(store, settings, Progress(quiet=True))
+    return Painter(model_cache, settings, ProgressLog(quiet=True))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.plugin import Plugin
+from tests.chaos.plugin import ChaosPlugin
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def luck(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChaosPlugin]:
     """A plugin with a home of its own; it starts its backend when it needs it."""
-    plugin = Plugin(tmp_path, monkeypatch)
+    plugin = ChaosPlugin(tmp_path, monkeypatch)
     yield plugin
     plugin.close()

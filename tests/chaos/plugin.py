@@ -112,7 +112,7 @@ class Socket:
         handler.lose(error)
 
 
-class Plugin:
+class ChaosPlugin:
     """A plugin whose artist submits jobs; the observer of its link.
 
     results    job id -> every picture that came for it

@@ -125,7 +125,7 @@ REPORTS: dict[str, Sequence[str]] = {
     "A prompt is written for another program: weights, LoRAs, embeddings, BREAK, AND, ADDROW, "
     "options, pasted parameters, bare names of embeddings, decimal commas, full-width brackets": (
         "tests/models/text/test_prompt_weights.py",
-        "tests/checkpoints/test_prompt_syntax.py",
+        "tests/prompts/test_syntax.py",
     ),
     "A name holds the signs that divide settings on the command line": ("tests/test_values.py",),
     "A graphics card is lost to its process: an illegal access, a laptop that slept": (

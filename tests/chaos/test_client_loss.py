@@ -12,7 +12,7 @@ import pytest
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import Acknowledge, Failed, PixelsRef, Request, Result, Submit
 from tapestry_protocol.pixels import Margins, Pixels
-from tests.chaos.plugin import Plugin
+from tests.chaos.plugin import ChaosPlugin
 from tests.chaos.processes import picture_of, scripted, until_gone
 from tests.server.client import Client, Server, running_server
 
@@ -20,7 +20,9 @@ SIDE = 600  # 1.4 MiB: more than one chunk each way
 
 
 @pytest.mark.promise("R4")
-def test_cut_connections(plugin: Plugin, tries, luck: random.Random, limit_s, measured) -> None:
+def test_cut_connections(
+    plugin: ChaosPlugin, tries, luck: random.Random, limit_s, measured
+) -> None:
     """After a random number of bytes, in frames and between them: every picture comes, once."""
     count, within_s, cuts = tries(6, 100), [], 0
     for number in range(1, count + 1):
@@ -53,7 +55,7 @@ def test_cut_connections(plugin: Plugin, tries, luck: random.Random, limit_s, me
 
 
 @pytest.mark.promise("R4")
-def test_a_result_waits_for_its_client(plugin: Plugin, limit_s, measured) -> None:
+def test_a_result_waits_for_its_client(plugin: ChaosPlugin, limit_s, measured) -> None:
     """It vanishes, the job runs on, and is delivered on return."""
     request = scripted(5, steps=10, pause_s=0.02)
     plugin.submit("a", request)

@@ -89,7 +89,7 @@ def test_a_slow_client(tmp_path: Path, request, tries, measured) -> None:
         _paint_large(good, "warm", 2)
         before_s = _latency_s(good, "before", count)
         before_mib = memory_mib(server.process.pid)
-        peak = _Peak(server.process.pid)
+        peak = _MemoryPeak(server.process.pid)
         for number in range(pictures):
             slow.submit(f"slow-{number}", scripted(number, LARGE_SIDE, steps=1))
         while server.log.count("ended") < 2 + count + pictures:
@@ -152,7 +152,7 @@ def _paint_large(client: Client, name: str, count: int) -> None:
         client.send(Acknowledge(f"{name}-{number}"))
 
 
-class _Peak(threading.Thread):
+class _MemoryPeak(threading.Thread):
     """Watches the memory of a process."""
 
     def __init__(self, pid: int) -> None:

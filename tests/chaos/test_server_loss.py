@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.plugin import Plugin
+from tests.chaos.plugin import ChaosPlugin
 from tests.chaos.processes import is_gone, picture_of, scripted, until_gone, worker_of
 from tests.server.client import Client, running_server
 
@@ -17,7 +17,7 @@ STEPS, PAUSE_S = 20, 0.02
 
 
 @pytest.mark.promise("R2")
-def test_killed_servers(plugin: Plugin, tries, luck, measured) -> None:
+def test_killed_servers(plugin: ChaosPlugin, tries, luck, measured) -> None:
     """At a random moment: started again by the plugin, resumed from the journal, one result."""
     count, back_s, orphans = tries(4, 50), [], 0
     for number in range(1, count + 1):
@@ -45,7 +45,7 @@ def test_killed_servers(plugin: Plugin, tries, luck, measured) -> None:
 
 
 @pytest.mark.promise("R2")
-def test_a_stopped_worker_dies_with_a_killed_server(plugin: Plugin, measured) -> None:
+def test_a_stopped_worker_dies_with_a_killed_server(plugin: ChaosPlugin, measured) -> None:
     """Nothing could tell it that its pipe has ended."""
     plugin.submit("a", scripted(1, steps=STEPS, pause_s=PAUSE_S))
     plugin.until(lambda: bool(plugin.steps))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tapestry_protocol.messages import Acknowledge, Failed, Result
-from tests.chaos.plugin import Plugin
+from tests.chaos.plugin import ChaosPlugin
 from tests.chaos.processes import picture_of, scripted, until_gone, worker_of, workers_of
 from tests.server.client import Client, running_server
 
@@ -24,7 +24,7 @@ GONE = ("lost", "starting")
 
 
 @pytest.mark.promise("R1")
-def test_killed_workers(plugin: Plugin, tries, luck, limit_s, measured) -> None:
+def test_killed_workers(plugin: ChaosPlugin, tries, luck, limit_s, measured) -> None:
     """At a random step: shown at once, started again, the same picture, exactly once."""
     count, shown_s = tries(4, 50), []
     for number in range(1, count + 1):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.models.adapters.conftest import adapted_store, adapters, checkpoint, latents_of
+from tests.models.adapters.conftest import adapted_cache, adapters, checkpoint, latents_of
 
-__all__ = ["adapted_store", "adapters", "checkpoint", "latents_of"]
+__all__ = ["adapted_cache", "adapters", "checkpoint", "latents_of"]

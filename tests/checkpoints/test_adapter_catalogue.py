@@ -154,7 +154,7 @@ def narrow_unet() -> diffusers.UNet2DConditionModel:
 
 @pytest.mark.parametrize("kind", ["lora", "controlnet", "t2i_adapter", "ip_adapter"])
 def test_one_of_another_build_is_refused_when_its_sizes_are_known(
-    latents_of: LatentsOf, adapted_store, tmp_path: Path, kind: str
+    latents_of: LatentsOf, adapted_cache, tmp_path: Path, kind: str
 ) -> None:
     """Where neither its header nor its configuration says what it was made for."""
     if kind == "lora":
@@ -168,7 +168,7 @@ def test_one_of_another_build_is_refused_when_its_sizes_are_known(
             tmp_path / "it"
         )
     known = AdapterCatalogue([str(tmp_path)])
-    kept, adapted_store.catalogue.adapters = adapted_store.catalogue.adapters, known
+    kept, adapted_cache.catalogue.adapters = adapted_cache.catalogue.adapters, known
     asked = (
         {"loras": (Lora("it"),)} if kind == "lora" else {"controls": (Control("it", "regions"),)}
     )
@@ -176,7 +176,7 @@ def test_one_of_another_build_is_refused_when_its_sizes_are_known(
         with pytest.raises(TapestryError, match="was made for models of another build"):
             latents_of(**asked)
     finally:
-        adapted_store.catalogue.adapters = kept
+        adapted_cache.catalogue.adapters = kept
 
 
 def tensors(**named: torch.Tensor):
@@ -312,7 +312,7 @@ def test_a_damaged_folder_gets_a_sentence(
 
 
 def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
-    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path
+    adapters: Path, adapted_cache, checkpoint: Path, tmp_path: Path
 ) -> None:
     """With the LoRA's name."""
     content = load_file(adapters / "peft.safetensors")
@@ -322,7 +322,7 @@ def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
     save_file(content, tmp_path / "bias.safetensors", metadata=notes)
     save_file(content, tmp_path / "odd.safetensors", metadata={"lora_adapter_metadata": "[1"})
     known = AdapterCatalogue([str(tmp_path)])
-    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
+    adapter_manager = adapted_cache.load(str(checkpoint)).adapter_manager
     for name, problem in [
         ("half", "some of the tensors that belong together are missing"),
         ("bias", "it uses a bias"),

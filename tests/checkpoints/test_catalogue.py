@@ -11,7 +11,7 @@ import pytest
 
 from tapestry_backend.checkpoints.catalogue import Catalogue, Checkpoint
 from tapestry_backend.checkpoints.families import FAMILIES
-from tapestry_protocol.adapters import Family
+from tapestry_protocol.adapters import FamilyName
 from tapestry_protocol.codec import decode, encode
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Welcome
@@ -32,7 +32,7 @@ def test_a_model_tells_the_family_of_its_adapters(tmp_path: Path, family: str) -
     info = Checkpoint("mine", tmp_path, 64, family).info
     assert decode(encode(Welcome(1, "1", (info,)))) == Welcome(1, "1", (info,))
     assert info.family == family
-    assert family in get_args(Family)
+    assert family in get_args(FamilyName)
 
 
 def test_a_model_folder_is_found_by_its_path(catalogue: Catalogue, tmp_path: Path) -> None:

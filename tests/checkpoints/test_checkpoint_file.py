@@ -305,10 +305,10 @@ def test_a_whole_file_of_another_variant_is_not_to_be_fetched_again(
 def test_a_file_that_went_away_gets_a_sentence(tmp_path: Path) -> None:
     """Between the start and the job."""
     path = save_file(build("sd1"), tmp_path / "gone.safetensors", torch.half)
-    store = ModelCache(Catalogue([str(path)]), "cpu")
+    model_cache = ModelCache(Catalogue([str(path)]), "cpu")
     path.unlink()
     with pytest.raises(TapestryError, match="no longer at") as caught:
-        store.load(str(path))
+        model_cache.load(str(path))
 
     assert caught.value.code is ErrorCode.MODEL_BROKEN
 
@@ -318,8 +318,8 @@ def test_without_t5s_tokenizer_it_says_where_to_put_it(tmp_path: Path, monkeypat
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     path = save_file(build("flux"), tmp_path / "flux.safetensors", torch.half)
-    store = ModelCache(Catalogue([str(path)]), "cpu")
+    model_cache = ModelCache(Catalogue([str(path)]), "cpu")
     with pytest.raises(TapestryError, match="tokenizer of T5") as caught:
-        store.load(str(path))
+        model_cache.load(str(path))
 
     assert "tokenizer.json" in caught.value.advice

@@ -13,7 +13,7 @@ from torch import Tensor
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.noise_schedule import pure_noise, sampling_steps
-from tapestry_backend.engine.sampling import Known, sample
+from tapestry_backend.engine.sampling import Preserved, sample
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size, crop
 from tapestry_backend.models.schedulers import make_scheduler
@@ -57,12 +57,12 @@ def fused(model, plan: ViewPlan) -> MultiDiffusion:
     return MultiDiffusion(model.predict, plan, region_prompts, conditions, 16)
 
 
-def paint(model, name: str, seed: int = SEED, known: Known | None = None) -> Tensor:
+def paint(model, name: str, seed: int = SEED, preserved: Preserved | None = None) -> Tensor:
     """Our way: all windows fused, one step on the canvas."""
     denoise = fused(model, view_plan(CANVAS, two_halves().to(model.dtype)))
     noise = canvas_noise(seed, model.channels, CANVAS).to(model.dtype)
     scheduler = scheduler_of(model, name)
-    *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(seed), known)
+    *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(seed), preserved)
     return last.latents
 
 
@@ -155,14 +155,14 @@ def plain_loop(model, name: str, start: Tensor | None = None, taken: int = STEPS
     return latents
 
 
-def one_window(model, name: str, known: Known | None = None) -> Tensor:
+def one_window(model, name: str, preserved: Preserved | None = None) -> Tensor:
     """The same by our way."""
     conditions = model.encode_prompts(["", PROMPTS[0]])
     plan = view_plan(WINDOW, torch.ones(1, *WINDOW))
     denoise = MultiDiffusion(model.predict, plan, [RegionPrompt(1, 0, SCALE)], conditions, 16)
     noise = canvas_noise(SEED, model.channels, WINDOW)
     scheduler = scheduler_of(model, name)
-    *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(SEED), known)
+    *_, last = sample(denoise, scheduler, noise, STEPS, job_generator(SEED), preserved)
     return last.latents
 
 
@@ -176,7 +176,7 @@ def test_one_window_is_the_plain_loop(model, name: str) -> None:
 def test_a_start_from_a_picture_is_the_plain_one(model, name: str) -> None:
     """Half of the steps from a noised picture: what diffusers' image-to-image does, bit for bit."""
     start = canvas_noise(9, model.channels, WINDOW)
-    ours = one_window(model, name, Known(start, torch.full(WINDOW, 0.5)))
+    ours = one_window(model, name, Preserved(start, torch.full(WINDOW, 0.5)))
     theirs = plain_loop(model, name, start, taken=STEPS // 2)
     if (
         name == "pndm"
@@ -189,11 +189,11 @@ def test_a_start_from_a_picture_is_the_plain_one(model, name: str) -> None:
 
 @pytest.mark.parametrize("name", get_args(Scheduler))
 def test_what_is_known_stays(model, name: str) -> None:
-    """Whatever the scheduler's scale, history and noise: known cells end as they were."""
+    """Whatever the scheduler's scale, history and noise: preserved cells end as they were."""
     picture = canvas_noise(9, model.channels, CANVAS)
-    keep = torch.zeros(CANVAS)
-    keep[:, :8], keep[:, 8:16] = 1.0, 0.5
-    ours = paint(model, name, known=Known(picture, keep))
+    until = torch.zeros(CANVAS)
+    until[:, :8], until[:, 8:16] = 1.0, 0.5
+    ours = paint(model, name, preserved=Preserved(picture, until))
 
     assert torch.equal(ours[..., :8], picture[..., :8])
     assert bool(torch.isfinite(ours).all())

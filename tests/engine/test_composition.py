@@ -1,4 +1,4 @@
-"""Composition: when a draft is made, how large it is, and what is held to it."""
+"""Composition: when a draft is made, how large it is, and what of it is preserved."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from tapestry_backend.engine.composition import (
     STRUCTURED,
-    HoldComposition,
+    PreserveComposition,
     area_mean,
     composed,
     draft_size,
@@ -53,45 +53,47 @@ def test_what_is_large_is_held_and_what_is_small_is_free() -> None:
     """At first the low frequencies are the draft's, detail stays the clean estimate's own."""
     draft, clean = torch.randn(1, 3, 8, 8), torch.randn(1, 3, 32, 32)
     enlarged = functional.interpolate(draft, (32, 32), mode="nearest")
-    held = HoldComposition(enlarged, Size(8, 8), 0.0, 0.5, torch.ones(32, 32))(clean, at(0))
-    low = functional.adaptive_avg_pool2d(held, (8, 8))
+    steered = PreserveComposition(enlarged, Size(8, 8), 0.0, 0.5, torch.ones(32, 32))(clean, at(0))
+    low = functional.adaptive_avg_pool2d(steered, (8, 8))
     before = functional.adaptive_avg_pool2d(clean, (8, 8))
 
     assert float((low - draft).abs().mean()) < 0.5 * float((before - draft).abs().mean())
-    rough = functional.interpolate(held - clean, scale_factor=0.25, mode="area")
+    rough = functional.interpolate(steered - clean, scale_factor=0.25, mode="area")
     smooth = functional.interpolate(rough, scale_factor=4, mode="bilinear")
-    assert float((held - clean - smooth).abs().mean()) < 0.5 * float((held - clean).abs().mean())
+    assert float((steered - clean - smooth).abs().mean()) < 0.5 * float(
+        (steered - clean).abs().mean()
+    )
 
 
 def test_the_hold_falls_to_nothing() -> None:
     """Whole where it begins, then less at every step, and exactly nothing where it ends."""
     draft, clean = torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32)
-    hold = HoldComposition(draft, Size(8, 8), 0.3, 0.7, torch.ones(32, 32))
-    left = [float(hold(clean, at(index)).mean()) for index in range(3, 10)]
+    preserve = PreserveComposition(draft, Size(8, 8), 0.3, 0.7, torch.ones(32, 32))
+    left = [float(preserve(clean, at(index)).mean()) for index in range(3, 10)]
 
     assert left[0] == pytest.approx(0)
     assert left == sorted(left)
     assert 0 < left[1] < left[3] < 1
-    assert hold(clean, at(7)) is clean
+    assert preserve(clean, at(7)) is clean
 
 
 def test_a_canvas_that_agrees_is_not_changed() -> None:
     """There is nothing to draw towards the draft."""
     clean = torch.randn(1, 3, 32, 48)
 
-    hold = HoldComposition(clean, Size(8, 12), 0.0, 1.0, torch.ones(32, 48))
-    torch.testing.assert_close(hold(clean, at(0)), clean)
+    preserve = PreserveComposition(clean, Size(8, 12), 0.0, 1.0, torch.ones(32, 48))
+    torch.testing.assert_close(preserve(clean, at(0)), clean)
 
 
 def test_only_what_is_higher_than_a_window_is_composed() -> None:
-    """A small region has its place; nothing is held there, nor a cell of the draft beside it."""
+    """A small region has its place; nothing is preserved there, nor beside it."""
     weights = torch.zeros(3, 32, 48)
     weights[0, 4:20, 4:20] = 1
     weights[1, :, 40:] = 1
     weights[2] = 1 - weights[0] - weights[1]
     each = composed(weights, 16, Size(8, 12))
     where = each.sum(dim=0)
-    held = HoldComposition(torch.zeros(1, 3, 32, 48), Size(8, 12), 0.0, 1.0, where)
+    steered = PreserveComposition(torch.zeros(1, 3, 32, 48), Size(8, 12), 0.0, 1.0, where)
     clean = torch.ones(1, 3, 32, 48)
 
     assert torch.equal(each[0], torch.zeros(32, 48))
@@ -99,8 +101,8 @@ def test_only_what_is_higher_than_a_window_is_composed() -> None:
     assert float(where[:, 36:44].max()) == 0
     assert float(where[24:, :36].min()) == float(where[:, 24:36].min()) == 1
     assert float(where[:, 44:].min()) == 1
-    assert bool((held(clean, at(0))[..., 4:20, 4:20] == 1).all())
-    assert bool((held(clean, at(0))[..., 30:, :36] == 0).all())
+    assert bool((steered(clean, at(0))[..., 4:20, 4:20] == 1).all())
+    assert bool((steered(clean, at(0))[..., 30:, :36] == 0).all())
     assert float(composed(weights[:1], 16, Size(8, 12)).max()) == 0
 
 
@@ -139,7 +141,7 @@ def test_a_draft_decides_nothing_at_its_outlines() -> None:
 
 
 def test_two_colours_of_two_regions_are_no_scene() -> None:
-    """A draft is kept to by those regions alone that show more than a texture in it."""
+    """A draft is preserved by those regions alone that show more than a texture in it."""
     weights = torch.zeros(2, 16, 16)
     weights[0, :, :8], weights[1, :, 8:] = 1, 1
     plain = torch.full((1, 3, 64, 64), 0.3) + 0.02 * torch.randn(1, 3, 64, 64)
@@ -181,7 +183,7 @@ def test_areas_are_averaged_as_adaptive_pooling_does(size: Size) -> None:
 def test_a_canvas_that_no_draft_divides_is_held_on_an_apple_gpu() -> None:
     """As on the processor."""
     draft, clean, where = torch.randn(1, 3, 30, 42), torch.randn(1, 3, 30, 42), torch.ones(30, 42)
-    wanted = HoldComposition(draft, Size(11, 13), 0.0, 0.5, where)(clean, at(0))
+    wanted = PreserveComposition(draft, Size(11, 13), 0.0, 0.5, where)(clean, at(0))
     there = [Metal.of(values) for values in (draft, clean, where)]
-    found = HoldComposition(there[0], Size(11, 13), 0.0, 0.5, there[2])(there[1], at(0))
+    found = PreserveComposition(there[0], Size(11, 13), 0.0, 0.5, there[2])(there[1], at(0))
     torch.testing.assert_close(found.cpu(), wanted)

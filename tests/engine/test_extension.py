@@ -1,4 +1,4 @@
-"""Extension: which cells are kept, how edges continue, how colours are matched."""
+"""Extension: which cells are preserved, how edges continue, how colours are matched."""
 
 import pytest
 import torch
@@ -7,9 +7,9 @@ from tapestry_backend.engine.extension import (
     Follow,
     continue_edges,
     find_border,
-    keep_map,
     match_colours,
     nearest_known,
+    preserve_cells_until,
     pull_push,
     same_content,
     turn_to_middle,
@@ -26,17 +26,17 @@ def known_rectangle(height: int, width: int, top: int, left: int, bottom: int, r
 def test_a_cell_with_one_unknown_pixel_is_new() -> None:
     """Known cells are known as a whole; new ones follow the edge, the longer the nearer."""
     known = known_rectangle(8, 48, 0, 0, 8, 17)
-    keep = keep_map(known.float(), 8, Follow(0.5, 0.2, cells=3))[0]
+    until = preserve_cells_until(known.float(), 8, Follow(0.5, 0.2, cells=3))[0]
 
-    assert keep.tolist() == pytest.approx([1, 1, 0.5, 0.4, 0.3, 0.2])
+    assert until.tolist() == pytest.approx([1, 1, 0.5, 0.4, 0.3, 0.2])
 
 
 def test_where_the_canvas_wraps_new_cells_follow_the_edge_at_its_other_side() -> None:
     """The last column lies beside the first one."""
     known = known_rectangle(8, 48, 0, 0, 8, 17)
-    keep = keep_map(known.float(), 8, Follow(0.5, 0.2, cells=3), wrap=True)[0]
+    until = preserve_cells_until(known.float(), 8, Follow(0.5, 0.2, cells=3), wrap=True)[0]
 
-    assert keep.tolist() == pytest.approx([1, 1, 0.5, 0.4, 0.4, 0.5])
+    assert until.tolist() == pytest.approx([1, 1, 0.5, 0.4, 0.4, 0.5])
 
 
 def test_a_soap_film_goes_around_a_canvas_that_wraps() -> None:
@@ -52,16 +52,16 @@ def test_a_soap_film_goes_around_a_canvas_that_wraps() -> None:
 
 
 def test_a_cell_is_as_free_as_its_freest_pixel() -> None:
-    """What is held for a part of the steps is held as long as its pixels allow."""
-    hold = torch.full((8, 24), 0.7)
-    hold[3, 9] = 0.4
+    """What is preserved for a part of the steps is preserved as long as its pixels allow."""
+    preserve_until = torch.full((8, 24), 0.7)
+    preserve_until[3, 9] = 0.4
 
-    assert keep_map(hold, 8)[0].tolist() == pytest.approx([0.7, 0.4, 0.7])
+    assert preserve_cells_until(preserve_until, 8)[0].tolist() == pytest.approx([0.7, 0.4, 0.7])
 
 
 def test_with_nothing_known_everything_is_free() -> None:
     """There is no edge to follow in an empty picture."""
-    assert float(keep_map(torch.zeros(16, 16), 8, Follow(0.5, 0.2, cells=2)).max()) == 0
+    assert float(preserve_cells_until(torch.zeros(16, 16), 8, Follow(0.5, 0.2, cells=2)).max()) == 0
 
 
 def test_edges_are_led_around_to_each_other() -> None:

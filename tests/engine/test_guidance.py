@@ -64,11 +64,11 @@ def test_a_checkpoint_trained_up_to_pure_noise_keeps_its_contrast(
     index = json.loads((folder / "model_index.json").read_text())
     index["scheduler"] = ["diffusers", "DDIMScheduler"]
     (folder / "model_index.json").write_text(json.dumps(index))
-    store = ModelCache(Catalogue([str(folder)]))
-    window = store.load(str(folder)).window
-    side = window * store.load(str(folder)).cell_px
+    model_cache = ModelCache(Catalogue([str(folder)]))
+    window = model_cache.load(str(folder)).window
+    side = window * model_cache.load(str(folder)).cell_px
     request = Request("generate", side, side, "snow", model=str(folder), num_inference_steps=3)
-    ours = latents_of_run(request, {}, store)
+    ours = latents_of_run(request, {}, model_cache)
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
         folder, safety_checker=None, local_files_only=True
     )
@@ -77,7 +77,7 @@ def test_a_checkpoint_trained_up_to_pure_noise_keeps_its_contrast(
         "snow",
         height=side,
         width=side,
-        latents=canvas_noise(0, store.load(str(folder)).channels, Size(window, window)),
+        latents=canvas_noise(0, model_cache.load(str(folder)).channels, Size(window, window)),
         num_inference_steps=3,
         guidance_scale=request.guidance_scale,
         guidance_rescale=0.7 if scheduler == VELOCITY else 0.0,

@@ -2,7 +2,7 @@
 
 import torch
 
-from tapestry_backend.engine.layers import continued, grown, make_layers
+from tapestry_backend.engine.layers import continued, dilated, make_layers
 
 H, W = 6, 20
 
@@ -79,7 +79,7 @@ def test_a_margin_wraps_with_the_canvas() -> None:
 
     assert bool(wrapped.inside[1, :, -2:].all())
     assert not bool(plain.inside[1, :, -2:].any())
-    assert torch.equal(grown(weights, 0), weights)
+    assert torch.equal(dilated(weights, 0), weights)
 
 
 def test_what_no_window_reaches_is_not_a_regions_own() -> None:

@@ -136,7 +136,7 @@ def test_regions_of_a_window_share_the_negative_prompt() -> None:
     """R regions on one window cost R + 1 evaluations, not 2 R; none of them is computed twice."""
     rows = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, contexts) -> Tensor:
         rows.extend(conditions[:, 0, 0].tolist())
         return latents
 
@@ -154,7 +154,7 @@ def test_batches_are_even() -> None:
     """Six rows in batches of four at most: three and three, not four and two."""
     sizes = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, contexts) -> Tensor:
         sizes.append(len(latents))
         return latents
 
@@ -182,7 +182,7 @@ def test_guidance_may_be_computed_in_every_second_step() -> None:
     evaluations, found = [], []
     for index in range(5):
         before = denoise.evaluations
-        step = STEP._replace(index=index, count=5, timestep=torch.tensor(float(index + 1)))
+        step = STEP._replace(step_index=index, num_steps=5, timestep=torch.tensor(float(index + 1)))
         fused = denoise(torch.zeros(1, 1, *canvas), step)
         evaluations.append(denoise.evaluations - before)
         found.append(fused[0, 0, 0, [0, 15]].tolist())
@@ -214,7 +214,7 @@ def test_guidance_is_computed_anew_where_bootstrapping_ends() -> None:
     evaluations = []
     for index in range(10):
         before = denoise.evaluations
-        denoise(torch.zeros(1, 1, *canvas), STEP._replace(index=index, count=10))
+        denoise(torch.zeros(1, 1, *canvas), STEP._replace(step_index=index, num_steps=10))
         evaluations.append(denoise.evaluations - before)
 
     assert evaluations == [4, 4, 4, 2, 2, 2, 3, 2, 2, 2]
@@ -253,7 +253,7 @@ def test_what_goes_in_besides_is_cropped_like_the_latents() -> None:
     """An inpainting model's mask lies where the window lies."""
     seen = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, contexts) -> Tensor:
         seen.append(latents)
         return latents[:, :1]
 
@@ -283,7 +283,7 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
     canvas, weights = halves
     seen = []
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, contexts) -> Tensor:
         seen.extend(latents)
         return latents
 
@@ -307,11 +307,11 @@ def test_a_bootstrapped_region_sees_its_own_cells_alone(halves) -> None:
     # What the region wants there is its backdrop in the next step: (x - 0.8 x) / 0.6 on average.
     colour = (latents[0, ..., :6] / 3).mean(dim=(1, 2))
     seen.clear()
-    denoise(latents, STEP._replace(index=1))
+    denoise(latents, STEP._replace(step_index=1))
     hidden = 0.6 * colour[:, None, None] + 0.8 * noise[0]
     torch.testing.assert_close(seen[0][..., 6:], hidden[..., 6:])
     seen.clear()
-    denoise(latents, STEP._replace(index=2))
+    denoise(latents, STEP._replace(step_index=2))
     assert len(seen) == 3
     assert all(torch.equal(each, latents[0]) for each in seen)
 
@@ -376,7 +376,7 @@ def test_factors_are_exact_where_only_neighbours_depend_on_each_other() -> None:
         covariance = 0.8 ** (place[:, None] - place).abs()
         return -latents @ covariance.inverse()
 
-    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, places) -> Tensor:
+    def predict(latents: Tensor, timestep: Tensor, conditions: Tensor, contexts) -> Tensor:
         return score(latents)
 
     latents = torch.randn(1, 2, *canvas, dtype=torch.float64)

@@ -9,11 +9,11 @@ from tapestry_backend.engine.windows import Size
 
 @pytest.mark.parametrize("origin", [Size(0, 0), Size(3, 0), Size(0, 45), Size(33, 70)])
 def test_the_old_part_keeps_its_noise_when_the_canvas_grows(origin: Size) -> None:
-    """A canvas grown to any side has the same noise where the document was."""
+    """A canvas extended to any side has the same noise where the document was."""
     old = canvas_noise(7, 4, Size(20, 50))
-    grown = canvas_noise(7, 4, Size(20 + origin.height + 9, 50 + origin.width + 40), origin)
+    extended = canvas_noise(7, 4, Size(20 + origin.height + 9, 50 + origin.width + 40), origin)
 
-    part = grown[..., origin.height : origin.height + 20, origin.width : origin.width + 50]
+    part = extended[..., origin.height : origin.height + 20, origin.width : origin.width + 50]
     assert torch.equal(part, old)
 
 

@@ -75,8 +75,8 @@ def test_a_noised_picture_is_what_diffusers_makes_of_it(name: str, dtype: torch.
     """Bit for bit, at every step."""
     clean, noise = picture_and_noise(dtype)
     for step in sampling_steps(scheduler_of(name)):
-        theirs = diffusers_noised(scheduler_of(name), clean, noise, step.index)
-        assert torch.equal(noised(scheduler_of(name), clean, noise, step.index), theirs)
+        theirs = diffusers_noised(scheduler_of(name), clean, noise, step.step_index)
+        assert torch.equal(noised(scheduler_of(name), clean, noise, step.step_index), theirs)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,8 +87,8 @@ def test_the_models_input_has_the_moments_shares(name: str) -> None:
     for step in sampling_steps(scheduler_of(name)):
         scheduler = scheduler_of(name)
         if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(step.index)
-        latents = noised(scheduler, clean, noise, step.index)
+            scheduler.set_begin_index(step.step_index)
+        latents = noised(scheduler, clean, noise, step.step_index)
         seen = model_input(scheduler, latents, step.timestep)
         torch.testing.assert_close(seen, step.alpha * clean + step.sigma * noise, atol=1e-6, rtol=0)
         levels.append(step.sigma)
@@ -102,10 +102,10 @@ def test_every_timestep_is_a_sampling_step(name: str) -> None:
     scheduler = scheduler_of(name)
     found = sampling_steps(scheduler)
 
-    assert [step.index for step in found] == list(range(len(scheduler.timesteps)))
-    assert {step.count for step in found} == {len(scheduler.timesteps)}
+    assert [step.step_index for step in found] == list(range(len(scheduler.timesteps)))
+    assert {step.num_steps for step in found} == {len(scheduler.timesteps)}
     for step in found:
-        assert step.timestep == scheduler.timesteps[step.index]
+        assert step.timestep == scheduler.timesteps[step.step_index]
         power = 1 if name == "flow_euler" else 2
         assert step.alpha**power + step.sigma**power == pytest.approx(1, abs=1e-12)
 

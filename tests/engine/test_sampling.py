@@ -1,4 +1,4 @@
-"""Sampling: known content that stays, starts on the way, and steering the clean estimate."""
+"""Sampling: preserved content that stays, starts on the way, and steering the clean estimate."""
 
 import diffusers
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.noise_schedule import SamplingStep
-from tapestry_backend.engine.sampling import Known, Steer, sample
+from tapestry_backend.engine.sampling import Preserved, Steer, sample
 from tapestry_backend.engine.windows import Size
 
 SIZE = Size(8, 12)
@@ -35,11 +35,11 @@ def make_scheduler(scheduler_type, prediction_type: str):
 
 @pytest.mark.parametrize("scheduler_type", SCHEDULERS)
 def test_known_cells_end_as_they_were(scheduler_type) -> None:
-    """Cells that are kept to the end come back exactly; the others were painted."""
+    """Cells that are preserved to the end come back exactly; the others were painted."""
     scheduler = make_scheduler(scheduler_type, "epsilon")
     picture = torch.randn(1, 4, *SIZE)
-    keep = torch.zeros(*SIZE)
-    keep[:, :6], keep[:, 6] = 1.0, 0.5
+    until = torch.zeros(*SIZE)
+    until[:, :6], until[:, 6] = 1.0, 0.5
     noise = canvas_noise(0, 4, SIZE)
     steps = list(
         sample(
@@ -48,7 +48,7 @@ def test_known_cells_end_as_they_were(scheduler_type) -> None:
             noise,
             6,
             job_generator(0),
-            Known(picture, keep),
+            Preserved(picture, until),
         )
     )
     last = steps[-1].latents
@@ -59,7 +59,7 @@ def test_known_cells_end_as_they_were(scheduler_type) -> None:
 
 
 def test_the_model_sees_the_known_picture_at_every_step() -> None:
-    """What is known stands in the model's input at the step's own noise level."""
+    """What is preserved stands in the model's input at the step's own noise level."""
     scheduler = make_scheduler(diffusers.DDIMScheduler, "epsilon")
     picture, noise = torch.randn(1, 4, *SIZE), canvas_noise(0, 4, SIZE)
     seen = []
@@ -68,9 +68,9 @@ def test_the_model_sees_the_known_picture_at_every_step() -> None:
         seen.append((latents, step.timestep))
         return torch.zeros_like(latents)
 
-    keep = torch.ones(*SIZE)
-    keep[0, 0] = 0  # one free cell: no step can be left out
-    list(sample(denoise, scheduler, noise, 4, job_generator(0), Known(picture, keep)))
+    until = torch.ones(*SIZE)
+    until[0, 0] = 0  # one free cell: no step can be left out
+    list(sample(denoise, scheduler, noise, 4, job_generator(0), Preserved(picture, until)))
 
     assert len(seen) == 4
     for latents, timestep in seen:
@@ -93,21 +93,21 @@ def test_stochastic_schedulers_repeat_with_the_same_seed() -> None:
 
 @pytest.mark.parametrize("scheduler_type", SCHEDULERS)
 def test_steps_in_which_nothing_is_free_are_left_out(scheduler_type) -> None:
-    """A picture that is kept for 60 % of the steps is a start with 40 % of them to go."""
+    """A picture that is preserved for 60 % of the steps is a start with 40 % of them to go."""
     scheduler = make_scheduler(scheduler_type, "epsilon")
     picture, noise = torch.randn(1, 4, *SIZE), canvas_noise(0, 4, SIZE)
-    keep = torch.full(SIZE, 0.6)
+    until = torch.full(SIZE, 0.6)
     seen = []
 
     def denoise(latents: torch.Tensor, step: SamplingStep) -> torch.Tensor:
         seen.append(step)
         return noise
 
-    steps = list(sample(denoise, scheduler, noise, 10, job_generator(0), Known(picture, keep)))
+    steps = list(sample(denoise, scheduler, noise, 10, job_generator(0), Preserved(picture, until)))
     taken = len(steps)
 
-    assert taken == steps[-1].number == steps[0].count
-    assert taken / seen[0].count == pytest.approx(0.4, abs=0.06)
+    assert taken == steps[-1].number == steps[0].num_steps
+    assert taken / seen[0].num_steps == pytest.approx(0.4, abs=0.06)
     if "Ancestral" in scheduler_type.__name__ or scheduler_type is diffusers.LCMScheduler:
         return  # what is drawn on the way is not the noise that a perfect model would see
     # A model that knows the noise finds the picture again.
@@ -115,18 +115,18 @@ def test_steps_in_which_nothing_is_free_are_left_out(scheduler_type) -> None:
 
 
 def test_cells_without_a_known_picture_start_from_pure_noise() -> None:
-    """What is not kept for a single step has nothing of the picture in it."""
+    """What is not preserved for a single step has nothing of the picture in it."""
     scheduler = make_scheduler(diffusers.DDIMScheduler, "epsilon")
-    noise, keep = canvas_noise(0, 4, SIZE), torch.zeros(*SIZE)
-    keep[:, :6] = 0.5
+    noise, until = canvas_noise(0, 4, SIZE), torch.zeros(*SIZE)
+    until[:, :6] = 0.5
     seen = []
 
     def denoise(latents: torch.Tensor, step: SamplingStep) -> torch.Tensor:
         seen.append(latents)
         return latents
 
-    known = Known(torch.full((1, 4, *SIZE), 5.0), keep)
-    list(sample(denoise, scheduler, noise, 4, job_generator(0), known))
+    preserved = Preserved(torch.full((1, 4, *SIZE), 5.0), until)
+    list(sample(denoise, scheduler, noise, 4, job_generator(0), preserved))
 
     assert torch.equal(seen[0][..., 6:], noise[..., 6:])
     assert not torch.isclose(seen[0][..., :6], noise[..., :6]).any()

@@ -17,8 +17,8 @@ def test_rows_of_different_variants_are_never_asked_together() -> None:
     asked: list[tuple[int | None, int, object]] = []
 
     def variant(number: int | None):
-        def ask(inputs: Tensor, step: object, conditions: Tensor, places: list) -> Tensor:
-            assert len(inputs) == len(conditions) == len(places)
+        def ask(inputs: Tensor, step: object, conditions: Tensor, contexts: list) -> Tensor:
+            assert len(inputs) == len(conditions) == len(contexts)
             told = step.timestep if isinstance(step, SamplingStep) else step
             asked.append((number, len(inputs), told))
             value = -1.0 if number is None else float(number)

@@ -43,13 +43,13 @@ def main_job(jobs: Report) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def appearance(store) -> Appearance:
+def appearance(model_cache) -> Appearance:
     """What the materials look like, learnt from the bundled model's own plain pictures."""
     from tapestry_backend.tasks.run import run
 
     def picture(prompt: str, seed: int) -> np.ndarray:
         request = Request("generate", 128, 128, prompt=prompt, seed=seed)
-        *_, finished = run(request, {}, store)
+        *_, finished = run(request, {}, model_cache)
         rgba = np.frombuffer(finished.pixels.data, np.uint8).reshape(128, 128, 4)
         return rgba[..., :3]
 

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from tapestry.common.task_queue import give_way
-from tapestry.document.canvas import Group, Layer, Merged
+from tapestry.document.canvas import Layer, Merged, NewGroup
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
@@ -215,14 +215,14 @@ class FakeCanvas:
     def refresh(self) -> None:
         self._check_open()
 
-    async def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> Group:
+    async def insert_group(self, name: str, drafts: list[FakeDraft], above: str = "") -> NewGroup:
         await give_way()
         self._check_open()
         self.inner = [draft.made() for draft in drafts]
         group = Layer(f"layer {next(_numbers)}", name, Bounds(0, 0, 0, 0), is_group=True)
         self.groups[group.id] = self.inner
         self._put(FakeLayer(group, b""), above)
-        return Group(group.id, tuple(fake.layer.id for fake in self.inner))
+        return NewGroup(group.id, tuple(fake.layer.id for fake in self.inner))
 
     def draft(self, name: str, *, masked: bool = False) -> FakeDraft:
         self._check_open()

@@ -11,14 +11,14 @@ from tapestry_backend.tasks.run import _paint, _prepare
 from tapestry_protocol.messages import Request
 
 
-def prepared(request: Request, blobs: Mapping[str, bytes], store: ModelCache) -> Any:
+def prepared(request: Request, blobs: Mapping[str, bytes], model_cache: ModelCache) -> Any:
     """The job with everything loaded and read, and nothing painted."""
-    return _returned(_prepare(request, blobs, store, (), LivePasses()))
+    return _returned(_prepare(request, blobs, model_cache, (), LivePasses()))
 
 
-def latents_of_run(request: Request, blobs: Mapping[str, bytes], store: ModelCache) -> Tensor:
+def latents_of_run(request: Request, blobs: Mapping[str, bytes], model_cache: ModelCache) -> Tensor:
     """[L, C, h, w]: a row for each layer."""
-    return _returned(_paint(prepared(request, blobs, store))).latents
+    return _returned(_paint(prepared(request, blobs, model_cache))).latents
 
 
 def _returned(steps: Generator[object, None, Any]) -> Any:

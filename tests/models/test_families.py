@@ -81,11 +81,11 @@ class Case(NamedTuple):
 
     kind: Kind
     folder: Path
-    store: ModelCache
+    model_cache: ModelCache
 
     @property
     def model(self) -> Any:
-        return self.store.load(str(self.folder))
+        return self.model_cache.load(str(self.folder))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -216,12 +216,12 @@ def test_xl_is_told_a_windows_place_if_asked(xl: Case) -> None:
     model, told = xl.model, {}
     conditions = model.encode_prompts(["lava"])
     latents = torch.randn(1, 4, WINDOW, WINDOW, generator=torch.Generator().manual_seed(0))
-    for name, places in {
+    for name, contexts in {
         "alone": (),
         "own": [WindowContext(window, canvas)],
         "framed": [WindowContext(window, canvas, framed=True)],
     }.items():
-        told[name] = model.predict(latents, torch.tensor(500), conditions, places)
+        told[name] = model.predict(latents, torch.tensor(500), conditions, contexts)
     tokens, (pooled,) = unpack(conditions, [32])
     pixels = [24, 40, 4, 8, WINDOW, WINDOW]
     with torch.no_grad():
@@ -266,7 +266,7 @@ def test_it_paints_a_canvas_of_any_size(case: Case) -> None:
         expert=Expert(framing="canvas"),
         model=str(case.folder),
     )
-    *_, finished = run(request, {mask.sha256: mask.data}, case.store)
+    *_, finished = run(request, {mask.sha256: mask.data}, case.model_cache)
 
     assert isinstance(finished, Finished)
     assert (finished.pixels.height, finished.pixels.width) == (height, width)
@@ -279,11 +279,11 @@ def test_a_windows_place_changes_nothing_by_itself(case: Case) -> None:
     latents = torch.randn(2, model.channels, WINDOW - 1, WINDOW + 3)
     conditions = model.encode_prompts(["lava", "lava"])
     window = Window(5, 9, 5 + WINDOW - 1, 9 + WINDOW + 3)
-    places = [
+    contexts = [
         WindowContext(window, Size(64, 64)),
         WindowContext(Window(0, 0, *window.size), Size(64, 64)),
     ]
-    there = model.predict(latents, torch.tensor(500.0), conditions, places)
+    there = model.predict(latents, torch.tensor(500.0), conditions, contexts)
 
     assert torch.equal(there, model.predict(latents, torch.tensor(500.0), conditions))
     assert there.shape == latents.shape
@@ -308,10 +308,10 @@ def test_schedulers_by_name_are_those_of_its_pipeline(case: Case, name: str) -> 
 def test_what_is_too_long_for_its_places_gets_no_draft(tmp_path: Path) -> None:
     """Stable Diffusion 3 knows so many places along a side and no more."""
     folder = save_3(tmp_path / "sd3", t5=False)
-    store = ModelCache(Catalogue([str(folder)]), "cpu")
+    model_cache = ModelCache(Catalogue([str(folder)]), "cpu")
     sides = WINDOW * FACTOR, WINDOW * FACTOR
     plans = [
-        make_plan(Request("generate", h, w, model=str(folder)), store.load(str(folder)))
+        make_plan(Request("generate", h, w, model=str(folder)), model_cache.load(str(folder)))
         for h, w in (tuple(2 * side for side in sides), (12 * sides[0], sides[1]))
     ]
 

@@ -38,15 +38,15 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def inpainting_store(checkpoint: Path) -> ModelCache:
-    """A store that knows this checkpoint by its path."""
+def inpainting_cache(checkpoint: Path) -> ModelCache:
+    """A model cache that knows this checkpoint by its path."""
     return ModelCache(Catalogue([str(checkpoint)]))
 
 
 @pytest.fixture(scope="module")
-def inpainting_model(checkpoint: Path, inpainting_store: ModelCache):
+def inpainting_model(checkpoint: Path, inpainting_cache: ModelCache):
     """The checkpoint, loaded."""
-    return inpainting_store.load(str(checkpoint))
+    return inpainting_cache.load(str(checkpoint))
 
 
 def a_picture(seed: int, height: int = SIDE, width: int = SIDE) -> Pixels:
@@ -56,9 +56,9 @@ def a_picture(seed: int, height: int = SIDE, width: int = SIDE) -> Pixels:
     return Pixels(height, width, 4, rgba.tobytes())
 
 
-def paint(store: ModelCache, request: Request, *blobs: Pixels) -> np.ndarray:
+def paint(model_cache: ModelCache, request: Request, *blobs: Pixels) -> np.ndarray:
     """The finished picture [H, W, 4]."""
-    *_, finished = run(request, {blob.sha256: blob.data for blob in blobs}, store)
+    *_, finished = run(request, {blob.sha256: blob.data for blob in blobs}, model_cache)
     assert isinstance(finished, Finished)
     picture = np.frombuffer(finished.pixels.data, np.uint8)
     return picture.reshape(finished.pixels.height, finished.pixels.width, 4)
@@ -124,7 +124,7 @@ def test_every_window_sees_its_own_part_of_what_is_known() -> None:
     extra = torch.arange(20.0).expand(1, 5, 8, 20)
     seen = []
 
-    def predict(latents: torch.Tensor, timestep: torch.Tensor, conditions: torch.Tensor, places):
+    def predict(latents: torch.Tensor, timestep: torch.Tensor, conditions: torch.Tensor, contexts):
         seen.extend(latents[:, 4:])
         return latents[:, :4]
 
@@ -145,7 +145,7 @@ def test_every_window_sees_its_own_part_of_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("task", ["fill", "refine", "extend", "generate"])
-def test_it_serves_every_task(checkpoint: Path, inpainting_store: ModelCache, task: str) -> None:
+def test_it_serves_every_task(checkpoint: Path, inpainting_cache: ModelCache, task: str) -> None:
     """What is known stays; what is new depends on it."""
     height, width = SIDE + 10, 2 * SIDE + 6
     selected = Pixels(20, 30, 1, bytes([255]) * 600)
@@ -165,7 +165,7 @@ def test_it_serves_every_task(checkpoint: Path, inpainting_store: ModelCache, ta
             guidance_scale=2.0,
             model=str(checkpoint),
         )
-        results.append(paint(inpainting_store, request, picture, selected))
+        results.append(paint(inpainting_cache, request, picture, selected))
     new = np.zeros((height, width + 20 * (task == "extend")), bool)
     rows, columns = {
         "fill": (slice(8, 28), slice(40, 70)),

@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
     family: str
     folder: Path
-    store: ModelCache
+    model_cache: ModelCache
     model: Any
     image: Tensor
     mask: Tensor
@@ -52,13 +52,13 @@ class Case(NamedTuple):
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A tiny checkpoint of each family that sees what is known."""
     folder = KINDS[request.param](tmp_path_factory.mktemp("inpaint") / "checkpoint")
-    store = ModelCache(Catalogue([str(folder)]), "cpu")
-    model = store.load(str(folder))
+    model_cache = ModelCache(Catalogue([str(folder)]), "cpu")
+    model = model_cache.load(str(folder))
     mask = torch.zeros(1, 1, WINDOW, WINDOW)
     mask[..., 3:12, 5:] = 1
     image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     masked = model.encode(torch.where(pixels_of(mask) > 0, 0.0, image * 2 - 1))
-    return Case(request.param, folder, store, model, image, mask, masked)
+    return Case(request.param, folder, model_cache, model, image, mask, masked)
 
 
 def pixels_of(mask: Tensor) -> Tensor:
@@ -142,7 +142,7 @@ def test_it_extends_a_picture_of_any_size(case: Case) -> None:
         num_inference_steps=2,
         model=str(case.folder),
     )
-    *_, finished = run(request, {picture.sha256: picture.data}, case.store)
+    *_, finished = run(request, {picture.sha256: picture.data}, case.model_cache)
 
     assert isinstance(finished, Finished)
     assert (finished.pixels.height, finished.pixels.width) == (SIDE + 6, SIDE + 30)

@@ -1,4 +1,4 @@
-"""The store: models are loaded when needed and kept."""
+"""The model cache: models are loaded when needed and kept."""
 
 import pytest
 import torch
@@ -17,15 +17,15 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.models.tiny_checkpoints import save_checkpoint
 
 
-def test_a_model_is_loaded_once(store, model) -> None:
+def test_a_model_is_loaded_once(model_cache, model) -> None:
     """Asking again gives the same model without loading it."""
-    assert store.load("sample") is model
+    assert model_cache.load("sample") is model
 
 
-def test_an_unknown_id_gets_a_sentence_that_names_the_known_ones(store) -> None:
+def test_an_unknown_id_gets_a_sentence_that_names_the_known_ones(model_cache) -> None:
     """A path from a request is not an id: models are addressed by the catalogue alone."""
     with pytest.raises(TapestryError, match="Choose one of: sample") as caught:
-        store.load("/etc")
+        model_cache.load("/etc")
 
     assert caught.value.code is ErrorCode.MODEL_NOT_FOUND
 
@@ -76,29 +76,29 @@ def test_cards_of_the_best_ones_kind_are_found(monkeypatch) -> None:
 def test_models_are_kept_while_there_is_room(tmp_path, monkeypatch) -> None:
     """The one used longest ago goes first; the one in use is never asked."""
     folders = [str(save_checkpoint(tmp_path / name)) for name in "abc"]
-    store = ModelCache(Catalogue(folders), "cpu")
-    first, second = store.load(folders[0]), store.load(folders[1])
+    model_cache = ModelCache(Catalogue(folders), "cpu")
+    first, second = model_cache.load(folders[0]), model_cache.load(folders[1])
 
-    assert store.load(folders[0]) is first, "both are there"
+    assert model_cache.load(folders[0]) is first, "both are there"
     spare = iter((0, 2**40))
     monkeypatch.setattr(store_module, "spare_bytes", lambda _device: next(spare))
-    store.load(folders[2])
+    model_cache.load(folders[2])
     monkeypatch.undo()
-    assert store.load(folders[0]) is first
-    assert store.load(folders[1]) is not second
+    assert model_cache.load(folders[0]) is first
+    assert model_cache.load(folders[1]) is not second
 
 
 def test_a_model_that_cannot_fit_is_refused_before_it_is_read(monkeypatch, catalogue) -> None:
     """With the numbers: stored in half precision, it is twice as large on the processor."""
     size = catalogue.find("sample").size_bytes
-    store = ModelCache(catalogue, "cpu")
+    model_cache = ModelCache(catalogue, "cpu")
     monkeypatch.setattr(store_module, "host_bytes", lambda: int(1.9 * size))
     with pytest.raises(TapestryError, match="GiB of memory") as caught:
-        store.load("sample")
+        model_cache.load("sample")
 
     assert caught.value.code is ErrorCode.OUT_OF_MEMORY
     monkeypatch.setattr(store_module, "host_bytes", lambda: int(2.1 * size))
-    assert store.load("sample")
+    assert model_cache.load("sample")
 
 
 def test_the_device_has_a_name_for_people() -> None:

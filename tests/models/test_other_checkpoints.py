@@ -28,19 +28,19 @@ def checkpoint(request, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def other_store(checkpoint: Path) -> ModelCache:
-    """A store that knows this checkpoint by its path."""
+def other_cache(checkpoint: Path) -> ModelCache:
+    """A model cache that knows this checkpoint by its path."""
     return ModelCache(Catalogue([str(checkpoint)]))
 
 
-def paint(store: ModelCache, request: Request, blobs: dict[str, bytes]) -> np.ndarray:
+def paint(model_cache: ModelCache, request: Request, blobs: dict[str, bytes]) -> np.ndarray:
     """The finished picture [H, W, 4]."""
-    *_, finished = run(request, blobs, store)
+    *_, finished = run(request, blobs, model_cache)
     picture = np.frombuffer(finished.pixels.data, np.uint8)
     return picture.reshape(finished.pixels.height, finished.pixels.width, 4)
 
 
-def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_store: ModelCache) -> None:
+def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_cache: ModelCache) -> None:
     """One window of any such checkpoint: what diffusers' own pipeline makes, bit for bit."""
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
         checkpoint, safety_checker=None, local_files_only=True
@@ -66,15 +66,15 @@ def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_store: Model
         model=str(checkpoint),
     )
 
-    assert np.array_equal(paint(other_store, request, {})[..., :3], np.asarray(plain))
+    assert np.array_equal(paint(other_cache, request, {})[..., :3], np.asarray(plain))
 
 
 def test_it_paints_and_extends_canvases_of_any_size(
-    checkpoint: Path, other_store: ModelCache
+    checkpoint: Path, other_cache: ModelCache
 ) -> None:
     """Window and cells follow the checkpoint's own sizes, also for an extension to odd sizes."""
     request = Request("generate", 70, 150, "snow", num_inference_steps=2, model=str(checkpoint))
-    picture = paint(other_store, request, {})
+    picture = paint(other_cache, request, {})
     assert picture.shape == (70, 150, 4)
 
     image = Pixels(70, 150, 4, picture.tobytes())
@@ -88,7 +88,7 @@ def test_it_paints_and_extends_canvases_of_any_size(
         num_inference_steps=2,
         model=str(checkpoint),
     )
-    extended = paint(other_store, grown, {image.sha256: image.data})
+    extended = paint(other_cache, grown, {image.sha256: image.data})
     assert extended.shape == (100, 163, 4)
     assert not extended[:70, 13:, 3].any()
     assert (extended[:, :13, 3] == 255).all()

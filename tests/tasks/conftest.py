@@ -10,7 +10,7 @@ from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 
 
-class Scene:
+class RequestBuilder:
     """Collects the blobs that a request refers to."""
 
     def __init__(self) -> None:
@@ -33,17 +33,17 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
+def scene() -> RequestBuilder:
     """An empty scene."""
-    return Scene()
+    return RequestBuilder()
 
 
 @pytest.fixture
-def paint(store, scene: Scene) -> Callable[[Request], Finished]:
+def paint(model_cache, scene: RequestBuilder) -> Callable[[Request], Finished]:
     """Run a request to its end."""
 
     def paint_it(request: Request) -> Finished:
-        *_, finished = run(request, scene.blobs, store)
+        *_, finished = run(request, scene.blobs, model_cache)
         assert isinstance(finished, Finished)
         return finished
 

@@ -1,4 +1,4 @@
-"""The ground: shares of regions, what is held of a picture, its small copy, what is said of it."""
+"""A canvas before painting: regions' shares, what is preserved of a picture, its small copy."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def test_an_empty_canvas_holds_nothing(model, scene) -> None:
     reading = read(Request("generate", 200, 300, prompt="x"), scene, model)
 
     assert reading.source.pixels is None
-    assert float(reading.source.keep.max()) == 0
+    assert float(reading.source.preserve_cells_until.max()) == 0
     assert reading.new is None
     assert not reading.notices
 
@@ -45,29 +45,29 @@ def test_a_loose_region_keeps_to_its_own_paint_as_long_as_it_should(model, scene
     )
     source = read(Request("generate", 128, 128, regions=regions), scene, model).source
 
-    assert source.keep[0, 0] == pytest.approx(0.75)
-    assert float(source.keep[:, 8:].max()) == 0
+    assert source.preserve_cells_until[0, 0] == pytest.approx(0.75)
+    assert float(source.preserve_cells_until[:, 8:].max()) == 0
     torch.testing.assert_close(source.pixels[0, :, 10, 10], torch.tensor([1.0, 0.0, 0.0]))
     over = read(Request("generate", 128, 128, regions=regions[::-1]), scene, model).source
-    assert float(over.keep[0, 0]) == pytest.approx(0.75)
+    assert float(over.preserve_cells_until[0, 0]) == pytest.approx(0.75)
 
 
 def test_a_tight_region_keeps_to_its_paint_by_itself(model, scene) -> None:
     """Nothing of it is known to others, whatever lies above it."""
     red = scene.add(coloured(64, 64, (255, 0, 0, 255)))
-    kept = replace(scene.region("snow", Bounds(0, 0, 64, 64)), paint=red, strength=0.0)
+    preserved = replace(scene.region("snow", Bounds(0, 0, 64, 64)), paint=red, strength=0.0)
     lava = scene.region("lava", Bounds(0, 0, 64, 128))
-    source = read(Request("generate", 128, 128, regions=(kept, lava)), scene, model).source
+    source = read(Request("generate", 128, 128, regions=(preserved, lava)), scene, model).source
 
     assert source.pixels is None
     assert not source.is_finished
     assert source.new[:, 0, 0].tolist() == [0, 1, 1]
-    assert source.kept[0, :, 10, 10].tolist() == [1, 0, 0, 1]
-    assert source.kept[0, 3].sum() == 64 * 64
+    assert source.preserved_paint[0, :, 10, 10].tolist() == [1, 0, 0, 1]
+    assert source.preserved_paint[0, 3].sum() == 64 * 64
 
 
 def test_refining_holds_the_selection_for_a_while_and_the_rest_to_the_end(model, scene) -> None:
-    """A soft selection is held the longer the softer it is; the result is as soft as it is."""
+    """A soft selection is preserved the longer the softer it is; the result is as soft as it is."""
     mask = np.zeros((128, 128, 1), dtype=np.uint8)
     mask[:64], mask[64:80] = 255, 51
     selection = Selection(Bounds(0, 0, 128, 128), scene.add(Pixels(128, 128, 1, mask.tobytes())))
@@ -76,19 +76,21 @@ def test_refining_holds_the_selection_for_a_while_and_the_rest_to_the_end(model,
     )
     reading = read(request, scene, model)
 
-    assert reading.source.keep[:, 0].tolist() == pytest.approx([0.4] * 8 + [0.88] * 2 + [1] * 6)
+    assert reading.source.preserve_cells_until[:, 0].tolist() == pytest.approx(
+        [0.4] * 8 + [0.88] * 2 + [1] * 6
+    )
     assert reading.new[70, 5] == pytest.approx(0.2)
 
 
 def test_filling_starts_from_what_is_around(model, scene) -> None:
-    """Inside nothing is held but the colours around it, for the first steps."""
+    """Inside nothing is preserved but the colours around it, for the first steps."""
     selection = Selection(Bounds(32, 32, 96, 96), scene.region("", Bounds(32, 32, 96, 96)).mask)
     picture = scene.add(coloured(128, 128, (0, 128, 0, 255)))
     reading = read(Request("fill", 128, 128, image=picture, selection=selection), scene, model)
 
-    assert float(reading.source.hold[64, 64]) == 0
-    assert 0 < float(reading.source.keep[8, 8]) < 1
-    assert float(reading.source.keep[0, 0]) == 1
+    assert float(reading.source.preserve_until[64, 64]) == 0
+    assert 0 < float(reading.source.preserve_cells_until[8, 8]) < 1
+    assert float(reading.source.preserve_cells_until[0, 0]) == 1
     torch.testing.assert_close(
         reading.source.pixels[0, :, 64, 64], torch.tensor([0, 128 / 255, 0]), atol=1e-3, rtol=0
     )
@@ -109,15 +111,15 @@ def test_each_row_of_latents_follows_the_edge_that_is_its_own(model, scene) -> N
     )
     source = read(request, scene, model).source
     layers = make_layers(source.weights, [True, True, False])
-    known = source.known_in_rows(source.known_latents(model), layers, model)
-    keep = known.keep[:, 0, :, 20]
+    preserved_rows = source.preserved_in_rows(source.preserved_latents(model), layers, model)
+    until = preserved_rows.until[:, 0, :, 20]
     lava_row, snow_row, background = layers.rows
 
-    assert float(source.keep[0, 20]) > 0
-    assert (keep > 0).nonzero()[:, 0].unique().tolist() == [0, 1, 2]
-    assert (keep[lava_row] > 0).tolist() == [True] * 4 + [False] * 12
-    assert (keep[snow_row] > 0).tolist() == [False] * 8 + [True] * 8
-    assert (keep[background] > 0).tolist() == [False] * 4 + [True] * 4 + [False] * 8
+    assert float(source.preserve_cells_until[0, 20]) > 0
+    assert (until > 0).nonzero()[:, 0].unique().tolist() == [0, 1, 2]
+    assert (until[lava_row] > 0).tolist() == [True] * 4 + [False] * 12
+    assert (until[snow_row] > 0).tolist() == [False] * 8 + [True] * 8
+    assert (until[background] > 0).tolist() == [False] * 4 + [True] * 4 + [False] * 8
 
 
 def test_where_the_canvas_wraps_each_row_follows_the_edge_that_lies_beside_it(model, scene) -> None:
@@ -137,15 +139,15 @@ def test_where_the_canvas_wraps_each_row_follows_the_edge_that_lies_beside_it(mo
     )
     source = read(request, scene, model).source
     layers = make_layers(source.weights, [True, True, False], wrap=True)
-    known = source.known_in_rows(source.known_latents(model), layers, model)
+    preserved_rows = source.preserved_in_rows(source.preserved_latents(model), layers, model)
     lava_row, snow_row, _ = layers.rows
-    shares, keep = layers.shares[:, 0], known.keep[:, 0, 0]
+    shares, until = layers.shares[:, 0], preserved_rows.until[:, 0, 0]
 
     assert (shares[lava_row, 16:] > 0.5).tolist() == [True] * 8 + [False] * 8
     assert (shares[snow_row, 16:] > 0.5).tolist() == [False] * 8 + [True] * 8
-    assert (keep[lava_row, 16:] > 0).tolist() == [True] * 8 + [False] * 8
-    assert (keep[snow_row, 16:] > 0).tolist() == [False] * 8 + [True] * 8
-    assert float(keep[snow_row, 31]) == float(keep[lava_row, 16])
+    assert (until[lava_row, 16:] > 0).tolist() == [True] * 8 + [False] * 8
+    assert (until[snow_row, 16:] > 0).tolist() == [False] * 8 + [True] * 8
+    assert float(until[snow_row, 31]) == float(until[lava_row, 16])
 
 
 @pytest.mark.parametrize(("height", "told"), [(16, True), (32, False)])
@@ -180,17 +182,17 @@ def test_what_is_transparent_around_a_selection_is_painted_along(model, scene) -
     for task in ("fill", "refine"):
         request = Request(task, 128, 512, image=picture, selection=selection)
         source = read(request, scene, model).source
-        assert bool((source.hold[:, :16] == 1).all())
-        assert float(source.hold[0, 100]) == 0
-        assert float(source.hold[0, 400]) == 1
+        assert bool((source.preserve_until[:, :16] == 1).all())
+        assert float(source.preserve_until[0, 100]) == 0
+        assert float(source.preserve_until[0, 400]) == 1
 
     wrapped = read(replace(request, wrap=True), scene, model).source
-    assert float(wrapped.hold[0, 400]) == 0
+    assert float(wrapped.preserve_until[0, 400]) == 0
 
 
 @pytest.mark.parametrize("task", ["fill", "refine"])
 def test_a_selection_of_nothing_leaves_nothing_to_paint(model, scene, task: str) -> None:
-    """Whatever the canvas holds, also where it is transparent."""
+    """Whatever is on the canvas, also where it is transparent."""
     empty = scene.add(Pixels(128, 128, 1, bytes(128 * 128)))
     picture = on_nothing(scene, 128, Bounds(0, 0, 64, 64))
     selection = Selection(Bounds(0, 0, 128, 128), empty)
@@ -247,8 +249,8 @@ def test_a_draft_stands_where_nothing_else_is(model, scene) -> None:
 
     assert float(over.pixels[..., :128].min()) == 1
     assert float(over.pixels[..., 128:].max()) == 0
-    assert over.keep[0].tolist() == pytest.approx([1.0] * 16 + [0.3] * 8)
-    assert over.keep[8].tolist() == pytest.approx([1.0] * 16 + [0.0] * 8)
+    assert over.preserve_cells_until[0].tolist() == pytest.approx([1.0] * 16 + [0.3] * 8)
+    assert over.preserve_cells_until[8].tolist() == pytest.approx([1.0] * 16 + [0.0] * 8)
 
 
 @pytest.mark.parametrize("bounds", [Bounds(200, 0, 220, 20), Bounds(0, -30, 20, -10)])

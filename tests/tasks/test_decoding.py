@@ -8,9 +8,9 @@ from torch.nn import functional
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine import extension
-from tapestry_backend.engine.extension import continue_edges, keep_map, match_colours
+from tapestry_backend.engine.extension import continue_edges, match_colours, preserve_cells_until
 from tapestry_backend.engine.layers import Layers, make_layers
-from tapestry_backend.engine.regions import PaintedMask, Share, occlude, occluded
+from tapestry_backend.engine.regions import PaintedMask, PixelShare, occlude, occluded
 from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks import decoding
@@ -102,7 +102,9 @@ def leaves(paint) -> torch.Tensor:
     return rgba[..., :3].permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def _grown(model, whole, left: int, right: int, *, wrap: bool) -> tuple[CanvasSource, torch.Tensor]:
+def _extended(
+    model, whole, left: int, right: int, *, wrap: bool
+) -> tuple[CanvasSource, torch.Tensor]:
     """A picture known between two cells, and latents as an extension leaves them.
 
     New cells go on from the known ones nearly as the picture does: four pixels too low.
@@ -110,15 +112,15 @@ def _grown(model, whole, left: int, right: int, *, wrap: bool) -> tuple[CanvasSo
     known = torch.zeros(128, 320, dtype=torch.bool)
     known[:, 8 * left : 8 * right] = True
     continued = continue_edges(whole * known, known, wrap=wrap)
-    kept = keep_map(known.float(), 8) >= 1
-    grown = torch.where(kept, model.encode(continued), model.encode(whole.roll(4, -2)))
-    weights = torch.ones(1, *kept.shape)
-    return CanvasSource(weights, continued / 2 + 0.5, known.float(), None, 8), grown
+    preserved = preserve_cells_until(known.float(), 8) >= 1
+    latents = torch.where(preserved, model.encode(continued), model.encode(whole.roll(4, -2)))
+    weights = torch.ones(1, *preserved.shape)
+    return CanvasSource(weights, continued / 2 + 0.5, known.float(), None, 8), latents
 
 
 def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> None:
     """New cells that do not quite fit the known ones spoil these no longer."""
-    source, grown = _grown(model, leaves, 12, 28, wrap=False)
+    source, latents = _extended(model, leaves, 12, 28, wrap=False)
     beside = [8 * 12, 8 * 28 - 1]
     errors = []
 
@@ -127,7 +129,7 @@ def test_the_border_is_decoded_as_it_is_known(model, leaves, monkeypatch) -> Non
         return match_colours(decoded, original, known, cell_px, carried)
 
     monkeypatch.setattr(decoding, "match_colours", listen)
-    pixels = decode_beside(model, grown, source, wrap=False)
+    pixels = decode_beside(model, latents, source, wrap=False)
 
     assert torch.equal(pixels[..., source.known], source.pixels[..., source.known])
     before, after = errors
@@ -138,7 +140,7 @@ def test_an_outline_that_crosses_the_border_does_not_glow(model) -> None:
     """That it is softer in latents than it was painted is no error for the other side to have."""
     whole = torch.full((1, 3, 128, 320), -0.5)
     whole[:, :, 60:] = 0.7
-    source, _ = _grown(model, whole, 0, 20, wrap=False)
+    source, _ = _extended(model, whole, 0, 20, wrap=False)
     latents = model.encode(whole)
     outlines = torch.zeros(16, 40, dtype=torch.bool)
     outlines[6:9] = True
@@ -173,9 +175,9 @@ def test_a_filled_ellipse_has_no_outline(model, leaves) -> None:
     """What is new inside meets what is around it, all along a border that is no rectangle."""
     inside = _ellipse(128, 320)
     whole = leaves / 2 + 0.5
-    kept = keep_map((~inside).float(), 8) >= 1
-    latents = torch.where(kept, model.encode(leaves), model.encode(leaves.roll(6, -2)))
-    source = CanvasSource(torch.ones(1, *kept.shape), whole, (~inside).float(), None, 8)
+    preserved = preserve_cells_until((~inside).float(), 8) >= 1
+    latents = torch.where(preserved, model.encode(leaves), model.encode(leaves.roll(6, -2)))
+    source = CanvasSource(torch.ones(1, *preserved.shape), whole, (~inside).float(), None, 8)
 
     filled = decode_beside(model, latents, source, wrap=False)
     pasted = torch.where(inside, decode_canvas(model, latents, wrap=False), whole)
@@ -186,12 +188,12 @@ def test_a_filled_ellipse_has_no_outline(model, leaves) -> None:
 
 
 def test_nothing_of_another_thing_is_carried_over_its_outline(model, leaves, monkeypatch) -> None:
-    """Leaves that are kept amid blue: beside them it stays as blue as it is painted."""
+    """Leaves that are preserved amid blue: beside them it stays as blue as it is painted."""
     inside = _ellipse(128, 320)
     blue = torch.tensor([-0.5, 0.0, 0.9])[None, :, None, None].expand_as(leaves)
     whole = torch.where(inside, leaves, blue)
-    kept = keep_map(inside.float(), 8) >= 1
-    latents = torch.where(kept, model.encode(whole), model.encode(blue))
+    preserved = preserve_cells_until(inside.float(), 8) >= 1
+    latents = torch.where(preserved, model.encode(whole), model.encode(blue))
     source = CanvasSource(torch.ones(1, 16, 40), whole / 2 + 0.5, inside.float(), None, 8)
     beside = functional.max_pool2d(inside.float()[None, None], 25, stride=1, padding=12)[0, 0] > 0
 
@@ -211,19 +213,19 @@ def test_what_is_far_from_the_border_moves_nothing(
     model, leaves, monkeypatch, left: int, right: int, *, wrap: bool
 ) -> None:
     """With everything that is known, no pixel changes by half a level of eight bits."""
-    source, grown = _grown(model, leaves, left, right, wrap=wrap)
+    source, latents = _extended(model, leaves, left, right, wrap=wrap)
 
-    beside = decode_beside(model, grown, source, wrap=wrap)
+    beside = decode_beside(model, latents, source, wrap=wrap)
     monkeypatch.setattr(extension, "_NEAR_CELLS", 40)
     monkeypatch.setattr(extension, "_AGAIN_CELLS", 40)
-    whole = decode_beside(model, grown, source, wrap=wrap)
+    whole = decode_beside(model, latents, source, wrap=wrap)
 
     assert float((beside - whole).abs().max()) < 0.5 / 255
 
 
 def test_what_is_far_from_everything_new_is_not_decoded(model, leaves, monkeypatch) -> None:
     """A picture of 32 cells grows by 8: half of it is looked at, on both sides of the border."""
-    source, grown = _grown(model, leaves, 0, 32, wrap=False)
+    source, latents = _extended(model, leaves, 0, 32, wrap=False)
     widths = []
     monkeypatch.setattr(
         model,
@@ -234,7 +236,7 @@ def test_what_is_far_from_everything_new_is_not_decoded(model, leaves, monkeypat
         ),
     )
 
-    pixels = decode_beside(model, grown, source, wrap=False)
+    pixels = decode_beside(model, latents, source, wrap=False)
 
     assert widths == [16, 16]
     assert torch.equal(pixels[..., source.known], source.pixels[..., source.known])
@@ -242,30 +244,36 @@ def test_what_is_far_from_everything_new_is_not_decoded(model, leaves, monkeypat
 
 def test_an_edge_that_wraps_meets_what_is_known_at_the_other_one(model, leaves) -> None:
     """What is known at one edge is continued at the other as it is beside itself."""
-    source, grown = _grown(model, leaves, 0, 20, wrap=True)
+    source, latents = _extended(model, leaves, 0, 20, wrap=True)
 
-    decoded = decode_beside(model, grown, source, wrap=True)
+    decoded = decode_beside(model, latents, source, wrap=True)
     turned = CanvasSource(
-        source.weights, source.pixels.roll(80, -1), source.hold.roll(80, -1), None, source.cell_px
+        source.weights,
+        source.pixels.roll(80, -1),
+        source.preserve_until.roll(80, -1),
+        None,
+        source.cell_px,
     )
-    other = decode_beside(model, grown.roll(10, -1), turned, wrap=True).roll(-80, -1)
+    other = decode_beside(model, latents.roll(10, -1), turned, wrap=True).roll(-80, -1)
 
     assert float((decoded - other).abs().max()) < 0.5 / 255
 
 
 def test_where_nothing_is_known_the_canvas_is_decoded_as_it_is(model, leaves) -> None:
     """There is nothing to meet."""
-    source, grown = _grown(model, leaves, 0, 20, wrap=False)
-    free = CanvasSource(source.weights, source.pixels, torch.zeros_like(source.hold), None, 8)
+    source, latents = _extended(model, leaves, 0, 20, wrap=False)
+    free = CanvasSource(
+        source.weights, source.pixels, torch.zeros_like(source.preserve_until), None, 8
+    )
 
-    decoded = decode_beside(model, grown, free, wrap=False)
+    decoded = decode_beside(model, latents, free, wrap=False)
 
-    assert torch.equal(decoded, decode_canvas(model, grown, wrap=False))
+    assert torch.equal(decoded, decode_canvas(model, latents, wrap=False))
 
 
 def _two_materials(
     model, edge_px: int, opacity: float = 1.0
-) -> tuple[torch.Tensor, Layers, list[Share], torch.Tensor]:
+) -> tuple[torch.Tensor, Layers, list[PixelShare], torch.Tensor]:
     """Rows of a light canvas that is dark up to a column of pixels, and the picture of both."""
     dark, light = torch.full((1, 3, 128, 256), -0.6), torch.full((1, 3, 128, 256), 0.6)
     rows = torch.cat([model.encode(light), model.encode(dark)])

@@ -198,12 +198,12 @@ def test_thirty_two_regions(paint, scene) -> None:
     assert stripes[::2].min() > stripes[1::2].max()
 
 
-def test_a_draft_is_told_and_paid_for(paint, store, scene) -> None:
+def test_a_draft_is_told_and_paid_for(paint, model_cache, scene) -> None:
     """Its steps come first; then the canvas starts from it and takes fewer."""
     from tapestry_backend.tasks.run import run
 
     request = Request("generate", 256, 256, prompt="green hills", num_inference_steps=10)
-    *events, finished = run(request, scene.blobs, store)
+    *events, finished = run(request, scene.blobs, model_cache)
     steps = [(event.stage, event.step, event.steps) for event in events if event.step]
     drafted = [step for step in steps if step[0] == "drafting"]
     painted = [step for step in steps if step[0] == "denoising"]

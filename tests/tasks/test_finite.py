@@ -61,10 +61,10 @@ PLACES = {
 """Where it appears: the model's method, what is spoilt, the request, and what is said."""
 
 
-def found(request: Request, scene, store) -> str:
+def found(request: Request, scene, model_cache) -> str:
     """The sentence that ends a job."""
     with pytest.raises(TapestryError) as raised:
-        list(run(request, scene.blobs, store))
+        list(run(request, scene.blobs, model_cache))
     assert raised.value.code is ErrorCode.NOT_FINITE
     return raised.value.message
 
@@ -72,35 +72,35 @@ def found(request: Request, scene, store) -> str:
 @pytest.mark.promise("R7")
 @pytest.mark.parametrize("place", PLACES)
 def test_it_is_found_where_it_appears(
-    place: str, store, scene, monkeypatch: pytest.MonkeyPatch, measured
+    place: str, model_cache, scene, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """At the very step, whichever part of the model it comes from."""
     method, spoil, request, where = PLACES[place]
-    model = store.load("sample")
+    model = model_cache.load("sample")
     monkeypatch.setattr(model, method, spoil(getattr(model, method)))
-    message = found(request, scene, store)
+    message = found(request, scene, model_cache)
     assert message.endswith(f"while {where}.")
     measured(f"{place}: {message}")
 
 
 @pytest.mark.promise("R7")
 def test_it_is_found_in_what_is_there_already(
-    extension: Request, store, scene, monkeypatch: pytest.MonkeyPatch, measured
+    extension: Request, model_cache, scene, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """Before the first step of an extension."""
-    model = store.load("sample")
+    model = model_cache.load("sample")
     monkeypatch.setattr(model, "encode", spoils(torch.nan)(model.encode))
-    message = found(extension, scene, store)
+    message = found(extension, scene, model_cache)
     assert message.endswith("while encoding what is there.")
     measured(f"encoder: {message}")
 
 
 @pytest.mark.promise("R7")
 def test_it_is_found_in_what_steers(
-    store, scene, monkeypatch: pytest.MonkeyPatch, measured
+    model_cache, scene, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """At the step at which coherence spoils the picture."""
     monkeypatch.setattr(Coherence, "__call__", spoils(torch.nan, 2)(Coherence.__call__))
-    message = found(generate(width=192), scene, store)
+    message = found(generate(width=192), scene, model_cache)
     assert message.endswith("while denoising (step 2).")
     measured(f"coherence: {message}")

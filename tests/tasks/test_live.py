@@ -23,12 +23,12 @@ Paint = Callable[[Request], Finished]
 
 
 @pytest.fixture
-def live(store, scene) -> Paint:
+def live(model_cache, scene) -> Paint:
     """Paint requests one after the other, as a worker does."""
     passes = LivePasses()
 
     def paint_it(request: Request) -> Finished:
-        *_, finished = run(request, scene.blobs, store, passes)
+        *_, finished = run(request, scene.blobs, model_cache, passes)
         assert isinstance(finished, Finished)
         return finished
 
@@ -164,18 +164,18 @@ def test_a_change_of_nearly_all_paints_all(live, scene) -> None:
     assert lawn.report["live"] == {"painted": 1.0}
 
 
-def test_a_pass_that_was_stopped_changes_nothing_for_the_next(live, store, scene) -> None:
+def test_a_pass_that_was_stopped_changes_nothing_for_the_next(live, model_cache, scene) -> None:
     """The next one paints what changed since the last that was finished."""
     passes = LivePasses()
     small, large = (scene.region("a boat", Bounds(96, 8, 120, right)) for right in (32, 56))
-    *_, first = run(asked(small), scene.blobs, store, passes)
-    stopped = run(asked(large), scene.blobs, store, passes)
+    *_, first = run(asked(small), scene.blobs, model_cache, passes)
+    stopped = run(asked(large), scene.blobs, model_cache, passes)
     for event in stopped:
         if not isinstance(event, Finished) and event.stage == "denoising" and event.step == 1:
             break
     stopped.close()
 
-    *_, again = run(asked(large), scene.blobs, store, passes)
+    *_, again = run(asked(large), scene.blobs, model_cache, passes)
 
     assert isinstance(first, Finished)
     assert isinstance(again, Finished)
@@ -204,16 +204,16 @@ def test_canvases_that_wrap_go_on_around_the_edge(live, scene) -> None:
     assert not seen[:, 80:110].any()
 
 
-def test_a_preview_shows_the_last_picture_around_what_is_painted(store, scene) -> None:
+def test_a_preview_shows_the_last_picture_around_what_is_painted(model_cache, scene) -> None:
     """So nothing flickers while a stroke is painted."""
     passes = LivePasses()
     boat, wider = (scene.region("a boat", Bounds(96, 8, 120, right)) for right in (32, 56))
-    *_, first = run(asked(boat), scene.blobs, store, passes)
+    *_, first = run(asked(boat), scene.blobs, model_cache, passes)
     assert isinstance(first, Finished)
 
     previews = [
         event.preview()
-        for event in run(asked(wider), scene.blobs, store, passes)
+        for event in run(asked(wider), scene.blobs, model_cache, passes)
         if not isinstance(event, Finished) and event.preview
     ]
 

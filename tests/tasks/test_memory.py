@@ -24,30 +24,30 @@ SHARES = (100, 50, 25, 12)
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelCache:
-    """A store with a tiny checkpoint, loaded."""
+    """A model cache with a tiny checkpoint, loaded."""
     folder = str(save_checkpoint(tmp_path_factory.mktemp("tiny") / "model"))
-    store = ModelCache(Catalogue([folder]))
-    store.load(folder)
-    return store
+    model_cache = ModelCache(Catalogue([folder]))
+    model_cache.load(folder)
+    return model_cache
 
 
-def request(store: ModelCache, width: int) -> Request:
+def request(model_cache: ModelCache, width: int) -> Request:
     """A picture of as many windows as its width has; one step."""
-    model = store.catalogue.models[-1].id
+    model = model_cache.catalogue.models[-1].id
     return Request("generate", 64, width, "snow", num_inference_steps=1, model=model)
 
 
-def paint(store: ModelCache, width: int, memory: Costs) -> np.ndarray:
+def paint(model_cache: ModelCache, width: int, memory: Costs) -> np.ndarray:
     """A picture that is painted in this memory."""
     with memory:
-        *_, finished = run(request(store, width), {}, store)
+        *_, finished = run(request(model_cache, width), {}, model_cache)
     return np.frombuffer(finished.pixels.data, np.uint8).astype(int)
 
 
-def try_painting(store: ModelCache, width: int, memory: Allocator) -> np.ndarray | None:
+def try_painting(model_cache: ModelCache, width: int, memory: Allocator) -> np.ndarray | None:
     """The same; None when the artist is told that there is not enough."""
     try:
-        return paint(store, width, memory)
+        return paint(model_cache, width, memory)
     except TapestryError as error:
         if error.code is not ErrorCode.OUT_OF_MEMORY or not memory.refusals:
             raise
@@ -89,11 +89,11 @@ def test_a_model_that_does_not_fit_is_a_sentence(
     tiny: ModelCache, catalogue: Catalogue, measured
 ) -> None:
     """Memory that runs out while a model is loaded, and another model after it."""
-    store = ModelCache(tiny.catalogue)
+    model_cache = ModelCache(tiny.catalogue)
     with pytest.raises(TapestryError, match="not enough memory for the model") as raised:
-        paint(store, 64, Allocator(50_000))
+        paint(model_cache, 64, Allocator(50_000))
     assert raised.value.code is ErrorCode.OUT_OF_MEMORY
-    assert paint(store, 64, Costs()).size == 64 * 64 * 4
+    assert paint(model_cache, 64, Costs()).size == 64 * 64 * 4
     measured("while loading: a sentence; loaded at the next job")
 
 
@@ -106,11 +106,11 @@ def test_windows_are_painted_fewer_at_a_time(
     *_, plain = run(request(tiny, 320), {}, tiny)
     predict, sizes = model.predict, []
 
-    def fails_above_three(latents, timestep, conditions, places):
+    def fails_above_three(latents, timestep, conditions, contexts):
         sizes.append(len(latents))
         if len(latents) > 3:
             raise torch.OutOfMemoryError("more than three rows")
-        return predict(latents, timestep, conditions, places)
+        return predict(latents, timestep, conditions, contexts)
 
     monkeypatch.setattr(model, "predict", fails_above_three)
     *_, short = run(request(tiny, 320), {}, tiny)

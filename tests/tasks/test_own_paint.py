@@ -8,9 +8,14 @@ import torch
 
 from tapestry_backend.engine.layers import make_layers
 from tapestry_backend.engine.regions import PaintedMask, occlude, occluded
-from tapestry_backend.engine.sampling import Known
+from tapestry_backend.engine.sampling import Preserved
 from tapestry_backend.engine.windows import Size, Window
-from tapestry_backend.tasks.own_paint import OwnPaint, kept_picture, known_in_rows, own_paints
+from tapestry_backend.tasks.own_paint import (
+    OwnPaint,
+    own_paints,
+    preserved_in_rows,
+    preserved_paint,
+)
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -93,7 +98,7 @@ def test_paint_goes_on_over_its_outline(model, scene) -> None:
 
     assert background is None
     assert found.place == Window(0, 0, 19, 19)
-    assert not found.is_kept
+    assert not found.is_preserved
     torch.testing.assert_close(
         found.pixels, torch.tensor([0.0, 0, 1]).view(1, 3, 1, 1).expand(1, 3, 152, 152)
     )
@@ -169,24 +174,24 @@ def test_kept_paint_hides_what_is_below_it() -> None:
         OwnPaint(Window(0, 0, 1, 1), ones / 2, 0.0),
         None,
     )
-    picture = kept_picture(occluded([half, half], Size(8, 8)), paints, Size(8, 8))
+    picture = preserved_paint(occluded([half, half], Size(8, 8)), paints, Size(8, 8))
 
     torch.testing.assert_close(picture[0, :, 3, 3], torch.tensor([0.625, 0.625, 0.625, 0.75]))
-    assert kept_picture(occluded([half], Size(8, 8)), (None, None), Size(8, 8)) is None
+    assert preserved_paint(occluded([half], Size(8, 8)), (None, None), Size(8, 8)) is None
 
 
 def test_a_row_of_latents_knows_its_own_paint_alone(model) -> None:
     """In its place; the other rows are as they were."""
     weights = occlude([PaintedMask(0, 0, torch.ones(32, 32))], Size(16, 16), 8)
     layers = make_layers(weights, [True, False])
-    known = Known(torch.zeros(1, model.channels, 16, 16), torch.zeros(2, 1, 16, 16))
+    preserved = Preserved(torch.zeros(1, model.channels, 16, 16), torch.zeros(2, 1, 16, 16))
     paint = OwnPaint(Window(0, 0, 12, 12), torch.full((1, 3, 96, 96), 0.25), 0.25)
-    rows = known_in_rows(known, (paint, None), layers, model)
+    rows = preserved_in_rows(preserved, (paint, None), layers, model)
 
     row = layers.rows[0]
-    assert rows.keep[row, 0, 0, 0] == pytest.approx(0.75)
-    assert float(rows.keep[row, 0, 12:].max()) == 0
-    assert float(rows.keep[1 - row].max()) == 0
+    assert rows.until[row, 0, 0, 0] == pytest.approx(0.75)
+    assert float(rows.until[row, 0, 12:].max()) == 0
+    assert float(rows.until[1 - row].max()) == 0
     assert float(rows.latents[row].abs().max()) > 0
     assert float(rows.latents[1 - row].abs().max()) == 0
 

@@ -1,4 +1,4 @@
-"""What a picture keeps to that grows in height: a plain edge goes on, a texture stays free."""
+"""What a picture extended in height preserves: a plain edge goes on, a texture stays free."""
 
 from dataclasses import replace
 
@@ -34,13 +34,13 @@ def gravel() -> np.ndarray:
     return stones.repeat(SIDE // 4, axis=0).repeat(SIDE // 4, axis=1)
 
 
-def held(request: Request, scene, model):
+def edges_of(request: Request, scene, model):
     """What the request keeps to, and its plan."""
     plan = make_plan(request, model)
     return plain_edges(plan, read_canvas_source(request, scene.blobs, plan).source), plan
 
 
-def grown(scene, image, **fields: object) -> Request:
+def extended(scene, image, **fields: object) -> Request:
     """An extension upwards and downwards."""
     margins = Margins(top=64, bottom=64)
     return replace(Request("extend", SIDE, SIDE, margins=margins, image=image), **fields)
@@ -49,20 +49,20 @@ def grown(scene, image, **fields: object) -> Request:
 def test_above_a_sky_it_goes_on_and_below_gravel_nothing_is_held(model, scene) -> None:
     """Cell by cell: the new rows above, none beside or below."""
     image = scene_picture(scene, sky(), gravel())
-    plain, _ = held(grown(scene, image), scene, model)
+    plain, _ = edges_of(extended(scene, image), scene, model)
 
     assert plain is not None
     assert plain.rows == (8, 24)
     assert plain.where[:, 3].tolist() == [1.0] * 8 + [0.0] * 24
-    assert held(grown(scene, image, margins=Margins(left=64)), scene, model)[0] is None
-    assert held(grown(scene, image, margins=Margins(bottom=64)), scene, model)[0] is None
+    assert edges_of(extended(scene, image, margins=Margins(left=64)), scene, model)[0] is None
+    assert edges_of(extended(scene, image, margins=Margins(bottom=64)), scene, model)[0] is None
 
 
 def test_stars_make_no_sky_less_plain(model, scene) -> None:
     """What is small counts for nothing, however bright it is."""
     starry = sky().repeat(SIDE, axis=1)
     starry[4:60:8, 3::8] = 255
-    plain, _ = held(grown(scene, scene_picture(scene, starry, gravel())), scene, model)
+    plain, _ = edges_of(extended(scene, scene_picture(scene, starry, gravel())), scene, model)
 
     assert plain is not None
     assert plain.where[:, 3].tolist() == [1.0] * 8 + [0.0] * 24
@@ -80,14 +80,14 @@ def test_other_tasks_keep_to_nothing(model, scene, task: str) -> None:
     request = Request(
         task, SIDE, SIDE, "x", image=image if selection else None, selection=selection
     )
-    assert held(request, scene, model)[0] is None
+    assert edges_of(request, scene, model)[0] is None
 
 
 def test_regions_say_themselves_what_they_show(model, scene) -> None:
-    """A balloon that was painted above the old picture is not held."""
+    """A balloon that was painted above the old picture is not preserved."""
     image = scene_picture(scene, sky(), gravel())
     balloon = scene.region("lava", Bounds(-56, 32, -8, 64))
-    plain, _ = held(grown(scene, image, regions=(balloon,)), scene, model)
+    plain, _ = edges_of(extended(scene, image, regions=(balloon,)), scene, model)
 
     assert float(plain.where[1:7, 4:8].max()) == 0
     assert float(plain.where[1:7, 8:].min()) == 1
@@ -96,19 +96,19 @@ def test_regions_say_themselves_what_they_show(model, scene) -> None:
 def test_a_second_ground_is_taken_out_of_the_clean_estimate(model, scene) -> None:
     """What is large becomes as the old edge is; what is small stays, and so does the rest."""
     image = scene_picture(scene, sky(), gravel())
-    request = grown(scene, image)
+    request = extended(scene, image)
     plan = make_plan(request, model)
     source = read_canvas_source(request, scene.blobs, plan).source
     latents = model.encode(source.pixels * 2 - 1)
-    holds = plain_edges(plan, source).holds(latents, None)
+    steers = plain_edges(plan, source).preserve(latents, None)
     clean = latents.clone()
     clean[..., 2:6, :] += 3
     clean[..., 0, :] += 3  # two lines: nothing is left of them in the mean of both rows
     clean[..., 1, :] -= 3
     clean[..., 24:, :] += 3
     better = clean
-    for hold in holds:
-        better = hold(better, SamplingStep(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
+    for steer in steers:
+        better = steer(better, SamplingStep(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
 
     edge = latents[..., 8:10, :].mean(dim=(2, 3), keepdim=True)
     assert float((better - edge)[..., :6, :].mean(dim=(0, 1, 3)).abs().max()) < 0.6
@@ -116,18 +116,18 @@ def test_a_second_ground_is_taken_out_of_the_clean_estimate(model, scene) -> Non
 
 
 def test_beyond_the_old_columns_all_of_the_edge_counts(model, scene) -> None:
-    """Neither a star nor what touches the corner of the old picture is a colour to keep to."""
+    """Neither a star nor what touches the corner of the old picture is a colour to preserve."""
     starry = sky().repeat(SIDE, axis=1)
     starry[:16, 40:48] = 255
     starry[:16, -6:] = 255
     image = scene_picture(scene, starry, gravel())
-    request = grown(scene, image, margins=Margins(top=64, right=64))
+    request = extended(scene, image, margins=Margins(top=64, right=64))
     plan = make_plan(request, model)
     source = read_canvas_source(request, scene.blobs, plan).source
     plain = plain_edges(plan, source)
     latents = model.encode(source.pixels * 2 - 1)
-    hold = plain.holds(latents, None)[1]
-    better = hold(latents, SamplingStep(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
+    steer = plain.preserve(latents, None)[1]
+    better = steer(latents, SamplingStep(0, 10, torch.tensor(0), 0.5, 0.5, "epsilon"))
 
     assert plain.columns == (0, 16)
     even = better[0, :, 2]

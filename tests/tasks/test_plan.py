@@ -118,7 +118,7 @@ def test_a_canvas_higher_than_a_window_gets_a_draft(model) -> None:
     high = make_plan(Request("generate", 256, 512, prompt="x"), model).draft
 
     assert (high.size.height, high.size.width) == (11, 23)
-    assert 0 < high.start < high.hold <= 1
+    assert 0 < high.start < high.preserve_until <= 1
     assert make_plan(Request("generate", 128, 512, prompt="x"), model).draft is None
     off = Request("generate", 256, 512, prompt="x", composition=0.0)
     assert make_plan(off, model).draft is None

@@ -39,10 +39,10 @@ def test_a_picture_has_the_size_that_was_asked_for(paint, height: int, width: in
     assert finished.bounds == Bounds(0, 0, height, width)
 
 
-def test_every_step_is_told_with_a_preview(store, scene) -> None:
+def test_every_step_is_told_with_a_preview(model_cache, scene) -> None:
     """Progress: stages in order, every step once, a small preview with each."""
     request = Request("generate", 128, 200, prompt="blue sky", num_inference_steps=3)
-    events = list(run(request, scene.blobs, store))
+    events = list(run(request, scene.blobs, model_cache))
     stages = [event.stage for event in events if isinstance(event, Progressed)]
     steps = [e for e in events if isinstance(e, Progressed) and e.preview is not None]
 
@@ -294,20 +294,20 @@ def test_an_extension_can_close_the_circle(paint, scene) -> None:
         (Request("generate", 64, 64, prompt="x", model="none"), ErrorCode.MODEL_NOT_FOUND, "none"),
     ],
 )
-def test_what_cannot_be_painted_gets_a_sentence(store, request_, code, words: str) -> None:
+def test_what_cannot_be_painted_gets_a_sentence(model_cache, request_, code, words: str) -> None:
     """Errors carry a code, say what is wrong and what to do."""
     with pytest.raises(TapestryError) as caught:
-        list(run(request_, {}, store))
+        list(run(request_, {}, model_cache))
 
     assert caught.value.code is code
     assert words in caught.value.message
 
 
-def test_too_many_regions_get_a_sentence(store, scene) -> None:
+def test_too_many_regions_get_a_sentence(model_cache, scene) -> None:
     """40 regions are more than one picture holds; the sentence says how many to hide or merge."""
     region = scene.region("snow", Bounds(0, 0, 8, 8))
     with pytest.raises(TapestryError, match="Hide or merge 8 layers"):
-        list(run(Request("generate", 64, 64, regions=(region,) * 40), scene.blobs, store))
+        list(run(Request("generate", 64, 64, regions=(region,) * 40), scene.blobs, model_cache))
 
 
 def test_a_thin_stroke_is_painted(paint, scene) -> None:
@@ -321,7 +321,7 @@ def test_a_thin_stroke_is_painted(paint, scene) -> None:
     assert paint(with_stroke).pixels.data != paint(plain).pixels.data
 
 
-def test_half_precision_paints_nearly_the_same(catalogue, store, scene) -> None:
+def test_half_precision_paints_nearly_the_same(catalogue, model_cache, scene) -> None:
     """A model in bfloat16 (as half precision on a GPU) works, and paints the same picture."""
     import torch
 
@@ -340,19 +340,19 @@ def test_half_precision_paints_nearly_the_same(catalogue, store, scene) -> None:
         num_inference_steps=4,
     )
     pictures = []
-    for each in (store, half):
+    for each in (model_cache, half):
         *_, finished = run(request, scene.blobs, each)
         pictures.append(to_array(finished.pixels).astype(float))
 
     assert np.abs(pictures[0] - pictures[1]).mean() < 5
 
 
-def test_numbers_that_are_not_finite_are_found(store, scene, monkeypatch) -> None:
+def test_numbers_that_are_not_finite_are_found(model_cache, scene, monkeypatch) -> None:
     """A model that gives NaN ends the job with a sentence, never with a black layer."""
-    model = store.load("sample")
+    model = model_cache.load("sample")
     monkeypatch.setattr(model, "predict", lambda latents, *_: latents * np.nan)
     with pytest.raises(TapestryError) as caught:
-        list(run(Request("generate", 128, 128, prompt="snow"), scene.blobs, store))
+        list(run(Request("generate", 128, 128, prompt="snow"), scene.blobs, model_cache))
 
     assert caught.value.code is ErrorCode.NOT_FINITE
     assert "step 1" in caught.value.message

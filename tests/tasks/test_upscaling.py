@@ -50,11 +50,11 @@ def shrunk_error(result: np.ndarray, first: np.ndarray) -> float:
     return float(np.abs(small[..., :3].astype(float) - first[..., :3]).mean())
 
 
-def test_shrunk_again_it_is_the_first_stage(store) -> None:
+def test_shrunk_again_it_is_the_first_stage(model_cache) -> None:
     """The more so the less its strength."""
     first = picture()
     soft, strong = (
-        joined(upscale(first, asked(first, strength=strength), 2, {}, store))[0]
+        joined(upscale(first, asked(first, strength=strength), 2, {}, model_cache))[0]
         for strength in (0.25, 1.0)
     )
 
@@ -63,10 +63,10 @@ def test_shrunk_again_it_is_the_first_stage(store) -> None:
     assert shrunk_error(strong, first) > 2 * shrunk_error(soft, first)
 
 
-def test_without_strength_it_is_enlarged_alone(store) -> None:
+def test_without_strength_it_is_enlarged_alone(model_cache) -> None:
     """By Lanczos' filter; nothing is evaluated."""
     first = picture(50, 70)
-    result, end = joined(upscale(first, asked(first, strength=0.0), 1.5, {}, store))
+    result, end = joined(upscale(first, asked(first, strength=0.0), 1.5, {}, model_cache))
     plain = np.array(Image.fromarray(first).resize((105, 75), Image.Resampling.LANCZOS))
 
     assert np.abs(result.astype(int) - plain).max() <= 1
@@ -74,29 +74,31 @@ def test_without_strength_it_is_enlarged_alone(store) -> None:
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5])
-def test_bands_fit_each_other(store, monkeypatch: pytest.MonkeyPatch, strength: float) -> None:
+def test_bands_fit_each_other(
+    model_cache, monkeypatch: pytest.MonkeyPatch, strength: float
+) -> None:
     """The result does not tell in which pieces it was made."""
     first = picture()
     request = asked(first, strength=strength)
-    whole, _ = joined(upscale(first, request, 2.5, {}, store))
+    whole, _ = joined(upscale(first, request, 2.5, {}, model_cache))
     monkeypatch.setattr(upscaling, "_BAND_PX", 23 * whole.shape[1])
-    events = list(upscale(first, request, 2.5, {}, store))
+    events = list(upscale(first, request, 2.5, {}, model_cache))
     in_bands, _ = joined(iter(events))
 
     assert sum(isinstance(event, Band) for event in events) == 6
     assert np.abs(whole.astype(int) - in_bands).max() <= 1
 
 
-def test_a_picture_smaller_than_a_window_lies_amid_it(store) -> None:
+def test_a_picture_smaller_than_a_window_lies_amid_it(model_cache) -> None:
     """What pads it is cut off again."""
     first = picture(20, 40)
-    result, _ = joined(upscale(first, asked(first, strength=0.25), 1.3, {}, store))
+    result, _ = joined(upscale(first, asked(first, strength=0.25), 1.3, {}, model_cache))
 
     assert result.shape == (26, 52, 4)
     assert shrunk_error(result, first) < 16
 
 
-def test_regions_go_along(store, model, scene) -> None:
+def test_regions_go_along(model_cache, model, scene) -> None:
     """Each has its share of the cells where it was painted, now that there are more of them."""
     first = picture()
     snow = scene.region("snow", Bounds(0, 0, 48, 16))
@@ -109,26 +111,26 @@ def test_regions_go_along(store, model, scene) -> None:
     assert (weights[0] > 0.5).sum(dim=0).tolist() == [12] * 4 + [0] * 12
 
 
-def test_paint_and_fit_of_regions_are_in_the_picture_already(store, scene) -> None:
+def test_paint_and_fit_of_regions_are_in_the_picture_already(model_cache, scene) -> None:
     """A region that kept its paint, or was tight, is a prompt for its place alone."""
     first = picture()
     snow = scene.region("snow", Bounds(0, 0, 48, 32))
     kept = replace(snow, strength=0.0, paint=scene.picture(48, 32))
     results = [
-        joined(upscale(first, asked(first, regions=(region,)), 2, scene.blobs, store))[0]
+        joined(upscale(first, asked(first, regions=(region,)), 2, scene.blobs, model_cache))[0]
         for region in (snow, kept)
     ]
 
     assert (results[0] == results[1]).all()
 
 
-def test_control_pictures_are_in_the_picture_already(store, scene) -> None:
+def test_control_pictures_are_in_the_picture_already(model_cache, scene) -> None:
     """Of the picture and of a region; it is told."""
     first = picture()
     snow = scene.region("snow", Bounds(0, 0, 48, 32))
     scribble = Control("sample-scribble", bounds=Bounds(0, 0, 48, 64), image=scene.picture(48, 64))
     (plain, _), (steered, end) = (
-        joined(upscale(first, asked(first, **settings), 2, scene.blobs, store))
+        joined(upscale(first, asked(first, **settings), 2, scene.blobs, model_cache))
         for settings in (
             {"regions": (snow,)},
             {"regions": (replace(snow, controls=(scribble,)),), "controls": (scribble,)},
@@ -139,12 +141,12 @@ def test_control_pictures_are_in_the_picture_already(store, scene) -> None:
     assert any("Control pictures" in str(notice) for notice in end.report["notices"])
 
 
-def test_what_is_transparent_stays_so(store) -> None:
+def test_what_is_transparent_stays_so(model_cache) -> None:
     """Opacity is enlarged; what is there does not take the colours of what nobody sees."""
     first = picture()
     first[:, :32] = (0, 255, 0, 0)
     first[:, 32:, :3] = 200
-    result, _ = joined(upscale(first, asked(first, strength=0.25), 2, {}, store))
+    result, _ = joined(upscale(first, asked(first, strength=0.25), 2, {}, model_cache))
 
     assert result[:, :60, 3].max() == 0
     assert result[:, 68:, 3].min() == 255
@@ -163,21 +165,21 @@ def test_what_is_transparent_stays_so(store) -> None:
     ],
 )
 def test_what_cannot_be_enlarged_is_told(
-    store, factor: float, transparent: bool, sentence: str
+    model_cache, factor: float, transparent: bool, sentence: str
 ) -> None:
     """Before anything is loaded."""
     first = np.full((64, 4200 if factor == 8.0 else 64, 4), 255, np.uint8)
     if transparent:
         first[..., 3] = 0
     with pytest.raises(TapestryError, match=sentence):
-        next(upscale(first, asked(first), factor, {}, store))
+        next(upscale(first, asked(first), factor, {}, model_cache))
 
 
-def test_faint_paint_keeps_its_colours(store) -> None:
+def test_faint_paint_keeps_its_colours(model_cache) -> None:
     """What is there at all is enlarged, however little it covers."""
     first = picture()
     first[..., 3] = np.linspace(1, 100, 64)
-    result, _ = joined(upscale(first, asked(first, strength=0.0), 2, {}, store))
+    result, _ = joined(upscale(first, asked(first, strength=0.0), 2, {}, model_cache))
     plain = np.array(Image.fromarray(first[..., :3]).resize((128, 96), Image.Resampling.LANCZOS))
 
     assert np.abs(result[..., :3].astype(int) - plain).max() <= 1
@@ -185,16 +187,16 @@ def test_faint_paint_keeps_its_colours(store) -> None:
 
 
 def test_settings_for_another_kind_of_checkpoint_are_told(
-    store, model, monkeypatch: pytest.MonkeyPatch
+    model_cache, model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that count: a small strength takes a part of the steps, none takes nothing at all."""
-    monkeypatch.setattr(type(store), "variant_of", lambda *_: "turbo")
+    monkeypatch.setattr(type(model_cache), "variant_of", lambda *_: "turbo")
     monkeypatch.setattr(type(model), "knows_clip_skip", False)
     first = picture()
     settings = {"num_inference_steps": 10, "guidance_scale": 5.0, "clip_skip": 1}
     told = {
         strength: " ".join(
-            joined(upscale(first, asked(first, strength=strength, **settings), 2, {}, store))[
+            joined(upscale(first, asked(first, strength=strength, **settings), 2, {}, model_cache))[
                 1
             ].report["notices"]
         )
@@ -208,32 +210,33 @@ def test_settings_for_another_kind_of_checkpoint_are_told(
     assert "few steps" in told[1.0]
 
 
-def test_the_edges_of_a_larger_picture_are_edges(store) -> None:
+def test_the_edges_of_a_larger_picture_are_edges(model_cache) -> None:
     """Whatever its own request said of them."""
     first = picture()
     results = [
-        joined(upscale(first, asked(first, wrap=wrap), 2, {}, store))[0] for wrap in (False, True)
+        joined(upscale(first, asked(first, wrap=wrap), 2, {}, model_cache))[0]
+        for wrap in (False, True)
     ]
 
     assert (results[0] == results[1]).all()
 
 
 def test_a_checkpoint_for_inpainting_is_refused_before_it_is_loaded(
-    store, monkeypatch: pytest.MonkeyPatch
+    model_cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It wants to see what is known of a picture."""
-    monkeypatch.setattr(type(store), "variant_of", lambda *_: "inpaint")
-    monkeypatch.setattr(type(store), "load", None)
+    monkeypatch.setattr(type(model_cache), "variant_of", lambda *_: "inpaint")
+    monkeypatch.setattr(type(model_cache), "load", None)
     first = picture()
     with pytest.raises(TapestryError, match="for inpainting enlarges no pictures"):
-        next(upscale(first, asked(first), 2, {}, store))
+        next(upscale(first, asked(first), 2, {}, model_cache))
 
 
-def test_windows_move_and_are_few(store) -> None:
+def test_windows_move_and_are_few(model_cache) -> None:
     """Hardly more than one window's worth of evaluations for each place and step."""
     first = picture(64, 96)
     request = asked(first, strength=1.0, num_inference_steps=6, guidance_scale=1.0)
-    _, end = joined(upscale(first, request, 8, {}, store))
+    _, end = joined(upscale(first, request, 8, {}, model_cache))
     overlapping = end.report["windows"] * 6
 
     assert end.report["unet_evaluations"] <= 0.7 * overlapping
@@ -248,7 +251,7 @@ def as_a_task(first: np.ndarray, scene, **settings: object) -> Request:
 
 @pytest.mark.parametrize(("strength", "factor"), [(0.5, 1.5), (0.0, 2.5)])
 def test_a_task_makes_what_the_command_makes(
-    store, scene, monkeypatch: pytest.MonkeyPatch, strength: float, factor: float
+    model_cache, scene, monkeypatch: pytest.MonkeyPatch, strength: float, factor: float
 ) -> None:
     """To the bit, with the regions; each band of it is told, so that it can be cancelled there."""
     monkeypatch.setattr(upscaling, "_BAND_PX", 30 * 96)
@@ -256,9 +259,9 @@ def test_a_task_makes_what_the_command_makes(
     first[:4, :, 3] = 90
     snow = scene.region("snow", Bounds(0, 0, 48, 16))
     settings = {"prompt": "lava", "regions": (snow,), "strength": strength}
-    own, end = joined(upscale(first, asked(first, **settings), factor, scene.blobs, store))
+    own, end = joined(upscale(first, asked(first, **settings), factor, scene.blobs, model_cache))
     request = replace(as_a_task(first, scene, **settings), factor=factor)
-    *told, finished = run(request, scene.blobs, store)
+    *told, finished = run(request, scene.blobs, model_cache)
 
     assert finished.pixels.data == own.tobytes()
     assert finished.bounds == Bounds(0, 0, *own.shape[:2])
@@ -279,16 +282,16 @@ def test_a_task_makes_what_the_command_makes(
     ],
 )
 def test_a_task_that_cannot_be_is_told(
-    store, scene, settings: dict[str, object], sentence: str
+    model_cache, scene, settings: dict[str, object], sentence: str
 ) -> None:
     """As every task."""
     request = replace(as_a_task(picture(), scene), **settings)
     with pytest.raises(TapestryError, match=sentence):
-        next(run(request, scene.blobs, store))
+        next(run(request, scene.blobs, model_cache))
 
 
 def test_too_little_memory_for_a_larger_picture_is_a_sentence(
-    store, model, scene, monkeypatch: pytest.MonkeyPatch
+    model_cache, model, scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the size of the result; the next one works."""
     request = as_a_task(picture(), scene)
@@ -299,7 +302,7 @@ def test_too_little_memory_for_a_larger_picture_is_a_sentence(
     with monkeypatch.context() as patch:
         patch.setattr(model, "encode", none_left)
         with pytest.raises(TapestryError, match="128 x 96 pixels") as raised:
-            list(run(request, scene.blobs, store))
+            list(run(request, scene.blobs, model_cache))
     assert raised.value.code is ErrorCode.OUT_OF_MEMORY
-    *_, finished = run(request, scene.blobs, store)
+    *_, finished = run(request, scene.blobs, model_cache)
     assert (finished.pixels.height, finished.pixels.width) == (96, 128)

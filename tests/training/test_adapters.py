@@ -86,7 +86,7 @@ def test_the_bundled_ones_are_small() -> None:
     assert 10_000 < sum(path.stat().st_size for path in scribbles) < 3_000_000
 
 
-def test_the_bundled_scribbles_are_obeyed(store: ModelCache) -> None:
+def test_the_bundled_scribbles_are_obeyed(model_cache: ModelCache) -> None:
     """Outlines of pictures agree with scribbles of drawings that no training has seen.
 
     A weight of 0 equals none.
@@ -94,11 +94,11 @@ def test_the_bundled_scribbles_are_obeyed(store: ModelCache) -> None:
     without, obeying = [], []
     for number, (unseen, words) in enumerate(cases(4, seed=123)):
         hint = scribble(unseen)
-        plain = paint(store, words, number)
+        plain = paint(model_cache, words, number)
         without.append(agreement(plain, hint))
-        obeying.append(agreement(paint(store, words, number, hint), hint))
+        obeying.append(agreement(paint(model_cache, words, number, hint), hint))
         if number == 0:
-            assert torch.equal(paint(store, words, number, hint, weight=0), plain)
+            assert torch.equal(paint(model_cache, words, number, hint, weight=0), plain)
 
     assert np.mean(obeying) > np.mean(without) + 0.1
 

@@ -16,11 +16,12 @@ from tapestry_protocol.limits import MAX_ADAPTERS
 from tapestry_protocol.messages import Request
 from tapestry_protocol.sentences import Sentence, quoted
 
+from ..prompts.syntax import NamedAdapters, read_syntax
 from .adapter_recognition import (
     IMAGE_ENCODER,
     PICKLES,
     Adapter,
-    Kind,
+    AdapterKind,
     bundled_in,
     chosen_embeddings,
     is_network_file,
@@ -33,10 +34,9 @@ from .families import family_of_file
 from .folder_checks import PARTS, lacks_index, without_index
 from .folders import check_folder_named, expanded, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting, unforeseen
-from .prompt_syntax import NamedAdapters, read_syntax
 from .safetensors_header import read_header
 
-PICTURED: tuple[Kind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
+PICTURED: tuple[AdapterKind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
 """Those that are shown a picture."""
 FAMILY_NAMES: Mapping[str, str] = {
     "sd1": "Stable Diffusion 1.x",
@@ -45,7 +45,7 @@ FAMILY_NAMES: Mapping[str, str] = {
     "sd3": "Stable Diffusion 3",
     "flux": "FLUX",
 }
-_KIND_NAMES: Mapping[Kind, str] = {
+_KIND_NAMES: Mapping[AdapterKind, str] = {
     "lora": "LoRA",
     "controlnet": "ControlNet",
     "t2i_adapter": "T2I-Adapter",
@@ -145,7 +145,7 @@ class AdapterCatalogue:
         """The textual inversions."""
         return tuple(a for a in self._adapters.values() if a.kind == "embedding")
 
-    def find(self, adapter_id: str, *kinds: Kind) -> Adapter:
+    def find(self, adapter_id: str, *kinds: AdapterKind) -> Adapter:
         """The adapter with this id, or the only one that is called so in any folder.
 
         Raises TapestryError when there is none of these kinds.
@@ -186,7 +186,7 @@ class AdapterCatalogue:
         )
 
     def read(self, request: Request) -> tuple[Request, tuple[str, ...]]:
-        """A request as its prompts mean it: LoRAs that they name are laid on; and what is told."""
+        """The request with the LoRAs that its prompts name, and notices about its prompts."""
         words = tuple(adapter.token for adapter in self.embeddings)
         return read_syntax(request, NamedAdapters(self.find, words))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tapestry_protocol.adapters import AdapterInfo, Family
+from tapestry_protocol.adapters import AdapterInfo, FamilyName
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.sentences import Sentence, quoted
 
@@ -22,12 +22,12 @@ from .left_out import unforeseen, unreadable, why_no_id
 from .lora_keys import BUNDLED, read_name, unused_in
 from .safetensors_header import BrokenFileError, Header, read_header, read_json
 
-Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
+AdapterKind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
 
 _QWEN_WIDTH = 3072
 """Of Qwen's and FLUX's transformers, whose layers are called as those of Stable Diffusion 3."""
 
-_BY_TEXT_WIDTH: Mapping[int, Family] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+_BY_TEXT_WIDTH: Mapping[int, FamilyName] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _STEM = "diffusion_pytorch_model"
 """How diffusers calls the file with a network's weights."""
 
@@ -37,7 +37,7 @@ _WHOLE_AGAIN = (
     "fetched to its end."
 )
 _CONFIGURATION_AGAIN = "Get its config.json again from where it came from."
-_CLASSES: Mapping[str, tuple[Kind, Family]] = {
+_CLASSES: Mapping[str, tuple[AdapterKind, FamilyName]] = {
     "ControlNetModel": ("controlnet", ""),
     "SD3ControlNetModel": ("controlnet", "sd3"),
     "FluxControlNetModel": ("controlnet", "flux"),
@@ -91,9 +91,9 @@ class Adapter:
     """
 
     id: str
-    kind: Kind
+    kind: AdapterKind
     path: Path
-    family: Family = ""
+    family: FamilyName = ""
     widths: tuple[int, ...] = ()
     token: str = ""
     encoder: Path | None = None
@@ -305,7 +305,7 @@ def check_rank(header: Header) -> None:
         )
 
 
-def _family_of_lora(header: Header) -> tuple[Family, tuple[int, ...]]:
+def _family_of_lora(header: Header) -> tuple[FamilyName, tuple[int, ...]]:
     """By the width of the texts that its attention reads, or by names that one family alone has."""
     reading: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, shape in header.shapes.items():
@@ -411,7 +411,7 @@ def bundled_in(lora: Adapter) -> list[Adapter]:
     return found
 
 
-def _family_of_words(widths: tuple[int, ...]) -> Family:
+def _family_of_words(widths: tuple[int, ...]) -> FamilyName:
     return "sdxl" if len(widths) > 1 else _BY_TEXT_WIDTH.get(widths[0], "")
 
 

@@ -40,7 +40,7 @@ RUNS = Sentence("a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of 
 """What may be chosen, as part of a sentence."""
 
 _BACKBONE_PREFIX = "model.diffusion_model."
-"""Before the tensors of the network that is asked at every step; only checkpoints have it."""
+"""Prefix of the denoising network's tensors; only checkpoints have it."""
 
 _ANOTHER_VARIANT = (
     "If the file is whole, it is of a variant that Tapestry does not run: choose a checkpoint that "
@@ -50,7 +50,7 @@ _ANOTHER_VARIANT = (
 
 
 @dataclass(frozen=True)
-class Source:
+class NetworkSource:
     """Where a network's weights lie: a file, its kind, and what its tensors' names begin with."""
 
     path: Path
@@ -72,7 +72,7 @@ class FileModel:
     variant: str
     window_px: int
     dtype: str
-    parts: Mapping[str, Source]
+    parts: Mapping[str, NetworkSource]
     missing: tuple[str, ...]
     scheduler: tuple[str, Mapping[str, Any]]
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +125,7 @@ def lacking(path: Path) -> Lacking | None:
     return Lacking(family.name, wanted, made // family.patch**2)
 
 
-def _find(family: Family, part: str, path: Path, header: Header) -> Source | None:
+def _find(family: Family, part: str, path: Path, header: Header) -> NetworkSource | None:
     kind, prefixes = family.in_file[part]
     for prefix in prefixes:
         if prefix + KINDS[kind].mark not in header.shapes:
@@ -148,11 +148,13 @@ def _find(family: Family, part: str, path: Path, header: Header) -> Source | Non
         check_configuration(config, _PART_NAMES[part])
         if part == "vae":
             config |= family.scales
-        return Source(path, kind, prefix, config)
+        return NetworkSource(path, kind, prefix, config)
     return None
 
 
-def _describe(path: Path, family: Family, header: Header, parts: dict[str, Source]) -> FileModel:
+def _describe(
+    path: Path, family: Family, header: Header, parts: dict[str, NetworkSource]
+) -> FileModel:
     family = _as_named(family, path.stem)
     window_px = _window_px(header.notes, family)
     backbone = dict(parts[family.backbone].config)
@@ -172,7 +174,7 @@ def _describe(path: Path, family: Family, header: Header, parts: dict[str, Sourc
     if family.sized:
         backbone["sample_size"] = window_px // cell_px
         source = parts[family.backbone]
-        parts[family.backbone] = Source(source.path, source.kind, source.prefix, backbone)
+        parts[family.backbone] = NetworkSource(source.path, source.kind, source.prefix, backbone)
     quick = few_steps_of(path.stem, guided=backbone.get("guidance_embeds", True))
     missing = [part for part in family.in_file if part not in parts]
     return FileModel(
@@ -208,19 +210,19 @@ def _window_px(notes: Mapping[str, str], family: Family) -> int:
 def _scheduler(family: Family, header: Header) -> tuple[str, dict[str, Any]]:
     """The family's, as the file says it was trained: by a note, or by a tensor put there to say."""
     name, settings = family.scheduler
-    told = dict(settings)
-    if "beta_start" in told:
+    config = dict(settings)
+    if "beta_start" in config:
         note = header.notes.get("modelspec.prediction_type", "")
         if note == "v" or "v_pred" in header.shapes:
-            told["prediction_type"] = "v_prediction"
+            config["prediction_type"] = "v_prediction"
         elif note == "epsilon":
-            told["prediction_type"] = "epsilon"
+            config["prediction_type"] = "epsilon"
         if "ztsnr" in header.shapes:
             if name == "PNDMScheduler":  # which cannot begin at pure noise
-                name, told = "DDIMScheduler", {**told, "clip_sample": False}
-                told.pop("skip_prk_steps", None)
-            told |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    return name, told
+                name, config = "DDIMScheduler", {**config, "clip_sample": False}
+                config.pop("skip_prk_steps", None)
+            config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return name, config
 
 
 def holds_a_network(header: Header) -> bool:

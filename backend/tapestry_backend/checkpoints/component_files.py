@@ -54,8 +54,8 @@ class ComponentFiles:
                 chosen[part] = min(fitting)[1]
         return chosen
 
-    def look(self) -> list[Path]:
-        """The files; what is wrong in the folders is told, though nothing was asked for."""
+    def scan(self) -> list[Path]:
+        """The files; also notes what is wrong in the folders."""
         return [path for path, _ in self._files]
 
     @cached_property

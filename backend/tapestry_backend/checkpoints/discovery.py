@@ -133,7 +133,7 @@ class _Search:
                 self._add(path, _relative(path, place), component_files)
         if root not in layout.checkpoints:
             self._add_loose(root, component_files)
-        self.found.components += component_files.look()
+        self.found.components += component_files.scan()
 
     def _add_loose(self, root: Path, component_files: ComponentFiles) -> None:
         """What lies beside the folders of a program, in none of them."""
@@ -256,7 +256,7 @@ def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
 
 def _is_component(path: Path) -> bool:
     """Whether a file holds a text encoder or an autoencoder alone, which is no checkpoint."""
-    with suppress(Exception):  # of what is wrong with it is told where it is read
+    with suppress(Exception):  # errors in it are reported where it is read
         return holds_a_network(read_header(path))
     return False
 

@@ -33,7 +33,7 @@ _SHARED = ("beta_start", "beta_end", "beta_schedule", "prediction_type", "steps_
 def few_steps_of(name: str, *, guided: bool = True, scheduler: str = "") -> str:
     """What kind of few-step checkpoint this is; "" for an ordinary one.
 
-    name: of its file or folder; guided: whether a FLUX is told how firmly to follow its prompt;
+    name: of its file or folder; guided: whether a FLUX takes a guidance scale;
     scheduler: the class that its folder names.
     """
     if not guided:

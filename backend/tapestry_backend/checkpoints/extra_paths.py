@@ -84,7 +84,7 @@ def _read(file: Path, left_out: list[LeftOut]) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        # A folder that may not be entered is told of where it is looked through.
+        # A folder that may not be entered is reported where it is searched.
         if is_folder(file.parent):
             left_out.append(unreadable(file, error))
         return None
@@ -182,7 +182,7 @@ def _without_tabs(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Section:
+class _ProgramSection:
     """A program's part of a file: its values by their keys, in small letters, and their base."""
 
     values: Mapping[str, Any]
@@ -191,13 +191,13 @@ class _Section:
 
 def _sections(
     content: Any, keys: Collection[str], file: Path, left_out: list[LeftOut]
-) -> list[_Section]:
+) -> list[_ProgramSection]:
     """Each program's part of a file: also one without a name, and one inside of another."""
     if not isinstance(content, dict):
         left_out.append(_misread(file, Sentence("names no folders")))
         return []
     seen: set[int] = set()  # a mapping may hold itself
-    found: list[_Section] = []
+    found: list[_ProgramSection] = []
     waiting: list[tuple[dict[Any, Any], Any]] = [(content, None)]
     while waiting:
         section, outer = waiting.pop(0)
@@ -213,7 +213,7 @@ def _sections(
         ]
         waiting += ((each, base) for each in inner)
         if values.keys() & set(keys) or (section is not content and not inner):
-            found.append(_Section(values, base))
+            found.append(_ProgramSection(values, base))
         left_out.extend(_misspelt(values, keys, file))
         if len(seen) > _MAX_SECTIONS:
             left_out.append(_cut(file))
@@ -262,7 +262,7 @@ def _cut(file: Path) -> LeftOut:
 
 def _folders(
     root: Path,
-    section: _Section,
+    section: _ProgramSection,
     keys: Collection[str],
     file: Path,
     left_out: list[LeftOut],
@@ -305,7 +305,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _path_of(value: Any, file: Path, left_out: list[LeftOut]) -> str | None:
-    """The path that a value is; None, and told, where it cannot be one."""
+    """The path that a value is; None, with a note, where it cannot be one."""
     if isinstance(value, dict | list | set):
         left_out.append(_misread(file, Sentence("names lists where it should name folders")))
         return None

@@ -24,7 +24,7 @@ class Family:
 
     pipelines  how the class names of its pipelines in diffusers begin
     runner     the module of `models` and the class in it that run it
-    backbone   the name of the part that is asked at every step
+    backbone   the name of the denoising network
     modules    its networks by name, each with the classes it may be of
     tokenizers each of its tokenizers with its class
     optional   the parts that a checkpoint may do without
@@ -245,5 +245,5 @@ def family_of_file(shapes: Shapes) -> Family | None:
 
 
 def backbone_of(index: Mapping[str, Any]) -> str:
-    """The name of the part that is asked at every step, by model_index.json."""
+    """The name of the denoising network in model_index.json."""
     return "transformer" if "transformer" in index else "unet"

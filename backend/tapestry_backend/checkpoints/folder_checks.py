@@ -108,8 +108,8 @@ def _check_words(part: Path, homes: list[Path]) -> None:
     if "vocab.json" in words and not {"merges.txt", "tokenizer.json"} & words.keys():
         raise BrokenFileError(Sentence("{file} is missing", file=f"{part.name}/merges.txt"))
     if "tokenizer.json" in words:
-        told = read_json(words["tokenizer.json"], MAX_VOCABULARY_BYTES).get("model")
-        if not isinstance(told, dict) or not told.get("vocab"):
+        vocabulary = read_json(words["tokenizer.json"], MAX_VOCABULARY_BYTES).get("model")
+        if not isinstance(vocabulary, dict) or not vocabulary.get("vocab"):
             raise BrokenFileError(
                 Sentence("{file} holds no vocabulary", file=f"{part.name}/tokenizer.json")
             )

@@ -1,4 +1,4 @@
-"""Looks through folders; what may not be entered, or is too large, is told and stops nothing."""
+"""Searches folders; what may not be entered, or is too large, is reported and skipped."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class LeftOut(TapestryError):  # noqa: N818  it is read far more often than rais
 
     @classmethod
     def missing(cls, path: Path, message: str, advice: str = "") -> LeftOut:
-        """For what is not there, or has no name by which it could be asked for."""
+        """For what is not there, or has no usable name."""
         return cls(path, TapestryError(ErrorCode.MODEL_NOT_FOUND, message, advice))
 
     @classmethod
@@ -174,9 +174,11 @@ def without_repeats(
 
 
 def sentences(left_out: Sequence[LeftOut]) -> tuple[Sentence, ...]:
-    """The reasons as a client is told them: the first ones, and how many more there are."""
-    told = [each.sentence for each in left_out[:MAX_LEFT_OUT]]
+    """The reasons for a client: the first ones, and how many more there are."""
+    sentences = [each.sentence for each in left_out[:MAX_LEFT_OUT]]
     if len(left_out) > MAX_LEFT_OUT:
         rest = len(left_out) - MAX_LEFT_OUT + 1
-        told[-1] = Sentence("{count} more are left out; the backend's log names them.", count=rest)
-    return tuple(told)
+        sentences[-1] = Sentence(
+            "{count} more are left out; the backend's log names them.", count=rest
+        )
+    return tuple(sentences)

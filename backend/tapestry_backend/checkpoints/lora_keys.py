@@ -105,7 +105,7 @@ _STARTS = (
 
 
 def read_name(name: str) -> TensorPlace | None:
-    """Where a tensor belongs; None when it is no part of a LoRA that we know."""
+    """Where a tensor belongs; None when it is no part of a known LoRA."""
     name = _NAMED.sub(r".\1\2", name)
     ended = next(((end, role) for end, role in _ENDS if name.endswith(end)), None)
     if ended is None:
@@ -130,7 +130,7 @@ def _network_of(module: str) -> tuple[str, str]:
     if begun is not None:
         begin, network = begun
         inside = _unwrapped(inside.removeprefix(begin))
-    # Trainers write "unet" for whatever is asked at every step, or nothing at all.
+    # Trainers write "unet" for every denoising network, or nothing at all.
     said = begun is not None and begun[1] != "unet" and begun[0] != "lycoris_"
     if not said:
         network = next((of for start, of in _STARTS if inside.startswith(start)), network)

@@ -18,7 +18,7 @@ def models_folder() -> Path:
 
 
 def named_models_folder() -> Path | None:
-    """The folder that the variable names; Windows keeps quotes that somebody sets around it."""
+    """The folder that the variable names; on Windows, quotes around it are part of it."""
     named = os.environ.get(MODELS_VARIABLE, "").strip().strip("\"'").strip()
     return expanded(named) if named else None
 

@@ -28,7 +28,7 @@ MAX_NOTES_BYTES = 100_000_000
 """Of the notes, where trainers write all their tags; the limit of safetensors itself."""
 
 MAX_TENSORS = 10_000
-"""The largest model that we know has a third of them."""
+"""The largest known model has a third of them."""
 
 MAX_FILE_BYTES = 128 * 2**30
 """More than any model of the families that we run, in double precision."""

@@ -18,7 +18,7 @@ _HEAD = 64
 _GROUPS = 32
 
 
-class Kind(NamedTuple):
+class NetworkKind(NamedTuple):
     """A kind of network in a file: a tensor that none is without, and how its shapes are read."""
 
     mark: str
@@ -196,14 +196,14 @@ def _all_but_last(shapes: Shapes) -> dict[str, Any]:
 _CLIP = "embeddings.token_embedding.weight"
 
 KINDS = {
-    "unet": Kind("input_blocks.0.0.weight", unet_config),
-    "autoencoder": Kind("decoder.conv_in.weight", autoencoder_config),
-    "clip_l": Kind(_CLIP, partial(clip_config, act="quick_gelu")),
-    "clip_l_unprojected": Kind(_CLIP, partial(clip_config, act="quick_gelu")),
-    "clip_g": Kind(_CLIP, partial(clip_config, act="gelu")),
-    "open_clip": Kind("token_embedding.weight", open_clip_config),
-    "open_clip_but_last": Kind("token_embedding.weight", _all_but_last),
-    "t5": Kind("encoder.block.0.layer.0.SelfAttention.q.weight", t5_config),
-    "sd3": Kind("joint_blocks.0.context_block.adaLN_modulation.1.bias", sd3_config),
-    "flux": Kind("double_blocks.0.img_attn.norm.key_norm.scale", flux_config),
+    "unet": NetworkKind("input_blocks.0.0.weight", unet_config),
+    "autoencoder": NetworkKind("decoder.conv_in.weight", autoencoder_config),
+    "clip_l": NetworkKind(_CLIP, partial(clip_config, act="quick_gelu")),
+    "clip_l_unprojected": NetworkKind(_CLIP, partial(clip_config, act="quick_gelu")),
+    "clip_g": NetworkKind(_CLIP, partial(clip_config, act="gelu")),
+    "open_clip": NetworkKind("token_embedding.weight", open_clip_config),
+    "open_clip_but_last": NetworkKind("token_embedding.weight", _all_but_last),
+    "t5": NetworkKind("encoder.block.0.layer.0.SelfAttention.q.weight", t5_config),
+    "sd3": NetworkKind("joint_blocks.0.context_block.adaLN_modulation.1.bias", sd3_config),
+    "flux": NetworkKind("double_blocks.0.img_attn.norm.key_norm.scale", flux_config),
 }

@@ -66,11 +66,11 @@ def _measure(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
 def _measure_shapes(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     from ..bench.common.painter import PainterSettings  # noqa: PLC0415
     from ..bench.speed.known_shapes import STEPS, measure_shapes  # noqa: PLC0415
-    from ..bench.speed.random_models import SHAPES, ShapedStore  # noqa: PLC0415
+    from ..bench.speed.random_models import SHAPES, ShapedModelCache  # noqa: PLC0415
     from ..bench.speed.report import shapes_table  # noqa: PLC0415
-    from ..bench.speed.run import open_store  # noqa: PLC0415
+    from ..bench.speed.run import open_model_cache  # noqa: PLC0415
 
     shape, device = SHAPES[options.shapes], options.device
-    store = open_store(lambda: ShapedStore(shape, device), device)
-    found = measure_shapes(store, PainterSettings(options.shapes, STEPS))
+    model_cache = open_model_cache(lambda: ShapedModelCache(shape, device), device)
+    found = measure_shapes(model_cache, PainterSettings(options.shapes, STEPS))
     return shapes_table(found), found.to_json()

@@ -27,8 +27,8 @@ class OutputLostError(Exception):
 def steadily(command: Callable[[], int]) -> int:
     """Run a command, and give its exit status, whatever its streams are.
 
-    A character that a stream does not know is written as its number. Who has closed the pipe
-    has read enough; a full disk is told.
+    A character that a stream cannot encode is written as its number. Who has closed the pipe
+    has read enough; a full disk is reported.
     """
     output, remarks = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _Output(output), _Remarks(remarks)
@@ -49,8 +49,8 @@ def steadily(command: Callable[[], int]) -> int:
         sys.stdout, sys.stderr = output, remarks
 
 
-class _Stream:
-    """A text stream that writes what it does not know as numbers; None stands for no stream."""
+class _SafeStream:
+    """A text stream that writes what it cannot encode as numbers; None stands for no stream."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -89,14 +89,14 @@ class _Stream:
         raise NotImplementedError
 
 
-class _Output(_Stream):
+class _Output(_SafeStream):
     """Standard output: what is lost is an error."""
 
     def _lose(self, error: Exception) -> None:
         raise OutputLostError(error) from error
 
 
-class _Remarks(_Stream):
+class _Remarks(_SafeStream):
     """Standard error: when it is gone, there is no stream left to complain on."""
 
     def _lose(self, _error: Exception) -> None:

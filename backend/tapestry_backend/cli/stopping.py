@@ -1,4 +1,4 @@
-"""Being told to stop: by Ctrl-C, by a terminal that closes, by whoever ends processes."""
+"""Stopping: by Ctrl-C, by a terminal that closes, by a signal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _handled(handler: Callable[..., Any] | signal.Handlers, numbers: list[int]) -> Iterator[None]:
-    """Signals go to the main thread alone, and nobody else may say what becomes of them."""
+    """Only the main thread receives signals, and only it may set handlers."""
     if threading.current_thread() is not threading.main_thread():
         numbers = []
     before = {number: signal.signal(number, handler) for number in numbers}

@@ -131,13 +131,13 @@ def upscale(options: argparse.Namespace) -> None:
     source = _read(options, catalogue)
     for note in source.notes:
         progress.note(note)
-    store = _models(source.request, options.factor, catalogue)
+    model_cache = _models(source.request, options.factor, catalogue)
     if source.picture is not None:
-        _enlarge(source, source.picture, store, progress, options)
+        _enlarge(source, source.picture, model_cache, progress, options)
         return
-    picture = _paint(source, store, progress)
+    picture = _paint(source, model_cache, progress)
     with _kept(picture, source.colours, options.output):
-        _enlarge(source, picture, store, progress, options)
+        _enlarge(source, picture, model_cache, progress, options)
 
 
 def _read(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
@@ -201,16 +201,16 @@ def _models(request: Request, factor: float, catalogue: Catalogue) -> ModelCache
     from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
     from ..tasks.upscaling import check_upscale  # noqa: PLC0415  likewise
 
-    store = ModelCache(catalogue)
-    check_upscale(request, factor, store)
-    return store
+    model_cache = ModelCache(catalogue)
+    check_upscale(request, factor, model_cache)
+    return model_cache
 
 
-def _paint(source: _Source, store: ModelCache, progress: ProgressLine) -> np.ndarray:
+def _paint(source: _Source, model_cache: ModelCache, progress: ProgressLine) -> np.ndarray:
     """The first stage, of a scene."""
     from ..tasks.run import run  # noqa: PLC0415  torch, only once the input is sound
 
-    *_, finished = _shown(run(source.request, source.blobs, store), progress)
+    *_, finished = _shown(run(source.request, source.blobs, model_cache), progress)
     for notice in finished.report["notices"]:
         progress.note(notice)
     return as_array(finished.pixels)
@@ -219,7 +219,7 @@ def _paint(source: _Source, store: ModelCache, progress: ProgressLine) -> np.nda
 def _enlarge(
     source: _Source,
     picture: np.ndarray,
-    store: ModelCache,
+    model_cache: ModelCache,
     progress: ProgressLine,
     options: argparse.Namespace,
 ) -> None:
@@ -229,14 +229,14 @@ def _enlarge(
     report: dict[str, Any] = {}
 
     def bands() -> Iterator[np.ndarray]:
-        events = upscale(picture, source.request, options.factor, source.blobs, store)
+        events = upscale(picture, source.request, options.factor, source.blobs, model_cache)
         for event in _shown(events, progress):
             if isinstance(event, Upscaled):
                 report.update(event.report)
             else:
                 yield event.pixels
 
-    size = check_upscale(source.request, options.factor, store)
+    size = check_upscale(source.request, options.factor, model_cache)
     has_alpha = bool((picture[..., 3] < 255).any())
     # All of it comes before the file is begun: an error of painting is none of writing.
     data = b"".join(png_pieces(bands(), *size, source.colours, alpha=has_alpha))
@@ -265,6 +265,6 @@ def _kept(picture: np.ndarray, colours: bytes, output: Path) -> Iterator[None]:
     except BaseException:
         with undisturbed():
             where = keep_beside(output, "-first", encode_png(picture, colours))
-            told = f"is in {quoted(where)}" if where else "could not be written anywhere"
-            sys.stderr.write(f"\nThe picture before it was enlarged {told}.\n")
+            where_it_is = f"is in {quoted(where)}" if where else "could not be written anywhere"
+            sys.stderr.write(f"\nThe picture before it was enlarged {where_it_is}.\n")
         raise

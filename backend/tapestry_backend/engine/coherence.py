@@ -1,4 +1,4 @@
-"""Coherence: windows side by side keep to the look of one of them."""
+"""Coherence: windows side by side take on the look of one of them."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Coherence:
     The loss is the sliced Wasserstein distance between the clean latents of a window and those of
     the reference (Heitz et al. 2021): means, covariances, histograms of colour and of what a cell
     holds, whatever its place. Its gradient has a closed form, a transport along each direction, so
-    that neither the model nor the autoencoder is asked. SyncDiffusion (Lee et al. 2023) follows a
-    perceptual loss through both in the first steps; statistics are decided in the last ones.
+    that neither the model nor the autoencoder is evaluated. SyncDiffusion (Lee et al. 2023) follows
+    a perceptual loss through both in the first steps; statistics are decided in the last ones.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class Coherence:
         """The clean estimate [L, C, H, W] with one look, as far as the strength goes."""
         if not self.is_needed:
             return clean
-        rounds = _LAST_ROUNDS if step.index == step.count - 1 else 1
+        rounds = _LAST_ROUNDS if step.step_index == step.num_steps - 1 else 1
         self._groups = [group.to(clean.device) for group in self._groups]
         found = clean
         for number in range(rounds):
-            basis = _basis(found.shape[1], step.index + number).to(found)
+            basis = _basis(found.shape[1], step.step_index + number).to(found)
             turned = torch.einsum("dc,lchw->ldhw", basis, found)
             shifts = self._shifts(turned, rounds)
             found = found + torch.einsum("dc,ldhw->lchw", basis, shifts)

@@ -109,13 +109,13 @@ def structure(pixels: Tensor, where: Tensor) -> float:
     return max(shares)
 
 
-class HoldComposition:
-    """Keeps what is large in the canvas as it is in a draft, for the first part of the steps.
+class PreserveComposition:
+    """Preserves what is large in a draft, for the first part of the steps.
 
     latents [1, C, H, W]: the draft, enlarged to the canvas and encoded; size: the draft's own, in
     cells: what is smaller than its cells stays free. where [H, W] in 0..1: how much of each cell is
-    held. layers: by which the canvas is fused from its rows of latents; None: there is one. The
-    hold is whole at `start`, a share of the steps, and falls to nothing at `end`, slowly first
+    preserved. layers: by which the canvas is fused from its rows of latents; None: there is one.
+    The weight is 1 at `start`, a share of the steps, and falls to nothing at `end`, slowly first
     (like the skip residual of DemoFusion, Du et al. 2024, but on the clean estimate and on its low
     frequencies alone, so that nothing of the enlarged draft's blur remains).
     """
@@ -138,19 +138,19 @@ class HoldComposition:
 
     def __call__(self, clean: Tensor, step: SamplingStep) -> Tensor:
         """The clean estimate [L, C, H, W], its low frequencies drawn towards the draft's."""
-        since = max(step.index / step.count - self._start, 0.0)
+        since = max(step.step_index / step.num_steps - self._start, 0.0)
         if since >= self._length:
             return clean
-        hold = 1 - (since / self._length) ** 3
+        weight = 1 - (since / self._length) ** 3
         whole = clean if self._layers is None else self._layers.fused(clean)
         missing = self._low - area_mean(whole, self._size)
-        return clean + hold * self._where * _enlarged(missing, clean.shape[-2:])
+        return clean + weight * self._where * _enlarged(missing, clean.shape[-2:])
 
 
 def area_mean(values: Tensor, size: Size) -> Tensor:
     """Values [B, C, H, W] averaged over the area of each cell of a canvas of this size.
 
-    What adaptive pooling computes; on Apple's GPUs that knows no sizes that do not divide, and the
+    What adaptive pooling computes; on Apple's GPUs that takes no sizes that do not divide, and the
     two axes, which are independent of each other, are averaged by a matrix each.
     """
     sides = values.shape[-2:]

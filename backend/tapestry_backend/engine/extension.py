@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .layers import grown
+from .layers import dilated
 from .windows import Window, extent
 
 FOLLOW_NEAR, FOLLOW_FAR = 0.1, 0.03
@@ -49,28 +49,28 @@ class Follow(NamedTuple):
     cells: int
 
 
-def keep_map(
-    hold: Tensor, cell_px: int, follow: Follow | None = None, *, wrap: bool = False
+def preserve_cells_until(
+    preserve_until: Tensor, cell_px: int, follow: Follow | None = None, *, wrap: bool = False
 ) -> Tensor:
-    """How long each cell keeps to the picture that is there: a share of the steps.
+    """How long each cell preserves the picture that is there: a share of the steps.
 
-    hold [H, W] in 0..1, in pixels: how long each pixel would -> [h, w] float32. A cell is as free
-    as its freest pixel: with a single unknown pixel (0) it is new. Around cells that are kept to
+    preserve_until [H, W] in 0..1: the same for each pixel -> [h, w] float32. A cell is as free as
+    its freest pixel: with a single unknown pixel (0) it is new. Around cells that are preserved to
     the end (1), new ones follow the continued edges for the first steps, the longer the nearer:
     while there is still more noise than picture, this hands on what is large (light, colour, where
     the horizon lies) and nothing that is small. Where the canvas wraps, cells at its right edge lie
     beside those at its left one.
     """
-    keep = -functional.max_pool2d(-hold[None, None], cell_px)[0, 0]
-    known = (keep >= 1).to(keep)
+    until = -functional.max_pool2d(-preserve_until[None, None], cell_px)[0, 0]
+    known = (until >= 1).to(until)
     if follow is None or not bool(known.any()):
-        return keep
-    keep, reached = keep.clamp(min=follow.far), known[None]
+        return until
+    until, reached = until.clamp(min=follow.far), known[None]
     for distance in range(follow.cells):
-        reached = grown(reached, 1, wrap=wrap)
+        reached = dilated(reached, 1, wrap=wrap)
         level = follow.near + (follow.far - follow.near) * distance / follow.cells
-        keep = torch.maximum(keep, reached[0] * level)
-    return keep
+        until = torch.maximum(until, reached[0] * level)
+    return until
 
 
 def continue_edges(pixels: Tensor, known: Tensor, *, wrap: bool = False) -> Tensor:

@@ -63,7 +63,7 @@ class Layers:
     def outlines(self, *, wrap: bool = False) -> Tensor:
         """[H, W] bool: cells that several rows have a share of, and their neighbours."""
         shared = (self.shares.amax(dim=0, keepdim=True) < 1 - _ROUNDING).float()
-        return grown(shared, 1, wrap=wrap)[0] > 0
+        return dilated(shared, 1, wrap=wrap)[0] > 0
 
     def reached(self, reach: Tensor) -> Layers:
         """The same where windows reach a region: reach [N, H, W] bool."""
@@ -93,7 +93,7 @@ def make_layers(
     shares = torch.zeros(count, *weights.shape[-2:]).index_add_(0, index, weights)
     inside = _grown_shares(shares, margin, wrap=wrap)
     total = shares[index]
-    around = grown(weights, margin, wrap=wrap)
+    around = dilated(weights, margin, wrap=wrap)
     around_total = torch.zeros_like(shares).index_add_(0, index, around)[index]
     within = torch.where(
         total > _TRACE, weights / total.clamp(min=_TRACE), around / around_total.clamp(min=_TRACE)
@@ -101,7 +101,7 @@ def make_layers(
     return Layers(rows, shares, inside, within * inside[index])
 
 
-def grown(values: Tensor, cells: int, *, wrap: bool = False) -> Tensor:
+def dilated(values: Tensor, cells: int, *, wrap: bool = False) -> Tensor:
     """The largest value within so many cells, [N, H, W] -> the same."""
     if not cells:
         return values
@@ -136,7 +136,7 @@ def _with_neighbours(values: Tensor, *, wrap: bool) -> Tensor:
 
 
 def _grown_shares(shares: Tensor, margin: int, *, wrap: bool) -> Tensor:
-    return grown((shares > _TRACE).float(), margin, wrap=wrap) > 0
+    return dilated((shares > _TRACE).float(), margin, wrap=wrap) > 0
 
 
 def _rows(alone: Sequence[bool]) -> tuple[int, ...]:

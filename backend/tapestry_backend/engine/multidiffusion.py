@@ -37,10 +37,10 @@ _GUIDED_FIRST = 0.2
 
 @dataclass(eq=False)
 class MultiDiffusion:
-    """Predicts for a whole canvas by asking a model of one window's size.
+    """Predicts for a whole canvas with a model of one window's size.
 
     predict            the model
-    views              which windows and regions are asked at a step, with their weights
+    views              which windows and regions are evaluated at a step, with their weights
     region_prompts     the prompts of each region: rows of `conditions`, and the guidance scale
     conditions         every encoded text once, [K, T, D]
     batch_size         rows of one evaluation; fewer as soon as memory runs out
@@ -51,7 +51,7 @@ class MultiDiffusion:
     guidance_every     as `every` in `Guidance`
     guidance_rescale   as `rescale` in `Guidance`
     framed             as in `WindowContext`
-    variants           the model with adapters; rows of different ones are never asked together
+    variants           the model with adapters; rows of different ones never share a batch
 
     All regions that see the same latents with the same negative prompt share its one evaluation.
     """
@@ -117,7 +117,7 @@ class MultiDiffusion:
     ) -> list[Tensor]:
         """The model's outputs [C, h, w] for the inputs [1, C, h, w] of these rows.
 
-        Rows of one variant and one size are asked together.
+        Rows of one variant and one size are evaluated together.
         """
         self.evaluations += len(inputs)
         alike: dict[tuple[int | None, Size], list[int]] = {}
@@ -136,13 +136,13 @@ class MultiDiffusion:
     ) -> Tensor:
         """The same for inputs [K, C, h, w] of one variant and size."""
         encoded = self.conditions[[row.condition for row in planned]]
-        places = [WindowContext(row.window, canvas, self.framed, row.negative) for row in planned]
+        contexts = [WindowContext(row.window, canvas, self.framed, row.negative) for row in planned]
         variant = planned[0].variant
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
             rows = slice(done, done + size)
-            found = self._ask(variant, inputs[rows], step, encoded[rows], places[rows])
+            found = self._ask(variant, inputs[rows], step, encoded[rows], contexts[rows])
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
@@ -157,14 +157,14 @@ class MultiDiffusion:
         inputs: Tensor,
         step: SamplingStep,
         encoded: Tensor,
-        places: Sequence[WindowContext],
+        contexts: Sequence[WindowContext],
     ) -> Tensor | None:
         """The model's outputs for a batch; None when it is too large for the memory."""
 
         def ask() -> Tensor:
             if variant is None:
-                return self.predict(inputs, step.timestep, encoded, places)
-            return self.variants[variant](inputs, step, encoded, places)
+                return self.predict(inputs, step.timestep, encoded, contexts)
+            return self.variants[variant](inputs, step, encoded, contexts)
 
         if len(inputs) == 1:
             return ask()
@@ -184,7 +184,7 @@ class MultiDiffusion:
 class Guidance:
     """Classifier-free guidance (Ho and Salimans 2021): away from the negative prompt, by a scale.
 
-    Negative prompts are asked in the first fifth of the steps and in every `every`-th after it.
+    Negative prompts are evaluated in the first fifth of the steps and in every `every`-th after it.
     Between, what guidance changed there is added again, because it hardly differs from step to
     step. rescale, from 0 to 1: how much of the contrast that guidance adds is taken off again (Lin
     et al. 2024, equations 14 to 16).
@@ -197,9 +197,9 @@ class Guidance:
         """Whether regions were bootstrapped, and what guidance changed then: [L, C, H, W]."""
 
     def is_due(self, step: SamplingStep, *, early: bool) -> bool:
-        """Whether the negative prompts are asked at this step."""
-        first = round(_GUIDED_FIRST * step.count)
-        due = step.index < first or (step.index - first) % self._every == 0
+        """Whether the negative prompts are evaluated at this step."""
+        first = round(_GUIDED_FIRST * step.num_steps)
+        due = step.step_index < first or (step.step_index - first) % self._every == 0
         return due or self._held is None or self._held[0] != early
 
     def __call__(
@@ -214,7 +214,7 @@ class Guidance:
     ) -> list[Tensor]:
         """Guided predictions [C, h, w] of the views, from those of their own and negative prompts.
 
-        guided: whether the negative prompts were asked at this step.
+        guided: whether the negative prompts were evaluated at this step.
         """
         wanted = [
             plain if scale <= 1 else self._rescaled(away + scale * (plain - away), plain)
@@ -256,7 +256,7 @@ class Bootstrapping:
 
     def lasts(self, step: SamplingStep) -> bool:
         """Whether it holds at this step."""
-        return step.index < round(self._share * step.count)
+        return step.step_index < round(self._share * step.num_steps)
 
     def show(
         self, latents: Tensor, window: Window, region: int, row: int, step: SamplingStep
@@ -295,9 +295,9 @@ class Bootstrapping:
 class WindowContext(NamedTuple):
     """Where a row of a batch lies: its window on a canvas, in cells.
 
-    framed     whether a model that asks for sizes is told this place; otherwise each window is a
-               picture of its own to it
-    negative   whether the row says what a variant is guided away from
+    framed     whether a model with size conditioning gets this place; otherwise each window is
+               a picture of its own to it
+    negative   whether the row is evaluated with a negative prompt
     """
 
     window: Window
@@ -307,19 +307,19 @@ class WindowContext(NamedTuple):
 
 
 Predict = Callable[[Tensor, Tensor, Tensor, Sequence[WindowContext]], Tensor]
-"""(latents [B, C, h, w], timestep [], conditions [B, T, D], a place for each row) -> the model's
+"""(latents [B, C, h, w], timestep [], conditions [B, T, D], a context for each row) -> the model's
 output [B, C, h, w]."""
 
 Variant = Callable[[Tensor, SamplingStep, Tensor, Sequence[WindowContext]], Tensor]
-"""The model with something laid on: as `Predict`, but told the whole step."""
+"""The model with adapters: as `Predict`, but called with the whole step."""
 
 
 class RegionPrompt(NamedTuple):
-    """What a region asks the model for: rows of the conditions, and how firmly (Ho and Salimans).
+    """The prompts of a region: rows of the conditions, and the guidance scale (Ho and Salimans).
 
     Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
-    none, and the negative prompt costs nothing. variant: which of the model's variants is asked;
-    None: the model as it is.
+    none, and the negative prompt costs nothing. variant: which of the model's variants is
+    evaluated; None: the model as it is.
     """
 
     condition: int

@@ -12,15 +12,15 @@ from torch import Tensor
 class SamplingStep(NamedTuple):
     """One step of a run, and what the model sees at it: alpha * clean + sigma * noise.
 
-    index      of this step, out of `count`; schedulers that look twice have two steps for a level
-    timestep   []: what the model is told
-    alpha, sigma    alpha^2 + sigma^2 = 1 for diffusion, alpha + sigma = 1 for flow matching
-    kind       what the model predicts: epsilon (the noise), v_prediction (Salimans and Ho 2022),
+    step_index of this step, out of `num_steps`; schedulers of second order have two steps for a
+    level timestep   []: the model's input alpha, sigma    alpha^2 + sigma^2 = 1 for diffusion,
+    alpha + sigma = 1 for flow matching kind       what the model predicts: epsilon (the noise),
+    v_prediction (Salimans and Ho 2022),
                sample (the clean picture) or flow_prediction (noise - clean, Lipman et al. 2023)
     """
 
-    index: int  # type: ignore[assignment]  # in the place of tuple's own method
-    count: int  # type: ignore[assignment]  # in the place of tuple's own method
+    step_index: int
+    num_steps: int
     timestep: Tensor
     alpha: float
     sigma: float
@@ -82,8 +82,8 @@ def share_until(steps: Sequence[SamplingStep], signal: float) -> float:
     for step in steps[:-1]:
         alpha, sigma = step.alpha**2, step.sigma**2
         if alpha / (alpha + sigma) >= signal:
-            return step.index / step.count
-    return steps[-1].index / steps[-1].count
+            return step.step_index / step.num_steps
+    return steps[-1].step_index / steps[-1].num_steps
 
 
 def noised(scheduler: Any, clean: Tensor, noise: Tensor, index: int) -> Tensor:
@@ -151,7 +151,7 @@ def _model_shares(scheduler: Any, index: int, dtype: torch.dtype) -> tuple[Tenso
 
 def _sigma(scheduler: Any, index: int, dtype: torch.dtype) -> Tensor:
     """The scheduler's own noise level [] of a step: sigma / alpha, or sigma for flow matching."""
-    # In two steps: Apple's GPUs know no float64, and would be asked to convert.
+    # In two steps: Apple's GPUs have no float64 to convert in.
     return scheduler.sigmas[index].cpu().to(dtype)
 
 

@@ -66,9 +66,9 @@ class PerceptualCoherence:
 
     def __call__(self, clean: Tensor, step: SamplingStep) -> Tensor:
         """The clean estimate [L, C, H, W], moved along the gradient."""
-        if self._strength == 0 or step.index >= _STEPS_SHARE * step.count:
+        if self._strength == 0 or step.step_index >= _STEPS_SHARE * step.num_steps:
             return clean
-        length = self._strength * _STEP_SIZE * _DECAY**step.index
+        length = self._strength * _STEP_SIZE * _DECAY**step.step_index
         whole = clean if self._layers is None else self._layers.fused(clean)
         moves = torch.zeros_like(whole)
         for group in self._groups:

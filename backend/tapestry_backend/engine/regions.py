@@ -29,7 +29,7 @@ class PaintedMask(NamedTuple):
     mask: Tensor
 
 
-class Share(NamedTuple):
+class PixelShare(NamedTuple):
     """How much of each pixel a region is, [h, w] float32 in 0..1, from a corner on the canvas."""
 
     top_px: int
@@ -42,17 +42,17 @@ class Share(NamedTuple):
         return canvas[..., self.top_px : self.top_px + height, self.left_px : self.left_px + width]
 
 
-def occluded(masks: Sequence[PaintedMask], size_px: Size) -> Iterator[Share]:
+def occluded(masks: Sequence[PaintedMask], size_px: Size) -> Iterator[PixelShare]:
     """Regions where an upper one hides a lower one, as paint does: alpha over."""
     remaining = torch.ones(size_px)
     for painted in masks:
         alpha, rows, columns = _on_canvas(painted, remaining)
-        yield Share(rows.start, columns.start, alpha * remaining[rows, columns])
+        yield PixelShare(rows.start, columns.start, alpha * remaining[rows, columns])
         remaining[rows, columns] *= 1 - alpha
-    yield Share(0, 0, remaining)
+    yield PixelShare(0, 0, remaining)
 
 
-def blended(masks: Sequence[PaintedMask], size_px: Size) -> Iterator[Share]:
+def blended(masks: Sequence[PaintedMask], size_px: Size) -> Iterator[PixelShare]:
     """Regions that share where they overlap, as in the MultiDiffusion paper.
 
     The background takes max(0, 1 - sum of the masks).
@@ -64,8 +64,8 @@ def blended(masks: Sequence[PaintedMask], size_px: Size) -> Iterator[Share]:
     share = 1 / total.clamp(min=1)
     for painted in masks:
         alpha, rows, columns = _on_canvas(painted, total)
-        yield Share(rows.start, columns.start, alpha * share[rows, columns])
-    yield Share(0, 0, (1 - total).clamp(min=0))
+        yield PixelShare(rows.start, columns.start, alpha * share[rows, columns])
+    yield PixelShare(0, 0, (1 - total).clamp(min=0))
 
 
 def occlude(masks: Sequence[PaintedMask], canvas: Size, cell_px: int) -> Tensor:
@@ -84,14 +84,14 @@ def blend(masks: Sequence[PaintedMask], canvas: Size, cell_px: int) -> Tensor:
 
 
 def row_shares(
-    shares: Iterable[Share], rows: Sequence[int], importance: Sequence[float], size_px: Size
-) -> list[Share]:
+    shares: Iterable[PixelShare], rows: Sequence[int], importance: Sequence[float], size_px: Size
+) -> list[PixelShare]:
     """How much of each pixel each row of latents but the first is; the first is the rest.
 
     shares, importance (as in `weigh`): of each region, the background's as the last. rows: the row
     that each of them is painted in.
     """
-    own: list[Share] = []
+    own: list[PixelShare] = []
     total = torch.zeros(size_px)
     for share, row, weight in zip(shares, rows, importance, strict=True):
         values = share.values * weight
@@ -185,7 +185,7 @@ def _size_px(canvas: Size, cell_px: int) -> Size:
     return Size(canvas.height * cell_px, canvas.width * cell_px)
 
 
-def _weights(shares: Iterable[Share], canvas: Size, cell_px: int) -> Tensor:
+def _weights(shares: Iterable[PixelShare], canvas: Size, cell_px: int) -> Tensor:
     weights = []
     for share in shares:
         whole = torch.zeros(_size_px(canvas, cell_px))

@@ -41,7 +41,7 @@ class Follower:
 
 
 @dataclass(frozen=True)
-class Batch:
+class FollowerBatch:
     """Followers that are computed together, their numbers stacked."""
 
     windows: tuple[Window, ...]
@@ -71,13 +71,13 @@ class StyleGroup:
         return StyleGroup(self.reference, self.shares.to(device), followers, self.row)
 
     @cached_property
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[FollowerBatch]:
         """All followers, a few at a time."""
         parts = (
             self.followers[i : i + _TOGETHER] for i in range(0, len(self.followers), _TOGETHER)
         )
         return [
-            Batch(
+            FollowerBatch(
                 tuple(follower.window for follower in part),
                 torch.stack([follower.shares for follower in part]),
                 torch.stack([follower.blend_weight for follower in part]),

@@ -32,7 +32,7 @@ _UNSEEN = 1e-6
 """Weights below this are rounding."""
 
 
-Fusion = Literal["mean", "factors"]
+FusionMode = Literal["mean", "factors"]
 
 
 class View(NamedTuple):
@@ -63,7 +63,7 @@ class WindowLayout:
     mode: Literal["overlap", "shift"] = "overlap"
     weighting: Weighting = "linear"
     wrap: bool = False
-    fusion: Fusion = "mean"
+    fusion: FusionMode = "mean"
 
     @cached_property
     def grid(self) -> list[Window]:
@@ -114,8 +114,8 @@ class ViewPlan:
 
     def __call__(self, step: SamplingStep) -> Sequence[View]:
         """The views of a step; the very same list for as long as nothing changes."""
-        if self.layout.mode == "shift" and step.index < step.count - HEALING_STEPS:
-            windows = self.layout.moved(self._offset(step.index))
+        if self.layout.mode == "shift" and step.step_index < step.num_steps - HEALING_STEPS:
+            windows = self.layout.moved(self._offset(step.step_index))
             return self._views([windows] * len(self._weights))
         return self._fixed
 
@@ -157,7 +157,7 @@ class ViewPlan:
         views = []
         for region, (own, weight) in enumerate(zip(windows, self._weights, strict=True)):
             for factor in factors(own, layout.canvas.width, wrap=layout.wrap):
-                part = crop(weight, factor.window) * factor.count
+                part = crop(weight, factor.window) * factor.sign
                 if bool((part.abs() > _UNSEEN).any()):
                     views.append(View(factor.window, region, part.to(self._device)))
         return views

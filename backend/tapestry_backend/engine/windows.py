@@ -66,10 +66,10 @@ def native_window(canvas: Size, side: int, step: int = 1, longest: float = math.
 
 
 class Factor(NamedTuple):
-    """A window, or the overlap of some, and how often it counts: 1, or -1 for what is taken off."""
+    """A window, or the overlap of some, and its sign: 1, or -1 for what is taken off."""
 
     window: Window
-    count: int  # type: ignore[assignment]  # in the place of tuple's own method
+    sign: int
 
 
 def axis_starts(length: int, window: int, stride: int, *, wrap: bool = False) -> list[int]:

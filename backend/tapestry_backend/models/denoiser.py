@@ -64,8 +64,8 @@ class Denoiser(Protocol):
     inpaints: bool
     """Whether the model also wants to see what is known of the picture; see `predict`."""
     distilled: bool
-    """Whether guidance was distilled into the model: it is told the scale with the prompt, and
-    nothing negative is asked."""
+    """Whether guidance was distilled into the model: it takes the scale with the prompt, and
+    negative prompts are not evaluated."""
     clip_skip: int
     """Layers of CLIP that are left out at its end when prompts are read; each job sets its own."""
     knows_clip_skip: bool
@@ -104,7 +104,7 @@ class Denoiser(Protocol):
     def encode_prompts(
         self, prompts: Sequence[str], guidance_scales: Sequence[float] | None = None
     ) -> Tensor:
-        """Prompts -> conditions [N, T, D]: all that `predict` wants to know of each.
+        """Prompts -> conditions [N, T, D]: all that `predict` needs of each.
 
         `(word:1.2)` gives a word more to say, or less. Only a distilled model reads the scales.
         """
@@ -123,12 +123,12 @@ class Denoiser(Protocol):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[WindowContext] = (),
+        contexts: Sequence[WindowContext] = (),
         shown: Sequence[ControlInput] = (),
     ) -> Tensor:
         """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep [].
 
-        places: where each row lies on its canvas; without them each is a picture of its own. A
+        contexts: where each row lies on its canvas; without them each is a picture of its own. A
         model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and the
         latents of the picture with mid-grey where it is to be painted. shown: what control networks
         are shown, as `prepare_control` gives it.

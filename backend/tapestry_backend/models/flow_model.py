@@ -58,7 +58,7 @@ class WindowShiftedEuler(diffusers.FlowMatchEulerDiscreteScheduler):
 
 
 class FlowModel(LatentModel):
-    """A transformer over patches of a window, which knows each patch by its place in the window."""
+    """A transformer over patches of a window, with positions of the patches inside the window."""
 
     patch: ClassVar[int] = 2
     """Cells on a side of a patch."""
@@ -108,7 +108,7 @@ class FlowModel(LatentModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[WindowContext] = (),  # noqa: ARG002  its own place is all that a patch knows
+        contexts: Sequence[WindowContext] = (),  # noqa: ARG002  positions are relative to the window
         shown: Sequence[ControlInput] = (),
     ) -> Tensor:
         height, width = latents.shape[-2:]

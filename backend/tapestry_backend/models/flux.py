@@ -46,19 +46,19 @@ class Flux(FlowModel):
     ) -> Tensor:
         tokens, (pooled, guidance) = self._unpack(conditions, self._text_encoder.config.hidden_size)
         rows, columns = (side // self.patch for side in latents.shape[-2:])
-        told: dict[str, Any] = {
+        kwargs: dict[str, Any] = {
             "timestep": timestep.to(latents.dtype) / 1000,
             "pooled_projections": pooled,
             "encoder_hidden_states": tokens,
             "txt_ids": tokens.new_zeros(tokens.shape[1], 3),
-            "img_ids": _places(rows, columns).to(tokens),
+            "img_ids": _image_ids(rows, columns).to(tokens),
             "guidance": guidance[:, 0],
         }
-        besides = self._steered(shown, transformer, latents, told)
+        besides = self._steered(shown, transformer, latents, kwargs)
         if not transformer.config.guidance_embeds:
-            told["guidance"] = None
+            kwargs["guidance"] = None
         patches = _patches(self._with_mask_in_pixels(latents), self.patch)
-        predicted = transformer(patches, **told, **besides, return_dict=False)[0]
+        predicted = transformer(patches, **kwargs, **besides, return_dict=False)[0]
         return _cells(predicted, rows, columns, self.patch)
 
     def _steered(
@@ -66,9 +66,9 @@ class Flux(FlowModel):
         shown: Sequence[ControlInput],
         transformer: Any,
         latents: Tensor,
-        told: Mapping[str, Any],
+        kwargs: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """What control networks say; one that fills shows them no mask either."""
+        """The residuals of control networks; one that fills gives them no mask either."""
         seen = [
             each
             if sees_pixels(each.network)
@@ -76,7 +76,7 @@ class Flux(FlowModel):
             for each in shown
         ]
         plain = _patches(latents[:, : self.channels], self.patch)
-        return residuals_flux(seen, transformer, plain, told)
+        return residuals_flux(seen, transformer, plain, kwargs)
 
     def _with_mask_in_pixels(self, latents: Tensor) -> Tensor:
         """Latents, masked picture, and the mask as so many channels as a cell has pixels."""
@@ -90,10 +90,10 @@ class Flux(FlowModel):
         longest = self._text_encoder.config.max_position_embeddings
         guided = self._transformer.config.guidance_embeds
         return [
-            self._read_part("", text, longest, lambda told: (told[0], told.pooler_output)),
+            self._read_part("", text, longest, lambda output: (output[0], output.pooler_output)),
             self._read_part(
                 *("_2", text, _LONGEST if guided else _LONGEST_UNGUIDED),
-                lambda told: (told[0], None),
+                lambda output: (output[0], None),
             ),
         ]
 
@@ -118,7 +118,7 @@ def _cells(patches: Tensor, rows: int, columns: int, side: int) -> Tensor:
     return latents.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
 
 
-def _places(rows: int, columns: int) -> Tensor:
+def _image_ids(rows: int, columns: int) -> Tensor:
     """[rows * columns, 3]: (0, row, column) of each patch of a window."""
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     return torch.stack([torch.zeros_like(row), row, column], dim=-1).flatten(0, 1).float()

@@ -1,6 +1,6 @@
 """What the checkpoints of all families share: texts that are kept, the autoencoder, the scheduler.
 
-How a family reads a text and what its backbone is told is its own module's business.
+How a family reads a text and calls its network is in its own module.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tapestry_protocol.fields import Scheduler
 from tapestry_protocol.sentences import Sentence
 
 from ..checkpoints.catalogue import Checkpoint
-from ..checkpoints.prompt_marks import read_weights
 from ..engine.windows import NO_CONTEXT, Size
+from ..prompts.weights import read_weights
 from .adapters.manager import AdapterManager
 from .autoencoder import tiled_vae
 from .autoencoder.banded_attention import attend_in_bands
@@ -132,7 +132,7 @@ class LatentModel(ABC):
     def make_scheduler(
         self,
         name: Scheduler = "checkpoint",
-        window: Size | None = None,  # noqa: ARG002  noise levels of these families know no size
+        window: Size | None = None,  # noqa: ARG002  the noise levels do not depend on it
     ) -> Any:
         return make_scheduler(name, self._scheduler)
 

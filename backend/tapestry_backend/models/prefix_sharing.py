@@ -1,4 +1,4 @@
-"""Rows of a batch that see the same share a U-Net's first layers, which know nothing of the text.
+"""Rows of a batch that see the same share a U-Net's first layers, which do not depend on the text.
 
 A window's evaluations - each region's prompt, and the negative one - differ in their text alone.
 The first convolution, the first residual block and the first self-attention come before it.
@@ -54,9 +54,9 @@ class SharedStart:
 
 
 def _first_layers(unet: Any) -> list[nn.Module]:
-    """Those before the text comes in; none where the time embedding knows of it already."""
-    told = ("addition_embed_type", "class_embed_type", "time_cond_proj_dim")
-    if any(unet.config.get(name) is not None for name in told):
+    """Those before the text comes in; none where the time embedding depends on it already."""
+    other_inputs = ("addition_embed_type", "class_embed_type", "time_cond_proj_dim")
+    if any(unet.config.get(name) is not None for name in other_inputs):
         return []
     block = unet.down_blocks[0]
     layers = [unet.conv_in, block.resnets[0]]

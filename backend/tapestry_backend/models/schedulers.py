@@ -79,7 +79,7 @@ _OWN = (
     diffusers.FlowMatchEulerDiscreteScheduler,
     diffusers.LMSDiscreteScheduler,
 )
-"""What a checkpoint may bring along: the kinds whose noise levels the engine knows."""
+"""What a checkpoint may bring along: the kinds whose noise levels the engine supports."""
 
 
 def make_scheduler(name: Scheduler, checkpoint: Any) -> Any:

@@ -50,31 +50,31 @@ class StableDiffusion(LatentModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[WindowContext] = (),
+        contexts: Sequence[WindowContext] = (),
         shown: Sequence[ControlInput] = (),
     ) -> Tensor:
-        told = self._told(latents, conditions, places)
+        kwargs = self._model_kwargs(latents, conditions, contexts)
 
         def ask(unet: nn.Module) -> Tensor:
             given = latents.to(self.dtype)
-            besides = residuals(shown, given, timestep, told)
+            besides = residuals(shown, given, timestep, kwargs)
             with self._shared_start.among(given):
-                return unet(given, timestep, **told, **besides, return_dict=False)[0]
+                return unet(given, timestep, **kwargs, **besides, return_dict=False)[0]
 
-        # Several rows may be asked in turn: that is for the caller to try before parts are moved.
+        # The caller can try fewer rows at a time before parts are moved.
         return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
 
-    def _told(
-        self, _latents: Tensor, conditions: Tensor, _places: Sequence[WindowContext]
+    def _model_kwargs(
+        self, _latents: Tensor, conditions: Tensor, _contexts: Sequence[WindowContext]
     ) -> dict[str, Any]:
-        """What the U-Net is told besides latents and timestep."""
+        """The arguments of the U-Net besides latents and timestep."""
         tokens, vectors = self._unpack(conditions)
-        return {"encoder_hidden_states": tokens, **self._told_guidance(vectors)}
+        return {"encoder_hidden_states": tokens, **self._guidance_kwargs(vectors)}
 
-    def _told_guidance(self, vectors: Sequence[Tensor]) -> dict[str, Any]:
-        """How firmly a distilled U-Net is to be guided: scales [B, 1] as the last of the vectors.
+    def _guidance_kwargs(self, vectors: Sequence[Tensor]) -> dict[str, Any]:
+        """The guidance scales of a distilled U-Net: [B, 1] as the last of the vectors.
 
-        It knows them by sines and cosines, as Latent Consistency Models (Luo et al. 2023) do.
+        They are embedded by sines and cosines, as Latent Consistency Models (Luo et al. 2023) do.
         """
         if not self.distilled:
             return {}
@@ -95,11 +95,11 @@ class StableDiffusion(LatentModel):
         ids = chunks.ids.to(self.device)
 
         def states_of(part: Any) -> Tensor:
-            told = part(ids, attention_mask=attention_mask, output_hidden_states=True)
+            output = part(ids, attention_mask=attention_mask, output_hidden_states=True)
             if not self.clip_skip:
-                return told[0]
+                return output[0]
             whole = getattr(part, "text_model", part)
-            return whole.final_layer_norm(self._layer(told.hidden_states, 0))
+            return whole.final_layer_norm(self._layer(output.hidden_states, 0))
 
         states = self._parts.run("text_encoder", states_of).to(self.dtype)
         return [TextEncoding(in_a_row(states), chunks.offsets, unread=chunks.unread)]

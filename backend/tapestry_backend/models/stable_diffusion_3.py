@@ -42,13 +42,13 @@ class StableDiffusion3(FlowModel):
     ) -> Tensor:
         pooled_sizes = sum(clip.config.projection_dim for clip in self._clips)
         tokens, (pooled,) = self._unpack(conditions, pooled_sizes)
-        told = {
+        kwargs = {
             "timestep": timestep,
             "encoder_hidden_states": tokens,
             "pooled_projections": pooled,
         }
-        besides = residuals_3(shown, transformer, latents, told)
-        return transformer(latents, **told, **besides, return_dict=False)[0]
+        besides = residuals_3(shown, transformer, latents, kwargs)
+        return transformer(latents, **kwargs, **besides, return_dict=False)[0]
 
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
@@ -57,12 +57,12 @@ class StableDiffusion3(FlowModel):
                 number,
                 text,
                 clip.config.max_position_embeddings,
-                lambda told: (self._layer(told.hidden_states, 1), told[0]),
+                lambda output: (self._layer(output.hidden_states, 1), output[0]),
             )
             for number, clip in zip(("", "_2"), self._clips, strict=True)
         ]
         if self._has_t5:
-            readings.append(self._read_part("_3", text, _LONGEST, lambda told: (told[0], None)))
+            readings.append(self._read_part("_3", text, _LONGEST, lambda output: (output[0], None)))
         return readings
 
     def _join(

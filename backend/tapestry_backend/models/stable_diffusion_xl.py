@@ -18,8 +18,8 @@ from .text.text_chunks import MOST_CHUNKS, in_a_row
 class StableDiffusionXL(StableDiffusion):
     """A U-Net that reads two encoders' states, side by side, and the second one's whole text.
 
-    It is also told the size of the picture that it was cut from, and where. By default each window
-    is a picture of its own; a framed one is told its place in the canvas (see `WindowContext`).
+    It also takes the size of the picture that a window was cut from, and where. By default each
+    window is a picture of its own; a framed one has its place in the canvas (see `WindowContext`).
     """
 
     def _keep(self, parts: Parts) -> None:
@@ -27,13 +27,13 @@ class StableDiffusionXL(StableDiffusion):
         self._text_encoder_2: Any = parts.modules["text_encoder_2"]
         self._nothing_is_zero = bool(self._options.get("force_zeros_for_empty_prompt"))
 
-    def _told(
-        self, latents: Tensor, conditions: Tensor, places: Sequence[WindowContext]
+    def _model_kwargs(
+        self, latents: Tensor, conditions: Tensor, contexts: Sequence[WindowContext]
     ) -> dict[str, Any]:
         pooled_size = self._text_encoder_2.config.projection_dim
         tokens, (pooled, *vectors) = self._unpack(conditions, pooled_size)
         height, width = latents.shape[-2:]
-        sizes = [self._sizes(height, width, place) for place in places]
+        sizes = [self._sizes(height, width, context) for context in contexts]
         if not sizes:
             sizes = [self._sizes(height, width, None)] * len(latents)
         return {
@@ -42,14 +42,14 @@ class StableDiffusionXL(StableDiffusion):
                 "text_embeds": pooled,
                 "time_ids": torch.tensor(sizes, dtype=torch.float32, device=self.device),
             },
-            **self._told_guidance(vectors),
+            **self._guidance_kwargs(vectors),
         }
 
-    def _sizes(self, height: int, width: int, place: WindowContext | None) -> list[float]:
+    def _sizes(self, height: int, width: int, context: WindowContext | None) -> list[float]:
         """The original's height and width, the crop's top and left, its own size: in pixels."""
         original, top, left = (height, width), 0, 0
-        if place is not None and place.framed:
-            original, top, left = place.canvas, place.window.top, place.window.left
+        if context is not None and context.framed:
+            original, top, left = context.canvas, context.window.top, context.window.left
         cells = (*original, top, left, height, width)
         return [float(side * self.cell_px) for side in cells]
 
@@ -58,16 +58,16 @@ class StableDiffusionXL(StableDiffusion):
         return [self._read_part(name, text) for name in ("", "_2")]
 
     def _read_part(self, number: str, text: str) -> TextEncoding:
-        """The states before the last layer, and what the encoder says about the whole text."""
+        """The states before the last layer, and its pooled embedding."""
         name = f"text_encoder{number}"
         part: Any = getattr(self, f"_{name}")
         longest = part.config.max_position_embeddings
         chunks = self._chunks(f"tokenizer{number}", text, longest, MOST_CHUNKS)
         ids = chunks.ids.to(self.device)
-        told = self._parts.run(name, lambda part: part(ids, output_hidden_states=True))
-        # Of a text in chunks, the first one says what the whole is about.
-        pooled = told[0][:1].to(self.dtype) if told[0].ndim == 2 else None
-        states = in_a_row(self._layer(told.hidden_states, 1).to(self.dtype))
+        output = self._parts.run(name, lambda part: part(ids, output_hidden_states=True))
+        # Of a text in chunks, the first one has the pooled embedding.
+        pooled = output[0][:1].to(self.dtype) if output[0].ndim == 2 else None
+        states = in_a_row(self._layer(output.hidden_states, 1).to(self.dtype))
         return TextEncoding(states, chunks.offsets, pooled, chunks.unread)
 
     def _encode_prompt(self, prompt: str) -> tuple[Tensor, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tapestry_protocol.blending import OVER, Operator, Share
+from tapestry_protocol.blending import OVER, KeptPart, Operator
 
 _BAND_ROWS = 256
 """Rows worked on at once: the largest canvas must not be held in floating point as a whole."""
@@ -93,7 +93,7 @@ def _composed(
     return np.where(front == 0, below, rounded)
 
 
-def share(kind: Share, coverage: np.ndarray) -> np.ndarray:
+def share(kind: KeptPart, coverage: np.ndarray) -> np.ndarray:
     """The share of a picture by the other one's coverage, 0 to 1."""
     if kind == "in":
         return coverage
@@ -128,7 +128,7 @@ def covered(
     ).astype(np.uint8)
 
 
-def shared(alpha: np.ndarray, other: np.ndarray, kind: Share) -> np.ndarray:
+def shared(alpha: np.ndarray, other: np.ndarray, kind: KeptPart) -> np.ndarray:
     """The share of an alpha by another one, uint8 [h, w] each."""
     if kind == "all":
         return alpha

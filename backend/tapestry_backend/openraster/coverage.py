@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapestry_protocol.blending import Share
+from tapestry_protocol.blending import KeptPart
 from tapestry_protocol.pixels import Bounds
 
 from .compose import covered, shared
@@ -55,12 +55,12 @@ class Coverage:
 
     def laid(
         self, node: Node, below: np.ndarray | None
-    ) -> tuple[np.ndarray | None, list[tuple[np.ndarray, Share]]]:
+    ) -> tuple[np.ndarray | None, list[tuple[np.ndarray, KeptPart]]]:
         """What covers anything once this node lies on `below`, and what it takes from lower ones.
 
         The second is a list of alphas with the share by them that lower nodes keep.
         """
-        taken: list[tuple[np.ndarray, Share]] = []
+        taken: list[tuple[np.ndarray, KeptPart]] = []
         for part in _parts(node):
             operator = part.node.operator
             # What an artist looks through covers as if it were opaque, but half erased is half.
@@ -122,7 +122,7 @@ class Siblings:
     def __init__(self, coverage: Coverage, nodes: Sequence[Node]) -> None:
         self._coverage = coverage
         self._backdrops: dict[int, np.ndarray | None] = {}
-        self._takers: list[tuple[int, np.ndarray, Share]] = []
+        self._takers: list[tuple[int, np.ndarray, KeptPart]] = []
         self._nothing: np.ndarray | None = None
         shown = [(place, node) for place, node in enumerate(nodes) if node.is_shown]
         clipped = [place for place, node in shown if _needs_backdrop(node)]

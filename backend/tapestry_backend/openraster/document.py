@@ -57,7 +57,7 @@ class Document:
     """A layered picture, opened from the bytes of an .ora file; nothing of it ever changes.
 
     Raises TapestryError when the file is none, or is larger than Tapestry paints. A picture in it
-    that is damaged is told of in `damage`.
+    that is damaged is noted in `damage`.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -171,7 +171,7 @@ class Document:
         """The picture as its program shows it, uint8 [height, width, 4].
 
         Taken from the file where it holds a sound one of the right size: the program that saved it
-        knows all of its own blending modes.
+        reads all of its own blending modes.
         """
         if _MERGED in self._archive:
             with self._doing_without(_MERGED, "The file's flattened picture was left out"):
@@ -198,14 +198,14 @@ class Document:
             named.setdefault(source, what)
         for source, what in named.items():
             if source.lower().endswith(".png") and source in self._archive:
-                with suppress(TapestryError):  # of a damaged one is told where it is decoded
+                with suppress(TapestryError):  # a damaged one is reported where it is decoded
                     head = self._archive.start(source, MAX_PROFILE_BYTES)
                     if head and not reaches_pixels(head):  # a long note may stand before a profile
                         head = self._archive.read(source)
                     yield what, head
 
     def _notes_on_modes(self) -> Iterator[str]:
-        """Blending modes that Tapestry does not know."""
+        """Blending modes that Tapestry does not support."""
         for node in self.all_layers:
             if node.is_shown and not is_known(node.composite_op):
                 yield (
@@ -253,7 +253,7 @@ class Document:
         """The .ora file with the result as a new layer, on top or lowest.
 
         Pictures of other layers are the same bytes; stack.xml is written anew, with all that
-        was in it. `flattened` is what `with_result` gave, for viewers that know nothing of layers.
+        was in it. `flattened` is what `with_result` gave, for viewers without layers.
         settings: what is written about layers of this document as regions.
         layers: the result is a group of these instead, topmost first.
         """
@@ -320,7 +320,7 @@ class Document:
 
     @contextmanager
     def _doing_without(self, source: str, sentence: str) -> Iterator[None]:
-        """Inside, a damaged picture is no error, but told of; one that is too large still is."""
+        """Inside, a damaged picture is noted, not raised; one that is too large still raises."""
         try:
             yield
         except TapestryError as error:

@@ -48,7 +48,7 @@ class Scene:
     def without_missing_loras(self, find: Callable[[str, Literal["lora"]], object]) -> Scene:
         """Without those that the document names and `find` raises TapestryError for; it is noted.
 
-        A scene comes from another computer; what somebody names on this one should be there.
+        A scene comes from another computer; what is named on this one should be there.
         """
         regions, notes = list(self.request.regions), list(self.notes)
         for place in sorted(self.saved_loras):
@@ -120,12 +120,12 @@ def read_scene(
     area = Bounds(-margins.top, -margins.left, height - margins.top, width - margins.left)
     shown, prompt, notes = _regions(document, area, {wish.layer for wish in controls} - {""})
     about = {plain_name(name): text for name, text in (about or {}).items()}
-    told = _settings(shown, about, notes)
+    region_settings = _settings(shown, about, notes)
     task = paint_over.task if paint_over else "generate" if margins.is_zero else "extend"
     blobs: dict[str, bytes] = {}
     regions = [
         _region(document, found, own, blobs, keeps_paint=task == "generate")
-        for found, own in zip(shown, told, strict=True)
+        for found, own in zip(shown, region_settings, strict=True)
     ]
     pictures = read_controls(document, area, controls, [region.prompt for region in regions])
     blobs.update(pictures.blobs)
@@ -144,7 +144,7 @@ def read_scene(
     )
     if task != "generate":
         request = replace(request, image=_kept(document.flattened, blobs))
-        notes += _notes_on_strength(shown, told)
+        notes += _notes_on_strength(shown, region_settings)
     if paint_over:
         bounds, mask = paint_over.selected
         request = replace(request, selection=Selection(bounds, _kept(mask, blobs)))
@@ -156,7 +156,9 @@ def read_scene(
         for place, found in enumerate(shown)
         if "loras" not in read_settings(about.get(found.name, ""), found.name)
     )
-    return Scene(request, blobs, tuple(notes), tuple(_changed(shown, told, about)), saved)
+    return Scene(
+        request, blobs, tuple(notes), tuple(_changed(shown, region_settings, about)), saved
+    )
 
 
 def _check(request: Request, check: Callable[[Request], None], notes: Sequence[str]) -> None:
@@ -283,7 +285,7 @@ def _settings(
 ) -> list[dict[str, Any]]:
     """For each region what the document and `about` say of it; raises TapestryError for others.
 
-    What the document says and makes no sense is left out, and told of in `notes`.
+    Settings that make no sense are left out and noted in `notes`.
     """
     names = list(dict.fromkeys(found.name for found in shown))
     for name in about:
@@ -295,19 +297,19 @@ def _settings(
                 if names
                 else "The scene has no region: paint on a layer, and name it.",
             )
-    told = []
+    region_settings = []
     for found in shown:
         saved, problems = read_saved_settings(found.node.settings, found.name)
         notes.extend(problems)
-        told.append(saved | read_settings(about.get(found.name, ""), found.name))
-    return told
+        region_settings.append(saved | read_settings(about.get(found.name, ""), found.name))
+    return region_settings
 
 
 def _changed(
-    shown: list[_Shown], told: list[dict[str, Any]], about: Mapping[str, str]
+    shown: list[_Shown], region_settings: list[dict[str, Any]], about: Mapping[str, str]
 ) -> Iterator[tuple[Node, str]]:
     """What is to be written about layers; what was only read stays as it was written."""
-    for found, own in zip(shown, told, strict=True):
+    for found, own in zip(shown, region_settings, strict=True):
         if found.name in about:
             yield found.node, write_settings(own)
 
@@ -327,17 +329,17 @@ def _region(
     return replace(region, paint=_kept(document.colours(found.node, found.bounds), blobs))
 
 
-def _notes_on_strength(shown: list[_Shown], told: list[dict[str, Any]]) -> list[str]:
+def _notes_on_strength(shown: list[_Shown], region_settings: list[dict[str, Any]]) -> list[str]:
     """A strength means the layer's own colours; a picture that is there already has its own."""
     return [
         f"The strength of {found.name[:40]!r} counts only where the whole canvas is painted."
-        for found, own in zip(shown, told, strict=True)
+        for found, own in zip(shown, region_settings, strict=True)
         if own.get("strength", 1) < 1
     ]
 
 
 def _notes_on_selection(shown: list[_Shown], paint_over: PaintOver) -> list[str]:
-    """One of nothing is told; one that is meant as such alone is easily left visible."""
+    """A strength of 0 is noted: such a layer is easily left visible by mistake."""
     if not paint_over.selected.mask.any():
         return ["Nothing is selected, and the picture stays as it is: paint what shall be painted."]
     layer = paint_over.layer

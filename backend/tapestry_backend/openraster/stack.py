@@ -24,7 +24,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _OVER = "svg:src-over"
 _LARGEST_NUMBER = 10**9
 _ROUNDING = 1e-3
-"""An opacity that lies less than this beyond 0 or 1 is rounded, and not told of."""
+"""An opacity that lies less than this beyond 0 or 1 is rounded without a note."""
 
 _HIDDEN = {"hidden", "none", "false", "no", "0", "collapse"}
 """OpenRaster's own word, and what else is written for it."""
@@ -33,7 +33,7 @@ _PIXELS = {"": 1.0, "px": 1.0}
 
 _SETTINGS = "tapestry:region"
 _NAMESPACE = ("xmlns:tapestry", "urn:tapestry")
-"""Declared beside the attribute: readers that know of namespaces refuse a prefix without one."""
+"""Declared beside the attribute: readers with namespaces refuse a prefix without one."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def parse_stack(data: bytes) -> Stack:
     if image.tag != "image":
         raise damaged("stack.xml holds no picture")
     height, width = (_side(image.attrib, key) for key in ("h", "w"))
-    reader = _Reader(image)
+    reader = _LayerReader(image)
     if reader.root is None:
         raise damaged("stack.xml holds no picture")
     return Stack(height, width, reader.root, tuple(reader.unknown), tuple(reader.notes), image)
@@ -234,8 +234,8 @@ class _BoundedBuilder(TreeBuilder):
         return super().end(tag)
 
 
-class _Reader:
-    """The layers and groups of an image element, and what is to be told about the others."""
+class _LayerReader:
+    """The layers and groups of an image element, and notes about the others."""
 
     def __init__(self, image: Element) -> None:
         self.root: Node | None = None
@@ -267,7 +267,7 @@ def _elements(parent: Element) -> Iterator[Element]:
 
 
 def _node(kind: str, attributes: dict[str, str], number: int, notes: list[str]) -> Node:
-    """The layer or group of an element; numbers that make no sense are told of in `notes`."""
+    """The layer or group of an element; numbers that make no sense are noted in `notes`."""
     name = plain_name(attributes.get("name", ""))
     shown = f"The layer {name[:40]!r}"
     opacity = _number(attributes.get("opacity", "") or "1", {"": 1, "%": 0.01})

@@ -138,7 +138,9 @@ class App:
             return
         _log.info("client %d is here", client)
         self._sessions[client] = session
-        session.tell(OutgoingMessage(self._jobs.backend))  # what it becomes is told to all sessions
+        session.tell(
+            OutgoingMessage(self._jobs.backend)
+        )  # later states are broadcast to all sessions
         if self._unsaid is not None:
             session.tell(OutgoingMessage(self._unsaid))
             self._unsaid = None

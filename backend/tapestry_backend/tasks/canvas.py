@@ -13,8 +13,8 @@ from tapestry_protocol.messages import PixelsRef, Request, Selection
 from tapestry_protocol.pixels import COVERED_ALPHA, Bounds, Pixels
 
 from ..engine.regions import PaintedMask, feather
-from .outpainting import RegionMask, continue_regions
 from .plan import Plan
+from .region_extension import RegionMask, continue_regions
 
 _LOOSE_SHARE = 8
 """The outline of a loose region is feathered by this part of a window."""
@@ -23,7 +23,7 @@ _LOOSE_SHARE = 8
 def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> list[PaintedMask]:
     """The regions' masks on the canvas with their outlines as soft as wanted, topmost first.
 
-    In an extension, one that touches an edge that grows goes on beyond it, unless the plan says no.
+    In an extension, one that touches an extended edge goes on beyond it, unless the plan says no.
     """
     window_px = min(plan.window) * plan.cell_px
     masks = [
@@ -34,8 +34,8 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
         for region in request.regions
     ]
     if plan.request.continue_regions:
-        grown = plan.document, plan.output, plan.cell_px
-        masks = continue_regions(masks, *grown, wrap=plan.request.wrap)
+        extension = plan.document, plan.output, plan.cell_px
+        masks = continue_regions(masks, *extension, wrap=plan.request.wrap)
     soft = []
     for region, (mask, bounds) in zip(request.regions, masks, strict=True):
         loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0

@@ -1,4 +1,4 @@
-"""What a canvas starts from: regions' shares, the picture that is there, how long it is kept."""
+"""A canvas before painting: regions' shares, the picture there, how long it is preserved."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tapestry_protocol.pixels import COVERED_ALPHA
 from tapestry_protocol.sentences import Sentence, quoted
 
 from ..engine.composition import drawable
-from ..engine.extension import Follow, continue_edges, keep_map
+from ..engine.extension import Follow, continue_edges, preserve_cells_until
 from ..engine.layers import Layers
 from ..engine.regions import (
     PaintedMask,
-    Share,
+    PixelShare,
     blend,
     blended,
     lift_thin,
@@ -29,12 +29,12 @@ from ..engine.regions import (
     row_shares,
     weigh,
 )
-from ..engine.sampling import Known
+from ..engine.sampling import Preserved
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
 from .canvas import known_picture, painted_colours, painted_masks, selected
 from .failure_messages import check_finite
-from .own_paint import OwnPaint, kept_picture, known_in_rows, own_paints
+from .own_paint import OwnPaint, own_paints, preserved_in_rows, preserved_paint
 from .plan import Plan
 
 _FAINT = 0.05
@@ -60,25 +60,26 @@ class CanvasSource:
 
     weights    [N + 1, h, w]: each region's share of each cell, the background's as the last
     pixels     [1, 3, H, W] in 0..1: the picture that is there, its edges continued; None: nothing
-    hold       [H, W] in 0..1: the share of the steps during which a pixel keeps to the picture; 1
-               is known to the end, 0 is free from the start
+    preserve_until    [H, W] in 0..1: the share of the steps during which a pixel is preserved; 1 is
+               known to the end, 0 is free from the start
     follow     how long new cells follow the continued edges of known ones; None: not at all
-    loose      [H, W] bool: pixels of loose regions that hold to their paint; None: there are none
+    loose      [H, W] bool: pixels of loose regions that preserve their paint; None: there are none
     paints     for each region and the background the paint of its own that it starts from; empty:
                none of them has any
-    kept       [1, 4, H, W]: what regions that are nothing but their paint make of the picture:
-               their share of it, the last, and colours that are weighted by it; None: nothing
+    preserved_paint   [1, 4, H, W]: what regions that are nothing but their paint make of the
+               picture: their share of it, the last, and colours that are weighted by it; None:
+               nothing
     wrap       whether its left and right edges are one
     """
 
     weights: Tensor
     pixels: Tensor | None
-    hold: Tensor
+    preserve_until: Tensor
     follow: Follow | None
     cell_px: int
     loose: Tensor | None = None
     paints: tuple[OwnPaint | None, ...] = ()
-    kept: Tensor | None = None
+    preserved_paint: Tensor | None = None
     wrap: bool = False
 
     @property
@@ -89,22 +90,22 @@ class CanvasSource:
     @property
     def known(self) -> Tensor:
         """[H, W] bool: pixels that stay as they are."""
-        return self.hold >= 1
+        return self.preserve_until >= 1
 
     @cached_property
-    def keep(self) -> Tensor:
-        """[h, w]: `hold` for whole cells, and around them."""
-        return keep_map(self.hold, self.cell_px, self.follow, wrap=self.wrap)
+    def preserve_cells_until(self) -> Tensor:
+        """[h, w]: `preserve_until` for whole cells, and around them."""
+        return preserve_cells_until(self.preserve_until, self.cell_px, self.follow, wrap=self.wrap)
 
     @property
     def new_cells(self) -> Tensor:
         """[h, w] float32: 1 where something is painted."""
-        return (self.keep < 1).float()
+        return (self.preserve_cells_until < 1).float()
 
     @cached_property
     def new(self) -> Tensor:
         """[N + 1 or 1, h, w] float32: 1 where a region is painted, if it has a share there."""
-        free = [float(paint is None or not paint.is_kept) for paint in self.paints or (None,)]
+        free = [float(paint is None or not paint.is_preserved) for paint in self.paints or (None,)]
         return torch.tensor(free)[:, None, None] * self.new_cells
 
     @property
@@ -122,41 +123,43 @@ class CanvasSource:
     def finished(self) -> Tensor:
         """[1, 3, H, W] in 0..1: the picture, where nothing is left to paint."""
         pixels = torch.zeros(1, 3, 1, 1) if self.pixels is None else self.pixels
-        if self.kept is None:
+        if self.preserved_paint is None:
             return pixels
-        return self.kept[:, :3] + pixels * (1 - self.kept[:, 3:])
+        return self.preserved_paint[:, :3] + pixels * (1 - self.preserved_paint[:, 3:])
 
     @property
     def known_pixels(self) -> tuple[Tensor, Tensor]:
         """What is there already: pixels [1, 3, H, W] in 0..1, and which are known, [H, W] bool."""
-        if self.kept is not None:
-            return self.finished, self.known | (self.kept[0, 3] >= _ALL)
+        if self.preserved_paint is not None:
+            return self.finished, self.known | (self.preserved_paint[0, 3] >= _ALL)
         height, width = (side * self.cell_px for side in self.size)
         pixels = torch.full((1, 3, height, width), 0.5) if self.pixels is None else self.pixels
         return pixels, self.known
 
-    def known_latents(self, model: Denoiser) -> Known | None:
+    def preserved_latents(self, model: Denoiser) -> Preserved | None:
         """The picture for the sampler; None where nothing is there."""
         if self.pixels is None:
             return None
         latents = model.encode(self.pixels * 2 - 1).float()
         check_finite(latents, "encoding what is there")
-        return Known(latents, self.keep.to(latents.device))
+        return Preserved(latents, self.preserve_cells_until.to(latents.device))
 
-    def known_in_rows(self, known: Known | None, layers: Layers, model: Denoiser) -> Known | None:
-        """The same for each row of latents; known: what `known_latents` says."""
-        if known is None:
+    def preserved_in_rows(
+        self, preserved: Preserved | None, layers: Layers, model: Denoiser
+    ) -> Preserved | None:
+        """The same for each row of latents; preserved: what `preserved_latents` says."""
+        if preserved is None:
             if all(paint is None for paint in self.paints):
                 return None
             latents = torch.zeros(1, model.channels, *self.size, device=model.device)
-            known = Known(latents, self.keep.to(model.device))
+            preserved = Preserved(latents, self.preserve_cells_until.to(model.device))
         if layers.count == 1:
-            return known
-        keep = self._keep_of(layers).to(known.keep).expand(layers.count, -1, -1, -1)
-        return known_in_rows(Known(known.latents, keep), self.paints, layers, model)
+            return preserved
+        until = self._until_in_rows(layers).to(preserved.until).expand(layers.count, -1, -1, -1)
+        return preserved_in_rows(Preserved(preserved.latents, until), self.paints, layers, model)
 
-    def _keep_of(self, layers: Layers) -> Tensor:
-        """[L or 1, 1, h, w]: `keep` for rows of latents.
+    def _until_in_rows(self, layers: Layers) -> Tensor:
+        """[L or 1, 1, h, w]: `preserve_cells_until` for rows of latents.
 
         Loose regions' paint is in theirs only. New cells follow the colours that go on from a known
         edge in the row alone that this edge belongs to: in another one they are a foreign material.
@@ -164,23 +167,23 @@ class CanvasSource:
         if self.loose is None:
             return self._following_their_own(layers)
         painted = functional.max_pool2d(self.loose[None].float(), self.cell_px)[0] > 0
-        foreign = painted & (self.keep < 1) & (layers.shares.cpu() == 0)
-        return torch.where(foreign, 0.0, self.keep)[:, None]
+        foreign = painted & (self.preserve_cells_until < 1) & (layers.shares.cpu() == 0)
+        return torch.where(foreign, 0.0, self.preserve_cells_until)[:, None]
 
     def _following_their_own(self, layers: Layers) -> Tensor:
-        known = self.keep >= 1
+        known = self.preserve_cells_until >= 1
         if self.follow is None or not bool(known.any()):
-            return self.keep[None, None]
+            return self.preserve_cells_until[None, None]
         beside = continue_edges(layers.shares.cpu()[None], known, wrap=self.wrap)[0]
-        free = keep_map(self.hold, self.cell_px)
-        return torch.where(beside >= _MOSTLY, self.keep, free)[:, None]
+        free = preserve_cells_until(self.preserve_until, self.cell_px)
+        return torch.where(beside >= _MOSTLY, self.preserve_cells_until, free)[:, None]
 
     def scaled(self, size: Size) -> CanvasSource:
         """The same for a canvas of another size, in cells: a small draft of the whole."""
         pixels_size = (size.height * self.cell_px, size.width * self.cell_px)
-        hold = _scaled(self.hold[None, None], pixels_size)[0, 0]
+        until = _scaled(self.preserve_until[None, None], pixels_size)[0, 0]
         known = _scaled(self.known[None, None].float(), pixels_size)[0, 0] > 1 - 1e-4
-        free = _scaled((self.hold == 0)[None, None].float(), pixels_size)[0, 0] > 0
+        free = _scaled((self.preserve_until == 0)[None, None].float(), pixels_size)[0, 0] > 0
         pixels = None if self.pixels is None else _scaled(self.pixels, pixels_size)
         return replace(
             self,
@@ -190,23 +193,25 @@ class CanvasSource:
             if self.loose is None
             else _scaled(self.loose[None, None].float(), pixels_size)[0, 0] > 0,
             paints=tuple(paint and paint.scaled(self.size, size) for paint in self.paints),
-            kept=None if self.kept is None else _scaled(self.kept, pixels_size),
-            hold=torch.where(known, 1.0, torch.where(free, 0.0, hold.clamp(max=0.99))),
+            preserved_paint=None
+            if self.preserved_paint is None
+            else _scaled(self.preserved_paint, pixels_size),
+            preserve_until=torch.where(known, 1.0, torch.where(free, 0.0, until.clamp(max=0.99))),
         )
 
     def over(self, draft: Tensor, share: float, where: Tensor) -> CanvasSource:
         """The same, starting from a draft [1, 3, H, W] in 0..1 where [h, w] it counts half or more.
 
-        There, what would start from less keeps to the draft for a share of the steps.
+        There, what would start from less follows the draft for a share of the steps.
         """
         pixels = draft if self.pixels is None else self.pixels
-        held = self.hold[None, None] > 0
+        started = self.preserve_until[None, None] > 0
         chosen = (where >= 0.5).float().repeat_interleave(self.cell_px, dim=0)
         least = share * chosen.repeat_interleave(self.cell_px, dim=1)
         return replace(
             self,
-            pixels=torch.where(held, pixels, draft),
-            hold=torch.maximum(self.hold, least),
+            pixels=torch.where(started, pixels, draft),
+            preserve_until=torch.maximum(self.preserve_until, least),
             follow=None,
         )
 
@@ -235,24 +240,24 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
         _check_seen(region.prompt, mask, plan)
     covered = compose(masks, plan.canvas, plan.cell_px)
     weights = lift_thin(weigh(covered, [region.weight for region in request.regions]))
-    pixels, hold, new = _what_is_there(request, blobs, plan)
+    pixels, until, new = _what_is_there(request, blobs, plan)
     follow = plan.follow if request.task in {"extend", "fill"} else None
-    loose = hold > 0 if request.image is None else None
+    loose = until > 0 if request.image is None else None
     paints = own_paints(request, blobs, masks, plan)
-    kept = kept_picture(_seen(masks, plan), paints, _size_px(plan))
-    start = weights, pixels, hold, follow, plan.cell_px, loose, paints, kept
+    preserved = preserved_paint(_seen(masks, plan), paints, _size_px(plan))
+    start = weights, pixels, until, follow, plan.cell_px, loose, paints, preserved
     source = CanvasSource(*start, wrap=plan.request.wrap)
     notices = _notices(request, masks, covered, plan.cell_px) + _on_narrow_fill(request, new, plan)
     return RequestedCanvas(source, tuple(masks), new, notices)
 
 
-def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[Share]:
+def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[PixelShare]:
     """How much of each pixel each row of latents but the first is, on the plan's canvas."""
     importance = [region.weight for region in plan.regions]
     return row_shares(_seen(reading.masks, plan), layers.rows, importance, _size_px(plan))
 
 
-def _seen(masks: Sequence[PaintedMask], plan: Plan) -> Iterator[Share]:
+def _seen(masks: Sequence[PaintedMask], plan: Plan) -> Iterator[PixelShare]:
     """How much of each pixel each region is, and then the background."""
     visible = {"occlude": occluded, "blend": blended}[plan.request.expert.overlap]
     return visible(masks, _size_px(plan))
@@ -319,40 +324,40 @@ def _on_narrow_fill(request: Request, new: Tensor | None, plan: Plan) -> tuple[s
     chosen = -functional.max_pool2d(-(new > 0).float()[None, None], side, stride=1)
     if not bool((new > 0).any()) or bool(chosen.any()):
         return ()
-    told = Sentence(
+    sentence = Sentence(
         "The selection is narrower than {count} pixels: what is around it goes on there, "
         "whatever the prompt. Paint a layer of that name over it for another material.",
         count=side,
     )
-    return (told,)
+    return (sentence,)
 
 
 def _what_is_there(
     request: Request, blobs: Mapping[str, bytes], plan: Plan
 ) -> tuple[Tensor | None, Tensor, Tensor | None]:
-    """Pixels, hold and new as in `CanvasSource` and `RequestedCanvas`."""
+    """Pixels, `preserve_until` and new as in `CanvasSource` and `RequestedCanvas`."""
     if request.image is None:
         return _paint_of_regions(request, blobs, plan)
     pixels, known = known_picture(request.image, blobs, plan)
     if request.selection is None:
-        hold, new = known.float(), _beyond(plan)
+        until, new = known.float(), _beyond(plan)
     else:
         new = selected(request.selection, blobs, plan)
-        hold = _around_selection(known, new, plan)
+        until = _around_selection(known, new, plan)
     centred = continue_edges(pixels * 2 - 1, known, wrap=plan.request.wrap)
-    return centred / 2 + 0.5, hold, new
+    return centred / 2 + 0.5, until, new
 
 
 def _around_selection(known: Tensor, new: Tensor, plan: Plan) -> Tensor:
-    """`hold` where a selection is painted anew.
+    """`preserve_until` where a selection is painted anew.
 
     known [H, W] bool, new [H, W] in 0..1: how much of each pixel is selected. What is transparent
     around it is painted along, so that the selection never meets invented colours; a window away
     nothing of that is seen any more. What lies off the document only pads it.
     """
     off = _off_document(plan)
-    hold = 1 - plan.strength * torch.where(off, 1.0, new)
-    return torch.where(off | known | ~_in_sight(new > 0, plan), hold, 0.0)
+    until = 1 - plan.strength * torch.where(off, 1.0, new)
+    return torch.where(off | known | ~_in_sight(new > 0, plan), until, 0.0)
 
 
 def _in_sight(chosen: Tensor, plan: Plan) -> Tensor:
@@ -371,22 +376,22 @@ def _in_sight(chosen: Tensor, plan: Plan) -> Tensor:
 def _paint_of_regions(
     request: Request, blobs: Mapping[str, bytes], plan: Plan
 ) -> tuple[Tensor | None, Tensor, None]:
-    """Loose regions' own paint as far as they keep to it; an upper one hides a lower one's.
+    """Loose regions' own paint as far as they preserve it; an upper one hides a lower one's.
 
     These share their latents with the background. What is less than half opaque is no paint.
     """
     size_px = _size_px(plan)
-    pixels, hold = torch.zeros(1, 3, *size_px), torch.zeros(size_px)
+    pixels, until = torch.zeros(1, 3, *size_px), torch.zeros(size_px)
     for region in reversed(request.regions):
         if region.paint is None or region.fit == "tight":
             continue
         colours, alpha = painted_colours(region.paint, region.bounds, blobs, plan)
         painted = alpha >= COVERED_ALPHA
         pixels = torch.where(painted, colours, pixels)
-        hold = torch.where(painted, 1 - region.strength, hold)
-    if not bool((hold > 0).any()):
-        return None, hold, None
-    return continue_edges(pixels * 2 - 1, hold > 0) / 2 + 0.5, hold, None
+        until = torch.where(painted, 1 - region.strength, until)
+    if not bool((until > 0).any()):
+        return None, until, None
+    return continue_edges(pixels * 2 - 1, until > 0) / 2 + 0.5, until, None
 
 
 def _beyond(plan: Plan) -> Tensor:

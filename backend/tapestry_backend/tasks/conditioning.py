@@ -27,7 +27,7 @@ from .plan import Plan, RegionPlan
 class AdapterSet(NamedTuple):
     """The LoRAs and control pictures of a region, those of the whole picture included.
 
-    grounding: the share of the steps in which its rows are told the boxes of all regions
+    grounding: the share of the steps in which its rows get the boxes of all regions
     """
 
     loras: tuple[Lora, ...]
@@ -68,8 +68,8 @@ class Conditioning:
     def notices(self) -> tuple[str, ...]:
         """Sentences about adapters of which only a part is used."""
         loras = [self._find(lora) for adapter_set in self._sets for lora in adapter_set.loras]
-        told = (self._model.adapter_manager.notices_about(adapter) for adapter in loras)
-        return tuple(dict.fromkeys(sentence for sentences in told for sentence in sentences))
+        about_each = (self._model.adapter_manager.notices_about(adapter) for adapter in loras)
+        return tuple(dict.fromkeys(sentence for sentences in about_each for sentence in sentences))
 
     def variant_of(self, region: RegionPlan) -> int | None:
         """Which of the variants a region's rows run with; None: the model as it is."""
@@ -101,7 +101,9 @@ class Conditioning:
             with ExitStack() as stack:
                 stack.enter_context(self._activated(adapter_set.loras))
                 stack.enter_context(referring(self._controls.references(controls), negative))
-                if grounding is not None and step.index < int(adapter_set.grounding * step.count):
+                if grounding is not None and step.step_index < int(
+                    adapter_set.grounding * step.num_steps
+                ):
                     boxes = [Box(*window) for window in windows]
                     stack.enter_context(grounding.told(boxes, negative))
                 return self._model.predict(*args)
@@ -112,7 +114,7 @@ class Conditioning:
         return AdapterSet(region.loras, region.controls, self._grounding)
 
     def _ground(self, adapter_set: AdapterSet, size: Size) -> Grounding | None:
-        """What a model that reads boxes is told of the regions, on a canvas of this size."""
+        """The boxes of the regions for a grounded model, on a canvas of this size."""
         if not adapter_set.grounding:
             return None
         plan = self._plan

@@ -93,7 +93,7 @@ class ControlPictures:
 
 def counts(control: Control, step: SamplingStep) -> bool:
     """Whether a control picture counts at this step, as in diffusers' pipelines."""
-    begun, done = step.index / step.count, (step.index + 1) / step.count
+    begun, done = step.step_index / step.num_steps, (step.step_index + 1) / step.num_steps
     return begun >= control.start and done <= control.end
 
 

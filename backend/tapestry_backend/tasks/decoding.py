@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..engine.extension import find_border, match_colours, same_content, turn_to_middle
-from ..engine.layers import MARGIN, Layers, continued, grown
-from ..engine.regions import Share
+from ..engine.layers import MARGIN, Layers, continued, dilated
+from ..engine.regions import PixelShare
 from ..engine.windows import Size, Window, crop, extent, native_window, paste
 from ..models.denoiser import Denoiser
 from .canvas_source import CanvasSource
@@ -155,13 +155,13 @@ def compose_layers(
     model: Denoiser,
     latents: Tensor,
     layers: Layers,
-    shares: Sequence[Share],
+    shares: Sequence[PixelShare],
     pixels: Tensor,
     new: Tensor,
     *,
     wrap: bool,
     matched: bool = False,
-    kept: Mapping[int, OwnPaint] | None = None,
+    preserved: Mapping[int, OwnPaint] | None = None,
     seen: Callable[[int, Window, Tensor], None] | None = None,
 ) -> None:
     """Draw outlines as they were painted, to the pixel, into a decoded picture.
@@ -169,31 +169,31 @@ def compose_layers(
     latents [L, C, h, w]: a row for each layer, which goes on beyond its outline. shares: how much
     of each pixel each layer but the first is. pixels [1, 3, H, W] in 0..1, on the CPU: what the
     fused latents were decoded to; changed in place where it is `new` [H, W] bool. matched: whether
-    something in them was matched to a picture that was there before. kept: rows of which the
+    something in them was matched to a picture that was there before. preserved: rows of which the
     picture is their paint, to the bit.
     seen: is shown each part of a layer's own picture, by its row and cells.
 
-    Fused latents know outlines by whole cells. So beside outlines each layer is decoded by itself
+    Fused latents hold outlines by whole cells. So beside outlines each layer is decoded by itself
     and takes its share of each pixel. What is added is the difference from the fused picture,
     decoded alike, so that nothing else changes: no shift of colours between parts. Where pixels
     depend on neighbours alone and nothing was matched, that picture is there.
     """
-    kept = kept or {}
+    preserved = preserved or {}
     rest = torch.ones(pixels.shape[-2:])
     for share in shares:
         share.part_of(rest).sub_(share.values)
-    shares = [Share(0, 0, rest), *shares]
+    shares = [PixelShare(0, 0, rest), *shares]
     cell_px = pixels.shape[-1] // latents.shape[-1]
     needed = torch.stack(
         [
-            _cells_of(share, rest, cell_px, outlines=row not in kept, wrap=wrap)
+            _cells_of(share, rest, cell_px, outlines=row not in preserved, wrap=wrap)
             for row, share in enumerate(shares)
         ]
     )
     if not matched:
         needed &= functional.max_pool2d(new[None].float(), cell_px) > 0
     for own in own_pictures(
-        model, latents, layers, pixels, needed, matched=matched, wrap=wrap, kept=kept
+        model, latents, layers, pixels, needed, matched=matched, wrap=wrap, preserved=preserved
     ):
         if seen is not None:
             seen(own.row, own.cells, own.painted)
@@ -225,7 +225,7 @@ def own_pictures(
     *,
     wrap: bool,
     matched: bool,
-    kept: Mapping[int, OwnPaint],
+    preserved: Mapping[int, OwnPaint],
 ) -> Iterator[OwnPicture]:
     """Each row's own picture in the cells that it is `needed` [L, h, w] bool in, part by part.
 
@@ -250,8 +250,8 @@ def own_pictures(
                 continue
             cells, inside = inner.moved(part.top, part.left), in_pixels(inner, cell_px)
             before = crop(whole, inside)
-            if row in kept:
-                painted = kept[row].part(in_pixels(cells, cell_px))
+            if row in preserved:
+                painted = preserved[row].part(in_pixels(cells, cell_px))
             else:
                 seen = decoded(own[row, None], cells)
                 check_finite(seen, "decoding")
@@ -259,7 +259,9 @@ def own_pictures(
             yield OwnPicture(row, cells, painted, before)
 
 
-def _cells_of(share: Share, canvas: Tensor, cell_px: int, *, outlines: bool, wrap: bool) -> Tensor:
+def _cells_of(
+    share: PixelShare, canvas: Tensor, cell_px: int, *, outlines: bool, wrap: bool
+) -> Tensor:
     """[h, w] bool: cells that a layer is seen in; near `outlines`: that it does not have alone."""
     whole = torch.zeros_like(canvas)
     share.part_of(whole).copy_(share.values)
@@ -267,7 +269,7 @@ def _cells_of(share: Share, canvas: Tensor, cell_px: int, *, outlines: bool, wra
     if not outlines:
         return most > NOTHING
     least = -functional.max_pool2d(-whole[None, None], cell_px)[0]
-    near = grown((least < 1 - NOTHING).float(), BESIDE_CELLS, wrap=wrap)[0]
+    near = dilated((least < 1 - NOTHING).float(), BESIDE_CELLS, wrap=wrap)[0]
     return (most > NOTHING) & (near > 0)
 
 
@@ -282,7 +284,7 @@ def parts_of(needed: Tensor, side: int) -> Iterator[Window]:
                 yield part.moved(top, left)
 
 
-def _share_in(share: Share, part: Window) -> Tensor:
+def _share_in(share: PixelShare, part: Window) -> Tensor:
     """A layer's share of each pixel of a part of the canvas, [h, w]."""
     values = torch.zeros(part.size)
     height, width = share.values.shape

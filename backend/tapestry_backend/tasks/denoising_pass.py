@@ -16,7 +16,7 @@ from ..engine.layers import MARGIN, Layers, make_layers
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
 from ..engine.noise import canvas_noise, job_generator
 from ..engine.regions import owners
-from ..engine.sampling import Known, Steer, Step, sample
+from ..engine.sampling import Preserved, Steer, Step, sample
 from ..engine.views import ViewPlan, WindowLayout
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
@@ -26,7 +26,7 @@ from .failure_messages import not_read
 from .plan import Plan
 
 TextKey = tuple[str, float, tuple[Lora, ...]]
-"""A text, the guidance scale that a distilled model is told with it, the LoRAs it is read with."""
+"""A text, a distilled model's guidance scale that goes with it, the LoRAs it is read with."""
 
 
 class Encoded(NamedTuple):
@@ -55,29 +55,30 @@ class Texts:
         plan: Plan,
         model: Denoiser,
         conditioning: Conditioning,
-        known: Mapping[TextKey, Encoded] | None = None,
+        earlier: Mapping[TextKey, Encoded] | None = None,
     ) -> Texts:
         """Equal texts that are read alike are encoded once, and their evaluations shared.
 
-        A distilled model is told the guidance scale with the text; it is guided in no other way.
-        known: what the same model has encoded for another picture.
+        A distilled model takes the guidance scale with the text, and has no other guidance.
+        earlier: what the same model has encoded for another picture.
         """
         index: dict[TextKey, int] = {}
         encoded: dict[TextKey, Encoded] = {}
         region_prompts = []
         for region in plan.regions:
             scale = region.guidance_scale
-            told, guided = (scale, 1.0) if model.distilled else (1.0, scale)
+            model_scale, guided = (scale, 1.0) if model.distilled else (1.0, scale)
             with conditioning.activated_for(region):
                 for text in (region.prompt, region.negative_prompt):
-                    key = (text, told, region.loras)
+                    key = (text, model_scale, region.loras)
                     if key not in encoded:
                         index[key] = len(index)
-                        encoded[key] = (known or {}).get(key) or Encoded(
-                            model.encode_prompts([text], [told]), model.unread(text)
+                        encoded[key] = (earlier or {}).get(key) or Encoded(
+                            model.encode_prompts([text], [model_scale]), model.unread(text)
                         )
             own, negative = (
-                index[text, told, region.loras] for text in (region.prompt, region.negative_prompt)
+                index[text, model_scale, region.loras]
+                for text in (region.prompt, region.negative_prompt)
             )
             region_prompts.append(
                 RegionPrompt(own, negative, guided, conditioning.variant_of(region))
@@ -88,15 +89,15 @@ class Texts:
         return cls(conditions, tuple(region_prompts), tuple(notices), encoded)
 
 
-Held = Callable[[Known | None, Layers], Known]
-"""What rows of latents keep to, given what the canvas' source knows of them."""
+ChangePreserved = Callable[[Preserved | None, Layers], Preserved]
+"""What rows of latents preserve, given what the canvas preserves in all of them."""
 
 
 class DenoisingPass:
     """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents.
 
-    held: changes what the rows of latents keep to. noise_scale: of the noise that a known picture
-    is shown with; the model takes what is too much for detail
+    change_preserved: changes what the rows of latents preserve. noise_scale: of the noise that a
+    known picture is shown with; the model takes what is too much for detail
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class DenoisingPass:
         conditioning: Conditioning,
         source: CanvasSource,
         layout: WindowLayout,
-        known: Known | None = None,
-        held: Held | None = None,
+        preserved: Preserved | None = None,
+        change_preserved: ChangePreserved | None = None,
         noise_scale: float = 1.0,
     ) -> None:
         self._plan = plan
@@ -117,9 +118,9 @@ class DenoisingPass:
         layers, views = _layers_and_views(plan, source, layout, tight, model.device)
         origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
         self._layers = layers.to(model.device)
-        self._known = source.known_in_rows(known, self._layers, model)
-        if held is not None:
-            self._known = held(self._known, self._layers)
+        self._preserved = source.preserved_in_rows(preserved, self._layers, model)
+        if change_preserved is not None:
+            self._preserved = change_preserved(self._preserved, self._layers)
         noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
         self._noise = noise_scale * noise
         # Loose regions are not bootstrapped: they see everything from the start.
@@ -155,7 +156,7 @@ class DenoisingPass:
             self._noise,
             self._plan.request.num_inference_steps,
             job_generator(self._plan.request.seed),
-            self._known,
+            self._preserved,
             steer,
             self._layers,
         )
@@ -168,11 +169,11 @@ def _layers_and_views(
     tight: Sequence[bool],
     device: torch.device,
 ) -> tuple[Layers, ViewPlan]:
-    """Which regions get latents of their own, and which windows each region is asked in."""
+    """Which regions get latents of their own, and in which windows each region is evaluated."""
     # A draft is smaller than the picture, and so are the margins around its regions.
     margin = round(MARGIN * layout.canvas.height / plan.canvas.height) or 1
     layers = make_layers(source.weights, tight, margin=margin, wrap=layout.wrap)
-    # Predictions are not read where the picture is kept: views without weight are dropped.
+    # Predictions are not read where the picture is preserved: views without weight are dropped.
     new = source.new
     views = ViewPlan(
         layout,
@@ -205,7 +206,7 @@ def _noise(plan: Plan, channels: int, layers: Layers, weights: Tensor, origin: S
 
 
 def _extra(model: Denoiser, source: CanvasSource) -> Tensor | None:
-    """What an inpainting model wants to know besides: [1, 1 + C, h, w], mask and masked picture."""
+    """The further input of an inpainting model: [1, 1 + C, h, w], mask and masked picture."""
     if not model.inpaints:
         return None
     pixels, known = source.known_pixels

@@ -56,9 +56,9 @@ def unlike_few_steps(variant: str, steps: int, scale: float) -> tuple[str, ...]:
     """
     if variant not in _MOST_STEPS:
         return ()
-    most, told = _MOST_STEPS[variant], []
+    most, sentences = _MOST_STEPS[variant], []
     if steps > _MORE * most:
-        told.append(
+        sentences.append(
             Sentence(
                 "This checkpoint ({kind}) was made for few steps: {steps} make it worse, not "
                 "better. Try {most} or fewer.",
@@ -68,7 +68,7 @@ def unlike_few_steps(variant: str, steps: int, scale: float) -> tuple[str, ...]:
             )
         )
     if scale > _MOST_SCALE and variant != "schnell":
-        told.append(
+        sentences.append(
             Sentence(
                 "This checkpoint ({kind}) was made for hardly any guidance: at {scale} "
                 "colours burn out. Try 1 to 2.",
@@ -76,7 +76,7 @@ def unlike_few_steps(variant: str, steps: int, scale: float) -> tuple[str, ...]:
                 scale=f"{scale:g}",
             )
         )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def unused_clip_skip(clip_skip: int, *, is_known: bool) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tapestry_protocol.pixels import Bounds, Pixels
 
-from ..engine.layers import Layers, grown
-from ..engine.regions import PaintedMask, Share, occluded
+from ..engine.layers import Layers, dilated
+from ..engine.regions import PaintedMask, PixelShare, occluded
 from ..engine.windows import Size, Window, crop, extent
 from ..models.denoiser import Denoiser
 from .decoding import (
@@ -51,7 +51,7 @@ class Leaf:
 
 
 def leaves_of(
-    layers: Layers, shares: Sequence[Share], masks: Sequence[PaintedMask], plan: Plan
+    layers: Layers, shares: Sequence[PixelShare], masks: Sequence[PaintedMask], plan: Plan
 ) -> list[Leaf]:
     """The layers above the base, topmost first, without colours.
 
@@ -98,18 +98,18 @@ class Colours:
         self._targets = {layers.rows[leaf.region]: (leaf.colours, leaf.bounds) for leaf in leaves}
         self._targets[0] = self.base, Bounds(0, 0, *self.base.shape[-2:])
 
-    def decode(self, model: Denoiser, latents: Tensor, kept: Mapping[int, OwnPaint]) -> None:
+    def decode(self, model: Denoiser, latents: Tensor, preserved: Mapping[int, OwnPaint]) -> None:
         """Take the colours beside outlines from each layer's own latents [L, C, h, w].
 
-        kept: rows that are their paint.
+        preserved: rows that are their paint.
         """
         layers, wrap = self._layers, self._wrap
-        near = grown((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
+        near = dilated((layers.shares.cpu() < _WHOLE).float(), BESIDE_CELLS, wrap=wrap) > 0
         is_asked = torch.tensor([row in self._targets for row in range(layers.count)])
         needed = self._opaque & near & is_asked[:, None, None]
         args = model, latents, layers, self._pixels, needed
         matched = not bool(self._new.all())
-        for own in own_pictures(*args, wrap=wrap, matched=matched, kept=kept):
+        for own in own_pictures(*args, wrap=wrap, matched=matched, preserved=preserved):
             self.take(own.row, own.cells, own.painted)
 
     def take(self, row: int, cells: Window, painted: Tensor) -> None:
@@ -147,7 +147,7 @@ def to_layers(
     return LayeredPicture(_pixels(_part(lowest, whole)), tuple(pictures))
 
 
-def _shown(share: Share, painted: PaintedMask, above: Tensor) -> Tensor:
+def _shown(share: PixelShare, painted: PaintedMask, above: Tensor) -> Tensor:
     """How opaque a layer is, [H, W]; `above`, the sum of the shares above it, takes its own.
 
     As it was painted, also where upper layers hide it, unless its weight, or a loose region, is to

@@ -19,9 +19,9 @@ from torch.nn import functional
 
 from tapestry_protocol.messages import Request
 
-from ..engine.layers import MARGIN, Layers, grown
-from ..engine.regions import Share
-from ..engine.sampling import Known
+from ..engine.layers import MARGIN, Layers, dilated
+from ..engine.regions import PixelShare
+from ..engine.sampling import Preserved
 from ..engine.windows import Size, crop, paste
 from ..models.denoiser import Denoiser
 from .canvas_source import CanvasSource
@@ -64,8 +64,8 @@ class LivePasses:
         self._last: LivePass | None = None
         self._model: ref[Denoiser] | None = None
 
-    def keep(self, last: LivePass, model: Denoiser) -> None:
-        """Keep what a pass left, for the next one over the same document."""
+    def remember(self, last: LivePass, model: Denoiser) -> None:
+        """Remember what a pass left, for the next one over the same document."""
         self._last, self._model = last, ref(model)
 
     def forget(self) -> None:
@@ -80,21 +80,21 @@ class LivePasses:
         alike = _without_regions(plan.request) == _without_regions(last.plan.request)
         return last if alike else None
 
-    def update_of(self, plan: Plan, source: CanvasSource, model: Denoiser) -> Update | None:
+    def update_of(self, plan: Plan, source: CanvasSource, model: Denoiser) -> LiveUpdate | None:
         """What a request paints after the last one; None where all of it has to be painted."""
         last = self.before(plan, model)
         if last is None or bool(source.known.any()):
             return None
         rows = _matched(plan.regions, last.plan.regions)
         changed = _changed_cells(source, last.source, rows)
-        free = grown(changed[None].float(), MARGIN, wrap=plan.request.wrap)[0] > 0
+        free = dilated(changed[None].float(), MARGIN, wrap=plan.request.wrap)[0] > 0
         if float(free.float().mean()) > _MOST:
             return None
-        return Update(last, rows, free)
+        return LiveUpdate(last, rows, free)
 
 
 @dataclass(frozen=True)
-class Update:
+class LiveUpdate:
     """What changed since the last pass.
 
     rows    for each region its number in the last request; None for a region that is new
@@ -112,16 +112,16 @@ class Update:
 
     def restrict(self, source: CanvasSource) -> CanvasSource:
         """The same canvas, of which nothing but the free cells is painted."""
-        kept = (~self.free).repeat_interleave(source.cell_px, 0)
-        kept = kept.repeat_interleave(source.cell_px, 1)
+        unchanged = (~self.free).repeat_interleave(source.cell_px, 0)
+        unchanged = unchanged.repeat_interleave(source.cell_px, 1)
         pixels = self.last.pixels
         if source.pixels is not None:
-            pixels = torch.where(kept, pixels, source.pixels)
-        hold = torch.where(kept, 1.0, source.hold)
-        return replace(source, pixels=pixels, hold=hold, follow=None)
+            pixels = torch.where(unchanged, pixels, source.pixels)
+        until = torch.where(unchanged, 1.0, source.preserve_until)
+        return replace(source, pixels=pixels, preserve_until=until, follow=None)
 
-    def held(self, known: Known | None, layers: Layers) -> Known:
-        """The last pass' latents in each row, where nothing is painted; `known` elsewhere."""
+    def preserve_unchanged(self, preserved: Preserved | None, layers: Layers) -> Preserved:
+        """The last pass' latents in each row, where nothing is painted; `preserved` elsewhere."""
         last = self.last
         before = last.layers.fused(last.latents).repeat(layers.count, 1, 1, 1)
         for row, was in zip(layers.rows, self.rows, strict=True):
@@ -130,29 +130,29 @@ class Update:
         if layers.count > 1:
             before[0] = last.latents[0]
         free = self.free.to(before.device)
-        if known is None:
-            return Known(before, (~free).float())
-        keep = torch.where(free, known.keep.expand(layers.count, 1, *free.shape), 1.0)
-        return Known(torch.where(free, known.latents.expand_as(before), before), keep)
+        if preserved is None:
+            return Preserved(before, (~free).float())
+        until = torch.where(free, preserved.until.expand(layers.count, 1, *free.shape), 1.0)
+        return Preserved(torch.where(free, preserved.latents.expand_as(before), before), until)
 
 
 def decode_update(
     model: Denoiser,
     latents: Tensor,
     layers: Layers,
-    update: Update,
-    shares: Sequence[Share],
-    kept: Mapping[int, OwnPaint],
+    update: LiveUpdate,
+    shares: Sequence[PixelShare],
+    preserved: Mapping[int, OwnPaint],
     *,
     wrap: bool,
 ) -> tuple[Tensor, Tensor]:
     """`LivePass.plain` and `LivePass.pixels` of latents [L, C, h, w]: new where an update reaches.
 
-    shares, kept: as in `compose_layers`
+    shares, preserved: as in `compose_layers`
     """
     last, fused = update.last, layers.fused(latents)
     cell_px = last.plain.shape[-1] // latents.shape[-1]
-    near = grown(update.free[None].float(), LESSER_HALO_CELLS, wrap=wrap)[0] > 0
+    near = dilated(update.free[None].float(), LESSER_HALO_CELLS, wrap=wrap)[0] > 0
     plain, area = last.plain.clone(), torch.zeros(last.plain.shape[-2:], dtype=torch.bool)
     for part in parts_of(near, max(near.shape)):
         decoded = decode_cells(model, fused, part, wrap=wrap, halo=LESSER_HALO_CELLS)
@@ -160,11 +160,11 @@ def decode_update(
         crop(area, in_pixels(part, cell_px)).logical_not_()  # parts do not overlap
     pixels = plain.clone()
     if layers.count > 1:
-        compose_layers(model, latents, layers, shares, pixels, area, wrap=wrap, kept=kept)
+        compose_layers(model, latents, layers, shares, pixels, area, wrap=wrap, preserved=preserved)
     return plain, torch.where(area, pixels, last.pixels)
 
 
-def preview_update(rough: Tensor, update: Update) -> Tensor:
+def preview_update(rough: Tensor, update: LiveUpdate) -> Tensor:
     """The last picture [1, 3, H, W] in 0..1, and a rough one where it is painted anew.
 
     rough [1, 3, h, w] in -1..1, one pixel per cell
@@ -202,7 +202,7 @@ def _changed_cells(
     source: CanvasSource, before: CanvasSource, rows: Sequence[int | None]
 ) -> Tensor:
     """[h, w] bool: cells whose regions, shares or paint are others than before."""
-    changed = _newly_held(source, before)
+    changed = _newly_preserved(source, before)
     for gone in set(range(len(before.weights))) - set(rows):
         changed |= before.weights[gone] > _SAME
     for region, row in enumerate(rows):
@@ -232,19 +232,19 @@ def _on_canvas(paint: OwnPaint, size: Size) -> Tensor:
     return canvas
 
 
-def _newly_held(now: CanvasSource, before: CanvasSource) -> Tensor:
+def _newly_preserved(now: CanvasSource, before: CanvasSource) -> Tensor:
     """[h, w] bool: where loose regions start from something else."""
-    held, held_before = (
-        torch.cat([_held_pixels(source), source.hold[None, None]], dim=1)
+    start, start_before = (
+        torch.cat([_preserved_pixels(source), source.preserve_until[None, None]], dim=1)
         for source in (now, before)
     )
-    return _differ(held, held_before, now.cell_px)
+    return _differ(start, start_before, now.cell_px)
 
 
-def _held_pixels(source: CanvasSource) -> Tensor:
+def _preserved_pixels(source: CanvasSource) -> Tensor:
     if source.pixels is None:
-        return torch.zeros(1, 3, *source.hold.shape)
-    return source.pixels * (source.hold > 0)
+        return torch.zeros(1, 3, *source.preserve_until.shape)
+    return source.pixels * (source.preserve_until > 0)
 
 
 def _differ(one: Tensor, other: Tensor, cell_px: int) -> Tensor:

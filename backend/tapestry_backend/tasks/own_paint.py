@@ -1,4 +1,4 @@
-"""A region that keeps to its own paint: continued over its outline, known in its own latents."""
+"""A region that preserves its own paint: continued over its outline, known in its own latents."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tapestry_protocol.messages import Request
 
 from ..engine.extension import pull_push
 from ..engine.layers import MARGIN, Layers
-from ..engine.regions import PaintedMask, Share
-from ..engine.sampling import Known
+from ..engine.regions import PaintedMask, PixelShare
+from ..engine.sampling import Preserved
 from ..engine.windows import Size, Window, crop
 from ..models.denoiser import Denoiser
 from .canvas import painted_colours
@@ -42,7 +42,7 @@ class OwnPaint(NamedTuple):
     strength: float
 
     @property
-    def is_kept(self) -> bool:
+    def is_preserved(self) -> bool:
         """Whether the region is its paint, and nothing of it is generated."""
         return self.strength == 0
 
@@ -83,18 +83,18 @@ def own_paints(
     return (*found, None)
 
 
-def kept_picture(
-    shares: Iterable[Share], paints: Sequence[OwnPaint | None], size_px: Size
+def preserved_paint(
+    shares: Iterable[PixelShare], paints: Sequence[OwnPaint | None], size_px: Size
 ) -> Tensor | None:
-    """What regions that are kept make of the picture; None where there are none.
+    """What regions that are preserved make of the picture; None where there are none.
 
     -> [1, 4, H, W]: their share of each pixel, the last, and colours that are weighted by it.
     """
-    if not any(paint is not None and paint.is_kept for paint in paints):
+    if not any(paint is not None and paint.is_preserved for paint in paints):
         return None
     picture = torch.zeros(1, 4, *size_px)
     for share, paint in zip(shares, paints, strict=True):
-        if paint is not None and paint.is_kept:
+        if paint is not None and paint.is_preserved:
             height, width = share.values.shape
             there = Window(0, 0, height, width).moved(share.top_px, share.left_px)
             whole = functional.pad(paint.part(there), (0, 0, 0, 0, 0, 1), value=1)
@@ -102,30 +102,30 @@ def kept_picture(
     return picture
 
 
-def kept_rows(paints: Sequence[OwnPaint | None], layers: Layers) -> dict[int, OwnPaint]:
-    """The rows of latents of regions that are kept."""
-    return {row: paint for row, paint in _rows(paints, layers).items() if paint.is_kept}
+def preserved_rows(paints: Sequence[OwnPaint | None], layers: Layers) -> dict[int, OwnPaint]:
+    """The rows of latents of regions that are preserved."""
+    return {row: paint for row, paint in _rows(paints, layers).items() if paint.is_preserved}
 
 
-def known_in_rows(
-    known: Known, paints: Sequence[OwnPaint | None], layers: Layers, model: Denoiser
-) -> Known:
+def preserved_in_rows(
+    preserved: Preserved, paints: Sequence[OwnPaint | None], layers: Layers, model: Denoiser
+) -> Preserved:
     """What each row of latents starts from: its region's own paint, where that has any.
 
-    known: what holds for the others, with a `keep` for each row.
+    preserved: what holds for the others, with its `until` for each row.
     """
     rows = _rows(paints, layers)
     if not rows:
-        return known
-    latents = known.latents.repeat(layers.count // len(known.latents), 1, 1, 1)
-    keep = known.keep.clone()
+        return preserved
+    latents = preserved.latents.repeat(layers.count // len(preserved.latents), 1, 1, 1)
+    until = preserved.until.clone()
     for row, paint in rows.items():
         encoded = model.encode(paint.pixels * 2 - 1).float()
         check_finite(encoded, "encoding what is there")
         crop(latents[row, None], paint.place).copy_(encoded)
-        keep[row] = 0
-        crop(keep[row], paint.place).fill_(1 - paint.strength)
-    return Known(latents, keep)
+        until[row] = 0
+        crop(until[row], paint.place).fill_(1 - paint.strength)
+    return Preserved(latents, until)
 
 
 def _rows(paints: Sequence[OwnPaint | None], layers: Layers) -> dict[int, OwnPaint]:

@@ -1,4 +1,4 @@
-"""Above a plain sky there is more of it: what a picture that grows in height keeps to."""
+"""Above a plain sky there is more of it: what a picture that is extended in height preserves."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..engine.composition import HoldComposition
+from ..engine.composition import PreserveComposition
 from ..engine.layers import Layers
 from ..engine.windows import Size
 from .canvas_source import CanvasSource
 from .plan import Plan
 
 _STRIP_CELLS = 2
-"""So much of the old picture beside a growing edge says what the new part shows."""
+"""So much of the old picture beside an extended edge says what the new part shows."""
 
 _JUDGED_CELLS = 4
 """Of so many cells beside the edge, and nothing smaller than that, is judged whether it is plain:
@@ -27,16 +27,16 @@ as a sky above a ground does, and no texture: skies of the bundled model's scene
 one of them in six, at night, by up to 0.64; textures by 0.23 and more, but for plain snow."""
 
 _BLOCKS = ((2, 2), (1, 8))
-"""What is larger than this many cells down and across is held: with 4 x 4, a skyline of small
+"""What is larger than this many cells down and across is preserved: with 4 x 4, a skyline of small
 lights came through; with 2 x 2 alone, the light and dark lines of a second horizon."""
 
 _UNTIL = 2.0
-"""Where the hold ends, as a share of the steps: beyond the last one, at which it is still 7/8. What
+"""Where this ends, as a share of the steps: beyond the last one, at which it is still 7/8. What
 is let go in the last quarter, ends as a second beach."""
 
 
 class PlainEdges(NamedTuple):
-    """Where new cells [h, w] keep to the old picture's plain edge, in 0..1, and to which one.
+    """Where new cells [h, w] preserve the old picture's plain edge, in 0..1, and to which one.
 
     rows, columns [2]: of the old picture, in cells: its first and the one after its last.
     """
@@ -45,8 +45,8 @@ class PlainEdges(NamedTuple):
     rows: tuple[int, int]
     columns: tuple[int, int]
 
-    def holds(self, latents: Tensor, layers: Layers) -> list[HoldComposition]:
-        """What keeps the canvas to it; latents [1, C, h, w] of what is known, edges continued."""
+    def preserve(self, latents: Tensor, layers: Layers) -> list[PreserveComposition]:
+        """Steers the canvas towards it; latents [1, C, h, w] of what is known, edges continued."""
         (first, last), columns = self.rows, slice(*self.columns)
         target = latents.clone()
         target[..., :first, :] = _even(latents[..., first : first + _STRIP_CELLS, :], columns)
@@ -57,14 +57,14 @@ class PlainEdges(NamedTuple):
             for down, across in _BLOCKS
         ]
         where = self.where.to(latents)
-        return [HoldComposition(target, size, 0.0, _UNTIL, where, layers) for size in sizes]
+        return [PreserveComposition(target, size, 0.0, _UNTIL, where, layers) for size in sizes]
 
 
 def plain_edges(plan: Plan, source: CanvasSource) -> PlainEdges | None:
-    """What an extension keeps to above and below the old picture; None where no edge is plain.
+    """What is preserved above and below the old picture; None where no edge is plain.
 
     Windows that see nothing but sky paint the whole prompt there, and with it a second skyline.
-    Regions say themselves what they show: only the background's cells are held.
+    Regions say themselves what they show: only the background's cells are steered.
     """
     if plan.request.task != "extend" or source.pixels is None:
         return None

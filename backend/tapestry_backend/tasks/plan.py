@@ -35,8 +35,8 @@ class _SpeedSettings(NamedTuple):
     moving     whether a canvas without regions takes windows side by side that move: a region needs
                fewer windows when they lie around its mask
     guidance_every    after the first steps, guidance is computed in every n-th step, and
-               held between. (Without any in the last steps, single windows kept 0.6 to 0.7 of their
-               fine detail on average, mountains 0.3)
+               used again between. (Without any in the last steps, single windows kept 0.6 to 0.7 of
+               their fine detail on average, mountains 0.3)
     """
 
     stride: float
@@ -74,17 +74,17 @@ class DraftPlan:
     """A small picture of the whole, its size in cells, and what the large one takes from it.
 
     start      the share of the steps that it replaces
-    hold       the share of the steps in which what is large keeps to it
+    preserve_until    the share of the steps in which what is large follows it
     """
 
     size: Size
     start: float
-    hold: float
+    preserve_until: float
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run needs to know: the request, and what was resolved from it.
+    """Everything that a run needs: the request, and what was resolved from it.
 
     canvas     the latent canvas, in cells; covers the output and is at least one window large
     origin     where the corner of the document before extension lies on the canvas, in cells
@@ -180,7 +180,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
 
 
 def _check_wrap(request: Request, cell_px: int) -> None:
-    """A picture that wraps around is whole cells wide, and so is what it grows by to the left."""
+    """A picture that wraps around is whole cells wide, and so is its left margin."""
     margins = request.margins
     width = margins.left + request.width + margins.right
     if request.wrap and (width % cell_px or margins.left % cell_px):
@@ -236,7 +236,7 @@ def _lay_out(request: Request, model: Denoiser) -> tuple[Size, Size, Size, Bound
     """The plan's canvas, window, origin and output: the document's own corner lies on a cell.
 
     What pads a canvas that is smaller than its window lies around it in equal parts: the middle is
-    where models put what they were asked for.
+    where models put their subject.
     """
     cell_px, margins = model.cell_px, request.margins
     above, beside = (math.ceil(margin / cell_px) for margin in (margins.top, margins.left))
@@ -269,8 +269,8 @@ def _plan_draft(
         return None
     if not request.composition or request.task not in {"generate", "extend"}:
         return None
-    start, hold = (share_until(steps, most * request.composition) for most in DRAFT_SIGNALS)
-    return DraftPlan(size, start, hold)
+    start, until = (share_until(steps, most * request.composition) for most in DRAFT_SIGNALS)
+    return DraftPlan(size, start, until)
 
 
 def _anchor(request: Request, canvas: Size, origin: Size, cell_px: int) -> Size:

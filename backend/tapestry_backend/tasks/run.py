@@ -18,12 +18,12 @@ from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.sentences import Sentence
 
 from ..engine.coherence import Coherence
-from ..engine.composition import HoldComposition, composed, structured
+from ..engine.composition import PreserveComposition, composed, structured
 from ..engine.layers import Layers
 from ..engine.out_of_memory import is_out_of_memory
 from ..engine.perceptual_coherence import PerceptualCoherence
-from ..engine.regions import Share
-from ..engine.sampling import Known, Steer
+from ..engine.regions import PixelShare
+from ..engine.sampling import Preserved, Steer
 from ..engine.views import WindowLayout
 from ..models.denoiser import Denoiser
 from ..models.lpips_distance import find_perceptual_distance
@@ -43,8 +43,8 @@ from .failure_messages import (
     unused_clip_skip,
 )
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
-from .live import LivePass, LivePasses, Update, decode_update, preview_update
-from .own_paint import kept_rows
+from .live import LivePass, LivePasses, LiveUpdate, decode_update, preview_update
+from .own_paint import preserved_rows
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .report import Stopwatch, make_report
@@ -54,7 +54,7 @@ from .upscaling import run_upscale
 def run(
     request: Request,
     blobs: Mapping[str, bytes],
-    store: ModelCache,
+    model_cache: ModelCache,
     passes: LivePasses | None = None,
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
@@ -70,31 +70,31 @@ def run(
     if not request.live:
         passes.forget()  # another picture may need its memory
     if request.task == "upscale":
-        yield from run_upscale(request, blobs, store)
+        yield from run_upscale(request, blobs, model_cache)
         return
     check_request(request)
-    store.check(request)
-    request, notices = store.catalogue.adapters.read(request)
+    model_cache.check(request)
+    request, notices = model_cache.catalogue.adapters.read(request)
     stage = "loading"
     try:
-        for event in _events(request, blobs, store, notices, passes):
+        for event in _events(request, blobs, model_cache, notices, passes):
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise out_of_memory(request, stage, store.device) from error
+        raise out_of_memory(request, stage, model_cache.device) from error
 
 
 def _events(
     request: Request,
     blobs: Mapping[str, bytes],
-    store: ModelCache,
+    model_cache: ModelCache,
     notices: Sequence[str],
     passes: LivePasses,
 ) -> Iterator[Progressed | Finished]:
     """A job from beginning to end."""
-    job = yield from _prepare(request, blobs, store, notices, passes)
+    job = yield from _prepare(request, blobs, model_cache, notices, passes)
     painted = None if job.is_finished else (yield from _paint(job))
     yield Progressed("decoding")
     with job.watch.stage("decode"):
@@ -103,14 +103,14 @@ def _events(
         rgba = to_rgba(
             cut_output(pixels, job.plan)[0], None if new is None else cut_output(new, job.plan)
         )
-    report = make_report(job.plan, job.evaluations, _notices(job, store), job.watch)
+    report = make_report(job.plan, job.evaluations, _notices(job, model_cache), job.watch)
     if request.live:
         report["live"] = {"painted": 1.0 if job.update is None else job.update.share}
     yield Finished(rgba, _output_bounds(request), report, layered)
 
 
 @dataclass
-class _Job:
+class _Run:
     """What a job has loaded and read, and what it counts on its way.
 
     batch_size: the smallest that was used; below the plan's where memory ran out. update: what of
@@ -125,7 +125,7 @@ class _Job:
     watch: Stopwatch
     notices: list[str]
     batch_size: int
-    update: Update | None = None
+    update: LiveUpdate | None = None
     evaluations: int = 0
 
     @property
@@ -153,45 +153,49 @@ class _Painted(NamedTuple):
 
 
 class _Draft(NamedTuple):
-    """A draft [1, 3, H, W] in 0..1, enlarged, and where [h, w] in 0..1 it is kept to."""
+    """A draft [1, 3, H, W] in 0..1, enlarged, and where [h, w] in 0..1 it is preserved."""
 
     plan: DraftPlan
     pixels: Tensor
     where: Tensor
 
-    def hold(self, latents: Tensor, layers: Layers) -> HoldComposition:
-        """What keeps the canvas to it, as latents [1, C, h, w]."""
+    def preserve(self, latents: Tensor, layers: Layers) -> PreserveComposition:
+        """Steers the canvas towards it, as latents [1, C, h, w]."""
         plan, where = self.plan, self.where.to(latents)
-        return HoldComposition(latents, plan.size, plan.start, plan.hold, where, layers)
+        return PreserveComposition(
+            latents, plan.size, plan.start, plan.preserve_until, where, layers
+        )
 
 
 def _prepare(
     request: Request,
     blobs: Mapping[str, bytes],
-    store: ModelCache,
+    model_cache: ModelCache,
     notices: Sequence[str],
     passes: LivePasses,
-) -> Generator[Progressed, None, _Job]:
+) -> Generator[Progressed, None, _Run]:
     """Load the model, read the canvas, encode the prompts."""
     watch = Stopwatch()
     yield Progressed("loading")
     with watch.stage("load"):
-        model = store.load(request.model)
+        model = model_cache.load(request.model)
     model.clip_skip = request.clip_skip
     yield Progressed("encoding")
     with watch.stage("encode"):
         plan = make_plan(request, model)
         canvas = read_canvas_source(request, blobs, plan)
-        conditioning = Conditioning(request, blobs, plan, model, store.catalogue.adapters)
+        conditioning = Conditioning(request, blobs, plan, model, model_cache.catalogue.adapters)
         last = passes.before(plan, model)
         texts = Texts.encode(plan, model, conditioning, last.texts.encoded if last else None)
         check_finite(texts.conditions, "reading the prompts")
-    told = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
+    all_notices = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
     update = passes.update_of(plan, canvas.source, model)
-    return _Job(plan, model, canvas, conditioning, texts, watch, told, plan.batch_size, update)
+    return _Run(
+        plan, model, canvas, conditioning, texts, watch, all_notices, plan.batch_size, update
+    )
 
 
-def _paint(job: _Job) -> Generator[Progressed, None, _Painted]:
+def _paint(job: _Run) -> Generator[Progressed, None, _Painted]:
     """The draft, where it helps, and the picture; of a live document what has changed."""
     if job.update is not None:
         return (yield from _paint_update(job, job.update))
@@ -202,29 +206,29 @@ def _paint(job: _Job) -> Generator[Progressed, None, _Painted]:
         draft = draft._replace(where=draft.where * (plain.where == 0))
     if draft is not None:
         source = source.over(draft.pixels, draft.plan.start, draft.where)
-    known, denoising = _denoising_pass(job, source, plan.layout)
+    preserved, denoising = _denoising_pass(job, source, plan.layout)
     layers = denoising.layers
     steer: list[Steer] = []
-    if draft is not None and known is not None:
-        steer.append(draft.hold(known.latents, layers))
-    if plain is not None and known is not None:
-        steer.extend(plain.holds(known.latents, layers))
+    if draft is not None and preserved is not None:
+        steer.append(draft.preserve(preserved.latents, layers))
+    if plain is not None and preserved is not None:
+        steer.extend(plain.preserve(preserved.latents, layers))
     steer.extend(_coherence(plan, job.source, job.model, layers))
     latents = yield from _denoise(job, denoising, "denoising", steer)
     return _Painted(latents, layers)
 
 
-def _paint_update(job: _Job, update: Update) -> Generator[Progressed, None, _Painted]:
+def _paint_update(job: _Run, update: LiveUpdate) -> Generator[Progressed, None, _Painted]:
     """What has changed, from what is around it."""
-    known = job.source.known_latents(job.model)
+    preserved = job.source.preserved_latents(job.model)
     source = update.restrict(job.source)
     args = job.plan, job.model, job.texts, job.conditioning
-    denoising = DenoisingPass(*args, source, job.plan.layout, known, update.held)
+    denoising = DenoisingPass(*args, source, job.plan.layout, preserved, update.preserve_unchanged)
     latents = yield from _denoise(job, denoising, "denoising")
     return _Painted(latents, denoising.layers)
 
 
-def _draft(job: _Job) -> Generator[Progressed, None, _Draft | None]:
+def _draft(job: _Run) -> Generator[Progressed, None, _Draft | None]:
     """A small picture of the whole, enlarged; None where there is nothing that it decides about."""
     plan, draft, source = job.plan, job.plan.draft, job.source
     if draft is None:
@@ -247,17 +251,17 @@ def _draft(job: _Job) -> Generator[Progressed, None, _Draft | None]:
 
 
 def _denoising_pass(
-    job: _Job, source: CanvasSource, layout: WindowLayout
-) -> tuple[Known | None, DenoisingPass]:
+    job: _Run, source: CanvasSource, layout: WindowLayout
+) -> tuple[Preserved | None, DenoisingPass]:
     """What is there already, as latents, and the pass that starts from it."""
     with job.watch.stage("encode"):
-        known = source.known_latents(job.model)
+        preserved = source.preserved_latents(job.model)
     args = job.plan, job.model, job.texts, job.conditioning
-    return known, DenoisingPass(*args, source, layout, known)
+    return preserved, DenoisingPass(*args, source, layout, preserved)
 
 
 def _denoise(
-    job: _Job, denoising: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
+    job: _Run, denoising: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
 ) -> Generator[Progressed, None, Tensor]:
     """Tell of every step; returns the latents [L, C, h, w] of what was painted."""
 
@@ -278,35 +282,53 @@ def _denoise(
             check_finite(
                 latents, Sentence("{stage} (step {step})", stage=Sentence(stage), step=step.number)
             )
-        yield Progressed(stage, step.number, step.count, partial(preview, step.denoised))
+        yield Progressed(stage, step.number, step.num_steps, partial(preview, step.denoised))
     job.evaluations += denoising.denoise.evaluations
     job.batch_size = min(job.batch_size, denoising.denoise.batch_size)
     return latents
 
 
 def _decode(
-    job: _Job, painted: _Painted, passes: LivePasses
+    job: _Run, painted: _Painted, passes: LivePasses
 ) -> tuple[Tensor, LayeredPicture | None]:
     """The canvas [1, 3, H, W] in 0..1, and the same as layers, where they were asked for.
 
-    What was painted, and what was there already.
+    What was painted, and what was there already. A live canvas is remembered for its next pass.
     """
-    if job.plan.request.live:
-        return _decode_live(job, painted, passes), None
+    model, source, wrap = job.model, job.source, job.plan.request.wrap
+    is_live = job.plan.request.live
+    latents, layers = painted
+    if job.update is None:
+        fused, outlines = layers.fused(latents), layers.outlines(wrap=wrap)
+        plain = decode_beside(model, fused, source, wrap=wrap, outlines=outlines).cpu()
+        pixels = plain.clone() if is_live else plain
+        layered = _draw_outlines(job, painted, pixels)
+    else:
+        shares = pixel_shares(job.canvas, job.plan, layers)
+        preserved = preserved_rows(source.paints, layers)
+        plain, pixels = decode_update(
+            model, latents, layers, job.update, shares, preserved, wrap=wrap
+        )
+        layered = None
+    if is_live:
+        last = LivePass(job.plan, source, job.texts, layers, latents, plain, pixels)
+        passes.remember(last, model)
+    return pixels, layered
+
+
+def _draw_outlines(job: _Run, painted: _Painted, pixels: Tensor) -> LayeredPicture | None:
+    """Draw outlines to the pixel into the decoded canvas, in place; its layers, if asked for."""
     model, plan, source = job.model, job.plan, job.source
-    latents, layers, wrap = painted.latents, painted.layers, plan.request.wrap
-    fused, outlines = layers.fused(latents), layers.outlines(wrap=wrap)
-    pixels = decode_beside(model, fused, source, wrap=wrap, outlines=outlines).cpu()
+    latents, layers = painted
     if layers.count == 1:
-        return pixels, None
+        return None
+    wrap = plan.request.wrap
     shares, new = pixel_shares(job.canvas, plan, layers), ~source.known
-    kept = kept_rows(source.paints, layers)
+    preserved = preserved_rows(source.paints, layers)
     leaves, colours = _leaves(job, layers, shares), None
     if leaves:
         colours = Colours(leaves, layers, pixels.clone(), new, wrap=wrap)
-        colours.decode(model, latents, kept)
-    seen = None if colours is None else colours.take
-    matched = not bool(new.all())
+        colours.decode(model, latents, preserved)
     compose_layers(
         model,
         latents,
@@ -314,36 +336,17 @@ def _decode(
         shares,
         pixels,
         new,
-        matched=matched,
+        matched=not bool(new.all()),
         wrap=wrap,
-        kept=kept,
-        seen=seen,
+        preserved=preserved,
+        seen=None if colours is None else colours.take,
     )
     if colours is None:
-        return pixels, None
-    return pixels, to_layers(leaves, colours.base, pixels, job.canvas.new, plan)
+        return None
+    return to_layers(leaves, colours.base, pixels, job.canvas.new, plan)
 
 
-def _decode_live(job: _Job, painted: _Painted, passes: LivePasses) -> Tensor:
-    """The canvas [1, 3, H, W] in 0..1 of a live document, kept for its next pass."""
-    model, source, wrap = job.model, job.source, job.plan.request.wrap
-    latents, layers = painted
-    shares, kept = pixel_shares(job.canvas, job.plan, layers), kept_rows(source.paints, layers)
-    if job.update is None:
-        fused, outlines = layers.fused(latents), layers.outlines(wrap=wrap)
-        plain = decode_beside(model, fused, source, wrap=wrap, outlines=outlines).cpu()
-        pixels = plain.clone()
-        if layers.count > 1:
-            new = ~source.known
-            compose_layers(model, latents, layers, shares, pixels, new, wrap=wrap, kept=kept)
-    else:
-        plain, pixels = decode_update(model, latents, layers, job.update, shares, kept, wrap=wrap)
-    last = LivePass(job.plan, source, job.texts, layers, latents, plain, pixels)
-    passes.keep(last, model)
-    return pixels
-
-
-def _leaves(job: _Job, layers: Layers, shares: Sequence[Share]) -> list[Leaf]:
+def _leaves(job: _Run, layers: Layers, shares: Sequence[PixelShare]) -> list[Leaf]:
     """The layers that were asked for, as yet without colours."""
     if not job.plan.request.layered:
         return []
@@ -354,29 +357,29 @@ def _leaves(job: _Job, layers: Layers, shares: Sequence[Share]) -> list[Leaf]:
     return []
 
 
-def _notices(job: _Job, store: ModelCache) -> list[str]:
+def _notices(job: _Run, model_cache: ModelCache) -> list[str]:
     """What the artist should know about the finished picture: sentences."""
     request = job.plan.request
     steps, scale = request.num_inference_steps, request.guidance_scale
     return [
         *job.notices,
         *short_of_memory(job.batch_size, job.plan.batch_size),
-        *unlike_few_steps(store.variant_of(request.model), steps, scale),
+        *unlike_few_steps(model_cache.variant_of(request.model), steps, scale),
         *unused_clip_skip(request.clip_skip, is_known=job.model.knows_clip_skip),
     ]
 
 
 def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers) -> list[Steer]:
-    """All windows keep to the look of the anchor's, whatever kind of windows paints them.
+    """All windows take on the look of the anchor's, whatever kind of windows paints them.
 
-    What starts from something keeps to that instead: a picture that grows or is mended has the look
-    that it has there, and an artist's own colours may change along a region. More than half of it
-    evens out what a trained eye sees as well, where LPIPS is installed, which takes far longer.
+    What starts from something follows that instead: a picture that is extended or mended has the
+    look that it has there, and an artist's own colours may change along a region. More than half of
+    it evens out what a trained eye sees as well, where LPIPS is installed, which takes far longer.
     """
     if plan.request.task != "generate":
         return []
     where: dict[str, Any] = {"anchor": plan.anchor.width, "wrap": plan.request.wrap}
-    windows, free = plan.layout.grid, (source.keep == 0).float() * source.from_noise
+    windows, free = plan.layout.grid, (source.preserve_cells_until == 0).float() * source.from_noise
     own = layers.within.cpu() * (source.weights > 0) * free
     statistics = Coherence(windows, own, plan.request.coherence, rows=layers.rows, **where)
     if not statistics.is_needed:

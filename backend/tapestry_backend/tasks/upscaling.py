@@ -1,4 +1,4 @@
-"""A picture made larger: enlarged, then painted over in windows that move, held to what it was.
+"""A picture made larger: enlarged, then painted over in windows that move, true to what it was.
 
 The second stage of Any-Size-Diffusion (Zheng et al. 2023); the first stage is the picture that
 becomes larger. With an autoencoder without norms, whatever is as large as the result comes and goes
@@ -26,11 +26,11 @@ from tapestry_protocol.request_checks import check_contents, check_request, upsc
 from tapestry_protocol.sentences import Sentence
 
 from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
-from ..engine.composition import HoldComposition
+from ..engine.composition import PreserveComposition
 from ..engine.extension import pull_push
 from ..engine.out_of_memory import is_out_of_memory
 from ..engine.regions import PaintedMask, lift_thin, occlude, weigh
-from ..engine.sampling import Known
+from ..engine.sampling import Preserved
 from ..engine.windows import Size, Window
 from ..models.denoiser import Denoiser
 from ..models.model_cache import ModelCache
@@ -80,15 +80,15 @@ class Upscaled:
     report: Mapping[str, Any]
 
 
-def check_upscale(request: Request, factor: float, store: ModelCache) -> Size:
+def check_upscale(request: Request, factor: float, model_cache: ModelCache) -> Size:
     """The size of the result, of a picture as large as the request.
 
     Raises TapestryError for what can be known before the picture is there, and anything loaded.
     """
     size = Size(*upscaled_size(request.height, request.width, factor))
     check_contents(request)
-    store.check(request)
-    if store.variant_of(request.model) == "inpaint":
+    model_cache.check(request)
+    if model_cache.variant_of(request.model) == "inpaint":
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "A checkpoint for inpainting enlarges no pictures.",
@@ -102,7 +102,7 @@ def upscale(
     request: Request,
     factor: float,
     blobs: Mapping[str, bytes],
-    store: ModelCache,
+    model_cache: ModelCache,
     *,
     moving: bool = True,
 ) -> Iterator[Progressed | Band | Upscaled]:
@@ -113,14 +113,14 @@ def upscale(
     MAX_FACTOR. moving: windows lie side by side and move at every step; otherwise they overlap,
     at twice the cost. Raises TapestryError as `run` does.
     """
-    size = check_upscale(request, factor, store)
+    size = check_upscale(request, factor, model_cache)
     if not first[..., 3].any():
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "There is nothing to enlarge: the picture is transparent.",
             "Choose a picture, or paint one first.",
         )
-    adapters = store.catalogue.adapters
+    adapters = model_cache.catalogue.adapters
     larger = replace(
         request,
         task="upscale",
@@ -140,17 +140,17 @@ def upscale(
         notices = (*notices, _NO_CONTROL_PICTURES)
     stage = "loading"
     try:
-        for event in _events(first, request, larger, blobs, store, notices):
+        for event in _events(first, request, larger, blobs, model_cache, notices):
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise out_of_memory(larger, stage, store.device) from error
+        raise out_of_memory(larger, stage, model_cache.device) from error
 
 
 def run_upscale(
-    request: Request, blobs: Mapping[str, bytes], store: ModelCache
+    request: Request, blobs: Mapping[str, bytes], model_cache: ModelCache
 ) -> Iterator[Progressed | Finished]:
     """The same for a request with this task, of its own image and factor; as `run`."""
     check_request(request)
@@ -158,7 +158,7 @@ def run_upscale(
         raise TypeError("the request was checked for that")
     first = pixel_array(request.image, blobs)
     bands: list[bytes] = []
-    for event in upscale(first, request, request.factor, blobs, store):
+    for event in upscale(first, request, request.factor, blobs, model_cache):
         if isinstance(event, Progressed):
             yield event
         elif isinstance(event, Band):
@@ -186,40 +186,40 @@ def _events(
     request: Request,
     larger: Request,
     blobs: Mapping[str, bytes],
-    store: ModelCache,
+    model_cache: ModelCache,
     notices: tuple[str, ...],
 ) -> Iterator[Progressed | Band | Upscaled]:
     """From beginning to end; `larger` is the request for the result."""
     watch = Stopwatch()
     yield Progressed("loading")
     with watch.stage("load"):
-        model = store.load(larger.model)
+        model = model_cache.load(larger.model)
     model.clip_skip = larger.clip_skip
     yield Progressed("encoding")
     with watch.stage("encode"):
         plan = make_plan(larger, model)
-        conditioning = Conditioning(larger, blobs, plan, model, store.catalogue.adapters)
+        conditioning = Conditioning(larger, blobs, plan, model, model_cache.catalogue.adapters)
         texts = Texts.encode(plan, model, conditioning)
         check_finite(texts.conditions, "reading the prompts")
         picture = _opaque(first)
-    told = [*notices, *texts.notices, *conditioning.notices]
+    all_notices = [*notices, *texts.notices, *conditioning.notices]
     evaluations = 0
     if larger.strength:
         steps = round(larger.num_inference_steps * larger.strength)
-        variant = store.variant_of(larger.model)
-        told += unlike_few_steps(variant, steps, larger.guidance_scale)
-        told += unused_clip_skip(larger.clip_skip, is_known=model.knows_clip_skip)
+        variant = model_cache.variant_of(larger.model)
+        all_notices += unlike_few_steps(variant, steps, larger.guidance_scale)
+        all_notices += unused_clip_skip(larger.clip_skip, is_known=model.knows_clip_skip)
         with watch.stage("encode"):
             start = _encoded(picture, plan, model)
             weights = _weights(request, blobs, plan)
         painting = _denoising_pass(start, weights, plan, model, texts, conditioning)
         latents = start
         yield Progressed("denoising")
-        for step in painting.steps([_hold(start, picture, plan)]):
+        for step in painting.steps([_preserve_composition(start, picture, plan)]):
             check_finite(step.latents, f"denoising (step {step.number})")
             latents = step.latents
-            look = partial(_look, model, plan, step.denoised)
-            yield Progressed("denoising", step.number, step.count, look)
+            preview = partial(_preview, model, plan, step.denoised)
+            yield Progressed("denoising", step.number, step.num_steps, preview)
         evaluations = painting.denoise.evaluations
         bands = _decoded(latents, picture, plan, model)
     else:
@@ -227,7 +227,7 @@ def _events(
     yield Progressed("decoding")
     for top, pixels in bands:
         yield Band(_with_alpha(pixels, first[..., 3], top, plan))
-    yield Upscaled(make_report(plan, evaluations, told, watch))
+    yield Upscaled(make_report(plan, evaluations, all_notices, watch))
 
 
 def _denoising_pass(
@@ -238,18 +238,18 @@ def _denoising_pass(
     texts: Texts,
     conditioning: Conditioning,
 ) -> DenoisingPass:
-    keep = torch.full(plan.canvas, 1 - plan.strength)
-    source = CanvasSource(weights, None, keep, None, cell_px=1)  # both are given in cells already
-    known = Known(start, keep.to(model.device))
+    until = torch.full(plan.canvas, 1 - plan.strength)
+    source = CanvasSource(weights, None, until, None, cell_px=1)  # both are given in cells already
+    preserved = Preserved(start, until.to(model.device))
     noise_scale = 1 + _EXTRA_NOISE * (1 - plan.strength)
-    args = plan, model, texts, conditioning, source, plan.layout, known
+    args = plan, model, texts, conditioning, source, plan.layout, preserved
     return DenoisingPass(*args, noise_scale=noise_scale)
 
 
-def _hold(start: Tensor, picture: np.ndarray, plan: Plan) -> HoldComposition:
+def _preserve_composition(start: Tensor, picture: np.ndarray, plan: Plan) -> PreserveComposition:
     """To the end, what is as large as a cell of the first stage stays as it is there."""
     cells = Size(*(max(1, round(side / plan.cell_px)) for side in picture.shape[1:]))
-    return HoldComposition(start, cells, 0.0, math.inf, torch.ones(plan.canvas).to(start))
+    return PreserveComposition(start, cells, 0.0, math.inf, torch.ones(plan.canvas).to(start))
 
 
 def _weights(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
@@ -383,5 +383,5 @@ def _with_alpha(pixels: Tensor, alpha: np.ndarray, top: int, plan: Plan) -> np.n
     return rgba
 
 
-def _look(model: Denoiser, plan: Plan, denoised: Tensor) -> Pixels:
+def _preview(model: Denoiser, plan: Plan, denoised: Tensor) -> Pixels:
     return preview_rgba(model.preview(denoised), plan)

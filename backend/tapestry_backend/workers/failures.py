@@ -34,7 +34,7 @@ def failure_of(job_id: str, error: Exception) -> Failed:
 
 
 def _short(sentence: Sentence) -> Sentence:
-    """One that is too long is told in English, and not to its end."""
+    """One that is too long is cut, in English."""
     is_short = len(sentence) <= MAX_SENTENCE_CHARACTERS
     return sentence if is_short else as_sentence(sentence[:MAX_SENTENCE_CHARACTERS])
 

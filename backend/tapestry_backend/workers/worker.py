@@ -68,7 +68,7 @@ class Engine:
     sibling_devices: tuple[str, ...] = ()
 
 
-class Link:
+class ServerPipe:
     """The worker's end of the pipes; a thread of its own listens, so that cancels are heard."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -123,7 +123,7 @@ def main(load: Callable[[], Engine]) -> None:
     """Load the engine, then run jobs until the server goes away."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     die_with_parent()
-    link = Link(*_take_pipes())
+    link = ServerPipe(*_take_pipes())
     link.send(Backend("loading"))
     try:
         engine = load()
@@ -140,7 +140,7 @@ def main(load: Callable[[], Engine]) -> None:
         link.send(Backend("ready", engine.device))
 
 
-def _run_job(job: Run, blobs: Mapping[str, bytes], engine: Engine, link: Link) -> None:
+def _run_job(job: Run, blobs: Mapping[str, bytes], engine: Engine, link: ServerPipe) -> None:
     """Run a job to its end and send that end, whatever it is.
 
     A card that is lost is lost for the whole process: it ends, and the job begins again in the next
@@ -161,7 +161,7 @@ def _run_job(job: Run, blobs: Mapping[str, bytes], engine: Engine, link: Link) -
         _log.error("job %s failed: %s\n%s", job.job_id, failure.code.value, trace)
 
 
-def _follow(job: Run, events: Iterator[Progressed | Finished], link: Link) -> None:
+def _follow(job: Run, events: Iterator[Progressed | Finished], link: ServerPipe) -> None:
     """Send every event on, until the end or until the job is cancelled."""
     preview_sent_at = -math.inf
     for event in events:
@@ -182,7 +182,7 @@ def _follow(job: Run, events: Iterator[Progressed | Finished], link: Link) -> No
     raise RuntimeError("the task ended without a picture")
 
 
-def _send_result(job: Run, finished: Finished, link: Link) -> None:
+def _send_result(job: Run, finished: Finished, link: ServerPipe) -> None:
     result = Result(
         job.job_id,
         PixelsRef.of(finished.pixels),
@@ -259,11 +259,11 @@ def load_engine(arguments: Sequence[str]) -> Engine:
         adapters=named.adapter,
         adapter_folders=adapter_folders(named.folder),
     )
-    store = ModelCache(catalogue, str(device))
+    model_cache = ModelCache(catalogue, str(device))
     others = () if named.device else sibling_devices()
     passes = LivePasses()
     return Engine(
-        lambda request, blobs: run(request, blobs, store, passes), device_name(device), others
+        lambda request, blobs: run(request, blobs, model_cache, passes), device_name(device), others
     )
 
 

@@ -61,12 +61,12 @@ def _heart_of(said: str) -> str:
         return lines[-1]
     found = lines[starts[-1]].strip()
     causes = [cause[1] for line in lines[starts[-1] + 1 :] if (cause := _CAUSE.match(line))]
-    told = "; ".join(cause[:_LINE] for cause in dict.fromkeys([*causes[:1], *causes[-1:]]))
-    return f"{found[:_LINE]} ({told})" if causes else found
+    reasons = "; ".join(cause[:_LINE] for cause in dict.fromkeys([*causes[:1], *causes[-1:]]))
+    return f"{found[:_LINE]} ({reasons})" if causes else found
 
 
 def other_bytes(what: str) -> TapestryError:
-    """Something else came than what was asked for."""
+    """The download is not the expected file."""
     return TapestryError(
         ErrorCode.BAD_REQUEST,
         tr("What was fetched is not what is known by its hash, and was thrown away: {what}").format(

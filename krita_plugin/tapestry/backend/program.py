@@ -18,7 +18,7 @@ from ..common.task_queue import pause
 from .uv_settings import without_userinfo
 
 POLL_S = 0.2
-"""How often it is asked what has become of a program, a download, another Krita."""
+"""How often a program, a download, another Krita is polled."""
 
 _CAN_STAND_STILL = os.name == "posix"
 """Elsewhere a program that is paused is ended, and begun anew: uv goes on with what it has."""
@@ -54,7 +54,7 @@ class Program:
     ) -> None:
         """To its end; raises OSError where it cannot be started.
 
-        follow  is told now and then what it has said, and for how many seconds it has run
+        follow  is called now and then with its output, and for how many seconds it has run
         """
         with open_log(self._log) as log:
             log.write(f"$ {' '.join(self._command)}\n".encode("utf-8", "backslashreplace"))

@@ -73,7 +73,7 @@ class UvDownload:
             await patiently(lambda: archive.unlink(missing_ok=True))
 
     def local(self, pattern: str) -> Path | None:
-        """In a folder of wheels that the artist's pip or uv knows."""
+        """In a folder of wheels of the artist's pip or uv."""
         folders = [place for place in find_links(self._environment) if "://" not in place]
         return next((path for place in folders for path in Path(place).glob(pattern)), None)
 
@@ -97,7 +97,7 @@ class UvDownload:
     async def _get(self, url: str, file: Path, is_paused: Callable[[], bool], say: Say) -> str:
         """Why it could not be fetched; "" once it is here."""
         download = self._fetch(url, file)
-        progress = _Progress(download)
+        progress = _DownloadProgress(download)
         try:
             while not download.is_done:
                 if is_paused():
@@ -105,7 +105,7 @@ class UvDownload:
                     while is_paused():
                         await pause(POLL_S)
                     download = self._fetch(url, file)
-                    progress = _Progress(download)
+                    progress = _DownloadProgress(download)
                 say(progress.words(), _UNPACKED * progress.share())
                 if progress.seconds_still() > PATIENCE_S:
                     return tr("nothing has arrived for {count} seconds").format(
@@ -117,7 +117,7 @@ class UvDownload:
         return without_userinfo(download.error)
 
 
-class _Progress:
+class _DownloadProgress:
     """How far a download is, and since when it stands still."""
 
     def __init__(self, download: Download) -> None:
@@ -133,7 +133,7 @@ class _Progress:
         return now_s - self._moved_s
 
     def share(self) -> float:
-        """Of the whole, 0..1; 0 while nobody has said how much that is."""
+        """Of the whole, 0..1; 0 while its size is unknown."""
         return min(1.0, self._download.received_bytes / max(1, self._download.total_bytes))
 
     def words(self) -> str:

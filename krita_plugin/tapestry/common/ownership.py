@@ -110,7 +110,7 @@ def lock_on(path: Path) -> int | None:
 
 
 def _is_taken(error: OSError) -> bool:
-    """Whether another process holds the lock, and not: this disk knows no locks."""
+    """Whether another process holds the lock, and not: this disk has no locks."""
     return error.errno in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 
 

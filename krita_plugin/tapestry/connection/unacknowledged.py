@@ -30,7 +30,7 @@ class _Owed:
     seen            the number of the last message about it
     is_abandoned    it is not wanted any more, and shall be cancelled
     is_kept         its picture is here; the server need not keep it
-    is_sent_again   on this connection, because the server did not know it
+    is_sent_again   on this connection, because the server had lost it
     """
 
     submit: Submit
@@ -64,7 +64,7 @@ class UnacknowledgedJobs:
             self._owed[job_id].is_kept = True
 
     def abandon_all(self) -> None:
-        """The artist was told that there is no backend."""
+        """The message that there is no backend was shown."""
         for owed in self._owed.values():
             owed.is_abandoned = True
 

@@ -29,7 +29,7 @@ _READ_AT_ONCE_BYTES = 4 * MAX_CHUNK_BYTES
 _log = logging.getLogger("tapestry.connection.websocket")
 
 
-class Connection:
+class WebSocketConnection:
     """A connection to a running server; tells its handler what comes, and once when it is lost."""
 
     def __init__(self, server: RuntimeInfo, handler: ConnectionHandler) -> None:

@@ -103,7 +103,7 @@ class AdapterController:
     def bring_back(self, text: str) -> None:
         """Lay on what lay on an earlier picture, as `DocumentAdapters.to_text` wrote it.
 
-        What was shown a layer that is not here is left out, which is told.
+        Adapters whose layer is missing are left out, with a notice.
         """
         canvas = self._host.active_canvas()
         if canvas is None or not text:

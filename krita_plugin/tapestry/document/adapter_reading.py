@@ -1,4 +1,4 @@
-"""What is laid on a document -> LoRAs and control pictures of a request."""
+"""The adapters of a document -> LoRAs and control pictures of a request."""
 
 from __future__ import annotations
 

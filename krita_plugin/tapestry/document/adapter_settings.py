@@ -1,4 +1,4 @@
-"""What is laid on the picture and on its regions, and how a document keeps it.
+"""The adapters of the picture and of its regions, and how a document stores them.
 
 LoRAs, control pictures and references. It is a note of the document, because a layer that is shown
 to an adapter belongs to the document. Layers are known by their ids, copies of them by their names.
@@ -19,16 +19,16 @@ from ..common.stored_json import read_kept, same_kind
 from .canvas import Layer
 
 ADAPTERS_NOTE = "tapestry_adapters"
-"""Under this key a document keeps what it knows about its adapters."""
+"""The key of a document's adapter settings."""
 
 PICTURE = ""
 """In place of a region's layer: what holds for the whole picture."""
 
-Kind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter"]
+AdapterKind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter"]
 Show = Literal["none", "lines", "canny", "soft_edges", "regions", "ade20k"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[AdapterKind, ...] = get_args(AdapterKind)
 SHOWS: tuple[Show, ...] = get_args(Show)
-CONTROLS: tuple[Kind, ...] = ("controlnet", "t2i_adapter")
+CONTROLS: tuple[AdapterKind, ...] = ("controlnet", "t2i_adapter")
 
 _WITH_U_NETS = ("", "sd1", "sd2", "sdxl")
 """Families of models for which there are control networks and references of no named family."""
@@ -46,7 +46,7 @@ _USUAL_SHOWS: tuple[tuple[str, Show], ...] = (
 
 @dataclass(frozen=True)
 class AdapterSettings:
-    """One adapter that is laid on the picture or on a region.
+    """One adapter of the picture or of a region.
 
     adapter     its id in the backend's list
     show        what is made of the layer, as in `tapestry_protocol.adapters.Control`
@@ -55,7 +55,7 @@ class AdapterSettings:
     """
 
     adapter: str
-    kind: Kind
+    kind: AdapterKind
     weight: float = 1.0
     show: Show = "none"
     layer: str = ""
@@ -80,7 +80,7 @@ class AdapterSettings:
 
 @dataclass(frozen=True)
 class LayerAdapters:
-    """What is laid on a region, and the name that its layer had then."""
+    """The adapters of a region, and the name that its layer had then."""
 
     name: str
     laid: tuple[AdapterSettings, ...]
@@ -88,12 +88,12 @@ class LayerAdapters:
 
 @dataclass(frozen=True)
 class DocumentAdapters:
-    """All that is laid on a document, by layer id; `PICTURE` stands for the picture."""
+    """All adapters of a document, by layer id; `PICTURE` stands for the picture."""
 
     entries: Mapping[str, LayerAdapters] = field(default_factory=dict)
 
     def of(self, layer_id: str, name: str = "") -> tuple[AdapterSettings, ...]:
-        """What is laid on this layer, or on the latest one of its name."""
+        """The adapters of this layer, or of the latest one of its name."""
         if layer_id in self.entries or not name:
             return self.entries[layer_id].laid if layer_id in self.entries else ()
         named = (entry for entry in reversed(list(self.entries.values())) if entry.name == name)
@@ -112,7 +112,7 @@ class DocumentAdapters:
         return self.having(layer_id, name, self.entries[layer_id].laid)
 
     def only(self, names: Mapping[str, str]) -> DocumentAdapters:
-        """What is laid on the picture and on these regions, layer id -> name; also if nothing."""
+        """The adapters of the picture and of these regions, layer id -> name; also if none."""
         chosen = {PICTURE: "", **names}
         return DocumentAdapters(
             {key: LayerAdapters(name, self.of(key, name)) for key, name in chosen.items()}
@@ -173,10 +173,10 @@ def fitting(known: Collection[AdapterInfo], family: str) -> list[AdapterInfo]:
 
 
 def newly_laid(info: AdapterInfo) -> AdapterSettings:
-    """An adapter as it is laid at first: with what its name says it was trained with."""
+    """A new adapter: with the control picture that its name suggests."""
     name = info.id.casefold()
     usual: Show = next((show for word, show in _USUAL_SHOWS if word in name), "none")
-    kind = cast("Kind", info.kind)  # embeddings stand in prompts, and are not offered
+    kind = cast("AdapterKind", info.kind)  # embeddings stand in prompts, and are not offered
     return AdapterSettings(info.id, kind, show=usual if kind in CONTROLS else "none")
 
 
@@ -210,7 +210,7 @@ def _laid(values: dict[str, Any]) -> AdapterSettings | None:
     return replace(laid, layer_name=plain_name(laid.layer_name))
 
 
-def least_weight(kind: Kind) -> float:
+def least_weight(kind: AdapterKind) -> float:
     """A LoRA may be taken away from a model; a picture is shown, or it is not."""
     return -MAX_ADAPTER_WEIGHT if kind == "lora" else 0.0
 

@@ -19,7 +19,7 @@ class Layer:
     has_pixels  paint, vector, fill, file and clone layers and groups; not filters and masks
     blending    as Krita calls it: "normal", "erase", "multiply", ...
     inherits_alpha  it is seen only where there is something below it
-    passes_through  a group whose layers lie among those around it; `Canvas.alpha` knows none of it
+    passes_through  a group whose layers lie among those around it; not part of `Canvas.alpha`
     children    topmost first
     """
 
@@ -86,7 +86,7 @@ class LayerDraft(Protocol):
 
 
 @dataclass(frozen=True)
-class Group:
+class NewGroup:
     """The ids of a new group and of the layers in it, topmost first."""
 
     id: str
@@ -103,7 +103,7 @@ class Canvas(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the document still exists; nothing else may be asked when it does not."""
+        """Whether the document still exists; nothing else may be called when it does not."""
         ...
 
     @property
@@ -200,7 +200,9 @@ class Canvas(Protocol):
         """Begin a new layer; a masked one shows through a mask which the artist can paint on."""
         ...
 
-    async def insert_group(self, name: str, drafts: Sequence[LayerDraft], above: str = "") -> Group:
+    async def insert_group(
+        self, name: str, drafts: Sequence[LayerDraft], above: str = ""
+    ) -> NewGroup:
         """Put drafts, topmost first, into the document as a group: one step that can be undone.
 
         They may be written to from then on, as after `LayerDraft.insert`.

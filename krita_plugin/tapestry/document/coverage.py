@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tapestry_protocol.blending import ATOP, OVER, Operator, Share, operator_of
+from tapestry_protocol.blending import ATOP, OVER, KeptPart, Operator, operator_of
 from tapestry_protocol.pixels import Bounds
 
 from .byte_masks import masked
@@ -133,7 +133,7 @@ def _covered(below: bytes, above: bytes, how: Operator, backdrop: bytes) -> byte
     return _sum(_shared(above, backdrop, how.above), _shared(below, above, how.below))
 
 
-def _shared(alpha: bytes, other: bytes, kind: Share) -> bytes:
+def _shared(alpha: bytes, other: bytes, kind: KeptPart) -> bytes:
     """The share of a mask by another one."""
     if kind == "all":
         return alpha

@@ -1,4 +1,4 @@
-"""A first scene, for artists who do not know what to do: three layers, whose names are prompts."""
+"""A first scene for new users: three layers, whose names are prompts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOP, _WALL, _FOOT = 44, 58, 214
 _LEFT, _RIGHT = 236, 292
 _MERLON_PX = 11
 
-Row = Callable[[int], Iterable[bool]]
+RowPainter = Callable[[int], Iterable[bool]]
 
 
 class Example:
@@ -50,7 +50,7 @@ class Example:
         )
 
 
-def _painted(color: tuple[int, int, int], row: Row) -> Pixels:
+def _painted(color: tuple[int, int, int], row: RowPainter) -> Pixels:
     paint, nothing = bytes((*color, 255)), bytes(4)
     rows = (b"".join(paint if on else nothing for on in row(y)) for y in range(HEIGHT))
     return Pixels(HEIGHT, WIDTH, 4, b"".join(rows))
@@ -73,9 +73,9 @@ def _tower(y: int) -> Iterable[bool]:
     return [is_wall and _LEFT - wider <= x < _RIGHT + wider for x in range(WIDTH)]
 
 
-_LAYERS: tuple[tuple[str, tuple[int, int, int], Row], ...] = (
+_LAYERS: tuple[tuple[str, tuple[int, int, int], RowPainter], ...] = (
     ("sunset sky", (232, 140, 84), _sky),
     ("ocean waves", (46, 104, 148), _sea),
     ("red bricks", (160, 66, 52), _tower),
 )
-"""Lowest first. The demonstration model knows these words; others know them as well."""
+"""Lowest first. The demonstration model was trained with these words."""

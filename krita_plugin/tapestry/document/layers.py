@@ -24,7 +24,7 @@ BACKGROUND = "Background"
 _LONGEST_NAME = 60
 
 
-State = Literal["painted", "hidden", "empty", "nameless"]
+LayerState = Literal["painted", "hidden", "empty", "nameless"]
 """Whether a layer can be a region right now, and why not."""
 
 
@@ -36,7 +36,7 @@ class RegionLayer:
     prompt: str
     bounds: Bounds
     settings: RegionSettings = DEFAULTS
-    state: State = "painted"
+    state: LayerState = "painted"
 
     @property
     def counts(self) -> bool:
@@ -61,7 +61,7 @@ class PictureLayer:
 
 
 @dataclass(frozen=True)
-class Scene:
+class DocumentScene:
     """What a document asks for.
 
     rows               every layer that is or could be a region, topmost first
@@ -69,7 +69,7 @@ class Scene:
     remarks            sentences about layers that were left out
     groups             all groups of the document, topmost first
     group              the id of the group whose layers count; empty: those of the whole document
-    adapters           what is laid on the picture and on its regions
+    adapters           the adapters of the picture and of its regions
     pictures           all layers that could be shown to an adapter, topmost first
     around             the layers among which the regions lie, topmost first
     """
@@ -139,7 +139,7 @@ def read_scene(
     ground: Layer | None,
     stored: DocumentRegions | None = None,
     shown: frozenset[str] = frozenset(),
-) -> Scene:
+) -> DocumentScene:
     """The regions among these layers (topmost first).
 
     own     ids of layers that Tapestry made; they are no regions
@@ -175,7 +175,7 @@ def read_scene(
             remarks.append(_nameless(prompt))
     background = plain_name(ground.name) if ground else ""
     groups = tuple(GroupChoice(found.id, found.name) for found in groups_of(layers, own))
-    return Scene(
+    return DocumentScene(
         tuple(rows),
         background,
         tuple(dict.fromkeys(remarks)),
@@ -208,7 +208,7 @@ def _nameless(name: str) -> str:
     return sentence.format(name=_shorten(name))
 
 
-def _state(layer: Layer) -> State:
+def _state(layer: Layer) -> LayerState:
     if not layer.visible or layer.opacity == 0:
         return "hidden"
     if layer.bounds.is_empty:

@@ -1,4 +1,4 @@
-"""What is asked for: a request with its pixels, and the document that it is about."""
+"""A request with its pixels, and the document that it is about."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Order:
 
     document   the whole document in coordinates of the request, which may be about a part of it;
                None: it is about the whole
-    adapters   what is laid on the picture and its regions, as `DocumentAdapters.to_text` wrote it
+    adapters   the adapters of the picture and its regions, as `DocumentAdapters.to_text` wrote it
     new_document   whether the picture becomes a document of its own
     """
 

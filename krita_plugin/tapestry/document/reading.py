@@ -30,8 +30,8 @@ from .bands import any_paint, bands, read_in_bands
 from .canvas import Canvas, Layer
 from .coverage import reads_of, seen_alpha
 from .layers import (
+    DocumentScene,
     RegionLayer,
-    Scene,
     find_background,
     layers_that_count,
     picture_name,
@@ -66,7 +66,7 @@ def document_regions(canvas: Canvas) -> DocumentRegions:
     return DocumentRegions.from_text(canvas.note(REGIONS_NOTE))
 
 
-async def scene_of(canvas: Canvas) -> Scene:
+async def scene_of(canvas: Canvas) -> DocumentScene:
     """The regions and the background that the document has right now."""
     layers, own, stored = canvas.layers(), own_layers(canvas), document_regions(canvas)
     laid = document_adapters(canvas)
@@ -96,7 +96,7 @@ class Target:
 
     @property
     def reach(self) -> Bounds:
-        """Where regions count: the part with what it grows by."""
+        """Where regions count: the part with its margins."""
         part, margins = self.part, self.margins
         return Bounds(
             part.top - margins.top,
@@ -140,7 +140,7 @@ async def order_from(
     scene = await scene_of(canvas)
     own_prompt = settings.selection_prompt.strip() if mode in {"refine", "fill"} else ""
     if own_prompt:
-        scene = Scene(background_prompt=own_prompt, adapters=scene.adapters)
+        scene = DocumentScene(background_prompt=own_prompt, adapters=scene.adapters)
         settings = replace(settings, prompt="")
     chosen = [
         _held_to_paint(region, most_strength) for region in scene.regions if region.settings.on
@@ -205,7 +205,9 @@ def what_was_done(mode: Mode, margins: Margins) -> str:
     return {"generate": "", "refine": "refined", "fill": "filled", "upscale": "upscaled"}[mode]
 
 
-def _background(settings: Settings, scene: Scene, regions: Sequence[Region], mode: Mode) -> str:
+def _background(
+    settings: Settings, scene: DocumentScene, regions: Sequence[Region], mode: Mode
+) -> str:
     """The prompt for everything that no region covers.
 
     A part that is generated anew shows what the whole would show there.

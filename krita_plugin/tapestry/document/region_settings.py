@@ -23,7 +23,7 @@ from tapestry_protocol.limits import (
 from ..common.stored_json import read_kept, same_kind
 
 REGIONS_NOTE = "tapestry_regions"
-"""Under this key a document keeps what it knows about its regions."""
+"""The key of a document's region settings."""
 
 _MOST_ENTRIES = 500
 """Layers that were deleted are kept, as undo brings them back; the oldest go first."""

@@ -16,7 +16,7 @@ from ..i18n.translation import tr
 from .adapter_settings import ADAPTERS_NOTE
 from .badges import Badge, badges
 from .canvas import Canvas, Host, Layer
-from .layers import Scene
+from .layers import DocumentScene
 from .reading import scene_of
 from .region_overlay import overlay_layers
 from .region_settings import REGIONS_NOTE
@@ -56,7 +56,7 @@ class SceneWatcher:
         thumbnail_changed: Callable[[str], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self.scene = Scene(remarks=(tr("No document is open."),))
+        self.scene = DocumentScene(remarks=(tr("No document is open."),))
         self.badges: Mapping[str, Badge] = {}
         self.picture: Pixels | None = None
         self.has_document = False
@@ -156,9 +156,9 @@ class SceneWatcher:
     def _forget(self) -> None:
         if self._seen is not None:
             self._seen, self.picture = None, None
-            self._replace(Scene(remarks=(tr("No document is open."),)))
+            self._replace(DocumentScene(remarks=(tr("No document is open."),)))
 
-    async def _read(self, canvas: Canvas) -> Scene:
+    async def _read(self, canvas: Canvas) -> DocumentScene:
         scene = await scene_of(canvas)
         if scene.regions or scene.remarks:
             return scene
@@ -171,19 +171,19 @@ class SceneWatcher:
             ),
         )
 
-    def _show(self, seen: Seen, scene: Scene) -> None:
+    def _show(self, seen: Seen, scene: DocumentScene) -> None:
         before, self._seen = self._seen, seen
         if before is None or before.canvas_id != seen.canvas_id:
             self.picture = None
-        told = (seen.height, seen.width, seen.active, bool(overlay_layers(seen.layers)))
-        known = before and (
+        now = (seen.height, seen.width, seen.active, bool(overlay_layers(seen.layers)))
+        then = before and (
             *(before.height, before.width, before.active),
             bool(overlay_layers(before.layers)),
         )
-        if scene != self.scene or told != known:
+        if scene != self.scene or now != then:
             self._replace(scene)
 
-    def _replace(self, scene: Scene) -> None:
+    def _replace(self, scene: DocumentScene) -> None:
         self.scene = scene
         ids = {row.id for row in scene.rows}
         self._samples = {key: kept for key, kept in self._samples.items() if key in ids}

@@ -38,7 +38,7 @@ class Phase(Enum):
 class Job:
     """A picture on its way.
 
-    look     how its document was when the button was pressed
+    document_state   how its document was when the button was pressed
     history_id, document_name   by which the document is known when it is closed
     sources  ids of the layers that it is made from
     order    is there when the document has been read
@@ -49,7 +49,7 @@ class Job:
 
     id: str
     canvas: Canvas
-    look: DocumentState
+    document_state: DocumentState
     history_id: str = ""
     document_name: str = ""
     sources: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class GoneCanvas:
-    """A document of an earlier Krita: all that may be asked is whether it is open."""
+    """A document of an earlier Krita: it only says whether it is open."""
 
     id = ""
     is_open = False

@@ -44,7 +44,7 @@ class JobQueue:
     changed       is called when something about a job is new
     previewed     takes a job whose preview is new
     finished      takes a job with its picture and its layers; it stays in the queue until `end`
-    said          takes what the artist is to be told; None takes the last word back
+    said          shows a notice to the artist; None removes the last one
     pending_jobs  where jobs outlive Krita; those that an earlier one has left go on
     """
 

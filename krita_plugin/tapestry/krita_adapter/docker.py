@@ -17,7 +17,7 @@ from ..backend.controller import kept_choice
 from ..backend.process import BackendProcess, data_folder
 from ..backend.remote import server_file_of
 from ..connection.link import Link
-from ..connection.websocket import Connection
+from ..connection.websocket import WebSocketConnection
 from ..docker_model import DockerModel
 from ..i18n.translation import choose_language
 from ..qt.compat import QApplication, QLocale, QNetworkAccessManager
@@ -47,7 +47,7 @@ class TapestryDocker(DockWidget):
 
 
 class TapestryActions(Extension):
-    """What Krita's shortcut editor knows, and its menu Tools > Scripts."""
+    """The actions in Krita's shortcut editor and in its menu Tools > Scripts."""
 
     def setup(self) -> None:
         """Krita calls this before there is a window."""
@@ -83,7 +83,7 @@ def _docker_model() -> DockerModel:
     local = BackendProcess(host.read_setting("backend_command"))
     server_file = server_file_of(host.read_setting("server_file"), os.environ)
     backend = ChosenBackend(local, kept_choice(host), server_file)
-    link = Link(backend, Connection, loop)
+    link = Link(backend, WebSocketConnection, loop)
     docker_model = DockerModel(host, link, loop, backend)
     own = bundled_backend(backend_home())
     if own is not None and docker_model.backend_controller is not None:

@@ -21,7 +21,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ..backend.process import data_folder
-from ..document.canvas import Canvas, Group, Layer, LayerDraft
+from ..document.canvas import Canvas, Layer, LayerDraft, NewGroup
 from ..qt.compat import QByteArray, QImage, Qt, QTimer
 from .colors import colors_of
 from .layer_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
@@ -36,7 +36,7 @@ _SETTINGS_GROUP = "tapestry"
 _RESOLUTION_PPI = 72.0
 
 _SCALING = "Bicubic"
-"""What Krita's own dialog does unless it is told otherwise; of its filters every version has it."""
+"""The default of Krita's own dialog; of its filters every version has it."""
 
 _OWN_FORMAT = ".kra"
 
@@ -265,7 +265,9 @@ class KritaCanvas:
         """Begin a new layer; a masked one shows through a mask which the artist can paint on."""
         return KritaLayerDraft(lambda: self._document, name, masked=masked)
 
-    async def insert_group(self, name: str, drafts: Sequence[LayerDraft], above: str = "") -> Group:
+    async def insert_group(
+        self, name: str, drafts: Sequence[LayerDraft], above: str = ""
+    ) -> NewGroup:
         """Put drafts, topmost first, into the document as a group: one step that can be undone."""
         own = [draft for draft in drafts if isinstance(draft, KritaLayerDraft)]
         masked = [draft for draft in own if draft.masked]
@@ -280,7 +282,7 @@ class KritaCanvas:
             root = document.rootNode()
             root.addChildNode(group, find_node(document, above) if above else None)
         ids = (node.uniqueId().toString() for node in nodes)
-        return Group(group.uniqueId().toString(), tuple(ids))
+        return NewGroup(group.uniqueId().toString(), tuple(ids))
 
     def refresh(self) -> None:
         """Show what was written into layers of the document, as soon as there is time."""

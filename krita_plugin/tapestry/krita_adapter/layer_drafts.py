@@ -73,7 +73,7 @@ class KritaLayerDraft:
 
     @property
     def node(self) -> Any:
-        """The layer as Krita knows it; made when it is asked for first."""
+        """Krita's layer; made when it is first used."""
         if self._node is None:
             self._node = self._document.createNode(self._name, "paintlayer")
             self._node.setColorSpace("RGBA", "U8", SRGB)

@@ -45,7 +45,7 @@ _READING_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Update:
+class UpdateTime:
     """What the last update took.
 
     painted   the share of the canvas that was painted; the rest was kept
@@ -94,7 +94,7 @@ class LivePainting:
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.update: Update | None = None
+        self.update: UpdateTime | None = None
         self.picture: LivePicture | None = None
         self.trouble: Notice | None = None
         """Why nothing is painted just now."""
@@ -232,7 +232,7 @@ class LivePainting:
         self._running = self._next = self._asked = None
 
     def link_changed(self) -> None:
-        """What was asked on a connection that is lost is asked again on the next one."""
+        """A request on a lost connection is sent again on the next one."""
         if not self._link.is_ready:
             self._forget_running()
 
@@ -268,7 +268,7 @@ class LivePainting:
             return
         self._may_cancel = True
         report = json.loads(made.result.report)
-        self.update = Update(
+        self.update = UpdateTime(
             report.get("unet_evaluations", 0),
             report.get("live", {}).get("painted", 1.0),
             self._clock() - running.began_s,

@@ -76,7 +76,7 @@ class Presets:
     def keep(
         self, name: str, settings: Settings, laid: Sequence[AdapterSettings] | None = None
     ) -> None:
-        """Keep these settings under this name, which may be taken already, and what is laid on."""
+        """Keep these settings under this name, which may be taken already, and the adapters."""
         values = {field: getattr(settings, field) for field in _OF_A_PRESET}
         self._own[name] = Preset(values, None if laid is None else tuple(laid))
         self._write()

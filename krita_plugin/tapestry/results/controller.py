@@ -21,7 +21,7 @@ from ..settings.settings import Settings
 from .canvas_preview import CanvasPreview
 from .document_histories import Histories
 from .history import History, HistoryEntry
-from .inserting import Inserted, Way, insertion, insertion_into_new_document, take_back_size
+from .inserting import InsertAs, Inserted, insertion, insertion_into_new_document, take_back_size
 from .keeping import PictureKeeper
 from .picture_store import PictureStore
 
@@ -128,8 +128,10 @@ class Results:
             entry = await self._keeper.enter(job, order, made)
             self._changed()
             notice = notice_in(made.result.report)
-            if at_once and (entry.new_document or job.look.is_still_that_of(job.canvas)):
-                way: Way = "regions" if order.request.layered and order.request.regions else "layer"
+            if at_once and (entry.new_document or job.document_state.is_still_that_of(job.canvas)):
+                way: InsertAs = (
+                    "regions" if order.request.layered and order.request.regions else "layer"
+                )
                 await self._insert(job.canvas, entry, way, notice)
             else:
                 self.hide_live(())
@@ -146,7 +148,7 @@ class Results:
 
     # --- into the document ------------------------------------------------------------------------
 
-    def apply(self, entry_id: str, way: Way) -> None:
+    def apply(self, entry_id: str, way: InsertAs) -> None:
         """Make a layer of a picture, in the document in front; a closed one's in a new document."""
         entry, canvas = self.find(entry_id), self._in_front()
         if entry is not None:
@@ -154,7 +156,7 @@ class Results:
             self._tasks.add(self._insert(canvas if belongs else None, entry, way, None))
 
     async def _insert(
-        self, canvas: Canvas | None, entry: HistoryEntry, way: Way, notice: Notice | None
+        self, canvas: Canvas | None, entry: HistoryEntry, way: InsertAs, notice: Notice | None
     ) -> None:
         """Insert a picture and show this notice, or what went wrong."""
         try:
@@ -171,7 +173,9 @@ class Results:
             self._said(Notice(finding.message, finding.advice) if finding else notice)
         self._changed()
 
-    async def _insertion(self, canvas: Canvas | None, entry: HistoryEntry, way: Way) -> Inserted:
+    async def _insertion(
+        self, canvas: Canvas | None, entry: HistoryEntry, way: InsertAs
+    ) -> Inserted:
         picture = await self._keeper.picture(entry)
         if canvas is None or entry.new_document:
             self.canvas_preview.hide()
@@ -250,7 +254,7 @@ class Results:
         is_free = is_free and self._quiet != job.id
         if not is_free or not request.margins.is_zero or front is None:
             return
-        if front.id == job.canvas.id and job.look.is_still_that_of(front):
+        if front.id == job.canvas.id and job.document_state.is_still_that_of(front):
             self._live, whole = job.id, order.whole
             area = Bounds(0, 0, request.height, request.width).moved(-whole.top, -whole.left)
 

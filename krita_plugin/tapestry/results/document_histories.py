@@ -21,7 +21,7 @@ _CLOSED, _UNSAVED = "closed documents.json", "unsaved"
 class Histories:
     """Histories by document.
 
-    folder  where the pictures of closed documents are listed, and those that no file knows yet
+    folder  where the pictures of closed documents are listed, and those that no file lists yet
     closed  pictures that were finished when their document was not open any more
     """
 
@@ -66,7 +66,7 @@ class Histories:
             _log.exception("a picture of a document that is not saved cannot be listed")
 
     def saved(self, canvas: Canvas) -> None:
-        """A document's own file knows its pictures now."""
+        """A document's own file lists its pictures now."""
         self.let_go(entry.id for entry in self.of(canvas).entries)
 
     def let_go(self, entry_ids: Iterable[str]) -> None:
@@ -114,7 +114,7 @@ class Histories:
         return any(sha256 in entry.pictures for history in known for entry in history.entries)
 
     def is_unsaved(self, entry_id: str) -> bool:
-        """Whether no document's file can know this picture."""
+        """Whether no document's file can list this picture."""
         return (self._unsaved / f"{entry_id}.json").exists()
 
     def _take_changes(self, theirs: History) -> None:

@@ -116,7 +116,7 @@ class HistoryEntry:
 
     @property
     def request(self) -> Request | None:
-        """What was asked for; None where another version of Tapestry asked it."""
+        """The request; None where another version of Tapestry made it."""
         try:
             submit = decode(json.dumps({"kind": "submit", "job_id": "x", "request": self.asked}))
         except (ProtocolError, ValueError, RecursionError):

@@ -19,7 +19,7 @@ from ..document.reading import keep_own_layer, own_layers
 from ..document.settling import drawn, settled
 from ..i18n.translation import tr
 
-Way = Literal["layer", "regions", "active"]
+InsertAs = Literal["layer", "regions", "active"]
 """One layer; a group with one layer for each region; into the layer the artist works on."""
 
 
@@ -123,7 +123,10 @@ class PreviewLayer:
 
 
 async def insertion(
-    canvas: Canvas, picture: FinishedPicture, way: Way = "layer", shown: PreviewLayer | None = None
+    canvas: Canvas,
+    picture: FinishedPicture,
+    way: InsertAs = "layer",
+    shown: PreviewLayer | None = None,
 ) -> Inserted:
     """Put a picture into a document; says what is unusual about it, if anything is.
 

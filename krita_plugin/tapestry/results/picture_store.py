@@ -55,7 +55,7 @@ class PictureStore:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(dir=self._folder, prefix=_ASIDE)
-        with suppress(OSError):  # a disk may know no locks
+        with suppress(OSError):  # a disk may have no locks
             lock_open(handle)
         try:
             with os.fdopen(handle, "wb") as file:

@@ -1,4 +1,4 @@
-"""How far a canvas grows when the artist asks by a name, or drags."""
+"""How far a canvas is extended: by the name of a preset, or by dragging."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from tapestry_protocol.pixels import Margins
 
 from .settings import LARGEST_EXTENSION_PX, SIDES
 
-Growth = Literal["half", "double", "around"]
+ExtensionPreset = Literal["half", "double", "around"]
 
 GRID_PX = 8
 """Models paint in cells of this many pixels; a canvas that wraps must be whole cells wide."""
 
 
-def grown_by(growth: Growth, height: int, width: int, margins: Margins) -> Margins:
-    """The margins for a canvas of this size; the sides that grow now go on to be the ones.
+def preset_margins(preset: ExtensionPreset, height: int, width: int, margins: Margins) -> Margins:
+    """The margins for a canvas of this size; the sides that have one now keep theirs.
 
     half    by half of what the canvas is, shared by opposite sides
     double  by as much as the canvas is, likewise
     around  to twice as wide as high, for 360 degrees, and at least a quarter wider: what closes the
             circle is new
     """
-    if growth == "around":
+    if preset == "around":
         return _around(height, width)
-    share = {"half": 0.5, "double": 1.0}[growth]
+    share = {"half": 0.5, "double": 1.0}[preset]
     sides = [side for side in SIDES if getattr(margins, side)] or ["right"]
     sizes = {"top": height, "bottom": height, "left": width, "right": width}
     opposite = {"top": "bottom", "bottom": "top", "left": "right", "right": "left"}

@@ -45,8 +45,8 @@ class Settings:
 
     only_selection   "generate": paint what is selected and leave the rest as it is
     selection_prompt "refine" and "fill": what the selection shows, instead of its regions
-    extend_*         how far each side grows, pixels
-    continue_regions regions that touch a growing edge go on beyond it
+    extend_*         how far each side is extended, pixels
+    continue_regions regions that touch an extended edge go on beyond it
     wrap             the left and right edge continue each other (360 degrees)
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
                      around the selection is looked at
@@ -102,7 +102,7 @@ class Settings:
 
     @property
     def margins(self) -> Margins:
-        """How far Extend grows the canvas."""
+        """How far Extend makes the canvas larger."""
         return Margins(*(getattr(self, f"extend_{side}") for side in SIDES))
 
     def to_text(self) -> str:

@@ -10,7 +10,7 @@ import torch
 from tapestry_backend.bench.card import run as card_run
 from tapestry_backend.bench.card.adapter_files import CONTROLS, EMBEDDING, LORAS
 from tapestry_backend.bench.card.page import page_of
-from tapestry_backend.bench.card.run import CardBench, Row
+from tapestry_backend.bench.card.run import CardBench, CardCheck
 from tapestry_backend.bench.card.small_models import SMALL
 from tapestry_backend.cli import main
 from tapestry_backend.cli.bench_card import FAMILIES
@@ -45,10 +45,10 @@ def test_every_family_paints(family: str) -> None:
 
 def test_adapters_change_the_picture(tmp_path: Path) -> None:
     """Else nothing would be compared."""
-    store = card_run.SmallStore("sd1", "cpu", torch.float32)
-    card_run.save_adapters(tmp_path, store.load("")._unet)
+    model_cache = card_run.SmallModelCache("sd1", "cpu", torch.float32)
+    card_run.save_adapters(tmp_path, model_cache.load("")._unet)
     catalogue = card_run.Catalogue(adapters=[str(tmp_path)])
-    adapted = card_run.SmallStore("sd1", "cpu", torch.float32, catalogue)
+    adapted = card_run.SmallModelCache("sd1", "cpu", torch.float32, catalogue)
     plain = card_run._painted(adapted, card_run._request())
     for name in (*LORAS, *CONTROLS, EMBEDDING):
         made = card_run._painted(adapted, card_run._with_adapter(name))
@@ -71,7 +71,9 @@ def test_what_fails_is_named_and_costs_no_other(monkeypatch, capsys) -> None:
     page = page_of(rows, {})
     assert "**2 of 3 ways do not work here**: precision float16; precision bfloat16" in page
     assert "| bfloat16 | no: bfloat16 is not implemented here | | | |" in page
-    monkeypatch.setattr(CardBench, "rows", lambda _: iter([Row("precision", "x", problem="no")]))
+    monkeypatch.setattr(
+        CardBench, "rows", lambda _: iter([CardCheck("precision", "x", problem="no")])
+    )
     assert main(["bench", "card", "--device", "cpu"]) == 1
     assert "precision x: no" in capsys.readouterr().err
 
@@ -84,8 +86,8 @@ def test_the_command_knows_the_families_there_are() -> None:
 
 def test_each_live_update_is_one_and_paints_less_than_all() -> None:
     """A stroke that comes and goes, on a picture that was painted before the clock ran."""
-    store = card_run.SmallStore("sd1", "cpu", torch.float32)
-    painting = card_run._LivePainting(store, 2 * card_run.WINDOW_PX)
+    model_cache = card_run.SmallModelCache("sd1", "cpu", torch.float32)
+    painting = card_run._LivePainting(model_cache, 2 * card_run.WINDOW_PX)
 
     longer, shorter, again = (painting.update() for _ in range(3))
 

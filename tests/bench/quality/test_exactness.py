@@ -36,7 +36,7 @@ def test_a_new_part_that_covers_an_original_is_found(bench, settings, bits: int)
             picture[12, 10] = (200, 10, 10, 1)
             return picture
 
-    careless = Careless(bench.painter.store, settings, bench.painter.progress)
+    careless = Careless(bench.painter.model_cache, settings, bench.painter.progress)
     unchanged = unchanged_pixels(
         Workbench(careless, Scope(quick=True)), random_document(bits), bits, Margins(left=8)
     )

@@ -75,8 +75,8 @@ def test_ground_that_goes_on_is_right(judge: ColourJudge, where: str) -> None:
     for layout in ground_layouts(SAMPLE, SIDE)[:2]:
         drawn_layout = named(layout)
         masks = tuple(np.pad(mask, around, mode="edge") for mask in layout.masks)
-        grown = RegionLayout("", masks, drawn_layout.prompts, drawn_layout.background)
-        found = continued(judge, drawn_layout, perfect(judge, grown), margins)
+        extended = RegionLayout("", masks, drawn_layout.prompts, drawn_layout.background)
+        found = continued(judge, drawn_layout, perfect(judge, extended), margins)
         assert [s for s in (found.regions, found.background) if s is not None]
         assert all(s > 0.99 for s in (found.regions, found.background) if s is not None)
 
@@ -95,11 +95,11 @@ def test_ground_that_is_cut_off_at_the_old_edge_is_found(judge: ColourJudge) -> 
 def test_the_old_picture_does_not_count(judge: ColourJudge) -> None:
     """Only what is new."""
     layout = named(ground_layouts(SAMPLE, SIDE)[1])
-    grown = np.pad(perfect(judge, layout), ((0, 64), (0, 0), (0, 0)), mode="edge")
-    before = continued(judge, layout, grown, margins_at("bottom", 64))
-    grown[:SIDE] = 0
+    extended = np.pad(perfect(judge, layout), ((0, 64), (0, 0), (0, 0)), mode="edge")
+    before = continued(judge, layout, extended, margins_at("bottom", 64))
+    extended[:SIDE] = 0
 
-    assert continued(judge, layout, grown, margins_at("bottom", 64)) == before
+    assert continued(judge, layout, extended, margins_at("bottom", 64)) == before
     assert before.regions > 0.95
 
 

@@ -9,7 +9,7 @@ import torch
 from tapestry_backend.bench.common.painter import PainterSettings
 from tapestry_backend.bench.speed import known_shapes, random_models
 from tapestry_backend.bench.speed.known_shapes import evaluation_flops, measure_shapes
-from tapestry_backend.bench.speed.random_models import SHAPES, Shape, ShapedStore
+from tapestry_backend.bench.speed.random_models import SHAPES, Shape, ShapedModelCache
 from tapestry_backend.bench.speed.report import shapes_table
 from tapestry_backend.cli import main
 
@@ -74,8 +74,8 @@ def test_true_shapes_are_those_of_the_checkpoints(name: str) -> None:
 def test_a_tiny_shape_is_measured(monkeypatch) -> None:
     """Every picture, with every figure, on the processor."""
     monkeypatch.setattr(known_shapes, "_SIDE", 64)
-    store = ShapedStore(tiny("sdxl"), "cpu")
-    found = measure_shapes(store, PainterSettings("sdxl", 3), UNIT_PX)
+    model_cache = ShapedModelCache(tiny("sdxl"), "cpu")
+    found = measure_shapes(model_cache, PainterSettings("sdxl", 3), UNIT_PX)
 
     assert [case.name for case in found.cases] == [
         *("panorama_32x128", "panorama_32x256", "panorama_64x256"),

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from tapestry_backend.bench.common.painter import Painter, PainterSettings
-from tapestry_backend.bench.common.progress import Progress
+from tapestry_backend.bench.common.progress import ProgressLog
 from tapestry_backend.bench.common.prompts import GENERAL_TEXTURES
 from tapestry_backend.bench.speed import cases
 from tapestry_backend.bench.speed.cases import PEERS, Effort, make_cases
 from tapestry_backend.bench.speed.clock import Clock, watch_memory
 from tapestry_backend.bench.speed.contenders import Painters
 from tapestry_backend.bench.speed.floor import Floor
-from tapestry_backend.bench.speed.metered import MeteredStore
+from tapestry_backend.bench.speed.metered import MeteredModelCache
 from tapestry_backend.bench.speed.run import SpeedBench
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.cli import main
@@ -106,18 +106,18 @@ def test_the_table_names_every_case_and_its_goal(run, found) -> None:
 
 def test_eight_regions_are_evaluated_where_they_are(folder) -> None:
     """Each has one window of its own: two evaluations, where the authors' loop makes 1458."""
-    store = MeteredStore(Catalogue([str(folder)]), "cpu")
-    painter = Painter(store, PainterSettings(str(folder), 1), Progress(quiet=True))
+    model_cache = MeteredModelCache(Catalogue([str(folder)]), "cpu")
+    painter = Painter(model_cache, PainterSettings(str(folder), 1), ProgressLog(quiet=True))
     cases = make_cases(painter, GENERAL_TEXTURES, Effort(1, 1, 1, 1))
     case = next(case for case in cases if case.name == "regions_8")
 
-    assert Painters(painter, store, 1).tapestry(case.asked).evaluations == 8 * 2
+    assert Painters(painter, model_cache, 1).tapestry(case.asked).evaluations == 8 * 2
 
 
 def test_cases_may_be_named(folder) -> None:
     """A quick run leaves the long one out, unless it is named."""
-    store = MeteredStore(Catalogue([str(folder)]), "cpu")
-    bench = SpeedBench(store, PainterSettings(str(folder), 1), Effort(1, 1, 1, 1, quick=True))
+    model_cache = MeteredModelCache(Catalogue([str(folder)]), "cpu")
+    bench = SpeedBench(model_cache, PainterSettings(str(folder), 1), Effort(1, 1, 1, 1, quick=True))
 
     assert "panorama_8" not in {case.name for case in bench.cases(PEERS)}
     named = bench.cases(PEERS, ["panorama_8", "extension_half"])
@@ -141,9 +141,9 @@ def test_a_device_that_is_not_there_gets_a_sentence(folder, capsys) -> None:
 
 def test_the_floor_counts_evaluations_and_one_decode(folder) -> None:
     """With a clock that ticks once for every look at it."""
-    store = MeteredStore(Catalogue([str(folder)]), "cpu")
+    model_cache = MeteredModelCache(Catalogue([str(folder)]), "cpu")
     ticks = iter(range(10**6))
-    floor = Floor(store.load(str(folder)), lambda: float(next(ticks)))
+    floor = Floor(model_cache.load(str(folder)), lambda: float(next(ticks)))
 
     assert floor.batch_size > 1, "all sizes take one tick: the largest one wins"
     assert floor.seconds(0, Size(16, 16)) == 1

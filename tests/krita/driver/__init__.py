@@ -8,7 +8,7 @@ from pathlib import Path
 from krita import Extension, Krita
 
 from .qt import QApplication, QTimer
-from .stage import Stage
+from .stage import ScenarioStage
 
 _WINDOW_SETTLES_MS = 1500
 _TURN_MS = 20
@@ -36,7 +36,7 @@ class Driver(Extension):
     def _begin(self) -> None:
         faulthandler.enable(_STDERR)  # where Krita crashes inside a call of ours, the log says so
         names = os.environ["TAPESTRY_SCENARIOS"].split(",")
-        self._stage = Stage(Path(os.environ["TAPESTRY_REPORT"]), names)
+        self._stage = ScenarioStage(Path(os.environ["TAPESTRY_REPORT"]), names)
         self._timer = QTimer()
         self._timer.setInterval(_TURN_MS)
         self._timer.timeout.connect(self._turn)

@@ -27,7 +27,7 @@ _LEAST_TURNS = 5
 """So that Krita's timers have their turn, too, after it was held for a while."""
 
 
-class Stage:
+class ScenarioStage:
     """Plays scenarios: generator functions that yield what they wait for.
 
     A scenario yields (condition, what, seconds); it goes on when the condition holds, and fails

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from krita import Document, Node
 
 from tapestry.common import task_queue
-from tapestry.connection.websocket import Connection
+from tapestry.connection.websocket import WebSocketConnection
 from tapestry.document.region_controller import RegionController
 from tapestry.document.scene_watcher import SceneWatcher
 from tapestry.qt.event_loop import QtLoop
@@ -17,7 +17,7 @@ from .qt import QApplication, QEvent, QObject
 
 OURS = (
     (QtLoop, "_call"),
-    (Connection, "_guarded"),
+    (WebSocketConnection, "_guarded"),
     (SceneWatcher, "look"),
     (RegionController, "new_region"),
     (CanvasPreview, "hide"),
@@ -66,7 +66,7 @@ def pieces(found):
     run_on = task_queue.run_on
 
     def timed(work):
-        clock = _Clock()
+        clock = _Stopwatch()
         try:
             return run_on(work)
         finally:
@@ -88,7 +88,7 @@ def _is_ours(work):
     return work.cr_code.co_filename != task_queue.__file__
 
 
-class _Clock:
+class _Stopwatch:
     """Starts when it is made."""
 
     turned_s = 0.0
@@ -135,13 +135,13 @@ def _turning(kind, method):
     original = vars(kind)[method]
 
     def turning(self, *arguments: object):
-        events, before = _Events(), _Clock.turned_s
+        events, before = _Events(), _Stopwatch.turned_s
         QApplication.instance().installEventFilter(events)
         try:
             return original.__get__(self)(*arguments)
         finally:
             QApplication.instance().removeEventFilter(events)
-            _Clock.turned_s = before + events.seconds  # such calls may be made in a turn, too
+            _Stopwatch.turned_s = before + events.seconds  # such calls may be made in a turn, too
 
     setattr(kind, method, turning)
     yield
@@ -154,7 +154,7 @@ def _timed(kind, method, longest):
     name = f"{kind.__name__}.{method}"
 
     def timed(self, *arguments: object):
-        clock = _Clock()
+        clock = _Stopwatch()
         try:
             return original(self, *arguments)
         finally:

@@ -25,7 +25,7 @@ from tests.krita_plugin.fake_loop import FakeLoop
 SUBMIT = Submit("a", Request("generate", 64, 64, prompt="sky"))
 
 
-class LinkObserver:
+class RecordingObserver:
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class LinkObserver:
         self.heard.append(message)
 
 
-class Way:
+class LinkSetup:
     """A link and everything around it."""
 
     def __init__(self) -> None:
-        self.backend, self.loop, self.observer = FakeBackend(), FakeLoop(), LinkObserver()
+        self.backend, self.loop, self.observer = FakeBackend(), FakeLoop(), RecordingObserver()
         self.link = Link(self.backend, self.backend.connect, self.loop)
         self.link.observer = self.observer
 
@@ -58,19 +58,19 @@ class Way:
 
 
 @pytest.fixture
-def way() -> Way:
+def way() -> LinkSetup:
     """A link that has not begun."""
-    return Way()
+    return LinkSetup()
 
 
-def test_a_running_server_is_used(way: Way) -> None:
+def test_a_running_server_is_used(way: LinkSetup) -> None:
     """None is started."""
     way.become_ready()
     assert way.backend.starts == 0
     assert way.observer.heard == [Welcome(PROTOCOL_VERSION, VERSION, ()), Backend("ready", "CPU")]
 
 
-def test_a_server_is_started_when_there_is_none(way: Way) -> None:
+def test_a_server_is_started_when_there_is_none(way: LinkSetup) -> None:
     """It is ready when its runtime file appears."""
     way.link.ensure()
     assert way.link.state is LinkState.STARTING
@@ -84,14 +84,14 @@ def test_a_server_is_started_when_there_is_none(way: Way) -> None:
     assert way.backend.starts == 1
 
 
-def test_to_ensure_twice_starts_one(way: Way) -> None:
+def test_to_ensure_twice_starts_one(way: LinkSetup) -> None:
     """Generate is pressed while the backend starts."""
     way.link.ensure()
     way.link.ensure()
     assert way.backend.starts == 1
 
 
-def test_a_file_that_a_dead_server_left_is_not_believed(way: Way) -> None:
+def test_a_file_that_a_dead_server_left_is_not_believed(way: LinkSetup) -> None:
     """There is no answer, so another one is started, and the old file is not taken for its."""
     way.backend.appear()
     way.backend.is_alive = False
@@ -108,7 +108,7 @@ def test_a_file_that_a_dead_server_left_is_not_believed(way: Way) -> None:
     assert way.link.is_ready
 
 
-def test_a_first_connection_that_is_lost_is_made_again(way: Way) -> None:
+def test_a_first_connection_that_is_lost_is_made_again(way: LinkSetup) -> None:
     """To the same server, which was busy; a second one could not start beside it."""
     way.backend.appear()
     way.link.ensure()
@@ -120,7 +120,7 @@ def test_a_first_connection_that_is_lost_is_made_again(way: Way) -> None:
     assert way.backend.starts == 0
 
 
-def test_a_server_that_another_cannot_replace_is_asked_again(way: Way) -> None:
+def test_a_server_that_another_cannot_replace_is_asked_again(way: LinkSetup) -> None:
     """It was busy for long; the one that was started in its place has found it alive and ended."""
     way.backend.appear()
     way.link.ensure()
@@ -137,7 +137,7 @@ def test_a_server_that_another_cannot_replace_is_asked_again(way: Way) -> None:
     assert way.backend.starts == 1
 
 
-def test_a_lost_connection_is_made_again(way: Way) -> None:
+def test_a_lost_connection_is_made_again(way: LinkSetup) -> None:
     """To the same server, which still runs."""
     way.become_ready()
     way.backend.lose_connection()
@@ -148,7 +148,7 @@ def test_a_lost_connection_is_made_again(way: Way) -> None:
     assert way.backend.starts == 0
 
 
-def test_a_killed_server_is_started_again(way: Way) -> None:
+def test_a_killed_server_is_started_again(way: LinkSetup) -> None:
     """First the old one is tried."""
     way.become_ready()
     way.backend.die()
@@ -162,7 +162,7 @@ def test_a_killed_server_is_started_again(way: Way) -> None:
     assert way.link.is_ready
 
 
-def test_a_server_that_always_dies_is_given_up(way: Way) -> None:
+def test_a_server_that_always_dies_is_given_up(way: LinkSetup) -> None:
     """After a few attempts, with a sentence; the next press tries again."""
     way.backend.dies_at_once = True
     way.link.ensure()
@@ -175,7 +175,7 @@ def test_a_server_that_always_dies_is_given_up(way: Way) -> None:
     assert way.link.state is LinkState.STARTING
 
 
-def test_a_server_that_dies_after_its_welcome_is_given_up_too(way: Way) -> None:
+def test_a_server_that_dies_after_its_welcome_is_given_up_too(way: LinkSetup) -> None:
     """Otherwise we would start it for ever."""
     way.become_ready()
     for _ in range(30):
@@ -188,7 +188,7 @@ def test_a_server_that_dies_after_its_welcome_is_given_up_too(way: Way) -> None:
     assert way.link.state is LinkState.FAILED
 
 
-def test_a_server_that_does_its_work_has_all_attempts_again(way: Way) -> None:
+def test_a_server_that_does_its_work_has_all_attempts_again(way: LinkSetup) -> None:
     """A message about a job is work."""
     way.become_ready()
     for _ in range(3 * len(DELAYS_S)):
@@ -199,14 +199,14 @@ def test_a_server_that_does_its_work_has_all_attempts_again(way: Way) -> None:
     assert way.link.is_ready
 
 
-def test_a_server_that_never_gets_ready_is_given_up(way: Way) -> None:
+def test_a_server_that_never_gets_ready_is_given_up(way: LinkSetup) -> None:
     """A minute each."""
     way.link.ensure()
     way.loop.run((START_WITHIN_S + 10) * (len(DELAYS_S) + 1))
     assert way.link.state is LinkState.FAILED
 
 
-def test_a_link_asks_for_what_it_has_missed(way: Way) -> None:
+def test_a_link_asks_for_what_it_has_missed(way: LinkSetup) -> None:
     """Before any other message; the observer need not know."""
     way.become_ready()
     way.link.send(SUBMIT)
@@ -221,7 +221,7 @@ def test_a_link_asks_for_what_it_has_missed(way: Way) -> None:
     assert heard == [Accepted("a", 0, 5), Progress("a", "denoising", 1, 20, 6)]
 
 
-def test_a_job_that_was_given_up_is_cancelled_by_the_next_backend(way: Way) -> None:
+def test_a_job_that_was_given_up_is_cancelled_by_the_next_backend(way: LinkSetup) -> None:
     """The artist was told that there is none, so it is not waited for."""
     way.become_ready()
     way.link.send(SUBMIT)
@@ -233,7 +233,7 @@ def test_a_job_that_was_given_up_is_cancelled_by_the_next_backend(way: Way) -> N
     assert way.backend.sent == [Cancel("a")]
 
 
-def test_no_command_is_told_at_once(way: Way) -> None:
+def test_no_command_is_told_at_once(way: LinkSetup) -> None:
     """There is nothing to try again."""
     way.backend.can_start = False
     way.link.ensure()
@@ -242,7 +242,7 @@ def test_no_command_is_told_at_once(way: Way) -> None:
 
 
 @pytest.mark.promise("R15")
-def test_another_version_is_told(way: Way) -> None:
+def test_another_version_is_told(way: LinkSetup) -> None:
     """With what to do about it."""
     way.backend.appear()
     way.link.ensure()
@@ -253,7 +253,7 @@ def test_another_version_is_told(way: Way) -> None:
 
 
 @pytest.mark.promise("R15")
-def test_a_server_that_does_not_want_us_says_why(way: Way) -> None:
+def test_a_server_that_does_not_want_us_says_why(way: LinkSetup) -> None:
     """Its sentence is the last word: trying again would only bury it."""
     way.backend.appear()
     way.link.ensure()
@@ -263,7 +263,7 @@ def test_a_server_that_does_not_want_us_says_why(way: Way) -> None:
     assert [error.message for error in way.observer.failures] == ["Too old."]
 
 
-def test_nothing_is_sent_into_the_void(way: Way) -> None:
+def test_nothing_is_sent_into_the_void(way: LinkSetup) -> None:
     """A sentence instead."""
     with pytest.raises(TapestryError, match="cannot be reached"):
         way.link.send(Cancelled("job"))
@@ -271,7 +271,7 @@ def test_nothing_is_sent_into_the_void(way: Way) -> None:
         way.link.send_blob("", b"")
 
 
-def test_a_closed_link_is_silent(way: Way) -> None:
+def test_a_closed_link_is_silent(way: LinkSetup) -> None:
     """Krita ends; whatever was under way is not heard of again."""
     way.become_ready()
     way.link.close()

@@ -9,9 +9,9 @@ from tapestry.document.reading import own_layers
 from tapestry.results.inserting import (
     Cut,
     FinishedPicture,
+    InsertAs,
     LayerGroup,
     OwnLayer,
-    Way,
     insertion,
     insertion_into_new_document,
     scaled_down,
@@ -41,7 +41,7 @@ def picture(margins: Margins = NO_MARGINS, **fields: object) -> FinishedPicture:
     return replace(FinishedPicture(NAME, red, bounds, (20, 30), margins), **fields)
 
 
-def insert(canvas: FakeCanvas, wanted: FinishedPicture, way: Way = "layer"):
+def insert(canvas: FakeCanvas, wanted: FinishedPicture, way: InsertAs = "layer"):
     """All of it in one go."""
     return finish(insertion(canvas, wanted, way))
 
@@ -227,7 +227,7 @@ def test_an_active_layer_that_goes_meanwhile_is_a_sentence(canvas: FakeCanvas) -
 
 
 @pytest.mark.parametrize("way", ["layer", "regions", "active"])
-def test_layers_are_empty_when_they_come(canvas: FakeCanvas, way: Way) -> None:
+def test_layers_are_empty_when_they_come(canvas: FakeCanvas, way: InsertAs) -> None:
     """Krita would wait for itself to draw them; and nothing is added while it draws."""
     canvas.active = canvas.add("sky", Bounds(0, 0, 10, 30))
     canvas.unsettled = 5

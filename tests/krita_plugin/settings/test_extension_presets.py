@@ -1,14 +1,14 @@
-"""How far a canvas grows by name."""
+"""How far a canvas is extended by name."""
 
 import pytest
 
-from tapestry.settings.extension_presets import grown_by, on_grid
+from tapestry.settings.extension_presets import on_grid, preset_margins
 from tapestry.settings.settings import LARGEST_EXTENSION_PX
 from tapestry_protocol.pixels import Margins
 
 
 @pytest.mark.parametrize(
-    ("growth", "before", "after"),
+    ("preset", "before", "after"),
     [
         ("half", Margins(), Margins(right=128)),
         ("double", Margins(), Margins(right=256)),
@@ -16,16 +16,16 @@ from tapestry_protocol.pixels import Margins
         ("double", Margins(left=8, right=8, top=8), Margins(top=96, left=128, right=128)),
     ],
 )
-def test_a_share_of_the_canvas(growth, before, after) -> None:
+def test_a_share_of_the_canvas(preset, before, after) -> None:
     """Opposite sides have it between them."""
-    assert grown_by(growth, 96, 256, before) == after
+    assert preset_margins(preset, 96, 256, before) == after
 
 
 @pytest.mark.parametrize("size", [(96, 128), (512, 512), (100, 101), (64, 500), (1, 1)])
 def test_all_around_is_twice_as_wide_as_high_on_whole_cells(size) -> None:
     """And something is new at the place where the edges meet."""
     height, width = size
-    margins = grown_by("around", height, width, Margins(top=8))
+    margins = preset_margins("around", height, width, Margins(top=8))
     assert margins.top == margins.bottom == 0
     assert margins.left % 8 == 0
     assert (width + margins.right) % 8 == 0

@@ -79,19 +79,19 @@ def adapters(tmp_path_factory, checkpoint: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def adapted_store(checkpoint: Path, adapters: Path) -> ModelCache:
-    """A store with the tiny checkpoint and all adapters."""
+def adapted_cache(checkpoint: Path, adapters: Path) -> ModelCache:
+    """A model cache with the tiny checkpoint and all adapters."""
     return ModelCache(Catalogue([str(checkpoint)], adapters=[str(adapters)]))
 
 
 @pytest.fixture
-def latents_of(checkpoint: Path, adapted_store: ModelCache) -> LatentsOf:
+def latents_of(checkpoint: Path, adapted_cache: ModelCache) -> LatentsOf:
     """The latents that a request ends with; its fields, and the blobs it refers to."""
 
     def paint(blobs: dict[str, bytes] | None = None, **fields: Any) -> Tensor:
         settings = {"height": 64, "width": 64, "prompt": "snow", "num_inference_steps": 3}
         request = Request("generate", **{**settings, "model": str(checkpoint), **fields})
-        return latents_of_run(request, blobs or {}, adapted_store)
+        return latents_of_run(request, blobs or {}, adapted_cache)
 
     return paint
 

@@ -20,11 +20,13 @@ SIDE = WINDOW * FACTOR
 STEPS = 3
 
 
-def latents_of(store: ModelCache, folder: Path, *, blobs: Any = None, **fields: Any) -> Tensor:
+def latents_of(
+    model_cache: ModelCache, folder: Path, *, blobs: Any = None, **fields: Any
+) -> Tensor:
     """What a request ends with."""
     settings = {"num_inference_steps": STEPS, "guidance_scale": 5.0, "model": str(folder)}
     settings |= {"height": SIDE, "width": SIDE, "prompt": "snow", **fields}
-    return latents_of_run(Request("generate", **settings), blobs or {}, store)
+    return latents_of_run(Request("generate", **settings), blobs or {}, model_cache)
 
 
 def of_window(pipeline: Any, family: str, **asked: Any) -> Tensor:

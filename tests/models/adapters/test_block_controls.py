@@ -41,7 +41,7 @@ class Lab(NamedTuple):
     family: str
     folder: Path
     adapters: Path
-    store: ModelCache
+    model_cache: ModelCache
 
     def pipeline(self, *names: str) -> Any:
         """Diffusers' own, with these ControlNets."""
@@ -61,7 +61,7 @@ class Lab(NamedTuple):
     def latents(self, *controls: Control, layers: tuple[Pixels, ...] = (), **fields: Any) -> Tensor:
         """What a request ends with that shows these."""
         blobs = {layer.sha256: layer.data for layer in layers} | fields.pop("blobs", {})
-        return latents_of(self.store, self.folder, blobs=blobs, controls=controls, **fields)
+        return latents_of(self.model_cache, self.folder, blobs=blobs, controls=controls, **fields)
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ def test_one_window_is_what_diffusers_paints_with_two(lab: Lab) -> None:
 
 def test_two_of_different_kinds_add_up(lab: Lab) -> None:
     """Whatever the number of their blocks: what both say of a row is the sum of what each says."""
-    model = lab.store.load(str(lab.folder))
+    model = lab.model_cache.load(str(lab.folder))
     picture = torch.randint(0, 256, (1, 3, SIDE, SIDE), dtype=torch.uint8)
     latents = canvas_noise(0, 4, Size(WINDOW, WINDOW))
     conditions = model.encode_prompts(["snow"], [3.0])
@@ -144,7 +144,7 @@ def test_two_of_different_kinds_add_up(lab: Lab) -> None:
     def ask(*names: str) -> Tensor:
         shown = []
         for name in names:
-            adapter = lab.store.catalogue.adapters.find(name, "controlnet")
+            adapter = lab.model_cache.catalogue.adapters.find(name, "controlnet")
             network = model.adapter_manager.control(adapter)
             shown.append(ControlInput(network, model.prepare_control(network, picture), [0], 0.01))
         return model.predict(latents, torch.tensor(500.0), conditions, (), shown)
@@ -174,8 +174,10 @@ def test_a_weight_of_nothing_is_none(lab: Lab) -> None:
 @pytest.mark.parametrize("name", ["edges", "other"])
 def test_each_window_sees_what_diffusers_would_show_it(lab: Lab, name: str) -> None:
     """Its crop of the picture as a picture of its own, not a crop of the latents of the whole."""
-    model = lab.store.load(str(lab.folder))
-    network = model.adapter_manager.control(lab.store.catalogue.adapters.find(name, "controlnet"))
+    model = lab.model_cache.load(str(lab.folder))
+    network = model.adapter_manager.control(
+        lab.model_cache.catalogue.adapters.find(name, "controlnet")
+    )
     seen: list[Tensor] = []
     watch: Callable[..., None] = lambda _m, args, *_: seen.append(args[1].clone())  # noqa: E731
     layer = a_layer(SIDE, 2 * SIDE)
@@ -207,9 +209,9 @@ def _as_shown(lab: Lab, latents: Tensor) -> Tensor:
 
 def test_a_window_of_odd_size_is_shown_whole_patches(lab: Lab) -> None:
     """As its own latents are continued."""
-    model = lab.store.load(str(lab.folder))
+    model = lab.model_cache.load(str(lab.folder))
     network = model.adapter_manager.control(
-        lab.store.catalogue.adapters.find("other", "controlnet")
+        lab.model_cache.catalogue.adapters.find("other", "controlnet")
     )
     picture = torch.randint(0, 256, (1, 3, 13 * FACTOR, 11 * FACTOR), dtype=torch.uint8)
     shown = ControlInput(network, model.prepare_control(network, picture), [0], 1.0)
@@ -267,20 +269,20 @@ def test_one_of_another_family_is_refused_before_anything_is_loaded(
     """By its configuration's class; one for U-Nets when it is loaded."""
     other = {"sd3": "flux", "flux": "sd3"}[lab.family]
     old = save_checkpoint(tmp_path / "old")
-    for store, model in [
+    for model_cache, model in [
         (ModelCache(Catalogue([str(old)], adapters=[str(lab.adapters)])), old),
-        (a_lab(other, tmp_path).store, tmp_path / other),
+        (a_lab(other, tmp_path).model_cache, tmp_path / other),
     ]:
-        store.catalogue.adapters = Catalogue(adapters=[str(lab.adapters)]).adapters
+        model_cache.catalogue.adapters = Catalogue(adapters=[str(lab.adapters)]).adapters
         request = Request("generate", 64, 64, controls=(Control("edges", "regions"),))
         with pytest.raises(TapestryError, match="The ControlNet 'edges' was made for"):
-            store.catalogue.check(Request(**{**vars(request), "model": str(model)}))
+            model_cache.catalogue.check(Request(**{**vars(request), "model": str(model)}))
 
 
 def test_one_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> None:
     """When its sizes are known, and with a sentence."""
     shutil.copytree(lab.adapters / "edges", tmp_path / "wide")
-    transformer = lab.store.load(str(lab.folder))._transformer
+    transformer = lab.model_cache.load(str(lab.folder))._transformer
     wide = type(transformer).from_config({**transformer.config, "num_attention_heads": 8})
     save = save_sd3_controlnet if lab.family == "sd3" else save_flux_controlnet
     save(tmp_path / "wide", wide)

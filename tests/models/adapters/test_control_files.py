@@ -71,11 +71,13 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.parametrize("name", ["renamed", "bare", "original"])
 def test_a_file_paints_what_its_folder_does(lab, name: str) -> None:
     """Whatever its tensors are called, and whatever else is in it."""
-    model, _, store = lab
+    model, _, model_cache = lab
     layer = a_layer(SIDE, SIDE)
     blobs = {layer.sha256: layer.data}
     plain, expected, ours = (
-        latents_of(store, model, blobs=blobs, controls=tuple(control(n, layer) for n in names))
+        latents_of(
+            model_cache, model, blobs=blobs, controls=tuple(control(n, layer) for n in names)
+        )
         for names in ((), ("whole",), (name,))
     )
 
@@ -100,10 +102,10 @@ def test_an_inpainting_checkpoint_takes_it_too(lab, tmp_path: Path) -> None:
         model = save_xl(tmp_path / "fill", in_channels=9)
     else:
         model = save_checkpoint(tmp_path / "fill", channels=4, in_channels=9)
-    store = ModelCache(Catalogue([str(model)], adapters=[str(adapters)]))
+    model_cache = ModelCache(Catalogue([str(model)], adapters=[str(adapters)]))
     shown = (Control("original", "regions"),)
 
-    assert bool(latents_of(store, model, controls=shown).isfinite().all())
+    assert bool(latents_of(model_cache, model, controls=shown).isfinite().all())
 
 
 def changed(path: Path, change) -> Path:
@@ -127,9 +129,9 @@ def halve(content: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("change", [widen, halve])
 def test_one_of_another_build_is_refused(lab, change) -> None:
     """When it is loaded, with a sentence."""
-    model, adapters, store = lab
+    model, adapters, model_cache = lab
     known = AdapterCatalogue([str(changed(adapters / "original.safetensors", change))])
-    adapter_manager = store.load(str(model)).adapter_manager
+    adapter_manager = model_cache.load(str(model)).adapter_manager
     with pytest.raises(TapestryError, match="The ControlNet 'changed' was made for"):
         adapter_manager.control(known.find("changed", "controlnet"))
 

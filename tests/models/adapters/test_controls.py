@@ -162,7 +162,7 @@ def test_the_map_of_the_regions_needs_no_picture(latents_of: LatentsOf) -> None:
 
 
 def test_the_map_may_have_the_colours_that_segmentation_networks_know(
-    adapted_store: ModelCache, checkpoint: Path
+    adapted_cache: ModelCache, checkpoint: Path
 ) -> None:
     """Each region that of the class its prompt names; the style names none."""
     own, blobs = region(0, 24, prompt="a stone bridge")
@@ -178,7 +178,7 @@ def test_the_map_may_have_the_colours_that_segmentation_networks_know(
         model=str(checkpoint),
     )
     check_request(request)
-    job = prepared(request, {**blobs, **more}, adapted_store)
+    job = prepared(request, {**blobs, **more}, adapted_cache)
     ((_, shown),) = job.conditioning._controls._pictures.items()
 
     assert shown[0, :, 32, 4].tolist() == [255, 82, 0]

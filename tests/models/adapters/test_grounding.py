@@ -41,12 +41,12 @@ def grounded(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def own_store(grounded: Path) -> ModelCache:
-    """A store that knows it."""
+def own_cache(grounded: Path) -> ModelCache:
+    """A model cache that knows it."""
     return ModelCache(Catalogue([str(grounded)]))
 
 
-def painted(store: ModelCache, folder: Path, grounding: float = 0.0, **fields: Any) -> Tensor:
+def painted(model_cache: ModelCache, folder: Path, grounding: float = 0.0, **fields: Any) -> Tensor:
     """Two regions of one prompt whose boxes lie in the upper left and the lower right."""
     blobs, regions = {}, []
     for bounds in (Bounds(0, 0, 32, 24), Bounds(28, 20, 64, 64)):
@@ -57,10 +57,10 @@ def painted(store: ModelCache, folder: Path, grounding: float = 0.0, **fields: A
     settings |= {"regions": tuple(regions), "model": str(folder)}
     expert = Expert(bootstrapping=0.0, grounding=grounding)
     request = Request("generate", **{**settings, "expert": expert, **fields})
-    return latents_of_run(request, blobs, store)
+    return latents_of_run(request, blobs, model_cache)
 
 
-def test_one_window_is_what_diffusers_paints(grounded: Path, own_store: ModelCache) -> None:
+def test_one_window_is_what_diffusers_paints(grounded: Path, own_cache: ModelCache) -> None:
     """The boxes in the first half of the steps; all regions of one prompt are one picture."""
     pipeline = diffusers.StableDiffusionGLIGENPipeline.from_pretrained(
         grounded, safety_checker=None
@@ -78,25 +78,25 @@ def test_one_window_is_what_diffusers_paints(grounded: Path, own_store: ModelCac
         width=SIDE,
         output_type="latent",
     ).images
-    ours = painted(own_store, grounded, grounding=0.5)
+    ours = painted(own_cache, grounded, grounding=0.5)
 
     near(ours, theirs)
-    without = painted(own_store, grounded)
+    without = painted(own_cache, grounded)
     assert float((ours - without).abs().max()) > 0.01
-    assert torch.equal(painted(own_store, grounded, grounding=0.1), without), "less than a step"
+    assert torch.equal(painted(own_cache, grounded, grounding=0.1), without), "less than a step"
     assert torch.equal(
-        painted(own_store, grounded, regions=(), grounding=1.0),
-        painted(own_store, grounded, regions=()),
+        painted(own_cache, grounded, regions=(), grounding=1.0),
+        painted(own_cache, grounded, regions=()),
     )
 
 
-def test_a_canvas_of_many_windows_and_its_draft(grounded: Path, own_store: ModelCache) -> None:
+def test_a_canvas_of_many_windows_and_its_draft(grounded: Path, own_cache: ModelCache) -> None:
     """Boxes are cut where windows end, and shrink with the draft."""
     fields = {"height": 160, "width": 128}
 
     assert not torch.equal(
-        painted(own_store, grounded, grounding=1.0, **fields),
-        painted(own_store, grounded, **fields),
+        painted(own_cache, grounded, grounding=1.0, **fields),
+        painted(own_cache, grounded, **fields),
     )
 
 
@@ -124,7 +124,7 @@ def test_a_row_is_told_of_what_it_sees_and_a_negative_one_of_nothing() -> None:
     assert not told["masks"][:, 2:].any()
 
 
-def test_a_model_that_reads_no_boxes_says_so(store: ModelCache) -> None:
+def test_a_model_that_reads_no_boxes_says_so(model_cache: ModelCache) -> None:
     """Here the bundled one."""
     with pytest.raises(TapestryError, match="The model 'sample' takes no grounded boxes"):
-        painted(store, Path("sample"), grounding=0.3)
+        painted(model_cache, Path("sample"), grounding=0.3)

@@ -34,12 +34,12 @@ Changes = dict[str, Callable[[Tensor], Tensor]]
 
 
 @pytest.fixture
-def with_adapters(adapted_store: ModelCache, tmp_path: Path):
-    """The store knows the adapters of this test's folder instead of its own."""
-    kept = adapted_store.catalogue.adapters
+def with_adapters(adapted_cache: ModelCache, tmp_path: Path):
+    """The cache knows the adapters of this test's folder instead of its own."""
+    kept = adapted_cache.catalogue.adapters
     adapter_manager = (
-        next(iter(adapted_store._loaded.values())).adapter_manager
-        if adapted_store._loaded
+        next(iter(adapted_cache._loaded.values())).adapter_manager
+        if adapted_cache._loaded
         else None
     )
     if adapter_manager:
@@ -47,10 +47,10 @@ def with_adapters(adapted_store: ModelCache, tmp_path: Path):
         adapter_manager._changes.clear()
 
     def learn() -> None:
-        adapted_store.catalogue.adapters = AdapterCatalogue([str(tmp_path)])
+        adapted_cache.catalogue.adapters = AdapterCatalogue([str(tmp_path)])
 
     yield learn
-    adapted_store.catalogue.adapters = kept
+    adapted_cache.catalogue.adapters = kept
 
 
 def merged(checkpoint: Path, changes: Changes) -> Tensor:
@@ -240,13 +240,13 @@ def test_layers_that_come_one_by_one_may_wear_a_dora(
 ) -> None:
     """It asks a layer again for its columns, when its weights may be at home already."""
     a_dora(tmp_path / "it.safetensors", checkpoint, rows=False, kind="lora")
-    store = ModelCache(Catalogue([str(checkpoint)], adapters=[str(tmp_path)]))
+    model_cache = ModelCache(Catalogue([str(checkpoint)], adapters=[str(tmp_path)]))
     with_adapters()
     expected = latents_of(loras=(Lora("it"),))
-    model = store.load(str(checkpoint))
+    model = model_cache.load(str(checkpoint))
     stream_layers(model._parts.use("unet"), torch.device("cpu"))
     request = Request("generate", 64, 64, "snow", num_inference_steps=3, model=str(checkpoint))
-    latents = latents_of_run(replace(request, loras=(Lora("it"),)), {}, store)
+    latents = latents_of_run(replace(request, loras=(Lora("it"),)), {}, model_cache)
 
     assert torch.equal(latents, expected)
 
@@ -364,7 +364,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_does_not_belong_together_gets_a_sentence(
-    checkpoint: Path, tmp_path: Path, adapted_store: ModelCache, case: str
+    checkpoint: Path, tmp_path: Path, adapted_cache: ModelCache, case: str
 ) -> None:
     """Before any number is computed."""
     changes, problem = WRONG[case]
@@ -374,7 +374,7 @@ def test_what_does_not_belong_together_gets_a_sentence(
     tensors = {role: torch.ones(shape) for role, shape in shapes.items() if shape is not None}
     save_file({f"{flat}.{role}": t for role, t in tensors.items()}, tmp_path / "it.safetensors")
     known = AdapterCatalogue([str(tmp_path)])
-    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
+    adapter_manager = adapted_cache.load(str(checkpoint)).adapter_manager
     adapter_manager._loras.clear()
     with (
         pytest.raises(TapestryError, match=problem),
@@ -384,7 +384,7 @@ def test_what_does_not_belong_together_gets_a_sentence(
 
 
 def test_costly_changes_are_multiplied_once(
-    checkpoint: Path, tmp_path: Path, adapted_store: ModelCache, monkeypatch
+    checkpoint: Path, tmp_path: Path, adapted_cache: ModelCache, monkeypatch
 ) -> None:
     """The small ones of a LoHa are kept; beyond the bound they are computed each time, alike."""
     flat = f"lora_unet_{LINEAR.replace('.', '_')}"
@@ -393,7 +393,7 @@ def test_costly_changes_are_multiplied_once(
     }
     save_file({f"{flat}.{r}": torch.ones(s) for r, s in shapes.items()}, tmp_path / "h.safetensors")
     adapter = AdapterCatalogue([str(tmp_path)]).find("h", "lora")
-    networks = adapted_store.load(str(checkpoint)).adapter_manager._networks
+    networks = adapted_cache.load(str(checkpoint)).adapter_manager._networks
     place = "m", torch.device("cpu"), torch.float32
     (kept,) = load_lora(adapter, networks, *place)
     monkeypatch.setattr("tapestry_backend.models.adapters.lora._MOST_KEPT_BYTES", 0)

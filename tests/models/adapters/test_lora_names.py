@@ -22,24 +22,24 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_each_spelling_paints_the_same(
-    adapters: Path, adapted_store, latents_of: LatentsOf, tmp_path: Path, spelling: str
+    adapters: Path, adapted_cache, latents_of: LatentsOf, tmp_path: Path, spelling: str
 ) -> None:
     """As the file it was made from, to the last bit."""
     content = {k: v for k, v in load_file(adapters / "peft.safetensors").items() if "unet." in k}
     save_file(content, tmp_path / "plain.safetensors")
     respelled = {SPELLINGS[spelling](name): tensor for name, tensor in content.items()}
     save_file(respelled, tmp_path / "other.safetensors")
-    kept = adapted_store.catalogue.adapters
-    adapted_store.catalogue.adapters = AdapterCatalogue([str(tmp_path)])
+    kept = adapted_cache.catalogue.adapters
+    adapted_cache.catalogue.adapters = AdapterCatalogue([str(tmp_path)])
     try:
         plain, other = (latents_of(loras=(Lora(name),)) for name in ("plain", "other"))
     finally:
-        adapted_store.catalogue.adapters = kept
+        adapted_cache.catalogue.adapters = kept
     assert torch.equal(plain, other)
 
 
 def test_what_is_good_is_taken_and_the_rest_is_named(
-    adapters: Path, adapted_store, latents_of: LatentsOf, checkpoint: Path, tmp_path: Path
+    adapters: Path, adapted_cache, latents_of: LatentsOf, checkpoint: Path, tmp_path: Path
 ) -> None:
     """Norms and layers that the model lacks, and what nobody knows."""
     content = load_file(adapters / "peft.safetensors")
@@ -56,12 +56,12 @@ def test_what_is_good_is_taken_and_the_rest_is_named(
     save_file(content, tmp_path / "whole.safetensors")
     save_file({**content, **strange}, tmp_path / "more.safetensors")
     known = AdapterCatalogue([str(tmp_path)])
-    kept, adapted_store.catalogue.adapters = adapted_store.catalogue.adapters, known
+    kept, adapted_cache.catalogue.adapters = adapted_cache.catalogue.adapters, known
     try:
         plain, more = (latents_of(loras=(Lora(name),)) for name in ("whole", "more"))
     finally:
-        adapted_store.catalogue.adapters = kept
-    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
+        adapted_cache.catalogue.adapters = kept
+    adapter_manager = adapted_cache.load(str(checkpoint)).adapter_manager
     told = " ".join(adapter_manager.notices_about(known.find("more", "lora")))
     (listed,) = known.left_out_beside([])
 
@@ -94,13 +94,13 @@ def spoiled(content: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tenso
     ],
 )
 def test_one_layer_that_cannot_be_laid_on_keeps_no_other_away(
-    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path, how: str, words: str
+    adapters: Path, adapted_cache, checkpoint: Path, tmp_path: Path, how: str, words: str
 ) -> None:
     """It is told of by its name."""
     content = load_file(adapters / "peft.safetensors")
     save_file(spoiled(content, how), tmp_path / f"{how}.safetensors")
     found = AdapterCatalogue([str(tmp_path)]).find(how, "lora")
-    manager = adapted_store.load(str(checkpoint)).adapter_manager
+    manager = adapted_cache.load(str(checkpoint)).adapter_manager
     with manager.activated([(found, 1.0)]):
         told = " ".join(manager.notices_about(found))
 
@@ -108,7 +108,7 @@ def test_one_layer_that_cannot_be_laid_on_keeps_no_other_away(
 
 
 def test_what_stands_beside_changes_that_are_missing_is_not_whole(
-    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path
+    adapters: Path, adapted_cache, checkpoint: Path, tmp_path: Path
 ) -> None:
     """It is not said that the model lacks that layer."""
     content = load_file(adapters / "peft.safetensors")
@@ -117,7 +117,7 @@ def test_what_stands_beside_changes_that_are_missing_is_not_whole(
     del content[down], content[f"{layer}.lora_B.weight"]
     save_file({**content, f"{layer}.alpha": torch.ones(())}, tmp_path / "alone.safetensors")
     found = AdapterCatalogue([str(tmp_path)]).find("alone", "lora")
-    manager = adapted_store.load(str(checkpoint)).adapter_manager
+    manager = adapted_cache.load(str(checkpoint)).adapter_manager
     with manager.activated([(found, 1.0)]):
         told = " ".join(manager.notices_about(found))
 
@@ -125,7 +125,7 @@ def test_what_stands_beside_changes_that_are_missing_is_not_whole(
 
 
 def test_a_second_lora_in_a_file_is_told_of(
-    adapters: Path, adapted_store, latents_of: LatentsOf, tmp_path: Path
+    adapters: Path, adapted_cache, latents_of: LatentsOf, tmp_path: Path
 ) -> None:
     """The first one is laid on, to the last bit, wherever it stands in the file."""
     content = {k: v for k, v in load_file(adapters / "peft.safetensors").items() if "unet." in k}
@@ -137,11 +137,11 @@ def test_a_second_lora_in_a_file_is_told_of(
     }
     save_file(both, tmp_path / "both.safetensors")
     known = AdapterCatalogue([str(tmp_path)])
-    kept, adapted_store.catalogue.adapters = adapted_store.catalogue.adapters, known
+    kept, adapted_cache.catalogue.adapters = adapted_cache.catalogue.adapters, known
     try:
         first, laid = (latents_of(loras=(Lora(name),)) for name in ("one-of-two", "both"))
     finally:
-        adapted_store.catalogue.adapters = kept
+        adapted_cache.catalogue.adapters = kept
 
     assert torch.equal(first, laid)
     (told,) = known.left_out_beside([])
@@ -149,12 +149,12 @@ def test_a_second_lora_in_a_file_is_told_of(
 
 
 def test_hooks_stay_while_loras_are_used(
-    adapters: Path, adapted_store, checkpoint: Path, latents_of: LatentsOf
+    adapters: Path, adapted_cache, checkpoint: Path, latents_of: LatentsOf
 ) -> None:
     """A thousand of them are not made anew for every step; without LoRAs nothing is different."""
-    manager = adapted_store.load(str(checkpoint)).adapter_manager
+    manager = adapted_cache.load(str(checkpoint)).adapter_manager
     without = latents_of()
-    found = adapted_store.catalogue.adapters.find("peft", "lora")
+    found = adapted_cache.catalogue.adapters.find("peft", "lora")
     with manager.activated([(found, 1.0)]):
         hooks = dict(manager._hooks._handles)
     for weight in (0.5, 1.0):

@@ -77,8 +77,10 @@ def paint(folder: Path, built: Built, name: str, *loras: Lora) -> Tensor:
     notes = {"modelspec.resolution": f"{SIDE}x{SIDE}"}
     path = save_file(built, folder / f"{name}.safetensors", notes=notes)
     adapters = [str(folder / "it.safetensors")] if loras else []
-    store = ModelCache(Catalogue([str(path)], adapters=adapters), "cpu")
-    return latents_of(store, path, height=SIDE, width=SIDE, num_inference_steps=2, loras=loras)
+    model_cache = ModelCache(Catalogue([str(path)], adapters=adapters), "cpu")
+    return latents_of(
+        model_cache, path, height=SIDE, width=SIDE, num_inference_steps=2, loras=loras
+    )
 
 
 @pytest.mark.parametrize("spell", [kohya, dotted])

@@ -66,8 +66,8 @@ def xl(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(xl: Path) -> ModelCache:
-    """A store that knows them."""
+def model_cache(xl: Path) -> ModelCache:
+    """A model cache that knows them."""
     return ModelCache(Catalogue([str(xl / "xl")], adapters=[str(xl / "adapters")]))
 
 
@@ -98,13 +98,13 @@ def theirs(xl: Path, kind: str, lora: str = "", reference: str = "", **asked: An
 
 @pytest.mark.parametrize("name", ["peft", "sgm"])
 def test_one_window_of_xl_is_what_diffusers_paints_with_a_lora(
-    xl: Path, store: ModelCache, name: str
+    xl: Path, model_cache: ModelCache, name: str
 ) -> None:
     """Both text encoders' parts too where the file has them; names of Stability's own code too."""
-    ours = latents_of(store, xl / "xl", loras=(Lora(name, 0.6),))
+    ours = latents_of(model_cache, xl / "xl", loras=(Lora(name, 0.6),))
 
     near(ours, theirs(xl, "StableDiffusionXLPipeline", f"{name}.safetensors"))
-    assert not torch.equal(ours, latents_of(store, xl / "xl"))
+    assert not torch.equal(ours, latents_of(model_cache, xl / "xl"))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_a_lora(
     ],
 )
 def test_one_window_of_xl_is_what_diffusers_paints_with_a_control_picture(
-    xl: Path, store: ModelCache, name: str, kind: Any, pipeline: str, names: tuple[str, str]
+    xl: Path, model_cache: ModelCache, name: str, kind: Any, pipeline: str, names: tuple[str, str]
 ) -> None:
     """A ControlNet is told the sizes as the U-Net is; a T2I-Adapter is not."""
     layer = a_layer(SIDE, SIDE)
@@ -135,12 +135,12 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_a_control_picture(
     shown = control(name, layer, weight=0.7)
     blobs = {layer.sha256: layer.data}
 
-    near(latents_of(store, xl / "xl", blobs=blobs, controls=(shown,)), expected)
+    near(latents_of(model_cache, xl / "xl", blobs=blobs, controls=(shown,)), expected)
 
 
 @pytest.mark.parametrize("name", ["look", "look-plus"])
 def test_one_window_of_xl_is_what_diffusers_paints_with_an_ip_adapter(
-    xl: Path, store: ModelCache, name: str
+    xl: Path, model_cache: ModelCache, name: str
 ) -> None:
     """Whose layers are numbered over several transformers in a block."""
     layer = a_layer(40, 70, 3)
@@ -149,10 +149,10 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_an_ip_adapter(
     )
     shown = control(name, layer, weight=0.6)
     blobs = {layer.sha256: layer.data}
-    ours = latents_of(store, xl / "xl", blobs=blobs, controls=(shown,))
+    ours = latents_of(model_cache, xl / "xl", blobs=blobs, controls=(shown,))
 
     near(ours, expected)
-    assert float((ours - latents_of(store, xl / "xl")).abs().max()) > 0.01
+    assert float((ours - latents_of(model_cache, xl / "xl")).abs().max()) > 0.01
 
 
 @pytest.mark.parametrize(

@@ -78,12 +78,12 @@ def test_a_layer_is_seen_on_white() -> None:
 
 
 @pytest.mark.parametrize("preprocessor", ["lines", "canny"])
-def test_it_looks_at_the_layer_itself(adapted_store, checkpoint: Path, preprocessor: str) -> None:
+def test_it_looks_at_the_layer_itself(adapted_cache, checkpoint: Path, preprocessor: str) -> None:
     """Lines of a picture have no style to refer to."""
     shown = control("look", a_layer(8, 8), preprocessor=preprocessor)
     request = Request("generate", 64, 64, "snow", controls=(shown,), model=str(checkpoint))
     with pytest.raises(TapestryError, match="looks at a layer as it is"):
-        adapted_store.catalogue.check(request)
+        adapted_cache.catalogue.check(request)
 
 
 def test_the_encoder_that_fits_is_found_where_the_authors_put_it(
@@ -114,13 +114,13 @@ def test_the_encoder_that_fits_is_found_where_the_authors_put_it(
 
 
 def test_half_a_resampler_gets_a_sentence(
-    adapters: Path, adapted_store, checkpoint: Path, tmp_path: Path
+    adapters: Path, adapted_cache, checkpoint: Path, tmp_path: Path
 ) -> None:
     """Found when it is loaded."""
     content = load_file(adapters / "look-plus.safetensors")
     del content["image_proj.layers.1.1.3.weight"]
     save_file(content, tmp_path / "half.safetensors")
     shutil.copytree(adapters / "image_encoder", tmp_path / "image_encoder")
-    adapter_manager = adapted_store.load(str(checkpoint)).adapter_manager
+    adapter_manager = adapted_cache.load(str(checkpoint)).adapter_manager
     with pytest.raises(TapestryError, match=r"The adapter .half\.safetensors. cannot be loaded"):
         adapter_manager.control(read_adapter(tmp_path / "half.safetensors"))

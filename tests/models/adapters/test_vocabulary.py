@@ -140,13 +140,13 @@ def test_a_pair_may_have_more_vectors_for_one_encoder(
     save_file(vectors, tmp_path / "odd.safetensors")
     few = min(small, large)
     save_file({k: v[:few].clone() for k, v in vectors.items()}, tmp_path / "even.safetensors")
-    store = ModelCache(
+    model_cache = ModelCache(
         Catalogue(
             [str(tmp_path / "xl")],
             adapters=[str(tmp_path / f"{n}.safetensors") for n in ("odd", "even")],
         )
     )
-    model = store.load(str(tmp_path / "xl"))
+    model = model_cache.load(str(tmp_path / "xl"))
     odd, even = model.encode_prompts(["<odd> snow"]), model.encode_prompts(["<even> snow"])
     shorter = slice(0, WIDTH) if small == few else slice(WIDTH, None)
     longer = slice(WIDTH, None) if small == few else slice(0, WIDTH)

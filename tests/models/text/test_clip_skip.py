@@ -88,13 +88,13 @@ def notices_of(folder: Path, skip: int) -> Iterator[str]:
 
 def test_a_job_keeps_its_own_number(plain: Path) -> None:
     """The next one starts from nothing left out; too many are refused with a sentence."""
-    store = ModelCache(Catalogue([str(plain)]))
+    model_cache = ModelCache(Catalogue([str(plain)]))
 
     def latents(skip: int) -> bytes:
         request = Request(
             "generate", 64, 64, "snow", model=str(plain), num_inference_steps=2, clip_skip=skip
         )
-        *_, finished = run(request, {}, store)
+        *_, finished = run(request, {}, model_cache)
         return finished.pixels.data
 
     first, skipped, again = latents(0), latents(2), latents(0)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tapestry_backend.checkpoints.prompt_marks import MOST, WeightedPrompt, read_weights
+from tapestry_backend.prompts.weights import MOST, WeightedPrompt, read_weights
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_a_weight_reaches_the_picture(paint_prompt) -> None:
 
 
 @pytest.fixture
-def paint_prompt(store):
+def paint_prompt(model_cache):
     """Prompt -> the bytes of a small picture."""
     from tapestry_backend.tasks.run import run
     from tapestry_protocol.messages import Request
 
     def paint(prompt: str) -> bytes:
         request = Request("generate", 64, 64, prompt, num_inference_steps=2)
-        *_, finished = run(request, {}, store)
+        *_, finished = run(request, {}, model_cache)
         return finished.pixels.data
 
     return paint

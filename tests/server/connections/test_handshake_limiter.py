@@ -10,7 +10,7 @@ from tapestry_backend.server.connections.handshake_limiter import (
 )
 
 
-class Clock:
+class StoppedClock:
     """A clock that stands until it is moved."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Clock:
 
 def test_as_many_as_allowed_may_wait() -> None:
     """None is closed for the last of them, however long they have been there."""
-    clock = Clock()
+    clock = StoppedClock()
     limiter: HandshakeLimiter[int] = HandshakeLimiter(clock)
     assert [limiter.arrive(number) for number in range(MOST_PENDING)] == [[]] * MOST_PENDING
     clock.now = 100 * GRACE_S
@@ -32,7 +32,7 @@ def test_as_many_as_allowed_may_wait() -> None:
 
 def test_many_at_once_may_come_but_not_stay() -> None:
     """Those that came first go, once they have waited for too long; who left in time is no case."""
-    clock = Clock()
+    clock = StoppedClock()
     limiter: HandshakeLimiter[int] = HandshakeLimiter(clock)
     for number in range(MOST_PENDING + 4):
         clock.now = number * GRACE_S / 100
@@ -48,7 +48,7 @@ def test_many_at_once_may_come_but_not_stay() -> None:
 
 def test_far_too_many_cost_the_oldest_its_place_at_once() -> None:
     """Not the newcomer, who may be honest."""
-    limiter: HandshakeLimiter[int] = HandshakeLimiter(Clock())
+    limiter: HandshakeLimiter[int] = HandshakeLimiter(StoppedClock())
     for number in range(MOST_AT_ONCE):
         assert limiter.arrive(number) == []
     assert limiter.arrive(1000) == [0]
@@ -58,7 +58,7 @@ def test_far_too_many_cost_the_oldest_its_place_at_once() -> None:
 
 def test_failures_are_counted_within_their_time() -> None:
     """The limit itself is still answered at once, one more is not, and time heals."""
-    clock = Clock()
+    clock = StoppedClock()
     limiter: HandshakeLimiter[int] = HandshakeLimiter(clock)
     assert [limiter.refuse() for _ in range(MOST_FAILURES)] == [False] * MOST_FAILURES
     clock.now = WITHIN_S

@@ -119,8 +119,8 @@ def test_a_result_survives_its_server(tmp_path: Path) -> None:
     """From the file, whole; delivered, it is gone from the disk, and its id is remembered."""
     house = House(tmp_path)
     house.submit()
-    told = house.finish()
-    assert told[0].picture.data is None
+    sent = house.finish()
+    assert sent[0].picture.data is None
     house.close()
     house = House(tmp_path)
     assert pixels_of(house.resume()) == PIXELS
@@ -138,12 +138,12 @@ def test_layers_survive_with_their_picture(tmp_path: Path) -> None:
     """All of them travel again after a restart, and are freed together."""
     house = House(tmp_path)
     house.submit()
-    (told,) = house.perform(house.jobs.hear(layered_result("a"), LAYERED_BLOBS))
-    assert told.picture.bytes_in_memory == 0
+    (sent,) = house.perform(house.jobs.hear(layered_result("a"), LAYERED_BLOBS))
+    assert sent.picture.bytes_in_memory == 0
     house.close()
     house = House(tmp_path)
-    (told,) = house.resume()
-    chunks = [decode_chunk(frame) for frame in told.picture.frames()]
+    (sent,) = house.resume()
+    chunks = [decode_chunk(frame) for frame in sent.picture.frames()]
     assert {chunk.sha256: chunk.data for chunk in chunks} == LAYERED_BLOBS
     house.receive(Acknowledge("a"))
     assert files(tmp_path) == set()
@@ -204,9 +204,9 @@ def test_a_picture_that_spoils_while_it_waits_is_never_sent(tmp_path: Path) -> N
     house.finish()
     (picture,) = (tmp_path / "blobs").iterdir()
     picture.write_bytes(b"x" * len(PIXELS))
-    (told,) = house.resume()
+    (sent,) = house.resume()
     with pytest.raises(OSError, match="damaged"):
-        next(told.picture.frames())
+        next(sent.picture.frames())
     (tell,) = house.perform(house.jobs.lose_picture(ME, "a"))
     assert (tell.client, tell.message.code) == (ME, ErrorCode.UNKNOWN_JOB)
     assert files(tmp_path) == set()
@@ -235,9 +235,9 @@ def test_a_job_that_takes_the_server_with_it_fails(tmp_path: Path) -> None:
     for _ in range(MAX_TRIES):
         house.close()
         house = House(tmp_path)
-        told = house.resume()
-    assert isinstance(told[0].message, Failed)
-    assert told[0].message.code is ErrorCode.WORKER_LOST
+        sent = house.resume()
+    assert isinstance(sent[0].message, Failed)
+    assert sent[0].message.code is ErrorCode.WORKER_LOST
     house.close()
 
 

@@ -10,7 +10,7 @@ from tapestry_backend.server.persistence.persist import Persist
 from tapestry_backend.server.persistence.pixel_blob import PixelBlob
 from tapestry_backend.server.queue import completed_jobs as ends_module
 from tapestry_backend.server.queue.effects import Broadcast, Effect, Send, Start, Stop
-from tapestry_backend.server.queue.job import MAX_TRIES, TRANSITIONS, Event, State
+from tapestry_backend.server.queue.job import MAX_TRIES, TRANSITIONS, Event, JobState
 from tapestry_backend.server.queue.jobs import Jobs
 from tapestry_protocol.errors import ErrorCode, ProtocolError
 from tapestry_protocol.limits import MAX_JOBS_QUEUED, RESULTS_KEPT_S
@@ -96,8 +96,8 @@ def submit(jobs: Jobs, job_id: str, request: Request = PLAIN, client: int = ME) 
 
 def test_every_transition_is_one_that_the_table_names() -> None:
     """The table has a row for every state, and ends stay what they are."""
-    assert set(TRANSITIONS) == set(State)
-    for end in (State.FINISHED, State.FAILED, State.CANCELLED):
+    assert set(TRANSITIONS) == set(JobState)
+    for end in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED):
         assert TRANSITIONS[end] == {Event.CANCEL: end}
 
 

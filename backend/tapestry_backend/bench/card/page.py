@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .run import Row
+from .run import CardCheck
 
 _MIB = 2**20
 _TITLES = {
@@ -17,7 +17,7 @@ _TITLES = {
 }
 
 
-def page_of(rows: Sequence[Row], about: Mapping[str, str]) -> str:
+def page_of(rows: Sequence[CardCheck], about: Mapping[str, str]) -> str:
     """Markdown: the answer, what was found out about the computer, and a table for each part."""
     failed = [row for row in rows if row.problem]
     answer = f"**Everything works here**: {len(rows)} of {len(rows)} ways."
@@ -35,7 +35,7 @@ def page_of(rows: Sequence[Row], about: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(row: Row) -> str:
+def _line(row: CardCheck) -> str:
     if row.problem and not row.seconds:
         return f"| {row.name} | no: {_cell(row.problem)} | | | |"
     works = f"no: {_cell(row.problem)}" if row.problem else "yes"

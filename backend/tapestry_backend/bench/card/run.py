@@ -30,9 +30,9 @@ from ...tasks.events import Finished, Progressed
 from ...tasks.live import LivePasses
 from ...tasks.run import run
 from ..speed.clock import Clock, watch_memory
-from ..speed.random_models import SHAPES, ShapedStore
+from ..speed.random_models import SHAPES, ShapedModelCache
 from .adapter_files import CONTROLS, EMBEDDING, LORAS, save_adapters
-from .small_models import WINDOW_PX, SmallStore
+from .small_models import WINDOW_PX, SmallModelCache
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -55,7 +55,7 @@ Picture = np.ndarray
 
 
 @dataclass(frozen=True)
-class Row:
+class CardCheck:
     """One thing that was tried.
 
     difference  of its picture to the processor's: colours of 255 on average, or for a single layer
@@ -79,7 +79,7 @@ class CardBench:
         self._families = families
         self._clock = Clock(device)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[CardCheck]:
         """One after the other, as they are done."""
         yield from self._layers()
         yield from self._pictures()
@@ -90,30 +90,30 @@ class CardBench:
         yield from self._canvases()
         yield from self._live()
 
-    def _layers(self) -> Iterator[Row]:
+    def _layers(self) -> Iterator[CardCheck]:
         """A product, a convolution and attention in each precision."""
         expected = _layers_on(torch.device("cpu"), torch.float64)
         for dtype in DTYPES:
             yield self._tried(
-                Row("precision", _name(dtype)),
+                CardCheck("precision", _name(dtype)),
                 partial(_layers_on, self._device, dtype),
                 lambda made: float(np.abs(made - expected).max() / np.abs(expected).max()),
                 _MOST_ERROR[dtype],
             )
 
-    def _pictures(self) -> Iterator[Row]:
+    def _pictures(self) -> Iterator[CardCheck]:
         for family in self._families:
-            expected = _painted(SmallStore(family, "cpu", torch.float32), _request())
+            expected = _painted(SmallModelCache(family, "cpu", torch.float32), _request())
             for dtype in DTYPES:
-                store = self._store(family, dtype)
+                model_cache = self._model_cache(family, dtype)
                 yield self._compared(
-                    Row("family", f"{family}, {_name(dtype)}"),
-                    partial(_painted, store, _request()),
+                    CardCheck("family", f"{family}, {_name(dtype)}"),
+                    partial(_painted, model_cache, _request()),
                     expected,
                     dtype,
                 )
 
-    def _offloading(self) -> Iterator[Row]:
+    def _offloading(self) -> Iterator[CardCheck]:
         """The steps that a card takes on which not everything has room."""
         family = self._families[0]
         steps: dict[str, Callable[[Offloader], None]] = {
@@ -121,28 +121,28 @@ class CardBench:
             "one part at a time": Offloader.share_no_more,
             "layer by layer": partial(_in_layers, FAMILIES[family].backbone),
         }
-        expected = _painted(SmallStore(family, "cpu", torch.float32), _request())
+        expected = _painted(SmallModelCache(family, "cpu", torch.float32), _request())
         for name, prepare in steps.items():
-            store = self._store(family, torch.float32)
+            model_cache = self._model_cache(family, torch.float32)
             yield self._compared(
-                Row("offloading", name),
-                partial(_painted_so, store, prepare),
+                CardCheck("offloading", name),
+                partial(_painted_so, model_cache, prepare),
                 expected,
                 torch.float32,
             )
 
-    def _adapters(self, folder: Path) -> Iterator[Row]:
-        reference = SmallStore("sd1", "cpu", torch.float32)
+    def _adapters(self, folder: Path) -> Iterator[CardCheck]:
+        reference = SmallModelCache("sd1", "cpu", torch.float32)
         model: Any = reference.load("")
         save_adapters(folder, model._unet)  # noqa: SLF001  its layers are what they are laid on
         catalogue = Catalogue(adapters=[str(folder)])
-        on_processor = SmallStore("sd1", "cpu", torch.float32, catalogue)
-        on_device = SmallStore("sd1", str(self._device), torch.float32, catalogue)
+        on_processor = SmallModelCache("sd1", "cpu", torch.float32, catalogue)
+        on_device = SmallModelCache("sd1", str(self._device), torch.float32, catalogue)
         for name in (*LORAS, *CONTROLS, EMBEDDING):
             request = _with_adapter(name)
             expected = _painted(on_processor, request)
             yield self._compared(
-                Row("adapter", name),
+                CardCheck("adapter", name),
                 partial(_painted, on_device, request),
                 expected,
                 torch.float32,
@@ -153,38 +153,38 @@ class CardBench:
         """Whether models of the true size would take too long."""
         return self._device.type == "cpu"
 
-    def _full_stores(self) -> Iterator[tuple[str, ModelCache]]:
+    def _full_model_caches(self) -> Iterator[tuple[str, ModelCache]]:
         """On a card models of the true size, elsewhere small ones."""
         for family in self._families:
             if self._is_small:
-                yield family, self._store(family, torch.float32)
+                yield family, self._model_cache(family, torch.float32)
             elif family in _SHAPE_OF:
-                yield family, ShapedStore(SHAPES[_SHAPE_OF[family]], str(self._device))
+                yield family, ShapedModelCache(SHAPES[_SHAPE_OF[family]], str(self._device))
 
-    def _canvases(self) -> Iterator[Row]:
-        for family, store in self._full_stores():
+    def _canvases(self) -> Iterator[CardCheck]:
+        for family, model_cache in self._full_model_caches():
             for height, width in _SMALL_CANVASES if self._is_small else _CARD_CANVASES:
                 request = replace(_request(), height=height, width=width, regions=())
                 yield self._tried(
-                    Row("canvas", f"{family}, {width} x {height}"),
-                    partial(_painted, store, request),
+                    CardCheck("canvas", f"{family}, {width} x {height}"),
+                    partial(_painted, model_cache, request),
                 )
 
-    def _live(self) -> Iterator[Row]:
+    def _live(self) -> Iterator[CardCheck]:
         """A stroke that comes and goes on a picture that is there already."""
         side = 2 * WINDOW_PX if self._is_small else _LIVE_PX
-        for family, store in self._full_stores():
+        for family, model_cache in self._full_model_caches():
             yield self._tried(
-                Row("live", f"{family}, {side} x {side}, {_LIVE_STEPS} steps"),
-                _LivePainting(store, side).update,
+                CardCheck("live", f"{family}, {side} x {side}, {_LIVE_STEPS} steps"),
+                _LivePainting(model_cache, side).update,
             )
 
-    def _store(self, family: str, dtype: torch.dtype) -> SmallStore:
-        return SmallStore(family, str(self._device), dtype)
+    def _model_cache(self, family: str, dtype: torch.dtype) -> SmallModelCache:
+        return SmallModelCache(family, str(self._device), dtype)
 
     def _compared(
-        self, row: Row, paint: Callable[[], Picture], expected: Picture, dtype: torch.dtype
-    ) -> Row:
+        self, row: CardCheck, paint: Callable[[], Picture], expected: Picture, dtype: torch.dtype
+    ) -> CardCheck:
         def apart(made: Picture) -> float:
             return float(np.abs(made.astype(float) - expected).mean())
 
@@ -192,11 +192,11 @@ class CardBench:
 
     def _tried(
         self,
-        row: Row,
+        row: CardCheck,
         compute: Callable[[], Picture],
         apart: Callable[[Picture], float] | None = None,
         most: float = 0.0,
-    ) -> Row:
+    ) -> CardCheck:
         """The row with what was measured; a card has chosen its kernels before."""
         try:
             if self._device.type != "cpu":
@@ -223,8 +223,8 @@ class CardBench:
 class _LivePainting:
     """A square with one layer, to which a stroke comes or from which it goes."""
 
-    def __init__(self, store: ModelCache, side_px: int) -> None:
-        self._store, self._side_px = store, side_px
+    def __init__(self, model_cache: ModelCache, side_px: int) -> None:
+        self._model_cache, self._side_px = model_cache, side_px
         self._passes = LivePasses()
         self._painted = 0
 
@@ -252,7 +252,7 @@ class _LivePainting:
             guidance_scale=1.0,
             live="card",
         )
-        *_, finished = run(request, {pixels.sha256: pixels.data}, self._store, self._passes)
+        *_, finished = run(request, {pixels.sha256: pixels.data}, self._model_cache, self._passes)
         return _colours(finished)
 
 
@@ -273,11 +273,11 @@ def _in_layers(backbone: str, parts: Offloader) -> None:
     parts.come_in_layers(backbone)
 
 
-def _painted_so(store: SmallStore, prepare: Callable[[Offloader], None]) -> Picture:
+def _painted_so(model_cache: SmallModelCache, prepare: Callable[[Offloader], None]) -> Picture:
     """The picture, after a model's parts were made to do what a full card makes them do."""
-    model: Any = store.load("")
+    model: Any = model_cache.load("")
     prepare(model._parts)  # noqa: SLF001  there is no public way to choose them
-    return _painted(store, _request())
+    return _painted(model_cache, _request())
 
 
 def _said(error: Exception) -> str:
@@ -345,7 +345,7 @@ def _with_adapter(name: str) -> Request:
     return replace(request, controls=(shown,))
 
 
-def _painted(store: ModelCache, request: Request) -> Picture:
+def _painted(model_cache: ModelCache, request: Request) -> Picture:
     """The picture's colours."""
     blobs = {
         PixelsRef.of(pixels).sha256: pixels.data
@@ -353,7 +353,7 @@ def _painted(store: ModelCache, request: Request) -> Picture:
     }
     wanted = {reference.sha256 for reference in request.blobs}
     given = {sha256: data for sha256, data in blobs.items() if sha256 in wanted}
-    *_, finished = run(request, given, store)
+    *_, finished = run(request, given, model_cache)
     return _colours(finished)
 
 

@@ -25,8 +25,8 @@ WIDTH = 32
 """Of texts."""
 
 
-class SmallStore(ModelCache):
-    """A store whose only model is a small one, whatever it is asked for."""
+class SmallModelCache(ModelCache):
+    """A model cache whose only model is a small one, whatever it is asked for."""
 
     def __init__(
         self, family: str, device: str, dtype: torch.dtype, catalogue: Catalogue | None = None
@@ -42,7 +42,7 @@ class SmallStore(ModelCache):
         return "base"
 
     def load(self, model_id: str) -> Denoiser:
-        """The model, made anew with the same numbers in every store."""
+        """The model, made anew with the same numbers in every cache."""
         if self._made is None:
             family = FAMILIES[self._family]
             parts = small_parts(self._family, self._precision)

@@ -52,7 +52,7 @@ class RegionLayout:
         return np.sum(self.masks, axis=0) > 1
 
 
-class _Canvas:
+class _MaskCanvas:
     """Draws masks on a canvas of so many windows."""
 
     def __init__(self, rows: int, columns: int, window_px: int) -> None:
@@ -108,10 +108,10 @@ class _Canvas:
 def make_layouts(prompts: Sequence[str], window_px: int) -> list[RegionLayout]:
     """All layouts, for a model's window and at least nine prompts that go round."""
     masks = {
-        **_one_window(_Canvas(1, 1, window_px)),
-        **_one_by_two(_Canvas(1, 2, window_px)),
-        **_two_by_two(_Canvas(2, 2, window_px)),
-        **_two_by_three(_Canvas(2, 3, window_px)),
+        **_one_window(_MaskCanvas(1, 1, window_px)),
+        **_one_by_two(_MaskCanvas(1, 2, window_px)),
+        **_two_by_two(_MaskCanvas(2, 2, window_px)),
+        **_two_by_three(_MaskCanvas(2, 3, window_px)),
     }
     layouts = []
     for number, (name, drawn) in enumerate(masks.items()):
@@ -138,7 +138,7 @@ def quick_layouts(prompts: Sequence[str], window_px: int) -> list[RegionLayout]:
     return [layout for layout in make_layouts(prompts, window_px) if layout.name in chosen]
 
 
-def _one_window(draw: _Canvas) -> dict[str, list[np.ndarray]]:
+def _one_window(draw: _MaskCanvas) -> dict[str, list[np.ndarray]]:
     return {
         "1x1 halves": draw.cells(1, 2),
         "1x1 quarters": draw.cells(2, 2),
@@ -153,13 +153,13 @@ def _one_window(draw: _Canvas) -> dict[str, list[np.ndarray]]:
     }
 
 
-def _one_by_two(draw: _Canvas) -> dict[str, list[np.ndarray]]:
+def _one_by_two(draw: _MaskCanvas) -> dict[str, list[np.ndarray]]:
     return {
         "1x2 circles": [draw.circle(0.5, 0.45, 0.32), draw.circle(0.5, 1.2, 0.36)],
     }
 
 
-def _two_by_two(draw: _Canvas) -> dict[str, list[np.ndarray]]:
+def _two_by_two(draw: _MaskCanvas) -> dict[str, list[np.ndarray]]:
     return {
         "2x2 quarters": draw.cells(2, 2),
         "2x2 boxes": [
@@ -187,7 +187,7 @@ def _two_by_two(draw: _Canvas) -> dict[str, list[np.ndarray]]:
     }
 
 
-def _two_by_three(draw: _Canvas) -> dict[str, list[np.ndarray]]:
+def _two_by_three(draw: _MaskCanvas) -> dict[str, list[np.ndarray]]:
     return {
         "2x3 eight": draw.cells(2, 4),
         "2x3 bands": draw.cells(3, 1),

@@ -18,7 +18,7 @@ from ...models.model_cache import ModelCache
 from ...tasks.events import Finished
 from ...tasks.run import run
 from .layouts import RegionLayout
-from .progress import Progress
+from .progress import ProgressLog
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ class PainterSettings:
 class Painter:
     """Tapestry itself: requests in, pictures out, with the same settings for all of them."""
 
-    def __init__(self, store: ModelCache, settings: PainterSettings, progress: Progress) -> None:
-        self.store = store
+    def __init__(
+        self, model_cache: ModelCache, settings: PainterSettings, progress: ProgressLog
+    ) -> None:
+        self.model_cache = model_cache
         """The models, as they are loaded."""
         self.settings = settings
         self.progress = progress
@@ -47,12 +49,12 @@ class Painter:
     @property
     def model(self) -> Denoiser:
         """The model that paints."""
-        return self.store.load(self.settings.model)
+        return self.model_cache.load(self.settings.model)
 
     @property
     def folder(self) -> Path:
         """Where the model's files lie."""
-        return self.store.catalogue.find(self.settings.model).path
+        return self.model_cache.catalogue.find(self.settings.model).path
 
     @property
     def window_px(self) -> int:
@@ -61,7 +63,7 @@ class Painter:
 
     def paint(self, request: Request, blobs: Mapping[str, bytes] | None = None) -> np.ndarray:
         """The picture of a request, uint8 [H, W, 4]."""
-        *_, finished = run(request, blobs or {}, self.store)
+        *_, finished = run(request, blobs or {}, self.model_cache)
         if not isinstance(finished, Finished):
             raise TypeError("a task must end with its picture")
         pixels = finished.pixels

@@ -6,7 +6,7 @@ import sys
 import time
 
 
-class Progress:
+class ProgressLog:
     """Tells what is going on, with the seconds since the start."""
 
     def __init__(self, *, quiet: bool = False) -> None:

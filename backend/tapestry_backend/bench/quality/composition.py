@@ -66,7 +66,7 @@ class HeightJudge:
     def heights(self, picture: np.ndarray, prompt: str) -> np.ndarray:
         """uint8 [H, W, 3] -> [h, w] in 0..1, top to bottom, the mean over the bands."""
         first = self._prompts.index(prompt) * _LEVELS
-        shares = self._net.look(picture)[first : first + _LEVELS].softmax(dim=0)
+        shares = self._net.logits(picture)[first : first + _LEVELS].softmax(dim=0)
         bands = (torch.arange(_LEVELS) + 0.5) / _LEVELS
         return (shares * bands[:, None, None]).sum(dim=0).numpy()
 

@@ -33,7 +33,7 @@ _BORDER_PX = 10
 
 
 @dataclass(frozen=True)
-class Grown:
+class Continuation:
     """How one new part goes on: the share of pixels that show what lies beside them.
 
     regions     where that is a region
@@ -61,22 +61,22 @@ def measure_extension(bench: Workbench) -> Measured:
     rows = []
     for seed, layout, where in asked:
         margins = margins_at(where, bench.painter.window_px // 2)
-        picture = _grow(bench, layout, margins, 45_000 + seed)
-        grown = continued(bench.colours, layout, picture, margins)
-        for name, share in (("continues", grown.regions), ("background", grown.background)):
+        picture = _extend(bench, layout, margins, 45_000 + seed)
+        extended = continued(bench.colours, layout, picture, margins)
+        for name, share in (("continues", extended.regions), ("background", extended.background)):
             if share is not None:
                 found.setdefault(name, []).append(share)
-        if grown.regions is not None:
-            found.setdefault(where, []).append(grown.regions)
-        details[f"{layout.name}, {where}, {seed}"] = [grown.regions, grown.background]
-        rows.append([CaptionedPicture(f"{layout.name}, {where} {grown}", picture)])
+        if extended.regions is not None:
+            found.setdefault(where, []).append(extended.regions)
+        details[f"{layout.name}, {where}, {seed}"] = [extended.regions, extended.background]
+        rows.append([CaptionedPicture(f"{layout.name}, {where} {extended}", picture)])
     found["upwards"], shown = _upwards(bench)
     figures, errors = means(found)
     return Measured(figures, [*rows, shown], errors, details)
 
 
-def _grow(bench: Workbench, layout: RegionLayout, margins: Margins, seed: int) -> np.ndarray:
-    """A picture of a layout, grown as the request of its document grows it: uint8 [H, W, 3].
+def _extend(bench: Workbench, layout: RegionLayout, margins: Margins, seed: int) -> np.ndarray:
+    """A picture of a layout, extended as the request of its document says: uint8 [H, W, 3].
 
     The old picture is plain pictures cut to the pixel, so that only the extension is measured.
     """
@@ -87,7 +87,7 @@ def _grow(bench: Workbench, layout: RegionLayout, margins: Margins, seed: int) -
 
 
 def _upwards(bench: Workbench) -> tuple[list[float], list[CaptionedPicture]]:
-    """Scenes of one window that grow at the top: the share of the new part that shows their top."""
+    """Scenes of one window, extended at the top: the share of the new part that shows their top."""
     side = bench.painter.window_px
     prompts = layered_scenes(bench.painter.settings.model)
     bench.say(f"extension: {len(prompts)} scenes grow upwards")
@@ -123,8 +123,8 @@ def margins_at(where: str, grown_px: int) -> Margins:
 
 def continued(
     judge: ColourJudge, layout: RegionLayout, picture: np.ndarray, margins: Margins
-) -> Grown:
-    """How the new part of a grown picture, uint8 [H, W, 3], goes on."""
+) -> Continuation:
+    """How the new part of an extended picture, uint8 [H, W, 3], goes on."""
     around = ((margins.top, margins.bottom), (margins.left, margins.right))
     labels = np.pad(layout.labels, around, mode="edge")
     new = np.pad(np.zeros(layout.labels.shape, dtype=bool), around, constant_values=True)
@@ -133,6 +133,6 @@ def continued(
     right = judge.name(picture, prompts, labels) == expected
     background = expected == len(layout.masks)
     regions = (expected >= 0) & ~background
-    return Grown(
+    return Continuation(
         *(float(right[area].mean()) if area.any() else None for area in (regions, background))
     )

@@ -43,7 +43,7 @@ class PatchNet(nn.Module):
         return self._layers(pixels * 2 - 1)
 
     @torch.no_grad()
-    def look(self, picture: np.ndarray) -> Tensor:
+    def logits(self, picture: np.ndarray) -> Tensor:
         """uint8 [H, W, 3] -> logits [K, h, w]."""
         return self.eval()(_tensor(picture)[None])[0]
 
@@ -68,7 +68,7 @@ class Judge:
 
     def name(self, picture: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3] -> the index of each patch's prompt, [h, w]."""
-        return self._net.look(picture).argmax(dim=0).numpy()
+        return self._net.logits(picture).argmax(dim=0).numpy()
 
     def accuracy(self, pictures: np.ndarray) -> np.ndarray:
         """Share of patches named rightly in pictures [K, N, H, W, 3], for each prompt: [K]."""

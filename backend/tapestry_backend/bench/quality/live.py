@@ -36,7 +36,7 @@ _SEEN_LEVELS = 2
 
 
 @dataclass(frozen=True)
-class _Update:
+class _TimedPicture:
     """A picture uint8 [H, W, 3] and what it took.
 
     first_s, seconds: from the request to the first preview, and to the picture
@@ -57,7 +57,7 @@ def measure_live(bench: Workbench) -> Measured:
     rows = []
     for number in range(paintings):
         prompts = [bench.prompts[(5 * number + i) % len(bench.prompts)] for i in range(4)]
-        live, anew = _Painter(bench, f"painting{number}"), _Painter(bench, "")
+        live, anew = _LayoutPainter(bench, f"painting{number}"), _LayoutPainter(bench, "")
         shown = []
         before = whole = None
         for layout, stroke in _painting(bench.painter.window_px, prompts, number):
@@ -107,7 +107,7 @@ def measure_live(bench: Workbench) -> Measured:
     )
 
 
-class _Painter:
+class _LayoutPainter:
     """Paints layouts one after the other, live where it has a name."""
 
     def __init__(self, bench: Workbench, name: str) -> None:
@@ -115,7 +115,7 @@ class _Painter:
         self._name = name
         self._passes = LivePasses()
 
-    def paint(self, layout: RegionLayout, seed: int) -> _Update:
+    def paint(self, layout: RegionLayout, seed: int) -> _TimedPicture:
         regions, blobs = as_regions(layout.masks, layout.prompts)
         request = self._painter.request(
             layout.height, layout.width, layout.background, seed, regions=regions
@@ -123,7 +123,7 @@ class _Painter:
         request = replace(request, live=self._name, num_inference_steps=_STEPS)
         began = time.perf_counter()
         first_s = 0.0
-        for event in run(request, blobs, self._painter.store, self._passes):
+        for event in run(request, blobs, self._painter.model_cache, self._passes):
             if isinstance(event, Finished):
                 finished = event
             elif event.preview and not first_s:
@@ -131,7 +131,7 @@ class _Painter:
                 first_s = time.perf_counter() - began
         pixels, report = finished.pixels, finished.report
         picture = np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
-        return _Update(
+        return _TimedPicture(
             picture[..., :3],
             report["unet_evaluations"],
             first_s,

@@ -10,7 +10,7 @@ from ...checkpoints.catalogue import Catalogue
 from ...models.model_cache import ModelCache
 from ..common.goals import KEYS
 from ..common.painter import Painter, PainterSettings
-from ..common.progress import Progress
+from ..common.progress import ProgressLog
 from .adherence import measure_adherence
 from .coherence import measure_coherence
 from .composition import measure_composition
@@ -96,8 +96,8 @@ def open_workbench(
     Raises TapestryError when there is no such model.
     """
     settings = settings or PainterSettings()
-    store = ModelCache(Catalogue([settings.model]))
-    return Workbench(Painter(store, settings, Progress()), scope or Scope())
+    model_cache = ModelCache(Catalogue([settings.model]))
+    return Workbench(Painter(model_cache, settings, ProgressLog()), scope or Scope())
 
 
 def measure_quality(settings: PainterSettings, scope: Scope, measures: Sequence[str]) -> Quality:

@@ -136,17 +136,19 @@ def extensions(
     Where that is what is measured, the picture is `framed`: a single window.
     """
     painter, side = bench.painter, bench.painter.window_px
-    grown, rim = side * 3 // 4, 0 if framed else side // 8
+    margin, rim = side * 3 // 4, 0 if framed else side // 8
     bench.say(f"seams: {count} extensions{' of single windows' if framed else ''}")
     found = []
     for i, prompt in enumerate(_prompts(bench, count)):
         upright = i % 2 == 1
         whole = painter.paint(painter.request(side + 2 * rim, side + 2 * rim, prompt, 3000 + i))
         old = whole[rim : rim + side, rim : rim + side]
-        margins = Margins(top=grown, bottom=grown) if upright else Margins(left=grown, right=grown)
+        margins = (
+            Margins(top=margin, bottom=margin) if upright else Margins(left=margin, right=margin)
+        )
         picture = extended(bench, old, margins, prompt, 3000 + i, **fields)
         across = turned(picture) if upright else picture
-        borders = [place // painter.model.cell_px for place in (grown, grown + side)]
+        borders = [place // painter.model.cell_px for place in (margin, margin + side)]
         ratio, shown = _rated(bench, f"{prompt}, extended", across, borders)
         found.append((ratio, CaptionedPicture(shown.caption, picture)))
     return found
@@ -201,7 +203,7 @@ def extended(
     blobs: Mapping[str, bytes] | None = None,
     **fields: Any,
 ) -> np.ndarray:
-    """A picture, uint8 [H, W, 4], grown, with the old one in its place: uint8 [H, W, 3].
+    """A picture, uint8 [H, W, 4], extended, with the old one in its place: uint8 [H, W, 3].
 
     blobs: of whatever else the request's `fields` refer to.
     """

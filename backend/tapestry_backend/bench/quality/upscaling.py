@@ -29,7 +29,7 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True)
-class _Result:
+class _UpscaledPicture:
     """A result uint8 [H, W, 3], what it took, and where windows that lie fixed have borders."""
 
     picture: np.ndarray
@@ -81,22 +81,22 @@ def measure_upscaling(bench: Workbench) -> Measured:
 
 def _upscale(
     bench: Workbench, first: np.ndarray, prompt: str, seed: int, *, moving: bool = True
-) -> _Result:
+) -> _UpscaledPicture:
     painter = bench.painter
     height, width = first.shape[:2]
     request = painter.request(height, width, prompt, seed, task="refine", strength=STRENGTH)
     opaque = np.full((height, width, 1), 255, np.uint8)
     rgba = np.concatenate([first, opaque], axis=2)
-    *made, end = upscale(rgba, request, FACTOR, {}, painter.store, moving=moving)
+    *made, end = upscale(rgba, request, FACTOR, {}, painter.model_cache, moving=moving)
     if not isinstance(end, Upscaled):
         raise TypeError("upscaling must end with its report")
     picture = np.concatenate([band.pixels for band in made if isinstance(band, Band)])
     size = Size(*upscaled_size(height, width, FACTOR))
     plan = make_plan(replace(request, height=size.height, width=size.width), painter.model)
-    return _Result(picture[..., :3], end.report["unet_evaluations"], window_borders(plan))
+    return _UpscaledPicture(picture[..., :3], end.report["unet_evaluations"], window_borders(plan))
 
 
-def _seams(larger: _Result, cell_px: int) -> float:
+def _seams(larger: _UpscaledPicture, cell_px: int) -> float:
     """Across the borders of windows, both ways."""
     borders = [cell * cell_px for cell in larger.borders]
     pictures = (larger.picture, turned(larger.picture))

@@ -148,8 +148,12 @@ def _extension(painter: Painter, prompt: str) -> Case:
     values = np.random.default_rng(0).integers(0, 256, (side, side, 4), dtype=np.uint8)
     values[..., 3] = 255
     pixels = Pixels(side, side, 4, values.tobytes())
-    grown = {"task": "extend", "margins": Margins(right=side // 2), "image": PixelsRef.of(pixels)}
-    asked = Asked(painter.request(side, side, prompt, 0, **grown), {pixels.sha256: pixels.data})
+    extension = {
+        "task": "extend",
+        "margins": Margins(right=side // 2),
+        "image": PixelsRef.of(pixels),
+    }
+    asked = Asked(painter.request(side, side, prompt, 0, **extension), {pixels.sha256: pixels.data})
     window = Asked(painter.request(side, side, prompt, 0))
     goal = Goal("times as costly as one window, extension by half a window", at_most=1.3)
     return Case("extension_half", asked, "one window", goal, reference=window)

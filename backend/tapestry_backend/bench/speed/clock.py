@@ -64,17 +64,17 @@ def watch_memory(device: torch.device) -> Iterator[Peak]:
     before = process.memory_info().rss
     over = threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         while not over.wait(_SAMPLING_S):
             peak.taken_bytes = max(peak.taken_bytes, process.memory_info().rss - before)
 
-    looking = threading.Thread(target=look)
-    looking.start()
+    sampling = threading.Thread(target=sample)
+    sampling.start()
     try:
         yield peak
     finally:
         over.set()
-        looking.join()
+        sampling.join()
 
 
 def _give_back() -> None:

@@ -20,7 +20,7 @@ from ...workers.worker import PREVIEW_INTERVAL_S
 from ..common.painter import Painter
 from ..peers.authors import AuthorsLoop
 from .cases import Asked, Case
-from .metered import MeteredStore
+from .metered import MeteredModelCache
 
 if TYPE_CHECKING:
     from ..peers.diffusers_panorama import DiffusersPanorama
@@ -50,20 +50,20 @@ class Taken:
 
 
 class Painters:
-    """Tapestry, diffusers' panorama and the paper's loop, on one store of models."""
+    """Tapestry, diffusers' panorama and the paper's loop, on one model cache."""
 
-    def __init__(self, painter: Painter, store: MeteredStore, paper_steps: int) -> None:
+    def __init__(self, painter: Painter, model_cache: MeteredModelCache, paper_steps: int) -> None:
         self._painter = painter
-        self._store = store
-        self._model = store.load(painter.settings.model)
-        self._now = store.clock.now
+        self._model_cache = model_cache
+        self._model = model_cache.load(painter.settings.model)
+        self._now = model_cache.clock.now
         self._paper_steps = paper_steps
 
     def tapestry(self, asked: Asked) -> Taken:
         """Tapestry, from a request to its pixels."""
         self._model.reset()
         start = self._now()
-        finished = _watched(run(asked.request, asked.blobs, self._store))
+        finished = _watched(run(asked.request, asked.blobs, self._model_cache))
         seconds = self._now() - start
         canvas = Size(*finished.report["plan"]["canvas"])
         pixels = finished.pixels

@@ -13,13 +13,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ...models.model_cache import device_name
 from ..common.painter import Painter, PainterSettings
-from ..common.progress import Progress
+from ..common.progress import ProgressLog
 from ..common.prompts import GENERAL_TEXTURES
 from .cases import Asked, board, of_layout
 from .clock import Clock, watch_memory
 from .contenders import Painters
 from .floor import Floor
-from .metered import UNAVOIDABLE, Metered, MeteredStore
+from .metered import UNAVOIDABLE, Metered, MeteredModelCache
 
 STEPS = 30
 """Of all pictures but those in few steps."""
@@ -63,7 +63,7 @@ class Absolute:
 
 
 @dataclass
-class Shapes:
+class ShapesRun:
     """What a run found, and how it was run."""
 
     run: dict[str, Any]
@@ -75,14 +75,14 @@ class Shapes:
 
 
 def measure_shapes(
-    store: MeteredStore, settings: PainterSettings, unit_px: int | None = None
-) -> Shapes:
-    """Paint everything with the store's model and take the time."""
-    progress = Progress()
-    painter = Painter(store, settings, progress)
+    model_cache: MeteredModelCache, settings: PainterSettings, unit_px: int | None = None
+) -> ShapesRun:
+    """Paint everything with the cache's model and take the time."""
+    progress = ProgressLog()
+    painter = Painter(model_cache, settings, progress)
     progress.say(f"{settings.model}: making the model")
-    bench = _Bench(painter, store)
-    shapes = Shapes({**asdict(settings), **bench.about})
+    bench = _Bench(painter, model_cache)
+    shapes = ShapesRun({**asdict(settings), **bench.about})
     for name, asked in _cases(painter, unit_px or UNIT_PX):
         progress.say(f"{name}: painting")
         shapes.cases.append(bench.measure(name, asked))
@@ -106,10 +106,10 @@ def _cases(painter: Painter, unit_px: int) -> Iterator[tuple[str, Asked]]:
 class _Bench:
     """Times one model on its device."""
 
-    def __init__(self, painter: Painter, store: MeteredStore) -> None:
-        self._model = store.load(painter.settings.model)
-        self._clock = store.clock
-        self._painters = Painters(painter, store, paper_steps=0)
+    def __init__(self, painter: Painter, model_cache: MeteredModelCache) -> None:
+        self._model = model_cache.load(painter.settings.model)
+        self._clock = model_cache.clock
+        self._painters = Painters(painter, model_cache, paper_steps=0)
         self._floor = Floor(self._model, self._clock.now)
         self._flops_a_second = matmul_flops_a_second(self._clock, self._model)
         self._flops = evaluation_flops(self._model)

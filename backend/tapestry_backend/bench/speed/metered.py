@@ -1,4 +1,4 @@
-"""A model whose work is counted, in the place of the store's own."""
+"""A model whose work is counted, in the place of an ordinary one."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ class Metered:
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        places: Sequence[WindowContext] = (),
+        contexts: Sequence[WindowContext] = (),
         *shown: Any,
     ) -> Tensor:
         self.batches[len(latents)] += 1
         with self._stage("unet"):
-            return self._model.predict(latents, timestep, conditions, places, *shown)
+            return self._model.predict(latents, timestep, conditions, contexts, *shown)
 
     def encode(self, pixels: Tensor) -> Tensor:
         with self._stage("encode"):
@@ -89,8 +89,8 @@ class Metered:
         self.seconds[name] += self._clock.now() - start
 
 
-class MeteredStore(ModelCache):
-    """A store that gives out metered models."""
+class MeteredModelCache(ModelCache):
+    """A model cache that gives out metered models."""
 
     def __init__(self, catalogue: Catalogue, device: str | None) -> None:
         super().__init__(catalogue, device)

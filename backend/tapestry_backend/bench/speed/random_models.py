@@ -21,7 +21,7 @@ from ...checkpoints.catalogue import SAMPLE, Catalogue, Checkpoint
 from ...checkpoints.families import FAMILIES
 from ...models.loading.loading import Parts
 from ...models.model_cache import runner_of
-from .metered import Metered, MeteredStore
+from .metered import Metered, MeteredModelCache
 
 _TOKENS = 77
 """Of a text, for all of CLIP's text encoders."""
@@ -57,8 +57,8 @@ class Shape:
         return Parts(modules, tokenizers, self.scheduler(), self.options)
 
 
-class ShapedStore(MeteredStore):
-    """A store with a single model: one of a shape, whatever it is asked for."""
+class ShapedModelCache(MeteredModelCache):
+    """A model cache with a single model: one of a shape, whatever it is asked for."""
 
     def __init__(self, shape: Shape, device: str | None) -> None:
         super().__init__(Catalogue(), device)
@@ -73,7 +73,7 @@ class ShapedStore(MeteredStore):
         return ""
 
     def load(self, model_id: str) -> Metered:
-        """The model of this store's shape."""
+        """The model of this cache's shape."""
         if self._made is None:
             shape = self._shape
             entry = Checkpoint(model_id, Path(), shape.window_px, shape.family)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .cases import MOST_OVER_FLOOR, MOST_OVERHEAD, SAME_PICTURE, Case
-from .known_shapes import Shapes
-from .run import CaseResult, Speed
+from .known_shapes import ShapesRun
+from .run import CaseResult, SpeedRun
 
 _MIB = 2**20
 
 
-def speed_table(speed: Speed) -> str:
+def speed_table(speed: SpeedRun) -> str:
     """How it was run, then some lines for each case."""
     about = speed.run
     lines = [
@@ -25,7 +25,7 @@ def speed_table(speed: Speed) -> str:
     return "\n".join(lines)
 
 
-def shapes_table(shapes: Shapes) -> str:
+def shapes_table(shapes: ShapesRun) -> str:
     """How it was run, then some lines for each picture."""
     about = shapes.run
     lines = [

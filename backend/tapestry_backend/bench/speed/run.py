@@ -14,14 +14,14 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from ...checkpoints.catalogue import Catalogue
 from ...models.model_cache import device_name
 from ..common.painter import Painter, PainterSettings
-from ..common.progress import Progress
+from ..common.progress import ProgressLog
 from ..common.prompts import textures
 from .cases import Asked, Case, Effort, make_cases
 from .clock import watch_memory
 from .contenders import Painters, Taken
 from .floor import Floor
 from .loss import loss
-from .metered import UNAVOIDABLE, MeteredStore
+from .metered import UNAVOIDABLE, MeteredModelCache
 from .worth import Worth
 
 _STEPS_OF_A_PEAK = 2
@@ -58,7 +58,7 @@ class CaseResult:
 
 
 @dataclass
-class Speed:
+class SpeedRun:
     """What a run found, and how it was run."""
 
     run: dict[str, Any]
@@ -83,14 +83,16 @@ class Speed:
 class SpeedBench:
     """Takes the time of Tapestry and of others, in turns."""
 
-    def __init__(self, store: MeteredStore, settings: PainterSettings, effort: Effort) -> None:
-        self.progress = Progress()
-        self.painter = Painter(store, settings, self.progress)
+    def __init__(
+        self, model_cache: MeteredModelCache, settings: PainterSettings, effort: Effort
+    ) -> None:
+        self.progress = ProgressLog()
+        self.painter = Painter(model_cache, settings, self.progress)
         self._effort = effort
-        self._clock = store.clock
-        self._model = store.load(settings.model)
-        self._painters = Painters(self.painter, store, effort.paper_steps)
-        self._floor = Floor(self._model, store.clock.now)
+        self._clock = model_cache.clock
+        self._model = model_cache.load(settings.model)
+        self._painters = Painters(self.painter, model_cache, effort.paper_steps)
+        self._floor = Floor(self._model, model_cache.clock.now)
         self._worth = Worth(self.painter, effort)
 
     @property
@@ -177,14 +179,16 @@ def measure_speed(
     peers: Sequence[str],
     device: str | None = None,
     only: Sequence[str] = (),
-) -> Speed:
+) -> SpeedRun:
     """Measure cases in turn, all or the named ones.
 
     Raises TapestryError when there is no such model, device or case.
     """
-    store = open_store(lambda: MeteredStore(Catalogue([settings.model]), device), device)
-    bench = SpeedBench(store, settings, effort)
-    speed = Speed({"peers": list(peers), **bench.about})
+    model_cache = open_model_cache(
+        lambda: MeteredModelCache(Catalogue([settings.model]), device), device
+    )
+    bench = SpeedBench(model_cache, settings, effort)
+    speed = SpeedRun({"peers": list(peers), **bench.about})
     for case in bench.cases(peers, only):
         found = bench.measure(case)
         speed.cases.append((case, found))
@@ -193,18 +197,20 @@ def measure_speed(
     return speed
 
 
-def open_store(make: Callable[[], MeteredStore], device: str | None) -> MeteredStore:
-    """A store on this device; raises TapestryError when there is none such."""
+def open_model_cache(
+    make: Callable[[], MeteredModelCache], device: str | None
+) -> MeteredModelCache:
+    """A model cache on this device; raises TapestryError when there is none such."""
     try:
-        store = make()
-        torch.zeros(1, device=store.device)
+        model_cache = make()
+        torch.zeros(1, device=model_cache.device)
     except (RuntimeError, AssertionError) as error:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             f"There is no device {device!r} here.",
             "Name one that torch knows, for instance cpu, cuda or mps.",
         ) from error
-    return store
+    return model_cache
 
 
 def _summary(

@@ -65,16 +65,16 @@ def sees_unshifted(network: Any) -> bool:
 
 
 def residuals_3(
-    shown: Sequence[ControlInput], transformer: Any, latents: Tensor, told: Mapping[str, Any]
+    shown: Sequence[ControlInput], transformer: Any, latents: Tensor, kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What Stable Diffusion 3's transformer is given besides; nothing where nothing is shown.
+    """Further arguments of Stable Diffusion 3's transformer; empty where nothing is shown.
 
-    latents [B, C, h, w], `told`: what the transformer is told, by the names of its arguments. Of
-    each shown picture: its latents [K, C, h, w].
+    latents [B, C, h, w], `kwargs`: the arguments of the transformer. Of each shown picture: its
+    latents [K, C, h, w].
     """
 
     def ask(network: Any, seen: Tensor, weight: float) -> list[list[Tensor]]:
-        own = dict(told)
+        own = dict(kwargs)
         if sees_unshifted(network):
             own["pooled_projections"] = torch.zeros_like(own["pooled_projections"])
         if network.config.joint_attention_dim is None:
@@ -89,7 +89,7 @@ def residuals_3(
 
 
 def residuals_flux(
-    shown: Sequence[ControlInput], transformer: Any, patches: Tensor, told: Mapping[str, Any]
+    shown: Sequence[ControlInput], transformer: Any, patches: Tensor, kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The same for FLUX.1: patches [B, T, C] instead of latents, also of what is shown.
 
@@ -98,7 +98,7 @@ def residuals_flux(
     depths = len(transformer.transformer_blocks), len(transformer.single_transformer_blocks)
 
     def ask(network: Any, seen: Tensor, weight: float) -> list[list[Tensor]]:
-        own = dict(told)
+        own = dict(kwargs)
         if not network.config.guidance_embeds:
             own["guidance"] = None
         given = patches[..., : network.config.in_channels]

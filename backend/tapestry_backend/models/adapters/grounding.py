@@ -40,7 +40,7 @@ class Grounding:
 
     @contextmanager
     def told(self, windows: Sequence[Box], negative: Sequence[bool]) -> Iterator[None]:
-        """Inside, the U-Net is told each row's boxes; `negative` rows are told of none."""
+        """Inside, the U-Net gets each row's boxes; `negative` rows get none."""
         asked = {"gligen": self._arguments(windows, negative)}
 
         def add(_unet: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:

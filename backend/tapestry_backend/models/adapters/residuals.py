@@ -23,8 +23,8 @@ from .control_input import ControlInput
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
 
-_TOLD = ("encoder_hidden_states", "added_cond_kwargs")
-"""What a ControlNet is told as the U-Net is."""
+_SHARED_KWARGS = ("encoder_hidden_states", "added_cond_kwargs")
+"""Arguments that a ControlNet shares with the U-Net."""
 
 
 def load_control(adapter: Adapter, unet: Any, model_id: str, dtype: torch.dtype) -> nn.Module:
@@ -45,11 +45,11 @@ def load_control(adapter: Adapter, unet: Any, model_id: str, dtype: torch.dtype)
 
 
 def residuals(
-    shown: Sequence[ControlInput], latents: Tensor, timestep: Tensor, told: Mapping[str, Any]
+    shown: Sequence[ControlInput], latents: Tensor, timestep: Tensor, kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a U-Net is given besides, as it calls it; nothing where nothing is shown.
+    """Further arguments of a U-Net, by name; empty where nothing is shown.
 
-    latents [B, C, h, w], and `told`: what the U-Net is told, by the names of its arguments.
+    latents [B, C, h, w], and `kwargs`: the arguments of the U-Net.
     """
     given: dict[str, Any] = {}
     for network, seen, rows, weight in shown:
@@ -64,7 +64,7 @@ def residuals(
                 controlnet_cond=pictures[rows],
                 conditioning_scale=weight,
                 return_dict=False,
-                **{name: told[name] for name in _TOLD if name in told},
+                **{name: kwargs[name] for name in _SHARED_KWARGS if name in kwargs},
             )
             _add(given, "down_block_additional_residuals", down)
             _add(given, "mid_block_additional_residual", [middle])

@@ -11,7 +11,7 @@ from fractions import Fraction
 import torch
 
 from .cropped_forward import Span
-from .vae_layers import Part
+from .vae_layers import VaePart
 
 ACTIVATIONS_ALIVE = 4
 """Activations of the largest kind that exist at once inside a part, workspace included."""
@@ -41,7 +41,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Stage:
+class BandStage:
     """Parts that are computed together, from an activation that is kept.
 
     kept    [B, C, H, W] of that activation
@@ -50,7 +50,7 @@ class Stage:
 
     kept: torch.Size
     axis: int
-    parts: tuple[Part, ...]
+    parts: tuple[VaePart, ...]
 
     @property
     def scale(self) -> Fraction:
@@ -84,7 +84,7 @@ class Stage:
 
 
 def plan_bands(
-    stage: Stage,
+    stage: BandStage,
     budget: Budget,
     held: int,
     along: Span | None = None,
@@ -119,10 +119,10 @@ def other(axis: int) -> int:
     return -3 - axis
 
 
-def widest(parts: Sequence[Part]) -> Fraction:
+def widest(parts: Sequence[VaePart]) -> Fraction:
     """Numbers in the largest activation on the way, per cell before these parts."""
     return max(part.widest * _scale(parts[:i]) ** 2 for i, part in enumerate(parts))
 
 
-def _scale(parts: Sequence[Part]) -> Fraction:
+def _scale(parts: Sequence[VaePart]) -> Fraction:
     return math.prod((part.scale for part in parts), start=Fraction(1))

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from ...engine.out_of_memory import attempt
 from ...engine.windows import NO_CONTEXT, Size
 from ..device.memory import spare_bytes
-from .band_plan import ACTIVATIONS_ALIVE, Budget, Stage, other, plan_bands, widest
+from .band_plan import ACTIVATIONS_ALIVE, BandStage, Budget, other, plan_bands, widest
 from .cropped_forward import Span
 from .pooled_norm import Affine, PooledStatistics
-from .vae_layers import Chain, Norm, Part, decoder_chain, encoder_chain
+from .vae_layers import Chain, Norm, VaePart, decoder_chain, encoder_chain
 
 _LESS, _ATTEMPTS = 4, 3
 """By what the budget is divided for each further attempt, and how many there are before none."""
@@ -160,9 +160,9 @@ class _BandedRun:
         self._budget = Budget(budget_bytes, start.dtype.itemsize)
         self._norms: dict[nn.GroupNorm, Affine] = {}
 
-    def through(self, parts: Sequence[Part], wanted: tuple[Span, Span]) -> Tensor:
+    def through(self, parts: Sequence[VaePart], wanted: tuple[Span, Span]) -> Tensor:
         """These rows and columns of the activation after all parts."""
-        pending: tuple[Part, ...] = ()
+        pending: tuple[VaePart, ...] = ()
         for part in parts[:-1]:
             pending = (*pending, part)
             stage = self._stage(pending)
@@ -174,10 +174,10 @@ class _BandedRun:
         self._learn_norms(last)
         return self._result(last, wanted)
 
-    def _stage(self, parts: tuple[Part, ...]) -> Stage:
-        return Stage(self._kept.shape, self._axis, parts)
+    def _stage(self, parts: tuple[VaePart, ...]) -> BandStage:
+        return BandStage(self._kept.shape, self._axis, parts)
 
-    def _learn_norms(self, stage: Stage) -> None:
+    def _learn_norms(self, stage: BandStage) -> None:
         """Gather the statistics of the last part's norms; those of the parts before are known."""
         held = self._kept.shape.numel()
         for norm in stage.parts[-1].norms:
@@ -186,7 +186,7 @@ class _BandedRun:
                 statistics.add(self._compute(stage, band, norm))
             self._norms[norm.module] = statistics.affine(self._device, self._dtype)
 
-    def _keep(self, stage: Stage) -> None:
+    def _keep(self, stage: BandStage) -> None:
         """Compute what comes after a stage and let go of what it came from, band by band."""
         result = _Strip(self._axis, stage.shape)
         held = max(self._kept.shape.numel(), stage.shape.numel())
@@ -195,7 +195,7 @@ class _BandedRun:
             result.append(self._compute(stage, band))
         self._kept = result
 
-    def _result(self, stage: Stage, wanted: tuple[Span, Span]) -> Tensor:
+    def _result(self, stage: BandStage, wanted: tuple[Span, Span]) -> Tensor:
         """These rows and columns of what comes after a stage."""
         sizes = (span.stop - span.start for span in wanted)
         result = torch.empty((*stage.shape[:2], *sizes), dtype=self._dtype, device=self._device)
@@ -207,7 +207,7 @@ class _BandedRun:
         return result
 
     def _compute(
-        self, stage: Stage, band: Span, norm: Norm | None = None, across: Span | None = None
+        self, stage: BandStage, band: Span, norm: Norm | None = None, across: Span | None = None
     ) -> Tensor:
         """A band of the activation after a stage, or of what comes to `norm` in its last part.
 

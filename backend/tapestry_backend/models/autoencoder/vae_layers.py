@@ -31,7 +31,7 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Part:
+class VaePart:
     """One link of a chain: a residual block, a change of size, or the last convolution.
 
     run       [B, C, H, W] -> [B, channels, H * scale, W * scale]
@@ -58,7 +58,7 @@ class Chain:
     """What comes before the parts and after them, computed whole, and the parts between."""
 
     before: Callable[[Tensor], Tensor]
-    parts: tuple[Part, ...]
+    parts: tuple[VaePart, ...]
     after: Callable[[Tensor], Tensor]
 
     @property
@@ -84,7 +84,7 @@ def decoder_chain(autoencoder: Any) -> Chain | None:
         return Chain(_same, (_trimmed(decoder),), _same)
     if not _is_plain(autoencoder, decoder.up_blocks, UpDecoderBlock2D):
         return None
-    parts: list[Part] = []
+    parts: list[VaePart] = []
     for block in decoder.up_blocks:
         parts += [_residual(resnet) for resnet in block.resnets]
         parts += [_enlarging(upsampler) for upsampler in block.upsamplers or ()]
@@ -128,7 +128,7 @@ def _is_plain(autoencoder: Any, blocks: Iterable[nn.Module], kind: type) -> bool
     return isinstance(autoencoder, AutoencoderKL) and all(type(block) is kind for block in blocks)
 
 
-def _residual(block: Any) -> Part:
+def _residual(block: Any) -> VaePart:
     """A ResnetBlock2D without time embedding."""
 
     def inner(values: Tensor, normalise: Normalise) -> Tensor:
@@ -147,21 +147,21 @@ def _residual(block: Any) -> Part:
     channels = block.conv2.out_channels
     widest = max(block.conv1.in_channels, channels)
     norms = (Norm(block.norm1, _input), Norm(block.norm2, inner))
-    return Part(run, norms, Fraction(1), 2, channels, widest)
+    return VaePart(run, norms, Fraction(1), 2, channels, widest)
 
 
-def _enlarging(upsampler: Any) -> Part:
+def _enlarging(upsampler: Any) -> VaePart:
     widest = 4 * max(upsampler.channels, upsampler.out_channels)
-    return Part(_plain(upsampler), (), Fraction(2), 1, upsampler.out_channels, widest)
+    return VaePart(_plain(upsampler), (), Fraction(2), 1, upsampler.out_channels, widest)
 
 
-def _shrinking(downsampler: Any) -> Part:
+def _shrinking(downsampler: Any) -> VaePart:
     """Pads with one zero at the right and at the bottom, then takes every second convolution."""
     channels = downsampler.out_channels
-    return Part(_plain(downsampler), (), Fraction(1, 2), 2, channels, downsampler.channels)
+    return VaePart(_plain(downsampler), (), Fraction(1, 2), 2, channels, downsampler.channels)
 
 
-def _last(decoder: Any) -> Part:
+def _last(decoder: Any) -> VaePart:
     def run(values: Tensor, normalise: Normalise) -> Tensor:
         hidden = normalise(decoder.conv_norm_out, values)
         hidden = decoder.conv_act(hidden)
@@ -169,10 +169,10 @@ def _last(decoder: Any) -> Part:
 
     convolution = decoder.conv_out
     norms = (Norm(decoder.conv_norm_out, _input),)
-    return Part(run, norms, Fraction(1), 1, convolution.out_channels, convolution.in_channels)
+    return VaePart(run, norms, Fraction(1), 1, convolution.out_channels, convolution.in_channels)
 
 
-def _convolutions(network: nn.Module) -> Part:
+def _convolutions(network: nn.Module) -> VaePart:
     """A network of convolutions without any norm, taken as one part.
 
     Its layers are registered in the order in which they are computed; so their reach adds up, each
@@ -188,10 +188,10 @@ def _convolutions(network: nn.Module) -> Part:
             channels = layer.out_channels
         widest = max(widest, int(channels * scale**2))
     unit = scale.denominator
-    return Part(_plain(network), (), scale, -int(-reach // unit) * unit, channels, widest)
+    return VaePart(_plain(network), (), scale, -int(-reach // unit) * unit, channels, widest)
 
 
-def _trimmed(network: nn.Module) -> Part:
+def _trimmed(network: nn.Module) -> VaePart:
     """The same of a network whose `layers` are computed one after the other."""
     return replace(_convolutions(network), inside=partial(compute_inside, network))
 

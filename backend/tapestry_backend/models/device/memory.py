@@ -25,7 +25,7 @@ def keep_memory() -> None:
     """Let this process keep what it frees, up to half a GiB, for the next layer of a model.
 
     Otherwise every activation of some megabytes comes from the system anew, page by page: an
-    eighth of the time of a U-Net. Where the C library knows no such setting, nothing changes.
+    eighth of the time of a U-Net. Where the C library has no such setting, nothing changes.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
@@ -44,7 +44,7 @@ def free_and_total_bytes(device: torch.device) -> tuple[int, int]:
 
 
 def free_for_weights(device: torch.device) -> float:
-    """What a graphics card holds of weights besides a picture's work; others know no limit."""
+    """What a graphics card holds of weights besides a picture's work; others have no limit."""
     if device.type != "cuda" or not torch.cuda.is_available():
         return math.inf
     free, _ = free_and_total_bytes(device)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _HOME = torch.device("cpu")
 
-Stream = Callable[[nn.Module, torch.device], None]
+WeightStream = Callable[[nn.Module, torch.device], None]
 
 
 def stream_layers(part: nn.Module, device: torch.device) -> None:
@@ -40,7 +40,7 @@ def _size(part: nn.Module) -> int:
 
 
 class Offloader:
-    """The parts of a checkpoint, for a device; a part that is asked for is there.
+    """The parts of a checkpoint, for a device; a part in use is on it.
 
     All parts stay on the device as long as that goes well. When they do not fit, or when one of
     them runs out of memory at its work, only the part at work is there from then on; a part that is
@@ -58,7 +58,7 @@ class Offloader:
         device: torch.device,
         *,
         streamable: Collection[str] = (),
-        stream: Stream = stream_layers,
+        stream: WeightStream = stream_layers,
         room: Callable[[], float] | None = None,
     ) -> None:
         self._parts = {name: part.eval() for name, part in parts.items()}

@@ -12,36 +12,36 @@ from torch import Tensor
 
 from ...checkpoints.original_names import FLUX_NAMES, FLUX_NORMS, FLUX_TOGETHER
 
-State = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 
-def convert(kind: str, state: State, config: Mapping[str, Any]) -> State:
+def convert(kind: str, state: StateDict, config: Mapping[str, Any]) -> StateDict:
     """The tensors of a network of this kind (see `shapes.KINDS`), as its class names them."""
     return _CONVERSIONS[kind](state, config)
 
 
-def _unet(state: State, config: Mapping[str, Any]) -> State:
+def _unet(state: StateDict, config: Mapping[str, Any]) -> StateDict:
     prefixed = {f"model.diffusion_model.{name}": tensor for name, tensor in state.items()}
     return single_file_utils.convert_ldm_unet_checkpoint(prefixed, config)
 
 
-def _autoencoder(state: State, config: Mapping[str, Any]) -> State:
+def _autoencoder(state: StateDict, config: Mapping[str, Any]) -> StateDict:
     return single_file_utils.convert_ldm_vae_checkpoint(state, config)
 
 
-def _clip(state: State, _config: Mapping[str, Any]) -> State:
+def _clip(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return {name: tensor for name, tensor in state.items() if not name.endswith("position_ids")}
 
 
-def _clip_unprojected(state: State, config: Mapping[str, Any]) -> State:
+def _clip_unprojected(state: StateDict, config: Mapping[str, Any]) -> StateDict:
     """CLIP-L whose word about the whole text is taken as it is."""
     return {**_clip(state, config), "text_projection.weight": torch.eye(config["hidden_size"])}
 
 
-def _open_clip(state: State, config: Mapping[str, Any]) -> State:
+def _open_clip(state: StateDict, config: Mapping[str, Any]) -> StateDict:
     width = config["hidden_size"]
     beyond = f"transformer.resblocks.{config['num_hidden_layers']}."
-    converted: State = {}
+    converted: StateDict = {}
     for name, tensor in state.items():
         if name.startswith(beyond):
             continue
@@ -77,18 +77,18 @@ _OPEN_CLIP_LAYERS = {
 }
 
 
-def _t5(state: State, _config: Mapping[str, Any]) -> State:
+def _t5(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return {**state, "encoder.embed_tokens.weight": state["shared.weight"]}
 
 
-def _sd3(state: State, _config: Mapping[str, Any]) -> State:
+def _sd3(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return single_file_utils.convert_sd3_transformer_checkpoint_to_diffusers(dict(state))
 
 
-def _flux(state: State, config: Mapping[str, Any]) -> State:
-    """By names of our own: diffusers' conversion knows one width alone."""
+def _flux(state: StateDict, config: Mapping[str, Any]) -> StateDict:
+    """By names of our own: diffusers' conversion supports one width alone."""
     width = config["num_attention_heads"] * config["attention_head_dim"]
-    converted: State = {}
+    converted: StateDict = {}
     for name, tensor in state.items():
         stem, _, suffix = name.rpartition(".")
         if found := re.fullmatch(r"single_blocks\.(\d+)\.linear1", stem):
@@ -122,7 +122,7 @@ def _renamed(stem: str, names: tuple[tuple[str, str], ...]) -> str:
     return stem
 
 
-_CONVERSIONS: dict[str, Callable[[State, Mapping[str, Any]], State]] = {
+_CONVERSIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "unet": _unet,
     "autoencoder": _autoencoder,
     "clip_l": _clip,

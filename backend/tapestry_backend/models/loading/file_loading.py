@@ -13,9 +13,9 @@ import transformers
 from accelerate import init_empty_weights
 from torch import Tensor, nn
 
-from ...checkpoints.checkpoint_file import FileModel, Source
+from ...checkpoints.checkpoint_file import FileModel, NetworkSource
 from ...checkpoints.families import FAMILIES
-from .conversion import State, convert
+from .conversion import StateDict, convert
 from .fp8_dequantize import in_precision, unscaled
 from .tokenizers import clip_tokenizer, t5_tokenizer
 
@@ -54,7 +54,7 @@ def load_scheduler(model: FileModel) -> Any:
 _CLIP_L = {"clip_l", "clip_l_unprojected"}
 
 
-def _load_module(source: Source, name: str, dtype: torch.dtype) -> nn.Module:
+def _load_module(source: NetworkSource, name: str, dtype: torch.dtype) -> nn.Module:
     state = convert(source.kind, unscaled(_read(source), dtype), source.config)
     with init_empty_weights():
         network = _empty(name, source.config)
@@ -81,7 +81,7 @@ def _empty(name: str, config: Mapping[str, Any]) -> Any:
     return kind(kind.config_class(**config))
 
 
-def _read(source: Source) -> State:
+def _read(source: NetworkSource) -> StateDict:
     """A network's tensors, without what all their names begin with."""
     above = source.prefix.removesuffix("text_model.")
     with safetensors.safe_open(source.path, framework="pt") as file:

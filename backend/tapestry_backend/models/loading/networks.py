@@ -34,11 +34,11 @@ def load_network(name: str, folder: Path, dtype: torch.dtype, variant: str | Non
     network: nn.Module
     if hasattr(diffusers, name):
         kind = getattr(diffusers, name)
-        network, told = kind.from_pretrained(folder, torch_dtype=dtype, **settings)
+        network, loading_info = kind.from_pretrained(folder, torch_dtype=dtype, **settings)
     else:
         kind = getattr(transformers, name)
-        network, told = kind.from_pretrained(folder, dtype=dtype, **settings)
-    missing = sorted(told["missing_keys"])
+        network, loading_info = kind.from_pretrained(folder, dtype=dtype, **settings)
+    missing = sorted(loading_info["missing_keys"])
     if missing:
         raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}")
     return network
@@ -66,7 +66,7 @@ def _is_finite(tensor: Tensor) -> bool:
 
 @contextmanager
 def sentence_for(broken: Callable[[str], TapestryError]) -> Iterator[None]:
-    """Inside, what libraries raise over a damaged file becomes a sentence; `broken` is told why.
+    """Inside, a library's error about a damaged file becomes a sentence, made by `broken`.
 
     Memory that runs out is no fault of the file and passes, as do sentences of our own.
     """
@@ -79,7 +79,7 @@ def sentence_for(broken: Callable[[str], TapestryError]) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Why something failed: what a library says stays English, as nothing else knows it."""
+    """Why something failed: a library's message stays English."""
     if isinstance(error, BrokenFileError):
         return error.problem
     said = " ".join(str(error).split())[:300]

@@ -24,7 +24,8 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 def clip_tokenizer(words: int, *, open_clip: bool) -> Any:
     """CLIP's tokenizer; OpenCLIP fills a text up with other tokens.
 
-    words: how many the text encoder knows. Raises ValueError when it is another vocabulary.
+    words: the size of the text encoder's vocabulary. Raises ValueError when it is another
+    vocabulary.
     """
     vocabulary, merges = _clip_vocabulary()
     if words != len(vocabulary):

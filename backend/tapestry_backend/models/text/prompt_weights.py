@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...checkpoints.prompt_marks import WeightedPrompt
+from ...prompts.weights import WeightedPrompt
 
 
 def weigh(

@@ -20,7 +20,7 @@ MOST_CHUNKS = 8
 _LONGEST_WORD = 8
 """Tokens of a word that is kept whole; longer ones are no words, or in scripts without spaces."""
 
-Span = tuple[int, int]
+TextSpan = tuple[int, int]
 
 
 class Chunks(NamedTuple):
@@ -33,7 +33,7 @@ class Chunks(NamedTuple):
 
     ids: Tensor
     attended: Tensor
-    offsets: Sequence[Span]
+    offsets: Sequence[TextSpan]
     unread: str
 
 
@@ -48,10 +48,14 @@ def chunks_of(
     length = min(tokenizer.model_max_length, longest)  # one saved without its length says 10^30
     before, after = _marks(tokenizer)
     room = max(1, length - len(before) - len(after))
-    told = tokenizer([text], add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoding = tokenizer(
+        [text], add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
     tokens = [
         (int(token), (int(start), int(end)))
-        for token, (start, end) in zip(told.input_ids[0], told.offset_mapping[0], strict=True)
+        for token, (start, end) in zip(
+            encoding.input_ids[0], encoding.offset_mapping[0], strict=True
+        )
         if token not in unsaid
     ]
     parts = _parts(tokens, room)
@@ -85,9 +89,9 @@ def _marks(tokenizer: Any) -> tuple[list[int], list[int]]:
     return list(marked[:count]), list(marked[count:])
 
 
-def _parts(tokens: Sequence[tuple[int, Span]], room: int) -> list[list[tuple[int, Span]]]:
+def _parts(tokens: Sequence[tuple[int, TextSpan]], room: int) -> list[list[tuple[int, TextSpan]]]:
     """Tokens with their places, divided into parts that fit."""
-    parts: list[list[tuple[int, Span]]] = [[]]
+    parts: list[list[tuple[int, TextSpan]]] = [[]]
     for word in _words(tokens):
         whole = len(word) <= min(_LONGEST_WORD, room)
         if whole and len(parts[-1]) + len(word) > room:
@@ -99,9 +103,9 @@ def _parts(tokens: Sequence[tuple[int, Span]], room: int) -> list[list[tuple[int
     return parts
 
 
-def _words(tokens: Sequence[tuple[int, Span]]) -> list[list[tuple[int, Span]]]:
+def _words(tokens: Sequence[tuple[int, TextSpan]]) -> list[list[tuple[int, TextSpan]]]:
     """Tokens that stand side by side in the text belong together."""
-    words: list[list[tuple[int, Span]]] = []
+    words: list[list[tuple[int, TextSpan]]] = []
     for token in tokens:
         if words and words[-1][-1][1][1] == token[1][0]:
             words[-1].append(token)

@@ -20,7 +20,7 @@ MOST_AT_ONCE = 100
 """Handshakes at any time; as many as the system may hand over in one go."""
 
 MOST_FAILURES, WITHIN_S = 20, 10.0
-"""Refusals that are told and answered at once; a plugin that has read an old file needs six."""
+"""Refusals that are logged and answered at once; a plugin that has read an old file needs six."""
 
 HOLD_S = 0.5
 """Seconds that the refusal of a wrong token is delayed after too many of them."""

@@ -156,7 +156,7 @@ def _bind(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
 
 def _bound(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # With the protocol's number, asyncio knows the socket for TCP and turns Nagle's delay off.
+    # With the protocol's number, asyncio treats the socket as TCP and turns Nagle's delay off.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if socket.has_ipv6 and family == socket.AF_INET6:

@@ -128,7 +128,7 @@ def check_hello(message: Message | Chunk) -> None:
         raise ProtocolError("hello", "must come first")
     if message.protocol != PROTOCOL_VERSION:
         older = Sentence("plugin") if message.protocol < PROTOCOL_VERSION else Sentence("backend")
-        told: tuple[Sentence, ...] = (
+        sentences: tuple[Sentence, ...] = (
             Sentence(
                 "The plugin ({plugin}) and the backend ({backend}) do not understand each other.",
                 plugin=message.version,
@@ -140,8 +140,8 @@ def check_hello(message: Message | Chunk) -> None:
             ),
         )
         if message.protocol < _SENTENCES_SINCE:  # it reads texts alone
-            told = tuple(as_sentence(str(text)) for text in told)
-        raise TapestryError(ErrorCode.VERSION, *told)
+            sentences = tuple(as_sentence(str(text)) for text in sentences)
+        raise TapestryError(ErrorCode.VERSION, *sentences)
 
 
 def _decode(frame: str | bytes) -> Message | Chunk:

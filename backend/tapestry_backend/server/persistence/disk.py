@@ -1,4 +1,4 @@
-"""The few things that are asked of a disk, in one place, so that tests can let each one fail."""
+"""All disk operations in one place, so that tests can let each one fail."""
 
 from __future__ import annotations
 

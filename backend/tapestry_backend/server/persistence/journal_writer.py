@@ -32,7 +32,7 @@ _Order = tuple[Persist, "Future[None]"]
 
 
 class JournalWriter:
-    """Keeps what it is told to keep in a folder.
+    """Keeps jobs and pictures in a folder.
 
     failed   is called once, in the thread, when the disk does not take something
     """
@@ -140,7 +140,7 @@ class JournalWriter:
             self._compact()
 
     def _account(self, record: Record) -> tuple[str, ...]:
-        """Know what the journal says, and who needs which blob; gives those of this job before."""
+        """Update the journal's state, and which job needs which blob; returns this job's before."""
         before = self._journal_state.entries.get(record.job_id)
         had = before.blobs if before else ()
         self._journal_state.add(record)

@@ -11,7 +11,7 @@ from .pixel_blob import PixelBlob
 
 @dataclass(frozen=True)
 class Persist:
-    """Write this down; whatever is told after it in the same breath waits until that is done.
+    """Write this down; messages after it wait until that is done.
 
     blobs      input of a job that was accepted
     picture    of a job that has ended

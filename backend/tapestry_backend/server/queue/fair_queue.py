@@ -21,7 +21,7 @@ class FairQueue:
         return job in self._lines.get(job.owner, ())
 
     def __iter__(self) -> Iterator[Job]:
-        """In the order in which they will start, as far as one can know."""
+        """In the order in which they will start, as far as can be predicted."""
         lines = [list(line) for line in self._lines.values()]
         for place in range(max(map(len, lines), default=0)):
             yield from (line[place] for line in lines if place < len(line))

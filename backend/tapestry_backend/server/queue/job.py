@@ -1,4 +1,4 @@
-"""One job: its states, what may follow what, and what its client was told. No queue.
+"""One job: its states, what may follow what, and what its client was sent. No queue.
 
 A job lives through these states; every end is kept until its client acknowledges it:
 
@@ -35,7 +35,7 @@ MAX_TRIES = 3
 """How often a job is begun: one that takes its worker with it three times will do so again."""
 
 
-class State(Enum):
+class JobState(Enum):
     """Where a job stands."""
 
     WAITING = auto()
@@ -59,38 +59,38 @@ class Event(Enum):
     CANCEL = auto()
 
 
-TRANSITIONS: dict[State, dict[Event, State]] = {
-    State.WAITING: {Event.BLOBS_COMPLETE: State.QUEUED, Event.CANCEL: State.CANCELLED},
-    State.QUEUED: {
-        Event.START: State.RUNNING,
-        Event.CANCEL: State.CANCELLED,
-        Event.FAIL: State.FAILED,
+TRANSITIONS: dict[JobState, dict[Event, JobState]] = {
+    JobState.WAITING: {Event.BLOBS_COMPLETE: JobState.QUEUED, Event.CANCEL: JobState.CANCELLED},
+    JobState.QUEUED: {
+        Event.START: JobState.RUNNING,
+        Event.CANCEL: JobState.CANCELLED,
+        Event.FAIL: JobState.FAILED,
     },
-    State.RUNNING: {
-        Event.LOSE: State.QUEUED,
-        Event.FINISH: State.FINISHED,
-        Event.FAIL: State.FAILED,
-        Event.CANCEL: State.STOPPING,
+    JobState.RUNNING: {
+        Event.LOSE: JobState.QUEUED,
+        Event.FINISH: JobState.FINISHED,
+        Event.FAIL: JobState.FAILED,
+        Event.CANCEL: JobState.STOPPING,
     },
-    State.STOPPING: {
-        Event.FINISH: State.CANCELLED,
-        Event.FAIL: State.CANCELLED,
-        Event.STOP: State.CANCELLED,
-        Event.CANCEL: State.STOPPING,
+    JobState.STOPPING: {
+        Event.FINISH: JobState.CANCELLED,
+        Event.FAIL: JobState.CANCELLED,
+        Event.STOP: JobState.CANCELLED,
+        Event.CANCEL: JobState.STOPPING,
     },
-    # A cancel that comes too late changes nothing: the client is told the end again.
-    State.FINISHED: {Event.CANCEL: State.FINISHED},
-    State.FAILED: {Event.CANCEL: State.FAILED},
-    State.CANCELLED: {Event.CANCEL: State.CANCELLED},
+    # A cancel that comes too late changes nothing: the client is sent the end again.
+    JobState.FINISHED: {Event.CANCEL: JobState.FINISHED},
+    JobState.FAILED: {Event.CANCEL: JobState.FAILED},
+    JobState.CANCELLED: {Event.CANCEL: JobState.CANCELLED},
 }
 """What may follow what; anything else is a mistake of ours and raises KeyError."""
 
-_ENDS = (State.FINISHED, State.FAILED, State.CANCELLED)
+_ENDS = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
 
-_END_OF: dict[type[Message], State] = {
-    Result: State.FINISHED,
-    Failed: State.FAILED,
-    Cancelled: State.CANCELLED,
+_END_OF: dict[type[Message], JobState] = {
+    Result: JobState.FINISHED,
+    Failed: JobState.FAILED,
+    Cancelled: JobState.CANCELLED,
 }
 
 
@@ -100,13 +100,13 @@ Numbered = Need | Accepted | Progress | Preview | Result | Failed | Cancelled
 
 @dataclass(eq=False)
 class Job:
-    """A job and what its client has to know of it.
+    """A job, and the state that its client needs.
 
     client     that hears of it: the last to submit, resume or cancel it, while connected
     owner      the last client, also after it has left
     sequence   of the last message about it
     tries      how often it was begun
-    is_kept    the journal knows it
+    is_kept    it is in the journal
     is_absent  it was brought back by the journal, and no client has asked for it since
     """
 
@@ -114,7 +114,7 @@ class Job:
     request: Request
     client: int | None
     owner: int = 0
-    state: State = State.WAITING
+    state: JobState = JobState.WAITING
     sequence: int = 0
     tries: int = 0
     is_kept: bool = False

@@ -36,7 +36,7 @@ from .blobs import Blobs
 from .completed_jobs import CompletedJobs, digest_of
 from .effects import Broadcast, Effect, Send, Start, Stop
 from .fair_queue import FairQueue
-from .job import MAX_TRIES, Event, Job, Numbered, State
+from .job import MAX_TRIES, Event, Job, JobState, Numbered
 from .replay import revive
 from .worker_slots import WorkerSlot, WorkerSlots
 
@@ -81,7 +81,7 @@ class Jobs:
                 self._completed.add(job)
             elif job.tries >= MAX_TRIES:
                 effects += self._end(job, refusals.lost_in_the_middle(job.id))
-            elif job.state is State.QUEUED:
+            elif job.state is JobState.QUEUED:
                 self._fair_queue.add(job)
         return [*effects, *self._drop_outdated()]
 
@@ -111,7 +111,7 @@ class Jobs:
         waiting = [job for job in self._jobs.values() if complete and job.id in complete]
         effects: list[Effect] = []
         for job in waiting:
-            if job.state is State.WAITING and not self._blobs.missing(job.id):
+            if job.state is JobState.WAITING and not self._blobs.missing(job.id):
                 effects.extend(self._enqueue(job))
         return [*effects, *self._start_next()]
 
@@ -165,7 +165,9 @@ class Jobs:
             self._claim(submit)
 
     def _claim(self, submit: Submit) -> None:
-        waiting = sum(job.state in (State.WAITING, State.QUEUED) for job in self._jobs.values())
+        waiting = sum(
+            job.state in (JobState.WAITING, JobState.QUEUED) for job in self._jobs.values()
+        )
         if waiting >= MAX_JOBS_QUEUED:
             raise TapestryError(
                 ErrorCode.BUSY,
@@ -182,10 +184,10 @@ class Jobs:
         self._attach(job, client)
         before, slot = job.state, self._slots.of(job)
         job.change(Event.CANCEL)
-        if before is State.RUNNING and slot is not None:
+        if before is JobState.RUNNING and slot is not None:
             yield self._record(job, "stopping")
             yield Stop(job.id, slot.worker)
-        elif before in (State.WAITING, State.QUEUED):
+        elif before in (JobState.WAITING, JobState.QUEUED):
             yield from self._end(job, Cancelled(job.id))
         elif job.has_ended:
             yield from self._tell_end_again(job)
@@ -199,9 +201,9 @@ class Jobs:
         self._attach(job, client)
         is_ahead_of_us = seen > job.sequence  # it saw what a journal that was lost has said
         job.sequence = max(job.sequence, seen)
-        if job.state is State.WAITING:
+        if job.state is JobState.WAITING:
             yield from self._tell(job, Need(job.id, self._blobs.missing(job.id)))
-        elif job.state is State.QUEUED:
+        elif job.state is JobState.QUEUED:
             yield from self._tell(job, Accepted(job.id, self._ahead(job)))
         elif job.has_ended and (is_ahead_of_us or not job.missed(seen)):
             yield from self._tell_end_again(job)
@@ -333,7 +335,7 @@ class Jobs:
         self, job: Job, event: Event, end: Numbered, picture: PixelBlob | None = None
     ) -> Iterator[Effect]:
         job.change(event)
-        if job.state is State.CANCELLED:  # whatever the worker still made of it
+        if job.state is JobState.CANCELLED:  # whatever the worker still made of it
             yield from self._end(job, Cancelled(job.id))
         else:
             yield from self._end(job, end, picture)
@@ -355,7 +357,7 @@ class Jobs:
 
     def _retry_or_fail(self, slot: WorkerSlot, job: Job) -> Iterator[Effect]:
         """The worker of a job is gone: it goes first on another one, but not too often."""
-        if job.state is State.RUNNING and job.tries < MAX_TRIES:
+        if job.state is JobState.RUNNING and job.tries < MAX_TRIES:
             job.change(Event.LOSE)
             slot.job = None
             self._fair_queue.put_back(job)
@@ -401,5 +403,5 @@ class Jobs:
 
 
 def _is_abandoned(job: Job) -> bool:
-    is_waiting_for_pixels = job.state is State.WAITING and job.client is None
+    is_waiting_for_pixels = job.state is JobState.WAITING and job.client is None
     return is_waiting_for_pixels or (job.is_absent and not job.has_ended)

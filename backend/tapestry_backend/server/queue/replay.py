@@ -57,7 +57,7 @@ def _take_end(job: Job, entry: OpenJob, store: Store) -> bool:
 
 
 def _take_input(job: Job, store: Store, blobs: Blobs) -> bool:
-    """Whether there is room for it. What is missing will be asked for."""
+    """Whether there is room for it. What is missing will be requested."""
     try:
         blobs.claim(job.id, job.request.blobs)
     except TapestryError:

@@ -6,7 +6,7 @@ from tapestry_protocol.adapters import MAPS
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT
 
 from ...docker_model import DockerModel
-from ...document.adapter_settings import CONTROLS, AdapterSettings, Kind, Show, least_weight
+from ...document.adapter_settings import CONTROLS, AdapterKind, AdapterSettings, Show, least_weight
 from ...i18n.translation import tr
 from ...qt.compat import (
     QComboBox,
@@ -66,7 +66,7 @@ class AdapterRow(QFrame):
         line.addWidget(remove)
 
     @property
-    def adapter(self) -> tuple[str, Kind]:
+    def adapter(self) -> tuple[str, AdapterKind]:
         """Which one it is; a row shows no other than this."""
         return self._laid.adapter, self._laid.kind
 

@@ -1,4 +1,4 @@
-"""What is laid on the picture, or on one region: a button that offers more, and a row for each."""
+"""The adapters of the picture or of one region: a row for each, and a button that adds more."""
 
 from __future__ import annotations
 

@@ -132,8 +132,8 @@ def _before(installer: BackendInstaller) -> str:
             "The plugin ({new}) is newer than the backend ({old}): what has changed is fetched, "
             "at most {fetched} GB; {disk} GB on the disk."
         ).format(new=VERSION, old=old, **sizes)
-    told = tr(
+    text = tr(
         "The backend with PyTorch for {kind}: {fetched} GB from the package index, {disk} GB on "
         "the disk, into {folder}."
     )
-    return told.format(kind=kind.label, folder=installer.own.folder, **sizes)
+    return text.format(kind=kind.label, folder=installer.own.folder, **sizes)

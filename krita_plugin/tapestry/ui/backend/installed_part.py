@@ -40,7 +40,9 @@ class InstalledSection(QWidget):
             return
         words = tr("Installed in {folder}.").format(folder=installer.own.folder)
         if self._is_sure and self._backend_controller.is_painting:
-            told = tr("A picture is being painted: it would stop, and begin anew with a backend.")
-            words = f"{words} {told}"
+            warning = tr(
+                "A picture is being painted: it would stop, and begin anew with a backend."
+            )
+            words = f"{words} {warning}"
         self._words.setText(words)
         self._button.setText(tr("Really remove it?") if self._is_sure else tr("Uninstall"))

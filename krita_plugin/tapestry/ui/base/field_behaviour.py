@@ -104,7 +104,7 @@ def words_of_others(name: str) -> QLabel:
     return label
 
 
-class Section(QWidget):
+class FoldedSection(QWidget):
     """A title that opens and closes what is below it."""
 
     def __init__(self, title: str, name: str, content: QWidget, *, is_open: bool = False) -> None:

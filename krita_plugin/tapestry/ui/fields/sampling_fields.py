@@ -10,7 +10,7 @@ from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QDoubleSpinBox, QLabel, QSpinBox, QWidget
 from ...settings.settings import MOST_PICTURES, SCHEDULERS, SPEEDS
-from ..base.field_behaviour import Section, calm, column_in, narrow, row_of, show_value
+from ..base.field_behaviour import FoldedSection, calm, column_in, narrow, row_of, show_value
 from ..base.follow import follow
 from ..base.symbols import SymbolButton
 from .number_fields import Number, NumberFields
@@ -52,7 +52,7 @@ class SamplingFields(QWidget):
             row_of(QLabel(tr("Seed")), (self._seed, 1), dice, self._lock, self._batch),
             self._numbers,
             row_of(QLabel(tr("Speed")), (self._speed, 1)),
-            Section(tr("More"), "tapestry_more", more),
+            FoldedSection(tr("More"), "tapestry_more", more),
         )
         follow(self, docker_model, ("settings",), self._show_settings)
 

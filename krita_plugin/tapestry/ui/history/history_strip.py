@@ -26,7 +26,7 @@ from ...qt.compat import (
     QWidget,
 )
 from ...results.history import HistoryEntry
-from ...results.inserting import Way
+from ...results.inserting import InsertAs
 from ..base.follow import follow
 from ..base.pixmaps import pixmap, with_marks
 from .history_text import badge, description
@@ -223,7 +223,7 @@ class HistoryStrip(QWidget):
         if self._selected_id():
             action(self._selected_id())
 
-    def _apply_as(self, way: Way) -> None:
+    def _apply_as(self, way: InsertAs) -> None:
         self._call(lambda entry_id: self._docker_model.apply(entry_id, way))
 
     def _set_favourite(self, on: bool) -> None:  # noqa: FBT001  Qt calls it

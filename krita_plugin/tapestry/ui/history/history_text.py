@@ -42,7 +42,7 @@ def description(entry: HistoryEntry) -> str:
 
 
 def _moment(seconds: int) -> str:
-    """A date and a time; a question mark where this system knows none."""
+    """A date and a time; a question mark where this system has none."""
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
     except (OSError, OverflowError, ValueError):

@@ -1,4 +1,4 @@
-"""How far each side of the canvas grows: by dragging, by numbers, or by name."""
+"""How far each side of the canvas is extended: by dragging, by numbers, or by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tapestry_protocol.limits import MAX_UNDER_PX
 from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...qt.compat import QCheckBox, QGridLayout, QLabel, QMenu, QPushButton, QSpinBox, Qt, QWidget
-from ...settings.extension_presets import GRID_PX, Growth, grown_by
+from ...settings.extension_presets import GRID_PX, ExtensionPreset, preset_margins
 from ...settings.settings import LARGEST_EXTENSION_PX, SIDES
 from ..base.field_behaviour import SPACING_PX, calm, column_in, narrow, row_of, show_value
 from ..base.follow import follow
@@ -72,14 +72,14 @@ class ExtendFields(QWidget):
         button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         button.setToolTip(tr("Sets the sides that grow now; the right one if there is none"))
         menu = QMenu(button)
-        for growth, text in (
+        for preset, text in (
             ("half", tr("Half a screen more")),
             ("double", tr("Double")),
             ("around", tr("To 360 degrees")),
         ):
             action = menu.addAction(text)
-            action.setObjectName(f"tapestry_extend_{growth}")
-            action.triggered.connect(lambda _checked, g=growth: self._grow(g))
+            action.setObjectName(f"tapestry_extend_{preset}")
+            action.triggered.connect(lambda _checked, p=preset: self._extend(p))
         action = menu.addAction(tr("Nothing"))
         action.setObjectName("tapestry_extend_nothing")
         action.triggered.connect(
@@ -90,13 +90,13 @@ class ExtendFields(QWidget):
         button.setMenu(menu)
         return button
 
-    def _grow(self, growth: Growth) -> None:
+    def _extend(self, preset: ExtensionPreset) -> None:
         height, width = self._docker_model.scene_watch.size
         if not height or not width:
             return
-        margins = grown_by(growth, height, width, self._docker_model.settings.margins)
+        margins = preset_margins(preset, height, width, self._docker_model.settings.margins)
         values = {f"extend_{side}": getattr(margins, side) for side in SIDES}
-        if growth == "around":
+        if preset == "around":
             values["wrap"] = True
         self._docker_model.change_and_tell(**values)
 

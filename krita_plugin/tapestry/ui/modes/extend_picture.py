@@ -1,9 +1,9 @@
-"""The canvas in little with an arrow on each side: drag one, and the canvas grows there."""
+"""The canvas in little with an arrow on each side: drag one, and the canvas is extended there."""
 
 from __future__ import annotations
 
 from ...docker_model import DockerModel
-from ...document.outpainting import continued_bands
+from ...document.region_extension import continued_bands
 from ...document.region_overlay import color_of
 from ...i18n.translation import tr
 from ...qt.compat import (

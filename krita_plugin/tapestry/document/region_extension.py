@@ -1,4 +1,4 @@
-"""Where regions will go when the canvas grows, told from their masks in little."""
+"""Where regions will go when the canvas is extended, from small copies of their masks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..settings.settings import SIDES
 from .layers import RegionLayer
 
 
-class Band(NamedTuple):
+class ContinuedBand(NamedTuple):
     """A part of the new canvas, and the number of the region that fills it."""
 
     number: int
@@ -28,29 +28,29 @@ def continued_bands(
     margins: Margins,
     *,
     wrap: bool = False,
-) -> list[Band]:
+) -> list[ContinuedBand]:
     """What each region fills beyond the canvas, the lowest region first, paint there last.
 
     rows: topmost first. masks: by layer, 1 channel, of the whole canvas. size: (height, width).
     Where the canvas wraps, each of its sides goes on over half of what is new beside it.
     """
     going = _turned(margins) if wrap else margins
-    bands: list[Band] = []
-    painted: list[Band] = []
+    bands: list[ContinuedBand] = []
+    painted: list[ContinuedBand] = []
     for number, row in reversed(list(enumerate(rows))):
         mask = masks.get(row.id)
         if not row.counts or mask is None:
             continue
-        grows = {
+        extended = {
             side
             for side in SIDES
             if getattr(going, side) and not _ends(row.bounds, size, margins, side)
         }
-        for bounds in _goes_on(mask, size, going, grows):
+        for bounds in _goes_on(mask, size, going, extended):
             shown = _folded(bounds, size, margins) if wrap else [bounds]
-            bands += [Band(number, part) for part in shown]
+            bands += [ContinuedBand(number, part) for part in shown]
         painted += [
-            Band(number, _beyond(row.bounds, size, margins, side))
+            ContinuedBand(number, _beyond(row.bounds, size, margins, side))
             for side in SIDES
             if _ends(row.bounds, size, margins, side)
         ]
@@ -81,8 +81,8 @@ def _ends(bounds: Bounds, size: tuple[int, int], margins: Margins, side: str) ->
         "bottom": bounds.bottom - size[0],
         "right": bounds.right - size[1],
     }[side]
-    growth = getattr(margins, side)
-    return growth > 0 and beyond > min(SPILL_PX, growth // 2)
+    margin = getattr(margins, side)
+    return margin > 0 and beyond > min(SPILL_PX, margin // 2)
 
 
 def _beyond(bounds: Bounds, size: tuple[int, int], margins: Margins, side: str) -> Bounds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
-from tapestry_backend.checkpoints.prompt_syntax import NamedAdapters, read_syntax
+from tapestry_backend.prompts.syntax import NamedAdapters, read_syntax
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds

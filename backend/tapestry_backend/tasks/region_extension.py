@@ -1,4 +1,4 @@
-"""How regions go on beyond the edges of a picture that grows."""
+"""How regions continue beyond the edges of a picture that is extended."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class RegionMask(NamedTuple):
 def continue_regions(
     masks: Sequence[RegionMask], old: Bounds, new: Bounds, near_px: int, *, wrap: bool = False
 ) -> list[RegionMask]:
-    """The regions' masks as they hold on a canvas that has grown from `old` to `new`.
+    """The regions' masks as they are on a canvas that is extended from `old` to `new`.
 
-    A region that reaches an edge that grows goes on beyond it as it is there, row by row or column
+    A region that reaches an extended edge goes on beyond it as it is there, row by row or column
     by column, to the new edge; as strong as within `near_px` of it, where its rim is soft. Paint
     beyond the edge overrules: its own region ends where it ends, and no other one goes on over it.
 
@@ -37,12 +37,12 @@ def continue_regions(
     if wrap and new.width > old.width:
         turn = (new.width - old.width) // 2 - (old.left - new.left)
         turned = [_turned(each, new, turn) for each in masks]
-        grown = continue_regions(turned, old.moved(0, turn), new, near_px)
-        return [_turned(each, new, -turn) for each in grown]
-    growing = _growing(old, new)
-    ends = [{side for side in growing if _ends(each, old, side, growing[side])} for each in masks]
+        extended = continue_regions(turned, old.moved(0, turn), new, near_px)
+        return [_turned(each, new, -turn) for each in extended]
+    margins = _margins(old, new)
+    ends = [{side for side in margins if _ends(each, old, side, margins[side])} for each in masks]
     sides = [
-        {side for side in growing if side not in own and _touches(each, old, side)}
+        {side for side in margins if side not in own and _touches(each, old, side)}
         for each, own in zip(masks, ends, strict=True)
     ]
     painted = [each for each, own in zip(masks, ends, strict=True) if own]
@@ -63,8 +63,8 @@ def _turned(region: RegionMask, canvas: Bounds, columns: int) -> RegionMask:
     return RegionMask(mask.roll(columns, 1), box)
 
 
-def _growing(old: Bounds, new: Bounds) -> dict[str, int]:
-    """Each side that grows, and by how much."""
+def _margins(old: Bounds, new: Bounds) -> dict[str, int]:
+    """Each side that is extended, and by how much."""
     sides = {
         "top": old.top - new.top,
         "left": old.left - new.left,
@@ -74,9 +74,9 @@ def _growing(old: Bounds, new: Bounds) -> dict[str, int]:
     return {side: px for side, px in sides.items() if px > 0}
 
 
-def _ends(region: RegionMask, old: Bounds, side: str, growth: int) -> bool:
+def _ends(region: RegionMask, old: Bounds, side: str, margin: int) -> bool:
     """Whether a region's paint beyond an edge was meant to lie there."""
-    beyond = _strip(old, side, min(SPILL_PX, growth // 2), None)
+    beyond = _strip(old, side, min(SPILL_PX, margin // 2), None)
     return _has_paint(region, beyond)
 
 
@@ -119,12 +119,12 @@ def _continued(
     )
     own = torch.zeros(box.height, box.width, dtype=torch.uint8)
     _part(own, box, bounds).copy_(region.mask)
-    grown = own.clone()
+    extended = own.clone()
     inside = old.moved(-box.top, -box.left)
     # Left and right first: the corners then go on as what is above or below them.
     for mask, before, after, start, stop in (
-        (grown.T, "left", "right", inside.left, inside.right),
-        (grown, "top", "bottom", inside.top, inside.bottom),
+        (extended.T, "left", "right", inside.left, inside.right),
+        (extended, "top", "bottom", inside.top, inside.bottom),
     ):
         if before in sides:
             edge = mask[start : start + near_px]
@@ -136,11 +136,11 @@ def _continued(
         common = other.bounds.intersection(box)
         if not common.is_empty:
             free = 255 - _part(other.mask, other.bounds, common).to(torch.int32)
-            part = _part(grown, box, common)
+            part = _part(extended, box, common)
             part.copy_(part.to(torch.int32) * free // 255)
     beyond = torch.ones_like(own, dtype=torch.bool)
     _part(beyond, box, old.intersection(box)).fill_(False)  # noqa: FBT003  a tensor's value
-    return RegionMask(torch.where(beyond, grown.maximum(own), own), box)
+    return RegionMask(torch.where(beyond, extended.maximum(own), own), box)
 
 
 def _profile(edge: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""Words of other programs in prompts: LoRAs and embeddings are taken, the rest is told of.
+"""Words of other programs in prompts: LoRAs and embeddings are taken, the rest is reported.
 
 `<lora:name:0.8>` is A1111's way to lay on a LoRA, `embedding:name` ComfyUI's way to name a textual
-inversion; of a bare name, which is one in A1111, is told how to write it. What divides or changes
-prompts there (BREAK, ADDROW, AND, `[a:b:0.5]`, `{a|b}`) means nothing here; it is read as words,
-and the artist is told so. So are weights as other programs and keyboards write them (`{{{x}}}`,
-`(x)++`, `(x)1.3`, `x::3`, `(x:1,2)`). What is no text at all is taken out: Midjourney's options
-(`--ar 16:9`), and what A1111 writes below a prompt, whose negative prompt is taken as such.
+inversion; for a bare name, which is one in A1111, a notice says how to write it. What divides or
+changes prompts there (BREAK, ADDROW, AND, `[a:b:0.5]`, `{a|b}`) means nothing here; it is read as
+words, with a notice to the artist. So are weights as other programs and keyboards write them
+(`{{{x}}}`, `(x)++`, `(x)1.3`, `x::3`, `(x:1,2)`). What is no text at all is taken out: Midjourney's
+options (`--ar 16:9`), and what A1111 writes below a prompt, whose negative prompt is taken as such.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Protocol
 
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
@@ -22,10 +23,20 @@ from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_LORAS
 from tapestry_protocol.messages import Request
 from tapestry_protocol.sentences import Sentence, quoted
 
-from .adapter_recognition import Adapter, Kind
-from .prompt_marks import read_weights
+from .weights import read_weights
 
-Find = Callable[..., Adapter]
+
+class NamedAdapter(Protocol):
+    """An adapter that a prompt names."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
+
+
+Find = Callable[..., NamedAdapter]
 """An adapter by its id and kinds; raises TapestryError when there is none."""
 
 _SHOWN_CHARACTERS = 60
@@ -102,7 +113,7 @@ def read_syntax(request: Request, adapters: NamedAdapters) -> tuple[Request, tup
     A LoRA in a region's prompt is laid on there, one in the background's or in the style on the
     whole picture.
     """
-    reader = _Reader(adapters)
+    reader = _PromptReader(adapters)
     prompt, loras, negatives = reader.read(request.prompt, request.loras)
     style, loras, more = reader.read(request.style, loras)
     regions = []
@@ -130,7 +141,7 @@ def _listed(*texts: str) -> str:
     return ", ".join(filter(None, texts))
 
 
-class _Reader:
+class _PromptReader:
     """Reads one prompt after the other."""
 
     def __init__(self, adapters: NamedAdapters) -> None:
@@ -330,7 +341,7 @@ class _Reader:
                     )
                 )
 
-    def _found(self, name: str, kind: Kind) -> Adapter | None:
+    def _found(self, name: str, kind: str) -> NamedAdapter | None:
         """Also by its file's name, as Windows writes folders."""
         for spelling in (name, _ENDS.sub("", name).replace("\\", "/")):
             with suppress(TapestryError):

@@ -3,7 +3,7 @@
 import pytest
 
 from tapestry.document.layers import RegionLayer
-from tapestry.document.outpainting import Band, continued_bands
+from tapestry.document.region_extension import ContinuedBand, continued_bands
 from tapestry.document.region_settings import RegionSettings
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
@@ -42,7 +42,9 @@ def test_bands_go_on_at_the_sides_that_grow(margins: Margins, expected: list) ->
     rows.append(row("moon", Bounds(20, 40, 40, 80)))
     masks = {"ground": GROUND, "sky": SKY, "moon": MOON}
 
-    assert continued_bands(rows, masks, SIZE, margins) == [Band(*each) for each in expected]
+    assert continued_bands(rows, masks, SIZE, margins) == [
+        ContinuedBand(*each) for each in expected
+    ]
 
 
 def test_paint_beyond_the_edge_lies_over_what_goes_on() -> None:
@@ -51,10 +53,10 @@ def test_paint_beyond_the_edge_lies_over_what_goes_on() -> None:
     masks = {"sky": SKY, "ground": GROUND}
     bands = continued_bands(rows, masks, SIZE, Margins(left=80, right=100))
 
-    assert bands[-1] == Band(1, Bounds(40, 120, 80, 200))
-    assert Band(0, Bounds(0, 120, 40, 220)) in bands
-    assert Band(0, Bounds(0, -80, 40, 0)) in bands
-    assert Band(1, Bounds(40, 120, 80, 220)) not in bands
+    assert bands[-1] == ContinuedBand(1, Bounds(40, 120, 80, 200))
+    assert ContinuedBand(0, Bounds(0, 120, 40, 220)) in bands
+    assert ContinuedBand(0, Bounds(0, -80, 40, 0)) in bands
+    assert ContinuedBand(1, Bounds(40, 120, 80, 220)) not in bands
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_where_the_canvas_wraps_each_side_goes_on_over_half_of_what_is_new(
     rows = [row("wall", Bounds(0, 60, 80, 120)), row("ground", Bounds(40, 0, 80, 60))]
     bands = continued_bands(rows, {"wall": wall, "ground": ground}, SIZE, margins, wrap=True)
 
-    assert bands == [Band(1, left_edges), Band(0, right_edges)]
+    assert bands == [ContinuedBand(1, left_edges), ContinuedBand(0, right_edges)]
 
 
 def test_regions_that_do_not_count_go_nowhere() -> None:

@@ -1,9 +1,9 @@
-"""Regions go on beyond growing edges as they are there, unless paint beyond the edge says more."""
+"""Regions go on beyond extended edges as they are there, unless paint beyond the edge says more."""
 
 import pytest
 import torch
 
-from tapestry_backend.tasks.outpainting import RegionMask, continue_regions
+from tapestry_backend.tasks.region_extension import RegionMask, continue_regions
 from tapestry_protocol.pixels import Bounds
 
 OLD = Bounds(0, 0, 64, 96)
@@ -17,7 +17,7 @@ def filled(top: int, left: int, bottom: int, right: int, alpha: int = 255) -> Re
 
 
 def on_canvas(region: RegionMask, new: Bounds) -> torch.Tensor:
-    """What lies on the grown canvas, uint8 [H, W]."""
+    """What lies on the extended canvas, uint8 [H, W]."""
     canvas = torch.zeros(new.height, new.width, dtype=torch.uint8)
     common = region.bounds.intersection(new)
     own = common.moved(-region.bounds.top, -region.bounds.left)
@@ -42,10 +42,10 @@ def test_a_region_goes_on_at_each_edge_that_it_touches(
     region: RegionMask, new: Bounds, covered: Bounds
 ) -> None:
     """As a band to the new edge, into the corners too, and nowhere else."""
-    (grown,) = continue_regions([region], OLD, new, NEAR)
+    (extended,) = continue_regions([region], OLD, new, NEAR)
 
     expected = on_canvas(filled(*vars(covered).values()), new)
-    assert torch.equal(on_canvas(grown, new), expected)
+    assert torch.equal(on_canvas(extended, new), expected)
 
 
 def test_it_goes_on_as_it_is_at_the_edge() -> None:
@@ -53,24 +53,24 @@ def test_it_goes_on_as_it_is_at_the_edge() -> None:
     mask = torch.zeros(64, 96, dtype=torch.uint8)
     mask[10:20, :], mask[30:40, :90], mask[50:60, :96] = 255, 200, 180
     mask[30:40, 90:] = torch.tensor([150, 110, 70, 40, 20, 5], dtype=torch.uint8)
-    (grown,) = continue_regions(
+    (extended,) = continue_regions(
         [RegionMask(mask, Bounds(0, 0, 64, 96))], OLD, Bounds(0, 0, 64, 200), NEAR
     )
-    beyond = on_canvas(grown, Bounds(0, 0, 64, 200))[:, 96:]
+    beyond = on_canvas(extended, Bounds(0, 0, 64, 200))[:, 96:]
 
     assert beyond[15].unique().tolist() == [255]
     assert beyond[35].unique().tolist() == [200]
     assert beyond[55].unique().tolist() == [180]
     assert beyond[25].unique().tolist() == [0]
-    assert torch.equal(on_canvas(grown, OLD), mask), "inside nothing changes"
+    assert torch.equal(on_canvas(extended, OLD), mask), "inside nothing changes"
 
 
 def test_a_brush_that_ran_over_the_edge_says_nothing() -> None:
     """Paint some pixels beyond the edge is no end of a region."""
     new = Bounds(0, 0, 64, 296)
-    (grown,) = continue_regions([filled(40, 10, 64, 140)], OLD, new, NEAR)
+    (extended,) = continue_regions([filled(40, 10, 64, 140)], OLD, new, NEAR)
 
-    assert torch.equal(on_canvas(grown, new), on_canvas(filled(40, 10, 64, 296), new))
+    assert torch.equal(on_canvas(extended, new), on_canvas(filled(40, 10, 64, 296), new))
 
 
 def test_paint_beyond_the_edge_overrules() -> None:
@@ -85,25 +85,25 @@ def test_paint_beyond_the_edge_overrules() -> None:
     assert torch.equal(on_canvas(second, new), on_canvas(source, new))
 
 
-def test_only_sides_that_grow_are_looked_at() -> None:
-    """A picture that grows downwards leaves paint to its right alone, and what touches the top."""
+def test_only_extended_sides_are_looked_at() -> None:
+    """A picture extended downwards leaves paint to its right alone, and what touches the top."""
     new = Bounds(0, 0, 104, 96)
     regions = [filled(0, 0, 30, 96), filled(20, 50, 63, 300)]
-    grown = continue_regions(regions, OLD, new, NEAR)
+    extended = continue_regions(regions, OLD, new, NEAR)
 
-    assert torch.equal(on_canvas(grown[0], new), on_canvas(regions[0], new))
+    assert torch.equal(on_canvas(extended[0], new), on_canvas(regions[0], new))
     expected = on_canvas(regions[1], new)
     expected[64:, 50:] = 255
-    assert torch.equal(on_canvas(grown[1], new), expected)
+    assert torch.equal(on_canvas(extended[1], new), expected)
 
 
 @pytest.mark.parametrize(("gap", "goes_on"), [(0, True), (1, True), (2, False), (6, False)])
 def test_paint_that_ends_before_an_edge_ends_there(gap: int, goes_on: bool) -> None:
     """A tower that stands some pixels from the edge does not jump over them."""
     new = Bounds(0, 0, 64, 200)
-    (grown,) = continue_regions([filled(10, 40, 50, 96 - gap)], OLD, new, NEAR)
+    (extended,) = continue_regions([filled(10, 40, 50, 96 - gap)], OLD, new, NEAR)
 
-    assert bool(on_canvas(grown, new)[:, 96:].any()) is goes_on
+    assert bool(on_canvas(extended, new)[:, 96:].any()) is goes_on
 
 
 @pytest.mark.parametrize("left", [0, 40, 80])
@@ -128,7 +128,7 @@ def test_paint_overrules_where_the_canvas_wraps() -> None:
     """Paint over all of what is new leaves nothing for others to go on over."""
     new = Bounds(0, 0, 64, 176)
     wall, ground = filled(0, 96, 64, 176), filled(40, 0, 64, 96)
-    grown = continue_regions([wall, ground], OLD, new, NEAR, wrap=True)
+    extended = continue_regions([wall, ground], OLD, new, NEAR, wrap=True)
 
-    assert torch.equal(on_canvas(grown[0], new), on_canvas(wall, new))
-    assert torch.equal(on_canvas(grown[1], new), on_canvas(ground, new))
+    assert torch.equal(on_canvas(extended[0], new), on_canvas(wall, new))
+    assert torch.equal(on_canvas(extended[1], new), on_canvas(ground, new))

@@ -1,4 +1,4 @@
-"""Weights inside prompts, `(word:1.2)`, as text; the conditions are weighed in `prompt_weights`.
+"""Weights inside prompts, `(word:1.2)`; `models/text/prompt_weights.py` weighs the conditions.
 
 As A1111's web UI reads them: `(words)` count 1.1 times as much, `((words))` 1.1 times 1.1,
 `[words]` 1 / 1.1, `(words:1.5)` 1.5 times, also nested. A bracket that is never closed reaches to
@@ -48,7 +48,7 @@ class WeightedPrompt:
 
 
 @dataclass
-class _Group:
+class _Bracket:
     """What stands in a bracket: pieces of text with their weights, as far as they are read."""
 
     bracket: str
@@ -91,10 +91,10 @@ class _Group:
 
 def read_weights(prompt: str) -> WeightedPrompt:
     """A prompt's text, and the weights of its parts."""
-    groups, notices = [_Group("")], list[str]()
+    groups, notices = [_Bracket("")], list[str]()
     for sign in _SIGNS.findall(prompt):
         if sign in "([":
-            groups.append(_Group(sign))
+            groups.append(_Bracket(sign))
         elif sign in _CLOSES and groups[-1].bracket == _CLOSES[sign]:
             closed = groups.pop().closed(notices)
             groups[-1].pieces += [*closed, ("", 1.0)]  # whose number is not that of what is around
@@ -111,7 +111,7 @@ def read_weights(prompt: str) -> WeightedPrompt:
     return _joined(groups[0].pieces, tuple(dict.fromkeys(notices)))
 
 
-def _unclosed(group: _Group, before: str, notices: list[str]) -> list[tuple[str, float]]:
+def _unclosed(group: _Bracket, before: str, notices: list[str]) -> list[tuple[str, float]]:
     """The pieces after a bracket that is never closed; it reaches to the end if a word follows."""
     if _BEGINS.match(group.text) and not _EMOTICON.search(before):
         notices.append(

@@ -1,0 +1,1 @@
+"""How prompts are read: weights in brackets, and words of other programs."""
