@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.constraints import Between
 from tapestry_protocol.limits import MAX_LORAS
+from tapestry_protocol.sentences import quoted
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 
@@ -22,7 +23,7 @@ def read_value(message: type, field: str, text: str) -> Any:
     kind, limits = _kind_of(message, field)
     if get_origin(kind) is Literal:
         if text not in get_args(kind):
-            raise ValueError(f"{text[:40]!r} is none of {', '.join(get_args(kind))}")
+            raise ValueError(f"{quoted(text[:40])} is none of {', '.join(get_args(kind))}")
         return text
     return _number(kind, limits, text) if limits else text
 
@@ -51,11 +52,11 @@ def read_loras(text: str) -> tuple[Lora, ...]:
             name, colon, weight = part.rpartition(":")
             adapter = name.strip() if colon else part
         if not adapter:
-            raise ValueError(f"{part[:40]!r} is no LoRA with its weight, such as ink:0.8")
+            raise ValueError(f"{quoted(part[:40])} is no LoRA with its weight, such as ink:0.8")
         value = read_value(Lora, "weight", weight.strip()) if colon else 1.0
         loras.append(Lora(adapter, value))
     if len(loras) > MAX_LORAS:
-        raise ValueError(f"{text[:40]!r} names {len(loras)} LoRAs, more than {MAX_LORAS}")
+        raise ValueError(f"{quoted(text[:40])} names {len(loras)} LoRAs, more than {MAX_LORAS}")
     return tuple(loras)
 
 
@@ -89,7 +90,7 @@ def _number(kind: type, limits: Between, text: str) -> float:
         value = None
     if value is None or not limits.low <= value <= limits.high:
         raise ValueError(
-            f"{text[:40]!r} is no number between {limits.low:g} and {limits.high:.10g}"
+            f"{quoted(text[:40])} is no number between {limits.low:g} and {limits.high:.10g}"
         )
     return value
 

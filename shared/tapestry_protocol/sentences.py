@@ -67,8 +67,7 @@ def quoted(name: object) -> str:
     `repr` would double the backslashes of a path on Windows.
     """
     text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(name))
-    mark = '"' if "'" in text and '"' not in text else "'"
-    return f"{mark}{text}{mark}"
+    return f"\u201c{text}\u201d"
 
 
 def _made(text: str, template: str, values: Mapping[str, str]) -> Sentence:

@@ -134,7 +134,7 @@ def test_a_lora_for_another_family_is_refused_before_anything_is_loaded(tmp_path
 
     assert raised.value.code is ErrorCode.BAD_REQUEST
     assert raised.value.message == (
-        "The LoRA 'old' was made for Stable Diffusion XL, not for the model 'sample', which is "
+        "The LoRA “old” was made for Stable Diffusion XL, not for the model “sample”, which is "
         "Stable Diffusion 1.x."
     )
     assert "or another LoRA." in raised.value.advice
@@ -218,7 +218,7 @@ REFUSED = {
     ),
     "an IP-Adapter without eyes": (
         tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__weight=UP),
-        "there is no folder 'image_encoder' beside it",
+        "there is no folder “image_encoder” beside it",
     ),
     "FLUX by XLabs' names": (
         tensors(double_blocks__0__processor__qkv_lora1__down__weight=DOWN),
@@ -234,7 +234,7 @@ REFUSED = {
         tensors(ip_adapter__1__to_k_ip__weight=torch.tensor(1.0), image_proj__proj__weight=UP),
         "it is an IP-Adapter of another build",
     ),
-    "too many sides": (tensors(emb_params=torch.zeros(1, 1, 8)), "it holds 'emb_params'"),
+    "too many sides": (tensors(emb_params=torch.zeros(1, 1, 8)), "it holds “emb_params”"),
 }
 
 
@@ -329,7 +329,7 @@ def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
         ("odd", "its notes are no JSON"),
     ]:
         with (
-            pytest.raises(TapestryError, match=f"The LoRA '{name}' cannot be used: {problem}"),
+            pytest.raises(TapestryError, match=f"The LoRA “{name}” cannot be used: {problem}"),
             adapter_manager.activated([(known.find(name, "lora"), 1.0)]),
         ):
             pass
@@ -347,10 +347,10 @@ def test_two_of_one_name_have_their_folders_in_their_ids(tmp_path: Path) -> None
     assert [info.id for info in once.infos][2:] == ["ink"]
     assert [info.id for info in both.infos][2:] == ["x/ink", "b/x/ink", "ink"]
     assert both.find("ink", "lora").path.parent.name == "c"
-    with pytest.raises(TapestryError, match="There is no LoRA 'pen'"):
+    with pytest.raises(TapestryError, match="There is no LoRA “pen”"):
         both.find("pen", "lora")
     two = AdapterCatalogue([str(tmp_path / name) for name in "ab"])
-    with pytest.raises(TapestryError, match=r"2 are called 'ink'.*'x/ink', 'b/x/ink'"):
+    with pytest.raises(TapestryError, match=r"2 are called “ink”.*“x/ink”, “b/x/ink”"):
         two.find("ink", "lora")
 
 
@@ -394,7 +394,7 @@ def test_a_collection_is_offered_as_far_as_a_list_goes(tmp_path: Path, monkeypat
 
     assert len(known.infos) == 10
     assert "4 adapters" in str(left_out)
-    assert "'style 08' to 'style 11'" in str(left_out)
+    assert "“style 08” to “style 11”" in str(left_out)
 
 
 def test_the_bundled_ones_are_there() -> None:

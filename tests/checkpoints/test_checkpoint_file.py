@@ -284,7 +284,7 @@ def test_shapes_that_no_network_has_are_refused(
 @pytest.mark.parametrize(
     ("tensor", "problem"),
     [
-        ("model.diffusion_model.out.2.weight", "the U-Net lacks 'out.2.weight'"),
+        ("model.diffusion_model.out.2.weight", "the U-Net lacks “out.2.weight”"),
         ("model.diffusion_model.input_blocks.", "the U-Net "),
     ],
 )

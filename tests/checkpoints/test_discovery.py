@@ -337,7 +337,7 @@ def test_what_is_no_checkpoint_is_told_of_unless_it_is_something_else(
         "ae.safetensors": "is a text encoder or an autoencoder, which belongs into the folder "
         "text_encoders or vae",
         "strange.safetensors": "is neither a checkpoint nor an adapter that Tapestry knows: it "
-        "holds 'a.b'",
+        "holds “a.b”",
         "packed.gguf": "is packed as GGUF, which Tapestry does not read",
         "old.CKPT": "is a pickle, which can run any program when it is opened",
         "rest.safetensors.crdownload": "has not been fetched to its end",
@@ -595,7 +595,7 @@ def test_the_list_tells_of_each_once(
     ]
     left_out = [line for line in said.err.splitlines() if line.startswith("left out: ")]
     assert len(left_out) == 3
-    assert "2 models more than a list holds are left out: '3/d' to 'flux'" in left_out[0]
+    assert "2 models more than a list holds are left out: “3/d” to “flux”" in left_out[0]
 
 
 def test_looking_needs_no_torch(stock: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_lora_of_another_width_is_refused_at_once(tmp_path: Path, stored: str)
     lora_of_width(tmp_path / "odd.safetensors", 96)
     catalogue = Catalogue([str(model)], adapters=[str(tmp_path / "odd.safetensors")])
     request = Request("generate", 64, 64, "snow", model=str(model), loras=(Lora("odd"),))
-    with pytest.raises(TapestryError, match="The LoRA 'odd' was made for"):
+    with pytest.raises(TapestryError, match="The LoRA “odd” was made for"):
         catalogue.check(request)
 
 
@@ -100,7 +100,7 @@ def test_a_word_of_another_model_is_refused_at_once(tmp_path: Path, stored: str,
         if fits:
             catalogue.check(asked(str(model)))
             continue
-        with pytest.raises(TapestryError, match="The embedding 'gloom' was made for"):
+        with pytest.raises(TapestryError, match="The embedding “gloom” was made for"):
             catalogue.check(asked(str(model)))
 
 

@@ -121,25 +121,25 @@ def test_a_regions_lora_travels_with_the_scene(kit: Path, scene: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--lora", "gloom"], "There is no LoRA 'gloom'. Choose one of: "),
-        (["--lora", "pencil"], "There is no LoRA 'pencil'"),
+        (["--lora", "gloom"], "There is no LoRA “gloom”. Choose one of: "),
+        (["--lora", "pencil"], "There is no LoRA “pencil”"),
         (["--lora", "grain:9"], "is no number between -4 and 4"),
         (["--lora", ":1"], "is no LoRA with its weight"),
         (["--lora", ";".join(["grain"] * 9)], "more than 8"),
         (["--region", "lake", "lora=oil:x"], "is no number"),
-        (["--region", "lake", "lora=gloom"], "There is no LoRA 'gloom'"),
+        (["--region", "lake", "lora=gloom"], "There is no LoRA “gloom”"),
         (
             ["--control", "grain", "layer=sketch"],
-            "T2I-Adapter or IP-Adapter 'grain'",
+            "T2I-Adapter or IP-Adapter “grain”",
         ),
-        (["--control", "pencil", "layer=scrawl"], "No layer is called 'scrawl'. The layers are"),
-        (["--control", "pencil", "layer=sketch,region=sea"], "No region is called 'sea'"),
+        (["--control", "pencil", "layer=scrawl"], "No layer is called “scrawl”. The layers are"),
+        (["--control", "pencil", "layer=sketch,region=sea"], "No region is called “sea”"),
         (["--control", "pencil", "layer=sketch,show=depth"], "is none of none, lines, canny"),
         (["--control", "pencil", "layer=sketch,mood=1"], "is no setting"),
         (["--control", "pencil", "layer=sketch,show=regions"], "one beside the map of regions"),
         (["--control", "pencil", ""], "names no layer"),
         (["--control", "pencil", "layer=sketch,start=0.5,end=0.2"], "ends before it starts"),
-        (["--adapter", "nowhere"], "There is no adapter 'nowhere'"),
+        (["--adapter", "nowhere"], "There is no adapter “nowhere”"),
     ],
 )
 def test_whatever_is_wrong_gets_a_sentence(
@@ -174,7 +174,7 @@ def test_a_scene_from_elsewhere_is_painted_without_the_lora_that_it_names(
     command = ["render", str(scene), "-o", str(scene.with_name("out.ora")), "--steps", "1"]
     named = ["--model", str(kit / "tiny"), "--adapter", str(kit / "adapters")]
     assert main([*command, *named]) == 0
-    assert "There is no LoRA 'gone'. The region 'lake'" in capsys.readouterr().err
+    assert "There is no LoRA “gone”. The region “lake”" in capsys.readouterr().err
     assert b"lora=gone:0.5" in Archive.open(scene.with_name("out.ora")).read("stack.xml")
     assert main([*command, *named, "--region", "lake", "lora=gone"]) != 0
-    assert "There is no LoRA 'gone'" in capsys.readouterr().err
+    assert "There is no LoRA “gone”" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from tapestry_backend.cli.render_options import _margins, _point
 from tapestry_backend.openraster.archive import Archive
 from tapestry_protocol.limits import MAX_SIDE_PX
 from tapestry_protocol.pixels import Margins, Point
+from tapestry_protocol.sentences import quoted
 
 WHITE = Image.new("RGBA", (32, 32), "white")
 
@@ -93,8 +94,8 @@ CASES = {
     "damaged model": Case("not a model folder", ("--model", "."), damaged_model),
     "long background": Case("10000 characters", ("--background", "x" * 10_000)),
     "extended too far": Case("too large", ("--extend", f"left={MAX_SIDE_PX}")),
-    "a selection of nothing": Case("No layer is called 'hole'", ("--fill", "hole")),
-    "what there is": Case("The layers are 'snow'; or give a mask", ("--fill", "hole")),
+    "a selection of nothing": Case("No layer is called “hole”", ("--fill", "hole")),
+    "what there is": Case("The layers are “snow”; or give a mask", ("--fill", "hole")),
     "no such mask": Case("'hole.png' cannot be read", ("--refine", "hole.png")),
     "no mask": Case("as a PNG picture", ("--refine", "hole.png"), no_mask),
     "a small mask": Case("8 x 8 pixels, the canvas 32 x 32", ("--fill", "hole.png"), small_mask),
@@ -103,19 +104,19 @@ CASES = {
     "nothing to change": Case("nothing changes", ("--strength", "0", "--refine", "snow")),
     "continue what": Case("regions of --extend end", ("--no-continue",)),
     "under what": Case("new part of --extend", ("--under", "8")),
-    "no such region": Case("No region is called 'ice'", ("--region", "ice", "seed=1")),
-    "the regions are": Case("The regions are 'dot'", ("--region", "ice", "seed=1"), a_dot_on_snow),
+    "no such region": Case("No region is called “ice”", ("--region", "ice", "seed=1")),
+    "the regions are": Case("The regions are “dot”", ("--region", "ice", "seed=1"), a_dot_on_snow),
     "no settings": Case("'heavy' is no setting", ("--region", "dot", "heavy"), a_dot_on_snow),
     "unknown settings": Case(
         "'mood=dark' is no setting", ("--region", "dot", "seed=1,mood=dark"), a_dot_on_snow
     ),
     "settings out of range": Case(
-        "weight='1000' is no number between 0.01 and 100",
+        "weight=“1000” is no number between 0.01 and 100",
         ("--region", "dot", "weight=1000"),
         a_dot_on_snow,
     ),
     "no such fit": Case(
-        "fit='snug' is none of tight, loose", ("--region", "dot", "fit=snug"), a_dot_on_snow
+        "fit=“snug” is none of tight, loose", ("--region", "dot", "fit=snug"), a_dot_on_snow
     ),
     "an anchor elsewhere": Case("anchor", ("--coherence", "1", "--anchor", "left=99,top=0")),
     "too many steps": Case("up to 50 steps", ("--scheduler", "lcm", "--steps", "51")),
@@ -148,7 +149,7 @@ def test_nobody_waits_for_a_pipe(
     os.mkfifo(pipe)
     given = [str(pipe)] if what == "scene" else [str(scene), "--fill", str(pipe)]
     assert main(["render", *given, "-o", str(scene.with_name("out.png"))]) == 2
-    assert f"{str(pipe)!r} cannot be read (it is a named pipe" in capsys.readouterr().err
+    assert f"{quoted(pipe)} cannot be read (it is a named pipe" in capsys.readouterr().err
 
 
 def test_the_folder_is_no_file_to_write(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:

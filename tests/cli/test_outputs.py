@@ -13,6 +13,7 @@ from PIL import Image
 from examples.ora import Layer, write_ora
 from tapestry_backend import outputs
 from tapestry_backend.cli import main
+from tapestry_protocol.sentences import quoted
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="rights and links of POSIX")
 
@@ -58,7 +59,7 @@ def test_what_is_protected_is_refused_before_painting(
     other = scene.with_name("other.png")
     assert main(["render", str(scene), "-o", str(other), option, str(protected)]) == 2
     said = capsys.readouterr().err
-    assert f"{str(protected)!r} cannot be written (it is protected from writing)." in said
+    assert f"{quoted(protected)} cannot be written (it is protected from writing)." in said
     assert "loading" not in said
     assert protected.read_bytes() == b"old"
     assert not other.exists()
@@ -79,7 +80,7 @@ def test_files_of_two_kinds_are_not_one(
     ends = ["-o", str(picture), "--report", str(link), "--steps", "1", "--quiet"]
     assert main([command, str(scene), *ends]) == 2
     said = capsys.readouterr().err
-    assert f"{str(scene if kind == 'scene' else picture)!r} and " in said
+    assert f"{quoted(scene if kind == 'scene' else picture)} and " in said
     assert "are one file." in said
     assert scene.read_bytes() == before
 

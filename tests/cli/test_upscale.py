@@ -19,6 +19,7 @@ from examples.ora import Group, Layer, write_ora
 from tapestry_backend import outputs
 from tapestry_backend.cli import main
 from tapestry_backend.openraster.png import decode_png, encode_png
+from tapestry_protocol.sentences import quoted
 
 QUICK = ["--steps", "2", "--quiet"]
 
@@ -159,7 +160,7 @@ def test_what_is_not_used_of_a_picture_is_told(
     assert main(["upscale", str(picture), *ends]) == 0
 
     assert pixels_of(out).shape == (80, 48, 4)
-    assert "The colour profile of 'picture.png' is left out" in capsys.readouterr().err
+    assert "The colour profile of “picture.png” is left out" in capsys.readouterr().err
 
 
 def stop(*_: object) -> None:
@@ -192,7 +193,7 @@ def test_the_first_stage_is_kept_when_the_second_fails(
     assert out.read_bytes() == (tmp_path / "out-first.png").read_bytes() == b"mine"
     assert pixels_of(tmp_path / "out-first-2.png").shape == (40, 48, 4)
     said = capsys.readouterr().err
-    assert f"is in {str(tmp_path / 'out-first-2.png')!r}." in said
+    assert f"is in {quoted(tmp_path / 'out-first-2.png')}." in said
     assert "cannot be written" not in said
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["out-first-2.png", "out-first.png", "out.png", "scene.ora"]
@@ -211,7 +212,7 @@ def test_what_cannot_be_kept_beside_the_result_is_kept_elsewhere(
 
     (kept,) = (tmp_path / "elsewhere").iterdir()
     assert pixels_of(kept).shape == (40, 48, 4)
-    assert f"is in {str(kept)!r}." in capsys.readouterr().err
+    assert f"is in {quoted(kept)}." in capsys.readouterr().err
 
 
 def test_a_result_that_cannot_be_written_is_kept_elsewhere(
@@ -234,7 +235,7 @@ def test_a_result_that_cannot_be_written_is_kept_elsewhere(
     (kept,) = picture.parent.glob("tapestry-*.png")
     assert pixels_of(kept).shape == (48, 80, 4)
     said = capsys.readouterr().err
-    assert f"(No space left on device). What should be there is in {str(kept)!r}." in said
+    assert f"(No space left on device). What should be there is in {quoted(kept)}." in said
     assert report.exists()
 
 

@@ -42,7 +42,7 @@ def test_a_device_can_be_chosen(monkeypatch) -> None:
 
 def test_an_apple_gpu_can_be_named(monkeypatch) -> None:
     """Where there is one; the docker's field and --device say "mps"."""
-    with pytest.raises(TapestryError, match="no device 'mps' here"):
+    with pytest.raises(TapestryError, match="no device “mps” here"):
         device_named("mps")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert device_named("mps").type == "mps"
@@ -53,7 +53,7 @@ def test_an_apple_gpu_can_be_named(monkeypatch) -> None:
 def test_a_device_that_is_named_must_be_there() -> None:
     """A card that is named is not replaced by another one."""
     assert device_named("cpu").type == "cpu"
-    with pytest.raises(TapestryError, match="no device 'cuda:99' here") as caught:
+    with pytest.raises(TapestryError, match="no device “cuda:99” here") as caught:
         device_named("cuda:99")
     assert "cpu" in caught.value.advice
 

@@ -183,7 +183,7 @@ def test_a_mode_that_nobody_knows_is_told_of() -> None:
     stack += layer(0, "hidden", 'composite-op="fancy:other" visibility="hidden"')
     notes = document(stack, box(0, 0, N, 4)).notes
     assert len(notes) == 2
-    assert "'krita:pin_light' of the layer 'layer krita:pin_light'" in notes[0]
+    assert "“krita:pin_light” of the layer “layer krita:pin_light”" in notes[0]
     assert "'fancy:new'" in notes[1]
 
 
@@ -205,6 +205,6 @@ def test_a_layer_of_which_nothing_is_left_is_told_of() -> None:
 
     assert names(scene) == ["sand"]
     assert scene.notes == (
-        "The layer 'e' is no region: it only takes away from those below it.",
-        "The layer 'sea' was left out: nothing of it is to be seen.",
+        "The layer “e” is no region: it only takes away from those below it.",
+        "The layer “sea” was left out: nothing of it is to be seen.",
     )

@@ -106,7 +106,7 @@ def flipped(data: bytes, name: str) -> bytes:
         ("mergedimage.png", "", "The file's flattened picture was left out: its picture is"),
         ("Thumbnails/thumbnail.png", "", ""),
         ("data/b.png", 'visibility="hidden"', ""),
-        ("data/b.png", "", "The layer 'old' was left out: its picture is damaged or missing."),
+        ("data/b.png", "", "The layer “old” was left out: its picture is damaged or missing."),
     ],
 )
 @pytest.mark.parametrize("how", ["flipped", "cut"])
@@ -135,7 +135,7 @@ def test_a_damaged_layer_that_is_alone_or_asked_for_is_named() -> None:
     """Nothing can be done without it."""
     alone = Document(Archive(ora(layer=png()[:-40])))
     two = Document(Archive(ora(TWO.format(""), {"data/b.png": b""})))
-    with pytest.raises(TapestryError, match="the picture of the layer 'sky' is damaged"):
+    with pytest.raises(TapestryError, match="the picture of the layer “sky” is damaged"):
         read_scene(alone, background="sea")
-    with pytest.raises(TapestryError, match="the picture of the layer 'old' is damaged"):
+    with pytest.raises(TapestryError, match="the picture of the layer “old” is damaged"):
         select_layer(two, "old")

@@ -121,7 +121,7 @@ def test_profiles_that_cannot_all_hold_are_told_of() -> None:
     (note,) = document_of(told, other).notes
     assert "2 different colour profiles" in note
     (note,) = document_of(told, grey).notes
-    assert "profile of the layer 'sea' is left out" in note
+    assert "profile of the layer “sea” is left out" in note
     (note,) = document_of(with_chunk(b"iCCP", b"x\0\0not packed"), silent).notes
     assert "profile of the flattened picture is left out" in note
 
@@ -173,7 +173,7 @@ def test_what_is_not_used_of_a_picture_is_said() -> None:
     grey = read_picture(png(icc_profile=GREY), "'a.png'")[1]
     cut = read_picture(with_chunk(b"iCCP", b"display\0\0damaged"), "'a.png'")[1]
     assert grey == cut
-    assert grey[0].startswith("The colour profile of 'a.png' is left out")
+    assert grey[0].startswith("The colour profile of “a.png” is left out")
     output = io.BytesIO()
     image = Image.fromarray(PIXELS)
     image.save(output, "PNG", save_all=True, append_images=[image.rotate(90)])

@@ -64,13 +64,13 @@ def test_people_write_in_many_ways(text: str, settings: dict[str, Any]) -> None:
         ("weight", "'weight' is no setting"),
         ("mood=dark", "'mood=dark' is no setting"),
         ("seed=1,seed=2", "comes twice"),
-        ("seed=1.5", "seed='1.5' is no number between 0 and 4294967295"),
+        ("seed=1.5", "seed=“1.5” is no number between 0 and 4294967295"),
         ("seed=-1", "no number between"),
-        ("weight=0", "weight='0' is no number between 0.01 and 100"),
+        ("weight=0", "weight=“0” is no number between 0.01 and 100"),
         ("weight=nan", "no number between"),
         ("strength=1.1", "no number between 0 and 1"),
         ("guidance=inf", "no number between"),
-        ("fit=snug", "fit='snug' is none of tight, loose"),
+        ("fit=snug", "fit=“snug” is none of tight, loose"),
         ("weight=2,,seed=1", "no number between"),
         (",seed=1", "is no setting"),
         ("strength_=1", "is no setting"),
@@ -82,7 +82,7 @@ def test_people_write_in_many_ways(text: str, settings: dict[str, Any]) -> None:
 )
 def test_anything_else_gets_a_sentence(text: str, problem: str) -> None:
     """It names the region and what is wrong, and shows how to write it."""
-    with pytest.raises(TapestryError, match="region 'sky' cannot be read") as caught:
+    with pytest.raises(TapestryError, match="region “sky” cannot be read") as caught:
         read_settings(text, "sky")
 
     assert problem in caught.value.message

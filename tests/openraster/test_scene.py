@@ -127,7 +127,7 @@ def test_earlier_results_are_no_regions(tmp_path: Path) -> None:
     ]
     scene = scene_of(tmp_path, layers)
     assert (prompts(scene), scene.request.prompt) == (["sea"], "snow")
-    assert scene.notes == ("The group 'old' was left out: it holds an earlier result.",)
+    assert scene.notes == ("The group “old” was left out: it holds an earlier result.",)
 
 
 def test_a_layer_without_a_name_is_told_of(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_saved_setting_without_sense_is_left_out_and_told(tmp_path: Path) -> N
     ]
     assert scene.settings == ()
     assert ["'heavy'" in scene.notes[0], "'mood=dark'" in scene.notes[1]] == [True, True]
-    assert all("the region 'sky'" in note for note in scene.notes)
+    assert all("the region “sky”" in note for note in scene.notes)
 
 
 def test_a_picture_may_be_named_as_in_a_web_address(tmp_path: Path) -> None:
@@ -316,17 +316,17 @@ def test_a_saved_lora_that_is_not_here_is_done_without(tmp_path: Path) -> None:
     ]
     assert [region.weight for region in found.request.regions] == [2.0] * 3
     (note,) = found.notes
-    assert note.startswith("There is no LoRA 'gone'. The region 'sky', for which the file names it")
+    assert note.startswith("There is no LoRA “gone”. The region “sky”, for which the file names it")
     assert found.settings == scene.settings
 
 
 @pytest.mark.parametrize("layers", [[], [Layer("sea", paint(8, 8)), Layer("snow", paint())]])
 def test_settings_of_nobody_get_a_sentence(tmp_path: Path, layers: list[Layer]) -> None:
     """Which says who is there; the background is none of them."""
-    with pytest.raises(TapestryError, match="No region is called 'snow'") as caught:
+    with pytest.raises(TapestryError, match="No region is called “snow”") as caught:
         scene_of(tmp_path, layers, about={"snow": "seed=1"})
     assert caught.value.advice == (
-        "The regions are 'sea'."
+        "The regions are “sea”."
         if layers
         else "The scene has no region: paint on a layer, and name it."
     )
@@ -334,7 +334,7 @@ def test_settings_of_nobody_get_a_sentence(tmp_path: Path, layers: list[Layer]) 
 
 def test_long_lists_of_names_end() -> None:
     """A sentence stays one."""
-    assert quoted_list(["a", "b"]) == "'a', 'b'"
+    assert quoted_list(["a", "b"]) == "“a”, “b”"
     assert quoted_list([f"layer {i}" for i in range(100)]).endswith("'layer 39' and others")
 
 
@@ -357,7 +357,7 @@ def test_an_extension_has_colours_already(tmp_path: Path) -> None:
     layers = [Layer("sky", paint(8, 8))]
     scene = scene_of(tmp_path, layers, margins=Margins(top=8), about=about)
     assert (scene.request.regions[0].strength, scene.request.regions[0].paint) == (1.0, None)
-    assert "strength of 'sky'" in scene.notes[0]
+    assert "strength of “sky”" in scene.notes[0]
 
 
 @pytest.mark.parametrize("task", ["refine", "fill"])

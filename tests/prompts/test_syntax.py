@@ -42,7 +42,7 @@ def test_a_lora_in_a_prompt_is_laid_on(prompt: str, text: str, weight: float) ->
     request, notices = read(prompt)
     assert request.prompt == text
     assert request.loras == (Lora("sample-ink", weight),)
-    assert any("lays on the LoRA 'sample-ink'" in notice for notice in notices)
+    assert any("lays on the LoRA “sample-ink”" in notice for notice in notices)
 
 
 def test_a_lora_that_is_named_twice_is_told_once() -> None:
@@ -74,9 +74,9 @@ def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
         ("bricks ADDCOMM moss ADDCOL sea", "bricks, moss, sea", "'ADDCOL' means nothing here"),
         ("bricks AND moss", "bricks AND moss", "'AND' was read as a word"),
         ("RED BRICKS BREAK MOSS", "RED BRICKS BREAK MOSS", "'BREAK' was read as a word"),
-        ("<no-such-word> bricks", "<no-such-word> bricks", "no embedding '<no-such-word>'"),
-        ("<glooom> bricks", "<glooom> bricks", "There is an embedding '<gloom>'"),
-        ("embedding:gloom bricks", "embedding:gloom bricks", "no embedding 'embedding:gloom'"),
+        ("<no-such-word> bricks", "<no-such-word> bricks", "no embedding “<no-such-word>”"),
+        ("<glooom> bricks", "<glooom> bricks", "There is an embedding “<gloom>”"),
+        ("embedding:gloom bricks", "embedding:gloom bricks", "no embedding “embedding:gloom”"),
         ("[bricks:moss:0.5]", "[bricks:moss:0.5]", "'[bricks:moss:0.5]' was read as words"),
         ("[bricks|moss]", "[bricks|moss]", "was read as words"),
         ("{bricks|moss}", "{bricks|moss}", "was read as words"),
@@ -92,7 +92,7 @@ def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
         ("<gloom>:1.2, moss", "<gloom>:1.2, moss", "'<gloom>:1.2' was read as words"),
         ("gloom, moss", "gloom, moss", "'gloom' was read as words: its embedding is written '<gl"),
         ("(Gloom:1.2)", "(Gloom:1.2)", "'Gloom' was read as words: its embedding is written '<gl"),
-        ("<lora:none:0.8 moss", "<lora:none:0.8 moss", "no '>' at its end"),
+        ("<lora:none:0.8 moss", "<lora:none:0.8 moss", "no “>” at its end"),
         ("bricks --ar 16:9 --v 6.1", "bricks", "'--ar 16:9' was left out"),
         ("bricks --no moss and sea", "bricks", "write it into the negative prompt"),
         ("(bricks:9)", "(bricks:9)", "counts 4 times"),

@@ -137,8 +137,8 @@ def test_a_sensible_control_picture_passes(control: Control) -> None:
     [
         ({"image": PixelsRef(4, 6, 4, SHA256)}, "another size than its place"),
         ({"image": PixelsRef(4, 5, 3, SHA256)}, "another size than its place"),
-        ({"image": None}, "no control picture for 'edges'"),
-        ({"bounds": None}, "no control picture for 'edges'"),
+        ({"image": None}, "no control picture for “edges”"),
+        ({"bounds": None}, "no control picture for “edges”"),
         ({"preprocessor": "regions"}, "takes no picture besides"),
         ({"start": 0.5, "end": 0.5}, "ends before it starts"),
         ({"start": 1.0}, "ends before it starts"),

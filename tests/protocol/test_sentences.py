@@ -96,12 +96,11 @@ def test_a_sentence_that_would_be_refused_is_not_made() -> None:
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("sky", "'sky'"),
-        (PureWindowsPath("C:/models/loras"), r"'C:\models\loras'"),
-        ("it's", '"it\'s"'),
-        ('it\'s "so"', "'it's \"so\"'"),
-        ("a\nb\0c\u202ed", r"'a\nb\x00c\u202ed'"),
-        ("b\udcffd", r"'b\udcffd'"),
+        ("sky", "“sky”"),
+        (PureWindowsPath("C:/models/loras"), r"“C:\models\loras”"),
+        ('it\'s "so"', '“it\'s "so"”'),
+        ("a\nb\0c\u202ed", r"“a\nb\x00c\u202ed”"),
+        ("b\udcffd", r"“b\udcffd”"),
     ],
 )
 def test_a_name_is_quoted_as_it_is(name: object, shown: str) -> None:

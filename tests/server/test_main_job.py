@@ -187,7 +187,7 @@ def test_adapters_are_listed_and_used_and_others_refused_at_once(
     assert AdapterInfo("haze", "lora") in welcome.adapters
     assert refused.job_id == "gloomy"
     assert refused.code is ErrorCode.MODEL_NOT_FOUND
-    assert "There is no LoRA 'gloom'" in refused.message
+    assert "There is no LoRA “gloom”" in refused.message
     assert json.loads(result.report)["plan"]["regions"][0]["loras"] == [
         {"adapter": "haze", "weight": 2.0}
     ]

@@ -17,5 +17,5 @@ def test_a_few_step_checkpoint_warns_at_many_steps(variant: str) -> None:
 
 def test_what_is_not_read_is_shown_with_its_words() -> None:
     """Long ones are cut, and say so."""
-    assert not_read("red bricks and moss", "and moss").endswith("not read: 'and moss'.")
+    assert not_read("red bricks and moss", "and moss").endswith("not read: “and moss”.")
     assert len(not_read("x " * 900, "y " * 900)) < 800

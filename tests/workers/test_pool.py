@@ -161,4 +161,4 @@ def test_a_real_worker_says_why_it_cannot_start() -> None:
     asyncio.run(main())
     (why,) = (message for message in said if isinstance(message, Failed))
     assert why.job_id == ""
-    assert "no device '?'" in why.message
+    assert "no device “?”" in why.message

@@ -22,6 +22,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import quoted
 
 from .catalogue import read_checkpoint_at
 from .model_paths import MODELS_VARIABLE, models_folder
@@ -77,13 +78,13 @@ def select(files: Iterable[RemoteFile], file: str | None) -> list[RemoteFile]:
     by_name = {each.name: each for each in files}
     if file is not None:
         if file not in by_name:
-            raise _refusal(f"The model has no file {file!r}.", "Look at its page in the hub.")
+            raise _refusal(f"The model has no file {quoted(file)}.", "Look at its page in the hub.")
         return [by_name[file]]
     if _INDEX not in by_name:
         single = sorted(name for name in by_name if name.endswith(".safetensors"))
         raise _refusal(
             "The model is no folder in diffusers' layout.",
-            f"Name one of its files, for instance {single[0]!r}."
+            f"Name one of its files, for instance {quoted(single[0])}."
             if single
             else "It has no weights as .safetensors; choose another.",
         )
@@ -109,7 +110,7 @@ def _read_id(model_id: str) -> tuple[str, str | None]:
     found = _ID.fullmatch(model_id)
     if found is None or ".." in model_id:
         raise _refusal(
-            f"{model_id[:80]!r} is no model's id.",
+            f"{quoted(model_id[:80])} is no model's id.",
             "It is OWNER/NAME as in the hub, or OWNER/NAME/FILE.safetensors.",
         )
     return found[1], found[2]
@@ -160,7 +161,7 @@ def _fetch_file(repository: str, revision: str, file: RemoteFile, path: Path) ->
         size = part.stat().st_size
         part.unlink()
         raise _refusal(
-            f"{file.name!r} came damaged ({size} of {file.size_bytes} bytes).",
+            f"{quoted(file.name)} came damaged ({size} of {file.size_bytes} bytes).",
             "It was thrown away; run the command again.",
         )
     part.replace(path)
@@ -204,7 +205,7 @@ def _agreed() -> bool:
 
 def _unreachable(repository: str, error: Exception) -> TapestryError:
     return _refusal(
-        f"{repository!r} cannot be fetched ({type(error).__name__}: {str(error)[:200]}).",
+        f"{quoted(repository)} cannot be fetched ({type(error).__name__}: {str(error)[:200]}).",
         "Check its name and your connection; for a model behind a licence, accept it in the hub "
         "and log in with `hf auth login`. What came already is kept: the next try goes on there.",
     )

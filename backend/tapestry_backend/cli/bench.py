@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tapestry_protocol.limits import MAX_SEED, MAX_STEPS
+from tapestry_protocol.sentences import quoted
 
 from ..bench.quality.report import table
 from ..outputs import check_output, write_outputs
@@ -77,7 +78,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text[:10]) <= high):
             raise argparse.ArgumentTypeError(
-                f"{text[:40]!r} is no whole number between {low} and {high}"
+                f"{quoted(text[:40])} is no whole number between {low} and {high}"
             )
         return int(text)
 
@@ -89,5 +90,5 @@ def _measures(text: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     unknown = [name for name in chosen if name not in MEASURES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(MEASURES)}")
+        raise argparse.ArgumentTypeError(f"{quoted(unknown[0])} is none of {', '.join(MEASURES)}")
     return chosen

@@ -154,7 +154,7 @@ def _paint_over(document: Document, options: argparse.Namespace) -> PaintOver | 
         names = list(dict.fromkeys(node.name for node in document.all_layers if node.name))
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"No layer is called {name[:40]!r}.",
+            f"No layer is called {quoted(name[:40])}.",
             f"The layers are {quoted_list(names)}; or give a mask as a .png file.",
         )
     try:

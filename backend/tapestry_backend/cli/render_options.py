@@ -12,6 +12,7 @@ from tapestry_protocol.adapters import Lora
 from tapestry_protocol.limits import MAX_SIDE_PX
 from tapestry_protocol.messages import Expert, Request
 from tapestry_protocol.pixels import Margins, Point
+from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import SAMPLE
 from ..values import read_loras, read_value, words_of
@@ -306,7 +307,7 @@ def _margins(text: str) -> Margins:
         side, _, pixels = (piece.strip() for piece in part.partition("="))
         if side not in _SIDES or side in margins or not _is_number(pixels):
             raise argparse.ArgumentTypeError(
-                f"{part.strip()[:40]!r} is no side with its pixels; write for instance "
+                f"{quoted(part.strip()[:40])} is no side with its pixels; write for instance "
                 "left=256,right=256 (sides: left, right, top, bottom)"
             )
         margins[side] = min(int(pixels[:9]), MAX_SIDE_PX + 1)
@@ -327,10 +328,10 @@ def _point(text: str) -> Point:
             place[edge] = int(pixels[:9])
     if len(place) != text.count(",") + 1 or len(place) != 2:
         raise argparse.ArgumentTypeError(
-            f"{text[:40]!r} is no point; write for instance left=640,top=128"
+            f"{quoted(text[:40])} is no point; write for instance left=640,top=128"
         )
     if not all(abs(pixels) <= MAX_SIDE_PX for pixels in place.values()):
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} lies outside any canvas")
+        raise argparse.ArgumentTypeError(f"{quoted(text[:40])} lies outside any canvas")
     return Point(**place)
 
 

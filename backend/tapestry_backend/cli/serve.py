@@ -121,7 +121,7 @@ def serve_command(
         return CANNOT_START
     if arguments.runtime_file.is_dir():
         lock.release()
-        _complain(f"{str(arguments.runtime_file)!r} is a folder. Name a file.")
+        _complain(f"{quoted(arguments.runtime_file)} is a folder. Name a file.")
         return CANNOT_START
     settings = ServerSettings(
         runtime_file=arguments.runtime_file,

@@ -115,7 +115,7 @@ def _factor(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{quoted(text[:40])} is no number") from None
 
 
 def upscale(options: argparse.Namespace) -> None:

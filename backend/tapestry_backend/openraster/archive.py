@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from tapestry_protocol.files import open_file
 from tapestry_protocol.limits import MIB
+from tapestry_protocol.sentences import quoted
 
 from .errors import damaged, too_large
 from .limits import MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_FILE_BYTES, MAX_UNPACKED_BYTES
@@ -75,12 +76,12 @@ class Archive:
     def read(self, name: str, limit: int = MAX_ENTRY_BYTES) -> bytes:
         """One file, unpacked; raises TapestryError when missing, damaged or over the limit."""
         if name not in self:
-            raise damaged(f"{name[:80]!r} is missing")
+            raise damaged(f"{quoted(name[:80])} is missing")
         name = self._listed(name)
         if self._zip.getinfo(name).file_size > limit:
-            raise too_large(f"{name[:80]!r} unpacks to more than {limit} bytes")
+            raise too_large(f"{quoted(name[:80])} unpacks to more than {limit} bytes")
         if name in self._broken:
-            raise damaged(f"{name[:80]!r} cannot be unpacked")
+            raise damaged(f"{quoted(name[:80])} cannot be unpacked")
         return self._zip.read(name)
 
     def start(self, name: str, size: int) -> bytes:
@@ -152,11 +153,11 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
     for entry in entries:
         parts = entry.filename.replace("\\", "/").split("/")
         if ".." in parts or entry.filename.startswith(("/", "\\")) or ":" in parts[0]:
-            raise damaged(f"{entry.filename[:80]!r} points out of it")
+            raise damaged(f"{quoted(entry.filename[:80])} points out of it")
         if entry.flag_bits & _ENCRYPTED:
             raise damaged("it is encrypted")
         if entry.compress_type not in _KNOWN_COMPRESSION:
-            raise damaged(f"{entry.filename[:80]!r} is packed in an unusual way")
+            raise damaged(f"{quoted(entry.filename[:80])} is packed in an unusual way")
     if any(entry.file_size > MAX_ENTRY_BYTES for entry in entries):
         raise too_large(f"a file inside unpacks to more than {MAX_ENTRY_BYTES // 2**20} MiB")
     if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:

@@ -9,6 +9,7 @@ from typing import Any
 from tapestry_protocol.adapters import MAPS, Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
+from tapestry_protocol.sentences import quoted
 
 from ..values import read_value
 
@@ -41,7 +42,9 @@ def read_control(adapter: str, text: str) -> ControlWish:
             continue
         name = _FIELDS.get(key)
         if name is None or name in fields:
-            raise _refused(adapter, f"{part.strip()[:40]!r} is no setting, or one that comes twice")
+            raise _refused(
+                adapter, f"{quoted(part.strip()[:40])} is no setting, or one that comes twice"
+            )
         try:
             fields[name] = read_value(Control, name, value)
         except ValueError as error:
@@ -54,7 +57,8 @@ def read_control(adapter: str, text: str) -> ControlWish:
 def _refused(adapter: str, problem: str) -> TapestryError:
     return TapestryError(
         ErrorCode.BAD_REQUEST,
-        f"The settings of the control picture for {adapter[:40]!r} cannot be read: {problem}.",
+        f"The settings of the control picture for {quoted(adapter[:40])} cannot be read: "
+        f"{problem}.",
         "Write for instance layer=sketch,show=lines,weight=0.8,start=0,end=0.6,region=red bricks; "
         "show is one of none, lines, canny, soft_edges, regions, ade20k.",
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, PixelsRef
+from tapestry_protocol.sentences import quoted
 
 from .control_settings import ControlWish
 from .document import Document, as_pixels
@@ -39,7 +40,7 @@ def read_controls(
             of_picture.append(control)
             continue
         if wish.region not in regions:
-            raise _refused(f"No region is called {wish.region[:40]!r}", "regions", regions)
+            raise _refused(f"No region is called {quoted(wish.region[:40])}", "regions", regions)
         of_regions[wish.region] = (*of_regions.get(wish.region, ()), control)
     return Controls(tuple(of_picture), of_regions, blobs)
 
@@ -50,12 +51,13 @@ def _find(document: Document, area: Bounds, wish: ControlWish, blobs: dict[str, 
     nodes = [node for node in document.all_layers if node.name == wish.layer]
     if not nodes:
         names = list(dict.fromkeys(node.name for node in document.all_layers if node.name))
-        raise _refused(f"No layer is called {wish.layer[:40]!r}", "layers", names)
+        raise _refused(f"No layer is called {quoted(wish.layer[:40])}", "layers", names)
     found = document.alpha(nodes[0], area)
     if found is None:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"The layer {wish.layer[:40]!r} has no paint to be shown to {wish.adapter[:40]!r}.",
+            f"The layer {quoted(wish.layer[:40])} has no paint to be shown to "
+            f"{quoted(wish.adapter[:40])}.",
             "Draw on it, or name another layer.",
         )
     bounds, _ = found
@@ -67,7 +69,7 @@ def _find(document: Document, area: Bounds, wish: ControlWish, blobs: dict[str, 
 
 def quoted_list(names: Sequence[str]) -> str:
     """Names of layers in a sentence, the first of them if there are many."""
-    shown = [repr(name[:40]) for name in names[:_MOST_NAMES]]
+    shown = [quoted(name[:40]) for name in names[:_MOST_NAMES]]
     return ", ".join(shown) + (" and others" if len(names) > _MOST_NAMES else "")
 
 

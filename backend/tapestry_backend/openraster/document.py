@@ -15,6 +15,7 @@ import numpy as np
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tapestry_protocol.request_checks import check_canvas
+from tapestry_protocol.sentences import quoted
 
 from .archive import Archive
 from .blend_modes import blend_of, is_known
@@ -104,7 +105,9 @@ class Document:
         """Raises TapestryError when one of these, or of what they hold, is known to be damaged."""
         for node in (part for each in nodes for part in each.walk()):
             if node.source in self._damage:
-                raise damaged(f"the picture of the layer {node.name[:40]!r} is damaged or missing")
+                raise damaged(
+                    f"the picture of the layer {quoted(node.name[:40])} is damaged or missing"
+                )
 
     @property
     def bounds(self) -> Bounds:
@@ -192,7 +195,7 @@ class Document:
 
     def _heads(self) -> Iterator[tuple[str, bytes]]:
         """What each picture says before its pixels, the flattened one first."""
-        layers = [(node.source, f"the layer {node.name[:40]!r}") for node in self.all_layers]
+        layers = [(node.source, f"the layer {quoted(node.name[:40])}") for node in self.all_layers]
         named: dict[str, str] = {}
         for source, what in ((_MERGED, "the flattened picture"), *layers):
             named.setdefault(source, what)
@@ -209,7 +212,8 @@ class Document:
         for node in self.all_layers:
             if node.is_shown and not is_known(node.composite_op):
                 yield (
-                    f"The blending mode {node.composite_op[:40]!r} of the layer {node.name[:40]!r} "
+                    f"The blending mode {quoted(node.composite_op[:40])} of the layer "
+                    f"{quoted(node.name[:40])} "
                     "is not known here: its own paint is read as if it were normal."
                 )
 
@@ -312,7 +316,7 @@ class Document:
     def _pixels(self, layer: Node) -> np.ndarray | None:
         if not self.has_pixels(layer):
             return None
-        what = f"The layer {layer.name[:40]!r}"
+        what = f"The layer {quoted(layer.name[:40])}"
         if layer.source not in self._damage:
             with self._doing_without(layer.source, f"{what} was left out"):
                 return self._decode(self._archive.read(layer.source), what)

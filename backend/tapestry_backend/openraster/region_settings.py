@@ -8,6 +8,7 @@ from typing import Any
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region
+from tapestry_protocol.sentences import quoted
 
 from ..values import read_loras, read_value, split_settings, write_loras
 
@@ -32,7 +33,7 @@ def read_settings(text: str, name: str) -> dict[str, Any]:
     if problems:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
-            f"The settings of the region {name[:40]!r} cannot be read: {problems[0]}.",
+            f"The settings of the region {quoted(name[:40])} cannot be read: {problems[0]}.",
             "Write for instance weight=2,guidance=7,seed=5,fit=loose,strength=0.6,lora=ink:0.8,"
             "negative=dark.",
         )
@@ -43,7 +44,7 @@ def read_saved_settings(text: str, name: str) -> tuple[dict[str, Any], list[str]
     """What a document says of a region, and a sentence about each setting that makes no sense."""
     settings, problems = _read(text)
     return settings, [
-        f"A setting that the file has for the region {name[:40]!r} was left out: {problem}."
+        f"A setting that the file has for the region {quoted(name[:40])} was left out: {problem}."
         for problem in problems
     ]
 
@@ -56,7 +57,7 @@ def _read(text: str) -> tuple[dict[str, Any], list[str]]:
         key, is_setting, value = (piece.strip() for piece in part.partition("="))
         field = _FIELDS.get(key)
         if not is_setting or field is None or field in settings:
-            problems.append(f"{part.strip()[:40]!r} is no setting, or one that comes twice")
+            problems.append(f"{quoted(part.strip()[:40])} is no setting, or one that comes twice")
             continue
         try:
             settings[field] = (

@@ -14,6 +14,7 @@ from tapestry_protocol.limits import MAX_REGIONS
 from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import COVERED_ALPHA, NO_MARGINS, Bounds, Margins
 from tapestry_protocol.request_checks import check_canvas, check_region_count, check_request
+from tapestry_protocol.sentences import quoted
 
 from .control_settings import ControlWish
 from .controls import quoted_list, read_controls
@@ -58,8 +59,9 @@ class Scene:
                     find(lora.adapter, "lora")
                 except TapestryError as error:
                     notes.append(
-                        f"{error.message} The region {regions[place].prompt[:40]!r}, for which the "
-                        "file names it, is painted without; --adapter PATH says where it is."
+                        f"{error.message} The region {quoted(regions[place].prompt[:40])}, for "
+                        "which the file names it, is painted without; --adapter PATH says where it "
+                        "is."
                     )
                 else:
                     kept.append(lora)
@@ -225,12 +227,12 @@ def _notes_on_names(shown: Sequence[_Shown]) -> list[str]:
     for name in dict.fromkeys(found.name for found in shown):
         if is_default_name(name):
             notes.append(
-                f"The layer {name[:40]!r} was left out: it has the name that a program gave it. "
-                "Name it with what should be there."
+                f"The layer {quoted(name[:40])} was left out: it has the name that a program "
+                "gave it. Name it with what should be there."
             )
         elif is_background_name(name) and name != _BACKGROUND:
             notes.append(
-                f"The layer {name[:40]!r} is the background and no region: its name means "
+                f"The layer {quoted(name[:40])} is the background and no region: its name means "
                 f'"{_BACKGROUND}". Name it otherwise if it shall be one.'
             )
     return notes
@@ -244,15 +246,18 @@ def _look(
         return None
     if not node.operator.adds_paint:
         notes.append(
-            f"The layer {node.name[:40]!r} is no region: it only takes away from those below it."
+            f"The layer {quoted(node.name[:40])} is no region: it only takes away from those below "
+            "it."
         )
         return None
     inside = [part for part in node.walk() if part is not node and part.visible]
     if any(_is_result(part) for part in inside):
-        notes.append(f"The group {node.name[:40]!r} was left out: it holds an earlier result.")
+        notes.append(
+            f"The group {quoted(node.name[:40])} was left out: it holds an earlier result."
+        )
         return None
     notes.extend(
-        f"The layer {part.name[:40]!r} was left out: it is stored without pixels."
+        f"The layer {quoted(part.name[:40])} was left out: it is stored without pixels."
         for part in (node, *inside)
         if part.kind == "layer" and not document.has_pixels(part)
     )
@@ -260,10 +265,12 @@ def _look(
     found = None if alpha is None else trimmed(alpha, area)
     if found is None:
         if siblings.takes_all_of(node):
-            notes.append(f"The layer {node.name[:40]!r} was left out: nothing of it is to be seen.")
+            notes.append(
+                f"The layer {quoted(node.name[:40])} was left out: nothing of it is to be seen."
+            )
         elif node.name and document.lies_outside(node, area):
             notes.append(
-                f"The layer {node.name[:40]!r} was left out: it lies outside of the canvas. "
+                f"The layer {quoted(node.name[:40])} was left out: it lies outside of the canvas. "
                 "Move it if it shall be a region."
             )
         return None
@@ -292,7 +299,7 @@ def _settings(
         if name not in names:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
-                f"No region is called {name[:40]!r}.",
+                f"No region is called {quoted(name[:40])}.",
                 f"The regions are {quoted_list(names)}."
                 if names
                 else "The scene has no region: paint on a layer, and name it.",
@@ -332,7 +339,7 @@ def _region(
 def _notes_on_strength(shown: list[_Shown], region_settings: list[dict[str, Any]]) -> list[str]:
     """A strength means the layer's own colours; a picture that is there already has its own."""
     return [
-        f"The strength of {found.name[:40]!r} counts only where the whole canvas is painted."
+        f"The strength of {quoted(found.name[:40])} counts only where the whole canvas is painted."
         for found, own in zip(shown, region_settings, strict=True)
         if own.get("strength", 1) < 1
     ]
@@ -345,7 +352,7 @@ def _notes_on_selection(shown: list[_Shown], paint_over: PaintOver) -> list[str]
     layer = paint_over.layer
     if not any(found.name == layer for found in shown):
         return []
-    return [f"The layer {layer[:40]!r} is a region too: hide it if it shall only select."]
+    return [f"The layer {quoted(layer[:40])} is a region too: hide it if it shall only select."]
 
 
 def _kept(array: np.ndarray, blobs: dict[str, bytes]) -> PixelsRef:

@@ -9,6 +9,7 @@ import numpy as np
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.sentences import quoted
 
 from .compose import union_alpha
 from .document import Document
@@ -50,11 +51,11 @@ def select_mask(document: Document, data: bytes, name: str) -> Selected:
     try:
         picture = decode_png(data, name)
     except TapestryError as error:
-        raise _no_mask(f"{name!r} cannot be read as a PNG picture.") from error
+        raise _no_mask(f"{quoted(name)} cannot be read as a PNG picture.") from error
     height, width = picture.shape[:2]
     if (height, width) != (document.height, document.width):
         raise _no_mask(
-            f"{name!r} has {width} x {height} pixels, the canvas {document.width} x "
+            f"{quoted(name)} has {width} x {height} pixels, the canvas {document.width} x "
             f"{document.height}."
         )
     mask = picture[..., 3]

@@ -14,6 +14,7 @@ from xml.parsers import expat
 from tapestry_protocol.blending import ATOP, Operator, operator_of
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.pixels import Margins
+from tapestry_protocol.sentences import quoted
 
 from .errors import damaged
 from .limits import MAX_STACK_DEPTH, MAX_STACK_ELEMENTS
@@ -209,7 +210,7 @@ def _refuse_declarations(_name: str, _system: object, _public: object, has_inner
 
 
 def _refuse_entity(name: str, _is_parameter: object) -> None:
-    raise damaged(f"stack.xml uses the entity {name[:40]!r}, which it does not declare")
+    raise damaged(f"stack.xml uses the entity {quoted(name[:40])}, which it does not declare")
 
 
 class _BoundedBuilder(TreeBuilder):
@@ -269,7 +270,7 @@ def _elements(parent: Element) -> Iterator[Element]:
 def _node(kind: str, attributes: dict[str, str], number: int, notes: list[str]) -> Node:
     """The layer or group of an element; numbers that make no sense are noted in `notes`."""
     name = plain_name(attributes.get("name", ""))
-    shown = f"The layer {name[:40]!r}"
+    shown = f"The layer {quoted(name[:40])}"
     opacity = _number(attributes.get("opacity", "") or "1", {"": 1, "%": 0.01})
     if opacity is None or not -_ROUNDING <= opacity <= 1 + _ROUNDING:
         notes.append(
@@ -316,7 +317,7 @@ def _side(attributes: dict[str, str], key: str) -> int:
 
 
 def _written(attributes: dict[str, str], key: str) -> str:
-    return repr(attributes.get(key, "")[:20])
+    return quoted(attributes.get(key, "")[:20])
 
 
 def _number(text: str, units: Mapping[str, float] = _PIXELS) -> float | None:

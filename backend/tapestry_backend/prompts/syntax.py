@@ -179,7 +179,8 @@ class _PromptReader:
         for found in _UNCLOSED.finditer(text):
             self._tell(
                 Sentence(
-                    "{found} was read as words: it has no '>' at its end.", found=_shown(found[0])
+                    "{found} was read as words: it has no \u201c>\u201d at its end.",
+                    found=_shown(found[0]),
                 )
             )
         rest = _CHANGING.sub(" ", _UNCLOSED.sub(" ", text))
@@ -225,7 +226,8 @@ class _PromptReader:
         if found[0].startswith("--no "):
             self._tell(
                 Sentence(
-                    "{found} was left out: write it into the negative prompt, without '--no'.",
+                    "{found} was left out: write it into the negative prompt, without "
+                    "\u201c--no\u201d.",
                     found=shown,
                 )
             )
@@ -249,7 +251,8 @@ class _PromptReader:
         for word in dividers:
             self._tell(
                 Sentence(
-                    "'{word}' means nothing here: what it divides was read as one text.", word=word
+                    "{word} means nothing here: what it divides was read as one text.",
+                    word=quoted(word),
                 )
             )
         if dividers:
@@ -262,7 +265,8 @@ class _PromptReader:
     def _tell_word(self, word: str) -> None:
         self._tell(
             Sentence(
-                "'{word}' was read as a word: here, each region has a prompt of its own.", word=word
+                "{word} was read as a word: here, each region has a prompt of its own.",
+                word=quoted(word),
             )
         )
 

@@ -11,6 +11,7 @@ hold the German ones, and so on. A text that is not in them, of a newer backend,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from pathlib import Path
 from tapestry_protocol.sentences import Sentence, fill_in
 
 _TEXTS = Path(__file__).with_name("texts")
+_QUOTED = re.compile("\u201c([^\u201c\u201d]*)\u201d")
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 _active: dict[str, Mapping[str, str]] = {"texts": {}}
 
 
@@ -26,7 +29,7 @@ def tr(text: str) -> str:
     return _active["texts"].get(text, text)
 
 
-def decimal(number: float) -> str:
+def decimal(number: float | str) -> str:
     """A number as that language writes it: 2.9, or 2,9."""
     return str(number).replace(".", tr("0.5")[1])
 
@@ -34,15 +37,24 @@ def decimal(number: float) -> str:
 def translate(text: str) -> str:
     """A sentence and the sentences among its values in the artist's language.
 
-    Values that are plain text, such as names, stay as they are.
+    Values that are plain text, such as names, stay as they are, but for the quotation marks around
+    them and the decimal points of numbers.
     """
     if not isinstance(text, Sentence):
         return _active["texts"].get(text, text)
     values = {
-        name: translate(value) if isinstance(value, Sentence) else value
+        name: translate(value) if isinstance(value, Sentence) else _written(value)
         for name, value in text.values.items()
     }
     return fill_in(_active["texts"].get(text.template, text.template), values)
+
+
+def _written(value: str) -> str:
+    """A name in that language's quotation marks, a number with its decimal sign."""
+    if _DECIMAL.fullmatch(value):
+        return decimal(value)
+    pattern = tr("\u201c{text}\u201d")
+    return _QUOTED.sub(lambda found: pattern.format(text=found[1]), value)
 
 
 def languages() -> list[str]:

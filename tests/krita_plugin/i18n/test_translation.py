@@ -251,7 +251,7 @@ def test_every_sentence_of_the_catalogue_is_said() -> None:
 
 
 def test_the_parts_of_a_sentence_are_told_in_german_too() -> None:
-    """In whatever sentence they are filled in; what artists and files are called stays."""
+    """In whatever sentence they are filled in; names stay, numbers get their comma."""
     choose_language(["de"])
     told = translate(
         Sentence(
@@ -264,7 +264,7 @@ def test_the_parts_of_a_sentence_are_told_in_german_too() -> None:
         )
     )
     assert told == (
-        "F\u00fcr ein Bild von 8 x 9 Pixeln war beim Malen nicht genug Speicher da: 0.5 von 2.0 "
+        "F\u00fcr ein Bild von 8 x 9 Pixeln war beim Malen nicht genug Speicher da: 0,5 von 2,0 "
         "GiB waren frei."
     )
     called = Sentence("There is no model {name}.", name="denoising {name} <b>")
@@ -273,14 +273,14 @@ def test_the_parts_of_a_sentence_are_told_in_german_too() -> None:
 
 def test_notices_of_a_report_are_told_in_german() -> None:
     """One after the other; what is no sentence is left out."""
-    hidden = Sentence("The region {name} lies wholly underneath others: nothing shows.", name="'a'")
+    hidden = Sentence("The region {name} lies wholly underneath others: nothing shows.", name="“a”")
     listed = [hidden.to_json(), "Unheard of.", {"id": 7}, {"values": {}}, None, ["no"]]
     report = report_text({"notices": [hidden, "Unheard of."], "seed": 7})
     assert json.loads(report) == {"notices": listed[:2], "seed": 7}
     choose_language(["de"])
     told = notice_in(json.dumps({"notices": listed})).message
     assert (
-        told == "Der Bereich 'a' liegt ganz unter anderen: Nichts ist von ihm zu sehen. Unheard of."
+        told == "Der Bereich „a“ liegt ganz unter anderen: Nichts ist von ihm zu sehen. Unheard of."
     )
     assert notice_in(json.dumps({"notices": listed[2:]})) is None
 

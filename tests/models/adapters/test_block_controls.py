@@ -275,7 +275,7 @@ def test_one_of_another_family_is_refused_before_anything_is_loaded(
     ]:
         model_cache.catalogue.adapters = Catalogue(adapters=[str(lab.adapters)]).adapters
         request = Request("generate", 64, 64, controls=(Control("edges", "regions"),))
-        with pytest.raises(TapestryError, match="The ControlNet 'edges' was made for"):
+        with pytest.raises(TapestryError, match="The ControlNet “edges” was made for"):
             model_cache.catalogue.check(Request(**{**vars(request), "model": str(model)}))
 
 
@@ -287,7 +287,7 @@ def test_one_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> None:
     save = save_sd3_controlnet if lab.family == "sd3" else save_flux_controlnet
     save(tmp_path / "wide", wide)
     own = ModelCache(Catalogue([str(lab.folder)], adapters=[str(tmp_path / "wide")]))
-    with pytest.raises(TapestryError, match="The ControlNet 'wide' was made for"):
+    with pytest.raises(TapestryError, match="The ControlNet “wide” was made for"):
         latents_of(own, lab.folder, controls=(Control("wide", "regions"),))
 
 
@@ -316,5 +316,5 @@ def test_one_for_u_nets_is_refused(lab: Lab, tmp_path: Path) -> None:
     unet = diffusers.UNet2DConditionModel.from_pretrained(save_checkpoint(tmp_path / "a") / "unet")
     save_controlnet(tmp_path / "plain", unet)
     own = ModelCache(Catalogue([str(lab.folder)], adapters=[str(tmp_path / "plain")]))
-    with pytest.raises(TapestryError, match="The ControlNet 'plain' was made for"):
+    with pytest.raises(TapestryError, match="The ControlNet “plain” was made for"):
         latents_of(own, lab.folder, controls=(Control("plain", "regions"),))

@@ -132,7 +132,7 @@ def test_one_of_another_build_is_refused(lab, change) -> None:
     model, adapters, model_cache = lab
     known = AdapterCatalogue([str(changed(adapters / "original.safetensors", change))])
     adapter_manager = model_cache.load(str(model)).adapter_manager
-    with pytest.raises(TapestryError, match="The ControlNet 'changed' was made for"):
+    with pytest.raises(TapestryError, match="The ControlNet “changed” was made for"):
         adapter_manager.control(known.find("changed", "controlnet"))
 
 

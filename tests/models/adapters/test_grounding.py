@@ -126,5 +126,5 @@ def test_a_row_is_told_of_what_it_sees_and_a_negative_one_of_nothing() -> None:
 
 def test_a_model_that_reads_no_boxes_says_so(model_cache: ModelCache) -> None:
     """Here the bundled one."""
-    with pytest.raises(TapestryError, match="The model 'sample' takes no grounded boxes"):
+    with pytest.raises(TapestryError, match="The model “sample” takes no grounded boxes"):
         painted(model_cache, Path("sample"), grounding=0.3)

@@ -333,7 +333,7 @@ def test_a_lora_with_numbers_that_are_none_is_named(
     content[first].view(-1)[0] = float("nan")
     save_file(content, tmp_path / "it.safetensors")
     with_adapters()
-    with pytest.raises(TapestryError, match="The LoRA 'it' cannot be used: 1 of its tensors") as no:
+    with pytest.raises(TapestryError, match="The LoRA “it” cannot be used: 1 of its tensors") as no:
         latents_of(loras=(Lora("it"),))
     assert repr(first[:60]) in no.value.message
 

@@ -66,7 +66,7 @@ def test_what_is_good_is_taken_and_the_rest_is_named(
     (listed,) = known.left_out_beside([])
 
     assert torch.equal(plain, more)
-    assert "1 unknown tensors, such as 'unet.a.set_weight'" in told
+    assert "1 unknown tensors, such as “unet.a.set_weight”" in told
     assert "2 layers that this model lacks" in told
     assert "is used without 1 unknown" in str(listed)
     assert known.find("mood", "embedding").token == "<mood>"

@@ -204,7 +204,7 @@ def test_a_transformer_takes_loras_and_refuses_control_pictures(
     assert lora.family == family
     near(ours, of_window(fresh, family))
     assert not torch.equal(ours, plain)
-    with pytest.raises(TapestryError, match="The ControlNet 'edges' was made for"):
+    with pytest.raises(TapestryError, match="The ControlNet “edges” was made for"):
         latents_of(own, folder, controls=(Control("edges", "regions"),))
 
 

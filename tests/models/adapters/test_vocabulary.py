@@ -87,7 +87,7 @@ def test_a_word_with_numbers_that_are_none_gets_a_sentence(
     """It names the file."""
     save_file({"emb_params": torch.full((1, WIDTH), torch.nan)}, tmp_path / "gloom.safetensors")
     model = store_with(checkpoint, tmp_path)
-    with pytest.raises(TapestryError, match=r"'gloom.safetensors' cannot be loaded \(1 of its"):
+    with pytest.raises(TapestryError, match=r"“gloom.safetensors” cannot be loaded \(1 of its"):
         model.encode_prompts(["<gloom> snow"])
 
 
@@ -123,7 +123,7 @@ def test_one_for_another_model_gets_a_sentence(checkpoint: Path, words: Path) ->
     """When a prompt uses it, and not before."""
     model = store_with(checkpoint, words)
     model.encode_prompts(["snow"])
-    with pytest.raises(TapestryError, match=r"The embedding 'mood' was made for .* XL") as raised:
+    with pytest.raises(TapestryError, match=r"The embedding “mood” was made for .* XL") as raised:
         model.encode_prompts(["snow <mood>"])
 
     assert raised.value.code is ErrorCode.BAD_REQUEST

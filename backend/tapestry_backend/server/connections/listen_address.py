@@ -134,7 +134,9 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         return ipaddress.ip_address(address)
     except ValueError:
-        raise _bad(f"{address!r} is no address.", "Give it in digits, such as 127.0.0.1.") from None
+        raise _bad(
+            f"{quoted(address)} is no address.", "Give it in digits, such as 127.0.0.1."
+        ) from None
 
 
 def _bind(addresses: tuple[str, ...], port: int) -> list[socket.socket]:

@@ -64,7 +64,7 @@ class Crowd(Low):
         small = Pixels(80, 120, 4, bytes((90, 140, 200, 255)) * 9600)
         self.shop.backend.tell(Preview(first.job_id, PixelsRef.of(small)), small)
         self.shop.loop.run()
-        message = "The region 'a small red lighthouse' lies wholly underneath others."
+        message = "The region “a small red lighthouse” lies wholly underneath others."
         self.shop.docker_model._show(Notice(message, "Move its layer up, or make room for it."))
 
     def listed(self) -> int:
