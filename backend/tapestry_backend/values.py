@@ -46,8 +46,8 @@ def read_loras(text: str) -> tuple[Lora, ...]:
     """
     loras = []
     for part in (part.strip() for part in _split(text, ";")):
-        if quoted := re.fullmatch(f"({_QUOTED})\\s*(?:(:)(.*))?", part):
-            adapter, colon, weight = re.sub(r"\\(.)", r"\1", quoted[1][1:-1]), quoted[2], quoted[3]
+        if match := re.fullmatch(f"({_QUOTED})\\s*(?:(:)(.*))?", part):
+            adapter, colon, weight = re.sub(r"\\(.)", r"\1", match[1][1:-1]), match[2], match[3]
         else:
             name, colon, weight = part.rpartition(":")
             adapter = name.strip() if colon else part

@@ -28,6 +28,7 @@ from tapestry_protocol.messages import (
     Hello,
     Message,
     Need,
+    Progress,
     Request,
     Result,
     Submit,
@@ -205,7 +206,7 @@ class ChaosPlugin:
             self.link.send(Acknowledge(message.job_id))
         elif isinstance(message, Failed | Cancelled):
             self.failures.append(str(message))
-        elif message.kind == "progress":
+        elif isinstance(message, Progress):
             self.steps.append(message.step)
 
     def close(self) -> None:

@@ -184,7 +184,7 @@ def test_an_autoencoder_of_its_own_takes_the_others_place(tmp_path: Path) -> Non
     tensors = {k.removeprefix(prefix): t + 1 for k, t in built.tensors.items() if prefix in k}
     beside = save_file(Built({}, tensors), tmp_path / "dream.vae.safetensors")
     entry = read_checkpoint_at("dream", path)
-    model = ModelCache(Catalogue(found=[entry]), "cpu").load("dream")
+    model: Any = ModelCache(Catalogue(found=[entry]), "cpu").load("dream")
 
     assert entry.component_files == {"vae": beside}
     ours, theirs = model._vae.state_dict(), built.networks["vae"].state_dict()

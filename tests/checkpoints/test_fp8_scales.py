@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -102,7 +103,7 @@ def test_a_text_encoder_beside_it_may_be_packed(tmp_path: Path) -> None:
 
 
 LAYER = f"{BACKBONE}double_blocks.0.img_mlp.0"
-OTHERWISE = {
+OTHERWISE: dict[str, Any] = {
     "whole numbers": {f"{LAYER}.weight": torch.int8, f"{LAYER}.weight_scale": torch.ones(1)},
     "blocks": {f"{LAYER}.weight": torch.float8_e4m3fn, f"{LAYER}.weight_scale": torch.ones(2, 2)},
     "two scales": {

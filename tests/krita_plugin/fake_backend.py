@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tapestry.connection.link import ConnectionHandler
 from tapestry.document.order import NOTHING, Beside
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
@@ -26,7 +28,7 @@ class FakeBackend:
         self.starts = 0
         self.is_alive = False
         self.info: RuntimeInfo | None = None
-        self.sent: list[Message] = []
+        self.sent: list[Any] = []
         self.blobs: dict[str, bytes] = {}
         self._handler = ConnectionHandler()
         self.is_connected = False

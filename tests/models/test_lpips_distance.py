@@ -6,6 +6,7 @@ import importlib
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,7 +61,7 @@ def _refuse(*arguments: object) -> None:
 
 def test_an_installed_one_is_found(installed: Path) -> None:
     """A distance with a gradient, and no weights to be trained."""
-    distance = find_perceptual_distance(CPU)
+    distance: Any = find_perceptual_distance(CPU)
     one = torch.rand(1, 3, 16, 16, requires_grad=True)
 
     assert distance is not None

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from tapestry_backend.workers.channel import Delivery, Inbox
+from tapestry_backend.workers.channel import Inbox
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import encode, encode_chunks
 from tapestry_protocol.limits import MAX_FRAME_BYTES
@@ -114,21 +115,21 @@ class Client:
         for frame in encode_chunks(hashlib.sha256(data).hexdigest(), data):
             self.socket.send(frame)
 
-    def receive(self) -> Delivery:
+    def receive(self) -> Any:
         """The next message, with the pixels it refers to."""
         while True:
             delivery = self._inbox.take(self.socket.recv())
             if delivery is not None:
                 return delivery
 
-    def until(self, *types: type[Message]) -> list[Message]:
+    def until(self, *types: type[Message]) -> list[Any]:
         """Every message up to the first of these types."""
         messages = [self.receive().message]
         while not isinstance(messages[-1], types):
             messages.append(self.receive().message)
         return messages
 
-    def until_delivery(self, *types: type[Message]) -> Delivery:
+    def until_delivery(self, *types: type[Message]) -> Any:
         """The first message of these types, with the pixels it refers to."""
         while not isinstance((delivery := self.receive()).message, types):
             pass
@@ -141,11 +142,11 @@ class Client:
             if isinstance(message, Backend) and message.state == state:
                 return
 
-    def until_progress(self) -> Message:
+    def until_progress(self) -> Any:
         """The next step of a job."""
         return self.until(Progress)[-1]
 
-    def until_end(self) -> Message:
+    def until_end(self) -> Any:
         """The end of a job, whatever it is."""
         return self.until(Result, Failed, Cancelled)[-1]
 

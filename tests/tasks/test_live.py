@@ -169,7 +169,7 @@ def test_a_pass_that_was_stopped_changes_nothing_for_the_next(live, model_cache,
     passes = LivePasses()
     small, large = (scene.region("a boat", Bounds(96, 8, 120, right)) for right in (32, 56))
     *_, first = run(asked(small), scene.blobs, model_cache, passes)
-    stopped = run(asked(large), scene.blobs, model_cache, passes)
+    stopped: Any = run(asked(large), scene.blobs, model_cache, passes)
     for event in stopped:
         if not isinstance(event, Finished) and event.stage == "denoising" and event.step == 1:
             break

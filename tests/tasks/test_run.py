@@ -328,7 +328,7 @@ def test_half_precision_paints_nearly_the_same(catalogue, model_cache, scene) ->
     from tapestry_backend.models.model_cache import ModelCache
 
     half = ModelCache(catalogue)
-    half.dtype = torch.bfloat16
+    half._dtype = lambda _entry: torch.bfloat16
     rgba = np.full((128, 128, 4), (40, 90, 200, 255), dtype=np.uint8)
     request = Request(
         "extend",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -61,7 +63,7 @@ def test_object_tables_agree() -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
-def test_data_sets_repeat_by_seed_and_number(group: object) -> None:
+def test_data_sets_repeat_by_seed_and_number(group: Any) -> None:
     """Any picture of a set can be drawn again alone."""
     first, label = draw_one(1, group, 3)
     again, same = draw_one(1, group, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,9 +80,7 @@ def test_latents_shrink_eight_times_and_come_back(pipeline: StableDiffusionPipel
         DPMSolverMultistepScheduler,
     ],
 )
-def test_schedulers_give_finite_pictures(
-    pipeline: StableDiffusionPipeline, scheduler: type | None
-) -> None:
+def test_schedulers_give_finite_pictures(pipeline: StableDiffusionPipeline, scheduler: Any) -> None:
     """Other schedulers work from the same configuration."""
     kept = pipeline.scheduler
     if scheduler is not None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -21,7 +22,7 @@ class Ears:
     """Hears a pool: what each worker has said."""
 
     def __init__(self) -> None:
-        self.said: dict[int, list[Message]] = {}
+        self.said: dict[int, list[Any]] = {}
         self._something = asyncio.Event()
 
     def hear(self, worker: int, message: Message, _pixels: Mapping[str, bytes]) -> None:

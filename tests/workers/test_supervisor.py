@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -32,7 +33,7 @@ from tapestry_protocol.messages import (
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.workers.scripted_requests import SCRIPTED, scripted
 
-Heard = tuple[Message, Mapping[str, bytes]]
+Heard = tuple[Any, Mapping[str, bytes]]
 
 
 class Ear:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,8 @@ def test_every_family_paints(family: str) -> None:
 def test_adapters_change_the_picture(tmp_path: Path) -> None:
     """Else nothing would be compared."""
     model_cache = card_run.SmallModelCache("sd1", "cpu", torch.float32)
-    card_run.save_adapters(tmp_path, model_cache.load("")._unet)
+    model: Any = model_cache.load("")
+    card_run.save_adapters(tmp_path, model._unet)
     catalogue = card_run.Catalogue(adapters=[str(tmp_path)])
     adapted = card_run.SmallModelCache("sd1", "cpu", torch.float32, catalogue)
     plain = card_run._painted(adapted, card_run._request())

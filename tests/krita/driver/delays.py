@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import contextmanager
+from typing import Any
 
 from tapestry.docker_model import DockerModel
 from tapestry.jobs.queue import JobQueue
@@ -104,8 +105,8 @@ def _moments():
 
     "own" has the same in processor time of Krita's UI thread, which no other program disturbs.
     """
-    own = {}
-    moments = {"steps": [], "previews": [], "own": own}
+    own: dict[str, Any] = {}
+    moments: dict[str, Any] = {"steps": [], "previews": [], "own": own}
     hear, end, keep = DockerModel.hear, JobQueue.end, Histories.keep
 
     def kept(self, canvas):  # at last when the layer is there

@@ -1,6 +1,7 @@
 """What is seen of layers among others; what Krita shows of the same layers is the right value."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,9 @@ class FileCanvas:
         from tapestry_backend.openraster.document import Document
 
         self.document = Document.open(KRITA_FILE)
-        self.nodes: dict[str, object] = {}
+        self.nodes: dict[str, Any] = {}
 
-    def layer(self, node: object) -> Layer:
+    def layer(self, node: Any) -> Layer:
         """A node as a layer, with what lies in it."""
         number = f"{len(self.nodes)}"
         self.nodes[number] = node

@@ -134,7 +134,7 @@ def test_one_window_is_what_diffusers_paints_with_two(lab: Lab) -> None:
 
 def test_two_of_different_kinds_add_up(lab: Lab) -> None:
     """Whatever the number of their blocks: what both say of a row is the sum of what each says."""
-    model = lab.model_cache.load(str(lab.folder))
+    model: Any = lab.model_cache.load(str(lab.folder))
     picture = torch.randint(0, 256, (1, 3, SIDE, SIDE), dtype=torch.uint8)
     latents = canvas_noise(0, 4, Size(WINDOW, WINDOW))
     conditions = model.encode_prompts(["snow"], [3.0])
@@ -174,7 +174,7 @@ def test_a_weight_of_nothing_is_none(lab: Lab) -> None:
 @pytest.mark.parametrize("name", ["edges", "other"])
 def test_each_window_sees_what_diffusers_would_show_it(lab: Lab, name: str) -> None:
     """Its crop of the picture as a picture of its own, not a crop of the latents of the whole."""
-    model = lab.model_cache.load(str(lab.folder))
+    model: Any = lab.model_cache.load(str(lab.folder))
     network = model.adapter_manager.control(
         lab.model_cache.catalogue.adapters.find(name, "controlnet")
     )
@@ -209,7 +209,7 @@ def _as_shown(lab: Lab, latents: Tensor) -> Tensor:
 
 def test_a_window_of_odd_size_is_shown_whole_patches(lab: Lab) -> None:
     """As its own latents are continued."""
-    model = lab.model_cache.load(str(lab.folder))
+    model: Any = lab.model_cache.load(str(lab.folder))
     network = model.adapter_manager.control(
         lab.model_cache.catalogue.adapters.find("other", "controlnet")
     )
@@ -282,7 +282,8 @@ def test_one_of_another_family_is_refused_before_anything_is_loaded(
 def test_one_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> None:
     """When its sizes are known, and with a sentence."""
     shutil.copytree(lab.adapters / "edges", tmp_path / "wide")
-    transformer = lab.model_cache.load(str(lab.folder))._transformer
+    model: Any = lab.model_cache.load(str(lab.folder))
+    transformer = model._transformer
     wide = type(transformer).from_config({**transformer.config, "num_attention_heads": 8})
     save = save_sd3_controlnet if lab.family == "sd3" else save_flux_controlnet
     save(tmp_path / "wide", wide)

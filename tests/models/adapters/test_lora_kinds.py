@@ -37,7 +37,7 @@ Changes = dict[str, Callable[[Tensor], Tensor]]
 def with_adapters(adapted_cache: ModelCache, tmp_path: Path):
     """The cache knows the adapters of this test's folder instead of its own."""
     kept = adapted_cache.catalogue.adapters
-    adapter_manager = (
+    adapter_manager: Any = (
         next(iter(adapted_cache._loaded.values())).adapter_manager
         if adapted_cache._loaded
         else None
@@ -243,7 +243,7 @@ def test_layers_that_come_one_by_one_may_wear_a_dora(
     model_cache = ModelCache(Catalogue([str(checkpoint)], adapters=[str(tmp_path)]))
     with_adapters()
     expected = latents_of(loras=(Lora("it"),))
-    model = model_cache.load(str(checkpoint))
+    model: Any = model_cache.load(str(checkpoint))
     stream_layers(model._parts.use("unet"), torch.device("cpu"))
     request = Request("generate", 64, 64, "snow", num_inference_steps=3, model=str(checkpoint))
     latents = latents_of_run(replace(request, loras=(Lora("it"),)), {}, model_cache)
@@ -374,7 +374,7 @@ def test_what_does_not_belong_together_gets_a_sentence(
     tensors = {role: torch.ones(shape) for role, shape in shapes.items() if shape is not None}
     save_file({f"{flat}.{role}": t for role, t in tensors.items()}, tmp_path / "it.safetensors")
     known = AdapterCatalogue([str(tmp_path)])
-    adapter_manager = adapted_cache.load(str(checkpoint)).adapter_manager
+    adapter_manager: Any = adapted_cache.load(str(checkpoint)).adapter_manager
     adapter_manager._loras.clear()
     with (
         pytest.raises(TapestryError, match=problem),
@@ -393,7 +393,8 @@ def test_costly_changes_are_multiplied_once(
     }
     save_file({f"{flat}.{r}": torch.ones(s) for r, s in shapes.items()}, tmp_path / "h.safetensors")
     adapter = AdapterCatalogue([str(tmp_path)]).find("h", "lora")
-    networks = adapted_cache.load(str(checkpoint)).adapter_manager._networks
+    adapter_manager: Any = adapted_cache.load(str(checkpoint)).adapter_manager
+    networks = adapter_manager._networks
     place = "m", torch.device("cpu"), torch.float32
     (kept,) = load_lora(adapter, networks, *place)
     monkeypatch.setattr("tapestry_backend.models.adapters.lora._MOST_KEPT_BYTES", 0)

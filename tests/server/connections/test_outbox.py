@@ -1,6 +1,7 @@
 """What a slow client is spared, and what it is not."""
 
 import asyncio
+from typing import Any
 
 from tapestry_backend.server.connections.outbox import (
     COALESCE_BEYOND,
@@ -27,7 +28,7 @@ def preview(job_id: str, data: bytes) -> Preview:
     return Preview(job_id, reference(1, 1, 4, data))
 
 
-def put(outbox: Outbox, message: Message, data: bytes | None = None) -> None:
+def put(outbox: Outbox, message: Any, data: bytes | None = None) -> None:
     """Add a message, and the pixels it refers to."""
     outbox.put(OutgoingMessage(message, PixelBlob(message.pixels, data) if data else None))
 

@@ -7,6 +7,7 @@ import os
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -44,7 +45,7 @@ def scripted(**script: object) -> Request:
     return Request("generate", 4, 4, prompt=json.dumps(script))
 
 
-def last(client: Client, *types: type[Message]) -> Message:
+def last(client: Client, *types: type[Message]) -> Any:
     """The first message of these types, with nothing left waiting before it."""
     return client.until(*types)[-1]
 

@@ -1,6 +1,7 @@
 """The queue and the life of jobs, without a socket and without a worker."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -76,7 +77,7 @@ def plain(effects: list[Effect]) -> list[Effect]:
     ]
 
 
-def told(effects: list[Effect], client: int = ME) -> list[Message]:
+def told(effects: list[Effect], client: int = ME) -> list[Any]:
     """What a client is told, without numbers."""
     return [e.message for e in plain(effects) if isinstance(e, Send) and e.client == client]
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,8 +59,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
     """On a port of its own; `asked` has the parts that were asked for."""
-    handler = type("Handler", (Handler,), {"asked": [], "through": []})
-    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    handler: Any = type("Handler", (Handler,), {"asked": [], "through": []})
+    made: Any = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     made.asked, made.through = handler.asked, handler.through
     thread = threading.Thread(target=made.serve_forever, daemon=True)
     thread.start()
