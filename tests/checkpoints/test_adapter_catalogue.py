@@ -153,7 +153,7 @@ def narrow_unet() -> diffusers.UNet2DConditionModel:
 
 
 @pytest.mark.parametrize("kind", ["lora", "controlnet", "t2i_adapter", "ip_adapter"])
-def test_one_of_another_build_is_refused_when_its_sizes_are_known(
+def test_an_adapter_of_another_build_is_refused_when_its_sizes_are_known(
     latents_of: LatentsOf, adapted_cache, tmp_path: Path, kind: str
 ) -> None:
     """Where neither its header nor its configuration says what it was made for."""
@@ -525,7 +525,9 @@ def test_a_network_without_its_weights_says_what_to_get(
     assert left.advice.startswith("Get diffusion_pytorch_model.safetensors into this folder")
 
 
-def test_what_nobody_thought_of_stops_no_other(tmp_path: Path, monkeypatch, caplog) -> None:
+def test_an_unforeseen_error_in_one_adapter_stops_no_other(
+    tmp_path: Path, monkeypatch, caplog
+) -> None:
     """It is left out and named, and the log says what happened."""
 
     def fails(*_: object) -> None:

@@ -43,7 +43,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield Case(request.param, built, path, model)
 
 
-def test_its_header_says_what_it_is(case: Case) -> None:
+def test_a_header_says_what_a_file_is(case: Case) -> None:
     """Family, variant, window and precision, without loading anything."""
     entry = read_checkpoint_at("tiny", case.path)
 
@@ -53,13 +53,13 @@ def test_its_header_says_what_it_is(case: Case) -> None:
     assert case.model.window == entry.window_px // CELL_PX
 
 
-def test_its_networks_hold_its_very_numbers(case: Case) -> None:
+def test_loaded_networks_hold_the_files_very_numbers(case: Case) -> None:
     """All tensors find their places, whatever the file calls them."""
     for name, network in case.built.networks.items():
         assert same_weights(case.model._parts.use(name), network), name
 
 
-def test_its_configurations_are_those_of_its_networks(case: Case) -> None:
+def test_configurations_from_shapes_are_those_of_the_networks(case: Case) -> None:
     """What shapes say is what the networks were made with."""
     model = read_checkpoint(case.path)
     assert model is not None
@@ -72,7 +72,7 @@ def test_its_configurations_are_those_of_its_networks(case: Case) -> None:
             assert (list(found) if isinstance(found, tuple) else found) == value, (name, key)
 
 
-def test_it_reads_texts_as_its_pipeline_does(case: Case) -> None:
+def test_a_file_reads_texts_as_its_pipeline_does(case: Case) -> None:
     """The right tokenizers, layers and activations: the conditions of diffusers' own pipeline."""
     pipeline = pipeline_of(case.family, case.built)
     prompt = "Zażółć a red fox, 3 m tall!"
@@ -220,7 +220,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path, suffix: str) -> None:
     assert "pickle" in refusal(path).message
 
 
-def test_what_is_missing_has_a_name(tmp_path: Path) -> None:
+def test_missing_networks_are_named(tmp_path: Path) -> None:
     """A file without text encoder, and one without autoencoder."""
     built = build("sd1")
     for prefix, name in {
@@ -313,7 +313,7 @@ def test_a_file_that_went_away_gets_a_sentence(tmp_path: Path) -> None:
     assert caught.value.code is ErrorCode.MODEL_BROKEN
 
 
-def test_without_t5s_tokenizer_it_says_where_to_put_it(tmp_path: Path, monkeypatch) -> None:
+def test_a_missing_t5_tokenizer_is_named_with_its_folder(tmp_path: Path, monkeypatch) -> None:
     """The one thing that files of FLUX lack and Tapestry does not bring."""
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))

@@ -189,7 +189,7 @@ def test_links_in_a_circle_end(stock: Path, tmp_path: Path) -> None:
     assert found() == {"dream": "sd1"}
 
 
-def test_what_is_broken_is_left_out_with_a_sentence(
+def test_a_broken_checkpoint_is_left_out_with_a_sentence(
     stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A truncated file and a pickle stop nothing else from being listed."""
@@ -205,7 +205,7 @@ def test_what_is_broken_is_left_out_with_a_sentence(
     assert "pickle" in said.err
 
 
-def test_they_are_listed_as_json(
+def test_found_checkpoints_are_listed_as_json(
     stock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For other programs: every fact, and nothing but JSON."""
@@ -273,7 +273,7 @@ def test_a_model_that_was_fetched_in_part_is_told_of_and_not_offered(tmp_path: P
     assert "words" not in told.replace("no-words", "")  # a model of another kind is no loss
 
 
-def test_what_may_not_be_entered_stops_nothing_else(
+def test_a_folder_without_rights_stops_nothing_else(
     stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model in the hub's cache, a folder among others, a named folder, and one that is gone."""
@@ -316,7 +316,7 @@ def test_names_are_judged_as_those_that_somebody_gives(stock: Path, tmp_path: Pa
         assert reason.isprintable()
 
 
-def test_what_is_no_checkpoint_is_told_of_unless_it_is_something_else(
+def test_a_file_that_is_no_checkpoint_is_reported_unless_it_is_something_else(
     stock: Path, tmp_path: Path
 ) -> None:
     """Files of other formats, models of other kinds, links to nothing; no adapters."""
@@ -356,7 +356,7 @@ def everything(*folders: Path) -> Catalogue:
     )
 
 
-def test_what_lies_in_another_kinds_folder_is_offered_or_told(stock: Path, tmp_path: Path) -> None:
+def test_a_file_in_another_kinds_folder_is_offered_or_reported(stock: Path, tmp_path: Path) -> None:
     """Adapters among checkpoints are offered; the rest is told, with where it belongs."""
     program, models = tmp_path / "ComfyUI", tmp_path / "ComfyUI" / "models"
     word = Built({}, {"emb_params": torch.ones(1, 768)})
@@ -431,7 +431,7 @@ def test_an_autoencoder_beside_its_checkpoint_is_in_its_place(stock: Path, tmp_p
         ("none", {"lora_unet_x.alpha": (1,)}, "beside a LoRA's changes"),
     ],
 )
-def test_what_is_wrong_with_an_adapter_is_told_wherever_it_lies(
+def test_a_broken_adapter_is_reported_wherever_it_lies(
     tmp_path: Path, name: str, tensors: dict[str, tuple[int, ...]], reason: str
 ) -> None:
     """The same sentence as it gets where it is named."""
@@ -451,7 +451,7 @@ def test_what_is_wrong_with_an_adapter_is_told_wherever_it_lies(
         *("d.safetensors.aria2", "e.gguf.tmp", "f.SAFETENSORS.PART"),
     ],
 )
-def test_what_is_being_fetched_is_told_of(tmp_path: Path, name: str) -> None:
+def test_an_unfinished_download_is_reported(tmp_path: Path, name: str) -> None:
     """However browsers call it."""
     (tmp_path / "models" / name).write_bytes(b"x")
     assert "fetched to its end" in reasons()[name]
@@ -527,9 +527,7 @@ def test_folders_that_lie_too_deep_are_one_sentence(tmp_path: Path) -> None:
     assert str(Path("e") / "0") in problem.sentence
 
 
-def test_what_checkpoints_may_lack_is_told_of_when_it_is_of_no_use(
-    stock: Path, tmp_path: Path
-) -> None:
+def test_component_files_of_no_use_are_reported(stock: Path, tmp_path: Path) -> None:
     """Also where nothing lacks it."""
     own = tmp_path / "models"
     (own / "vae").mkdir(parents=True)
@@ -539,7 +537,9 @@ def test_what_checkpoints_may_lack_is_told_of_when_it_is_of_no_use(
     assert "nor an autoencoder that Tapestry knows" in reasons()["strange.safetensors"]
 
 
-def test_what_nobody_thought_of_stops_no_other(stock: Path, tmp_path: Path, monkeypatch) -> None:
+def test_an_unforeseen_error_in_one_checkpoint_stops_no_other(
+    stock: Path, tmp_path: Path, monkeypatch
+) -> None:
     """A checkpoint that fails in a way of its own is left out and named."""
     whole = discovery_module.read_checkpoint_at
 

@@ -181,7 +181,7 @@ def test_nothing_is_fetched_unasked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", ["somebody/other", "somebody", "../../etc", "a/b/c.bin", "a/b/.."])
-def test_what_is_no_model_gets_a_sentence(hub: Hub, name: str) -> None:
+def test_a_repository_without_a_model_gets_a_sentence(hub: Hub, name: str) -> None:
     """Names that are none, and models that are not there."""
     with pytest.raises(TapestryError) as caught:
         fetch(name, sure=True)

@@ -43,7 +43,7 @@ def test_a_folder_says_how_wide_its_texts_are(tmp_path: Path) -> None:
     assert read_embedding_dims(save_flux(tmp_path / "flux"), {}) == EmbeddingDims(None, (32,))
 
 
-def test_what_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+def test_an_unreadable_file_has_no_dimensions(tmp_path: Path) -> None:
     """Others say what is wrong with it."""
     (tmp_path / "torn.safetensors").write_bytes(b"torn")
     (tmp_path / "unet").mkdir()

@@ -102,7 +102,9 @@ def test_every_form_is_followed(shelf: Path, form: str) -> None:
         ("#" * 2**18 + "\n", ["has more than 262144 bytes"]),
     ],
 )
-def test_what_cannot_be_followed_is_told(shelf: Path, text: str, told: list[str]) -> None:
+def test_an_entry_that_cannot_be_followed_is_reported(
+    shelf: Path, text: str, told: list[str]
+) -> None:
     """One sentence for each, and the folders beside it are taken all the same."""
     layout = program_folders(written(shelf, text))
     said = [str(each).replace("', which", "' , which") for each in layout.left_out]
@@ -161,7 +163,9 @@ BILLION = "".join(
         (BILLION + "s:\n  checkpoints: *a11\n", "lists"),
     ],
 )
-def test_what_is_no_path_is_left_out_and_told(shelf: Path, text: str, reason: str) -> None:
+def test_a_value_that_is_no_path_is_left_out_and_reported(
+    shelf: Path, text: str, reason: str
+) -> None:
     """Signs that no path has, and lists that hold themselves a billion times, keep nothing away."""
     program = shelf.parent / "ComfyUI"
     (program / "extra_model_paths.yaml").write_text(text, encoding="utf-8")

@@ -68,7 +68,7 @@ def test_a_packed_network_holds_what_was_meant(tmp_path: Path, family: str, styl
         assert same_weights(network, expected[name]), name
 
 
-def test_it_is_computed_in_the_precision_of_its_device(tmp_path: Path) -> None:
+def test_scaled_weights_are_computed_in_the_precision_of_their_device(tmp_path: Path) -> None:
     """Multiplied first, and rounded then."""
     stored, meant = packed(build("flux").tensors, BACKBONE, "old")
     path = saved(stored, tmp_path / "packed.safetensors")
@@ -117,7 +117,7 @@ OTHERWISE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", OTHERWISE)
-def test_what_is_packed_otherwise_is_refused_at_once(tmp_path: Path, case: str) -> None:
+def test_weights_packed_otherwise_are_refused_at_once(tmp_path: Path, case: str) -> None:
     """With what we can read instead."""
     tensors = build("flux").tensors
     for name, value in OTHERWISE[case].items():

@@ -59,7 +59,7 @@ def test_notes_that_are_no_texts_are_refused(tmp_path: Path, notes: object) -> N
         read_header(noted(tmp_path / "it.safetensors", notes))
 
 
-def test_nobody_is_told_to_do_again_what_failed(tmp_path: Path) -> None:
+def test_advice_does_not_repeat_what_failed(tmp_path: Path) -> None:
     """A header that is too long is as long when the file is fetched again."""
     path = noted(tmp_path / "it.safetensors", {}, filler=3 * 2**20)
     with pytest.raises(TapestryError, match="are described in 31") as raised:

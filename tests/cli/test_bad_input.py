@@ -141,7 +141,7 @@ def test_a_sentence_and_status_two(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 @pytest.mark.parametrize("what", ["scene", "mask"])
-def test_nobody_waits_for_a_pipe(
+def test_a_pipe_is_refused_without_waiting(
     scene: Path, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Into which perhaps nothing is ever written."""
@@ -239,7 +239,7 @@ def test_sides_may_come_in_any_order() -> None:
         (MemoryError(), "not enough memory"),
     ],
 )
-def test_what_nobody_foresaw_is_a_sentence_too(
+def test_an_unforeseen_error_is_a_sentence_too(
     error: Exception,
     sentence: str,
     scene: Path,

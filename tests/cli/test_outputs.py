@@ -49,7 +49,7 @@ def test_links_rights_and_names_stay(scene: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["-o", "--report"])
-def test_what_is_protected_is_refused_before_painting(
+def test_a_protected_file_is_refused_before_painting(
     scene: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And stays as it was; so does what lies beside it."""
@@ -102,7 +102,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_nothing_half_written_is_left_by_whoever_ends_it(scene: Path) -> None:
+def test_a_stopped_command_leaves_nothing_half_written(scene: Path) -> None:
     """As little as by Ctrl-C."""
     command = ["render", str(scene), "-o", str(scene.with_name("out.png")), "--steps", "1"]
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -46,7 +46,7 @@ def rendered(scene: Path, *arguments: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("task", ["--refine", "--fill"])
-def test_what_is_selected_changes_and_nothing_else(scene: Path, task: str) -> None:
+def test_only_selected_pixels_change(scene: Path, task: str) -> None:
     """Bit for bit outside of a hidden layer's paint."""
     before = Document.open(scene).flattened
     after = rendered(scene, task, "hole", "--background", "snow")

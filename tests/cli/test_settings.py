@@ -190,7 +190,7 @@ def test_a_strength_has_no_say_where_a_picture_is_there(
     assert "'green grass' counts only where the whole canvas" in capsys.readouterr().err
 
 
-def test_what_the_run_noticed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notices_of_a_run_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A region that is too small to show does not vanish in silence."""
     layers = [Layer("lava", paint(2, 2), 20, 20), Layer("snow", paint(*SIZE))]
     write_ora(tmp_path / "a.ora", SIZE, layers)

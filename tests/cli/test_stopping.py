@@ -27,7 +27,7 @@ def test_a_signal_is_taken_as_ctrl_c(name: str) -> None:
         signal.signal(number, before)
 
 
-def test_what_is_ignored_stays_ignored() -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     """As nohup wants it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

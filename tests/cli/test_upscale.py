@@ -147,7 +147,7 @@ def test_a_scene_without_regions_is_a_picture(
         assert "The scene has no region: what it shows is enlarged." in capsys.readouterr().err
 
 
-def test_what_is_not_used_of_a_picture_is_told(
+def test_unused_parts_of_a_picture_are_reported(
     picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And what a camera says of it is followed."""
@@ -253,7 +253,7 @@ sys.exit(main(sys.argv[2:]))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_whoever_ends_it_is_obeyed_in_order(tmp_path: Path, name: str) -> None:
+def test_a_stopped_upscale_ends_in_order(tmp_path: Path, name: str) -> None:
     """As somebody is who presses Ctrl-C."""
     scene, out = write_scene(tmp_path / "scene.ora", "snow", "lava"), tmp_path / "out.png"
     command = [name, "upscale", str(scene), "-o", str(out), *QUICK]
@@ -295,7 +295,7 @@ def test_a_factor_is_looked_at_before_a_scene_is_painted(
         (["."], "'.' is no kind of picture"),
     ],
 )
-def test_what_cannot_be_done_is_told(
+def test_impossible_requests_get_a_sentence(
     picture: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
     """Before anything is painted."""

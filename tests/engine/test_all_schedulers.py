@@ -188,7 +188,7 @@ def test_a_start_from_a_picture_is_the_plain_one(model, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", get_args(Scheduler))
-def test_what_is_known_stays(model, name: str) -> None:
+def test_preserved_cells_stay(model, name: str) -> None:
     """Whatever the scheduler's scale, history and noise: preserved cells end as they were."""
     picture = canvas_noise(9, model.channels, CANVAS)
     until = torch.zeros(CANVAS)

@@ -49,7 +49,7 @@ def test_a_narrow_canvas_gets_a_draft_of_its_windows_area() -> None:
     assert size.height * size.width == pytest.approx(22 * 12, rel=0.12)
 
 
-def test_what_is_large_is_held_and_what_is_small_is_free() -> None:
+def test_large_shapes_are_preserved_and_small_ones_are_free() -> None:
     """At first the low frequencies are the draft's, detail stays the clean estimate's own."""
     draft, clean = torch.randn(1, 3, 8, 8), torch.randn(1, 3, 32, 32)
     enlarged = functional.interpolate(draft, (32, 32), mode="nearest")

@@ -95,7 +95,7 @@ def test_a_hole_is_filled_from_around() -> None:
     torch.testing.assert_close(continue_edges(pixels * known, known), pixels)
 
 
-def test_nothing_known_becomes_grey() -> None:
+def test_a_picture_without_known_pixels_becomes_grey() -> None:
     """A fully transparent picture gives a neutral start."""
     known = torch.zeros(8, 8, dtype=torch.bool)
 

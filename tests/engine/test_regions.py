@@ -104,7 +104,7 @@ def test_without_a_radius_nothing_is_feathered() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_what_is_thinner_than_a_cell_is_lifted(width: int) -> None:
+def test_strokes_thinner_than_a_cell_are_lifted(width: int) -> None:
     """A stroke of one pixel counts half of its cells; the sum stays 1 everywhere."""
     stroke = PaintedMask(0, 12, torch.ones(32, width))
     lower = PaintedMask(0, 0, torch.ones(32, 30))

@@ -134,7 +134,7 @@ def test_cells_without_a_known_picture_start_from_pure_noise() -> None:
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("scheduler_type", SCHEDULERS)
-def test_what_steers_decides_the_end(scheduler_type, prediction_type: str) -> None:
+def test_a_steer_decides_the_end(scheduler_type, prediction_type: str) -> None:
     """A steer that knows the picture leads every scheduler there; one that does nothing, nowhere.
 
     Both in the order in which they are given.

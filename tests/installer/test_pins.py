@@ -16,7 +16,7 @@ from tapestry_protocol.accelerators import TORCH
 from tests.installer.pins import pins
 
 
-def test_they_are_the_releases_of_the_checkout() -> None:
+def test_pins_are_the_releases_of_the_checkout() -> None:
     """Whatever both name."""
     tested, ours = pins(CONSTRAINTS.read_text()), pins(PACKAGES.read_text())
     both = set(tested) & set(ours)

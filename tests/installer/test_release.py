@@ -38,7 +38,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return archive
 
 
-def test_it_is_the_plugin_and_the_backend(release: Path, tmp_path: Path) -> None:
+def test_the_release_is_the_plugin_and_the_backend(release: Path, tmp_path: Path) -> None:
     """All of the plugin's archive, the wheel, and the releases of what that needs."""
     assert release.name == f"tapestry-{VERSION}.zip"
     build_plugin_zip(tmp_path / "plugin.zip")
@@ -50,7 +50,7 @@ def test_it_is_the_plugin_and_the_backend(release: Path, tmp_path: Path) -> None
         assert all(whole.read(name) == plugin.read(name) for name in plugin.namelist())
 
 
-def test_it_is_the_same_every_time(release: Path, tmp_path: Path) -> None:
+def test_the_release_is_the_same_every_time(release: Path, tmp_path: Path) -> None:
     """On another day and with other permissions; nothing is compressed."""
     before = os.umask(0o077)
     try:
@@ -62,7 +62,7 @@ def test_it_is_the_same_every_time(release: Path, tmp_path: Path) -> None:
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
-def test_its_wheel_can_be_installed(release: Path, tmp_path: Path) -> None:
+def test_the_releases_wheel_can_be_installed(release: Path, tmp_path: Path) -> None:
     """By pip, alone; it brings the command, the protocol and the bundled model."""
     with zipfile.ZipFile(release) as archive:
         wheel = tmp_path / Path(WHEEL).name
@@ -105,7 +105,7 @@ def test_debris_stays_out_of_the_wheel(monkeypatch, tmp_path: Path) -> None:
     }
 
 
-def test_what_cannot_be_built_is_a_sentence(monkeypatch, tmp_path: Path) -> None:
+def test_a_failed_build_is_a_sentence(monkeypatch, tmp_path: Path) -> None:
     """With the builder's own last words."""
     from installer import release as room
 

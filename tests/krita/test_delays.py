@@ -35,7 +35,7 @@ def test_every_step_is_told_of(delays: Report, measured) -> None:
 
 
 @pytest.mark.promise("R13")
-def test_what_is_shown_is_young(delays: Report, measured, limit_s) -> None:
+def test_previews_are_young(delays: Report, measured, limit_s) -> None:
     """From the end of its step until the next preview takes its place."""
     cancels = delays.facts("delays_of_previews_and_cancel")["cancels"]
     oldest = max(one["oldest preview"] for one in cancels)

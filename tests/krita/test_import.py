@@ -120,7 +120,7 @@ def test_a_release_is_imported_by_krita(imported: Path, installed: Report) -> No
     assert "Duplicated action name" not in installed.output
 
 
-def test_what_cannot_be_installed_is_a_sentence(installed: Report) -> None:
+def test_a_failed_installation_is_a_sentence(installed: Report) -> None:
     """Before the button: what, how large, where. After it: why not; nothing is half there."""
     facts = installed.facts("installation_refused")
     assert facts["notice"][0] == "The Tapestry backend is not installed."

@@ -91,7 +91,7 @@ def test_badges(documents: Report) -> None:
     }
 
 
-def test_one_layer(documents: Report) -> None:
+def test_a_document_of_one_layer(documents: Report) -> None:
     """It is the background, and there is no region."""
     facts = documents.facts("one_layer")
     assert "The lowest layer is the background: blue sky." in facts["remarks"]

@@ -150,7 +150,7 @@ def test_a_crowded_backend_gets_a_job_later(workshop: Workshop) -> None:
     assert workshop.docker_model.job is None
 
 
-def test_nothing_open_is_a_sentence(workshop: Workshop) -> None:
+def test_generate_without_a_document_is_a_sentence(workshop: Workshop) -> None:
     """With the menu that helps."""
     workshop.canvas.is_open = False
     workshop.docker_model.generate()
@@ -450,7 +450,7 @@ def test_looking_at_a_document_starts_the_backend_once(workshop: Workshop) -> No
     assert workshop.backend.starts == 1
 
 
-def test_what_the_backend_does_can_be_read(workshop: Workshop) -> None:
+def test_the_backends_state_can_be_read(workshop: Workshop) -> None:
     """In the docker's last line."""
     docker_model, backend = workshop.docker_model, workshop.backend
     assert docker_model.backend_sentence == "Backend: starts when it is needed"

@@ -152,7 +152,7 @@ def our_latents(
     return last.latents
 
 
-def test_it_is_recognised(case: Case) -> None:
+def test_a_checkpoint_is_recognised(case: Case) -> None:
     """By its configuration: family, variant, and the size of a window."""
     entry = read_checkpoint_at("x", case.folder)
 
@@ -251,7 +251,7 @@ def test_what_is_packed_comes_back(sizes: list[int]) -> None:
     assert all(torch.equal(a, b) for a, b in zip(parts, vectors, strict=True))
 
 
-def test_it_paints_a_canvas_of_any_size(case: Case) -> None:
+def test_a_family_paints_a_canvas_of_any_size(case: Case) -> None:
     """Higher than a window, with a draft, two regions, and sides that no patch divides."""
     height, width = 3 * WINDOW * FACTOR - 10, WINDOW * FACTOR + 2 * FACTOR + 1
     mask = Pixels(40, width, 1, bytes([255]) * (40 * width))

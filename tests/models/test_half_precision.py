@@ -34,7 +34,7 @@ def folder(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.mark.promise("R7")
-def test_it_falls_back_to_single_precision(folder: Path, measured) -> None:
+def test_an_overflowing_autoencoder_falls_back_to_single_precision(folder: Path, measured) -> None:
     """Exactly what single precision makes of the same weights, and only where that is needed."""
     half, single = loaded(folder, torch.float16), loaded(folder, torch.float32)
     latents = torch.randn(1, half.channels, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -64,7 +64,7 @@ def paint(model_cache: ModelCache, request: Request, *blobs: Pixels) -> np.ndarr
     return picture.reshape(finished.pixels.height, finished.pixels.width, 4)
 
 
-def test_it_says_what_it_takes(inpainting_model, model) -> None:
+def test_an_inpainting_model_says_what_it_takes(inpainting_model, model) -> None:
     """Latents have the autoencoder's channels, whatever else the model wants to see."""
     assert (inpainting_model.channels, inpainting_model.inpaints) == (CHANNELS, True)
     assert not model.inpaints
@@ -145,7 +145,9 @@ def test_every_window_sees_its_own_part_of_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("task", ["fill", "refine", "extend", "generate"])
-def test_it_serves_every_task(checkpoint: Path, inpainting_cache: ModelCache, task: str) -> None:
+def test_an_inpainting_model_serves_every_task(
+    checkpoint: Path, inpainting_cache: ModelCache, task: str
+) -> None:
     """What is known stays; what is new depends on it."""
     height, width = SIDE + 10, 2 * SIDE + 6
     selected = Pixels(20, 30, 1, bytes([255]) * 600)

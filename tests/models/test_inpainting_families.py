@@ -127,7 +127,7 @@ def test_one_window_is_what_its_pipeline_paints(
     torch.testing.assert_close(last.latents, their_latents(case), atol=1e-4, rtol=0)
 
 
-def test_it_extends_a_picture_of_any_size(case: Case) -> None:
+def test_an_inpainting_family_extends_a_picture_of_any_size(case: Case) -> None:
     """From the request to the pixels, over several windows."""
     data = (torch.rand(SIDE + 6, SIDE + 10, 4) * 255).byte()
     data[..., 3] = 255

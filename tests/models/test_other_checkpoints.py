@@ -40,7 +40,9 @@ def paint(model_cache: ModelCache, request: Request, blobs: dict[str, bytes]) ->
     return picture.reshape(finished.pixels.height, finished.pixels.width, 4)
 
 
-def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_cache: ModelCache) -> None:
+def test_a_checkpoints_picture_is_the_plain_pipelines(
+    checkpoint: Path, other_cache: ModelCache
+) -> None:
     """One window of any such checkpoint: what diffusers' own pipeline makes, bit for bit."""
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
         checkpoint, safety_checker=None, local_files_only=True
@@ -69,7 +71,7 @@ def test_its_picture_is_the_plain_pipelines(checkpoint: Path, other_cache: Model
     assert np.array_equal(paint(other_cache, request, {})[..., :3], np.asarray(plain))
 
 
-def test_it_paints_and_extends_canvases_of_any_size(
+def test_a_checkpoint_paints_and_extends_canvases_of_any_size(
     checkpoint: Path, other_cache: ModelCache
 ) -> None:
     """Window and cells follow the checkpoint's own sizes, also for an extension to odd sizes."""

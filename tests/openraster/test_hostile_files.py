@@ -29,7 +29,7 @@ from tests.openraster.hostile_files import (
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_is_refused_with_a_sentence(case: str) -> None:
+def test_a_hostile_file_is_refused_with_a_sentence(case: str) -> None:
     """A hostile or broken file is a TapestryError with advice, and nothing else."""
     data = REFUSED[case]()
     with pytest.raises(TapestryError) as caught:

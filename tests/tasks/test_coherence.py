@@ -50,7 +50,9 @@ def test_half_of_it_is_what_a_request_asks_for_that_says_nothing(paint) -> None:
 
 
 @pytest.mark.parametrize(("height", "width", "wrap"), [(128, 128, False), (128, 128, True)])
-def test_one_window_is_what_it_is_without(paint, height: int, width: int, *, wrap: bool) -> None:
+def test_coherence_leaves_one_window_as_it_is(
+    paint, height: int, width: int, *, wrap: bool
+) -> None:
     """To the last bit: nothing is there that it could follow."""
     request = replace(WIDE, height=height, width=width, wrap=wrap)
 

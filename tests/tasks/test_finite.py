@@ -71,7 +71,7 @@ def found(request: Request, scene, model_cache) -> str:
 
 @pytest.mark.promise("R7")
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_found_where_it_appears(
+def test_nan_is_found_where_it_appears(
     place: str, model_cache, scene, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """At the very step, whichever part of the model it comes from."""
@@ -84,7 +84,7 @@ def test_it_is_found_where_it_appears(
 
 
 @pytest.mark.promise("R7")
-def test_it_is_found_in_what_is_there_already(
+def test_nan_is_found_in_what_is_there_already(
     extension: Request, model_cache, scene, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """Before the first step of an extension."""
@@ -96,7 +96,7 @@ def test_it_is_found_in_what_is_there_already(
 
 
 @pytest.mark.promise("R7")
-def test_it_is_found_in_what_steers(
+def test_nan_is_found_in_what_steers(
     model_cache, scene, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
     """At the step at which coherence spoils the picture."""

@@ -48,7 +48,7 @@ def test_a_region_goes_on_at_each_edge_that_it_touches(
     assert torch.equal(on_canvas(extended, new), expected)
 
 
-def test_it_goes_on_as_it_is_at_the_edge() -> None:
+def test_a_region_goes_on_as_it_is_at_the_edge() -> None:
     """Row by row, as opaque as it is there; a brush's soft rim is not what it is."""
     mask = torch.zeros(64, 96, dtype=torch.uint8)
     mask[10:20, :], mask[30:40, :90], mask[50:60, :96] = 255, 200, 180

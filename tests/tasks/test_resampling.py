@@ -28,7 +28,7 @@ def test_each_filter_is_the_one_of_that_name(
     np.testing.assert_allclose(ours, np.stack(theirs), atol=2e-6)
 
 
-def test_one_value_stays_that_value() -> None:
+def test_a_plain_picture_keeps_its_value() -> None:
     """Also at the ends."""
     ours = resized(np.full((1, 1, 1), 0.25, np.float32), Size(5, 3), (0.0, 1.0), "lanczos")
     np.testing.assert_allclose(ours, np.full((1, 5, 3), 0.25), rtol=1e-6)

@@ -42,7 +42,7 @@ class Ears:
         states = [m.state for m in self.said.get(worker, []) if isinstance(m, Backend)]
         return states[-1] if states else ""
 
-    def has(self, worker: int, kind: type[Message], job_id: str) -> bool:
+    def has(self, worker: int, kind: type[Any], job_id: str) -> bool:
         """Whether a worker has said this about a job."""
         said = self.said.get(worker, [])
         return any(isinstance(m, kind) and m.job_id == job_id for m in said)

@@ -57,7 +57,7 @@ def test_adapters_change_the_picture(tmp_path: Path) -> None:
         assert (made != plain).any(), name
 
 
-def test_what_fails_is_named_and_costs_no_other(monkeypatch, capsys) -> None:
+def test_a_failed_check_is_named_and_costs_no_other(monkeypatch, capsys) -> None:
     """A precision that a card does not know, and numbers that are wrong."""
     honest = card_run._layers_on
 

@@ -22,7 +22,7 @@ def test_a_painting_grows_stroke_by_stroke() -> None:
 
 
 @pytest.mark.parametrize("at", [(0, 0), (40, 60)])
-def test_what_is_near_a_stroke_is_within_reach_of_it(at: tuple[int, int]) -> None:
+def test_cells_near_a_stroke_are_within_reach_of_it(at: tuple[int, int]) -> None:
     """Cells, the margin around them, and as far as a decoder sees."""
     stroke = np.zeros((200, 200), bool)
     stroke[at[0] : at[0] + 10, at[1] : at[1] + 10] = True
@@ -34,6 +34,6 @@ def test_what_is_near_a_stroke_is_within_reach_of_it(at: tuple[int, int]) -> Non
     assert near[at[0] + 10 + 9 * 8 - 1, at[1]]
 
 
-def test_its_figures_have_goals() -> None:
+def test_figures_of_live_painting_have_goals() -> None:
     """Those that are shown are among those that are measured."""
     assert set(KEYS["live"]) <= set(GOALS["live"])

@@ -23,7 +23,7 @@ def test_the_nearness_to_the_first_stage_is_that_of_the_shrunk_picture() -> None
     assert upscaling._psnr(larger + 8, first) == pytest.approx(20 * np.log10(255 / 8))
 
 
-def test_its_figures_are_those_that_have_goals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_upscaling_are_those_that_have_goals(monkeypatch: pytest.MonkeyPatch) -> None:
     """One picture, enlarged a little."""
     monkeypatch.setattr(upscaling, "FACTOR", 2)
     monkeypatch.setattr(upscaling, "even_textures", lambda _: ("red bricks",))

@@ -64,7 +64,7 @@ def test_every_case_has_every_figure(found) -> None:
         assert case["met"] in {True, False, None}
 
 
-def test_what_each_side_evaluates(found) -> None:
+def test_evaluations_of_each_side_are_counted(found) -> None:
     """Half a window of stride against an eighth; one window for what is new of an extension."""
     counts = {name: (case["evaluations"], case["peer_evaluations"]) for name, case in found.items()}
     assert counts["panorama_4"] == (7 * 2 * STEPS, 25 * 2 * STEPS)

@@ -153,7 +153,7 @@ def test_windows_paths_are_long_enough(own: BundledBackend) -> None:
         ("darwin", {"nvidia-smi"}, MPS),
     ],
 )
-def test_what_will_be_fetched_is_known_before(monkeypatch, system, programs, kind) -> None:
+def test_downloads_are_listed_before_they_start(monkeypatch, system, programs, kind) -> None:
     """By the programs that drivers bring; none is started."""
     monkeypatch.setattr(accelerators.sys, "platform", system)
     found = {name: f"/usr/bin/{name}" for name in programs}

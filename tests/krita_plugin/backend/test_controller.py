@@ -26,7 +26,7 @@ def test_facts_follow_the_backend(workshop: Workshop) -> None:
     assert dict(backend_controller.facts)["Device"] == "Card"
 
 
-def test_what_cannot_be_used_is_shown_with_its_reason(workshop: Workshop) -> None:
+def test_left_out_models_are_shown_with_their_reason(workshop: Workshop) -> None:
     """The first ones, and how many more there are; also in the report."""
     told = tuple(f"'{number}.ckpt' is a pickle." for number in range(14))
     workshop.connect()

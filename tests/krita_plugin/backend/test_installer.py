@@ -42,7 +42,7 @@ def test_a_checkout_carries_none(tmp_path: Path) -> None:
     assert bundled_backend(tmp_path, tmp_path / "nothing") is None
 
 
-def test_it_is_installed_step_by_step(place: Place) -> None:
+def test_the_backend_is_installed_step_by_step(place: Place) -> None:
     """An environment, everything in it, a look whether it starts; and then it is found."""
     place.plan.write_text("time.sleep(0.5)")
     installer = place.installer()
@@ -93,7 +93,7 @@ def test_the_installed_one_is_started(place: Place, monkeypatch, tmp_path: Path)
     assert command == [str(place.own.program)]
 
 
-def test_one_that_was_cancelled_is_not_taken_for_whole(place: Place) -> None:
+def test_a_cancelled_installation_is_not_taken_for_whole(place: Place) -> None:
     """Its program is ended, and the next one goes on."""
     place.plan.write_text("time.sleep(60)")
     installer = place.installer()
@@ -110,7 +110,7 @@ def test_one_that_was_cancelled_is_not_taken_for_whole(place: Place) -> None:
 
 
 @pytest.mark.parametrize("can_stand_still", [True, False])
-def test_it_can_be_paused(place: Place, monkeypatch, can_stand_still: bool) -> None:
+def test_an_installation_can_be_paused(place: Place, monkeypatch, can_stand_still: bool) -> None:
     """The program stands still, or is ended and begun anew where programs cannot; then it goes on.
 
     A Krita that is closed meanwhile leaves nothing behind.
@@ -140,7 +140,7 @@ def test_it_can_be_paused(place: Place, monkeypatch, can_stand_still: bool) -> N
     assert len(place.calls.read_text().splitlines()) == (2 if can_stand_still else 3)
 
 
-def test_what_is_paused_can_be_cancelled(place: Place) -> None:
+def test_a_paused_installation_can_be_cancelled(place: Place) -> None:
     """Its program is not left behind."""
     pid = place.calls.with_name("pid")
     place.plan.write_text(f"open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
@@ -181,7 +181,7 @@ def test_a_newer_plugin_brings_a_newer_backend(place: Place) -> None:
     assert not installer.is_running
 
 
-def test_it_can_be_taken_back(place: Place) -> None:
+def test_an_installation_can_be_taken_back(place: Place) -> None:
     """All but the log; what an earlier attempt has left over as well."""
     installer = place.install()
     left = place.own.folder.with_name("backend.leaving")
@@ -221,7 +221,7 @@ def test_half_a_removal_is_not_taken_for_whole(place: Place, monkeypatch) -> Non
         ("error: something else", "could not be installed: error: something else"),
     ],
 )
-def test_what_goes_wrong_is_a_sentence(place: Place, said: str, sentence: str) -> None:
+def test_a_failed_installation_is_a_sentence(place: Place, said: str, sentence: str) -> None:
     """With what to do, and nothing is taken for whole."""
     place.plan.write_text(f"sys.exit({said!r})")
     installer = place.installer()
@@ -501,7 +501,7 @@ def lost_packages(own: BundledBackend) -> None:
 
 
 @pytest.mark.parametrize("lose", [lost_python, lost_packages])
-def test_what_is_damaged_is_not_taken_for_whole(place: Place, monkeypatch, lose) -> None:
+def test_a_damaged_installation_is_not_taken_for_whole(place: Place, monkeypatch, lose) -> None:
     """The artist is told of the button that mends it; and it does."""
     place.install()
     lose(place.own)
@@ -516,7 +516,7 @@ def test_what_is_damaged_is_not_taken_for_whole(place: Place, monkeypatch, lose)
     assert place.own.is_installed
 
 
-def test_what_does_not_start_is_made_anew(place: Place) -> None:
+def test_a_backend_that_does_not_start_is_made_anew(place: Place) -> None:
     """One look cannot tell that a library is broken; a start can."""
     installer = place.install()
     installer.check()

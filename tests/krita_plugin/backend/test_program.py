@@ -31,7 +31,7 @@ def run(made: Program) -> list[str]:
     return told
 
 
-def test_what_it_says_is_in_the_log(tmp_path: Path) -> None:
+def test_a_programs_output_is_in_the_log(tmp_path: Path) -> None:
     """With the command before it, and each run after the other."""
     log = tmp_path / "log"
     for status in (0, 3):
@@ -77,7 +77,7 @@ def test_a_program_that_is_looked_at_is_started_a_little_later(tmp_path: Path, m
     assert len(tries) == 3
 
 
-def test_it_runs_in_its_own_folder(tmp_path: Path, monkeypatch) -> None:
+def test_a_program_runs_in_its_own_folder(tmp_path: Path, monkeypatch) -> None:
     """Not in the one that Krita happens to be in."""
     (tmp_path / "own").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -84,7 +84,7 @@ def place(tmp_path: Path) -> RealPlace:
     return RealPlace(tmp_path)
 
 
-def test_it_is_installed_from_a_folder_of_wheels(place: RealPlace) -> None:
+def test_the_backend_is_installed_from_a_folder_of_wheels(place: RealPlace) -> None:
     """By the list that the plugin carries, in a folder with all kinds of letters."""
     own, installer = place.real()
     assert installer.trouble is None
@@ -108,7 +108,7 @@ def test_a_wheel_of_another_hash_is_not_installed(place: RealPlace) -> None:
     assert own.is_installed
 
 
-def test_without_a_network_it_is_said(place: RealPlace) -> None:
+def test_a_missing_network_is_reported(place: RealPlace) -> None:
     """Nothing is taken for whole."""
     place.numpy.unlink()
     own, installer = place.real()

@@ -35,7 +35,7 @@ def test_a_folder_goes_with_all_in_it(tmp_path: Path) -> None:
     to_its_end(remove(folder))
 
 
-def test_it_gives_way_after_every_file(tmp_path: Path) -> None:
+def test_removal_gives_way_after_every_file(tmp_path: Path) -> None:
     """Krita has a turn between them; what is left has another name."""
     folder = tmp_path / "folder"
     folder.mkdir()

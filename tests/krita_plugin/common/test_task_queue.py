@@ -75,7 +75,7 @@ def test_a_turn_ends_when_its_time_is_over(monkeypatch, clock: str, limit_s: flo
     assert results == ["done"]
 
 
-def test_what_takes_long_has_a_turn_of_its_own() -> None:
+def test_a_long_task_has_a_turn_of_its_own() -> None:
     """What comes before and after it waits for others."""
     loop, seen = FakeLoop(), []
 
@@ -101,7 +101,7 @@ def test_cancelled_work_is_never_heard_of_again() -> None:
     assert results == []
 
 
-def test_what_is_raised_is_told() -> None:
+def test_an_exception_of_a_task_is_reported() -> None:
     """To the one who waits, not to the loop."""
 
     async def failing() -> None:

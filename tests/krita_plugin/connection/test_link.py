@@ -242,7 +242,7 @@ def test_no_command_is_told_at_once(way: LinkSetup) -> None:
 
 
 @pytest.mark.promise("R15")
-def test_another_version_is_told(way: LinkSetup) -> None:
+def test_another_version_of_the_backend_is_reported(way: LinkSetup) -> None:
     """With what to do about it."""
     way.backend.appear()
     way.link.ensure()

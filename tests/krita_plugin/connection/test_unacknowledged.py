@@ -34,7 +34,9 @@ def test_nothing_to_ask_without_a_job() -> None:
     assert UnacknowledgedJobs().questions() == []
 
 
-def test_it_asks_for_what_came_after_the_last_message(unacknowledged: UnacknowledgedJobs) -> None:
+def test_a_reconnect_asks_for_what_came_after_the_last_message(
+    unacknowledged: UnacknowledgedJobs,
+) -> None:
     """Of every job whose end was not acknowledged."""
     unacknowledged.sent(Submit("b", SUBMIT.request))
     assert unacknowledged.questions() == [Resume(("a", "b"), (7, 0))]
@@ -54,7 +56,7 @@ def test_many_jobs_take_several_questions() -> None:
     ] == [64, 1]
 
 
-def test_what_came_before_is_not_heard_again(unacknowledged: UnacknowledgedJobs) -> None:
+def test_earlier_messages_are_not_heard_again(unacknowledged: UnacknowledgedJobs) -> None:
     """A larger number is news."""
     assert unacknowledged.answers(Accepted("a", 0, 7)) == []
     assert unacknowledged.answers(Progress("a", "denoising", 1, 20, 9)) is None
@@ -83,7 +85,7 @@ def test_a_job_that_was_given_up_is_cancelled(unacknowledged: UnacknowledgedJobs
     assert unacknowledged.questions() == []
 
 
-def test_without_a_backend_everything_is_given_up(unacknowledged: UnacknowledgedJobs) -> None:
+def test_all_jobs_are_given_up_without_a_backend(unacknowledged: UnacknowledgedJobs) -> None:
     """Unless it is submitted again."""
     unacknowledged.abandon_all()
     unacknowledged.sent(SUBMIT)

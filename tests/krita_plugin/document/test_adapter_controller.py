@@ -81,14 +81,14 @@ def ids(infos: Iterable[AdapterInfo]) -> list[str]:
     return [info.id for info in infos]
 
 
-def test_what_fits_the_chosen_model_is_offered(controller: AdapterSetup) -> None:
+def test_adapters_that_fit_the_chosen_model_are_offered(controller: AdapterSetup) -> None:
     """Another model has other ones."""
     assert ids(controller.adapters.offered) == ["ink", "scribble", "look"]
     controller.docker_model.change(model="big")
     assert ids(controller.adapters.offered) == ["xl", "look"]
 
 
-def test_what_lies_on_the_picture_is_asked_for(controller: AdapterSetup) -> None:
+def test_adapters_of_the_picture_are_in_the_request(controller: AdapterSetup) -> None:
     """With the pixels of the layer, which is no region any more."""
     assert controller.prompts() == ["sketch", "sunset sky"]
     controller.lay(PICTURE, INK, weight=0.8)
@@ -103,7 +103,7 @@ def test_what_lies_on_the_picture_is_asked_for(controller: AdapterSetup) -> None
     assert controller.docker_model.queue.front.order.blobs[control.image.sha256] == BLACK * 16
 
 
-def test_what_lies_on_a_region_is_asked_for_there(controller: AdapterSetup) -> None:
+def test_adapters_of_a_region_are_in_its_request(controller: AdapterSetup) -> None:
     """And nowhere else."""
     controller.lay(controller.sky, INK, weight=-1.0)
     controller.lay(controller.sky, SCRIBBLE, controller.sketch)
@@ -197,7 +197,9 @@ def test_a_layer_that_is_shown_is_no_ground(controller: AdapterSetup) -> None:
     ],
     ids=["none", "empty", "gone", "never"],
 )
-def test_what_cannot_be_shown_is_a_sentence(controller: AdapterSetup, spoil, sentence: str) -> None:
+def test_a_layer_that_cannot_be_shown_is_a_sentence(
+    controller: AdapterSetup, spoil, sentence: str
+) -> None:
     """Before anything is sent."""
     controller.lay(PICTURE, SCRIBBLE)
     spoil(controller)
@@ -223,7 +225,7 @@ def test_more_than_a_request_takes_is_a_sentence(controller: AdapterSetup) -> No
     assert controller.said.startswith("There are 8 control pictures already")
 
 
-def test_one_is_removed_and_the_others_stay(controller: AdapterSetup) -> None:
+def test_one_adapter_is_removed_and_the_others_stay(controller: AdapterSetup) -> None:
     """A place that is not there any more is nothing."""
     controller.lay(PICTURE, INK)
     controller.lay(PICTURE, LOOK)

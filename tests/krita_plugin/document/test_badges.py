@@ -27,7 +27,7 @@ FULL, LEFT, RIGHT = (
 
 
 @pytest.mark.parametrize("state", ["hidden", "empty", "nameless"])
-def test_what_cannot_be_a_region_says_why(state: str) -> None:
+def test_a_layer_that_is_no_region_says_why(state: str) -> None:
     """As the layer tree tells it."""
     assert badges([row("a", state=state)], {}, CANVAS) == {"a": state}
 

@@ -20,7 +20,7 @@ def opened() -> Workshop:
     return workshop
 
 
-def test_it_has_three_named_layers(opened: Workshop) -> None:
+def test_the_example_has_three_named_layers(opened: Workshop) -> None:
     """In a document of its own; the artist is told what to do."""
     canvas = opened.host.active_canvas()
     assert (canvas.height, canvas.width) == (HEIGHT, WIDTH)
@@ -29,7 +29,7 @@ def test_it_has_three_named_layers(opened: Workshop) -> None:
     assert not opened.docker_model.notice.is_error
 
 
-def test_it_can_be_generated_from(opened: Workshop) -> None:
+def test_the_example_can_be_generated_from(opened: Workshop) -> None:
     """Each layer is a region."""
     submit = opened.submit()
     assert [region.prompt for region in submit.request.regions] == NAMES
@@ -47,7 +47,7 @@ def test_every_pixel_has_a_region() -> None:
     assert 0.05 < sum(map(sum, tower)) / (HEIGHT * WIDTH) < 0.2
 
 
-def test_what_cannot_be_opened_is_told(opened: Workshop, monkeypatch) -> None:
+def test_an_example_that_cannot_be_opened_is_reported(opened: Workshop, monkeypatch) -> None:
     """As anything else."""
 
     def refuse(*_: object) -> None:

@@ -28,7 +28,7 @@ def test_named_layers_are_regions_in_their_order() -> None:
     assert prompts(layer("moon"), layer(" sky "), layer("Background", CANVAS)) == ["moon", "sky"]
 
 
-def test_what_cannot_be_seen_is_no_region() -> None:
+def test_an_invisible_layer_is_no_region() -> None:
     """Hidden, transparent and empty layers, masks and filters."""
     unseen = (
         layer("hidden", visible=False),

@@ -191,7 +191,9 @@ def test_bands_cover_a_rectangle() -> None:
     ],
     ids=["empty", "40 regions", "long prompt"],
 )
-def test_what_cannot_become_a_picture_is_a_sentence(canvas, prepare, message: str) -> None:
+def test_a_document_that_cannot_become_a_picture_gets_a_sentence(
+    canvas, prepare, message: str
+) -> None:
     """Before anything is sent; a long way of reading is not begun in vain."""
     prepare(canvas)
     with pytest.raises(TapestryError, match=message):

@@ -122,7 +122,7 @@ def test_without_a_document_nothing_happens(at: RegionSetup) -> None:
     assert at.failures == []
 
 
-def test_what_goes_wrong_is_told(at: RegionSetup, monkeypatch) -> None:
+def test_errors_of_the_document_are_reported(at: RegionSetup, monkeypatch) -> None:
     """Nothing is raised into Krita, neither at once nor in a later turn."""
     monkeypatch.setattr(at.canvas, "draft", lambda _name: 1 / 0)
     at.controller.toggle_overlay()

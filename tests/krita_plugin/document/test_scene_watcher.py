@@ -53,7 +53,7 @@ def test_layers_that_come_and_go_are_told_once(seen: Watch) -> None:
     assert seen.failures == []
 
 
-def test_it_rests_while_a_picture_is_inserted(seen: Watch) -> None:
+def test_the_watcher_rests_while_a_picture_is_inserted(seen: Watch) -> None:
     """Also in the middle of reading; the next look sees everything."""
     seen.look()
     seen.canvas.add("sky", Bounds(0, 0, 5, 5))
@@ -187,7 +187,7 @@ def test_a_stopped_watch_does_no_more(seen: Watch) -> None:
     assert seen.changes == []
 
 
-def test_it_rests_until_the_last_one_is_done(seen: Watch) -> None:
+def test_the_watcher_rests_until_the_last_task_is_done(seen: Watch) -> None:
     """Two may read or change the document at once."""
     seen.look()
     seen.canvas.add("sky", Bounds(0, 0, 5, 5))

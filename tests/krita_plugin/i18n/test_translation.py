@@ -303,7 +303,7 @@ def test_the_language_is_the_artists(wanted: list[str], code: str) -> None:
     assert tr("Fill") == {"de": "F\u00fcllen", "en": "Fill"}[code]
 
 
-def test_what_is_not_known_stays_as_it_is() -> None:
+def test_an_unknown_text_stays_as_it_is() -> None:
     """A sentence of a newer backend."""
     choose_language(["de"])
     assert tr("unheard of") == translate("unheard of") == "unheard of"

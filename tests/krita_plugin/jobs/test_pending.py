@@ -79,7 +79,7 @@ def test_a_job_that_outlives_krita_still_wants_a_document_of_its_own(workshop: W
 
 
 @pytest.mark.promise("R4")
-def test_its_document_takes_the_picture_when_it_is_open_again(workshop: Workshop) -> None:
+def test_a_jobs_document_takes_the_picture_when_it_is_open_again(workshop: Workshop) -> None:
     """As it takes those that were finished after it was closed."""
     first = workshop.submit()
     workshop.finish(first)

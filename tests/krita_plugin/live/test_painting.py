@@ -89,7 +89,7 @@ def test_the_picture_appears_on_the_canvas_and_marks_nothing(workshop: Workshop)
     assert (update.evaluations, update.painted) == (12, 0.25)
 
 
-def test_nothing_is_asked_while_nothing_changes(workshop: Workshop) -> None:
+def test_an_unchanged_document_sends_no_request(workshop: Workshop) -> None:
     """The preview on the canvas is no change."""
     finish(workshop, asked(workshop)[0])
 
@@ -298,7 +298,7 @@ def test_below_full_strength_the_layers_colours_are_sent(workshop: Workshop) -> 
     assert region.paint is not None
 
 
-def test_without_a_document_it_says_so() -> None:
+def test_live_painting_without_a_document_is_a_sentence() -> None:
     """And stays off."""
     workshop = Workshop()
     workshop.host.canvases.clear()

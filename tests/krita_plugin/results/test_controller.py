@@ -401,7 +401,7 @@ def test_a_click_shows_and_a_second_click_hides(workshop: Workshop) -> None:
     assert not workshop.canvas.is_modified
 
 
-def test_what_is_shown_becomes_the_layer(workshop: Workshop) -> None:
+def test_the_preview_becomes_the_layer(workshop: Workshop) -> None:
     """It is added once, so one undo takes it back."""
     paint(workshop, apply_at_once=False)
     run(workshop, workshop.docker_model.preview, the_entry(workshop).id)
@@ -514,7 +514,7 @@ def test_a_preview_that_does_not_go_at_once_is_asked_again(
     assert workshop.canvas.names == PAINTED
 
 
-def test_nobody_paints_on_a_preview(workshop: Workshop) -> None:
+def test_a_preview_cannot_be_painted_on(workshop: Workshop) -> None:
     """Krita makes it the active layer in a later turn: the artist's own is that again at once."""
     canvas = workshop.canvas
     own, other = (fake.layer.id for fake in canvas.fakes)

@@ -71,7 +71,7 @@ def test_a_document_that_is_marked_stays_it(backend_controller: GuardSetup) -> N
     ids=["painted", "layer added", "layer hidden"],
 )
 @pytest.mark.parametrize("moment", ["before the mark", "after the mark"])
-def test_what_the_artist_does_is_marked(
+def test_changes_of_the_artist_are_marked(
     backend_controller: GuardSetup, change: Callable[[FakeCanvas], None], moment: str
 ) -> None:
     """While the layer is there, and when it has gone."""

@@ -40,7 +40,7 @@ def test_a_picture_comes_back(tmp_path: Path, monkeypatch, channels: int) -> Non
     assert [path.name for path in tmp_path.iterdir()] == [f"{pixels.sha256}.picture"]
 
 
-def test_what_is_not_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_picture_is_none(tmp_path: Path) -> None:
     """Nor is a folder made for it."""
     store = PictureStore(tmp_path / "deep")
     assert finish(store.read(PixelsRef(1, 1, 4, "0" * 64))) is None

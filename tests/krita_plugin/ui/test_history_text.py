@@ -13,7 +13,7 @@ def entry(adapters: str = "") -> HistoryEntry:
     return HistoryEntry("x", "sea", 64 * "0", 8, 8, (0, 0, 8, 8), (8, 8), asked, adapters=adapters)
 
 
-def test_it_tells_what_lay_on_the_picture_and_on_its_regions() -> None:
+def test_a_tooltip_lists_the_adapters_of_the_picture_and_of_its_regions() -> None:
     """With weights, and what was shown; a region on which nothing lay has no line."""
     stored = DocumentAdapters()
     inked = AdapterSettings("ink", "lora", 0.8)

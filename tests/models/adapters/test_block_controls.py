@@ -238,7 +238,7 @@ def test_a_regions_control_steers_that_region_alone(lab: Lab) -> None:
     assert not bool(differ[64 // FACTOR + WINDOW // 2 :].any())
 
 
-def test_one_that_fills_is_steered_too(tmp_path: Path) -> None:
+def test_an_inpainting_model_is_steered_too(tmp_path: Path) -> None:
     """Its networks see neither the mask nor the masked picture."""
     fill = a_lab("flux", tmp_path, fills=True)
     layer = a_layer(SIDE, SIDE)
@@ -263,7 +263,7 @@ def test_schnell_takes_one_that_knows_no_guidance(tmp_path: Path) -> None:
     near(quick.latents(control("edges", layer, weight=0.6), layers=(layer,)), theirs)
 
 
-def test_one_of_another_family_is_refused_before_anything_is_loaded(
+def test_a_controlnet_of_another_family_is_refused_before_anything_is_loaded(
     lab: Lab, tmp_path: Path
 ) -> None:
     """By its configuration's class; one for U-Nets when it is loaded."""
@@ -279,7 +279,7 @@ def test_one_of_another_family_is_refused_before_anything_is_loaded(
             model_cache.catalogue.check(Request(**{**vars(request), "model": str(model)}))
 
 
-def test_one_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_a_controlnet_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> None:
     """When its sizes are known, and with a sentence."""
     shutil.copytree(lab.adapters / "edges", tmp_path / "wide")
     model: Any = lab.model_cache.load(str(lab.folder))
@@ -312,7 +312,7 @@ def test_what_wants_more_than_a_picture_gets_a_sentence(
     assert problem in raised.value.message
 
 
-def test_one_for_u_nets_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_a_controlnet_for_u_nets_is_refused(lab: Lab, tmp_path: Path) -> None:
     """Its configuration says no family where its texts are of no usual width."""
     unet = diffusers.UNet2DConditionModel.from_pretrained(save_checkpoint(tmp_path / "a") / "unet")
     save_controlnet(tmp_path / "plain", unet)

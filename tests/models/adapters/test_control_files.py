@@ -85,7 +85,7 @@ def test_a_file_paints_what_its_folder_does(lab, name: str) -> None:
     assert float((ours - plain).abs().max()) > 0.01
 
 
-def test_its_header_says_what_it_is(lab) -> None:
+def test_a_controlnets_header_says_what_it_is(lab) -> None:
     """By the width of the texts that it reads."""
     for name in ("renamed", "bare", "original"):
         adapter = read_adapter(lab[1] / f"{name}.safetensors")
@@ -127,7 +127,7 @@ def halve(content: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("change", [widen, halve])
-def test_one_of_another_build_is_refused(lab, change) -> None:
+def test_a_controlnet_of_another_build_is_refused(lab, change) -> None:
     """When it is loaded, with a sentence."""
     model, adapters, model_cache = lab
     known = AdapterCatalogue([str(changed(adapters / "original.safetensors", change))])

@@ -91,7 +91,7 @@ def test_one_window_is_what_diffusers_paints_with_a_t2i_adapter(
     assert float((ours - latents_of(num_inference_steps=4)).abs().max()) > 0.01
 
 
-def test_both_kinds_at_once_are_neither_alone(latents_of: LatentsOf) -> None:
+def test_a_controlnet_and_a_t2i_adapter_at_once_are_neither_alone(latents_of: LatentsOf) -> None:
     """Their residuals go to different places of the U-Net."""
     layer = a_layer(SIDE, SIDE)
     blobs = {layer.sha256: layer.data}

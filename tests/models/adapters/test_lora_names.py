@@ -38,7 +38,7 @@ def test_each_spelling_paints_the_same(
     assert torch.equal(plain, other)
 
 
-def test_what_is_good_is_taken_and_the_rest_is_named(
+def test_usable_tensors_are_taken_and_the_rest_is_named(
     adapters: Path, adapted_cache, latents_of: LatentsOf, checkpoint: Path, tmp_path: Path
 ) -> None:
     """Norms and layers that the model lacks, and what nobody knows."""

@@ -86,7 +86,7 @@ def paint(folder: Path, built: Built, name: str, *loras: Lora) -> Tensor:
 @pytest.mark.parametrize("spell", [kohya, dotted])
 @pytest.mark.parametrize("make", [low_rank, kronecker])
 @pytest.mark.parametrize("family", ["flux", "sd3"])
-def test_it_paints_what_a_file_with_it_in_its_weights_does(
+def test_a_lora_paints_what_a_file_with_it_in_its_weights_does(
     tmp_path: Path,
     family: str,
     make: Callable[[Tensor], tuple[State, Tensor]],
@@ -134,7 +134,7 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_does_not_fit_gets_a_sentence(tmp_path: Path, case: str) -> None:
+def test_a_lora_that_does_not_fit_gets_a_sentence(tmp_path: Path, case: str) -> None:
     """Before anything is painted."""
     shapes, problem = WRONG[case]
     parts = {role: torch.ones(shape) for role, shape in shapes.items()}

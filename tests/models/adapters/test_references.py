@@ -78,7 +78,9 @@ def test_a_layer_is_seen_on_white() -> None:
 
 
 @pytest.mark.parametrize("preprocessor", ["lines", "canny"])
-def test_it_looks_at_the_layer_itself(adapted_cache, checkpoint: Path, preprocessor: str) -> None:
+def test_an_ip_adapter_looks_at_the_layer_itself(
+    adapted_cache, checkpoint: Path, preprocessor: str
+) -> None:
     """Lines of a picture have no style to refer to."""
     shown = control("look", a_layer(8, 8), preprocessor=preprocessor)
     request = Request("generate", 64, 64, "snow", controls=(shown,), model=str(checkpoint))

@@ -119,7 +119,7 @@ def open_xl(folder: Path) -> Any:
     return diffusers.StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
 
 
-def test_one_for_another_model_gets_a_sentence(checkpoint: Path, words: Path) -> None:
+def test_an_embedding_for_another_model_gets_a_sentence(checkpoint: Path, words: Path) -> None:
     """When a prompt uses it, and not before."""
     model = store_with(checkpoint, words)
     model.encode_prompts(["snow"])

@@ -92,7 +92,7 @@ def test_a_picture_that_wraps_is_the_same_in_bands(autoencoder) -> None:
     assert torch.allclose(decoded, whole(autoencoder, latents)[..., cut], rtol=0, atol=1e-10)
 
 
-def test_what_fits_is_decoded_whole(autoencoder) -> None:
+def test_latents_that_fit_are_decoded_whole(autoencoder) -> None:
     """Bit for bit what diffusers decodes; and without a budget, so is every small picture."""
     latents = changing_latents(8, 16)
 

@@ -102,7 +102,9 @@ def test_a_file_is_fetched(manager, server, tmp_path: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "known"), [("/file", 1000), ("/file", len(DATA)), ("/whole", 9)])
-def test_it_goes_on_where_it_ended(manager, server, tmp_path: Path, path: str, known: int) -> None:
+def test_a_download_goes_on_where_it_ended(
+    manager, server, tmp_path: Path, path: str, known: int
+) -> None:
     """Where the server can do that; else it begins anew."""
     (tmp_path / "uv.whl.part").write_bytes(DATA[:known])
     fetching = fetch(manager, server, path, tmp_path / "uv.whl")
@@ -111,7 +113,7 @@ def test_it_goes_on_where_it_ended(manager, server, tmp_path: Path, path: str, k
     assert server.asked == [f"bytes={known}-"]
 
 
-def test_what_is_not_there_is_said(manager, server, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(manager, server, tmp_path: Path) -> None:
     """And no file comes of it."""
     fetching = fetch(manager, server, "/away", tmp_path / "uv.whl")
     assert "Not Found" in fetching.error

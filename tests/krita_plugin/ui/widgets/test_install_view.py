@@ -117,7 +117,7 @@ def test_the_button_installs_and_goes(offering: Offering) -> None:
     assert offering.backend.starts > 0
 
 
-def test_it_can_be_cancelled_and_begun_again(offering: Offering) -> None:
+def test_an_installation_can_be_cancelled_and_begun_again(offering: Offering) -> None:
     """The same button."""
     offering.place.plan.write_text("time.sleep(60)")
     offering.one("tapestry_install").click()
@@ -128,7 +128,7 @@ def test_it_can_be_cancelled_and_begun_again(offering: Offering) -> None:
     assert not offering.place.own.is_there
 
 
-def test_it_can_be_paused_and_goes_on(offering: Offering) -> None:
+def test_an_installation_can_be_paused_and_goes_on(offering: Offering) -> None:
     """A button beside the other one."""
     offering.place.plan.write_text("time.sleep(0.5)")
     offering.one("tapestry_install").click()
@@ -142,7 +142,7 @@ def test_it_can_be_paused_and_goes_on(offering: Offering) -> None:
     assert offering.place.own.is_installed
 
 
-def test_it_can_be_taken_back_from_the_page(offering: Offering) -> None:
+def test_an_installation_can_be_taken_back_from_the_page(offering: Offering) -> None:
     """The second press counts; then it is offered again."""
     offering.one("tapestry_install").click()
     offering.run()
@@ -160,7 +160,7 @@ def test_it_can_be_taken_back_from_the_page(offering: Offering) -> None:
     assert offering.one("tapestry_install").text() == "Install"
 
 
-def test_what_went_wrong_is_said_there(offering: Offering) -> None:
+def test_a_failed_installation_is_explained_on_the_page(offering: Offering) -> None:
     """With what to do."""
     offering.place.plan.write_text("sys.exit('error: dns error')")
     offering.one("tapestry_install").click()
@@ -309,7 +309,7 @@ def test_a_backend_stays_where_nothing_was_installed(offering: Offering, monkeyp
     assert "cannot be reached" in offering.one("tapestry_install_words").text()
 
 
-def test_what_does_not_start_is_repaired(offering: Offering) -> None:
+def test_a_backend_that_does_not_start_is_repaired(offering: Offering) -> None:
     """It is looked at when no backend can be reached."""
     offering.one("tapestry_install").click()
     offering.run()

@@ -90,7 +90,7 @@ def low(application: QApplication) -> Iterator[Low]:
 
 
 @pytest.mark.parametrize("height", [1000, 700, 560, 480, 400])
-def test_what_must_be_seen_is_seen(crowd: Crowd, height: int) -> None:
+def test_essential_widgets_stay_visible(crowd: Crowd, height: int) -> None:
     """Whole, and below each other; some of the fields as well."""
     crowd.show(height)
     assert crowd.panel.height() == height >= crowd.panel.minimumSizeHint().height()
@@ -102,7 +102,7 @@ def test_what_must_be_seen_is_seen(crowd: Crowd, height: int) -> None:
     assert crowd.panel._head.height() + crowd.panel._area.height() >= 96
 
 
-def test_what_is_pleasant_gives_way(crowd: Crowd) -> None:
+def test_optional_widgets_give_way(crowd: Crowd) -> None:
     """The picture becomes smaller and goes, jobs are counted, the history scrolls."""
     seen = []
     for height in (1000, 700, 300):
