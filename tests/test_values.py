@@ -39,11 +39,11 @@ def test_a_text_becomes_the_fields_value(
 @pytest.mark.parametrize(
     ("field", "text", "sentence"),
     [
-        ("num_inference_steps", "0", "'0' is no number between 1 and 200"),
+        ("num_inference_steps", "0", "“0” is no number between 1 and 200"),
         ("num_inference_steps", "2.5", "no number"),
         ("strength", "nan", "no number between 0 and 1"),
         ("seed", "4294967296", "between 0 and 4294967295"),
-        ("task", "still", "'still' is none of generate, extend, refine, fill"),
+        ("task", "still", "“still” is none of generate, extend, refine, fill"),
         ("strength", "x" * 1000, "'xxxx"),
     ],
 )

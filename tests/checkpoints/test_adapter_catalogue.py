@@ -291,7 +291,7 @@ def damaged(folder: Path, **changes: object) -> None:
     ("damage", "problem"),
     [
         (lambda folder: damaged(folder, _class_name="UNet2DConditionModel"), "of a model, UNet2D"),
-        (lambda folder: damaged(folder, channels=[10**9]), "'channels' in config.json is"),
+        (lambda folder: damaged(folder, channels=[10**9]), "“channels” in config.json is"),
         (lambda folder: damaged(folder, auto_map={}), "asks for auto_map"),
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "is missing"),
         (lambda folder: (folder / "adapter_config.json").write_text("{}"), "look elsewhere"),

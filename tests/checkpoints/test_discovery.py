@@ -24,6 +24,7 @@ from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.cli import main
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.sentences import quoted
 from tests.checkpoints.closed_folders import close_folder
 from tests.checkpoints.plain_loras import lora_of_width
 from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
@@ -267,7 +268,7 @@ def test_a_model_that_was_fetched_in_part_is_told_of_and_not_offered(tmp_path: P
     for part in ("unet/diffusion_pytorch_model.safetensors", "vae/config.json", "/tokenizer"):
         assert f"{part} is missing" in told
     assert "no-index" in told
-    assert "'test/nothing' has not been fetched to its end" in told
+    assert "“test/nothing” has not been fetched to its end" in told
     assert "no-words" in told
     assert "unet holds pickles alone" in told
     assert "words" not in told.replace("no-words", "")  # a model of another kind is no loss
@@ -502,7 +503,7 @@ def test_the_variable_that_names_no_folder_is_told(tmp_path: Path, monkeypatch, 
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / named))
     (problem,) = discover().problems
     assert problem.message == (
-        f"There is no folder {str(tmp_path / named)!r}, which the variable TAPESTRY_MODELS names."
+        f"There is no folder {quoted(tmp_path / named)}, which the variable TAPESTRY_MODELS names."
     )
 
 

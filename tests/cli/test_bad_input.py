@@ -96,7 +96,7 @@ CASES = {
     "extended too far": Case("too large", ("--extend", f"left={MAX_SIDE_PX}")),
     "a selection of nothing": Case("No layer is called “hole”", ("--fill", "hole")),
     "what there is": Case("The layers are “snow”; or give a mask", ("--fill", "hole")),
-    "no such mask": Case("'hole.png' cannot be read", ("--refine", "hole.png")),
+    "no such mask": Case("“hole.png” cannot be read", ("--refine", "hole.png")),
     "no mask": Case("as a PNG picture", ("--refine", "hole.png"), no_mask),
     "a small mask": Case("8 x 8 pixels, the canvas 32 x 32", ("--fill", "hole.png"), small_mask),
     "strength of what": Case("how far --refine may go", ("--strength", "0.5")),
@@ -106,9 +106,9 @@ CASES = {
     "under what": Case("new part of --extend", ("--under", "8")),
     "no such region": Case("No region is called “ice”", ("--region", "ice", "seed=1")),
     "the regions are": Case("The regions are “dot”", ("--region", "ice", "seed=1"), a_dot_on_snow),
-    "no settings": Case("'heavy' is no setting", ("--region", "dot", "heavy"), a_dot_on_snow),
+    "no settings": Case("“heavy” is no setting", ("--region", "dot", "heavy"), a_dot_on_snow),
     "unknown settings": Case(
-        "'mood=dark' is no setting", ("--region", "dot", "seed=1,mood=dark"), a_dot_on_snow
+        "“mood=dark” is no setting", ("--region", "dot", "seed=1,mood=dark"), a_dot_on_snow
     ),
     "settings out of range": Case(
         "weight=“1000” is no number between 0.01 and 100",
@@ -155,7 +155,7 @@ def test_a_pipe_is_refused_without_waiting(
 def test_the_folder_is_no_file_to_write(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is named as it was given."""
     assert main(["render", str(scene), "-o", "."]) == 2
-    assert "'.' is no kind of file that is written here." in capsys.readouterr().err
+    assert "“.” is no kind of file that is written here." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["out.jpg", "out", "missing/out.png", "."])

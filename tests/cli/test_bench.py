@@ -95,7 +95,7 @@ def test_a_goal_is_a_limit_on_one_side() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["quality", "--only", "beauty"], "'beauty' is none of adherence"),
+        (["quality", "--only", "beauty"], "“beauty” is none of adherence"),
         (["quality", "--steps", "0"], "no whole number"),
         (["quality", "--seed", "-1"], "no whole number"),
         (["beauty"], "invalid choice"),

@@ -130,7 +130,7 @@ def test_a_visible_layer_says_what_is_filled_in(
     output = scene.with_name("out.ora")
     assert main(["render", str(scene), "-o", str(output), *QUICK, "--fill", "red bricks"]) == 0
     assert Document.open(output).layers[0].name == "Tapestry: red bricks, filled (seed 0)"
-    assert "'red bricks' is a region too" in capsys.readouterr().err
+    assert "“red bricks” is a region too" in capsys.readouterr().err
 
 
 def test_an_extension_may_lie_under_a_soft_edge(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_a_strength_has_no_say_where_a_picture_is_there(
     output = scene.with_name("out.png")
     command = ["render", str(scene), "-o", str(output), "--extend", "left=8", "--steps", "1"]
     assert main([*command, "--region", "green grass", "strength=0.5"]) == 0
-    assert "'green grass' counts only where the whole canvas" in capsys.readouterr().err
+    assert "“green grass” counts only where the whole canvas" in capsys.readouterr().err
 
 
 def test_notices_of_a_run_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,4 +196,4 @@ def test_notices_of_a_run_are_printed(tmp_path: Path, capsys: pytest.CaptureFixt
     write_ora(tmp_path / "a.ora", SIZE, layers)
     command = ["render", str(tmp_path / "a.ora"), "-o", str(tmp_path / "a.png"), "--steps", "1"]
     assert main(command) == 0
-    assert "'lava' is too small" in capsys.readouterr().err
+    assert "“lava” is too small" in capsys.readouterr().err

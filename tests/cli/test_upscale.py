@@ -100,7 +100,7 @@ def test_a_saved_lora_that_is_missing_is_done_without(
 
     ends = ["-o", str(tmp_path / "out.png"), "--factor", "1.5", "--steps", "2"]
     assert main(["upscale", str(scene), *ends]) == 0
-    assert "'gone'" in capsys.readouterr().err
+    assert "“gone”" in capsys.readouterr().err
 
 
 def test_a_scene_that_shows_a_result_is_not_painted_again(tmp_path: Path) -> None:
@@ -285,14 +285,14 @@ def test_a_factor_is_looked_at_before_a_scene_is_painted(
         (["picture.png", "--prompt", "x" * 5000], "5000 characters"),
         (["picture.png", "--factor", "9"], "1 to 8 times as large, not 9 times"),
         (["picture.png", "--factor", "nan"], "1 to 8 times as large, not nan times"),
-        (["picture.png", "--factor", "2x"], "'2x' is no number"),
+        (["picture.png", "--factor", "2x"], "“2x” is no number"),
         (["picture.png", "--strength", "2"], "--strength"),
         (["picture.png", "--region", "snow", "weight=2"], "has none"),
-        (["broken.png"], "'broken.png' is no PNG picture. Save it as PNG once more"),
-        (["empty.png"], "'empty.png' is empty. Save it as PNG once more"),
-        (["cut.png"], "'cut.png' cannot be read: it is damaged, or was cut off."),
+        (["broken.png"], "“broken.png” is no PNG picture. Save it as PNG once more"),
+        (["empty.png"], "“empty.png” is empty. Save it as PNG once more"),
+        (["cut.png"], "“cut.png” cannot be read: it is damaged, or was cut off."),
         (["pipe.png"], "pipe.png' cannot be read (it is a named pipe, and no file)."),
-        (["."], "'.' is no kind of picture"),
+        (["."], "“.” is no kind of picture"),
     ],
 )
 def test_impossible_requests_get_a_sentence(

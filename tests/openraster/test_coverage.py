@@ -147,7 +147,7 @@ def test_an_eraser_among_regions_is_none() -> None:
     grass = mask(scene, "grass")
     assert (grass[:, :16] == 127).all()
     assert (grass[:, 16:30] == 255).all()
-    assert any("'eraser' is no region" in note for note in scene.notes)
+    assert any("“eraser” is no region" in note for note in scene.notes)
 
 
 @pytest.mark.parametrize("clip", [CLIP, 'composite-op="svg:multiply" alpha-preserve="true"'])
@@ -184,7 +184,7 @@ def test_a_mode_that_nobody_knows_is_told_of() -> None:
     notes = document(stack, box(0, 0, N, 4)).notes
     assert len(notes) == 2
     assert "“krita:pin_light” of the layer “layer krita:pin_light”" in notes[0]
-    assert "'fancy:new'" in notes[1]
+    assert "“fancy:new”" in notes[1]
 
 
 def test_nothing_changes_what_an_operator_does_not_reach() -> None:

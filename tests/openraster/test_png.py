@@ -159,7 +159,7 @@ def test_a_picture_is_turned_as_its_camera_was_held(held: object) -> None:
     camera = Image.Exif()
     camera[ExifTags.Base.Orientation] = held or 6
     data = png(exif=camera) if held is not None else with_chunk(b"eXIf", camera.tobytes()[:-9])
-    picture, notes = read_picture(data, "'a.png'")
+    picture, notes = read_picture(data, "“a.png”")
     if held is None:
         assert (picture == PIXELS).all()
     else:
@@ -170,35 +170,35 @@ def test_a_picture_is_turned_as_its_camera_was_held(held: object) -> None:
 
 def test_what_is_not_used_of_a_picture_is_said() -> None:
     """A profile that cannot be used, further pictures, and finer steps of its colours."""
-    grey = read_picture(png(icc_profile=GREY), "'a.png'")[1]
-    cut = read_picture(with_chunk(b"iCCP", b"display\0\0damaged"), "'a.png'")[1]
+    grey = read_picture(png(icc_profile=GREY), "“a.png”")[1]
+    cut = read_picture(with_chunk(b"iCCP", b"display\0\0damaged"), "“a.png”")[1]
     assert grey == cut
     assert grey[0].startswith("The colour profile of “a.png” is left out")
     output = io.BytesIO()
     image = Image.fromarray(PIXELS)
     image.save(output, "PNG", save_all=True, append_images=[image.rotate(90)])
-    picture, (moving,) = read_picture(output.getvalue(), "'a.png'")
+    picture, (moving,) = read_picture(output.getvalue(), "“a.png”")
     assert (picture == PIXELS).all()
     assert "is an animation" in moving
     output = io.BytesIO()
     Image.fromarray(np.full((4, 4), 0x8001, np.uint16)).save(output, "PNG")
-    picture, (deep,) = read_picture(output.getvalue(), "'a.png'")
-    assert deep == "'a.png' has 16 bits a channel, the result has 8."
+    picture, (deep,) = read_picture(output.getvalue(), "“a.png”")
+    assert deep == "“a.png” has 16 bits a channel, the result has 8."
     assert (picture == (128, 128, 128, 255)).all()
-    assert read_picture(png(icc_profile=PROFILE), "'a.png'")[1] == ()
+    assert read_picture(png(icc_profile=PROFILE), "“a.png”")[1] == ()
 
 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "'a.png' is empty."),
-        (b"GIF89a" * 20, "'a.png' is no PNG picture."),
-        (png()[:80], "'a.png' cannot be read: it is damaged, or was cut off."),
-        (png()[:16] + bytes([0, 0, 255, 255]) + png()[20:], "'a.png' is too large: it has 65535 x"),
+        (b"", "“a.png” is empty."),
+        (b"GIF89a" * 20, "“a.png” is no PNG picture."),
+        (png()[:80], "“a.png” cannot be read: it is damaged, or was cut off."),
+        (png()[:16] + bytes([0, 0, 255, 255]) + png()[20:], "“a.png” is too large: it has 65535 x"),
     ],
 )
 def test_what_is_wrong_with_a_picture_is_said_of_the_picture(data: bytes, sentence: str) -> None:
     """It may have been in no OpenRaster file."""
     with pytest.raises(TapestryError) as caught:
-        decode_png(data, "'a.png'")
+        decode_png(data, "“a.png”")
     assert str(caught.value).startswith(sentence)

@@ -61,8 +61,8 @@ def test_people_write_in_many_ways(text: str, settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("weight", "'weight' is no setting"),
-        ("mood=dark", "'mood=dark' is no setting"),
+        ("weight", "“weight” is no setting"),
+        ("mood=dark", "“mood=dark” is no setting"),
         ("seed=1,seed=2", "comes twice"),
         ("seed=1.5", "seed=“1.5” is no number between 0 and 4294967295"),
         ("seed=-1", "no number between"),
@@ -76,8 +76,8 @@ def test_people_write_in_many_ways(text: str, settings: dict[str, Any]) -> None:
         ("strength_=1", "is no setting"),
         ("prompt=sky", "is no setting"),
         ("lora=ink;", "is no LoRA with its weight"),
-        ("lora=ink:5", "'5' is no number between -4 and 4"),
-        ("lora=ink:much", "'much' is no number"),
+        ("lora=ink:5", "“5” is no number between -4 and 4"),
+        ("lora=ink:much", "“much” is no number"),
     ],
 )
 def test_anything_else_gets_a_sentence(text: str, problem: str) -> None:

@@ -177,7 +177,7 @@ def test_what_was_left_out_is_said_when_nothing_is_left(tmp_path: Path) -> None:
     """It is what the artist has painted."""
     with pytest.raises(TapestryError, match="nothing to paint") as caught:
         scene_of(tmp_path, [Layer("Paint Layer 1", paint(8, 8))])
-    assert "'Paint Layer 1' was left out" in caught.value.advice
+    assert "“Paint Layer 1” was left out" in caught.value.advice
 
 
 def test_the_background_of_another_language_is_one(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_background_of_another_language_is_one(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, [Layer("sea", paint(4, 4)), Layer("Hintergrund", paint())])
     assert (prompts(scene), scene.request.prompt) == (["sea"], "")
     (note,) = scene.notes
-    assert "'Hintergrund' is the background" in note
+    assert "“Hintergrund” is the background" in note
 
 
 def test_names_are_the_same_however_their_letters_are_composed(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_saved_setting_without_sense_is_left_out_and_told(tmp_path: Path) -> N
         ("sea", 1.0, 4),
     ]
     assert scene.settings == ()
-    assert ["'heavy'" in scene.notes[0], "'mood=dark'" in scene.notes[1]] == [True, True]
+    assert ["“heavy”" in scene.notes[0], "“mood=dark”" in scene.notes[1]] == [True, True]
     assert all("the region “sky”" in note for note in scene.notes)
 
 
@@ -299,7 +299,7 @@ def test_a_picture_may_be_named_as_in_a_web_address(tmp_path: Path) -> None:
 def only_ink(name: str, _: str) -> None:
     """Knows one LoRA."""
     if name != "ink":
-        raise TapestryError(ErrorCode.MODEL_NOT_FOUND, f"There is no LoRA {name!r}.")
+        raise TapestryError(ErrorCode.MODEL_NOT_FOUND, f"There is no LoRA “{name}”.")
 
 
 def test_a_saved_lora_that_is_not_here_is_done_without(tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_settings_of_nobody_get_a_sentence(tmp_path: Path, layers: list[Layer]) 
 def test_long_lists_of_names_end() -> None:
     """A sentence stays one."""
     assert quoted_list(["a", "b"]) == "“a”, “b”"
-    assert quoted_list([f"layer {i}" for i in range(100)]).endswith("'layer 39' and others")
+    assert quoted_list([f"layer {i}" for i in range(100)]).endswith("“layer 39” and others")
 
 
 def test_colours_go_along_where_they_count(tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_a_transparent_mask_selects_by_paint(document: Document) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "'mask.png' cannot be read"),
-        (b"\x89PNG\r\n\x1a\n", "'mask.png' cannot be read"),
+        (b"", "“mask.png” cannot be read"),
+        (b"\x89PNG\r\n\x1a\n", "“mask.png” cannot be read"),
         (png(Image.new("L", (16, 32), 255)), "16 x 32 pixels, the canvas 32 x 16"),
     ],
     ids=["empty", "cut off", "turned"],

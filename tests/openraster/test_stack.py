@@ -198,7 +198,7 @@ def test_a_number_without_sense_costs_that_number_alone(odd: str) -> None:
     assert (sky.opacity, sky.top, sky.left) == (1, 0, 0)
     assert (sea.opacity, sea.left) == (0.25, 3)
     (note,) = read.notes
-    assert "'sky'" in note
+    assert "“sky”" in note
     assert repr(odd.partition("=")[2].strip('"')) in note
 
 

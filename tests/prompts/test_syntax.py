@@ -50,7 +50,7 @@ def test_a_lora_that_is_named_twice_is_told_once() -> None:
     request, notices = read("<lora:sample-ink:0.3> sea <lora:sample-ink:0.8>")
     assert (request.prompt, request.loras) == ("sea", (Lora("sample-ink", 0.8),))
     laid, twice = notices
-    assert "'sample-ink', with a weight of 0.8." in laid
+    assert "“sample-ink”, with a weight of 0.8." in laid
     assert "the last weight counts" in twice
 
 
@@ -67,48 +67,48 @@ def test_a_lora_in_a_regions_prompt_is_that_regions() -> None:
 @pytest.mark.parametrize(
     ("prompt", "text", "notice"),
     [
-        ("<lora:none:1> bricks", "bricks", "'<lora:none:1>' was left out: there is no such LoRA"),
+        ("<lora:none:1> bricks", "bricks", "“<lora:none:1>” was left out: there is no such LoRA"),
         ("<hypernet:x:1> bricks", "bricks", "knows no hypernetworks"),
-        ("bricks BREAK moss", "bricks, moss", "'BREAK' means nothing here"),
-        ("bricks ADDROW moss", "bricks, moss", "'ADDROW' means nothing here"),
-        ("bricks ADDCOMM moss ADDCOL sea", "bricks, moss, sea", "'ADDCOL' means nothing here"),
-        ("bricks AND moss", "bricks AND moss", "'AND' was read as a word"),
-        ("RED BRICKS BREAK MOSS", "RED BRICKS BREAK MOSS", "'BREAK' was read as a word"),
+        ("bricks BREAK moss", "bricks, moss", "“BREAK” means nothing here"),
+        ("bricks ADDROW moss", "bricks, moss", "“ADDROW” means nothing here"),
+        ("bricks ADDCOMM moss ADDCOL sea", "bricks, moss, sea", "“ADDCOL” means nothing here"),
+        ("bricks AND moss", "bricks AND moss", "“AND” was read as a word"),
+        ("RED BRICKS BREAK MOSS", "RED BRICKS BREAK MOSS", "“BREAK” was read as a word"),
         ("<no-such-word> bricks", "<no-such-word> bricks", "no embedding “<no-such-word>”"),
         ("<glooom> bricks", "<glooom> bricks", "There is an embedding “<gloom>”"),
         ("embedding:gloom bricks", "embedding:gloom bricks", "no embedding “embedding:gloom”"),
-        ("[bricks:moss:0.5]", "[bricks:moss:0.5]", "'[bricks:moss:0.5]' was read as words"),
+        ("[bricks:moss:0.5]", "[bricks:moss:0.5]", "“[bricks:moss:0.5]” was read as words"),
         ("[bricks|moss]", "[bricks|moss]", "was read as words"),
         ("{bricks|moss}", "{bricks|moss}", "was read as words"),
-        ("{{{bricks}}}, moss", "{{{bricks}}}, moss", "'{{{bricks}}}' was read as words"),
-        ("(bricks)++", "(bricks)++", "')++' was read as words"),
-        ("red bricks--, sea", "red bricks--, sea", "'bricks--' was read as words"),
-        ("(bricks:1,2), moss", "(bricks:1,2), moss", "'(bricks:1,2)' was read as words"),
-        ("(bricks\uff1a1.2)", "(bricks\uff1a1.2)", "1.2)' was read as words"),
+        ("{{{bricks}}}, moss", "{{{bricks}}}, moss", "“{{{bricks}}}” was read as words"),
+        ("(bricks)++", "(bricks)++", "“)++” was read as words"),
+        ("red bricks--, sea", "red bricks--, sea", "“bricks--” was read as words"),
+        ("(bricks:1,2), moss", "(bricks:1,2), moss", "“(bricks:1,2)” was read as words"),
+        ("(bricks\uff1a1.2)", "(bricks\uff1a1.2)", "1.2)” was read as words"),
         ("\uff08bricks:1.2\uff09", "\uff08bricks:1.2\uff09", "was read as words: a weight"),
-        ("(bricks)1.3 moss", "(bricks)1.3 moss", "')1.3' was read as words"),
-        ("bricks::3 moss:: 1", "bricks::3 moss:: 1", "'bricks::3' was read as words"),
-        ("bricks:1.3, moss", "bricks:1.3, moss", "'bricks:1.3' was read as words"),
-        ("<gloom>:1.2, moss", "<gloom>:1.2, moss", "'<gloom>:1.2' was read as words"),
-        ("gloom, moss", "gloom, moss", "'gloom' was read as words: its embedding is written '<gl"),
-        ("(Gloom:1.2)", "(Gloom:1.2)", "'Gloom' was read as words: its embedding is written '<gl"),
+        ("(bricks)1.3 moss", "(bricks)1.3 moss", "“)1.3” was read as words"),
+        ("bricks::3 moss:: 1", "bricks::3 moss:: 1", "“bricks::3” was read as words"),
+        ("bricks:1.3, moss", "bricks:1.3, moss", "“bricks:1.3” was read as words"),
+        ("<gloom>:1.2, moss", "<gloom>:1.2, moss", "“<gloom>:1.2” was read as words"),
+        ("gloom, moss", "gloom, moss", "“gloom” was read as words: its embedding is written “<gl"),
+        ("(Gloom:1.2)", "(Gloom:1.2)", "“Gloom” was read as words: its embedding is written “<gl"),
         ("<lora:none:0.8 moss", "<lora:none:0.8 moss", "no “>” at its end"),
-        ("bricks --ar 16:9 --v 6.1", "bricks", "'--ar 16:9' was left out"),
+        ("bricks --ar 16:9 --v 6.1", "bricks", "“--ar 16:9” was left out"),
         ("bricks --no moss and sea", "bricks", "write it into the negative prompt"),
         ("(bricks:9)", "(bricks:9)", "counts 4 times"),
         ("(bricks", "(bricks", "never closed"),
-        ("bricks \u2014ar 16:9", "bricks", "ar 16:9' was left out"),
-        ('("bricks", "moss").and()', '("bricks", "moss").and()', "'.and()' was read as a word"),
-        ('("a", "b").blend(1, 2)', '("a", "b").blend(1, 2)', "'.blend(1, 2)' was read as a"),
-        ("bricks.swap(moss)", "bricks.swap(moss)", "'.swap(moss)' was read as a word"),
-        ("bricks AND_PERP moss", "bricks AND_PERP moss", "'AND_PERP' was read as a word"),
-        ("(bricks)^1.3", "(bricks)^1.3", "')^1.3' was read as words: a weight is"),
-        ("(bricks)+ moss", "(bricks)+ moss", "')+' was read as words: a weight is"),
-        ("bricks ::2", "bricks ::2", "'bricks ::2' was read as words: a weight is"),
-        ("bricks, Negative: moss", "bricks", "'Negative: moss' was taken as the negative prompt"),
-        ("Positive prompt: bricks", "bricks", "'Positive prompt:' was left out: it is no prompt"),
-        ("/imagine prompt: bricks", "bricks", "'/imagine prompt:' was left out: it is no prompt"),
-        ("__stone__ bricks", "__stone__ bricks", "'__stone__' was read as words"),
+        ("bricks \u2014ar 16:9", "bricks", "ar 16:9” was left out"),
+        ('("bricks", "moss").and()', '("bricks", "moss").and()', "“.and()” was read as a word"),
+        ('("a", "b").blend(1, 2)', '("a", "b").blend(1, 2)', "“.blend(1, 2)” was read as a"),
+        ("bricks.swap(moss)", "bricks.swap(moss)", "“.swap(moss)” was read as a word"),
+        ("bricks AND_PERP moss", "bricks AND_PERP moss", "“AND_PERP” was read as a word"),
+        ("(bricks)^1.3", "(bricks)^1.3", "“)^1.3” was read as words: a weight is"),
+        ("(bricks)+ moss", "(bricks)+ moss", "“)+” was read as words: a weight is"),
+        ("bricks ::2", "bricks ::2", "“bricks ::2” was read as words: a weight is"),
+        ("bricks, Negative: moss", "bricks", "“Negative: moss” was taken as the negative prompt"),
+        ("Positive prompt: bricks", "bricks", "“Positive prompt:” was left out: it is no prompt"),
+        ("/imagine prompt: bricks", "bricks", "“/imagine prompt:” was left out: it is no prompt"),
+        ("__stone__ bricks", "__stone__ bricks", "“__stone__” was read as words"),
     ],
 )
 def test_what_means_nothing_here_is_told(prompt: str, text: str, notice: str) -> None:
@@ -154,7 +154,7 @@ def test_what_is_pasted_below_a_prompt_is_what_it_says() -> None:
     assert (request.prompt, request.negative_prompt) == ("bricks", "wet, dark")
     assert [(r.prompt, r.negative_prompt) for r in request.regions] == [("bricks", "dark")]
     assert any("taken as the negative prompt" in notice for notice in notices)
-    assert any("'Steps: 20, Sampler: Euler a" in notice for notice in notices)
+    assert any("“Steps: 20, Sampler: Euler a" in notice for notice in notices)
     request, _ = read("sea", negative_prompt="Negative prompt: dark")
     assert request.negative_prompt == "dark"
 

@@ -257,7 +257,7 @@ def test_a_draft_stands_where_nothing_else_is(model, scene) -> None:
 def test_a_region_off_the_canvas_gets_a_sentence(model, scene, bounds: Bounds) -> None:
     """It names the region, before anything is painted."""
     region = scene.region("green grass", bounds)
-    with pytest.raises(TapestryError, match="'green grass' has no paint") as caught:
+    with pytest.raises(TapestryError, match="“green grass” has no paint") as caught:
         read(Request("generate", 128, 128, regions=(region,)), scene, model)
 
     assert caught.value.code is ErrorCode.BAD_REQUEST

@@ -255,4 +255,4 @@ def test_the_artist_is_told_of_a_region_that_will_not_show(paint, scene) -> None
         num_inference_steps=1,
     )
 
-    assert "'lava' is too small" in paint(request).report["notices"][0]
+    assert "“lava” is too small" in paint(request).report["notices"][0]

@@ -53,10 +53,10 @@ def test_marks_are_taken_out(prompt: str, text: str, spans: tuple) -> None:
 @pytest.mark.parametrize(
     ("prompt", "notice"),
     [
-        ("(red:9)", "'(red:9)' counts 4 times"),
+        ("(red:9)", "“(red:9)” counts 4 times"),
         ("(top 10:2)", "write 2.0 if it shall be a weight"),
-        ("(red sun, sea", "'(red sun, sea' is never closed"),
-        ("a [red sun", "'[red sun' is never closed"),
+        ("(red sun, sea", "“(red sun, sea” is never closed"),
+        ("a [red sun", "“[red sun” is never closed"),
         ("red) sun", "A “)” without its partner"),
         ("ratio (16:9", "A “(” without its partner"),
         ("a house :( and a sun :) ;-)", ""),
