@@ -82,7 +82,7 @@ def _latency_s(client: Client, name: str, count: int) -> float:
 
 @pytest.mark.promise("R11")
 def test_a_slow_client(tmp_path: Path, request, tries, measured) -> None:
-    """It reads nothing while its pictures pile up: on the disk, and nobody else waits for it."""
+    """It reads nothing while its pictures pile up on the disk; no other client waits for it."""
     pictures, count = tries(12, 48), tries(5, 40)
     with running_server(tmp_path, "--scripted") as server:
         good, slow = Client(server), Client(server)

@@ -20,7 +20,7 @@ AT_ONCE = 8
 """Jobs of a client: more than there are workers, so that none is idle. One worker is killed while
 as many pictures come: no job, which takes three of them, meets more than two kills."""
 GONE = ("lost", "starting")
-"""What a client is told of a worker that is gone; only the latest of states that wait is told."""
+"""What a client receives about a lost worker; of waiting states only the latest is sent."""
 
 
 @pytest.mark.promise("R1")

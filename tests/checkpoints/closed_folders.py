@@ -13,7 +13,7 @@ import pytest
 
 
 def close_folder(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let nobody look into a folder: what is asked about its inside fails as the system does it."""
+    """Close a folder: every call about its inside fails as the system does it."""
     for module, name in (
         *((os, name) for name in ("scandir", "listdir", "stat", "lstat", "open", "readlink")),
         (builtins, "open"),

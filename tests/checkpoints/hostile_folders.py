@@ -1,4 +1,4 @@
-"""Model folders that somebody might send: each damages a sound one; tests nothing itself."""
+"""Hostile model folders: each damages a sound one; tests nothing itself."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ def test_a_file_that_is_no_adapter_gets_a_sentence(tmp_path: Path, case: str) ->
 
 
 def test_a_checkpoint_in_parts_is_no_adapter(tmp_path: Path) -> None:
-    """It is told as what it is."""
+    """It is reported as what it is."""
     tensors(model__diffusion_model__a=DOWN, first_stage_model__b=UP)(tmp_path / "it.safetensors")
     with pytest.raises(TapestryError, match="no checkpoint that Tapestry can run"):
         AdapterCatalogue([str(tmp_path / "it.safetensors")])
@@ -273,7 +273,7 @@ def test_a_link_to_nothing_is_told_as_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])
 def test_a_pickle_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
-    """Nobody opens it."""
+    """It is never opened."""
     (tmp_path / name).write_bytes(b"\x80\x04\x95")
     with pytest.raises(TapestryError, match="is a pickle, which can run any program") as raised:
         AdapterCatalogue([str(tmp_path / name)])
@@ -337,7 +337,7 @@ def test_half_a_pair_and_strange_notes_are_found_when_it_is_loaded(
 
 
 def test_two_of_one_name_have_their_folders_in_their_ids(tmp_path: Path) -> None:
-    """The same file twice is one; two that are called alike can both be asked for."""
+    """The same file twice is one; two of the same name can both be used."""
     for folder in ("a/x", "b/x", "c"):
         (tmp_path / folder).mkdir(parents=True)
         lora_of_width(tmp_path / folder / "ink.safetensors", 768)
@@ -355,7 +355,7 @@ def test_two_of_one_name_have_their_folders_in_their_ids(tmp_path: Path) -> None
 
 
 def test_one_damaged_file_keeps_no_other_away(tmp_path: Path) -> None:
-    """Nor do notes, a pickle, and a file whose name is no text; each of these is told of."""
+    """Nor do notes, a pickle, and a file whose name is no text; each of these is reported."""
     folder = tmp_path / "loras"
     (folder / "inner").mkdir(parents=True)
     lora_of_width(folder / "good.safetensors", 768)
@@ -444,7 +444,7 @@ def test_accents_are_compared_as_they_are_read(tmp_path: Path) -> None:
     ids=["plain", "type", "architectures", "class", "comma", "empty", "array", "large"],
 )
 def test_another_programs_configuration_hides_no_lora(tmp_path: Path, content: str) -> None:
-    """Neither in a folder that somebody named, nor in one that is found, nor further inside."""
+    """Neither in a named folder, nor in one that is found, nor further inside."""
     for place in (tmp_path, tmp_path / "inside"):
         place.mkdir(exist_ok=True)
         lora_of_width(place / "ink.safetensors", 768)

@@ -28,7 +28,7 @@ def test_the_bundled_model_is_always_there(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_tells_the_family_of_its_adapters(tmp_path: Path, family: str) -> None:
-    """Each of ours travels, by the name that adapters' files are told by."""
+    """Each of ours travels, by the name that adapters' files are matched by."""
     info = Checkpoint("mine", tmp_path, 64, family).info
     assert decode(encode(Welcome(1, "1", (info,)))) == Welcome(1, "1", (info,))
     assert info.family == family

@@ -291,7 +291,7 @@ def test_shapes_that_no_network_has_are_refused(
 def test_a_whole_file_of_another_variant_is_not_to_be_fetched_again(
     tmp_path: Path, tensor: str, problem: str
 ) -> None:
-    """It is told what it lacks, and none of the words that programs have among themselves."""
+    """The sentence says what is missing, without internal names."""
     built, first = build("sd1"), "model.diffusion_model.input_blocks.0.0.weight"
     rest = {k: t for k, t in built.tensors.items() if k == first or not k.startswith(tensor)}
     said = refusal(save_file(Built({}, rest), tmp_path / "x.safetensors", torch.half))

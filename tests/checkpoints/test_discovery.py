@@ -358,7 +358,7 @@ def everything(*folders: Path) -> Catalogue:
 
 
 def test_a_file_in_another_kinds_folder_is_offered_or_reported(stock: Path, tmp_path: Path) -> None:
-    """Adapters among checkpoints are offered; the rest is told, with where it belongs."""
+    """Adapters among checkpoints are offered; the rest is reported, with where it belongs."""
     program, models = tmp_path / "ComfyUI", tmp_path / "ComfyUI" / "models"
     word = Built({}, {"emb_params": torch.ones(1, 768)})
     for name in ("checkpoints", "diffusion_models"):
@@ -396,7 +396,7 @@ def test_a_file_in_another_kinds_folder_is_offered_or_reported(stock: Path, tmp_
 def test_a_file_called_config_json_makes_no_adapter_of_a_folder(
     stock: Path, tmp_path: Path
 ) -> None:
-    """What lies beside it is looked at; one of a network is told for the whole folder."""
+    """What lies beside it is looked at; an unfinished network is reported for the whole folder."""
     checkpoints = tmp_path / "ComfyUI" / "models" / "checkpoints"
     link(stock, "dream.safetensors", checkpoints / "dream" / "dream.safetensors")
     (checkpoints / "ink").mkdir()
@@ -412,7 +412,7 @@ def test_a_file_called_config_json_makes_no_adapter_of_a_folder(
 
 
 def test_an_autoencoder_beside_its_checkpoint_is_in_its_place(stock: Path, tmp_path: Path) -> None:
-    """As A1111 has them; not one without its checkpoint, and none in its own folder is told."""
+    """As A1111 has them; not one without its checkpoint, and none in its own folder is reported."""
     own = tmp_path / "models"
     link(stock, "dream.safetensors", own / "dream.safetensors")
     link(stock, "vae.safetensors", own / "dream.vae.safetensors")
@@ -484,7 +484,7 @@ def test_a_part_of_a_model_in_a_programs_folder_hides_nothing(stock: Path, tmp_p
 def test_what_lies_beside_a_broken_model_is_offered(
     stock: Path, tmp_path: Path, beside: str
 ) -> None:
-    """The model itself is told of."""
+    """The model itself is reported."""
     checkpoints = tmp_path / "models" / "checkpoints"
     for folder in ("unet", "scheduler", "mine"):
         (checkpoints / folder).mkdir(parents=True)
@@ -498,7 +498,7 @@ def test_what_lies_beside_a_broken_model_is_offered(
 
 @pytest.mark.parametrize("named", ["a file", "nowhere", "a:b"])
 def test_the_variable_that_names_no_folder_is_told(tmp_path: Path, monkeypatch, named: str) -> None:
-    """Otherwise nobody knows why there are no models."""
+    """Otherwise the reason for the missing models is unknown."""
     (tmp_path / "a file").write_text("")
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / named))
     (problem,) = discover().problems
@@ -511,7 +511,7 @@ def test_the_variable_that_names_no_folder_is_told(tmp_path: Path, monkeypatch, 
 def test_the_variable_may_be_quoted_and_hold_others(
     stock: Path, tmp_path: Path, monkeypatch, named: str
 ) -> None:
-    """Windows keeps the quotes that somebody writes around a path."""
+    """On Windows, quotes around a path are part of it."""
     for variable in ("ROOM", "HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setenv(MODELS_VARIABLE, named.format(tmp_path / "models"))

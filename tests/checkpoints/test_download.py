@@ -96,7 +96,7 @@ def _stored(name: str, data: bytes) -> dict:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A tiny checkpoint's files, and some that nobody needs."""
+    """A tiny checkpoint's files, and some that are not needed."""
     folder = save_checkpoint(tmp_path_factory.mktemp("remote") / "tiny")
     needed = {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -144,7 +144,7 @@ def test_a_model_is_fetched_whole_and_found(
 
 
 def test_an_interrupted_fetch_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
-    """Half of a file is there: the other half is asked for."""
+    """Half of a file is there: the other half is requested."""
     part = tmp_path / "models/somebody/tiny" / f"{WEIGHTS}.part"
     part.parent.mkdir(parents=True)
     half = len(hub.files[WEIGHTS]) // 2
@@ -169,7 +169,7 @@ def test_damaged_weights_are_thrown_away(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_nothing_is_fetched_unasked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without --yes somebody must be there to agree."""
+    """Without --yes there must be a terminal to confirm in."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(TapestryError, match="no terminal"):
         fetch("somebody/tiny")

@@ -29,7 +29,7 @@ TEXTS = {"sd1": 64, "sd2": 64, "sdxl": 128}
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_file_says_how_wide_its_texts_are(tmp_path: Path, family: str) -> None:
-    """By the shapes in its header; T5's words are nobody's to learn."""
+    """By the shapes in its header; no embedding is trained for T5."""
     path = save_file(build(family), tmp_path / "it.safetensors", torch.half)
 
     assert read_embedding_dims(path, {}) == EmbeddingDims(TEXTS.get(family), WORDS[family])

@@ -185,7 +185,7 @@ def test_a_windows_path_in_double_quotes_is_read(shelf: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are Unix'")
 def test_a_pipe_is_not_waited_for(shelf: Path) -> None:
-    """It is told of, and the folders that are there stay."""
+    """It is reported, and the folders that are there stay."""
     program = shelf.parent / "ComfyUI"
     os.mkfifo(program / "extra_model_paths.yaml")
 

@@ -1,4 +1,4 @@
-"""Models that somebody might send: each is refused with a sentence before anything is loaded."""
+"""Hostile models: each is refused with a sentence before anything is loaded."""
 
 import json
 import os
@@ -154,7 +154,7 @@ WORDS = {
 
 @pytest.mark.parametrize("case", WORDS)
 def test_a_damaged_tokenizer_is_found_from_outside(sound: Path, tmp_path: Path, case: str) -> None:
-    """Nobody waits for a model that cannot read."""
+    """A model without a tokenizer is refused before it is loaded."""
     shutil.copytree(sound, tmp_path / "model")
     name, data = WORDS[case]
     (tmp_path / "model" / "tokenizer" / name).write_bytes(data)

@@ -75,7 +75,7 @@ def test_every_spelling_of_a_tensors_place(name: str, network: str, module: str)
     ["unet.a.weight", "first_stage_model.a.weight", "a.lora_A.weight", "unet.a.lora_A.bias", "x"],
 )
 def test_what_belongs_to_no_lora_is_none(name: str) -> None:
-    """Or lies where nobody knows."""
+    """Or lies in an unknown place."""
     assert read_name(name) is None
 
 

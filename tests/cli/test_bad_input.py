@@ -71,7 +71,7 @@ def a_dot_on_snow(scene: Path) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """What is done to the scene, what is asked for, and a part of the sentence about it."""
+    """What is done to the scene, the options, and a part of the sentence about it."""
 
     sentence: str
     arguments: tuple[str, ...] = ()

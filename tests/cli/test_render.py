@@ -124,7 +124,7 @@ def test_the_result_may_replace_the_scene(scene: Path) -> None:
 
 
 def test_blending_and_wrapping_are_passed_on(scene: Path) -> None:
-    """The report's plan shows what was asked for."""
+    """The report's plan shows the request."""
     report = scene.with_name("report.json")
     asked = ["--wrap", "--overlap", "blend", "--guidance-scale", "3.5", "--negative-prompt", "lava"]
     outputs = ["-o", str(scene.with_name("out.png")), "--report", str(report)]

@@ -45,7 +45,7 @@ def rendering(scene: Path) -> tuple[object, ...]:
 @posix
 @pytest.mark.parametrize("arguments", [("version",), ("render", "--help"), ("models",)])
 def test_a_full_disk_is_a_sentence(arguments: tuple[str, ...]) -> None:
-    """Where what was asked for should go."""
+    """Where the result should go."""
     with FULL.open("w") as full:
         done = run(*arguments, stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert done.returncode == 2

@@ -181,7 +181,7 @@ def test_the_first_stage_is_kept_when_the_second_fails(
     end: Callable[..., None],
     status: int,
 ) -> None:
-    """Whoever stops it has waited for something already; what was there before stays there."""
+    """The first stage is kept when it is stopped; existing files stay as they are."""
     scene = write_scene(tmp_path / "scene.ora", "snow", "lava")
     out = tmp_path / "out.png"
     for mine in ("out.png", "out-first.png"):
@@ -254,7 +254,7 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_stopped_upscale_ends_in_order(tmp_path: Path, name: str) -> None:
-    """As somebody is who presses Ctrl-C."""
+    """As with Ctrl-C."""
     scene, out = write_scene(tmp_path / "scene.ora", "snow", "lava"), tmp_path / "out.png"
     command = [name, "upscale", str(scene), "-o", str(out), *QUICK]
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -268,7 +268,7 @@ def test_a_stopped_upscale_ends_in_order(tmp_path: Path, name: str) -> None:
 def test_a_factor_is_looked_at_before_a_scene_is_painted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody waits for a picture that cannot become so large."""
+    """A picture that cannot become so large is refused at once."""
     scene = tmp_path / "scene.ora"
     layers = [Layer(name, Image.new("RGBA", (64, 5000), "white")) for name in ("snow", "lava")]
     write_ora(scene, (100, 5000), layers)

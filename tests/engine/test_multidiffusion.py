@@ -166,7 +166,7 @@ def test_batches_are_even() -> None:
 
 
 def test_guidance_may_be_computed_in_every_second_step() -> None:
-    """Between, nothing negative is asked, and what guidance changed at each cell is added again."""
+    """Between, no negative prompt is evaluated, and the last change of guidance is added again."""
     canvas = Size(16, 16)
     weights = torch.zeros(2, *canvas)
     weights[0, :, :6], weights[1, :, 6:] = 1, 1

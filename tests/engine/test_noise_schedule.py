@@ -60,7 +60,7 @@ def left_over(name: str) -> float:
 
 
 def diffusers_noised(scheduler: Any, clean: torch.Tensor, noise: torch.Tensor, index: int) -> Any:
-    """What diffusers gives when it is told the index, or finds it by its timestep."""
+    """What diffusers gives by the index, or by the timestep."""
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(index)
     timestep = scheduler.timesteps[index : index + 1]

@@ -1,4 +1,4 @@
-"""What pip's failures mean, and which PyTorch is asked for."""
+"""What pip's failures mean, and which PyTorch is installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_source_of_torch_is_the_pinned_release(machine: Accelerator) -> No
 
 
 def test_no_gigabytes_of_cuda_without_a_gpu() -> None:
-    """The CPU build is asked for twice before anything larger may be taken."""
+    """The CPU build is tried twice before anything larger may be taken."""
     first, second, _ = accelerator.torch_sources(CPU)
     assert first == ("torch==2.13.0+cpu",)
     assert second[0] == "torch==2.13.0+cpu"

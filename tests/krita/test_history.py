@@ -20,7 +20,7 @@ PREVIEW = "Tapestry: preview (not saved)"
 def test_a_document_that_changes_gets_its_picture_when_it_is_asked(
     jobs: Report, change: str, measured
 ) -> None:
-    """It is told, the picture waits in the history, and Apply puts it into the document."""
+    """A notice says so, the picture waits in the history, and Apply puts it into the document."""
     facts = jobs.facts("documents_that_change")[change]
     assert "has changed" in facts["notice"][0]
     assert facts["new"] == 1
@@ -149,7 +149,7 @@ def many(jobs: Report) -> dict[str, Any]:
 
 
 def test_a_batch_waits_in_the_history(many: dict[str, Any]) -> None:
-    """The picture that was asked for alone is inserted; all are in the history, newest first."""
+    """Only the requested picture is inserted; all are in the history, newest first."""
     assert many["queue"]
     assert many["layers of the batch"] == PAINTED
     assert many["layers"] == [NAME, *PAINTED]

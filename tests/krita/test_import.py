@@ -80,7 +80,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def offline(wheels: Path) -> Iterator[None]:
-    """What uv is told by its environment."""
+    """The environment of uv."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_FIND_LINKS", str(wheels))
         patch.setenv("UV_OFFLINE", "1")

@@ -333,7 +333,7 @@ class CanvasContract:
         assert [layer.name for layer in canvas.layers()] == ["upper", "lower", "Background"]
 
     def test_a_canvas_knows_whether_it_is_modified(self) -> None:
-        """As it was told last."""
+        """As it was set last."""
         canvas = self.open_canvas(8, 8)
         for on in (True, False):
             canvas.set_modified(on=on)

@@ -1,4 +1,4 @@
-"""What Krita's shortcut editor is told."""
+"""The actions in Krita's shortcut editor."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET

@@ -136,7 +136,7 @@ def test_cancel_one_of_many_or_all(workshop: Workshop) -> None:
 
 
 def test_a_crowded_backend_gets_a_job_later(workshop: Workshop) -> None:
-    """When one of the others has ended; a job that is alone is told."""
+    """When one of the others has ended; a single job has a notice."""
     first = workshop.submit()
     workshop.docker_model.generate()
     workshop.loop.run()
@@ -179,7 +179,7 @@ def test_a_failure_is_shown_as_the_backend_says_it(workshop: Workshop) -> None:
 
 
 def test_cancel(workshop: Workshop) -> None:
-    """The backend is told, and its answer ends the job."""
+    """The backend receives the cancel, and its answer ends the job."""
     submit = workshop.submit()
     workshop.docker_model.cancel()
     assert workshop.backend.sent[-1] == Cancel(submit.job_id)
@@ -290,7 +290,7 @@ def test_a_result_that_comes_twice_is_inserted_once(workshop: Workshop) -> None:
 
 
 def test_cancel_while_the_backend_is_gone(workshop: Workshop) -> None:
-    """It is told as soon as it is back, and its answer is dropped."""
+    """The cancel is sent as soon as it is back, and its answer is dropped."""
     submit = workshop.submit()
     workshop.docker_model.cancel()
     workshop.backend.lose_connection()

@@ -210,7 +210,7 @@ def xl(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def test_xl_is_told_a_windows_place_if_asked(xl: Case) -> None:
-    """A framed window is a crop of the canvas, as diffusers' pipeline is told it; else its own."""
+    """A framed window is a crop of the canvas, as in diffusers' pipeline; else its own."""
     window = Window(4, 8, 4 + WINDOW, 8 + WINDOW)
     canvas = Size(24, 40)
     model, told = xl.model, {}
@@ -274,7 +274,7 @@ def test_a_family_paints_a_canvas_of_any_size(case: Case) -> None:
 
 
 def test_a_windows_place_changes_nothing_by_itself(case: Case) -> None:
-    """A model knows places in its window alone, unless it is told the canvas."""
+    """Positions are relative to the window, unless the model is framed by the canvas."""
     model = case.model
     latents = torch.randn(2, model.channels, WINDOW - 1, WINDOW + 3)
     conditions = model.encode_prompts(["lava", "lava"])

@@ -198,7 +198,7 @@ def test_nothing_changes_what_an_operator_does_not_reach() -> None:
 
 
 def test_a_layer_of_which_nothing_is_left_is_told_of() -> None:
-    """An eraser above it took all of it; a layer that was never painted is told of by nobody."""
+    """An eraser above it took all of it; a layer that was never painted gets no note."""
     stack = layer(0, "e", ERASER) + layer(1, "sea") + layer(2, "sky") + layer(3, "sand")
     pixels = box(0, 0, N, 20), box(0, 0, N, 10), box(0, 0, 0, 0), box(0, 10, N, 30)
     scene = read_scene(document(stack, *pixels))

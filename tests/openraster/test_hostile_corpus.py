@@ -133,7 +133,7 @@ def test_pictures_open_or_are_refused_in_little_memory(measured) -> None:
 def test_nothing_is_written_beside_a_scene(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured
 ) -> None:
-    """Names that climb out of an archive find nobody who would unpack them to the disk."""
+    """Names that climb out of an archive are never unpacked to the disk."""
     folder = tmp_path / "inner" / "folder"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)

@@ -1,4 +1,4 @@
-"""Which layers are regions, what the background is, and what an artist is told."""
+"""Which layers are regions, what the background is, and the notes about them."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_layer_without_a_name_is_told_of(tmp_path: Path) -> None:
 
 
 def test_a_layer_beside_the_canvas_is_told_of(tmp_path: Path) -> None:
-    """Whole, or with all of its paint, or in a group; one without paint is nobody's loss."""
+    """Whole, or with all of its paint, or in a group; one without paint is not missed."""
     beside = Image.new("RGBA", SIZE)
     beside.paste((9, 9, 9, 255), (0, 0, 8, 8))
     layers = [

@@ -182,7 +182,7 @@ def test_numbers_are_read_as_programs_write_them(opacity: str, x: str, expected:
     ],
 )
 def test_what_a_number_means_is_taken_where_it_is_plain(attributes: str, expected: object) -> None:
-    """A rounding error, a unit, an empty attribute, a layer far outside: nothing to be told."""
+    """A rounding error, a unit, an empty attribute, a layer far outside: no note."""
     stack = f'<image w="8px" h="9"><stack><layer {attributes} src="a.png"/></stack></image>'
     read = parse_stack(stack.encode())
     (layer,) = read.root.children
@@ -191,7 +191,7 @@ def test_what_a_number_means_is_taken_where_it_is_plain(attributes: str, expecte
 
 @pytest.mark.parametrize("odd", ['opacity="7"', 'opacity="nan"', 'x="left"', 'y="1e400"'])
 def test_a_number_without_sense_costs_that_number_alone(odd: str) -> None:
-    """The layer has what it would have without it, which is told; the others are as they are."""
+    """The layer has the default, with a note; the others are as they are."""
     layers = f'<layer name="sky" {odd}/><layer name="sea" x="3" opacity="0.25"/>'
     read = parse_stack(f'<image w="8" h="9"><stack>{layers}</stack></image>'.encode())
     sky, sea = read.root.children

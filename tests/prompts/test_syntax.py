@@ -1,4 +1,4 @@
-"""Words of other programs in prompts: taken where they mean something here, told of otherwise."""
+"""Words of other programs in prompts: taken where they mean something here, else reported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(prompt: str, **fields: object) -> tuple[Request, tuple[str, ...]]:
     ],
 )
 def test_a_lora_in_a_prompt_is_laid_on(prompt: str, text: str, weight: float) -> None:
-    """With its weight; and the artist is told."""
+    """With its weight, and a notice."""
     request, notices = read(prompt)
     assert request.prompt == text
     assert request.loras == (Lora("sample-ink", weight),)
@@ -148,7 +148,7 @@ PASTED = (
 
 
 def test_what_is_pasted_below_a_prompt_is_what_it_says() -> None:
-    """Its negative prompt is one, beside that which is there; its settings are told of."""
+    """Its negative prompt is one, beside that which is there; its settings are reported."""
     own = Region(PASTED, Bounds(0, 0, 1, 1), MASK)
     request, notices = read(PASTED, negative_prompt="wet", regions=(own,))
     assert (request.prompt, request.negative_prompt) == ("bricks", "wet, dark")
@@ -166,7 +166,7 @@ def test_each_slip_is_told_once(prompt: str) -> None:
 
 
 def test_a_negative_prompt_lays_nothing_on() -> None:
-    """It is told so."""
+    """With a notice."""
     request, notices = read("sea", negative_prompt="<lora:sample-ink:1> dark")
     assert (request.negative_prompt, request.loras) == ("dark", ())
     assert "a negative prompt lays no LoRA on" in notices[0]

@@ -49,7 +49,7 @@ def test_links_are_written_through(tmp_path: Path, *, there: bool) -> None:
 
 @posix
 def test_a_named_pipe_is_refused_and_one_of_a_shell_is_written(tmp_path: Path) -> None:
-    """Whoever writes into the first one waits until somebody reads."""
+    """Writing into the first one waits for a reader."""
     named = tmp_path / "pipe"
     os.mkfifo(named)
     for write in (lambda: refuse_unwritable(named), lambda: write_whole(named, [b"x"])):
@@ -68,7 +68,7 @@ def test_a_named_pipe_is_refused_and_one_of_a_shell_is_written(tmp_path: Path) -
 
 @posix
 def test_a_named_pipe_is_not_read_and_one_of_a_shell_is(tmp_path: Path) -> None:
-    """Whoever reads from the first one waits until somebody writes."""
+    """Reading from the first one waits for a writer."""
     named, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(named)
     link.symlink_to(named)

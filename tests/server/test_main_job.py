@@ -46,7 +46,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def picture_of(client: Client, job_id: str) -> tuple[Result, bytes, list[int], int]:
-    """A job's result, its pixels, the steps that were told, and how many previews came."""
+    """A job's result, its pixels, the reported steps, and how many previews came."""
     steps, previews = [], 0
     while True:
         delivery = client.receive()

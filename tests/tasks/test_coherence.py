@@ -112,7 +112,7 @@ def test_colours_that_the_artist_painted_may_change_along_a_region(paint, scene)
 
 
 def test_what_a_trained_eye_sees_is_evened_out_by_more_than_half(paint, monkeypatch) -> None:
-    """A perceptual distance that is found is asked, and takes part in the picture; it is dear."""
+    """An installed perceptual distance takes part in the picture; it is costly."""
     from tapestry_backend.tasks import run
 
     asked = []

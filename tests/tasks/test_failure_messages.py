@@ -1,4 +1,4 @@
-"""What an artist is told of a picture that was painted all the same."""
+"""Notices about a picture that was painted all the same."""
 
 import pytest
 

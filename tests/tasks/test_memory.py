@@ -45,7 +45,7 @@ def paint(model_cache: ModelCache, width: int, memory: Costs) -> np.ndarray:
 
 
 def try_painting(model_cache: ModelCache, width: int, memory: Allocator) -> np.ndarray | None:
-    """The same; None when the artist is told that there is not enough."""
+    """The same; None when it fails for lack of memory."""
     try:
         return paint(model_cache, width, memory)
     except TapestryError as error:

@@ -49,7 +49,7 @@ def test_a_canvas_smaller_than_the_models_square_is_seen_at_its_own_size(
 
 
 def test_a_tiny_canvas_is_the_middle_of_a_small_window(model) -> None:
-    """No model is asked for less than half of its side; subjects lie in the middle."""
+    """No window is smaller than half of the model's side; subjects lie in the middle."""
     plan = make_plan(Request("generate", 1, 63, prompt="x"), model)
 
     assert plan.canvas == plan.window == (8, 8)

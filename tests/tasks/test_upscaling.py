@@ -125,7 +125,7 @@ def test_paint_and_fit_of_regions_are_in_the_picture_already(model_cache, scene)
 
 
 def test_control_pictures_are_in_the_picture_already(model_cache, scene) -> None:
-    """Of the picture and of a region; it is told."""
+    """Of the picture and of a region, with a notice."""
     first = picture()
     snow = scene.region("snow", Bounds(0, 0, 48, 32))
     scribble = Control("sample-scribble", bounds=Bounds(0, 0, 48, 64), image=scene.picture(48, 64))
@@ -142,7 +142,7 @@ def test_control_pictures_are_in_the_picture_already(model_cache, scene) -> None
 
 
 def test_what_is_transparent_stays_so(model_cache) -> None:
-    """Opacity is enlarged; what is there does not take the colours of what nobody sees."""
+    """Opacity is enlarged; visible pixels do not take the colours of invisible ones."""
     first = picture()
     first[:, :32] = (0, 255, 0, 0)
     first[:, 32:, :3] = 200
@@ -253,7 +253,7 @@ def as_a_task(first: np.ndarray, scene, **settings: object) -> Request:
 def test_a_task_makes_what_the_command_makes(
     model_cache, scene, monkeypatch: pytest.MonkeyPatch, strength: float, factor: float
 ) -> None:
-    """To the bit, with the regions; each band of it is told, so that it can be cancelled there."""
+    """To the bit, with the regions; each band is an event, so that it can be cancelled there."""
     monkeypatch.setattr(upscaling, "_BAND_PX", 30 * 96)
     first = picture()
     first[:4, :, 3] = 90

@@ -138,7 +138,7 @@ def test_a_worker_that_dies_does_not_disturb_the_others() -> None:
 
 
 def test_a_worker_takes_no_module_from_where_it_was_started(tmp_path: Path) -> None:
-    """A scene may lie in a folder of somebody else's."""
+    """A scene may lie in a foreign folder."""
     theirs = tmp_path / "torch.py"
     theirs.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     command = real_worker_command([])

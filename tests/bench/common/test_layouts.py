@@ -84,7 +84,7 @@ def test_a_quick_run_has_every_kind() -> None:
 
 
 def test_the_models_prompts_are_in_its_vocabulary(catalogue) -> None:
-    """Whatever else it was asked for would mean nothing to it."""
+    """The model has no other words."""
     import json
 
     from tapestry_backend.bench.common.prompts import SAMPLE_EVEN_TEXTURES, SAMPLE_SCENES

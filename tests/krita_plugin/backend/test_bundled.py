@@ -88,7 +88,7 @@ def test_no_variable_changes_how_files_are_known(own: BundledBackend, name: str)
 
 @pytest.mark.parametrize("kind", [CPU, CUDA, ROCM, MPS])
 def test_the_build_that_was_offered_is_installed(own: BundledBackend, monkeypatch, kind) -> None:
-    """No other: uv's own choice has builds for cards that nobody was asked about."""
+    """No other: uv's own choice may be a build for another card."""
     monkeypatch.setattr(room, "likely_accelerator", lambda: kind)
     command = own.install(choose_torch=True)
     assert "auto" not in command

@@ -54,7 +54,7 @@ def test_a_choice_is_kept_and_the_old_backend_goes(workshop: Workshop) -> None:
 
 
 def test_a_job_begins_anew_on_the_chosen_backend(workshop: Workshop) -> None:
-    """It is asked about, and sent again."""
+    """The server is asked about it, and it is sent again."""
     submit = workshop.submit()
     workshop.docker_model.choose_backend(BackendChoice(device="cpu"))
     workshop.backend.answer()

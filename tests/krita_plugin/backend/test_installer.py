@@ -80,7 +80,7 @@ def test_the_log_is_for_a_helper(place: Place) -> None:
 
 
 def test_the_installed_one_is_started(place: Place, monkeypatch, tmp_path: Path) -> None:
-    """And while it is not there, the artist is told of the button."""
+    """While it is missing, a notice names the button."""
     monkeypatch.setattr("tapestry.backend.process.bundled_backend", lambda _folder: place.own)
     environment = {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "PATH": ""}
     with pytest.raises(TapestryError) as refused:
@@ -451,7 +451,7 @@ def test_a_network_that_is_away_is_a_sentence(place: Place) -> None:
     [("darwin", "x86_64", "Macs with Intel"), ("freebsd14", "amd64", "freebsd14 amd64")],
 )
 def test_some_computers_can_have_no_backend(system: str, machine: str, word: str) -> None:
-    """They are told of another computer."""
+    """The page offers another computer."""
     with pytest.raises(TapestryError, match=word) as refused:
         uv_wheel(system, machine)
     assert "another computer" in refused.value.advice
@@ -502,7 +502,7 @@ def lost_packages(own: BundledBackend) -> None:
 
 @pytest.mark.parametrize("lose", [lost_python, lost_packages])
 def test_a_damaged_installation_is_not_taken_for_whole(place: Place, monkeypatch, lose) -> None:
-    """The artist is told of the button that mends it; and it does."""
+    """A notice names the button that repairs it; and it does."""
     place.install()
     lose(place.own)
     assert place.own.is_damaged
@@ -629,7 +629,7 @@ def test_the_end_is_told_on_a_full_disk(place: Place, monkeypatch) -> None:
     [(errno.ENOSPC, "Make room"), (errno.EROFS, "Let your user write"), (errno.EIO, "says more")],
 )
 def test_the_advice_fits_what_the_system_refuses(place: Place, monkeypatch, number, advice) -> None:
-    """Room on the disk does not help where nobody may write."""
+    """Room on the disk does not help where writing is forbidden."""
 
     def refused(_path: Path) -> None:
         raise OSError(number, os.strerror(number))

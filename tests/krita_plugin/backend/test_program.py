@@ -25,7 +25,7 @@ def to_its_end(work: Work[None]) -> None:
 
 
 def run(made: Program) -> list[str]:
-    """Gives what was told of it meanwhile."""
+    """Returns its output meanwhile."""
     told: list[str] = []
     to_its_end(made.run(lambda: False, lambda said, _seconds: told.append(said)))
     return told
@@ -45,7 +45,7 @@ def test_a_programs_output_is_in_the_log(tmp_path: Path) -> None:
 
 
 def test_no_console_window_is_opened(tmp_path: Path, monkeypatch) -> None:
-    """Windows opens one for each program, unless it is told not to."""
+    """Windows opens one for each program, unless a flag prevents it."""
     seen = []
     begin = subprocess.Popen
 

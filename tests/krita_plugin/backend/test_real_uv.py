@@ -129,7 +129,7 @@ def test_sources_are_not_built(place: RealPlace) -> None:
 def test_settings_where_krita_was_started_do_not_count(
     place: RealPlace, tmp_path: Path, monkeypatch, name: str
 ) -> None:
-    """A picture may lie in somebody else's folder, with a package of theirs and settings for uv."""
+    """A picture may lie in a foreign folder, with a package and settings for uv in it."""
     pictures = tmp_path / "pictures" / "deep"
     pictures.mkdir(parents=True)
     code = f"import pathlib; pathlib.Path({str(place.traces)!r}).touch()\n"

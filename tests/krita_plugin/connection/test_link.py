@@ -26,7 +26,7 @@ SUBMIT = Submit("a", Request("generate", 64, 64, prompt="sky"))
 
 
 class RecordingObserver:
-    """Remembers what it was told."""
+    """Records all calls."""
 
     def __init__(self) -> None:
         self.failures: list[TapestryError] = []
@@ -222,7 +222,7 @@ def test_a_link_asks_for_what_it_has_missed(way: LinkSetup) -> None:
 
 
 def test_a_job_that_was_given_up_is_cancelled_by_the_next_backend(way: LinkSetup) -> None:
-    """The artist was told that there is none, so it is not waited for."""
+    """A message said that there is none, so it is not waited for."""
     way.become_ready()
     way.link.send(SUBMIT)
     way.backend.info, way.backend.dies_at_once = None, True

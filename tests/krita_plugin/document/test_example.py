@@ -21,7 +21,7 @@ def opened() -> Workshop:
 
 
 def test_the_example_has_three_named_layers(opened: Workshop) -> None:
-    """In a document of its own; the artist is told what to do."""
+    """In a document of its own, with a notice about the next step."""
     canvas = opened.host.active_canvas()
     assert (canvas.height, canvas.width) == (HEIGHT, WIDTH)
     assert canvas.names[:3] == NAMES

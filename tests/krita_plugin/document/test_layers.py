@@ -131,7 +131,7 @@ def test_a_group_that_is_chosen_and_hidden_hides_its_layers() -> None:
 
 @pytest.mark.parametrize("name", ["Paint Layer 3", "Malebene 1", "Layer 12", "Group 4"])
 def test_a_name_that_a_program_gave_is_no_prompt(name: str) -> None:
-    """The layer is listed, does not count, and the artist is told; nor is it the ground."""
+    """The layer is listed with a notice, and is neither a region nor the background."""
     named = layer(name, CANVAS)
     scene = read_scene((layer("moon"), named), NONE, None)
     assert [(row.prompt, row.state) for row in scene.rows] == [

@@ -9,7 +9,7 @@ from tests.krita_plugin.fake_loop import FakeLoop
 
 
 class Watch:
-    """A watch, and what it told."""
+    """A watcher, and its calls."""
 
     def __init__(self) -> None:
         self.canvas = FakeCanvas(20, 30)
@@ -40,7 +40,7 @@ def seen() -> Watch:
 
 
 def test_layers_that_come_and_go_are_told_once(seen: Watch) -> None:
-    """Nothing is told while nothing changes."""
+    """No listener is called while nothing changes."""
     seen.look(3)
     assert seen.changes == [[]]
     layer = seen.canvas.add("sky", Bounds(0, 0, 5, 5))

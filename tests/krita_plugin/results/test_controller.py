@@ -100,7 +100,7 @@ def test_nobody_looks_at_a_document_that_a_picture_is_put_into(workshop, is_open
     ids=["resized", "converted", "deeper", "layer deleted", "flattened"],
 )
 def test_a_document_that_has_changed_gets_the_picture_when_it_is_asked(workshop, change) -> None:
-    """It waits in the history, the artist is told, and Apply works."""
+    """It waits in the history with a notice, and Apply works."""
     paint(workshop, change)
     assert NAME not in workshop.canvas.names
     assert "has changed" in workshop.said
@@ -361,7 +361,7 @@ def test_a_picture_that_is_gone_is_a_sentence(workshop: Workshop) -> None:
 
 
 def test_a_full_disk_costs_no_picture(workshop: Workshop) -> None:
-    """The artist is told, and it is in the document and in memory."""
+    """With a notice; it is in the document and in memory."""
     (workshop.host.data_folder / "pictures").write_text("in the way")
     paint(workshop)
     assert "cannot be kept on disk" in workshop.said

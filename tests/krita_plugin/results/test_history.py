@@ -30,7 +30,7 @@ def test_a_history_comes_back() -> None:
 
 
 def test_the_newest_is_first_and_none_is_there_twice() -> None:
-    """A result may be told twice."""
+    """A result may arrive twice."""
     history = History()
     for number in (1, 2, 1):
         history.add(entry(number))

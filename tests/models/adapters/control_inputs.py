@@ -1,4 +1,4 @@
-"""What a network for control pictures is asked with."""
+"""Inputs for networks of control pictures."""
 
 from __future__ import annotations
 

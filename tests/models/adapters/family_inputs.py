@@ -1,4 +1,4 @@
-"""What models of every family are asked with."""
+"""Inputs for models of every family."""
 
 from __future__ import annotations
 

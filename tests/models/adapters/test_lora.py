@@ -86,7 +86,7 @@ def test_a_region_has_the_last_word_about_its_lora(latents_of: LatentsOf) -> Non
 
 
 def test_all_regions_with_the_pictures_lora_are_one_group(latents_of: LatentsOf) -> None:
-    """Rows that run alike are asked together: the same numbers as the whole picture's LoRA."""
+    """Rows with the same adapters share a batch: the same numbers as the whole picture's LoRA."""
     own, blobs = region(0, 64, loras=(Lora("kohya"),))
     other, _ = region(64, 128, loras=(Lora("kohya"),))
     everywhere, _ = region(0, 64)

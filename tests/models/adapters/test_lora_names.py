@@ -41,7 +41,7 @@ def test_each_spelling_paints_the_same(
 def test_usable_tensors_are_taken_and_the_rest_is_named(
     adapters: Path, adapted_cache, latents_of: LatentsOf, checkpoint: Path, tmp_path: Path
 ) -> None:
-    """Norms and layers that the model lacks, and what nobody knows."""
+    """Norms and layers that the model lacks, and unknown tensors."""
     content = load_file(adapters / "peft.safetensors")
     first = next(name for name in content if name.endswith("lora_A.weight"))
     ending = first.rpartition(".lora_A")[0].rpartition(".")[2]
@@ -96,7 +96,7 @@ def spoiled(content: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tenso
 def test_one_layer_that_cannot_be_laid_on_keeps_no_other_away(
     adapters: Path, adapted_cache, checkpoint: Path, tmp_path: Path, how: str, words: str
 ) -> None:
-    """It is told of by its name."""
+    """It is reported by its name."""
     content = load_file(adapters / "peft.safetensors")
     save_file(spoiled(content, how), tmp_path / f"{how}.safetensors")
     found = AdapterCatalogue([str(tmp_path)]).find(how, "lora")

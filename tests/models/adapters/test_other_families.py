@@ -127,7 +127,7 @@ def test_one_window_of_xl_is_what_diffusers_paints_with_a_lora(
 def test_one_window_of_xl_is_what_diffusers_paints_with_a_control_picture(
     xl: Path, model_cache: ModelCache, name: str, kind: Any, pipeline: str, names: tuple[str, str]
 ) -> None:
-    """A ControlNet is told the sizes as the U-Net is; a T2I-Adapter is not."""
+    """A ControlNet gets the sizes as the U-Net does; a T2I-Adapter does not."""
     layer = a_layer(SIDE, SIDE)
     network = kind.from_pretrained(xl / "adapters" / name)
     asked = dict(zip(names, (network, 0.7), strict=True))

@@ -306,7 +306,7 @@ def test_a_job_that_kills_every_worker_fails(own_server: Server, connect: Connec
 
 @pytest.mark.promise("R8")
 def test_a_full_disk_is_said_once(tmp_path: Path, connect: Connect) -> None:
-    """The artist is told what it means, and every picture comes."""
+    """A remark says what it means, and every picture comes."""
     with running_server(tmp_path, "--scripted", "--failing-disk", "8") as server:
         client = connect(server)
         remarks = []

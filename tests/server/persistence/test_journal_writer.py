@@ -307,7 +307,7 @@ def test_whoever_waits_may_go(tmp_path: Path) -> None:
 @pytest.mark.promise("R8")
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
 def test_a_disk_that_fails_costs_the_journal_alone(tmp_path: Path, code: int, measured) -> None:
-    """At whichever write: the picture comes, the artist is told once, the next start works."""
+    """At whichever write: the picture comes, one remark is sent, the next start works."""
     for after in itertools.count():
         folder = tmp_path / str(after)
         disk = FailingDisk(after, code)

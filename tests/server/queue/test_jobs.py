@@ -78,12 +78,12 @@ def plain(effects: list[Effect]) -> list[Effect]:
 
 
 def told(effects: list[Effect], client: int = ME) -> list[Any]:
-    """What a client is told, without numbers."""
+    """What a client receives, without numbers."""
     return [e.message for e in plain(effects) if isinstance(e, Send) and e.client == client]
 
 
 def failure(effects: list[Effect]) -> ErrorCode:
-    """The code of the one failure that I am told."""
+    """The code of the one failure that I receive."""
     (message,) = told(effects)
     assert isinstance(message, Failed)
     assert message.message
@@ -171,7 +171,7 @@ def test_the_same_job_twice_runs_once() -> None:
 
 
 def test_a_repeated_submit_asks_again_for_pixels() -> None:
-    """A client that came back before it had sent everything is told what is missing."""
+    """A client that came back before it had sent everything gets the list of missing blobs."""
     jobs = ready_jobs()
     submit(jobs, "a", MASKED)
     jobs.leave(ME)
@@ -196,7 +196,7 @@ def test_a_request_that_makes_no_sense_is_refused_at_once() -> None:
 
 
 def test_the_queue_is_bounded() -> None:
-    """As many as may wait do; the next one is told that we are busy."""
+    """As many as may wait do; the next one is refused as busy."""
     jobs = Jobs(check_request)
     for number in range(MAX_JOBS_QUEUED):
         assert told(submit(jobs, str(number))) == [Accepted(str(number), number)]
@@ -305,7 +305,7 @@ def test_results_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch, limit
 
 
 def test_layers_count_as_their_picture_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are told with it, and what they weigh pushes older ones out."""
+    """They are sent with it, and their size pushes older ones out."""
     layers_bytes = len(OWN) + len(MASK)
     monkeypatch.setattr(ends_module, "MAX_RESULTS_BYTES", 2 * len(PIXELS) + layers_bytes)
     jobs = ready_jobs()
@@ -351,7 +351,7 @@ def test_a_lost_worker_costs_the_running_job_a_try() -> None:
 
 
 def test_a_job_that_kills_every_worker_fails() -> None:
-    """The artist is told what to do, and the next one has its turn."""
+    """The sentence says what to do, and the next one has its turn."""
     jobs = ready_jobs()
     submit(jobs, "a")
     submit(jobs, "b")
@@ -381,7 +381,7 @@ def test_two_workers_paint_two_jobs() -> None:
 
 
 def test_a_lost_workers_job_goes_to_one_that_is_free() -> None:
-    """At once; the artist is told of the new beginning, and not that no worker paints."""
+    """At once; the client receives the new beginning, and not that no worker paints."""
     jobs = ready_jobs()
     jobs.hear(Backend("ready", "CPU"), {}, 1)
     submit(jobs, "a")

@@ -136,7 +136,7 @@ def test_a_fetch_can_be_left(manager, server, tmp_path: Path) -> None:
     "name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "PIP_PROXY"]
 )
 def test_the_proxy_of_the_environment_is_asked(manager, server, tmp_path: Path, name: str) -> None:
-    """As pip and uv do, for an address that nobody could reach without it."""
+    """As pip and uv do, for an address that cannot be reached without it."""
     here = f"127.0.0.1:{server.server_port}"
     url, target = "http://no-such-host.invalid/file", tmp_path / "uv.whl"
     named = {name: f"http://{here}"}
