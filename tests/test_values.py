@@ -44,7 +44,7 @@ def test_a_text_becomes_the_fields_value(
         ("strength", "nan", "no number between 0 and 1"),
         ("seed", "4294967296", "between 0 and 4294967295"),
         ("task", "still", "“still” is none of generate, extend, refine, fill"),
-        ("strength", "x" * 1000, "'xxxx"),
+        ("strength", "x" * 1000, "“xxxx"),
     ],
 )
 def test_what_means_nothing_gets_a_sentence(field: str, text: str, sentence: str) -> None:

@@ -210,7 +210,7 @@ REFUSED = {
     ),
     "an IA3": (
         tensors(lora_unet_a__on_input=DOWN, lora_unet_a__weight=UP),
-        "neither a checkpoint nor an adapter that Tapestry knows: it holds 'lora_unet_a",
+        "neither a checkpoint nor an adapter that Tapestry knows: it holds “lora_unet_a",
     ),
     "an IP-Adapter of another build": (
         tensors(ip_adapter__1__to_k_ip__weight=DOWN, image_proj__proj__0__weight=UP),
@@ -268,7 +268,7 @@ def test_a_link_to_nothing_is_told_as_one(tmp_path: Path) -> None:
     """Also among others in a folder."""
     (tmp_path / "ink.safetensors").symlink_to(tmp_path / "gone")
     (left,) = AdapterCatalogue(folders=[tmp_path]).left_out_beside([])
-    assert left.message.endswith("ink.safetensors' leads to something that is not there.")
+    assert left.message.endswith("ink.safetensors” leads to something that is not there.")
 
 
 @pytest.mark.parametrize("name", ["a.ckpt", "a.pt", "a.bin"])
@@ -541,7 +541,7 @@ def test_an_unforeseen_error_in_one_adapter_stops_no_other(
     (left_out,) = known.left_out_beside([])
 
     assert known.find("b", "lora")
-    assert "a.safetensors' could not be read: " in left_out.message
+    assert "a.safetensors” could not be read: " in left_out.message
     assert "index" not in left_out.message + left_out.advice
     assert "list index out of range" in caplog.text
 

@@ -333,7 +333,7 @@ def test_a_file_that_is_no_checkpoint_is_reported_unless_it_is_something_else(
 
     assert found() == {"whole": "sdxl"}
     assert {
-        name: reason.partition(". ")[0].split("' ", 1)[-1] for name, reason in reasons().items()
+        name: reason.partition(". ")[0].split("” ", 1)[-1] for name, reason in reasons().items()
     } == {
         "ae.safetensors": "is a text encoder or an autoencoder, which belongs into the folder "
         "text_encoders or vae",

@@ -18,6 +18,7 @@ from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
+from tapestry_protocol.sentences import quoted
 from tests.checkpoints.plain_loras import lora_of_width
 from tests.models.adapters.parts import region
 from tests.models.tiny_checkpoints import save_3, save_checkpoint, save_flux, save_xl, t5_tokenizer
@@ -121,7 +122,7 @@ def test_without_t5s_words_it_says_at_once_what_to_get_and_where_to_put_it(
 
     home = tmp_path / "models" / "tokenizers" / "t5"
     assert caught.value.code is ErrorCode.MODEL_BROKEN
-    for said in ("tokenizer.json", "tokenizer_2 of FLUX.1", "huggingface.co", repr(str(home))):
+    for said in ("tokenizer.json", "tokenizer_2 of FLUX.1", "huggingface.co", quoted(home)):
         assert said in caught.value.advice
     home.mkdir(parents=True)
     t5_tokenizer().save_pretrained(home)

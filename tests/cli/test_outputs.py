@@ -136,9 +136,9 @@ def test_one_output_that_fails_costs_no_other(
     assert render(scene, *wanted, "--report", scene.with_name("report.json")) == 2
     said = capsys.readouterr().err
     assert "'No space left on device'" not in said
-    assert "full.png' cannot be written (No space left on device)." in said
+    assert "full.png” cannot be written (No space left on device)." in said
     (rescued,) = scene.parent.glob("tapestry-*.png")
-    assert repr(str(rescued)) in said
+    assert quoted(rescued) in said
     with Image.open(rescued) as picture:
         assert picture.size == (64, 64)
     assert scene.with_name("good.ora").exists()

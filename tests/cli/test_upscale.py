@@ -291,7 +291,7 @@ def test_a_factor_is_looked_at_before_a_scene_is_painted(
         (["broken.png"], "“broken.png” is no PNG picture. Save it as PNG once more"),
         (["empty.png"], "“empty.png” is empty. Save it as PNG once more"),
         (["cut.png"], "“cut.png” cannot be read: it is damaged, or was cut off."),
-        (["pipe.png"], "pipe.png' cannot be read (it is a named pipe, and no file)."),
+        (["pipe.png"], "pipe.png” cannot be read (it is a named pipe, and no file)."),
         (["."], "“.” is no kind of picture"),
     ],
 )

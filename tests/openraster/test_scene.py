@@ -28,6 +28,7 @@ from tapestry_backend.openraster.selection import Selected
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Margins
+from tapestry_protocol.sentences import quoted
 
 SIZE = (32, 16)
 
@@ -151,7 +152,7 @@ def test_a_layer_beside_the_canvas_is_told_of(tmp_path: Path) -> None:
     ]
     scene = scene_of(tmp_path, layers)
     assert prompts(scene) == ["at the edge"]
-    assert [note.split("'")[1] for note in scene.notes] == ["far", "near", "lost"]
+    assert [re.split("[“”]", note)[1] for note in scene.notes] == ["far", "near", "lost"]
     assert all("it lies outside of the canvas. Move it" in note for note in scene.notes)
 
 
@@ -170,7 +171,7 @@ def test_a_name_that_a_program_gave_is_no_prompt(tmp_path: Path, name: str) -> N
     """The layer steers nothing, and the artist hears why; not even where it covers everything."""
     scene = scene_of(tmp_path, [Layer("sea", paint(4, 4)), Layer(name, paint())])
     assert (prompts(scene), scene.request.prompt) == (["sea"], "")
-    assert any(repr(name) in note and "Name it" in note for note in scene.notes)
+    assert any(quoted(name) in note and "Name it" in note for note in scene.notes)
 
 
 def test_what_was_left_out_is_said_when_nothing_is_left(tmp_path: Path) -> None:

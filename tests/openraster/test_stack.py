@@ -10,6 +10,7 @@ from tapestry_backend.openraster.limits import MAX_STACK_ELEMENTS
 from tapestry_backend.openraster.stack import parse_stack
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.pixels import Margins
+from tapestry_protocol.sentences import quoted
 
 FILE = b"""<?xml version='1.0' encoding='UTF-8'?>
 <image h="64" w = '96' version="0.0.3" xmlns:other="urn:other">
@@ -199,7 +200,7 @@ def test_a_number_without_sense_costs_that_number_alone(odd: str) -> None:
     assert (sea.opacity, sea.left) == (0.25, 3)
     (note,) = read.notes
     assert "“sky”" in note
-    assert repr(odd.partition("=")[2].strip('"')) in note
+    assert quoted(odd.partition("=")[2].strip('"')) in note
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])

@@ -273,6 +273,6 @@ def test_the_artist_hears_of_regions_that_will_not_show(model, scene) -> None:
     )
     said = read(Request("generate", 128, 128, regions=regions), scene, model).notices
 
-    assert [sentence.split("'")[1] for sentence in said] == ["dot", "hidden"]
+    assert [sentence.split("“")[1].split("”")[0] for sentence in said] == ["dot", "hidden"]
     assert "too small" in said[0]
     assert "underneath" in said[1]

@@ -22,6 +22,7 @@ from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Request
+from tapestry_protocol.sentences import quoted
 from tests.models.adapters.conftest import LatentsOf, near, open_pipeline, painted
 from tests.models.adapters.parts import region
 from tests.models.adapters.tiny_adapters import LAYERS, save_peft_lora
@@ -335,7 +336,7 @@ def test_a_lora_with_numbers_that_are_none_is_named(
     with_adapters()
     with pytest.raises(TapestryError, match="The LoRA “it” cannot be used: 1 of its tensors") as no:
         latents_of(loras=(Lora("it"),))
-    assert repr(first[:60]) in no.value.message
+    assert quoted(first[:60]) in no.value.message
 
 
 def test_a_kronecker_product_of_two_whole_matrices_knows_no_alpha() -> None:
