@@ -127,7 +127,7 @@ def measure_adherence(bench: Workbench) -> Measured:
     found: dict[str, Adherence] = {}
     for name, paint in painters.items():
         bench.say(f"adherence: {len(layouts)} layouts, {name}")
-        found[name] = measure(_told(bench, paint), layouts, judge, painter.window_px)
+        found[name] = measure(_announced(bench, paint), layouts, judge, painter.window_px)
     return Measured(
         {
             **{name: result.mean for name, result in found.items()},
@@ -164,14 +164,14 @@ def _beside(ours: Adherence, theirs: Adherence) -> dict[str, float]:
     }
 
 
-def _told(bench: Workbench, paint: Paint) -> Paint:
-    def told(layout: RegionLayout, seed: int) -> np.ndarray:
+def _announced(bench: Workbench, paint: Paint) -> Paint:
+    def announced(layout: RegionLayout, seed: int) -> np.ndarray:
         picture = paint(layout, seed)
         found = obedience(picture, layout, bench.judge, bench.painter.window_px)
         bench.say(f"    {layout.name}: {found.mean:.3f}")
         return picture
 
-    return told
+    return announced
 
 
 def _rows(
