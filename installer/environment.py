@@ -23,7 +23,7 @@ BUILD_TOOLS = ("hatchling", "editables")
 
 
 def ensure(*, tests: bool = False) -> None:
-    """Make sure that .venv is complete; says nothing and takes no time when it is."""
+    """Complete .venv; silent and quick when it is complete."""
     project = _project()
     wanted = ["runtime", "test"] if tests else ["runtime"]
     done = installed_groups(fingerprint(project, CONSTRAINTS.read_bytes()))

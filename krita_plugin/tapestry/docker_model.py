@@ -1,6 +1,6 @@
 """The model of the docker: settings, scene, jobs, results, and what to tell the artist.
 
-Widgets call its methods and watch its topics. Nothing that it is called with or hears may raise
+Widgets call its methods and watch its topics. No call and no message may raise
 into Krita: what goes wrong becomes a notice.
 """
 

@@ -135,7 +135,7 @@ def is_background_name(name: str) -> bool:
 
 
 def is_default_name(name: str) -> bool:
-    """Whether a program has named the layer so: it says nothing of it.
+    """Whether a program has named the layer so: such a name is no prompt.
 
     Like "Paint Layer 3", "Copy of Paint Layer 3" and "Paint Layer 3 Merged".
     """

@@ -117,7 +117,7 @@ def _value_from_json(received: object, depth: int) -> str:
 def _to_json(value: str) -> str | dict[str, Any]:
     """A value as it travels: text as a string, a sentence as an object, even one without values.
 
-    So a sentence, which is translated, is told from a name that happens to read like one.
+    So a sentence, which is translated, differs from a name that happens to read like one.
     """
     if not isinstance(value, Sentence):
         return value

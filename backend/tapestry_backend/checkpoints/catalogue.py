@@ -354,7 +354,7 @@ def _dtype(part: Path) -> str:
 def _window_px(backbone: dict[str, Any], vae: dict[str, Any]) -> int:
     """The side of a window; raises ValueError or TypeError when it is none that a model has.
 
-    A backbone that says nothing about it (FLUX) was made for its autoencoder's size.
+    A network without that setting (FLUX) was made for its autoencoder's size.
     """
     size = backbone.get("sample_size")
     if size is None:

@@ -229,7 +229,7 @@ def _names_folders(value: Mapping[Any, Any], keys: Collection[str]) -> bool:
 
 
 def _misspelt(values: Mapping[str, Any], keys: Collection[str], file: Path) -> Iterator[LeftOut]:
-    """Keys that are nearly one of ours; other programs' own are none of our business."""
+    """Keys that are nearly one of ours; keys of other programs are ignored."""
     for key, value in values.items():
         known = (_BASE, *keys)
         near = (

@@ -64,7 +64,7 @@ class Family:
     def variant(self, taken: int, made: int, cell_px: int) -> str | None:
         """What a backbone that takes so many channels is, for an autoencoder that makes so many.
 
-        None for one that wants to see something else.
+        None for one with another input.
         """
         mask = cell_px**2 if self.mask_in_pixels else 1
         channels = {made: "base", 2 * made + mask: "inpaint"}

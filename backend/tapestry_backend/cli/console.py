@@ -1,6 +1,6 @@
 """What a command says, on streams that may be narrow, closed or full; for all commands alike.
 
-Commands use `print`, `sys.stdout` and `sys.stderr` as ever. What they were asked for must arrive;
+Commands use `print`, `sys.stdout` and `sys.stderr` as ever. Their output must arrive;
 remarks beside it may be lost, and the work goes on.
 """
 

@@ -62,7 +62,7 @@ class Denoiser(Protocol):
     channels: int
     """C, the channels of the latents."""
     inpaints: bool
-    """Whether the model also wants to see what is known of the picture; see `predict`."""
+    """Whether the known part of the picture is an input as well; see `predict`."""
     distilled: bool
     """Whether guidance was distilled into the model: it takes the scale with the prompt, and
     negative prompts are not evaluated."""

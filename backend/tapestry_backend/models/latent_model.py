@@ -50,7 +50,7 @@ class TextEncoding(NamedTuple):
     """What one text encoder makes of a text.
 
     states     [1, T, D], and `offsets`: the place of each of the T tokens in the text
-    pooled     [1, P]: the text as a whole; None where the encoder says nothing about that
+    pooled     [1, P]: the text as a whole; None where the encoder has no pooled output
     unread     the end of the text that it did not read
     """
 

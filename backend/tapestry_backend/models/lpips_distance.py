@@ -35,6 +35,6 @@ def find_perceptual_distance(device: torch.device) -> Distance | None:
         return None
     lpips = importlib.import_module("lpips")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it calls torchvision by arguments of former years
+        warnings.simplefilter("ignore")  # it calls torchvision with deprecated arguments
         network = lpips.LPIPS(net="vgg", verbose=False)
     return network.to(device).eval().requires_grad_(requires_grad=False)

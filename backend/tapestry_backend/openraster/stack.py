@@ -296,7 +296,7 @@ def _node(kind: str, attributes: dict[str, str], number: int, notes: list[str]) 
         number=number,
         settings=attributes.get(_SETTINGS, ""),
         keeps_alpha=attributes.get("alpha-preserve", "").strip().lower() in {"true", "1"},
-        # A group that says nothing of it, as most programs write them, is a picture of its own.
+        # A group without the attribute, as most programs write them, is a picture of its own.
         passes_through=attributes.get("isolation") == "auto" and composite_op in {"", _OVER},
     )
 

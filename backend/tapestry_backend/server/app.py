@@ -42,7 +42,7 @@ from .queue.refusals import no_journal
 _PARENT_CHECK_S = 1.0
 
 _STATE_INTERVAL_S = 0.05
-"""Clients hear whether the worker is busy this often at most."""
+"""Clients receive the busy state of the worker this often at most."""
 
 _log = logging.getLogger("tapestry.server")
 

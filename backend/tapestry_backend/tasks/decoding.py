@@ -71,7 +71,7 @@ def decode_beside(
     """Like `decode_canvas`, but known pixels stay and the new ones meet them without a line.
 
     outlines [h, w] bool: cells in which the fused latents are softer than the picture because an
-    outline runs through them; how they differ from known pixels says nothing about colours there.
+    outline runs through them; their difference from known pixels is no error of colours.
 
     1. Decode the cells near the border between known and new pixels.
     2. Correct the new pixels' colours by how the known ones came out, and put the known ones in.

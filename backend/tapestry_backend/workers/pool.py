@@ -29,7 +29,7 @@ def real_worker_command(
 class Pool:
     """The workers of a server, numbered from 0; each is started again whenever it dies.
 
-    Tells `hear` everything that a worker, or its supervisor, says. A job may be started only with a
+    Calls `hear` with every message of a worker or its supervisor. A job may be started only with a
     worker that is ready.
 
     devices  that are painted on, by a worker each. Without any, one worker takes the best device,

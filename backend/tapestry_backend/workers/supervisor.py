@@ -44,7 +44,7 @@ Hear = Callable[[Message, Mapping[str, bytes]], None]
 class WorkerSupervisor:
     """One worker process, started at once and again whenever it dies.
 
-    Tells `hear` everything the worker says, and its own `Backend("starting")` and
+    Calls `hear` with every message of the worker, and its own `Backend("starting")` and
     `Backend("lost")`. A job may be started only while the worker is ready.
 
     device  what it is to paint on; empty: whatever it finds best

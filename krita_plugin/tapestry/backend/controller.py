@@ -98,7 +98,7 @@ class BackendController:
             self.installer.check()
 
     def note_work(self) -> None:
-        """Pictures are done, or on their way, or nobody can say it."""
+        """Pictures are done, or on their way, or their state is unknown."""
         if self.is_outdated and not self._may_be_painting:
             self.is_outdated = False
             self._backend.stop()

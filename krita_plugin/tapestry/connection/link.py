@@ -148,7 +148,7 @@ class Link(ConnectionHandler):
         self._unacknowledged.abandon(job_id)
 
     def acknowledge(self, job_id: str) -> None:
-        """The end of this job is kept; a server that is away just now hears it later."""
+        """The end of this job is kept; a server that is away now receives it later."""
         if self.is_ready:
             self.send(Acknowledge(job_id))
         else:

@@ -85,7 +85,7 @@ class UnacknowledgedJobs:
         return [*map(Acknowledge, kept), *cancels, *resumes]
 
     def answers(self, message: Message) -> list[Message] | None:
-        """What to say to a message that our own user need not hear; None when it is for them."""
+        """The answer to a message that is not shown to the user; None when it is."""
         owed = self._owed.get(getattr(message, "job_id", ""))
         if owed is None:
             return None

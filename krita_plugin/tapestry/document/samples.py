@@ -24,7 +24,7 @@ _SAMPLED_PX = 2**18
 
 @dataclass(frozen=True)
 class MaskSample:
-    """A mask in little.
+    """A small copy of a mask.
 
     thumbnail  1 channel, the most of each cell: a thin stroke stays visible
     solid      the least of each cell: what hides everything underneath

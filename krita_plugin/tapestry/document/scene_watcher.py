@@ -23,7 +23,7 @@ from .region_settings import REGIONS_NOTE
 from .samples import MaskSample, mask_sample, picture_sample
 
 _PICTURE_EVERY = 4
-"""The picture in little is renewed with every fourth look."""
+"""The small picture is renewed with every fourth poll."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class SceneWatcher:
         return bool(self._seen and overlay_layers(self._seen.layers))
 
     def thumbnail(self, layer_id: str) -> Pixels | None:
-        """The layer's mask in little, as it was read last."""
+        """A small copy of the layer's mask, as it was read last."""
         sample = self._samples.get(layer_id)
         return sample.thumbnail if sample else None
 

@@ -111,7 +111,7 @@ _DAMAGES = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError),
     *(ProtocolError, RecursionError),
 )
-"""What reading a file may raise that is none of ours, or no longer whole."""
+"""What reading a foreign or damaged file may raise."""
 
 
 def _fields(path: Path) -> Mapping[str, Any]:

@@ -162,7 +162,7 @@ class Results:
         try:
             with self._onlooker.resting():
                 inserted = await self._insertion(canvas, entry, way)
-        except Exception as error:  # noqa: BLE001  it is told, and the picture stays in the history
+        except Exception as error:  # noqa: BLE001  it is shown, and the picture stays in the history
             if canvas is not None and not canvas.is_open:
                 self.histories.rescue(entry, self.histories.id_of(canvas))
                 self._said(_was_closed())

@@ -46,7 +46,7 @@ def named(
     """The number of the likeliest table at each pixel of uint8 [H, W, 3]: [H, W].
 
     Each pixel by itself; where `sides` [H, W] is given, together with those of the 3 x 3 around it
-    that have its own number: what lies across an outline has no say about this side of it.
+    that have its own number: what lies across an outline does not count on this side of it.
     """
     likely = log_likelihoods(picture, tables)
     return (likely if sides is None else mean_around(likely, sides)).argmax(axis=0)

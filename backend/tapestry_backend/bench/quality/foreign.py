@@ -39,7 +39,7 @@ class ForeignScene:
 def measure_foreign(bench: Workbench) -> Measured:
     """The share of pixels in the cores of regions that show another region's material.
 
-    With coherence as a request has it that says nothing. The paper's loop knows no feather: it is
+    With the default coherence. The paper's loop has no feather: it is
     given the hard masks of the same scenes.
     """
     seeds = 1 if bench.scope.quick else 3

@@ -26,7 +26,7 @@ from .residuals import broken_adapter
 
 _CLASSES = {"sd3": "SD3ControlNetModel", "flux": "FluxControlNetModel"}
 BLOCK_FAMILIES = frozenset(_CLASSES)
-"""The families whose control networks speak to the blocks of a transformer."""
+"""The families whose control networks add residuals to the blocks of a transformer."""
 
 _HINT_PX = 8
 """Pixels on a side of a cell, to a network that is shown pixels."""

@@ -36,7 +36,7 @@ class BandedAttention:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        """[B, C, H, W] -> as many; an autoencoder says nothing besides."""
+        """[B, C, H, W] -> as many; an autoencoder passes nothing else."""
         batch, channels, height, width = hidden_states.shape
         row = batch * attention.heads * height * width
         if row * height * width <= self._most:

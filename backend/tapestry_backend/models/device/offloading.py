@@ -112,7 +112,7 @@ class Offloader:
         part.to(_HOME)
 
     def visit(self, part: nn.Module, compute: Callable[[nn.Module], T]) -> T:
-        """What `compute` makes of a network that is used once: it comes, and goes home again."""
+        """The result of `compute` with a network that is used once: loaded, then offloaded."""
         if _size(part) > self._room() or attempt(lambda: part.to(self._device)) is None:
             self.share_no_more()
             part.to(self._device)

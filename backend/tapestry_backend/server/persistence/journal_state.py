@@ -86,7 +86,7 @@ class JournalState:
     delivered: dict[str, Record] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
-        """Take one more record; one about a job that was never accepted says nothing."""
+        """Take one more record; one about a job that was never accepted is ignored."""
         job_id = record.job_id
         if record.what == "accepted":
             self.entries.setdefault(job_id, OpenJob(job_id, record))

@@ -1,4 +1,4 @@
-"""One server for each runtime file: a lock that the system lets go when its holder dies."""
+"""One server for each runtime file: a lock that the system releases when its process dies."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ TRANSITIONS: dict[JobState, dict[Event, JobState]] = {
     JobState.FAILED: {Event.CANCEL: JobState.FAILED},
     JobState.CANCELLED: {Event.CANCEL: JobState.CANCELLED},
 }
-"""What may follow what; anything else is a mistake of ours and raises KeyError."""
+"""What may follow what; anything else is a bug and raises KeyError."""
 
 _ENDS = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
 
@@ -95,14 +95,14 @@ _END_OF: dict[type[Message], JobState] = {
 
 
 Numbered = Need | Accepted | Progress | Preview | Result | Failed | Cancelled
-"""What a client hears of a job: each with a number of its own."""
+"""The messages to a client about a job, each with a number of its own."""
 
 
 @dataclass(eq=False)
 class Job:
     """A job, and the state that its client needs.
 
-    client     that hears of it: the last to submit, resume or cancel it, while connected
+    client     that receives its messages: the last to submit, resume or cancel it, while connected
     owner      the last client, also after it has left
     sequence   of the last message about it
     tries      how often it was begun
@@ -138,7 +138,7 @@ class Job:
         return self.state in _ENDS
 
     def attach(self, client: int) -> None:
-        """Let this client hear of it from now on."""
+        """Send its messages to this client from now on."""
         self.client = self.owner = client
         self.is_absent = False
 

@@ -1,4 +1,4 @@
-"""The canvas in little with an arrow on each side: drag one, and the canvas is extended there."""
+"""A small canvas with an arrow on each side: drag one, and the canvas is extended there."""
 
 from __future__ import annotations
 
