@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 THIN_PX = 24
 """Width of the thin diagonals, whatever the window: three cells of most models."""
 
-Box = tuple[float, float, float, float]
+WindowBox = tuple[float, float, float, float]
 """(top, left, bottom, right) in windows."""
 
 
@@ -59,7 +59,7 @@ class _MaskCanvas:
         self.size = (columns * window_px, rows * window_px)
         self.window_px = window_px
 
-    def box(self, box: Box) -> np.ndarray:
+    def box(self, box: WindowBox) -> np.ndarray:
         """A rectangle with its edges inside (0.1 to 0.4 is 0.3 windows wide)."""
         top, left, bottom, right = (round(value * self.window_px) for value in box)
         mask = np.zeros(self.size[::-1], dtype=bool)
@@ -72,7 +72,7 @@ class _MaskCanvas:
         distance = np.hypot(rows - row * self.window_px, columns - column * self.window_px)
         return distance < radius * self.window_px
 
-    def letter(self, letter: str, box: Box) -> np.ndarray:
+    def letter(self, letter: str, box: WindowBox) -> np.ndarray:
         """A fat letter, stretched to fill the box."""
         font = ImageFont.load_default(size=200)
         left, top, right, bottom = font.getbbox(letter, stroke_width=12)

@@ -102,39 +102,41 @@ class ReferenceAdapter:
 
 @contextmanager
 def referring(references: Sequence[Reference], negative: Sequence[bool]) -> Iterator[None]:
-    """Inside, each row of a batch sees the references too; `negative` ones see nothing of them."""
+    """Inside, each row of a batch sees the references too; `negative` ones do not."""
     rows = [int(not nothing) for nothing in negative]
     with ExitStack() as stack:
         for reference in references:
             tokens = reference.tokens[rows]
             for module, keys, values in reference.adapter.layers:
-                known = _Known()
-                add = _adding(module, known, tokens @ keys.T, tokens @ values.T, reference.weight)
-                stack.callback(module.to_q.register_forward_hook(known.keep).remove)
+                layer_query = _LayerQuery()
+                add = _adding(
+                    module, layer_query, tokens @ keys.T, tokens @ values.T, reference.weight
+                )
+                stack.callback(module.to_q.register_forward_hook(layer_query.hook).remove)
                 stack.callback(module.to_out[0].register_forward_pre_hook(add).remove)
         yield
 
 
-class _Known:
-    """What a layer asks, until it is answered."""
+class _LayerQuery:
+    """The query of a layer, from its projection to its output."""
 
     query: Tensor
 
-    def keep(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+    def hook(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
         self.query = output
 
 
 def _adding(
-    module: Any, known: _Known, keys: Tensor, values: Tensor, weight: float
+    module: Any, layer_query: _LayerQuery, keys: Tensor, values: Tensor, weight: float
 ) -> Callable[..., tuple[Tensor]]:
-    """The answer to a layer's query is added to what comes to its last step."""
+    """Attention of a layer's query over a reference is added before its output projection."""
 
     def heads(tensor: Tensor) -> Tensor:
         return tensor.unflatten(-1, (module.heads, -1)).transpose(1, 2)
 
     def add(_module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         answer = functional.scaled_dot_product_attention(
-            heads(known.query), heads(keys), heads(values)
+            heads(layer_query.query), heads(keys), heads(values)
         )
         return (inputs[0] + weight * answer.transpose(1, 2).flatten(2),)
 
