@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,12 @@ def sources(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*.py")) if "vendor" not in path.parts]
 
 
-def imports(path: Path, package_root: Path) -> set[Import]:
+@cache
+def imports(path: Path, package_root: Path) -> frozenset[Import]:
     """Everything a module imports, relative imports made absolute against `package_root`."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     package = path.relative_to(package_root).parent.parts
-    return set(_walk(tree, package, at_once=True))
+    return frozenset(_walk(tree, package, at_once=True))
 
 
 def _walk(node: ast.AST, package: tuple[str, ...], *, at_once: bool) -> Iterator[Import]:

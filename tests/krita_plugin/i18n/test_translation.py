@@ -7,6 +7,7 @@ import json
 import re
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,9 +33,15 @@ TERMINAL = (
 """What speaks in a terminal alone, which is English."""
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module's source, read once for all tests."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def calls(path: Path, *names: str) -> Iterator[ast.Call]:
     """All calls of functions of these names."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
             yield node
 
@@ -111,7 +118,7 @@ def test_no_text_is_left_over(path: Path) -> None:
 
 def strings(path: Path) -> Iterator[ast.Constant | ast.JoinedStr]:
     """Every text of a room but docstrings and what is translated there."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     passed = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _is_tr(call)]
     passed += [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_text(node)]
     left_out = {id(inner) for node in passed for inner in ast.walk(node)}
@@ -193,7 +200,7 @@ def words_outside_sentences(value: ast.AST) -> Iterator[str]:
 def test_words_in_a_sentence_are_sentences(path: Path) -> None:
     """A value is what artists, files and numbers are called, or a `Sentence` of its own."""
     given: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Assign | ast.AugAssign) and isinstance(node.value, ast.expr):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
@@ -210,7 +217,7 @@ def test_words_in_a_table_are_sentences() -> None:
     parts = {english for english in catalogue("de") if " " in english and english[-1] not in ".!?"}
     plain = []
     for path in set(SPEAKING) - set(SOURCES):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             match node:
                 case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Dict(values=items):
                     texts = [item for item in items if isinstance(item, ast.Constant)]
