@@ -23,8 +23,8 @@ POLL_S = 0.2
 _CAN_STAND_STILL = os.name == "posix"
 """Elsewhere a program that is paused is ended, and begun anew: uv goes on with what it has."""
 
-_NICENESS = 19
-"""Behind Krita and everything else, where they want the processor."""
+_NICENESS = 10
+"""Behind Krita, where both want the processor."""
 
 _RUNNING = "running"
 """File in a program's folder: which process it is, and when that began."""
