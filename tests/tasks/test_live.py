@@ -64,6 +64,23 @@ def test_the_first_pass_is_the_picture_that_is_not_live(live, paint, scene) -> N
     assert first.report["live"] == {"painted": 1.0}
 
 
+def test_the_first_pass_meets_preserved_paint_as_a_picture_that_is_not_live(
+    live, paint, scene
+) -> None:
+    """Loose paint that is nothing but itself is known: what is beside it is matched to it."""
+    rgba = np.full((64, 64, 4), (200, 40, 30, 255), np.uint8)
+    wall = replace(
+        scene.region("red bricks", Bounds(32, 32, 96, 96)),
+        fit="loose",
+        strength=0.0,
+        paint=scene.add(Pixels(64, 64, 4, rgba.tobytes())),
+    )
+    house = scene.region("a red house", Bounds(40, 90, 100, 140))
+    first = live(asked(wall, house))
+    plain = paint(replace(asked(wall, house), live=""))
+    assert first.pixels.data == plain.pixels.data
+
+
 def test_nothing_is_painted_where_nothing_changed(live, scene) -> None:
     """The picture is there already."""
     house = scene.region("a red house", Bounds(32, 32, 80, 80))
