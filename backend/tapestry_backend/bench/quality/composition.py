@@ -25,7 +25,8 @@ _STEPS = 1000
 _SCALES = (1, 2, 3)
 """How large a scene may be, in windows."""
 
-_UNSEEN = 2
+UNSEEN = 2
+"""Single pictures of each scene that teach nothing, but examine."""
 _SIZES = ((2, 2), (3, 3), (2, 6))
 _SHOWN = 20
 """Pictures on the contact sheet."""
@@ -101,7 +102,7 @@ def measure_composition(bench: Workbench) -> Measured:
     prompts = scenes(painter.settings.model)[: 5 if bench.scope.quick else None]
     bench.say(f"composition: single windows of {len(prompts)} scenes")
     singles = single_windows(bench, prompts)
-    judge = HeightJudge.taught(singles[:, :-_UNSEEN], prompts, painter.settings.seed)
+    judge = HeightJudge.taught(singles[:, :-UNSEEN], prompts, painter.settings.seed)
     asked = _asked(bench, prompts)
     found: dict[str, list[np.ndarray]] = {}
     for name, fields in {"one_horizon": {}, "plain_windows": {"composition": 0.0}}.items():
@@ -117,7 +118,7 @@ def measure_composition(bench: Workbench) -> Measured:
         {
             **shares,
             "sharpness": sharpness,
-            **_examined(judge, singles[:, -_UNSEEN:], prompts),
+            **_examined(judge, singles[:, -UNSEEN:], prompts),
         },
         _rows(asked, found, seen),
         errors={name: _error(share, len(asked)) for name, share in shares.items()}
@@ -127,7 +128,7 @@ def measure_composition(bench: Workbench) -> Measured:
 
 def single_windows(bench: Workbench, prompts: Sequence[str]) -> np.ndarray:
     """The model's own pictures of each scene, uint8 [K, N, H, W, 3]."""
-    count = (4 if bench.scope.quick else 6) + _UNSEEN
+    count = (4 if bench.scope.quick else 6) + UNSEEN
     return np.stack(
         [
             [bench.painter.plain(prompt, 4000 + 100 * k + i) for i in range(count)]
