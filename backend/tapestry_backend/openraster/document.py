@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_CANVAS_PX, MAX_SIDE_PX
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tapestry_protocol.request_checks import check_canvas
 from tapestry_protocol.sentences import quoted
@@ -36,6 +37,7 @@ from .png import (
     png_size,
     profile_of,
     reaches_pixels,
+    scaled,
     thumbnail_png,
     unused_profile,
 )
@@ -262,8 +264,7 @@ class Document:
         layers: the result is a group of these instead, topmost first.
         """
         parts = layers or [ResultLayer(name, as_array(result))]
-        numbers = (n for n in count(1) if f"data/tapestry-{n}.png" not in self._archive)
-        sources = [f"data/tapestry-{number}.png" for number in islice(numbers, len(parts))]
+        sources = self._new_sources(len(parts))
         new = [
             NewLayer(part.name, source, part.top, part.left)
             for part, source in zip(parts, sources, strict=True)
@@ -285,6 +286,71 @@ class Document:
                 **dict(zip(sources, pictures, strict=True)),
             }
         )
+
+    def saved_larger(
+        self, larger: np.ndarray, name: str, settings: Sequence[tuple[Node, str]] = ()
+    ) -> tuple[bytes, list[str]]:
+        """The .ora file as large as this picture, uint8 [height, width, 4], which lies on top.
+
+        All layers become larger with it. Also sentences about those that do not. settings: as in
+        `saved_with_result`.
+        """
+        height, width = larger.shape[:2]
+        (source,) = self._new_sources(1)
+        notes: list[str] = []
+        pictures: dict[str, bytes] = {}
+        for node in self.all_layers:
+            if node.kind == "layer" and node.source and node.source not in pictures:
+                picture = self._larger(node, height / self.height, width / self.width, notes)
+                if picture is not None:
+                    pictures[node.source] = encode_png(picture, self._colours_of(node))
+        flattened = scaled(self.flattened, height, width)
+        lay_over(flattened, larger, 0, 0)
+        stack = self._stack.enlarged(height, width, name, source, settings=settings)
+        changed = {
+            _STACK: stack,
+            **pictures,
+            source: encode_png(larger, self.colours_meant),
+            _MERGED: encode_png(flattened, self.colours_meant),
+            _THUMBNAIL: thumbnail_png(flattened),
+        }
+        return self._archive.copy(changed), notes
+
+    def _new_sources(self, wanted: int) -> list[str]:
+        """Names of files that are not there yet."""
+        names = (f"data/tapestry-{number}.png" for number in count(1))
+        return [*islice((name for name in names if name not in self._archive), wanted)]
+
+    def _larger(
+        self, layer: Node, down: float, across: float, notes: list[str]
+    ) -> np.ndarray | None:
+        """A layer's picture so many times as high and as wide; None where it stays as it is."""
+        shown = f"The layer {quoted(layer.name[:40])} keeps its size"
+        if not self.has_pixels(layer):
+            notes.append(f"{shown}: it is not stored as pixels.")
+            return None
+        if layer.source in self._damage:
+            return None  # that is told already
+        try:
+            pixels = decode_png(self._archive.read(layer.source), shown)
+        except TapestryError:
+            notes.append(f"{shown}: its picture is damaged or missing.")
+            return None
+        # Both edges are rounded, so that layers that touch each other still do.
+        top, left = round(layer.top * down), round(layer.left * across)
+        height = max(1, round((layer.top + pixels.shape[0]) * down) - top)
+        width = max(1, round((layer.left + pixels.shape[1]) * across) - left)
+        if height * width > MAX_CANVAS_PX or max(height, width) > MAX_SIDE_PX:
+            notes.append(f"{shown}: it reaches too far beyond the canvas to become larger.")
+            return None
+        return scaled(pixels, height, width)
+
+    def _colours_of(self, layer: Node) -> bytes:
+        """What a layer's own picture says of its colours."""
+        head = self._archive.start(layer.source, MAX_PROFILE_BYTES)
+        if head and not reaches_pixels(head):
+            head = self._archive.read(layer.source)
+        return colours_of(head)
 
     def _lay_children(self, canvas: np.ndarray, group: Node, area: Bounds) -> None:
         """Lay a group's visible layers onto a canvas that shows `area`."""

@@ -187,7 +187,13 @@ def result_name(request: Request) -> str:
     shown = ", ".join(prompt.strip() for prompt in prompts if prompt.strip())
     if len(shown) > _LONGEST_NAME:
         shown = shown[: _LONGEST_NAME - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-    what = {"extend": "extended", "refine": "refined", "fill": "filled"}.get(request.task, "")
+    done = {
+        "extend": "extended",
+        "refine": "refined",
+        "fill": "filled",
+        "upscale": "upscaled",
+    }
+    what = done.get(request.task, "")
     parts = ", ".join(part for part in (shown, what) if part)
     return f"{RESULT_PREFIX}{parts} (seed {request.seed})"
 

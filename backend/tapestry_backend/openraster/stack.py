@@ -130,12 +130,41 @@ class Stack:
                 if node.kind == "layer":
                     elements[node.number].set("x", str(node.left + margins.left))
                     elements[node.number].set("y", str(node.top + margins.top))
-        for node, text in settings:
-            elements[node.number].set(*_NAMESPACE)
-            elements[node.number].set(_SETTINGS, _written_in_xml(text))
+        _write_settings(elements, settings)
         new = _group(name, inner) if inner else _layer(NewLayer(name, source))
         _insert(elements[self.root.number], new, lowest=lowest)
         return tostring(image, encoding="UTF-8", xml_declaration=True)
+
+    def enlarged(
+        self,
+        height: int,
+        width: int,
+        name: str,
+        source: str,
+        *,
+        settings: Sequence[tuple[Node, str]] = (),
+    ) -> bytes:
+        """The file on a canvas of this size, each layer at its place, and one more on top.
+
+        The new layer fills the canvas; settings: as in `with_layer`.
+        """
+        image = deepcopy(self.image)
+        elements = list(image.iter())
+        image.set("h", str(height))
+        image.set("w", str(width))
+        for node in self.root.walk():
+            if node.kind == "layer":
+                elements[node.number].set("x", str(round(node.left * width / self.width)))
+                elements[node.number].set("y", str(round(node.top * height / self.height)))
+        _write_settings(elements, settings)
+        _insert(elements[self.root.number], _layer(NewLayer(name, source)), lowest=False)
+        return tostring(image, encoding="UTF-8", xml_declaration=True)
+
+
+def _write_settings(elements: Sequence[Element], settings: Sequence[tuple[Node, str]]) -> None:
+    for node, text in settings:
+        elements[node.number].set(*_NAMESPACE)
+        elements[node.number].set(_SETTINGS, _written_in_xml(text))
 
 
 def _layer(new: NewLayer) -> Element:
