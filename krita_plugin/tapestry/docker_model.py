@@ -16,6 +16,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Welcome
 from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.request_checks import upscaled_size
 
 from .backend.choice import BackendChoice, ChosenBackend
 from .backend.controller import BackendController
@@ -28,7 +29,13 @@ from .document.adapter_settings import PICTURE
 from .document.canvas import Canvas, Host
 from .document.example import Example
 from .document.order import NOTHING, Beside, Order
-from .document.reading import order_from
+from .document.reading import (
+    needs_painting,
+    order_from,
+    order_to_enlarge,
+    order_to_enlarge_anew,
+    target_of,
+)
 from .document.region_controller import RegionController
 from .document.scene_watcher import SceneWatcher
 from .i18n.notices import Notice, notice_of
@@ -42,7 +49,7 @@ from .presets.prompt_history import PromptHistory
 from .results.controller import Results
 from .results.history import HistoryEntry
 from .results.inserting import InsertAs
-from .settings.settings import Mode, Settings, settings_of
+from .settings.settings import TIMES_AT_ONCE, Mode, Settings, settings_of
 
 Topic = Literal[
     "scene",
@@ -76,6 +83,7 @@ class DockerModel:
         self._host = host
         self._link = link
         self._watchers: dict[Topic, list[Callable[[], None]]] = {}
+        self._to_enlarge: dict[str, Settings] = {}
         self.scene_watch = SceneWatcher(
             host,
             loop,
@@ -237,6 +245,22 @@ class DockerModel:
         self._begin("upscale")
 
     @guarded
+    def upscale_by_four(self) -> None:
+        """Make it four times as large; regions of which there is no picture are painted first.
+
+        Both are pictures of the history: what stops the second leaves the first.
+        """
+        larger = replace(self.settings, upscale_factor=float(TIMES_AT_ONCE))
+        canvas, scene = self._document_in_front(), self.scene_watch.scene
+        if larger.upscale_into == "selection" or not needs_painting(canvas, scene):
+            self._begin("upscale", larger)
+            return
+        target_of(canvas, larger, "upscale")  # what cannot be is told before anything is painted
+        whole = replace(larger, only_selection=False, in_regions=False, batch=1)
+        first = self._begin("generate", whole)
+        self._to_enlarge[first.id] = larger
+
+    @guarded
     def toggle_live(self) -> None:
         """Paint what changes in the document in front at once, or no longer."""
         if self.live.is_on:
@@ -283,7 +307,8 @@ class DockerModel:
             )
         return canvas
 
-    def _begin(self, mode: Mode) -> None:
+    def _begin(self, mode: Mode, settings: Settings | None = None) -> Job:
+        """Read and paint; with other settings than those that are shown, of the same seed."""
         canvas = self._document_in_front()
         self._show(None)
         self.live.stop()
@@ -291,8 +316,9 @@ class DockerModel:
         self.regions.hide_overlay()
         if not self.settings.seed_locked:
             self.roll_dice()
-        settings = replace(self.settings)  # what is changed from now on is for the next picture
-        self.queue.begin(
+        # A copy: what is changed from now on is for the next picture.
+        settings = replace(settings or self.settings, seed=self.settings.seed)
+        return self.queue.begin(
             canvas,
             self._reading(canvas, settings, mode),
             self._sources(canvas, mode),
@@ -315,6 +341,8 @@ class DockerModel:
         return [layer.id for layer in canvas.layers() if layer.visible and layer.id not in off]
 
     def _queue_changed(self) -> None:
+        pending = {job.id for job in self.queue.jobs}
+        self._to_enlarge = {id_: s for id_, s in self._to_enlarge.items() if id_ in pending}
         self.results.hide_live([job.id for job in self.queue.jobs])
         self._tell("job")
         if self.backend_controller:
@@ -331,6 +359,10 @@ class DockerModel:
             end = self.queue.end
             at_once = self.settings.apply_at_once and job.copies == 1
             self.results.take(job, job.order, made, lambda: end(job, self.notice), at_once=at_once)
+            larger = self._to_enlarge.pop(job.id, None)
+            if larger is not None and job.canvas.is_open:
+                order = order_to_enlarge(job.order, made.pixels, larger)
+                self.queue.begin(job.canvas, _ready(order), job.sources, history_id=job.history_id)
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -353,6 +385,27 @@ class DockerModel:
     def discard(self, entry_id: str) -> None:
         """Take a picture out of the history."""
         self.results.discard(entry_id)
+
+    @guarded
+    def enlarge(self, entry_id: str) -> None:
+        """Make a picture of the history larger, as a document of its own."""
+        entry = self.results.find(entry_id)
+        if entry is None:
+            return
+        canvas, settings = self._document_in_front(), replace(self.settings)
+        upscaled_size(entry.height, entry.width, settings.upscale_factor)
+        self._show(None)
+        self.live.stop()
+        history_id = self.results.histories.id_of(canvas)
+        self.queue.begin(canvas, self._enlarging(entry, settings), history_id=history_id)
+
+    async def _enlarging(self, entry: HistoryEntry, settings: Settings) -> Order:
+        picture, painted = await self.results.to_enlarge(entry)
+        if painted is None:
+            return order_to_enlarge_anew(picture, entry.prompts, settings)
+        request, masks = painted
+        order = Order(request, masks, entry.name, adapters=entry.adapters)
+        return replace(order_to_enlarge(order, picture, settings), new_document=True)
 
     @guarded
     def set_favourite(self, entry_id: str, *, on: bool) -> None:
@@ -461,3 +514,8 @@ class DockerModel:
     def _tell(self, topic: Topic) -> None:
         for watcher in list(self._watchers.get(topic, ())):
             watcher()
+
+
+async def _ready(order: Order) -> Order:
+    """An order for which nothing has to be read."""
+    return order

@@ -58,6 +58,9 @@ MAX_UNDER_PX = 1_024
 MAX_FACTOR = 8.0
 """How many times as large a picture becomes at once; what is larger is enlarged again."""
 
+LEAST_ENLARGED_PX = 8
+"""Pixels a side of a picture that becomes larger: a cell of common autoencoders."""
+
 MAX_SEED = 2**32 - 1
 """Seeds are shown to people: ten digits at most."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from .adapters import MAPS
 from .errors import ErrorCode, TapestryError
 from .limits import (
+    LEAST_ENLARGED_PX,
     MAX_CANVAS_PX,
     MAX_CONTROLS,
     MAX_FACTOR,
@@ -51,6 +52,19 @@ def upscaled_size(height: int, width: int, factor: float) -> tuple[int, int]:
                 factor=f"{factor:g}",
             ),
             "Choose a factor in between, or enlarge the result again.",
+        )
+    if min(height, width) < LEAST_ENLARGED_PX:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence(
+                "A picture of {width} x {height} pixels is too small to become larger.",
+                width=width,
+                height=height,
+            ),
+            Sentence(
+                "Choose one, or select a part, of at least {least} pixels a side.",
+                least=LEAST_ENLARGED_PX,
+            ),
         )
     rows, columns = round(height * factor), round(width * factor)
     if rows * columns > MAX_CANVAS_PX or max(rows, columns) > MAX_SIDE_PX:

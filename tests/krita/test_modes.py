@@ -81,6 +81,18 @@ def test_a_selection_becomes_a_larger_document(jobs: Report) -> None:
     assert facts["left alone"] == [192, 160]
 
 
+def test_one_press_paints_and_makes_it_four_times_as_large(jobs: Report) -> None:
+    """Both stages are layers, and taking back the second leaves the first."""
+    facts = jobs.facts("four_times_as_large")
+    regions = ["blue sky", "green grass", "Background"]
+    assert facts["size"] == [768, 640]
+    larger, first, *rest = facts["names"]
+    assert "upscaled" in larger
+    assert first.startswith("Tapestry: ")
+    assert rest == regions
+    assert facts["taken back"] == [192, 160, [first, *regions]]
+
+
 def test_a_region_can_keep_to_its_paint(jobs: Report) -> None:
     """With less strength it has more of the colour it was painted with; also in 16 bits."""
     without, with_paint = jobs.facts("settings_of_regions_matter")["magenta"]

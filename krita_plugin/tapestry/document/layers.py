@@ -102,6 +102,12 @@ def groups_of(layers: Sequence[Layer], own: frozenset[str]) -> Iterator[Layer]:
             yield from groups_of(layer.children, own)
 
 
+def shows_own(layers: Sequence[Layer], own: frozenset[str]) -> bool:
+    """Whether a picture that Tapestry made can be seen, at any depth."""
+    shown = (layer for layer in layers if layer.visible and layer.opacity > 0)
+    return any(_is_own(layer, own) or shows_own(layer.children, own) for layer in shown)
+
+
 def layers_that_count(
     layers: Sequence[Layer], own: frozenset[str], stored: DocumentRegions
 ) -> tuple[Sequence[Layer], str]:

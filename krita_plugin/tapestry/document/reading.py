@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Region, Request, Selection
-from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins
+from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
+from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 from tapestry_protocol.request_checks import (
     check_canvas,
     check_prompt,
@@ -37,6 +37,7 @@ from .layers import (
     picture_name,
     pictures_of,
     read_scene,
+    shows_own,
 )
 from .order import Order
 from .region_settings import REGIONS_NOTE, DocumentRegions
@@ -59,6 +60,11 @@ def keep_own_layer(canvas: Canvas, layer_id: str) -> None:
     """Remember that Tapestry made this layer."""
     ids = sorted(own_layers(canvas) | {layer_id})
     canvas.keep_note(OWN_LAYERS_NOTE, json.dumps(ids))
+
+
+def needs_painting(canvas: Canvas, scene: DocumentScene) -> bool:
+    """Whether there are regions, and no picture of them can be seen."""
+    return bool(scene.regions) and not shows_own(canvas.layers(), own_layers(canvas))
 
 
 def document_regions(canvas: Canvas) -> DocumentRegions:
@@ -124,6 +130,48 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
         target = Target("fill" if mode == "generate" else mode, part, selected=selected)
     check_canvas(target.reach.height, target.reach.width)
     return target
+
+
+def order_to_enlarge(order: Order, picture: Pixels, settings: Settings) -> Order:
+    """To make a picture larger that came for an order; its prompts and regions go along."""
+    image = PixelsRef.of(picture)
+    request = replace(
+        order.request,
+        task="upscale",
+        image=image,
+        selection=None,
+        live=False,
+        strength=settings.upscale_strength,
+        factor=settings.upscale_factor,
+        wrap=False,
+        layered=False,
+        controls=(),
+        regions=tuple(
+            replace(region, strength=1.0, paint=None, controls=())
+            for region in order.request.regions
+        ),
+    )
+    check_request(request)
+    stem = order.layer_name.removesuffix(f" (seed {request.seed})")
+    what = what_was_done("upscale", request.margins)
+    return replace(
+        order,
+        request=request,
+        blobs={**order.blobs, image.sha256: picture.data},
+        layer_name=f"{stem}, {what} (seed {request.seed})",
+        new_document=settings.upscale_into == "new",
+    )
+
+
+def order_to_enlarge_anew(picture: Pixels, prompts: Sequence[str], settings: Settings) -> Order:
+    """To make a picture larger of whose regions nothing is known but their prompts."""
+    image = PixelsRef.of(picture)
+    target = Target("upscale", Bounds(0, 0, picture.height, picture.width))
+    prompt = ", ".join(dict.fromkeys(prompts))
+    request = _request(settings, target, prompt=prompt, image=image)
+    check_request(request)
+    name = picture_name(prompts, settings.seed, what_was_done("upscale", request.margins))
+    return Order(request, {image.sha256: picture.data}, name, new_document=True)
 
 
 async def order_from(

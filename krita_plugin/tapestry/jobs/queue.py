@@ -92,7 +92,7 @@ class JobQueue:
         sources: Sequence[str] = (),
         copies: int = 1,
         history_id: str = "",
-    ) -> None:
+    ) -> Job:
         """Read a document in the turns to come, and paint what it asks for so many times."""
         job = Job(uuid.uuid4().hex, canvas, DocumentState.of(canvas), history_id, canvas.name)
         job.sources, job.copies = tuple(sources), copies
@@ -108,6 +108,7 @@ class JobQueue:
 
         self._readings[job.id] = Task(self._loop, reading, read, failed)
         self._changed()
+        return job
 
     def cancel(self, job: Job) -> None:
         """Stop a job, wherever it is."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ..common.task_queue import Loop, TaskQueue
@@ -145,6 +146,13 @@ class Results:
         done()
         if not is_kept:
             self._said(_not_on_disk())
+
+    async def to_enlarge(
+        self, entry: HistoryEntry
+    ) -> tuple[Pixels, tuple[Request, dict[str, bytes]] | None]:
+        """The pixels of a picture, and what was asked for where that still fits them."""
+        picture = await self._keeper.picture(entry)
+        return picture.pixels, await self._keeper.as_painted(entry)
 
     # --- into the document ------------------------------------------------------------------------
 

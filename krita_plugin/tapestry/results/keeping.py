@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Result
+from tapestry_protocol.messages import Request, Result
 from tapestry_protocol.pixels import PixelsRef
 
 from ..common.stored_json import read_kept, same_kind
@@ -94,6 +94,23 @@ class PictureKeeper:
             old=old,
             enlarged_from=entry.enlarged_from,
         )
+
+    async def as_painted(self, entry: HistoryEntry) -> tuple[Request, dict[str, bytes]] | None:
+        """What was asked for, with the regions whose masks are known, and these.
+
+        None where its places are not those of the picture: it was extended, or made larger.
+        """
+        request = entry.request
+        size = (entry.height, entry.width)
+        if request is None or (request.height, request.width) != size:
+            return None
+        regions, masks = [], {}
+        for region in request.regions:
+            mask = await self._store.read(region.mask)
+            if mask is not None:
+                regions.append(region)
+                masks[region.mask.sha256] = mask.data
+        return replace(request, regions=tuple(regions)), masks
 
     async def in_regions(self, entry: HistoryEntry, picture: FinishedPicture) -> FinishedPicture:
         """The picture with its layers, or else with its regions' masks, by which it can be cut.

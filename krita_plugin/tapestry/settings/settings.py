@@ -34,6 +34,9 @@ SIDES = ("top", "left", "bottom", "right")
 LARGEST_EXTENSION_PX = 16_384
 LARGEST_CONTEXT_PX = 4096
 SMALLEST_FACTOR = 1.5
+TIMES_AT_ONCE = 4
+"""How many times as large the button makes a picture that needs not be there yet."""
+
 MOST_PICTURES = 64
 SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB = 16, 1_000_000
 """What pictures of histories may take on disk."""

@@ -120,6 +120,30 @@ def upscale_the_document(stage):
     stage.press("tapestry_mode_generate")
 
 
+def four_times_as_large(stage):
+    """One press: the regions are painted, then the picture becomes larger with its document."""
+    document = _ready(stage, "upscale")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
+    stage.widget("tapestry_steps").setValue(_STEPS)
+    yield stage.turns(0.5)
+    yield from stage.picture("before it is four times as large")
+    stage.press("tapestry_upscale_by_four")
+
+    def is_there():
+        idle = not stage.widget("tapestry_progress").isVisible()
+        return idle and document.width() > WIDTH
+
+    yield stage.until(is_there, "the larger picture", 2 * A_PICTURE_S)
+    yield stage.turns(1.0)
+    stage.facts["size"] = [document.width(), document.height()]
+    stage.facts["names"] = stage.names(document)
+    yield from stage.picture("four times as large")
+    stage.press("tapestry_take_back")
+    yield stage.turns(1.5)
+    stage.facts["taken back"] = [document.width(), document.height(), stage.names(document)]
+    stage.press("tapestry_mode_generate")
+
+
 def _leaf(document, leaf):
     return bytes(document.nodeByUniqueID(leaf).pixelData(0, 0, WIDTH, HEIGHT))
 

@@ -91,11 +91,11 @@ def test_an_upscale_takes_what_is_seen_with_its_regions(canvas: FakeCanvas) -> N
 def test_an_upscale_of_a_selection_takes_the_rectangle_around_it(canvas: FakeCanvas) -> None:
     """Regions lie where they lie in it, and it becomes a document of its own."""
     canvas.add("sunset sky", Bounds(2, 3, 14, 8), HALF)
-    canvas.selection_mask = (Bounds(10, 5, 16, 20), bytes(90))
+    canvas.selection_mask = (Bounds(10, 5, 18, 20), bytes(120))
     asked = order(canvas, "upscale", upscale_into="selection")
     request = asked.request
-    assert (request.height, request.width, request.selection) == (6, 15, None)
-    assert asked.blobs[request.image.sha256] == canvas.flattened(Bounds(10, 5, 16, 20))
+    assert (request.height, request.width, request.selection) == (8, 15, None)
+    assert asked.blobs[request.image.sha256] == canvas.flattened(Bounds(10, 5, 18, 20))
     assert request.regions[0].bounds == Bounds(0, 0, 4, 3)
     assert asked.whole == Bounds(-10, -5, 10, 25)
     assert asked.new_document
@@ -103,14 +103,20 @@ def test_an_upscale_of_a_selection_takes_the_rectangle_around_it(canvas: FakeCan
 
 def test_an_upscale_that_cannot_be_is_told_before_anything_is_read() -> None:
     """Too large, with the largest factor that there is; nothing selected."""
-    canvas = FakeCanvas(1, 9000)
+    canvas = FakeCanvas(8, 9000)
     canvas.reads = 0
     with pytest.raises(TapestryError, match=r"Choose a factor of 3\.64 at most"):
         order(canvas, "upscale", upscale_factor=4.0)
     with pytest.raises(TapestryError, match="Nothing is selected") as raised:
         order(canvas, "upscale", upscale_into="selection")
     assert "become larger" in raised.value.advice
+    canvas.selection_mask = (Bounds(3, 4, 4, 5), bytes(1))
+    with pytest.raises(TapestryError, match="1 x 1 pixels is too small") as raised:
+        order(canvas, "upscale", upscale_into="selection")
+    assert "at least 8 pixels a side" in raised.value.advice
     assert canvas.reads == 0
+    with pytest.raises(TapestryError, match="30 x 7 pixels is too small"):
+        order(FakeCanvas(7, 30), "upscale")
 
 
 def test_layers_that_are_off_or_outside_are_no_regions(canvas: FakeCanvas) -> None:

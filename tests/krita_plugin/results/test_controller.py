@@ -8,7 +8,7 @@ from tapestry.docker_model import DockerModel
 from tapestry.results.canvas_preview import PREVIEW_NAME
 from tapestry.results.history import HISTORY_NOTE, History
 from tapestry.results.picture_store import PictureStore
-from tapestry_protocol.messages import Acknowledge, PixelsRef, Preview
+from tapestry_protocol.messages import Acknowledge, PixelsRef, Preview, Submit
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.krita_plugin.fake_canvas import FakeCanvas
 from tests.krita_plugin.workshop import HEIGHT, RED, SKY, SKY_MASK, WIDTH, Workshop
@@ -214,6 +214,139 @@ def test_an_upscaled_document_grows_and_is_taken_back(workshop: Workshop) -> Non
     assert "scaled down" in workshop.said
     run(workshop, workshop.docker_model.apply, entry.id)
     assert (workshop.canvas.height, workshop.canvas.width) == (2 * HEIGHT, 2 * WIDTH)
+
+
+def press_by_four(workshop: Workshop, **settings: object) -> list[Submit]:
+    """Press the button for four times as large; what the backend is sent in the end."""
+    workshop.docker_model.change(**settings)
+    workshop.connect()
+    workshop.docker_model.look()
+    workshop.loop.run()
+    workshop.docker_model.upscale_by_four()
+    workshop.loop.run()
+    return [message for message in workshop.backend.sent if isinstance(message, Submit)]
+
+
+def test_four_times_as_large_paints_first_what_is_not_there(workshop: Workshop) -> None:
+    """Then that picture becomes larger, with the document; both are in the history."""
+    asked = {"only_selection": True, "in_regions": True, "batch": 3, "upscale_strength": 0.2}
+    (first,) = press_by_four(workshop, **asked)
+    assert (first.request.task, first.request.layered) == ("generate", False)
+    assert workshop.docker_model.settings.upscale_factor == 2.0, "what is shown stays"
+    workshop.finish(first)
+    second = [sent for sent in workshop.backend.sent if isinstance(sent, Submit)][-1]
+    request = second.request
+    assert (request.task, request.factor, request.strength) == ("upscale", 4.0, 0.2)
+    assert (request.image.height, request.image.width) == (HEIGHT, WIDTH)
+    assert request.image == PixelsRef.of(Pixels(HEIGHT, WIDTH, 4, RED * (HEIGHT * WIDTH)))
+    assert [region.prompt for region in request.regions] == ["sunset sky"]
+    workshop.finish(second)
+    assert (workshop.canvas.height, workshop.canvas.width) == (4 * HEIGHT, 4 * WIDTH)
+    larger = "Tapestry: sunset sky, upscaled (seed 42)"
+    assert workshop.canvas.names == [larger, NAME, *PAINTED]
+    assert len(workshop.docker_model.results.entries()) == 2
+    again = press_by_four(workshop)[-1].request
+    assert (again.task, again.height) == ("upscale", 4 * HEIGHT), "there is a picture by now"
+
+
+def test_a_second_stage_that_is_cancelled_leaves_the_first(workshop: Workshop) -> None:
+    """In the document and in the history; a first one that is cancelled has no second."""
+    (first,) = press_by_four(workshop)
+    workshop.finish(first)
+    workshop.docker_model.cancel()
+    workshop.answer_cancels()
+    workshop.loop.run()
+    assert (workshop.canvas.height, workshop.canvas.names) == (HEIGHT, [NAME, *PAINTED])
+    assert the_entry(workshop).request.task == "generate"
+    workshop.canvas.remove(workshop.canvas.fakes[0].layer.id)
+    press_by_four(workshop)
+    sent = len(workshop.backend.sent)
+    workshop.docker_model.cancel()
+    workshop.answer_cancels()
+    workshop.loop.run()
+    assert not workshop.docker_model.queue.jobs
+    assert not any(isinstance(message, Submit) for message in workshop.backend.sent[sent:])
+
+
+def test_a_document_that_is_closed_meanwhile_has_its_first_stage_alone(workshop: Workshop) -> None:
+    """It can be put into a new one."""
+    (first,) = press_by_four(workshop)
+    workshop.canvas.is_open = False
+    workshop.finish(first)
+    assert not workshop.docker_model.queue.jobs
+    assert the_entry(workshop).request.task == "generate"
+
+
+@pytest.mark.parametrize(
+    ("into", "selected", "sentence"),
+    [
+        ("document", None, "too large"),
+        ("selection", None, "Nothing is selected"),
+        ("selection", Bounds(3, 4, 4, 5), "1 x 1 pixels is too small to become larger"),
+    ],
+)
+def test_what_cannot_become_four_times_as_large_is_told_before_it_is_painted(
+    workshop: Workshop, into: str, selected: Bounds | None, sentence: str
+) -> None:
+    """In the document, the selection, and at any factor."""
+    if into == "document":
+        workshop.canvas.grow(Margins(right=9000))
+    if selected is not None:
+        workshop.canvas.selection_mask = (selected, b"\xff")
+    assert press_by_four(workshop, upscale_into=into) == []
+    assert sentence in workshop.said
+
+
+def sent_last(workshop: Workshop) -> Submit:
+    """The job that the backend was sent last."""
+    return [message for message in workshop.backend.sent if isinstance(message, Submit)][-1]
+
+
+def test_a_picture_of_the_history_becomes_larger(workshop: Workshop) -> None:
+    """With its own prompts and regions; the document that it was made in stays as it is."""
+    paint(workshop, style="oil")
+    entry = the_entry(workshop)
+    workshop.docker_model.change(upscale_factor=3.0, style="ink")
+    run(workshop, workshop.docker_model.enlarge, entry.id)
+    submit = sent_last(workshop)
+    request = submit.request
+    assert (request.task, request.factor, request.style) == ("upscale", 3.0, "oil")
+    assert request.image.sha256 == entry.sha256
+    (region,) = request.regions
+    assert (region.prompt, region.bounds) == ("sunset sky", Bounds(0, 0, 10, WIDTH))
+    workshop.finish(submit)
+    new = workshop.host.active_canvas()
+    assert (new.height, new.width) == (3 * HEIGHT, 3 * WIDTH)
+    assert new.names == ["Tapestry: sunset sky, upscaled (seed 42)", "Background"]
+    assert workshop.canvas.names == [NAME, *PAINTED]
+
+
+def test_a_picture_that_was_extended_becomes_larger_by_its_prompts(workshop: Workshop) -> None:
+    """Where its regions lay is not where they lie in it."""
+    workshop.docker_model.change(extend_right=10)
+    workshop.connect()
+    workshop.docker_model.extend()
+    workshop.loop.run()
+    workshop.finish(sent_last(workshop))
+    run(workshop, workshop.docker_model.enlarge, the_entry(workshop).id)
+    request = sent_last(workshop).request
+    assert (request.height, request.width, request.factor) == (HEIGHT, WIDTH + 10, 2.0)
+    assert (request.prompt, request.regions) == ("sunset sky", ())
+    assert request.margins.is_zero
+
+
+def test_a_picture_of_the_history_that_cannot_become_larger_is_told(workshop: Workshop) -> None:
+    """Its pixels are gone; and one that nobody knows is nothing."""
+    paint(workshop)
+    sent = len(workshop.backend.sent)
+    workshop.docker_model.enlarge("nobody")
+    for folder in (workshop.host.data_folder / "pictures").rglob("*"):
+        if folder.is_file():
+            folder.unlink()
+    workshop.docker_model.results._store._recent.clear()
+    run(workshop, workshop.docker_model.enlarge, the_entry(workshop).id)
+    assert "not on this computer any more" in workshop.said
+    assert len(workshop.backend.sent) == sent
 
 
 def test_an_upscaled_document_that_was_resized_since_keeps_its_size(workshop: Workshop) -> None:

@@ -137,6 +137,11 @@ class HistoryStrip(QWidget):
         for name, text, action in (
             ("use_settings", tr("Use these settings again"), self._use_settings),
             ("use_seed", tr("Use this seed"), self._use_seed),
+            (
+                "enlarge",
+                tr("Make it larger, as on the page Upscale"),
+                lambda: self._call(self._docker_model.enlarge),
+            ),
             ("discard", tr("Discard"), lambda: self._call(self._docker_model.discard)),
         ):
             self._add(self._menu, f"tapestry_{name}", text, action)

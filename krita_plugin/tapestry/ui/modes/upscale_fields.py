@@ -6,8 +6,8 @@ from tapestry_protocol.limits import MAX_FACTOR
 
 from ...docker_model import DockerModel
 from ...i18n.translation import tr
-from ...qt.compat import QComboBox, QLabel, QWidget
-from ...settings.settings import SMALLEST_FACTOR, UpscaleInto
+from ...qt.compat import QComboBox, QLabel, QPushButton, QWidget
+from ...settings.settings import SMALLEST_FACTOR, TIMES_AT_ONCE, UpscaleInto
 from ..base.field_behaviour import calm, column_in, narrow, row_of
 from ..base.follow import follow
 from ..fields.number_fields import Number, NumberFields
@@ -42,7 +42,16 @@ class UpscaleFields(QWidget):
         )
         self._size = QLabel()
         self._size.setObjectName("tapestry_upscaled_size")
-        column_in(self, row_of((self._into, 1)), self._numbers, self._size)
+        at_once = QPushButton(tr("Make it {count} times as large").format(count=TIMES_AT_ONCE))
+        at_once.setObjectName("tapestry_upscale_by_four")
+        at_once.setToolTip(
+            tr(
+                "Regions of which there is no picture yet are painted first, at the document's "
+                "size; then the picture becomes larger. If you cancel that, the first one stays."
+            )
+        )
+        at_once.clicked.connect(lambda _checked: docker_model.upscale_by_four())
+        column_in(self, row_of((self._into, 1)), self._numbers, self._size, at_once)
         follow(self, docker_model, ("settings", "scene"), self._show_settings)
 
     def _show_settings(self) -> None:

@@ -102,6 +102,17 @@ def test_upscaling_takes_factor_strength_and_a_place(ready) -> None:
     assert (kept.mode, kept.upscale_factor, kept.upscale_into) == ("upscale", 2.5, "selection")
 
 
+def test_one_button_makes_a_picture_and_then_a_larger_one(ready) -> None:
+    """It says how much larger; the factor beside it is not asked."""
+    ready.one("tapestry_mode_upscale").click()
+    ready.look()
+    button = ready.one("tapestry_upscale_by_four")
+    button.click()
+
+    assert button.text() == "Make it 4 times as large"
+    assert sent(ready).task == "generate"
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize(("share", "lines"), [(0.75, 2), (0.98, 2), (1.0, 1), (3.0, 1)])
 def test_no_word_of_a_mode_is_cut_off(docker, language: str, share: float, lines: int) -> None:
