@@ -18,7 +18,10 @@ from PIL import ExifTags, Image
 from examples.ora import Group, Layer, write_ora
 from tapestry_backend import outputs
 from tapestry_backend.cli import main
+from tapestry_backend.openraster.archive import Archive
+from tapestry_backend.openraster.document import Document
 from tapestry_backend.openraster.png import decode_png, encode_png
+from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.sentences import quoted
 
 QUICK = ["--steps", "2", "--quiet"]
@@ -111,6 +114,63 @@ def test_a_scene_that_shows_a_result_is_not_painted_again(tmp_path: Path) -> Non
     assert main(["upscale", str(scene), "--factor", "2", *ends]) == 0
 
     assert pixels_of(out)[:30, :, :3].reshape(-1, 3).tolist() == [[0, 120, 240]] * (30 * 96)
+
+
+def test_a_scene_becomes_larger_with_all_its_layers(tmp_path: Path) -> None:
+    """The result lies on top; regions stay regions, with what was said of them."""
+    scene = write_scene(tmp_path / "scene.ora", "snow", "lava")
+    out, again, flat = (tmp_path / name for name in ("out.ora", "again.ora", "flat.png"))
+    asked = ["--factor", "2.5", "--region", "snow", "weight=2", *QUICK]
+    assert main(["upscale", str(scene), "-o", str(out), *asked]) == 0
+    assert main(["upscale", str(scene), "-o", str(flat), *asked]) == 0
+    document = Document.open(out)
+    top, *layers = document.layers
+
+    assert (document.height, document.width) == (100, 120)
+    assert top.name.startswith("Tapestry: ")
+    assert "upscaled" in top.name
+    assert [(layer.name, layer.top, layer.left) for layer in layers] == [
+        ("snow", 0, 0),
+        ("lava", 25, 0),
+    ]
+    assert [document.alpha(layer, document.bounds)[0] for layer in layers] == [
+        Bounds(0, 0, 50, 120),
+        Bounds(25, 0, 75, 120),
+    ]
+    assert "weight=2" in layers[0].settings
+    picture = pixels_of(flat)
+    assert (document.colours(top, document.bounds) == picture).all()
+    assert (document.flattened[picture[..., 3] == 255] == picture[picture[..., 3] == 255]).all()
+    assert main(["upscale", str(out), "-o", str(again), "--factor", "1", *QUICK]) == 0
+
+
+def test_a_layer_that_cannot_become_larger_stays_and_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is damaged, and one that is no picture: the others do."""
+    scene, out = write_scene(tmp_path / "scene.ora", "snow", "lava", "ice"), tmp_path / "out.ora"
+    archive = Archive.open(scene)
+    stack = archive.read("stack.xml").replace(b"data/layer2.png", b"data/layer2.svg")
+    broken = archive.copy(
+        {"stack.xml": stack, "data/layer1.png": b"no picture", "data/layer2.svg": b"<svg/>"}
+    )
+    scene.write_bytes(broken)
+    assert main(["upscale", str(scene), "-o", str(out), "--steps", "2"]) == 0
+    said = capsys.readouterr().err
+
+    assert "“lava”" in said
+    assert "“ice” keeps its size: it is not stored as pixels." in said
+    larger = Archive.open(out)
+    assert larger.read("data/layer1.png") == b"no picture"
+    assert decode_png(larger.read("data/layer0.png"), "").shape == (40, 96, 4)
+
+
+def test_a_picture_has_no_layers_to_enlarge(
+    picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That is told before anything is painted."""
+    assert main(["upscale", str(picture), "-o", str(picture.with_name("out.ora"))]) == 2
+    assert "Only a scene has layers" in capsys.readouterr().err
 
 
 def enlarged_alone(scene: Path) -> np.ndarray:
@@ -287,6 +347,8 @@ def test_a_factor_is_looked_at_before_a_scene_is_painted(
         (["picture.png", "--factor", "nan"], "1 to 8 times as large, not nan times"),
         (["picture.png", "--factor", "2x"], "“2x” is no number"),
         (["picture.png", "--strength", "2"], "--strength"),
+        (["picture.png", "--upscaler", "4x-none"], "There is no upscaler “4x-none”"),
+        (["small.png"], "40 x 7 pixels is too small to become larger"),
         (["picture.png", "--region", "snow", "weight=2"], "has none"),
         (["broken.png"], "“broken.png” is no PNG picture. Save it as PNG once more"),
         (["empty.png"], "“empty.png” is empty. Save it as PNG once more"),
@@ -301,6 +363,7 @@ def test_impossible_requests_get_a_sentence(
     """Before anything is painted."""
     picture.with_name("broken.png").write_bytes(b"GIF89a" * 20)
     picture.with_name("empty.png").write_bytes(b"")
+    picture.with_name("small.png").write_bytes(encode_png(pixels_of(picture)[:7]))
     picture.with_name("cut.png").write_bytes(picture.read_bytes()[:900])
     if sys.platform != "win32":
         os.mkfifo(picture.with_name("pipe.png"))

@@ -1,14 +1,25 @@
 """A picture made larger: what it keeps to, in which pieces it comes, what cannot be enlarged."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
 
+from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
+from tapestry_backend.checkpoints.upscaler_file import Upscaler, expected_shapes, find_upscaler
+from tapestry_backend.models.denoiser import Denoiser
+from tapestry_backend.models.esrgan import Enlarger
+from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks import upscaling
+from tapestry_backend.tasks.control_pictures import ControlPictures
 from tapestry_backend.tasks.events import Progressed
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_backend.tasks.run import run
@@ -59,7 +70,7 @@ def test_shrunk_again_it_is_the_first_stage(model_cache) -> None:
     )
 
     assert soft.shape == (96, 128, 4)
-    assert shrunk_error(soft, first) < 8
+    assert shrunk_error(soft, first) < 10
     assert shrunk_error(strong, first) > 2 * shrunk_error(soft, first)
 
 
@@ -139,6 +150,97 @@ def test_control_pictures_are_in_the_picture_already(model_cache, scene) -> None
 
     assert (steered == plain).all()
     assert any("Control pictures" in str(notice) for notice in end.report["notices"])
+
+
+def test_a_network_enlarges_in_the_place_of_a_filter(model_cache, tmp_path: Path) -> None:
+    """By as much as was asked for, whatever it makes itself; what it makes is painted over."""
+    first = picture()
+    upscaler = save_upscaler(tmp_path / "net.safetensors")
+    plain, end = joined(
+        upscale(first, asked(first, strength=0.0), 1.5, {}, model_cache, upscaler=upscaler)
+    )
+    painted, _ = joined(upscale(first, asked(first), 1.5, {}, model_cache, upscaler=upscaler))
+    shown = np.ascontiguousarray(first[..., :3].transpose(2, 0, 1)).astype(np.float32) / 255
+    *_, own = Enlarger(upscaler, torch.device("cpu")).enlarged(shown)
+    (red, *_) = (
+        Image.fromarray(channel).resize((96, 72), Image.Resampling.LANCZOS) for channel in own
+    )
+
+    assert end.report["upscaler"] == "net.safetensors"
+    assert np.abs(plain[..., 0] - np.asarray(red).clip(0, 1) * 255).max() <= 1
+    assert painted.shape == plain.shape
+    assert (painted != plain).any()
+
+
+def test_a_network_that_gives_no_numbers_is_told(model_cache, tmp_path: Path) -> None:
+    """With its name; nothing was painted."""
+    first = picture()
+    upscaler = save_upscaler(tmp_path / "net.safetensors", bias=math.nan)
+    with pytest.raises(TapestryError, match=r"“net\.safetensors” gave numbers that are not finite"):
+        list(upscale(first, asked(first), 2, {}, model_cache, upscaler=upscaler))
+
+
+def save_upscaler(path: Path, bias: float = 0.5) -> Upscaler:
+    """A tiny network that makes pictures twice as large."""
+    torch.manual_seed(4)
+    shapes = expected_shapes(Upscaler(path, {}, 4, 3, 1, 1, 1))
+    state = {name: 0.15 * torch.randn(shape) for name, shape in shapes.items()}
+    save_file(state | {"conv_last.bias": torch.full((3,), bias)}, path)
+    return find_upscaler(str(path))
+
+
+def save_control_network(folder: Path, model: Denoiser) -> None:
+    """A ControlNet for the bundled model that says something."""
+    torch.manual_seed(3)
+    network = diffusers.ControlNetModel.from_unet(
+        model._unet, conditioning_embedding_out_channels=(8, 16, 16, 32)
+    )
+    for block in network.controlnet_down_blocks:
+        nn.init.normal_(block.weight, std=0.1)
+    network.save_pretrained(folder)
+
+
+def test_a_tile_network_keeps_the_picture_what_it_was(
+    model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is found by its name, shown the enlarged picture, and told; without strength none is."""
+    save_control_network(tmp_path / "control_tile_v1", model)
+    model_cache = ModelCache(Catalogue([SAMPLE], adapters=[str(tmp_path / "control_tile_v1")]))
+    monkeypatch.setattr(model_cache, "load", lambda _: model)
+    monkeypatch.setattr(upscaling, "_BAND_PX", 30 * 128)
+    seen = []
+    read = ControlPictures.inputs
+    monkeypatch.setattr(
+        ControlPictures, "inputs", lambda *args: seen.append(args[0]) or read(*args)
+    )
+    first = picture()
+    _, end = joined(upscale(first, asked(first), 2, {}, model_cache))
+    plain, without = joined(upscale(first, asked(first, strength=0.0), 2, {}, model_cache))
+    (shown,) = seen[0]._pictures.values()
+
+    assert "keeps the picture what it was" in str(end.report["notices"])
+    assert end.report["plan"]["regions"][-1]["controls"][0]["adapter"] == "control_tile_v1"
+    assert not without.report["notices"]
+    assert (shown[0].permute(1, 2, 0).numpy() == plain[..., :3]).all()
+
+
+def test_a_tile_network_that_cannot_be_used_is_done_without(
+    model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for it: the picture is that without it, and it is told."""
+    folder = tmp_path / "broken-tile"
+    save_control_network(folder, model)
+    model_cache = ModelCache(Catalogue([SAMPLE], adapters=[str(folder)]))
+    monkeypatch.setattr(model_cache, "load", lambda _: model)
+    (weights,) = folder.glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-64])
+    first = picture()
+    result, end = joined(upscale(first, asked(first), 2, {}, model_cache))
+    monkeypatch.setattr(type(model_cache.catalogue.adapters), "tile_networks", ())
+    plain, _ = joined(upscale(first, asked(first), 2, {}, model_cache))
+
+    assert "“broken-tile” was left out" in str(end.report["notices"])
+    assert (result == plain).all()
 
 
 def test_what_is_transparent_stays_so(model_cache) -> None:
@@ -232,14 +334,15 @@ def test_a_checkpoint_for_inpainting_is_refused_before_it_is_loaded(
         next(upscale(first, asked(first), 2, {}, model_cache))
 
 
-def test_windows_move_and_are_few(model_cache) -> None:
+def test_windows_move_and_are_few(model_cache, model) -> None:
     """Hardly more than one window's worth of evaluations for each place and step."""
     first = picture(64, 96)
     request = asked(first, strength=1.0, num_inference_steps=6, guidance_scale=1.0)
     _, end = joined(upscale(first, request, 8, {}, model_cache))
-    overlapping = end.report["windows"] * 6
+    fixed = replace(request, task="upscale", height=512, width=768)
+    overlapping = len(make_plan(fixed, model).layout.grid) * 6
 
-    assert end.report["unet_evaluations"] <= 0.7 * overlapping
+    assert end.report["unet_evaluations"] <= 0.5 * overlapping
 
 
 def as_a_task(first: np.ndarray, scene, **settings: object) -> Request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -52,6 +53,8 @@ _KIND_NAMES: Mapping[AdapterKind, str] = {
     "ip_adapter": "IP-Adapter",
     "embedding": Sentence("embedding"),
 }
+_TILE = re.compile(r"(?<![a-z])tile(?![a-z])", re.IGNORECASE)
+
 _NAMED_IN_ADVICE = 20
 """Adapters that a sentence names: some people have a thousand."""
 
@@ -144,6 +147,12 @@ class AdapterCatalogue:
     def embeddings(self) -> tuple[Adapter, ...]:
         """The textual inversions."""
         return tuple(a for a in self._adapters.values() if a.kind == "embedding")
+
+    @property
+    def tile_networks(self) -> tuple[Adapter, ...]:
+        """ControlNets that keep a picture what it is: their names alone tell."""
+        networks = (each for each in self._adapters.values() if each.kind == "controlnet")
+        return tuple(each for each in networks if _TILE.search(each.id))
 
     def find(self, adapter_id: str, *kinds: AdapterKind) -> Adapter:
         """The adapter with this id, or the only one that is called so in any folder.

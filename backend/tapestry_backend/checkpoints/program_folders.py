@@ -28,6 +28,10 @@ _ADAPTERS = (
 )
 """A1111's and Forge's names, and ComfyUI's; from the program's folder, or from its models'."""
 
+_UPSCALERS = (
+    *("models/ESRGAN", "models/RealESRGAN", "models/upscale_models"),
+    *("ESRGAN", "RealESRGAN", "upscale_models"),
+)
 _YAML_CHECKPOINTS = ("checkpoints", "diffusion_models", "unet", "diffusers")
 _YAML_COMPANIONS = ("text_encoders", "clip", "vae")
 _YAML_ADAPTERS = ("loras", "lycoris", "embeddings", "controlnet", "t2i_adapter", "ipadapter")
@@ -71,6 +75,13 @@ def program_folders(root: Path) -> ProgramFolders:
     return ProgramFolders(
         tuple(checkpoints), tuple(component_folders), tuple(adapters), tuple(left_out)
     )
+
+
+def upscaler_folders(root: Path) -> list[Path]:
+    """Where a program, or a plain folder, keeps networks that enlarge pictures."""
+    extra = extra_paths(root, ("upscale_models",), [])
+    places = [*(root / name for name in _UPSCALERS), extra.get("upscale_models"), root]
+    return list(_each_once(places))
 
 
 def _lies_in(folder: Path, real: str) -> bool:

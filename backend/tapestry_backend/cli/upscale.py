@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,10 +20,13 @@ from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, entries_for
-from ..openraster.document import as_array
+from ..checkpoints.model_paths import models_folder
+from ..checkpoints.upscaler_file import Upscaler, find_upscaler
+from ..openraster.document import Document, as_array
 from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.png import colours_of, encode_png, png_pieces, read_picture
-from ..openraster.scene import read_scene, shows_result
+from ..openraster.scene import read_scene, result_name, shows_result
+from ..openraster.stack import Node
 from ..outputs import keep_beside, write_outputs
 from ..tasks.events import Finished, Progressed
 from .render import (
@@ -55,6 +59,7 @@ class _Source(NamedTuple):
     picture    uint8 [h, w, 4]; None: it has to be painted first
     colours    what a PNG file says of its colours
     notes      sentences about what was left out
+    document, settings    of a scene, and what is to be written about its layers as regions
     """
 
     request: Request
@@ -62,6 +67,8 @@ class _Source(NamedTuple):
     picture: np.ndarray | None
     colours: bytes
     notes: tuple[str, ...]
+    document: Document | None = None
+    settings: Sequence[tuple[Node, str]] = ()
 
 
 def add_upscale_options(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +80,11 @@ def add_upscale_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("picture", metavar="PICTURE.png|SCENE.ora", type=Path)
     parser.add_argument(
-        *("-o", "--output"), metavar="OUT.png", type=Path, required=True, help="the result"
+        *("-o", "--output"),
+        metavar="OUT.png|OUT.ora",
+        type=Path,
+        required=True,
+        help="the result; of a scene also with all its layers, as large",
     )
     parser.add_argument(
         "--factor",
@@ -88,6 +99,11 @@ def add_upscale_options(parser: argparse.ArgumentParser) -> None:
         default=0.3,
         metavar="X",
         help="how far it may go from what is there: 0 only enlarges (0.3)",
+    )
+    parser.add_argument(
+        "--upscaler",
+        metavar="FILE",
+        help="an ESRGAN network (.safetensors) that enlarges, or its name in the models' folder",
     )
     parser.add_argument(
         *("--prompt", "--background"),
@@ -120,7 +136,13 @@ def _factor(text: str) -> float:
 
 def upscale(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
-    check_outputs(options.picture, [options.output], (".png",), options.report)
+    check_outputs(options.picture, [options.output], (".png", ".ora"), options.report)
+    if _is_scene(options.output) and not _is_scene(options.picture):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "Only a scene has layers that become larger.",
+            "Let the result's name end in .png, or give the scene (.ora).",
+        )
     progress = ProgressLine(quiet=options.quiet)
     catalogue = Catalogue(
         [options.model],
@@ -128,16 +150,21 @@ def upscale(options: argparse.Namespace) -> None:
         adapters=options.adapter,
         adapter_folders=adapter_folders(),
     )
+    upscaler = find_upscaler(options.upscaler, [models_folder()]) if options.upscaler else None
     source = _read(options, catalogue)
     for note in source.notes:
         progress.note(note)
     model_cache = _models(source.request, options.factor, catalogue)
     if source.picture is not None:
-        _enlarge(source, source.picture, model_cache, progress, options)
+        _enlarge(source, source.picture, model_cache, progress, options, upscaler)
         return
     picture = _paint(source, model_cache, progress)
     with _kept(picture, source.colours, options.output):
-        _enlarge(source, picture, model_cache, progress, options)
+        _enlarge(source, picture, model_cache, progress, options, upscaler)
+
+
+def _is_scene(path: Path) -> bool:
+    return path.suffix.lower() == ".ora"
 
 
 def _read(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
@@ -171,7 +198,15 @@ def _read_scene(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
         notes += [note for note in document.damage if note not in notes]
         if not scene.request.regions:
             notes.append("The scene has no region: what it shows is enlarged.")
-    return _Source(scene.request, scene.blobs, picture, document.colours_meant, tuple(notes))
+    return _Source(
+        scene.request,
+        scene.blobs,
+        picture,
+        document.colours_meant,
+        tuple(notes),
+        document,
+        scene.settings,
+    )
 
 
 def _read_picture(options: argparse.Namespace) -> _Source:
@@ -222,6 +257,7 @@ def _enlarge(
     model_cache: ModelCache,
     progress: ProgressLine,
     options: argparse.Namespace,
+    upscaler: Upscaler | None,
 ) -> None:
     """The second stage, into the file; what cannot be written where it should be is kept."""
     from ..tasks.upscaling import Upscaled, check_upscale, upscale  # noqa: PLC0415  imports torch
@@ -229,7 +265,9 @@ def _enlarge(
     report: dict[str, Any] = {}
 
     def bands() -> Iterator[np.ndarray]:
-        events = upscale(picture, source.request, options.factor, source.blobs, model_cache)
+        events = upscale(
+            picture, source.request, options.factor, source.blobs, model_cache, upscaler=upscaler
+        )
         for event in _shown(events, progress):
             if isinstance(event, Upscaled):
                 report.update(event.report)
@@ -239,8 +277,14 @@ def _enlarge(
     size = check_upscale(source.request, options.factor, model_cache)
     has_alpha = bool((picture[..., 3] < 255).any())
     # All of it comes before the file is begun: an error of painting is none of writing.
-    data = b"".join(png_pieces(bands(), *size, source.colours, alpha=has_alpha))
-    for notice in report["notices"]:
+    notes: list[str] = []
+    if source.document is not None and _is_scene(options.output):
+        name = result_name(replace(source.request, task="upscale"))
+        larger = np.concatenate([*bands()])
+        data, notes = source.document.saved_larger(larger, name, source.settings)
+    else:
+        data = b"".join(png_pieces(bands(), *size, source.colours, alpha=has_alpha))
+    for notice in (*report["notices"], *notes):
         progress.note(notice)
     write_outputs([(options.output, data), *report_file(report, options.report)])
 

@@ -51,6 +51,11 @@ _SPEEDS = {
 }
 
 
+_STRIDE_HELD = 0.75
+"""From window to window, in windows, in the last steps of moving ones that paint over a picture
+that is there: borders heal before, and what is large is held."""
+
+
 @dataclass(frozen=True)
 class RegionPlan:
     """What one region (or, as the last one, the background) asks for.
@@ -210,6 +215,8 @@ def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
     """What the speed says, or what was asked for, on whole cells; a window at most."""
     if not request.expert.stride_px:
         share = _SPEEDS[request.speed].stride
+        if request.task == "upscale" and _windows(request) == "shift":
+            share = max(share, _STRIDE_HELD)
         return Size(*(max(1, int(share * side)) for side in window))
     cells = max(1, round(request.expert.stride_px / cell_px))
     sides = [side for side, length in zip(window, canvas, strict=True) if length > side]

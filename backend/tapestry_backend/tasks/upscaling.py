@@ -8,7 +8,7 @@ in bands, and in between there are latents alone; one with norms encodes and dec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,12 +20,13 @@ from torch.nn import functional
 
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Region, Request
+from tapestry_protocol.messages import PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_contents, check_request, upscaled_size
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
+from ..checkpoints.upscaler_file import Upscaler
 from ..engine.composition import PreserveComposition
 from ..engine.extension import pull_push
 from ..engine.out_of_memory import is_out_of_memory
@@ -33,6 +34,7 @@ from ..engine.regions import PaintedMask, lift_thin, occlude, weigh
 from ..engine.sampling import Preserved
 from ..engine.windows import Size, Window
 from ..models.denoiser import Denoiser
+from ..models.esrgan import Enlarger
 from ..models.model_cache import ModelCache
 from .canvas import pixel_array, preview_rgba
 from .canvas_source import CanvasSource
@@ -52,11 +54,15 @@ _SEEN_CELLS = 8
 """Cells around a band that are encoded with it. An encoder without norms (AutoencoderTiny) sees up
 to 19 cells far; what lies beyond eight changes a latent by less than a millionth."""
 
+_BEGINS = 0.58
+"""The share of the noise that a strength begins with is the strength to this power: half of it at
+0.3. Nothing fine is to be seen in what was enlarged, and less noise would let little in; what is
+large is held all the same."""
+
 _EXTRA_NOISE = 0.2
-"""A picture that was enlarged has nothing fine, and a model that is told the truth about its noise
-paints little into it. At strength 0.3, where this is a seventh more, textures had half as much
-detail again; with a fifth specks stood in scenes, with a third bricks became grit. None is added to
-what starts from noise alone."""
+"""And a model that is told the truth about its noise paints little into what is smooth: at strength
+0.3 there is a seventh more. With a fifth specks stood in scenes. None is added to what starts from
+noise alone."""
 
 _NO_CONTROL_PICTURES = Sentence(
     "Control pictures count no more when a picture is enlarged: what they say is in it already."
@@ -105,13 +111,15 @@ def upscale(
     model_cache: ModelCache,
     *,
     moving: bool = True,
+    upscaler: Upscaler | None = None,
 ) -> Iterator[Progressed | Band | Upscaled]:
     """Make a picture uint8 [h, w, 4] larger; the last event is `Upscaled`.
 
     request: prompts and regions that hold for the picture as it is, and how it is painted over;
     its `strength` says how far that may go: 0 is the enlarged picture. factor: from 1 to
     MAX_FACTOR. moving: windows lie side by side and move at every step; otherwise they overlap,
-    at twice the cost. Raises TapestryError as `run` does.
+    at twice the cost. upscaler: the network that enlarges; None: Lanczos' filter. Raises
+    TapestryError as `run` does.
     """
     size = check_upscale(request, factor, model_cache)
     if not first[..., 3].any():
@@ -140,7 +148,7 @@ def upscale(
         notices = (*notices, _NO_CONTROL_PICTURES)
     stage = "loading"
     try:
-        for event in _events(first, request, larger, blobs, model_cache, notices):
+        for event in _events(first, request, larger, blobs, model_cache, notices, upscaler):
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:
@@ -188,6 +196,7 @@ def _events(
     blobs: Mapping[str, bytes],
     model_cache: ModelCache,
     notices: tuple[str, ...],
+    upscaler: Upscaler | None,
 ) -> Iterator[Progressed | Band | Upscaled]:
     """From beginning to end; `larger` is the request for the result."""
     watch = Stopwatch()
@@ -198,19 +207,21 @@ def _events(
     yield Progressed("encoding")
     with watch.stage("encode"):
         plan = make_plan(larger, model)
-        conditioning = Conditioning(larger, blobs, plan, model, model_cache.catalogue.adapters)
+        picture = enlarged = _opaque(first)
+        if upscaler is not None:
+            enlarged = yield from _by_network(picture, upscaler, model)
+        plan, conditioning, tile = _conditioned(larger, blobs, plan, model, model_cache, enlarged)
         texts = Texts.encode(plan, model, conditioning)
         check_finite(texts.conditions, "reading the prompts")
-        picture = _opaque(first)
-    all_notices = [*notices, *texts.notices, *conditioning.notices]
+    all_notices = [*notices, *tile, *texts.notices, *conditioning.notices]
     evaluations = 0
     if larger.strength:
-        steps = round(larger.num_inference_steps * larger.strength)
+        steps = max(1, round(larger.num_inference_steps * larger.strength))
         variant = model_cache.variant_of(larger.model)
         all_notices += unlike_few_steps(variant, steps, larger.guidance_scale)
         all_notices += unused_clip_skip(larger.clip_skip, is_known=model.knows_clip_skip)
         with watch.stage("encode"):
-            start = _encoded(picture, plan, model)
+            start = _encoded(enlarged, plan, model)
             weights = _weights(request, blobs, plan)
         painting = _denoising_pass(start, weights, plan, model, texts, conditioning)
         latents = start
@@ -223,11 +234,82 @@ def _events(
         evaluations = painting.denoise.evaluations
         bands = _decoded(latents, picture, plan, model)
     else:
-        bands = _enlarged(picture, plan)
+        bands = _enlarged(enlarged, plan)
     yield Progressed("decoding")
     for top, pixels in bands:
         yield Band(_with_alpha(pixels, first[..., 3], top, plan))
-    yield Upscaled(make_report(plan, evaluations, all_notices, watch))
+    report = make_report(plan, evaluations, all_notices, watch)
+    yield Upscaled(report | {"upscaler": upscaler.path.name if upscaler else "lanczos"})
+
+
+def _by_network(
+    picture: np.ndarray, upscaler: Upscaler, model: Denoiser
+) -> Generator[Progressed, None, np.ndarray]:
+    """The picture as a network enlarges it, however large that is."""
+    larger = picture
+    for larger in Enlarger(upscaler, model.device).enlarged(picture):  # noqa: B007  the last counts
+        yield Progressed("encoding")
+    if not np.isfinite(larger).all():
+        raise TapestryError(
+            ErrorCode.NOT_FINITE,
+            Sentence(
+                "The upscaler {name} gave numbers that are not finite.",
+                name=quoted(upscaler.path.name),
+            ),
+            "Choose another one, or leave it out.",
+        )
+    return larger
+
+
+def _conditioned(
+    larger: Request,
+    blobs: Mapping[str, bytes],
+    plan: Plan,
+    model: Denoiser,
+    model_cache: ModelCache,
+    picture: np.ndarray,
+) -> tuple[Plan, Conditioning, tuple[str, ...]]:
+    """With a ControlNet that keeps the picture what it is, where there is one; what is told of it.
+
+    One that nobody asked for by name, and that cannot be used, is done without.
+    """
+    adapters = model_cache.catalogue.adapters
+    for tile in adapters.tile_networks if larger.strength else ():
+        control = Control(tile.id)
+        held = replace(larger, controls=(*larger.controls, control))
+        try:
+            model_cache.check(held)
+        except TapestryError:
+            continue  # it was made for another model
+        shown = _shown_whole(picture, plan.output)
+        bounds = Bounds(0, 0, larger.height, larger.width)
+        control = replace(control, bounds=bounds, image=PixelsRef.of(shown))
+        held = replace(larger, controls=(*larger.controls, control))
+        try:
+            held_plan = make_plan(held, model)
+            with_tile = {**blobs, shown.sha256: shown.data}
+            conditioning = Conditioning(held, with_tile, held_plan, model, adapters)
+        except TapestryError as error:
+            without = Sentence(
+                "The ControlNet {name} was left out: {why}", name=quoted(tile.id), why=error.message
+            )
+            return plan, Conditioning(larger, blobs, plan, model, adapters), (without,)
+        used = Sentence(
+            "The ControlNet {name} keeps the picture what it was.", name=quoted(tile.id)
+        )
+        return held_plan, conditioning, (used,)
+    return plan, Conditioning(larger, blobs, plan, model, adapters), ()
+
+
+def _shown_whole(picture: np.ndarray, output: Bounds) -> Pixels:
+    """The enlarged picture, as a control picture."""
+    rgba = np.full((output.height, output.width, 4), 255, np.uint8)
+    scale = picture.shape[1] / output.height
+    for top, bottom in _spans(output.height, output.width):
+        size, rows = Size(bottom - top, output.width), (top * scale, bottom * scale)
+        pixels = resized(picture, size, rows, "lanczos").clip(0, 1) * 255
+        rgba[top:bottom, :, :3] = pixels.round().transpose(1, 2, 0)
+    return Pixels(output.height, output.width, 4, rgba.tobytes())
 
 
 def _denoising_pass(
@@ -238,7 +320,11 @@ def _denoising_pass(
     texts: Texts,
     conditioning: Conditioning,
 ) -> DenoisingPass:
-    until = torch.full(plan.canvas, 1 - plan.strength)
+    """From the noise that the strength begins with, in the strength's share of the steps."""
+    begins = plan.strength**_BEGINS
+    steps = max(1, round(plan.request.num_inference_steps * plan.strength / begins))
+    plan = replace(plan, request=replace(plan.request, num_inference_steps=steps))
+    until = torch.full(plan.canvas, 1 - begins)
     source = CanvasSource(weights, None, until, None, cell_px=1)  # both are given in cells already
     preserved = Preserved(start, until.to(model.device))
     noise_scale = 1 + _EXTRA_NOISE * (1 - plan.strength)
