@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tapestry_backend.engine.noise import canvas_noise, job_generator
+from tapestry_backend.engine.noise import canvas_noise, coarse, job_generator
 from tapestry_backend.engine.windows import Size
 
 
@@ -40,3 +40,14 @@ def test_the_steps_have_their_own_generator() -> None:
     drawn = torch.randn(4, 32, 32, generator=job_generator(5))
 
     assert not torch.equal(drawn, canvas_noise(5, 4, Size(32, 32))[0])
+
+
+def test_coarse_noise_has_slopes_and_no_checkerboard() -> None:
+    """What changes from cell to cell is fine; also where the cells are no whole pairs."""
+    rows, columns = torch.meshgrid(torch.arange(16), torch.arange(24), indexing="ij")
+    board = 1.0 - 2 * ((rows + columns) % 2)[None, None]
+    slope = (columns / 24)[None, None]
+
+    assert float(coarse(board).abs().max()) == 0
+    assert float((coarse(slope) - slope)[..., 2:-2].abs().max()) < 0.01
+    assert coarse(board[..., 1:, 1:]).shape == (1, 1, 15, 23)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -15,11 +16,11 @@ from torch import nn
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
 from tapestry_backend.checkpoints.upscaler_file import Upscaler, expected_shapes, find_upscaler
-from tapestry_backend.models.denoiser import Denoiser
 from tapestry_backend.models.esrgan import Enlarger
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks import upscaling
 from tapestry_backend.tasks.control_pictures import ControlPictures
+from tapestry_backend.tasks.denoising_pass import DenoisingPass
 from tapestry_backend.tasks.events import Progressed
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_backend.tasks.run import run
@@ -189,7 +190,7 @@ def save_upscaler(path: Path, bias: float = 0.5) -> Upscaler:
     return find_upscaler(str(path))
 
 
-def save_control_network(folder: Path, model: Denoiser) -> None:
+def save_control_network(folder: Path, model: Any) -> None:
     """A ControlNet for the bundled model that says something."""
     torch.manual_seed(3)
     network = diffusers.ControlNetModel.from_unet(
@@ -332,6 +333,33 @@ def test_a_checkpoint_for_inpainting_is_refused_before_it_is_loaded(
     first = picture()
     with pytest.raises(TapestryError, match="for inpainting enlarges no pictures"):
         next(upscale(first, asked(first), 2, {}, model_cache))
+
+
+def test_a_small_strength_begins_with_more_noise_in_as_many_steps(
+    model_cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of it at 0.3, with more of what is fine; at 1 all of it, as it is."""
+    seen = []
+    build = upscaling.DenoisingPass
+
+    def watched(*args: Any, **options: Any) -> DenoisingPass:
+        seen.append((build(*args, **options), options["fine_noise"]))
+        return seen[-1][0]
+
+    monkeypatch.setattr(upscaling, "DenoisingPass", watched)
+    first = picture()
+    counts = []
+    for strength in (0.3, 1.0):
+        request = asked(first, strength=strength, num_inference_steps=10)
+        events = [*upscale(first, request, 2, {}, model_cache)]
+        counts.append(max(each.steps for each in events if isinstance(each, Progressed)))
+    (soft, fine), (strong, none) = seen
+
+    assert counts == [3, 10]
+    assert float(1 - soft._preserved.until.min()) == pytest.approx(0.5, abs=0.01)
+    assert float(1 - strong._preserved.until.min()) == 1
+    assert (round(fine, 3), none) == (0.147, 0)
+    assert float(soft._noise.std()) > 1.05 * float(strong._noise.std())
 
 
 def test_windows_move_and_are_few(model_cache, model) -> None:

@@ -6,6 +6,7 @@ import hashlib
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .windows import Size
 
@@ -27,6 +28,12 @@ def canvas_noise(seed: int, channels: int, canvas: Size, origin: Size = _CORNER)
         for column in columns:
             _place(noise, _draw(seed, row, column, channels), row, column, origin)
     return noise
+
+
+def coarse(noise: Tensor) -> Tensor:
+    """What of noise [B, C, H, W] is no finer than two cells."""
+    pairs = functional.avg_pool2d(noise, 2, ceil_mode=True)
+    return functional.interpolate(pairs, noise.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def job_generator(seed: int) -> torch.Generator:

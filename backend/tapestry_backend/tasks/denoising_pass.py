@@ -14,7 +14,7 @@ from tapestry_protocol.adapters import Lora
 
 from ..engine.layers import MARGIN, Layers, make_layers
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
-from ..engine.noise import canvas_noise, job_generator
+from ..engine.noise import canvas_noise, coarse, job_generator
 from ..engine.regions import owners
 from ..engine.sampling import Preserved, Steer, Step, sample
 from ..engine.views import ViewPlan, WindowLayout
@@ -96,8 +96,8 @@ ChangePreserved = Callable[[Preserved | None, Layers], Preserved]
 class DenoisingPass:
     """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents.
 
-    change_preserved: changes what the rows of latents preserve. noise_scale: of the noise that a
-    known picture is shown with; the model takes what is too much for detail
+    change_preserved: changes what the rows of latents preserve. fine_noise: how much more there is
+    of what is fine in the noise that a known picture is shown with; the model takes it for detail
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class DenoisingPass:
         layout: WindowLayout,
         preserved: Preserved | None = None,
         change_preserved: ChangePreserved | None = None,
-        noise_scale: float = 1.0,
+        fine_noise: float = 0.0,
     ) -> None:
         self._plan = plan
         self._model = model
@@ -122,7 +122,7 @@ class DenoisingPass:
         if change_preserved is not None:
             self._preserved = change_preserved(self._preserved, self._layers)
         noise = _noise(plan, model.channels, layers, source.weights, origin).to(model.device)
-        self._noise = noise_scale * noise
+        self._noise = noise + fine_noise * (noise - coarse(noise)) if fine_noise else noise
         # Loose regions are not bootstrapped: they see everything from the start.
         visible = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
         self.denoise = MultiDiffusion(

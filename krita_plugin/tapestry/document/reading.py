@@ -140,7 +140,7 @@ def order_to_enlarge(order: Order, picture: Pixels, settings: Settings) -> Order
         task="upscale",
         image=image,
         selection=None,
-        live=False,
+        live="",
         strength=settings.upscale_strength,
         factor=settings.upscale_factor,
         wrap=False,
