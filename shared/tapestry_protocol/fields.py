@@ -23,7 +23,9 @@ Seed = Annotated[int, Between(0, MAX_SEED)]
 Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
 ClipSkip = Annotated[int, Between(0, MAX_CLIP_SKIP)]
 GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
-Stage = Literal["queued", "loading", "encoding", "drafting", "denoising", "decoding"]
+Stage = Literal[
+    "queued", "loading", "encoding", "inverting", "comparing", "drafting", "denoising", "decoding"
+]
 Scheduler = Literal[
     "checkpoint",
     "ddim",
@@ -40,4 +42,5 @@ Scheduler = Literal[
     "tcd",
     "flow_euler",
 ]
+EditMethod = Literal["diffedit", "p2p", "ddib"]
 Speed = Literal["quality", "balanced", "fast"]

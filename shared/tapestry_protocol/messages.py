@@ -27,6 +27,7 @@ from .errors import ErrorCode
 from .fields import (
     ClipSkip,
     Device,
+    EditMethod,
     GuidanceScale,
     JobId,
     LiveName,
@@ -86,6 +87,7 @@ class Region:
               "loose": the mask is a rough hint, and what it shows finds its own outline
     strength  against what is painted: 1 ignores `paint`, 0 keeps it, between is a start from it
     paint     the layer's own colours, RGBA, filling `bounds`; needed for a strength below 1
+    source_prompt   "edit": what the picture shows here now; None: what `prompt` says
     loras     for this region alone; one that the picture has too counts with this weight here
     controls  for this region alone, besides the picture's
     """
@@ -100,6 +102,7 @@ class Region:
     fit: Literal["tight", "loose"] = "tight"
     strength: UnitShare = 1.0
     paint: PixelsRef | None = None
+    source_prompt: Prompt | None = None
     loras: Annotated[tuple[Lora, ...], MaxLength(MAX_LORAS)] = ()
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
 
@@ -146,21 +149,45 @@ NO_EXPERT = Expert()
 
 
 @dataclass(frozen=True)
+class Edit:
+    """How a picture is edited with words; what it shall become is what the prompts say.
+
+    method    "diffedit" finds where the words differ, and paints there alone; "p2p" keeps the
+              shapes (Prompt-to-Prompt); "ddib" turns the whole from one prompt to another
+    source_prompt   what the picture shows now, where no region says more
+    threshold       "diffedit" and "p2p": how clearly a place must show what is there now; 0: all of
+              it changes
+    map_only        the result is a map of that itself, in grey
+    cross_attention, self_attention    "p2p": the share of the steps in which the shapes that words
+              have, and those that parts of the picture have with each other, stay
+    """
+
+    method: EditMethod = "diffedit"
+    source_prompt: Prompt = ""
+    threshold: UnitShare = 0.5
+    map_only: bool = False
+    cross_attention: UnitShare = 0.4
+    self_attention: UnitShare = 0.4
+
+
+@dataclass(frozen=True)
 class Request:
     """Everything that decides a picture. The same request gives the same picture.
 
     task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints there;
               "refine" paints over the selection, starting from what is there; "fill" paints
-              something new into it; "upscale" makes the whole picture larger and paints over it
+              something new into it; "upscale" makes the whole picture larger and paints over it;
+              "edit" changes what other words name, in the selection or everywhere
     height, width   the canvas before it is extended or upscaled, pixels
     prompt    for everything that no region covers
     style     added to every prompt, of regions and background alike
     regions   topmost first, in coordinates of the canvas before it is extended or upscaled
     feather_px      softens the outlines of all regions, and of the selection
     image     all tasks but "generate": the flattened picture, RGBA, height x width
-    selection       "refine" and "fill": where
+    selection       "refine", "fill" and "edit": where
     strength  "refine": 0 leaves everything as it is, 1 starts from nothing; "upscale": 0 only
-              enlarges
+              enlarges; "edit": the share of the steps that are taken back
+    edit      "edit": how
     factor    "upscale": how many times as high and as wide the picture becomes
     continue_regions    "extend": whether a region that touches an edge that grows goes on beyond it
     under_px  "extend": how far the new part goes on underneath the old picture
@@ -178,7 +205,7 @@ class Request:
     expert    what has a good default for every picture
     """
 
-    task: Literal["generate", "extend", "refine", "fill", "upscale"]
+    task: Literal["generate", "extend", "refine", "fill", "upscale", "edit"]
     height: Side
     width: Side
     prompt: Prompt = ""
@@ -207,6 +234,7 @@ class Request:
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
     layered: bool = False
     live: LiveName = ""
+    edit: Edit | None = None
     expert: Expert = NO_EXPERT
 
     @property
@@ -220,8 +248,12 @@ class Request:
     @property
     def all_prompts(self) -> tuple[str, ...]:
         """Whatever is read, wished for or not."""
-        regions = ((region.prompt, region.negative_prompt or "") for region in self.regions)
-        return sum(regions, (self.prompt, self.negative_prompt, self.style))
+        regions = (
+            (region.prompt, region.negative_prompt or "", region.source_prompt or "")
+            for region in self.regions
+        )
+        source = self.edit.source_prompt if self.edit else ""
+        return sum(regions, (self.prompt, self.negative_prompt, self.style, source))
 
     @property
     def all_loras(self) -> tuple[Lora, ...]:
@@ -358,7 +390,8 @@ class Result(Message, kind="result"):
     """A finished picture, RGBA.
 
     pixels    generate: the canvas; extend: the grown canvas, transparent where the old picture is;
-              refine and fill: transparent outside the selection; upscale: the larger picture
+              refine, fill and edit: transparent where nothing has changed; upscale: the larger
+              picture
     bounds    where it lies, in coordinates of the document before extension; upscale: in those of
               the larger picture
     report    JSON: the plan, seed, model, windows, evaluations, seconds, memory

@@ -278,6 +278,36 @@ def _check_upscale(request: Request) -> None:
     upscaled_size(request.height, request.width, request.factor)
 
 
+def _check_edit(request: Request) -> None:
+    _check_image(request)
+    if request.selection is not None:
+        _check_selection(request)
+    if request.strength == 0:
+        raise _bad("With a strength of 0 nothing changes.", "Choose a strength above 0.")
+    edit = request.edit
+    if edit is None:
+        raise _bad("It was not said how the picture is edited.", "Choose a method.")
+    words = [(edit.source_prompt, request.prompt)]
+    for region in request.regions:
+        check_prompt(region.source_prompt or "", Sentence("what a region shows now"))
+        same = region.source_prompt is None
+        words.append((region.prompt if same else region.source_prompt or "", region.prompt))
+    check_prompt(edit.source_prompt, Sentence("what the picture shows now"))
+    changed = [(now.strip(), wanted.strip()) for now, wanted in words if now != wanted]
+    if not any(now != wanted for now, wanted in changed):
+        raise _bad(
+            "The words for what is there and for what it shall become are the same.",
+            "Write what the picture shows now, and what it shall become; or rename a layer.",
+        )
+    if any(not wanted for _, wanted in changed):
+        raise _bad("It was not said what the picture shall become.", "Write what it shall become.")
+    if edit.method == "p2p" and any(not now for now, _ in changed):
+        raise _bad(
+            "To keep the shapes, Tapestry must know what the picture shows now.",
+            "Write what it shows now, or choose another method.",
+        )
+
+
 def _check_image(request: Request) -> None:
     image = request.image
     if image is None or image.channels != 4:
@@ -300,5 +330,6 @@ _TASKS: dict[str, Callable[[Request], None]] = {
     "refine": _check_refine,
     "fill": _check_selection,
     "upscale": _check_upscale,
+    "edit": _check_edit,
 }
 """What each task asks for."""

@@ -26,6 +26,7 @@ KEYS_OF_JSON = {
     "detail": {"balanced", "fast"},
     "upscaling": {"psnr", "detail", "seams", "evaluations"},
     "live": {"evaluations", "flicker", "first", "adherence"},
+    "editing": {"iou", "round_trip", "p2p_structure", "p2p_adherence"},
 }
 
 

@@ -13,7 +13,7 @@ from tapestry_protocol.limits import (
     MAX_REGIONS,
     MAX_SIDE_PX,
 )
-from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
+from tapestry_protocol.messages import Edit, PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins
 from tapestry_protocol.request_checks import check_canvas, check_request
 
@@ -172,3 +172,36 @@ def test_the_largest_canvas_at_its_edge() -> None:
     check_canvas(MAX_CANVAS_PX // 4096, 4096)
     with pytest.raises(TapestryError):
         check_canvas(MAX_CANVAS_PX // 4096 + 1, 4096)
+
+
+EDIT = Request(
+    "edit", 64, 96, prompt="lava", image=PixelsRef(64, 96, 4, SHA256), edit=Edit("p2p", "snow")
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image": None}, "needs the flattened picture"),
+        ({"edit": None}, "how the picture is edited"),
+        ({"strength": 0.0}, "nothing changes"),
+        ({"prompt": "snow "}, "are the same"),
+        ({"prompt": ""}, "what the picture shall become"),
+        ({"edit": Edit("p2p")}, "must know what the picture shows now"),
+        ({"regions": (region(),), "prompt": "snow"}, "are the same"),
+        ({"selection": Selection(Bounds(64, 0, 68, 5), PixelsRef(4, 5, 1, SHA256))}, "outside"),
+        ({"edit": Edit("p2p", "s" * (MAX_PROMPT_CHARACTERS + 1))}, "shows now has"),
+    ],
+)
+def test_edits_that_make_no_sense(changes: dict[str, Any], sentence: str) -> None:
+    """Each has a sentence of its own."""
+    check_request(EDIT)
+    with pytest.raises(TapestryError, match=sentence):
+        check_request(dataclasses.replace(EDIT, **changes))
+
+
+def test_a_renamed_region_is_an_edit() -> None:
+    """The background may keep its words; diffedit needs none for what was there."""
+    renamed = dataclasses.replace(region(), source_prompt="snow")
+    check_request(dataclasses.replace(EDIT, prompt="snow", regions=(renamed,)))
+    check_request(dataclasses.replace(EDIT, edit=Edit("diffedit")))

@@ -55,6 +55,9 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     upscale = commands.add_parser("upscale", help="make a picture, or a scene's picture, larger")
     if chosen == ["upscale"]:
         _add_upscale(upscale)
+    edit = commands.add_parser("edit", help="change what a picture shows, with words")
+    if chosen == ["edit"]:
+        _add_edit(edit)
     serve = commands.add_parser("serve", help="run the backend that Krita's plugin talks to")
     if chosen == ["serve"]:
         _add_serve(serve)
@@ -78,6 +81,13 @@ def _add_upscale(parser: argparse.ArgumentParser) -> None:
 
     add_upscale_options(parser)
     parser.set_defaults(run=_upscale)
+
+
+def _add_edit(parser: argparse.ArgumentParser) -> None:
+    from .edit import add_edit_options  # noqa: PLC0415  only to edit
+
+    add_edit_options(parser)
+    parser.set_defaults(run=_edit)
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +114,14 @@ def _render(options: argparse.Namespace) -> int:
 
     with stoppable():
         render(options)
+    return 0
+
+
+def _edit(options: argparse.Namespace) -> int:
+    from .edit import edit  # noqa: PLC0415  decides by itself when torch is needed
+
+    with stoppable():
+        edit(options)
     return 0
 
 

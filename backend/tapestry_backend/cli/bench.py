@@ -21,18 +21,22 @@ MEASURES = (
     *("outlines", "opacity", "strokes", "foreign", "small_canvas", "extension", "detail"),
     "upscaling",
     "live",
+    "editing",
 )
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmarks and their options."""
-    kinds = parser.add_subparsers(required=True, metavar="quality|speed|card")
+    kinds = parser.add_subparsers(required=True, metavar="quality|edit|speed|card")
     _add_quality_arguments(kinds.add_parser("quality", help="what pictures are worth"))
+    _add_quality_arguments(kinds.add_parser("edit", help="what edits are worth"), ("editing",))
     add_speed_arguments(kinds.add_parser("speed", help="how long they take"))
     add_card_arguments(kinds.add_parser("card", help="what works on this graphics card"))
 
 
-def _add_quality_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_quality_arguments(
+    parser: argparse.ArgumentParser, measures: tuple[str, ...] = MEASURES
+) -> None:
     parser.description = (
         "Paints the same things with Tapestry, with the MultiDiffusion paper's own loops and with "
         "diffusers' panorama pipeline - same weights, seeds and steps - and measures them."
@@ -44,7 +48,7 @@ def _add_quality_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sheet", metavar="FILE.png", type=Path, help="write a contact sheet of the pictures")
     add("--seed", metavar="N", type=_whole(0, MAX_SEED >> 16), default=0, help="other pictures")
     add("--steps", metavar="N", type=_whole(1, MAX_STEPS), default=20, help="of all but few-step")
-    add("--only", metavar="A,B", type=_measures, default=MEASURES, help=", ".join(MEASURES))
+    add("--only", metavar="A,B", type=_measures, default=measures, help=", ".join(MEASURES))
     add("--alone", action="store_true", help="Tapestry alone, with nothing to compare it to")
     parser.set_defaults(run=quality_command)
 

@@ -174,7 +174,7 @@ def _add_adapters(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_steps(group: argparse._ArgumentGroup) -> None:
+def add_steps(group: argparse._ArgumentGroup, *, has_scheduler: bool = True) -> None:
     """The model, and how it takes its steps."""
     group.add_argument("--model", **MODEL, default=SAMPLE)
     add_field(group, "--seed", "seed", "N", "another picture for each number")
@@ -188,6 +188,8 @@ def add_steps(group: argparse._ArgumentGroup) -> None:
         "layers of CLIP left out at its end: 1 is what A1111 calls clip skip 2",
     )
     add_field(group, "--speed", "speed", None, "how much is left out to be faster")
+    if not has_scheduler:
+        return
     add_field(
         group, "--scheduler", "scheduler", "NAME", "how steps are taken: " + _words("scheduler")
     )
@@ -280,12 +282,12 @@ def _words(field: str) -> str:
     return ", ".join(words_of(_owner(field), field))
 
 
-def value_of(field: str) -> Callable[[str], Any]:
-    """An argparse type: a value of this field."""
+def value_of(field: str, owner: type | None = None) -> Callable[[str], Any]:
+    """An argparse type: a value of this field of `owner`, or of the request."""
 
     def convert(text: str) -> Any:
         try:
-            return read_value(_owner(field), field, text)
+            return read_value(owner or _owner(field), field, text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 

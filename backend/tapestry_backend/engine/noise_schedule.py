@@ -12,11 +12,13 @@ from torch import Tensor
 class SamplingStep(NamedTuple):
     """One step of a run, and what the model sees at it: alpha * clean + sigma * noise.
 
-    step_index of this step, out of `num_steps`; schedulers of second order have two steps for a
-    level timestep   []: the model's input alpha, sigma    alpha^2 + sigma^2 = 1 for diffusion,
-    alpha + sigma = 1 for flow matching kind       what the model predicts: epsilon (the noise),
-    v_prediction (Salimans and Ho 2022),
-               sample (the clean picture) or flow_prediction (noise - clean, Lipman et al. 2023)
+    step_index      of this step, out of `num_steps`; schedulers of second order have two steps for
+                    a level
+    timestep        []: the model's input
+    alpha, sigma    alpha^2 + sigma^2 = 1 for diffusion, alpha + sigma = 1 for flow matching
+    kind            what the model predicts: epsilon (the noise), v_prediction (Salimans and Ho
+                    2022), sample (the clean picture) or flow_prediction (noise - clean, Lipman et
+                    al. 2023)
     """
 
     step_index: int

@@ -15,6 +15,7 @@ from ..checkpoints.adapter_recognition import Adapter
 from ..engine.multidiffusion import WindowContext
 from ..engine.windows import NO_CONTEXT, Size
 from .adapters.control_input import ControlInput
+from .attention_pairs import AttentionPair, TokenMap
 
 
 class Adapters(Protocol):
@@ -132,6 +133,22 @@ class Denoiser(Protocol):
         model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and the
         latents of the picture with mid-grey where it is to be painted. shown: what control networks
         are shown, as `prepare_control` gives it.
+        """
+        ...
+
+    def token_map(self, source: str, target: str) -> TokenMap:
+        """What attention to the words of one prompt means for those of another.
+
+        Raises TapestryError where a model's attention cannot be taken over.
+        """
+        ...
+
+    def attention_taken_over(
+        self, pairs: Sequence[AttentionPair], rows: int, *, words: bool, parts: bool
+    ) -> AbstractContextManager[None]:
+        """Inside, `predict` with so many rows lets some attend as others do.
+
+        words: to their prompts. parts: of the picture to itself.
         """
         ...
 

@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from ..checkpoints.catalogue import Checkpoint
 from ..engine.windows import NO_CONTEXT, Size
 from ..prompts.weights import read_weights
 from .adapters.manager import AdapterManager
+from .attention_pairs import AttentionPair, TokenMap
 from .autoencoder import tiled_vae
 from .autoencoder.banded_attention import attend_in_bands
 from .device.memory import spare_bytes
@@ -220,6 +222,18 @@ class LatentModel(ABC):
         """One tokenizer's tokens of a text, as many as the model reads, with their places."""
         unsaid = self.adapter_manager.vocabulary.unsaid(name)
         return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
+
+    def token_map(self, source: str, target: str) -> TokenMap:  # noqa: ARG002  families differ
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "This model's attention cannot be taken over: it keeps no shapes while words change.",
+            'Choose the method "diffedit", or a checkpoint of Stable Diffusion.',
+        )
+
+    def attention_taken_over(
+        self, pairs: Sequence[AttentionPair], rows: int, *, words: bool, parts: bool
+    ) -> AbstractContextManager[None]:
+        raise NotImplementedError("there is no token map to ask with")
 
     def prepare_control(self, _network: Any, picture: Tensor) -> Tensor:
         return picture

@@ -152,7 +152,8 @@ def _made(kind: type, checkpoint: Any, options: dict[str, Any]) -> Any:
     return kind(**{key: value for key, value in {**named, **options}.items() if key in known})
 
 
-def _predicts_flow(checkpoint: Any) -> bool:
+def predicts_flow(checkpoint: Any) -> bool:
+    """Whether the checkpoint with this scheduler was trained with flow matching."""
     # Schedulers that are only made for flow matching do not name what they predict.
     return checkpoint.config.get("prediction_type", "flow_prediction") == "flow_prediction"
 
@@ -166,13 +167,13 @@ def _check_own(checkpoint: Any) -> None:
                 kind=type(checkpoint).__name__,
             ),
             'Choose a scheduler by its name, for instance "flow_euler".'
-            if _predicts_flow(checkpoint)
+            if predicts_flow(checkpoint)
             else 'Choose a scheduler by its name, for instance "dpmpp_2m".',
         )
 
 
 def _check_prediction(name: str, checkpoint: Any) -> None:
-    flows = _predicts_flow(checkpoint)
+    flows = predicts_flow(checkpoint)
     if not flows and "beta_start" not in checkpoint.config:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,

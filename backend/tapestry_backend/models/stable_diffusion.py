@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,8 +11,11 @@ from torch import Tensor, nn
 
 from ..checkpoints.catalogue import inpainting_channels
 from ..engine.multidiffusion import WindowContext
+from ..prompts.weights import read_weights
 from .adapters.control_input import ControlInput
 from .adapters.residuals import residuals
+from .attention_control import Tokens, attention_taken_over, map_tokens
+from .attention_pairs import AttentionPair, TokenMap
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding
 from .loading.loading import Parts
@@ -63,6 +67,18 @@ class StableDiffusion(LatentModel):
 
         # The caller can try fewer rows at a time before parts are moved.
         return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
+
+    def token_map(self, source: str, target: str) -> TokenMap:
+        return map_tokens(self._tokens_of(source), self._tokens_of(target))
+
+    def _tokens_of(self, prompt: str) -> Tokens:
+        text = read_weights(self.adapter_manager.vocabulary.spell(prompt)).text
+        return Tokens(text, self._read(text)[0].offsets)
+
+    def attention_taken_over(
+        self, pairs: Sequence[AttentionPair], rows: int, *, words: bool, parts: bool
+    ) -> AbstractContextManager[None]:
+        return attention_taken_over(self._unet, pairs, rows, words=words, parts=parts)
 
     def _model_kwargs(
         self, _latents: Tensor, conditions: Tensor, _contexts: Sequence[WindowContext]

@@ -30,6 +30,13 @@ RESULT_PREFIX = "Tapestry: "
 _BACKGROUND = "Background"
 
 _LONGEST_NAME = 60
+_DONE = {
+    "extend": "extended",
+    "refine": "refined",
+    "fill": "filled",
+    "upscale": "upscaled",
+    "edit": "edited",
+}
 
 
 @dataclass(frozen=True)
@@ -187,13 +194,7 @@ def result_name(request: Request) -> str:
     shown = ", ".join(prompt.strip() for prompt in prompts if prompt.strip())
     if len(shown) > _LONGEST_NAME:
         shown = shown[: _LONGEST_NAME - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-    done = {
-        "extend": "extended",
-        "refine": "refined",
-        "fill": "filled",
-        "upscale": "upscaled",
-    }
-    what = done.get(request.task, "")
+    what = _DONE.get(request.task, "")
     parts = ", ".join(part for part in (shown, what) if part)
     return f"{RESULT_PREFIX}{parts} (seed {request.seed})"
 

@@ -43,6 +43,11 @@ def select_layer(document: Document, name: str) -> Selected:
 
 
 def select_mask(document: Document, data: bytes, name: str) -> Selected:
+    """As `mask_in`, for the document's canvas."""
+    return mask_in(data, name, document.height, document.width)
+
+
+def mask_in(data: bytes, name: str, height: int, width: int) -> Selected:
     """A mask in a PNG file of the canvas' size; raises TapestryError when it is none.
 
     Where anything of it is transparent, what is opaque is selected, as with a layer; otherwise what
@@ -52,11 +57,10 @@ def select_mask(document: Document, data: bytes, name: str) -> Selected:
         picture = decode_png(data, name)
     except TapestryError as error:
         raise _no_mask(f"{quoted(name)} cannot be read as a PNG picture.") from error
-    height, width = picture.shape[:2]
-    if (height, width) != (document.height, document.width):
+    if picture.shape[:2] != (height, width):
+        rows, columns = picture.shape[:2]
         raise _no_mask(
-            f"{quoted(name)} has {width} x {height} pixels, the canvas {document.width} x "
-            f"{document.height}."
+            f"{quoted(name)} has {columns} x {rows} pixels, the canvas {width} x {height}."
         )
     mask = picture[..., 3]
     if bool((mask == 255).all()):

@@ -244,7 +244,7 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
     follow = plan.follow if request.task in {"extend", "fill"} else None
     loose = until > 0 if request.image is None else None
     paints = own_paints(request, blobs, masks, plan)
-    preserved = preserved_paint(_seen(masks, plan), paints, _size_px(plan))
+    preserved = preserved_paint(visible_shares(masks, plan), paints, _size_px(plan))
     start = weights, pixels, until, follow, plan.cell_px, loose, paints, preserved
     source = CanvasSource(*start, wrap=plan.request.wrap)
     notices = _notices(request, masks, covered, plan.cell_px) + _on_narrow_fill(request, new, plan)
@@ -254,10 +254,10 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
 def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[PixelShare]:
     """How much of each pixel each row of latents but the first is, on the plan's canvas."""
     importance = [region.weight for region in plan.regions]
-    return row_shares(_seen(reading.masks, plan), layers.rows, importance, _size_px(plan))
+    return row_shares(visible_shares(reading.masks, plan), layers.rows, importance, _size_px(plan))
 
 
-def _seen(masks: Sequence[PaintedMask], plan: Plan) -> Iterator[PixelShare]:
+def visible_shares(masks: Sequence[PaintedMask], plan: Plan) -> Iterator[PixelShare]:
     """How much of each pixel each region is, and then the background."""
     visible = {"occlude": occluded, "blend": blended}[plan.request.expert.overlap]
     return visible(masks, _size_px(plan))
@@ -339,7 +339,12 @@ def _what_is_there(
     if request.image is None:
         return _paint_of_regions(request, blobs, plan)
     pixels, known = known_picture(request.image, blobs, plan)
-    if request.selection is None:
+    if request.task == "edit":
+        off = _off_document(plan)
+        chosen = request.selection
+        new = (~off).float() if chosen is None else selected(chosen, blobs, plan)
+        until = (~_in_sight(new > 0, plan)).float()
+    elif request.selection is None:
         until, new = known.float(), _beyond(plan)
     else:
         new = selected(request.selection, blobs, plan)

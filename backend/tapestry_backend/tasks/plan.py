@@ -167,7 +167,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         dtype=str(model.dtype).removeprefix("torch."),
         scheduler_class=type(scheduler).__name__,
         regions=_plan_regions(request),
-        strength=request.strength if request.task in {"refine", "upscale"} else 1.0,
+        strength=request.strength if request.task in {"refine", "upscale", "edit"} else 1.0,
         cell_px=cell_px,
         canvas=canvas,
         origin=origin,

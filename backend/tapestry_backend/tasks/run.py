@@ -33,6 +33,7 @@ from .canvas_source import CanvasSource, RequestedCanvas, pixel_shares, read_can
 from .conditioning import Conditioning
 from .decoding import compose_layers, decode_beside, decode_canvas
 from .denoising_pass import DenoisingPass, Texts
+from .editing import edit_events
 from .events import Finished, LayeredPicture, Progressed
 from .failure_messages import (
     check_finite,
@@ -77,7 +78,12 @@ def run(
     request, notices = model_cache.catalogue.adapters.read(request)
     stage = "loading"
     try:
-        for event in _events(request, blobs, model_cache, notices, passes):
+        events = (
+            edit_events(request, blobs, model_cache, notices)
+            if request.task == "edit"
+            else _events(request, blobs, model_cache, notices, passes)
+        )
+        for event in events:
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event
     except Exception as error:

@@ -42,6 +42,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "detail": ("balanced", "fast"),
     "upscaling": ("psnr", "detail", "seams", "evaluations", "one_horizon"),
     "live": ("evaluations", "flicker", "first", "adherence"),
+    "editing": ("iou", "round_trip", "p2p_structure", "p2p_adherence"),
 }
 """The figures that stand for each measure; all others explain them."""
 
@@ -197,6 +198,32 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "evaluations": Goal("over those of windows that overlap", at_most=0.55),
         "one_horizon": Goal("scenes that are there once", at_least=0.95),
         **_upscaling_goals(),
+    },
+    "editing": {
+        "iou": Goal("the place that is found, against the true region (IoU)", at_least=0.85),
+        "worst_iou": Goal("the same, of the worst picture"),
+        "diffedit_iou": Goal("the same, by DiffEdit's own map"),
+        "round_trip": Goal("decibels lost to noise and back, beside the autoencoder", at_most=0.5),
+        "wide_round_trip": Goal("the same, over four windows", at_most=0.5),
+        "worst_round_trip": Goal("the same, of the worst picture"),
+        **{
+            f"{name}_structure": Goal(f"edges that stay, {text}", at_least=least)
+            for name, text, least in (
+                ("p2p", "Prompt-to-Prompt", 0.7),
+                ("plain", "without it", None),
+                ("ddib", "DDIB", None),
+                ("fresh", "a picture of another seed", None),
+            )
+        },
+        **{
+            f"{name}_adherence": Goal(f"patches of the new material, {text}")
+            for name, text in (
+                ("p2p", "Prompt-to-Prompt"),
+                ("plain", "without it"),
+                ("ddib", "DDIB"),
+                ("fresh", "a fresh picture"),
+            )
+        },
     },
     "live": {
         "evaluations": Goal("of a stroke, over those of the whole", at_most=0.35),

@@ -15,6 +15,7 @@ from .adherence import measure_adherence
 from .coherence import measure_coherence
 from .composition import measure_composition
 from .contact_sheet import save_sheet
+from .editing import measure_editing
 from .exactness import measure_exactness
 from .extension import measure_extension
 from .foreign import measure_foreign
@@ -45,6 +46,7 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "detail": measure_detail,
     "upscaling": measure_upscaling,
     "live": measure_live,
+    "editing": measure_editing,
 }
 
 

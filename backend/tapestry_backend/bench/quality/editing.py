@@ -1,0 +1,214 @@
+"""Editing with words: the place that is found, the way back to noise, and the shapes that stay.
+
+Blind for taste: an edit may have its material in the right place and still look pasted.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tapestry_protocol.messages import Edit, PixelsRef, Request
+from tapestry_protocol.pixels import Pixels
+
+from ...engine.inversion import deterministic, invert
+from ...engine.multidiffusion import MultiDiffusion, RegionPrompt
+from ...engine.noise_schedule import SamplingStep, sampling_steps
+from ...engine.views import ViewPlan, WindowLayout
+from ...engine.windows import Size
+from ...tasks.decoding import decode_canvas
+from ..common.layouts import RegionLayout
+from ..metrics.structure import edge_agreement
+from ..peers.diffedit import difference_mask
+from .captioned import CaptionedPicture
+from .workbench import Measured, Workbench
+
+_STEPS = 50
+"""Of inversion, as its authors measure it."""
+
+_SHOWN = 6
+
+
+def measure_editing(bench: Workbench) -> Measured:
+    """Masks on pictures of two and three materials; round trips; one material for another."""
+    found = [_masks(bench), _round_trips(bench), _shapes(bench)]
+    values = {name: each for figures, _ in found for name, each in figures.items()}
+    return Measured(
+        {name: float(np.mean(each)) for name, each in values.items()}
+        | {"worst_iou": min(values["iou"]), "worst_round_trip": max(values["round_trip"])},
+        [row for _, rows in found for row in rows[:_SHOWN]],
+        errors={name: float(np.std(each) / len(each) ** 0.5) for name, each in values.items()},
+    )
+
+
+_Found = tuple[dict[str, list[float]], list[list[CaptionedPicture]]]
+
+
+def _masks(bench: Workbench) -> _Found:
+    """How far the place that is found is the region that was painted (intersection over union)."""
+    count = 6 if bench.scope.quick else 24
+    bench.say(f"editing: the place in {count} pictures")
+    values: dict[str, list[float]] = {"iou": [], "diffedit_iou": []}
+    rows = []
+    for number, layout in enumerate(itertools.islice(_layouts(bench), count)):
+        picture = bench.painter.layout(layout, 52_000 + number)
+        now, wanted = layout.prompts[0], bench.prompts[(5 * number + 3) % len(bench.prompts)]
+        words = Edit("diffedit", now, map_only=True)
+        grey = _edited(bench, picture, words, wanted, number)[..., 0]
+        truth = layout.masks[0]
+        values["iou"].append(_iou(grey >= 128, truth))
+        if not bench.scope.alone:
+            model = bench.painter.model
+            steps = bench.painter.settings.num_inference_steps
+            clean = model.encode(_as_pixels(picture)).float()
+            cells = difference_mask(model, clean, now, wanted, steps, number)
+            plain = cells.repeat(model.cell_px, axis=0).repeat(model.cell_px, axis=1)
+            values["diffedit_iou"].append(_iou(plain, truth))
+        shown = np.repeat(grey[..., None], 3, axis=2)
+        edited = _edited(bench, picture, replace(words, map_only=False), wanted, number)
+        rows.append(
+            [
+                CaptionedPicture(f"{now}", picture),
+                CaptionedPicture("where it is", shown),
+                CaptionedPicture(f"{wanted} instead", _over(picture, edited)),
+            ]
+        )
+    return {name: each for name, each in values.items() if each}, rows
+
+
+def _layouts(bench: Workbench) -> Iterator[RegionLayout]:
+    """One window with two materials, or three: a half, a disc, a corner, a band."""
+    side = bench.painter.window_px
+    rows, columns = np.indices((side, side)) / side
+    shapes = (
+        columns < 0.5,
+        np.hypot(rows - 0.5, columns - 0.5) < 0.32,
+        rows > 0.6,
+        rows + columns < 0.9,
+    )
+    for number in itertools.count():
+        names = [bench.prompts[(5 * number + i) % len(bench.prompts)] for i in (0, 1, 2)]
+        masks = [shapes[number % len(shapes)]]
+        if number % 2:  # a third material, in what is left
+            masks.append(~masks[0] & (columns > 0.55))
+        yield RegionLayout("edit", tuple(masks), tuple(names[: len(masks)]), names[2])
+
+
+def _round_trips(bench: Workbench) -> _Found:
+    """Decibels that a picture loses on its way to noise and back, beside the autoencoder's own."""
+    count = 2 if bench.scope.quick else 6
+    bench.say(f"editing: {count} pictures to noise and back, in one window and in four")
+    side, model = bench.painter.window_px, bench.painter.model
+    values: dict[str, list[float]] = {"round_trip": [], "wide_round_trip": []}
+    for number in range(count):
+        prompt = bench.prompts[(5 * number) % len(bench.prompts)]
+        for name, windows in (("round_trip", 1), ("wide_round_trip", 4)):
+            request = bench.painter.request(side, windows * side, prompt, 53_000 + number)
+            pixels = _as_pixels(bench.painter.paint(request)[..., :3])
+            clean = model.encode(pixels).float()
+            again = _there_and_back(bench, clean, prompt)
+            plain, back = (
+                _psnr(decode_canvas(model, latents, wrap=False), pixels / 2 + 0.5)
+                for latents in (clean, again)
+            )
+            values[name].append(plain - back)
+    return values, []
+
+
+def _there_and_back(bench: Workbench, clean: Tensor, prompt: str) -> Tensor:
+    """Latents [1, C, h, w] taken to noise by a prompt without guidance, and back."""
+    model = bench.painter.model
+    canvas, side = Size(*clean.shape[-2:]), model.window
+    layout = WindowLayout(canvas, Size(side, side), Size(side // 2, side // 2))
+    denoise = MultiDiffusion(
+        model.predict,
+        ViewPlan(layout, torch.ones(1, *canvas), device=model.device),
+        [RegionPrompt(0, 0, 1.0)],
+        model.encode_prompts([prompt]),
+        model.batch_size,
+    )
+    steps = _steps(bench)
+    *_, noise = invert(denoise, steps, clean)
+    *_, back = deterministic(denoise, steps, noise.latents)
+    return back.latents
+
+
+def _steps(bench: Workbench) -> list[SamplingStep]:
+    scheduler = bench.painter.model.make_scheduler("ddim")
+    scheduler.set_timesteps(_STEPS)
+    return sampling_steps(scheduler)
+
+
+def _shapes(bench: Workbench) -> _Found:
+    """One material turned into another: its edges stay, and it is the other one."""
+    count = 3 if bench.scope.quick else 12
+    bench.say(f"editing: {count} materials turned into others")
+    values: dict[str, list[float]] = {}
+    rows = []
+    for number in range(count):
+        now, wanted = (bench.prompts[(5 * number + i) % len(bench.prompts)] for i in (0, 4))
+        picture = bench.painter.plain(now, 54_000 + number)
+        results = {"fresh": bench.painter.plain(wanted, 55_000 + number)}
+        for name, words in (
+            ("p2p", Edit("p2p", now, threshold=0.0)),
+            ("plain", Edit("diffedit", now, threshold=0.0)),
+            ("ddib", Edit("ddib", now)),
+        ):
+            results[name] = _edited(bench, picture, words, wanted, number, strength=1.0)[..., :3]
+        right = bench.prompts.index(wanted)
+        for name, result in results.items():
+            structure = edge_agreement(picture, result)
+            values.setdefault(f"{name}_structure", []).append(structure)
+            named = float((bench.judge.name(result) == right).mean())
+            values.setdefault(f"{name}_adherence", []).append(named)
+        row = {now: picture, **{f"{wanted}, {name}": each for name, each in results.items()}}
+        rows.append([CaptionedPicture(text, each) for text, each in row.items()])
+    return values, rows
+
+
+def _edited(
+    bench: Workbench,
+    picture: np.ndarray,
+    words: Edit,
+    wanted: str,
+    seed: int,
+    strength: float = 0.8,
+) -> np.ndarray:
+    """The result of an edit, uint8 [H, W, 4]."""
+    height, width = picture.shape[:2]
+    rgba = np.full((height, width, 4), 255, np.uint8)
+    rgba[..., :3] = picture
+    pixels = Pixels(height, width, 4, rgba.tobytes())
+    request: Request = bench.painter.request(
+        *(height, width, wanted, seed),
+        task="edit",
+        image=PixelsRef.of(pixels),
+        edit=words,
+        strength=strength,
+    )
+    return bench.painter.paint(request, {pixels.sha256: pixels.data})
+
+
+def _over(picture: np.ndarray, result: np.ndarray) -> np.ndarray:
+    share = result[..., 3:] / 255
+    return (result[..., :3] * share + picture * (1 - share)).round().astype(np.uint8)
+
+
+def _as_pixels(picture: np.ndarray) -> Tensor:
+    """uint8 [H, W, 3] -> [1, 3, H, W] in -1..1."""
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def _iou(found: np.ndarray, truth: np.ndarray) -> float:
+    """Intersection over union of two masks [H, W] bool."""
+    return float((found & truth).sum() / max(1, (found | truth).sum()))
+
+
+def _psnr(one: Tensor, other: Tensor) -> float:
+    """Decibels, of pixels in 0..1."""
+    return float(-10 * torch.log10(((one.cpu() - other.cpu()) ** 2).mean()))

@@ -1,0 +1,344 @@
+"""The command `tapestry edit`: a picture, or a scene's picture, changed with words."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.files import open_file
+from tapestry_protocol.layer_names import plain_name
+from tapestry_protocol.messages import Edit, Request, Selection
+from tapestry_protocol.pixels import NO_MARGINS, Pixels, PixelsRef
+from tapestry_protocol.request_checks import check_contents, check_request
+from tapestry_protocol.sentences import quoted
+
+from ..checkpoints.catalogue import Catalogue
+from ..checkpoints.discovery import adapter_folders, entries_for
+from ..openraster.compose import lay_over
+from ..openraster.document import Document, as_array
+from ..openraster.limits import MAX_FILE_BYTES
+from ..openraster.png import colours_of, encode_png, read_picture
+from ..openraster.scene import read_scene, result_name, shows_result
+from ..openraster.selection import Selected, has_layer, mask_in, select_layer
+from ..outputs import write_outputs
+from ..tasks.events import Finished
+from ..values import words_of
+from .render import ProgressLine, check_outputs, open_document, report_file, unreadable
+from .render_options import (
+    ADAPTER,
+    add_field,
+    add_loras,
+    add_steps,
+    request_settings,
+    value_of,
+)
+
+_STRENGTHS = {"diffedit": 0.8, "p2p": 1.0, "ddib": 1.0}
+"""How far each method goes back where nothing else is said: what becomes of a place shall be free
+of what was there (DiffEdit: the paper's value), or keep its shapes."""
+
+_EDIT_FIELDS = {field.name for field in fields(Edit)}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is edited.
+
+    request    with everything but its words
+    colours    what a PNG file says of its colours
+    document   a scene; None for a picture
+    """
+
+    request: Request
+    blobs: dict[str, bytes]
+    picture: np.ndarray
+    colours: bytes
+    document: Document | None
+    notes: tuple[str, ...]
+
+
+def add_edit_options(parser: argparse.ArgumentParser) -> None:
+    """All of them; names, defaults and limits are those of `render`."""
+    parser.description = (
+        "Changes what a picture shows, and leaves the rest as it is: --from says what is there, "
+        "--to what it shall become. In a scene (.ora) a layer that is called as --from says is "
+        "where; without one, and in a picture (.png), the place is found by the words."
+    )
+    parser.add_argument("picture", metavar="PICTURE.png|SCENE.ora", type=Path)
+    parser.add_argument(
+        *("-o", "--output"),
+        metavar="OUT.png|OUT.ora",
+        type=Path,
+        action="append",
+        default=[],
+        help="the changed picture, or the scene with the change as a new layer (may be repeated)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=words_of(Edit, "method"),
+        default="diffedit",
+        help="diffedit: find the place and paint it anew; p2p: keep its shapes; ddib: turn the "
+        "whole picture (diffedit)",
+    )
+    words = parser.add_argument_group("words")
+    words.add_argument("--from", dest="source_prompt", metavar="WORDS", help="what is there now")
+    words.add_argument(
+        "--to", dest="prompt", metavar="WORDS", required=True, help="what it shall become"
+    )
+    add_field(words, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
+    add_field(words, "--style", "style", "TEXT", "added to every prompt")
+    place = parser.add_argument_group("where")
+    place.add_argument(
+        "--select",
+        metavar="LAYER|MASK.png",
+        help="change nothing but what this layer of the scene has paint on, or the mask has white",
+    )
+    _add_edit_field(
+        place,
+        "--threshold",
+        "threshold",
+        "how clearly a place must show what --from says; 0: everywhere",
+    )
+    place.add_argument(
+        "--mask-out", metavar="MASK.png", type=Path, help="write what has changed, in white"
+    )
+    place.add_argument(
+        "--map-out",
+        metavar="MAP.png",
+        type=Path,
+        help="write how clearly each place shows what --from says, and paint nothing",
+    )
+    how = parser.add_argument_group("how it is painted")
+    how.add_argument(
+        "--strength",
+        type=value_of("strength"),
+        default=argparse.SUPPRESS,
+        metavar="X",
+        help="how far the way goes back to noise (diffedit 0.8, others 1)",
+    )
+    _add_edit_field(how, "--cross-attention", "cross_attention", "p2p: how long words keep shapes")
+    _add_edit_field(how, "--self-attention", "self_attention", "p2p: how long parts keep shapes")
+    how.add_argument("--adapter", **ADAPTER)
+    add_loras(how)
+    add_steps(how, has_scheduler=False)
+    parser.add_argument("--report", metavar="FILE.json", type=Path, help="write what was done")
+    parser.add_argument(
+        "--quiet", action="store_true", help="say nothing unless something is wrong"
+    )
+
+
+def _add_edit_field(group: argparse._ArgumentGroup, flag: str, field: str, meaning: str) -> None:
+    group.add_argument(
+        flag,
+        dest=field,
+        type=value_of(field, Edit),
+        default=argparse.SUPPRESS,
+        metavar="X",
+        help=f"{meaning} ({getattr(Edit, field)})",
+    )
+
+
+def edit(options: argparse.Namespace) -> None:
+    """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
+    if options.map_out is None and not options.output:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "It was not said where the result goes.",
+            "Name a file with -o, or with --map-out.",
+        )
+    check_outputs(options.picture, options.output, (".png", ".ora"), options.report)
+    for path in (options.mask_out, options.map_out):
+        if path is not None:
+            check_outputs(options.picture, [path], (".png",), None)
+    source = _read(options)
+    request = _with_words(source, options)
+    progress = ProgressLine(quiet=options.quiet)
+    for note in source.notes:
+        progress.note(note)
+    check_request(request)
+    catalogue = Catalogue(
+        [options.model],
+        found=entries_for([options.model]),
+        adapters=options.adapter,
+        adapter_folders=adapter_folders(),
+    )
+    catalogue.check(request)
+    finished = _run(request, source.blobs, catalogue, progress)
+    for notice in finished.report["notices"]:
+        progress.note(notice)
+    write_outputs(
+        [*_files(source, request, finished, options), *report_file(finished.report, options.report)]
+    )
+
+
+def _read(options: argparse.Namespace) -> _Source:
+    path: Path = options.picture
+    suffix = path.suffix.lower()
+    if suffix not in {".png", ".ora"}:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"{quoted(path.name or str(path))} is no kind of picture that is read here.",
+            "Give a picture (.png) or a scene (.ora).",
+        )
+    if suffix == ".png" and any(out.suffix.lower() == ".ora" for out in options.output):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "A picture (.png) has no layers to save the change among.",
+            "Let the result's name end in .png, or give a scene (.ora).",
+        )
+    return _read_picture(options) if suffix == ".png" else _read_scene(options)
+
+
+def _read_picture(options: argparse.Namespace) -> _Source:
+    path: Path = options.picture
+    data = _data_of(path, "Give the path of a picture (.png) or of a scene (.ora).")
+    picture, notes = read_picture(data, quoted(path.name))
+    blobs: dict[str, bytes] = {}
+    request = _request(options, picture, blobs)
+    if options.select:
+        selected = _mask_of(options.select, request)
+        request = replace(request, selection=_selection(selected, blobs))
+    return _Source(request, blobs, picture, colours_of(data), None, notes)
+
+
+def _read_scene(options: argparse.Namespace) -> _Source:
+    document = open_document(options.picture)
+    scene = read_scene(document, background="", check=check_contents, **_settings(options))
+    if scene.request.regions and not shows_result(document):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "The scene shows no picture yet that could be edited.",
+            "Render it first (tapestry render SCENE.ora -o SCENE.ora), or give its picture.",
+        )
+    blobs = dict(scene.blobs)
+    picture = document.flattened
+    request = replace(
+        _request(options, picture, blobs),
+        regions=_called(scene.request.regions, options.source_prompt),
+    )
+    if options.select:
+        name = plain_name(options.select)
+        selected = (
+            select_layer(document, name)
+            if has_layer(document, name)
+            else _mask_of(options.select, request)
+        )
+        request = replace(request, selection=_selection(selected, blobs))
+    notes = (*scene.notes, *(note for note in document.damage if note not in scene.notes))
+    return _Source(request, blobs, picture, document.colours_meant, document, notes)
+
+
+def _called(regions: tuple[Any, ...], name: str | None) -> tuple[Any, ...]:
+    """The regions where one is called so: where it lies is known. None otherwise."""
+    named = any(plain_name(region.prompt) == plain_name(name or "") for region in regions)
+    return regions if named else ()
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a request that were named, but for its words."""
+    return {
+        name: value
+        for name, value in request_settings(options).items()
+        if name not in {"prompt", "strength"}
+    }
+
+
+def _request(options: argparse.Namespace, picture: np.ndarray, blobs: dict[str, bytes]) -> Request:
+    height, width = picture.shape[:2]
+    strength = getattr(options, "strength", _STRENGTHS[options.method])
+    request = Request("edit", height, width, **_settings(options))
+    return replace(request, image=_kept(picture, blobs), strength=strength)
+
+
+def _with_words(source: _Source, options: argparse.Namespace) -> Request:
+    """The request with its words: for the layer that is called so, or for all of the picture."""
+    named = {name: value for name, value in vars(options).items() if name in _EDIT_FIELDS}
+    now = named.pop("source_prompt", None) or ""
+    edit = Edit(**{name: value for name, value in named.items() if value is not None})
+    edit = replace(edit, map_only=options.map_out is not None)
+    if not source.request.regions:
+        return replace(source.request, prompt=options.prompt, edit=replace(edit, source_prompt=now))
+    regions = tuple(
+        replace(region, prompt=options.prompt, source_prompt=region.prompt)
+        if plain_name(region.prompt) == plain_name(now)
+        else region
+        for region in source.request.regions
+    )
+    if "threshold" not in named:
+        edit = replace(edit, threshold=0.0)  # where it is, the layer says
+    return replace(source.request, regions=regions, edit=edit)
+
+
+def _mask_of(path: str, request: Request) -> Selected:
+    if not path.lower().endswith(".png"):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"There is no layer {quoted(path[:40])}.",
+            "Give the name of a layer, or a mask as a .png file.",
+        )
+    data = _data_of(Path(path), "Give the name of a layer, or the path of a mask.")
+    return mask_in(data, Path(path).name, request.height, request.width)
+
+
+def _data_of(path: Path, advice: str) -> bytes:
+    try:
+        with open_file(path) as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise unreadable(path, error, advice) from error
+
+
+def _selection(selected: Selected, blobs: dict[str, bytes]) -> Selection:
+    return Selection(selected.bounds, _kept(selected.mask[..., None], blobs))
+
+
+def _kept(array: np.ndarray, blobs: dict[str, bytes]) -> PixelsRef:
+    height, width, channels = array.shape
+    pixels = Pixels(height, width, channels, array.tobytes())
+    blobs[pixels.sha256] = pixels.data
+    return PixelsRef.of(pixels)
+
+
+def _run(
+    request: Request, blobs: dict[str, bytes], catalogue: Catalogue, progress: ProgressLine
+) -> Finished:
+    from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
+    from ..tasks.run import run  # noqa: PLC0415  likewise
+
+    for event in run(request, blobs, ModelCache(catalogue)):
+        if isinstance(event, Finished):
+            progress.done()
+            return event
+        progress.show(event)
+    raise TapestryError(ErrorCode.INTERNAL, "The picture was not finished.")
+
+
+def _files(
+    source: _Source, request: Request, finished: Finished, options: argparse.Namespace
+) -> Iterator[tuple[Path, bytes]]:
+    """What is to be written, one after the other."""
+    result = as_array(finished.pixels)
+    if options.map_out is not None:
+        yield options.map_out, encode_png(result)
+        return
+    if options.mask_out is not None:
+        grey = np.repeat(result[..., 3:], 3, axis=2)
+        yield options.mask_out, encode_png(np.dstack([grey, np.full_like(result[..., 3], 255)]))
+    flattened = source.picture.copy()
+    lay_over(flattened, result, 0, 0)
+    for path in options.output:
+        if path.suffix.lower() == ".png":
+            yield path, encode_png(flattened, source.colours)
+        elif source.document is not None:
+            yield (
+                path,
+                source.document.saved_with_result(
+                    finished.pixels, NO_MARGINS, result_name(request), flattened
+                ),
+            )

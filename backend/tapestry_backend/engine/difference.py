@@ -1,0 +1,78 @@
+"""Where a picture shows what some words say: the model itself is asked, with noise that is known.
+
+DiffEdit (Couairon et al. 2023) takes the difference of the predictions for two prompts. That is
+large wherever the two disagree, also where the picture shows neither. Here each prompt's prediction
+is compared with the noise that was really added, as a diffusion classifier does (Li et al. 2023):
+words that fit a place predict it better there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .noise_schedule import SamplingStep
+from .sampling import Denoise
+
+_SMOOTH_CELLS = 3
+"""Side of the square that errors are averaged over; those of single cells differ by chance."""
+
+
+class Sample(NamedTuple):
+    """A noise [1, C, H, W], and the step whose level the picture is noised to with it."""
+
+    noise: Tensor
+    step: SamplingStep
+
+
+@torch.no_grad()
+def prediction_errors(
+    denoise: Sequence[Denoise], clean: Tensor, samples: Iterable[Sample]
+) -> Iterator[Tensor]:
+    """How wrong each of N predictions is at each cell, [N, H, W], for one sample after the other.
+
+    Mean absolute errors of the noise over the channels: squared ones would count a few cells alone.
+    clean [1, C, H, W].
+    """
+    for noise, step in samples:
+        seen = step.alpha * clean + step.sigma * noise
+        errors = []
+        for each in denoise:
+            predicted = (seen - step.alpha * step.clean(each(seen, step), seen)) / step.sigma
+            errors.append((predicted - noise).abs().mean(dim=(0, 1)))
+        yield torch.stack(errors)
+
+
+def shown_map(errors: Iterable[Tensor]) -> Tensor:
+    """Errors [N, H, W] -> where the first prediction is better than all others, [H, W] in 0..1.
+
+    0.5 lies where the cells fall best into two groups (Otsu 1979), whatever the numbers were; 0 and
+    1 are the worst and the best cell. Where no cell differs from another the map is 0.
+    """
+    mean = torch.stack(list(errors)).mean(dim=0)
+    side = _SMOOTH_CELLS // 2
+    around = functional.pad(mean[None], (side,) * 4, mode="replicate")
+    own, *others = functional.avg_pool2d(around, _SMOOTH_CELLS, stride=1)[0]
+    better = torch.stack(others).amin(dim=0) - own
+    low, high = better.min(), better.max()
+    if not bool(high > low):
+        return torch.zeros_like(better)
+    middle = _two_groups(better)
+    below = (better - low) / (middle - low)
+    above = 1 + (better - middle) / (high - middle)
+    return torch.where(better < middle, below, above) / 2
+
+
+def _two_groups(values: Tensor) -> Tensor:
+    """The number [] between two groups of values that differ most from each other (Otsu 1979)."""
+    ordered = values.flatten().double().sort().values
+    count = torch.arange(1, len(ordered), dtype=torch.float64, device=ordered.device)
+    sums = ordered.cumsum(0)
+    below, above = sums[:-1] / count, (sums[-1] - sums[:-1]) / (len(ordered) - count)
+    apart = count * (len(ordered) - count) * (below - above) ** 2
+    index = int(apart.argmax())
+    return ((ordered[index] + ordered[index + 1]) / 2).to(values)

@@ -1,0 +1,148 @@
+"""Two canvases side by side: one that is there, and one that attends as it does.
+
+Prompt-to-Prompt (Hertz et al. 2023) for every window and region: the rows of one view - what is
+there, what shall be, and what shall not be - go through the model together, so that nothing of
+their attention has to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .fusion import fuse
+from .multidiffusion import RegionPrompt, WindowContext
+from .noise_schedule import SamplingStep
+from .out_of_memory import attempt
+from .views import View, ViewPlan
+from .windows import Size, crop
+
+_ROWS = 3
+"""Rows of a view at most."""
+
+
+class RowPair(NamedTuple):
+    """Rows of a batch, for the same window and region: what is there, and what shall be."""
+
+    source: int
+    target: int
+    region: int
+
+
+PairedPredict = Callable[
+    [
+        Tensor,
+        SamplingStep,
+        Tensor,
+        Sequence[WindowContext],
+        Sequence[RowPair],
+        "int | None",
+    ],
+    Tensor,
+]
+"""(latents [B, C, h, w], step, conditions [B, T, D], a context for each row, the pairs of rows, a
+variant as in `RegionPrompt`) -> the model's output [B, C, h, w]."""
+
+
+class _Canvases(NamedTuple):
+    """What is there, and what shall be: [1, C, H, W] each, at the noise level of a step."""
+
+    source: Tensor
+    target: Tensor
+    step: SamplingStep
+
+    @property
+    def size(self) -> Size:
+        return Size(*self.target.shape[-2:])
+
+
+@dataclass(eq=False)
+class PairedDiffusion:
+    """Predicts for a canvas whose attention follows another one's.
+
+    predict            the model
+    views              which windows and regions are evaluated at a step, with their weights
+    source_prompts, target_prompts    of each region, rows of `conditions`
+    conditions         every encoded text once, [K, T, D]
+    batch_size         rows of one evaluation, but at least those of one view
+    framed             as in `WindowContext`
+    """
+
+    predict: PairedPredict
+    views: ViewPlan
+    source_prompts: Sequence[RegionPrompt]
+    target_prompts: Sequence[RegionPrompt]
+    conditions: Tensor
+    batch_size: int
+    framed: bool = False
+
+    def __post_init__(self) -> None:
+        self.evaluations = 0
+        """Rows that have gone through the model so far."""
+
+    def __call__(self, source: Tensor, target: Tensor, step: SamplingStep) -> Tensor:
+        """The fused prediction [1, C, H, W] for `target`, both canvases [1, C, H, W]."""
+        canvases = _Canvases(source, target, step)
+        # Views of one size and variant go together.
+        views = sorted(self.views(step), key=self._kind)
+        predictions: list[Tensor] = []
+        while len(predictions) < len(views):
+            first = views[len(predictions)]
+            alike = [v for v in views[len(predictions) :] if self._kind(v) == self._kind(first)]
+            predictions += self._evaluate(alike[: max(1, self.batch_size // _ROWS)], canvases)
+        weights = [view.weight for view in views]
+        return fuse(predictions, weights, [view.window for view in views], canvases.size)
+
+    def _kind(self, view: View) -> tuple[Size, int]:
+        variant = self.target_prompts[view.region].variant
+        return view.window.size, -1 if variant is None else variant
+
+    def _evaluate(self, views: Sequence[View], canvases: _Canvases) -> list[Tensor]:
+        """Guided predictions [C, h, w] of views of one kind, half as many where memory is short."""
+        if len(views) == 1:
+            return self._predict(views, canvases)
+        answer = attempt(lambda: self._predict(views, canvases))
+        if answer is not None:
+            return answer[0]
+        half = len(views) // 2
+        self.batch_size = _ROWS * half
+        return self._evaluate(views[:half], canvases)
+
+    def _predict(self, views: Sequence[View], canvases: _Canvases) -> list[Tensor]:
+        inputs: list[Tensor] = []
+        conditions: list[int] = []
+        contexts: list[WindowContext] = []
+        pairs: list[RowPair] = []
+        for view in views:
+            source, target = (
+                prompts[view.region] for prompts in (self.source_prompts, self.target_prompts)
+            )
+            pairs.append(RowPair(len(inputs), len(inputs) + 1, view.region))
+            own, wanted = (
+                crop(canvas, view.window) for canvas in (canvases.source, canvases.target)
+            )
+            context = WindowContext(view.window, canvases.size, self.framed)
+            inputs += [own, wanted]
+            conditions += [source.condition, target.condition]
+            contexts += [context, context]
+            if target.guided:
+                inputs.append(wanted)
+                conditions.append(target.negative)
+                contexts.append(context._replace(negative=target.variant is not None))
+        self.evaluations += len(inputs)
+        variant = self.target_prompts[views[0].region].variant
+        outputs = self.predict(
+            torch.cat(inputs), canvases.step, self.conditions[conditions], contexts, pairs, variant
+        )
+        return [self._guided(outputs, pair) for pair in pairs]
+
+    def _guided(self, outputs: Tensor, pair: RowPair) -> Tensor:
+        prompt, own = self.target_prompts[pair.region], outputs[pair.target]
+        if not prompt.guided:
+            return own
+        away = outputs[pair.target + 1]
+        return away + prompt.guidance_scale * (own - away)

@@ -1,0 +1,144 @@
+"""`tapestry edit`: pictures and scenes changed with words, from the command line."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from examples.ora import Layer, write_ora
+from tapestry_backend.cli import main
+from tapestry_backend.openraster.png import decode_png, encode_png
+
+QUICK = ["--steps", "2", "--quiet"]
+WORDS = ["--from", "grass", "--to", "lava"]
+HEIGHT, WIDTH = 48, 96
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    """A picture file as uint8 [height, width, 4]."""
+    return decode_png(path.read_bytes(), path.name)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """Green at the left, white at the right, some noise over both."""
+    rgba = np.random.default_rng(1).integers(0, 40, (HEIGHT, WIDTH, 4), np.uint8)
+    rgba[:, : WIDTH // 2, 1] += 120
+    rgba[:, WIDTH // 2 :, :3] += 210
+    rgba[..., 3] = 255
+    (tmp_path / "picture.png").write_bytes(encode_png(rgba))
+    return tmp_path / "picture.png"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A scene with a region at the left, and a result over all of it."""
+    half = Image.new("RGBA", (WIDTH // 2, HEIGHT), (30, 160, 40, 255))
+    rgba = np.random.default_rng(2).integers(90, 255, (HEIGHT, WIDTH, 4), np.uint8)
+    rgba[..., 3] = 255
+    shown = Image.fromarray(rgba)
+    layers = [Layer("Tapestry: grass (seed 1)", shown), Layer("grass", half)]
+    write_ora(tmp_path / "scene.ora", (WIDTH, HEIGHT), layers)
+    return tmp_path / "scene.ora"
+
+
+def test_a_picture_is_edited(picture: Path) -> None:
+    """What is outside the mask stays to the bit; the report says what was done."""
+    folder = picture.parent
+    out, mask, report = (folder / name for name in ("out.png", "mask.png", "report.json"))
+    extra = ["--mask-out", str(mask), "--report", str(report)]
+    assert main(["edit", str(picture), "-o", str(out), *WORDS, *extra, *QUICK]) == 0
+
+    before, after, changed = pixels_of(picture), pixels_of(out), pixels_of(mask)[..., 0] > 0
+    assert np.array_equal(before[~changed], after[~changed])
+    assert not np.array_equal(before[changed], after[changed])
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert told["edit"]["method"] == "diffedit"
+    assert told["plan"]["strength"] == 0.8
+
+
+def test_a_map_is_written_without_painting(picture: Path) -> None:
+    """And no other output has to be named."""
+    where = picture.with_name("map.png")
+    assert main(["edit", str(picture), "--map-out", str(where), *WORDS, *QUICK]) == 0
+    grey = pixels_of(where)
+    assert grey.shape == (HEIGHT, WIDTH, 4)
+    assert np.array_equal(grey[..., 0], grey[..., 1])
+    assert grey[..., 0].max() > 200
+
+
+def test_a_selection_bounds_an_edit(picture: Path) -> None:
+    """A mask in a file."""
+    mask = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    mask[..., 3] = 255
+    mask[8:24, 8:24, :3] = 255
+    chosen, out = picture.with_name("chosen.png"), picture.with_name("out.png")
+    chosen.write_bytes(encode_png(mask))
+    extra = ["--select", str(chosen), "--threshold", "0"]
+    assert main(["edit", str(picture), "-o", str(out), *WORDS, *extra, *QUICK]) == 0
+    same = (pixels_of(out) == pixels_of(picture)).all(axis=2)
+    assert same[mask[..., 0] == 0].all()
+    assert not same[8:24, 8:24].all()
+
+
+def test_a_layer_of_that_name_says_where(scene: Path) -> None:
+    """The edited scene has one layer more, which is transparent elsewhere."""
+    out = scene.with_name("out.ora")
+    assert main(["edit", str(scene), "-o", str(out), *WORDS, *QUICK]) == 0
+    with zipfile.ZipFile(out) as archive:
+        assert "Tapestry: lava, edited (seed 0)" in archive.read("stack.xml").decode()
+        (new,) = set(archive.namelist()) - set(zipfile.ZipFile(scene).namelist())
+        alpha = decode_png(archive.read(new), new)[..., 3]
+    assert (alpha[:, :32] == 255).all()
+    assert (alpha[:, 80:] == 0).all()
+
+
+def test_a_scene_without_such_a_layer_is_searched(scene: Path) -> None:
+    """As a picture is."""
+    out, report = scene.with_name("out.png"), scene.with_name("report.json")
+    words = ["--from", "sand", "--to", "lava", "--report", str(report)]
+    assert main(["edit", str(scene), "-o", str(out), *words, *QUICK]) == 0
+    assert 0 < json.loads(report.read_text(encoding="utf-8"))["edit"]["changed"] < 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--from", "lava", "--to", "lava"], "are the same"),
+        (["--to", "lava", "--method", "p2p"], "must know what the picture shows now"),
+        (["--from", "grass", "--to", " "], "what the picture shall become"),
+        ([*WORDS, "--strength", "0"], "nothing changes"),
+        ([*WORDS, "--select", "sky"], "no layer"),
+        ([*WORDS, "--select", "none.png"], "cannot be read"),
+        ([*WORDS, "-o", "out.ora"], "no layers to save"),
+        ([*WORDS, "-o", "out.jpg"], "no kind of file"),
+    ],
+)
+def test_what_cannot_be_edited_is_refused(
+    picture: Path, capsys, monkeypatch, arguments: list[str], sentence: str
+) -> None:
+    """With a sentence, before anything is loaded."""
+    monkeypatch.chdir(picture.parent)
+    assert main(["edit", str(picture), "-o", "out.png", *arguments, *QUICK]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not Path("out.png").exists()
+
+
+def test_no_output_at_all_is_refused(picture: Path, capsys) -> None:
+    """There would be nothing to keep."""
+    assert main(["edit", str(picture), *WORDS, *QUICK]) == 2
+    assert "where the result goes" in capsys.readouterr().err
+
+
+def test_a_scene_that_shows_no_picture_is_refused(tmp_path: Path, capsys) -> None:
+    """Its regions are paint, not a picture."""
+    paint = Image.new("RGBA", (WIDTH, HEIGHT), (30, 160, 40, 255))
+    write_ora(tmp_path / "scene.ora", (WIDTH, HEIGHT), [Layer("grass", paint), Layer("sky", paint)])
+    out = str(tmp_path / "out.png")
+    assert main(["edit", str(tmp_path / "scene.ora"), "-o", out, *WORDS, *QUICK]) == 2
+    assert "Render it first" in capsys.readouterr().err

@@ -1,0 +1,54 @@
+"""Where a picture shows what some words say."""
+
+import torch
+
+from tapestry_backend.engine.difference import Sample, prediction_errors, shown_map
+from tapestry_backend.engine.noise_schedule import SamplingStep
+
+STEP = SamplingStep(1, 4, torch.tensor(500), 0.6, 0.8, "epsilon")
+
+
+def test_prediction_errors_are_those_of_the_noise() -> None:
+    """A prediction of the very noise has none; each prediction has its own."""
+    noise, clean = torch.randn(1, 2, 4, 6), torch.randn(1, 2, 4, 6)
+    right, wrong = (lambda *_: noise), (lambda *_: noise + 0.5)
+    (errors,) = prediction_errors([right, wrong], clean, [Sample(noise, STEP)])
+
+    assert errors.shape == (2, 4, 6)
+    assert torch.allclose(errors[0], torch.zeros(4, 6), atol=1e-6)
+    assert torch.allclose(errors[1], torch.full((4, 6), 0.5), atol=1e-6)
+
+
+def test_predictions_see_the_noised_picture() -> None:
+    """At the level of the step."""
+    noise, clean, seen = torch.randn(1, 2, 4, 6), torch.randn(1, 2, 4, 6), []
+
+    def denoise(latents, step):
+        seen.append((latents, step))
+        return noise
+
+    list(prediction_errors([denoise], clean, [Sample(noise, STEP)]))
+    ((latents, step),) = seen
+    assert torch.equal(latents, 0.6 * clean + 0.8 * noise)
+    assert step is STEP
+
+
+def test_the_map_shows_where_the_first_words_fit_best() -> None:
+    """Better than all others is what counts; the middle lies between the two groups."""
+    own = torch.ones(12, 16)
+    others = [torch.full((12, 16), 1.1), torch.full((12, 16), 1.1)]
+    others[0][:, :8] = 2.0
+    others[1][:, :8] = 1.8
+    others[1][:, 12:] = 3.0  # here another one is as good as the first
+    noisy = 0.02 * torch.randn(1, 12, 16, generator=torch.Generator().manual_seed(0))
+    where = shown_map([torch.stack([own, *others]) + noisy])
+
+    assert where.min() == 0
+    assert where.max() == 1
+    assert (where[:, :7] > 0.5).all()
+    assert (where[:, 9:] < 0.5).all()
+
+
+def test_the_map_is_empty_where_no_words_differ() -> None:
+    """Nothing is divided by nothing."""
+    assert torch.equal(shown_map([torch.ones(2, 4, 4)]), torch.zeros(4, 4))
