@@ -14,7 +14,9 @@ from PIL import Image
 
 from examples.ora import Layer, write_ora
 from tapestry_backend.cli import main
+from tapestry_backend.cli.render import ProgressLine
 from tapestry_backend.openraster.document import Document
+from tapestry_backend.tasks.events import Progressed
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--steps", "2", "--quiet"]
@@ -153,6 +155,26 @@ def test_tiny_canvases_get_a_picture(tmp_path: Path, size: tuple[int, int]) -> N
     write_ora(tmp_path / "a.ora", size, [Layer("snow", paint(*size))])
     assert main(["render", str(tmp_path / "a.ora"), "-o", str(tmp_path / "a.png"), *QUICK]) == 0
     assert pixels_of(tmp_path / "a.png").shape == (size[1], size[0], 4)
+
+
+def test_the_time_that_is_left_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """In steps that take long; by those of this stage; the same line is not written twice."""
+    times = iter([0.0, 1.0, 100.0, 160.0, 200.0, 200.0])
+    line = ProgressLine(quiet=False, clock=lambda: next(times))
+    line.show(Progressed("drafting", 1, 3))
+    line.show(Progressed("denoising"))
+    line.show(Progressed("denoising"))
+    line.show(Progressed("denoising", 1, 3))
+    line.show(Progressed("denoising", 2, 3))
+    line.show(Progressed("denoising", 3, 3))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "drafting the whole: step 1/3",
+        "painting",
+        "painting: step 1/3, 2 min left",
+        "painting: step 2/3, 50 s left",
+        "painting: step 3/3",
+    ]
 
 
 def test_an_empty_document_gets_its_background(tmp_path: Path) -> None:

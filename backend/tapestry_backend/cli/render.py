@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,8 @@ _STAGES = {
     "decoding": "finishing",
 }
 _FORMATS = (".ora", ".png")
+_SOON_S = 5.0
+"""What is over by then needs no forecast."""
 
 
 def render(options: argparse.Namespace) -> None:
@@ -78,17 +81,35 @@ def render(options: argparse.Namespace) -> None:
 
 
 class ProgressLine:
-    """Tells on stderr what happens: one line that changes in a terminal, many lines in a log."""
+    """Tells on stderr what happens: one line that changes in a terminal, many lines in a log.
 
-    def __init__(self, *, quiet: bool) -> None:
+    clock: seconds that only grow
+    """
+
+    def __init__(self, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._quiet = quiet
+        self._clock = clock
         self._live = sys.stderr.isatty()
+        self._last = ""
+        self._stage, self._begun_s = "", 0.0
 
     def show(self, event: Progressed) -> None:
+        if event.stage != self._stage:
+            self._stage, self._begun_s = event.stage, self._clock()
         text = _STAGES.get(event.stage, event.stage)
         if event.steps:
             text += f": step {event.step}/{event.steps}"
-        self._write(f"\r{text:<60}" if self._live else f"{text}\n")
+            text += self._time_left(event.step, event.steps)
+        if text != self._last:
+            self._last = text
+            self._write(f"\r{text:<60}" if self._live else f"{text}\n")
+
+    def _time_left(self, step: int, steps: int) -> str:
+        """As long for each step that is left as for those that are done; "" where that is soon."""
+        left_s = (self._clock() - self._begun_s) / max(step, 1) * (steps - step)
+        if left_s < _SOON_S:
+            return ""
+        return f", {left_s / 60:.0f} min left" if left_s >= 90 else f", {left_s:.0f} s left"
 
     def note(self, text: str) -> None:
         self._write(f"{text}\n")

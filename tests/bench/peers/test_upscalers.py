@@ -38,6 +38,7 @@ def test_tiles_overlap_by_half_and_are_evaluated_in_a_part_of_the_steps(
     assert tiles._windows(torch.zeros(1, 1, 2 * side, 2 * side)) == grid
     assert tiles.evaluations == 2 * len(grid) * round(0.5 * settings.num_inference_steps)
     assert np.abs(shrunk(result, 2) - first).mean() < 25
+    assert tiles.upscaled(first, 2, "snow", 3, strength=0.1).shape == result.shape, "one step"
 
 
 def test_windows_that_move_leave_no_cell_out(model: Denoiser, settings) -> None:

@@ -23,6 +23,16 @@ def test_the_nearness_to_the_first_stage_is_that_of_the_shrunk_picture() -> None
     assert upscaling._psnr(larger + 8, first) == pytest.approx(20 * np.log10(255 / 8))
 
 
+def test_a_horizon_is_no_seam() -> None:
+    """In a scene windows are looked at side by side; a texture has no lines of its own."""
+    picture = np.random.default_rng(1).integers(100, 140, (64, 64, 3), np.uint8)
+    picture[:32] += 100
+    scene = upscaling._UpscaledPicture(picture, 0, [4])
+
+    assert upscaling._seams(scene, 8, even=False) < 1.3
+    assert upscaling._seams(scene, 8, even=True) > 1.5
+
+
 def test_its_figures_are_those_that_have_goals(bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A texture and a scene, enlarged a little, by all that is compared."""
     monkeypatch.setattr(upscaling, "FACTOR", 2)

@@ -63,7 +63,7 @@ class OverlappingTiles:
         start = self._encoded(np.asarray(larger))
         noise = self._noise(start, seed)
         count = len(self._scheduler.timesteps)
-        timesteps = self._scheduler.timesteps[count - round(count * strength) :]
+        timesteps = self._scheduler.timesteps[count - max(1, round(count * strength)) :]
         windows = self._windows(start)
         latents = self._scheduler.add_noise(start, noise, timesteps[:1])
         for timestep in timesteps:

@@ -65,7 +65,7 @@ class _Figures:
     ) -> None:
         """Those of one picture; own: the detail of native windows, where that can be compared."""
         self._note(f"{name}psnr", _psnr(result.picture, first))
-        self._note(f"{name}seams", _seams(result, self._cell_px))
+        self._note(f"{name}seams", _seams(result, self._cell_px, even=own is not None))
         if own is not None:
             ratio = float(detail_energy(result.picture) / own)
             self.ratios.setdefault(f"{name}detail", []).append(ratio)
@@ -183,10 +183,10 @@ def _upscale(
     return _UpscaledPicture(picture[..., :3], end.report["unet_evaluations"], borders)
 
 
-def _seams(larger: _UpscaledPicture, cell_px: int) -> float:
-    """Across the borders of windows, both ways."""
+def _seams(larger: _UpscaledPicture, cell_px: int, *, even: bool) -> float:
+    """Across the borders of windows; both ways if the picture is `even`: a horizon is no seam."""
     borders = [cell * cell_px for cell in larger.borders]
-    pictures = (larger.picture, turned(larger.picture))
+    pictures = (larger.picture, turned(larger.picture)) if even else (larger.picture,)
     return float(np.mean([seam_ratio(each, borders, cell_px) for each in pictures]))
 
 
