@@ -189,7 +189,9 @@ class BackendPage(QDialog):
         copy.setToolTip(tr("For whoever helps you: versions, states and logs, without secrets"))
         buttons.addButton(copy, QDialogButtonBox.ButtonRole.ActionRole)
         # Qt's own picture of a cross cannot be seen in Krita's dark theme.
-        buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())
+        close = buttons.button(QDialogButtonBox.StandardButton.Close)
+        close.setIcon(QIcon())
+        close.setText(tr("Close"))  # Qt's own is English where Krita has no texts of this language
         buttons.rejected.connect(self.hide)
         return buttons
 
