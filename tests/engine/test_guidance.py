@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import diffusers
@@ -20,6 +18,7 @@ from tapestry_backend.engine.windows import Size
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.messages import Request
 from tests.models.latents_of_run import latents_of_run
+from tests.models.velocity_checkpoint import VELOCITY, ZERO_SNR, save_velocity_checkpoint
 
 STEP = SamplingStep(0, 4, torch.tensor(1), 0.6, 0.8, "epsilon")
 
@@ -48,22 +47,13 @@ def test_guidance_may_keep_the_spread_of_the_prediction(share: float) -> None:
     assert torch.equal(made, guided) == (share == 0)
 
 
-VELOCITY = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
-
-
-@pytest.mark.parametrize("scheduler", [VELOCITY, {"prediction_type": "v_prediction"}])
+@pytest.mark.parametrize("scheduler", [ZERO_SNR, VELOCITY])
 def test_a_checkpoint_trained_up_to_pure_noise_keeps_its_contrast(
     catalogue: Catalogue, tmp_path: Path, scheduler: dict[str, object]
 ) -> None:
     """What diffusers paints with a guidance rescale of 0.7, and others without."""
     folder = tmp_path / "velocity"
-    shutil.copytree(catalogue.find(SAMPLE).path, folder)
-    path = folder / "scheduler" / "scheduler_config.json"
-    config = {**json.loads(path.read_text()), "_class_name": "DDIMScheduler", **scheduler}
-    path.write_text(json.dumps({**config, "timestep_spacing": "trailing", "clip_sample": False}))
-    index = json.loads((folder / "model_index.json").read_text())
-    index["scheduler"] = ["diffusers", "DDIMScheduler"]
-    (folder / "model_index.json").write_text(json.dumps(index))
+    save_velocity_checkpoint(catalogue.find(SAMPLE).path, folder, scheduler)
     model_cache = ModelCache(Catalogue([str(folder)]))
     window = model_cache.load(str(folder)).window
     side = window * model_cache.load(str(folder)).cell_px
@@ -80,7 +70,7 @@ def test_a_checkpoint_trained_up_to_pure_noise_keeps_its_contrast(
         latents=canvas_noise(0, model_cache.load(str(folder)).channels, Size(window, window)),
         num_inference_steps=3,
         guidance_scale=request.guidance_scale,
-        guidance_rescale=0.7 if scheduler == VELOCITY else 0.0,
+        guidance_rescale=0.7 if scheduler == ZERO_SNR else 0.0,
         output_type="latent",
     ).images
 

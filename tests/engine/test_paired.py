@@ -47,9 +47,9 @@ def test_pairs_name_the_rows_of_both_canvases() -> None:
     source, target = torch.zeros(1, 3, *CANVAS), torch.ones(1, 3, *CANVAS)
     seen = []
 
-    def predict(latents, step, conditions, contexts, pairs, variant):
+    def predict(latents, step, conditions, contexts, pairs, adapter_set):
         assert step is STEP
-        assert variant is None
+        assert adapter_set is None
         for pair in pairs:
             assert not latents[pair.source].any()
             assert latents[pair.target].all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
 from tapestry_backend.engine.inversion import deterministic, invert
 from tapestry_backend.engine.noise_schedule import sampling_steps
 from tapestry_backend.models.model_cache import ModelCache
@@ -21,6 +21,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Edit, PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.models.tiny_checkpoints import save_checkpoint, save_flux
+from tests.models.velocity_checkpoint import ZERO_SNR, save_velocity_checkpoint
 
 HEIGHT, WIDTH = 64, 128
 LEFT = Bounds(0, 0, HEIGHT, WIDTH // 2)
@@ -142,6 +143,23 @@ def test_shapes_are_kept_by_attention(edit) -> None:
     kept, _ = edit("p2p", cross_attention=1.0, self_attention=1.0, threshold=0.0, seed=1)
     assert np.abs(free.astype(int) - plain).max() <= 1
     assert np.abs(kept.astype(int) - plain).mean() > 1
+
+
+def test_a_checkpoint_trained_up_to_pure_noise_is_guided_alike(
+    catalogue, scene, picture, tmp_path
+) -> None:
+    """Its guidance keeps its contrast, with shapes kept and without."""
+    folder = tmp_path / "velocity"
+    save_velocity_checkpoint(catalogue.find(SAMPLE).path, folder, ZERO_SNR)
+    model_cache = ModelCache(Catalogue([str(folder)]))
+    assert model_cache.load(str(folder)).guidance_rescale > 0
+    attending = {"cross_attention": 0.0, "self_attention": 0.0, "threshold": 0.0}
+    made = []
+    for method in ("p2p", "diffedit"):
+        request = request_for(scene, picture, method, model=str(folder), **attending)
+        *_, finished = run(request, scene.blobs, model_cache)
+        made.append(np.frombuffer(finished.pixels.data, np.uint8).astype(int))
+    assert np.abs(made[0] - made[1]).max() <= 1
 
 
 def test_an_edit_gives_the_same_every_time(edit) -> None:

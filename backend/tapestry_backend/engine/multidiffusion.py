@@ -32,7 +32,7 @@ from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
 _GUIDED_FIRST = 0.2
-"""The share of the steps in which guidance differs most from step to step: it comes first."""
+"""Guidance changes most in this first share of the steps, so there it is computed at every step."""
 
 
 @dataclass(eq=False)
@@ -44,14 +44,15 @@ class MultiDiffusion:
     region_prompts     the prompts of each region: rows of `conditions`, and the guidance scale
     conditions         every encoded text once, [K, T, D]
     batch_size         rows of one evaluation; fewer as soon as memory runs out
-    rows               the row of the latents that each region sees and paints; None: there is one
+    latent_rows        the row of the latents that each region sees and paints; None: there is one
     bootstrapping      what regions see in the first steps; None: the latents as they are
     extra              goes into the model behind the latents, cropped alike: an inpainting model's
                        mask and masked picture, [1, E, H, W]
     guidance_every     as `every` in `Guidance`
     guidance_rescale   as `rescale` in `Guidance`
     framed             as in `WindowContext`
-    variants           the model with adapters; rows of different ones never share a batch
+    adapter_sets       the model with each set of adapters; rows of different ones never share a
+                       batch
 
     All regions that see the same latents with the same negative prompt share its one evaluation.
     """
@@ -62,13 +63,13 @@ class MultiDiffusion:
     conditions: Tensor
     batch_size: int
     _: KW_ONLY
-    rows: Sequence[int] | None = None
+    latent_rows: Sequence[int] | None = None
     bootstrapping: Bootstrapping | None = None
     extra: Tensor | None = None
     guidance_every: int = 1
     guidance_rescale: float = 0.0
     framed: bool = False
-    variants: Sequence[Variant] = ()
+    adapter_sets: Sequence[PredictWithAdapters] = ()
 
     def __call__(self, latents: Tensor, step: SamplingStep) -> Tensor:
         """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
@@ -78,19 +79,19 @@ class MultiDiffusion:
         crops = [self._crop(latents, step, row) for row in batch.rows]
         predictions = self._evaluate(crops, step, batch.rows, Size(*latents.shape[-2:]))
         positive, negative = batch.of_views(predictions)
-        fusion = _Fusion(views, [self._latents_of[view.region] for view in views], latents.shape)
+        fusion = _Fusion(views, [self._latent_row_of[view.region] for view in views], latents.shape)
         guided = self._guidance(
             positive, negative, batch.scales, fusion, guided=is_guided, early=early
         )
         if self.bootstrapping is not None and early:
-            seen = [crops[row][0, : latents.shape[1]] for row in batch.own]
+            seen = [crops[row][0, : latents.shape[1]] for row in batch.own_rows]
             self.bootstrapping.learn(views, seen, guided, step)
         return fusion.fused(guided)
 
     def __post_init__(self) -> None:
         self.evaluations = 0
         """Rows that have gone through the model so far."""
-        self._latents_of = self.rows or [0] * len(self.region_prompts)
+        self._latent_row_of = self.latent_rows or [0] * len(self.region_prompts)
         self._guidance = Guidance(self.guidance_every, self.guidance_rescale)
         self._planned: tuple[Sequence[View], bool, bool, _Batch] | None = None
 
@@ -108,8 +109,8 @@ class MultiDiffusion:
             region_prompts = (
                 self.region_prompts if guided else [_unguided(p) for p in self.region_prompts]
             )
-            rows = _plan_rows(views, region_prompts, self._latents_of, bootstrapping)
-            self._planned = (*asked, rows)
+            batch = _plan_rows(views, region_prompts, self._latent_row_of, bootstrapping)
+            self._planned = (*asked, batch)
         return self._planned[3]
 
     def _evaluate(
@@ -117,12 +118,12 @@ class MultiDiffusion:
     ) -> list[Tensor]:
         """The model's outputs [C, h, w] for the inputs [1, C, h, w] of these rows.
 
-        Rows of one variant and one size are evaluated together.
+        Rows of one adapter set and one size are evaluated together.
         """
         self.evaluations += len(inputs)
         alike: dict[tuple[int | None, Size], list[int]] = {}
         for number, row in enumerate(planned):
-            alike.setdefault((row.variant, row.window.size), []).append(number)
+            alike.setdefault((row.adapter_set, row.window.size), []).append(number)
         outputs: dict[int, Tensor] = {}
         for group in alike.values():
             rows = [planned[number] for number in group]
@@ -134,26 +135,30 @@ class MultiDiffusion:
     def _evaluate_alike(
         self, inputs: Tensor, step: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> Tensor:
-        """The same for inputs [K, C, h, w] of one variant and size."""
+        """The same for inputs [K, C, h, w] of one adapter set and size."""
         encoded = self.conditions[[row.condition for row in planned]]
-        contexts = [WindowContext(row.window, canvas, self.framed, row.negative) for row in planned]
-        variant = planned[0].variant
+        contexts = [
+            WindowContext(row.window, canvas, self.framed, row.is_negative) for row in planned
+        ]
+        adapter_set = planned[0].adapter_set
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
         while done < len(inputs):
-            rows = slice(done, done + size)
-            found = self._ask(variant, inputs[rows], step, encoded[rows], contexts[rows])
+            batch_rows = slice(done, done + size)
+            found = self._ask(
+                adapter_set, inputs[batch_rows], step, encoded[batch_rows], contexts[batch_rows]
+            )
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
             else:
                 outputs.append(found)
-                done = rows.stop
+                done = batch_rows.stop
         return torch.cat(outputs)
 
     def _ask(
         self,
-        variant: int | None,
+        adapter_set: int | None,
         inputs: Tensor,
         step: SamplingStep,
         encoded: Tensor,
@@ -162,9 +167,9 @@ class MultiDiffusion:
         """The model's outputs for a batch; None when it is too large for the memory."""
 
         def ask() -> Tensor:
-            if variant is None:
+            if adapter_set is None:
                 return self.predict(inputs, step.timestep, encoded, contexts)
-            return self.variants[variant](inputs, step, encoded, contexts)
+            return self.adapter_sets[adapter_set](inputs, step, encoded, contexts)
 
         if len(inputs) == 1:
             return ask()
@@ -173,12 +178,27 @@ class MultiDiffusion:
 
     def _crop(self, latents: Tensor, step: SamplingStep, row: _Row) -> Tensor:
         if row.alone is None or self.bootstrapping is None:
-            seen = crop(latents[row.latents, None], row.window)
+            seen = crop(latents[row.latent_row, None], row.window)
         else:
-            seen = self.bootstrapping.show(latents, row.window, row.alone, row.latents, step)
+            seen = self.bootstrapping.show(latents, row.window, row.alone, row.latent_row, step)
         if self.extra is None:
             return seen
         return torch.cat([seen, crop(self.extra, row.window)], dim=1)
+
+
+def guide(own: Tensor, negative: Tensor, scale: float, rescale: float) -> Tensor:
+    """One view's predictions [C, h, w] for its own and its negative prompt -> the guided one.
+
+    At a scale of 1 and below that is its own. rescale, from 0 to 1: how much of the contrast that
+    guidance adds is taken off again (Lin et al. 2024, equations 14 to 16).
+    """
+    if scale <= 1:
+        return own
+    guided = negative + scale * (own - negative)
+    if not rescale:
+        return guided
+    factor = own.std() / guided.std().clamp(min=torch.finfo(guided.dtype).tiny)
+    return guided * (1 + rescale * (factor - 1))
 
 
 class Guidance:
@@ -186,8 +206,7 @@ class Guidance:
 
     Negative prompts are evaluated in the first fifth of the steps and in every `every`-th after it.
     Between, what guidance changed there is added again, because it hardly differs from step to
-    step. rescale, from 0 to 1: how much of the contrast that guidance adds is taken off again (Lin
-    et al. 2024, equations 14 to 16).
+    step. rescale: as in `guide`.
     """
 
     def __init__(self, every: int = 1, rescale: float = 0.0) -> None:
@@ -217,7 +236,7 @@ class Guidance:
         guided: whether the negative prompts were evaluated at this step.
         """
         wanted = [
-            plain if scale <= 1 else self._rescaled(away + scale * (plain - away), plain)
+            guide(plain, away, scale, self._rescale)
             for plain, away, scale in zip(own, negative, scales, strict=True)
         ]
         if guided and self._every > 1:
@@ -228,24 +247,19 @@ class Guidance:
             wanted = [plain + change for plain, change in zip(own, changes, strict=True)]
         return wanted
 
-    def _rescaled(self, guided: Tensor, plain: Tensor) -> Tensor:
-        """A guided prediction with, in part, the spread of the one without guidance."""
-        if not self._rescale:
-            return guided
-        factor = plain.std() / guided.std().clamp(min=torch.finfo(guided.dtype).tiny)
-        return guided * (1 + self._rescale * (factor - 1))
-
 
 class Bootstrapping:
     """Regions that see nothing but what is their own in the first steps.
 
-    inside [N, H, W] bool: the cells that a region sees as they are; a region that is not
-    bootstrapped sees all of them. Everywhere else it sees a plain backdrop, noised with the canvas'
-    own noise to the step's level, and so finds its subject inside its mask (Bar-Tal et al. 2023,
-    section 4.2). There the backdrop is a random colour, encoded anew at every step and for every
-    window. Here it is the mean of what the region itself wants inside its mask: nothing is encoded,
-    and nothing foreign is seen. noise [L, C, H, W]: that of each row of latents. share: of the
-    steps, in which this holds.
+    Elsewhere a region sees a plain backdrop, noised with the canvas' own noise to the step's level,
+    and so finds its subject inside its mask (Bar-Tal et al. 2023, section 4.2). There the backdrop
+    is a random colour, encoded anew at every step and for every window. Here it is the mean of what
+    the region itself wants inside its mask: nothing is encoded, and nothing foreign is seen.
+
+    inside    [N, H, W] bool: the cells that a region sees as they are; a region that is not
+              bootstrapped sees all of them
+    noise     [L, C, H, W]: that of each row of latents
+    share     of the steps, in which this holds
     """
 
     def __init__(self, inside: Tensor, noise: Tensor, share: float) -> None:
@@ -295,37 +309,38 @@ class Bootstrapping:
 class WindowContext(NamedTuple):
     """Where a row of a batch lies: its window on a canvas, in cells.
 
-    framed     whether a model with size conditioning gets this place; otherwise each window is
-               a picture of its own to it
-    negative   whether the row is evaluated with a negative prompt
+    framed        whether a model with size conditioning gets this place; otherwise each window is a
+                  picture of its own to it
+    is_negative   whether the row is evaluated with a negative prompt
     """
 
     window: Window
     canvas: Size
     framed: bool = False
-    negative: bool = False
+    is_negative: bool = False
 
 
 Predict = Callable[[Tensor, Tensor, Tensor, Sequence[WindowContext]], Tensor]
 """(latents [B, C, h, w], timestep [], conditions [B, T, D], a context for each row) -> the model's
 output [B, C, h, w]."""
 
-Variant = Callable[[Tensor, SamplingStep, Tensor, Sequence[WindowContext]], Tensor]
+PredictWithAdapters = Callable[[Tensor, SamplingStep, Tensor, Sequence[WindowContext]], Tensor]
 """The model with adapters: as `Predict`, but called with the whole step."""
 
 
 class RegionPrompt(NamedTuple):
-    """The prompts of a region: rows of the conditions, and the guidance scale (Ho and Salimans).
+    """The prompts of a region, and their classifier-free guidance (Ho and Salimans 2021).
 
-    Classifier-free guidance away from `negative` with a scale above 1; at 1 and below there is
-    none, and the negative prompt costs nothing. variant: which of the model's variants is
-    evaluated; None: the model as it is.
+    condition, negative_condition    rows of the conditions
+    guidance_scale    away from the negative prompt above 1; at 1 and below there is no guidance,
+                      and the negative prompt costs nothing
+    adapter_set       which set of adapters the model is evaluated with; None: the model as it is
     """
 
     condition: int
-    negative: int
+    negative_condition: int
     guidance_scale: float
-    variant: int | None = None
+    adapter_set: int | None = None
 
     @property
     def guided(self) -> bool:
@@ -333,25 +348,29 @@ class RegionPrompt(NamedTuple):
 
 
 class _Fusion(NamedTuple):
-    """How the values of views become one canvas; `rows` of latents, for each view the one it is of.
+    """How the values of views become one canvas.
 
-    shape: [L, C, H, W].
+    latent_rows    for each view the row of latents that it is of
+    shape          [L, C, H, W]
     """
 
     views: Sequence[View]
-    rows: Sequence[int]
+    latent_rows: Sequence[int]
     shape: Sequence[int]
 
     def fused(self, values: Sequence[Tensor]) -> Tensor:
         """Values [C, h, w] of the views -> [L, C, H, W], their weighted least-squares mean."""
         weights = [view.weight for view in self.views]
         windows = [view.window for view in self.views]
-        return fuse(values, weights, windows, Size(*self.shape[-2:]), self.rows, self.shape[0])
+        return fuse(
+            values, weights, windows, Size(*self.shape[-2:]), self.latent_rows, self.shape[0]
+        )
 
     def pieces(self, whole: Tensor) -> list[Tensor]:
         """What of a canvas [L, C, H, W] lies in each view: [C, h, w]."""
         return [
-            crop(whole[row], view.window) for row, view in zip(self.rows, self.views, strict=True)
+            crop(whole[row], view.window)
+            for row, view in zip(self.latent_rows, self.views, strict=True)
         ]
 
 
@@ -367,36 +386,37 @@ def _even(rows: int, most: int) -> int:
 class _Row(NamedTuple):
     """One row of a batch: a window of a row of latents, and the condition it is evaluated with.
 
-    alone: the region whose cells alone are shown, None where everything is. variant: as in
-    `RegionPrompt`. negative: as in `WindowContext`; of no matter to the model as it is.
+    alone          the region whose cells alone are shown; None where everything is
+    adapter_set    as in `RegionPrompt`
+    is_negative    as in `WindowContext`; of no matter to the model without adapters
     """
 
     window: Window
-    latents: int
+    latent_row: int
     condition: int
     alone: int | None
-    variant: int | None
-    negative: bool = False
+    adapter_set: int | None
+    is_negative: bool = False
 
 
 class _Batch(NamedTuple):
     """The rows to evaluate; for each view its own row, its negative one, and its scale."""
 
     rows: list[_Row]
-    own: list[int]
-    negative: list[int]
+    own_rows: list[int]
+    negative_rows: list[int]
     scales: list[float]
 
     def of_views(self, predictions: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Each view's prediction for its own prompt, and for its negative one."""
-        own = [predictions[row] for row in self.own]
-        return own, [predictions[row] for row in self.negative]
+        own = [predictions[row] for row in self.own_rows]
+        return own, [predictions[row] for row in self.negative_rows]
 
 
 def _plan_rows(
     views: Sequence[View],
     region_prompts: Sequence[RegionPrompt],
-    latents_of: Sequence[int],
+    latent_row_of: Sequence[int],
     bootstrapping: Bootstrapping | None,
 ) -> _Batch:
     index: dict[_Row, int] = {}
@@ -405,15 +425,17 @@ def _plan_rows(
         wanted = region_prompts[view.region]
         hidden = bootstrapping is not None and bootstrapping.hides(view.window, view.region)
         alone = view.region if hidden else None
-        latents = latents_of[view.region]
-        row = _Row(view.window, latents, wanted.condition, alone, wanted.variant)
+        latent_row = latent_row_of[view.region]
+        row = _Row(view.window, latent_row, wanted.condition, alone, wanted.adapter_set)
         own = index.setdefault(row, len(index))
         negative = own
         if wanted.guided:
-            away = row._replace(condition=wanted.negative, negative=row.variant is not None)
+            away = row._replace(
+                condition=wanted.negative_condition, is_negative=row.adapter_set is not None
+            )
             negative = index.setdefault(away, len(index))
-        planned.own.append(own)
-        planned.negative.append(negative)
+        planned.own_rows.append(own)
+        planned.negative_rows.append(negative)
         planned.scales.append(wanted.guidance_scale if wanted.guided else 1.0)
     planned.rows.extend(index)
     return planned

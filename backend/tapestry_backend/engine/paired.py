@@ -1,4 +1,4 @@
-"""Two canvases side by side: one that is there, and one that attends as it does.
+"""Two state side by side: one that is there, and one that attends as it does.
 
 Prompt-to-Prompt (Hertz et al. 2023) for every window and region: the rows of one view - what is
 there, what shall be, and what shall not be - go through the model together, so that nothing of
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .fusion import fuse
-from .multidiffusion import RegionPrompt, WindowContext
+from .multidiffusion import RegionPrompt, WindowContext, guide
 from .noise_schedule import SamplingStep
 from .out_of_memory import attempt
 from .views import View, ViewPlan
@@ -44,11 +44,11 @@ PairedPredict = Callable[
     ],
     Tensor,
 ]
-"""(latents [B, C, h, w], step, conditions [B, T, D], a context for each row, the pairs of rows, a
-variant as in `RegionPrompt`) -> the model's output [B, C, h, w]."""
+"""(latents [B, C, h, w], step, conditions [B, T, D], a context for each row, the pairs of rows, an
+adapter set as in `RegionPrompt`) -> the model's output [B, C, h, w]."""
 
 
-class _Canvases(NamedTuple):
+class _PairedState(NamedTuple):
     """What is there, and what shall be: [1, C, H, W] each, at the noise level of a step."""
 
     source: Tensor
@@ -70,6 +70,7 @@ class PairedDiffusion:
     conditions         every encoded text once, [K, T, D]
     batch_size         rows of one evaluation, but at least those of one view
     framed             as in `WindowContext`
+    guidance_rescale   as `rescale` in `guide`
     """
 
     predict: PairedPredict
@@ -79,6 +80,7 @@ class PairedDiffusion:
     conditions: Tensor
     batch_size: int
     framed: bool = False
+    guidance_rescale: float = 0.0
 
     def __post_init__(self) -> None:
         self.evaluations = 0
@@ -86,33 +88,33 @@ class PairedDiffusion:
 
     def __call__(self, source: Tensor, target: Tensor, step: SamplingStep) -> Tensor:
         """The fused prediction [1, C, H, W] for `target`, both canvases [1, C, H, W]."""
-        canvases = _Canvases(source, target, step)
-        # Views of one size and variant go together.
+        state = _PairedState(source, target, step)
+        # Views of one size and adapter set go together.
         views = sorted(self.views(step), key=self._kind)
         predictions: list[Tensor] = []
         while len(predictions) < len(views):
             first = views[len(predictions)]
             alike = [v for v in views[len(predictions) :] if self._kind(v) == self._kind(first)]
-            predictions += self._evaluate(alike[: max(1, self.batch_size // _ROWS)], canvases)
+            predictions += self._evaluate(alike[: max(1, self.batch_size // _ROWS)], state)
         weights = [view.weight for view in views]
-        return fuse(predictions, weights, [view.window for view in views], canvases.size)
+        return fuse(predictions, weights, [view.window for view in views], state.size)
 
     def _kind(self, view: View) -> tuple[Size, int]:
-        variant = self.target_prompts[view.region].variant
-        return view.window.size, -1 if variant is None else variant
+        adapter_set = self.target_prompts[view.region].adapter_set
+        return view.window.size, -1 if adapter_set is None else adapter_set
 
-    def _evaluate(self, views: Sequence[View], canvases: _Canvases) -> list[Tensor]:
+    def _evaluate(self, views: Sequence[View], state: _PairedState) -> list[Tensor]:
         """Guided predictions [C, h, w] of views of one kind, half as many where memory is short."""
         if len(views) == 1:
-            return self._predict(views, canvases)
-        answer = attempt(lambda: self._predict(views, canvases))
+            return self._predict(views, state)
+        answer = attempt(lambda: self._predict(views, state))
         if answer is not None:
             return answer[0]
         half = len(views) // 2
         self.batch_size = _ROWS * half
-        return self._evaluate(views[:half], canvases)
+        return self._evaluate(views[:half], state)
 
-    def _predict(self, views: Sequence[View], canvases: _Canvases) -> list[Tensor]:
+    def _predict(self, views: Sequence[View], state: _PairedState) -> list[Tensor]:
         inputs: list[Tensor] = []
         conditions: list[int] = []
         contexts: list[WindowContext] = []
@@ -122,21 +124,19 @@ class PairedDiffusion:
                 prompts[view.region] for prompts in (self.source_prompts, self.target_prompts)
             )
             pairs.append(RowPair(len(inputs), len(inputs) + 1, view.region))
-            own, wanted = (
-                crop(canvas, view.window) for canvas in (canvases.source, canvases.target)
-            )
-            context = WindowContext(view.window, canvases.size, self.framed)
+            own, wanted = (crop(canvas, view.window) for canvas in (state.source, state.target))
+            context = WindowContext(view.window, state.size, self.framed)
             inputs += [own, wanted]
             conditions += [source.condition, target.condition]
             contexts += [context, context]
             if target.guided:
                 inputs.append(wanted)
-                conditions.append(target.negative)
-                contexts.append(context._replace(negative=target.variant is not None))
+                conditions.append(target.negative_condition)
+                contexts.append(context._replace(is_negative=target.adapter_set is not None))
         self.evaluations += len(inputs)
-        variant = self.target_prompts[views[0].region].variant
+        adapter_set = self.target_prompts[views[0].region].adapter_set
         outputs = self.predict(
-            torch.cat(inputs), canvases.step, self.conditions[conditions], contexts, pairs, variant
+            torch.cat(inputs), state.step, self.conditions[conditions], contexts, pairs, adapter_set
         )
         return [self._guided(outputs, pair) for pair in pairs]
 
@@ -144,5 +144,5 @@ class PairedDiffusion:
         prompt, own = self.target_prompts[pair.region], outputs[pair.target]
         if not prompt.guided:
             return own
-        away = outputs[pair.target + 1]
-        return away + prompt.guidance_scale * (own - away)
+        negative = outputs[pair.target + 1]
+        return guide(own, negative, prompt.guidance_scale, self.guidance_rescale)

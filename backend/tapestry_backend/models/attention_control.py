@@ -63,9 +63,9 @@ def map_tokens(source: Tokens, target: Tokens) -> TokenMap:
 
 @contextmanager
 def attention_taken_over(
-    unet: nn.Module, pairs: Sequence[AttentionPair], rows: int, *, words: bool, parts: bool
+    unet: nn.Module, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
 ) -> Iterator[None]:
-    """Inside, batches of so many rows have the attention of their pairs' sources.
+    """Inside, batches of `row_count` rows have the attention of their pairs' sources.
 
     words: to the prompt. parts: of the picture to itself. A layer that is asked for other rows
     (those that `SharedStart` asks once) attends on its own.
@@ -75,7 +75,7 @@ def attention_taken_over(
         for name, module in unet.named_modules():
             if (words and name.endswith("attn2")) or (parts and name.endswith("attn1")):
                 changed.append((module, module.processor))
-                module.processor = _TakingOver(module.processor, pairs, rows)
+                module.processor = _TakingOver(module.processor, pairs, row_count)
         yield
     finally:
         for module, processor in changed:
@@ -85,10 +85,10 @@ def attention_taken_over(
 class _TakingOver:
     """A processor of diffusers' `Attention` for a batch with pairs."""
 
-    def __init__(self, plain: Any, pairs: Sequence[AttentionPair], rows: int) -> None:
+    def __init__(self, plain: Any, pairs: Sequence[AttentionPair], row_count: int) -> None:
         self._plain = plain
         self._pairs = pairs
-        self._rows = rows
+        self._row_count = row_count
 
     def __call__(
         self,
@@ -100,7 +100,7 @@ class _TakingOver:
     ) -> Tensor:
         """As the plain processor: hidden states [B, N, D], of the words [B, T, E]."""
         too_many = hidden_states.shape[1] > _MOST_POSITIONS
-        if hidden_states.ndim != 3 or len(hidden_states) != self._rows or too_many:
+        if hidden_states.ndim != 3 or len(hidden_states) != self._row_count or too_many:
             return self._plain(attn, hidden_states, encoder_hidden_states, *args, **kwargs)
         seen = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (

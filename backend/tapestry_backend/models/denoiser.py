@@ -144,9 +144,9 @@ class Denoiser(Protocol):
         ...
 
     def attention_taken_over(
-        self, pairs: Sequence[AttentionPair], rows: int, *, words: bool, parts: bool
+        self, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
     ) -> AbstractContextManager[None]:
-        """Inside, `predict` with so many rows lets some attend as others do.
+        """Inside, `predict` with `row_count` rows lets some attend as others do.
 
         words: to their prompts. parts: of the picture to itself.
         """

@@ -12,7 +12,7 @@ from .adapters.block_residuals import residuals_flux, sees_pixels
 from .adapters.control_input import ControlInput
 from .flow_model import FlowModel
 from .latent_model import TextEncoding
-from .loading.loading import Parts
+from .loading.parts import Parts
 
 _LONGEST, _LONGEST_UNGUIDED = 512, 256
 """Tokens that T5 reads of a text; those of "schnell", as it was trained."""

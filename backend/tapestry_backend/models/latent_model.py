@@ -30,7 +30,7 @@ from .autoencoder import tiled_vae
 from .autoencoder.banded_attention import attend_in_bands
 from .device.memory import spare_bytes
 from .device.offloading import Offloader
-from .loading.loading import Parts, load_parts
+from .loading.parts import Parts, load_parts
 from .schedulers import make_scheduler
 from .text.pack_conditioning import pack, unpack
 from .text.prompt_weights import weigh
@@ -231,7 +231,7 @@ class LatentModel(ABC):
         )
 
     def attention_taken_over(
-        self, pairs: Sequence[AttentionPair], rows: int, *, words: bool, parts: bool
+        self, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
     ) -> AbstractContextManager[None]:
         raise NotImplementedError("there is no token map to ask with")
 

@@ -23,7 +23,8 @@ _TRAINED_WITH = (
 """Named one by one: what a configuration leaves out, another scheduler takes for something else."""
 
 _UNCLIPPED = {"clip_sample": False, "thresholding": False}
-"""Latents are no pixels, and what is not affine in the prediction cannot be fused (notes 6.3)."""
+"""Latents are no pixels, and what is not affine in the prediction cannot be fused (see "Fusion"
+in docs/method.md)."""
 
 _PLAIN_SIGMAS = {
     "use_karras_sigmas": False,

@@ -18,7 +18,7 @@ from .attention_control import Tokens, attention_taken_over, map_tokens
 from .attention_pairs import AttentionPair, TokenMap
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding
-from .loading.loading import Parts
+from .loading.parts import Parts
 from .prefix_sharing import SharedStart
 from .text.text_chunks import MOST_CHUNKS, in_a_row
 
@@ -76,9 +76,9 @@ class StableDiffusion(LatentModel):
         return Tokens(text, self._read(text)[0].offsets)
 
     def attention_taken_over(
-        self, pairs: Sequence[AttentionPair], rows: int, *, words: bool, parts: bool
+        self, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
     ) -> AbstractContextManager[None]:
-        return attention_taken_over(self._unet, pairs, rows, words=words, parts=parts)
+        return attention_taken_over(self._unet, pairs, row_count, words=words, parts=parts)
 
     def _model_kwargs(
         self, _latents: Tensor, conditions: Tensor, _contexts: Sequence[WindowContext]

@@ -14,7 +14,7 @@ from .adapters.block_residuals import residuals_3
 from .adapters.control_input import ControlInput
 from .flow_model import FlowModel
 from .latent_model import TextEncoding
-from .loading.loading import Parts
+from .loading.parts import Parts
 
 _LONGEST = 256
 """Tokens that T5 reads of a text."""

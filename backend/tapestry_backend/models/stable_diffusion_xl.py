@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..engine.multidiffusion import WindowContext
 from .latent_model import TextEncoding
-from .loading.loading import Parts
+from .loading.parts import Parts
 from .stable_diffusion import StableDiffusion
 from .text.text_chunks import MOST_CHUNKS, in_a_row
 

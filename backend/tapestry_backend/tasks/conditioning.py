@@ -14,7 +14,7 @@ from tapestry_protocol.pixels import Bounds
 
 from ..checkpoints.adapter_catalogue import AdapterCatalogue
 from ..checkpoints.adapter_recognition import Adapter
-from ..engine.multidiffusion import Variant, WindowContext
+from ..engine.multidiffusion import PredictWithAdapters, WindowContext
 from ..engine.noise_schedule import SamplingStep
 from ..engine.windows import Size
 from ..models.adapters.grounding import Box, Grounding
@@ -36,7 +36,7 @@ class AdapterSet(NamedTuple):
 
 
 class Conditioning:
-    """The adapters of a plan, loaded: one variant of the model for each set that regions use.
+    """The adapters of a plan, loaded: one set for all regions that use the same.
 
     Raises TapestryError when an adapter is not there, damaged, or made for another model.
     """
@@ -71,8 +71,8 @@ class Conditioning:
         about_each = (self._model.adapter_manager.notices_about(adapter) for adapter in loras)
         return tuple(dict.fromkeys(sentence for sentences in about_each for sentence in sentences))
 
-    def variant_of(self, region: RegionPlan) -> int | None:
-        """Which of the variants a region's rows run with; None: the model as it is."""
+    def adapter_set_of(self, region: RegionPlan) -> int | None:
+        """The number of the set that a region's rows run with; None: the model as it is."""
         adapter_set = self._set_of(region)
         return self._sets.index(adapter_set) if adapter_set in self._sets else None
 
@@ -80,11 +80,11 @@ class Conditioning:
         """Inside, the model reads texts with this region's LoRAs."""
         return self._activated(region.loras)
 
-    def variants(self, size: Size) -> list[Variant]:
+    def with_adapters(self, size: Size) -> list[PredictWithAdapters]:
         """The model with each adapter set, for a canvas of this size in cells."""
-        return [self._variant(adapter_set, size) for adapter_set in self._sets]
+        return [self._predict_with(adapter_set, size) for adapter_set in self._sets]
 
-    def _variant(self, adapter_set: AdapterSet, size: Size) -> Variant:
+    def _predict_with(self, adapter_set: AdapterSet, size: Size) -> PredictWithAdapters:
         grounding = self._ground(adapter_set, size)
 
         def predict(
@@ -94,18 +94,18 @@ class Conditioning:
             contexts: Sequence[WindowContext],
         ) -> Tensor:
             windows = [context.window for context in contexts]
-            negative = [context.negative for context in contexts]
+            is_negative = [context.is_negative for context in contexts]
             controls = [control for control in adapter_set.controls if counts(control, step)]
             shown = self._controls.inputs(controls, size, windows)
             args = (inputs, step.timestep, conditions, contexts, *((shown,) if shown else ()))
             with ExitStack() as stack:
                 stack.enter_context(self._activated(adapter_set.loras))
-                stack.enter_context(referring(self._controls.references(controls), negative))
+                stack.enter_context(referring(self._controls.references(controls), is_negative))
                 if grounding is not None and step.step_index < int(
                     adapter_set.grounding * step.num_steps
                 ):
                     boxes = [Box(*window) for window in windows]
-                    stack.enter_context(grounding.told(boxes, negative))
+                    stack.enter_context(grounding.told(boxes, is_negative))
                 return self._model.predict(*args)
 
         return predict

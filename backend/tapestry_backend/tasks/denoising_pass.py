@@ -40,8 +40,8 @@ class Encoded(NamedTuple):
 class Texts:
     """All prompts of a plan, encoded once: conditions [K, T, D], and what each region takes.
 
-    notices: sentences about prompts that are longer than the model reads. encoded: each text, for
-    another picture that asks for some of the same
+    notices    sentences about prompts that are longer than the model reads
+    encoded    each text, for another picture that asks for some of the same
     """
 
     conditions: Tensor
@@ -81,7 +81,7 @@ class Texts:
                 for text in (region.prompt, region.negative_prompt)
             )
             region_prompts.append(
-                RegionPrompt(own, negative, guided, conditioning.variant_of(region))
+                RegionPrompt(own, negative, guided, conditioning.adapter_set_of(region))
             )
         unread = {text: found.unread for (text, *_), found in encoded.items() if found.unread}
         notices = (not_read(text, rest) for text, rest in unread.items())
@@ -96,8 +96,9 @@ ChangePreserved = Callable[[Preserved | None, Layers], Preserved]
 class DenoisingPass:
     """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents.
 
-    change_preserved: changes what the rows of latents preserve. fine_noise: how much more there is
-    of what is fine in the noise that a known picture is shown with; the model takes it for detail
+    change_preserved    changes what the rows of latents preserve
+    fine_noise          how much more there is of what is fine in the noise that a known picture is
+                        shown with; the model takes it for detail
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class DenoisingPass:
             texts.region_prompts,
             texts.conditions,
             plan.batch_size,
-            rows=layers.rows,
+            latent_rows=layers.rows,
             bootstrapping=Bootstrapping(
                 visible.to(model.device), self._noise, plan.request.expert.bootstrapping
             ),
@@ -139,7 +140,7 @@ class DenoisingPass:
             guidance_every=plan.guidance_every,
             guidance_rescale=model.guidance_rescale,
             framed=plan.request.expert.framing == "canvas",
-            variants=conditioning.variants(layout.canvas),
+            adapter_sets=conditioning.with_adapters(layout.canvas),
         )
 
     @property

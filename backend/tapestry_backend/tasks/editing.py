@@ -49,39 +49,39 @@ _NOISED_BY = (0.5, 0.7)
 overlap with the true region (IoU) was 0.90 at either, and 0.93 with both."""
 
 _NOISES_SEED = 7
-"""Those of a map are the same for every seed: the same words find the same place."""
+"""A map's noises do not depend on the request's seed: the same words find the same place."""
 
 
-def edit_events(
+def run_edit(
     request: Request, blobs: Mapping[str, bytes], model_cache: ModelCache, notices: Sequence[str]
 ) -> Iterator[Progressed | Finished]:
     """An edit from beginning to end; as `run`, with a request that was checked."""
     edit = request.edit or Edit()
-    job = yield from _prepare(request, edit, blobs, model_cache, notices)
-    changing = _changing(job)
+    state = yield from _prepare(request, edit, blobs, model_cache, notices)
+    changing = _changing(state)
     where = None
     if edit.method != "ddib" and (edit.threshold > 0 or edit.map_only):
-        where = yield from _compare(job)
+        where = yield from _compare(state)
     if edit.map_only and where is not None:
-        yield Finished(_grey(where * changing, job.plan), _bounds(request), _report(job, 0.0))
+        yield Finished(_grey(where * changing, state.plan), _bounds(request), _report(state, 0.0))
         return
     if where is not None:
-        changing = changing * _outlined(where, edit.threshold, job.plan)
-    share = float((cut_output(changing, job.plan) > 0).float().mean())
+        changing = changing * _outlined(where, edit.threshold, state.plan)
+    share = float((cut_output(changing, state.plan) > 0).float().mean())
     if not share:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "Nothing in the picture differs between these words.",
             "Name what the picture shows there, and what it shall become; or lower the threshold.",
         )
-    levels = yield from _invert(job)
-    latents = yield from _repaint(job, levels, changing)
+    levels = yield from _invert(state)
+    latents = yield from _repaint(state, levels, changing)
     yield Progressed("decoding")
-    with job.watch.stage("decode"):
-        source = replace(job.canvas.source, preserve_until=(changing == 0).float())
-        pixels = decode_beside(job.model, latents, source, wrap=request.wrap).cpu()
-        rgba = to_rgba(cut_output(pixels, job.plan)[0], cut_output(changing, job.plan))
-    yield Finished(rgba, _bounds(request), _report(job, share))
+    with state.watch.stage("decode"):
+        source = replace(state.canvas.source, preserve_until=(changing == 0).float())
+        pixels = decode_beside(state.model, latents, source, wrap=request.wrap).cpu()
+        rgba = to_rgba(cut_output(pixels, state.plan)[0], cut_output(changing, state.plan))
+    yield Finished(rgba, _bounds(request), _report(state, share))
 
 
 @dataclass(frozen=True)
@@ -95,23 +95,23 @@ class _Words:
 
 
 @dataclass
-class _Job:
+class _EditState:
     """What an edit has loaded and read.
 
-    source, target    the words for what is there, and for what it shall become
-    nothing           no words at all
-    maps              "p2p": for each region, what attention to the words of `source` means for
-                      those of `target`
-    clean             the picture's latents [1, C, h, w]
-    steps             of the whole way from noise; `first` is the index of the one to begin with
+    before, after    the words for what is there, and for what it shall become
+    no_words         no words at all
+    maps             "p2p": for each region, what attention to the words before means for those
+                     after
+    clean            the picture's latents [1, C, h, w]
+    steps            of the whole way from noise; `first` is the index of the one to begin with
     """
 
     edit: Edit
     model: Denoiser
     canvas: RequestedCanvas
-    source: _Words
-    target: _Words
-    nothing: _Words
+    before: _Words
+    after: _Words
+    no_words: _Words
     maps: Sequence[TokenMap]
     clean: Tensor
     steps: list[SamplingStep]
@@ -123,7 +123,7 @@ class _Job:
     @property
     def plan(self) -> Plan:
         """The plan of what it shall become; that of what is there differs in its prompts alone."""
-        return self.target.plan
+        return self.after.plan
 
 
 def _prepare(
@@ -132,7 +132,7 @@ def _prepare(
     blobs: Mapping[str, bytes],
     model_cache: ModelCache,
     notices: Sequence[str],
-) -> Generator[Progressed, None, _Job]:
+) -> Generator[Progressed, None, _EditState]:
     """Load the model, read the canvas, encode picture and prompts."""
     _check_variant(request, model_cache)
     watch = Stopwatch()
@@ -142,29 +142,29 @@ def _prepare(
     model.clip_skip = request.clip_skip
     yield Progressed("encoding")
     with watch.stage("encode"):
-        wanted = _with_words(request)
+        wanted = _regions_as_words(request)
         plan = make_plan(wanted, model)
         canvas = read_canvas_source(wanted, blobs, plan)
         given = (blobs, model, model_cache, canvas)
         names = [source_of(region) for region in wanted.regions]
-        source = _words(_said(wanted, edit.source_prompt, names), *given)
-        nothing = _words(_said(wanted, "", [""] * len(names)), *given)
-        target = _words(wanted, *given)
-        maps = _token_maps(model, source.plan, plan) if edit.method == "p2p" else ()
+        before = _words(_with_prompts(wanted, edit.source_prompt, names), *given)
+        no_words = _words(_with_prompts(wanted, "", [""] * len(names)), *given)
+        after = _words(wanted, *given)
+        maps = _token_maps(model, before.plan, plan) if edit.method == "p2p" else ()
         known = canvas.source.preserved_latents(model)
         if known is None:
             raise TypeError("the request was checked for its picture")
-    told = [*notices, *target.texts.notices, *target.conditioning.notices, *canvas.notices]
+    told = [*notices, *after.texts.notices, *after.conditioning.notices, *canvas.notices]
     told += unused_clip_skip(request.clip_skip, is_known=model.knows_clip_skip)
     steps = _steps(plan, model)
     first = len(steps) - max(1, round(len(steps) * plan.strength))
-    return _Job(
+    return _EditState(
         edit,
         model,
         canvas,
-        source,
-        target,
-        nothing,
+        before,
+        after,
+        no_words,
         maps,
         known.latents,
         steps,
@@ -174,10 +174,10 @@ def _prepare(
     )
 
 
-def _token_maps(model: Denoiser, source: Plan, target: Plan) -> list[TokenMap]:
+def _token_maps(model: Denoiser, before: Plan, after: Plan) -> list[TokenMap]:
     return [
-        model.token_map(own.prompt, wanted.prompt)
-        for own, wanted in zip(source.regions, target.regions, strict=True)
+        model.token_map(now.prompt, wanted.prompt)
+        for now, wanted in zip(before.regions, after.regions, strict=True)
     ]
 
 
@@ -190,7 +190,7 @@ def _check_variant(request: Request, model_cache: ModelCache) -> None:
         )
 
 
-def _with_words(request: Request) -> Request:
+def _regions_as_words(request: Request) -> Request:
     """The same, whose regions are nothing but words for a place: their outlines are there."""
     return replace(
         request,
@@ -204,7 +204,7 @@ def _with_words(request: Request) -> Request:
     )
 
 
-def _said(request: Request, prompt: str, of_regions: Sequence[str]) -> Request:
+def _with_prompts(request: Request, prompt: str, of_regions: Sequence[str]) -> Request:
     """The same with other words for background and regions, which nothing is guided by."""
     regions = (
         replace(region, prompt=words, negative_prompt=None, guidance_scale=None)
@@ -243,44 +243,44 @@ def _steps(plan: Plan, model: Denoiser) -> list[SamplingStep]:
     return sampling_steps(scheduler)
 
 
-def _changing(job: _Job) -> Tensor:
+def _changing(state: _EditState) -> Tensor:
     """[H, W] in 0..1: how much of each pixel may become something else.
 
     What is selected, and what has other words than before.
     """
-    request, plan = job.plan.request, job.plan
-    new = job.canvas.new
+    request, plan = state.plan.request, state.plan
+    new = state.canvas.new
     if new is None:
         raise TypeError("an edit has a picture")
     same = [region.prompt == source_of(region) for region in request.regions]
-    same.append(request.prompt == job.edit.source_prompt)
+    same.append(request.prompt == state.edit.source_prompt)
     changing = torch.zeros_like(new)
-    shares = visible_shares(job.canvas.masks, plan)
+    shares = visible_shares(state.canvas.masks, plan)
     for share, unchanged in zip(shares, same, strict=True):
         if not unchanged:
             share.part_of(changing).add_(share.values)
     return changing.clamp(0, 1) * new
 
 
-def _compare(job: _Job) -> Generator[Progressed, None, Tensor]:
+def _compare(state: _EditState) -> Generator[Progressed, None, Tensor]:
     """Where the picture shows what it is said to show, and not what it shall: [H, W] in 0..1."""
     yield Progressed("comparing")
     found = []
-    others = [_unguided(job.target), _unguided(job.nothing)]
-    for errors in prediction_errors([job.source.denoise, *others], job.clean, _samples(job)):
+    others = [_unguided(state.after), _unguided(state.no_words)]
+    for errors in prediction_errors([state.before.denoise, *others], state.clean, _samples(state)):
         check_finite(errors, "comparing the words")
         found.append(errors)
         yield Progressed("comparing", len(found), _NOISES)
-    job.evaluations += sum(each.evaluations for each in others)
-    return _in_pixels(shown_map(found).cpu(), job.plan)
+    state.evaluations += sum(each.evaluations for each in others)
+    return _in_pixels(shown_map(found).cpu(), state.plan)
 
 
-def _samples(job: _Job) -> Iterator[Sample]:
+def _samples(state: _EditState) -> Iterator[Sample]:
     for number in range(_NOISES):
         noised_by = _NOISED_BY[number % len(_NOISED_BY)]
-        seed, plan = _NOISES_SEED + number, job.plan
-        noise = canvas_noise(seed, job.model.channels, plan.canvas, plan.origin).to(job.clean)
-        yield Sample(noise, job.steps[round((1 - noised_by) * len(job.steps))])
+        seed, plan = _NOISES_SEED + number, state.plan
+        noise = canvas_noise(seed, state.model.channels, plan.canvas, plan.origin).to(state.clean)
+        yield Sample(noise, state.steps[round((1 - noised_by) * len(state.steps))])
 
 
 def _unguided(words: _Words) -> MultiDiffusion:
@@ -302,32 +302,32 @@ def _outlined(where: Tensor, threshold: float, plan: Plan) -> Tensor:
     return functional.avg_pool2d(around, cell | 1, stride=1)[0, 0]
 
 
-def _invert(job: _Job) -> Generator[Progressed, None, dict[int, Tensor]]:
+def _invert(state: _EditState) -> Generator[Progressed, None, dict[int, Tensor]]:
     """The picture at every noise level, by the index of the step that begins there."""
-    count = len(job.steps)
-    levels = {count: job.clean}
+    count = len(state.steps)
+    levels = {count: state.clean}
     yield Progressed("inverting")
-    for index, latents in invert(job.source.denoise, job.steps, job.clean, first=job.first):
+    for index, latents in invert(state.before.denoise, state.steps, state.clean, first=state.first):
         check_finite(latents, "taking the picture back to noise")
         levels[index] = latents
-        yield Progressed("inverting", count - index, count - job.first)
+        yield Progressed("inverting", count - index, count - state.first)
     return levels
 
 
 def _repaint(
-    job: _Job, levels: Mapping[int, Tensor], changing: Tensor
+    state: _EditState, levels: Mapping[int, Tensor], changing: Tensor
 ) -> Generator[Progressed, None, Tensor]:
     """From the noise that became the picture to what it shall be: latents [1, C, h, w]."""
-    cell = job.plan.cell_px
-    free = functional.max_pool2d((changing > 0).float()[None, None], cell).to(job.clean) > 0
-    denoise = job.target.denoise
-    keeper = _shape_keeper(job, levels) if job.edit.method == "p2p" else None
+    cell = state.plan.cell_px
+    free = functional.max_pool2d((changing > 0).float()[None, None], cell).to(state.clean) > 0
+    denoise = state.after.denoise
+    keeper = _shape_keeper(state, levels) if state.edit.method == "p2p" else None
 
     def blend(latents: Tensor, index: int) -> Tensor:
         return torch.where(free, latents, levels[index])
 
     steps = deterministic(
-        keeper or denoise, job.steps, levels[job.first], first=job.first, blend=blend
+        keeper or denoise, state.steps, levels[state.first], first=state.first, blend=blend
     )
     yield Progressed("denoising")
     for step in steps:
@@ -337,30 +337,32 @@ def _repaint(
         )
         latents = step.latents
         yield Progressed(
-            "denoising", step.number, step.num_steps, partial(_preview, job, step.denoised)
+            "denoising", step.number, step.num_steps, partial(_preview, state, step.denoised)
         )
-    job.evaluations += keeper.evaluations if keeper else 0
+    state.evaluations += keeper.evaluations if keeper else 0
     return latents
 
 
-def _shape_keeper(job: _Job, levels: Mapping[int, Tensor]) -> ShapeKeeper:
-    source, target = job.source, job.target
-    texts = source.texts, target.texts
-    return ShapeKeeper(job.edit, job.model, *texts, job.maps, target.denoise, levels, job.first)
+def _shape_keeper(state: _EditState, levels: Mapping[int, Tensor]) -> ShapeKeeper:
+    before, after = state.before, state.after
+    texts = before.texts, after.texts
+    return ShapeKeeper(
+        state.edit, state.model, *texts, state.maps, after.denoise, levels, state.first
+    )
 
 
-def _preview(job: _Job, denoised: Tensor) -> Pixels:
-    return preview_rgba(job.model.preview(denoised), job.plan)
+def _preview(state: _EditState, denoised: Tensor) -> Pixels:
+    return preview_rgba(state.model.preview(denoised), state.plan)
 
 
 def _grey(where: Tensor, plan: Plan) -> Pixels:
     return to_rgba(cut_output(where, plan).expand(3, -1, -1))
 
 
-def _report(job: _Job, share: float) -> dict[str, Any]:
-    counted = job.source.denoise.evaluations + job.target.denoise.evaluations
-    report = make_report(job.plan, counted + job.evaluations, job.notices, job.watch)
-    report["edit"] = {"method": job.edit.method, "changed": share}
+def _report(state: _EditState, share: float) -> dict[str, Any]:
+    counted = state.before.denoise.evaluations + state.after.denoise.evaluations
+    report = make_report(state.plan, counted + state.evaluations, state.notices, state.watch)
+    report["edit"] = {"method": state.edit.method, "changed": share}
     return report
 
 

@@ -40,7 +40,7 @@ class ShapeKeeper:
         self._edit = edit
         self._model = model
         self._maps = maps
-        self._variants = denoise.variants
+        self._adapter_sets = denoise.adapter_sets
         self._levels = levels
         self._first = first
         behind = len(source.conditions)
@@ -52,6 +52,7 @@ class ShapeKeeper:
             model.stacked([*source.conditions.split(1), *target.conditions.split(1)]),
             denoise.batch_size,
             denoise.framed,
+            model.guidance_rescale,
         )
 
     @property
@@ -70,17 +71,20 @@ class ShapeKeeper:
         conditions: Tensor,
         contexts: Sequence[WindowContext],
         pairs: Sequence[RowPair],
-        variant: int | None,
+        adapter_set: int | None,
     ) -> Tensor:
         """As `PairedPredict`."""
         taken = (step.step_index - self._first) / (step.num_steps - self._first)
         words, parts = taken < self._edit.cross_attention, taken < self._edit.self_attention
-        rows = [AttentionPair(p.source, p.target, self._maps[p.region]) for p in pairs]
-        with self._model.attention_taken_over(rows, len(inputs), words=words, parts=parts):
-            if variant is None:
+        attention_pairs = [AttentionPair(p.source, p.target, self._maps[p.region]) for p in pairs]
+        with self._model.attention_taken_over(
+            attention_pairs, len(inputs), words=words, parts=parts
+        ):
+            if adapter_set is None:
                 return self._model.predict(inputs, step.timestep, conditions, contexts)
-            return self._variants[variant](inputs, step, conditions, contexts)
+            return self._adapter_sets[adapter_set](inputs, step, conditions, contexts)
 
 
 def _moved(prompt: RegionPrompt, by: int) -> RegionPrompt:
-    return prompt._replace(condition=prompt.condition + by, negative=prompt.negative + by)
+    own, negative = prompt.condition + by, prompt.negative_condition + by
+    return prompt._replace(condition=own, negative_condition=negative)

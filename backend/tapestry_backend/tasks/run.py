@@ -33,7 +33,7 @@ from .canvas_source import CanvasSource, RequestedCanvas, pixel_shares, read_can
 from .conditioning import Conditioning
 from .decoding import compose_layers, decode_beside, decode_canvas
 from .denoising_pass import DenoisingPass, Texts
-from .editing import edit_events
+from .editing import run_edit
 from .events import Finished, LayeredPicture, Progressed
 from .failure_messages import (
     check_finite,
@@ -60,12 +60,13 @@ def run(
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
-    blobs maps SHA-256 to bytes and holds everything in `request.blobs`. passes: what live requests
-    leave for the next one, and go on from, until a picture that is not live lets it go; without it
-    all of each is painted. The caller shows
-    progress, and cancels by not iterating further. Raises TapestryError for what an artist can
-    meet: a request that cannot become a picture, a damaged model, numbers that are not finite, too
-    little memory.
+    blobs     maps SHA-256 to bytes and holds everything in `request.blobs`
+    passes    what live requests leave for the next one, and go on from, until a picture that is not
+              live lets it go; without it all of each is painted
+
+    The caller shows progress, and cancels by not iterating further. Raises TapestryError for what
+    an artist can meet: a request that cannot become a picture, a damaged model, numbers that are
+    not finite, too little memory.
     """
     passes = passes or LivePasses()
     if not request.live:
@@ -79,9 +80,9 @@ def run(
     stage = "loading"
     try:
         events = (
-            edit_events(request, blobs, model_cache, notices)
+            run_edit(request, blobs, model_cache, notices)
             if request.task == "edit"
-            else _events(request, blobs, model_cache, notices, passes)
+            else run_painting(request, blobs, model_cache, notices, passes)
         )
         for event in events:
             stage = event.stage if isinstance(event, Progressed) else stage
@@ -92,7 +93,7 @@ def run(
         raise out_of_memory(request, stage, model_cache.device) from error
 
 
-def _events(
+def run_painting(
     request: Request,
     blobs: Mapping[str, bytes],
     model_cache: ModelCache,
@@ -100,27 +101,29 @@ def _events(
     passes: LivePasses,
 ) -> Iterator[Progressed | Finished]:
     """A job from beginning to end."""
-    job = yield from _prepare(request, blobs, model_cache, notices, passes)
-    painted = None if job.is_finished else (yield from _paint(job))
+    state = yield from _prepare(request, blobs, model_cache, notices, passes)
+    painted = None if state.is_finished else (yield from _paint(state))
     yield Progressed("decoding")
-    with job.watch.stage("decode"):
-        pixels, layered = (job.finished, None) if painted is None else _decode(job, painted, passes)
-        new = job.canvas.new
-        rgba = to_rgba(
-            cut_output(pixels, job.plan)[0], None if new is None else cut_output(new, job.plan)
+    with state.watch.stage("decode"):
+        pixels, layered = (
+            (state.finished, None) if painted is None else _decode(state, painted, passes)
         )
-    report = make_report(job.plan, job.evaluations, _notices(job, model_cache), job.watch)
+        new = state.canvas.new
+        rgba = to_rgba(
+            cut_output(pixels, state.plan)[0], None if new is None else cut_output(new, state.plan)
+        )
+    report = make_report(state.plan, state.evaluations, _notices(state, model_cache), state.watch)
     if request.live:
-        report["live"] = {"painted": 1.0 if job.update is None else job.update.share}
+        report["live"] = {"painted": 1.0 if state.update is None else state.update.share}
     yield Finished(rgba, _output_bounds(request), report, layered)
 
 
 @dataclass
-class _Run:
+class _RunState:
     """What a job has loaded and read, and what it counts on its way.
 
-    batch_size: the smallest that was used; below the plan's where memory ran out. update: what of
-    a live document is painted; None: all of it
+    batch_size    the smallest that was used; below the plan's where memory ran out
+    update        what of a live document is painted; None: all of it
     """
 
     plan: Plan
@@ -179,7 +182,7 @@ def _prepare(
     model_cache: ModelCache,
     notices: Sequence[str],
     passes: LivePasses,
-) -> Generator[Progressed, None, _Run]:
+) -> Generator[Progressed, None, _RunState]:
     """Load the model, read the canvas, encode the prompts."""
     watch = Stopwatch()
     yield Progressed("loading")
@@ -196,47 +199,49 @@ def _prepare(
         check_finite(texts.conditions, "reading the prompts")
     all_notices = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
     update = passes.update_of(plan, canvas.source, model)
-    return _Run(
+    return _RunState(
         plan, model, canvas, conditioning, texts, watch, all_notices, plan.batch_size, update
     )
 
 
-def _paint(job: _Run) -> Generator[Progressed, None, _Painted]:
+def _paint(state: _RunState) -> Generator[Progressed, None, _Painted]:
     """The draft, where it helps, and the picture; of a live document what has changed."""
-    if job.update is not None:
-        return (yield from _paint_update(job, job.update))
-    plan, source = job.plan, job.source
-    draft = yield from _draft(job)
+    if state.update is not None:
+        return (yield from _paint_update(state, state.update))
+    plan, source = state.plan, state.source
+    draft = yield from _draft(state)
     plain = plain_edges(plan, source)
     if plain is not None and draft is not None:
         draft = draft._replace(where=draft.where * (plain.where == 0))
     if draft is not None:
         source = source.over(draft.pixels, draft.plan.start, draft.where)
-    preserved, denoising = _denoising_pass(job, source, plan.layout)
+    preserved, denoising = _denoising_pass(state, source, plan.layout)
     layers = denoising.layers
     steer: list[Steer] = []
     if draft is not None and preserved is not None:
         steer.append(draft.preserve(preserved.latents, layers))
     if plain is not None and preserved is not None:
         steer.extend(plain.preserve(preserved.latents, layers))
-    steer.extend(_coherence(plan, job.source, job.model, layers))
-    latents = yield from _denoise(job, denoising, "denoising", steer)
+    steer.extend(_coherence(plan, state.source, state.model, layers))
+    latents = yield from _denoise(state, denoising, "denoising", steer)
     return _Painted(latents, layers)
 
 
-def _paint_update(job: _Run, update: LiveUpdate) -> Generator[Progressed, None, _Painted]:
+def _paint_update(state: _RunState, update: LiveUpdate) -> Generator[Progressed, None, _Painted]:
     """What has changed, from what is around it."""
-    preserved = job.source.preserved_latents(job.model)
-    source = update.restrict(job.source)
-    args = job.plan, job.model, job.texts, job.conditioning
-    denoising = DenoisingPass(*args, source, job.plan.layout, preserved, update.preserve_unchanged)
-    latents = yield from _denoise(job, denoising, "denoising")
+    preserved = state.source.preserved_latents(state.model)
+    source = update.restrict(state.source)
+    args = state.plan, state.model, state.texts, state.conditioning
+    denoising = DenoisingPass(
+        *args, source, state.plan.layout, preserved, update.preserve_unchanged
+    )
+    latents = yield from _denoise(state, denoising, "denoising")
     return _Painted(latents, denoising.layers)
 
 
-def _draft(job: _Run) -> Generator[Progressed, None, _Draft | None]:
+def _draft(state: _RunState) -> Generator[Progressed, None, _Draft | None]:
     """A small picture of the whole, enlarged; None where there is nothing that it decides about."""
-    plan, draft, source = job.plan, job.plan.draft, job.source
+    plan, draft, source = state.plan, state.plan.draft, state.source
     if draft is None:
         return None
     high = composed(source.weights, plan.window.height, draft.size)
@@ -245,11 +250,11 @@ def _draft(job: _Run) -> Generator[Progressed, None, _Draft | None]:
         return None
     source = source.scaled(draft.size)
     layout = WindowLayout(source.size, source.size, source.size, wrap=plan.request.wrap)
-    _, denoising = _denoising_pass(job, source, layout)
-    latents = yield from _denoise(job, denoising, "drafting")
-    with job.watch.stage("decode"):
+    _, denoising = _denoising_pass(state, source, layout)
+    latents = yield from _denoise(state, denoising, "drafting")
+    with state.watch.stage("decode"):
         latents = denoising.layers.fused(latents)
-        small = decode_canvas(job.model, latents, wrap=plan.request.wrap, continued=True)
+        small = decode_canvas(state.model, latents, wrap=plan.request.wrap, continued=True)
         size = tuple(side * plan.cell_px for side in plan.canvas)
         pixels = functional.interpolate(small, size, mode="bicubic").clamp(0, 1).cpu()
     where = structured(pixels, high)
@@ -257,30 +262,30 @@ def _draft(job: _Run) -> Generator[Progressed, None, _Draft | None]:
 
 
 def _denoising_pass(
-    job: _Run, source: CanvasSource, layout: WindowLayout
+    state: _RunState, source: CanvasSource, layout: WindowLayout
 ) -> tuple[Preserved | None, DenoisingPass]:
     """What is there already, as latents, and the pass that starts from it."""
-    with job.watch.stage("encode"):
-        preserved = source.preserved_latents(job.model)
-    args = job.plan, job.model, job.texts, job.conditioning
+    with state.watch.stage("encode"):
+        preserved = source.preserved_latents(state.model)
+    args = state.plan, state.model, state.texts, state.conditioning
     return preserved, DenoisingPass(*args, source, layout, preserved)
 
 
 def _denoise(
-    job: _Run, denoising: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
+    state: _RunState, denoising: DenoisingPass, stage: Stage, steer: Sequence[Steer] = ()
 ) -> Generator[Progressed, None, Tensor]:
     """Tell of every step; returns the latents [L, C, h, w] of what was painted."""
 
     def preview(denoised: Tensor) -> Pixels:
-        rough = job.model.preview(denoised)
-        if job.update is None:
-            return preview_rgba(rough, job.plan)
-        return to_rgba(cut_output(preview_update(rough, job.update), job.plan)[0])
+        rough = state.model.preview(denoised)
+        if state.update is None:
+            return preview_rgba(rough, state.plan)
+        return to_rgba(cut_output(preview_update(rough, state.update), state.plan)[0])
 
     steps = denoising.steps(steer)
     yield Progressed(stage)
     while True:
-        with job.watch.stage("denoise"):
+        with state.watch.stage("denoise"):
             step = next(steps, None)
             if step is None:
                 break
@@ -289,49 +294,49 @@ def _denoise(
                 latents, Sentence("{stage} (step {step})", stage=Sentence(stage), step=step.number)
             )
         yield Progressed(stage, step.number, step.num_steps, partial(preview, step.denoised))
-    job.evaluations += denoising.denoise.evaluations
-    job.batch_size = min(job.batch_size, denoising.denoise.batch_size)
+    state.evaluations += denoising.denoise.evaluations
+    state.batch_size = min(state.batch_size, denoising.denoise.batch_size)
     return latents
 
 
 def _decode(
-    job: _Run, painted: _Painted, passes: LivePasses
+    state: _RunState, painted: _Painted, passes: LivePasses
 ) -> tuple[Tensor, LayeredPicture | None]:
     """The canvas [1, 3, H, W] in 0..1, and the same as layers, where they were asked for.
 
     What was painted, and what was there already. A live canvas is remembered for its next pass.
     """
-    model, source, wrap = job.model, job.source, job.plan.request.wrap
-    is_live = job.plan.request.live
+    model, source, wrap = state.model, state.source, state.plan.request.wrap
+    is_live = state.plan.request.live
     latents, layers = painted
-    if job.update is None:
+    if state.update is None:
         fused, outlines = layers.fused(latents), layers.outlines(wrap=wrap)
         plain = decode_beside(model, fused, source, wrap=wrap, outlines=outlines).cpu()
         pixels = plain.clone() if is_live else plain
-        layered = _draw_outlines(job, painted, pixels)
+        layered = _draw_outlines(state, painted, pixels)
     else:
-        shares = pixel_shares(job.canvas, job.plan, layers)
+        shares = pixel_shares(state.canvas, state.plan, layers)
         preserved = preserved_rows(source.paints, layers)
         plain, pixels = decode_update(
-            model, latents, layers, job.update, shares, preserved, wrap=wrap
+            model, latents, layers, state.update, shares, preserved, wrap=wrap
         )
         layered = None
     if is_live:
-        last = LivePass(job.plan, source, job.texts, layers, latents, plain, pixels)
+        last = LivePass(state.plan, source, state.texts, layers, latents, plain, pixels)
         passes.remember(last, model)
     return pixels, layered
 
 
-def _draw_outlines(job: _Run, painted: _Painted, pixels: Tensor) -> LayeredPicture | None:
+def _draw_outlines(state: _RunState, painted: _Painted, pixels: Tensor) -> LayeredPicture | None:
     """Draw outlines to the pixel into the decoded canvas, in place; its layers, if asked for."""
-    model, plan, source = job.model, job.plan, job.source
+    model, plan, source = state.model, state.plan, state.source
     latents, layers = painted
     if layers.count == 1:
         return None
     wrap = plan.request.wrap
-    shares, new = pixel_shares(job.canvas, plan, layers), ~source.known
+    shares, new = pixel_shares(state.canvas, plan, layers), ~source.known
     preserved = preserved_rows(source.paints, layers)
-    leaves, colours = _leaves(job, layers, shares), None
+    leaves, colours = _leaves(state, layers, shares), None
     if leaves:
         colours = Colours(leaves, layers, pixels.clone(), new, wrap=wrap)
         colours.decode(model, latents, preserved)
@@ -349,29 +354,29 @@ def _draw_outlines(job: _Run, painted: _Painted, pixels: Tensor) -> LayeredPictu
     )
     if colours is None:
         return None
-    return to_layers(leaves, colours.base, pixels, job.canvas.new, plan)
+    return to_layers(leaves, colours.base, pixels, state.canvas.new, plan)
 
 
-def _leaves(job: _Run, layers: Layers, shares: Sequence[PixelShare]) -> list[Leaf]:
+def _leaves(state: _RunState, layers: Layers, shares: Sequence[PixelShare]) -> list[Leaf]:
     """The layers that were asked for, as yet without colours."""
-    if not job.plan.request.layered:
+    if not state.plan.request.layered:
         return []
-    leaves = leaves_of(layers, shares, job.canvas.masks, job.plan)
-    if size_bytes(leaves, job.plan) <= MAX_LAYERS_BYTES:
+    leaves = leaves_of(layers, shares, state.canvas.masks, state.plan)
+    if size_bytes(leaves, state.plan) <= MAX_LAYERS_BYTES:
         return leaves
-    job.notices.append(layers_too_large())
+    state.notices.append(layers_too_large())
     return []
 
 
-def _notices(job: _Run, model_cache: ModelCache) -> list[str]:
+def _notices(state: _RunState, model_cache: ModelCache) -> list[str]:
     """What the artist should know about the finished picture: sentences."""
-    request = job.plan.request
+    request = state.plan.request
     steps, scale = request.num_inference_steps, request.guidance_scale
     return [
-        *job.notices,
-        *short_of_memory(job.batch_size, job.plan.batch_size),
+        *state.notices,
+        *short_of_memory(state.batch_size, state.plan.batch_size),
         *unlike_few_steps(model_cache.variant_of(request.model), steps, scale),
-        *unused_clip_skip(request.clip_skip, is_known=job.model.knows_clip_skip),
+        *unused_clip_skip(request.clip_skip, is_known=state.model.knows_clip_skip),
     ]
 
 

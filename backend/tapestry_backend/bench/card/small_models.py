@@ -16,13 +16,13 @@ from tapestry_protocol.messages import Request
 from ...checkpoints.catalogue import SAMPLE, Catalogue, Checkpoint
 from ...checkpoints.families import FAMILIES
 from ...models.denoiser import Denoiser
-from ...models.loading.loading import Parts
+from ...models.loading.parts import Parts
 from ...models.model_cache import ModelCache, runner_of
 
 WINDOW_PX = 64
 CELL_PX = 4
 WIDTH = 32
-"""Of texts."""
+"""Width of text states."""
 
 
 class SmallModelCache(ModelCache):
@@ -139,8 +139,6 @@ _MAKERS: Mapping[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "sd3": _three,
     "flux": _flux,
 }
-SMALL = tuple(_MAKERS)
-"""The families that there are small models of."""
 
 
 def _betas(kind: type, **more: Any) -> Any:

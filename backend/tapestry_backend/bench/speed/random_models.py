@@ -19,7 +19,7 @@ from tapestry_protocol.messages import Request
 
 from ...checkpoints.catalogue import SAMPLE, Catalogue, Checkpoint
 from ...checkpoints.families import FAMILIES
-from ...models.loading.loading import Parts
+from ...models.loading.parts import Parts
 from ...models.model_cache import runner_of
 from .metered import Metered, MeteredModelCache
 

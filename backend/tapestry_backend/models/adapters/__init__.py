@@ -1,1 +1,1 @@
-"""What can be laid on a checkpoint, or shown to it: files, their kinds, and their numbers."""
+"""What can be laid on a checkpoint, or shown to it: reading it into memory, and running with it."""

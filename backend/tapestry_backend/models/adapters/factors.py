@@ -19,7 +19,7 @@ from torch.nn import functional
 
 
 class Factors(ABC):
-    """The tensors of one layer, by their roles (see `lora_names`)."""
+    """The tensors of one layer, by their roles (`Role` in `checkpoints.lora_keys`)."""
 
     def __init__(self, parts: Mapping[str, Tensor]) -> None:
         self._parts = dict(parts)

@@ -1,4 +1,4 @@
-"""The earlier place of `checkpoints.adapter_recognition`: scripts beside this repository use it."""
+"""Kept for importers of the old path of `checkpoints.adapter_recognition`."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is al
 class Parts(NamedTuple):
     """A checkpoint in memory, not on its device yet.
 
-    modules and tokenizers by the names that its family gives them; options: what else its
-    configuration says about the whole.
+    modules, tokenizers    by the names that its family gives them
+    options                what else its configuration says about the whole
     """
 
     modules: dict[str, Any]

@@ -12,11 +12,11 @@ CANVAS, WINDOW = Size(8, 24), Size(8, 8)
 STEP = SamplingStep(1, 4, torch.tensor(7), 0.6, 0.8, "epsilon")
 
 
-def test_rows_of_different_variants_are_never_asked_together() -> None:
-    """Each region gets what its own variant says, however many rows a batch may have."""
+def test_rows_of_different_adapter_sets_are_never_asked_together() -> None:
+    """Each region gets what its own adapters say, however many rows a batch may have."""
     asked: list[tuple[int | None, int, object]] = []
 
-    def variant(number: int | None):
+    def with_adapters(number: int | None):
         def ask(inputs: Tensor, step: object, conditions: Tensor, contexts: list) -> Tensor:
             assert len(inputs) == len(conditions) == len(contexts)
             told = step.timestep if isinstance(step, SamplingStep) else step
@@ -40,12 +40,12 @@ def test_rows_of_different_variants_are_never_asked_together() -> None:
     for batch_size in (1, 2, 16):
         asked.clear()
         denoise = MultiDiffusion(
-            variant(None),
+            with_adapters(None),
             ViewPlan(WindowLayout(CANVAS, WINDOW, Size(4, 4)), weights),
             region_prompts,
             conditions,
             batch_size,
-            variants=[variant(0), variant(1)],
+            adapter_sets=[with_adapters(0), with_adapters(1)],
         )
         fused = denoise(torch.zeros(1, 2, *CANVAS), STEP)
 
@@ -56,11 +56,11 @@ def test_rows_of_different_variants_are_never_asked_together() -> None:
         assert denoise.evaluations == sum(rows for _, rows, _ in asked)
 
 
-def test_a_negative_prompt_runs_with_its_regions_variant() -> None:
+def test_a_negative_prompt_runs_with_its_regions_adapters() -> None:
     """And is shared by regions that run alike, not by others."""
     counts = {0: 0, 1: 0}
 
-    def variant(number: int):
+    def with_adapters(number: int):
         def ask(inputs: Tensor, *_: object) -> Tensor:
             counts[number] += len(inputs)
             return inputs
@@ -73,7 +73,7 @@ def test_a_negative_prompt_runs_with_its_regions_variant() -> None:
         [RegionPrompt(0, 3, 4.0, 0), RegionPrompt(1, 3, 4.0, 0), RegionPrompt(2, 3, 4.0, 1)],
         torch.zeros(4, 1, 1),
         16,
-        variants=[variant(0), variant(1)],
+        adapter_sets=[with_adapters(0), with_adapters(1)],
     )
     denoise(torch.zeros(1, 2, *WINDOW), STEP)
 
