@@ -1,4 +1,4 @@
-"""Fixtures that many rooms share: the bundled model, loaded once."""
+"""Fixtures that many folders share: the bundled model, loaded once."""
 
 from pathlib import Path
 

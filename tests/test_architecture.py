@@ -35,7 +35,7 @@ class Import:
 
 
 def sources(folder: Path) -> list[Path]:
-    """Every module of a room; what the plugin carries of others is no room of ours."""
+    """Every module of a folder; what the plugin carries of others is no folder of ours."""
     return [path for path in sorted(folder.rglob("*.py")) if "vendor" not in path.parts]
 
 
@@ -80,7 +80,7 @@ def reached_at_once(modules: list[Path]) -> dict[str, str]:
 def reached_by(modules: list[Path], *, later: bool = True) -> dict[str, str]:
     """The same with what is imported when it is needed, if `later`."""
     root = BACKEND.parent
-    waiting = [(_module_name(path), "the room itself") for path in modules]
+    waiting = [(_module_name(path), "the folder itself") for path in modules]
     reached: dict[str, str] = {}
     while waiting:
         module, importer = waiting.pop()
@@ -149,8 +149,8 @@ def test_server_never_imports_torch() -> None:
 @pytest.mark.promise("S6")
 def test_no_image_decoder_is_behind_the_socket(measured) -> None:
     """What server and worker import of ours, at once or later: pixels are never unpacked there."""
-    rooms = [path for room in ("server", "workers") for path in sources(BACKEND / room)]
-    reached = reached_by(rooms)
+    folders = [path for folder in ("server", "workers") for path in sources(BACKEND / folder)]
+    reached = reached_by(folders)
     for module, importer in reached.items():
         assert module.partition(".")[0] not in DECODERS, f"{importer} imports {module}"
         assert not module.startswith("tapestry_backend.openraster"), importer
@@ -171,10 +171,10 @@ def test_what_lies_on_disk_is_told_without_torch() -> None:
         assert not module.startswith("tapestry_backend.models"), f"{importer} imports {module}"
 
 
-def rooms_imported(root: Path) -> dict[str, set[str]]:
+def folders_imported(root: Path) -> dict[str, set[str]]:
     """Of each folder of a package, and each module outside of any, the others that it imports."""
 
-    def room(path: Path) -> str:
+    def folder(path: Path) -> str:
         is_alone = path.parent == root and path.stem != "__init__"
         return path.stem if is_alone else path.parent.relative_to(root).as_posix()
 
@@ -184,7 +184,7 @@ def rooms_imported(root: Path) -> dict[str, set[str]]:
             target = root.parent.joinpath(*entry.module.split("."))
             files = (target.with_suffix(".py"), target / "__init__.py")
             for file in (each for each in files if entry.top == root.name and each.exists()):
-                found.setdefault(room(path), set()).add(room(file))
+                found.setdefault(folder(path), set()).add(folder(file))
     return {each: others - {each, "."} for each, others in found.items() if each != "."}
 
 
@@ -194,14 +194,14 @@ def test_no_folders_import_each_other(root: Path) -> None:
 
     A module that lies in no folder, such as the docker's model, counts as one.
     """
-    imported = rooms_imported(root)
-    for room in imported:
-        waiting, reached = [room], set()
+    imported = folders_imported(root)
+    for folder in imported:
+        waiting, reached = [folder], set()
         while waiting:
             new = imported.get(waiting.pop(), set()) - reached
             reached |= new
             waiting += new
-        assert room not in reached, f"{room} is imported by {reached & imported.keys()}"
+        assert folder not in reached, f"{folder} is imported by {reached & imported.keys()}"
 
 
 def test_the_protocol_of_models_imports_no_implementation() -> None:
@@ -267,15 +267,15 @@ def test_one_room_knows_which_qt_it_is() -> None:
             assert not tops(path, PLUGIN.parent) & QT, path
 
 
-QT_ROOMS = ("qt", "ui", "krita_adapter", "connection/websocket.py")
+QT_FOLDERS = ("qt", "ui", "krita_adapter", "connection/websocket.py")
 """Of the plugin: where Qt may be used. All else is plain Python."""
 
 
 @pytest.mark.parametrize("path", sources(PLUGIN), ids=lambda path: str(path.relative_to(PLUGIN)))
 def test_the_plugins_core_has_no_qt(path: Path) -> None:
     """The model of the docker and the way from layers to regions are plain Python."""
-    room = str(path.relative_to(PLUGIN))
-    if room == "__init__.py" or room.startswith(QT_ROOMS):
+    folder = str(path.relative_to(PLUGIN))
+    if folder == "__init__.py" or folder.startswith(QT_FOLDERS):
         return
     found = {entry.module for entry in imports(path, PLUGIN.parent)}
     assert not {entry.partition(".")[0] for entry in found} & QT

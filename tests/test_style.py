@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("backend", "examples", "installer", "krita_plugin", "shared")
+FOLDERS = ("backend", "examples", "installer", "krita_plugin", "shared")
 SOURCES = sorted(
     path
-    for room in ROOMS
-    for path in (ROOT / room).rglob("*.py")
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*.py")
     if "vendor" not in path.relative_to(ROOT).parts
 )
 

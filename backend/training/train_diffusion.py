@@ -42,7 +42,7 @@ KIND_SHARES = {"scene": 0.34, "object": 0.48, "relation": 0.18, "material": 0.15
 SNR_CAP = 6.0
 
 
-class Window(NamedTuple):
+class CropShape(NamedTuple):
     """Crops of `height` x `width` latents from groups; a batch has `samples` of its full count."""
 
     share: float
@@ -52,13 +52,13 @@ class Window(NamedTuple):
     groups: dict[str, float]
 
 
-WINDOWS: tuple[Window, ...] = (
-    Window(0.72, 16, 16, 1.0, {"pictures": 0.8, "textures": 0.2}),
-    Window(0.1, 12, 20, 1.0, {"wide": 1.0}),
-    Window(0.06, 20, 12, 1.0, {"tall": 1.0}),
-    Window(0.05, 10, 24, 1.0, {"panorama": 1.0}),
-    Window(0.03, 24, 10, 1.0, {"tower": 1.0}),
-    Window(0.04, 32, 32, 0.25, {"large": 1.0}),
+CROP_SHAPES: tuple[CropShape, ...] = (
+    CropShape(0.72, 16, 16, 1.0, {"pictures": 0.8, "textures": 0.2}),
+    CropShape(0.1, 12, 20, 1.0, {"wide": 1.0}),
+    CropShape(0.06, 20, 12, 1.0, {"tall": 1.0}),
+    CropShape(0.05, 10, 24, 1.0, {"panorama": 1.0}),
+    CropShape(0.03, 24, 10, 1.0, {"tower": 1.0}),
+    CropShape(0.04, 32, 32, 0.25, {"large": 1.0}),
 )
 
 
@@ -76,15 +76,15 @@ class LatentSet:
         self.chances = chances / chances.sum()
 
     def sample(
-        self, rng: np.random.Generator, count: int, window: Window
+        self, rng: np.random.Generator, count: int, shape: CropShape
     ) -> tuple[list[Tensor], list[str]]:
-        """`count` scaled latents of the window's size with freshly worded captions."""
+        """`count` scaled latents of that shape with freshly worded captions."""
         crops, words = [], []
         rows, columns = self.latents.shape[-2:]
         for index in rng.choice(len(self.labels), count, p=self.chances):
-            top = rng.integers(rows - window.height + 1)
-            left = rng.integers(columns - window.width + 1)
-            crop = self.latents[index, :, top : top + window.height, left : left + window.width]
+            top = rng.integers(rows - shape.height + 1)
+            left = rng.integers(columns - shape.width + 1)
+            crop = self.latents[index, :, top : top + shape.height, left : left + shape.width]
             crops.append(crop.float() * self.factor)
             dropped = rng.uniform() < CAPTION_DROP
             words.append("" if dropped else caption(rng, self.labels[index]))
@@ -92,22 +92,22 @@ class LatentSet:
 
 
 class Batches:
-    """Batches of one window size each, in the proportions of `WINDOWS`."""
+    """Batches of one shape each, in the proportions of `CROP_SHAPES`."""
 
     def __init__(self, work: Path, tokenizer: CLIPTokenizer, batch: int) -> None:
         scale = json.loads((work / "latent_scale.json").read_text(encoding="utf-8"))
         factor = float(scale["scaling_factor"])
-        names = [name for window in WINDOWS for name in window.groups]
+        names = [name for shape in CROP_SHAPES for name in shape.groups]
         self.groups = {name: LatentSet(work, name, factor) for name in names}
         self.tokenizer, self.batch = tokenizer, batch
 
     def sample(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Latents [B, C, h, w] and token numbers [B, 40]."""
-        window = WINDOWS[rng.choice(len(WINDOWS), p=[window.share for window in WINDOWS])]
+        shape = CROP_SHAPES[rng.choice(len(CROP_SHAPES), p=[shape.share for shape in CROP_SHAPES])]
         crops, words = [], []
-        for name, share in window.groups.items():
-            count = round(self.batch * window.samples * share)
-            more, more_words = self.groups[name].sample(rng, count, window)
+        for name, share in shape.groups.items():
+            count = round(self.batch * shape.samples * share)
+            more, more_words = self.groups[name].sample(rng, count, shape)
             crops, words = crops + more, words + more_words
         tokens = self.tokenizer(
             words, padding="max_length", truncation=True, return_tensors="pt"

@@ -1,7 +1,7 @@
 """The model of the docker: settings, scene, jobs, results, and what to tell the artist.
 
-Widgets call its methods and watch its topics. No call and no message may raise
-into Krita: what goes wrong becomes a notice.
+Widgets call its methods and watch its topics. No call and no message may raise into Krita: what
+goes wrong becomes a notice.
 """
 
 from __future__ import annotations

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from .constraints import Between, MaxLength
+from .fields import UnitShare
 from .limits import MAX_ADAPTER_WEIGHT, MAX_ID_CHARACTERS
 from .pixels import Bounds, PixelsRef
 
 AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 FamilyName = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux"]
 """Models that take the same adapters; empty where it is unknown."""
-UnitShare = Annotated[float, Between(0.0, 1.0)]
-
 
 MAPS = ("regions", "ade20k")
 """What is shown of the regions' places alone, without a picture."""

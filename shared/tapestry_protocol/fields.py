@@ -23,6 +23,7 @@ Seed = Annotated[int, Between(0, MAX_SEED)]
 Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
 ClipSkip = Annotated[int, Between(0, MAX_CLIP_SKIP)]
 GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
+UnitShare = Annotated[float, Between(0.0, 1.0)]
 Stage = Literal[
     "queued", "loading", "encoding", "inverting", "comparing", "drafting", "denoising", "decoding"
 ]

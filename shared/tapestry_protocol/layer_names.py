@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+OWN_PREFIX = "Tapestry: "
+"""Layers that Tapestry made begin with this, so that a copy of one is recognised as well."""
+
 _BACKGROUNDS = (
     "achtergrond|achtergrund|arka plan|arrière-plan|atzeko planoa|background|baggrund|"
     "bakgrund|bakgrunn|cúlra|fonas|fondo|fono|fons|fundo|hintergrund|háttér|ozadje|"

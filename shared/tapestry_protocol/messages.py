@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from .adapters import AdapterInfo, Control, FamilyName, Lora, UnitShare
+from .adapters import AdapterInfo, Control, FamilyName, Lora
 from .constraints import Between, Matches, MaxLength
 from .errors import ErrorCode
 from .fields import (
@@ -38,6 +38,7 @@ from .fields import (
     Sequence,
     Speed,
     Stage,
+    UnitShare,
 )
 from .layered import Layered
 from .limits import (

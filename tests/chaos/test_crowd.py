@@ -19,7 +19,7 @@ LATENCY_JOB = {"steps": 10, "pause_s": 0.01}
 
 
 @pytest.mark.promise("R12")
-def test_a_crowd(tmp_path: Path, request, tries, measured) -> None:
+def test_every_job_of_a_crowd_is_painted_once(tmp_path: Path, request, tries, measured) -> None:
     """Every job exactly once, in fair turns, a bounded queue, and a loop that is never held."""
     clients, each = tries(10, 50), tries(5, 20)
     lag_file = tmp_path / "lag.json"

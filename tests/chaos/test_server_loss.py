@@ -59,7 +59,9 @@ def test_a_stopped_worker_dies_with_a_killed_server(plugin: ChaosPlugin, measure
 
 
 @pytest.mark.promise("R10")
-def test_stopping(tmp_path: Path, tries, limit_s, measured) -> None:
+def test_a_server_that_stops_leaves_nothing_behind(
+    tmp_path: Path, tries, limit_s, measured
+) -> None:
     """By a signal, and because Krita died: in mid-job, with a client, quick and clean."""
     count, seconds = tries(2, 20), []
     for number in range(count):

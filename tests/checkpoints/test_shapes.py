@@ -98,7 +98,7 @@ def test_the_u_nets(family: str) -> None:
     assert found.name == family
 
 
-def test_the_transformers() -> None:
+def test_transformers_are_read_from_their_shapes() -> None:
     """Stable Diffusion 3.5 medium, and FLUX.1 dev."""
     with torch.device("meta"):
         sd3 = diffusers.SD3Transformer2DModel(**_SD35_MEDIUM)

@@ -1,4 +1,4 @@
-"""Krita is started three times for all tests of this room.
+"""Krita is started three times for all tests of this folder.
 
 Without a backend, with the real one, and with one whose worker is scripted.
 """

@@ -36,7 +36,7 @@ def test_every_side_at_once(jobs: Report) -> None:
     assert "extended all sides" in facts["name"]
 
 
-def test_all_around(jobs: Report) -> None:
+def test_an_extension_all_around_closes_the_circle(jobs: Report) -> None:
     """Twice as wide as high, and the left edge goes on from the right one."""
     facts = jobs.facts("extend_all_around")
     width, height = facts["size"]

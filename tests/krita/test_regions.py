@@ -36,7 +36,7 @@ def test_settings_survive_saving_and_go_with_a_copy(documents: Report) -> None:
     assert settings[2]["weight"] == 1.0
 
 
-def test_groups(documents: Report) -> None:
+def test_a_groups_layers_are_regions_where_it_is_chosen(documents: Report) -> None:
     """One region each; or the layers of one of them; hidden with what is around them."""
     facts = documents.facts("nested_groups")
     assert facts["choices"] == ["all visible layers", "wood", "inner"]
@@ -79,7 +79,7 @@ def test_regions_are_shown_in_colours(documents: Report) -> None:
     assert facts["back"]
 
 
-def test_badges(documents: Report) -> None:
+def test_badges_say_what_keeps_a_region_from_showing(documents: Report) -> None:
     """What keeps a region from showing is said beside it."""
     assert documents.facts("badges")["badges"] == {
         "cover": "",

@@ -363,7 +363,7 @@ class FakeDraft:
 class FakeHost:
     """A program with documents, the last one in front.
 
-    data_folder  of all fakes; the tests of this room give each test its own
+    data_folder  of all fakes; the tests of this folder give each test its own
     """
 
     data_folder = Path("nowhere")

@@ -178,7 +178,7 @@ def test_a_failure_is_shown_as_the_backend_says_it(workshop: Workshop) -> None:
     assert workshop.backend.sent[-1] == Acknowledge(submit.job_id)
 
 
-def test_cancel(workshop: Workshop) -> None:
+def test_cancel_ends_the_job_when_the_backend_answers(workshop: Workshop) -> None:
     """The backend receives the cancel, and its answer ends the job."""
     submit = workshop.submit()
     workshop.docker_model.cancel()

@@ -1,4 +1,4 @@
-"""What Krita exports, for the rooms around OpenRaster."""
+"""What Krita exports, for the folders around OpenRaster."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.server.client import Client, Connect, Server, running_server
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests of this room."""
+    """One server for all tests of this folder."""
     with running_server(tmp_path_factory.mktemp("server"), "--scripted") as server:
         yield server
 

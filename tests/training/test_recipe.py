@@ -20,7 +20,7 @@ from training.muon import Muon, orthogonal
 from training.tokenizer import build_tokenizer
 from training.train_autoencoder import CROP, build_autoencoder, psnr, step_loss, turned
 from training.train_autoencoder import begin_from as begin_autoencoder
-from training.train_diffusion import WINDOWS, LatentSet, begin_from, build_modules
+from training.train_diffusion import CROP_SHAPES, LatentSet, begin_from, build_modules
 
 
 def test_latents_and_pictures_turn_alike() -> None:
@@ -80,16 +80,16 @@ def test_muon_learns_and_resumes(tmp_path: Path) -> None:
     assert run(5) == pytest.approx(gone_on, rel=1e-4)
 
 
-def test_windows_fit_their_groups() -> None:
+def test_crops_fit_their_groups() -> None:
     """Crops are smaller than what was drawn, and have about the area of the model's own window."""
     sizes = {group.name: (group.height // 8, group.width // 8) for group in GROUPS}
-    assert sum(window.share for window in WINDOWS) == pytest.approx(1)
-    for window in WINDOWS:
-        assert sum(window.groups.values()) == pytest.approx(1)
-        assert window.height * window.width * window.samples == pytest.approx(256, rel=0.1)
-        for name in window.groups:
-            assert window.height + 2 <= sizes[name][0]
-            assert window.width + 2 <= sizes[name][1]
+    assert sum(shape.share for shape in CROP_SHAPES) == pytest.approx(1)
+    for shape in CROP_SHAPES:
+        assert sum(shape.groups.values()) == pytest.approx(1)
+        assert shape.height * shape.width * shape.samples == pytest.approx(256, rel=0.1)
+        for name in shape.groups:
+            assert shape.height + 2 <= sizes[name][0]
+            assert shape.width + 2 <= sizes[name][1]
 
 
 def test_crops_come_with_captions(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_crops_come_with_captions(tmp_path: Path) -> None:
     label = Label("object", first="snow", colour="red", thing="house")
     (tmp_path / "pictures.json").write_text(f"[{label.to_dict()}]".replace("'", '"'))
     latents = LatentSet(tmp_path, "pictures", 0.5)
-    crops, words = latents.sample(np.random.default_rng(0), 12, WINDOWS[0])
+    crops, words = latents.sample(np.random.default_rng(0), 12, CROP_SHAPES[0])
     assert all(crop.shape == (10, 16, 16) and bool((crop == 0.5).all()) for crop in crops)
     assert sum("red house" in text.lower() for text in words) >= 8
 

@@ -88,12 +88,14 @@ def misbehave(how, prompt):
 
 
 def load():
-    """The scripted engine."""
+    """The scripted task runner."""
     if "dead" in sys.argv:
         raise SystemExit(1)
     named = [part for part in sys.argv if part.startswith("--device=")]
     device = named[0].removeprefix("--device=") if named else "script"
-    return worker.Engine(run, device, ("script:1", "script:2") if "siblings" in sys.argv else ())
+    return worker.TaskRunner(
+        run, device, ("script:1", "script:2") if "siblings" in sys.argv else ()
+    )
 
 
 worker.main(load)

@@ -20,7 +20,6 @@ from tapestry_protocol.sentences import Sentence, quoted
 from ..prompts.syntax import NamedAdapters, read_syntax
 from .adapter_recognition import (
     IMAGE_ENCODER,
-    PICKLES,
     Adapter,
     AdapterKind,
     bundled_in,
@@ -29,7 +28,7 @@ from .adapter_recognition import (
     is_network_folder,
     read_adapter,
 )
-from .checkpoint_file import holds_a_network, misplaced_network
+from .checkpoint_file import PICKLES, holds_a_network, misplaced_network
 from .embedding_dims import EmbeddingDims
 from .families import family_of_file
 from .folder_checks import PARTS, lacks_index, without_index

@@ -13,7 +13,7 @@ from tapestry_protocol.adapters import AdapterInfo, FamilyName
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.sentences import Sentence, quoted
 
-from .checkpoint_file import has_some_backbone, no_checkpoint
+from .checkpoint_file import PICKLES, has_some_backbone, no_checkpoint
 from .controlnet_keys import read_control_marks
 from .families import family_of_file
 from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration, weights_variant
@@ -61,8 +61,6 @@ _OTHER_KINDS = {
     ".processor.proj_lora": Sentence("a LoRA for FLUX by XLabs' names"),
     "lllite_unet_": Sentence("a ControlNet-LLLite"),
 }
-PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
-"""How the names of files end that are never opened."""
 
 _KNOWN_KINDS = Sentence(
     "a LoRA, a textual inversion, an IP-Adapter, a ControlNet, or a folder with a ControlNet or a "

@@ -83,11 +83,13 @@ class Catalogue:
     """The bundled model, those found on this computer, and those named at the start.
 
     A name is the path of a folder or file, or the id of something found or of a cached model of the
-    hub. adapters: LoRAs and the like that may be laid on them, by their paths, and folders where
-    some may lie. problems: what the search for models has found and cannot use; with what cannot be
-    used of the rest it is `left_out`. components: files that it found in their right place, though
-    nothing may use them.
-    Raises TapestryError when a named model is none.
+    hub. Raises TapestryError when a named model is none.
+
+    adapters, adapter_folders    LoRAs and the like that may be laid on them, by their paths, and
+                  folders where some may lie
+    problems      what the search for models has found and cannot use; with what cannot be used of
+                  the rest it is `left_out`
+    components    files that it found in their right place, though nothing may use them
     """
 
     def __init__(

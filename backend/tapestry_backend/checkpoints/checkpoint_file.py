@@ -21,7 +21,10 @@ from .left_out import listed
 from .safetensors_header import BrokenFileError, Header, read_header
 from .shapes import KINDS, within
 
-FOREIGN_FORMATS = {".ckpt", ".pt", ".pth", ".bin", ".pkl", ".gguf"}
+PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
+"""How the names of pickled weights end; they are never opened."""
+
+FOREIGN_FORMATS = PICKLES | {".pkl", ".gguf"}
 """How the names of checkpoints end that are never opened."""
 
 _RESOLUTION = re.compile(r"(\d{1,5})x(\d{1,5})")

@@ -21,11 +21,11 @@ from typing import Any
 from tapestry_protocol.sentences import Sentence, as_sentence, quoted
 
 MAX_HEADER_BYTES = 2 * 2**20
-"""Of the part about tensors. The largest known model needs a tenth of it; as Python objects it
-takes 20 times as much."""
+"""Limit of the tensors' part of a header. The largest known model needs a tenth of it; as Python
+objects it takes 20 times as much."""
 
 MAX_NOTES_BYTES = 100_000_000
-"""Of the notes, where trainers write all their tags; the limit of safetensors itself."""
+"""Limit of the notes, where trainers write all their tags; the limit of safetensors itself."""
 
 MAX_TENSORS = 10_000
 """The largest known model has a third of them."""

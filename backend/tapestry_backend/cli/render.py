@@ -15,7 +15,7 @@ import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.files import open_file
-from tapestry_protocol.layer_names import plain_name
+from tapestry_protocol.layer_names import OWN_PREFIX, plain_name
 from tapestry_protocol.messages import Request
 from tapestry_protocol.sentences import quoted
 
@@ -26,7 +26,7 @@ from ..openraster.controls import quoted_list
 from ..openraster.document import Document, ResultLayer, as_array
 from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.png import encode_png
-from ..openraster.scene import RESULT_PREFIX, PaintOver, Scene, read_scene, result_name
+from ..openraster.scene import PaintOver, Scene, read_scene, result_name
 from ..openraster.selection import has_layer, select_layer, select_mask
 from ..outputs import check_apart, check_output, write_outputs
 from ..tasks.events import Finished, Progressed
@@ -248,10 +248,10 @@ def _layers(request: Request, finished: Finished) -> list[ResultLayer]:
         beyond = flat[place.top : place.bottom, place.left : place.right]
         pixels = np.where(own[..., 3:] > 0, own, beyond)
         pixels[..., 3:] = np.where(own[..., 3:] > 0, mask, 0)
-        name = RESULT_PREFIX + request.regions[layer.region].prompt
+        name = OWN_PREFIX + request.regions[layer.region].prompt
         layers.append(ResultLayer(name, pixels, place.top, place.left))
     base = as_array(finished.layered.base)
-    return [*layers, ResultLayer(f"{RESULT_PREFIX}everything else", base)]
+    return [*layers, ResultLayer(f"{OWN_PREFIX}everything else", base)]
 
 
 def report_file(report: Mapping[str, Any], path: Path | None) -> Iterator[tuple[Path, bytes]]:

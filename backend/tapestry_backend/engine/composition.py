@@ -112,12 +112,15 @@ def structure(pixels: Tensor, where: Tensor) -> float:
 class PreserveComposition:
     """Preserves what is large in a draft, for the first part of the steps.
 
-    latents [1, C, H, W]: the draft, enlarged to the canvas and encoded; size: the draft's own, in
-    cells: what is smaller than its cells stays free. where [H, W] in 0..1: how much of each cell is
-    preserved. layers: by which the canvas is fused from its rows of latents; None: there is one.
-    The weight is 1 at `start`, a share of the steps, and falls to nothing at `end`, slowly first
-    (like the skip residual of DemoFusion, Du et al. 2024, but on the clean estimate and on its low
-    frequencies alone, so that nothing of the enlarged draft's blur remains).
+    latents       [1, C, H, W]: the draft, enlarged to the canvas and encoded
+    size          the draft's own, in cells: what is smaller than its cells stays free
+    start, end    shares of the steps: the weight is 1 at `start` and falls to nothing at `end`,
+                  slowly first
+    where         [H, W] in 0..1: how much of each cell is preserved
+    layers        by which the canvas is fused from its rows of latents; None: there is one
+
+    The weight falls like the skip residual of DemoFusion (Du et al. 2024), but on the clean
+    estimate and on its low frequencies alone, so that nothing of the enlarged draft's blur remains.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ mixes neighbouring cells, sees nothing foreign at the outline.
 """
 
 _ROUNDING = 1e-3
-"""Who has as much of a cell, but for this, has all of it."""
+"""A row with all of a cell but this counts as its only one."""
 
 _TRACE = 1e-6
 """Shares below this are rounding."""

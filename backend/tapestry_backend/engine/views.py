@@ -88,11 +88,14 @@ class WindowLayout:
 class ViewPlan:
     """The views of every step.
 
-    weights [N, H, W] >= 0: each region's share of each cell of its latents; a cell where all are 0
-    is not needed (no paint there). needed [N, H, W], if given: what fixed windows must cover;
-    other cells with a weight are covered where these reach. seed: decides the offsets of moving
-    windows. The fused result of a region does not depend on how many windows see a cell: its
-    windows' weights are made to sum to its share.
+    weights    [N, H, W] >= 0: each region's share of each cell of its latents; a cell where all are
+               0 is not needed (no paint there)
+    needed     [N, H, W], if given: what fixed windows must cover; other cells with a weight are
+               covered where these reach
+    seed       decides the offsets of moving windows
+
+    The fused result of a region does not depend on how many windows see a cell: its windows'
+    weights are made to sum to its share.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ class Document:
         self.height, self.width = self._stack.height, self._stack.width
         check_canvas(self.height, self.width)
         self._budget_px = MAX_CANVASES_DECODED * self.height * self.width + MAX_EXTRA_DECODED_PX
-        self._check_budget(sum(map(self._says_px, self.all_layers)))
+        self._check_budget(sum(map(self._header_px, self.all_layers)))
 
     @classmethod
     def open(cls, path: Path) -> Document:
@@ -163,7 +163,7 @@ class Document:
         """Whether what is painted on a layer, or on one in a group, lies beside `area`."""
         if node.kind == "stack":
             return any(self.lies_outside(child, area) for child in node.children if child.is_shown)
-        height, width = self._says_size(node)
+        height, width = self._header_size(node)
         stored = Bounds(node.top, node.left, node.top + height, node.left + width)
         if stored.intersection(area) == stored:
             return False
@@ -404,11 +404,11 @@ class Document:
         self._budget_px -= height * width
         return decode_png(data, what)
 
-    def _says_px(self, layer: Node) -> int:
+    def _header_px(self, layer: Node) -> int:
         """Pixels of a visible layer by its header; one that has none is looked at when needed."""
-        return math.prod(self._says_size(layer)) if layer.visible else 0
+        return math.prod(self._header_size(layer)) if layer.visible else 0
 
-    def _says_size(self, layer: Node) -> tuple[int, int]:
+    def _header_size(self, layer: Node) -> tuple[int, int]:
         """Height and width of a layer by its header; of none where it has no sound one."""
         if self.has_pixels(layer):
             with suppress(TapestryError):

@@ -9,7 +9,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.layer_names import is_background_name, is_default_name, plain_name
+from tapestry_protocol.layer_names import (
+    OWN_PREFIX,
+    is_background_name,
+    is_default_name,
+    plain_name,
+)
 from tapestry_protocol.limits import MAX_REGIONS
 from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import COVERED_ALPHA, NO_MARGINS, Bounds, Margins
@@ -23,9 +28,6 @@ from .document import Document, as_pixels, trimmed
 from .region_settings import read_saved_settings, read_settings, write_settings
 from .selection import Selected
 from .stack import Node
-
-RESULT_PREFIX = "Tapestry: "
-"""How layers that Tapestry made are called; they are no regions."""
 
 _BACKGROUND = "Background"
 
@@ -118,10 +120,11 @@ def read_scene(
     named "Background", or the bottom one if it covers the whole canvas, is none: its name is the
     background's prompt (unless it is just "Background"), and `background` overrides it. With
     margins the flattened picture is extended; with `paint_over` a part of it is painted anew.
-    about: a region's name -> settings that override those written in the document. controls: what
-    control networks are shown; the layers that they name are no regions. `settings` are the
-    request's other fields. Raises TapestryError when no picture can be made of it, which `check`
-    decides.
+    Raises TapestryError when no picture can be made of it, which `check` decides.
+
+    about       a region's name -> settings that override those written in the document
+    controls    what control networks are shown; the layers that they name are no regions
+    settings    the request's other fields
     """
     height = document.height + margins.top + margins.bottom
     width = document.width + margins.left + margins.right
@@ -196,7 +199,7 @@ def result_name(request: Request) -> str:
         shown = shown[: _LONGEST_NAME - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
     what = _DONE.get(request.task, "")
     parts = ", ".join(part for part in (shown, what) if part)
-    return f"{RESULT_PREFIX}{parts} (seed {request.seed})"
+    return f"{OWN_PREFIX}{parts} (seed {request.seed})"
 
 
 def _regions(
@@ -291,7 +294,7 @@ def _look(
 
 
 def _is_result(node: Node) -> bool:
-    return node.name.startswith(RESULT_PREFIX)
+    return node.name.startswith(OWN_PREFIX)
 
 
 def _settings(

@@ -1,1 +1,1 @@
-"""From a request to a picture: plan, generate, extend. Importing the package needs no torch."""
+"""From a request to a picture: plan, paint, upscale, edit. Importing the package needs no torch."""

@@ -166,12 +166,13 @@ def compose_layers(
 ) -> None:
     """Draw outlines as they were painted, to the pixel, into a decoded picture.
 
-    latents [L, C, h, w]: a row for each layer, which goes on beyond its outline. shares: how much
-    of each pixel each layer but the first is. pixels [1, 3, H, W] in 0..1, on the CPU: what the
-    fused latents were decoded to; changed in place where it is `new` [H, W] bool. matched: whether
-    something in them was matched to a picture that was there before. preserved: rows of which the
-    picture is their paint, to the bit.
-    seen: is shown each part of a layer's own picture, by its row and cells.
+    latents      [L, C, h, w]: a row for each layer, which goes on beyond its outline
+    shares       how much of each pixel each layer but the first is
+    pixels       [1, 3, H, W] in 0..1, on the CPU: what the fused latents were decoded to; changed
+                 in place where it is `new` [H, W] bool
+    matched      whether something in them was matched to a picture that was there before
+    preserved    rows of which the picture is their paint, to the bit
+    seen         is shown each part of a layer's own picture, by its row and cells
 
     Fused latents hold outlines by whole cells. So beside outlines each layer is decoded by itself
     and takes its share of each pixel. What is added is the difference from the fused picture,

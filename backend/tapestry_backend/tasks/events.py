@@ -57,7 +57,8 @@ class LayeredPicture:
 class Finished:
     """The picture, RGBA; `bounds` in coordinates of the document before extension.
 
-    report    JSON-ready: plan, seed, model, windows, unet_evaluations, seconds, peak_memory_bytes
+    report    JSON-ready: plan, seed, model, windows, unet_evaluations (rows that went through the
+              U-Net or the transformer), seconds, peak_memory_bytes
     layered   the same as layers, where that was asked for and there are any
     """
 

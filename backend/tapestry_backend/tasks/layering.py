@@ -81,9 +81,9 @@ def size_bytes(leaves: Sequence[Leaf], plan: Plan) -> int:
 class Colours:
     """The colours of layers, and of the base below them.
 
-    pixels [1, 3, H, W] in 0..1, on the CPU: what the fused latents were decoded to, before outlines
-    were drawn. It stays where it is not `new` [H, W] bool.
-    base [3, H, W] uint8: that of the lowest layer
+    pixels    [1, 3, H, W] in 0..1, on the CPU: what the fused latents were decoded to, before
+              outlines were drawn; it stays where it is not `new` [H, W] bool
+    base      [3, H, W] uint8: that of the lowest layer
     """
 
     def __init__(

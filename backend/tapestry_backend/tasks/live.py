@@ -44,8 +44,9 @@ _MOST = 0.75
 class LivePass:
     """What the last pass over a live document left behind.
 
-    latents [L, C, h, w]: a row for each of the `layers`. plain, pixels [1, 3, H, W] in 0..1: what
-    the fused latents were decoded to, and the picture with the regions' outlines drawn into it
+    latents    [L, C, h, w]: a row for each of the `layers`
+    plain      [1, 3, H, W] in 0..1: what the fused latents were decoded to
+    pixels     the same with the regions' outlines drawn into it
     """
 
     plan: Plan

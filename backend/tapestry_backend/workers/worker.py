@@ -57,8 +57,8 @@ RunTask = Callable[[Request, Mapping[str, bytes]], Iterator[Progressed | Finishe
 
 
 @dataclass(frozen=True)
-class Engine:
-    """What a worker needs of the rooms below it: how to run a task, and on which device.
+class TaskRunner:
+    """What a worker needs of the folders below it: how to run a task, and on which device.
 
     sibling_devices   devices like it, on which other workers may paint
     """
@@ -119,35 +119,37 @@ class ServerPipe:
             os._exit(0)  # at once, in the middle of a step: no server is left to show it
 
 
-def main(load: Callable[[], Engine]) -> None:
-    """Load the engine, then run jobs until the server goes away."""
+def main(load: Callable[[], TaskRunner]) -> None:
+    """Load what runs tasks, then run jobs until the server goes away."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     die_with_parent()
     link = ServerPipe(*_take_pipes())
     link.send(Backend("loading"))
     try:
-        engine = load()
+        task_runner = load()
     except TapestryError as error:
         link.send(failure_of("", error))  # about no job: this worker will never do any
         raise
-    if engine.sibling_devices:
-        link.send(SiblingDevices(engine.sibling_devices))
-    link.send(Backend("ready", engine.device))
+    if task_runner.sibling_devices:
+        link.send(SiblingDevices(task_runner.sibling_devices))
+    link.send(Backend("ready", task_runner.device))
     while True:
         job, blobs = link.next_job()
-        link.send(Backend("busy", engine.device))
-        _run_job(job, blobs, engine, link)
-        link.send(Backend("ready", engine.device))
+        link.send(Backend("busy", task_runner.device))
+        _run_job(job, blobs, task_runner, link)
+        link.send(Backend("ready", task_runner.device))
 
 
-def _run_job(job: Run, blobs: Mapping[str, bytes], engine: Engine, link: ServerPipe) -> None:
+def _run_job(
+    job: Run, blobs: Mapping[str, bytes], task_runner: TaskRunner, link: ServerPipe
+) -> None:
     """Run a job to its end and send that end, whatever it is.
 
     A card that is lost is lost for the whole process: it ends, and the job begins again in the next
     one, which has the card anew.
     """
     try:
-        _follow(job, engine.run(job.request, blobs), link)
+        _follow(job, task_runner.run(job.request, blobs), link)
     except Exception as error:  # noqa: BLE001  the job fails, the worker lives on
         if is_device_lost(error):
             trace = private_traceback(error, job.request)
@@ -231,8 +233,8 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return incoming, outgoing
 
 
-def load_engine(arguments: Sequence[str]) -> Engine:
-    """The real engine: imports torch, and takes seconds."""
+def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
+    """The real thing: imports torch, and takes seconds."""
     from ..checkpoints.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
     from ..checkpoints.discovery import adapter_folders, discover  # noqa: PLC0415
     from ..models.model_cache import (  # noqa: PLC0415
@@ -262,10 +264,10 @@ def load_engine(arguments: Sequence[str]) -> Engine:
     model_cache = ModelCache(catalogue, str(device))
     others = () if named.device else sibling_devices()
     passes = LivePasses()
-    return Engine(
+    return TaskRunner(
         lambda request, blobs: run(request, blobs, model_cache, passes), device_name(device), others
     )
 
 
 if __name__ == "__main__":
-    main(lambda: load_engine(sys.argv[1:]))
+    main(lambda: load_task_runner(sys.argv[1:]))

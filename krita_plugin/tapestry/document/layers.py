@@ -6,7 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tapestry_protocol.layer_names import is_background_name, is_default_name, plain_name
+from tapestry_protocol.layer_names import (
+    OWN_PREFIX,
+    is_background_name,
+    is_default_name,
+    plain_name,
+)
 from tapestry_protocol.pixels import Bounds
 
 from ..i18n.translation import tr
@@ -14,9 +19,6 @@ from .adapter_settings import DocumentAdapters, all_pictures
 from .canvas import Layer
 from .coverage import operator
 from .region_settings import DEFAULTS, DocumentRegions, RegionSettings
-
-OWN_PREFIX = "Tapestry: "
-"""Layers that Tapestry made begin with this, so that a copy of one is recognised as well."""
 
 BACKGROUND = "Background"
 """What Krita calls the first layer of a new document; it is no prompt."""

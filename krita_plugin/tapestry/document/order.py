@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from tapestry_protocol.codec import encode
+from tapestry_protocol.layer_names import OWN_PREFIX
 from tapestry_protocol.messages import Request, Submit
 from tapestry_protocol.pixels import Bounds, Pixels, PixelsRef
 
 from .canvas import Canvas, Layer
-from .layers import OWN_PREFIX
 
 Beside = Mapping[PixelsRef, Pixels]
 """The layers that came with a picture."""

@@ -20,7 +20,7 @@ _KRITA_ACTIVATES_S = 0.2
 
 
 class RegionController:
-    """The hands to which `SceneWatcher` is the eyes; all of it works on the document in front."""
+    """Changes the regions of the document in front; `SceneWatcher` reads them."""
 
     def __init__(
         self, host: Host, loop: Loop, watch: SceneWatcher, failed: Callable[[Exception], None]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tapestry_protocol.layer_names import OWN_PREFIX
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from ..common.task_queue import give_way, next_turn
 from .bands import bands
 from .byte_masks import chosen
 from .canvas import Canvas, Layer
-from .layers import OWN_PREFIX, RegionLayer
+from .layers import RegionLayer
 from .settling import drawn, settled
 
 OVERLAY_NAME = f"{OWN_PREFIX}regions"

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tapestry_protocol.fields import Stage
+from tapestry_protocol.layer_names import OWN_PREFIX
 from tapestry_protocol.messages import Result
 from tapestry_protocol.pixels import Pixels
 
 from ..document.canvas import Canvas
-from ..document.layers import OWN_PREFIX
 from ..document.order import Beside, DocumentState, Order
 from ..i18n.translation import tr
 

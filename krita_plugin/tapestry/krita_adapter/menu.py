@@ -15,8 +15,9 @@ from typing import Any
 
 from krita import Krita
 
+from tapestry_protocol.layer_names import OWN_PREFIX
+
 from ..common.task_queue import pause
-from ..document.layers import OWN_PREFIX
 from .layer_tree import active_node, find_node
 
 _ADDING = {"paintlayer": "add_new_paint_layer", "grouplayer": "add_new_group_layer"}

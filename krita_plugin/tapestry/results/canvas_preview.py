@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.layer_names import OWN_PREFIX
 from tapestry_protocol.pixels import Bounds, Pixels
 
 from ..common.task_queue import Loop, give_way, next_turn, pause
 from ..document.bands import bands
 from ..document.canvas import Canvas, Host, LayerDraft
-from ..document.layers import OWN_PREFIX
 from ..document.settling import PATIENCE_S, drawn, settled
 from .inserting import PreviewLayer, place_above
 from .modified_flag import ModifiedFlagGuard

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.layer_names import OWN_PREFIX
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
 
 from ..common.task_queue import give_way, next_turn
 from ..document.bands import bands
 from ..document.byte_masks import masked
 from ..document.canvas import Canvas, Host, Layer, LayerDraft, Merged
-from ..document.layers import OWN_PREFIX
 from ..document.order import all_layers
 from ..document.reading import keep_own_layer, own_layers
 from ..document.settling import drawn, settled
@@ -54,19 +54,19 @@ class LayerGroup:
 class FinishedPicture:
     """A finished picture.
 
-    bounds    where it lies, in pixels of the document before extension
-    document  height and width of that document
-    sources   ids of the layers that it was made from
-    group     its regions with their own pictures, where it came with them
-    cuts      else its regions, topmost first
-    old       the picture as it was before an extension, for a document that is gone
-    enlarged_from   the part of the document that became this larger picture, if it is one
+    bounds           where it lies, in pixels of the document before extension
+    document_size    height and width of that document
+    sources          ids of the layers that it was made from
+    group            its regions with their own pictures, where it came with them
+    cuts             else its regions, topmost first
+    old              the picture as it was before an extension, for a document that is gone
+    enlarged_from    the part of the document that became this larger picture, if it is one
     """
 
     name: str
     pixels: Pixels
     bounds: Bounds
-    document: tuple[int, int]
+    document_size: tuple[int, int]
     margins: Margins = NO_MARGINS
     sources: tuple[str, ...] = ()
     group: LayerGroup | None = None
@@ -79,7 +79,7 @@ class FinishedPicture:
         """Height and width of the document after it has grown for the picture."""
         if self.enlarged_from is not None:
             return self.pixels.height, self.pixels.width
-        m, (height, width) = self.margins, self.document
+        m, (height, width) = self.margins, self.document_size
         return height + m.top + m.bottom, width + m.left + m.right
 
     def bounds_in(self, canvas: Canvas) -> Bounds:
@@ -134,15 +134,15 @@ async def insertion(
     """
     grown, finding = NO_MARGINS, None
     size = (canvas.height, canvas.width)
-    if size not in (picture.document, picture.extended):
+    if size not in (picture.document_size, picture.extended):
         finding = Finding(
             tr("The document's size has changed since this picture was asked for."),
             tr("The new layer lies where it would have been: move it to where it belongs."),
         )
-    elif size == picture.document and not picture.margins.is_zero:
+    elif size == picture.document_size and not picture.margins.is_zero:
         grown = picture.margins
         canvas.grow(grown)
-    elif size == picture.document != picture.extended:
+    elif size == picture.document_size != picture.extended:
         height, width = picture.extended
         grown = Margins(bottom=height - size[0], right=width - size[1])
         await settled(canvas)

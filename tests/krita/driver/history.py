@@ -95,26 +95,6 @@ def history_survives(stage):
     yield from stage.picture("history")
 
 
-def history_look(stage):
-    """A batch and a favourite in the strip, and the backend's page, for people to look at."""
-    document = _painted(stage)
-    yield from _generate(stage, document)
-    _set(stage, batch=2)
-    stage.press("tapestry_generate")
-    yield stage.until(lambda: _count(stage) == 3 and _is_idle(stage), "a batch", A_PICTURE_S)
-    _set(stage, batch=1)
-    stage.press("tapestry_favourite")
-    yield from _click_first(stage)
-    yield from stage.picture("history")
-    stage.press("tapestry_open_backend_page")
-    yield stage.turns(1.5)
-    page = stage.widget("tapestry_backend_page")
-    page.grab().save(str(stage.folder / "backend.png"))
-    panel = stage.widget("tapestry_panel")
-    panel.grab().save(str(stage.folder / "panel.png"))
-    page.hide()
-
-
 def previews_are_not_saved(stage):
     """A click shows the picture on the canvas; a saved file is without it."""
     document = _painted(stage)

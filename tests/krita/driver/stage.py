@@ -13,7 +13,7 @@ from .qt import QApplication, QByteArray, Qt, QWidget
 SHOWN_DOCKERS = ("tapestry_docker", "KisLayerBox", "ToolBox")
 SCREEN = (1400, 1000)
 
-SCENARIO_ROOMS = (
+SCENARIO_MODULES = (
     *("documents", "regions", "jobs", "adapters", "modes", "history", "windows", "restarts"),
     *("delays", "guide", "contract", "large", "installing", "editable", "live"),
 )
@@ -245,8 +245,8 @@ class ScenarioStage:
 
 
 def _find(name):
-    for room in SCENARIO_ROOMS:
-        scenario = getattr(import_module(f"{__package__}.{room}"), name, None)
+    for module in SCENARIO_MODULES:
+        scenario = getattr(import_module(f"{__package__}.{module}"), name, None)
         if scenario is not None:
             return scenario
     raise LookupError(name)

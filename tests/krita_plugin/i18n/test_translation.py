@@ -26,7 +26,7 @@ SOURCES = [path for path in sorted(PLUGIN.rglob("*.py")) if "vendor" not in path
 BACKEND = PLUGIN.parents[1] / "backend" / "tapestry_backend"
 SHARED = Path(tapestry_protocol.__file__).parent
 TERMINAL = (
-    *(BACKEND / room for room in ("bench", "cli", "openraster", "outputs.py")),
+    *(BACKEND / folder for folder in ("bench", "cli", "openraster", "outputs.py")),
     BACKEND / "checkpoints" / "download.py",
     BACKEND / "server" / "connections" / "listen_address.py",
 )
@@ -49,15 +49,15 @@ def calls(path: Path, *names: str) -> Iterator[ast.Call]:
 def speaking() -> Iterator[Path]:
     """Rooms whose errors and notices reach the artist."""
     for path in (*SOURCES, *sorted(SHARED.glob("*.py")), *sorted(BACKEND.rglob("*.py"))):
-        if any(path.is_relative_to(room) for room in (*TERMINAL, SHARED / "sentences.py")):
+        if any(path.is_relative_to(folder) for folder in (*TERMINAL, SHARED / "sentences.py")):
             continue
-        is_whole = any(path.is_relative_to(BACKEND / room) for room in WHOLE_ROOMS)
+        is_whole = any(path.is_relative_to(BACKEND / folder) for folder in WHOLE_FOLDERS)
         if is_whole or any(calls(path, "TapestryError", "Failed", "Remark", "Notice", "Sentence")):
             yield path
 
 
 SAME_IN_GERMAN = {"{stage} (step {step})"}
-WHOLE_ROOMS = ("checkpoints", "models", "tasks")
+WHOLE_FOLDERS = ("checkpoints", "models", "tasks")
 """Here a sentence may stand in a table, and be told from another file."""
 SPEAKING = tuple(speaking())
 
@@ -117,7 +117,7 @@ def test_no_text_is_left_over(path: Path) -> None:
 
 
 def strings(path: Path) -> Iterator[ast.Constant | ast.JoinedStr]:
-    """Every text of a room but docstrings and what is translated there."""
+    """Every text of a folder but docstrings and what is translated there."""
     tree = parsed(path)
     passed = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _is_tr(call)]
     passed += [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_text(node)]
@@ -148,7 +148,7 @@ def _is_text(node: ast.Expr) -> bool:
 
 
 def whole_sentences(kind: type) -> list[str]:
-    """What the speaking rooms say; with numbers and names where it is an f-string."""
+    """What the speaking folders say; with numbers and names where it is an f-string."""
     found = [(path, node) for path in SPEAKING for node in strings(path) if isinstance(node, kind)]
     return [
         f"{words(node)} ({path.name}:{node.lineno})" if kind is ast.JoinedStr else words(node)

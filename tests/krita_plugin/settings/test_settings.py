@@ -45,7 +45,7 @@ def test_defaults_are_within_their_limits() -> None:
         assert sound_values({name: high + 1}) == {}
 
 
-def test_margins() -> None:
+def test_each_side_has_a_margin_of_its_own() -> None:
     """Each side grows by its own number of pixels."""
     assert Settings().margins == Margins(right=128)
     settings = Settings(extend_top=1, extend_left=2, extend_bottom=3, extend_right=4)

@@ -39,8 +39,8 @@ class ForeignScene:
 def measure_foreign(bench: Workbench) -> Measured:
     """The share of pixels in the cores of regions that show another region's material.
 
-    With the default coherence. The paper's loop has no feather: it is
-    given the hard masks of the same scenes.
+    With the default coherence. The paper's loop has no feather: it is given the hard masks of the
+    same scenes.
     """
     seeds = 1 if bench.scope.quick else 3
     count = 2 if bench.scope.quick else 6

@@ -20,7 +20,7 @@ STRIDE_PX = 4
 """From one judged patch to the next."""
 
 STEPS = 300
-"""Of teaching; twice as many find no more."""
+"""Training steps; twice as many find no more."""
 
 _BATCH = 8
 
