@@ -47,6 +47,7 @@ from .live.painting import LivePainting
 from .presets.presets import Presets
 from .presets.prompt_history import PromptHistory
 from .results.controller import Results
+from .results.found_place import FoundPlace
 from .results.history import HistoryEntry
 from .results.inserting import InsertAs
 from .settings.settings import TIMES_AT_ONCE, Mode, Settings, settings_of
@@ -62,6 +63,7 @@ Topic = Literal[
     "backend",
     "notice",
     "live",
+    "place",
 ]
 
 _SETTINGS_KEY = "docker"
@@ -122,6 +124,7 @@ class DockerModel:
             is_busy=lambda: bool(self.queue.jobs) or self.scene_watch.is_resting,
             changed=lambda: self._tell("live"),
         )
+        self.place = FoundPlace(host, loop, lambda: self._tell("place"), self._show)
         self.example = Example(host, loop, self._show)
         self.backend_controller = (
             BackendController(
@@ -159,6 +162,7 @@ class DockerModel:
     def look(self) -> None:
         """Follow the document in front; called now and then while a docker is visible."""
         self.results.look()
+        self.place.look()
         self.scene_watch.look()
         if self.scene_watch.has_document and self._link.state is LinkState.OFF:
             self._link.ensure()
@@ -215,6 +219,7 @@ class DockerModel:
         self.scene_watch.stop()
         self.regions.close()
         self.results.close()
+        self.place.close()
         self._link.close()
 
     # --- jobs -------------------------------------------------------------------------------------
@@ -238,6 +243,28 @@ class DockerModel:
     def fill(self) -> None:
         """Paint something new into what is selected."""
         self._begin("fill")
+
+    @guarded
+    def edit(self) -> None:
+        """Change what the picture shows, by words."""
+        self._begin("edit")
+
+    @guarded
+    def find_place(self) -> None:
+        """Look for what the picture shows, by words; the map is no picture of the history."""
+        self._begin("edit", finds=True)
+
+    @guarded
+    def select_place(self) -> None:
+        """Make what is above the threshold Krita's selection."""
+        self._show(None)
+        self.place.select(self.settings.edit_threshold)
+
+    @guarded
+    def add_place_layer(self) -> None:
+        """Make what is above the threshold a layer that says where."""
+        self._show(None)
+        self.place.add_layer(self.settings.edit_threshold)
 
     @guarded
     def upscale(self) -> None:
@@ -307,7 +334,7 @@ class DockerModel:
             )
         return canvas
 
-    def _begin(self, mode: Mode, settings: Settings | None = None) -> Job:
+    def _begin(self, mode: Mode, settings: Settings | None = None, *, finds: bool = False) -> Job:
         """Read and paint; with other settings than those that are shown, of the same seed."""
         canvas = self._document_in_front()
         self._show(None)
@@ -320,18 +347,23 @@ class DockerModel:
         settings = replace(settings or self.settings, seed=self.settings.seed)
         return self.queue.begin(
             canvas,
-            self._reading(canvas, settings, mode),
+            self._reading(canvas, settings, mode, finds=finds),
             self._sources(canvas, mode),
-            settings.batch,
+            settings.batch if mode != "edit" else 1,  # every seed gives the same
             self.results.histories.id_of(canvas),
         )
 
-    async def _reading(self, canvas: Canvas, settings: Settings, mode: Mode) -> Order:
+    async def _reading(
+        self, canvas: Canvas, settings: Settings, mode: Mode, *, finds: bool
+    ) -> Order:
         with self.scene_watch.resting():
             await self.results.canvas_preview.gone()
-            order = await order_from(canvas, settings, mode)
+            order = await order_from(canvas, settings, mode, finds=finds)
         request = order.request
-        self.prompt_history.remember([request.prompt, *(r.prompt for r in request.regions)])
+        used = [request.prompt, *(region.prompt for region in request.regions)]
+        if mode == "edit":
+            used = [settings.edit_from, settings.edit_to, *used]
+        self.prompt_history.remember(used)
         return order
 
     def _sources(self, canvas: Canvas, mode: Mode) -> list[str]:
@@ -355,8 +387,10 @@ class DockerModel:
     def _finished(self, job: Job, made: JobResult) -> None:
         if self.backend_controller:
             self.backend_controller.note_report(made.result.report)
-        if job.order is not None:
-            end = self.queue.end
+        end = self.queue.end
+        if job.order is not None and job.order.is_map:
+            self.place.take(job, job.order, made, lambda: end(job, self.notice))
+        elif job.order is not None:
             at_once = self.settings.apply_at_once and job.copies == 1
             self.results.take(job, job.order, made, lambda: end(job, self.notice), at_once=at_once)
             larger = self._to_enlarge.pop(job.id, None)

@@ -18,6 +18,7 @@ connection says how far it has come, and receives what it has missed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -169,6 +170,11 @@ class Edit:
     map_only: bool = False
     cross_attention: UnitShare = 0.4
     self_attention: UnitShare = 0.4
+
+
+EDIT_STRENGTHS: Mapping[EditMethod, float] = {"diffedit": 0.8, "p2p": 1.0, "ddib": 1.0}
+"""How far each method goes back where nothing else is said: what becomes of a place shall be free
+of what was there (DiffEdit: the paper's value), or keep its shapes."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ JOB_SCENARIOS = (
     "other_color_models",
     "odd_canvases",
     *("refine_a_selection", "fill_a_selection", "generate_a_selection", "extend_every_side"),
-    *("extend_all_around", "upscale_the_document", "four_times_as_large"),
+    *("extend_all_around", "edit_by_words", "upscale_the_document", "four_times_as_large"),
     "settings_of_regions_matter",
     "documents_that_change",
     "history_survives",

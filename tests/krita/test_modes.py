@@ -1,4 +1,4 @@
-"""Generate a part, refine, fill, extend, upscale: in a real Krita with the real backend."""
+"""Generate a part, refine, fill, extend, edit, upscale: in a real Krita with the real backend."""
 
 import numpy as np
 import pytest
@@ -46,6 +46,28 @@ def test_an_extension_all_around_closes_the_circle(jobs: Report) -> None:
     steps = np.abs(np.diff(picture, axis=1)).mean(axis=(0, 2))
     seam = np.abs(picture[:, 0] - picture[:, -1]).mean()
     assert seam <= np.quantile(steps, 0.99) + 2
+
+
+def test_words_find_a_place_and_change_it(jobs: Report) -> None:
+    """The map is that of the grass, and nothing changes beyond the feather of its selection."""
+    facts = jobs.facts("edit_by_words")
+    raw = (jobs.folder / "selected.bytes").read_bytes()
+    selected = np.frombuffer(raw, np.uint8).reshape(160, 192) > 0
+    assert selected[80:].mean() > 0.9
+    assert selected[:80].mean() < 0.1
+    left, top, right, bottom = facts["changed in the selection"]
+    assert np.flatnonzero(selected.any(axis=1))[0] - 8 <= top
+    assert (right - left) * (bottom - top) > 0.9 * selected.sum()
+    assert facts["names"][0] == "Tapestry: lava, edited (seed 42)"
+    assert "what the picture shall become" in facts["without a wish"]
+
+
+def test_a_found_place_becomes_a_layer_that_says_where(jobs: Report) -> None:
+    """It is called as the words, and hidden when it has said it; the picture lies on top."""
+    facts = jobs.facts("edit_by_words")
+    assert facts["where"] == "The layer \u201cgrass\u201d says where."
+    assert facts["hidden"]
+    assert facts["with the layer"][:2] == ["Tapestry: lava, edited (seed 42)", "grass"]
 
 
 def test_a_document_becomes_larger(jobs: Report) -> None:

@@ -176,6 +176,31 @@ class CanvasContract:
         assert canvas.selection() is None
         assert canvas.selected(Bounds(0, 0, 2, 2)) == bytes(4)
 
+    def test_what_is_selected_can_be_said(self) -> None:
+        """What was selected before is it no longer."""
+        canvas = self.open_canvas(20, 30)
+        for top, mask in ((0, b"\xff" * 8), (2, bytes((0, 255, 128, 0)) * 2)):
+            canvas.select(Pixels(2, 4, 1, mask), top, 5)
+            canvas.settle()
+        assert canvas.selection() == Bounds(2, 6, 4, 8)
+        assert canvas.selected(Bounds(1, 5, 3, 9)) == bytes((0, 0, 0, 0, 0, 255, 128, 0))
+
+    def test_a_hidden_layer_is_not_part_of_the_picture(self) -> None:
+        """It still has its paint; one that is gone changes nothing."""
+        canvas = self.open_canvas(8, 8)
+        layer = self.paint(canvas, "red", Bounds(0, 0, 8, 8), RED)
+        seen = []
+        for on in (False, True):
+            canvas.set_visible(layer, on=on)
+            canvas.refresh()
+            canvas.settle()
+            assert canvas.layers()[0].visible is on
+            assert canvas.alpha(layer, Bounds(0, 0, 1, 2)) == bytes((255, 255))
+            seen.append(canvas.flattened(Bounds(0, 0, 1, 1)))
+        assert seen == [bytes((255,)) * 4, RED]
+        canvas.remove(layer)
+        canvas.set_visible(layer, on=True)
+
     def test_shrinking_takes_growing_back(self) -> None:
         """Every layer lies where it was, with all its pixels."""
         canvas = self.open_canvas(20, 30)

@@ -179,6 +179,14 @@ class FakeCanvas:
             for y, x in _places(bounds)
         )
 
+    def select(self, mask: Pixels, top: int, left: int) -> None:
+        self._check_open()
+        at = [n for n, share in enumerate(mask.data) if share]
+        rows, columns = [n // mask.width for n in at], [n % mask.width for n in at]
+        inside = Bounds(min(rows), min(columns), max(rows) + 1, max(columns) + 1)
+        data = bytes(mask.data[y * mask.width + x] for y, x in _places(inside))
+        self.selection_mask = (inside.moved(top, left), data)
+
     def grow(self, margins: Margins) -> None:
         self._resize(margins, 1)
 
@@ -241,6 +249,11 @@ class FakeCanvas:
         self._check_open()
         if self._find(layer_id):
             self.active = layer_id
+
+    def set_visible(self, layer_id: str, *, on: bool) -> None:
+        self._check_open()
+        if self._find(layer_id):
+            self.change(layer_id, visible=on)
 
     def rename(self, layer_id: str, name: str) -> None:
         self._check_open()

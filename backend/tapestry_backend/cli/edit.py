@@ -13,7 +13,7 @@ import numpy as np
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.files import open_file
 from tapestry_protocol.layer_names import plain_name
-from tapestry_protocol.messages import Edit, Request, Selection
+from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request, Selection
 from tapestry_protocol.pixels import NO_MARGINS, Pixels, PixelsRef
 from tapestry_protocol.request_checks import check_contents, check_request
 from tapestry_protocol.sentences import quoted
@@ -38,10 +38,6 @@ from .render_options import (
     request_settings,
     value_of,
 )
-
-_STRENGTHS = {"diffedit": 0.8, "p2p": 1.0, "ddib": 1.0}
-"""How far each method goes back where nothing else is said: what becomes of a place shall be free
-of what was there (DiffEdit: the paper's value), or keep its shapes."""
 
 _EDIT_FIELDS = {field.name for field in fields(Edit)}
 
@@ -251,7 +247,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def _request(options: argparse.Namespace, picture: np.ndarray, blobs: dict[str, bytes]) -> Request:
     height, width = picture.shape[:2]
-    strength = getattr(options, "strength", _STRENGTHS[options.method])
+    strength = getattr(options, "strength", EDIT_STRENGTHS[options.method])
     request = Request("edit", height, width, **_settings(options))
     return replace(request, image=_kept(picture, blobs), strength=strength)
 

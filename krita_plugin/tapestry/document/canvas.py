@@ -181,6 +181,10 @@ class Canvas(Protocol):
         """How much of each pixel is selected: height x width bytes, 255 = fully."""
         ...
 
+    def select(self, mask: Pixels, top: int, left: int) -> None:
+        """Select this (1 channel, 255 = fully) with its corner at (top, left), and nothing else."""
+        ...
+
     def grow(self, margins: Margins) -> None:
         """Make the canvas larger, as one step that can be undone; no pixel is changed."""
         ...
@@ -223,6 +227,10 @@ class Canvas(Protocol):
 
     def rename(self, layer_id: str, name: str) -> None:
         """Give a layer another name; nothing happens where it is gone."""
+        ...
+
+    def set_visible(self, layer_id: str, *, on: bool) -> None:
+        """Show or hide a layer, seen after `refresh`; nothing happens where it is gone."""
         ...
 
     def remove(self, layer_id: str) -> None:

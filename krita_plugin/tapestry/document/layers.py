@@ -73,6 +73,7 @@ class DocumentScene:
     group              the id of the group whose layers count; empty: those of the whole document
     adapters           the adapters of the picture and of its regions
     pictures           all layers that could be shown to an adapter, topmost first
+    places             ids of the layers that were made of a found place
     around             the layers among which the regions lie, topmost first
     """
 
@@ -83,6 +84,7 @@ class DocumentScene:
     group: str = ""
     adapters: DocumentAdapters = field(default_factory=DocumentAdapters)
     pictures: tuple[PictureLayer, ...] = ()
+    places: frozenset[str] = frozenset()
     around: tuple[Layer, ...] = field(default=(), repr=False, compare=False)
 
     @property

@@ -44,6 +44,11 @@ class Order:
         """The whole document in coordinates of the request."""
         return self.document or Bounds(0, 0, self.request.height, self.request.width)
 
+    @property
+    def is_map(self) -> bool:
+        """Whether what comes is no picture, but where one shows what words name."""
+        return self.request.edit is not None and self.request.edit.map_only
+
     def with_seed(self, seed: int) -> Order:
         """The same with another seed, also in the layer's name."""
         stem = self.layer_name.removesuffix(f"(seed {self.request.seed})")

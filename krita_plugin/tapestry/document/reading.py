@@ -29,6 +29,7 @@ from .adapter_settings import PICTURE, DocumentAdapters
 from .bands import any_paint, bands, read_in_bands
 from .canvas import Canvas, Layer
 from .coverage import reads_of, seen_alpha
+from .editing import edit_of, hide_places, layers_of_an_edit, place_layers, renamed
 from .layers import (
     DocumentScene,
     RegionLayer,
@@ -84,7 +85,8 @@ async def scene_of(canvas: Canvas) -> DocumentScene:
     if ground is not None and not await _is_opaque(canvas, counting, ground.id, whole):
         ground = None
     scene = read_scene(layers, own, ground, stored, shown)
-    return replace(scene, adapters=laid, pictures=pictures_of(layers))
+    pictures, places = pictures_of(layers), place_layers(canvas)
+    return replace(scene, adapters=laid, pictures=pictures, places=places)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
         of_selection = settings.upscale_into == "selection"
         target = Target(mode, _selected_bounds(canvas, mode) if of_selection else whole)
         upscaled_size(target.part.height, target.part.width, settings.upscale_factor)
-    elif mode != "generate" or settings.only_selection:
+    elif _keeps_to_selection(canvas, settings, mode):
         selected = _selected_bounds(canvas, mode)
         # What is generated anew has nothing that it should fit to.
         context_px = 0 if mode == "generate" else settings.context_px
@@ -130,6 +132,12 @@ def target_of(canvas: Canvas, settings: Settings, mode: Mode) -> Target:
         target = Target("fill" if mode == "generate" else mode, part, selected=selected)
     check_canvas(target.reach.height, target.reach.width)
     return target
+
+
+def _keeps_to_selection(canvas: Canvas, settings: Settings, mode: Mode) -> bool:
+    if mode == "generate":
+        return settings.only_selection
+    return mode != "edit" or canvas.selection() is not None
 
 
 def order_to_enlarge(order: Order, picture: Pixels, settings: Settings) -> Order:
@@ -175,11 +183,17 @@ def order_to_enlarge_anew(picture: Pixels, prompts: Sequence[str], settings: Set
 
 
 async def order_from(
-    canvas: Canvas, settings: Settings, mode: Mode, *, most_strength: float = 1.0
+    canvas: Canvas,
+    settings: Settings,
+    mode: Mode,
+    *,
+    most_strength: float = 1.0,
+    finds: bool = False,
 ) -> Order:
     """What the artist asks for; raises TapestryError when it cannot become a picture.
 
     most_strength: each region starts from its own paint at least this far; at 1 as it says itself
+    finds: "edit": only where the place is, by the words alone
     """
     target = target_of(canvas, settings, mode)
     part = target.part
@@ -193,11 +207,14 @@ async def order_from(
     chosen = [
         _held_to_paint(region, most_strength) for region in scene.regions if region.settings.on
     ]
+    if mode == "edit":
+        chosen = [] if finds else layers_of_an_edit(scene, settings.edit_from)
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
     laid = used
-    if mode == "upscale":  # paint, and what control pictures say, is in the picture already
+    if mode in {"edit", "upscale"}:
+        # Paint, and what control pictures say, is in the picture already.
         chosen = [
             replace(region, settings=replace(region.settings, strength=1.0)) for region in chosen
         ]
@@ -207,13 +224,28 @@ async def order_from(
     selection = image = None
     if target.selected is not None:
         mask = await read_in_bands(target.selected, 1, canvas.selected, blobs)
+        if mode == "edit" and not any_paint(blobs[mask.sha256]):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST, "Nothing is selected.", "Select what shall change."
+            )
         selection = _moved(Selection(target.selected, mask), part)
     if target.task != "generate":
+        if mode == "edit":
+            await hide_places(canvas, scene.places)
         image = await read_in_bands(part, 4, canvas.flattened, blobs)
+    edit = None
+    prompt = _background(settings, scene, regions, mode)
+    if mode == "edit":
+        regions = renamed(regions, settings)
+        source = prompt if regions else settings.edit_from.strip()
+        prompt = prompt if regions else settings.edit_to.strip()
+        is_bounded = bool(regions) or selection is not None
+        edit = edit_of(settings, source, finds=finds, is_bounded=is_bounded)
     request = _request(
         settings,
         target,
-        prompt=_background(settings, scene, regions, mode),
+        prompt=prompt,
+        edit=edit,
         regions=tuple(_moved(region, part) for region in regions),
         image=image,
         selection=selection,
@@ -222,7 +254,11 @@ async def order_from(
     )
     check_request(request)
     prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
-    name = picture_name(prompts, settings.seed, what_was_done(mode, target.margins))
+    what = what_was_done(mode, target.margins)
+    if mode == "edit":
+        prompts = [settings.edit_from if finds else settings.edit_to]
+        what = "looked for" if finds else what
+    name = picture_name(prompts, settings.seed, what)
     new_document = mode == "upscale" and settings.upscale_into != "document"
     return Order(request, blobs, name, document, used.to_text(), new_document)
 
@@ -250,7 +286,8 @@ def what_was_done(mode: Mode, margins: Margins) -> str:
     if mode == "extend":
         sides = [side for side in ("left", "right", "top", "bottom") if getattr(margins, side)]
         return f"extended {'all sides' if len(sides) == len(SIDES) else ' and '.join(sides)}"
-    return {"generate": "", "refine": "refined", "fill": "filled", "upscale": "upscaled"}[mode]
+    done = {"refine": "refined", "fill": "filled", "edit": "edited", "upscale": "upscaled"}
+    return done.get(mode, "")
 
 
 def _background(
@@ -268,6 +305,7 @@ def _background(
 
 def _request(settings: Settings, target: Target, **scene: Any) -> Request:
     on_selection = target.selected is not None
+    strengths = {"edit": settings.edit_strength, "upscale": settings.upscale_strength}
     return Request(
         task=target.task,
         height=target.part.height,
@@ -276,7 +314,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         negative_prompt=settings.negative_prompt.strip(),
         style=settings.style.strip(),
         feather_px=settings.feather_px if on_selection else settings.outline_px,
-        strength=settings.upscale_strength if target.task == "upscale" else settings.strength,
+        strength=strengths.get(target.task, settings.strength),
         factor=settings.upscale_factor if target.task == "upscale" else Request.factor,
         continue_regions=settings.continue_regions or target.task != "extend",
         under_px=settings.under_px if target.task == "extend" else 0,
@@ -289,7 +327,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
         model=settings.model,
-        layered=settings.in_regions and target.task != "upscale",
+        layered=settings.in_regions and target.task not in {"edit", "upscale"},
         **scene,
     )
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from krita import InfoObject, Krita, ManagedColor
+from krita import InfoObject, Krita, ManagedColor, Selection
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
@@ -242,6 +242,12 @@ class KritaCanvas:
             return bytes(bounds.height * bounds.width)
         return bytes(selection.pixelData(bounds.left, bounds.top, bounds.width, bounds.height))
 
+    def select(self, mask: Pixels, top: int, left: int) -> None:
+        """Select this (1 channel, 255 = fully) with its corner at (top, left), and nothing else."""
+        selection = Selection()
+        selection.setPixelData(QByteArray(mask.data), left, top, mask.width, mask.height)
+        self._document.setSelection(selection)
+
     def grow(self, margins: Margins) -> None:
         """Make the canvas larger, as one step that can be undone; no pixel is changed."""
         document = self._document
@@ -308,6 +314,12 @@ class KritaCanvas:
         node = self._node(layer_id)
         if node is not None:
             node.setName(name)
+
+    def set_visible(self, layer_id: str, *, on: bool) -> None:
+        """Show or hide a layer, seen after `refresh`; nothing happens where it is gone."""
+        node = self._node(layer_id)
+        if node is not None:
+            node.setVisible(on)
 
     def remove(self, layer_id: str) -> None:
         """Take a layer out of the document; nothing happens where it is gone."""

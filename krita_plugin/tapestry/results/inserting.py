@@ -218,6 +218,21 @@ def place_above(canvas: Canvas, sources: Sequence[str]) -> str:
     return next((layer.id for layer in canvas.layers() if is_below(layer)), "") if sources else ""
 
 
+async def insert_mask(
+    canvas: Canvas, name: str, mask: Pixels, bounds: Bounds, color: tuple[int, int, int]
+) -> str:
+    """A layer on top with this mask (1 channel) in an RGB colour; gives its id."""
+    shown = await _insert_empty(canvas, name, "")
+    for band in bands(Bounds(0, 0, mask.height, mask.width)):
+        data = bytearray(bytes((*color, 0)) * (band.height * band.width))
+        data[3::4] = mask.data[band.top * mask.width : band.bottom * mask.width]
+        part = Pixels(band.height, band.width, 4, bytes(data))
+        shown.draft.write(part, bounds.top + band.top, bounds.left)
+        await give_way()
+    await drawn(canvas)
+    return shown.layer_id
+
+
 async def scaled_down(host: Host, pixels: Pixels, longest: int) -> Pixels:
     """A small copy, made a band at a time."""
     share = min(1.0, longest / max(pixels.height, pixels.width))

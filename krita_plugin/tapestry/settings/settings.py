@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from tapestry_protocol.fields import Scheduler, Speed
+from tapestry_protocol.fields import EditMethod, Scheduler, Speed
 from tapestry_protocol.limits import (
     MAX_FACTOR,
     MAX_FEATHER_PX,
@@ -17,15 +17,16 @@ from tapestry_protocol.limits import (
     MAX_STEPS,
     MAX_UNDER_PX,
 )
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
 from tapestry_protocol.pixels import Margins
 
 from ..common.stored_json import read_kept, same_kind
 
-Mode = Literal["generate", "extend", "refine", "fill", "upscale"]
+Mode = Literal["generate", "extend", "refine", "fill", "edit", "upscale"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 SPEEDS: tuple[Speed, ...] = get_args(Speed)
+EDIT_METHODS: tuple[EditMethod, ...] = get_args(EditMethod)
 UpscaleInto = Literal["document", "new", "selection"]
 UPSCALE_INTO: tuple[UpscaleInto, ...] = get_args(UpscaleInto)
 """The document grows; its picture, or that of what is selected, becomes a new document."""
@@ -53,6 +54,8 @@ class Settings:
     wrap             the left and right edge continue each other (360 degrees)
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
                      around the selection is looked at
+    edit_*           "edit": the words for what is there and for what it becomes, how, how far back,
+                     how clearly a place must show what is there, and how long shapes stay
     upscale_*        "upscale": how many times as large, how far from what is there, and where to
     outline_px       softens the outlines of all regions
     speed            what may be left out to be done sooner
@@ -81,6 +84,13 @@ class Settings:
     strength: float = 0.5
     feather_px: int = 8
     context_px: int = 256
+    edit_from: str = ""
+    edit_to: str = ""
+    edit_method: EditMethod = "diffedit"
+    edit_strength: float = EDIT_STRENGTHS["diffedit"]
+    edit_threshold: float = 0.5
+    edit_cross_attention: float = 0.4
+    edit_self_attention: float = 0.4
     upscale_factor: float = 2.0
     upscale_strength: float = 0.3
     upscale_into: str = "document"
@@ -127,6 +137,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "strength": (0.05, 1.0),
     "feather_px": (0, MAX_FEATHER_PX),
     "context_px": (0, LARGEST_CONTEXT_PX),
+    "edit_strength": (0.05, 1.0),
+    **{f"edit_{name}": (0.0, 1.0) for name in ("threshold", "cross_attention", "self_attention")},
     "upscale_factor": (SMALLEST_FACTOR, MAX_FACTOR),
     "upscale_strength": (0.0, 1.0),
     "outline_px": (0, MAX_FEATHER_PX),
@@ -147,6 +159,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": MODES,
     "scheduler": SCHEDULERS,
     "speed": SPEEDS,
+    "edit_method": EDIT_METHODS,
     "upscale_into": UPSCALE_INTO,
 }
 
@@ -170,11 +183,26 @@ def settings_of(request: Request) -> dict[str, Any]:
     if request.task == "upscale":
         asked["upscale_strength"] = asked.pop("strength")
         asked["upscale_factor"] = request.factor
+    if request.edit is not None:
+        asked |= _words_of(request, request.edit)
+        del asked["prompt"], asked["strength"]
     if request.selection is None:
         asked["outline_px"] = asked.pop("feather_px")
     if not request.margins.is_zero:
         asked |= {f"extend_{side}": getattr(request.margins, side) for side in SIDES}
     return sound_values(asked)
+
+
+def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
+    """What an edit says, as fields of the docker."""
+    renamed = [(r.source_prompt, r.prompt) for r in request.regions if r.source_prompt is not None]
+    now, wanted = renamed[0] if renamed else (edit.source_prompt, request.prompt)
+    said = {"from": now, "to": wanted, "strength": request.strength, "method": edit.method}
+    for name in ("threshold", "cross_attention", "self_attention"):
+        said[name] = getattr(edit, name)
+    if not edit.threshold:  # a layer or a selection said where
+        del said["threshold"]
+    return {f"edit_{name}": value for name, value in said.items()}
 
 
 def _is_in_range(name: str, value: Any) -> bool:

@@ -47,6 +47,7 @@ def guide(stage):
     yield from _run(stage, document, "fill")
     stage.widget("tapestry_selection_prompt").write("")
     stage.krita.action("deselect").trigger()
+    yield from _edit(stage, document)
     stage.press("tapestry_mode_extend")
     stage.extend_by(left=64, right=128, top=32)
     yield stage.turns(3.0)
@@ -61,6 +62,24 @@ def guide(stage):
     stage.widget("tapestry_backend_page").hide()
 
 
+def _edit(stage, document):
+    """Waves become lava: the place is found, and taken as selection."""
+    stage.press("tapestry_mode_edit")
+    stage.widget("tapestry_edit_from").write("waves")
+    stage.widget("tapestry_edit_to").write("lava")
+    stage.press("tapestry_find_place")
+    found = stage.widget("tapestry_place_picture").isVisible
+    yield stage.until(found, "the map", A_PICTURE_S)
+    yield stage.turns(2.0)
+    yield from _pictures(stage, "edit")
+    stage.press("tapestry_place_as_selection")
+    yield stage.until(lambda: document.selection() is not None, "the selection", 30)
+    yield from _run(stage, document, "edit")
+    for name in ("from", "to"):
+        stage.widget(f"tapestry_edit_{name}").write("")
+    stage.krita.action("deselect").trigger()
+
+
 def guide_look(stage):
     """The docker without a backend, for another theme or another scale."""
     _arrange(stage)
@@ -71,7 +90,7 @@ def guide_look(stage):
     _fit(stage)
     yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
     yield stage.turns(3.0)
-    for mode in ("generate", "extend", "refine", "fill", "upscale"):
+    for mode in ("generate", "extend", "refine", "fill", "edit", "upscale"):
         stage.press(f"tapestry_mode_{mode}")
         if mode == "generate":
             stage.in_region("red bricks", "tapestry_region_more").click()

@@ -1,4 +1,4 @@
-"""Scenarios with a real backend: generate a part, refine, fill, extend to every side, upscale."""
+"""Scenarios with a real backend: generate a part, refine, fill, extend, edit, upscale."""
 
 from krita import Selection
 
@@ -64,6 +64,60 @@ def extend_all_around(stage):
     stage.dump("around.bgra", document.pixelData(0, 0, width, height))
     next(a for a in menu.actions() if a.objectName() == "tapestry_extend_nothing").trigger()
     yield from stage.picture("all around")
+
+
+def edit_by_words(stage):
+    """The place is found, shown, taken as selection and changed; then taken as layer, and again."""
+    document = _ready(stage, "generate")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
+    yield from _run(stage, document, "generate", steps=20)
+    stage.press("tapestry_mode_edit")
+    stage.widget("tapestry_edit_from").write("grass")
+    stage.press("tapestry_find_place")
+    yield stage.until(lambda: stage.notice()[0], "a sentence", 30)
+    stage.facts["without a wish"] = stage.notice()[0]
+    stage.widget("tapestry_edit_to").write("lava")
+    yield from _find_the_place(stage)
+    yield stage.turns(2.0)
+    for threshold in (0.2, 0.8, 0.5):
+        stage.widget("tapestry_edit_threshold").setValue(threshold)
+        yield from stage.picture(f"place at {threshold}")
+    stage.press("tapestry_place_as_selection")
+    yield stage.until(lambda: document.selection() is not None, "the selection", 30)
+    selected = bytes(document.selection().pixelData(0, 0, WIDTH, HEIGHT))
+    stage.dump("selected.bytes", selected)
+    yield from _run(stage, document, "edit", steps=20)
+    stage.facts["names"] = stage.names(document)
+    stage.facts["changed in the selection"] = stage.facts["changed"]
+    yield from stage.picture("edited in the selection")
+    stage.press("tapestry_take_back")
+    yield stage.turns(1.0)
+    stage.krita.action("deselect").trigger()
+    stage.press("tapestry_mode_edit")
+    stage.press("tapestry_place_as_layer")
+    yield stage.until(lambda: "grass" in stage.names(document), "the layer", 30)
+    yield stage.until(lambda: "grass" in stage.regions(), "the region", 30)
+    yield from stage.picture("place as layer")
+    stage.facts["where"] = stage.widget("tapestry_edit_where").text()
+    place = next(node for node in document.rootNode().childNodes() if node.name() == "grass")
+    yield from _run(stage, document, "edit", steps=20)
+    stage.facts["hidden"] = not place.visible()
+    stage.facts["with the layer"] = stage.names(document)
+    yield from stage.picture("edited by the layer")
+
+
+def _find_the_place(stage):
+    """Press the button and wait for the map."""
+    yield stage.turns(0.5)
+    stage.widget("tapestry_steps").setValue(_STEPS)
+    stage.press("tapestry_find_place")
+
+    def is_there():
+        assert not stage.notice()[0], stage.state()
+        idle = not stage.widget("tapestry_progress").isVisible()
+        return idle and stage.widget("tapestry_place_picture").isVisible()
+
+    yield stage.until(is_there, "the map", A_PICTURE_S)
 
 
 def upscale_the_document(stage):
@@ -155,7 +209,7 @@ def _box(node):
 
 def _cut_off(stage):
     """The words of modes that have less room than they need."""
-    names = ("generate", "extend", "refine", "fill", "upscale")
+    names = ("generate", "extend", "refine", "fill", "edit", "upscale")
     tabs = [stage.widget(f"tapestry_mode_{name}") for name in names]
     return [t.text() for t in tabs if t.width() < t.fontMetrics().horizontalAdvance(t.text())]
 
@@ -196,12 +250,12 @@ def _select(document):
     document.waitForDone()
 
 
-def _run(stage, document, mode):
+def _run(stage, document, mode, steps=_STEPS):
     """Press the mode's button and wait; where the new layer is, and what changed around it."""
     yield stage.turns(0.5)
     before = document.projection(0, 0, document.width(), document.height())
     count = len(stage.names(document))
-    stage.widget("tapestry_steps").setValue(_STEPS)
+    stage.widget("tapestry_steps").setValue(steps)
     stage.press(f"tapestry_{mode}")
 
     def inserted():

@@ -107,11 +107,14 @@ def words_of_others(name: str) -> QLabel:
 class FoldedSection(QWidget):
     """A title that opens and closes what is below it."""
 
-    def __init__(self, title: str, name: str, content: QWidget, *, is_open: bool = False) -> None:
+    def __init__(
+        self, title: str, name: str, content: QWidget, *, is_open: bool = False, tip: str = ""
+    ) -> None:
         super().__init__()
         self._title = QToolButton()
         self._title.setObjectName(name)
         self._title.setText(title)
+        self._title.setToolTip(tip)
         self._title.setAutoRaise(True)
         self._title.setCheckable(True)
         self._title.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -1,4 +1,4 @@
-"""What to do: generate, extend, refine, fill or upscale; what each asks for, and its button."""
+"""What to do, from generating to upscaling: what each asks for, and its button."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..base.field_behaviour import calm, column_in, narrow, row_of
 from ..base.follow import follow
 from ..fields.number_fields import Number, NumberFields
 from ..fields.prompt_edit import PromptEdit
+from .edit_fields import EditFields
 from .extend_fields import ExtendFields, make_wrap
 from .live_fields import LiveFields
 from .upscale_fields import UpscaleFields
@@ -30,7 +31,7 @@ _BETWEEN_TABS_PX = 1
 
 
 class ModeTabs(QWidget):
-    """Five buttons beside each other, or in two lines in a narrow docker; one of them is down."""
+    """Buttons beside each other, or in two lines in a narrow docker; one of them is down."""
 
     def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
@@ -90,6 +91,7 @@ class ModeFields(QWidget):
             "extend": ExtendFields(docker_model),
             "refine": SelectionFields(docker_model, "refine"),
             "fill": SelectionFields(docker_model, "fill"),
+            "edit": EditFields(docker_model),
             "upscale": UpscaleFields(docker_model),
         }
         column_in(self, *self._pages.values())
@@ -189,6 +191,7 @@ def _modes() -> dict[Mode, tuple[str, str]]:
         "extend": (tr("Extend"), tr("Make the canvas larger and paint on there")),
         "refine": (tr("Refine"), tr("Paint over what is selected, starting from what is there")),
         "fill": (tr("Fill"), tr("Paint something new into what is selected")),
+        "edit": (tr("Edit"), tr("Change what the picture shows, by words")),
         "upscale": (tr("Upscale"), tr("Make the picture larger, and paint finer details into it")),
     }
 

@@ -1,4 +1,4 @@
-"""Generate, extend, refine, fill, upscale: what each asks for, and what it sends."""
+"""Generate, extend, refine, fill, edit, upscale: what each asks for, and what it sends."""
 
 import pytest
 
@@ -19,8 +19,8 @@ from tapestry.qt.compat import (
 from tapestry.settings.settings import MODES, Settings
 from tapestry.ui.modes.extend_picture import ExtendPicture, mark_of
 from tapestry.ui.modes.mode_fields import ModeTabs
-from tapestry_protocol.messages import Submit
-from tapestry_protocol.pixels import Bounds, Margins
+from tapestry_protocol.messages import Edit, PixelsRef, Result, Submit
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def sent(docker):
 @pytest.mark.parametrize("mode", MODES)
 def test_each_mode_has_its_button(ready, mode) -> None:
     """And only its own; pressing it asks for that."""
+    ready.docker_model.change(edit_from="sky", edit_to="sea")
     ready.one(f"tapestry_mode_{mode}").click()
     ready.look()
     assert [name for name in MODES if ready.all(f"tapestry_{name}")] == [mode]
@@ -75,6 +76,74 @@ def test_refining_takes_strength_feather_and_context(ready) -> None:
     assert request.prompt == "clouds"
     assert (request.strength, request.feather_px) == (pytest.approx(0.3), 4)
     assert (request.height, request.width) == (60, 60)
+
+
+def test_editing_takes_words_a_method_and_a_place(ready) -> None:
+    """Each method goes as far back as is best for it; a layer of that name says where."""
+    ready.one("tapestry_mode_edit").click()
+    ready.look()
+    assert "without a selection the words find" in ready.one("tapestry_edit_where").text()
+    assert not ready.all("tapestry_edit_shapes")
+    ready.one("tapestry_edit_from").write("grass")
+    ready.one("tapestry_edit_to").write("lava")
+    ready.one("tapestry_edit_threshold").setValue(0.6)
+    ready.canvas.selection_mask = None
+    ready.one("tapestry_edit").click()
+    found = sent(ready)
+    method = ready.one("tapestry_edit_method")
+    method.activated.emit(method.findData("p2p"))
+    ready.one("tapestry_edit_shapes").click()
+    ready.one("tapestry_edit_cross_attention").setValue(0.7)
+    ready.one("tapestry_edit_from").write("sky")
+    where = ready.one("tapestry_edit_where").text()
+    ready.one("tapestry_edit").click()
+    named = sent(ready)
+    kept = Settings.from_text(ready.host.settings["docker"])
+
+    assert (found.task, found.prompt, found.strength) == ("edit", "lava", 0.8)
+    assert found.edit == Edit("diffedit", "grass", 0.6)
+    assert where == "The layer \u201csky\u201d says where."
+    (region,) = named.regions
+    assert (region.source_prompt, region.prompt, named.strength) == ("sky", "lava", 1.0)
+    assert (named.edit.method, named.edit.threshold) == ("p2p", 0.0)
+    assert named.edit.cross_attention == 0.7
+    assert (kept.mode, kept.edit_to, kept.edit_method) == ("edit", "lava", "p2p")
+
+
+def test_a_found_place_is_shown_and_taken_over(ready) -> None:
+    """Its threshold moves what is bright at once; it becomes a selection, or a layer."""
+    ready.one("tapestry_mode_edit").click()
+    ready.docker_model.change_and_tell(edit_from="grass", edit_to="lava")
+    ready.canvas.selection_mask = None
+    ready.look()
+    assert not ready.all("tapestry_place_picture")
+    ready.one("tapestry_find_place").click()
+    request = sent(ready)
+    grey = bytes(n % 128 * 2 for n in range(96 * 128) for _ in range(4))
+    (job,) = ready.docker_model.queue.jobs
+    reference = PixelsRef.of(Pixels(96, 128, 4, grey))
+    result = Result(job.id, reference, Bounds(0, 0, 96, 128), request.seed, "{}")
+    ready.backend.tell(result, reference.with_data(grey))
+    ready.look()
+    picture = ready.one("tapestry_place_picture")
+    shown = []
+    for threshold in (0.25, 0.75):
+        ready.one("tapestry_edit_threshold").setValue(threshold)
+        bright = [x for x in range(128) if picture.heat().pixelColor(x, 5).red() == 255]
+        shown.append(min(bright))
+    asked = len(ready.backend.sent)
+    ready.one("tapestry_place_as_selection").click()
+    ready.one("tapestry_place_as_layer").click()
+    ready.look()
+
+    assert request.edit.map_only
+    assert shown == [32, 96], "as many levels as a quarter, and three"
+    assert ready.canvas.selection_mask[0] == Bounds(0, 96, 96, 128)
+    assert ready.canvas.names[0] == "grass"
+    assert len(ready.backend.sent) == asked, "none of this asks the backend"
+    ready.one("tapestry_edit_threshold").setValue(1.0)
+    ready.one("tapestry_place_as_selection").click()
+    assert ready.docker_model.notice.message == "No place shows it so clearly."
 
 
 def test_upscaling_takes_factor_strength_and_a_place(ready) -> None:
@@ -123,7 +192,7 @@ def test_no_word_of_a_mode_is_cut_off(docker, language: str, share: float, lines
     shown = [tabs.findChild(QWidget, f"tapestry_mode_{mode}") for mode in MODES]
     words = [tab.fontMetrics().horizontalAdvance(tab.text()) for tab in shown]
     places = set()
-    for width in (30, round(share * (sum(words) + 4))):
+    for width in (30, round(share * (sum(words) + len(words) - 1))):
         tabs.resize(width, tabs.sizeHint().height())
         tabs.show()
         QApplication.processEvents()

@@ -1,0 +1,97 @@
+"""What an edit asks for: its words, and the layers that say where they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.layer_names import plain_name
+from tapestry_protocol.messages import Edit, Region
+
+from ..common.stored_json import read_kept
+from ..settings.settings import Settings
+from .canvas import Canvas
+from .layers import DocumentScene, RegionLayer
+from .settling import drawn
+
+PLACES_NOTE = "tapestry_places"
+"""Under this key a document keeps the ids of the layers that were made of a found place."""
+
+
+def place_layers(canvas: Canvas) -> frozenset[str]:
+    """Ids of the layers that were made of a found place: where it is, in any colour."""
+    ids = read_kept(canvas.note(PLACES_NOTE))
+    return frozenset(map(str, ids)) if isinstance(ids, list) else frozenset()
+
+
+def keep_place_layer(canvas: Canvas, layer_id: str) -> None:
+    """Remember that this layer was made of a found place."""
+    canvas.keep_note(PLACES_NOTE, json.dumps(sorted(place_layers(canvas) | {layer_id})))
+
+
+def rows_called(scene: DocumentScene, words: str) -> list[RegionLayer]:
+    """The layers that say where these words hold.
+
+    A layer that was made of a found place says so when it is hidden, too: it lies on the picture.
+    """
+    name = plain_name(words)
+    rows = [row for row in scene.rows if name and plain_name(row.prompt) == name]
+    return [row for row in rows if row.settings.on and _says_where(scene, row)]
+
+
+def _says_where(scene: DocumentScene, row: RegionLayer) -> bool:
+    return row.state == "painted" or (row.state == "hidden" and row.id in scene.places)
+
+
+def layers_of_an_edit(scene: DocumentScene, words: str) -> list[RegionLayer]:
+    """The regions where one of them is called so; none where the words are to be found."""
+    named = {row.id for row in rows_called(scene, words)}
+    counting = {row.id for row in scene.regions if row.settings.on} if named else set()
+    return [row for row in scene.rows if row.id in named | counting]
+
+
+def renamed(regions: Sequence[Region], settings: Settings) -> tuple[Region, ...]:
+    """The regions with other words for what is to change; none where none is called so."""
+    name = plain_name(settings.edit_from)
+    if not any(plain_name(region.prompt) == name for region in regions):
+        return ()
+    wanted = settings.edit_to.strip()
+    return tuple(
+        replace(region, prompt=wanted, source_prompt=region.prompt)
+        if plain_name(region.prompt) == name
+        else region
+        for region in regions
+    )
+
+
+def edit_of(settings: Settings, source_prompt: str, *, finds: bool, is_bounded: bool) -> Edit:
+    """How the picture is edited.
+
+    finds       a map of the place is all that is wanted
+    is_bounded  a layer or a selection says where, and all of that changes
+    """
+    if finds and not source_prompt:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "It was not said what shall be found.",
+            "Write what the picture shows there now.",
+        )
+    return Edit(
+        method="diffedit" if finds else settings.edit_method,
+        source_prompt=source_prompt,
+        threshold=0.0 if is_bounded else settings.edit_threshold,
+        map_only=finds,
+        cross_attention=settings.edit_cross_attention,
+        self_attention=settings.edit_self_attention,
+    )
+
+
+async def hide_places(canvas: Canvas, places: frozenset[str]) -> None:
+    """Take the eye off the layers that only say where: they are no part of the picture."""
+    seen = [layer.id for layer in canvas.layers() if layer.visible and layer.id in places]
+    for layer_id in seen:
+        canvas.set_visible(layer_id, on=False)
+    if seen:
+        await drawn(canvas)

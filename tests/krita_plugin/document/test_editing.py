@@ -1,0 +1,139 @@
+"""A document -> an order for an edit."""
+
+import pytest
+
+from tapestry.document.editing import keep_place_layer, place_layers
+from tapestry.document.order import Order
+from tapestry.document.reading import order_from
+from tapestry.settings.settings import Settings, settings_of
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import Edit
+from tapestry_protocol.pixels import Bounds
+from tests.krita_plugin.fake_canvas import FakeCanvas
+from tests.krita_plugin.pieces import finish
+
+WORDS = {"edit_from": " snow ", "edit_to": " lava "}
+
+
+def order(canvas: FakeCanvas, *, finds: bool = False, **fields: object) -> Order:
+    """The order of an edit, with these fields of the docker."""
+    return finish(order_from(canvas, Settings(**{**WORDS, **fields}), "edit", finds=finds))
+
+
+@pytest.fixture
+def canvas() -> FakeCanvas:
+    """A small document with two painted layers."""
+    canvas = FakeCanvas(20, 30)
+    canvas.add("grass", Bounds(10, 0, 20, 30))
+    canvas.add("sky", Bounds(0, 0, 10, 30))
+    return canvas
+
+
+def test_words_alone_are_found_in_the_whole_picture(canvas: FakeCanvas) -> None:
+    """No layer is called so: the picture is what one sees, and nothing else is sent."""
+    asked = order(canvas, edit_threshold=0.4, edit_strength=0.7, prompt="a field", in_regions=True)
+    request = asked.request
+    assert (request.task, request.prompt, request.strength) == ("edit", "lava", 0.7)
+    assert request.edit == Edit("diffedit", "snow", 0.4)
+    assert (request.regions, request.selection, request.layered) == ((), None, False)
+    assert asked.blobs[request.image.sha256] == canvas.flattened(Bounds(0, 0, 20, 30))
+    assert asked.layer_name == "Tapestry: lava, edited (seed 42)"
+
+
+def test_a_selection_bounds_an_edit_and_all_of_it_changes(canvas: FakeCanvas) -> None:
+    """As much around it is looked at as in Refine."""
+    canvas.selection_mask = (Bounds(4, 4, 8, 8), b"\xff" * 16)
+    request = order(canvas, context_px=2, feather_px=1).request
+    assert (request.height, request.width) == (10, 10)
+    assert request.selection.bounds == Bounds(3, 3, 7, 7)
+    assert request.edit.threshold == 0
+
+
+def test_a_layer_that_is_called_so_says_where(canvas: FakeCanvas) -> None:
+    """The others keep their words, and so does the background."""
+    canvas.add("snow", Bounds(2, 2, 6, 6))
+    asked = order(canvas, edit_method="p2p", prompt="a field")
+    request = asked.request
+    words = [(region.source_prompt, region.prompt) for region in request.regions]
+    assert words == [("snow", "lava"), (None, "sky"), (None, "grass")]
+    assert (request.edit.source_prompt, request.prompt) == ("a field", "a field")
+    assert (request.edit.method, request.edit.threshold) == ("p2p", 0)
+    assert asked.layer_name == "Tapestry: lava, edited (seed 42)"
+
+
+@pytest.mark.parametrize("traits", [{"visible": False}, {"bounds": Bounds(0, 0, 0, 0)}])
+def test_a_layer_that_is_hidden_or_empty_says_nothing(canvas: FakeCanvas, traits) -> None:
+    """The words are found."""
+    canvas.change(canvas.add("snow", Bounds(2, 2, 6, 6)), **traits)
+    request = order(canvas).request
+    assert (request.regions, request.edit.source_prompt) == ((), "snow")
+    assert request.edit.threshold > 0
+
+
+def test_the_place_is_looked_for_by_the_words_alone(canvas: FakeCanvas) -> None:
+    """Whatever layer is called so, and by whatever method; in the selection where there is one."""
+    canvas.add("snow", Bounds(2, 2, 6, 6))
+    canvas.selection_mask = (Bounds(4, 4, 8, 8), b"\xff" * 16)
+    asked = order(canvas, finds=True, edit_method="ddib")
+    edit = asked.request.edit
+    assert asked.is_map
+    assert (edit.method, edit.source_prompt, asked.request.regions) == ("diffedit", "snow", ())
+    assert asked.request.selection is not None
+    assert asked.layer_name == "Tapestry: snow, looked for (seed 42)"
+
+
+def test_a_layer_made_of_a_found_place_is_no_part_of_the_picture(canvas: FakeCanvas) -> None:
+    """An edit hides it, and goes on to take it for the place."""
+    before = canvas.flattened(Bounds(0, 0, 20, 30))
+    layer = canvas.add("snow", Bounds(2, 2, 6, 6), bytes((9, 9, 9, 255)))
+    keep_place_layer(canvas, layer)
+    assert place_layers(canvas) == {layer}
+    for _ in range(2):
+        asked = order(canvas)
+        assert asked.blobs[asked.request.image.sha256] == before
+        assert asked.request.regions[0].bounds == Bounds(2, 2, 6, 6)
+        assert not canvas.layers()[0].visible
+
+
+@pytest.mark.parametrize("note", ["", "no list", '{"a": 1}', "[1, 2"])
+def test_a_damaged_note_of_places_is_none(canvas: FakeCanvas, note: str) -> None:
+    """The words find the place then."""
+    canvas.notes["tapestry_places"] = note
+    assert place_layers(canvas) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"edit_from": "", "edit_to": ""}, "are the same"),
+        ({"edit_to": "snow"}, "are the same"),
+        ({"edit_from": "sky", "edit_to": "sky"}, "are the same"),
+        ({"edit_to": " "}, "what the picture shall become"),
+        ({"edit_from": " ", "edit_method": "p2p"}, "must know what the picture shows now"),
+        ({"edit_from": " ", "finds": True}, "what shall be found"),
+    ],
+)
+def test_words_that_say_nothing(canvas: FakeCanvas, fields, sentence: str) -> None:
+    """With what is missing, before anything is sent."""
+    with pytest.raises(TapestryError, match=sentence) as raised:
+        order(canvas, **fields)
+    assert raised.value.advice
+
+
+def test_a_selection_of_nothing_is_told(canvas: FakeCanvas) -> None:
+    """Nothing would change."""
+    canvas.selection_mask = (Bounds(4, 4, 8, 8), bytes(16))
+    with pytest.raises(TapestryError, match="Nothing is selected"):
+        order(canvas)
+
+
+@pytest.mark.parametrize("layer", ["snow", "ice"])
+def test_an_edit_tells_its_own_settings(canvas: FakeCanvas, layer: str) -> None:
+    """Whether a layer said where or not; the background prompt stays as it is."""
+    canvas.add(layer, Bounds(2, 2, 6, 6))
+    asked = {"edit_method": "p2p", "edit_strength": 0.9, "edit_self_attention": 0.1}
+    told = settings_of(order(canvas, edit_threshold=0.3, strength=0.2, **asked).request)
+    assert (told["edit_from"], told["edit_to"]) == ("snow", "lava")
+    assert {name: told[name] for name in asked} == asked
+    assert told.get("edit_threshold") == (None if layer == "snow" else 0.3)
+    assert not {"prompt", "strength"} & set(told)
