@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tapestry_backend.bench.common.goals import GOALS, KEYS, Goal
-from tapestry_backend.bench.quality import composition, sharpness
+from tapestry_backend.bench.quality import composition, editing, sharpness
 from tapestry_backend.bench.quality.report import table
 from tapestry_backend.cli import main
 from tapestry_backend.cli.bench import MEASURES
@@ -34,6 +34,7 @@ def test_a_run_has_every_figure(tmp_path, capsys, monkeypatch) -> None:
     """All measures, with a model that paints nothing to speak of: the keys are what matters."""
     monkeypatch.setattr(composition, "_STEPS", 20)
     monkeypatch.setattr(sharpness, "_PICTURES", 1)
+    monkeypatch.setattr(editing, "_STEPS", 4)
     folder = save_checkpoint(tmp_path / "model")
     where, sheet = tmp_path / "quality.json", tmp_path / "sheet.png"
     arguments = ["bench", "quality", "--quick", "--steps", "1", "--seed", "3"]

@@ -58,6 +58,9 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     edit = commands.add_parser("edit", help="change what a picture shows, with words")
     if chosen == ["edit"]:
         _add_edit(edit)
+    what = commands.add_parser("what", help="say which of some names fits what a picture shows")
+    if chosen == ["what"]:
+        _add_what(what)
     serve = commands.add_parser("serve", help="run the backend that Krita's plugin talks to")
     if chosen == ["serve"]:
         _add_serve(serve)
@@ -88,6 +91,13 @@ def _add_edit(parser: argparse.ArgumentParser) -> None:
 
     add_edit_options(parser)
     parser.set_defaults(run=_edit)
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    from .what import add_what_options  # noqa: PLC0415  only to recognise
+
+    add_what_options(parser)
+    parser.set_defaults(run=_what)
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -122,6 +132,14 @@ def _edit(options: argparse.Namespace) -> int:
 
     with stoppable():
         edit(options)
+    return 0
+
+
+def _what(options: argparse.Namespace) -> int:
+    from .what import what  # noqa: PLC0415  decides by itself when torch is needed
+
+    with stoppable():
+        what(options)
     return 0
 
 

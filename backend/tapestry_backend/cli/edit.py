@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.files import open_file
 from tapestry_protocol.layer_names import plain_name
-from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request, Selection
-from tapestry_protocol.pixels import NO_MARGINS, Pixels, PixelsRef
+from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
+from tapestry_protocol.pixels import NO_MARGINS
 from tapestry_protocol.request_checks import check_contents, check_request
 from tapestry_protocol.sentences import quoted
 
@@ -22,14 +21,14 @@ from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, entries_for
 from ..openraster.compose import lay_over
 from ..openraster.document import Document, as_array
-from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.png import colours_of, encode_png, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
-from ..openraster.selection import Selected, has_layer, mask_in, select_layer
+from ..openraster.selection import has_layer, select_layer
 from ..outputs import write_outputs
 from ..tasks.events import Finished
 from ..values import words_of
-from .render import ProgressLine, check_outputs, open_document, report_file, unreadable
+from .picture_files import kept, mask_of, picture_data, selection_of
+from .render import ProgressLine, check_outputs, open_document, report_file
 from .render_options import (
     ADAPTER,
     add_field,
@@ -193,13 +192,13 @@ def _read(options: argparse.Namespace) -> _Source:
 
 def _read_picture(options: argparse.Namespace) -> _Source:
     path: Path = options.picture
-    data = _data_of(path, "Give the path of a picture (.png) or of a scene (.ora).")
+    data = picture_data(path, "Give the path of a picture (.png) or of a scene (.ora).")
     picture, notes = read_picture(data, quoted(path.name))
     blobs: dict[str, bytes] = {}
     request = _request(options, picture, blobs)
     if options.select:
-        selected = _mask_of(options.select, request)
-        request = replace(request, selection=_selection(selected, blobs))
+        selected = mask_of(options.select, request)
+        request = replace(request, selection=selection_of(selected, blobs))
     return _Source(request, blobs, picture, colours_of(data), None, notes)
 
 
@@ -223,9 +222,9 @@ def _read_scene(options: argparse.Namespace) -> _Source:
         selected = (
             select_layer(document, name)
             if has_layer(document, name)
-            else _mask_of(options.select, request)
+            else mask_of(options.select, request)
         )
-        request = replace(request, selection=_selection(selected, blobs))
+        request = replace(request, selection=selection_of(selected, blobs))
     notes = (*scene.notes, *(note for note in document.damage if note not in scene.notes))
     return _Source(request, blobs, picture, document.colours_meant, document, notes)
 
@@ -249,7 +248,7 @@ def _request(options: argparse.Namespace, picture: np.ndarray, blobs: dict[str, 
     height, width = picture.shape[:2]
     strength = getattr(options, "strength", EDIT_STRENGTHS[options.method])
     request = Request("edit", height, width, **_settings(options))
-    return replace(request, image=_kept(picture, blobs), strength=strength)
+    return replace(request, image=kept(picture, blobs), strength=strength)
 
 
 def _with_words(source: _Source, options: argparse.Namespace) -> Request:
@@ -269,36 +268,6 @@ def _with_words(source: _Source, options: argparse.Namespace) -> Request:
     if "threshold" not in named:
         edit = replace(edit, threshold=0.0)  # where it is, the layer says
     return replace(source.request, regions=regions, edit=edit)
-
-
-def _mask_of(path: str, request: Request) -> Selected:
-    if not path.lower().endswith(".png"):
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            f"There is no layer {quoted(path[:40])}.",
-            "Give the name of a layer, or a mask as a .png file.",
-        )
-    data = _data_of(Path(path), "Give the name of a layer, or the path of a mask.")
-    return mask_in(data, Path(path).name, request.height, request.width)
-
-
-def _data_of(path: Path, advice: str) -> bytes:
-    try:
-        with open_file(path) as file:
-            return file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise unreadable(path, error, advice) from error
-
-
-def _selection(selected: Selected, blobs: dict[str, bytes]) -> Selection:
-    return Selection(selected.bounds, _kept(selected.mask[..., None], blobs))
-
-
-def _kept(array: np.ndarray, blobs: dict[str, bytes]) -> PixelsRef:
-    height, width, channels = array.shape
-    pixels = Pixels(height, width, channels, array.tobytes())
-    blobs[pixels.sha256] = pixels.data
-    return PixelsRef.of(pixels)
 
 
 def _run(

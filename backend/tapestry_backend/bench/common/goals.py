@@ -199,6 +199,15 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "one_horizon": Goal("scenes that are there once", at_least=0.95),
         **_upscaling_goals(),
     },
+    "live": {
+        "evaluations": Goal("of a stroke, over those of the whole", at_most=0.35),
+        "worst_evaluations": Goal("the same, of the worst stroke"),
+        "flicker": Goal("pixels far from a stroke that change with it", at_most=0.001),
+        "first": Goal("until new pixels are seen, over the stroke's evaluations", at_most=1.2),
+        "latency": Goal("until the picture is there, over the stroke's evaluations"),
+        "adherence": Goal("mean IoU after all strokes", at_least=0.9),
+        "anew": Goal("the same of a picture that is painted anew"),
+    },
     "editing": {
         "iou": Goal("the place that is found, against the true region (IoU)", at_least=0.85),
         "worst_iou": Goal("the same, of the worst picture"),
@@ -224,14 +233,5 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
                 ("fresh", "a fresh picture"),
             )
         },
-    },
-    "live": {
-        "evaluations": Goal("of a stroke, over those of the whole", at_most=0.35),
-        "worst_evaluations": Goal("the same, of the worst stroke"),
-        "flicker": Goal("pixels far from a stroke that change with it", at_most=0.001),
-        "first": Goal("until new pixels are seen, over the stroke's evaluations", at_most=1.2),
-        "latency": Goal("until the picture is there, over the stroke's evaluations"),
-        "adherence": Goal("mean IoU after all strokes", at_least=0.9),
-        "anew": Goal("the same of a picture that is painted anew"),
     },
 }

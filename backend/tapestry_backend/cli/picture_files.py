@@ -1,0 +1,54 @@
+"""Pictures and masks that a command is given, as a request refers to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.files import open_file
+from tapestry_protocol.messages import Request, Selection
+from tapestry_protocol.pixels import Pixels, PixelsRef
+from tapestry_protocol.sentences import quoted
+
+from ..openraster.limits import MAX_FILE_BYTES
+from ..openraster.selection import Selected, mask_in
+from .render import unreadable
+
+
+def mask_of(path: str, request: Request) -> Selected:
+    """What is white in a picture file as large as the request's canvas.
+
+    Raises TapestryError when it is no such file.
+    """
+    if not path.lower().endswith(".png"):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"There is no layer {quoted(path[:40])}.",
+            "Give the name of a layer, or a mask as a .png file.",
+        )
+    data = picture_data(Path(path), "Give the name of a layer, or the path of a mask.")
+    return mask_in(data, Path(path).name, request.height, request.width)
+
+
+def picture_data(path: Path, advice: str) -> bytes:
+    """The bytes of a file; raises TapestryError with this advice when it cannot be read."""
+    try:
+        with open_file(path) as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise unreadable(path, error, advice) from error
+
+
+def selection_of(selected: Selected, blobs: dict[str, bytes]) -> Selection:
+    """A mask as a request's selection; its pixels go to the blobs."""
+    return Selection(selected.bounds, kept(selected.mask[..., None], blobs))
+
+
+def kept(array: np.ndarray, blobs: dict[str, bytes]) -> PixelsRef:
+    """A picture uint8 [H, W, C] as a request refers to it; its bytes go to the blobs."""
+    height, width, channels = array.shape
+    pixels = Pixels(height, width, channels, array.tobytes())
+    blobs[pixels.sha256] = pixels.data
+    return PixelsRef.of(pixels)

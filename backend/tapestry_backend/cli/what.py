@@ -1,0 +1,116 @@
+"""The command `tapestry what`: which of some names fits what a picture shows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.messages import Request
+from tapestry_protocol.sentences import quoted
+
+from ..checkpoints.catalogue import SAMPLE, Catalogue
+from ..checkpoints.discovery import entries_for
+from ..openraster.png import read_picture
+from ..outputs import check_output, write_outputs
+from .picture_files import kept, mask_of, picture_data, selection_of
+from .render import ProgressLine, open_document
+from .render_options import MODEL
+
+if TYPE_CHECKING:
+    from ..tasks.recognition import Recognised
+
+
+def add_what_options(parser: argparse.ArgumentParser) -> None:
+    """All of them."""
+    parser.description = (
+        "Compares names for what a picture shows, and prints them, the best first. The model is "
+        "the judge: the name with which it tells best what of the noised picture is noise."
+    )
+    parser.add_argument("picture", metavar="PICTURE.png|SCENE.ora", type=Path)
+    parser.add_argument(
+        "--among",
+        metavar="NAMES",
+        help='the names, divided by semicolons, for instance "red bricks;stone wall" (the '
+        "materials that the model lists in its vocabulary.json)",
+    )
+    parser.add_argument(
+        "--select", metavar="MASK.png", help="look at nothing but what is white in this picture"
+    )
+    parser.add_argument("--model", **MODEL, default=SAMPLE)
+    parser.add_argument("--json", metavar="FILE.json", type=Path, help="write all figures")
+    parser.add_argument(
+        "--quiet", action="store_true", help="say nothing unless something is wrong"
+    )
+
+
+def what(options: argparse.Namespace) -> None:
+    """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
+    if options.json is not None:
+        check_output(options.json)
+    blobs: dict[str, bytes] = {}
+    request = _request(options, blobs)
+    catalogue = Catalogue([options.model], found=entries_for([options.model]))
+    names = _names(options, catalogue)
+    found = _recognised(request, names, blobs, catalogue, ProgressLine(quiet=options.quiet))
+    sys.stdout.write("".join(f"{name}\n" for name in found.names))
+    if options.json is not None:
+        figures: list[dict[str, Any]] = [
+            {"name": name, "excess": standing.excess, "samples": standing.samples}
+            for name, standing in zip(found.names, found.standings, strict=True)
+        ]
+        text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
+        write_outputs([(options.json, text.encode())])
+
+
+def _recognised(
+    request: Request,
+    names: list[str],
+    blobs: dict[str, bytes],
+    catalogue: Catalogue,
+    progress: ProgressLine,
+) -> Recognised:
+    from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
+    from ..tasks.recognition import Recognised, recognise  # noqa: PLC0415  likewise
+
+    for event in recognise(request, names, blobs, ModelCache(catalogue)):
+        if isinstance(event, Recognised):
+            progress.done()
+            return event
+        progress.show(event)
+    raise TapestryError(ErrorCode.INTERNAL, "The names were not compared.")
+
+
+def _request(options: argparse.Namespace, blobs: dict[str, bytes]) -> Request:
+    """The picture to look at, and the part of it."""
+    path: Path = options.picture
+    if path.suffix.lower() == ".ora":
+        picture = open_document(path).flattened
+    else:
+        advice = "Give the path of a picture (.png) or of a scene (.ora)."
+        picture, _ = read_picture(picture_data(path, advice), quoted(path.name))
+    height, width = picture.shape[:2]
+    request = Request("edit", height, width, image=kept(picture, blobs), model=options.model)
+    if options.select:
+        selected = mask_of(options.select, request)
+        request = replace(request, selection=selection_of(selected, blobs))
+    return request
+
+
+def _names(options: argparse.Namespace, catalogue: Catalogue) -> list[str]:
+    """Those that were given, or the materials that the model's folder lists."""
+    if options.among is not None:
+        return options.among.split(";")
+    listed = catalogue.find(options.model).path / "vocabulary.json"
+    try:
+        return [str(name) for name in json.loads(listed.read_text(encoding="utf-8"))["materials"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "The model does not list what it was taught.",
+            'Say which names to compare, for instance --among "red bricks;stone wall".',
+        ) from error
