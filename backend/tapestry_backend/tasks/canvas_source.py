@@ -33,7 +33,7 @@ from ..engine.sampling import Preserved
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
 from .canvas import known_picture, painted_colours, painted_masks, selected
-from .failure_messages import check_finite
+from .finite import check_finite
 from .own_paint import OwnPaint, own_paints, preserved_in_rows, preserved_paint
 from .plan import Plan
 

@@ -15,7 +15,7 @@ from ..engine.regions import PixelShare
 from ..engine.windows import Size, Window, crop, extent, native_window, paste
 from ..models.denoiser import Denoiser
 from .canvas_source import CanvasSource
-from .failure_messages import check_finite
+from .finite import check_finite
 from .own_paint import OwnPaint
 
 _HALO_CELLS = 6

@@ -36,7 +36,8 @@ from .conditioning import Conditioning
 from .decoding import decode_beside
 from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
-from .failure_messages import check_finite, unused_clip_skip
+from .failure_messages import unused_clip_skip
+from .finite import check_finite
 from .plan import Plan, make_plan
 from .prompt_to_prompt import ShapeKeeper
 from .report import Stopwatch, make_report

@@ -1,9 +1,8 @@
-"""What an artist reads when numbers or memory give out in the middle of a picture."""
+"""What an artist reads when memory gives out, or when settings do not suit the model."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
@@ -20,19 +19,6 @@ _MORE, _MOST_SCALE = 2, 2.5
 
 _START, _REST = 40, 600
 """Characters of a prompt that a sentence shows: how it begins, and what was not read of it."""
-
-
-def check_finite(values: Tensor, stage: str) -> None:
-    """Raises TapestryError when a number is NaN or infinite: a black layer would be of no use."""
-    if not bool(torch.isfinite(values).all()):
-        raise TapestryError(
-            ErrorCode.NOT_FINITE,
-            Sentence(
-                "The model gave numbers that are not finite while {stage}.",
-                stage=as_sentence(stage),
-            ),
-            "Try a lower guidance scale, or another checkpoint.",
-        )
 
 
 def not_read(prompt: str, rest: str) -> str:

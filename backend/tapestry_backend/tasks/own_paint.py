@@ -18,7 +18,7 @@ from ..engine.sampling import Preserved
 from ..engine.windows import Size, Window, crop
 from ..models.denoiser import Denoiser
 from .canvas import painted_colours
-from .failure_messages import check_finite
+from .finite import check_finite
 from .plan import Plan
 
 _AROUND_CELLS = MARGIN + 6

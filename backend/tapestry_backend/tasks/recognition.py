@@ -23,7 +23,7 @@ from ..models.model_cache import ModelCache
 from ..models.schedulers import predicts_flow
 from .canvas_source import read_canvas_source
 from .events import Progressed
-from .failure_messages import check_finite
+from .finite import check_finite
 from .plan import Plan, make_plan
 
 MAX_NAMES = 64

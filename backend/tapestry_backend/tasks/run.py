@@ -36,13 +36,13 @@ from .denoising_pass import DenoisingPass, Texts
 from .editing import run_edit
 from .events import Finished, LayeredPicture, Progressed
 from .failure_messages import (
-    check_finite,
     layers_too_large,
     out_of_memory,
     short_of_memory,
     unlike_few_steps,
     unused_clip_skip,
 )
+from .finite import check_finite
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
 from .live import LivePass, LivePasses, LiveUpdate, decode_update, preview_update
 from .own_paint import preserved_rows

@@ -42,7 +42,8 @@ from .conditioning import Conditioning
 from .decoding import decode_canvas, decode_part
 from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
-from .failure_messages import check_finite, out_of_memory, unlike_few_steps, unused_clip_skip
+from .failure_messages import out_of_memory, unlike_few_steps, unused_clip_skip
+from .finite import check_finite
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
 from .resampling import resized
