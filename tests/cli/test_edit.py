@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -22,6 +23,13 @@ HEIGHT, WIDTH = 48, 96
 def pixels_of(path: Path) -> np.ndarray:
     """A picture file as uint8 [height, width, 4]."""
     return decode_png(path.read_bytes(), path.name)
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where inversions are kept."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -142,3 +150,19 @@ def test_a_scene_that_shows_no_picture_is_refused(tmp_path: Path, capsys) -> Non
     out = str(tmp_path / "out.png")
     assert main(["edit", str(tmp_path / "scene.ora"), "-o", out, *WORDS, *QUICK]) == 2
     assert "Render it first" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the data folder is named by the environment")
+def test_a_second_edit_does_not_invert_again(picture: Path, data_home: Path) -> None:
+    """It is the same picture, for half of the evaluations."""
+    reports, results = [], []
+    for number in range(2):
+        out, report = picture.with_name(f"out{number}.png"), picture.with_name(f"r{number}.json")
+        ends = ["-o", str(out), "--report", str(report), "--threshold", "0", *QUICK]
+        assert main(["edit", str(picture), *WORDS, *ends]) == 0
+        reports.append(json.loads(report.read_text(encoding="utf-8"))["unet_evaluations"])
+        results.append(out.read_bytes())
+    (kept,) = (data_home / "tapestry" / "inversions").iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert results[0] == results[1]
+    assert reports[1] < reports[0]

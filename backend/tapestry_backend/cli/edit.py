@@ -15,6 +15,7 @@ from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
 from tapestry_protocol.pixels import NO_MARGINS
 from tapestry_protocol.request_checks import check_contents, check_request
+from tapestry_protocol.runtime import data_folder
 from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
@@ -274,9 +275,11 @@ def _run(
     request: Request, blobs: dict[str, bytes], catalogue: Catalogue, progress: ProgressLine
 ) -> Finished:
     from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
+    from ..tasks.inversion_files import InversionFiles  # noqa: PLC0415  likewise
     from ..tasks.run import run  # noqa: PLC0415  likewise
 
-    for event in run(request, blobs, ModelCache(catalogue)):
+    inversions = InversionFiles(data_folder() / "inversions")
+    for event in run(request, blobs, ModelCache(catalogue), inversions=inversions):
         if isinstance(event, Finished):
             progress.done()
             return event

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
 from .failure_messages import unused_clip_skip
 from .finite import check_finite
+from .inversion_files import InversionFiles, key_of
 from .plan import Plan, make_plan
 from .prompt_to_prompt import ShapeKeeper
 from .report import Stopwatch, make_report
@@ -54,7 +56,11 @@ _NOISES_SEED = 7
 
 
 def run_edit(
-    request: Request, blobs: Mapping[str, bytes], model_cache: ModelCache, notices: Sequence[str]
+    request: Request,
+    blobs: Mapping[str, bytes],
+    model_cache: ModelCache,
+    notices: Sequence[str],
+    inversions: InversionFiles | None = None,
 ) -> Iterator[Progressed | Finished]:
     """An edit from beginning to end; as `run`, with a request that was checked."""
     edit = request.edit or Edit()
@@ -75,7 +81,7 @@ def run_edit(
             "Nothing in the picture differs between these words.",
             "Name what the picture shows there, and what it shall become; or lower the threshold.",
         )
-    levels = yield from _invert(state)
+    levels = yield from _levels(state, inversions, model_cache.catalogue.find(request.model).path)
     latents = yield from _repaint(state, levels, changing)
     yield Progressed("decoding")
     with state.watch.stage("decode"):
@@ -301,6 +307,35 @@ def _outlined(where: Tensor, threshold: float, plan: Plan) -> Tensor:
     chosen = (where >= threshold).float()[None, None]
     around = functional.pad(chosen, (cell // 2,) * 4, mode="replicate")
     return functional.avg_pool2d(around, cell | 1, stride=1)[0, 0]
+
+
+def _levels(
+    state: _EditState, inversions: InversionFiles | None, weights: Path
+) -> Generator[Progressed, None, dict[int, Tensor]]:
+    """The picture at every noise level: from an earlier edit, or by inverting it."""
+    request = state.before.plan.request
+    if inversions is None or request.all_loras or request.all_controls:
+        return (yield from _invert(state))
+    key = key_of(*_depends_on(state), weights)
+    kept = inversions.find(key)
+    if kept is not None:
+        return {index: latents.to(state.clean) for index, latents in kept.items()}
+    levels = yield from _invert(state)
+    inversions.keep(key, levels)
+    return levels
+
+
+def _depends_on(state: _EditState) -> tuple[list[Tensor], object]:
+    """What an inversion without adapters depends on: tensors, and everything else."""
+    plan, texts = state.before.plan, state.before.texts
+    source = state.canvas.source
+    levels = [(step.timestep.item(), step.alpha, step.sigma, step.kind) for step in state.steps]
+    settings = (
+        *(plan.request.model, plan.dtype, state.clean.device.type),
+        *(plan.layout, plan.request.expert, plan.request.clip_skip),
+        *(texts.region_prompts, levels, state.first),
+    )
+    return [state.clean, texts.conditions, source.weights, source.new], settings
 
 
 def _invert(state: _EditState) -> Generator[Progressed, None, dict[int, Tensor]]:

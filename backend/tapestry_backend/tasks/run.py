@@ -43,6 +43,7 @@ from .failure_messages import (
     unused_clip_skip,
 )
 from .finite import check_finite
+from .inversion_files import InversionFiles
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
 from .live import LivePass, LivePasses, LiveUpdate, decode_update, preview_update
 from .own_paint import preserved_rows
@@ -57,12 +58,15 @@ def run(
     blobs: Mapping[str, bytes],
     model_cache: ModelCache,
     passes: LivePasses | None = None,
+    inversions: InversionFiles | None = None,
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
     blobs     maps SHA-256 to bytes and holds everything in `request.blobs`
     passes    what live requests leave for the next one, and go on from, until a picture that is not
               live lets it go; without it all of each is painted
+    inversions    pictures that edits took back to noise, for the next edit; without them each
+              edit does it again
 
     The caller shows progress, and cancels by not iterating further. Raises TapestryError for what
     an artist can meet: a request that cannot become a picture, a damaged model, numbers that are
@@ -80,7 +84,7 @@ def run(
     stage = "loading"
     try:
         events = (
-            run_edit(request, blobs, model_cache, notices)
+            run_edit(request, blobs, model_cache, notices, inversions)
             if request.task == "edit"
             else run_painting(request, blobs, model_cache, notices, passes)
         )

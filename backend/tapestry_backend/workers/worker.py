@@ -37,6 +37,7 @@ from tapestry_protocol.messages import (
     SiblingDevices,
 )
 from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.runtime import data_folder
 from tapestry_protocol.sentences import as_sentence
 
 from ..tasks.events import Finished, LayeredPicture, Progressed
@@ -244,6 +245,7 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
         device_named,
         sibling_devices,
     )
+    from ..tasks.inversion_files import InversionFiles  # noqa: PLC0415
     from ..tasks.live import LivePasses  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
 
@@ -263,9 +265,11 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     )
     model_cache = ModelCache(catalogue, str(device))
     others = () if named.device else sibling_devices()
-    passes = LivePasses()
+    passes, inversions = LivePasses(), InversionFiles(data_folder() / "inversions")
     return TaskRunner(
-        lambda request, blobs: run(request, blobs, model_cache, passes), device_name(device), others
+        lambda request, blobs: run(request, blobs, model_cache, passes, inversions),
+        device_name(device),
+        others,
     )
 
 
