@@ -43,5 +43,5 @@ Scheduler = Literal[
     "tcd",
     "flow_euler",
 ]
-EditMethod = Literal["diffedit", "p2p", "ddib"]
+EditMethod = Literal["diffedit", "p2p", "ddib", "instruct"]
 Speed = Literal["quality", "balanced", "fast"]

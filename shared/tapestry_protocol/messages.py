@@ -155,13 +155,15 @@ class Edit:
     """How a picture is edited with words; what it shall become is what the prompts say.
 
     method    "diffedit" finds where the words differ, and paints there alone; "p2p" keeps the
-              shapes (Prompt-to-Prompt); "ddib" turns the whole from one prompt to another
+              shapes (Prompt-to-Prompt); "ddib" turns the whole from one prompt to another;
+              "instruct" does what the prompts say, with a model that follows instructions
     source_prompt   what the picture shows now, where no region says more
     threshold       "diffedit" and "p2p": how clearly a place must show what is there now; 0: all of
               it changes
     map_only        the result is a map of that itself, in grey
     cross_attention, self_attention    "p2p": the share of the steps in which the shapes that words
               have, and those that parts of the picture have with each other, stay
+    picture_scale   "instruct": how closely the picture is kept to; below 1 nothing is guided
     """
 
     method: EditMethod = "diffedit"
@@ -170,9 +172,15 @@ class Edit:
     map_only: bool = False
     cross_attention: UnitShare = 0.4
     self_attention: UnitShare = 0.4
+    picture_scale: GuidanceScale = 1.2
 
 
-EDIT_STRENGTHS: Mapping[EditMethod, float] = {"diffedit": 0.8, "p2p": 1.0, "ddib": 1.0}
+EDIT_STRENGTHS: Mapping[EditMethod, float] = {
+    "diffedit": 0.8,
+    "p2p": 1.0,
+    "ddib": 1.0,
+    "instruct": 1.0,
+}
 """How far each method goes back where nothing else is said: what becomes of a place shall be free
 of what was there (DiffEdit: the paper's value), or keep its shapes."""
 

@@ -293,6 +293,10 @@ def _check_edit(request: Request) -> None:
         same = region.source_prompt is None
         words.append((region.prompt if same else region.source_prompt or "", region.prompt))
     check_prompt(edit.source_prompt, Sentence("what the picture shows now"))
+    if edit.method == "instruct":
+        if not any(wanted.strip() for _, wanted in words):
+            raise _bad("There is no instruction.", "Write what shall change.")
+        return
     changed = [(now.strip(), wanted.strip()) for now, wanted in words if now != wanted]
     if not any(now != wanted for now, wanted in changed):
         raise _bad(

@@ -323,3 +323,18 @@ def test_a_missing_t5_tokenizer_is_named_with_its_folder(tmp_path: Path, monkeyp
         model_cache.load(str(path))
 
     assert "tokenizer.json" in caught.value.advice
+
+
+def test_eight_channels_are_for_instructions(tmp_path: Path) -> None:
+    """InstructPix2Pix in one file is read and loaded as what it is."""
+    path = save_file(build("sd1", in_channels=8), tmp_path / "pix2pix.safetensors", torch.half)
+    model = read_checkpoint(path)
+
+    assert model is not None
+    assert model.variant == "instruct"
+    model_cache = ModelCache(Catalogue([str(path)]), "cpu")
+    assert model_cache.variant_of(str(path)) == "instruct"
+    loaded = model_cache.load(str(path))
+    latents = torch.zeros(1, 2 * loaded.channels, 8, 8)
+    output = loaded.predict(latents, torch.tensor(5), loaded.encode_prompts(["make it snow"]))
+    assert output.shape[1] == loaded.channels

@@ -167,9 +167,9 @@ def test_installing_and_taking_back_leaves_nothing(tmp_path: Path) -> None:
     folders.logs.mkdir()
     (folders.logs / "backend.log").touch()
     (folders.logs / "install.lock").touch()
-    for folder in (folders.logs / "journal" / "blobs", folders.logs / "backend" / "env-123456"):
-        folder.mkdir(parents=True)
-    assert len(in_krita.uninstall(folders)) == 5
+    for name in ("journal/blobs", "backend/env-123456", "inversions"):
+        (folders.logs / name).mkdir(parents=True)
+    assert len(in_krita.uninstall(folders)) == 6
     assert not folders.logs.exists()
     assert folders.kritarc.read_bytes() == b"[theme]\nTheme=dark\n"
     assert list(folders.pykrita.iterdir()) == []

@@ -32,8 +32,8 @@ def save_checkpoint(
     """A checkpoint with an AutoencoderKL of factor 4 and the bundled model's tokenizer."""
     torch.manual_seed(0)
     tokenizer = sample_tokenizer()
-    inpaints = in_channels is not None and in_channels > channels
-    pipeline = "StableDiffusionInpaintPipeline" if inpaints else "StableDiffusionPipeline"
+    kinds = {2 * channels: "InstructPix2Pix", 2 * channels + 1: "Inpaint"}
+    pipeline = f"StableDiffusion{kinds.get(in_channels or channels, '')}Pipeline"
     getattr(diffusers, pipeline)(
         vae=_autoencoder(channels),
         text_encoder=_text_encoder(tokenizer, width=text_width),
@@ -58,10 +58,9 @@ def save_xl(folder: Path, *, in_channels: int | None = None, distilled: bool = F
     torch.manual_seed(0)
     tokenizer = sample_tokenizer()
     channels = 4
-    kind = diffusers.StableDiffusionXLPipeline
-    if in_channels:
-        kind = diffusers.StableDiffusionXLInpaintPipeline
-    kind(
+    kinds = {2 * channels: "InstructPix2Pix", 2 * channels + 1: "Inpaint"}
+    pipeline = f"StableDiffusionXL{kinds.get(in_channels or channels, '')}Pipeline"
+    getattr(diffusers, pipeline)(
         vae=_autoencoder(channels),
         text_encoder=_text_encoder(tokenizer),
         text_encoder_2=_text_encoder(tokenizer, transformers.CLIPTextModelWithProjection),

@@ -139,7 +139,7 @@ def test_a_picture_becomes_larger(real_server: Server, connect: Connect) -> None
     assert set(pixels[3::4]) == {255}
     assert steps == [0, 1, 2, 3, 4]
     assert json.loads(result.report)["plan"]["task"] == "upscale"
-    wide = replace(request, height=1, width=16_000, regions=(), image=reference(1, 16_000, 4, b""))
+    wide = replace(request, height=8, width=16_000, regions=(), image=reference(8, 16_000, 4, b""))
     client.submit("wide", wide)
     *_, refused = client.until(Failed)
     assert refused.code is ErrorCode.TOO_LARGE

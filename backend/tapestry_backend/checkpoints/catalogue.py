@@ -51,7 +51,8 @@ class Checkpoint:
 
     path       its folder, in diffusers' layout, or its file
     family     a name out of `FAMILIES`
-    variant    "base"; "inpaint" for one that sees what is known of a picture; or what kind of
+    variant    "base"; "inpaint" for one that sees what is known of a picture; "instruct" for one
+               that sees a picture and follows an instruction; or what kind of
                few-step checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell"
     dtype      what most of its weights are stored as
     component_files    files with the networks that its own lacks
@@ -138,6 +139,7 @@ class Catalogue:
         Its model is not there, or lacks words of T5; or an adapter does not fit it.
         """
         entry = self.find(request.model)
+        _check_instructed(request, entry)
         if is_file(entry.path) and has_t5(read_file(entry.path, entry.component_files)):
             t5_words(entry.path)
         widths = read_embedding_dims(entry.path, entry.component_files)
@@ -176,6 +178,24 @@ class Catalogue:
                 "Put it back, or choose another one.",
             )
         return entry
+
+
+def _check_instructed(request: Request, entry: Checkpoint) -> None:
+    """Instructions, and the checkpoints that were made for them, belong together."""
+    instructs = request.edit is not None and request.edit.method == "instruct"
+    if instructs == (entry.variant == "instruct"):
+        return
+    if instructs:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence("The model {name} follows no instructions.", name=quoted(entry.id)),
+            "Choose one that was made for it (InstructPix2Pix), or another method.",
+        )
+    raise TapestryError(
+        ErrorCode.BAD_REQUEST,
+        Sentence("The model {name} only follows instructions.", name=quoted(entry.id)),
+        'Choose the method "instruct" of an edit, or another model.',
+    )
 
 
 def _check_name(name: str) -> None:

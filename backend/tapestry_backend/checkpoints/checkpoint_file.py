@@ -143,7 +143,7 @@ def _find(family: Family, part: str, path: Path, header: Header) -> NetworkSourc
         except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
             lacks = isinstance(error, KeyError)
             problem = (
-                Sentence("{part} lacks {name}", part=_PART_NAMES[part], name=error)
+                Sentence("{part} lacks {name}", part=_PART_NAMES[part], name=quoted(error.args[0]))
                 if lacks
                 else Sentence("{part} is of another build", part=_PART_NAMES[part])
             )

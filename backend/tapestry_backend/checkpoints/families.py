@@ -40,6 +40,8 @@ class Family:
     vae_names  what names of files say about its autoencoder: shapes do not tell families apart
     patch      cells on a side of what the backbone calls a channel's place
     mask_in_pixels     whether an inpainting one sees the mask's pixels, or its cells
+    instructed         whether one that takes twice the channels sees a picture and follows an
+                       instruction (InstructPix2Pix)
     """
 
     name: str
@@ -60,6 +62,7 @@ class Family:
     vae_names: str = ""
     patch: int = 1
     mask_in_pixels: bool = False
+    instructed: bool = False
 
     def variant(self, taken: int, made: int, cell_px: int) -> str | None:
         """What a backbone that takes so many channels is, for an autoencoder that makes so many.
@@ -68,6 +71,8 @@ class Family:
         """
         mask = cell_px**2 if self.mask_in_pixels else 1
         channels = {made: "base", 2 * made + mask: "inpaint"}
+        if self.instructed:
+            channels[2 * made] = "instruct"
         return channels.get(taken // self.patch**2) if taken % self.patch**2 == 0 else None
 
 
@@ -101,6 +106,7 @@ _SD1 = Family(
     scheduler=("PNDMScheduler", {**_BETAS, "skip_prk_steps": True, "steps_offset": 1}),
     window_px=512,
     vae_names=r"sd_?-?1|ft-mse|ft-ema|840000|560000",
+    instructed=True,
 )
 
 _SD2 = replace(
@@ -146,6 +152,7 @@ _SDXL = Family(
     scheduler=("EulerDiscreteScheduler", {**_BETAS, "steps_offset": 1}),
     options={"force_zeros_for_empty_prompt": True},
     vae_names=r"xl",
+    instructed=True,
 )
 
 _SD3 = Family(

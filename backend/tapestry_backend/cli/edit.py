@@ -80,12 +80,16 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
         choices=words_of(Edit, "method"),
         default="diffedit",
         help="diffedit: find the place and paint it anew; p2p: keep its shapes; ddib: turn the "
-        "whole picture (diffedit)",
+        "whole picture; instruct: do as --instruction says (diffedit)",
     )
     words = parser.add_argument_group("words")
     words.add_argument("--from", dest="source_prompt", metavar="WORDS", help="what is there now")
+    words.add_argument("--to", dest="prompt", metavar="WORDS", help="what it shall become")
     words.add_argument(
-        "--to", dest="prompt", metavar="WORDS", required=True, help="what it shall become"
+        "--instruction",
+        metavar="WORDS",
+        help='what shall change, for instance "make it night": for a model that follows '
+        "instructions (InstructPix2Pix)",
     )
     add_field(words, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
     add_field(words, "--style", "style", "TEXT", "added to every prompt")
@@ -120,6 +124,9 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_edit_field(how, "--cross-attention", "cross_attention", "p2p: how long words keep shapes")
     _add_edit_field(how, "--self-attention", "self_attention", "p2p: how long parts keep shapes")
+    _add_edit_field(
+        how, "--picture-scale", "picture_scale", "instruct: how closely the picture is kept to"
+    )
     how.add_argument("--adapter", **ADAPTER)
     add_loras(how)
     add_steps(how, has_scheduler=False)
@@ -142,6 +149,7 @@ def _add_edit_field(group: argparse._ArgumentGroup, flag: str, field: str, meani
 
 def edit(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
+    _check_together(options)
     if options.map_out is None and not options.output:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -171,6 +179,30 @@ def edit(options: argparse.Namespace) -> None:
     write_outputs(
         [*_files(source, request, finished, options), *report_file(finished.report, options.report)]
     )
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Refuse what would do nothing, silently."""
+    if options.instruction is not None:
+        options.method = "instruct"
+        if options.source_prompt or options.prompt:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                "An instruction says all that changes: --from and --to count nothing beside it.",
+                "Leave them out, or --instruction.",
+            )
+    elif options.method == "instruct":
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "There is no instruction.",
+            'Give one, for instance --instruction "make it night".',
+        )
+    elif options.prompt is None:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "It was not said what the picture shall become.",
+            'Say it with --to, for instance --from "snow" --to "lava".',
+        )
 
 
 def _read(options: argparse.Namespace) -> _Source:
@@ -258,6 +290,8 @@ def _with_words(source: _Source, options: argparse.Namespace) -> Request:
     now = named.pop("source_prompt", None) or ""
     edit = Edit(**{name: value for name, value in named.items() if value is not None})
     edit = replace(edit, map_only=options.map_out is not None)
+    if options.instruction is not None:
+        return replace(source.request, prompt=options.instruction, edit=edit)
     if not source.request.regions:
         return replace(source.request, prompt=options.prompt, edit=replace(edit, source_prompt=now))
     regions = tuple(

@@ -1,4 +1,4 @@
-"""Two state side by side: one that is there, and one that attends as it does.
+"""Two canvases side by side: one that is there, and one that attends as it does.
 
 Prompt-to-Prompt (Hertz et al. 2023) for every window and region: the rows of one view - what is
 there, what shall be, and what shall not be - go through the model together, so that nothing of
@@ -14,10 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .fusion import fuse
 from .multidiffusion import RegionPrompt, WindowContext, guide
 from .noise_schedule import SamplingStep
-from .out_of_memory import attempt
+from .view_groups import ViewGroups
 from .views import View, ViewPlan
 from .windows import Size, crop
 
@@ -85,34 +84,14 @@ class PairedDiffusion:
     def __post_init__(self) -> None:
         self.evaluations = 0
         """Rows that have gone through the model so far."""
+        self._groups = ViewGroups(self.views, self.target_prompts, self.batch_size, _ROWS)
 
     def __call__(self, source: Tensor, target: Tensor, step: SamplingStep) -> Tensor:
         """The fused prediction [1, C, H, W] for `target`, both canvases [1, C, H, W]."""
         state = _PairedState(source, target, step)
-        # Views of one size and adapter set go together.
-        views = sorted(self.views(step), key=self._kind)
-        predictions: list[Tensor] = []
-        while len(predictions) < len(views):
-            first = views[len(predictions)]
-            alike = [v for v in views[len(predictions) :] if self._kind(v) == self._kind(first)]
-            predictions += self._evaluate(alike[: max(1, self.batch_size // _ROWS)], state)
-        weights = [view.weight for view in views]
-        return fuse(predictions, weights, [view.window for view in views], state.size)
-
-    def _kind(self, view: View) -> tuple[Size, int]:
-        adapter_set = self.target_prompts[view.region].adapter_set
-        return view.window.size, -1 if adapter_set is None else adapter_set
-
-    def _evaluate(self, views: Sequence[View], state: _PairedState) -> list[Tensor]:
-        """Guided predictions [C, h, w] of views of one kind, half as many where memory is short."""
-        if len(views) == 1:
-            return self._predict(views, state)
-        answer = attempt(lambda: self._predict(views, state))
-        if answer is not None:
-            return answer[0]
-        half = len(views) // 2
-        self.batch_size = _ROWS * half
-        return self._evaluate(views[:half], state)
+        fused = self._groups.fused(step, state.size, lambda views: self._predict(views, state))
+        self.batch_size = self._groups.batch_size
+        return fused
 
     def _predict(self, views: Sequence[View], state: _PairedState) -> list[Tensor]:
         inputs: list[Tensor] = []

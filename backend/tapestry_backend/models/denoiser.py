@@ -129,10 +129,12 @@ class Denoiser(Protocol):
     ) -> Tensor:
         """The model's output [B, C, h, w] for latents [B, C, h, w] at one timestep [].
 
-        contexts: where each row lies on its canvas; without them each is a picture of its own. A
-        model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and the
-        latents of the picture with mid-grey where it is to be painted. shown: what control networks
-        are shown, as `prepare_control` gives it.
+        contexts    where each row lies on its canvas; without them each is a picture of its own
+        shown       what control networks are shown, as `prepare_control` gives it
+
+        A model that inpaints takes [B, 2 C + 1, h, w]: the latents, a mask (1 = paint here), and
+        the latents of the picture with mid-grey where it is to be painted. One that follows
+        instructions takes [B, 2 C, h, w]: the latents, and `shown_picture`.
         """
         ...
 
@@ -158,6 +160,10 @@ class Denoiser(Protocol):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [B, 3, H, W] in -1..1 -> latents [B, C, H / cell_px, W / cell_px]."""
+        ...
+
+    def shown_picture(self, pixels: Tensor) -> Tensor:
+        """Pixels as in `encode`, as a model that follows instructions sees them: [B, C, h, w]."""
         ...
 
     def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:

@@ -244,6 +244,10 @@ class LatentModel(ABC):
         mean, scale = self._scales(latents)
         return (latents - mean) * scale
 
+    def shown_picture(self, pixels: Tensor) -> Tensor:
+        # InstructPix2Pix was trained on the autoencoder's own latents, without any scale.
+        return self._unscaled(self.encode(pixels))
+
     @torch.no_grad()
     def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
         budget = int(min(spare_bytes(self.device), self._frugal_bytes))

@@ -16,7 +16,7 @@ from ..engine.layers import MARGIN, Layers, make_layers
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
 from ..engine.noise import canvas_noise, coarse, job_generator
 from ..engine.regions import owners
-from ..engine.sampling import Preserved, Steer, Step, sample
+from ..engine.sampling import Denoise, Preserved, Steer, Step, sample
 from ..engine.views import ViewPlan, WindowLayout
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
@@ -148,11 +148,11 @@ class DenoisingPass:
         """Which regions have latents of their own, and where."""
         return self._layers
 
-    def steps(self, steer: Sequence[Steer] = ()) -> Iterator[Step]:
-        """Every step of the sampler; steer: see `sample`."""
+    def steps(self, steer: Sequence[Steer] = (), denoise: Denoise | None = None) -> Iterator[Step]:
+        """Every step of the sampler; steer: see `sample`. denoise: another one than its own."""
         scheduler = self._model.make_scheduler(self._plan.request.scheduler, self._plan.window)
         yield from sample(
-            self.denoise,
+            denoise or self.denoise,
             scheduler,
             self._noise,
             self._plan.request.num_inference_steps,

@@ -149,7 +149,7 @@ def _prepare(
     model.clip_skip = request.clip_skip
     yield Progressed("encoding")
     with watch.stage("encode"):
-        wanted = _regions_as_words(request)
+        wanted = regions_as_words(request)
         plan = make_plan(wanted, model)
         canvas = read_canvas_source(wanted, blobs, plan)
         given = (blobs, model, model_cache, canvas)
@@ -197,7 +197,7 @@ def _check_variant(request: Request, model_cache: ModelCache) -> None:
         )
 
 
-def _regions_as_words(request: Request) -> Request:
+def regions_as_words(request: Request) -> Request:
     """The same, whose regions are nothing but words for a place: their outlines are there."""
     return replace(
         request,

@@ -43,6 +43,7 @@ from .failure_messages import (
     unused_clip_skip,
 )
 from .finite import check_finite
+from .instruction import run_instruction
 from .inversion_files import InversionFiles
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
 from .live import LivePass, LivePasses, LiveUpdate, decode_update, preview_update
@@ -83,11 +84,13 @@ def run(
     request, notices = model_cache.catalogue.adapters.read(request)
     stage = "loading"
     try:
-        events = (
-            run_edit(request, blobs, model_cache, notices, inversions)
-            if request.task == "edit"
-            else run_painting(request, blobs, model_cache, notices, passes)
-        )
+        given = request, blobs, model_cache, notices
+        if request.edit is not None and request.edit.method == "instruct":
+            events = run_instruction(*given)
+        elif request.task == "edit":
+            events = run_edit(*given, inversions)
+        else:
+            events = run_painting(*given, passes)
         for event in events:
             stage = event.stage if isinstance(event, Progressed) else stage
             yield event

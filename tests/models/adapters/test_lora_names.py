@@ -88,9 +88,9 @@ def spoiled(content: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tenso
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("inputs", "1 layers that do not fit this model's, such as '"),
-        ("ranks", "1 layers that do not fit this model's, such as '"),
-        ("empty", "1 layers of rank 0, such as '"),
+        ("inputs", "1 layers that do not fit this model's, such as “"),
+        ("ranks", "1 layers that do not fit this model's, such as “"),
+        ("empty", "1 layers of rank 0, such as “"),
     ],
 )
 def test_one_layer_that_cannot_be_laid_on_keeps_no_other_away(

@@ -1,0 +1,118 @@
+"""A picture changed by an instruction, with a model that was made for it (InstructPix2Pix)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tapestry_protocol.messages import Edit, Request
+from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.sentences import Sentence
+
+from ..engine.instructed import InstructedDiffusion
+from ..engine.multidiffusion import MultiDiffusion, WindowContext
+from ..engine.noise_schedule import SamplingStep
+from ..models.denoiser import Denoiser
+from ..models.model_cache import ModelCache
+from .canvas import cut_output, preview_rgba, to_rgba
+from .canvas_source import read_canvas_source
+from .conditioning import Conditioning
+from .decoding import decode_beside
+from .denoising_pass import DenoisingPass, Texts
+from .editing import regions_as_words
+from .events import Finished, Progressed
+from .failure_messages import unused_clip_skip
+from .finite import check_finite
+from .plan import Plan, make_plan
+from .report import Stopwatch, make_report
+
+
+def run_instruction(
+    request: Request, blobs: Mapping[str, bytes], model_cache: ModelCache, notices: Sequence[str]
+) -> Iterator[Progressed | Finished]:
+    """An instructed edit from beginning to end; as `run`, with a request that was checked.
+
+    The prompts are the instructions: a region's for its place, the picture's for all others; where
+    there is none, and outside the selection, the picture stays.
+    """
+    edit = request.edit or Edit("instruct")
+    watch = Stopwatch()
+    yield Progressed("loading")
+    with watch.stage("load"):
+        model = model_cache.load(request.model)
+    model.clip_skip = request.clip_skip
+    yield Progressed("encoding")
+    with watch.stage("encode"):
+        plan = make_plan(regions_as_words(request), model)
+        canvas = read_canvas_source(plan.request, blobs, plan)
+        if canvas.new is None or canvas.source.pixels is None:
+            raise TypeError("the request was checked for its picture")
+        conditioning = Conditioning(
+            plan.request, blobs, plan, model, model_cache.catalogue.adapters
+        )
+        texts = Texts.encode(plan, model, conditioning)
+        check_finite(texts.conditions, "reading the prompts")
+        until = torch.where(canvas.new > 0, 1 - plan.strength, 1.0)
+        source = replace(canvas.source, preserve_until=until)
+        preserved = source.preserved_latents(model)
+        args = plan, model, texts, conditioning, source, plan.layout, preserved
+        passing = DenoisingPass(*args)
+        picture = model.shown_picture(canvas.source.pixels * 2 - 1).float()
+        denoise = _instructed(passing.denoise, picture, edit, model)
+    yield Progressed("denoising")
+    for step in passing.steps(denoise=denoise):
+        check_finite(
+            step.latents,
+            Sentence("{stage} (step {step})", stage=Sentence("denoising"), step=step.number),
+        )
+        latents = step.latents
+        look = partial(_preview, model, plan, step.denoised)
+        yield Progressed("denoising", step.number, step.num_steps, look)
+    yield Progressed("decoding")
+    with watch.stage("decode"):
+        known = replace(canvas.source, preserve_until=(canvas.new == 0).float())
+        pixels = decode_beside(model, latents, known, wrap=request.wrap).cpu()
+        rgba = to_rgba(cut_output(pixels, plan)[0], cut_output(canvas.new, plan))
+    told = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
+    told += unused_clip_skip(request.clip_skip, is_known=model.knows_clip_skip)
+    report: dict[str, Any] = make_report(plan, denoise.evaluations, told, watch)
+    changed = float((cut_output(canvas.new, plan) > 0).float().mean())
+    report["edit"] = {"method": edit.method, "changed": changed}
+    yield Finished(rgba, Bounds(0, 0, request.height, request.width), report)
+
+
+def _instructed(
+    plain: MultiDiffusion, picture: Tensor, edit: Edit, model: Denoiser
+) -> InstructedDiffusion:
+    """The same windows, regions and texts, with the picture shown."""
+
+    def predict(
+        inputs: Tensor,
+        step: SamplingStep,
+        conditions: Tensor,
+        contexts: Sequence[WindowContext],
+        adapter_set: int | None,
+    ) -> Tensor:
+        if adapter_set is None:
+            return model.predict(inputs, step.timestep, conditions, contexts)
+        return plain.adapter_sets[adapter_set](inputs, step, conditions, contexts)
+
+    return InstructedDiffusion(
+        predict,
+        plain.views,
+        plain.region_prompts,
+        plain.conditions,
+        picture,
+        edit.picture_scale,
+        plain.batch_size,
+        plain.framed,
+    )
+
+
+def _preview(model: Denoiser, plan: Plan, denoised: Tensor) -> Pixels:
+    return preview_rgba(model.preview(denoised), plan)
