@@ -16,7 +16,7 @@ from .limits import (
     MAX_REGIONS,
     MAX_SIDE_PX,
 )
-from .messages import Control, PixelsRef, Region, Request
+from .messages import Control, Edit, PixelsRef, Region, Request
 from .pixels import Bounds, Point
 from .sentences import Sentence, quoted
 
@@ -294,8 +294,7 @@ def _check_edit(request: Request) -> None:
         words.append((region.prompt if same else region.source_prompt or "", region.prompt))
     check_prompt(edit.source_prompt, Sentence("what the picture shows now"))
     if edit.method == "instruct":
-        if not any(wanted.strip() for _, wanted in words):
-            raise _bad("There is no instruction.", "Write what shall change.")
+        _check_instruction(edit, [wanted for _, wanted in words])
         return
     changed = [(now.strip(), wanted.strip()) for now, wanted in words if now != wanted]
     if not any(now != wanted for now, wanted in changed):
@@ -310,6 +309,13 @@ def _check_edit(request: Request) -> None:
             "To keep the shapes, Tapestry must know what the picture shows now.",
             "Write what it shows now, or choose another method.",
         )
+
+
+def _check_instruction(edit: Edit, instructions: Sequence[str]) -> None:
+    if not any(instruction.strip() for instruction in instructions):
+        raise _bad("There is no instruction.", "Write what shall change.")
+    if edit.map_only:
+        raise _bad("An instruction names no place that could be looked for.")
 
 
 def _check_image(request: Request) -> None:

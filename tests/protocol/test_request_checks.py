@@ -189,6 +189,7 @@ EDIT = Request(
         ({"prompt": ""}, "what the picture shall become"),
         ({"edit": Edit("p2p")}, "must know what the picture shows now"),
         ({"edit": Edit("instruct"), "prompt": " "}, "no instruction"),
+        ({"edit": Edit("instruct", map_only=True)}, "names no place"),
         ({"regions": (region(),), "prompt": "snow"}, "are the same"),
         ({"selection": Selection(Bounds(64, 0, 68, 5), PixelsRef(4, 5, 1, SHA256))}, "outside"),
         ({"edit": Edit("p2p", "s" * (MAX_PROMPT_CHARACTERS + 1))}, "shows now has"),

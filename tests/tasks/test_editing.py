@@ -66,9 +66,10 @@ def rgb(picture: Pixels) -> np.ndarray:
     return np.frombuffer(picture.data, np.uint8).reshape(picture.height, picture.width, 4)[..., :3]
 
 
-def test_the_map_finds_what_the_words_name(edit) -> None:
-    """Bright on the grass, dark on the snow; nothing is painted."""
-    grey, finished = edit(map_only=True, num_inference_steps=20)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_map_finds_what_the_words_name(edit, method: str) -> None:
+    """Bright on the grass, dark on the snow; nothing is painted, whatever would paint it."""
+    grey, finished = edit(method, map_only=True, num_inference_steps=20)
     chosen = grey[..., 0] >= 128
     left, right = chosen[:, : WIDTH // 2].mean(), chosen[:, WIDTH // 2 :].mean()
     assert left > 0.85

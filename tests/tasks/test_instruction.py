@@ -174,3 +174,15 @@ def test_it_paints_nothing_without_an_instruction(checkpoint, models: ModelCache
     request = Request("edit", SIDE, SIDE, prompt="make it snow", image=image, edit=words)
     with pytest.raises(TapestryError, match="follows no instructions"):
         list(run(request, scene.blobs, models))
+
+
+def test_an_instruction_of_a_region_changes_that_alone(
+    checkpoint, models: ModelCache, scene
+) -> None:
+    """Where nothing is said, the picture stays."""
+    region = scene.region("make it snow", Bounds(0, 0, SIDE, SIDE // 4))
+    result, report = edit(models, scene, checkpoint[1], prompt="", regions=(region,))
+    # A loose outline is as soft as an eighth of a window.
+    assert (result[:, : SIDE // 8, 3] == 255).all()
+    assert (result[:, SIDE // 2 :, 3] == 0).all()
+    assert 0 < report["edit"]["changed"] < 0.5

@@ -28,12 +28,14 @@ from ..openraster.selection import has_layer, select_layer
 from ..outputs import write_outputs
 from ..tasks.events import Finished
 from ..values import words_of
-from .picture_files import kept, mask_of, picture_data, selection_of
+from .picture_files import PICTURE_OR_SCENE, kept, mask_of, picture_data, selection_of
 from .render import ProgressLine, check_outputs, open_document, report_file
 from .render_options import (
     ADAPTER,
     add_field,
     add_loras,
+    add_quiet,
+    add_report,
     add_steps,
     request_settings,
     value_of,
@@ -130,10 +132,8 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--adapter", **ADAPTER)
     add_loras(how)
     add_steps(how, has_scheduler=False)
-    parser.add_argument("--report", metavar="FILE.json", type=Path, help="write what was done")
-    parser.add_argument(
-        "--quiet", action="store_true", help="say nothing unless something is wrong"
-    )
+    add_report(parser.add_argument)
+    add_quiet(parser.add_argument)
 
 
 def _add_edit_field(group: argparse._ArgumentGroup, flag: str, field: str, meaning: str) -> None:
@@ -225,7 +225,7 @@ def _read(options: argparse.Namespace) -> _Source:
 
 def _read_picture(options: argparse.Namespace) -> _Source:
     path: Path = options.picture
-    data = picture_data(path, "Give the path of a picture (.png) or of a scene (.ora).")
+    data = picture_data(path, PICTURE_OR_SCENE)
     picture, notes = read_picture(data, quoted(path.name))
     blobs: dict[str, bytes] = {}
     request = _request(options, picture, blobs)

@@ -14,7 +14,8 @@ from tapestry_protocol.sentences import quoted
 
 from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.selection import Selected, mask_in
-from .render import unreadable
+
+PICTURE_OR_SCENE = "Give the path of a picture (.png) or of a scene (.ora)."
 
 
 def mask_of(path: str, request: Request) -> Selected:
@@ -52,3 +53,9 @@ def kept(array: np.ndarray, blobs: dict[str, bytes]) -> PixelsRef:
     pixels = Pixels(height, width, channels, array.tobytes())
     blobs[pixels.sha256] = pixels.data
     return PixelsRef.of(pixels)
+
+
+def unreadable(path: Path, error: OSError, advice: str) -> TapestryError:
+    """What is wrong with a file that cannot be read."""
+    sentence = f"{quoted(path)} cannot be read ({error.strerror})."
+    return TapestryError(ErrorCode.BAD_REQUEST, sentence, advice)

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.files import open_file
 from tapestry_protocol.layer_names import OWN_PREFIX, plain_name
 from tapestry_protocol.messages import Request
 from tapestry_protocol.sentences import quoted
@@ -24,12 +23,12 @@ from ..checkpoints.discovery import adapter_folders, entries_for
 from ..openraster.control_settings import read_control
 from ..openraster.controls import quoted_list
 from ..openraster.document import Document, ResultLayer, as_array
-from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.png import encode_png
 from ..openraster.scene import PaintOver, Scene, read_scene, result_name
 from ..openraster.selection import has_layer, select_layer, select_mask
 from ..outputs import check_apart, check_output, write_outputs
 from ..tasks.events import Finished, Progressed
+from .picture_files import picture_data, unreadable
 from .render_options import request_settings
 
 _STAGES = {
@@ -134,12 +133,6 @@ def open_document(path: Path) -> Document:
         ) from error
 
 
-def unreadable(path: Path, error: OSError, advice: str) -> TapestryError:
-    """What is wrong with a file that cannot be read."""
-    sentence = f"{quoted(path)} cannot be read ({error.strerror})."
-    return TapestryError(ErrorCode.BAD_REQUEST, sentence, advice)
-
-
 def _check_together(options: argparse.Namespace) -> None:
     """Refuse settings of a task that was not asked for: they would do nothing, silently."""
     settings = request_settings(options)
@@ -180,12 +173,7 @@ def _paint_over(document: Document, options: argparse.Namespace) -> PaintOver | 
             f"No layer is called {quoted(name[:40])}.",
             f"The layers are {quoted_list(names)}; or give a mask as a .png file.",
         )
-    try:
-        with open_file(path) as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        advice = "Give the name of a layer, or the path of a mask."
-        raise unreadable(path, error, advice) from error
+    data = picture_data(path, "Give the name of a layer, or the path of a mask.")
     return PaintOver(task, select_mask(document, data, path.name))
 
 

@@ -70,15 +70,25 @@ def _add_files(add: Callable[..., object]) -> None:
         required=True,
         help="the scene with the result as a new layer, or a flat picture (may be repeated)",
     )
-    add(
-        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
-    )
+    add_report(add)
     add(
         "--layered",
         action="store_true",
         default=argparse.SUPPRESS,
         help="each region's own picture as a layer of the .ora file, in a group",
     )
+    add_quiet(add)
+
+
+def add_report(add: Callable[..., object]) -> None:
+    """A file for what was done."""
+    add(
+        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
+    )
+
+
+def add_quiet(add: Callable[..., object]) -> None:
+    """Whether the progress is shown."""
     add("--quiet", action="store_true", help="say nothing unless something is wrong")
 
 

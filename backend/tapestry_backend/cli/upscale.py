@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.files import open_file
 from tapestry_protocol.messages import Request
 from tapestry_protocol.request_checks import check_contents
 from tapestry_protocol.sentences import quoted
@@ -23,25 +22,26 @@ from ..checkpoints.discovery import adapter_folders, entries_for
 from ..checkpoints.model_paths import models_folder
 from ..checkpoints.upscaler_file import Upscaler, find_upscaler
 from ..openraster.document import Document, as_array
-from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.png import colours_of, encode_png, png_pieces, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
 from ..openraster.stack import Node
 from ..outputs import keep_beside, write_outputs
 from ..tasks.events import Finished, Progressed
+from .picture_files import PICTURE_OR_SCENE, picture_data
 from .render import (
     ProgressLine,
     check_outputs,
     open_document,
     region_settings,
     report_file,
-    unreadable,
 )
 from .render_options import (
     ADAPTER,
     add_field,
     add_loras,
+    add_quiet,
     add_region,
+    add_report,
     add_steps,
     request_settings,
     value_of,
@@ -111,12 +111,8 @@ def add_upscale_options(parser: argparse.ArgumentParser) -> None:
         metavar="PROMPT",
         help="what the picture shows, where no region says more",
     )
-    parser.add_argument(
-        "--report", metavar="FILE.json", type=Path, help="write what was done, and how long it took"
-    )
-    parser.add_argument(
-        "--quiet", action="store_true", help="say nothing unless something is wrong"
-    )
+    add_report(parser.add_argument)
+    add_quiet(parser.add_argument)
     prompts = parser.add_argument_group("prompts, regions and adapters")
     add_field(prompts, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
     add_field(prompts, "--style", "style", "TEXT", "added to every prompt")
@@ -217,12 +213,7 @@ def _read_picture(options: argparse.Namespace) -> _Source:
             "--region speaks of a scene's layers, and a .png file has none.",
             "Give the scene (.ora), or leave --region out.",
         )
-    try:
-        with open_file(path) as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        advice = "Give the path of a picture (.png) or of a scene (.ora)."
-        raise unreadable(path, error, advice) from error
+    data = picture_data(path, PICTURE_OR_SCENE)
     picture, notes = read_picture(data, quoted(path.name))
     height, width = picture.shape[:2]
     prompt = options.background or ""

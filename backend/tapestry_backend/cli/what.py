@@ -17,9 +17,9 @@ from ..checkpoints.catalogue import SAMPLE, Catalogue
 from ..checkpoints.discovery import entries_for
 from ..openraster.png import read_picture
 from ..outputs import check_output, write_outputs
-from .picture_files import kept, mask_of, picture_data, selection_of
+from .picture_files import PICTURE_OR_SCENE, kept, mask_of, picture_data, selection_of
 from .render import ProgressLine, open_document
-from .render_options import MODEL
+from .render_options import MODEL, add_quiet
 
 if TYPE_CHECKING:
     from ..tasks.recognition import Recognised
@@ -43,9 +43,7 @@ def add_what_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", **MODEL, default=SAMPLE)
     parser.add_argument("--json", metavar="FILE.json", type=Path, help="write all figures")
-    parser.add_argument(
-        "--quiet", action="store_true", help="say nothing unless something is wrong"
-    )
+    add_quiet(parser.add_argument)
 
 
 def what(options: argparse.Namespace) -> None:
@@ -91,8 +89,7 @@ def _request(options: argparse.Namespace, blobs: dict[str, bytes]) -> Request:
     if path.suffix.lower() == ".ora":
         picture = open_document(path).flattened
     else:
-        advice = "Give the path of a picture (.png) or of a scene (.ora)."
-        picture, _ = read_picture(picture_data(path, advice), quoted(path.name))
+        picture, _ = read_picture(picture_data(path, PICTURE_OR_SCENE), quoted(path.name))
     height, width = picture.shape[:2]
     request = Request("edit", height, width, image=kept(picture, blobs), model=options.model)
     if options.select:

@@ -223,17 +223,20 @@ class LatentModel(ABC):
         unsaid = self.adapter_manager.vocabulary.unsaid(name)
         return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
 
-    def token_map(self, source: str, target: str) -> TokenMap:  # noqa: ARG002  families differ
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            "This model's attention cannot be taken over: it keeps no shapes while words change.",
-            'Choose the method "diffedit", or a checkpoint of Stable Diffusion.',
-        )
+    # A family whose attention can be taken over has these two of its own.
+
+    def token_map(self, source: str, target: str) -> TokenMap:  # noqa: ARG002
+        raise _keeps_no_shapes()
 
     def attention_taken_over(
-        self, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
+        self,
+        pairs: Sequence[AttentionPair],  # noqa: ARG002
+        row_count: int,  # noqa: ARG002
+        *,
+        words: bool,  # noqa: ARG002
+        parts: bool,  # noqa: ARG002
     ) -> AbstractContextManager[None]:
-        raise NotImplementedError("there is no token map to ask with")
+        raise _keeps_no_shapes()
 
     def prepare_control(self, _network: Any, picture: Tensor) -> Tensor:
         return picture
@@ -326,6 +329,14 @@ class LatentModel(ABC):
         ones = torch.ones(latents.shape[0], 1)
         solution = torch.linalg.lstsq(torch.cat([latents, ones], dim=1), colours).solution
         return solution[:-1].T.contiguous(), solution[-1]
+
+
+def _keeps_no_shapes() -> TapestryError:
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        "This model's attention cannot be taken over: it keeps no shapes while words change.",
+        'Choose the method "diffedit", or a checkpoint of Stable Diffusion.',
+    )
 
 
 def _is_finite(values: Tensor) -> bool:

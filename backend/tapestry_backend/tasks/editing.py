@@ -40,6 +40,7 @@ from .events import Finished, Progressed
 from .failure_messages import unused_clip_skip
 from .finite import check_finite
 from .inversion_files import InversionFiles, key_of
+from .model_loading import load_model
 from .plan import Plan, make_plan
 from .prompt_to_prompt import ShapeKeeper
 from .report import Stopwatch, make_report
@@ -67,7 +68,7 @@ def run_edit(
     state = yield from _prepare(request, edit, blobs, model_cache, notices)
     changing = _changing(state)
     where = None
-    if edit.method != "ddib" and (edit.threshold > 0 or edit.map_only):
+    if edit.map_only or (edit.method != "ddib" and edit.threshold > 0):
         where = yield from _compare(state)
     if edit.map_only and where is not None:
         yield Finished(_grey(where * changing, state.plan), _bounds(request), _report(state, 0.0))
@@ -85,10 +86,20 @@ def run_edit(
     latents = yield from _repaint(state, levels, changing)
     yield Progressed("decoding")
     with state.watch.stage("decode"):
-        source = replace(state.canvas.source, preserve_until=(changing == 0).float())
-        pixels = decode_beside(state.model, latents, source, wrap=request.wrap).cpu()
-        rgba = to_rgba(cut_output(pixels, state.plan)[0], cut_output(changing, state.plan))
+        rgba = decode_change(latents, changing, state.canvas, state.model, state.plan)
     yield Finished(rgba, _bounds(request), _report(state, share))
+
+
+def decode_change(
+    latents: Tensor, changing: Tensor, canvas: RequestedCanvas, model: Denoiser, plan: Plan
+) -> Pixels:
+    """Latents [1, C, h, w] as an RGBA picture, transparent where nothing has changed.
+
+    changing [H, W] in 0..1: how much of each pixel has.
+    """
+    source = replace(canvas.source, preserve_until=(changing == 0).float())
+    pixels = decode_beside(model, latents, source, wrap=plan.request.wrap).cpu()
+    return to_rgba(cut_output(pixels, plan)[0], cut_output(changing, plan))
 
 
 @dataclass(frozen=True)
@@ -143,11 +154,7 @@ def _prepare(
     """Load the model, read the canvas, encode picture and prompts."""
     _check_variant(request, model_cache)
     watch = Stopwatch()
-    yield Progressed("loading")
-    with watch.stage("load"):
-        model = model_cache.load(request.model)
-    model.clip_skip = request.clip_skip
-    yield Progressed("encoding")
+    model = yield from load_model(request, model_cache, watch)
     with watch.stage("encode"):
         wanted = regions_as_words(request)
         plan = make_plan(wanted, model)
@@ -251,22 +258,25 @@ def _steps(plan: Plan, model: Denoiser) -> list[SamplingStep]:
 
 
 def _changing(state: _EditState) -> Tensor:
-    """[H, W] in 0..1: how much of each pixel may become something else.
+    """[H, W] in 0..1: how much of each pixel may change, since it has other words than before."""
+    request = state.plan.request
+    has_other_words = [region.prompt != source_of(region) for region in request.regions]
+    has_other_words.append(request.prompt != state.edit.source_prompt)
+    return changing_pixels(has_other_words, state.canvas, state.plan)
 
-    What is selected, and what has other words than before.
+
+def changing_pixels(changes: Sequence[bool], canvas: RequestedCanvas, plan: Plan) -> Tensor:
+    """[H, W] in 0..1: how much of each pixel is selected, and of a region that changes.
+
+    changes: whether each region does, and the background as the last.
     """
-    request, plan = state.plan.request, state.plan
-    new = state.canvas.new
-    if new is None:
+    if canvas.new is None:
         raise TypeError("an edit has a picture")
-    same = [region.prompt == source_of(region) for region in request.regions]
-    same.append(request.prompt == state.edit.source_prompt)
-    changing = torch.zeros_like(new)
-    shares = visible_shares(state.canvas.masks, plan)
-    for share, unchanged in zip(shares, same, strict=True):
-        if not unchanged:
+    changing = torch.zeros_like(canvas.new)
+    for share, does in zip(visible_shares(canvas.masks, plan), changes, strict=True):
+        if does:
             share.part_of(changing).add_(share.values)
-    return changing.clamp(0, 1) * new
+    return changing.clamp(0, 1) * canvas.new
 
 
 def _compare(state: _EditState) -> Generator[Progressed, None, Tensor]:

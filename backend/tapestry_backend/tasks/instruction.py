@@ -19,15 +19,15 @@ from ..engine.multidiffusion import MultiDiffusion, WindowContext
 from ..engine.noise_schedule import SamplingStep
 from ..models.denoiser import Denoiser
 from ..models.model_cache import ModelCache
-from .canvas import cut_output, preview_rgba, to_rgba
+from .canvas import cut_output, preview_rgba
 from .canvas_source import read_canvas_source
 from .conditioning import Conditioning
-from .decoding import decode_beside
 from .denoising_pass import DenoisingPass, Texts
-from .editing import regions_as_words
+from .editing import changing_pixels, decode_change, regions_as_words
 from .events import Finished, Progressed
 from .failure_messages import unused_clip_skip
 from .finite import check_finite
+from .model_loading import load_model
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
 
@@ -42,22 +42,20 @@ def run_instruction(
     """
     edit = request.edit or Edit("instruct")
     watch = Stopwatch()
-    yield Progressed("loading")
-    with watch.stage("load"):
-        model = model_cache.load(request.model)
-    model.clip_skip = request.clip_skip
-    yield Progressed("encoding")
+    model = yield from load_model(request, model_cache, watch)
     with watch.stage("encode"):
         plan = make_plan(regions_as_words(request), model)
         canvas = read_canvas_source(plan.request, blobs, plan)
-        if canvas.new is None or canvas.source.pixels is None:
+        if canvas.source.pixels is None:
             raise TypeError("the request was checked for its picture")
+        prompts = [region.prompt for region in request.regions] + [request.prompt]
+        changing = changing_pixels([bool(prompt.strip()) for prompt in prompts], canvas, plan)
         conditioning = Conditioning(
             plan.request, blobs, plan, model, model_cache.catalogue.adapters
         )
         texts = Texts.encode(plan, model, conditioning)
         check_finite(texts.conditions, "reading the prompts")
-        until = torch.where(canvas.new > 0, 1 - plan.strength, 1.0)
+        until = torch.where(changing > 0, 1 - plan.strength, 1.0)
         source = replace(canvas.source, preserve_until=until)
         preserved = source.preserved_latents(model)
         args = plan, model, texts, conditioning, source, plan.layout, preserved
@@ -75,13 +73,11 @@ def run_instruction(
         yield Progressed("denoising", step.number, step.num_steps, look)
     yield Progressed("decoding")
     with watch.stage("decode"):
-        known = replace(canvas.source, preserve_until=(canvas.new == 0).float())
-        pixels = decode_beside(model, latents, known, wrap=request.wrap).cpu()
-        rgba = to_rgba(cut_output(pixels, plan)[0], cut_output(canvas.new, plan))
+        rgba = decode_change(latents, changing, canvas, model, plan)
     told = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
     told += unused_clip_skip(request.clip_skip, is_known=model.knows_clip_skip)
     report: dict[str, Any] = make_report(plan, denoise.evaluations, told, watch)
-    changed = float((cut_output(canvas.new, plan) > 0).float().mean())
+    changed = float((cut_output(changing, plan) > 0).float().mean())
     report["edit"] = {"method": edit.method, "changed": changed}
     yield Finished(rgba, Bounds(0, 0, request.height, request.width), report)
 

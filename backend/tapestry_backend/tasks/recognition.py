@@ -24,7 +24,9 @@ from ..models.schedulers import predicts_flow
 from .canvas_source import read_canvas_source
 from .events import Progressed
 from .finite import check_finite
+from .model_loading import load_model
 from .plan import Plan, make_plan
+from .report import Stopwatch
 
 MAX_NAMES = 64
 """Names that are compared at once; each costs two evaluations for every window at least."""
@@ -73,9 +75,7 @@ def recognise(
         model=request.model,
         edit=Edit(),
     )
-    yield Progressed("loading")
-    model = model_cache.load(request.model)
-    yield Progressed("encoding")
+    model = yield from load_model(asked, model_cache, Stopwatch())
     plan = make_plan(asked, model)
     canvas = read_canvas_source(asked, blobs, plan)
     known = canvas.source.preserved_latents(model)

@@ -47,6 +47,7 @@ from .instruction import run_instruction
 from .inversion_files import InversionFiles
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
 from .live import LivePass, LivePasses, LiveUpdate, decode_update, preview_update
+from .model_loading import load_model
 from .own_paint import preserved_rows
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
@@ -192,11 +193,7 @@ def _prepare(
 ) -> Generator[Progressed, None, _RunState]:
     """Load the model, read the canvas, encode the prompts."""
     watch = Stopwatch()
-    yield Progressed("loading")
-    with watch.stage("load"):
-        model = model_cache.load(request.model)
-    model.clip_skip = request.clip_skip
-    yield Progressed("encoding")
+    model = yield from load_model(request, model_cache, watch)
     with watch.stage("encode"):
         plan = make_plan(request, model)
         canvas = read_canvas_source(request, blobs, plan)

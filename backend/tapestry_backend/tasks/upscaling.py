@@ -44,6 +44,7 @@ from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
 from .failure_messages import out_of_memory, unlike_few_steps, unused_clip_skip
 from .finite import check_finite
+from .model_loading import load_model
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
 from .resampling import resized
@@ -201,11 +202,7 @@ def _events(
 ) -> Iterator[Progressed | Band | Upscaled]:
     """From beginning to end; `larger` is the request for the result."""
     watch = Stopwatch()
-    yield Progressed("loading")
-    with watch.stage("load"):
-        model = model_cache.load(larger.model)
-    model.clip_skip = larger.clip_skip
-    yield Progressed("encoding")
+    model = yield from load_model(larger, model_cache, watch)
     with watch.stage("encode"):
         plan = make_plan(larger, model)
         picture = enlarged = _opaque(first)
