@@ -142,7 +142,13 @@ class DockerModel:
         """Call the watcher whenever something of this topic changes, until the given end of it."""
         watchers = self._watchers.setdefault(topic, [])
         watchers.append(watcher)
-        return lambda: watchers.remove(watcher)
+
+        def unwatch() -> None:
+            # A widget that goes with its model tells so when the list may have been emptied.
+            if watcher in watchers:
+                watchers.remove(watcher)
+
+        return unwatch
 
     def report(self, error: Exception) -> None:
         """Tell the artist what went wrong."""

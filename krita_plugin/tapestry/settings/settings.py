@@ -26,7 +26,7 @@ Mode = Literal["generate", "extend", "refine", "fill", "edit", "upscale"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 SPEEDS: tuple[Speed, ...] = get_args(Speed)
-EDIT_METHODS: tuple[EditMethod, ...] = get_args(EditMethod)
+EDIT_METHODS: tuple[EditMethod, ...] = ("diffedit", "p2p", "ddib")
 UpscaleInto = Literal["document", "new", "selection"]
 UPSCALE_INTO: tuple[UpscaleInto, ...] = get_args(UpscaleInto)
 """The document grows; its picture, or that of what is selected, becomes a new document."""

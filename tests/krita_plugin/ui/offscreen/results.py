@@ -178,7 +178,12 @@ def backend(play: Play) -> Iterator[tuple[str, Any]]:
 def main() -> None:
     """Play it all; whatever is raised into Qt is said, too."""
     raised: list[str] = []
-    sys.excepthook = lambda *error: raised.append("".join(traceback.format_exception(*error)))
+
+    def note(*error: Any) -> None:
+        raised.append("".join(traceback.format_exception(*error)))
+        sys.__excepthook__(*error)  # what ends this script early is read there
+
+    sys.excepthook = note
     FakeHost.data_folder = _FOLDER
     play = Play()
     facts = {"binding": _BINDING, "qt": QWidget.__module__}
