@@ -28,6 +28,8 @@ from .upscale_fields import UpscaleFields
 
 _BUTTON_HEIGHT_PX = 30
 _BETWEEN_TABS_PX = 1
+_RIM_PX = 4
+"""Left and right of a word at least: a short one would touch its frame otherwise."""
 
 
 class ModeTabs(QWidget):
@@ -53,7 +55,7 @@ class ModeTabs(QWidget):
     def _lay_out(self) -> None:
         """Each as wide as its word asks for, in any language: together they fill the docker."""
         tabs = list(self._tabs.values())
-        wide = [tab.fontMetrics().horizontalAdvance(tab.text()) for tab in tabs]
+        wide = [tab.fontMetrics().horizontalAdvance(tab.text()) + 2 * _RIM_PX for tab in tabs]
         fits = sum(wide) + _BETWEEN_TABS_PX * (len(tabs) - 1) <= self.width()
         in_first_line = len(tabs) if fits else (len(tabs) + 1) // 2
         if in_first_line == self._in_first_line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...docker_model import DockerModel
 from ...i18n.translation import tr
 from ...jobs.eta import time_left
+from ...jobs.job import Job
 from ...qt.compat import (
     QHBoxLayout,
     QLabel,
@@ -25,6 +26,7 @@ _LOWEST_PREVIEW_PX = 48
 
 _FIRST_WIDTH_PX = 200
 _SPACING_PX = 4
+_RIM_PX = 4
 
 
 class ProgressView(QWidget):
@@ -72,20 +74,35 @@ class ProgressView(QWidget):
             self._most_px = most_px
             self._show_preview()
 
+    def resizeEvent(self, event: object) -> None:  # noqa: N802  Qt's name
+        """Another width may have room for more words."""
+        super().resizeEvent(event)
+        if self._docker_model.job is not None:
+            self._show_words(self._docker_model.job)
+
     def _show_job(self) -> None:
         job = self._docker_model.job
         self.setVisible(job is not None)
         self._show_preview()
         if job is None:
             return
-        left = self._docker_model.queue.seconds_left if job.is_counted else None
-        parts = [job.sentence, *([time_left(left)] if left is not None else [])]
-        self._bar.setFormat(", ".join(parts))
-        self._bar.setToolTip(job.title)
+        self._show_words(job)
         # A range of nothing is Qt's sign for "busy, for an unknown time".
         self._bar.setRange(0, job.steps if job.is_counted else 0)
         self._bar.setValue(job.step if job.is_counted else 0)
         self._cancel.setEnabled(job.can_be_cancelled)
+
+    def _show_words(self, job: Job) -> None:
+        """Which step it is, and how long still: as much of it as the bar has room for."""
+        words = [job.sentence]
+        left = self._docker_model.queue.seconds_left if job.is_counted else None
+        if left is not None:
+            until = time_left(left)
+            words = [f"{job.sentence}, {until}", f"{job.step}/{job.steps}, {until}", until]
+        room = self._bar.width() - 2 * _RIM_PX
+        wide = self._bar.fontMetrics().horizontalAdvance
+        self._bar.setFormat(next((each for each in words if wide(each) <= room), words[-1]))
+        self._bar.setToolTip(f"{words[0]}\n{job.title}")
 
     def _show_preview(self) -> None:
         job = self._docker_model.job

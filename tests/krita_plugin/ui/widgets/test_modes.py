@@ -185,12 +185,12 @@ def test_one_button_makes_a_picture_and_then_a_larger_one(ready) -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize(("share", "lines"), [(0.75, 2), (0.98, 2), (1.0, 1), (3.0, 1)])
 def test_no_word_of_a_mode_is_cut_off(docker, language: str, share: float, lines: int) -> None:
-    """In a narrow docker they stand in two lines: where one has no room for all with a rim."""
+    """In a narrow docker they stand in two lines: where one has no room for all with their rims."""
     choose_language([language])
     tabs = ModeTabs(docker.docker_model)
     choose_language(["en"])
     shown = [tabs.findChild(QWidget, f"tapestry_mode_{mode}") for mode in MODES]
-    words = [tab.fontMetrics().horizontalAdvance(tab.text()) for tab in shown]
+    words = [tab.fontMetrics().horizontalAdvance(tab.text()) + 8 for tab in shown]
     places = set()
     for width in (30, round(share * (sum(words) + len(words) - 1))):
         tabs.resize(width, tabs.sizeHint().height())
