@@ -16,7 +16,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Welcome
 from tapestry_protocol.pixels import Pixels
-from tapestry_protocol.request_checks import upscaled_size
+from tapestry_protocol.request_checks import check_follows, upscaled_size
 
 from .backend.choice import BackendChoice, ChosenBackend
 from .backend.controller import BackendController
@@ -158,6 +158,12 @@ class DockerModel:
     def job(self) -> Job | None:
         """The picture that is painted, or the next one."""
         return self.queue.front
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The one that is chosen; None while no backend has told of it."""
+        chosen = (model for model in self.models if model.id == self.settings.model)
+        return next(chosen, None)
 
     @property
     def backend_sentence(self) -> str:
@@ -344,6 +350,7 @@ class DockerModel:
         """Read and paint; with other settings than those that are shown, of the same seed."""
         canvas = self._document_in_front()
         self._show(None)
+        self._check_model(mode)
         self.live.stop()
         self.results.canvas_preview.hide()
         self.regions.hide_overlay()
@@ -359,6 +366,13 @@ class DockerModel:
             self.results.histories.id_of(canvas),
         )
 
+    def _check_model(self, mode: Mode) -> None:
+        """Raises TapestryError where the chosen model cannot do this, before anything is read."""
+        is_instructed = mode == "edit" and self.settings.edit_method == "instruct"
+        if self.model is not None:
+            follows = self.model.follows_instructions
+            check_follows(self.model.name, is_instructed=is_instructed, follows=follows)
+
     async def _reading(
         self, canvas: Canvas, settings: Settings, mode: Mode, *, finds: bool
     ) -> Order:
@@ -367,7 +381,7 @@ class DockerModel:
             order = await order_from(canvas, settings, mode, finds=finds)
         request = order.request
         used = [request.prompt, *(region.prompt for region in request.regions)]
-        if mode == "edit":
+        if mode == "edit" and settings.edit_method != "instruct":
             used = [settings.edit_from, settings.edit_to, *used]
         self.prompt_history.remember(used)
         return order
@@ -535,8 +549,7 @@ class DockerModel:
 
     def _family(self) -> str:
         """Family of the model that is chosen; empty while it is unknown."""
-        chosen = (model for model in self.models if model.id == self.settings.model)
-        return next((model.family for model in chosen), "")
+        return self.model.family if self.model else ""
 
     def _know_models(self, models: tuple[ModelInfo, ...]) -> None:
         """Another backend may not have the model that was chosen: then its first one paints."""

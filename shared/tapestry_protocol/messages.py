@@ -291,6 +291,8 @@ class ModelInfo:
     """The size at which the model paints best; a canvas larger than this takes several windows."""
     family: FamilyName = ""
     """By which its adapters are known."""
+    follows_instructions: bool = False
+    """Whether it was made to follow instructions, and paints nothing else."""
 
 
 # --- client -> server -----------------------------------------------------------------------------

@@ -318,6 +318,20 @@ def _check_instruction(edit: Edit, instructions: Sequence[str]) -> None:
         raise _bad("An instruction names no place that could be looked for.")
 
 
+def check_follows(name: str, *, is_instructed: bool, follows: bool) -> None:
+    """Raises TapestryError where a model gets an instruction and follows none, or the other way."""
+    if is_instructed and not follows:
+        raise _bad(
+            Sentence("The model {name} follows no instructions.", name=quoted(name)),
+            "Choose one that was made for it (InstructPix2Pix), or another method.",
+        )
+    if follows and not is_instructed:
+        raise _bad(
+            Sentence("The model {name} only follows instructions.", name=quoted(name)),
+            'Give it an instruction with "Edit", or choose another model.',
+        )
+
+
 def _check_image(request: Request) -> None:
     image = request.image
     if image is None or image.channels != 4:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo, Request
+from tapestry_protocol.request_checks import check_follows
 from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_catalogue import AdapterCatalogue
@@ -77,7 +78,12 @@ class Checkpoint:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo(self.id, self.id, self.window_px, cast("Any", self.family))
+        family = cast("Any", self.family)
+        return ModelInfo(self.id, self.id, self.window_px, family, self.follows_instructions)
+
+    @property
+    def follows_instructions(self) -> bool:
+        return self.variant == "instruct"
 
 
 class Catalogue:
@@ -139,7 +145,8 @@ class Catalogue:
         Its model is not there, or lacks words of T5; or an adapter does not fit it.
         """
         entry = self.find(request.model)
-        _check_instructed(request, entry)
+        is_instructed = request.edit is not None and request.edit.method == "instruct"
+        check_follows(entry.id, is_instructed=is_instructed, follows=entry.follows_instructions)
         if is_file(entry.path) and has_t5(read_file(entry.path, entry.component_files)):
             t5_words(entry.path)
         widths = read_embedding_dims(entry.path, entry.component_files)
@@ -178,24 +185,6 @@ class Catalogue:
                 "Put it back, or choose another one.",
             )
         return entry
-
-
-def _check_instructed(request: Request, entry: Checkpoint) -> None:
-    """Instructions, and the checkpoints that were made for them, belong together."""
-    instructs = request.edit is not None and request.edit.method == "instruct"
-    if instructs == (entry.variant == "instruct"):
-        return
-    if instructs:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            Sentence("The model {name} follows no instructions.", name=quoted(entry.id)),
-            "Choose one that was made for it (InstructPix2Pix), or another method.",
-        )
-    raise TapestryError(
-        ErrorCode.BAD_REQUEST,
-        Sentence("The model {name} only follows instructions.", name=quoted(entry.id)),
-        'Choose the method "instruct" of an edit, or another model.',
-    )
 
 
 def _check_name(name: str) -> None:

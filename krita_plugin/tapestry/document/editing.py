@@ -45,15 +45,46 @@ def _says_where(scene: DocumentScene, row: RegionLayer) -> bool:
     return row.state == "painted" or (row.state == "hidden" and row.id in scene.places)
 
 
-def layers_of_an_edit(scene: DocumentScene, words: str) -> list[RegionLayer]:
-    """The regions where one of them is called so; none where the words are to be found."""
-    named = {row.id for row in rows_called(scene, words)}
+def words_of_place(settings: Settings) -> str:
+    """What a layer is called that says where."""
+    is_instructed = settings.edit_method == "instruct"
+    return settings.edit_instruction if is_instructed else settings.edit_from
+
+
+def words_that_change(settings: Settings) -> str:
+    """What the picture becomes, or what is done with it."""
+    is_instructed = settings.edit_method == "instruct"
+    return settings.edit_instruction if is_instructed else settings.edit_to
+
+
+def layers_of_an_edit(scene: DocumentScene, settings: Settings) -> list[RegionLayer]:
+    """The regions where one of them says where; none where the words are to be found.
+
+    What other layers are called is no instruction.
+    """
+    named = {row.id for row in rows_called(scene, words_of_place(settings))}
     counting = {row.id for row in scene.regions if row.settings.on} if named else set()
+    if settings.edit_method == "instruct":
+        counting = set()
     return [row for row in scene.rows if row.id in named | counting]
 
 
-def renamed(regions: Sequence[Region], settings: Settings) -> tuple[Region, ...]:
-    """The regions with other words for what is to change; none where none is called so."""
+def with_words(
+    regions: Sequence[Region], settings: Settings, background: str
+) -> tuple[tuple[Region, ...], str, str]:
+    """The regions, what the rest of the picture shows now, and what it shall become.
+
+    Regions are left where one of them says where, and have other words for what is to change.
+    """
+    if settings.edit_method == "instruct":
+        return tuple(regions), "", "" if regions else settings.edit_instruction.strip()
+    changed = _renamed(regions, settings)
+    if changed:
+        return changed, background, background
+    return (), settings.edit_from.strip(), settings.edit_to.strip()
+
+
+def _renamed(regions: Sequence[Region], settings: Settings) -> tuple[Region, ...]:
     name = plain_name(settings.edit_from)
     if not any(plain_name(region.prompt) == name for region in regions):
         return ()
@@ -85,7 +116,22 @@ def edit_of(settings: Settings, source_prompt: str, *, finds: bool, is_bounded: 
         map_only=finds,
         cross_attention=settings.edit_cross_attention,
         self_attention=settings.edit_self_attention,
+        picture_scale=settings.edit_picture_scale,
     )
+
+
+def instruction_layers(
+    canvas: Canvas, settings: Settings, chosen: Sequence[RegionLayer]
+) -> frozenset[str]:
+    """Those of the layers that say where an instruction holds, from now on kept as places.
+
+    They are no part of the picture: no layer is painted to be seen and called as an instruction.
+    """
+    if settings.edit_method != "instruct":
+        return frozenset()
+    for layer in chosen:
+        keep_place_layer(canvas, layer.id)
+    return frozenset(layer.id for layer in chosen)
 
 
 async def hide_places(canvas: Canvas, places: frozenset[str]) -> None:

@@ -29,7 +29,15 @@ from .adapter_settings import PICTURE, DocumentAdapters
 from .bands import any_paint, bands, read_in_bands
 from .canvas import Canvas, Layer
 from .coverage import reads_of, seen_alpha
-from .editing import edit_of, hide_places, layers_of_an_edit, place_layers, renamed
+from .editing import (
+    edit_of,
+    hide_places,
+    instruction_layers,
+    layers_of_an_edit,
+    place_layers,
+    with_words,
+    words_that_change,
+)
 from .layers import (
     DocumentScene,
     RegionLayer,
@@ -204,11 +212,7 @@ async def order_from(
     if own_prompt:
         scene = DocumentScene(background_prompt=own_prompt, adapters=scene.adapters)
         settings = replace(settings, prompt="")
-    chosen = [
-        _held_to_paint(region, most_strength) for region in scene.regions if region.settings.on
-    ]
-    if mode == "edit":
-        chosen = [] if finds else layers_of_an_edit(scene, settings.edit_from)
+    chosen = _chosen(scene, settings, mode, most_strength, finds=finds)
     check_region_count(len(chosen))
     blobs: dict[str, bytes] = {}
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
@@ -231,14 +235,12 @@ async def order_from(
         selection = _moved(Selection(target.selected, mask), part)
     if target.task != "generate":
         if mode == "edit":
-            await hide_places(canvas, scene.places)
+            await hide_places(canvas, scene.places | instruction_layers(canvas, settings, chosen))
         image = await read_in_bands(part, 4, canvas.flattened, blobs)
     edit = None
     prompt = _background(settings, scene, regions, mode)
     if mode == "edit":
-        regions = renamed(regions, settings)
-        source = prompt if regions else settings.edit_from.strip()
-        prompt = prompt if regions else settings.edit_to.strip()
+        regions, source, prompt = with_words(regions, settings, prompt)
         is_bounded = bool(regions) or selection is not None
         edit = edit_of(settings, source, finds=finds, is_bounded=is_bounded)
     request = _request(
@@ -254,13 +256,21 @@ async def order_from(
     )
     check_request(request)
     prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
-    what = what_was_done(mode, target.margins)
+    what = "looked for" if finds else what_was_done(mode, target.margins)
     if mode == "edit":
-        prompts = [settings.edit_from if finds else settings.edit_to]
-        what = "looked for" if finds else what
+        prompts = [settings.edit_from if finds else words_that_change(settings)]
     name = picture_name(prompts, settings.seed, what)
     new_document = mode == "upscale" and settings.upscale_into != "document"
     return Order(request, blobs, name, document, used.to_text(), new_document)
+
+
+def _chosen(
+    scene: DocumentScene, settings: Settings, mode: Mode, most_strength: float, *, finds: bool
+) -> list[RegionLayer]:
+    """The layers that count: regions that are on, or those that say where something changes."""
+    if mode == "edit":
+        return [] if finds else layers_of_an_edit(scene, settings)
+    return [_held_to_paint(region, most_strength) for region in scene.regions if region.settings.on]
 
 
 def _held_to_paint(region: RegionLayer, most_strength: float) -> RegionLayer:

@@ -26,7 +26,7 @@ Mode = Literal["generate", "extend", "refine", "fill", "edit", "upscale"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 SPEEDS: tuple[Speed, ...] = get_args(Speed)
-EDIT_METHODS: tuple[EditMethod, ...] = ("diffedit", "p2p", "ddib")
+EDIT_METHODS: tuple[EditMethod, ...] = get_args(EditMethod)
 UpscaleInto = Literal["document", "new", "selection"]
 UPSCALE_INTO: tuple[UpscaleInto, ...] = get_args(UpscaleInto)
 """The document grows; its picture, or that of what is selected, becomes a new document."""
@@ -54,8 +54,9 @@ class Settings:
     wrap             the left and right edge continue each other (360 degrees)
     strength, feather_px, context_px   "refine" and "fill"; the context is how much of the picture
                      around the selection is looked at
-    edit_*           "edit": the words for what is there and for what it becomes, how, how far back,
-                     how clearly a place must show what is there, and how long shapes stay
+    edit_*           "edit": the words for what is there and for what it becomes, or an instruction;
+                     how, how far back, how clearly a place must show what is there, how long shapes
+                     stay, and how closely an instruction keeps to the picture
     upscale_*        "upscale": how many times as large, how far from what is there, and where to
     outline_px       softens the outlines of all regions
     speed            what may be left out to be done sooner
@@ -86,11 +87,13 @@ class Settings:
     context_px: int = 256
     edit_from: str = ""
     edit_to: str = ""
+    edit_instruction: str = ""
     edit_method: EditMethod = "diffedit"
     edit_strength: float = EDIT_STRENGTHS["diffedit"]
     edit_threshold: float = 0.5
     edit_cross_attention: float = 0.4
     edit_self_attention: float = 0.4
+    edit_picture_scale: float = Edit.picture_scale
     upscale_factor: float = 2.0
     upscale_strength: float = 0.3
     upscale_into: str = "document"
@@ -139,6 +142,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "context_px": (0, LARGEST_CONTEXT_PX),
     "edit_strength": (0.05, 1.0),
     **{f"edit_{name}": (0.0, 1.0) for name in ("threshold", "cross_attention", "self_attention")},
+    "edit_picture_scale": (0.0, MAX_GUIDANCE_SCALE),
     "upscale_factor": (SMALLEST_FACTOR, MAX_FACTOR),
     "upscale_strength": (0.0, 1.0),
     "outline_px": (0, MAX_FEATHER_PX),
@@ -195,6 +199,14 @@ def settings_of(request: Request) -> dict[str, Any]:
 
 def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
     """What an edit says, as fields of the docker."""
+    if edit.method == "instruct":
+        instructions = [request.prompt, *(region.prompt for region in request.regions)]
+        return {
+            "edit_instruction": next((words for words in instructions if words), ""),
+            "edit_method": edit.method,
+            "edit_strength": request.strength,
+            "edit_picture_scale": edit.picture_scale,
+        }
     renamed = [(r.source_prompt, r.prompt) for r in request.regions if r.source_prompt is not None]
     now, wanted = renamed[0] if renamed else (edit.source_prompt, request.prompt)
     said = {"from": now, "to": wanted, "strength": request.strength, "method": edit.method}

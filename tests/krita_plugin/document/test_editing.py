@@ -95,6 +95,39 @@ def test_a_layer_made_of_a_found_place_is_no_part_of_the_picture(canvas: FakeCan
         assert not canvas.layers()[0].visible
 
 
+def test_an_instruction_is_for_the_whole_picture(canvas: FakeCanvas) -> None:
+    """What layers are called is no instruction, and neither is the background's prompt."""
+    words = {"edit_instruction": " make it night ", "edit_picture_scale": 1.6}
+    asked = order(canvas, edit_method="instruct", prompt="a field", **words)
+    request = asked.request
+    assert (request.prompt, request.regions) == ("make it night", ())
+    assert (request.edit.method, request.edit.source_prompt) == ("instruct", "")
+    assert request.edit.picture_scale == 1.6
+    assert asked.layer_name == "Tapestry: make it night, edited (seed 42)"
+
+
+def test_a_layer_called_as_the_instruction_says_where(canvas: FakeCanvas) -> None:
+    """Its paint is no part of the picture: the edit hides it, and goes on to take it."""
+    before = canvas.flattened(Bounds(0, 0, 20, 30))
+    canvas.add("make it night", Bounds(2, 2, 6, 6), bytes((9, 9, 9, 255)))
+    fields = {"edit_method": "instruct", "edit_instruction": "make it night"}
+    for _ in range(2):
+        asked = order(canvas, **fields)
+        (region,) = asked.request.regions
+        assert (region.prompt, region.bounds) == ("make it night", Bounds(2, 2, 6, 6))
+        assert (asked.request.prompt, region.source_prompt) == ("", None)
+        assert asked.blobs[asked.request.image.sha256] == before
+        assert not canvas.layers()[0].visible
+    told = settings_of(asked.request)
+    assert (told["edit_instruction"], told["edit_method"]) == ("make it night", "instruct")
+
+
+def test_no_instruction_is_told(canvas: FakeCanvas) -> None:
+    """Before anything is sent."""
+    with pytest.raises(TapestryError, match="no instruction"):
+        order(canvas, edit_method="instruct", edit_instruction=" ")
+
+
 @pytest.mark.parametrize("note", ["", "no list", '{"a": 1}', "[1, 2"])
 def test_a_damaged_note_of_places_is_none(canvas: FakeCanvas, note: str) -> None:
     """The words find the place then."""
@@ -125,6 +158,19 @@ def test_a_selection_of_nothing_is_told(canvas: FakeCanvas) -> None:
     canvas.selection_mask = (Bounds(4, 4, 8, 8), bytes(16))
     with pytest.raises(TapestryError, match="Nothing is selected"):
         order(canvas)
+
+
+def test_an_instruction_tells_its_own_settings(canvas: FakeCanvas) -> None:
+    """To be used again; the words of other methods stay as they are."""
+    asked = {
+        "edit_method": "instruct",
+        "edit_instruction": "make it night",
+        "edit_strength": 0.9,
+        "edit_picture_scale": 1.6,
+    }
+    told = settings_of(order(canvas, **asked).request)
+    assert {name: told[name] for name in asked} == asked
+    assert not {"prompt", "strength", "edit_from", "edit_to"} & set(told)
 
 
 @pytest.mark.parametrize("layer", ["snow", "ice"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...docker_model import DockerModel
+from ...document.editing import rows_called
 from ...i18n.translation import tr
 from ...qt.compat import QGridLayout, QLabel, QWidget
 from ..base.field_behaviour import SPACING_PX
@@ -17,6 +18,7 @@ class PromptFields(QWidget):
         super().__init__()
         self._docker_model = docker_model
         self._edits: dict[str, PromptEdit] = {}
+        self._titles: dict[str, QLabel] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(SPACING_PX)
@@ -30,14 +32,23 @@ class PromptFields(QWidget):
             title.setBuddy(edit)
             grid.addWidget(title, line, 0)
             grid.addWidget(edit, line, 1)
-            self._edits[name] = edit
-        follow(self, docker_model, ("settings",), self._show_settings)
+            self._edits[name], self._titles[name] = edit, title
+        follow(self, docker_model, ("settings", "scene"), self._show_settings)
 
     def _show_settings(self) -> None:
         for name, edit in self._edits.items():
             text = getattr(self._docker_model.settings, name)
             if edit.text() != text:
                 edit.setText(text)
+        for widget in (self._edits["prompt"], self._titles["prompt"]):
+            widget.setVisible(self._background_counts())
+
+    def _background_counts(self) -> bool:
+        """Whether anything is painted by the background's words."""
+        settings, scene = self._docker_model.settings, self._docker_model.scene_watch.scene
+        if settings.mode != "edit":
+            return True
+        return settings.edit_method != "instruct" and bool(rows_called(scene, settings.edit_from))
 
 
 def _lines() -> tuple[tuple[str, str, str, str], ...]:

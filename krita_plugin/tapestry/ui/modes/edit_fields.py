@@ -1,18 +1,28 @@
-"""What shall change: words for what is there and for what it becomes, how, and where."""
+"""What shall change: words for what is there and what it becomes, or an instruction; and where."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tapestry_protocol.fields import EditMethod
+from tapestry_protocol.limits import MAX_GUIDANCE_SCALE
 from tapestry_protocol.messages import EDIT_STRENGTHS
 
 from ...docker_model import DockerModel
-from ...document.editing import rows_called
+from ...document.editing import rows_called, words_of_place
 from ...i18n.translation import tr
 from ...qt.compat import QComboBox, QGridLayout, QLabel, QWidget
 from ...settings.settings import EDIT_METHODS
-from ..base.field_behaviour import SPACING_PX, FoldedSection, calm, column_in, narrow, row_of
+from ..base.field_behaviour import (
+    NARROWEST_PX,
+    SPACING_PX,
+    FoldedSection,
+    calm,
+    column_in,
+    narrow,
+    row_of,
+    words_of_others,
+)
 from ..base.follow import follow
 from ..fields.number_fields import Number, NumberFields
 from ..fields.prompt_edit import PromptEdit
@@ -20,7 +30,7 @@ from .edit_place import EditPlace
 
 
 class EditFields(QWidget):
-    """Two lines, a method, its numbers, and the place."""
+    """Two lines, or one; a method, its numbers, and the place."""
 
     def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
@@ -34,21 +44,20 @@ class EditFields(QWidget):
             "edit_to": self._make_line(
                 "edit_to", tr("what it becomes"), tr("What it shall show instead: lava.")
             ),
+            "edit_instruction": self._make_line(
+                "edit_instruction",
+                tr("what shall change"),
+                tr("What the model shall do with the picture: make it night."),
+            ),
         }
-        words = QGridLayout()
-        words.setContentsMargins(0, 0, 0, 0)
-        words.setSpacing(SPACING_PX)
-        words.setColumnStretch(1, 1)
-        for row, (title, line) in enumerate(
-            zip((tr("Now"), tr("Then")), self._lines.values(), strict=True)
-        ):
-            label = QLabel(title)
-            label.setBuddy(line)
-            words.addWidget(label, row, 0)
-            words.addWidget(line, row, 1)
-        lines = QWidget()
-        lines.setLayout(words)
         self._method = self._make_method()
+        self._words = self._make_words("edit_from", "edit_to")
+        self._instruction = QWidget()
+        column_in(
+            self._instruction,
+            self._lines["edit_instruction"],
+            self._make_numbers((_picture_scale(),)),
+        )
         self._strength = self._make_numbers((_strength(),))
         self._shapes = FoldedSection(
             tr("Shapes"),
@@ -56,25 +65,40 @@ class EditFields(QWidget):
             self._make_numbers(_shapes()),
             tip=tr("How long the shapes of the picture are kept"),
         )
-        self._where = QLabel()
-        self._where.setObjectName("tapestry_edit_where")
-        self._where.setWordWrap(True)
+        self._where = words_of_others("tapestry_edit_where")
+        self._where.setMinimumWidth(NARROWEST_PX)  # a long name does not widen the docker
+        self._place = EditPlace(docker_model)
         column_in(
             self,
-            lines,
+            self._words,
             row_of((self._method, 1)),
+            self._instruction,
             self._strength,
             self._shapes,
             self._where,
-            EditPlace(docker_model),
+            self._place,
         )
-        follow(self, docker_model, ("settings", "scene"), self._show_settings)
+        follow(self, docker_model, ("settings", "scene", "models"), self._show_settings)
 
     def _make_line(self, field: str, placeholder: str, tip: str) -> PromptEdit:
         line = PromptEdit(self._docker_model, f"tapestry_{field}", placeholder)
         line.setToolTip(tip)
         line.textEdited.connect(lambda text: self._docker_model.change_and_tell(**{field: text}))
         return line
+
+    def _make_words(self, *fields: str) -> QWidget:
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(SPACING_PX)
+        grid.setColumnStretch(1, 1)
+        for row, (title, field) in enumerate(zip((tr("Now"), tr("Then")), fields, strict=True)):
+            label, line = QLabel(title), self._lines[field]
+            label.setBuddy(line)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(line, row, 1)
+        words = QWidget()
+        words.setLayout(grid)
+        return words
 
     def _make_method(self) -> QComboBox:
         method = QComboBox()
@@ -86,7 +110,7 @@ class EditFields(QWidget):
             tr(
                 "The first paints the place anew and leaves the rest to the pixel. The second "
                 "keeps its outlines. The third makes another picture of the whole, with its "
-                "composition."
+                "composition. The last does what one line says, with a model that was made for it."
             )
         )
         narrow(method)
@@ -116,17 +140,35 @@ class EditFields(QWidget):
         self._method.setCurrentIndex(self._method.findData(settings.edit_method))
         for numbers in self.findChildren(NumberFields):
             numbers.show_values()
+        is_instructed = settings.edit_method == "instruct"
+        self._words.setVisible(not is_instructed)
+        self._instruction.setVisible(is_instructed)
+        self._place.setVisible(not is_instructed)
         self._shapes.setVisible(settings.edit_method == "p2p")
         self._where.setText(self._where_it_changes())
 
     def _where_it_changes(self) -> str:
-        settings = self._docker_model.settings
-        words = settings.edit_from.strip()
+        settings, model = self._docker_model.settings, self._docker_model.model
+        words, is_instructed = words_of_place(settings).strip(), settings.edit_method == "instruct"
+        if is_instructed and model is not None and not model.follows_instructions:
+            return self._which_models_follow(model.name)
         if rows_called(self._docker_model.scene_watch.scene, words):
             return tr("The layer \u201c{name}\u201d says where.").format(name=words)
-        if settings.edit_method == "ddib":
+        if settings.edit_method in {"ddib", "instruct"}:
             return tr("All of the picture changes, or what is selected.")
         return tr("What is selected changes; without a selection the words find the place.")
+
+    def _which_models_follow(self, name: str) -> str:
+        """What to do, where the chosen model follows no instructions."""
+        following = [m.name for m in self._docker_model.models if m.follows_instructions]
+        if not following:
+            return tr(
+                "None of your models follows instructions: add one that was made for it "
+                "(InstructPix2Pix), or choose another method."
+            )
+        return tr(
+            "The model {name} follows no instructions. Choose one that does: {others}."
+        ).format(name=name, others=", ".join(following))
 
 
 def _methods() -> dict[EditMethod, str]:
@@ -134,6 +176,7 @@ def _methods() -> dict[EditMethod, str]:
         "diffedit": tr("Find the place, paint it anew"),
         "p2p": tr("Keep the shapes"),
         "ddib": tr("Turn the whole picture"),
+        "instruct": tr("Follow an instruction"),
     }
 
 
@@ -146,6 +189,22 @@ def _strength() -> Number:
         1.0,
         0.05,
         2,
+    )
+
+
+def _picture_scale() -> Number:
+    return Number(
+        "edit_picture_scale",
+        tr("Picture"),
+        tr(
+            "How closely the picture is kept to, against the guidance of the words: more keeps "
+            "more of it, below 1 nothing is guided."
+        ),
+        0.0,
+        MAX_GUIDANCE_SCALE,
+        0.1,
+        1,
+        slides_to=3.0,
     )
 
 

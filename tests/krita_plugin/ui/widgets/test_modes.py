@@ -1,5 +1,7 @@
 """Generate, extend, refine, fill, edit, upscale: what each asks for, and what it sends."""
 
+from typing import get_args
+
 import pytest
 
 from tapestry.i18n.translation import choose_language
@@ -19,7 +21,9 @@ from tapestry.qt.compat import (
 from tapestry.settings.settings import MODES, Settings
 from tapestry.ui.modes.extend_picture import ExtendPicture, mark_of
 from tapestry.ui.modes.mode_fields import ModeTabs
-from tapestry_protocol.messages import Edit, PixelsRef, Result, Submit
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
+from tapestry_protocol.fields import EditMethod
+from tapestry_protocol.messages import Edit, ModelInfo, PixelsRef, Result, Submit, Welcome
 from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 
@@ -108,6 +112,101 @@ def test_editing_takes_words_a_method_and_a_place(ready) -> None:
     assert (named.edit.method, named.edit.threshold) == ("p2p", 0.0)
     assert named.edit.cross_attention == 0.7
     assert (kept.mode, kept.edit_to, kept.edit_method) == ("edit", "lava", "p2p")
+
+
+def test_every_method_of_an_edit_has_words_in_the_docker(ready) -> None:
+    """Whatever the protocol knows can be chosen, and comes back from what is kept."""
+    ready.one("tapestry_mode_edit").click()
+    ready.look()
+    methods = ready.one("tapestry_edit_method")
+    offered = [methods.itemData(index) for index in range(methods.count())]
+    assert offered == list(get_args(EditMethod))
+    for index, method in enumerate(offered):
+        assert methods.itemText(index)
+        methods.activated.emit(index)
+        ready.look()
+        assert methods.currentIndex() == index
+        assert Settings.from_text(ready.host.settings["docker"]).edit_method == method
+
+
+def know_models(docker, *, chosen: str) -> None:
+    """The backend has one that paints, and one that follows instructions."""
+    models = (
+        ModelInfo("sample", "sample", 128),
+        ModelInfo("pix2pix", "pix2pix", 512, "sd1", follows_instructions=True),
+    )
+    docker.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
+    docker.docker_model.change_and_tell(model=chosen)
+
+
+def follow_an_instruction(docker, words: str) -> None:
+    """Choose the method, and write what shall change."""
+    docker.one("tapestry_mode_edit").click()
+    docker.look()
+    method = docker.one("tapestry_edit_method")
+    method.activated.emit(method.findData("instruct"))
+    docker.look()
+    docker.one("tapestry_edit_instruction").write(words)
+
+
+def test_an_instruction_takes_one_line(ready) -> None:
+    """And how closely the picture is kept to; no place is looked for by words."""
+    know_models(ready, chosen="pix2pix")
+    follow_an_instruction(ready, "make it night")
+    for hidden in ("edit_from", "edit_to", "edit_shapes", "find_place", "edit_threshold", "prompt"):
+        assert not ready.all(f"tapestry_{hidden}"), hidden
+    where = ready.one("tapestry_edit_where").text()
+    ready.one("tapestry_edit_picture_scale").setValue(1.7)
+    ready.one("tapestry_edit").click()
+    request = sent(ready)
+
+    assert where == "All of the picture changes, or what is selected."
+    assert (request.prompt, request.regions, request.model) == ("make it night", (), "pix2pix")
+    assert (request.edit.method, request.edit.source_prompt) == ("instruct", "")
+    assert (request.edit.picture_scale, request.strength) == (pytest.approx(1.7), 1.0)
+    assert ready.docker_model.prompt_history.prompts == ("make it night",)
+
+
+def test_a_model_that_follows_no_instruction_says_so_before_anything_is_read(ready) -> None:
+    """In its place in the docker, with those that do; and when the button is pressed."""
+    know_models(ready, chosen="sample")
+    follow_an_instruction(ready, "make it night")
+    where = ready.one("tapestry_edit_where").text()
+    ready.one("tapestry_edit").click()
+    refused = ready.docker_model.notice
+    asked = list(ready.docker_model.queue.jobs)
+    ready.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, (ModelInfo("sample", "sample", 128),)))
+    without = ready.one("tapestry_edit_where").text()
+
+    assert "follows no instructions" in where
+    assert "pix2pix" in where
+    assert str(refused.message) == "The model \u201csample\u201d follows no instructions."
+    assert refused.advice
+    assert asked == []
+    assert without.startswith("None of your models follows instructions")
+
+
+@pytest.mark.parametrize("mode", ["generate", "upscale"])
+def test_a_model_that_only_follows_instructions_paints_nothing_else(ready, mode: str) -> None:
+    """That is said at once, not when it has waited for its turn."""
+    know_models(ready, chosen="pix2pix")
+    ready.one(f"tapestry_mode_{mode}").click()
+    ready.look()
+    ready.one(f"tapestry_{mode}").click()
+    assert "only follows instructions" in str(ready.docker_model.notice.message)
+    assert ready.docker_model.queue.jobs == []
+
+
+def test_the_background_has_a_field_where_it_counts(ready) -> None:
+    """An edit whose words find the place asks for none; one whose layer says where does."""
+    assert ready.all("tapestry_prompt")
+    ready.one("tapestry_mode_edit").click()
+    ready.docker_model.change_and_tell(edit_from="grass", edit_to="lava")
+    ready.look()
+    assert not ready.all("tapestry_prompt")
+    ready.docker_model.change_and_tell(edit_from="sky")
+    ready.look()
+    assert ready.all("tapestry_prompt")
 
 
 def test_a_found_place_is_shown_and_taken_over(ready) -> None:
