@@ -49,6 +49,20 @@ def test_the_map_shows_where_the_first_words_fit_best() -> None:
     assert (where[:, 9:] < 0.5).all()
 
 
+def test_the_map_of_cells_that_hardly_differ_is_one_of_numbers() -> None:
+    """No single-precision number lies between the two groups: their middle is one of them."""
+    number = torch.tensor(0.5)
+    for _ in range(8):
+        above = torch.nextafter(number, torch.tensor(torch.inf))
+        other = number.expand(8, 8).clone()
+        other[:, 4:] = above
+        where = shown_map([torch.stack([torch.zeros(8, 8), other])])
+        assert torch.isfinite(where).all()
+        assert (where[:, :4] < 0.5).all()
+        assert (where[:, 4:] > 0.5).all()
+        number = above
+
+
 def test_the_map_is_empty_where_no_words_differ() -> None:
     """Nothing is divided by nothing."""
     assert torch.equal(shown_map([torch.ones(2, 4, 4)]), torch.zeros(4, 4))

@@ -228,3 +228,14 @@ def test_the_way_back_and_on_again_is_the_picture(model, picture) -> None:
         for latents in (clean, back.latents)
     )
     assert again > plain - 0.5
+
+
+def test_settings_that_a_checkpoint_was_not_made_for_are_told(scene, picture, tmp_path) -> None:
+    """As for a picture that is generated."""
+    folder = save_checkpoint(tmp_path / "model-lcm")
+    catalogue = Catalogue([str(folder)])
+    assert catalogue.find(str(folder)).variant == "lcm"
+    asked = request_for(scene, picture, num_inference_steps=20, strength=0.1, model=str(folder))
+    asked = replace(asked, edit=replace(asked.edit, threshold=0.0))
+    *_, finished = run(asked, scene.blobs, ModelCache(catalogue))
+    assert [notice for notice in finished.report["notices"] if "made for few steps: 20" in notice]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.models.model_cache import ModelCache
+from tapestry_backend.tasks.recognition import recognise
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import Edit, Request
 from tests.models.allocator import Allocator
 from tests.models.live_tensors import Costs
 from tests.models.tiny_checkpoints import save_checkpoint
@@ -120,6 +122,38 @@ def test_windows_are_painted_fewer_at_a_time(
     (notice,) = short.report["notices"]
     assert "2 at a time instead of 16" in notice
     measured(f"rows that were tried: {', '.join(map(str, sizes))}")
+
+
+@pytest.mark.parametrize("method", ["diffedit", "p2p", "ddib"])
+def test_an_edit_with_fewer_windows_at_a_time_says_so(
+    tiny: ModelCache, monkeypatch: pytest.MonkeyPatch, scene, method: str
+) -> None:
+    """In any of its stages."""
+    model = tiny.load(tiny.catalogue.models[-1].id)
+    predict = model.predict
+
+    def fails_above_three(latents, timestep, conditions, contexts):
+        if len(latents) > 3:
+            raise torch.OutOfMemoryError("more than three rows")
+        return predict(latents, timestep, conditions, contexts)
+
+    monkeypatch.setattr(model, "predict", fails_above_three)
+    image, words = scene.picture(64, 320), Edit(method, "snow", threshold=0.0)
+    asked = replace(request(tiny, 320), task="edit", prompt="lava", image=image, edit=words)
+    *_, finished = run(asked, scene.blobs, tiny)
+    (notice,) = finished.report["notices"]
+    assert "at a time instead of 16" in notice
+
+
+@pytest.mark.promise("R6")
+def test_names_that_cannot_be_compared_for_want_of_memory(tiny: ModelCache, scene) -> None:
+    """A sentence, as for a picture; the next one works."""
+    asked = replace(request(tiny, 320), task="edit", image=scene.picture(64, 320), edit=Edit())
+    with Allocator(100_000), pytest.raises(TapestryError, match="not enough memory") as raised:
+        list(recognise(asked, ["snow", "lava"], scene.blobs, tiny))
+    assert raised.value.code is ErrorCode.OUT_OF_MEMORY
+    *_, found = recognise(asked, ["snow", "lava"], scene.blobs, tiny)
+    assert sorted(found.names) == ["lava", "snow"]
 
 
 def test_the_store_of_a_checkpoint_is_where_it_was_saved(tiny: ModelCache) -> None:

@@ -53,7 +53,8 @@ def shown_map(errors: Iterable[Tensor]) -> Tensor:
     0.5 lies where the cells fall best into two groups (Otsu 1979), whatever the numbers were; 0 and
     1 are the worst and the best cell. Where no cell differs from another the map is 0.
     """
-    mean = torch.stack(list(errors)).mean(dim=0)
+    # In double precision a middle lies between two numbers that differ at all.
+    mean = torch.stack(list(errors)).mean(dim=0).cpu().double()
     side = _SMOOTH_CELLS // 2
     around = functional.pad(mean[None], (side,) * 4, mode="replicate")
     own, *others = functional.avg_pool2d(around, _SMOOTH_CELLS, stride=1)[0]
@@ -64,15 +65,18 @@ def shown_map(errors: Iterable[Tensor]) -> Tensor:
     middle = _two_groups(better)
     below = (better - low) / (middle - low)
     above = 1 + (better - middle) / (high - middle)
-    return torch.where(better < middle, below, above) / 2
+    return (torch.where(better < middle, below, above) / 2).float()
 
 
 def _two_groups(values: Tensor) -> Tensor:
-    """The number [] between two groups of values that differ most from each other (Otsu 1979)."""
-    ordered = values.flatten().double().sort().values
-    count = torch.arange(1, len(ordered), dtype=torch.float64, device=ordered.device)
+    """The number [] between two groups of values that differ most from each other (Otsu 1979).
+
+    Equal values stay together; there are two that differ.
+    """
+    ordered = values.flatten().sort().values
+    count = torch.arange(1, len(ordered), dtype=ordered.dtype)
     sums = ordered.cumsum(0)
     below, above = sums[:-1] / count, (sums[-1] - sums[:-1]) / (len(ordered) - count)
     apart = count * (len(ordered) - count) * (below - above) ** 2
-    index = int(apart.argmax())
-    return ((ordered[index] + ordered[index + 1]) / 2).to(values)
+    index = int(apart.where(ordered[1:] > ordered[:-1], -1.0).argmax())
+    return (ordered[index] + ordered[index + 1]) / 2

@@ -37,7 +37,7 @@ from .conditioning import Conditioning
 from .decoding import decode_beside
 from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
-from .failure_messages import unused_clip_skip
+from .failure_messages import settings_notices
 from .finite import check_finite
 from .inversion_files import InversionFiles, key_of
 from .model_loading import load_model
@@ -122,6 +122,8 @@ class _EditState:
                      after
     clean            the picture's latents [1, C, h, w]
     steps            of the whole way from noise; `first` is the index of the one to begin with
+    variant          of the checkpoint
+    batch_size       the smallest that was used; below the plan's where memory ran out
     """
 
     edit: Edit
@@ -136,12 +138,19 @@ class _EditState:
     first: int
     watch: Stopwatch
     notices: list[str]
+    variant: str
+    batch_size: int
     evaluations: int = 0
 
     @property
     def plan(self) -> Plan:
         """The plan of what it shall become; that of what is there differs in its prompts alone."""
         return self.after.plan
+
+    def count(self, *denoise: MultiDiffusion | ShapeKeeper) -> None:
+        """Note what has gone through the model, and how much at once."""
+        self.evaluations += sum(each.evaluations for each in denoise)
+        self.batch_size = min(self.batch_size, *(each.batch_size for each in denoise))
 
 
 def _prepare(
@@ -169,7 +178,6 @@ def _prepare(
         if known is None:
             raise TypeError("the request was checked for its picture")
     told = [*notices, *after.texts.notices, *after.conditioning.notices, *canvas.notices]
-    told += unused_clip_skip(request.clip_skip, is_known=model.knows_clip_skip)
     steps = _steps(plan, model)
     first = len(steps) - max(1, round(len(steps) * plan.strength))
     return _EditState(
@@ -184,7 +192,9 @@ def _prepare(
         steps,
         first,
         watch,
-        list(told),
+        told,
+        model_cache.variant_of(request.model),
+        plan.batch_size,
     )
 
 
@@ -288,8 +298,8 @@ def _compare(state: _EditState) -> Generator[Progressed, None, Tensor]:
         check_finite(errors, "comparing the words")
         found.append(errors)
         yield Progressed("comparing", len(found), _NOISES)
-    state.evaluations += sum(each.evaluations for each in others)
-    return _in_pixels(shown_map(found).cpu(), state.plan)
+    state.count(*others)
+    return _in_pixels(shown_map(found), state.plan)
 
 
 def _samples(state: _EditState) -> Iterator[Sample]:
@@ -385,7 +395,8 @@ def _repaint(
         yield Progressed(
             "denoising", step.number, step.num_steps, partial(_preview, state, step.denoised)
         )
-    state.evaluations += keeper.evaluations if keeper else 0
+    if keeper is not None:
+        state.count(keeper)
     return latents
 
 
@@ -406,8 +417,16 @@ def _grey(where: Tensor, plan: Plan) -> Pixels:
 
 
 def _report(state: _EditState, share: float) -> dict[str, Any]:
-    counted = state.before.denoise.evaluations + state.after.denoise.evaluations
-    report = make_report(state.plan, counted + state.evaluations, state.notices, state.watch)
+    state.count(state.before.denoise, state.after.denoise)
+    about = settings_notices(
+        state.plan.request,
+        state.variant,
+        state.batch_size,
+        state.plan.batch_size,
+        knows_clip_skip=state.model.knows_clip_skip,
+    )
+    notices = [*state.notices, *about]
+    report = make_report(state.plan, state.evaluations, notices, state.watch)
     report["edit"] = {"method": state.edit.method, "changed": share}
     return report
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeVar
+
 import torch
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.sentences import Sentence, as_sentence, quoted
 
+from ..engine.out_of_memory import is_out_of_memory
 from ..models.device.memory import free_and_total_bytes
+from .events import Progressed
+
+Event = TypeVar("Event")
 
 _GIB = 2**30
 _MOST_STEPS = {"lcm": 8, "turbo": 4, "lightning": 8, "hyper": 8, "tcd": 8, "schnell": 4}
@@ -84,6 +91,20 @@ def short_of_memory(batch_size: int, planned: int) -> tuple[str, ...]:
     )
 
 
+def settings_notices(
+    request: Request, variant: str, batch_size: int, planned: int, *, knows_clip_skip: bool
+) -> tuple[str, ...]:
+    """Sentences about a finished picture: memory that was short, settings that do not suit.
+
+    variant: of the checkpoint. batch_size: the smallest that was used; planned: the plan's.
+    """
+    return (
+        *short_of_memory(batch_size, planned),
+        *unlike_few_steps(variant, request.num_inference_steps, request.guidance_scale),
+        *unused_clip_skip(request.clip_skip, is_known=knows_clip_skip),
+    )
+
+
 def layers_too_large() -> str:
     """A sentence about a picture whose layers are more than the server keeps."""
     return (
@@ -92,7 +113,22 @@ def layers_too_large() -> str:
     )
 
 
-def out_of_memory(request: Request, stage: str, device: torch.device) -> TapestryError:
+def telling_of_memory(
+    events: Iterator[Event], request: Request, device: torch.device
+) -> Iterator[Event]:
+    """The same events of a task; where memory gives out, a sentence for the artist is raised."""
+    stage = "loading"
+    try:
+        for event in events:
+            stage = event.stage if isinstance(event, Progressed) else stage
+            yield event
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _out_of_memory(request, stage, device) from error
+
+
+def _out_of_memory(request: Request, stage: str, device: torch.device) -> TapestryError:
     """When everything that takes less memory has been tried; to be made where memory ran out."""
     margins = request.margins
     height = request.height + margins.top + margins.bottom

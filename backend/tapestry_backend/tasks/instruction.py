@@ -25,7 +25,7 @@ from .conditioning import Conditioning
 from .denoising_pass import DenoisingPass, Texts
 from .editing import changing_pixels, decode_change, regions_as_words
 from .events import Finished, Progressed
-from .failure_messages import unused_clip_skip
+from .failure_messages import settings_notices
 from .finite import check_finite
 from .model_loading import load_model
 from .plan import Plan, make_plan
@@ -75,7 +75,13 @@ def run_instruction(
     with watch.stage("decode"):
         rgba = decode_change(latents, changing, canvas, model, plan)
     told = [*notices, *texts.notices, *conditioning.notices, *canvas.notices]
-    told += unused_clip_skip(request.clip_skip, is_known=model.knows_clip_skip)
+    told += settings_notices(
+        request,
+        model_cache.variant_of(request.model),
+        denoise.batch_size,
+        plan.batch_size,
+        knows_clip_skip=model.knows_clip_skip,
+    )
     report: dict[str, Any] = make_report(plan, denoise.evaluations, told, watch)
     changed = float((cut_output(changing, plan) > 0).float().mean())
     report["edit"] = {"method": edit.method, "changed": changed}

@@ -60,6 +60,11 @@ class ShapeKeeper:
         """Rows that have gone through the model so far."""
         return self._paired.evaluations
 
+    @property
+    def batch_size(self) -> int:
+        """Rows of one evaluation; fewer since memory ran out."""
+        return self._paired.batch_size
+
     def __call__(self, latents: Tensor, step: SamplingStep) -> Tensor:
         """Latents [1, C, h, w] -> the fused prediction [1, C, h, w]."""
         return self._paired(self._levels[step.step_index], latents, step)

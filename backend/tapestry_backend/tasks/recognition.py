@@ -23,6 +23,7 @@ from ..models.model_cache import ModelCache
 from ..models.schedulers import predicts_flow
 from .canvas_source import read_canvas_source
 from .events import Progressed
+from .failure_messages import telling_of_memory
 from .finite import check_finite
 from .model_loading import load_model
 from .plan import Plan, make_plan
@@ -59,6 +60,13 @@ def recognise(
     Its prompts and regions count nothing. The last event is `Recognised`. Raises TapestryError for
     names that cannot be compared, and as `run` does.
     """
+    events = _events(request, names, blobs, model_cache)
+    yield from telling_of_memory(events, request, model_cache.device)
+
+
+def _events(
+    request: Request, names: Sequence[str], blobs: Mapping[str, bytes], model_cache: ModelCache
+) -> Iterator[Progressed | Recognised]:
     chosen = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     if not 2 <= len(chosen) <= MAX_NAMES:
         raise TapestryError(

@@ -20,7 +20,6 @@ from tapestry_protocol.sentences import Sentence
 from ..engine.coherence import Coherence
 from ..engine.composition import PreserveComposition, composed, structured
 from ..engine.layers import Layers
-from ..engine.out_of_memory import is_out_of_memory
 from ..engine.perceptual_coherence import PerceptualCoherence
 from ..engine.regions import PixelShare
 from ..engine.sampling import Preserved, Steer
@@ -37,10 +36,8 @@ from .editing import run_edit
 from .events import Finished, LayeredPicture, Progressed
 from .failure_messages import (
     layers_too_large,
-    out_of_memory,
-    short_of_memory,
-    unlike_few_steps,
-    unused_clip_skip,
+    settings_notices,
+    telling_of_memory,
 )
 from .finite import check_finite
 from .instruction import run_instruction
@@ -83,22 +80,14 @@ def run(
     check_request(request)
     model_cache.check(request)
     request, notices = model_cache.catalogue.adapters.read(request)
-    stage = "loading"
-    try:
-        given = request, blobs, model_cache, notices
-        if request.edit is not None and request.edit.method == "instruct":
-            events = run_instruction(*given)
-        elif request.task == "edit":
-            events = run_edit(*given, inversions)
-        else:
-            events = run_painting(*given, passes)
-        for event in events:
-            stage = event.stage if isinstance(event, Progressed) else stage
-            yield event
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise out_of_memory(request, stage, model_cache.device) from error
+    given = request, blobs, model_cache, notices
+    if request.edit is not None and request.edit.method == "instruct":
+        events = run_instruction(*given)
+    elif request.task == "edit":
+        events = run_edit(*given, inversions)
+    else:
+        events = run_painting(*given, passes)
+    yield from telling_of_memory(events, request, model_cache.device)
 
 
 def run_painting(
@@ -374,14 +363,10 @@ def _leaves(state: _RunState, layers: Layers, shares: Sequence[PixelShare]) -> l
 
 def _notices(state: _RunState, model_cache: ModelCache) -> list[str]:
     """What the artist should know about the finished picture: sentences."""
-    request = state.plan.request
-    steps, scale = request.num_inference_steps, request.guidance_scale
-    return [
-        *state.notices,
-        *short_of_memory(state.batch_size, state.plan.batch_size),
-        *unlike_few_steps(model_cache.variant_of(request.model), steps, scale),
-        *unused_clip_skip(request.clip_skip, is_known=state.model.knows_clip_skip),
-    ]
+    request, planned = state.plan.request, state.plan.batch_size
+    variant, knows = model_cache.variant_of(request.model), state.model.knows_clip_skip
+    about = settings_notices(request, variant, state.batch_size, planned, knows_clip_skip=knows)
+    return [*state.notices, *about]
 
 
 def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers) -> list[Steer]:

@@ -29,7 +29,6 @@ from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
 from ..checkpoints.upscaler_file import Upscaler
 from ..engine.composition import PreserveComposition
 from ..engine.extension import pull_push
-from ..engine.out_of_memory import is_out_of_memory
 from ..engine.regions import PaintedMask, lift_thin, occlude, weigh
 from ..engine.sampling import Preserved
 from ..engine.windows import Size, Window
@@ -42,7 +41,7 @@ from .conditioning import Conditioning
 from .decoding import decode_canvas, decode_part
 from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
-from .failure_messages import out_of_memory, unlike_few_steps, unused_clip_skip
+from .failure_messages import telling_of_memory, unlike_few_steps, unused_clip_skip
 from .finite import check_finite
 from .model_loading import load_model
 from .plan import Plan, make_plan
@@ -148,15 +147,8 @@ def upscale(
     larger, notices = adapters.read(larger)
     if len(larger.all_controls) < len(request.all_controls):
         notices = (*notices, _NO_CONTROL_PICTURES)
-    stage = "loading"
-    try:
-        for event in _events(first, request, larger, blobs, model_cache, notices, upscaler):
-            stage = event.stage if isinstance(event, Progressed) else stage
-            yield event
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise out_of_memory(larger, stage, model_cache.device) from error
+    events = _events(first, request, larger, blobs, model_cache, notices, upscaler)
+    yield from telling_of_memory(events, larger, model_cache.device)
 
 
 def run_upscale(

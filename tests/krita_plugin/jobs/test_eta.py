@@ -7,7 +7,7 @@ import pytest
 from tapestry.document.order import DocumentState, Order
 from tapestry.jobs.eta import TimeEstimate, time_left
 from tapestry.jobs.job import Job, Phase
-from tapestry_protocol.messages import Request
+from tapestry_protocol.messages import Edit, Request
 from tapestry_protocol.pixels import Margins
 from tests.krita_plugin.fake_canvas import FakeCanvas
 
@@ -64,6 +64,49 @@ def test_another_model_has_another_pace() -> None:
     larger = replace(grown.order.request, task="extend", margins=Margins(bottom=10))
     grown.order = Order(larger, {}, "x")
     assert estimate.seconds_left([grown]) == pytest.approx(20.0 - 1.0)
+
+
+@pytest.mark.parametrize(
+    ("edit", "strength", "rows"),
+    [
+        (Edit("diffedit", "snow"), 0.8, 10 * 3 + 8 * 1 + 8 * 2),
+        (Edit("diffedit", "snow", threshold=0.0), 0.8, 8 * 1 + 8 * 2),
+        (Edit("diffedit", "snow", map_only=True), 0.8, 10 * 3),
+        (Edit("ddib", "snow"), 1.0, 10 * 1 + 10 * 2),
+        (Edit("instruct"), 1.0, 10 * 2),
+    ],
+)
+def test_an_edit_takes_the_time_of_all_its_stages(edit: Edit, strength: float, rows: int) -> None:
+    """Comparing and inverting count, by how many rows of the model they take."""
+    now = [0.0]
+    estimate, first = TimeEstimate(lambda: now[0]), job("a")
+    for first.step in (1, 2):
+        estimate.note(first)
+        now[0] += 1.0
+    now[0] -= 1.0
+    asked = job("b", task="edit", edit=edit, strength=strength)
+    asked.stage = "queued"
+    assert estimate.seconds_left([asked]) == pytest.approx(rows * 0.5)
+
+
+def test_an_edit_measures_itself_from_its_first_stage() -> None:
+    """What was skipped, since it was kept on disk, is no longer counted."""
+    now = [0.0]
+    estimate = TimeEstimate(lambda: now[0])
+    asked = job("a", task="edit", edit=Edit("diffedit", "snow"), strength=1.0)
+    asked.stage = "comparing"
+    for asked.step in (1, 2):
+        estimate.note(asked)
+        now[0] += 3.0
+    now[0] -= 3.0
+    assert estimate.seconds_left([asked]) == pytest.approx(8 * 3 + 10 * 1 + 10 * 2)
+    asked.stage, asked.step = "inverting", 4
+    assert estimate.seconds_left([asked]) == pytest.approx(6 * 1 + 10 * 2)
+    asked.stage, asked.step = "denoising", 4
+    estimate.note(asked)
+    assert estimate.seconds_left([asked]) == pytest.approx(6 * 2)
+    asked.stage = "decoding"
+    assert estimate.seconds_left([asked]) == 0
 
 
 def test_an_upscale_takes_its_share_of_the_steps_for_a_larger_picture() -> None:
