@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -22,12 +22,19 @@ from .backend.choice import BackendChoice, ChosenBackend
 from .backend.controller import BackendController
 from .backend.status_text import backend_sentence
 from .common.error_boundary import guarded
-from .common.task_queue import Loop
+from .common.task_queue import Loop, Work
 from .connection.link import Link, LinkState
 from .document.adapter_controller import AdapterController
 from .document.adapter_settings import PICTURE
 from .document.canvas import Canvas, Host
 from .document.example import Example
+from .document.judging import (
+    Judgement,
+    judgements_of,
+    order_to_judge,
+    order_to_suggest,
+    suggested,
+)
 from .document.order import NOTHING, Beside, Order
 from .document.reading import (
     needs_painting,
@@ -67,6 +74,12 @@ Topic = Literal[
 ]
 
 _SETTINGS_KEY = "docker"
+
+_NAMES_OF_EARLIER = 24
+"""Prompts that were used lately, among which what an edge shows is looked for."""
+
+_PIECE_OF_UNKNOWN_PX = 512
+"""The window of a model of which nothing is known yet."""
 
 
 class DockerModel:
@@ -279,6 +292,35 @@ class DockerModel:
         self.place.add_layer(self.settings.edit_threshold)
 
     @guarded
+    def judge_regions(self) -> None:
+        """Ask whether the picture shows in each region what its layer is called."""
+        canvas = self._document_in_front()
+        self._ask(canvas, order_to_judge(canvas, replace(self.settings)))
+
+    @guarded
+    def suggest_prompt(self) -> None:
+        """Ask what the picture shows at the edges that grow, for the background's prompt."""
+        canvas, settings = self._document_in_front(), replace(self.settings)
+        layers = (region.prompt for region in self.scene_watch.scene.regions)
+        names = [settings.prompt, *layers, *self.prompt_history.prompts[:_NAMES_OF_EARLIER]]
+        window_px = self.model.window_px if self.model else _PIECE_OF_UNKNOWN_PX
+        self._ask(canvas, order_to_suggest(canvas, settings, window_px, names))
+
+    def _ask(self, canvas: Canvas, reading: Work[Order]) -> None:
+        """A job whose result is no picture."""
+        self._show(None)
+        self.live.stop()
+        self.results.canvas_preview.hide()
+        self.regions.hide_overlay()
+
+        async def undisturbed() -> Order:
+            with self.scene_watch.resting():
+                await self.results.canvas_preview.gone()
+                return await reading
+
+        self.queue.begin(canvas, undisturbed())
+
+    @guarded
     def upscale(self) -> None:
         """Make the picture larger, and paint over it."""
         self._begin("upscale")
@@ -408,15 +450,36 @@ class DockerModel:
         if self.backend_controller:
             self.backend_controller.note_report(made.result.report)
         end = self.queue.end
-        if job.order is not None and job.order.is_map:
+        if job.order is not None and job.order.request.task == "recognise":
+            end(job, self._judged(job.order, judgements_of(made.result.report)))
+        elif job.order is not None and job.order.is_map:
             self.place.take(job, job.order, made, lambda: end(job, self.notice))
         elif job.order is not None:
+            self.scene_watch.note_judged({})
             at_once = self.settings.apply_at_once and job.copies == 1
             self.results.take(job, job.order, made, lambda: end(job, self.notice), at_once=at_once)
             larger = self._to_enlarge.pop(job.id, None)
             if larger is not None and job.canvas.is_open:
                 order = order_to_enlarge(job.order, made.pixels, larger)
                 self.queue.begin(job.canvas, _ready(order), job.sources, history_id=job.history_id)
+
+    def _judged(self, order: Order, found: Sequence[Judgement]) -> Notice:
+        """Mark the regions that do not show their names, or take what the edges show."""
+        if order.judged:
+            self.scene_watch.note_judged(dict(zip(order.judged, found, strict=False)))
+            unlike = ", ".join(each.prompt for each in found if not each.shows)
+            if not unlike:
+                return Notice(tr("Every region shows what it is called."), is_error=False)
+            marked = tr("They are marked in the list: try another seed, or plainer words.")
+            said = tr("Not shown where they should be: {names}.").format(names=unlike)
+            return Notice(said, marked, is_error=False)
+        prompt = suggested(found)
+        if not prompt:
+            return Notice(tr("Nothing was recognised at these edges."), is_error=False)
+        self.prompt_history.remember([prompt, self.settings.prompt])
+        self.change_and_tell(prompt=prompt)
+        changed = tr("That is the background's prompt now: change it as you like.")
+        return Notice(tr("The edges show: {names}.").format(names=prompt), changed, is_error=False)
 
     # --- results ----------------------------------------------------------------------------------
 

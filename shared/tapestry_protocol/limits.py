@@ -34,6 +34,9 @@ brush that ran over the edge; what reaches further says itself where the region 
 MAX_REGIONS = 32
 """More regions than a painter can tell apart; bounds the evaluations of one step."""
 
+MAX_NAMES = 64
+"""Names that are compared at once; each costs two evaluations for every window at least."""
+
 MAX_CLIP_SKIP = 11
 """Layers of CLIP that may be left out; the smallest of the known encoders has twelve."""
 

@@ -51,6 +51,7 @@ from .limits import (
     MAX_LEFT_OUT,
     MAX_LORAS,
     MAX_MODELS,
+    MAX_NAMES,
     MAX_REGIONS,
     MAX_REPORT_CHARACTERS,
     MAX_SIDE_PX,
@@ -192,7 +193,8 @@ class Request:
     task      "generate" paints the whole canvas; "extend" grows it by `margins` and paints there;
               "refine" paints over the selection, starting from what is there; "fill" paints
               something new into it; "upscale" makes the whole picture larger and paints over it;
-              "edit" changes what other words name, in the selection or everywhere
+              "edit" changes what other words name, in the selection or everywhere; "recognise"
+              makes no picture, but says which words fit what each region shows
     height, width   the canvas before it is extended or upscaled, pixels
     prompt    for everything that no region covers
     style     added to every prompt, of regions and background alike
@@ -203,6 +205,8 @@ class Request:
     strength  "refine": 0 leaves everything as it is, 1 starts from nothing; "upscale": 0 only
               enlarges; "edit": the share of the steps that are taken back
     edit      "edit": how
+    names     "recognise": words that are compared for every region, besides its own prompt; a
+              region without a prompt is compared with the materials that the model lists, too
     factor    "upscale": how many times as high and as wide the picture becomes
     continue_regions    "extend": whether a region that touches an edge that grows goes on beyond it
     under_px  "extend": how far the new part goes on underneath the old picture
@@ -220,7 +224,7 @@ class Request:
     expert    what has a good default for every picture
     """
 
-    task: Literal["generate", "extend", "refine", "fill", "upscale", "edit"]
+    task: Literal["generate", "extend", "refine", "fill", "upscale", "edit", "recognise"]
     height: Side
     width: Side
     prompt: Prompt = ""
@@ -250,6 +254,7 @@ class Request:
     layered: bool = False
     live: LiveName = ""
     edit: Edit | None = None
+    names: Annotated[tuple[Prompt, ...], MaxLength(MAX_NAMES)] = ()
     expert: Expert = NO_EXPERT
 
     @property
@@ -268,7 +273,7 @@ class Request:
             for region in self.regions
         )
         source = self.edit.source_prompt if self.edit else ""
-        return sum(regions, (self.prompt, self.negative_prompt, self.style, source))
+        return sum(regions, (self.prompt, self.negative_prompt, self.style, source, *self.names))
 
     @property
     def all_loras(self) -> tuple[Lora, ...]:
@@ -408,10 +413,11 @@ class Result(Message, kind="result"):
 
     pixels    generate: the canvas; extend: the grown canvas, transparent where the old picture is;
               refine, fill and edit: transparent where nothing has changed; upscale: the larger
-              picture
+              picture; recognise: one transparent pixel
     bounds    where it lies, in coordinates of the document before extension; upscale: in those of
               the larger picture
-    report    JSON: the plan, seed, model, windows, evaluations, seconds, memory
+    report    JSON: the plan, seed, model, windows, evaluations, seconds, memory; recognise: what
+              fits each region, as `recognised`
     layered   the same as a group of layers, where it was asked for and there are tight regions
     """
 

@@ -318,6 +318,14 @@ def _check_instruction(edit: Edit, instructions: Sequence[str]) -> None:
         raise _bad("An instruction names no place that could be looked for.")
 
 
+def _check_recognise(request: Request) -> None:
+    _check_image(request)
+    if not request.regions:
+        raise _bad("There is no region to look at.", "Paint on a layer, and name it.")
+    for name in request.names:
+        check_prompt(name, Sentence("a name to compare"))
+
+
 def check_follows(name: str, *, is_instructed: bool, follows: bool) -> None:
     """Raises TapestryError where a model gets an instruction and follows none, or the other way."""
     if is_instructed and not follows:
@@ -355,5 +363,6 @@ _TASKS: dict[str, Callable[[Request], None]] = {
     "fill": _check_selection,
     "upscale": _check_upscale,
     "edit": _check_edit,
+    "recognise": _check_recognise,
 }
 """What each task asks for."""

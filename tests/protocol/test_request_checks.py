@@ -207,3 +207,16 @@ def test_a_renamed_region_is_an_edit() -> None:
     renamed = dataclasses.replace(region(), source_prompt="snow")
     check_request(dataclasses.replace(EDIT, prompt="snow", regions=(renamed,)))
     check_request(dataclasses.replace(EDIT, edit=Edit("diffedit")))
+
+
+def test_recognising_takes_a_picture_and_regions() -> None:
+    """Their prompts may be empty; names are compared besides."""
+    asked = dataclasses.replace(EDIT, task="recognise", edit=None, names=("snow", "lava"))
+    check_request(dataclasses.replace(asked, regions=(region(),)))
+    for changes, sentence in (
+        ({}, "no region to look at"),
+        ({"regions": (region(),), "image": None}, "needs the flattened picture"),
+        ({"regions": (region(),), "names": ("s" * (MAX_PROMPT_CHARACTERS + 1),)}, "has 2001"),
+    ):
+        with pytest.raises(TapestryError, match=sentence):
+            check_request(dataclasses.replace(asked, **changes))

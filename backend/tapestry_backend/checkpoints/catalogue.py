@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -80,6 +81,15 @@ class Checkpoint:
     def info(self) -> ModelInfo:
         family = cast("Any", self.family)
         return ModelInfo(self.id, self.id, self.window_px, family, self.follows_instructions)
+
+    @property
+    def materials(self) -> tuple[str, ...]:
+        """Those that its folder lists as what it was taught; none where it lists nothing."""
+        try:
+            listed = (self.path / "vocabulary.json").read_text(encoding="utf-8")
+            return tuple(str(name) for name in json.loads(listed)["materials"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
 
     @property
     def follows_instructions(self) -> bool:

@@ -102,12 +102,11 @@ def _names(options: argparse.Namespace, catalogue: Catalogue) -> list[str]:
     """Those that were given, or the materials that the model's folder lists."""
     if options.among is not None:
         return options.among.split(";")
-    listed = catalogue.find(options.model).path / "vocabulary.json"
-    try:
-        return [str(name) for name in json.loads(listed.read_text(encoding="utf-8"))["materials"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    materials = catalogue.find(options.model).materials
+    if not materials:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "The model does not list what it was taught.",
             'Say which names to compare, for instance --among "red bricks;stone wall".',
-        ) from error
+        )
+    return list(materials)

@@ -339,7 +339,7 @@ def _what_is_there(
     if request.image is None:
         return _paint_of_regions(request, blobs, plan)
     pixels, known = known_picture(request.image, blobs, plan)
-    if request.task == "edit":
+    if request.task in {"edit", "recognise"}:
         off = _off_document(plan)
         chosen = request.selection
         new = (~off).float() if chosen is None else selected(chosen, blobs, plan)

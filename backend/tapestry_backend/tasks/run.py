@@ -48,6 +48,7 @@ from .model_loading import load_model
 from .own_paint import preserved_rows
 from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
+from .recognition import run_recognition
 from .report import Stopwatch, make_report
 from .upscaling import run_upscale
 
@@ -85,6 +86,8 @@ def run(
         events = run_instruction(*given)
     elif request.task == "edit":
         events = run_edit(*given, inversions)
+    elif request.task == "recognise":
+        events = run_recognition(*given)
     else:
         events = run_painting(*given, passes)
     yield from telling_of_memory(events, request, model_cache.device)

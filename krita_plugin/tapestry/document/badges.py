@@ -1,4 +1,4 @@
-"""What is the matter with a region, known before anything is painted."""
+"""What is the matter with a region, known before anything is painted, or of its picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tapestry_protocol.pixels import COVERED_ALPHA, Bounds
 from .layers import RegionLayer
 from .samples import MaskSample
 
-Badge = Literal["", "hidden", "empty", "nameless", "outside", "thin", "covered"]
+Badge = Literal["", "hidden", "empty", "nameless", "outside", "thin", "covered", "unlike"]
 
 _THINNEST_PX = 3
 """Models paint in cells of 8 pixels; less than a quarter of a cell hardly shows."""

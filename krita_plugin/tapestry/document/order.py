@@ -30,6 +30,7 @@ class Order:
                None: it is about the whole
     adapters   the adapters of the picture and its regions, as `DocumentAdapters.to_text` wrote it
     new_document   whether the picture becomes a document of its own
+    judged     "recognise": the ids of the layers that the regions are, where they are layers
     """
 
     request: Request
@@ -38,6 +39,7 @@ class Order:
     document: Bounds | None = None
     adapters: str = field(default="", repr=False)
     new_document: bool = False
+    judged: tuple[str, ...] = ()
 
     @property
     def whole(self) -> Bounds:

@@ -392,7 +392,7 @@ async def _regions(
         check_prompt(layer.prompt, Sentence("the layer {name}", name=quoted(layer.prompt[:20])))
     regions = []
     for layer in chosen:
-        region = await _region(canvas, around, layer, reach, blobs)
+        region = await region_of(canvas, around, layer, reach, blobs)
         if region is None:
             continue
         own = laid.of(layer.id)
@@ -401,7 +401,7 @@ async def _regions(
     return tuple(regions)
 
 
-async def _region(
+async def region_of(
     canvas: Canvas,
     around: Sequence[Layer],
     layer: RegionLayer,

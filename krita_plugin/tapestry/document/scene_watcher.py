@@ -16,6 +16,7 @@ from ..i18n.translation import tr
 from .adapter_settings import ADAPTERS_NOTE
 from .badges import Badge, badges
 from .canvas import Canvas, Host, Layer
+from .judging import Judgement
 from .layers import DocumentScene
 from .reading import scene_of
 from .region_overlay import overlay_layers
@@ -58,6 +59,7 @@ class SceneWatcher:
     ) -> None:
         self.scene = DocumentScene(remarks=(tr("No document is open."),))
         self.badges: Mapping[str, Badge] = {}
+        self.judged: Mapping[str, Judgement] = {}
         self.picture: Pixels | None = None
         self.has_document = False
         self._host = host
@@ -207,8 +209,20 @@ class SceneWatcher:
                 self.picture = picture
                 self._thumbnail_changed("")
 
+    def note_judged(self, judged: Mapping[str, Judgement]) -> None:
+        """What was found out about the picture, by layer; none once there is another picture."""
+        self.judged = judged
+        self._judge()
+        self._scene_changed()
+
     def _judge(self) -> None:
-        self.badges = badges(self.scene.rows, self._samples, Bounds(0, 0, *self.size))
+        found = badges(self.scene.rows, self._samples, Bounds(0, 0, *self.size))
+        for row in self.scene.rows:
+            judged = self.judged.get(row.id)
+            if judged is None or found[row.id] or judged.prompt != row.prompt:
+                continue
+            found[row.id] = "" if judged.shows else "unlike"
+        self.badges = found
 
     def _begin(
         self,

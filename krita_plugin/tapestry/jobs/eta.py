@@ -82,6 +82,8 @@ def _rows_left(job: Job, request: Request) -> float:
 def _steps(request: Request) -> dict[str, int]:
     """How many steps each stage of a request has."""
     steps, edit = request.num_inference_steps, request.edit
+    if request.task == "recognise":
+        return {"comparing": _COMPARED * len(request.regions)}
     share = round(steps * request.strength)
     if edit is None or edit.method == "instruct":
         return {"denoising": share if request.task == "upscale" else steps}

@@ -20,7 +20,7 @@ from ...qt.compat import (
     QWidget,
 )
 
-Symbol = Literal["dice", "locked", "unlocked", "plus", "overlay", "clock", "keep", "remove"]
+Symbol = Literal["dice", "locked", "unlocked", "plus", "overlay", "eye", "clock", "keep", "remove"]
 
 _SIDE = 64
 _SCALE = _SIDE / 32
@@ -106,6 +106,13 @@ def _draw_overlay(painter: QPainter, color: QColor) -> None:
     painter.drawPolygon(QPolygonF(corners))
 
 
+def _eye(painter: QPainter, color: QColor) -> None:
+    painter.drawArc(QRectF(2, 8, 28, 28), 35 * 16, 110 * 16)
+    painter.drawArc(QRectF(2, -4, 28, 28), 215 * 16, 110 * 16)
+    painter.setBrush(color)
+    painter.drawEllipse(QPointF(16, 16), 3.5, 3.5)
+
+
 def _clock(painter: QPainter, _color: QColor) -> None:
     painter.drawEllipse(QRectF(4, 4, 24, 24))
     painter.drawPolyline(QPolygonF((QPointF(16, 9), QPointF(16, 16), QPointF(21, 19))))
@@ -129,6 +136,7 @@ _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "unlocked": _unlocked,
     "plus": _plus,
     "overlay": _draw_overlay,
+    "eye": _eye,
     "clock": _clock,
     "keep": _keep,
     "remove": _remove,

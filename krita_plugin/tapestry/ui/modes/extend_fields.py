@@ -39,6 +39,7 @@ class ExtendFields(QWidget):
         column = column_in(self, ExtendPicture(docker_model))
         column.addLayout(row_of((self._size, 1), self._make_presets()))
         column.addLayout(numbers)
+        column.addWidget(_make_suggest(docker_model))
         column.addWidget(self._continue)
         column.addWidget(self._wrap)
         column.addWidget(self._under)
@@ -131,6 +132,22 @@ def make_wrap(docker_model: DockerModel) -> QCheckBox:
     wrap.toggled.connect(lambda on: docker_model.change_and_tell(wrap=on))
     follow(wrap, docker_model, ("settings",), lambda: show_value(wrap, docker_model.settings.wrap))
     return wrap
+
+
+def _make_suggest(docker_model: DockerModel) -> QPushButton:
+    """Asks for a prompt of what lies beyond the edges."""
+    button = QPushButton(tr("Suggest a prompt"))
+    button.setObjectName("tapestry_suggest_prompt")
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    button.setToolTip(
+        tr(
+            "Looks at the edges that grow, and writes what the picture shows there as the "
+            "background's prompt: for a picture without regions."
+        )
+    )
+    button.clicked.connect(lambda _checked: docker_model.suggest_prompt())
+    narrow(button)
+    return button
 
 
 def _make_continue(docker_model: DockerModel) -> QCheckBox:

@@ -30,6 +30,12 @@ class RegionList(QWidget):
         )
         self._overlay.setCheckable(True)
         self._overlay.clicked.connect(lambda _checked: docker_model.regions.toggle_overlay())
+        self._judge = SymbolButton(
+            "eye",
+            "tapestry_judge_regions",
+            tr("Look whether the picture shows in each region what its layer is called"),
+        )
+        self._judge.clicked.connect(lambda _checked: docker_model.judge_regions())
         self._column = QVBoxLayout()
         self._column.setSpacing(1)
         self._remarks = QLabel()
@@ -41,7 +47,9 @@ class RegionList(QWidget):
         self._example.setToolTip(tr("A small document with three painted layers to begin with"))
         self._example.clicked.connect(lambda _checked: docker_model.example.open())
         title = QLabel(tr("Regions"))
-        whole = column_in(self, row_of(title, (self._scope, 1), self._overlay, self._new))
+        whole = column_in(
+            self, row_of(title, (self._scope, 1), self._judge, self._overlay, self._new)
+        )
         whole.addLayout(self._column)
         whole.addWidget(self._remarks)
         whole.addWidget(self._example)
@@ -71,6 +79,7 @@ class RegionList(QWidget):
         self._scope.setCurrentIndex(self._scope.findData(scene.group))
         self._scope.setEnabled(len(choices) > 1)
         self._new.setEnabled(watch.has_document)
+        self._judge.setEnabled(bool(scene.regions))
         self._overlay.setEnabled(bool(scene.regions) or watch.has_overlay)
         self._overlay.setChecked(watch.has_overlay)
         ground = scene.background_prompt

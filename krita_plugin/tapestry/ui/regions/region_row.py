@@ -82,6 +82,8 @@ class RegionRow(QFrame):
         """Show the mask as it was read last, and what is the matter with it."""
         badge = self._docker_model.scene_watch.badges.get(self._row.id, "")
         word, sentence = _words(badge)
+        if badge == "unlike":
+            sentence += self._what_it_looks_like()
         self._badge.setText(word)
         self._badge.setToolTip(sentence)
         self._badge.setVisible(bool(word))
@@ -92,6 +94,11 @@ class RegionRow(QFrame):
         if wanted != self._drawn:
             self._drawn = wanted
             self._draw_mask(small, ground)
+
+    def _what_it_looks_like(self) -> str:
+        judged = self._docker_model.scene_watch.judged[self._row.id]
+        others = [name for name in judged.names if name != judged.prompt]
+        return " " + tr("It looks more like: {name}.").format(name=others[0]) if others else ""
 
     def _draw_mask(self, small: Pixels | None, ground: QColor) -> None:
         if small is None:
@@ -168,5 +175,12 @@ def _words(badge: Badge) -> tuple[str, str]:
         "covered": (
             tr("covered"),
             tr("Other regions above it cover all of it: move its layer up, or make room."),
+        ),
+        "unlike": (
+            tr("not shown"),
+            tr(
+                "The picture does not show this here: try another seed, plainer words, or a "
+                "larger place."
+            ),
         ),
     }[badge]

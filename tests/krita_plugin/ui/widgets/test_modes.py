@@ -1,5 +1,6 @@
 """Generate, extend, refine, fill, edit, upscale: what each asks for, and what it sends."""
 
+import json
 from typing import get_args
 
 import pytest
@@ -303,6 +304,27 @@ def test_no_word_of_a_mode_is_cut_off(docker, language: str, share: float, lines
     assert len(places) == lines
     assert all(fitting)
     assert all(inside)
+
+
+def test_edges_suggest_a_prompt(ready) -> None:
+    """When the artist asks for it: it becomes the background's, and the earlier one is known."""
+    ready.one("tapestry_mode_extend").click()
+    ready.docker_model.change_and_tell(prompt="fog", extend_right=16)
+    ready.look()
+    ready.one("tapestry_suggest_prompt").click()
+    request = sent(ready)
+    (job,) = ready.docker_model.queue.jobs
+    pixel = Pixels(1, 1, 4, bytes(4))
+    said = [{"prompt": "", "names": [name], "shows": True} for name in ("sky", "grass")]
+    report = json.dumps({"recognised": said})
+    result = Result(job.id, PixelsRef.of(pixel), Bounds(0, 0, 1, 1), 0, report)
+    ready.backend.tell(result, pixel)
+    ready.look()
+
+    assert (request.task, request.names) == ("recognise", ("fog", "sky"))
+    assert ready.one("tapestry_prompt").text() == "sky, grass"
+    assert "The edges show: sky, grass." in str(ready.docker_model.notice.message)
+    assert "fog" in ready.docker_model.prompt_history.prompts
 
 
 def test_extending_to_several_sides(ready) -> None:

@@ -1,11 +1,14 @@
 """The list of regions: it follows the layers, and the layers follow it."""
 
+import json
+
 import pytest
 
 from tapestry.document.region_overlay import OVERLAY_NAME
 from tapestry.document.region_settings import RegionSettings
 from tapestry.qt.compat import QComboBox, QEvent, QMouseEvent, QPointF, Qt
-from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.messages import PixelsRef, Result
+from tapestry_protocol.pixels import Bounds, Pixels
 
 
 @pytest.fixture
@@ -172,3 +175,38 @@ def test_very_long_names_and_emoji(docker) -> None:
 def _press() -> QEvent:
     button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     return QMouseEvent(QEvent.Type.MouseButtonPress, QPointF(1, 1), button, button, none)
+
+
+def recognised(docker, *judged: dict) -> None:
+    """The backend says what it has found out about each region."""
+    (job,) = docker.docker_model.queue.jobs
+    pixel = Pixels(1, 1, 4, bytes(4))
+    report = json.dumps({"recognised": judged})
+    result = Result(job.id, PixelsRef.of(pixel), Bounds(0, 0, 1, 1), 0, report)
+    docker.backend.tell(result, pixel)
+    docker.look()
+
+
+def test_a_region_that_does_not_show_its_name_is_marked(regions) -> None:
+    """When the artist asks for it, until its name or the picture is another one."""
+    regions.backend.appear()
+    regions.look(3)
+    regions.loop.run(5)
+    regions.backend.answer()
+    assert regions.all("tapestry_region_badge") == []
+    regions.one("tapestry_judge_regions").click()
+    regions.loop.run()
+    recognised(
+        regions,
+        {"prompt": "sky", "names": ["sea", "sky"], "shows": False},
+        {"prompt": "grass", "names": ["grass"], "shows": True},
+    )
+    (badge,) = regions.all("tapestry_region_badge")
+    assert badge.text() == "not shown"
+    assert badge.toolTip().endswith("It looks more like: sea.")
+    assert str(regions.docker_model.notice.message) == "Not shown where they should be: sky."
+    assert regions.docker_model.queue.jobs == []
+    assert regions.canvas.names[0] == "sky", "no picture came"
+    regions.canvas.change(regions.sky, name="sea")
+    regions.look()
+    assert regions.all("tapestry_region_badge") == []
