@@ -47,8 +47,12 @@ def first_picture(stage):
     stage.press("tapestry_dismiss")
     times["the example is open"] = time.time()
     stage.press("tapestry_install")
-    bar = stage.widget("tapestry_install_words")
-    yield stage.until(lambda: "MB, " in bar.text() or _is_over(stage), "packages", _A_LONG_TIME_S)
+    words = stage.widget("tapestry_install_words")
+    yield stage.until(
+        lambda: re.search(r" [1-9]\d* of \d+ MB", words.text()) or _is_over(stage),
+        "packages",
+        _A_LONG_TIME_S,
+    )
     yield from stage.picture("installing")
     yield stage.until(lambda: _is_over(stage), "the installation", 6 * _A_LONG_TIME_S)
     _assert_installed(stage)
