@@ -165,6 +165,9 @@ class Edit:
     cross_attention, self_attention    "p2p": the share of the steps in which the shapes that words
               have, and those that parts of the picture have with each other, stay
     picture_scale   "instruct": how closely the picture is kept to; below 1 nothing is guided
+    source_model    "ddib": the model that takes the picture back to noise, without adapters; empty:
+                    the same that paints
+    cycle     "ddib": the result is turned back again, and how much of the picture is lost is told
     """
 
     method: EditMethod = "diffedit"
@@ -174,6 +177,8 @@ class Edit:
     cross_attention: UnitShare = 0.4
     self_attention: UnitShare = 0.4
     picture_scale: GuidanceScale = 1.2
+    source_model: ModelId = ""
+    cycle: bool = False
 
 
 EDIT_STRENGTHS: Mapping[EditMethod, float] = {

@@ -296,6 +296,14 @@ def _check_edit(request: Request) -> None:
     if edit.method == "instruct":
         _check_instruction(edit, [wanted for _, wanted in words])
         return
+    if edit.source_model or edit.cycle:
+        _check_turned(request, edit)
+    if edit.source_model in {"", request.model}:  # else the other model is change enough
+        _check_words(edit, words)
+
+
+def _check_words(edit: Edit, words: Sequence[tuple[str, str]]) -> None:
+    """Raises TapestryError where what is there and what it becomes, by region, say no change."""
     changed = [(now.strip(), wanted.strip()) for now, wanted in words if now != wanted]
     if not any(now != wanted for now, wanted in changed):
         raise _bad(
@@ -309,6 +317,16 @@ def _check_edit(request: Request) -> None:
             "To keep the shapes, Tapestry must know what the picture shows now.",
             "Write what it shows now, or choose another method.",
         )
+
+
+def _check_turned(request: Request, edit: Edit) -> None:
+    if edit.method != "ddib" or edit.map_only:
+        raise _bad(
+            'Only the method "ddib" turns a picture from one model to another, and back.',
+            "Choose it, or leave the other model and the way back out.",
+        )
+    if edit.source_model and request.strength < 1:
+        raise _bad("Two models have nothing but pure noise in common.", "Choose a strength of 1.")
 
 
 def _check_instruction(edit: Edit, instructions: Sequence[str]) -> None:

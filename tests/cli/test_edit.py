@@ -125,6 +125,8 @@ def test_a_scene_without_such_a_layer_is_searched(scene: Path) -> None:
         ([*WORDS, "--instruction", "make it snow"], "count nothing beside it"),
         (["--method", "instruct"], "no instruction"),
         (["--instruction", "make it snow"], "follows no instructions"),
+        ([*WORDS, "--cycle"], "turns a picture from one model to another"),
+        ([*WORDS, "--method", "ddib", "--from-model", "nowhere"], "nowhere"),
         ([*WORDS, "--select", "sky"], "no layer"),
         ([*WORDS, "--select", "none.png"], "cannot be read"),
         ([*WORDS, "-o", "out.ora"], "no layers to save"),

@@ -192,6 +192,12 @@ EDIT = Request(
         ({"edit": Edit("instruct", map_only=True)}, "names no place"),
         ({"regions": (region(),), "prompt": "snow"}, "are the same"),
         ({"selection": Selection(Bounds(64, 0, 68, 5), PixelsRef(4, 5, 1, SHA256))}, "outside"),
+        ({"edit": Edit("p2p", "snow", source_model="b")}, "turns a picture from one model"),
+        ({"edit": Edit("p2p", "snow", cycle=True)}, "turns a picture from one model"),
+        (
+            {"edit": Edit("ddib", "snow", source_model="b"), "strength": 0.5},
+            "nothing but pure noise in common",
+        ),
         ({"edit": Edit("p2p", "s" * (MAX_PROMPT_CHARACTERS + 1))}, "shows now has"),
     ],
 )
@@ -207,6 +213,8 @@ def test_a_renamed_region_is_an_edit() -> None:
     renamed = dataclasses.replace(region(), source_prompt="snow")
     check_request(dataclasses.replace(EDIT, prompt="snow", regions=(renamed,)))
     check_request(dataclasses.replace(EDIT, edit=Edit("diffedit")))
+    turned = Edit("ddib", "lava", source_model="b", cycle=True)
+    check_request(dataclasses.replace(EDIT, edit=turned, strength=1.0))
 
 
 def test_recognising_takes_a_picture_and_regions() -> None:

@@ -239,3 +239,54 @@ def test_settings_that_a_checkpoint_was_not_made_for_are_told(scene, picture, tm
     asked = replace(asked, edit=replace(asked.edit, threshold=0.0))
     *_, finished = run(asked, scene.blobs, ModelCache(catalogue))
     assert [notice for notice in finished.report["notices"] if "made for few steps: 20" in notice]
+
+
+def test_a_picture_is_turned_back_and_what_is_lost_is_told(edit) -> None:
+    """The nearer, the more steps are taken; without the way back nothing is said."""
+    told = []
+    for steps in (2, 10):
+        turned, finished = edit("ddib", cycle=True, num_inference_steps=steps, guidance_scale=1.0)
+        told.append(finished.report["edit"]["cycle_db"])
+        assert f"within {told[-1]:.1f} dB" in str(finished.report["notices"][-1])
+    plain, finished = edit("ddib", num_inference_steps=10, guidance_scale=1.0)
+    assert "cycle_db" not in finished.report["edit"]
+    assert np.array_equal(turned, plain)
+    assert told[1] > told[0]
+
+
+def two_models(tmp_path, **traits: Any) -> tuple[ModelCache, str, str]:
+    """Two tiny checkpoints, and how the second one differs."""
+    one = str(save_checkpoint(tmp_path / "one", channels=4))
+    other = str(save_checkpoint(tmp_path / "other", **{"channels": 4} | traits))
+    return ModelCache(Catalogue([one, other])), one, other
+
+
+def test_one_model_takes_back_what_another_one_paints(scene, picture, tmp_path) -> None:
+    """The same words are change enough; each keeps its own place on disk and in the report."""
+    models, one, other = two_models(tmp_path, prediction_type="v_prediction")
+    results = []
+    for source, target in ((one, one), (one, other), (other, one)):
+        words = {"source_model": source, "source_prompt": "snow"}
+        prompt = "lava" if source == target else "snow"
+        asked = request_for(scene, picture, "ddib", prompt=prompt, model=target, **words)
+        *_, finished = run(asked, scene.blobs, models)
+        assert finished.report["edit"]["changed"] == 1.0
+        assert finished.report["model"] == target
+        results.append(finished.pixels.data)
+    assert len(set(results)) == 3
+
+
+def test_models_whose_latents_differ_share_no_noise(scene, picture, tmp_path) -> None:
+    """That is told, with both names."""
+    models, one, other = two_models(tmp_path, channels=3)
+    asked = request_for(scene, picture, "ddib", model=one, source_model=other)
+    with pytest.raises(TapestryError, match="their latents differ"):
+        list(run(asked, scene.blobs, models))
+
+
+def test_a_model_to_take_it_back_that_is_not_there(scene, picture, model_cache) -> None:
+    """Before anything is loaded."""
+    asked = request_for(scene, picture, "ddib", source_model="nowhere")
+    with pytest.raises(TapestryError, match="no model") as raised:
+        next(run(asked, scene.blobs, model_cache))
+    assert raised.value.code is ErrorCode.MODEL_NOT_FOUND

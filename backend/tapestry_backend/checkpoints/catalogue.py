@@ -157,6 +157,9 @@ class Catalogue:
         entry = self.find(request.model)
         is_instructed = request.edit is not None and request.edit.method == "instruct"
         check_follows(entry.id, is_instructed=is_instructed, follows=entry.follows_instructions)
+        if request.edit is not None and request.edit.source_model:
+            source = self.find(request.edit.source_model)
+            check_follows(source.id, is_instructed=False, follows=source.follows_instructions)
         if is_file(entry.path) and has_t5(read_file(entry.path, entry.component_files)):
             t5_words(entry.path)
         widths = read_embedding_dims(entry.path, entry.component_files)

@@ -129,6 +129,18 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     _add_edit_field(
         how, "--picture-scale", "picture_scale", "instruct: how closely the picture is kept to"
     )
+    how.add_argument(
+        "--from-model",
+        dest="source_model",
+        default="",
+        metavar="MODEL",
+        help="ddib: the model that takes the picture back to noise; --model then paints it",
+    )
+    how.add_argument(
+        "--cycle",
+        action="store_true",
+        help="ddib: turn the result back again, and tell how near that comes to the picture",
+    )
     how.add_argument("--adapter", **ADAPTER)
     add_loras(how)
     add_steps(how, has_scheduler=False)
@@ -166,9 +178,10 @@ def edit(options: argparse.Namespace) -> None:
     for note in source.notes:
         progress.note(note)
     check_request(request)
+    models = [name for name in (options.model, options.source_model) if name]
     catalogue = Catalogue(
-        [options.model],
-        found=entries_for([options.model]),
+        models,
+        found=entries_for(models),
         adapters=options.adapter,
         adapter_folders=adapter_folders(),
     )

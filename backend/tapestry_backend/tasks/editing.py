@@ -7,6 +7,7 @@ picture. All three invert the picture (Song et al. 2021), with every window and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Edit, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..engine.difference import Sample, prediction_errors, shown_map
 from ..engine.inversion import deterministic, invert
@@ -34,7 +35,7 @@ from ..models.schedulers import predicts_flow
 from .canvas import cut_output, preview_rgba, to_rgba
 from .canvas_source import RequestedCanvas, read_canvas_source, visible_shares
 from .conditioning import Conditioning
-from .decoding import decode_beside
+from .decoding import decode_beside, decode_canvas
 from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
 from .failure_messages import settings_notices
@@ -82,8 +83,11 @@ def run_edit(
             "Nothing in the picture differs between these words.",
             "Name what the picture shows there, and what it shall become; or lower the threshold.",
         )
-    levels = yield from _levels(state, inversions, model_cache.catalogue.find(request.model).path)
+    inverting = model_cache.catalogue.find(edit.source_model or request.model)
+    levels = yield from _levels(state, inversions, inverting.path)
     latents = yield from _repaint(state, levels, changing)
+    if edit.cycle:
+        yield from _turn_back(state, latents)
     yield Progressed("decoding")
     with state.watch.stage("decode"):
         rgba = decode_change(latents, changing, state.canvas, state.model, state.plan)
@@ -104,12 +108,14 @@ def decode_change(
 
 @dataclass(frozen=True)
 class _Words:
-    """A plan's prompts, and what predicts a canvas by them."""
+    """A plan's prompts, what predicts a canvas by them, and the steps of all the way from noise."""
 
+    model: Denoiser
     plan: Plan
     texts: Texts
     conditioning: Conditioning
     denoise: MultiDiffusion
+    steps: list[SamplingStep]
 
 
 @dataclass
@@ -120,27 +126,31 @@ class _EditState:
     no_words         no words at all
     maps             "p2p": for each region, what attention to the words before means for those
                      after
-    clean            the picture's latents [1, C, h, w]
-    steps            of the whole way from noise; `first` is the index of the one to begin with
+    clean            the picture's latents [1, C, h, w], for what is there
+    first            the index of the step to begin with
     variant          of the checkpoint
     batch_size       the smallest that was used; below the plan's where memory ran out
     """
 
     edit: Edit
-    model: Denoiser
     canvas: RequestedCanvas
     before: _Words
     after: _Words
     no_words: _Words
     maps: Sequence[TokenMap]
     clean: Tensor
-    steps: list[SamplingStep]
     first: int
     watch: Stopwatch
     notices: list[str]
     variant: str
     batch_size: int
     evaluations: int = 0
+    cycle_db: float | None = None
+
+    @property
+    def model(self) -> Denoiser:
+        """The one that paints."""
+        return self.after.model
 
     @property
     def plan(self) -> Plan:
@@ -161,36 +171,41 @@ def _prepare(
     notices: Sequence[str],
 ) -> Generator[Progressed, None, _EditState]:
     """Load the model, read the canvas, encode picture and prompts."""
-    _check_variant(request, model_cache)
-    watch = Stopwatch()
+    for name in {request.model, edit.source_model or request.model}:
+        _check_variant(name, model_cache)
+    watch, inverts = Stopwatch(), None
+    if edit.source_model not in {"", request.model}:
+        other = replace(request, model=edit.source_model, clip_skip=0)
+        inverts = yield from load_model(other, model_cache, watch)
     model = yield from load_model(request, model_cache, watch)
     with watch.stage("encode"):
         wanted = regions_as_words(request)
         plan = make_plan(wanted, model)
         canvas = read_canvas_source(wanted, blobs, plan)
-        given = (blobs, model, model_cache, canvas)
+        given = (blobs, model_cache, canvas)
         names = [source_of(region) for region in wanted.regions]
-        before = _words(_with_prompts(wanted, edit.source_prompt, names), *given)
-        no_words = _words(_with_prompts(wanted, "", [""] * len(names)), *given)
-        after = _words(wanted, *given)
+        now = _with_prompts(wanted, edit.source_prompt, names)
+        if inverts is not None:
+            now = _plain(now, edit.source_model)
+            _check_same_noise(make_plan(now, inverts), inverts, plan, model)
+        before = _words(now, inverts or model, *given)
+        no_words = _words(_with_prompts(wanted, "", [""] * len(names)), model, *given)
+        after = _words(wanted, model, *given)
         maps = _token_maps(model, before.plan, plan) if edit.method == "p2p" else ()
-        known = canvas.source.preserved_latents(model)
+        known = canvas.source.preserved_latents(before.model)
         if known is None:
             raise TypeError("the request was checked for its picture")
     told = [*notices, *after.texts.notices, *after.conditioning.notices, *canvas.notices]
-    steps = _steps(plan, model)
-    first = len(steps) - max(1, round(len(steps) * plan.strength))
+    count = len(after.steps)
     return _EditState(
         edit,
-        model,
         canvas,
         before,
         after,
         no_words,
         maps,
         known.latents,
-        steps,
-        first,
+        count - max(1, round(count * plan.strength)),
         watch,
         told,
         model_cache.variant_of(request.model),
@@ -205,8 +220,32 @@ def _token_maps(model: Denoiser, before: Plan, after: Plan) -> list[TokenMap]:
     ]
 
 
-def _check_variant(request: Request, model_cache: ModelCache) -> None:
-    if model_cache.variant_of(request.model) == "inpaint":
+def _plain(request: Request, model: str) -> Request:
+    """The same for another model, which has none of its adapters."""
+    regions = (replace(region, loras=(), controls=()) for region in request.regions)
+    return replace(request, model=model, regions=tuple(regions), loras=(), controls=(), clip_skip=0)
+
+
+def _check_same_noise(one: Plan, inverts: Denoiser, other: Plan, paints: Denoiser) -> None:
+    """Raises TapestryError where the noise of one model is none for the other."""
+    kinds = [
+        (plan.canvas, plan.origin, plan.cell_px, model.channels)
+        for plan, model in ((one, inverts), (other, paints))
+    ]
+    if kinds[0] != kinds[1]:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence(
+                "The noise of {source} is none for {target}: their latents differ.",
+                source=quoted(one.request.model),
+                target=quoted(other.request.model),
+            ),
+            "Choose two models of one family, and of one size.",
+        )
+
+
+def _check_variant(name: str, model_cache: ModelCache) -> None:
+    if model_cache.variant_of(name) == "inpaint":
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "A checkpoint for inpainting edits no pictures with words.",
@@ -246,8 +285,8 @@ def source_of(region: Region) -> str:
 
 def _words(
     request: Request,
-    blobs: Mapping[str, bytes],
     model: Denoiser,
+    blobs: Mapping[str, bytes],
     model_cache: ModelCache,
     canvas: RequestedCanvas,
 ) -> _Words:
@@ -256,7 +295,7 @@ def _words(
     texts = Texts.encode(plan, model, conditioning)
     check_finite(texts.conditions, "reading the prompts")
     passing = DenoisingPass(plan, model, texts, conditioning, canvas.source, plan.layout)
-    return _Words(plan, texts, conditioning, passing.denoise)
+    return _Words(model, plan, texts, conditioning, passing.denoise, _steps(plan, model))
 
 
 def _steps(plan: Plan, model: Denoiser) -> list[SamplingStep]:
@@ -272,6 +311,8 @@ def _changing(state: _EditState) -> Tensor:
     request = state.plan.request
     has_other_words = [region.prompt != source_of(region) for region in request.regions]
     has_other_words.append(request.prompt != state.edit.source_prompt)
+    if state.before.model is not state.model:  # which paints the same words in its own way
+        has_other_words = [True] * len(has_other_words)
     return changing_pixels(has_other_words, state.canvas, state.plan)
 
 
@@ -307,7 +348,8 @@ def _samples(state: _EditState) -> Iterator[Sample]:
         noised_by = _NOISED_BY[number % len(_NOISED_BY)]
         seed, plan = _NOISES_SEED + number, state.plan
         noise = canvas_noise(seed, state.model.channels, plan.canvas, plan.origin).to(state.clean)
-        yield Sample(noise, state.steps[round((1 - noised_by) * len(state.steps))])
+        steps = state.before.steps
+        yield Sample(noise, steps[round((1 - noised_by) * len(steps))])
 
 
 def _unguided(words: _Words) -> MultiDiffusion:
@@ -349,7 +391,9 @@ def _depends_on(state: _EditState) -> tuple[list[Tensor], object]:
     """What an inversion without adapters depends on: tensors, and everything else."""
     plan, texts = state.before.plan, state.before.texts
     source = state.canvas.source
-    levels = [(step.timestep.item(), step.alpha, step.sigma, step.kind) for step in state.steps]
+    levels = [
+        (step.timestep.item(), step.alpha, step.sigma, step.kind) for step in state.before.steps
+    ]
     settings = (
         *(plan.request.model, plan.dtype, state.clean.device.type),
         *(plan.layout, plan.request.expert, plan.request.clip_skip),
@@ -360,10 +404,11 @@ def _depends_on(state: _EditState) -> tuple[list[Tensor], object]:
 
 def _invert(state: _EditState) -> Generator[Progressed, None, dict[int, Tensor]]:
     """The picture at every noise level, by the index of the step that begins there."""
-    count = len(state.steps)
+    steps = state.before.steps
+    count = len(steps)
     levels = {count: state.clean}
     yield Progressed("inverting")
-    for index, latents in invert(state.before.denoise, state.steps, state.clean, first=state.first):
+    for index, latents in invert(state.before.denoise, steps, state.clean, first=state.first):
         check_finite(latents, "taking the picture back to noise")
         levels[index] = latents
         yield Progressed("inverting", count - index, count - state.first)
@@ -380,10 +425,12 @@ def _repaint(
     keeper = _shape_keeper(state, levels) if state.edit.method == "p2p" else None
 
     def blend(latents: Tensor, index: int) -> Tensor:
+        if state.before.model is not state.model:
+            return latents  # the levels in between are another model's own
         return torch.where(free, latents, levels[index])
 
     steps = deterministic(
-        keeper or denoise, state.steps, levels[state.first], first=state.first, blend=blend
+        keeper or denoise, state.after.steps, levels[state.first], first=state.first, blend=blend
     )
     yield Progressed("denoising")
     for step in steps:
@@ -398,6 +445,33 @@ def _repaint(
     if keeper is not None:
         state.count(keeper)
     return latents
+
+
+def _turn_back(state: _EditState, latents: Tensor) -> Generator[Progressed, None, None]:
+    """Turn the result [1, C, h, w] back into what was there, and note how near that comes."""
+    source, wrap = state.canvas.source, state.plan.request.wrap
+    count = len(state.after.steps)
+    made = decode_canvas(state.model, latents, wrap=wrap)
+    seen = replace(source, pixels=made.to(source.pixels)).preserved_latents(state.model)
+    if source.pixels is None or seen is None:
+        raise TypeError("the request was checked for its picture")
+    back = _unguided(state.after)
+    noise = seen.latents
+    yield Progressed("inverting")
+    for index, noise in invert(back, state.after.steps, seen.latents, first=state.first):
+        check_finite(noise, "taking the picture back to noise")
+        yield Progressed("inverting", count - index, count - state.first)
+    yield Progressed("denoising")
+    steps = deterministic(state.before.denoise, state.before.steps, noise, first=state.first)
+    for step in steps:
+        check_finite(step.latents, "turning the picture back")
+        noise = step.latents
+        yield Progressed("denoising", step.number, step.num_steps)
+    state.count(back)
+    again = decode_canvas(state.before.model, noise, wrap=wrap).cpu()
+    there = cut_output(source.pixels[0].cpu(), state.plan)
+    error = (cut_output(again[0], state.plan).clamp(0, 1) - there).square().mean()
+    state.cycle_db = -10 * math.log10(max(float(error), 1e-10))
 
 
 def _shape_keeper(state: _EditState, levels: Mapping[int, Tensor]) -> ShapeKeeper:
@@ -426,8 +500,13 @@ def _report(state: _EditState, share: float) -> dict[str, Any]:
         knows_clip_skip=state.model.knows_clip_skip,
     )
     notices = [*state.notices, *about]
+    if state.cycle_db is not None:
+        near = f"{state.cycle_db:.1f}"
+        notices.append(Sentence("Turned back, the picture is itself within {db} dB.", db=near))
     report = make_report(state.plan, state.evaluations, notices, state.watch)
     report["edit"] = {"method": state.edit.method, "changed": share}
+    if state.cycle_db is not None:
+        report["edit"]["cycle_db"] = state.cycle_db
     return report
 
 
