@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-SCENE = ROOT / "examples" / "tower-by-the-sea.ora"
+SCENE = ROOT / "examples" / "lighthouse.ora"
 OVERVIEW = ROOT / "docs" / "images" / "overview.png"
-SEED = "7"
+SEED = "5"
 _GAP_PX = 12
 
 

@@ -25,27 +25,59 @@ Points = list[tuple[float, float]]
 
 
 def main() -> None:
-    """Write the three files beside this one."""
-    write_ora(FOLDER / "tower-by-the-sea.ora", COAST, coast())
-    write_ora(FOLDER / "shore.ora", SHORE, shore_at_dusk())
-    write_ora(FOLDER / "mesas.ora", MESAS, mesas_in_lines())
-    for name in ("tower-by-the-sea.ora", "shore.ora", "mesas.ora"):
+    """Write the files beside this one."""
+    scenes = {
+        "lighthouse.ora": (COAST, coast_at_sunset()),
+        "village-in-snow.ora": (COAST, village_at_night()),
+        "shore.ora": (SHORE, shore_at_dusk()),
+        "mesas.ora": (MESAS, mesas_in_lines()),
+    }
+    for name, (size, layers) in scenes.items():
+        write_ora(FOLDER / name, size, layers)
         print(f"{name}: {(FOLDER / name).stat().st_size / 1024:.0f} KiB")
 
 
-def coast() -> list[Layer]:
+def coast_at_sunset() -> list[Layer]:
     """Flat areas as painted with a large brush, topmost first."""
-    tower: Points = [(262, 40), (336, 38), (342, 204), (256, 206)]
-    hill: Points = [(384, 256), (132, 256), (168, 222), (216, 194), (290, 178), (384, 166)]
-    sea: Points = [(0, 256), (0, 136), (128, 140), (248, 135), (384, 140), (384, 256)]
+    tower: Points = [(302, 66), (303, 52), (307, 40), (311, 36), (315, 40), (319, 52), (320, 66)]
+    sail: Points = [(100, 186), (104, 120), (110, 120), (148, 180), (112, 182), (112, 186)]
+    hull: Points = [(150, 186), (138, 204), (84, 204), (70, 190), (84, 186)]
+    hill: Points = [(384, 256), (176, 256), (206, 226), (250, 200), (310, 188), (384, 178)]
+    sea: Points = [(0, 256), (0, 136), (128, 138), (248, 135), (384, 138), (384, 256)]
     sky: Points = [(0, 0), (384, 0), (384, 156), (190, 152), (0, 158)]
     return [
-        blob("red bricks", tower, (196, 72, 58), COAST, seed=1),
+        blob("a red lighthouse", [*tower, (328, 206), (294, 206)], (214, 70, 60), COAST, seed=1),
+        blob("a red boat", [*sail, *hull], (200, 60, 50), COAST, seed=5),
         blob("green grass", hill, (96, 168, 72), COAST, seed=2),
         blob("ocean waves", sea, (52, 116, 190), COAST, seed=3),
         blob("sunset sky", sky, (240, 150, 92), COAST, seed=4),
         Layer("Background", Image.new("RGBA", COAST, (255, 255, 255, 255))),
     ]
+
+
+def village_at_night() -> list[Layer]:
+    """Two houses and two pines in the snow, as flat areas, topmost first."""
+    pine: Points = [(270, 190), (258, 190), (268, 150), (262, 150), (284, 92), (306, 150)]
+    trunk: Points = [(300, 150), (312, 190), (298, 190), (298, 200), (274, 200)]
+    young: Points = [(330, 200), (322, 200), (340, 130), (360, 200), (352, 200), (350, 212)]
+    snow: Points = [(0, 256), (0, 170), (90, 160), (200, 176), (300, 166), (384, 176), (384, 256)]
+    sky: Points = [(0, 0), (384, 0), (384, 190), (0, 190)]
+    return [
+        blob("a red house", _house(62, 96), (200, 60, 50), COAST, seed=1),
+        blob("a blue house", _house(160, 112), (60, 90, 200), COAST, seed=2),
+        blob("a green pine", [*pine, *trunk], (40, 120, 70), COAST, seed=3),
+        blob("a green pine", [*young, (334, 212)], (56, 136, 84), COAST, seed=6),
+        blob("snow", snow, (240, 244, 250), COAST, seed=5),
+        blob("starry night", sky, (20, 30, 80), COAST, seed=7),
+        Layer("Background", Image.new("RGBA", COAST, (255, 255, 255, 255))),
+    ]
+
+
+def _house(left: float, top: float) -> Points:
+    """The outline of a wall under a roof that juts out, 64 pixels wide."""
+    roof: Points = [(left, top + 28), (left + 16, top), (left + 48, top), (left + 64, top + 28)]
+    right, left, bottom = left + 60, left + 4, top + 80
+    return [*roof, (right, top + 28), (right, bottom), (left, bottom), (left, top + 28)]
 
 
 def blob(

@@ -30,7 +30,8 @@ class DemoScene:
 
 
 SCENES = (
-    DemoScene("A picture out of painted regions", "tower-by-the-sea", ("--seed", "7")),
+    DemoScene("A picture out of painted regions", "lighthouse", ("--seed", "7")),
+    DemoScene("A village in the snow, at night", "village-in-snow", ("--seed", "7")),
     DemoScene(
         "A painted picture, made longer on both sides",
         "shore",
@@ -38,9 +39,9 @@ SCENES = (
     ),
     DemoScene(
         "The first one again, in the style of a LoRA",
-        "tower-by-the-sea",
+        "lighthouse",
         ("--seed", "7", "--lora", "sample-ink:0.8"),
-        "tower-by-the-sea-in-ink",
+        "lighthouse-in-ink",
     ),
     DemoScene(
         "A desert whose rocks are where they were scribbled, by a T2I-Adapter",

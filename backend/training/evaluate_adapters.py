@@ -165,12 +165,15 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=24, help="drawings; 0 keeps their figures")
-    parser.add_argument("--each", type=int, default=2, help="pictures of every material")
+    parser.add_argument(
+        "--each", type=int, default=2, help="pictures of every material, where few steps are taught"
+    )
     parser.add_argument("--seed", type=int, default=99)
     parser.add_argument("--out", type=Path, default=ADAPTERS_FOLDER / "figures.json")
     given = parser.parse_args()
     figures = measure(given.count, given.seed) if given.count else _kept(given.out)
-    figures["few_steps"] = measure_quick(given.each, given.seed)
+    if (ADAPTERS_FOLDER / QUICK_NAME).exists():
+        figures["few_steps"] = measure_quick(given.each, given.seed)
     given.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=2))
 

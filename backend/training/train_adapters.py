@@ -89,13 +89,16 @@ class UnetLora(nn.Module):
 
 
 def build_t2i() -> T2IAdapter:
-    """Grey pictures of 128 x 128 to features of the U-Net's three levels; begins by whispering."""
+    """Grey pictures of 128 x 128 to features of the U-Net's three levels and of its middle.
+
+    The first level hands on what it has made smaller, as SDXL's does. Begins by whispering.
+    """
     adapter = T2IAdapter(
         in_channels=1,
-        channels=[96, 128, 160],
+        channels=[96, 128, 160, 160],
         num_res_blocks=2,
-        downscale_factor=8,
-        adapter_type="full_adapter",
+        downscale_factor=16,
+        adapter_type="full_adapter_xl",
     )
     # Features as loud as a usual start makes them would spoil what the model can do already.
     with torch.no_grad():

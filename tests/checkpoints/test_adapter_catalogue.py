@@ -152,7 +152,9 @@ def narrow_unet() -> diffusers.UNet2DConditionModel:
     )
 
 
-@pytest.mark.parametrize("kind", ["lora", "controlnet", "t2i_adapter", "ip_adapter"])
+@pytest.mark.parametrize(
+    "kind", ["lora", "controlnet", "t2i_adapter", "t2i_adapter of SDXL's levels", "ip_adapter"]
+)
 def test_an_adapter_of_another_build_is_refused_when_its_sizes_are_known(
     latents_of: LatentsOf, adapted_cache, tmp_path: Path, kind: str
 ) -> None:
@@ -164,9 +166,10 @@ def test_an_adapter_of_another_build_is_refused_when_its_sizes_are_known(
     elif kind == "ip_adapter":
         save_ip_adapter(tmp_path / "it.safetensors", narrow_unet())
     else:
-        diffusers.T2IAdapter(channels=[32, 32], adapter_type="full_adapter").save_pretrained(
-            tmp_path / "it"
-        )
+        wide = {"channels": [32, 64, 64, 64], "adapter_type": "full_adapter_xl"}
+        plain = {"channels": [32, 32], "adapter_type": "full_adapter"}
+        made = diffusers.T2IAdapter(**(plain if kind == "t2i_adapter" else wide))
+        made.save_pretrained(tmp_path / "it")
     known = AdapterCatalogue([str(tmp_path)])
     kept, adapted_cache.catalogue.adapters = adapted_cache.catalogue.adapters, known
     asked = (

@@ -200,7 +200,7 @@ def test_a_stroke_of_one_pixel_gets_a_picture(tmp_path: Path) -> None:
     assert [region["prompt"] for region in regions] == ["lava", "snow"]
 
 
-@pytest.mark.parametrize("name", ["tower-by-the-sea", "shore"])
+@pytest.mark.parametrize("name", ["lighthouse", "village-in-snow", "shore"])
 def test_the_bundled_scenes_are_sound(name: str) -> None:
     """They open, and are as small as a repository likes."""
     path = ROOT / "examples" / f"{name}.ora"

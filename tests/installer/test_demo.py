@@ -1,4 +1,4 @@
-"""The demo's four pictures, made as the first thing that a new user sees."""
+"""The demo's pictures, made as the first thing that a new user sees."""
 
 from __future__ import annotations
 

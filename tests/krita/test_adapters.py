@@ -42,10 +42,10 @@ def _scribble(unet: diffusers.UNet2DConditionModel) -> diffusers.T2IAdapter:
     torch.manual_seed(4)
     network = diffusers.T2IAdapter(
         in_channels=3,
-        channels=tuple(unet.config.block_out_channels),
+        channels=(*unet.config.block_out_channels, unet.config.block_out_channels[-1]),
         num_res_blocks=1,
-        downscale_factor=WINDOW_PX // unet.config.sample_size,
-        adapter_type="full_adapter",
+        downscale_factor=2 * WINDOW_PX // unet.config.sample_size,
+        adapter_type="full_adapter_xl",
     )
     with torch.no_grad():
         for parameter in network.parameters():

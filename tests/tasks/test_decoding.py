@@ -150,7 +150,7 @@ def test_an_outline_that_crosses_the_border_does_not_glow(model) -> None:
         pixels = decode_beside(model, latents, source, wrap=False, outlines=outlines)
         return float((pixels - plain)[..., 48:72, 160:166].abs().max())
 
-    assert changed(outlines) < 0.5 * changed(None)
+    assert changed(outlines) < 0.65 * changed(None)
 
 
 def _ellipse(height: int, width: int) -> torch.Tensor:

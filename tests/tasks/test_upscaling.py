@@ -107,7 +107,7 @@ def test_a_picture_smaller_than_a_window_lies_amid_it(model_cache) -> None:
     result, _ = joined(upscale(first, asked(first, strength=0.25), 1.3, {}, model_cache))
 
     assert result.shape == (26, 52, 4)
-    assert shrunk_error(result, first) < 16
+    assert shrunk_error(result, first) < 20
 
 
 def test_regions_go_along(model_cache, model, scene) -> None:

@@ -79,11 +79,11 @@ def test_colours_are_compared_where_they_are() -> None:
 
 
 def test_the_bundled_ones_are_small() -> None:
-    """Less than 3 MB each."""
+    """A LoRA of less than 1 MB, a T2I-Adapter of less than 3.6 MB."""
     scribbles = (ADAPTERS_FOLDER / T2I_NAME).iterdir()
 
-    assert 10_000 < (ADAPTERS_FOLDER / LORA_NAME).stat().st_size < 3_000_000
-    assert 10_000 < sum(path.stat().st_size for path in scribbles) < 3_000_000
+    assert 10_000 < (ADAPTERS_FOLDER / LORA_NAME).stat().st_size < 1_000_000
+    assert 10_000 < sum(path.stat().st_size for path in scribbles) < 3_600_000
 
 
 def test_the_bundled_scribbles_are_obeyed(model_cache: ModelCache) -> None:
@@ -100,7 +100,7 @@ def test_the_bundled_scribbles_are_obeyed(model_cache: ModelCache) -> None:
         if number == 0:
             assert torch.equal(paint(model_cache, words, number, hint, weight=0), plain)
 
-    assert np.mean(obeying) > np.mean(without) + 0.1
+    assert np.mean(obeying) > np.mean(without) + 0.05
 
 
 def test_a_lora_begins_as_none_and_learns(model) -> None:
@@ -121,11 +121,12 @@ def test_a_lora_begins_as_none_and_learns(model) -> None:
 
 
 def test_a_t2i_adapter_fits_the_models_levels(model) -> None:
-    """One feature for each of the U-Net's three."""
+    """One feature for each of the U-Net's three, and one for its middle."""
     made = build_t2i()(torch.zeros(1, 1, 128, 128))
 
-    assert [tuple(part.shape[1:]) for part in made] == [(96, 16, 16), (128, 8, 8), (160, 4, 4)]
-    assert [part.shape[1] for part in made] == list(model._unet.config.block_out_channels)
+    sizes = [(96, 8, 8), (128, 8, 8), (160, 4, 4), (160, 4, 4)]
+    assert [tuple(part.shape[1:]) for part in made] == sizes
+    assert [part.shape[1] for part in made[:3]] == list(model._unet.config.block_out_channels)
     assert np.isfinite(made[0].detach().numpy()).all()
 
 

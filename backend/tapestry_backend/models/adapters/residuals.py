@@ -90,6 +90,9 @@ def _fits(adapter: Adapter, network: Any, unet: Any) -> bool:
     if adapter.kind == "t2i_adapter":
         channels = tuple(network.config.channels)
         wide = network.config.adapter_type == "full_adapter_xl"
+        # A first level without attention hands on what it has made smaller, as SDXL's does.
+        if wide == unet.config.down_block_types[0].startswith("CrossAttn"):
+            return False
         return channels[: len(blocks)] == blocks and (wide or len(channels) == len(blocks))
     same = ("block_out_channels", "layers_per_block", "cross_attention_dim", "down_block_types")
     return all(_plain(network.config[name]) == _plain(unet.config[name]) for name in same)
