@@ -29,6 +29,7 @@ from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
+from tests.models.live_tensors import Costs
 
 
 def picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -94,11 +95,33 @@ def test_bands_fit_each_other(
     request = asked(first, strength=strength)
     whole, _ = joined(upscale(first, request, 2.5, {}, model_cache))
     monkeypatch.setattr(upscaling, "_BAND_PX", 23 * whole.shape[1])
+    monkeypatch.setattr(upscaling, "_ENCODED_PX", 48 * 152)
     events = list(upscale(first, request, 2.5, {}, model_cache))
     in_bands, _ = joined(iter(events))
 
     assert sum(isinstance(event, Band) for event in events) == 6
     assert np.abs(whole.astype(int) - in_bands).max() <= 1
+
+
+def test_painting_a_larger_picture_takes_latents_alone(
+    model_cache, model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the model's work on a batch never more than a dozen canvases of them at once."""
+    monkeypatch.setattr(type(model), "batch_size", 2)
+    first = picture(64, 64)
+    request = asked(first, num_inference_steps=2, guidance_scale=1.0)
+    peaks = []
+    for factor in (4, 8):
+        with Costs() as costs:
+            for event in upscale(first, request, factor, {}, model_cache):
+                stage = event.stage if isinstance(event, Progressed) else ""
+                if stage == "denoising" and not event.step:
+                    costs.peak_bytes = 0
+                elif stage == "decoding":
+                    peaks.append(costs.peak_bytes)
+    more_cells = (8**2 - 4**2) * 8 * 8
+
+    assert peaks[1] - peaks[0] < 12 * more_cells * model.channels * 4
 
 
 def test_a_picture_smaller_than_a_window_lies_amid_it(model_cache) -> None:
@@ -218,6 +241,7 @@ def test_a_tile_network_keeps_the_picture_what_it_was(
     _, end = joined(upscale(first, asked(first), 2, {}, model_cache))
     plain, without = joined(upscale(first, asked(first, strength=0.0), 2, {}, model_cache))
     (shown,) = seen[0]._pictures.values()
+    assert not seen[0]._prepared, "windows that move hardly come again"
 
     assert "keeps the picture what it was" in str(end.report["notices"])
     assert end.report["plan"]["regions"][-1]["controls"][0]["adapter"] == "control_tile_v1"

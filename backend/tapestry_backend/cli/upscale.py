@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -271,10 +272,15 @@ def _enlarge(
     notes: list[str] = []
     if source.document is not None and _is_scene(options.output):
         name = result_name(replace(source.request, task="upscale"))
-        larger = np.concatenate([*bands()])
+        larger, done = np.empty((*size, 4), np.uint8), 0
+        for band in bands():
+            larger[done : done + len(band)] = band
+            done += len(band)
         data, notes = source.document.saved_larger(larger, name, source.settings)
     else:
-        data = b"".join(png_pieces(bands(), *size, source.colours, alpha=has_alpha))
+        file = BytesIO()  # hands out what it holds without a copy
+        file.writelines(png_pieces(bands(), *size, source.colours, alpha=has_alpha))
+        data = file.getvalue()
     for notice in (*report["notices"], *notes):
         progress.note(notice)
     write_outputs([(options.output, data), *report_file(report, options.report)])

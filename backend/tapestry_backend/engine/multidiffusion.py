@@ -114,7 +114,7 @@ class MultiDiffusion:
         return self._planned[3]
 
     def _evaluate(
-        self, inputs: Sequence[Tensor], step: SamplingStep, planned: Sequence[_Row], canvas: Size
+        self, inputs: list[Tensor], step: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> list[Tensor]:
         """The model's outputs [C, h, w] for the inputs [1, C, h, w] of these rows.
 
@@ -127,16 +127,15 @@ class MultiDiffusion:
         outputs: dict[int, Tensor] = {}
         for group in alike.values():
             rows = [planned[number] for number in group]
-            batch = torch.cat([inputs[number] for number in group])
-            found = self._evaluate_alike(batch, step, rows, canvas)
+            found = self._evaluate_alike([inputs[n] for n in group], step, rows, canvas)
             outputs.update(zip(group, found, strict=True))
         return [outputs[number] for number in range(len(planned))]
 
     def _evaluate_alike(
-        self, inputs: Tensor, step: SamplingStep, planned: Sequence[_Row], canvas: Size
-    ) -> Tensor:
-        """The same for inputs [K, C, h, w] of one adapter set and size."""
-        encoded = self.conditions[[row.condition for row in planned]]
+        self, inputs: list[Tensor], step: SamplingStep, planned: Sequence[_Row], canvas: Size
+    ) -> list[Tensor]:
+        """The same for rows of one adapter set and size; only one batch of them is put together."""
+        conditions = [row.condition for row in planned]
         contexts = [
             WindowContext(row.window, canvas, self.framed, row.is_negative) for row in planned
         ]
@@ -146,15 +145,19 @@ class MultiDiffusion:
         while done < len(inputs):
             batch_rows = slice(done, done + size)
             found = self._ask(
-                adapter_set, inputs[batch_rows], step, encoded[batch_rows], contexts[batch_rows]
+                adapter_set,
+                torch.cat(inputs[batch_rows]),
+                step,
+                self.conditions[conditions[batch_rows]],
+                contexts[batch_rows],
             )
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
             else:
-                outputs.append(found)
+                outputs.extend(found)
                 done = batch_rows.stop
-        return torch.cat(outputs)
+        return outputs
 
     def _ask(
         self,

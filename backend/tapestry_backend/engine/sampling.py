@@ -72,8 +72,9 @@ def sample(
     steps = sampling_steps(scheduler)
     latents = pure_noise(scheduler, noise)
     if preserved is not None:
-        begun = noised(scheduler, preserved.latents, noise, first)
-        latents = torch.where(preserved.until > 0, begun, latents)
+        latents = torch.where(
+            preserved.until > 0, noised(scheduler, preserved.latents, noise, first), latents
+        )
     if layers is not None:
         latents = layers.spread(latents)
     extra = _step_arguments(scheduler, generator)

@@ -54,6 +54,7 @@ class ControlPictures:
         self._references: dict[Control, Reference] = {}
         self._scaled: dict[tuple[Control, Size], Tensor] = {}
         self._prepared: dict[tuple[Control, Size, Window], Tensor] = {}
+        self._keeps = plan.layout.mode == "overlap"
         for control in controls:
             network = model.adapter_manager.control(adapters.find(control.adapter, *PICTURED))
             if isinstance(network, ReferenceAdapter):
@@ -74,7 +75,7 @@ class ControlPictures:
         return [self._references[control] for control in controls if control in self._references]
 
     def _input(self, control: Control, size: Size, windows: Sequence[Window]) -> ControlInput:
-        """What was prepared for a window is kept."""
+        """What was prepared for a window is kept, unless windows move and it hardly comes again."""
         network = self._networks[control.adapter]
         if (control, size) not in self._scaled:
             picture = _scaled(self._pictures[control], size, self._cell_px)
@@ -82,9 +83,12 @@ class ControlPictures:
 
         def prepare(window: Window, part: Tensor) -> Tensor:
             key = control, size, window
-            if key not in self._prepared:
-                self._prepared[key] = self._model.prepare_control(network, part)
-            return self._prepared[key]
+            shown = self._prepared.get(key)
+            if shown is None:
+                shown = self._model.prepare_control(network, part)
+            if self._keeps:
+                self._prepared[key] = shown
+            return shown
 
         picture = self._scaled[control, size]
         parts, rows = shown_parts(picture, windows, self._cell_px, prepare)

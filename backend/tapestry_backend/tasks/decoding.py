@@ -312,10 +312,13 @@ def decode_part(
     above = _HALO_CELLS if halo is None else halo
     beside = min(above, latents.shape[-1])  # a canvas continues itself around once at most
     sides = "circular" if wrap else "replicate"
-    padded = functional.pad(latents, (beside, beside, 0, 0), mode=sides)
-    padded = functional.pad(padded, (0, 0, above, above), mode="replicate")
-    seen = Window(part.top, part.left, part.bottom + 2 * above, part.right + 2 * beside)
-    return model.decode(crop(padded, seen), Size(above, beside))
+    # Rows first: a band of a large picture needs no more of it.
+    top, bottom = max(0, part.top - above), min(latents.shape[-2], part.bottom + above)
+    beyond = above - (part.top - top), above - (bottom - part.bottom)
+    padded = functional.pad(latents[..., top:bottom, :], (beside, beside, 0, 0), mode=sides)
+    padded = functional.pad(padded, (0, 0, *beyond), mode="replicate")
+    columns = slice(part.left, part.right + 2 * beside)
+    return model.decode(padded[..., columns], Size(above, beside))
 
 
 def _whole(latents: Tensor) -> Window:

@@ -41,9 +41,13 @@ def _along(values: np.ndarray, taps: _Taps, axis: int) -> np.ndarray:
     """Values float32 [C, h, w] resampled along one axis."""
     shape = [1, 1, 1]
     shape[axis] = len(taps.places)
-    total = np.zeros((), np.float32)
+    made = list(values.shape)
+    made[axis] = len(taps.places)
+    total = np.zeros(made, np.float32)
     for places, shares in zip(taps.places.T, taps.shares.T, strict=True):
-        total = total + values.take(places, axis) * shares.reshape(shape)
+        part = values.take(places, axis)
+        part *= shares.reshape(shape)
+        total += part
     return total
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,13 @@ from .report import Stopwatch, make_report
 from .resampling import resized
 
 _BAND_PX = 2**21
-"""Pixels that are enlarged, encoded or decoded at once."""
+"""Pixels that are enlarged or decoded at once."""
+
+_ENCODED_PX = 2**19
+"""Pixels that are encoded at once: an encoder's activations take half a KiB for each of them."""
 
 _SEEN_CELLS = 8
-"""Cells around a band that are encoded with it. An encoder without norms (AutoencoderTiny) sees up
+"""Cells around a part that are encoded with it. An encoder without norms (AutoencoderTiny) sees up
 to 19 cells far; what lies beyond eight changes a latent by less than a millionth."""
 
 _BEGINS = 0.58
@@ -159,16 +163,16 @@ def run_upscale(
     if request.image is None:
         raise TypeError("the request was checked for that")
     first = pixel_array(request.image, blobs)
-    bands: list[bytes] = []
+    joined = BytesIO()  # hands out what it holds without a copy
     for event in upscale(first, request, request.factor, blobs, model_cache):
         if isinstance(event, Progressed):
             yield event
         elif isinstance(event, Band):
-            bands.append(event.pixels.tobytes())
+            joined.write(event.pixels.data)
             yield Progressed("decoding")
         else:
             size = Size(*upscaled_size(request.height, request.width, request.factor))
-            pixels = Pixels(size.height, size.width, 4, b"".join(bands))
+            pixels = Pixels(size.height, size.width, 4, joined.getvalue())
             yield Finished(pixels, Bounds(0, 0, size.height, size.width), event.report)
 
 
@@ -213,15 +217,12 @@ def _events(
         with watch.stage("encode"):
             start = _encoded(enlarged, plan, model)
             weights = _weights(request, blobs, plan)
+        large = _preserve_composition(start, picture, plan)
         painting = _denoising_pass(start, weights, plan, model, texts, conditioning)
-        latents = start
-        yield Progressed("denoising")
-        for step in painting.steps([_preserve_composition(start, picture, plan)]):
-            check_finite(step.latents, f"denoising (step {step.number})")
-            latents = step.latents
-            preview = partial(_preview, model, plan, step.denoised)
-            yield Progressed("denoising", step.number, step.num_steps, preview)
+        del start, enlarged  # a large picture has no room for what nobody reads any more
+        latents = yield from _painted(painting, large, model, plan)
         evaluations = painting.denoise.evaluations
+        del painting, large
         bands = _decoded(latents, picture, plan, model)
     else:
         bands = _enlarged(enlarged, plan)
@@ -230,6 +231,19 @@ def _events(
         yield Band(_with_alpha(pixels, first[..., 3], top, plan))
     report = make_report(plan, evaluations, all_notices, watch)
     yield Upscaled(report | {"upscaler": upscaler.path.name if upscaler else "lanczos"})
+
+
+def _painted(
+    painting: DenoisingPass, large: PreserveComposition, model: Denoiser, plan: Plan
+) -> Generator[Progressed, None, Tensor]:
+    """The finished latents [1, C, h, w]; tells of every step."""
+    yield Progressed("denoising")
+    for step in painting.steps([large]):
+        check_finite(step.latents, f"denoising (step {step.number})")
+        latents = step.latents
+        preview = partial(_preview, model, plan, step.denoised)
+        yield Progressed("denoising", step.number, step.num_steps, preview)
+    return latents
 
 
 def _by_network(
@@ -295,7 +309,7 @@ def _shown_whole(picture: np.ndarray, output: Bounds) -> Pixels:
     """The enlarged picture, as a control picture."""
     rgba = np.full((output.height, output.width, 4), 255, np.uint8)
     scale = picture.shape[1] / output.height
-    for top, bottom in _spans(output.height, output.width):
+    for top, bottom in _spans(output.height, output.width, _BAND_PX):
         size, rows = Size(bottom - top, output.width), (top * scale, bottom * scale)
         pixels = resized(picture, size, rows, "lanczos").clip(0, 1) * 255
         rgba[top:bottom, :, :3] = pixels.round().transpose(1, 2, 0)
@@ -345,18 +359,26 @@ def _weights(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor
 
 
 def _encoded(picture: np.ndarray, plan: Plan, model: Denoiser) -> Tensor:
-    """The enlarged picture as latents [1, C, h, w]; in bands where the autoencoder has no norms."""
+    """The enlarged picture as latents [1, C, h, w]; in parts where the autoencoder has no norms."""
     cell, canvas = plan.cell_px, plan.canvas
-    whole = [(0, canvas.height)]
-    spans = _spans(canvas.height, canvas.width * cell**2) if model.decodes_locally else whole
     latents = torch.empty(1, model.channels, *canvas, device=model.device)
-    for top, bottom in spans:
-        above, below = max(0, top - _SEEN_CELLS), min(canvas.height, bottom + _SEEN_CELLS)
+    most = (_BAND_PX, _ENCODED_PX) if model.decodes_locally else (math.inf, math.inf)
+    for top, bottom in _spans(canvas.height, canvas.width * cell**2, most[0]):
+        above, below = _around(top, bottom, canvas.height)
         pixels = _canvas_rows(picture, above * cell, below * cell, plan)
-        found = model.encode(pixels.to(model.device) * 2 - 1).float()
-        latents[..., top:bottom, :] = found[..., top - above : bottom - above, :]
+        for left, right in _spans(canvas.width, (below - above) * cell**2, most[1]):
+            before, after = _around(left, right, canvas.width)
+            part = pixels[..., before * cell : after * cell].to(model.device) * 2 - 1
+            found = model.encode(part).float()
+            inside = found[..., top - above : bottom - above, left - before : right - before]
+            latents[..., top:bottom, left:right] = inside
     check_finite(latents, "encoding what is there")
     return latents
+
+
+def _around(first: int, last: int, length: int) -> tuple[int, int]:
+    """The same cells of an axis of this length, and those that are encoded with them."""
+    return max(0, first - _SEEN_CELLS), min(length, last + _SEEN_CELLS)
 
 
 def _decoded(
@@ -370,14 +392,15 @@ def _decoded(
     cell, output = plan.cell_px, plan.output
     scale = output.height / picture.shape[1]
     whole = None if model.decodes_locally else decode_canvas(model, latents, wrap=False)
-    for start, stop in _spans(output.height, output.width):
+    for start, stop in _spans(output.height, output.width, _BAND_PX):
         above = max(0, math.floor(start / scale) - _AROUND_PX)
         below = min(picture.shape[1], math.ceil(stop / scale) + _AROUND_PX)
         seen = slice(math.floor(above * scale), min(output.height, math.ceil(below * scale)))
         top, bottom = (output.top + seen.start) // cell, -(-(output.top + seen.stop) // cell)
         if whole is None:
             part = Window(top, 0, bottom, plan.canvas.width)
-            pixels = decode_part(model, latents, part, wrap=False).float() / 2 + 0.5
+            pixels = decode_part(model, latents, part, wrap=False).float()
+            pixels = pixels.div_(2).add_(0.5)
             check_finite(pixels, "decoding")
         else:
             pixels = whole[..., top * cell : bottom * cell, :]
@@ -396,21 +419,22 @@ def _decoded(
             (start / scale - above, stop / scale - above),
             "bicubic",
         )
-        own = painted[:, start - seen.start : stop - seen.start]
-        yield start, torch.from_numpy(own + (1 - plan.strength) * change)[None].clamp_(0, 1)
+        change *= 1 - plan.strength
+        change += painted[:, start - seen.start : stop - seen.start]
+        yield start, torch.from_numpy(change)[None].clamp_(0, 1)
 
 
 def _enlarged(picture: np.ndarray, plan: Plan) -> Iterator[tuple[int, Tensor]]:
     """The same, of the picture as it is."""
     output = plan.output
-    for start, stop in _spans(output.height, output.width):
+    for start, stop in _spans(output.height, output.width, _BAND_PX):
         rows = _canvas_rows(picture, output.top + start, output.top + stop, plan)
         yield start, rows[..., output.left : output.right]
 
 
-def _spans(length: int, width: int) -> Iterator[tuple[int, int]]:
-    """Bands of `length` rows, from and to; width: the pixels of one of them."""
-    rows = max(1, _BAND_PX // width)
+def _spans(length: int, width: int, most: float) -> Iterator[tuple[int, int]]:
+    """Bands of `length` rows, from and to; width: the pixels of one of them, most: of a band."""
+    rows = max(1, int(min(length, most / width)))
     for top in range(0, length, rows):
         yield top, min(top + rows, length)
 
