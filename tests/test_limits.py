@@ -141,6 +141,7 @@ EDGES: dict[str, Callable[[Any], None]] = {
     "MAX_REPORT_CHARACTERS": report,
     "MAX_MODELS": models,
     "MAX_LEFT_OUT": left_out,
+    "MAX_UPSCALERS": lambda n: travels(Welcome(1, "1", (), upscalers=("4x",) * n)),
     "MAX_ADAPTERS": adapters,
     "MAX_LORAS": lambda n: submit(loras=(Lora("ink"),) * n),
     "MAX_CONTROLS": controls,

@@ -95,6 +95,7 @@ class DockerModel:
         self.notice: Notice | None = None
         self.worker = Backend("starting")
         self.models: tuple[ModelInfo, ...] = ()
+        self.upscalers: tuple[str, ...] = ()
         self._host = host
         self._link = link
         self._watchers: dict[Topic, list[Callable[[], None]]] = {}
@@ -604,6 +605,7 @@ class DockerModel:
             self.adapters.known = message.adapters
             if self.backend_controller:
                 self.backend_controller.left_out = message.left_out
+            self._know_upscalers(message.upscalers)
             self._know_models(message.models)
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))
@@ -622,6 +624,12 @@ class DockerModel:
         if models and self.settings.model not in [model.id for model in models]:
             self.change(model=models[0].id)
         self._tell("models")
+
+    def _know_upscalers(self, upscalers: tuple[str, ...]) -> None:
+        """What the chosen one made is made by the filter where another backend lacks it."""
+        self.upscalers = upscalers
+        if self.settings.upscaler and self.settings.upscaler not in upscalers:
+            self.change(upscaler="")
 
     def _show(self, notice: Notice | None) -> None:
         self.notice = notice

@@ -92,6 +92,10 @@ MAX_ADAPTERS = 2_000
 """LoRAs, ControlNets and other adapters listed in a welcome; collectors have more than a thousand.
 """
 
+MAX_UPSCALERS = 200
+"""Networks that enlarge, listed in a welcome; the largest collection on the web has about as many.
+"""
+
 MAX_LEFT_OUT = 100
 """Sentences in a welcome about what was found and cannot be used; the log has all of them."""
 

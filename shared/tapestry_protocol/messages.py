@@ -40,6 +40,7 @@ from .fields import (
     Speed,
     Stage,
     UnitShare,
+    UpscalerId,
 )
 from .layered import Layered
 from .limits import (
@@ -57,6 +58,7 @@ from .limits import (
     MAX_SIDE_PX,
     MAX_STEPS,
     MAX_UNDER_PX,
+    MAX_UPSCALERS,
     MAX_WEIGHT,
     MIN_WEIGHT,
 )
@@ -213,6 +215,8 @@ class Request:
     names     "recognise": words that are compared for every region, besides its own prompt; a
               region without a prompt is compared with the materials that the model lists, too
     factor    "upscale": how many times as high and as wide the picture becomes
+    upscaler  "upscale": the network that enlarges, by its name in the welcome's list; empty: a
+              filter
     continue_regions    "extend": whether a region that touches an edge that grows goes on beyond it
     under_px  "extend": how far the new part goes on underneath the old picture
     wrap      the left and right edge continue each other (360 degrees), after an extension as well
@@ -242,6 +246,7 @@ class Request:
     selection: Selection | None = None
     strength: UnitShare = 0.5
     factor: Annotated[float, Between(1.0, MAX_FACTOR)] = 2.0
+    upscaler: UpscalerId = ""
     continue_regions: bool = True
     under_px: Annotated[int, Between(0, MAX_UNDER_PX)] = 0
     wrap: bool = False
@@ -356,7 +361,8 @@ class Acknowledge(Message, kind="acknowledge"):
 class Welcome(Message, kind="welcome"):
     """The answer to a hello.
 
-    left_out   sentences about models and adapters that were found and cannot be used
+    left_out   sentences about models, adapters and upscalers that were found and cannot be used
+    upscalers  networks that enlarge pictures
     """
 
     protocol: Annotated[int, Between(0, 1_000_000)]
@@ -364,6 +370,7 @@ class Welcome(Message, kind="welcome"):
     models: Annotated[tuple[ModelInfo, ...], MaxLength(MAX_MODELS)]
     adapters: Annotated[tuple[AdapterInfo, ...], MaxLength(MAX_ADAPTERS)] = ()
     left_out: Annotated[tuple[Sentence, ...], MaxLength(MAX_LEFT_OUT)] = ()
+    upscalers: Annotated[tuple[UpscalerId, ...], MaxLength(MAX_UPSCALERS)] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tapestry_backend.checkpoints.upscaler_file import Upscaler, expected_shapes, find_upscaler
+from tapestry_backend.checkpoints.upscaler_file import (
+    Upscaler,
+    expected_shapes,
+    find_upscaler,
+    upscalers_in,
+)
 from tapestry_backend.models import esrgan
 from tapestry_backend.models.esrgan import Enlarger
 from tapestry_protocol.errors import TapestryError
@@ -128,6 +133,25 @@ def test_one_is_found_by_its_name(tmp_path: Path) -> None:
 
     for name in ("4x-sharp", "4x-sharp.safetensors"):
         assert find_upscaler(name, [tmp_path]).path.name == "4x-sharp.safetensors"
+
+
+def test_those_in_folders_are_listed_and_others_told(tmp_path: Path) -> None:
+    """Each by its name; two of one name by their folders, too. One bad file stops no other."""
+    one, two = tmp_path / "ESRGAN", tmp_path / "upscale_models"
+    for folder in (one, two):
+        folder.mkdir()
+        save_file(weights(), folder / "4x-sharp.safetensors")
+    (two / "old.pth").write_bytes(b"PK\x03\x04" + bytes(200))
+    (two / "read me.txt").write_text("where these are from")
+    found, left_out = upscalers_in([one, two, tmp_path / "nowhere"])
+
+    assert found == {
+        "4x-sharp": one / "4x-sharp.safetensors",
+        "upscale_models/4x-sharp": two / "4x-sharp.safetensors",
+    }
+    (told,) = left_out
+    assert "old.pth" in str(told.sentence)
+    assert "a pickle" in str(told.sentence)
 
 
 def test_what_enlarges_nothing_is_told(tmp_path: Path) -> None:

@@ -428,6 +428,25 @@ def test_a_task_makes_what_the_command_makes(
     assert steps == ([(0, 0), (1, 2), (2, 2)] if strength else [])
 
 
+def test_a_task_names_its_network(model, scene, tmp_path: Path, monkeypatch) -> None:
+    """One of those that were found; one that is gone is told by its name."""
+    save_upscaler(tmp_path / "4x-sharp.safetensors")
+    model_cache = ModelCache(Catalogue([SAMPLE], upscaler_folders=[tmp_path]))
+    monkeypatch.setattr(model_cache, "load", lambda _: model)
+    request = replace(as_a_task(picture(), scene, strength=0.0), upscaler="4x-sharp")
+    *_, sharp = run(request, scene.blobs, model_cache)
+    *_, plain = run(replace(request, upscaler=""), scene.blobs, model_cache)
+
+    assert sharp.report["upscaler"] == "4x-sharp.safetensors"
+    assert plain.report["upscaler"] == "lanczos"
+    assert sharp.pixels.data != plain.pixels.data
+    with pytest.raises(TapestryError, match="no upscaler “gone”"):
+        next(run(replace(request, upscaler="gone"), scene.blobs, model_cache))
+    (tmp_path / "4x-sharp.safetensors").unlink()
+    with pytest.raises(TapestryError, match=r"no upscaler .*4x-sharp"):
+        next(run(request, scene.blobs, model_cache))
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

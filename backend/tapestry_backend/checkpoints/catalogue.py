@@ -36,6 +36,7 @@ from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
 from .safetensors_header import BrokenFileError, read_header, read_json
 from .t5_tokenizer import t5_words
+from .upscaler_file import Upscaler, find_upscaler, upscalers_in
 
 SAMPLE = "sample"
 """The id of the bundled model."""
@@ -104,6 +105,7 @@ class Catalogue:
 
     adapters, adapter_folders    LoRAs and the like that may be laid on them, by their paths, and
                   folders where some may lie
+    upscaler_folders    where networks lie that enlarge pictures
     problems      what the search for models has found and cannot use; with what cannot be used of
                   the rest it is `left_out`
     components    files that it found in their right place, though nothing may use them
@@ -116,6 +118,7 @@ class Catalogue:
         found: Sequence[Checkpoint] = (),
         adapters: Sequence[str] = (),
         adapter_folders: Sequence[Path] = (),
+        upscaler_folders: Sequence[Path] = (),
         problems: Sequence[LeftOut] = (),
         components: Sequence[Path] = (),
     ) -> None:
@@ -129,8 +132,9 @@ class Catalogue:
         offered = [
             path for entry in found for path in (entry.path, *entry.component_files.values())
         ]
+        self._upscalers, unlike = upscalers_in(upscaler_folders)
         self.left_out = without_repeats(
-            [*left, *problems, *self.adapters.left_out_beside(offered)],
+            [*left, *problems, *self.adapters.left_out_beside(offered), *unlike],
             # One that came with its configuration has a folder of its own.
             [*self.adapters.paths, *(each for file in components for each in (file, file.parent))],
         )
@@ -160,10 +164,29 @@ class Catalogue:
         if request.edit is not None and request.edit.source_model:
             source = self.find(request.edit.source_model)
             check_follows(source.id, is_instructed=False, follows=source.follows_instructions)
+        self.upscaler_of(request)
         if is_file(entry.path) and has_t5(read_file(entry.path, entry.component_files)):
             t5_words(entry.path)
         widths = read_embedding_dims(entry.path, entry.component_files)
         self.adapters.check(request, entry.id, entry.family, widths)
+
+    @property
+    def upscalers(self) -> tuple[str, ...]:
+        """Networks that enlarge pictures, by name."""
+        return tuple(self._upscalers)
+
+    def upscaler_of(self, request: Request) -> Upscaler | None:
+        """The one that a request names; raises TapestryError when there is none, or no more."""
+        if not request.upscaler:
+            return None
+        path = self._upscalers.get(request.upscaler)
+        if path is None:
+            raise TapestryError(
+                ErrorCode.MODEL_NOT_FOUND,
+                Sentence("There is no upscaler {name}.", name=quoted(request.upscaler)),
+                "Choose another one, or leave it out.",
+            )
+        return find_upscaler(str(path))
 
     @property
     def entries(self) -> tuple[Checkpoint, ...]:

@@ -33,7 +33,7 @@ from .folders import (
 )
 from .left_out import LeftOut, choose_id, unforeseen
 from .model_paths import MODELS_VARIABLE, hub_cache, models_folder, named_models_folder
-from .program_folders import program_folders
+from .program_folders import program_folders, upscaler_folders
 from .safetensors_header import BrokenFileError, read_header
 
 _INDEX = "model_index.json"
@@ -85,6 +85,12 @@ def adapter_folders(folders: Sequence[Path] = ()) -> list[Path]:
     """Where our own models folder, and these, keep LoRAs and the like."""
     roots = (models_folder(), *(expanded(str(folder)) for folder in folders))
     return [place for root in roots for place in program_folders(root).adapters]
+
+
+def upscaler_places(folders: Sequence[Path] = ()) -> list[Path]:
+    """Where the same keep networks that enlarge pictures; not beside their checkpoints."""
+    roots = (models_folder(), *(expanded(str(folder)) for folder in folders))
+    return [place for root in roots for place in upscaler_folders(root) if place != root]
 
 
 def entries_for(names: Sequence[str]) -> Sequence[Checkpoint]:

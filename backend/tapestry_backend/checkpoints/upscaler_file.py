@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.limits import MAX_UPSCALERS
 from tapestry_protocol.sentences import Sentence, quoted
 
-from .folders import exists, is_file
+from .folders import entries_of, exists, is_file
+from .left_out import LeftOut, choose_id, fitting, unforeseen
 from .program_folders import upscaler_folders
 from .safetensors_header import BrokenFileError, read_header
 
@@ -29,6 +31,8 @@ _WORDS = {
 _NUMBERED = re.compile(r"model\.(\d+)\.(weight|bias)")
 _BODY_END = re.compile(r"model\.1\.sub\.\d+\.(weight|bias)")
 _END = ".safetensors"
+_ENDS = frozenset({_END, ".pth", ".pt"})
+"""Pickles among them, so that it is told why they are left out."""
 _SHRUNK = {3: 1, 12: 2, 48: 4}
 """How many pixels a side become channels of one, by the channels that the first layer reads."""
 
@@ -50,6 +54,31 @@ class Upscaler:
     blocks: int
     shrunk: int
     doublings: int
+
+
+def upscalers_in(folders: Sequence[Path]) -> tuple[dict[str, Path], list[LeftOut]]:
+    """The networks in these folders by their names, and why others are none."""
+    left_out: list[LeftOut] = []
+    found: dict[str, Path] = {}
+    for path in [each for folder in folders for each in entries_of(folder, left_out)]:
+        if path.suffix.lower() not in _ENDS or not is_file(path):
+            continue
+        name = choose_id(path, (path.stem, f"{path.parent.name}/{path.stem}"), found.__contains__)
+        try:
+            find_upscaler(str(path))
+        except TapestryError as error:
+            left_out.append(LeftOut(path, error))
+        except Exception as error:  # noqa: BLE001  it stops no other
+            left_out.append(unforeseen(path, error))
+        else:
+            if isinstance(name, LeftOut):
+                left_out.append(name)
+            else:
+                found[name] = path
+    taken, more = fitting(
+        [*found.items()], MAX_UPSCALERS, lambda e: e[0], lambda e: e[1], Sentence("upscalers")
+    )
+    return dict(taken), left_out + more
 
 
 def find_upscaler(name: str, roots: Sequence[Path] = ()) -> Upscaler:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.catalogue import Catalogue, Checkpoint
-from ..checkpoints.discovery import adapter_folders, discover
+from ..checkpoints.discovery import adapter_folders, discover, upscaler_places
 from .render_options import ADAPTER, MODEL
 
 FOLDER: dict[str, Any] = {
@@ -45,6 +45,7 @@ def _list(options: argparse.Namespace) -> int:
         found=found.entries,
         adapters=options.adapter,
         adapter_folders=adapter_folders(options.folder),
+        upscaler_folders=upscaler_places(options.folder),
         problems=found.problems,
         components=found.components,
     )

@@ -14,7 +14,7 @@ from tapestry_protocol.runtime import data_folder, read_runtime_file, runtime_fi
 from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
-from ..checkpoints.discovery import adapter_folders, discover, told_apart
+from ..checkpoints.discovery import adapter_folders, discover, told_apart, upscaler_places
 from ..server.app import App, ServerSettings
 from ..server.connections.listen_address import Certificate, ListenAddress, make_place
 from ..server.persistence.lock import Lock
@@ -153,6 +153,7 @@ def _catalogue(
         found=found.entries,
         adapters=adapters,
         adapter_folders=adapter_folders(folders),
+        upscaler_folders=upscaler_places(folders),
         problems=found.problems,
         components=found.components,
     )

@@ -163,8 +163,9 @@ def run_upscale(
     if request.image is None:
         raise TypeError("the request was checked for that")
     first = pixel_array(request.image, blobs)
+    upscaler = model_cache.catalogue.upscaler_of(request)
     joined = BytesIO()  # hands out what it holds without a copy
-    for event in upscale(first, request, request.factor, blobs, model_cache):
+    for event in upscale(first, request, request.factor, blobs, model_cache, upscaler=upscaler):
         if isinstance(event, Progressed):
             yield event
         elif isinstance(event, Band):

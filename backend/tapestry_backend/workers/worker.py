@@ -237,7 +237,11 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     """The real thing: imports torch, and takes seconds."""
     from ..checkpoints.catalogue import Catalogue  # noqa: PLC0415  after the pipes are taken
-    from ..checkpoints.discovery import adapter_folders, discover  # noqa: PLC0415
+    from ..checkpoints.discovery import (  # noqa: PLC0415
+        adapter_folders,
+        discover,
+        upscaler_places,
+    )
     from ..models.model_cache import (  # noqa: PLC0415
         ModelCache,
         best_device,
@@ -262,6 +266,7 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
         found=found,
         adapters=named.adapter,
         adapter_folders=adapter_folders(named.folder),
+        upscaler_folders=upscaler_places(named.folder),
     )
     model_cache = ModelCache(catalogue, str(device))
     others = () if named.device else sibling_devices()

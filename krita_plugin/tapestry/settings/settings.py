@@ -58,6 +58,7 @@ class Settings:
                      how, how far back, how clearly a place must show what is there, how long shapes
                      stay, and how closely an instruction keeps to the picture
     upscale_*        "upscale": how many times as large, how far from what is there, and where to
+    upscaler         the network that enlarges; empty: a filter
     outline_px       softens the outlines of all regions
     speed            what may be left out to be done sooner
     batch            pictures to be made, with seeds in sequence
@@ -97,6 +98,7 @@ class Settings:
     upscale_factor: float = 2.0
     upscale_strength: float = 0.3
     upscale_into: str = "document"
+    upscaler: str = ""
     outline_px: int = 0
     seed: int = 42
     seed_locked: bool = True
@@ -220,6 +222,8 @@ def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
 def _is_in_range(name: str, value: Any) -> bool:
     if name in _CHOICES:
         return value in _CHOICES[name]
+    if name == "upscaler":
+        return len(value) <= MAX_ID_CHARACTERS
     if name == "model":
         return 0 < len(value) <= MAX_ID_CHARACTERS
     low, high = LIMITS.get(name, (None, None))

@@ -67,7 +67,8 @@ class Session:
             await self._farewell(error)
             return False
         known = catalogue.models, catalogue.adapters.infos, sentences(catalogue.left_out)
-        self.tell(OutgoingMessage(Welcome(PROTOCOL_VERSION, VERSION, *known)))
+        welcome = Welcome(PROTOCOL_VERSION, VERSION, *known, catalogue.upscalers)
+        self.tell(OutgoingMessage(welcome))
         return True
 
     async def converse(self) -> None:

@@ -35,6 +35,19 @@ class UpscaleFields(QWidget):
         self._into.activated.connect(
             lambda index: docker_model.change_and_tell(upscale_into=self._into.itemData(index))
         )
+        self._upscalers = QComboBox()
+        self._upscalers.setObjectName("tapestry_upscaler")
+        self._upscalers.setToolTip(
+            tr(
+                "What enlarges the picture before finer detail is painted into it: a filter, or an "
+                "ESRGAN network out of the models' folders."
+            )
+        )
+        narrow(self._upscalers)
+        calm(self._upscalers)
+        self._upscalers.activated.connect(
+            lambda index: docker_model.change_and_tell(upscaler=self._upscalers.itemData(index))
+        )
         self._numbers = NumberFields(
             _numbers(),
             lambda name: getattr(docker_model.settings, name),
@@ -51,12 +64,25 @@ class UpscaleFields(QWidget):
             )
         )
         at_once.clicked.connect(lambda _checked: docker_model.upscale_by_four())
-        column_in(self, row_of((self._into, 1)), self._numbers, self._size, at_once)
+        upscaler = row_of((self._upscalers, 1))
+        column_in(self, row_of((self._into, 1)), self._numbers, upscaler, self._size, at_once)
+        follow(self, docker_model, ("models",), self._show_upscalers)
         follow(self, docker_model, ("settings", "scene"), self._show_settings)
+
+    def _show_upscalers(self) -> None:
+        """Only where there is something to choose."""
+        found = self._docker_model.upscalers
+        self._upscalers.clear()
+        self._upscalers.addItem(tr("Enlarged by a filter"), "")
+        for name in found:
+            self._upscalers.addItem(tr("Enlarged by {name}").format(name=name), name)
+        self._upscalers.setVisible(bool(found))
+        self._show_settings()
 
     def _show_settings(self) -> None:
         settings = self._docker_model.settings
         self._into.setCurrentIndex(self._into.findData(settings.upscale_into))
+        self._upscalers.setCurrentIndex(self._upscalers.findData(settings.upscaler))
         self._numbers.show_values()
         height, width = self._docker_model.scene_watch.size
         is_known = bool(height) and settings.upscale_into != "selection"

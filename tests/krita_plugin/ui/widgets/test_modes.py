@@ -1,6 +1,7 @@
 """Generate, extend, refine, fill, edit, upscale: what each asks for, and what it sends."""
 
 import json
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -269,6 +270,30 @@ def test_upscaling_takes_factor_strength_and_a_place(ready) -> None:
     assert (part.height, part.width, part.selection) == (32, 32, None)
     assert not ready.all("tapestry_upscaled_size")
     assert (kept.mode, kept.upscale_factor, kept.upscale_into) == ("upscale", 2.5, "selection")
+
+
+def test_a_network_that_enlarges_is_chosen_where_some_are_found(ready) -> None:
+    """It goes into the request; with a backend that lacks it the filter enlarges again."""
+    ready.one("tapestry_mode_upscale").click()
+    ready.look()
+    assert not ready.all("tapestry_upscaler")
+    welcome = Welcome(PROTOCOL_VERSION, VERSION, (), upscalers=("4x-sharp", "8x-soft"))
+    ready.docker_model.hear(welcome, None)
+    ready.look()
+    choice = ready.one("tapestry_upscaler")
+    choice.activated.emit(choice.findData("8x-soft"))
+    ready.one("tapestry_upscale").click()
+    sharp = sent(ready)
+    ready.docker_model.hear(replace(welcome, upscalers=("4x-sharp",)), None)
+    ready.look()
+    ready.one("tapestry_upscale").click()
+
+    assert [choice.itemText(n) for n in range(choice.count())] == [
+        "Enlarged by a filter",
+        "Enlarged by 4x-sharp",
+    ]
+    assert choice.currentData() == ""
+    assert (sharp.upscaler, sent(ready).upscaler) == ("8x-soft", "")
 
 
 def test_one_button_makes_a_picture_and_then_a_larger_one(ready) -> None:
