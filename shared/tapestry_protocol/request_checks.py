@@ -69,14 +69,15 @@ def upscaled_size(height: int, width: int, factor: float) -> tuple[int, int]:
     rows, columns = round(height * factor), round(width * factor)
     if rows * columns > MAX_CANVAS_PX or max(rows, columns) > MAX_SIDE_PX:
         most = min(math.sqrt(MAX_CANVAS_PX / (height * width)), MAX_SIDE_PX / max(height, width))
+        most = math.floor(100 * most) / 100
         raise TapestryError(
             ErrorCode.TOO_LARGE,
             Sentence(
                 "A picture of {width} x {height} pixels is too large.", width=columns, height=rows
             ),
-            Sentence(
-                "Choose a factor of {most} at most.", most=f"{math.floor(100 * most) / 100:g}"
-            ),
+            Sentence("Choose a factor of {most} at most, or a part of it.", most=f"{most:g}")
+            if most > 1
+            else "Choose a part of it: as a whole it is as large as a picture can be.",
         )
     return rows, columns
 

@@ -15,7 +15,7 @@ from tapestry_protocol.limits import (
 )
 from tapestry_protocol.messages import Edit, PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import Bounds, Margins
-from tapestry_protocol.request_checks import check_canvas, check_request
+from tapestry_protocol.request_checks import check_canvas, check_request, upscaled_size
 
 SHA256 = "0" * 64
 GENERATE = Request("generate", 64, 96, prompt="sky")
@@ -97,7 +97,7 @@ def test_a_request_that_cannot_become_a_picture_is_refused(
 
 @pytest.mark.parametrize(
     ("height", "width", "most"),
-    [(1024, 1100, 7.71), (2048, 2048, 4.0), (8, 8000, 4.09), (8192, 8192, 1.0)],
+    [(1024, 1100, 7.71), (2048, 2048, 4.0), (8, 8000, 4.09), (8000, 8000, 1.02)],
 )
 def test_an_upscale_beyond_the_limits_is_told_the_largest_factor(
     height: int, width: int, most: float
@@ -109,6 +109,13 @@ def test_an_upscale_beyond_the_limits_is_told_the_largest_factor(
         check_request(larger)
     assert raised.value.code is ErrorCode.TOO_LARGE
     check_request(changed(larger, factor=most))
+
+
+def test_what_is_as_large_as_can_be_becomes_larger_in_part() -> None:
+    """A factor of 1 would be no advice."""
+    with pytest.raises(TapestryError, match="too large") as raised:
+        upscaled_size(8192, 8192, 1.5)
+    assert "Choose a part of it" in str(raised.value.advice)
 
 
 PICTURE = PixelsRef(4, 5, 4, SHA256)
