@@ -452,7 +452,9 @@ class DockerModel:
             self.backend_controller.note_report(made.result.report)
         end = self.queue.end
         if job.order is not None and job.order.request.task == "recognise":
-            end(job, self._judged(job.order, judgements_of(made.result.report)))
+            found = judgements_of(made.result.report)
+            # Of a document that was closed meanwhile, also with Krita, nothing is asked any more.
+            end(job, self._judged(job.order, found) if job.canvas.is_open else None)
         elif job.order is not None and job.order.is_map:
             self.place.take(job, job.order, made, lambda: end(job, self.notice))
         elif job.order is not None:

@@ -60,6 +60,8 @@ def test_words_find_a_place_and_change_it(jobs: Report) -> None:
     assert (right - left) * (bottom - top) > 0.9 * selected.sum()
     assert facts["names"][0] == "Tapestry: lava, edited (seed 42)"
     assert "what the picture shall become" in facts["without a wish"]
+    assert "follows no instructions" in facts["no instruction"]
+    assert facts["judged"] == "Every region shows what it is called."
 
 
 def test_a_found_place_becomes_a_layer_that_says_where(jobs: Report) -> None:

@@ -211,9 +211,10 @@ class SceneWatcher:
 
     def note_judged(self, judged: Mapping[str, Judgement]) -> None:
         """What was found out about the picture, by layer; none once there is another picture."""
-        self.judged = judged
-        self._judge()
-        self._scene_changed()
+        if judged != self.judged:
+            self.judged = judged
+            self._judge()
+            self._scene_changed()
 
     def _judge(self) -> None:
         found = badges(self.scene.rows, self._samples, Bounds(0, 0, *self.size))

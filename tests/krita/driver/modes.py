@@ -71,11 +71,16 @@ def edit_by_words(stage):
     document = _ready(stage, "generate")
     yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
     yield from _run(stage, document, "generate", steps=20)
+    stage.press("tapestry_judge_regions")
+    yield stage.until(lambda: stage.notice()[0], "what was judged", A_PICTURE_S)
+    stage.facts["judged"] = stage.notice()[0]
+    yield from stage.picture("judged")
     stage.press("tapestry_mode_edit")
     stage.widget("tapestry_edit_from").write("grass")
     stage.press("tapestry_find_place")
     yield stage.until(lambda: stage.notice()[0], "a sentence", 30)
     stage.facts["without a wish"] = stage.notice()[0]
+    yield from _ask_for_an_instruction(stage)
     stage.widget("tapestry_edit_to").write("lava")
     yield from _find_the_place(stage)
     yield stage.turns(2.0)
@@ -104,6 +109,17 @@ def edit_by_words(stage):
     stage.facts["hidden"] = not place.visible()
     stage.facts["with the layer"] = stage.names(document)
     yield from stage.picture("edited by the layer")
+
+
+def _ask_for_an_instruction(stage):
+    """The bundled model follows none: that is said at once."""
+    method = stage.widget("tapestry_edit_method")
+    method.activated.emit(method.findData("instruct"))
+    stage.widget("tapestry_edit_instruction").write("make it night")
+    stage.press("tapestry_edit")
+    stage.facts["no instruction"] = stage.notice()[0]
+    yield from stage.picture("an instruction")
+    method.activated.emit(method.findData("diffedit"))
 
 
 def _find_the_place(stage):

@@ -331,8 +331,12 @@ def test_no_word_of_a_mode_is_cut_off(docker, language: str, share: float, lines
     assert all(inside)
 
 
-def test_edges_suggest_a_prompt(ready) -> None:
-    """When the artist asks for it: it becomes the background's, and the earlier one is known."""
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_edges_suggest_a_prompt(ready, is_closed: bool) -> None:
+    """When the artist asks for it: it becomes the background's, and the earlier one is known.
+
+    What a document shows that was closed meanwhile is no prompt for another one.
+    """
     ready.one("tapestry_mode_extend").click()
     ready.docker_model.change_and_tell(prompt="fog", extend_right=16)
     ready.look()
@@ -343,9 +347,14 @@ def test_edges_suggest_a_prompt(ready) -> None:
     said = [{"prompt": "", "names": [name], "shows": True} for name in ("sky", "grass")]
     report = json.dumps({"recognised": said})
     result = Result(job.id, PixelsRef.of(pixel), Bounds(0, 0, 1, 1), 0, report)
+    ready.canvas.is_open = not is_closed
     ready.backend.tell(result, pixel)
-    ready.look()
+    ready.loop.run()
 
+    assert ready.docker_model.queue.jobs == []
+    if is_closed:
+        assert ready.docker_model.settings.prompt == "fog"
+        return
     assert (request.task, request.names) == ("recognise", ("fog", "sky"))
     assert ready.one("tapestry_prompt").text() == "sky, grass"
     assert "The edges show: sky, grass." in str(ready.docker_model.notice.message)
