@@ -40,7 +40,7 @@ SCENES = (
     DemoScene(
         "The first one again, in the style of a LoRA",
         "lighthouse",
-        ("--seed", "7", "--lora", "sample-ink:0.8"),
+        ("--seed", "7", "--lora", "sample-ink:1"),
         "lighthouse-in-ink",
     ),
     DemoScene(
