@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
+import re
 import sys
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tapestry_protocol.accelerators import Accelerator, likely_accelerator
+from tapestry_protocol.accelerators import TORCH, Accelerator, likely_accelerator
 from tapestry_protocol.runtime import data_folder
 
 from ..common.atomic_write import write_atomically
@@ -170,6 +172,17 @@ class BundledBackend:
         how = ["--strict", "--verify-hashes", "--only-binary", ":all:"]
         into: list[str | Path] = [*how, *torch, "--python", self.environment]
         return self._uv("pip", "install", *into, *lists, self.wheel)
+
+    def torch_wheels(self) -> str:
+        """What a wheel of PyTorch is called that fits this computer and the environment's Python.
+
+        Another one in an artist's folder does not count: uv would pass it over, too.
+        """
+        config = self.environment / "pyvenv.cfg"
+        text = config.read_text("utf-8", "replace") if config.exists() else ""
+        found = re.search(r"^version_info *= *(\d+)\.(\d+)", text, re.MULTILINE)
+        python = f"cp{found[1]}{found[2]}" if found else "cp*"
+        return f"{TORCH.replace('==', '-')}*-{python}-*{platform.machine().lower()}.whl"
 
     def forget(self, packages: Iterable[str]) -> list[str]:
         """Take these packages, in all their releases, out of uv's cache."""

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from tapestry_protocol import VERSION
-from tapestry_protocol.accelerators import TORCH, Accelerator, package_index_accelerator
+from tapestry_protocol.accelerators import Accelerator, package_index_accelerator
 from tapestry_protocol.errors import TapestryError
 
 from ..common.ownership import lock_on
@@ -183,7 +183,7 @@ class BackendInstaller:
         try:
             await self._run(self.own.install(choose_torch=True))
         except PyTorchAwayError as error:
-            is_own = self._uv.local(f"{TORCH.replace('==', '-')}*.whl") is not None
+            is_own = self._uv.local(self.own.torch_wheels()) is not None
             command = self.own.install(choose_torch=False, is_known=not is_own)
             if not is_own:
                 await self._agree_on_another(error, command)

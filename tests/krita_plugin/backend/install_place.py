@@ -28,6 +28,7 @@ if sys.argv[1] == "venv":
     (environment / "bin").mkdir(parents=True, exist_ok=True)
     (environment / "bin" / "python").unlink(missing_ok=True)
     (environment / "bin" / "python").symlink_to(sys.executable)
+    (environment / "pyvenv.cfg").write_text("version_info = 3.14.10\\n")
 elif "--dry-run" not in sys.argv:
     print("Resolved 2 packages in 3ms")
     print("Downloading torch (100.0MiB)\\nDownloading numpy (300.0MiB)")

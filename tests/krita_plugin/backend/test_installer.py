@@ -288,11 +288,30 @@ def test_a_pytorch_of_the_artists_own_is_taken(place: Place, monkeypatch, tmp_pa
         f"if '--torch-backend' in sys.argv: sys.exit({away!r})\n"
         f"if {TORCH_PACKAGES!r} in ' '.join(sys.argv): sys.exit('error: Hash mismatch')"
     )
-    (tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl").touch()
+    monkeypatch.setattr(bundled.platform, "machine", lambda: "x86_64")
+    (tmp_path / "torch-2.13.0+cpu-cp314-cp314-linux_x86_64.whl").touch()
     installer = place.installer(environment={"PIP_FIND_LINKS": str(tmp_path)})
     installer.start()
     place.run(installer)
     assert installer.trouble is None
+
+
+@pytest.mark.parametrize("tags", ["cp311-cp311-linux_x86_64", "cp314-cp314-linux_aarch64"])
+def test_a_pytorch_that_does_not_fit_is_none_of_the_artists_own(
+    place: Place, monkeypatch, tmp_path: Path, tags: str
+) -> None:
+    """For another Python or computer uv passes it over: what the index has is asked about first."""
+    monkeypatch.setattr(bundled, "likely_accelerator", lambda: CPU)
+    monkeypatch.setattr(bundled.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(installer_module, "package_index_accelerator", lambda: CUDA)
+    away = "error: Failed to fetch https://download.pytorch.org/whl: dns error"
+    place.plan.write_text(f"if '--torch-backend' in sys.argv: sys.exit({away!r})")
+    (tmp_path / f"torch-2.13.0+cpu-{tags}.whl").touch()
+    installer = place.installer(environment={"PIP_FIND_LINKS": str(tmp_path)})
+    installer.start()
+    place.run(installer)
+    assert installer.trouble is not None
+    assert not place.own.is_installed
 
 
 def test_files_that_a_scanner_holds_are_waited_for(place: Place, monkeypatch) -> None:
