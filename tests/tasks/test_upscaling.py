@@ -133,6 +133,22 @@ def test_a_picture_smaller_than_a_window_lies_amid_it(model_cache) -> None:
     assert shrunk_error(result, first) < 20
 
 
+def test_words_press_the_less_the_less_is_painted_anew(model_cache, scene) -> None:
+    """A window that sees nothing but sky is told of mountains, too."""
+    snow = replace(scene.region("snow", Bounds(0, 0, 48, 16)), guidance_scale=9.0)
+    first = picture()
+
+    def scales(strength: float, guidance_scale: float) -> list[float]:
+        request = asked(first, prompt="lava", regions=(snow,), strength=strength)
+        request = replace(request, guidance_scale=guidance_scale)
+        _, ended = joined(upscale(first, request, 1.5, scene.blobs, model_cache))
+        return [region["guidance_scale"] for region in ended.report["plan"]["regions"]]
+
+    assert scales(0.25, 5.0) == [3.0, 2.0]
+    assert scales(1.0, 5.0) == [9.0, 5.0]
+    assert scales(0.25, 0.5) == [3.0, 0.5]
+
+
 def test_regions_go_along(model_cache, model, scene) -> None:
     """Each has its share of the cells where it was painted, now that there are more of them."""
     first = picture()

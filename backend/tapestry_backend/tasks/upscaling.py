@@ -151,7 +151,7 @@ def upscale(
     larger, notices = adapters.read(larger)
     if len(larger.all_controls) < len(request.all_controls):
         notices = (*notices, _NO_CONTROL_PICTURES)
-    events = _events(first, request, larger, blobs, model_cache, notices, upscaler)
+    events = _events(first, request, _less_guided(larger), blobs, model_cache, notices, upscaler)
     yield from telling_of_memory(events, larger, model_cache.device)
 
 
@@ -175,6 +175,25 @@ def run_upscale(
             size = Size(*upscaled_size(request.height, request.width, request.factor))
             pixels = Pixels(size.height, size.width, 4, joined.getvalue())
             yield Finished(pixels, Bounds(0, 0, size.height, size.width), event.report)
+
+
+def _less_guided(request: Request) -> Request:
+    """The less is painted anew, the less words press: guidance comes down towards 1 with strength.
+
+    Every window is told the whole prompt. With full guidance, one that saw nothing but sky painted
+    small mountains into it.
+    """
+
+    def lowered(scale: float) -> float:
+        return min(scale, 1 + (scale - 1) * request.strength)
+
+    regions = tuple(
+        region
+        if region.guidance_scale is None
+        else replace(region, guidance_scale=lowered(region.guidance_scale))
+        for region in request.regions
+    )
+    return replace(request, guidance_scale=lowered(request.guidance_scale), regions=regions)
 
 
 def _as_a_prompt(region: Region, adapters: AdapterCatalogue) -> Region:
@@ -213,7 +232,7 @@ def _events(
     if larger.strength:
         steps = max(1, round(larger.num_inference_steps * larger.strength))
         variant = model_cache.variant_of(larger.model)
-        all_notices += unlike_few_steps(variant, steps, larger.guidance_scale)
+        all_notices += unlike_few_steps(variant, steps, request.guidance_scale)
         all_notices += unused_clip_skip(larger.clip_skip, is_known=model.knows_clip_skip)
         with watch.stage("encode"):
             start = _encoded(enlarged, plan, model)

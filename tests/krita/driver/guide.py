@@ -65,7 +65,7 @@ def guide(stage):
 def _edit(stage, document):
     """Waves become lava: the place is found, and taken as selection."""
     stage.press("tapestry_mode_edit")
-    stage.widget("tapestry_edit_from").write("waves")
+    stage.widget("tapestry_edit_from").write("ocean waves")
     stage.widget("tapestry_edit_to").write("lava")
     stage.press("tapestry_find_place")
     found = stage.widget("tapestry_place_picture").isVisible
