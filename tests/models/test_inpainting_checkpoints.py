@@ -183,8 +183,8 @@ def test_an_inpainting_model_serves_every_task(
 
 def test_a_model_that_takes_something_else_is_refused(tmp_path: Path) -> None:
     """By its configuration, when the backend starts and not at the first picture."""
-    folder = save_checkpoint(tmp_path / "edits", channels=4, in_channels=8)
-    with pytest.raises(TapestryError, match="takes 8 channels, its autoencoder makes 4") as caught:
+    folder = save_checkpoint(tmp_path / "other", channels=4, in_channels=7)
+    with pytest.raises(TapestryError, match="takes 7 channels, its autoencoder makes 4") as caught:
         Catalogue([str(folder)])
 
     assert caught.value.code is ErrorCode.MODEL_BROKEN

@@ -12,8 +12,9 @@ def test_equal_rows_share_what_knows_no_text(model) -> None:
     latents = seen.repeat_interleave(2, dim=0)
     conditions = model.encode_prompts(["lava", ""]).repeat(KINDS, 1, 1)
     rows = []
-    block = model._unet.down_blocks[0]
-    watched = (model._unet.conv_in, block.attentions[0].transformer_blocks[0].attn1)
+    plain, attending, _ = model._unet.down_blocks
+    first = attending.attentions[0].transformer_blocks[0]
+    watched = (model._unet.conv_in, plain.downsamplers[0], first.attn1, first.attn2)
     hooks = [
         module.register_forward_hook(lambda _module, inputs, _out: rows.append(len(inputs[0])))
         for module in watched
@@ -24,7 +25,7 @@ def test_equal_rows_share_what_knows_no_text(model) -> None:
     with torch.no_grad():
         plain = model._unet(latents, 500, encoder_hidden_states=conditions, return_dict=False)[0]
 
-    assert rows == [KINDS, KINDS]
+    assert rows == [KINDS, KINDS, KINDS, 2 * KINDS]
     torch.testing.assert_close(shared, plain, atol=1e-4, rtol=0)
     assert float((shared[0] - shared[1]).abs().max()) > 0.01, "the texts must still matter"
 

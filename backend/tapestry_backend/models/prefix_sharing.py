@@ -1,7 +1,8 @@
 """Rows of a batch that see the same share a U-Net's first layers, which do not depend on the text.
 
 A window's evaluations - each region's prompt, and the negative one - differ in their text alone.
-The first convolution, the first residual block and the first self-attention come before it.
+The first convolution, blocks without attention, and the residual block and the self-attention that
+the first text follows come before it.
 """
 
 from __future__ import annotations
@@ -58,10 +59,12 @@ def _first_layers(unet: Any) -> list[nn.Module]:
     other_inputs = ("addition_embed_type", "class_embed_type", "time_cond_proj_dim")
     if any(unet.config.get(name) is not None for name in other_inputs):
         return []
-    block = unet.down_blocks[0]
-    layers = [unet.conv_in, block.resnets[0]]
-    for attention in getattr(block, "attentions", ())[:1]:
-        first = attention.transformer_blocks[0]
-        if not first.only_cross_attention:
-            layers.append(first.attn1)
+    layers = [unet.conv_in]
+    for block in unet.down_blocks:
+        attentions = getattr(block, "attentions", None)
+        if attentions:
+            first = attentions[0].transformer_blocks[0]
+            layers.append(block.resnets[0])
+            return layers if first.only_cross_attention else [*layers, first.attn1]
+        layers += [*block.resnets, *(block.downsamplers or ())]
     return layers
