@@ -29,7 +29,10 @@ def main() -> None:
         build_plugin_folder(plugin)
         play(("guide",), plugin, output, backend, _TIMEOUT_S).facts("guide")
         PICTURES.mkdir(parents=True, exist_ok=True)
+        pages = "".join(page.read_text("utf-8") for page in PICTURES.parent.glob("*.md"))
         for picture in sorted(output.glob("*.png")):
+            if picture.name not in pages:
+                continue  # nobody would see it
             small = Image.open(picture).convert("RGB").quantize(_COLORS)
             small.save(PICTURES / picture.name, optimize=True)
         for theme in ("Krita dark", "Krita bright"):
