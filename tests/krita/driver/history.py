@@ -29,6 +29,7 @@ def documents_that_change(stage):
     }
     for name, change in changes.items():
         document = _painted(stage)
+        yield stage.turns(0.6)  # until the docker shows this document's history, no closed one's
         count = _count(stage)
         stage.press("tapestry_generate")
         yield from _until_a_step(stage)
