@@ -20,15 +20,6 @@ def order(canvas: FakeCanvas, *, finds: bool = False, **fields: object) -> Order
     return finish(order_from(canvas, Settings(**{**WORDS, **fields}), "edit", finds=finds))
 
 
-@pytest.fixture
-def canvas() -> FakeCanvas:
-    """A small document with two painted layers."""
-    canvas = FakeCanvas(20, 30)
-    canvas.add("grass", Bounds(10, 0, 20, 30))
-    canvas.add("sky", Bounds(0, 0, 10, 30))
-    return canvas
-
-
 def test_words_alone_are_found_in_the_whole_picture(canvas: FakeCanvas) -> None:
     """No layer is called so: the picture is what one sees, and nothing else is sent."""
     asked = order(canvas, edit_threshold=0.4, edit_strength=0.7, prompt="a field", in_regions=True)

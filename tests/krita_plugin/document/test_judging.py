@@ -19,15 +19,6 @@ from tests.krita_plugin.fake_canvas import FakeCanvas
 from tests.krita_plugin.pieces import finish
 
 
-@pytest.fixture
-def canvas() -> FakeCanvas:
-    """A small document with two painted layers."""
-    canvas = FakeCanvas(20, 30)
-    canvas.add("grass", Bounds(10, 0, 20, 30))
-    canvas.add("sky", Bounds(0, 0, 10, 30))
-    return canvas
-
-
 def test_regions_are_compared_with_each_others_names(canvas: FakeCanvas) -> None:
     """In the picture as one sees it; an empty or hidden layer asks nothing."""
     canvas.add("nothing", Bounds(0, 0, 0, 0))

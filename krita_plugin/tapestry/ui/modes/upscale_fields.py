@@ -19,34 +19,24 @@ class UpscaleFields(QWidget):
     def __init__(self, docker_model: DockerModel) -> None:
         super().__init__()
         self._docker_model = docker_model
-        self._into = QComboBox()
-        self._into.setObjectName("tapestry_upscale_into")
-        for into, text in _places().items():
-            self._into.addItem(text, into)
-        self._into.setToolTip(
+        self._into = self._make_choice(
+            "tapestry_upscale_into",
+            "upscale_into",
             tr(
                 "This document grows with all its layers, and the picture lies on top of them; or "
                 "what one sees of it, or of the rectangle around the selection, becomes a document "
                 "of its own."
-            )
+            ),
         )
-        narrow(self._into)
-        calm(self._into)
-        self._into.activated.connect(
-            lambda index: docker_model.change_and_tell(upscale_into=self._into.itemData(index))
-        )
-        self._upscalers = QComboBox()
-        self._upscalers.setObjectName("tapestry_upscaler")
-        self._upscalers.setToolTip(
+        for into, text in _places().items():
+            self._into.addItem(text, into)
+        self._upscalers = self._make_choice(
+            "tapestry_upscaler",
+            "upscaler",
             tr(
                 "What enlarges the picture before finer detail is painted into it: a filter, or an "
                 "ESRGAN network out of the models' folders."
-            )
-        )
-        narrow(self._upscalers)
-        calm(self._upscalers)
-        self._upscalers.activated.connect(
-            lambda index: docker_model.change_and_tell(upscaler=self._upscalers.itemData(index))
+            ),
         )
         self._numbers = NumberFields(
             _numbers(),
@@ -68,6 +58,18 @@ class UpscaleFields(QWidget):
         column_in(self, row_of((self._into, 1)), self._numbers, upscaler, self._size, at_once)
         follow(self, docker_model, ("models",), self._show_upscalers)
         follow(self, docker_model, ("settings", "scene"), self._show_settings)
+
+    def _make_choice(self, name: str, field: str, tip: str) -> QComboBox:
+        """A list whose items carry what this field of the settings takes."""
+        choice = QComboBox()
+        choice.setObjectName(name)
+        choice.setToolTip(tip)
+        narrow(choice)
+        calm(choice)
+        choice.activated.connect(
+            lambda index: self._docker_model.change_and_tell(**{field: choice.itemData(index)})
+        )
+        return choice
 
     def _show_upscalers(self) -> None:
         """Only where there is something to choose."""
