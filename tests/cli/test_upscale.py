@@ -88,6 +88,20 @@ def test_a_scene_is_painted_first(tmp_path: Path) -> None:
     assert (pixels_of(own) == pixels_of(plain)).all()
 
 
+def test_a_control_counts_in_both_stages(tmp_path: Path) -> None:
+    """Its layer is no region."""
+    scene = write_scene(tmp_path / "scene.ora", "snow", "sketch")
+    out, report = tmp_path / "out.png", tmp_path / "report.json"
+    shown = ["--control", "sample-scribble", "layer=sketch,show=lines"]
+    ends = ["-o", str(out), "--report", str(report), "--factor", "1.5", *QUICK]
+    assert main(["upscale", str(scene), *shown, *ends]) == 0
+    told = json.loads(report.read_text(encoding="utf-8"))
+
+    assert [region["prompt"] for region in told["plan"]["regions"][:-1]] == ["snow"]
+    assert told["plan"]["regions"][-1]["controls"][0]["adapter"] == "sample-scribble"
+    assert told["notices"] == []
+
+
 def test_a_saved_lora_that_is_missing_is_done_without(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -350,6 +364,7 @@ def test_a_factor_is_looked_at_before_a_scene_is_painted(
         (["picture.png", "--upscaler", "4x-none"], "There is no upscaler “4x-none”"),
         (["small.png"], "40 x 7 pixels is too small to become larger"),
         (["picture.png", "--region", "snow", "weight=2"], "has none"),
+        (["picture.png", "--control", "sample-scribble", "show=regions"], "--control out"),
         (["broken.png"], "“broken.png” is no PNG picture. Save it as PNG once more"),
         (["empty.png"], "“empty.png” is empty. Save it as PNG once more"),
         (["cut.png"], "“cut.png” cannot be read: it is damaged, or was cut off."),

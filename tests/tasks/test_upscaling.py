@@ -16,9 +16,10 @@ from torch import nn
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
 from tapestry_backend.checkpoints.upscaler_file import Upscaler, expected_shapes, find_upscaler
+from tapestry_backend.engine.windows import Size, Window
 from tapestry_backend.models.esrgan import Enlarger
 from tapestry_backend.models.model_cache import ModelCache
-from tapestry_backend.tasks import upscaling
+from tapestry_backend.tasks import conditioning, upscaling
 from tapestry_backend.tasks.control_pictures import ControlPictures
 from tapestry_backend.tasks.denoising_pass import DenoisingPass
 from tapestry_backend.tasks.events import Progressed
@@ -175,21 +176,56 @@ def test_paint_and_fit_of_regions_are_in_the_picture_already(model_cache, scene)
     assert (results[0] == results[1]).all()
 
 
-def test_control_pictures_are_in_the_picture_already(model_cache, scene) -> None:
-    """Of the picture and of a region, with a notice."""
+def seen_networks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[ControlPictures, list[Window]]]:
+    """Whose pictures are asked for, and in which windows."""
+    seen: list[tuple[ControlPictures, list[Window]]] = []
+    read = ControlPictures.inputs
+
+    def noted(pictures: ControlPictures, controls: Any, size: Any, windows: Any) -> Any:
+        seen.append((pictures, [*windows]))
+        return read(pictures, controls, size, windows)
+
+    monkeypatch.setattr(ControlPictures, "inputs", noted)
+    return seen
+
+
+def test_control_pictures_go_along(model_cache, scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the picture and of a region, each in its place; a region's steers that region alone."""
     first = picture()
+    rows = np.zeros((48, 64, 4), np.uint8)
+    rows[16:32] = 255
+    stripe = scene.add(Pixels(48, 64, 4, rows.tobytes()))
+    scribble = Control("sample-scribble", "lines", Bounds(0, 0, 48, 64), stripe)
     snow = scene.region("snow", Bounds(0, 0, 48, 32))
-    scribble = Control("sample-scribble", bounds=Bounds(0, 0, 48, 64), image=scene.picture(48, 64))
-    (plain, _), (steered, end) = (
-        joined(upscale(first, asked(first, **settings), 2, scene.blobs, model_cache))
+    seen = seen_networks(monkeypatch)
+    plain, left, whole = (
+        joined(upscale(first, asked(first, **settings), 4, scene.blobs, model_cache))[0].astype(int)
         for settings in (
             {"regions": (snow,)},
-            {"regions": (replace(snow, controls=(scribble,)),), "controls": (scribble,)},
+            {"regions": (replace(snow, controls=(scribble,)),)},
+            {"regions": (snow,), "controls": (scribble,)},
         )
     )
+    pictures = seen[-1][0]
+    (used,) = pictures._pictures
+    shown = pictures._part(used, Size(24, 32), Window(0, 0, 24, 32))
+    changed = [np.abs(each - plain)[..., :3].mean(axis=(0, 2)) for each in (left, whole)]
 
-    assert (steered == plain).all()
-    assert any("Control pictures" in str(notice) for notice in end.report["notices"])
+    assert (shown[0, 0, 70:122] == 255).all()
+    assert not shown[0, 0, :58].any()
+    assert not shown[0, 0, 134:].any()
+    assert changed[0][:100].mean() > 4 * changed[0][160:].mean()
+    assert changed[1][160:].mean() > 4 * changed[0][160:].mean()
+
+
+def test_boxes_grow_with_the_canvas(model) -> None:
+    """They lie where the regions do, also amid what pads a canvas smaller than a window."""
+    small = make_plan(asked(picture(20, 40)), model)
+    larger = make_plan(asked(picture(40, 80)), model)
+    box = conditioning._box(Bounds(0, 10, 20, 30), larger, small)
+
+    assert (box.top, box.bottom) == (larger.output.top, larger.output.bottom)
+    assert (box.left, box.right) == (larger.output.left + 20, larger.output.left + 60)
 
 
 def test_a_network_enlarges_in_the_place_of_a_filter(model_cache, tmp_path: Path) -> None:
@@ -247,22 +283,34 @@ def test_a_tile_network_keeps_the_picture_what_it_was(
     save_control_network(tmp_path / "control_tile_v1", model)
     model_cache = ModelCache(Catalogue([SAMPLE], adapters=[str(tmp_path / "control_tile_v1")]))
     monkeypatch.setattr(model_cache, "load", lambda _: model)
-    monkeypatch.setattr(upscaling, "_BAND_PX", 30 * 128)
-    seen = []
-    read = ControlPictures.inputs
-    monkeypatch.setattr(
-        ControlPictures, "inputs", lambda *args: seen.append(args[0]) or read(*args)
-    )
+    seen = seen_networks(monkeypatch)
     first = picture()
+    first[:8, :8, 3] = 0
     _, end = joined(upscale(first, asked(first), 2, {}, model_cache))
-    plain, without = joined(upscale(first, asked(first, strength=0.0), 2, {}, model_cache))
-    (shown,) = seen[0]._pictures.values()
-    assert not seen[0]._prepared, "windows that move hardly come again"
+    _, without = joined(upscale(first, asked(first, strength=0.0), 2, {}, model_cache))
+    pictures = seen[0][0]
+    (shown,) = pictures._pictures.values()
 
+    assert not pictures._prepared, "windows that move hardly come again"
     assert "keeps the picture what it was" in str(end.report["notices"])
     assert end.report["plan"]["regions"][-1]["controls"][0]["adapter"] == "control_tile_v1"
     assert not without.report["notices"]
-    assert (shown[0].permute(1, 2, 0).numpy() == plain[..., :3]).all()
+    assert (shown[0].permute(1, 2, 0).numpy() == first[..., :3])[8:].all()
+    assert shown[0, :, :8, :8].float().mean() > 0, "colours go on where it is transparent"
+
+
+def test_a_tile_network_that_is_shown_another_picture_keeps_to_that(
+    model, scene, tmp_path: Path
+) -> None:
+    """The artist's own."""
+    save_control_network(tmp_path / "tile", model)
+    model_cache = ModelCache(Catalogue([SAMPLE], adapters=[str(tmp_path / "tile")]))
+    own = Control("tile", bounds=Bounds(0, 0, 48, 64), image=scene.picture(48, 64))
+    first = picture()
+    _, end = joined(upscale(first, asked(first, controls=(own,)), 1.5, scene.blobs, model_cache))
+
+    assert len(end.report["plan"]["regions"][-1]["controls"]) == 1
+    assert not end.report["notices"]
 
 
 def test_a_tile_network_that_cannot_be_used_is_done_without(

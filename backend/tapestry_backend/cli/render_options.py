@@ -171,6 +171,11 @@ def add_loras(group: argparse._ArgumentGroup) -> None:
 def _add_adapters(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--adapter", **ADAPTER)
     add_loras(group)
+    add_controls(group)
+
+
+def add_controls(group: argparse._ArgumentGroup) -> None:
+    """Layers of a scene that say what shall be where."""
     group.add_argument(
         "--control",
         nargs=2,
@@ -253,6 +258,11 @@ def _add_expert(group: argparse._ArgumentGroup) -> None:
         default=argparse.SUPPRESS,
         help="a point in the window that --coherence follows (the middle of the picture otherwise)",
     )
+    add_grounding(group)
+
+
+def add_grounding(group: argparse._ArgumentGroup) -> None:
+    """For how long boxes count."""
     add_field(
         group,
         "--grounding",

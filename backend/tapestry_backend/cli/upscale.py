@@ -22,6 +22,7 @@ from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.discovery import adapter_folders, entries_for
 from ..checkpoints.model_paths import models_folder
 from ..checkpoints.upscaler_file import Upscaler, find_upscaler
+from ..openraster.control_settings import read_control
 from ..openraster.document import Document, as_array
 from ..openraster.png import colours_of, encode_png, png_pieces, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
@@ -38,7 +39,9 @@ from .render import (
 )
 from .render_options import (
     ADAPTER,
+    add_controls,
     add_field,
+    add_grounding,
     add_loras,
     add_quiet,
     add_region,
@@ -120,6 +123,8 @@ def add_upscale_options(parser: argparse.ArgumentParser) -> None:
     add_region(prompts)
     prompts.add_argument("--adapter", **ADAPTER)
     add_loras(prompts)
+    add_controls(prompts)
+    add_grounding(prompts)
     add_steps(parser.add_argument_group("how it is painted"))
 
 
@@ -185,6 +190,7 @@ def _read_scene(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
         document,
         background=options.background,
         about=region_settings(options.region),
+        controls=[read_control(*control) for control in options.control],
         check=check_contents,
         **request_settings(options),
     ).without_missing_loras(catalogue.adapters.find)
@@ -208,12 +214,13 @@ def _read_scene(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
 
 def _read_picture(options: argparse.Namespace) -> _Source:
     path: Path = options.picture
-    if options.region:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            "--region speaks of a scene's layers, and a .png file has none.",
-            "Give the scene (.ora), or leave --region out.",
-        )
+    for name in ("region", "control"):
+        if getattr(options, name):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"--{name} speaks of a scene's layers, and a .png file has none.",
+                f"Give the scene (.ora), or leave --{name} out.",
+            )
     data = picture_data(path, PICTURE_OR_SCENE)
     picture, notes = read_picture(data, quoted(path.name))
     height, width = picture.shape[:2]

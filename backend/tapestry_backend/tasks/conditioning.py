@@ -38,7 +38,9 @@ class AdapterSet(NamedTuple):
 class Conditioning:
     """The adapters of a plan, loaded: one set for all regions that use the same.
 
-    Raises TapestryError when an adapter is not there, damaged, or made for another model.
+    first: the plan of the picture that this plan enlarges, on which control pictures and regions
+    lie; None: this one. Raises TapestryError when an adapter is not there, damaged, or made for
+    another model.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Conditioning:
         plan: Plan,
         model: Denoiser,
         adapters: AdapterCatalogue,
+        first: Plan | None = None,
     ) -> None:
         self._model = model
         self._adapters = adapters
@@ -58,8 +61,9 @@ class Conditioning:
         if not any(adapter_set.loras for adapter_set in self._sets):
             model.adapter_manager.take_off_loras()
         controls = dict.fromkeys(c for adapter_set in self._sets for c in adapter_set.controls)
-        self._controls = ControlPictures(list(controls), request, blobs, plan, model, adapters)
-        self._boxes = [_box(region.bounds.moved(*plan.origin_px)) for region in request.regions]
+        args = list(controls), request, blobs, plan, model, adapters, first
+        self._controls = ControlPictures(*args)
+        self._boxes = [_box(region.bounds, plan, first or plan) for region in request.regions]
         for adapter_set in self._sets:  # what does not fit is found out now
             with self._activated(adapter_set.loras):
                 self._ground(adapter_set, plan.canvas)
@@ -136,5 +140,14 @@ class Conditioning:
         return self._adapters.find(lora.adapter, "lora")
 
 
-def _box(bounds: Bounds) -> Box:
-    return Box(bounds.top, bounds.left, bounds.bottom, bounds.right)
+def _box(bounds: Bounds, plan: Plan, first: Plan) -> Box:
+    """On the plan's canvas; bounds: in coordinates of the document that `first` plans."""
+    placed = bounds.moved(*first.origin_px)
+    old, new = first.output, plan.output
+    down, across = new.height / old.height, new.width / old.width
+    return Box(
+        new.top + (placed.top - old.top) * down,
+        new.left + (placed.left - old.left) * across,
+        new.top + (placed.bottom - old.top) * down,
+        new.left + (placed.right - old.left) * across,
+    )

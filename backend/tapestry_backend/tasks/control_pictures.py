@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from tapestry_protocol.adapters import Control
 from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Bounds
 
 from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
 from ..engine.noise_schedule import SamplingStep
@@ -20,7 +22,7 @@ from ..models.adapters.control_input import ControlInput
 from ..models.adapters.references import Reference, ReferenceAdapter
 from ..models.denoiser import Denoiser
 from .ade20k import class_colours
-from .canvas import painted_masks, pixel_array, placed
+from .canvas import cut_output, painted_masks, pixel_array, placed
 from .plan import Plan, background_prompt
 from .preprocessing import (
     canny_edges,
@@ -31,11 +33,20 @@ from .preprocessing import (
     soft_edges,
 )
 
+_EDGES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "canny": canny_edges,
+    "soft_edges": soft_edges,
+}
+
+_AROUND_PX = 16
+"""Around a part in which edges are looked for: filters see 6, and lines go on."""
+
 
 class ControlPictures:
     """The controls of a plan: networks with their pictures, and IP-Adapters with their tokens.
 
-    Raises TapestryError when an adapter is not there, damaged, or made for another model.
+    first: the plan of the picture that this plan enlarges, as which the controls lie; None: this
+    one. Raises TapestryError when an adapter is not there, damaged, or made for another model.
     """
 
     def __init__(
@@ -46,9 +57,11 @@ class ControlPictures:
         plan: Plan,
         model: Denoiser,
         adapters: AdapterCatalogue,
+        first: Plan | None = None,
     ) -> None:
         self._model = model
         self._cell_px = plan.cell_px
+        self._output = None if first is None else plan.output
         self._networks: dict[str, Any] = {}
         self._pictures: dict[Control, Tensor] = {}
         self._references: dict[Control, Reference] = {}
@@ -62,7 +75,11 @@ class ControlPictures:
                 self._references[control] = Reference(network, tokens, control.weight)
             else:
                 self._networks[control.adapter] = network
-                self._pictures[control] = _picture(control, request, blobs, plan)
+                if first is None:
+                    self._pictures[control] = _picture(control, request, blobs, plan)
+                else:
+                    shown = _picture(_unprepared(control), first.request, blobs, first)
+                    self._pictures[control] = cut_output(shown, first)
 
     def inputs(
         self, controls: Sequence[Control], size: Size, windows: Sequence[Window]
@@ -77,22 +94,27 @@ class ControlPictures:
     def _input(self, control: Control, size: Size, windows: Sequence[Window]) -> ControlInput:
         """What was prepared for a window is kept, unless windows move and it hardly comes again."""
         network = self._networks[control.adapter]
+
+        def shown(window: Window) -> Tensor:
+            key = control, size, window
+            found = self._prepared.get(key)
+            if found is None:
+                found = self._model.prepare_control(network, self._part(control, size, window))
+            if self._keeps:
+                self._prepared[key] = found
+            return found
+
+        return ControlInput(network, *shown_parts(windows, shown), control.weight)
+
+    def _part(self, control: Control, size: Size, window: Window) -> Tensor:
+        """A window's part of a canvas of this size: [1, 3, H, W] uint8."""
+        place = Window(*(edge * self._cell_px for edge in window))
+        if self._output is not None:
+            return _enlarged(self._pictures[control], self._output, place, control.preprocessor)
         if (control, size) not in self._scaled:
             picture = _scaled(self._pictures[control], size, self._cell_px)
             self._scaled[control, size] = picture
-
-        def prepare(window: Window, part: Tensor) -> Tensor:
-            key = control, size, window
-            shown = self._prepared.get(key)
-            if shown is None:
-                shown = self._model.prepare_control(network, part)
-            if self._keeps:
-                self._prepared[key] = shown
-            return shown
-
-        picture = self._scaled[control, size]
-        parts, rows = shown_parts(picture, windows, self._cell_px, prepare)
-        return ControlInput(network, parts, rows, control.weight)
+        return crop(self._scaled[control, size], place)
 
 
 def counts(control: Control, step: SamplingStep) -> bool:
@@ -102,19 +124,11 @@ def counts(control: Control, step: SamplingStep) -> bool:
 
 
 def shown_parts(
-    picture: Tensor,
-    windows: Sequence[Window],
-    cell_px: int,
-    prepare_control: Callable[[Window, Tensor], Tensor],
+    windows: Sequence[Window], shown: Callable[[Window], Tensor]
 ) -> tuple[Tensor, list[int]]:
-    """Each window's part of a control picture [1, 3, H, W] uint8, and which of them each row's is.
-
-    prepare_control: makes of such a part what a network is shown.
-    """
+    """What is shown in each place once, and which of them each row sees."""
     places = list(dict.fromkeys(windows))
-    crops = [crop(picture, Window(*(edge * cell_px for edge in window))) for window in places]
-    parts = [prepare_control(window, part) for window, part in zip(places, crops, strict=True)]
-    return torch.cat(parts), [places.index(window) for window in windows]
+    return torch.cat([shown(place) for place in places]), [places.index(each) for each in windows]
 
 
 def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor:
@@ -125,12 +139,51 @@ def _picture(control: Control, request: Request, blobs: Mapping[str, bytes], pla
         shown = region_map(painted_masks(request, blobs, plan), colours, size_px)
     else:
         rgba = placed(control.image, control.bounds.moved(*plan.origin_px), blobs, plan)
-        shown = {
-            "none": on_black,
-            "lines": drawn_lines,
-            "canny": lambda layer: canny_edges(on_black(layer)),
-            "soft_edges": lambda layer: soft_edges(on_black(layer)),
-        }[control.preprocessor](rgba)
+        if control.preprocessor == "lines":
+            shown = drawn_lines(rgba)
+        else:
+            shown = _EDGES.get(control.preprocessor, _as_it_is)(on_black(rgba))
+    return _as_bytes(shown)
+
+
+def _unprepared(control: Control) -> Control:
+    """The same, of which no edges are looked for: they would be as thick as it becomes larger."""
+    return replace(control, preprocessor="none") if control.preprocessor in _EDGES else control
+
+
+def _enlarged(picture: Tensor, output: Bounds, place: Window, preprocessor: str) -> Tensor:
+    """A part [1, 3, H, W] uint8 of the canvas on which a picture [1, 3, h, w] fills the output.
+
+    Edges are looked for in what was enlarged.
+    """
+    find_edges = _EDGES.get(preprocessor)
+    beyond = 0 if find_edges is None else _AROUND_PX
+    part = _read(picture, (place.top, place.bottom), (output.top, output.bottom), beyond, -2)
+    part = _read(part, (place.left, place.right), (output.left, output.right), beyond, -1)
+    if find_edges is None:
+        return part.round().to(torch.uint8)
+    return _as_bytes(find_edges(part[0] / 255)[:, beyond:-beyond, beyond:-beyond])
+
+
+def _read(
+    values: Tensor, part: tuple[int, int], whole: tuple[int, int], beyond: int, axis: int
+) -> Tensor:
+    """A part of a whole that values fill along an axis, and what lies beyond it; its ends go on."""
+    length = values.shape[axis]
+    at = torch.arange(part[0] - beyond, part[1] + beyond) - whole[0] + 0.5
+    at = (at * length / (whole[1] - whole[0]) - 0.5).clamp(0, length - 1)
+    before = at.long()
+    share = (at - before)[:, None] if axis == -2 else at - before
+    after = values.index_select(axis, (before + 1).clamp(max=length - 1)).float()
+    return torch.lerp(values.index_select(axis, before).float(), after, share)
+
+
+def _as_it_is(rgb: Tensor) -> Tensor:
+    return rgb
+
+
+def _as_bytes(shown: Tensor) -> Tensor:
+    """[3, H, W] in 0..1 -> [1, 3, H, W] uint8."""
     return (shown[None] * 255).round().to(torch.uint8)
 
 

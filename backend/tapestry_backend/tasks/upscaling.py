@@ -8,7 +8,7 @@ in bands, and in between there are latents alone; one with norms encodes and dec
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
@@ -26,7 +26,7 @@ from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import check_contents, check_request, upscaled_size
 from tapestry_protocol.sentences import Sentence, quoted
 
-from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
+from ..checkpoints.adapter_catalogue import PICTURED
 from ..checkpoints.upscaler_file import Upscaler
 from ..engine.composition import PreserveComposition
 from ..engine.extension import pull_push
@@ -68,10 +68,6 @@ _FINE_NOISE = 0.21
 """And a model that is told the truth about its noise paints little into what is smooth: at strength
 0.3 there is 0.15 more of what is finer than two cells. As much of all of it made specks in scenes,
 and less detail. None is added to what starts from noise alone."""
-
-_NO_CONTROL_PICTURES = Sentence(
-    "Control pictures count no more when a picture is enlarged: what they say is in it already."
-)
 
 _AROUND_PX = 4
 """Pixels of the first stage around a band that its correction depends on."""
@@ -133,14 +129,12 @@ def upscale(
             "There is nothing to enlarge: the picture is transparent.",
             "Choose a picture, or paint one first.",
         )
-    adapters = model_cache.catalogue.adapters
     larger = replace(
         request,
         task="upscale",
         height=size.height,
         width=size.width,
-        regions=tuple(_as_a_prompt(region, adapters) for region in request.regions),
-        controls=_references(request.controls, adapters),
+        regions=tuple(_as_a_prompt(region) for region in request.regions),
         image=None,
         wrap=False,
         composition=0.0,
@@ -148,9 +142,7 @@ def upscale(
         layered=False,
         expert=replace(request.expert, windows="shift" if moving else "overlap", bootstrapping=0.0),
     )
-    larger, notices = adapters.read(larger)
-    if len(larger.all_controls) < len(request.all_controls):
-        notices = (*notices, _NO_CONTROL_PICTURES)
+    larger, notices = model_cache.catalogue.adapters.read(larger)
     events = _events(first, request, _less_guided(larger), blobs, model_cache, notices, upscaler)
     yield from telling_of_memory(events, larger, model_cache.device)
 
@@ -196,15 +188,9 @@ def _less_guided(request: Request) -> Request:
     return replace(request, guidance_scale=lowered(request.guidance_scale), regions=regions)
 
 
-def _as_a_prompt(region: Region, adapters: AdapterCatalogue) -> Region:
+def _as_a_prompt(region: Region) -> Region:
     """A region whose outline and paint are in the picture already."""
-    controls = _references(region.controls, adapters)
-    return replace(region, fit="loose", strength=1.0, paint=None, controls=controls)
-
-
-def _references(controls: Sequence[Control], adapters: AdapterCatalogue) -> tuple[Control, ...]:
-    """Those of IP-Adapters: what others say of places is in the picture already."""
-    return tuple(c for c in controls if adapters.find(c.adapter, *PICTURED).kind == "ip_adapter")
+    return replace(region, fit="loose", strength=1.0, paint=None)
 
 
 def _events(
@@ -224,7 +210,8 @@ def _events(
         picture = enlarged = _opaque(first)
         if upscaler is not None:
             enlarged = yield from _by_network(picture, upscaler, model)
-        plan, conditioning, tile = _conditioned(larger, blobs, plan, model, model_cache, enlarged)
+        args = first, request, larger, blobs, plan, model, model_cache
+        plan, conditioning, tile = _conditioned(*args)
         texts = Texts.encode(plan, model, conditioning)
         check_finite(texts.conditions, "reading the prompts")
     all_notices = [*notices, *tile, *texts.notices, *conditioning.notices]
@@ -286,54 +273,57 @@ def _by_network(
 
 
 def _conditioned(
+    first: np.ndarray,
+    request: Request,
     larger: Request,
     blobs: Mapping[str, bytes],
     plan: Plan,
     model: Denoiser,
     model_cache: ModelCache,
-    picture: np.ndarray,
 ) -> tuple[Plan, Conditioning, tuple[str, ...]]:
     """With a ControlNet that keeps the picture what it is, where there is one; what is told of it.
 
     One that nobody asked for by name, and that cannot be used, is done without.
     """
     adapters = model_cache.catalogue.adapters
+
+    def conditioning(held: Request, plan: Plan, blobs: Mapping[str, bytes]) -> Conditioning:
+        small = replace(held, task=request.task, height=request.height, width=request.width)
+        return Conditioning(held, blobs, plan, model, adapters, make_plan(small, model))
+
+    shown_already = {adapters.find(c.adapter, *PICTURED).id for c in larger.all_controls}
     for tile in adapters.tile_networks if larger.strength else ():
+        if tile.id in shown_already:
+            break  # the artist's own picture is what it is to keep
         control = Control(tile.id)
         held = replace(larger, controls=(*larger.controls, control))
         try:
             model_cache.check(held)
         except TapestryError:
             continue  # it was made for another model
-        shown = _shown_whole(picture, plan.output)
-        bounds = Bounds(0, 0, larger.height, larger.width)
+        shown = Pixels(request.height, request.width, 4, _shown(first).tobytes())
+        bounds = Bounds(0, 0, request.height, request.width)
         control = replace(control, bounds=bounds, image=PixelsRef.of(shown))
         held = replace(larger, controls=(*larger.controls, control))
         try:
             held_plan = make_plan(held, model)
-            with_tile = {**blobs, shown.sha256: shown.data}
-            conditioning = Conditioning(held, with_tile, held_plan, model, adapters)
+            with_tile = conditioning(held, held_plan, {**blobs, shown.sha256: shown.data})
         except TapestryError as error:
             without = Sentence(
                 "The ControlNet {name} was left out: {why}", name=quoted(tile.id), why=error.message
             )
-            return plan, Conditioning(larger, blobs, plan, model, adapters), (without,)
+            return plan, conditioning(larger, plan, blobs), (without,)
         used = Sentence(
             "The ControlNet {name} keeps the picture what it was.", name=quoted(tile.id)
         )
-        return held_plan, conditioning, (used,)
-    return plan, Conditioning(larger, blobs, plan, model, adapters), ()
+        return held_plan, with_tile, (used,)
+    return plan, conditioning(larger, plan, blobs), ()
 
 
-def _shown_whole(picture: np.ndarray, output: Bounds) -> Pixels:
-    """The enlarged picture, as a control picture."""
-    rgba = np.full((output.height, output.width, 4), 255, np.uint8)
-    scale = picture.shape[1] / output.height
-    for top, bottom in _spans(output.height, output.width, _BAND_PX):
-        size, rows = Size(bottom - top, output.width), (top * scale, bottom * scale)
-        pixels = resized(picture, size, rows, "lanczos").clip(0, 1) * 255
-        rgba[top:bottom, :, :3] = pixels.round().transpose(1, 2, 0)
-    return Pixels(output.height, output.width, 4, rgba.tobytes())
+def _shown(first: np.ndarray) -> np.ndarray:
+    """What a tile network is shown, uint8 [h, w, 4]: all of it opaque."""
+    colours = (_opaque(first) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return np.concatenate([colours, np.full_like(colours[..., :1], 255)], axis=2)
 
 
 def _denoising_pass(

@@ -162,10 +162,8 @@ def order_to_enlarge(order: Order, picture: Pixels, settings: Settings) -> Order
         upscaler=settings.upscaler,
         wrap=False,
         layered=False,
-        controls=(),
         regions=tuple(
-            replace(region, strength=1.0, paint=None, controls=())
-            for region in order.request.regions
+            replace(region, strength=1.0, paint=None) for region in order.request.regions
         ),
     )
     check_request(request)
@@ -219,11 +217,12 @@ async def order_from(
     used = scene.adapters.only({region.id: region.prompt for region in chosen})
     laid = used
     if mode in {"edit", "upscale"}:
-        # Paint, and what control pictures say, is in the picture already.
+        # Paint is in the picture already.
         chosen = [
             replace(region, settings=replace(region.settings, strength=1.0)) for region in chosen
         ]
-        laid = used.without_controls()
+    if mode == "edit":
+        laid = used.without_controls()  # what they say is in the picture, and may have to go
     regions = await _regions(canvas, scene.around, chosen, laid, target.reach, blobs)
     controls = await controls_of(canvas, laid.of(PICTURE), target.reach, blobs)
     selection = image = None

@@ -12,13 +12,14 @@ from tapestry.document.adapter_settings import (
     AdapterSettings,
     DocumentAdapters,
 )
+from tapestry.document.reading import order_to_enlarge
 from tapestry.jobs.pending import PendingJobs
 from tapestry.presets.presets import Presets
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.adapters import AdapterInfo, Control, Lora
 from tapestry_protocol.limits import MAX_CONTROLS, MAX_LORAS
 from tapestry_protocol.messages import ModelInfo, Request, Submit, Welcome
-from tapestry_protocol.pixels import Bounds
+from tapestry_protocol.pixels import Bounds, Pixels
 from tests.krita_plugin.workshop import HEIGHT, WIDTH, Workshop
 
 INK = AdapterInfo("ink", "lora", "sd1")
@@ -112,6 +113,23 @@ def test_adapters_of_a_region_are_in_its_request(controller: AdapterSetup) -> No
     (region,) = request.regions
     assert region.loras == (Lora("ink", -1.0),)
     assert [control.bounds for control in region.controls] == [Bounds(4, 5, 8, 9)]
+
+
+def test_a_picture_that_becomes_larger_is_shown_the_same(controller: AdapterSetup) -> None:
+    """As it is, or after it was painted; a picture that is edited is shown none of it."""
+    controller.lay(PICTURE, SCRIBBLE, controller.sketch)
+    controller.lay(controller.sky, SCRIBBLE, controller.sketch, weight=0.5)
+    painted = controller.ask()
+    order = controller.docker_model.queue.front.order
+    picture = Pixels(painted.height, painted.width, 4, bytes(4 * painted.height * painted.width))
+    after = order_to_enlarge(order, picture, controller.docker_model.settings)
+    for request in (controller.ask("upscale"), after.request):
+        assert request.task == "upscale"
+        assert request.controls == painted.controls
+        assert [r.controls for r in request.regions] == [r.controls for r in painted.regions]
+    assert {c.image.sha256 for c in after.request.all_controls} <= set(after.blobs)
+    controller.docker_model.change(edit_from="sky", edit_to="snow")
+    assert controller.ask("edit").all_controls == ()
 
 
 def test_the_map_of_the_regions_needs_no_layer(controller: AdapterSetup) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.engine.noise_schedule import SamplingStep
-from tapestry_backend.engine.windows import Window
+from tapestry_backend.engine.windows import Window, crop
 from tapestry_backend.models.adapters.residuals import load_control
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.control_pictures import counts, shown_parts
@@ -118,7 +118,9 @@ def test_every_window_sees_its_own_part_of_the_picture() -> None:
     """The crops of the whole, one for each place, also where a window wraps around."""
     picture = torch.randint(0, 256, (1, 3, 32, 80), dtype=torch.uint8)
     windows = [Window(0, 0, 8, 8), Window(0, 16, 8, 24), Window(0, 0, 8, 8)]
-    parts, rows = shown_parts(picture, windows, 4, lambda _window, part: part)
+    parts, rows = shown_parts(
+        windows, lambda window: crop(picture, Window(*(4 * edge for edge in window)))
+    )
 
     assert torch.equal(parts[0], picture[0, :, :, :32])
     assert torch.equal(parts[1, :, :, :16], picture[0, :, :, 64:])
