@@ -48,6 +48,16 @@ def test_an_extension_all_around_closes_the_circle(jobs: Report) -> None:
     assert seam <= np.quantile(steps, 0.99) + 2
 
 
+def test_what_the_edges_show_is_suggested(jobs: Report) -> None:
+    """As the background's prompt, for the edges that grow; without any, that is said."""
+    facts = jobs.facts("suggest_a_prompt")
+    assert "not extended" in facts["without an edge"]
+    assert "sky" in facts["prompt"]
+    assert "grass" not in facts["prompt"]
+    assert facts["told"] == f"The edges show: {facts['prompt']}."
+    assert facts["size"] == [192, 160 + 64]
+
+
 def test_words_find_a_place_and_change_it(jobs: Report) -> None:
     """The map is that of the grass, and nothing changes beyond the feather of its selection."""
     facts = jobs.facts("edit_by_words")

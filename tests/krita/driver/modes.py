@@ -66,6 +66,40 @@ def extend_all_around(stage):
     yield from stage.picture("all around")
 
 
+def suggest_a_prompt(stage):
+    """Of a flat picture: what its edges show becomes the background's prompt, and is painted."""
+    document = _ready(stage, "generate")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
+    yield from _run(stage, document, "generate", steps=20)
+    document.flatten()
+    document.waitForDone()
+    document.rootNode().childNodes()[0].setName("Background")
+    yield stage.until(lambda: not stage.regions(), "the flat picture", 30)
+    stage.press("tapestry_mode_extend")
+    stage.extend_by(top=0, left=0, bottom=0, right=0)
+    stage.press("tapestry_suggest_prompt")
+    yield stage.until(lambda: stage.notice()[0], "a sentence", 30)
+    stage.facts["without an edge"] = stage.notice()[0]
+    stage.extend_by(top=64, left=0, bottom=0, right=0)
+    stage.press("tapestry_suggest_prompt")
+
+    def is_there():
+        idle = not stage.widget("tapestry_progress").isVisible()
+        return idle and stage.notice()[0].startswith("The edges show")
+
+    yield stage.until(is_there, "what the edges show", A_PICTURE_S)
+    stage.facts["told"] = stage.notice()[0]
+    stage.facts["prompt"] = stage.widget("tapestry_prompt").text()
+    yield from stage.picture("a prompt suggested")
+    yield from _run(stage, document, "extend")
+    stage.facts["size"] = [document.width(), document.height()]
+    yield from stage.picture("extended by the suggestion")
+    stage.press("tapestry_mode_extend")
+    stage.extend_by(top=0, left=0, bottom=0, right=0)
+    stage.widget("tapestry_prompt").write("")
+    stage.press("tapestry_mode_generate")
+
+
 def edit_by_words(stage):
     """The place is found, shown, taken as selection and changed; then taken as layer, and again."""
     document = _ready(stage, "generate")
