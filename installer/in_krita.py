@@ -15,6 +15,7 @@ from installer.plugin import ACTIONS, build_plugin_folder, refuse_protected
 _KEPT = {
     "journal": "jobs and pictures that waited",
     "inversions": "pictures that edits took back to noise",
+    "learned": "pictures that models have learned",
     "backend": "the backend that was installed from Krita",
     "backend.leaving": "what was left of such a backend",
 }

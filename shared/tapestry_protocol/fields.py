@@ -9,6 +9,8 @@ from .limits import (
     MAX_CLIP_SKIP,
     MAX_GUIDANCE_SCALE,
     MAX_ID_CHARACTERS,
+    MAX_INTERPOLATION,
+    MAX_LEARNING_STEPS,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
     MAX_SEQUENCE,
@@ -24,9 +26,19 @@ Seed = Annotated[int, Between(0, MAX_SEED)]
 Sequence = Annotated[int, Between(0, MAX_SEQUENCE)]
 ClipSkip = Annotated[int, Between(0, MAX_CLIP_SKIP)]
 GuidanceScale = Annotated[float, Between(0.0, MAX_GUIDANCE_SCALE)]
+Interpolation = Annotated[float, Between(0.0, MAX_INTERPOLATION)]
+LearningSteps = Annotated[int, Between(1, MAX_LEARNING_STEPS)]
 UnitShare = Annotated[float, Between(0.0, 1.0)]
 Stage = Literal[
-    "queued", "loading", "encoding", "inverting", "comparing", "drafting", "denoising", "decoding"
+    "queued",
+    "loading",
+    "encoding",
+    "learning",
+    "inverting",
+    "comparing",
+    "drafting",
+    "denoising",
+    "decoding",
 ]
 Scheduler = Literal[
     "checkpoint",
@@ -44,5 +56,5 @@ Scheduler = Literal[
     "tcd",
     "flow_euler",
 ]
-EditMethod = Literal["diffedit", "p2p", "ddib", "instruct"]
+EditMethod = Literal["diffedit", "p2p", "ddib", "instruct", "imagic"]
 Speed = Literal["quality", "balanced", "fast"]

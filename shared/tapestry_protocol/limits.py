@@ -64,6 +64,12 @@ MAX_FACTOR = 8.0
 LEAST_ENLARGED_PX = 8
 """Pixels a side of a picture that becomes larger: a cell of common autoencoders."""
 
+MAX_LEARNING_STEPS = 5_000
+"""More than that many steps on one picture teach a model nothing else."""
+
+MAX_INTERPOLATION = 1.5
+"""Imagic: how far beyond the words a picture may go; farther out nothing is a picture."""
+
 MAX_SEED = 2**32 - 1
 """Seeds are shown to people: ten digits at most."""
 

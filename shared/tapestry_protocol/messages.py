@@ -30,7 +30,9 @@ from .fields import (
     Device,
     EditMethod,
     GuidanceScale,
+    Interpolation,
     JobId,
+    LearningSteps,
     LiveName,
     ModelId,
     Prompt,
@@ -159,7 +161,8 @@ class Edit:
 
     method    "diffedit" finds where the words differ, and paints there alone; "p2p" keeps the
               shapes (Prompt-to-Prompt); "ddib" turns the whole from one prompt to another;
-              "instruct" does what the prompts say, with a model that follows instructions
+              "instruct" does what the prompts say, with a model that follows instructions;
+              "imagic" learns the picture as what the prompt says, then lets the prompt say more
     source_prompt   what the picture shows now, where no region says more
     threshold       "diffedit" and "p2p": how clearly a place must show what is there now; 0: all of
               it changes
@@ -169,6 +172,8 @@ class Edit:
     picture_scale   "instruct": how closely the picture is kept to; below 1 nothing is guided
     source_model    "ddib": the model that takes the picture back to noise, without adapters; empty:
                     the same that paints
+    interpolation   "imagic": from the picture as it is, 0, to all that the words say, 1, and beyond
+    learning_steps  "imagic": how long the model looks at the picture; what it learned is kept
     cycle     "ddib": the result is turned back again, and how much of the picture is lost is told
     """
 
@@ -181,6 +186,8 @@ class Edit:
     picture_scale: GuidanceScale = 1.2
     source_model: ModelId = ""
     cycle: bool = False
+    interpolation: Interpolation = 0.7
+    learning_steps: LearningSteps = 300
 
 
 EDIT_STRENGTHS: Mapping[EditMethod, float] = {
@@ -188,6 +195,7 @@ EDIT_STRENGTHS: Mapping[EditMethod, float] = {
     "p2p": 1.0,
     "ddib": 1.0,
     "instruct": 1.0,
+    "imagic": 1.0,
 }
 """How far each method goes back where nothing else is said: what becomes of a place shall be free
 of what was there (DiffEdit: the paper's value), or keep its shapes."""

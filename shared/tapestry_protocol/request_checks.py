@@ -297,6 +297,9 @@ def _check_edit(request: Request) -> None:
     if edit.method == "instruct":
         _check_instruction(edit, [wanted for _, wanted in words])
         return
+    if edit.method == "imagic":
+        _check_learned(request, edit)
+        return
     if edit.source_model or edit.cycle:
         _check_turned(request, edit)
     if edit.source_model in {"", request.model}:  # else the other model is change enough
@@ -328,6 +331,17 @@ def _check_turned(request: Request, edit: Edit) -> None:
         )
     if edit.source_model and request.strength < 1:
         raise _bad("Two models have nothing but pure noise in common.", "Choose a strength of 1.")
+
+
+def _check_learned(request: Request, edit: Edit) -> None:
+    if not request.prompt.strip():
+        raise _bad("It was not said what the picture shall become.", "Write what it shall become.")
+    if request.regions:
+        raise _bad(
+            "The model learns a picture as a whole, without regions.", "Select where it may change."
+        )
+    if edit.map_only:
+        raise _bad("What is learned names no place that could be looked for.")
 
 
 def _check_instruction(edit: Edit, instructions: Sequence[str]) -> None:

@@ -127,6 +127,8 @@ def test_a_scene_without_such_a_layer_is_searched(scene: Path) -> None:
         (["--instruction", "make it snow"], "follows no instructions"),
         ([*WORDS, "--cycle"], "turns a picture from one model to another"),
         ([*WORDS, "--method", "ddib", "--from-model", "nowhere"], "nowhere"),
+        ([*WORDS, "--method", "imagic"], "--from counts nothing"),
+        (["--to", " ", "--method", "imagic"], "what the picture shall become"),
         ([*WORDS, "--select", "sky"], "no layer"),
         ([*WORDS, "--select", "none.png"], "cannot be read"),
         ([*WORDS, "-o", "out.ora"], "no layers to save"),
@@ -172,3 +174,18 @@ def test_a_second_edit_does_not_invert_again(picture: Path, data_home: Path) -> 
     assert kept.stat().st_mode & 0o077 == 0
     assert results[0] == results[1]
     assert reports[1] < reports[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the data folder is named by the environment")
+def test_a_picture_that_was_learned_is_not_learned_again(picture: Path, data_home: Path) -> None:
+    """However far the words then count."""
+    learned = []
+    for number, amount in enumerate(("0.3", "1")):
+        out, report = picture.with_name(f"out{number}.png"), picture.with_name(f"r{number}.json")
+        words = ["--to", "lava", "--method", "imagic", "--learning-steps", "2"]
+        ends = ["-o", str(out), "--report", str(report), "--interpolation", amount, *QUICK]
+        assert main(["edit", str(picture), *words, *ends]) == 0
+        learned.append(json.loads(report.read_text(encoding="utf-8"))["edit"]["learned_now"])
+    assert learned == [2, 0]
+    (kept,) = (data_home / "tapestry" / "learned").iterdir()
+    assert kept.stat().st_mode & 0o077 == 0

@@ -201,6 +201,9 @@ EDIT = Request(
         ({"selection": Selection(Bounds(64, 0, 68, 5), PixelsRef(4, 5, 1, SHA256))}, "outside"),
         ({"edit": Edit("p2p", "snow", source_model="b")}, "turns a picture from one model"),
         ({"edit": Edit("p2p", "snow", cycle=True)}, "turns a picture from one model"),
+        ({"edit": Edit("imagic"), "prompt": " "}, "what the picture shall become"),
+        ({"edit": Edit("imagic", map_only=True)}, "names no place"),
+        ({"edit": Edit("imagic"), "regions": (region(),)}, "without regions"),
         (
             {"edit": Edit("ddib", "snow", source_model="b"), "strength": 0.5},
             "nothing but pure noise in common",
@@ -220,6 +223,7 @@ def test_a_renamed_region_is_an_edit() -> None:
     renamed = dataclasses.replace(region(), source_prompt="snow")
     check_request(dataclasses.replace(EDIT, prompt="snow", regions=(renamed,)))
     check_request(dataclasses.replace(EDIT, edit=Edit("diffedit")))
+    check_request(dataclasses.replace(EDIT, edit=Edit("imagic")))
     turned = Edit("ddib", "lava", source_model="b", cycle=True)
     check_request(dataclasses.replace(EDIT, edit=turned, strength=1.0))
 

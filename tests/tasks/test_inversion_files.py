@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tapestry_backend.tasks.inversion_files import InversionFiles, key_of
+from tapestry_backend.tasks.inversion_files import InversionFiles
 from tapestry_backend.tasks.run import run
+from tapestry_backend.tasks.tensor_files import key_of
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.messages import Edit, Request
 

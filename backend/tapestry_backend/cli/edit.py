@@ -82,7 +82,8 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
         choices=words_of(Edit, "method"),
         default="diffedit",
         help="diffedit: find the place and paint it anew; p2p: keep its shapes; ddib: turn the "
-        "whole picture; instruct: do as --instruction says (diffedit)",
+        "whole picture; instruct: do as --instruction says; imagic: learn the picture, which takes "
+        "minutes, then let --to change it (diffedit)",
     )
     words = parser.add_argument_group("words")
     words.add_argument("--from", dest="source_prompt", metavar="WORDS", help="what is there now")
@@ -128,6 +129,18 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     _add_edit_field(how, "--self-attention", "self_attention", "p2p: how long parts keep shapes")
     _add_edit_field(
         how, "--picture-scale", "picture_scale", "instruct: how closely the picture is kept to"
+    )
+    _add_edit_field(
+        how,
+        "--interpolation",
+        "interpolation",
+        "imagic: from the picture as it is, 0, to all that --to says, 1, and beyond",
+    )
+    _add_edit_field(
+        how,
+        "--learning-steps",
+        "learning_steps",
+        "imagic: how long the model looks at the picture; what it learned is kept",
     )
     how.add_argument(
         "--from-model",
@@ -215,6 +228,12 @@ def _check_together(options: argparse.Namespace) -> None:
             ErrorCode.BAD_REQUEST,
             "It was not said what the picture shall become.",
             'Say it with --to, for instance --from "snow" --to "lava".',
+        )
+    if options.method == "imagic" and options.source_prompt:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "The model learns by itself what the picture shows: --from counts nothing.",
+            "Leave it out; with --select you say where the picture may change.",
         )
 
 
@@ -322,11 +341,14 @@ def _run(
     request: Request, blobs: dict[str, bytes], catalogue: Catalogue, progress: ProgressLine
 ) -> Finished:
     from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
+    from ..tasks.imagic import learned_files  # noqa: PLC0415  likewise
     from ..tasks.inversion_files import InversionFiles  # noqa: PLC0415  likewise
     from ..tasks.run import run  # noqa: PLC0415  likewise
 
     inversions = InversionFiles(data_folder() / "inversions")
-    for event in run(request, blobs, ModelCache(catalogue), inversions=inversions):
+    learned = learned_files(data_folder())
+    events = run(request, blobs, ModelCache(catalogue), inversions=inversions, learned=learned)
+    for event in events:
         if isinstance(event, Finished):
             progress.done()
             return event

@@ -34,6 +34,7 @@ from .render_options import request_settings
 _STAGES = {
     "loading": "loading the model",
     "encoding": "reading the prompts",
+    "learning": "learning the picture",
     "inverting": "taking the picture back to noise",
     "comparing": "looking for the place",
     "drafting": "drafting the whole",

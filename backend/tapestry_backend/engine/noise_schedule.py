@@ -74,6 +74,24 @@ def sampling_steps(scheduler: Any) -> list[SamplingStep]:
     return found
 
 
+def training_levels(scheduler: Any) -> list[SamplingStep]:
+    """Every noise level that a model was trained with, the cleanest first.
+
+    Of a scheduler of diffusers, before its `set_timesteps`; those that match flows have levels in
+    between, and these are as many as theirs.
+    """
+    count = scheduler.config.num_train_timesteps
+    if _is_flow(scheduler):
+        scheduler.set_timesteps(count)
+        return sampling_steps(scheduler)[::-1]
+    kind = scheduler.config.prediction_type
+    shares = scheduler.alphas_cumprod.cpu().double().tolist()
+    return [
+        SamplingStep(index, count, torch.tensor(index), share**0.5, (1 - share) ** 0.5, kind)
+        for index, share in enumerate(shares)
+    ]
+
+
 def share_until(steps: Sequence[SamplingStep], signal: float) -> float:
     """The share of the steps that are over when the picture shows through the noise this much.
 

@@ -138,6 +138,27 @@ class Denoiser(Protocol):
         """
         ...
 
+    def new_lora(self, rank: int) -> Any:
+        """A LoRA (`adapters.learned`) of its network; raises TapestryError where it has none."""
+        ...
+
+    def predict_with_gradient(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        conditions: Tensor,
+        contexts: Sequence[WindowContext] = (),
+    ) -> Tensor:
+        """As `predict`, for autograd, at a timestep for each row [B].
+
+        Raises MemoryError where the network is not on the device as a whole.
+        """
+        ...
+
+    def spare_gradients(self) -> None:
+        """From now on compute what gradients need twice, rather than keep it."""
+        ...
+
     def token_map(self, source: str, target: str) -> TokenMap:
         """What attention to the words of one prompt means for those of another.
 

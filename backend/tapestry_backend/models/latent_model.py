@@ -19,11 +19,13 @@ from torch.nn import functional
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..checkpoints.catalogue import Checkpoint
+from ..engine.multidiffusion import WindowContext
 from ..engine.windows import NO_CONTEXT, Size
 from ..prompts.weights import read_weights
+from .adapters.learned import LearnedLora
 from .adapters.manager import AdapterManager
 from .attention_pairs import AttentionPair, TokenMap
 from .autoencoder import tiled_vae
@@ -90,6 +92,8 @@ class LatentModel(ABC):
         self._tokenizers = parts.tokenizers
         self._scheduler = parts.scheduler
         self._options: Mapping[str, Any] = parts.options
+        for part in parts.modules.values():
+            part.requires_grad_(requires_grad=False)  # what is learned here lies beside them
         self._vae: Any = parts.modules["vae"]
         attend_in_bands(self._vae)
         self._keep(parts)
@@ -223,7 +227,7 @@ class LatentModel(ABC):
         unsaid = self.adapter_manager.vocabulary.unsaid(name)
         return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
 
-    # A family whose attention can be taken over has these two of its own.
+    # A family whose attention can be taken over, or that can learn, has these of its own.
 
     def token_map(self, source: str, target: str) -> TokenMap:  # noqa: ARG002
         raise _keeps_no_shapes()
@@ -237,6 +241,21 @@ class LatentModel(ABC):
         parts: bool,  # noqa: ARG002
     ) -> AbstractContextManager[None]:
         raise _keeps_no_shapes()
+
+    def new_lora(self, rank: int) -> LearnedLora:  # noqa: ARG002
+        raise _learns_nothing(self.id)
+
+    def predict_with_gradient(
+        self,
+        latents: Tensor,  # noqa: ARG002
+        timesteps: Tensor,  # noqa: ARG002
+        conditions: Tensor,  # noqa: ARG002
+        contexts: Sequence[WindowContext] = (),  # noqa: ARG002
+    ) -> Tensor:
+        raise _learns_nothing(self.id)
+
+    def spare_gradients(self) -> None:
+        raise _learns_nothing(self.id)
 
     def prepare_control(self, _network: Any, picture: Tensor) -> Tensor:
         return picture
@@ -336,6 +355,15 @@ def _keeps_no_shapes() -> TapestryError:
         ErrorCode.BAD_REQUEST,
         "This model's attention cannot be taken over: it keeps no shapes while words change.",
         'Choose the method "diffedit", or a checkpoint of Stable Diffusion.',
+    )
+
+
+def _learns_nothing(name: str) -> TapestryError:
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        Sentence("The model {name} cannot learn a picture.", name=quoted(name)),
+        "Choose another method, or a checkpoint of Stable Diffusion 1, 2 or XL that was not made "
+        "for few steps.",
     )
 
 

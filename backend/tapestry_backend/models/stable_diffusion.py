@@ -13,6 +13,7 @@ from ..checkpoints.catalogue import inpainting_channels
 from ..engine.multidiffusion import WindowContext
 from ..prompts.weights import read_weights
 from .adapters.control_input import ControlInput
+from .adapters.learned import LearnedLora
 from .adapters.residuals import residuals
 from .attention_control import Tokens, attention_taken_over, map_tokens
 from .attention_pairs import AttentionPair, TokenMap
@@ -67,6 +68,27 @@ class StableDiffusion(LatentModel):
 
         # The caller can try fewer rows at a time before parts are moved.
         return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
+
+    def new_lora(self, rank: int) -> LearnedLora:
+        if self.distilled:  # what it was taught is no denoising of one picture
+            return super().new_lora(rank)
+        return LearnedLora("unet", self._unet, rank, self.device)
+
+    def predict_with_gradient(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        conditions: Tensor,
+        contexts: Sequence[WindowContext] = (),
+    ) -> Tensor:
+        unet = self._parts.use("unet")
+        if self._parts.is_streamed("unet"):
+            raise MemoryError("layers that come and go pass on no gradient")
+        kwargs = self._model_kwargs(latents, conditions.to(self.dtype), contexts)
+        return unet(latents.to(self.dtype), timesteps, **kwargs, return_dict=False)[0]
+
+    def spare_gradients(self) -> None:
+        self._unet.enable_gradient_checkpointing()
 
     def token_map(self, source: str, target: str) -> TokenMap:
         return map_tokens(self._tokens_of(source), self._tokens_of(target))

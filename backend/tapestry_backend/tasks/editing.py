@@ -40,11 +40,12 @@ from .denoising_pass import DenoisingPass, Texts
 from .events import Finished, Progressed
 from .failure_messages import settings_notices
 from .finite import check_finite
-from .inversion_files import InversionFiles, key_of
+from .inversion_files import InversionFiles
 from .model_loading import load_model
 from .plan import Plan, make_plan
 from .prompt_to_prompt import ShapeKeeper
 from .report import Stopwatch, make_report
+from .tensor_files import key_of
 
 _NOISES = 10
 """How many noises a map is the mean of (DiffEdit's value)."""
@@ -107,7 +108,7 @@ def decode_change(
 
 
 @dataclass(frozen=True)
-class _Words:
+class Words:
     """A plan's prompts, what predicts a canvas by them, and the steps of all the way from noise."""
 
     model: Denoiser
@@ -134,9 +135,9 @@ class _EditState:
 
     edit: Edit
     canvas: RequestedCanvas
-    before: _Words
-    after: _Words
-    no_words: _Words
+    before: Words
+    after: Words
+    no_words: Words
     maps: Sequence[TokenMap]
     clean: Tensor
     first: int
@@ -172,7 +173,7 @@ def _prepare(
 ) -> Generator[Progressed, None, _EditState]:
     """Load the model, read the canvas, encode picture and prompts."""
     for name in {request.model, edit.source_model or request.model}:
-        _check_variant(name, model_cache)
+        check_variant(name, model_cache)
     watch, inverts = Stopwatch(), None
     if edit.source_model not in {"", request.model}:
         other = replace(request, model=edit.source_model, clip_skip=0)
@@ -188,9 +189,9 @@ def _prepare(
         if inverts is not None:
             now = _plain(now, edit.source_model)
             _check_same_noise(make_plan(now, inverts), inverts, plan, model)
-        before = _words(now, inverts or model, *given)
-        no_words = _words(_with_prompts(wanted, "", [""] * len(names)), model, *given)
-        after = _words(wanted, model, *given)
+        before = words_of(now, inverts or model, *given)
+        no_words = words_of(_with_prompts(wanted, "", [""] * len(names)), model, *given)
+        after = words_of(wanted, model, *given)
         maps = _token_maps(model, before.plan, plan) if edit.method == "p2p" else ()
         known = canvas.source.preserved_latents(before.model)
         if known is None:
@@ -244,7 +245,8 @@ def _check_same_noise(one: Plan, inverts: Denoiser, other: Plan, paints: Denoise
         )
 
 
-def _check_variant(name: str, model_cache: ModelCache) -> None:
+def check_variant(name: str, model_cache: ModelCache) -> None:
+    """Raises TapestryError for a checkpoint that cannot invert a picture."""
     if model_cache.variant_of(name) == "inpaint":
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -283,19 +285,20 @@ def source_of(region: Region) -> str:
     return region.prompt if region.source_prompt is None else region.source_prompt
 
 
-def _words(
+def words_of(
     request: Request,
     model: Denoiser,
     blobs: Mapping[str, bytes],
     model_cache: ModelCache,
     canvas: RequestedCanvas,
-) -> _Words:
+) -> Words:
+    """What predicts a canvas by a request's words, with all that it needs."""
     plan = make_plan(request, model)
     conditioning = Conditioning(request, blobs, plan, model, model_cache.catalogue.adapters)
     texts = Texts.encode(plan, model, conditioning)
     check_finite(texts.conditions, "reading the prompts")
     passing = DenoisingPass(plan, model, texts, conditioning, canvas.source, plan.layout)
-    return _Words(model, plan, texts, conditioning, passing.denoise, _steps(plan, model))
+    return Words(model, plan, texts, conditioning, passing.denoise, _steps(plan, model))
 
 
 def _steps(plan: Plan, model: Denoiser) -> list[SamplingStep]:
@@ -352,7 +355,7 @@ def _samples(state: _EditState) -> Iterator[Sample]:
         yield Sample(noise, steps[round((1 - noised_by) * len(steps))])
 
 
-def _unguided(words: _Words) -> MultiDiffusion:
+def _unguided(words: Words) -> MultiDiffusion:
     prompts = [prompt._replace(guidance_scale=1.0) for prompt in words.denoise.region_prompts]
     return replace(words.denoise, region_prompts=prompts)
 

@@ -40,6 +40,7 @@ from .failure_messages import (
     telling_of_memory,
 )
 from .finite import check_finite
+from .imagic import run_imagic
 from .instruction import run_instruction
 from .inversion_files import InversionFiles
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
@@ -50,6 +51,7 @@ from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .recognition import run_recognition
 from .report import Stopwatch, make_report
+from .tensor_files import TensorFiles
 from .upscaling import run_upscale
 
 
@@ -59,6 +61,7 @@ def run(
     model_cache: ModelCache,
     passes: LivePasses | None = None,
     inversions: InversionFiles | None = None,
+    learned: TensorFiles | None = None,
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
@@ -67,6 +70,7 @@ def run(
               live lets it go; without it all of each is painted
     inversions    pictures that edits took back to noise, for the next edit; without them each
               edit does it again
+    learned    pictures that models have learned, likewise
 
     The caller shows progress, and cancels by not iterating further. Raises TapestryError for what
     an artist can meet: a request that cannot become a picture, a damaged model, numbers that are
@@ -84,6 +88,8 @@ def run(
     given = request, blobs, model_cache, notices
     if request.edit is not None and request.edit.method == "instruct":
         events = run_instruction(*given)
+    elif request.edit is not None and request.edit.method == "imagic":
+        events = run_imagic(*given, learned, inversions)
     elif request.task == "edit":
         events = run_edit(*given, inversions)
     elif request.task == "recognise":

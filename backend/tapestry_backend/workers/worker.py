@@ -249,6 +249,7 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
         device_named,
         sibling_devices,
     )
+    from ..tasks.imagic import learned_files  # noqa: PLC0415
     from ..tasks.inversion_files import InversionFiles  # noqa: PLC0415
     from ..tasks.live import LivePasses  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
@@ -271,8 +272,9 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     model_cache = ModelCache(catalogue, str(device))
     others = () if named.device else sibling_devices()
     passes, inversions = LivePasses(), InversionFiles(data_folder() / "inversions")
+    learned = learned_files(data_folder())
     return TaskRunner(
-        lambda request, blobs: run(request, blobs, model_cache, passes, inversions),
+        lambda request, blobs: run(request, blobs, model_cache, passes, inversions, learned),
         device_name(device),
         others,
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.messages import Edit, Region
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..common.stored_json import read_kept
 from ..settings.settings import Settings
@@ -45,16 +47,28 @@ def _says_where(scene: DocumentScene, row: RegionLayer) -> bool:
     return row.state == "painted" or (row.state == "hidden" and row.id in scene.places)
 
 
-def words_of_place(settings: Settings) -> str:
-    """What a layer is called that says where."""
-    is_instructed = settings.edit_method == "instruct"
-    return settings.edit_instruction if is_instructed else settings.edit_from
+def instructions_of(settings: Settings) -> list[str]:
+    """What is to be done with the picture: one thing, or several with semicolons between."""
+    return [words.strip() for words in settings.edit_instruction.split(";") if words.strip()]
 
 
-def words_that_change(settings: Settings) -> str:
+def words_of_place(settings: Settings) -> list[str]:
+    """What layers are called that say where."""
+    if settings.edit_method == "instruct":
+        return instructions_of(settings)
+    return [] if settings.edit_method == "imagic" else [settings.edit_from]
+
+
+def words_that_change(settings: Settings) -> list[str]:
     """What the picture becomes, or what is done with it."""
     is_instructed = settings.edit_method == "instruct"
-    return settings.edit_instruction if is_instructed else settings.edit_to
+    return instructions_of(settings) if is_instructed else [settings.edit_to]
+
+
+def places_in(scene: DocumentScene, settings: Settings) -> dict[str, list[RegionLayer]]:
+    """For each of the words that layers can be called by, those that are, if there are any."""
+    found = {words: rows_called(scene, words) for words in words_of_place(settings)}
+    return {words: rows for words, rows in found.items() if rows}
 
 
 def layers_of_an_edit(scene: DocumentScene, settings: Settings) -> list[RegionLayer]:
@@ -62,7 +76,7 @@ def layers_of_an_edit(scene: DocumentScene, settings: Settings) -> list[RegionLa
 
     What other layers are called is no instruction.
     """
-    named = {row.id for row in rows_called(scene, words_of_place(settings))}
+    named = {row.id for rows in places_in(scene, settings).values() for row in rows}
     counting = {row.id for row in scene.regions if row.settings.on} if named else set()
     if settings.edit_method == "instruct":
         counting = set()
@@ -77,11 +91,29 @@ def with_words(
     Regions are left where one of them says where, and have other words for what is to change.
     """
     if settings.edit_method == "instruct":
-        return tuple(regions), "", "" if regions else settings.edit_instruction.strip()
+        return tuple(regions), "", _unplaced(regions, settings)
+    if settings.edit_method == "imagic":
+        return (), "", settings.edit_to.strip()
     changed = _renamed(regions, settings)
     if changed:
         return changed, background, background
     return (), settings.edit_from.strip(), settings.edit_to.strip()
+
+
+def _unplaced(regions: Sequence[Region], settings: Settings) -> str:
+    """The instruction for all that no layer is about."""
+    placed = {plain_name(region.prompt) for region in regions}
+    left = [words for words in instructions_of(settings) if plain_name(words) not in placed]
+    if len(left) > 1:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence(
+                "No layer says where these instructions hold: {names}.",
+                names=", ".join(map(quoted, left)),
+            ),
+            "Paint on a layer for each and call it so; one of them may be for all the rest.",
+        )
+    return left[0] if left else ""
 
 
 def _renamed(regions: Sequence[Region], settings: Settings) -> tuple[Region, ...]:
@@ -117,7 +149,22 @@ def edit_of(settings: Settings, source_prompt: str, *, finds: bool, is_bounded: 
         cross_attention=settings.edit_cross_attention,
         self_attention=settings.edit_self_attention,
         picture_scale=settings.edit_picture_scale,
+        **_own_fields(settings, finds=finds),
     )
+
+
+def _own_fields(settings: Settings, *, finds: bool) -> dict[str, Any]:
+    """The fields that other methods than the chosen one have no use for, or refuse."""
+    if settings.edit_method == "ddib" and not finds:
+        model = settings.edit_source_model
+        chosen = "" if model == settings.model else model
+        return {"source_model": chosen, "cycle": settings.edit_cycle}
+    if settings.edit_method == "imagic" and not finds:
+        return {
+            "interpolation": settings.edit_interpolation,
+            "learning_steps": settings.edit_learning_steps,
+        }
+    return {}
 
 
 def instruction_layers(

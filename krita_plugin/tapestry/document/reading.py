@@ -258,7 +258,7 @@ async def order_from(
     prompts = [*(region.prompt for region in regions), settings.prompt or scene.background_prompt]
     what = "looked for" if finds else what_was_done(mode, target.margins)
     if mode == "edit":
-        prompts = [settings.edit_from if finds else words_that_change(settings)]
+        prompts = [settings.edit_from] if finds else words_that_change(settings)
     name = picture_name(prompts, settings.seed, what)
     new_document = mode == "upscale" and settings.upscale_into != "document"
     return Order(request, blobs, name, document, used.to_text(), new_document)

@@ -14,16 +14,17 @@ _NEWEST_COUNTS_FOR = 0.3
 """A machine's speed changes with what else it does: the last steps tell more than old ones."""
 
 
-_ROWS = {"comparing": 3, "inverting": 1, "denoising": 2}
+_ROWS = {"learning": 0, "comparing": 3, "inverting": 1, "denoising": 2}
 """How many rows go through the model in a step of each stage, in the order of the stages: so many
-texts, or with guidance the prompt and what to avoid."""
+texts, or with guidance the prompt and what to avoid. Learning has steps of its own, which are as
+long for a picture of any size."""
 
 _COMPARED = 10
 """Steps of the stage in which words are compared."""
 
 
 class TimeEstimate:
-    """Seconds per row and pixel of each model, as they were measured.
+    """Seconds per row and pixel of each model, and per step of learning, as they were measured.
 
     clock  seconds that only grow
     """
@@ -31,6 +32,7 @@ class TimeEstimate:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._rates: dict[str, float] = {}
+        self._learning_rates: dict[str, float] = {}
         self._last: dict[str, tuple[str, int, float]] = {}  # by job: stage, step, when it was done
         self._last_s = 0.0  # of any job
 
@@ -43,11 +45,13 @@ class TimeEstimate:
         self._last[job.id] = job.stage, job.step, now_s
         if last_stage != job.stage or last_step >= job.step:
             return
-        request = job.order.request
-        rows = (job.step - last_step) * _ROWS[job.stage]
-        rate = (now_s - last_s) / rows / _pixels(request)
-        known = self._rates.get(request.model, rate)
-        self._rates[request.model] = known + _NEWEST_COUNTS_FOR * (rate - known)
+        request, steps = job.order.request, job.step - last_step
+        learns = job.stage == "learning"
+        rates = self._learning_rates if learns else self._rates
+        parts = 1 if learns else _ROWS[job.stage] * _pixels(request)
+        rate = (now_s - last_s) / steps / parts
+        known = rates.get(request.model, rate)
+        rates[request.model] = known + _NEWEST_COUNTS_FOR * (rate - known)
 
     def seconds_left(self, jobs: Iterable[Job]) -> float | None:
         """Until all of them are done; None while nothing is known about one of them.
@@ -58,25 +62,37 @@ class TimeEstimate:
         self._last = {job.id: self._last[job.id] for job in jobs if job.id in self._last}
         total_s = 0.0
         for job in jobs:
-            if job.order is None or job.order.request.model not in self._rates:
+            left_s = None if job.order is None else self._left_of(job, job.order.request)
+            if left_s is None:
                 return None
-            request = job.order.request
-            total_s += _rows_left(job, request) * _pixels(request) * self._rates[request.model]
+            total_s += left_s
         at_once = max(1, len(self._last))
         waited_s = self._clock() - self._last_s
         return max(0.0, total_s / at_once - waited_s)
 
+    def _left_of(self, job: Job, request: Request) -> float | None:
+        """Seconds of one job; while it learns, what is painted afterwards hardly counts."""
+        steps = _steps_left(job, request)
+        lessons = steps.get("learning", 0)
+        per_row, per_lesson = (
+            rates.get(request.model) for rates in (self._rates, self._learning_rates)
+        )
+        if per_lesson is None if lessons else per_row is None:
+            return None
+        rows = sum(count * _ROWS[stage] for stage, count in steps.items())
+        return lessons * (per_lesson or 0) + rows * _pixels(request) * (per_row or 0)
 
-def _rows_left(job: Job, request: Request) -> float:
-    """Rows that still go through the model for a job; nothing counts once it is decoded."""
+
+def _steps_left(job: Job, request: Request) -> dict[str, int]:
+    """The steps of each stage that are still to come; none once it is decoded."""
     if job.stage == "decoding":
-        return 0
+        return {}
     steps = _steps(request)
     if job.is_counted and job.stage in _ROWS:
         order = list(_ROWS)
         steps = {stage: steps[stage] for stage in order[order.index(job.stage) :] if stage in steps}
         steps[job.stage] = job.steps - job.step
-    return sum(count * _ROWS[stage] for stage, count in steps.items())
+    return steps
 
 
 def _steps(request: Request) -> dict[str, int]:
@@ -88,6 +104,8 @@ def _steps(request: Request) -> dict[str, int]:
     if edit is None or edit.method == "instruct":
         return {"denoising": share if request.task == "upscale" else steps}
     steps = max(1, share)
+    if edit.method == "imagic":
+        return {"learning": edit.learning_steps, "inverting": steps, "denoising": steps}
     finds = edit.map_only or (edit.method != "ddib" and edit.threshold > 0)
     compared = {"comparing": _COMPARED} if finds else {}
     return compared if edit.map_only else {**compared, "inverting": steps, "denoising": steps}

@@ -67,7 +67,7 @@ class Job:
         """Whether `step` of `steps` says how far it is."""
         return (
             self.phase is Phase.SUBMITTED
-            and self.stage in {"comparing", "inverting", "drafting", "denoising"}
+            and self.stage in {"learning", "comparing", "inverting", "drafting", "denoising"}
             and self.steps > 0
         )
 
@@ -94,6 +94,7 @@ class Job:
             "queued": tr("Waiting to begin"),
             "loading": tr("Loading the model"),
             "encoding": tr("Reading the prompts"),
+            "learning": tr("Learning the picture"),
             "inverting": tr("Taking it back to noise"),
             "comparing": tr("Looking for the place"),
             "drafting": tr("Drafting"),

@@ -13,6 +13,8 @@ from tapestry_protocol.limits import (
     MAX_FEATHER_PX,
     MAX_GUIDANCE_SCALE,
     MAX_ID_CHARACTERS,
+    MAX_INTERPOLATION,
+    MAX_LEARNING_STEPS,
     MAX_SEED,
     MAX_STEPS,
     MAX_UNDER_PX,
@@ -56,7 +58,9 @@ class Settings:
                      around the selection is looked at
     edit_*           "edit": the words for what is there and for what it becomes, or an instruction;
                      how, how far back, how clearly a place must show what is there, how long shapes
-                     stay, and how closely an instruction keeps to the picture
+                     stay, how closely an instruction keeps to the picture, the model that inverts
+                     and whether the way back is told, how far a learned picture goes to the words,
+                     and how long it is learned
     upscale_*        "upscale": how many times as large, how far from what is there, and where to
     upscaler         the network that enlarges; empty: a filter
     outline_px       softens the outlines of all regions
@@ -95,6 +99,10 @@ class Settings:
     edit_cross_attention: float = 0.4
     edit_self_attention: float = 0.4
     edit_picture_scale: float = Edit.picture_scale
+    edit_source_model: str = ""
+    edit_cycle: bool = False
+    edit_interpolation: float = Edit.interpolation
+    edit_learning_steps: int = Edit.learning_steps
     upscale_factor: float = 2.0
     upscale_strength: float = 0.3
     upscale_into: str = "document"
@@ -145,6 +153,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "edit_strength": (0.05, 1.0),
     **{f"edit_{name}": (0.0, 1.0) for name in ("threshold", "cross_attention", "self_attention")},
     "edit_picture_scale": (0.0, MAX_GUIDANCE_SCALE),
+    "edit_interpolation": (0.0, MAX_INTERPOLATION),
+    "edit_learning_steps": (1, MAX_LEARNING_STEPS),
     "upscale_factor": (SMALLEST_FACTOR, MAX_FACTOR),
     "upscale_strength": (0.0, 1.0),
     "outline_px": (0, MAX_FEATHER_PX),
@@ -202,9 +212,9 @@ def settings_of(request: Request) -> dict[str, Any]:
 def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
     """What an edit says, as fields of the docker."""
     if edit.method == "instruct":
-        instructions = [request.prompt, *(region.prompt for region in request.regions)]
+        instructions = [*(region.prompt for region in request.regions), request.prompt]
         return {
-            "edit_instruction": next((words for words in instructions if words), ""),
+            "edit_instruction": "; ".join(dict.fromkeys(words for words in instructions if words)),
             "edit_method": edit.method,
             "edit_strength": request.strength,
             "edit_picture_scale": edit.picture_scale,
@@ -212,7 +222,10 @@ def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
     renamed = [(r.source_prompt, r.prompt) for r in request.regions if r.source_prompt is not None]
     now, wanted = renamed[0] if renamed else (edit.source_prompt, request.prompt)
     said = {"from": now, "to": wanted, "strength": request.strength, "method": edit.method}
-    for name in ("threshold", "cross_attention", "self_attention"):
+    for name in (
+        *("threshold", "cross_attention", "self_attention", "source_model", "cycle"),
+        *("interpolation", "learning_steps"),
+    ):
         said[name] = getattr(edit, name)
     if not edit.threshold:  # a layer or a selection said where
         del said["threshold"]
@@ -222,7 +235,7 @@ def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
 def _is_in_range(name: str, value: Any) -> bool:
     if name in _CHOICES:
         return value in _CHOICES[name]
-    if name == "upscaler":
+    if name in {"upscaler", "edit_source_model"}:
         return len(value) <= MAX_ID_CHARACTERS
     if name == "model":
         return 0 < len(value) <= MAX_ID_CHARACTERS

@@ -113,6 +113,61 @@ def test_a_layer_called_as_the_instruction_says_where(canvas: FakeCanvas) -> Non
     assert (told["edit_instruction"], told["edit_method"]) == ("make it night", "instruct")
 
 
+def test_several_instructions_hold_each_on_its_layer(canvas: FakeCanvas) -> None:
+    """One of them may have none: it is for all the rest."""
+    canvas.add("make it night", Bounds(2, 2, 6, 6))
+    canvas.add("turn it into snow", Bounds(8, 8, 12, 12))
+    words = "make it night; turn it into snow ;add fog"
+    asked = order(canvas, edit_method="instruct", edit_instruction=words)
+    placed = {region.prompt: region.bounds for region in asked.request.regions}
+    assert placed == {
+        "make it night": Bounds(2, 2, 6, 6),
+        "turn it into snow": Bounds(8, 8, 12, 12),
+    }
+    assert asked.request.prompt == "add fog"
+    told = settings_of(asked.request)["edit_instruction"]
+    assert sorted(told.split("; ")) == ["add fog", "make it night", "turn it into snow"]
+    assert told.endswith("add fog")
+
+
+def test_only_one_instruction_is_for_all_the_rest(canvas: FakeCanvas) -> None:
+    """Which of the others have no layer is said."""
+    canvas.add("make it night", Bounds(2, 2, 6, 6))
+    words = "make it night; turn it into snow; add fog"
+    with pytest.raises(TapestryError, match=r"turn it into snow.*add fog") as caught:
+        order(canvas, edit_method="instruct", edit_instruction=words)
+    assert "call it so" in caught.value.advice
+
+
+def test_a_picture_is_learned_as_a_whole(canvas: FakeCanvas) -> None:
+    """Whatever layers are called, and whatever the picture was said to show."""
+    canvas.add("snow", Bounds(2, 2, 6, 6))
+    fields = {"edit_interpolation": 0.4, "edit_learning_steps": 50}
+    asked = order(canvas, edit_method="imagic", prompt="a field", edit_strength=1.0, **fields)
+    request = asked.request
+    assert (request.prompt, request.regions) == ("lava", ())
+    wanted = Edit("imagic", interpolation=0.4, learning_steps=50)
+    assert request.edit == wanted
+    told = settings_of(request)
+    assert {name: told[name] for name in fields} == fields
+    assert (told["edit_to"], told["edit_method"]) == ("lava", "imagic")
+
+
+def test_another_model_may_have_painted_it(canvas: FakeCanvas) -> None:
+    """That is for the method that turns it alone; the one that paints stands for itself."""
+    fields = {"edit_source_model": "anime", "edit_cycle": True}
+    turned = order(canvas, edit_method="ddib", edit_strength=1.0, **fields).request
+    assert (turned.edit.source_model, turned.edit.cycle) == ("anime", True)
+    told = settings_of(turned)
+    assert {name: told[name] for name in fields} == fields
+    itself = order(canvas, edit_method="ddib", model="anime", edit_strength=1.0, **fields).request
+    assert (itself.edit.source_model, itself.edit.cycle) == ("", True)
+    other = order(canvas, edit_method="p2p", **fields).request
+    found = order(canvas, edit_method="ddib", finds=True, **fields).request
+    assert (other.edit.source_model, other.edit.cycle) == ("", False)
+    assert (found.edit.source_model, found.edit.cycle) == ("", False)
+
+
 def test_no_instruction_is_told(canvas: FakeCanvas) -> None:
     """Before anything is sent."""
     with pytest.raises(TapestryError, match="no instruction"):

@@ -109,6 +109,31 @@ def test_an_edit_measures_itself_from_its_first_stage() -> None:
     assert estimate.seconds_left([asked]) == 0
 
 
+def test_learning_has_steps_of_its_own() -> None:
+    """As long for a picture of any size; what is painted afterwards is known when it is painted."""
+    now = [0.0]
+    estimate = TimeEstimate(lambda: now[0])
+    learned = Edit("imagic", learning_steps=30)
+    asked = job("a", task="edit", edit=learned, strength=1.0, model="mine")
+    asked.stage, asked.steps = "learning", 30
+    assert estimate.seconds_left([asked]) is None
+    for asked.step in (1, 2):
+        estimate.note(asked)
+        now[0] += 4.0
+    now[0] -= 4.0
+    assert estimate.seconds_left([asked]) == pytest.approx(28 * 4)
+    larger = job("b", height=40, task="edit", edit=learned, model="mine")
+    larger.stage = "queued"
+    assert estimate.seconds_left([larger]) == pytest.approx(30 * 4)
+    asked.stage, asked.steps, asked.step = "inverting", 10, 1
+    assert estimate.seconds_left([asked]) is None
+    for asked.step in (1, 2):
+        estimate.note(asked)
+        now[0] += 1.0
+    now[0] -= 1.0
+    assert estimate.seconds_left([asked]) == pytest.approx(8 * 1 + 10 * 2)
+
+
 def test_an_upscale_takes_its_share_of_the_steps_for_a_larger_picture() -> None:
     """Twice as high and wide, at half the strength; once it paints, it tells its own steps."""
     now = [0.0]

@@ -233,5 +233,13 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
                 ("fresh", "a fresh picture"),
             )
         },
+        **{
+            f"imagic_{percent}_{figure}": Goal(f"{text}, learned, {percent} % of the words")
+            for percent in (0, 50, 100)
+            for figure, text in (
+                ("structure", "edges that stay"),
+                ("adherence", "patches of the new material"),
+            )
+        },
     },
 }

@@ -16,7 +16,9 @@ from ...checkpoints.catalogue import SAMPLE
 from ...models.denoiser import Denoiser
 from ...models.model_cache import ModelCache
 from ...tasks.events import Finished
+from ...tasks.inversion_files import InversionFiles
 from ...tasks.run import run
+from ...tasks.tensor_files import TensorFiles
 from .layouts import RegionLayout
 from .progress import ProgressLog
 
@@ -61,9 +63,16 @@ class Painter:
         """The side of the model's window, in pixels."""
         return self.model.window * self.model.cell_px
 
-    def paint(self, request: Request, blobs: Mapping[str, bytes] | None = None) -> np.ndarray:
-        """The picture of a request, uint8 [H, W, 4]."""
-        *_, finished = run(request, blobs or {}, self.model_cache)
+    def paint(
+        self,
+        request: Request,
+        blobs: Mapping[str, bytes] | None = None,
+        learned: TensorFiles | None = None,
+        inversions: InversionFiles | None = None,
+    ) -> np.ndarray:
+        """The picture of a request, uint8 [H, W, 4]; the files are those of `run`."""
+        kept = None, inversions, learned
+        *_, finished = run(request, blobs or {}, self.model_cache, *kept)
         if not isinstance(finished, Finished):
             raise TypeError("a task must end with its picture")
         pixels = finished.pixels

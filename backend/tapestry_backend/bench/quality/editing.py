@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ from ...engine.noise_schedule import SamplingStep, sampling_steps
 from ...engine.views import ViewPlan, WindowLayout
 from ...engine.windows import Size
 from ...tasks.decoding import decode_canvas
+from ...tasks.imagic import learned_files
+from ...tasks.inversion_files import InversionFiles
 from ..common.layouts import RegionLayout
 from ..metrics.structure import edge_agreement
 from ..peers.diffedit import difference_mask
@@ -33,10 +37,13 @@ _STEPS = 50
 
 _SHOWN = 6
 
+_LEARNING_STEPS = 100
+_ON_THE_WAY = (0.0, 0.5, 1.0)
+
 
 def measure_editing(bench: Workbench) -> Measured:
     """Masks on pictures of two and three materials; round trips; one material for another."""
-    found = [_masks(bench), _round_trips(bench), _shapes(bench)]
+    found = [_masks(bench), _round_trips(bench), _shapes(bench), _learned(bench)]
     values = {name: each for figures, _ in found for name, each in figures.items()}
     return Measured(
         {name: float(np.mean(each)) for name, each in values.items()}
@@ -171,6 +178,33 @@ def _shapes(bench: Workbench) -> _Found:
     return values, rows
 
 
+def _learned(bench: Workbench) -> _Found:
+    """Pictures that are learned: how much stays, and how much is the words', on the way to them."""
+    count = 1 if bench.scope.quick else 4
+    bench.say(f"editing: {count} pictures learned, {_LEARNING_STEPS} steps each")
+    values: dict[str, list[float]] = {}
+    rows = []
+    for number in range(count):
+        now, wanted = (bench.prompts[(5 * number + i) % len(bench.prompts)] for i in (0, 4))
+        picture = bench.painter.plain(now, 54_000 + number)
+        right = bench.prompts.index(wanted)
+        row = [CaptionedPicture(now, picture)]
+        with TemporaryDirectory() as folder:
+            kept = learned_files(Path(folder)), InversionFiles(Path(folder) / "inversions")
+            for share in _ON_THE_WAY:
+                words = Edit("imagic", interpolation=share, learning_steps=_LEARNING_STEPS)
+                asked, blobs = _asked(bench, picture, words, wanted, number, strength=1.0)
+                result = bench.painter.paint(asked, blobs, *kept)[..., :3]
+                name = f"imagic_{share * 100:.0f}"
+                structure = edge_agreement(picture, result)
+                named = float((bench.judge.name(result) == right).mean())
+                values.setdefault(f"{name}_structure", []).append(structure)
+                values.setdefault(f"{name}_adherence", []).append(named)
+                row.append(CaptionedPicture(f"{wanted}, learned, {share:g}", result))
+        rows.append(row)
+    return values, rows
+
+
 def _edited(
     bench: Workbench,
     picture: np.ndarray,
@@ -180,6 +214,13 @@ def _edited(
     strength: float = 0.8,
 ) -> np.ndarray:
     """The result of an edit, uint8 [H, W, 4]."""
+    return bench.painter.paint(*_asked(bench, picture, words, wanted, seed, strength))
+
+
+def _asked(
+    bench: Workbench, picture: np.ndarray, words: Edit, wanted: str, seed: int, strength: float
+) -> tuple[Request, dict[str, bytes]]:
+    """An edit's request, and its picture."""
     height, width = picture.shape[:2]
     rgba = np.full((height, width, 4), 255, np.uint8)
     rgba[..., :3] = picture
@@ -191,7 +232,7 @@ def _edited(
         edit=words,
         strength=strength,
     )
-    return bench.painter.paint(request, {pixels.sha256: pixels.data})
+    return request, {pixels.sha256: pixels.data}
 
 
 def _over(picture: np.ndarray, result: np.ndarray) -> np.ndarray:

@@ -95,6 +95,10 @@ class Offloader:
                 self._bring(beside)
         return self._parts[name]
 
+    def is_streamed(self, name: str) -> bool:
+        """Whether a part comes layer by layer."""
+        return name in self._streamed
+
     def join(self, name: str, part: nn.Module) -> None:
         """Have another network work beside a part from now on: there when that one is."""
         part.eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...docker_model import DockerModel
-from ...document.editing import rows_called
+from ...document.editing import places_in
 from ...i18n.translation import tr
 from ...qt.compat import QGridLayout, QLabel, QWidget
 from ..base.field_behaviour import SPACING_PX
@@ -48,7 +48,7 @@ class PromptFields(QWidget):
         settings, scene = self._docker_model.settings, self._docker_model.scene_watch.scene
         if settings.mode != "edit":
             return True
-        return settings.edit_method != "instruct" and bool(rows_called(scene, settings.edit_from))
+        return settings.edit_method != "instruct" and bool(places_in(scene, settings))
 
 
 def _lines() -> tuple[tuple[str, str, str, str], ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tapestry_protocol.fields import EditMethod
-from tapestry_protocol.limits import MAX_GUIDANCE_SCALE
+from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_INTERPOLATION, MAX_LEARNING_STEPS
 from tapestry_protocol.messages import EDIT_STRENGTHS
 
 from ...docker_model import DockerModel
-from ...document.editing import rows_called, words_of_place
+from ...document.editing import places_in
 from ...i18n.translation import tr
-from ...qt.compat import QComboBox, QGridLayout, QLabel, QWidget
+from ...qt.compat import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
 from ...settings.settings import EDIT_METHODS
 from ..base.field_behaviour import (
     NARROWEST_PX,
@@ -21,6 +21,7 @@ from ..base.field_behaviour import (
     column_in,
     narrow,
     row_of,
+    show_value,
     words_of_others,
 )
 from ..base.follow import follow
@@ -47,11 +48,14 @@ class EditFields(QWidget):
             "edit_instruction": self._make_line(
                 "edit_instruction",
                 tr("what shall change"),
-                tr("What the model shall do with the picture: make it night."),
+                tr(
+                    "What the model shall do with the picture: make it night. Several, with "
+                    "semicolons between, each hold on the layer that is called so."
+                ),
             ),
         }
         self._method = self._make_method()
-        self._words = self._make_words("edit_from", "edit_to")
+        self._words, self._titles = self._make_words("edit_from", "edit_to")
         self._instruction = QWidget()
         column_in(
             self._instruction,
@@ -65,6 +69,8 @@ class EditFields(QWidget):
             self._make_numbers(_shapes()),
             tip=tr("How long the shapes of the picture are kept"),
         )
+        self._learned = self._make_numbers(_learned())
+        self._turning = self._make_turning()
         self._where = words_of_others("tapestry_edit_where")
         self._where.setMinimumWidth(NARROWEST_PX)  # a long name does not widen the docker
         self._place = EditPlace(docker_model)
@@ -73,6 +79,8 @@ class EditFields(QWidget):
             self._words,
             row_of((self._method, 1)),
             self._instruction,
+            self._learned,
+            self._turning,
             self._strength,
             self._shapes,
             self._where,
@@ -86,7 +94,8 @@ class EditFields(QWidget):
         line.textEdited.connect(lambda text: self._docker_model.change_and_tell(**{field: text}))
         return line
 
-    def _make_words(self, *fields: str) -> QWidget:
+    def _make_words(self, *fields: str) -> tuple[QWidget, dict[str, QLabel]]:
+        titles = {}
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(SPACING_PX)
@@ -94,11 +103,12 @@ class EditFields(QWidget):
         for row, (title, field) in enumerate(zip((tr("Now"), tr("Then")), fields, strict=True)):
             label, line = QLabel(title), self._lines[field]
             label.setBuddy(line)
+            titles[field] = label
             grid.addWidget(label, row, 0)
             grid.addWidget(line, row, 1)
         words = QWidget()
         words.setLayout(grid)
-        return words
+        return words, titles
 
     def _make_method(self) -> QComboBox:
         method = QComboBox()
@@ -110,13 +120,62 @@ class EditFields(QWidget):
             tr(
                 "The first paints the place anew and leaves the rest to the pixel. The second "
                 "keeps its outlines. The third makes another picture of the whole, with its "
-                "composition. The last does what one line says, with a model that was made for it."
+                "composition. The fourth does what one line says, with a model that was made for "
+                "it. The last learns the picture, for minutes, and then goes as far to the words "
+                "as you say."
             )
         )
         narrow(method)
         calm(method)
         method.activated.connect(lambda index: self._choose(method.itemData(index)))
         return method
+
+    def _make_turning(self) -> QWidget:
+        """Another model that takes the picture back to noise, and the way back."""
+        self._source = QComboBox()
+        self._source.setObjectName("tapestry_edit_source_model")
+        self._source.setToolTip(
+            tr(
+                "The model whose picture it is takes it back to noise; the chosen one then paints "
+                "it in its own way. Both must be of one family."
+            )
+        )
+        narrow(self._source)
+        calm(self._source)
+        self._source.activated.connect(
+            lambda index: self._docker_model.change_and_tell(
+                edit_source_model=self._source.itemData(index)
+            )
+        )
+        self._source_row = QWidget()
+        column_in(self._source_row, row_of(QLabel(tr("From")), (self._source, 1)))
+        cycle = QCheckBox(tr("Turn it back, and tell how near that is"))
+        cycle.setObjectName("tapestry_edit_cycle")
+        cycle.setToolTip(tr("Takes twice as long, and changes nothing in the picture."))
+        cycle.toggled.connect(lambda on: self._docker_model.change_and_tell(edit_cycle=on))
+        follow(
+            cycle,
+            self._docker_model,
+            ("settings",),
+            lambda: show_value(cycle, self._docker_model.settings.edit_cycle),
+        )
+        turning = QWidget()
+        column_in(turning, self._source_row, cycle)
+        return turning
+
+    def _show_models(self) -> None:
+        """Those that the picture may have been painted by; the chosen one stands for itself."""
+        models, chosen = self._docker_model.models, self._docker_model.settings.model
+        others = [m for m in models if m.id != chosen and not m.follows_instructions]
+        self._source.clear()
+        self._source.addItem(tr("the same model"), "")
+        for model in others:
+            self._source.addItem(model.name, model.id)
+        wanted = self._docker_model.settings.edit_source_model
+        if wanted not in {"", chosen, *(model.id for model in others)}:
+            self._source.addItem(wanted, wanted)  # it is not there any more, and was asked for
+        self._source.setCurrentIndex(max(0, self._source.findData(wanted)))
+        self._source_row.setVisible(self._source.count() > 1)
 
     def _choose(self, method: EditMethod) -> None:
         """Each method goes as far back as is best for it."""
@@ -140,21 +199,32 @@ class EditFields(QWidget):
         self._method.setCurrentIndex(self._method.findData(settings.edit_method))
         for numbers in self.findChildren(NumberFields):
             numbers.show_values()
-        is_instructed = settings.edit_method == "instruct"
+        is_instructed, is_learned = (settings.edit_method == m for m in ("instruct", "imagic"))
         self._words.setVisible(not is_instructed)
+        for widget in (self._lines["edit_from"], self._titles["edit_from"]):
+            widget.setVisible(not is_learned)
         self._instruction.setVisible(is_instructed)
-        self._place.setVisible(not is_instructed)
+        self._learned.setVisible(is_learned)
+        self._turning.setVisible(settings.edit_method == "ddib")
+        self._show_models()
+        self._place.setVisible(not is_instructed and not is_learned)
         self._shapes.setVisible(settings.edit_method == "p2p")
         self._where.setText(self._where_it_changes())
 
     def _where_it_changes(self) -> str:
         settings, model = self._docker_model.settings, self._docker_model.model
-        words, is_instructed = words_of_place(settings).strip(), settings.edit_method == "instruct"
+        is_instructed = settings.edit_method == "instruct"
         if is_instructed and model is not None and not model.follows_instructions:
             return self._which_models_follow(model.name)
-        if rows_called(self._docker_model.scene_watch.scene, words):
-            return tr("The layer \u201c{name}\u201d says where.").format(name=words)
-        if settings.edit_method in {"ddib", "instruct"}:
+        named = [
+            words.strip() for words in places_in(self._docker_model.scene_watch.scene, settings)
+        ]
+        if len(named) > 1:
+            names = ", ".join(f"\u201c{words}\u201d" for words in named)
+            return tr("The layers {names} say where.").format(names=names)
+        if named:
+            return tr("The layer \u201c{name}\u201d says where.").format(name=named[0])
+        if settings.edit_method in {"ddib", "instruct", "imagic"}:
             return tr("All of the picture changes, or what is selected.")
         return tr("What is selected changes; without a selection the words find the place.")
 
@@ -177,6 +247,7 @@ def _methods() -> dict[EditMethod, str]:
         "p2p": tr("Keep the shapes"),
         "ddib": tr("Turn the whole picture"),
         "instruct": tr("Follow an instruction"),
+        "imagic": tr("Learn the picture, then change it"),
     }
 
 
@@ -189,6 +260,35 @@ def _strength() -> Number:
         1.0,
         0.05,
         2,
+    )
+
+
+def _learned() -> tuple[Number, ...]:
+    return (
+        Number(
+            "edit_interpolation",
+            tr("Words"),
+            tr(
+                "From the picture as it is, 0, to all that the words say, 1, and beyond. Moving "
+                "it costs only a painting: what was learned is kept."
+            ),
+            0.0,
+            MAX_INTERPOLATION,
+            0.05,
+            2,
+        ),
+        Number(
+            "edit_learning_steps",
+            tr("Learning"),
+            tr(
+                "How many steps the model looks at the picture. More keeps more of it, and takes "
+                "longer. What is cancelled goes on from there the next time."
+            ),
+            10,
+            MAX_LEARNING_STEPS,
+            10,
+            slides_to=1000,
+        ),
     )
 
 

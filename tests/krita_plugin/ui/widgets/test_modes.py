@@ -169,6 +169,74 @@ def test_an_instruction_takes_one_line(ready) -> None:
     assert ready.docker_model.prompt_history.prompts == ("make it night",)
 
 
+def test_several_instructions_name_their_layers(ready) -> None:
+    """Both are said to say where."""
+    ready.canvas.add("grass", Bounds(48, 0, 80, 128))
+    ready.look()
+    know_models(ready, chosen="pix2pix")
+    follow_an_instruction(ready, "sky; grass; make it night")
+    where = ready.one("tapestry_edit_where").text()
+    assert where == "The layers \u201csky\u201d, \u201cgrass\u201d say where."
+
+
+def test_a_learned_picture_takes_one_line_and_a_slider(ready) -> None:
+    """No place is looked for, and nothing of other methods is seen."""
+    ready.one("tapestry_mode_edit").click()
+    ready.look()
+    method = ready.one("tapestry_edit_method")
+    method.activated.emit(method.findData("imagic"))
+    ready.look()
+    for hidden in ("edit_from", "edit_shapes", "find_place", "edit_picture_scale", "edit_cycle"):
+        assert not ready.all(f"tapestry_{hidden}"), hidden
+    ready.one("tapestry_edit_to").write("lava")
+    ready.one("tapestry_edit_interpolation").setValue(1.2)
+    ready.one("tapestry_edit_learning_steps").setValue(80)
+    where = ready.one("tapestry_edit_where").text()
+    ready.one("tapestry_edit").click()
+    request = sent(ready)
+
+    assert where == "All of the picture changes, or what is selected."
+    assert (request.prompt, request.regions, request.strength) == ("lava", (), 1.0)
+    wanted = Edit("imagic", threshold=0.0, interpolation=1.2, learning_steps=80)
+    assert request.edit == wanted
+    ready.docker_model.change_and_tell(edit_method="diffedit")
+    ready.look()
+    assert ready.one("tapestry_edit_from").isVisible()
+    assert not ready.all("tapestry_edit_interpolation")
+
+
+def test_a_picture_of_another_model_is_turned(ready) -> None:
+    """One of those that paint, but for the chosen one; and back, where that is wanted."""
+    names = ("sample", "anime", "oils")
+    models = tuple(ModelInfo(name, name, 128) for name in names)
+    follows = ModelInfo("pix2pix", "pix2pix", 512, "sd1", follows_instructions=True)
+    ready.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, (*models, follows)))
+    ready.docker_model.change_and_tell(model="sample")
+    ready.one("tapestry_mode_edit").click()
+    ready.look()
+    method = ready.one("tapestry_edit_method")
+    method.activated.emit(method.findData("ddib"))
+    ready.look()
+    source = ready.one("tapestry_edit_source_model")
+    assert [source.itemData(index) for index in range(source.count())] == ["", "anime", "oils"]
+    source.activated.emit(source.findData("oils"))
+    ready.one("tapestry_edit_cycle").click()
+    ready.one("tapestry_edit_from").write("grass")
+    ready.one("tapestry_edit_to").write("lava")
+    ready.one("tapestry_edit").click()
+    request = sent(ready)
+
+    assert (request.edit.source_model, request.edit.cycle) == ("oils", True)
+    assert source.currentIndex() == 2
+    ready.docker_model.change_and_tell(model="oils")
+    ready.look()
+    assert source.currentText() == "the same model"
+    ready.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models[:1]))
+    ready.docker_model.change_and_tell(model="sample")
+    ready.look()
+    assert source.currentText() == "oils"
+
+
 def test_a_model_that_follows_no_instruction_says_so_before_anything_is_read(ready) -> None:
     """In its place in the docker, with those that do; and when the button is pressed."""
     know_models(ready, chosen="sample")
