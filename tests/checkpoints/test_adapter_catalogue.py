@@ -111,6 +111,9 @@ def test_other_kinds_are_for_a_family_too(tmp_path: Path, width: int, family: st
         ("lora_unet_double_blocks_0_img_attn_qkv", "flux"),
         ("diffusion_model.single_blocks.0.linear1", "flux"),
         ("lora_unet_joint_blocks_0_x_block_attn_qkv", "sd3"),
+        ("transformer.layers.0.attention.to_q", "z_image"),
+        ("diffusion_model.layers.0.attention.qkv", "z_image"),
+        ("lora_unet_context_refiner_0_feed_forward_w1", "z_image"),
     ],
 )
 def test_a_transformers_lora_is_for_a_family(tmp_path: Path, name: str, family: str) -> None:

@@ -18,7 +18,7 @@ from tapestry_backend.models.loading.conversion import convert
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.checkpoints.hostile_folders import HOSTILE, WEIGHTS
-from tests.models.tiny_checkpoints import t5_tokenizer
+from tests.models.tiny_checkpoints import save_tokenizers
 from tests.models.tiny_files import CELL_PX, Built, build, pipeline_of, same_weights, save_file
 
 
@@ -35,7 +35,7 @@ class Case(NamedTuple):
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """A tiny checkpoint of each family in one file."""
     built, folder = build(request.param), tmp_path_factory.mktemp("files")
-    t5_tokenizer().save_pretrained(folder / "tokenizers" / "t5")
+    save_tokenizers(folder)
     path = save_file(built, folder / "tiny.safetensors")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MODELS_VARIABLE, str(folder))
@@ -78,6 +78,9 @@ def test_a_file_reads_texts_as_its_pipeline_does(case: Case) -> None:
     prompt = "Zażółć a red fox, 3 m tall!"
     if case.family in {"sd1", "sd2"}:
         theirs, _ = pipeline.encode_prompt(prompt, "cpu", 1, do_classifier_free_guidance=False)
+    elif case.family == "z_image":
+        (theirs,), _ = pipeline.encode_prompt(prompt, None, do_classifier_free_guidance=False)
+        theirs = theirs[None]
     elif case.family == "flux":
         theirs, pooled, _ = pipeline.encode_prompt(prompt, None)
     elif case.family == "sdxl":

@@ -24,10 +24,17 @@ from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.cli import main
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.messages import Request
 from tapestry_protocol.sentences import quoted
 from tests.checkpoints.closed_folders import close_folder
 from tests.checkpoints.plain_loras import lora_of_width
-from tests.models.tiny_checkpoints import save_checkpoint, save_xl, t5_tokenizer
+from tests.models.tiny_checkpoints import (
+    qwen3,
+    save_checkpoint,
+    save_tokenizers,
+    save_xl,
+    t5_tokenizer,
+)
 from tests.models.tiny_files import Built, build, save_file
 
 FACTS = {"id", "family", "variant", "path", "size_bytes", "dtype", "window_px"}
@@ -150,6 +157,35 @@ def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path)
     model = ModelCache(Catalogue(found=[entry]), "cpu").load("flux1-dev")
     latents = torch.zeros(1, 16, 8, 8)
     conditions = model.encode_prompts(["a fox"], [3.5])
+    assert bool(torch.isfinite(model.predict(latents, torch.tensor(500.0), conditions)).all())
+
+
+def test_a_language_model_is_taken_where_its_width_is_read(stock: Path, tmp_path: Path) -> None:
+    """Z-Image as ComfyUI keeps it, beside a Qwen3 of another size; its tokenizer is asked for."""
+    program = tmp_path / "ComfyUI"
+    built, names = build("z_image"), {"other": "other", "qwen_3_4b": "text_encoders.qwen3_4b."}
+    link(stock, "ae.safetensors", program / "models/vae/ae.safetensors")
+    for name, prefix in {"z_image_turbo_bf16": "model.diffusion_model.", **names}.items():
+        folder = "text_encoders" if name in names else "diffusion_models"
+        bare = prefix if "diffusion" in prefix else f"{prefix}transformer."
+        part = {key.removeprefix(bare): t for key, t in built.tensors.items() if prefix in key}
+        if name == "other":
+            part = {f"model.{key}": t for key, t in qwen3(32).model.state_dict().items()}
+        path = program / f"models/{folder}/{name}.safetensors"
+        save_file(Built({}, part), path, torch.half)
+    (entry,) = discover([program]).entries
+
+    assert (entry.family, entry.variant) == ("z_image", "turbo")
+    assert entry.component_files["text_encoder"].stem == "qwen_3_4b"
+    catalogue = Catalogue(found=[entry])
+    request = Request("generate", 64, 64, "snow", model=entry.id)
+    with pytest.raises(TapestryError, match="needs the tokenizer of Qwen3") as caught:
+        catalogue.check(request)
+    assert "tokenizer of Z-Image" in caught.value.advice
+    save_tokenizers(tmp_path / "models")
+    catalogue.check(request)
+    model = ModelCache(catalogue, "cpu").load(entry.id)
+    latents, conditions = torch.zeros(1, 16, 8, 8), model.encode_prompts(["a fox"])
     assert bool(torch.isfinite(model.predict(latents, torch.tensor(500.0), conditions)).all())
 
 

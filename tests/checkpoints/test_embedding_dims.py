@@ -24,13 +24,20 @@ from tests.models.adapters.parts import region
 from tests.models.tiny_checkpoints import save_3, save_checkpoint, save_flux, save_xl, t5_tokenizer
 from tests.models.tiny_files import build, save_file
 
-WORDS = {"sd1": (64,), "sd2": (64,), "sdxl": (64, 64), "sd3": (64, 64), "flux": (64,)}
+WORDS = {
+    "sd1": (64,),
+    "sd2": (64,),
+    "sdxl": (64, 64),
+    "sd3": (64, 64),
+    "flux": (64,),
+    "z_image": (),
+}
 TEXTS = {"sd1": 64, "sd2": 64, "sdxl": 128}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_file_says_how_wide_its_texts_are(tmp_path: Path, family: str) -> None:
-    """By the shapes in its header; no embedding is trained for T5."""
+    """By the shapes in its header; no embedding is trained for T5 or Qwen."""
     path = save_file(build(family), tmp_path / "it.safetensors", torch.half)
 
     assert read_embedding_dims(path, {}) == EmbeddingDims(TEXTS.get(family), WORDS[family])

@@ -17,6 +17,7 @@ from tests.models.tiny_files import (
     original_sd3,
     original_t5,
     original_unet,
+    original_z_image,
 )
 
 _DOWN = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
@@ -99,17 +100,19 @@ def test_the_u_nets(family: str) -> None:
 
 
 def test_transformers_are_read_from_their_shapes() -> None:
-    """Stable Diffusion 3.5 medium, and FLUX.1 dev."""
+    """Stable Diffusion 3.5 medium, FLUX.1 dev, and Z-Image."""
     with torch.device("meta"):
         sd3 = diffusers.SD3Transformer2DModel(**_SD35_MEDIUM)
         flux = diffusers.FluxTransformer2DModel(guidance_embeds=True, out_channels=64)
+        z_image = diffusers.ZImageTransformer2DModel(axes_lens=[1536, 512, 512])
 
     assert_read("sd3", sd3, original_sd3(sd3.state_dict()))
     assert_read("flux", flux, original_flux(flux.state_dict()))
+    assert_read("z_image", z_image, original_z_image(z_image.state_dict()))
 
 
 def test_the_text_encoders() -> None:
-    """CLIP-L, OpenCLIP's bigG, and T5-XXL."""
+    """CLIP-L, OpenCLIP's bigG, T5-XXL, and Qwen3 of four billions."""
     with torch.device("meta"):
         clip_l = transformers.CLIPTextModel(
             transformers.CLIPTextConfig(
@@ -147,8 +150,22 @@ def test_the_text_encoders() -> None:
                 feed_forward_proj="gated-gelu",
             )
         )
+        qwen = transformers.Qwen3Model(
+            transformers.Qwen3Config(
+                vocab_size=151936,
+                hidden_size=2560,
+                intermediate_size=9728,
+                num_hidden_layers=36,
+                num_attention_heads=32,
+                num_key_value_heads=8,
+                head_dim=128,
+                max_position_embeddings=40960,
+                rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
+            )
+        )
 
     plain = {name.removeprefix("text_model."): t for name, t in clip_l.state_dict().items()}
     assert_read("clip_l", clip_l, plain)
     assert_read("open_clip", big_g, original_open_clip(big_g.state_dict()))
     assert_read("t5", t5, original_t5(t5.state_dict()))
+    assert_read("qwen3", qwen, qwen.state_dict())

@@ -33,6 +33,7 @@ from tests.models.tiny_checkpoints import (
     save_checkpoint,
     save_flux,
     save_xl,
+    save_z_image,
 )
 
 STEPS, SCALE, SEED = 3, 4.0, 5
@@ -48,6 +49,9 @@ class Kind(NamedTuple):
     lacks: tuple[str, ...] = ()
     variant: str = "base"
 
+
+_ONE_LESS = {"guidance_scale": SCALE - 1}
+"""Its pipeline counts from 0 what others count from 1."""
 
 KINDS = {
     "sd1": Kind("sd1", save_checkpoint, {}),
@@ -73,7 +77,14 @@ KINDS = {
         (),
         "schnell",
     ),
+    "z_image": Kind("z_image", save_z_image, {"negative_prompt": "snow", **_ONE_LESS}),
+    "z_image shifting": Kind(
+        "z_image", lambda folder: save_z_image(folder, shifts=True), _ONE_LESS
+    ),
 }
+
+
+_FLOWS = {"sd3", "flux", "z_image"}
 
 
 class Case(NamedTuple):
@@ -110,9 +121,8 @@ def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = W
         width=size.width * FACTOR,
         latents=packed(noise) if case.kind.family == "flux" else noise,
         num_inference_steps=STEPS,
-        guidance_scale=SCALE,
         output_type="latent",
-        **case.kind.asked,
+        **{"guidance_scale": SCALE, **case.kind.asked},
     ).images
     return unpacked(found, size) if case.kind.family == "flux" else found
 
@@ -292,7 +302,7 @@ def test_a_windows_place_changes_nothing_by_itself(case: Case) -> None:
 @pytest.mark.parametrize("name", ["euler", "dpmpp_2m_karras", "flow_euler"])
 def test_schedulers_by_name_are_those_of_its_pipeline(case: Case, name: str) -> None:
     """Those that fit the way it was trained; the others are refused with a sentence."""
-    flows = case.kind.family in {"sd3", "flux"}
+    flows = case.kind.family in _FLOWS
     if flows != (name == "flow_euler"):
         with pytest.raises(TapestryError, match="flow matching"):
             case.model.make_scheduler(name)

@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
+from tapestry_backend.models.loading.tokenizers import bytes_as_letters
 
 BLOCKS = (16, 16, 16)
 FACTOR = 4
@@ -153,6 +154,69 @@ def save_flux(folder: Path, *, dev: bool = True, fills: bool = False) -> Path:
     return folder
 
 
+def save_z_image(folder: Path, *, shifts: bool = False) -> Path:
+    """A checkpoint of Z-Image."""
+    torch.manual_seed(0)
+    transformer = diffusers.ZImageTransformer2DModel(
+        in_channels=4,
+        dim=32,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=32,
+        axes_dims=[4, 6, 6],
+        axes_lens=[1536, 512, 512],
+    )
+    for token in (transformer.x_pad_token, transformer.cap_pad_token):
+        torch.nn.init.normal_(token)
+    diffusers.ZImagePipeline(
+        transformer=transformer,
+        scheduler=_flow(shifts=shifts),
+        vae=_autoencoder(4, scaling_factor=0.36, shift_factor=0.12, sample_size=WINDOW * FACTOR),
+        text_encoder=qwen3(32),
+        tokenizer=qwen_tokenizer(),
+    ).save_pretrained(folder)
+    return folder
+
+
+def qwen3(width: int, layers: int = 3) -> transformers.Qwen3ForCausalLM:
+    """Of a few layers; it could speak."""
+    return transformers.Qwen3ForCausalLM(
+        transformers.Qwen3Config(
+            vocab_size=300,
+            hidden_size=width,
+            intermediate_size=48,
+            num_hidden_layers=layers,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=16,
+            max_position_embeddings=40960,
+            rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
+            eos_token_id=256,
+            pad_token_id=256,
+        )
+    ).eval()
+
+
+def qwen_tokenizer() -> transformers.Qwen2Tokenizer:
+    """Qwen's, with a token for every byte, and what it does to the one message of a talk."""
+    words = {letter: number for number, letter in enumerate(bytes_as_letters())}
+    tokenizer = transformers.Qwen2Tokenizer(vocab=words, merges=[], model_max_length=4096)
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
+    tokenizer.add_tokens(["<think>", "</think>"])
+    tokenizer.chat_template = (
+        "{%- for message in messages %}"
+        "{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}"
+        "{%- endfor %}"
+        "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
+        "{%- if enable_thinking is defined and enable_thinking is false %}"
+        "{{- '<think>\\n\\n</think>\\n\\n' }}"
+        "{%- endif %}{%- endif %}"
+    )
+    return tokenizer
+
+
 def _flow(*, shifts: bool) -> Any:
     if shifts:
         return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
@@ -180,6 +244,12 @@ def t5_tokenizer() -> transformers.T5TokenizerFast:
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
     vocabulary += [(letter, -3.0 - i / 10) for i, letter in enumerate(letters)]
     return transformers.T5TokenizerFast(vocab=vocabulary, extra_ids=0, model_max_length=512)
+
+
+def save_tokenizers(models: Path) -> None:
+    """Those that files lack, where they are looked for in a models folder."""
+    t5_tokenizer().save_pretrained(models / "tokenizers" / "t5")
+    qwen_tokenizer().save_pretrained(models / "tokenizers" / "qwen")
 
 
 def sample_tokenizer() -> transformers.CLIPTokenizer:

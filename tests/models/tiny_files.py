@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tapestry_backend.checkpoints.families import FAMILIES
 from tapestry_backend.models.loading.tokenizers import clip_tokenizer
-from tests.models.tiny_checkpoints import t5_encoder, t5_tokenizer
+from tests.models.tiny_checkpoints import qwen3, qwen_tokenizer, t5_encoder, t5_tokenizer
 
 State = dict[str, Tensor]
 WIDTH = 64
@@ -38,6 +38,7 @@ def build(family: str, **options: Any) -> Built:
     """The networks of a tiny checkpoint of this family, with random weights."""
     torch.manual_seed(1)
     makers = {"sd1": _sd1, "sd2": _sd2, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}
+    makers |= {"z_image": _z_image}
     built = makers[family](**options)
     for network in built.networks.values():
         network.eval()
@@ -86,6 +87,10 @@ def pipeline_of(family: str, built: Built) -> Any:
             tokenizer_2=other,
             tokenizer_3=t5_tokenizer(),
             scheduler=scheduler,
+        )
+    if family == "z_image":
+        return diffusers.ZImagePipeline(
+            **built.networks, tokenizer=qwen_tokenizer(), scheduler=scheduler
         )
     return diffusers.FluxPipeline(
         **built.networks, tokenizer=plain, tokenizer_2=t5_tokenizer(), scheduler=scheduler
@@ -206,6 +211,30 @@ def _flux(*, dev: bool = True) -> Built:
     }
     networks = {"transformer": transformer, "vae": vae, "text_encoder": text}
     return Built({**networks, "text_encoder_2": long}, tensors)
+
+
+def _z_image() -> Built:
+    transformer = diffusers.ZImageTransformer2DModel(
+        in_channels=16,
+        dim=192,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=3,
+        n_kv_heads=3,
+        cap_feat_dim=WIDTH,
+        axes_dims=[16, 24, 24],
+        axes_lens=[1536, 512, 512],
+    )
+    for token in (transformer.x_pad_token, transformer.cap_pad_token):
+        torch.nn.init.normal_(token)
+    vae = _autoencoder("z_image", channels=16, use_quant_conv=False, use_post_quant_conv=False)
+    text = qwen3(WIDTH).model
+    tensors = {
+        **_prefixed("model.diffusion_model.", original_z_image(transformer.state_dict())),
+        **_prefixed("vae.", original_autoencoder(vae.state_dict())),
+        **_prefixed("text_encoders.qwen3_4b.transformer.model.", text.state_dict()),
+    }
+    return Built({"transformer": transformer, "vae": vae, "text_encoder": text}, tensors)
 
 
 def _unet(in_channels: int, **settings: Any) -> Any:
@@ -402,6 +431,20 @@ def original_sd3(state: State) -> State:
         (r"\.ff\.net\.2", ".x_block.mlp.fc2"),
     ]
     return _renamed(state, rules)
+
+
+def original_z_image(state: State) -> State:
+    """By the names of the code of Z-Image."""
+    rules = [
+        (r"^all_(final_layer|x_embedder)\.2-1\.", r"\1."),
+        (r"attention\.to_out\.0", "attention.out"),
+        (r"attention\.norm_([qk])", r"attention.\1_norm"),
+    ]
+    renamed = _renamed(state, rules)
+    for name in [name for name in renamed if ".to_q." in name]:
+        parts = [renamed.pop(name.replace("to_q", f"to_{which}")) for which in "qkv"]
+        renamed[name.replace("to_q", "qkv")] = torch.cat(parts)
+    return renamed
 
 
 def original_flux(state: State) -> State:

@@ -44,6 +44,7 @@ FAMILY_NAMES: Mapping[str, str] = {
     "sdxl": "Stable Diffusion XL",
     "sd3": "Stable Diffusion 3",
     "flux": "FLUX",
+    "z_image": "Z-Image",
 }
 _KIND_NAMES: Mapping[AdapterKind, str] = {
     "lora": "LoRA",

@@ -27,6 +27,9 @@ AdapterKind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedd
 _QWEN_WIDTH = 3072
 """Of Qwen's and FLUX's transformers, whose layers are called as those of Stable Diffusion 3."""
 
+_OF_Z_IMAGE = re.compile(r"(?:layers|_refiner)[._]\d+[._](?:attention|feed_forward)[._]")
+"""What is in names of layers of Z-Image's transformer."""
+
 _BY_TEXT_WIDTH: Mapping[int, FamilyName] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _STEM = "diffusion_pytorch_model"
 """How diffusers calls the file with a network's weights."""
@@ -318,6 +321,8 @@ def _family_of_lora(header: Header) -> tuple[FamilyName, tuple[int, ...]]:
         mark in names for mark in ("single_transformer_blocks", "double_blocks", "single_blocks")
     ):
         return "flux", ()
+    if _OF_Z_IMAGE.search(names):
+        return "z_image", ()
     if "joint_blocks" in names:
         return "sd3", ()
     added = [shape for name, shape in header.shapes.items() if "add_k_proj" in name]

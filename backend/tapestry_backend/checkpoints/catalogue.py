@@ -23,7 +23,6 @@ from .checkpoint_file import (
     FileModel,
     broken_file,
     foreign_file,
-    has_t5,
     missing_parts,
     no_checkpoint,
     read_checkpoint,
@@ -35,7 +34,7 @@ from .folder_checks import MAX_CONFIGURATION_BYTES
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
 from .safetensors_header import BrokenFileError, read_header, read_json
-from .t5_tokenizer import t5_words
+from .tokenizer_folders import check_tokenizers
 from .upscaler_file import Upscaler, find_upscaler, upscalers_in
 
 SAMPLE = "sample"
@@ -156,7 +155,7 @@ class Catalogue:
     def check(self, request: Request) -> None:
         """Raises TapestryError for what can be known about a request before anything is loaded.
 
-        Its model is not there, or lacks words of T5; or an adapter does not fit it.
+        Its model is not there, or lacks a tokenizer; or an adapter does not fit it.
         """
         entry = self.find(request.model)
         is_instructed = request.edit is not None and request.edit.method == "instruct"
@@ -165,8 +164,9 @@ class Catalogue:
             source = self.find(request.edit.source_model)
             check_follows(source.id, is_instructed=False, follows=source.follows_instructions)
         self.upscaler_of(request)
-        if is_file(entry.path) and has_t5(read_file(entry.path, entry.component_files)):
-            t5_words(entry.path)
+        if is_file(entry.path):
+            model = read_file(entry.path, entry.component_files)
+            check_tokenizers((source.kind for source in model.parts.values()), entry.path)
         widths = read_embedding_dims(entry.path, entry.component_files)
         self.adapters.check(request, entry.id, entry.family, widths)
 

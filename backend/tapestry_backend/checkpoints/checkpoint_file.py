@@ -39,7 +39,10 @@ _PART_NAMES = {
 }
 """What an artist reads about a part that is missing."""
 
-RUNS = Sentence("a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, or of FLUX.1")
+_KIND_NAMES = {"qwen3": Sentence("the text encoder Qwen3")}
+"""The same for kinds of networks that are no family's usual ones."""
+
+RUNS = Sentence("a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, of FLUX.1 or of Z-Image")
 """What may be chosen, as part of a sentence."""
 
 _BACKBONE_PREFIX = "model.diffusion_model."
@@ -110,11 +113,15 @@ def read_checkpoint(
 
 
 class Lacking(NamedTuple):
-    """What a file lacks: networks as `Family.in_file` has them, for so many channels of latents."""
+    """What a file lacks: networks as `Family.in_file` has them, for so many channels of latents.
+
+    text_width: of its language model's states; 0 where it reads none.
+    """
 
     family: str
     wanted: dict[str, tuple[str, tuple[str, ...]]]
     latent_channels: int
+    text_width: int
 
 
 def lacking(path: Path) -> Lacking | None:
@@ -124,8 +131,15 @@ def lacking(path: Path) -> Lacking | None:
         return None
     family = FAMILIES[model.family]
     wanted = {part: where for part, where in family.in_file.items() if part not in model.parts}
-    made = model.parts[family.backbone].config["out_channels"]
-    return Lacking(family.name, wanted, made // family.patch**2)
+    backbone = model.parts[family.backbone].config
+    setting, layers = family.text_width
+    width = backbone[setting] // layers if setting else 0
+    return Lacking(family.name, wanted, _made_by(backbone) // family.patch**2, width)
+
+
+def _made_by(backbone: Mapping[str, Any]) -> int:
+    """Channels that a backbone makes: as many as it takes, where its configuration says no more."""
+    return int(backbone.get("out_channels") or backbone["in_channels"])
 
 
 def _find(family: Family, part: str, path: Path, header: Header) -> NetworkSource | None:
@@ -138,21 +152,27 @@ def _find(family: Family, part: str, path: Path, header: Header) -> NetworkSourc
         projection = prefix.removesuffix("text_model.") + "text_projection.weight"
         if projection in header.shapes:
             shapes["../text_projection.weight"] = header.shapes[projection]
+        named = _part_name(family, part)
         try:
             config = KINDS[kind].config(shapes)
         except (KeyError, IndexError, ValueError, StopIteration, ZeroDivisionError) as error:
             lacks = isinstance(error, KeyError)
             problem = (
-                Sentence("{part} lacks {name}", part=_PART_NAMES[part], name=quoted(error.args[0]))
+                Sentence("{part} lacks {name}", part=named, name=quoted(error.args[0]))
                 if lacks
-                else Sentence("{part} is of another build", part=_PART_NAMES[part])
+                else Sentence("{part} is of another build", part=named)
             )
             raise BrokenFileError(problem, _ANOTHER_VARIANT) from None
-        check_configuration(config, _PART_NAMES[part])
+        check_configuration(config, named)
         if part == "vae":
             config |= family.scales
         return NetworkSource(path, kind, prefix, config)
     return None
+
+
+def _part_name(family: Family, part: str) -> Sentence:
+    """What an artist calls a part of a family's checkpoints."""
+    return _KIND_NAMES.get(family.in_file[part][0], _PART_NAMES[part])
 
 
 def _describe(
@@ -162,7 +182,7 @@ def _describe(
     window_px = _window_px(header.notes, family)
     backbone = dict(parts[family.backbone].config)
     taken, vae = backbone["in_channels"], parts.get("vae")
-    made = vae.config["latent_channels"] if vae else backbone["out_channels"] // family.patch**2
+    made = vae.config["latent_channels"] if vae else _made_by(backbone) // family.patch**2
     cell_px = 2 ** (len(vae.config["block_out_channels"]) - 1) if vae else 8
     variant = family.variant(taken, made, cell_px)
     if variant is None:
@@ -298,14 +318,9 @@ def broken_file(path: Path, error: BrokenFileError) -> TapestryError:
     )
 
 
-def has_t5(model: FileModel) -> bool:
-    """Whether T5 reads its texts."""
-    return any(source.kind == "t5" for source in model.parts.values())
-
-
 def missing_parts(path: Path, model: FileModel) -> TapestryError:
     """What an artist reads about a file that lacks a network."""
-    names = listed([_PART_NAMES[part] for part in model.missing])
+    names = listed([_part_name(FAMILIES[model.family], part) for part in model.missing])
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence("{name} lacks {parts}.", name=quoted(path.name), parts=names),

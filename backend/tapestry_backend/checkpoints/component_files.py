@@ -11,6 +11,7 @@ from tapestry_protocol.sentences import Sentence, quoted
 
 from .checkpoint_file import (
     FOREIGN_FORMATS,
+    Lacking,
     broken_file,
     foreign_file,
     holds_a_network,
@@ -20,7 +21,7 @@ from .families import FAMILIES, family_of_file
 from .folders import is_weights, walk
 from .left_out import LeftOut, unforeseen, unreadable
 from .safetensors_header import BrokenFileError, Header, read_header
-from .shapes import KINDS, Shapes
+from .shapes import KINDS, LANGUAGE_MODELS, WORDS, Shapes
 
 _CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
 """What names of files say, where shapes alone do not tell networks apart."""
@@ -48,7 +49,7 @@ class ComponentFiles:
                 (rank, path)
                 for path, header in self._files
                 if (rank := _rank(path.stem.lower(), kind, found.family)) is not None
-                and _fits(header.shapes, kind, prefixes, found.latent_channels)
+                and _fits(header.shapes, kind, prefixes, found)
             ]
             if fitting:
                 chosen[part] = min(fitting)[1]
@@ -94,12 +95,15 @@ def _no_network(path: Path) -> LeftOut:
     )
 
 
-def _fits(shapes: Shapes, kind: str, prefixes: Sequence[str], latent_channels: int) -> bool:
-    """Whether a file holds a network of this kind; an autoencoder with as many channels."""
+def _fits(shapes: Shapes, kind: str, prefixes: Sequence[str], lacking: Lacking) -> bool:
+    """Whether a file holds a network of this kind, with as many channels or as wide as is read."""
     for prefix in prefixes:
         shape = shapes.get(prefix + KINDS[kind].mark)
+        if shape is not None and kind in LANGUAGE_MODELS:
+            words = shapes.get(prefix + WORDS, ())
+            return words[1:] == (lacking.text_width,)
         if shape is not None:
-            return kind != "autoencoder" or shape[1:2] == (latent_channels,)
+            return kind != "autoencoder" or shape[1:2] == (lacking.latent_channels,)
     return False
 
 

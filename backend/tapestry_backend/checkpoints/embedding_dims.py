@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 from .checkpoint_file import read_checkpoint
 from .folder_checks import MAX_CONFIGURATION_BYTES
 from .safetensors_header import read_json
+from .shapes import LANGUAGE_MODELS
 
 _BACKBONE = "unet"
 _ENCODERS = ("text_encoder", "text_encoder_2")
+_UNTAUGHT = {"t5", *LANGUAGE_MODELS}
+"""Kinds of text encoders for which no words are made."""
 _CLIP = "clip_text_model"
 """What text encoders are called that learn words."""
 
@@ -44,7 +47,7 @@ def read_embedding_dims(path: Path, component_files: Mapping[str, Path]) -> Embe
 def _of_file(path: Path, component_files: Mapping[str, Path]) -> dict[str, Mapping[str, Any]]:
     model = read_checkpoint(path, component_files)
     parts = {} if model is None else model.parts
-    return {name: source.config for name, source in parts.items() if source.kind != "t5"}
+    return {name: source.config for name, source in parts.items() if source.kind not in _UNTAUGHT}
 
 
 def _of_folder(path: Path) -> dict[str, Mapping[str, Any]]:

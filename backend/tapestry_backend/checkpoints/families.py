@@ -39,6 +39,8 @@ class Family:
     options    what a folder's model_index.json says besides, and files do not
     vae_names  what names of files say about its autoencoder: shapes do not tell families apart
     patch      cells on a side of what the backbone calls a channel's place
+    text_width  the backbone's setting that says how wide the texts are that it reads, and how many
+               layers of its language model make up that width
     mask_in_pixels     whether an inpainting one sees the mask's pixels, or its cells
     instructed         whether one that takes twice the channels sees a picture and follows an
                        instruction (InstructPix2Pix)
@@ -61,6 +63,7 @@ class Family:
     options: Mapping[str, Any] = field(default_factory=dict)
     vae_names: str = ""
     patch: int = 1
+    text_width: tuple[str, int] = ("", 1)
     mask_in_pixels: bool = False
     instructed: bool = False
 
@@ -81,6 +84,7 @@ _VAE = ("autoencoder", ("first_stage_model.", "vae.", ""))
 _CLIP_L = "text_encoders.clip_l.transformer.text_model."
 _CLIP_G = "text_encoders.clip_g.transformer.text_model."
 _T5 = "text_encoders.t5xxl.transformer."
+_QWEN3 = ("Qwen3Model", "Qwen3ForCausalLM")
 _BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 _SD1 = Family(
@@ -216,7 +220,31 @@ _FLUX = Family(
     mask_in_pixels=True,
 )
 
-FAMILIES = {family.name: family for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX)}
+_Z_IMAGE = Family(
+    name="z_image",
+    pipelines=("ZImagePipeline", "ZImageImg2Img", "ZImageInpaint"),
+    runner=("z_image", "ZImage"),
+    backbone="transformer",
+    modules={
+        "transformer": ("ZImageTransformer2DModel",),
+        "vae": _AUTOENCODERS,
+        "text_encoder": _QWEN3,
+    },
+    tokenizers={"tokenizer": "Qwen2Tokenizer"},
+    half="bfloat16",
+    in_file={
+        "transformer": ("z_image", ("model.diffusion_model.", "")),
+        "vae": _VAE,
+        "text_encoder": ("qwen3", ("text_encoders.qwen3_4b.transformer.model.", "model.")),
+    },
+    scales={"scaling_factor": 0.3611, "shift_factor": 0.1159},
+    scheduler=("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}),
+    sized=False,
+    vae_names=r"flux|^ae\b|z_?-?image",
+    text_width=("cap_feat_dim", 1),
+)
+
+FAMILIES = {family.name: family for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX, _Z_IMAGE)}
 
 
 def family_of(index: Mapping[str, Any], backbone: Mapping[str, Any]) -> Family | None:
@@ -238,7 +266,7 @@ def family_of(index: Mapping[str, Any], backbone: Mapping[str, Any]) -> Family |
 
 def family_of_file(shapes: Shapes) -> Family | None:
     """The family of a single file, by its tensors; None when it is of none of them."""
-    for family in (_FLUX, _SD3):
+    for family in (_FLUX, _SD3, _Z_IMAGE):
         kind, prefixes = family.in_file["transformer"]
         if any(prefix + KINDS[kind].mark in shapes for prefix in prefixes):
             return family

@@ -24,7 +24,7 @@ MAX_CONFIGURATION_BYTES = 2**20
 """Configurations have a few thousand."""
 
 MAX_VOCABULARY_BYTES = 32 * 2**20
-"""The files of a tokenizer have up to 4 MiB."""
+"""The files of a tokenizer have up to 17 MiB."""
 
 _WEIGHTS = ("diffusion_pytorch_model", "model")
 """What diffusers and transformers call a part's file."""
@@ -48,7 +48,8 @@ _LINK = "Put the file itself there."
 _SCHEDULER_CONFIGURATION = "scheduler/scheduler_config.json"
 _MAX_NUMBER = 2**20
 _MAX_REPEATS = 100
-_MAX_ITEMS, _MAX_BETAS = 32, 10_000
+_MAX_ITEMS, _MAX_BETAS = 128, 10_000
+"""Entries of a list; language models name the kind of each of their layers."""
 _MAX_DEPTH = 8
 _FOREIGN = {"auto_map", "quantization_config", "custom_pipeline", "trust_remote_code"}
 """Settings that would have other code than ours read the model."""

@@ -90,8 +90,14 @@ _BLOCKS = (
 )
 """How the layers of FLUX.1 and Stable Diffusion 3 begin in their authors' own code."""
 
+_Z_BLOCKS = (
+    *("layers", "noise_refiner", "context_refiner", "cap_embedder", "t_embedder"),
+    *("all_x_embedder", "all_final_layer"),
+)
+"""How those of Z-Image do, there and in diffusers."""
+
 _STARTS = (
-    *((name, "transformer") for name in _BLOCKS),
+    *((name, "transformer") for name in (*_BLOCKS, *_Z_BLOCKS)),
     *((f"{name}transformer_blocks", "transformer") for name in ("", "single_")),
     *((name, "transformer") for name in ("x_embedder", "context_embedder", "time_text_embed")),
     *((name, "transformer") for name in ("norm_out", "proj_out", "pos_embed", "final_layer")),

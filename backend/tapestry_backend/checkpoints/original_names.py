@@ -80,7 +80,10 @@ _SD3_TOGETHER = tuple(
         (r"context_block\.attn\.qkv", ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj")),
     )
 )
-_TOGETHER = (*FLUX_TOGETHER, _FLUX_WITH_MLP, *_SD3_TOGETHER)
+_Z_BLOCK = r"((?:layers|noise_refiner|context_refiner)\.\d+)"
+_Z_NAMES = ((rf"{_Z_BLOCK}\.attention\.out", r"\1.attention.to_out.0"),)
+_Z_TOGETHER = ((rf"{_Z_BLOCK}\.attention\.qkv", "{}.attention", ("to_q", "to_k", "to_v")),)
+_TOGETHER = (*FLUX_TOGETHER, _FLUX_WITH_MLP, *_SD3_TOGETHER, *_Z_TOGETHER)
 _UNLIKE = ("final_layer.linear", "final_layer.adaLN_modulation.1")
 """Whose rows are in another order, or which a file of adapters never has."""
 
@@ -93,7 +96,7 @@ def layers_of(flat: str) -> tuple[str, ...]:
     for pattern, block, names in _TOGETHER:
         if found := re.fullmatch(_flat(pattern), flat):
             return tuple(f"{block.format(found[1])}.{name}".replace(".", "_") for name in names)
-    for pattern, new in (*FLUX_NAMES, *_SD3_NAMES):
+    for pattern, new in (*FLUX_NAMES, *_SD3_NAMES, *_Z_NAMES):
         if pattern.replace("\\", "") not in _UNLIKE and re.fullmatch(_flat(pattern), flat):
             return (re.sub(_flat(pattern), new.replace(".", "_"), flat),)
     return ()

@@ -188,10 +188,52 @@ def flux_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def z_image_config(shapes: Shapes) -> dict[str, Any]:
+    """Configuration of Z-Image's transformer by its original names."""
+    width, taken = shapes["x_embedder.weight"]
+    (head,) = shapes["layers.0.attention.q_norm.weight"]
+    return {
+        "in_channels": taken // 4,
+        "dim": width,
+        "n_layers": count(shapes, "layers."),
+        "n_refiner_layers": count(shapes, "noise_refiner."),
+        "n_heads": width // head,
+        "n_kv_heads": width // head,
+        "cap_feat_dim": shapes["cap_embedder.1.weight"][1],
+        # A quarter of a head for the place in the text, the rest for row and column.
+        "axes_dims": [head // 4, head * 3 // 8, head * 3 // 8],
+        "axes_lens": [1536, 512, 512],
+    }
+
+
+def qwen3_config(shapes: Shapes) -> dict[str, Any]:
+    """Configuration of the language model Qwen3 by the names of transformers."""
+    words, width = shapes[WORDS]
+    (head,) = shapes["layers.0.self_attn.q_norm.weight"]
+    return {
+        "vocab_size": words,
+        "hidden_size": width,
+        "intermediate_size": shapes["layers.0.mlp.gate_proj.weight"][0],
+        "num_hidden_layers": count(shapes, "layers."),
+        "num_attention_heads": shapes["layers.0.self_attn.q_proj.weight"][0] // head,
+        "num_key_value_heads": shapes["layers.0.self_attn.k_proj.weight"][0] // head,
+        "head_dim": head,
+        "max_position_embeddings": 40960,
+        "rms_norm_eps": 1e-6,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0},
+    }
+
+
 def _all_but_last(shapes: Shapes) -> dict[str, Any]:
     """Stable Diffusion 2 reads what comes before the last layer."""
     return open_clip_config(shapes, layers=count(shapes, "transformer.resblocks.") - 1)
 
+
+WORDS = "embed_tokens.weight"
+"""The words of a language model."""
+
+LANGUAGE_MODELS = frozenset({"qwen3"})
+"""Kinds that were made to speak, and read prompts here."""
 
 _CLIP = "embeddings.token_embedding.weight"
 
@@ -205,5 +247,7 @@ KINDS = {
     "open_clip_but_last": NetworkKind("token_embedding.weight", _all_but_last),
     "t5": NetworkKind("encoder.block.0.layer.0.SelfAttention.q.weight", t5_config),
     "sd3": NetworkKind("joint_blocks.0.context_block.adaLN_modulation.1.bias", sd3_config),
+    "z_image": NetworkKind("cap_pad_token", z_image_config),
+    "qwen3": NetworkKind("layers.0.self_attn.q_norm.weight", qwen3_config),
     "flux": NetworkKind("double_blocks.0.img_attn.norm.key_norm.scale", flux_config),
 }

@@ -23,6 +23,7 @@ from .autoencoder import tiled_vae
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding
 from .schedulers import make_scheduler
+from .text.chat import Template, chat_tokens
 
 _MOST_ROWS = 16
 
@@ -87,9 +88,7 @@ class FlowModel(LatentModel):
 
     @property
     def batch_size(self) -> int:
-        config = self._transformer.config
-        width = config.num_attention_heads * config.attention_head_dim
-        row = self._tokens * width * _ALIVE_IN_A_ROW * self.dtype.itemsize
+        row = self._tokens * self._width * _ALIVE_IN_A_ROW * self.dtype.itemsize
         return min(max(spare_bytes(self.device) // row, 1), _MOST_ROWS)
 
     def make_scheduler(self, name: Scheduler = "checkpoint", window: Size | None = None) -> Any:
@@ -140,6 +139,12 @@ class FlowModel(LatentModel):
         return functional.pad(values, (0, -width % side, 0, -height % side), mode="replicate")
 
     @property
+    def _width(self) -> int:
+        """Of the transformer's states."""
+        config = self._transformer.config
+        return int(config.num_attention_heads * config.attention_head_dim)
+
+    @property
     def _tokens(self) -> int:
         return self._tokens_of(Size(self.window, self.window))
 
@@ -165,3 +170,26 @@ class FlowModel(LatentModel):
             None if pooled is None else pooled.to(self.dtype),
             chunks.unread,
         )
+
+    def _read_chat(
+        self,
+        text: str,
+        template: Template,
+        longest: int,
+        take: Callable[[Sequence[Tensor]], Tensor],
+    ) -> TextEncoding:
+        """What a language model makes of a text: `take` gives states of those of its layers."""
+        chunks = chat_tokens(self._tokenizers["tokenizer"], text, template, longest)
+        ids = chunks.ids.to(self.device)
+        states = self._parts.run(
+            "text_encoder",
+            lambda part: take(part(ids, output_hidden_states=True, use_cache=False).hidden_states),
+        )
+        return TextEncoding(states.to(self.dtype), chunks.offsets, None, chunks.unread)
+
+    def _ends_of_nothing(self) -> Sequence[TextEncoding]:
+        """The last thing that a language model says of no text.
+
+        Its tokens have no counterparts in an empty text, as those have that are filled up.
+        """
+        return [each._replace(states=each.states[:, -1:]) for each in self._read("")]

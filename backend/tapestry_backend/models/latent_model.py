@@ -75,6 +75,8 @@ class LatentModel(ABC):
     distilled = False
     clip_skip = 0
     knows_clip_skip = True
+    places_in_texts = False
+    """Whether the backbone knows each token's place in its text: then none is repeated."""
     longest = math.inf
     cell_step: int
 
@@ -158,19 +160,31 @@ class LatentModel(ABC):
     def stacked(self, conditions: Sequence[Tensor]) -> Tensor:
         """Conditions as one tensor. Shorter ones are repeated, which attention does not notice.
 
-        It weighs each token by its share of all, and all have as many copies.
+        It weighs each token by its share of all, and all have as many copies. Where it would notice
+        they end with zeros, which `_texts_of` takes away again.
         """
         rows = self._vector_rows
         lengths = [each.shape[1] - rows for each in conditions]
         if len(set(lengths)) == 1:
             return torch.cat(list(conditions))
-        longest = math.lcm(*lengths)
+        longest = max(lengths) if self.places_in_texts else math.lcm(*lengths)
         tokens = [
-            each[:, :length].repeat(1, longest // length, 1)
+            functional.pad(each[:, :length], (0, 0, 0, longest - length))
+            if self.places_in_texts
+            else each[:, :length].repeat(1, longest // length, 1)
             for each, length in zip(conditions, lengths, strict=True)
         ]
         vectors = [each[:, length:] for each, length in zip(conditions, lengths, strict=True)]
         return torch.cat([torch.cat(tokens), torch.cat(vectors)], dim=1)
+
+    @staticmethod
+    def _texts_of(tokens: Tensor) -> list[Tensor]:
+        """Tokens [N, T, D] -> those of each text, without the zeros behind it."""
+        said = (tokens != 0).any(dim=-1)
+        lengths = (said * torch.arange(1, said.shape[1] + 1, device=said.device)).amax(dim=1)
+        return [
+            each[: max(length, 1)] for each, length in zip(tokens, lengths.tolist(), strict=True)
+        ]
 
     def unread(self, prompt: str) -> str:
         """The end of a prompt that is longer than the model reads; empty for nearly all."""
@@ -186,9 +200,13 @@ class LatentModel(ABC):
         if weighted.spans:
             states = [
                 weigh(reading.states, nothing.states, [weighted], [reading.offsets])
-                for reading, nothing in zip(readings, self._read(""), strict=True)
+                for reading, nothing in zip(readings, self._read_nothing(), strict=True)
             ]
         return self._join(states, readings)
+
+    def _read_nothing(self) -> Sequence[TextEncoding]:
+        """What a heavier word moves away from."""
+        return self._read("")
 
     def _read(self, text: str) -> Sequence[TextEncoding]:
         """From an earlier job where there was one."""

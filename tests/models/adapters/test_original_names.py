@@ -1,4 +1,4 @@
-"""LoRAs for FLUX.1 and Stable Diffusion 3 by the names of their authors' own code."""
+"""LoRAs for FLUX.1, Stable Diffusion 3 and Z-Image by the names of their authors' own code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tests.models.adapters.conftest import near
 from tests.models.adapters.family_inputs import latents_of
-from tests.models.tiny_checkpoints import t5_tokenizer
+from tests.models.tiny_checkpoints import save_tokenizers
 from tests.models.tiny_files import Built, State, build, save_file
 
 BACKBONE = "model.diffusion_model."
@@ -31,8 +31,8 @@ NEVER = ("final_layer", "adaLN_modulation")
 
 @pytest.fixture(autouse=True)
 def _words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T5's tokenizer, where it is looked for."""
-    t5_tokenizer().save_pretrained(tmp_path / "models" / "tokenizers" / "t5")
+    """Tokenizers, where they are looked for."""
+    save_tokenizers(tmp_path / "models")
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path / "models"))
 
 
@@ -85,7 +85,7 @@ def paint(folder: Path, built: Built, name: str, *loras: Lora) -> Tensor:
 
 @pytest.mark.parametrize("spell", [kohya, dotted])
 @pytest.mark.parametrize("make", [low_rank, kronecker])
-@pytest.mark.parametrize("family", ["flux", "sd3"])
+@pytest.mark.parametrize("family", ["flux", "sd3", "z_image"])
 def test_a_lora_paints_what_a_file_with_it_in_its_weights_does(
     tmp_path: Path,
     family: str,

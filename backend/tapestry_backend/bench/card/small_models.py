@@ -17,6 +17,7 @@ from ...checkpoints.catalogue import SAMPLE, Catalogue, Checkpoint
 from ...checkpoints.families import FAMILIES
 from ...models.denoiser import Denoiser
 from ...models.loading.parts import Parts
+from ...models.loading.tokenizers import bytes_as_letters
 from ...models.model_cache import ModelCache, runner_of
 
 WINDOW_PX = 64
@@ -57,10 +58,7 @@ def small_parts(family: str, dtype: torch.dtype) -> Parts:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         modules, scheduler = _MAKERS[family]()
-    tokenizers = {
-        name: _t5_tokenizer() if kind != "CLIPTokenizer" else _clip_tokenizer()
-        for name, kind in FAMILIES[family].tokenizers.items()
-    }
+    tokenizers = {name: _TOKENIZERS[kind]() for name, kind in FAMILIES[family].tokenizers.items()}
     made = {name: nn.Module.to(part, dtype).eval() for name, part in modules.items()}
     return Parts(made, tokenizers, scheduler, {})
 
@@ -133,11 +131,29 @@ def _flux() -> tuple[dict[str, nn.Module], Any]:
     return modules, diffusers.FlowMatchEulerDiscreteScheduler(**shifting)
 
 
+def _z_image() -> tuple[dict[str, nn.Module], Any]:
+    transformer = diffusers.ZImageTransformer2DModel(
+        in_channels=4,
+        dim=WIDTH,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=WIDTH,
+        axes_dims=[4, 6, 6],
+        axes_lens=[1536, 512, 512],
+    )
+    vae = _autoencoder(scaling_factor=0.36, shift_factor=0.12, sample_size=WINDOW_PX)
+    modules = {"transformer": transformer, "vae": vae, "text_encoder": _qwen3(WIDTH)}
+    return modules, diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+
+
 _MAKERS: Mapping[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "sd1": _stable_diffusion,
     "sdxl": _xl,
     "sd3": _three,
     "flux": _flux,
+    "z_image": _z_image,
 }
 
 
@@ -193,6 +209,14 @@ def _t5(width: int) -> nn.Module:
     return transformers.T5EncoderModel(config)
 
 
+def _qwen3(width: int) -> nn.Module:
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+    config = transformers.Qwen3Config(
+        vocab_size=300, hidden_size=width, intermediate_size=64, head_dim=16, **sizes
+    )
+    return transformers.Qwen3Model(config)
+
+
 def _clip_tokenizer() -> Any:
     """The bundled model's."""
     folder = Catalogue().find(SAMPLE).path / "tokenizer"
@@ -204,3 +228,18 @@ def _t5_tokenizer() -> Any:
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0)]
     vocabulary += [(letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
     return transformers.T5TokenizerFast(vocab=vocabulary, extra_ids=0, model_max_length=512)
+
+
+def _qwen_tokenizer() -> Any:
+    """One with a token for every byte."""
+    words = {letter: number for number, letter in enumerate(bytes_as_letters())}
+    tokenizer = transformers.Qwen2Tokenizer(vocab=words, merges=[])
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
+    return tokenizer
+
+
+_TOKENIZERS = {
+    "CLIPTokenizer": _clip_tokenizer,
+    "T5TokenizerFast": _t5_tokenizer,
+    "Qwen2Tokenizer": _qwen_tokenizer,
+}

@@ -108,6 +108,14 @@ def _flux(state: StateDict, config: Mapping[str, Any]) -> StateDict:
     return converted
 
 
+def _z_image(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
+    return single_file_utils.convert_z_image_transformer_checkpoint_to_diffusers(dict(state))
+
+
+def _as_it_is(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
+    return state
+
+
 def _flux_together(stem: str) -> list[str]:
     for pattern, block, names in FLUX_TOGETHER:
         if found := re.fullmatch(pattern, stem):
@@ -133,4 +141,6 @@ _CONVERSIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "t5": _t5,
     "sd3": _sd3,
     "flux": _flux,
+    "z_image": _z_image,
+    "qwen3": _as_it_is,
 }

@@ -17,7 +17,7 @@ from ...checkpoints.checkpoint_file import FileModel, NetworkSource
 from ...checkpoints.families import FAMILIES
 from .conversion import StateDict, convert
 from .fp8_dequantize import in_precision, unscaled
-from .tokenizers import clip_tokenizer, t5_tokenizer
+from .tokenizers import clip_tokenizer, sought_tokenizer
 
 
 def load_modules(model: FileModel, dtype: torch.dtype) -> dict[str, nn.Module]:
@@ -30,7 +30,7 @@ def load_modules(model: FileModel, dtype: torch.dtype) -> dict[str, nn.Module]:
 
 
 def load_tokenizers(model: FileModel, near: Path) -> dict[str, Any]:
-    """The tokenizers that its text encoders were trained with; T5's is looked for near the file."""
+    """The tokenizers that its text encoders were trained with; others' are looked for near it."""
     family = FAMILIES[model.family]
     found = {}
     for name, kind in family.tokenizers.items():
@@ -41,7 +41,7 @@ def load_tokenizers(model: FileModel, near: Path) -> dict[str, Any]:
         if kind == "CLIPTokenizer":
             found[name] = clip_tokenizer(words, open_clip=encoder.kind not in _CLIP_L)
         else:
-            found[name] = t5_tokenizer(near)
+            found[name] = sought_tokenizer(kind, encoder.kind, near)
     return found
 
 

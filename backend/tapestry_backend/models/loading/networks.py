@@ -18,6 +18,9 @@ from tapestry_protocol.sentences import Sentence, quoted
 from ...checkpoints.safetensors_header import BrokenFileError
 from ...engine.out_of_memory import is_out_of_memory
 
+_WITHOUT_HEAD = {"Qwen3ForCausalLM": "Qwen3Model"}
+"""Language models that are read from, and never speak."""
+
 
 def load_network(name: str, folder: Path, dtype: torch.dtype, variant: str | None = None) -> Any:
     """The network of a class of diffusers or transformers, from safetensors, all on this machine.
@@ -32,6 +35,7 @@ def load_network(name: str, folder: Path, dtype: torch.dtype, variant: str | Non
         "variant": variant,
     }
     network: nn.Module
+    name = _WITHOUT_HEAD.get(name, name)
     if hasattr(diffusers, name):
         kind = getattr(diffusers, name)
         network, loading_info = kind.from_pretrained(folder, torch_dtype=dtype, **settings)

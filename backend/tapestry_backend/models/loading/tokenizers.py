@@ -1,4 +1,4 @@
-"""Tokenizers for checkpoints that come without: CLIP's own words, and T5's wherever they lie.
+"""Tokenizers for checkpoints that come without: CLIP's own words, and others wherever they lie.
 
 CLIP's list of merges is that of OpenAI's release (MIT licence), without what CLIP does not use.
 """
@@ -15,7 +15,7 @@ import transformers
 
 from ...checkpoints.folder_checks import MAX_VOCABULARY_BYTES
 from ...checkpoints.safetensors_header import check_regular
-from ...checkpoints.t5_tokenizer import t5_words
+from ...checkpoints.tokenizer_folders import tokenizer_folder
 
 _LONGEST = 77
 _START, _END = "<|startoftext|>", "<|endoftext|>"
@@ -44,20 +44,25 @@ def _clip_vocabulary() -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
     packed = (files("tapestry_backend.models.loading") / "clip_merges.txt.gz").read_bytes()
     lines = gzip.decompress(packed).decode("utf-8").split("\n")
     merges = tuple((left, right) for left, _, right in (line.partition(" ") for line in lines))
-    letters = _bytes_as_letters()
+    letters = bytes_as_letters()
     words = [*letters, *(f"{letter}</w>" for letter in letters), *(a + b for a, b in merges)]
     return {word: i for i, word in enumerate((*words, _START, _END))}, merges
 
 
-def _bytes_as_letters() -> list[str]:
+def bytes_as_letters() -> list[str]:
     """All 256 bytes as letters that can be seen, in the order of CLIP's vocabulary."""
     seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
     unseen = [byte for byte in range(256) if byte not in seen]
     return [chr(byte) for byte in seen] + [chr(256 + i) for i in range(len(unseen))]
 
 
-def t5_tokenizer(near: Path) -> Any:
-    """T5's tokenizer; raises TapestryError when it is nowhere."""
-    place = t5_words(near)
-    check_regular(place / "tokenizer.json", MAX_VOCABULARY_BYTES)
-    return transformers.T5TokenizerFast.from_pretrained(place, local_files_only=True)
+def sought_tokenizer(name: str, kind: str, near: Path) -> Any:
+    """The tokenizer, of this class, for a kind of text encoder.
+
+    Raises TapestryError when it is nowhere.
+    """
+    place = tokenizer_folder(kind, near)
+    for file in place.iterdir():
+        if file.suffix in {".json", ".txt"}:
+            check_regular(file, MAX_VOCABULARY_BYTES)
+    return getattr(transformers, name).from_pretrained(place, local_files_only=True)
