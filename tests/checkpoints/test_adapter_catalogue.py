@@ -111,6 +111,8 @@ def test_other_kinds_are_for_a_family_too(tmp_path: Path, width: int, family: st
         ("lora_unet_double_blocks_0_img_attn_qkv", "flux"),
         ("diffusion_model.single_blocks.0.linear1", "flux"),
         ("lora_unet_joint_blocks_0_x_block_attn_qkv", "sd3"),
+        ("transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj", "flux2"),
+        ("diffusion_model.double_stream_modulation_img.lin", "flux2"),
         ("transformer.layers.0.attention.to_q", "z_image"),
         ("diffusion_model.layers.0.attention.qkv", "z_image"),
         ("lora_unet_context_refiner_0_feed_forward_w1", "z_image"),
@@ -119,6 +121,16 @@ def test_other_kinds_are_for_a_family_too(tmp_path: Path, width: int, family: st
 def test_a_transformers_lora_is_for_a_family(tmp_path: Path, name: str, family: str) -> None:
     """By the layers that one of them alone has."""
     assert read_adapter(lora_of_width(tmp_path / "a.safetensors", 64, name)).family == family
+
+
+@pytest.mark.parametrize(("rows", "family"), [(7, "flux"), (9, "flux2")])
+def test_both_kinds_of_flux_are_told_by_their_width(tmp_path: Path, rows: int, family: str) -> None:
+    """Their authors call their layers alike."""
+    layer = "diffusion_model.single_blocks.0.linear1"
+    factors = {"lora_A": torch.zeros(4, 64), "lora_B": torch.zeros(rows * 64, 4)}
+    path = tmp_path / "a.safetensors"
+    save_file({f"{layer}.{role}.weight": tensor for role, tensor in factors.items()}, path)
+    assert read_adapter(path).family == family
 
 
 def test_a_lora_for_qwen_is_none_for_stable_diffusion_3(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_a_header_says_what_a_file_is(case: Case) -> None:
     assert (entry.family, entry.variant, entry.dtype) == (case.family, "base", "float32")
     assert entry.window_px == FAMILIES[case.family].window_px
     assert entry.size_bytes == case.path.stat().st_size
-    assert case.model.window == entry.window_px // CELL_PX
+    assert case.model.cell_px == CELL_PX * (2 if case.family == "flux2" else 1)
+    assert case.model.window == entry.window_px // case.model.cell_px
 
 
 def test_loaded_networks_hold_the_files_very_numbers(case: Case) -> None:
@@ -81,6 +82,8 @@ def test_a_file_reads_texts_as_its_pipeline_does(case: Case) -> None:
     elif case.family == "z_image":
         (theirs,), _ = pipeline.encode_prompt(prompt, None, do_classifier_free_guidance=False)
         theirs = theirs[None]
+    elif case.family == "flux2":
+        theirs, _ = pipeline.encode_prompt(prompt, "cpu")
     elif case.family == "flux":
         theirs, pooled, _ = pipeline.encode_prompt(prompt, None)
     elif case.family == "sdxl":

@@ -31,6 +31,7 @@ WORDS = {
     "sd3": (64, 64),
     "flux": (64,),
     "z_image": (),
+    "flux2": (),
 }
 TEXTS = {"sd1": 64, "sd2": 64, "sdxl": 128}
 

@@ -13,6 +13,7 @@ from tapestry_backend.checkpoints.shapes import KINDS
 from tapestry_backend.models.loading.conversion import convert
 from tests.models.tiny_files import (
     original_flux,
+    original_flux_2,
     original_open_clip,
     original_sd3,
     original_t5,
@@ -100,14 +101,22 @@ def test_the_u_nets(family: str) -> None:
 
 
 def test_transformers_are_read_from_their_shapes() -> None:
-    """Stable Diffusion 3.5 medium, FLUX.1 dev, and Z-Image."""
+    """Stable Diffusion 3.5 medium, FLUX.1 dev, FLUX.2 Klein of four billions, and Z-Image."""
     with torch.device("meta"):
         sd3 = diffusers.SD3Transformer2DModel(**_SD35_MEDIUM)
         flux = diffusers.FluxTransformer2DModel(guidance_embeds=True, out_channels=64)
+        klein = diffusers.Flux2Transformer2DModel(
+            num_layers=5,
+            num_single_layers=20,
+            num_attention_heads=24,
+            joint_attention_dim=7680,
+            guidance_embeds=False,
+        )
         z_image = diffusers.ZImageTransformer2DModel(axes_lens=[1536, 512, 512])
 
     assert_read("sd3", sd3, original_sd3(sd3.state_dict()))
     assert_read("flux", flux, original_flux(flux.state_dict()))
+    assert_read("flux2", klein, original_flux_2(klein.state_dict()))
     assert_read("z_image", z_image, original_z_image(z_image.state_dict()))
 
 

@@ -32,6 +32,7 @@ from tests.models.tiny_checkpoints import (
     save_3,
     save_checkpoint,
     save_flux,
+    save_flux_2,
     save_xl,
     save_z_image,
 )
@@ -81,10 +82,14 @@ KINDS = {
     "z_image shifting": Kind(
         "z_image", lambda folder: save_z_image(folder, shifts=True), _ONE_LESS
     ),
+    "flux2": Kind("flux2", save_flux_2, {}),
+    "flux2 distilled": Kind(
+        "flux2", lambda folder: save_flux_2(folder, distilled=True), {}, (), "distilled"
+    ),
 }
 
 
-_FLOWS = {"sd3", "flux", "z_image"}
+_FLOWS = {"sd3", "flux", "z_image", "flux2"}
 
 
 class Case(NamedTuple):
@@ -116,7 +121,7 @@ def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = W
     pipeline.scheduler = scheduler or pipeline.scheduler
     noise = canvas_noise(SEED, case.model.channels, size)
     found = pipeline(
-        prompt,
+        prompt=prompt,
         height=size.height * FACTOR,
         width=size.width * FACTOR,
         latents=packed(noise) if case.kind.family == "flux" else noise,
@@ -124,6 +129,9 @@ def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = W
         output_type="latent",
         **{"guidance_scale": SCALE, **case.kind.asked},
     ).images
+    if case.kind.family == "flux2":  # as its autoencoder takes them
+        mean, scale = case.model._scales(found)
+        return (torch.nn.functional.pixel_unshuffle(found, 2) - mean) * scale
     return unpacked(found, size) if case.kind.family == "flux" else found
 
 

@@ -180,6 +180,39 @@ def save_z_image(folder: Path, *, shifts: bool = False) -> Path:
     return folder
 
 
+def save_flux_2(folder: Path, *, distilled: bool = False) -> Path:
+    """A checkpoint of FLUX.2 Klein: the base, or the one for a few steps."""
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLFlux2(
+        block_out_channels=BLOCKS[:2],
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=WINDOW * FACTOR,
+    )
+    vae.bn.running_mean.normal_()
+    vae.bn.running_var.uniform_(0.5, 2)
+    diffusers.Flux2KleinPipeline(
+        transformer=diffusers.Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=3 * 32,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        ),
+        scheduler=_flow(shifts=True),
+        vae=vae,
+        text_encoder=qwen3(32, layers=28),
+        tokenizer=qwen_tokenizer(),
+        is_distilled=distilled,
+    ).save_pretrained(folder)
+    return folder
+
+
 def qwen3(width: int, layers: int = 3) -> transformers.Qwen3ForCausalLM:
     """Of a few layers; it could speak."""
     return transformers.Qwen3ForCausalLM(

@@ -38,7 +38,7 @@ def build(family: str, **options: Any) -> Built:
     """The networks of a tiny checkpoint of this family, with random weights."""
     torch.manual_seed(1)
     makers = {"sd1": _sd1, "sd2": _sd2, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}
-    makers |= {"z_image": _z_image}
+    makers |= {"z_image": _z_image, "flux2": _flux_2}
     built = makers[family](**options)
     for network in built.networks.values():
         network.eval()
@@ -87,6 +87,10 @@ def pipeline_of(family: str, built: Built) -> Any:
             tokenizer_2=other,
             tokenizer_3=t5_tokenizer(),
             scheduler=scheduler,
+        )
+    if family == "flux2":
+        return diffusers.Flux2KleinPipeline(
+            **built.networks, tokenizer=qwen_tokenizer(), scheduler=scheduler
         )
     if family == "z_image":
         return diffusers.ZImagePipeline(
@@ -234,6 +238,38 @@ def _z_image() -> Built:
         **_prefixed("vae.", original_autoencoder(vae.state_dict())),
         **_prefixed("text_encoders.qwen3_4b.transformer.model.", text.state_dict()),
     }
+    return Built({"transformer": transformer, "vae": vae, "text_encoder": text}, tensors)
+
+
+def _flux_2() -> Built:
+    transformer = diffusers.Flux2Transformer2DModel(
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=2,
+        attention_head_dim=32,
+        num_attention_heads=2,
+        joint_attention_dim=3 * WIDTH,
+        axes_dims_rope=(8, 8, 8, 8),
+        guidance_embeds=False,
+    )
+    vae = diffusers.AutoencoderKLFlux2(
+        block_out_channels=(32, 64),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=16,
+        layers_per_block=1,
+    )
+    vae.bn.running_mean.normal_()
+    vae.bn.running_var.uniform_(0.5, 2)
+    text = qwen3(WIDTH, layers=28).model
+    tensors = {
+        **_prefixed("model.diffusion_model.", original_flux_2(transformer.state_dict())),
+        **_prefixed("vae.", original_autoencoder(vae.state_dict())),
+        **_prefixed("text_encoders.qwen3_4b.transformer.model.", text.state_dict()),
+    }
+    for name in [name for name in tensors if "quant_conv" in name]:  # as their code has them
+        inside = "decoder." if "post" in name else "encoder."
+        tensors[name.replace("vae.", f"vae.{inside}")] = tensors.pop(name)
     return Built({"transformer": transformer, "vae": vae, "text_encoder": text}, tensors)
 
 
@@ -490,6 +526,43 @@ def original_flux(state: State) -> State:
         (r"\.ff\.net\.2", ".img_mlp.2"),
         (r"\.ff_context\.net\.0\.proj", ".txt_mlp.0"),
         (r"\.ff_context\.net\.2", ".txt_mlp.2"),
+        (r"\.attn\.to_out\.0", ".img_attn.proj"),
+        (r"\.attn\.to_add_out", ".txt_attn.proj"),
+    ]
+    return _renamed(state, rules)
+
+
+def original_flux_2(state: State) -> State:
+    """By the names of the code of FLUX.2."""
+    state = dict(state)
+    scale, shift = state["norm_out.linear.weight"].chunk(2)
+    state["norm_out.linear.weight"] = torch.cat([shift, scale])
+    for block in {name.rpartition(".attn.to_q.")[0] for name in state if ".attn.to_q." in name}:
+        _together(state, f"{block}.attn", "img_attn", ("to_q", "to_k", "to_v"))
+        _together(state, f"{block}.attn", "txt_attn", ("add_q_proj", "add_k_proj", "add_v_proj"))
+    rules = [
+        (r"^single_transformer_blocks", "single_blocks"),
+        (r"^transformer_blocks", "double_blocks"),
+        (r"\.attn\.(img_attn|txt_attn)", r".\1"),
+        (r"^time_guidance_embed\.timestep_embedder\.linear_1", "time_in.in_layer"),
+        (r"^time_guidance_embed\.timestep_embedder\.linear_2", "time_in.out_layer"),
+        (r"^context_embedder", "txt_in"),
+        (r"^x_embedder", "img_in"),
+        (r"^proj_out", "final_layer.linear"),
+        (r"^norm_out\.linear", "final_layer.adaLN_modulation.1"),
+        (r"(_stream_modulation\w*)\.linear", r"\1.lin"),
+        (r"(single_blocks\.\d+)\.attn\.norm_q\.weight", r"\1.norm.query_norm.scale"),
+        (r"(single_blocks\.\d+)\.attn\.norm_k\.weight", r"\1.norm.key_norm.scale"),
+        (r"(single_blocks\.\d+)\.attn\.to_qkv_mlp_proj", r"\1.linear1"),
+        (r"(single_blocks\.\d+)\.attn\.to_out", r"\1.linear2"),
+        (r"\.attn\.norm_q\.weight", ".img_attn.norm.query_norm.scale"),
+        (r"\.attn\.norm_k\.weight", ".img_attn.norm.key_norm.scale"),
+        (r"\.attn\.norm_added_q\.weight", ".txt_attn.norm.query_norm.scale"),
+        (r"\.attn\.norm_added_k\.weight", ".txt_attn.norm.key_norm.scale"),
+        (r"\.ff\.linear_in", ".img_mlp.0"),
+        (r"\.ff\.linear_out", ".img_mlp.2"),
+        (r"\.ff_context\.linear_in", ".txt_mlp.0"),
+        (r"\.ff_context\.linear_out", ".txt_mlp.2"),
         (r"\.attn\.to_out\.0", ".img_attn.proj"),
         (r"\.attn\.to_add_out", ".txt_attn.proj"),
     ]

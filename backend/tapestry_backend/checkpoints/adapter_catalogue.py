@@ -45,6 +45,7 @@ FAMILY_NAMES: Mapping[str, str] = {
     "sd3": "Stable Diffusion 3",
     "flux": "FLUX",
     "z_image": "Z-Image",
+    "flux2": "FLUX.2",
 }
 _KIND_NAMES: Mapping[AdapterKind, str] = {
     "lora": "LoRA",

@@ -30,6 +30,9 @@ _QWEN_WIDTH = 3072
 _OF_Z_IMAGE = re.compile(r"(?:layers|_refiner)[._]\d+[._](?:attention|feed_forward)[._]")
 """What is in names of layers of Z-Image's transformer."""
 
+_OF_FLUX_2 = re.compile(r"to_qkv_mlp_proj|ff(?:_context)?[._]linear_in|_stream_modulation")
+"""The same of FLUX.2's."""
+
 _BY_TEXT_WIDTH: Mapping[int, FamilyName] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _STEM = "diffusion_pytorch_model"
 """How diffusers calls the file with a network's weights."""
@@ -316,19 +319,38 @@ def _family_of_lora(header: Header) -> tuple[FamilyName, tuple[int, ...]]:
     widths = [width for shapes in reading.values() if (width := _input_width(shapes))]
     if widths:
         return _BY_TEXT_WIDTH.get(widths[0], ""), (widths[0],)
-    names = " ".join(header.shapes)
-    if any(
-        mark in names for mark in ("single_transformer_blocks", "double_blocks", "single_blocks")
-    ):
-        return "flux", ()
+    return _family_of_transformer(header.shapes), ()
+
+
+def _family_of_transformer(shapes: Mapping[str, tuple[int, ...]]) -> FamilyName:
+    names = " ".join(shapes)
+    added = [shape for name, shape in shapes.items() if "add_k_proj" in name]
+    if _OF_FLUX_2.search(names) or _is_wide(shapes):
+        return "flux2"
+    if re.search("single_transformer_blocks|double_blocks|single_blocks", names):
+        return "flux"
     if _OF_Z_IMAGE.search(names):
-        return "z_image", ()
-    if "joint_blocks" in names:
-        return "sd3", ()
-    added = [shape for name, shape in header.shapes.items() if "add_k_proj" in name]
-    if added and not any(_QWEN_WIDTH in shape for shape in added):
-        return "sd3", ()
-    return "", ()
+        return "z_image"
+    if "joint_blocks" in names or (added and not any(_QWEN_WIDTH in each for each in added)):
+        return "sd3"
+    return ""
+
+
+def _is_wide(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a layer is as wide as in FLUX.2 alone, whose layers are called as FLUX.1's.
+
+    Gates take part in what is made of a block's input: 9 times as much, not 7, and 6, not 4.
+    """
+    factors: dict[str, dict[str, tuple[int, ...]]] = {}
+    for name, shape in shapes.items():
+        part = read_name(name)
+        if part and re.search(r"single_blocks_\d+_linear1$|_blocks_\d+_\w+_mlp_0$", part.target):
+            factors.setdefault(part.target, {})[part.role] = shape
+    return any(
+        each["up"][0] == (9 if target.endswith("linear1") else 6) * each["down"][-1]
+        for target, each in factors.items()
+        if each.get("up") and each.get("down")
+    )
 
 
 def _input_width(shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -29,7 +29,7 @@ from .checkpoint_file import (
 )
 from .distilled import few_steps_of
 from .embedding_dims import read_embedding_dims
-from .families import backbone_of, family_of
+from .families import Family, backbone_of, family_of
 from .folder_checks import MAX_CONFIGURATION_BYTES
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
@@ -55,7 +55,8 @@ class Checkpoint:
     family     a name out of `FAMILIES`
     variant    "base"; "inpaint" for one that sees what is known of a picture; "instruct" for one
                that sees a picture and follows an instruction; or what kind of
-               few-step checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell"
+               few-step checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell",
+               "distilled"
     dtype      what most of its weights are stored as
     component_files    files with the networks that its own lacks
     """
@@ -362,7 +363,7 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
             "Choose a checkpoint that paints from a prompt, or one for inpainting.",
         )
     if variant == "base":
-        variant = _few_steps(path, index, backbone) or variant
+        variant = _few_steps(path, family, index, backbone) or variant
     return Checkpoint(
         model_id, path, window_px, family.name, variant, _dtype(path / family.backbone)
     )
@@ -381,11 +382,13 @@ def _no_folder(path: Path, reason: Sentence) -> TapestryError:
     )
 
 
-def _few_steps(path: Path, index: dict[str, Any], backbone: dict[str, Any]) -> str:
+def _few_steps(path: Path, family: Family, index: dict[str, Any], backbone: dict[str, Any]) -> str:
+    if index.get("is_distilled"):
+        return "distilled"
     scheduler = index.get("scheduler")
     return few_steps_of(
         path.name,
-        guided=bool(backbone.get("guidance_embeds", True)),
+        unguided="" if backbone.get("guidance_embeds", True) else family.unguided,
         scheduler=str(scheduler[-1]) if isinstance(scheduler, list) and scheduler else "",
     )
 

@@ -12,7 +12,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SIDE_PX
 from tapestry_protocol.sentences import Sentence, quoted
 
-from .distilled import few_steps_of, few_steps_scheduler
+from .distilled import few_steps_of, few_steps_scheduler, is_distilled
 from .families import FAMILIES, Family, family_of_file
 from .folder_checks import check_configuration
 from .folders import is_file
@@ -42,7 +42,9 @@ _PART_NAMES = {
 _KIND_NAMES = {"qwen3": Sentence("the text encoder Qwen3")}
 """The same for kinds of networks that are no family's usual ones."""
 
-RUNS = Sentence("a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, of FLUX.1 or of Z-Image")
+RUNS = Sentence(
+    "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, of FLUX.1, FLUX.2 Klein or Z-Image"
+)
 """What may be chosen, as part of a sentence."""
 
 _BACKBONE_PREFIX = "model.diffusion_model."
@@ -198,7 +200,10 @@ def _describe(
         backbone["sample_size"] = window_px // cell_px
         source = parts[family.backbone]
         parts[family.backbone] = NetworkSource(source.path, source.kind, source.prefix, backbone)
-    quick = few_steps_of(path.stem, guided=backbone.get("guidance_embeds", True))
+    guided, options = backbone.get("guidance_embeds", True), dict(family.options)
+    quick = few_steps_of(path.stem, unguided="" if guided else family.unguided)
+    if "is_distilled" in options and is_distilled(path.stem):
+        quick, options["is_distilled"] = "distilled", True
     missing = [part for part in family.in_file if part not in parts]
     return FileModel(
         family=family.name,
@@ -208,7 +213,7 @@ def _describe(
         parts=parts,
         missing=tuple(part for part in missing if part not in family.optional),
         scheduler=few_steps_scheduler(quick, *_scheduler(family, header)),
-        options=family.options,
+        options=options,
     )
 
 

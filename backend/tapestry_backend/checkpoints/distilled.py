@@ -30,14 +30,14 @@ _BY_SCHEDULER = {"LCMScheduler": "lcm", "TCDScheduler": "tcd"}
 _SHARED = ("beta_start", "beta_end", "beta_schedule", "prediction_type", "steps_offset")
 
 
-def few_steps_of(name: str, *, guided: bool = True, scheduler: str = "") -> str:
+def few_steps_of(name: str, *, unguided: str = "", scheduler: str = "") -> str:
     """What kind of few-step checkpoint this is; "" for an ordinary one.
 
-    name: of its file or folder; guided: whether a FLUX takes a guidance scale;
-    scheduler: the class that its folder names.
+    name: of its file or folder; unguided: what its family calls one whose backbone is told no
+    guidance scale, if it is such a one; scheduler: the class that its folder names.
     """
-    if not guided:
-        return "schnell"
+    if unguided:
+        return unguided
     if scheduler in _BY_SCHEDULER:
         return _BY_SCHEDULER[scheduler]
     lowered = name.lower()
@@ -54,3 +54,8 @@ def few_steps_scheduler(
         return name, settings
     shared = {key: settings[key] for key in _SHARED if key in settings}
     return _BY_NAME[kind][0], {**shared, **_BY_NAME[kind][1]}
+
+
+def is_distilled(name: str) -> bool:
+    """Whether a FLUX.2 Klein is the one for few steps, by its file's name: the other is "base"."""
+    return "klein" in name.lower() and "base" not in name.lower()

@@ -39,6 +39,7 @@ class Family:
     options    what a folder's model_index.json says besides, and files do not
     vae_names  what names of files say about its autoencoder: shapes do not tell families apart
     patch      cells on a side of what the backbone calls a channel's place
+    unguided   what one is called whose backbone is told no guidance scale
     text_width  the backbone's setting that says how wide the texts are that it reads, and how many
                layers of its language model make up that width
     mask_in_pixels     whether an inpainting one sees the mask's pixels, or its cells
@@ -63,6 +64,7 @@ class Family:
     options: Mapping[str, Any] = field(default_factory=dict)
     vae_names: str = ""
     patch: int = 1
+    unguided: str = ""
     text_width: tuple[str, int] = ("", 1)
     mask_in_pixels: bool = False
     instructed: bool = False
@@ -217,6 +219,7 @@ _FLUX = Family(
     sized=False,
     vae_names=r"flux|^ae\b",
     patch=2,
+    unguided="schnell",
     mask_in_pixels=True,
 )
 
@@ -244,7 +247,41 @@ _Z_IMAGE = Family(
     text_width=("cap_feat_dim", 1),
 )
 
-FAMILIES = {family.name: family for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX, _Z_IMAGE)}
+_FLUX_2 = Family(
+    name="flux2",
+    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaint"),
+    runner=("flux_2", "Flux2"),
+    backbone="transformer",
+    modules={
+        "transformer": ("Flux2Transformer2DModel",),
+        "vae": ("AutoencoderKLFlux2",),
+        "text_encoder": _QWEN3,
+    },
+    tokenizers={"tokenizer": "Qwen2Tokenizer"},
+    half="bfloat16",
+    in_file={
+        "transformer": ("flux2", ("model.diffusion_model.", "")),
+        "vae": ("autoencoder_flux2", ("vae.", "")),
+        "text_encoder": (
+            "qwen3",
+            (
+                "text_encoders.qwen3_4b.transformer.model.",
+                "text_encoders.qwen3_8b.transformer.model.",
+                "model.",
+            ),
+        ),
+    },
+    scheduler=(
+        "FlowMatchEulerDiscreteScheduler",
+        {"shift": 3.0, "use_dynamic_shifting": True, "max_shift": 1.15},
+    ),
+    sized=False,
+    options={"is_distilled": False},
+    patch=2,
+    text_width=("joint_attention_dim", 3),
+)
+
+FAMILIES = {family.name: family for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX, _Z_IMAGE, _FLUX_2)}
 
 
 def family_of(index: Mapping[str, Any], backbone: Mapping[str, Any]) -> Family | None:
@@ -266,7 +303,7 @@ def family_of(index: Mapping[str, Any], backbone: Mapping[str, Any]) -> Family |
 
 def family_of_file(shapes: Shapes) -> Family | None:
     """The family of a single file, by its tensors; None when it is of none of them."""
-    for family in (_FLUX, _SD3, _Z_IMAGE):
+    for family in (_FLUX_2, _FLUX, _SD3, _Z_IMAGE):
         kind, prefixes = family.in_file["transformer"]
         if any(prefix + KINDS[kind].mark in shapes for prefix in prefixes):
             return family

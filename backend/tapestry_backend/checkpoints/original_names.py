@@ -80,6 +80,17 @@ _SD3_TOGETHER = tuple(
         (r"context_block\.attn\.qkv", ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj")),
     )
 )
+_FLUX_2_NAMES = (
+    (r"time_in\.in_layer", "time_guidance_embed.timestep_embedder.linear_1"),
+    (r"time_in\.out_layer", "time_guidance_embed.timestep_embedder.linear_2"),
+    (r"((?:double|single)_stream_modulation(?:_img|_txt)?)\.lin", r"\1.linear"),
+    (r"double_blocks\.(\d+)\.img_mlp\.0", r"transformer_blocks.\1.ff.linear_in"),
+    (r"double_blocks\.(\d+)\.img_mlp\.2", r"transformer_blocks.\1.ff.linear_out"),
+    (r"double_blocks\.(\d+)\.txt_mlp\.0", r"transformer_blocks.\1.ff_context.linear_in"),
+    (r"double_blocks\.(\d+)\.txt_mlp\.2", r"transformer_blocks.\1.ff_context.linear_out"),
+    (r"single_blocks\.(\d+)\.linear1", r"single_transformer_blocks.\1.attn.to_qkv_mlp_proj"),
+    (r"single_blocks\.(\d+)\.linear2", r"single_transformer_blocks.\1.attn.to_out"),
+)
 _Z_BLOCK = r"((?:layers|noise_refiner|context_refiner)\.\d+)"
 _Z_NAMES = ((rf"{_Z_BLOCK}\.attention\.out", r"\1.attention.to_out.0"),)
 _Z_TOGETHER = ((rf"{_Z_BLOCK}\.attention\.qkv", "{}.attention", ("to_q", "to_k", "to_v")),)
@@ -88,18 +99,20 @@ _UNLIKE = ("final_layer.linear", "final_layer.adaLN_modulation.1")
 """Whose rows are in another order, or which a file of adapters never has."""
 
 
-def layers_of(flat: str) -> tuple[str, ...]:
+def layers_of(flat: str) -> tuple[tuple[str, ...], ...]:
     """The layers in diffusers of one in the authors' code, with "_" for each dot in all names.
 
-    Empty where it is none of theirs. Several have their rows one after the other in it.
+    FLUX.1 and FLUX.2 call theirs alike, which are others in diffusers: what each would mean.
+    Several have their rows one after the other in it.
     """
+    found = []
     for pattern, block, names in _TOGETHER:
-        if found := re.fullmatch(_flat(pattern), flat):
-            return tuple(f"{block.format(found[1])}.{name}".replace(".", "_") for name in names)
-    for pattern, new in (*FLUX_NAMES, *_SD3_NAMES, *_Z_NAMES):
+        if match := re.fullmatch(_flat(pattern), flat):
+            found.append(tuple(f"{block.format(match[1])}.{n}".replace(".", "_") for n in names))
+    for pattern, new in (*FLUX_NAMES, *_SD3_NAMES, *_Z_NAMES, *_FLUX_2_NAMES):
         if pattern.replace("\\", "") not in _UNLIKE and re.fullmatch(_flat(pattern), flat):
-            return (re.sub(_flat(pattern), new.replace(".", "_"), flat),)
-    return ()
+            found.append((re.sub(_flat(pattern), new.replace(".", "_"), flat),))
+    return tuple(found)
 
 
 def _flat(pattern: str) -> str:

@@ -188,6 +188,40 @@ def flux_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def autoencoder_flux2_config(shapes: Shapes) -> dict[str, Any]:
+    """The same of FLUX.2's, some of whose layers lie inside others in its authors' code."""
+    config = autoencoder_config(shapes)
+    inside = {"use_quant_conv": "encoder.", "use_post_quant_conv": "decoder."}
+    names = {setting: f"{setting.removeprefix('use_')}.weight" for setting in inside}
+    return config | {
+        setting: names[setting] in shapes or f"{where}{names[setting]}" in shapes
+        for setting, where in inside.items()
+    }
+
+
+def flux2_config(shapes: Shapes) -> dict[str, Any]:
+    """Configuration of FLUX.2 Klein's transformer by its original names.
+
+    Raises ValueError for dev's, which is told a guidance scale and reads another language model.
+    """
+    if "guidance_in.in_layer.weight" in shapes:
+        raise ValueError("FLUX.2 dev")
+    width, taken = shapes["img_in.weight"]
+    (head,) = shapes["double_blocks.0.img_attn.norm.key_norm.scale"]
+    return {
+        "patch_size": 1,
+        "in_channels": taken,
+        "num_layers": count(shapes, "double_blocks."),
+        "num_single_layers": count(shapes, "single_blocks."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["txt_in.weight"][1],
+        "mlp_ratio": shapes["double_blocks.0.img_mlp.2.weight"][1] / width,
+        "axes_dims_rope": [head // 4] * 4,
+        "guidance_embeds": False,
+    }
+
+
 def z_image_config(shapes: Shapes) -> dict[str, Any]:
     """Configuration of Z-Image's transformer by its original names."""
     width, taken = shapes["x_embedder.weight"]
@@ -248,6 +282,8 @@ KINDS = {
     "t5": NetworkKind("encoder.block.0.layer.0.SelfAttention.q.weight", t5_config),
     "sd3": NetworkKind("joint_blocks.0.context_block.adaLN_modulation.1.bias", sd3_config),
     "z_image": NetworkKind("cap_pad_token", z_image_config),
+    "flux2": NetworkKind("double_stream_modulation_img.lin.weight", flux2_config),
+    "autoencoder_flux2": NetworkKind("bn.running_mean", autoencoder_flux2_config),
     "qwen3": NetworkKind("layers.0.self_attn.q_norm.weight", qwen3_config),
     "flux": NetworkKind("double_blocks.0.img_attn.norm.key_norm.scale", flux_config),
 }

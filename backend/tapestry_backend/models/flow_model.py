@@ -46,10 +46,14 @@ class WindowShiftedEuler(diffusers.FlowMatchEulerDiscreteScheduler):
         levels = None
         if self.evenly:
             levels = np.linspace(1.0, 1 / num_inference_steps, num_inference_steps).tolist()
-        super().set_timesteps(num_inference_steps, device, sigmas=levels, mu=self._shift_of_window)
+        super().set_timesteps(
+            num_inference_steps,
+            device,
+            sigmas=levels,
+            mu=self._shift_of_window(num_inference_steps),
+        )
 
-    @property
-    def _shift_of_window(self) -> float:
+    def _shift_of_window(self, steps: int) -> float:  # noqa: ARG002  of these, however many they are
         """The line through the shifts of the smallest and the largest size (Esser et al. 2024)."""
         config = self.config
         slope = (config.max_shift - config.base_shift) / (
@@ -65,6 +69,7 @@ class FlowModel(LatentModel):
     """Cells on a side of a patch."""
     evenly: ClassVar[bool] = False
     """See `WindowShiftedEuler`."""
+    scheduler_class: ClassVar[type[WindowShiftedEuler]] = WindowShiftedEuler
 
     _transformer: Any
 
@@ -96,7 +101,7 @@ class FlowModel(LatentModel):
         euler = type(own) is diffusers.FlowMatchEulerDiscreteScheduler
         if not euler or name not in {"checkpoint", "flow_euler"}:
             return make_scheduler(name, own)
-        scheduler = WindowShiftedEuler.from_config(own.config)
+        scheduler = self.scheduler_class.from_config(own.config)
         scheduler.tokens = self._tokens if window is None else self._tokens_of(window)
         scheduler.evenly = self.evenly
         return scheduler
@@ -177,13 +182,16 @@ class FlowModel(LatentModel):
         template: Template,
         longest: int,
         take: Callable[[Sequence[Tensor]], Tensor],
+        *,
+        filled: bool = False,
     ) -> TextEncoding:
         """What a language model makes of a text: `take` gives states of those of its layers."""
-        chunks = chat_tokens(self._tokenizers["tokenizer"], text, template, longest)
-        ids = chunks.ids.to(self.device)
+        tokenizer = self._tokenizers["tokenizer"]
+        chunks = chat_tokens(tokenizer, text, template, longest, filled=filled)
+        ids, attended = chunks.ids.to(self.device), chunks.attended.to(self.device)
+        asked = {"attention_mask": attended, "output_hidden_states": True, "use_cache": False}
         states = self._parts.run(
-            "text_encoder",
-            lambda part: take(part(ids, output_hidden_states=True, use_cache=False).hidden_states),
+            "text_encoder", lambda part: take(part(ids, **asked).hidden_states)
         )
         return TextEncoding(states.to(self.dtype), chunks.offsets, None, chunks.unread)
 

@@ -46,8 +46,8 @@ _WHOLE_WINDOWS = 4
 _GUIDANCE_RESCALE = 0.7
 """As Lin et al. (2024) recommend."""
 
-_MOST_TEXTS = 64
-"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.1's 4 MiB."""
+_MOST_TEXTS, _MOST_TEXT_BYTES = 64, 256 * 2**20
+"""Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.2's 12 MiB."""
 
 
 class TextEncoding(NamedTuple):
@@ -75,6 +75,8 @@ class LatentModel(ABC):
     distilled = False
     clip_skip = 0
     knows_clip_skip = True
+    packed = 1
+    """Cells of the autoencoder on a side of one of ours, which has as many more channels."""
     places_in_texts = False
     """Whether the backbone knows each token's place in its text: then none is repeated."""
     longest = math.inf
@@ -106,9 +108,9 @@ class LatentModel(ABC):
             entry.id, parts.modules, parts.tokenizers, device, dtype, self._parts
         )
         self._texts: OrderedDict[Any, Sequence[TextEncoding]] = OrderedDict()
-        self.cell_px = 2 ** (len(self._vae.config.block_out_channels) - 1)
+        self.cell_px = self.packed * 2 ** (len(self._vae.config.block_out_channels) - 1)
         self.window = entry.window_px // self.cell_px
-        self.channels = self._vae.config.latent_channels
+        self.channels = self._vae.config.latent_channels * self.packed**2
 
     @property
     def guidance_rescale(self) -> float:
@@ -214,7 +216,8 @@ class LatentModel(ABC):
         known = self._texts.pop(key, None)
         readings = self._encode_anew(text) if known is None else known
         self._texts[key] = readings  # the last one used is the last one forgotten
-        if len(self._texts) > _MOST_TEXTS:
+        room = min(_MOST_TEXTS, _MOST_TEXT_BYTES // sum(each.states.nbytes for each in readings))
+        while len(self._texts) > max(room, 1):
             self._texts.popitem(last=False)
         return readings
 
@@ -280,7 +283,7 @@ class LatentModel(ABC):
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
-        latents = self._precisely(tiled_vae.encode, pixels)
+        latents = functional.pixel_unshuffle(self._precisely(tiled_vae.encode, pixels), self.packed)
         mean, scale = self._scales(latents)
         return (latents - mean) * scale
 
@@ -291,8 +294,9 @@ class LatentModel(ABC):
     @torch.no_grad()
     def decode(self, latents: Tensor, context: Size = NO_CONTEXT) -> Tensor:
         budget = int(min(spare_bytes(self.device), self._frugal_bytes))
+        seen = Size(*(self.packed * cells for cells in context))
         return self._precisely(
-            lambda vae, given: tiled_vae.decode(vae, self._unscaled(given), budget, context),
+            lambda vae, given: tiled_vae.decode(vae, self._unscaled(given), budget, seen),
             latents,
         )
 
@@ -325,7 +329,7 @@ class LatentModel(ABC):
 
     def _unscaled(self, latents: Tensor) -> Tensor:
         mean, scale = self._scales(latents)
-        return latents / scale + mean
+        return functional.pixel_shuffle(latents / scale + mean, self.packed)
 
     def _scales(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """What is taken from the autoencoder's own latents, and by what the rest is multiplied.
@@ -347,7 +351,7 @@ class LatentModel(ABC):
 
     @cached_property
     def _frugal_bytes(self) -> float:
-        return tiled_vae.frugal_bytes(self._vae, _WHOLE_WINDOWS * self.window**2)
+        return tiled_vae.frugal_bytes(self._vae, _WHOLE_WINDOWS * (self.window * self.packed) ** 2)
 
     @cached_property
     def _preview_map(self) -> tuple[Tensor, Tensor]:

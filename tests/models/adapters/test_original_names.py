@@ -1,4 +1,4 @@
-"""LoRAs for FLUX.1, Stable Diffusion 3 and Z-Image by the names of their authors' own code."""
+"""LoRAs for FLUX, Stable Diffusion 3 and Z-Image by the names of their authors' own code."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def paint(folder: Path, built: Built, name: str, *loras: Lora) -> Tensor:
 
 @pytest.mark.parametrize("spell", [kohya, dotted])
 @pytest.mark.parametrize("make", [low_rank, kronecker])
-@pytest.mark.parametrize("family", ["flux", "sd3", "z_image"])
+@pytest.mark.parametrize("family", ["flux", "sd3", "z_image", "flux2"])
 def test_a_lora_paints_what_a_file_with_it_in_its_weights_does(
     tmp_path: Path,
     family: str,

@@ -148,12 +148,37 @@ def _z_image() -> tuple[dict[str, nn.Module], Any]:
     return modules, diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
 
 
+def _flux_2() -> tuple[dict[str, nn.Module], Any]:
+    transformer = diffusers.Flux2Transformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=3 * WIDTH,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    )
+    vae = diffusers.AutoencoderKLFlux2(
+        block_out_channels=(16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=WINDOW_PX,
+    )
+    modules = {"transformer": transformer, "vae": vae, "text_encoder": _qwen3(WIDTH, layers=28)}
+    shifting = {"shift": 3.0, "use_dynamic_shifting": True}
+    return modules, diffusers.FlowMatchEulerDiscreteScheduler(**shifting)
+
+
 _MAKERS: Mapping[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "sd1": _stable_diffusion,
     "sdxl": _xl,
     "sd3": _three,
     "flux": _flux,
     "z_image": _z_image,
+    "flux2": _flux_2,
 }
 
 
@@ -209,8 +234,8 @@ def _t5(width: int) -> nn.Module:
     return transformers.T5EncoderModel(config)
 
 
-def _qwen3(width: int) -> nn.Module:
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+def _qwen3(width: int, layers: int = 2) -> nn.Module:
+    sizes = {"num_hidden_layers": layers, "num_attention_heads": 2, "num_key_value_heads": 1}
     config = transformers.Qwen3Config(
         vocab_size=300, hidden_size=width, intermediate_size=64, head_dim=16, **sizes
     )

@@ -91,7 +91,8 @@ def load_lora(
         settings = _notes_of(adapter, metadata, network)
         for target, parts in grouped[network].items():
             name = f"{network}.{target}"
-            names = [known.get(one) for one in (layers_of(target) or (target,))]
+            meant = [[known.get(one) for one in each] for each in (*layers_of(target), (target,))]
+            names = next((each for each in meant if None not in each), meant[0])
             layers = [module.get_submodule(name) for name in names if module and name is not None]
             if not all(part.numel() for part in parts.values()):
                 unused.empty.append(name)

@@ -9,11 +9,14 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderTiny
 from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UpDecoderBlock2D
 from torch import Tensor, nn
 
 from .cropped_forward import Span, compute_inside, upsampling
+
+_PLAIN = (AutoencoderKL, AutoencoderKLFlux2)
+"""Built of the same blocks."""
 
 Normalise = Callable[[nn.GroupNorm, Tensor], Tensor]
 """Applies a group norm to a tensor, with whichever statistics."""
@@ -125,7 +128,7 @@ def _same(values: Tensor) -> Tensor:
 
 
 def _is_plain(autoencoder: Any, blocks: Iterable[nn.Module], kind: type) -> bool:
-    return isinstance(autoencoder, AutoencoderKL) and all(type(block) is kind for block in blocks)
+    return isinstance(autoencoder, _PLAIN) and all(type(block) is kind for block in blocks)
 
 
 def _residual(block: Any) -> VaePart:

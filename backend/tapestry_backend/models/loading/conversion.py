@@ -29,6 +29,13 @@ def _autoencoder(state: StateDict, config: Mapping[str, Any]) -> StateDict:
     return single_file_utils.convert_ldm_vae_checkpoint(state, config)
 
 
+def _autoencoder_flux2(state: StateDict, config: Mapping[str, Any]) -> StateDict:
+    """With what it has counted of its latents, which stands beside its layers."""
+    beside = {name: tensor for name, tensor in state.items() if name.startswith("bn.")}
+    plain = {re.sub(r"^(en|de)coder\.(?=\w*quant_conv)", "", n): t for n, t in state.items()}
+    return _autoencoder(plain, config) | beside
+
+
 def _clip(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return {name: tensor for name, tensor in state.items() if not name.endswith("position_ids")}
 
@@ -112,6 +119,10 @@ def _z_image(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return single_file_utils.convert_z_image_transformer_checkpoint_to_diffusers(dict(state))
 
 
+def _flux2(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
+    return single_file_utils.convert_flux2_transformer_checkpoint_to_diffusers(dict(state))
+
+
 def _as_it_is(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return state
 
@@ -142,5 +153,7 @@ _CONVERSIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "sd3": _sd3,
     "flux": _flux,
     "z_image": _z_image,
+    "flux2": _flux2,
+    "autoencoder_flux2": _autoencoder_flux2,
     "qwen3": _as_it_is,
 }

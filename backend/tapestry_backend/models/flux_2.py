@@ -1,0 +1,101 @@
+"""FLUX.2 Klein: packed, normalised latents, and three layers of Qwen3 as the states of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .adapters.control_input import ControlInput
+from .flow_model import FlowModel, WindowShiftedEuler
+from .latent_model import TextEncoding
+from .loading.parts import Parts
+from .text.chat import Template
+
+_LONGEST = 512
+"""Tokens of a text, with the words around it; shorter ones are filled up, which it sees."""
+
+_TEMPLATE = Template(
+    "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+)
+_LAYERS = (9, 18, 27)
+
+_MANY_TOKENS = 4300
+
+
+class EmpiricalShift(WindowShiftedEuler):
+    """Noise levels whose shift was fitted by the authors, to the window's tokens and the steps."""
+
+    def _shift_of_window(self, steps: int) -> float:
+        """Two lines, of 10 and of 200 steps, and what lies between; one for large windows."""
+        many = 0.00016927 * self.tokens + 0.45666666
+        if self.tokens > _MANY_TOKENS:
+            return many
+        slope = (many - (8.73809524e-05 * self.tokens + 1.89833333)) / 190
+        return many + slope * (steps - 200)
+
+
+class Flux2(FlowModel):
+    """A transformer over the autoencoder's 2 x 2 cells, which are one cell here.
+
+    They are normalised by what the autoencoder has counted of each of their channels. Klein was
+    distilled to a few steps without guidance, or is guided in truth ("base").
+    """
+
+    knows_clip_skip = False
+    packed = 2
+    patch = 1
+    evenly = True
+    inpaints = False
+    scheduler_class = EmpiricalShift
+
+    def _keep(self, parts: Parts) -> None:
+        self._transformer = parts.modules["transformer"]
+        self.distilled = bool(self._options.get("is_distilled"))
+
+    def _ask(
+        self,
+        transformer: Any,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        shown: Sequence[ControlInput],  # noqa: ARG002  no control network is made for it
+    ) -> Tensor:
+        tokens, _ = self._unpack(conditions)
+        sides = latents.shape[-2:]
+        places = torch.cartesian_prod(*map(torch.arange, (1, *sides, 1)))
+        made = transformer(
+            latents.flatten(2).transpose(1, 2),
+            encoder_hidden_states=tokens,
+            timestep=timestep / 1000,
+            img_ids=places.to(self.device),
+            txt_ids=torch.cartesian_prod(*map(torch.arange, (1, 1, 1, tokens.shape[1]))).to(
+                self.device
+            ),
+            return_dict=False,
+        )[0]
+        return made.transpose(1, 2).unflatten(2, sides)
+
+    @torch.no_grad()
+    def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
+        def take(layers: Sequence[Tensor]) -> Tensor:
+            return torch.cat([layers[number] for number in _LAYERS], dim=-1)
+
+        return [self._read_chat(text, _TEMPLATE, _LONGEST, take, filled=True)]
+
+    def _join(
+        self,
+        states: Sequence[Tensor],
+        readings: Sequence[TextEncoding],  # noqa: ARG002  nothing is said of the text as a whole
+    ) -> tuple[Tensor, ...]:
+        return (states[0],)
+
+    def _scales(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        counted = self._vae.bn
+        mean, variance = (
+            values.to(latents)[None, :, None, None]
+            for values in (counted.running_mean, counted.running_var)
+        )
+        return mean, (variance + self._vae.config.batch_norm_eps).rsqrt()
