@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,11 +12,20 @@ from .limits import MAX_ADAPTER_WEIGHT, MAX_ID_CHARACTERS
 from .pixels import Bounds, PixelsRef
 
 AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
-FamilyName = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux", "z_image", "flux2"]
+FamilyName = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux", "z_image", "flux2", "chroma"]
 """Models that take the same adapters; empty where it is unknown."""
 
 MAPS = ("regions", "ade20k")
 """What is shown of the regions' places alone, without a picture."""
+
+
+_LORAS_ALSO: Mapping[str, str] = {"chroma": "flux"}
+"""Families whose layers another family's files call alike: Chroma was made out of FLUX.1."""
+
+
+def may_fit(kind: str, made_for: str, family: str) -> bool:
+    """Whether an adapter of this kind, made for one family or none, may fit models of another."""
+    return made_for in {"", family} or (kind == "lora" and _LORAS_ALSO.get(family) == made_for)
 
 
 @dataclass(frozen=True)

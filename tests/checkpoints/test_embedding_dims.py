@@ -32,6 +32,7 @@ WORDS = {
     "flux": (64,),
     "z_image": (),
     "flux2": (),
+    "chroma": (),
 }
 TEXTS = {"sd1": 64, "sd2": 64, "sdxl": 128}
 

@@ -12,6 +12,7 @@ from tapestry_backend.checkpoints.families import family_of_file
 from tapestry_backend.checkpoints.shapes import KINDS
 from tapestry_backend.models.loading.conversion import convert
 from tests.models.tiny_files import (
+    original_chroma,
     original_flux,
     original_flux_2,
     original_open_clip,
@@ -101,10 +102,11 @@ def test_the_u_nets(family: str) -> None:
 
 
 def test_transformers_are_read_from_their_shapes() -> None:
-    """Stable Diffusion 3.5 medium, FLUX.1 dev, FLUX.2 Klein of four billions, and Z-Image."""
+    """Stable Diffusion 3.5 medium, FLUX.1 dev, FLUX.2 Klein of 4B, Chroma, and Z-Image."""
     with torch.device("meta"):
         sd3 = diffusers.SD3Transformer2DModel(**_SD35_MEDIUM)
         flux = diffusers.FluxTransformer2DModel(guidance_embeds=True, out_channels=64)
+        chroma = diffusers.ChromaTransformer2DModel()
         klein = diffusers.Flux2Transformer2DModel(
             num_layers=5,
             num_single_layers=20,
@@ -116,6 +118,7 @@ def test_transformers_are_read_from_their_shapes() -> None:
 
     assert_read("sd3", sd3, original_sd3(sd3.state_dict()))
     assert_read("flux", flux, original_flux(flux.state_dict()))
+    assert_read("chroma", chroma, original_chroma(chroma.state_dict()))
     assert_read("flux2", klein, original_flux_2(klein.state_dict()))
     assert_read("z_image", z_image, original_z_image(z_image.state_dict()))
 

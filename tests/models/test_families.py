@@ -31,6 +31,7 @@ from tests.models.tiny_checkpoints import (
     WINDOW,
     save_3,
     save_checkpoint,
+    save_chroma,
     save_flux,
     save_flux_2,
     save_xl,
@@ -82,6 +83,9 @@ KINDS = {
     "z_image shifting": Kind(
         "z_image", lambda folder: save_z_image(folder, shifts=True), _ONE_LESS
     ),
+    "chroma": Kind(
+        "chroma", save_chroma, {"negative_prompt": "snow"}, ("image_encoder", "feature_extractor")
+    ),
     "flux2": Kind("flux2", save_flux_2, {}),
     "flux2 distilled": Kind(
         "flux2", lambda folder: save_flux_2(folder, distilled=True), {}, (), "distilled"
@@ -89,7 +93,9 @@ KINDS = {
 }
 
 
-_FLOWS = {"sd3", "flux", "z_image", "flux2"}
+_FLOWS = {"sd3", "flux", "z_image", "flux2", "chroma"}
+_PACKED = {"flux", "chroma"}
+"""Whose pipelines take patches in a row."""
 
 
 class Case(NamedTuple):
@@ -120,19 +126,34 @@ def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = W
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = scheduler or pipeline.scheduler
     noise = canvas_noise(SEED, case.model.channels, size)
+    asked = {"prompt": prompt, "guidance_scale": SCALE, **case.kind.asked}
+    if case.kind.family == "chroma":
+        asked |= told_of_chroma(pipeline, prompt, asked.pop("negative_prompt"))
     found = pipeline(
-        prompt=prompt,
         height=size.height * FACTOR,
         width=size.width * FACTOR,
-        latents=packed(noise) if case.kind.family == "flux" else noise,
+        latents=packed(noise) if case.kind.family in _PACKED else noise,
         num_inference_steps=STEPS,
         output_type="latent",
-        **{"guidance_scale": SCALE, **case.kind.asked},
+        **asked,
     ).images
     if case.kind.family == "flux2":  # as its autoencoder takes them
         mean, scale = case.model._scales(found)
         return (torch.nn.functional.pixel_unshuffle(found, 2) - mean) * scale
-    return unpacked(found, size) if case.kind.family == "flux" else found
+    return unpacked(found, size) if case.kind.family in _PACKED else found
+
+
+def told_of_chroma(pipeline: Any, prompt: str, negative: str) -> dict[str, Any]:
+    """What Chroma is to see of both texts: their tokens and one more, and nothing behind them.
+
+    Its pipeline lets the rest be seen, with less weight: a mask of ones and zeros is added there.
+    """
+    told: dict[str, Any] = {"prompt": None}
+    states, _, seen, away, _, unseen = pipeline.encode_prompt(prompt, negative)
+    for kind, each, mask in (("", states, seen), ("negative_", away, unseen)):
+        told[f"{kind}prompt_embeds"] = each[:, : int(mask.sum())]
+        told[f"{kind}prompt_attention_mask"] = mask[:, : int(mask.sum())]
+    return told
 
 
 def packed(latents: Tensor) -> Tensor:

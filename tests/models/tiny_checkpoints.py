@@ -180,6 +180,30 @@ def save_z_image(folder: Path, *, shifts: bool = False) -> Path:
     return folder
 
 
+def save_chroma(folder: Path) -> Path:
+    """A checkpoint of Chroma."""
+    torch.manual_seed(0)
+    diffusers.ChromaPipeline(
+        transformer=diffusers.ChromaTransformer2DModel(
+            in_channels=4 * 4,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            axes_dims_rope=(4, 4, 8),
+            approximator_num_channels=64,
+            approximator_hidden_dim=32,
+            approximator_layers=1,
+        ),
+        scheduler=_flow(shifts=True),
+        vae=_autoencoder(4, scaling_factor=0.36, shift_factor=0.12, sample_size=WINDOW * FACTOR),
+        text_encoder=t5_encoder(32),
+        tokenizer=t5_tokenizer(),
+    ).save_pretrained(folder)
+    return folder
+
+
 def save_flux_2(folder: Path, *, distilled: bool = False) -> Path:
     """A checkpoint of FLUX.2 Klein: the base, or the one for a few steps."""
     torch.manual_seed(0)

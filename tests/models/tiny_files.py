@@ -38,7 +38,7 @@ def build(family: str, **options: Any) -> Built:
     """The networks of a tiny checkpoint of this family, with random weights."""
     torch.manual_seed(1)
     makers = {"sd1": _sd1, "sd2": _sd2, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}
-    makers |= {"z_image": _z_image, "flux2": _flux_2}
+    makers |= {"z_image": _z_image, "flux2": _flux_2, "chroma": _chroma}
     built = makers[family](**options)
     for network in built.networks.values():
         network.eval()
@@ -88,17 +88,16 @@ def pipeline_of(family: str, built: Built) -> Any:
             tokenizer_3=t5_tokenizer(),
             scheduler=scheduler,
         )
-    if family == "flux2":
-        return diffusers.Flux2KleinPipeline(
-            **built.networks, tokenizer=qwen_tokenizer(), scheduler=scheduler
+    if family == "flux":
+        return diffusers.FluxPipeline(
+            **built.networks, tokenizer=plain, tokenizer_2=t5_tokenizer(), scheduler=scheduler
         )
-    if family == "z_image":
-        return diffusers.ZImagePipeline(
-            **built.networks, tokenizer=qwen_tokenizer(), scheduler=scheduler
-        )
-    return diffusers.FluxPipeline(
-        **built.networks, tokenizer=plain, tokenizer_2=t5_tokenizer(), scheduler=scheduler
-    )
+    kind, tokenizer = {
+        "z_image": (diffusers.ZImagePipeline, qwen_tokenizer()),
+        "flux2": (diffusers.Flux2KleinPipeline, qwen_tokenizer()),
+        "chroma": (diffusers.ChromaPipeline, t5_tokenizer()),
+    }[family]
+    return kind(**built.networks, tokenizer=tokenizer, scheduler=scheduler)
 
 
 def _sd1(in_channels: int = 4) -> Built:
@@ -270,6 +269,29 @@ def _flux_2() -> Built:
     for name in [name for name in tensors if "quant_conv" in name]:  # as their code has them
         inside = "decoder." if "post" in name else "encoder."
         tensors[name.replace("vae.", f"vae.{inside}")] = tensors.pop(name)
+    return Built({"transformer": transformer, "vae": vae, "text_encoder": text}, tensors)
+
+
+def _chroma() -> Built:
+    transformer = diffusers.ChromaTransformer2DModel(
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=2,
+        attention_head_dim=32,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        axes_dims_rope=(4, 14, 14),
+        approximator_num_channels=64,
+        approximator_hidden_dim=32,
+        approximator_layers=2,
+    )
+    vae = _autoencoder("chroma", channels=16, use_quant_conv=False, use_post_quant_conv=False)
+    text = t5_encoder(WIDTH)
+    tensors = {
+        **_prefixed("model.diffusion_model.", original_chroma(transformer.state_dict())),
+        **_prefixed("vae.", original_autoencoder(vae.state_dict())),
+        **_prefixed("text_encoders.t5xxl.transformer.", original_t5(text.state_dict())),
+    }
     return Built({"transformer": transformer, "vae": vae, "text_encoder": text}, tensors)
 
 
@@ -486,9 +508,9 @@ def original_z_image(state: State) -> State:
 def original_flux(state: State) -> State:
     """By the names of the code of FLUX.1."""
     state = dict(state)
-    for suffix in ("weight", "bias"):
-        scale, shift = state[f"norm_out.linear.{suffix}"].chunk(2)
-        state[f"norm_out.linear.{suffix}"] = torch.cat([shift, scale])
+    for name in [name for name in state if name.startswith("norm_out.linear.")]:
+        scale, shift = state[name].chunk(2)
+        state[name] = torch.cat([shift, scale])
     blocks = {name.rpartition(".attn.to_q")[0] for name in state if ".attn.to_q" in name}
     for block in blocks:
         names = ("to_q", "to_k", "to_v")
@@ -530,6 +552,16 @@ def original_flux(state: State) -> State:
         (r"\.attn\.to_add_out", ".txt_attn.proj"),
     ]
     return _renamed(state, rules)
+
+
+def original_chroma(state: State) -> State:
+    """By the names of the code of Chroma: those of FLUX.1, and what stands in for modulations."""
+    rules = [
+        (r"^(distilled_guidance_layer\.layers\.\d+)\.linear_1", r"\1.in_layer"),
+        (r"^(distilled_guidance_layer\.layers\.\d+)\.linear_2", r"\1.out_layer"),
+        (r"^(distilled_guidance_layer\.norms\.\d+)\.weight", r"\1.scale"),
+    ]
+    return _renamed(original_flux(state), rules)
 
 
 def original_flux_2(state: State) -> State:

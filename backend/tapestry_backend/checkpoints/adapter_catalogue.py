@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from unicodedata import normalize
 
-from tapestry_protocol.adapters import AdapterInfo
+from tapestry_protocol.adapters import AdapterInfo, may_fit
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ADAPTERS
 from tapestry_protocol.messages import Request
@@ -46,6 +46,7 @@ FAMILY_NAMES: Mapping[str, str] = {
     "flux": "FLUX",
     "z_image": "Z-Image",
     "flux2": "FLUX.2",
+    "chroma": "Chroma",
 }
 _KIND_NAMES: Mapping[AdapterKind, str] = {
     "lora": "LoRA",
@@ -224,8 +225,7 @@ class AdapterCatalogue:
                 raise misfit(adapter, model_id, family)
         for adapter in wanted:
             other_width = adapter.widths and widths.text not in {None, *adapter.widths}
-            other_family = adapter.family and adapter.family != family
-            if other_width or other_family:
+            if other_width or not may_fit(adapter.kind, adapter.family, family):
                 raise misfit(adapter, model_id, family)
 
 

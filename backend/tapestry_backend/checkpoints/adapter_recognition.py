@@ -327,6 +327,8 @@ def _family_of_transformer(shapes: Mapping[str, tuple[int, ...]]) -> FamilyName:
     added = [shape for name, shape in shapes.items() if "add_k_proj" in name]
     if _OF_FLUX_2.search(names) or _is_wide(shapes):
         return "flux2"
+    if "distilled_guidance_layer" in names:
+        return "chroma"
     if re.search("single_transformer_blocks|double_blocks|single_blocks", names):
         return "flux"
     if _OF_Z_IMAGE.search(names):

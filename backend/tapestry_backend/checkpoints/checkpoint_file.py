@@ -39,11 +39,12 @@ _PART_NAMES = {
 }
 """What an artist reads about a part that is missing."""
 
-_KIND_NAMES = {"qwen3": Sentence("the text encoder Qwen3")}
+_KIND_NAMES = {"t5": Sentence("the text encoder T5"), "qwen3": Sentence("the text encoder Qwen3")}
 """The same for kinds of networks that are no family's usual ones."""
 
 RUNS = Sentence(
-    "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, of FLUX.1, FLUX.2 Klein or Z-Image"
+    "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, of FLUX.1, FLUX.2 Klein, "
+    "Chroma or Z-Image"
 )
 """What may be chosen, as part of a sentence."""
 

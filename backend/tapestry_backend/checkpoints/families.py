@@ -281,7 +281,33 @@ _FLUX_2 = Family(
     text_width=("joint_attention_dim", 3),
 )
 
-FAMILIES = {family.name: family for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX, _Z_IMAGE, _FLUX_2)}
+_CHROMA = Family(
+    name="chroma",
+    pipelines=("ChromaPipeline", "ChromaImg2Img", "ChromaInpaint"),
+    runner=("chroma", "Chroma"),
+    backbone="transformer",
+    modules={
+        "transformer": ("ChromaTransformer2DModel",),
+        "vae": _AUTOENCODERS,
+        "text_encoder": ("T5EncoderModel",),
+    },
+    tokenizers={"tokenizer": "T5TokenizerFast"},
+    half="bfloat16",
+    in_file={
+        "transformer": ("chroma", ("model.diffusion_model.", "")),
+        "vae": _VAE,
+        "text_encoder": ("t5", (_T5, "")),
+    },
+    scales=_FLUX.scales,
+    scheduler=_FLUX.scheduler,
+    sized=False,
+    vae_names=_FLUX.vae_names,
+    patch=2,
+)
+
+FAMILIES = {
+    family.name: family for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX, _Z_IMAGE, _FLUX_2, _CHROMA)
+}
 
 
 def family_of(index: Mapping[str, Any], backbone: Mapping[str, Any]) -> Family | None:
@@ -303,7 +329,7 @@ def family_of(index: Mapping[str, Any], backbone: Mapping[str, Any]) -> Family |
 
 def family_of_file(shapes: Shapes) -> Family | None:
     """The family of a single file, by its tensors; None when it is of none of them."""
-    for family in (_FLUX_2, _FLUX, _SD3, _Z_IMAGE):
+    for family in (_FLUX_2, _CHROMA, _FLUX, _SD3, _Z_IMAGE):
         kind, prefixes = family.in_file["transformer"]
         if any(prefix + KINDS[kind].mark in shapes for prefix in prefixes):
             return family

@@ -86,7 +86,12 @@ _NAMED = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.(?!weight$)[\w-]+(\.w
 
 _BLOCKS = (
     *("double_blocks", "single_blocks", "joint_blocks"),
-    *("double_stream_modulation", "single_stream_modulation", "time_guidance_embed"),
+    *(
+        "distilled_guidance_layer",
+        "double_stream_modulation",
+        "single_stream_modulation",
+        "time_guidance_embed",
+    ),
     *(f"{name}_in" for name in ("img", "txt", "time", "vector", "guidance")),
 )
 """How the layers of FLUX and Stable Diffusion 3 begin in their authors' own code."""

@@ -80,6 +80,13 @@ _SD3_TOGETHER = tuple(
         (r"context_block\.attn\.qkv", ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj")),
     )
 )
+_CHROMA_NAMES = tuple(
+    (
+        rf"distilled_guidance_layer\.layers\.(\d+)\.{theirs}_layer",
+        rf"distilled_guidance_layer.layers.\1.linear_{ours}",
+    )
+    for theirs, ours in (("in", 1), ("out", 2))
+)
 _FLUX_2_NAMES = (
     (r"time_in\.in_layer", "time_guidance_embed.timestep_embedder.linear_1"),
     (r"time_in\.out_layer", "time_guidance_embed.timestep_embedder.linear_2"),
@@ -109,7 +116,7 @@ def layers_of(flat: str) -> tuple[tuple[str, ...], ...]:
     for pattern, block, names in _TOGETHER:
         if match := re.fullmatch(_flat(pattern), flat):
             found.append(tuple(f"{block.format(match[1])}.{n}".replace(".", "_") for n in names))
-    for pattern, new in (*FLUX_NAMES, *_SD3_NAMES, *_Z_NAMES, *_FLUX_2_NAMES):
+    for pattern, new in (*FLUX_NAMES, *_SD3_NAMES, *_Z_NAMES, *_FLUX_2_NAMES, *_CHROMA_NAMES):
         if pattern.replace("\\", "") not in _UNLIKE and re.fullmatch(_flat(pattern), flat):
             found.append((re.sub(_flat(pattern), new.replace(".", "_"), flat),))
     return tuple(found)

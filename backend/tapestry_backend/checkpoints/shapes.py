@@ -222,6 +222,26 @@ def flux2_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def chroma_config(shapes: Shapes) -> dict[str, Any]:
+    """Configuration of Chroma's transformer by its original names."""
+    width, taken = shapes["img_in.weight"]
+    head = shapes["double_blocks.0.img_attn.norm.key_norm.scale"][0]
+    hidden, told = shapes["distilled_guidance_layer.in_proj.weight"]
+    return {
+        "patch_size": 1,
+        "in_channels": taken,
+        "num_layers": count(shapes, "double_blocks."),
+        "num_single_layers": count(shapes, "single_blocks."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["txt_in.weight"][1],
+        "axes_dims_rope": [head // 8, head * 7 // 16, head * 7 // 16],
+        "approximator_num_channels": told,
+        "approximator_hidden_dim": hidden,
+        "approximator_layers": count(shapes, "distilled_guidance_layer.layers."),
+    }
+
+
 def z_image_config(shapes: Shapes) -> dict[str, Any]:
     """Configuration of Z-Image's transformer by its original names."""
     width, taken = shapes["x_embedder.weight"]
@@ -282,6 +302,7 @@ KINDS = {
     "t5": NetworkKind("encoder.block.0.layer.0.SelfAttention.q.weight", t5_config),
     "sd3": NetworkKind("joint_blocks.0.context_block.adaLN_modulation.1.bias", sd3_config),
     "z_image": NetworkKind("cap_pad_token", z_image_config),
+    "chroma": NetworkKind("distilled_guidance_layer.in_proj.weight", chroma_config),
     "flux2": NetworkKind("double_stream_modulation_img.lin.weight", flux2_config),
     "autoencoder_flux2": NetworkKind("bn.running_mean", autoencoder_flux2_config),
     "qwen3": NetworkKind("layers.0.self_attn.q_norm.weight", qwen3_config),

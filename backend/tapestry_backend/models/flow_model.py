@@ -201,3 +201,17 @@ class FlowModel(LatentModel):
         Its tokens have no counterparts in an empty text, as those have that are filled up.
         """
         return [each._replace(states=each.states[:, -1:]) for each in self._read("")]
+
+
+def by_length(ask: Callable[[Sequence[int], Tensor], Tensor], texts: Sequence[Tensor]) -> Tensor:
+    """What `ask` makes of each row, given those whose texts are as long together.
+
+    So no row's text is filled up, and none of it has to be hidden again. ask: (rows, their texts
+    [N, T, D]) -> a result for each of them.
+    """
+    lengths = [len(text) for text in texts]
+    made: dict[int, Tensor] = {}
+    for length in dict.fromkeys(lengths):
+        rows = [row for row, own in enumerate(lengths) if own == length]
+        made |= zip(rows, ask(rows, torch.stack([texts[row] for row in rows])), strict=True)
+    return torch.stack([made[row] for row in range(len(texts))])

@@ -51,15 +51,15 @@ class Flux(FlowModel):
             "pooled_projections": pooled,
             "encoder_hidden_states": tokens,
             "txt_ids": tokens.new_zeros(tokens.shape[1], 3),
-            "img_ids": _image_ids(rows, columns).to(tokens),
+            "img_ids": image_ids(rows, columns).to(tokens),
             "guidance": guidance[:, 0],
         }
         besides = self._steered(shown, transformer, latents, kwargs)
         if not transformer.config.guidance_embeds:
             kwargs["guidance"] = None
-        patches = _patches(self._with_mask_in_pixels(latents), self.patch)
-        predicted = transformer(patches, **kwargs, **besides, return_dict=False)[0]
-        return _cells(predicted, rows, columns, self.patch)
+        seen = patches(self._with_mask_in_pixels(latents), self.patch)
+        predicted = transformer(seen, **kwargs, **besides, return_dict=False)[0]
+        return cells(predicted, rows, columns, self.patch)
 
     def _steered(
         self,
@@ -72,10 +72,10 @@ class Flux(FlowModel):
         seen = [
             each
             if sees_pixels(each.network)
-            else each._replace(pictures=_patches(each.pictures, self.patch))
+            else each._replace(pictures=patches(each.pictures, self.patch))
             for each in shown
         ]
-        plain = _patches(latents[:, : self.channels], self.patch)
+        plain = patches(latents[:, : self.channels], self.patch)
         return residuals_flux(seen, transformer, plain, kwargs)
 
     def _with_mask_in_pixels(self, latents: Tensor) -> Tensor:
@@ -106,19 +106,19 @@ class Flux(FlowModel):
         return states[1], pooled
 
 
-def _patches(latents: Tensor, side: int) -> Tensor:
+def patches(latents: Tensor, side: int) -> Tensor:
     """[B, C, h, w] -> [B, h / side * w / side, C * side * side]."""
-    patches = latents.unflatten(3, (-1, side)).unflatten(2, (-1, side))
-    return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+    squares = latents.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    return squares.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
 
-def _cells(patches: Tensor, rows: int, columns: int, side: int) -> Tensor:
-    """The inverse of `_patches`."""
-    latents = patches.unflatten(1, (rows, columns)).unflatten(3, (-1, side, side))
+def cells(tokens: Tensor, rows: int, columns: int, side: int) -> Tensor:
+    """The inverse of `patches`."""
+    latents = tokens.unflatten(1, (rows, columns)).unflatten(3, (-1, side, side))
     return latents.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
 
 
-def _image_ids(rows: int, columns: int) -> Tensor:
+def image_ids(rows: int, columns: int) -> Tensor:
     """[rows * columns, 3]: (0, row, column) of each patch of a window."""
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     return torch.stack([torch.zeros_like(row), row, column], dim=-1).flatten(0, 1).float()

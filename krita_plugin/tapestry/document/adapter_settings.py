@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast, get_args
 
-from tapestry_protocol.adapters import MAPS, AdapterInfo
+from tapestry_protocol.adapters import MAPS, AdapterInfo, may_fit
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_CONTROLS, MAX_ID_CHARACTERS, MAX_LORAS
 
@@ -166,7 +166,7 @@ def fitting(known: Collection[AdapterInfo], family: str) -> list[AdapterInfo]:
         info
         for info in known
         if info.kind in KINDS
-        and (not info.family or not family or info.family == family)
+        and (not family or may_fit(info.kind, info.family, family))
         and (info.kind == "lora" or info.family or family in _WITH_U_NETS)
     ]
     return sorted(found, key=lambda info: (KINDS.index(info.kind), info.id.casefold()))

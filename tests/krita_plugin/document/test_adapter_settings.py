@@ -117,7 +117,7 @@ def test_what_is_shown_counts_while_its_region_is_there() -> None:
 
 
 def test_only_what_fits_the_model_is_offered() -> None:
-    """By family; words for prompts are no rows; transformers take only what was made for them."""
+    """By family; words for prompts are no rows; transformers take what was made for them."""
     known = [
         AdapterInfo("Grain", "lora", "sd1"),
         AdapterInfo("anything", "lora"),
@@ -133,6 +133,7 @@ def test_only_what_fits_the_model_is_offered() -> None:
     assert names("sdxl") == ["anything", "old", "face"]
     assert names("flux") == ["anything", "flat", "depth"]
     assert names("sd3") == ["anything"]
+    assert names("chroma") == ["anything", "flat"]
     assert names("") == ["anything", "flat", "Grain", "depth", "scribble", "old", "face"]
 
 

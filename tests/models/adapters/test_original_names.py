@@ -85,7 +85,7 @@ def paint(folder: Path, built: Built, name: str, *loras: Lora) -> Tensor:
 
 @pytest.mark.parametrize("spell", [kohya, dotted])
 @pytest.mark.parametrize("make", [low_rank, kronecker])
-@pytest.mark.parametrize("family", ["flux", "sd3", "z_image", "flux2"])
+@pytest.mark.parametrize("family", ["flux", "sd3", "z_image", "flux2", "chroma"])
 def test_a_lora_paints_what_a_file_with_it_in_its_weights_does(
     tmp_path: Path,
     family: str,

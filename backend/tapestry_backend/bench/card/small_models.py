@@ -172,6 +172,24 @@ def _flux_2() -> tuple[dict[str, nn.Module], Any]:
     return modules, diffusers.FlowMatchEulerDiscreteScheduler(**shifting)
 
 
+def _chroma() -> tuple[dict[str, nn.Module], Any]:
+    transformer = diffusers.ChromaTransformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        axes_dims_rope=(4, 4, 8),
+        approximator_hidden_dim=WIDTH,
+        approximator_layers=1,
+    )
+    vae = _autoencoder(scaling_factor=0.36, shift_factor=0.12, sample_size=WINDOW_PX)
+    modules = {"transformer": transformer, "vae": vae, "text_encoder": _t5(WIDTH)}
+    shifting = {"shift": 3.0, "use_dynamic_shifting": True}
+    return modules, diffusers.FlowMatchEulerDiscreteScheduler(**shifting)
+
+
 _MAKERS: Mapping[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "sd1": _stable_diffusion,
     "sdxl": _xl,
@@ -179,6 +197,7 @@ _MAKERS: Mapping[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "flux": _flux,
     "z_image": _z_image,
     "flux2": _flux_2,
+    "chroma": _chroma,
 }
 
 

@@ -115,6 +115,16 @@ def _flux(state: StateDict, config: Mapping[str, Any]) -> StateDict:
     return converted
 
 
+def _chroma(state: StateDict, config: Mapping[str, Any]) -> StateDict:
+    """FLUX.1's names, and those of the layers that stand in for its modulations."""
+    plain = {}
+    for name, tensor in state.items():
+        if name.startswith("distilled_guidance_layer."):
+            name = name.replace(".in_layer.", ".linear_1.").replace(".out_layer.", ".linear_2.")  # noqa: PLW2901
+        plain[name] = tensor
+    return _flux(plain, config)
+
+
 def _z_image(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return single_file_utils.convert_z_image_transformer_checkpoint_to_diffusers(dict(state))
 
@@ -152,6 +162,7 @@ _CONVERSIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "t5": _t5,
     "sd3": _sd3,
     "flux": _flux,
+    "chroma": _chroma,
     "z_image": _z_image,
     "flux2": _flux2,
     "autoencoder_flux2": _autoencoder_flux2,
