@@ -37,6 +37,7 @@ def trained_autoencoder(work: Path) -> AutoencoderTiny:
     """The autoencoder as trained so far, with the latent scale measured when encoding."""
     autoencoder = build_autoencoder()
     load_averaged(autoencoder, work / "autoencoder.pt")
+    load_averaged(autoencoder.decoder, work / "decoder.pt")
     scale = work / "latent_scale.json"
     if scale.exists():
         factor = float(json.loads(scale.read_text(encoding="utf-8"))["scaling_factor"])

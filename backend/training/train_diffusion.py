@@ -65,14 +65,14 @@ CROP_SHAPES: tuple[CropShape, ...] = (
 class LatentSet:
     """One group of encoded pictures with their labels."""
 
-    def __init__(self, work: Path, name: str, factor: float) -> None:
+    def __init__(self, work: Path, name: str, factor: float, shares: dict[str, float]) -> None:
         self.latents = torch.load(work / f"{name}.latents.pt", weights_only=True)
         content = json.loads((work / f"{name}.json").read_text(encoding="utf-8"))
         self.labels = [Label(**entry) for entry in content[: len(self.latents)]]
         self.factor = factor
         kinds = [label.kind for label in self.labels]
         counts = Counter(kinds)
-        chances = np.array([KIND_SHARES[kind] / counts[kind] for kind in kinds])
+        chances = np.array([shares[kind] / counts[kind] for kind in kinds])
         self.chances = chances / chances.sum()
 
     def sample(
@@ -94,11 +94,13 @@ class LatentSet:
 class Batches:
     """Batches of one shape each, in the proportions of `CROP_SHAPES`."""
 
-    def __init__(self, work: Path, tokenizer: CLIPTokenizer, batch: int) -> None:
+    def __init__(
+        self, work: Path, tokenizer: CLIPTokenizer, batch: int, shares: dict[str, float]
+    ) -> None:
         scale = json.loads((work / "latent_scale.json").read_text(encoding="utf-8"))
         factor = float(scale["scaling_factor"])
         names = [name for shape in CROP_SHAPES for name in shape.groups]
-        self.groups = {name: LatentSet(work, name, factor) for name in names}
+        self.groups = {name: LatentSet(work, name, factor, shares) for name in names}
         self.tokenizer, self.batch = tokenizer, batch
 
     def sample(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -197,7 +199,7 @@ def train(given: argparse.Namespace) -> None:
     start = load_state(path, modules, averaged, *optimisers)
     rng = np.random.default_rng([given.seed, start])
     torch.manual_seed(given.seed + start)
-    batches = Batches(given.work, tokenizer, given.batch)
+    batches = Batches(given.work, tokenizer, given.batch, KIND_SHARES | dict(given.share))
     stopper, threads, begun, shown = Stopper(), ThreadChooser(), time.monotonic(), 0.0
     for step in range(start, given.steps):
         threads.step(step)
@@ -223,6 +225,13 @@ def train(given: argparse.Namespace) -> None:
             return
 
 
+def _share(words: str) -> tuple[str, float]:
+    kind, part = words.split("=")
+    if kind not in KIND_SHARES:
+        raise ValueError(kind)
+    return kind, float(part)
+
+
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """What the command line says, or `words`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -233,6 +242,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=np.inf, help="stop after this time")
     parser.add_argument("--begin", type=Path, help="folder of a model to begin from")
+    parser.add_argument(
+        "--share",
+        action="append",
+        type=_share,
+        default=[],
+        metavar="KIND=PART",
+        help="how much a kind of picture counts within its group",
+    )
     return parser.parse_args(words)
 
 

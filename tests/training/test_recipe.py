@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,14 @@ from training.muon import Muon, orthogonal
 from training.tokenizer import build_tokenizer
 from training.train_autoencoder import CROP, build_autoencoder, psnr, step_loss, turned
 from training.train_autoencoder import begin_from as begin_autoencoder
-from training.train_diffusion import CROP_SHAPES, LatentSet, begin_from, build_modules
+from training.train_diffusion import (
+    CROP_SHAPES,
+    KIND_SHARES,
+    LatentSet,
+    arguments,
+    begin_from,
+    build_modules,
+)
 
 
 def test_latents_and_pictures_turn_alike() -> None:
@@ -96,7 +104,7 @@ def test_crops_come_with_captions(tmp_path: Path) -> None:
     torch.save(torch.ones(1, 10, 20, 20).half(), tmp_path / "pictures.latents.pt")
     label = Label("object", first="snow", colour="red", thing="house")
     (tmp_path / "pictures.json").write_text(f"[{label.to_dict()}]".replace("'", '"'))
-    latents = LatentSet(tmp_path, "pictures", 0.5)
+    latents = LatentSet(tmp_path, "pictures", 0.5, KIND_SHARES)
     crops, words = latents.sample(np.random.default_rng(0), 12, CROP_SHAPES[0])
     assert all(crop.shape == (10, 16, 16) and bool((crop == 0.5).all()) for crop in crops)
     assert sum("red house" in text.lower() for text in words) >= 8
@@ -163,3 +171,22 @@ def test_drawings_come_back_from_latents_and_turned_from_turned_ones() -> None:
 
     assert psnr(autoencoder, drawn) > 26
     assert float(turned.std()) < 0.2  # the first edition's: 0.26
+
+
+def test_kinds_can_count_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scenes that count for nothing are never drawn; a kind that is none is refused."""
+    torch.save(torch.ones(2, 10, 16, 16).half(), tmp_path / "pictures.latents.pt")
+    labels = [
+        Label("scene", scene="desert", time="day"),
+        Label("object", first="snow", colour="red", thing="house"),
+    ]
+    words = json.dumps([label.to_dict() for label in labels])
+    (tmp_path / "pictures.json").write_text(words, encoding="utf-8")
+    shares = KIND_SHARES | dict(arguments(["--share", "scene=0"]).share)
+    _, captions = LatentSet(tmp_path, "pictures", 1.0, shares).sample(
+        np.random.default_rng(0), 40, CROP_SHAPES[0]
+    )
+    assert not any("desert" in text.lower() for text in captions)
+    with pytest.raises(SystemExit):
+        arguments(["--share", "weather=1"])
+    assert "weather" in capsys.readouterr().err
