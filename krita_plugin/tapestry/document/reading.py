@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from tapestry_protocol.adapters import Control
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import PixelsRef, Region, Request, Selection
 from tapestry_protocol.pixels import NO_MARGINS, Bounds, Margins, Pixels
@@ -149,8 +150,15 @@ def _keeps_to_selection(canvas: Canvas, settings: Settings, mode: Mode) -> bool:
 
 
 def order_to_enlarge(order: Order, picture: Pixels, settings: Settings) -> Order:
-    """To make a picture larger that came for an order; its prompts and regions go along."""
+    """To make a picture larger that came for an order; its prompts and regions go along.
+
+    So do control pictures, as long as they are there: a history keeps none.
+    """
     image = PixelsRef.of(picture)
+
+    def kept(controls: Sequence[Control]) -> tuple[Control, ...]:
+        return tuple(c for c in controls if c.image is None or c.image.sha256 in order.blobs)
+
     request = replace(
         order.request,
         task="upscale",
@@ -162,8 +170,10 @@ def order_to_enlarge(order: Order, picture: Pixels, settings: Settings) -> Order
         upscaler=settings.upscaler,
         wrap=False,
         layered=False,
+        controls=kept(order.request.controls),
         regions=tuple(
-            replace(region, strength=1.0, paint=None) for region in order.request.regions
+            replace(region, strength=1.0, paint=None, controls=kept(region.controls))
+            for region in order.request.regions
         ),
     )
     check_request(request)

@@ -33,6 +33,7 @@ from ..document.canvas import Canvas, Host
 from ..document.order import DocumentState, Order
 from ..document.reading import order_from
 from ..i18n.notices import Notice, notice_of
+from ..i18n.translation import tr
 from ..jobs.job import Job, JobResult
 from ..results.canvas_preview import CanvasPreview
 from ..settings.settings import Settings
@@ -233,8 +234,17 @@ class LivePainting:
 
     def link_changed(self) -> None:
         """A request on a lost connection is sent again on the next one."""
-        if not self._link.is_ready:
-            self._forget_running()
+        if self._link.is_ready:
+            return
+        was_reached = self._running is not None or self.picture is not None
+        self._forget_running()
+        if self.is_on and was_reached:
+            self._say(
+                Notice(
+                    tr("The backend is gone."),
+                    tr("Live painting waits for it, and goes on by itself."),
+                )
+            )
 
     def hear(self, message: Message, pixels: Pixels | None) -> bool:
         """Whether this message of the server was about the picture that is painted live."""

@@ -1,6 +1,7 @@
 """What the artist lays on the picture and on its regions, and what the backend is asked then."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from tapestry.document.adapter_settings import (
 from tapestry.document.reading import order_to_enlarge
 from tapestry.jobs.pending import PendingJobs
 from tapestry.presets.presets import Presets
+from tapestry.settings.settings import Settings
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.adapters import AdapterInfo, Control, Lora
 from tapestry_protocol.limits import MAX_CONTROLS, MAX_LORAS
@@ -128,6 +130,9 @@ def test_a_picture_that_becomes_larger_is_shown_the_same(controller: AdapterSetu
         assert request.controls == painted.controls
         assert [r.controls for r in request.regions] == [r.controls for r in painted.regions]
     assert {c.image.sha256 for c in after.request.all_controls} <= set(after.blobs)
+    masks = {region.mask.sha256: b"" for region in painted.regions}
+    of_history = order_to_enlarge(replace(order, blobs=masks), picture, Settings())
+    assert of_history.request.all_controls == ()
     controller.docker_model.change(edit_from="sky", edit_to="snow")
     assert controller.ask("edit").all_controls == ()
 

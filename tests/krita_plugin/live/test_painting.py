@@ -207,15 +207,19 @@ def test_keep_makes_a_layer_each_time(workshop: Workshop) -> None:
 
 
 def test_a_lost_backend_is_waited_for(workshop: Workshop) -> None:
-    """What was on its way is asked for again, by itself."""
+    """And that is said; what was on its way is asked for again, by itself."""
     workshop.backend.die()
     workshop.loop.run(0.3)
+    said = workshop.docker_model.live.trouble
+    assert said is not None
+    assert "waits for it" in said.advice
     workshop.backend.appear()
     workshop.loop.run(10.0)
     workshop.backend.answer()
     workshop.loop.run(1.0)
 
     (submit,) = asked(workshop)
+    assert workshop.docker_model.live.trouble is None
     finish(workshop, submit)
     assert pixel(workshop) == RED
 
