@@ -134,10 +134,14 @@ def test_a_picture_smaller_than_a_window_lies_amid_it(model_cache) -> None:
     assert shrunk_error(result, first) < 20
 
 
-def test_words_press_the_less_the_less_is_painted_anew(model_cache, scene) -> None:
-    """A window that sees nothing but sky is told of mountains, too."""
-    snow = replace(scene.region("snow", Bounds(0, 0, 48, 16)), guidance_scale=9.0)
+def test_words_press_the_less_of_a_scene_the_less_is_painted_anew(model_cache, scene) -> None:
+    """A window that sees nothing but sky is told of mountains, too; of a texture, all is there."""
+    snow = replace(scene.region("snow", Bounds(0, 0, 48, 32)), guidance_scale=9.0)
     first = picture()
+    first[:, :, :3] = 200
+    first[:24, 32:, :3] = 40
+    grain = np.random.default_rng(1).integers(-30, 30, (48, 32, 3))
+    first[:, :32, :3] = 120 + grain
 
     def scales(strength: float, guidance_scale: float) -> list[float]:
         request = asked(first, prompt="lava", regions=(snow,), strength=strength)
@@ -145,9 +149,22 @@ def test_words_press_the_less_the_less_is_painted_anew(model_cache, scene) -> No
         _, ended = joined(upscale(first, request, 1.5, scene.blobs, model_cache))
         return [region["guidance_scale"] for region in ended.report["plan"]["regions"]]
 
-    assert scales(0.25, 5.0) == [3.0, 2.0]
+    assert scales(0.5, 5.0) == [9.0, 2.0]
     assert scales(1.0, 5.0) == [9.0, 5.0]
-    assert scales(0.25, 0.5) == [3.0, 0.5]
+    assert scales(0.5, 0.5) == [9.0, 0.5]
+
+
+def test_what_is_fine_becomes_stronger_in_all_steps_together() -> None:
+    """However many there are; what is even stays as it is, also at the edge."""
+    clean = torch.randn(1, 4, 16, 16)
+    clean[..., 6:] = 3.0
+    few, many = (upscaling._sharpened(clean, count, 0.3) - clean for count in (6, 24))
+
+    torch.testing.assert_close(few, 4 * many, atol=1e-5, rtol=1e-4)
+    assert few[..., :5].std() > 0.1
+    torch.testing.assert_close(few[..., 7:], torch.zeros(1, 4, 16, 9), atol=1e-5, rtol=0)
+    torch.testing.assert_close(upscaling._sharpened(clean, 1, 0.3) - clean, few)
+    torch.testing.assert_close(upscaling._sharpened(clean, 6, 1.0), clean)
 
 
 def test_regions_go_along(model_cache, model, scene) -> None:

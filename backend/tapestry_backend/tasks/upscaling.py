@@ -28,8 +28,9 @@ from tapestry_protocol.sentences import Sentence, quoted
 
 from ..checkpoints.adapter_catalogue import PICTURED
 from ..checkpoints.upscaler_file import Upscaler
-from ..engine.composition import PreserveComposition
+from ..engine.composition import STRUCTURED, PreserveComposition, structure
 from ..engine.extension import pull_push
+from ..engine.noise_schedule import SamplingStep
 from ..engine.regions import PaintedMask, lift_thin, occlude, weigh
 from ..engine.sampling import Preserved
 from ..engine.windows import Size, Window
@@ -68,6 +69,20 @@ _FINE_NOISE = 0.21
 """And a model that is told the truth about its noise paints little into what is smooth: at strength
 0.3 there is 0.15 more of what is finer than two cells. As much of all of it made specks in scenes,
 and less detail. None is added to what starts from noise alone."""
+
+_SHARPENED = 1.2
+"""How much stronger what is finer than three cells of the guessed picture becomes, in all steps
+together, at hardly any strength: a model that begins with a blur stays softer than from noise."""
+
+_LEAST_STEPS = 6
+"""Of fewer, no step does more: that of a model made for few steps would draw halos."""
+
+_LOOKED_AT_PX = 1024
+"""The longest side of a picture in which scenes are told from textures; of longer ones, every
+second pixel and so on."""
+
+_WHOLE = 0.99
+"""The share of a cell from which on a region is alone there."""
 
 _AROUND_PX = 4
 """Pixels of the first stage around a band that its correction depends on."""
@@ -143,7 +158,7 @@ def upscale(
         expert=replace(request.expert, windows="shift" if moving else "overlap", bootstrapping=0.0),
     )
     larger, notices = model_cache.catalogue.adapters.read(larger)
-    events = _events(first, request, _less_guided(larger), blobs, model_cache, notices, upscaler)
+    events = _events(first, request, larger, blobs, model_cache, notices, upscaler)
     yield from telling_of_memory(events, larger, model_cache.device)
 
 
@@ -169,23 +184,31 @@ def run_upscale(
             yield Finished(pixels, Bounds(0, 0, size.height, size.width), event.report)
 
 
-def _less_guided(request: Request) -> Request:
-    """The less is painted anew, the less words press: guidance comes down towards 1 with strength.
+def _less_guided(request: Request, picture: np.ndarray, weights: Tensor) -> Request:
+    """The less of a scene is painted anew, the less words press there: guidance comes down to 1.
 
     Every window is told the whole prompt. With full guidance, one that saw nothing but sky painted
-    small mountains into it.
+    small mountains into it. Of a texture each window shows what all of it does: there words press
+    as they were asked to, and paint detail.
+
+    picture [3, h, w] in 0..1; weights [N + 1, h', w']: each region's share, the background's last.
     """
+    every = -(-max(picture.shape) // _LOOKED_AT_PX)
+    pixels = torch.from_numpy(picture[:, ::every, ::every])[None]
+    shares = functional.interpolate(weights[None], pixels.shape[-2:])[0]
+    # Its outline is no part of what a region shows: cells count that are wholly its own.
+    is_scene = [structure(pixels, (own > _WHOLE).float()) >= STRUCTURED for own in shares]
 
     def lowered(scale: float) -> float:
-        return min(scale, 1 + (scale - 1) * request.strength)
+        return min(scale, 1 + (scale - 1) * request.strength**2)
 
-    regions = tuple(
-        region
-        if region.guidance_scale is None
-        else replace(region, guidance_scale=lowered(region.guidance_scale))
-        for region in request.regions
-    )
-    return replace(request, guidance_scale=lowered(request.guidance_scale), regions=regions)
+    regions = []
+    for region, lowers in zip(request.regions, is_scene, strict=False):
+        own = region.guidance_scale
+        scale = request.guidance_scale if own is None else own
+        regions.append(replace(region, guidance_scale=lowered(scale) if lowers else scale))
+    scale = lowered(request.guidance_scale) if is_scene[-1] else request.guidance_scale
+    return replace(request, guidance_scale=scale, regions=tuple(regions))
 
 
 def _as_a_prompt(region: Region) -> Region:
@@ -208,6 +231,9 @@ def _events(
     with watch.stage("encode"):
         plan = make_plan(larger, model)
         picture = enlarged = _opaque(first)
+        weights = _weights(request, blobs, plan)
+        larger = _less_guided(larger, picture, _of_the_output(weights, plan))
+        plan = make_plan(larger, model)
         if upscaler is not None:
             enlarged = yield from _by_network(picture, upscaler, model)
         args = first, request, larger, blobs, plan, model, model_cache
@@ -223,7 +249,6 @@ def _events(
         all_notices += unused_clip_skip(larger.clip_skip, is_known=model.knows_clip_skip)
         with watch.stage("encode"):
             start = _encoded(enlarged, plan, model)
-            weights = _weights(request, blobs, plan)
         large = _preserve_composition(start, picture, plan)
         painting = _denoising_pass(start, weights, plan, model, texts, conditioning)
         del start, enlarged  # a large picture has no room for what nobody reads any more
@@ -245,12 +270,24 @@ def _painted(
 ) -> Generator[Progressed, None, Tensor]:
     """The finished latents [1, C, h, w]; tells of every step."""
     yield Progressed("denoising")
-    for step in painting.steps([large]):
+
+    def sharpen(clean: Tensor, step: SamplingStep) -> Tensor:
+        taken = max(1, round(step.num_steps * plan.strength**_BEGINS))
+        return _sharpened(clean, taken, plan.strength)
+
+    for step in painting.steps([large, sharpen]):
         check_finite(step.latents, f"denoising (step {step.number})")
         latents = step.latents
         preview = partial(_preview, model, plan, step.denoised)
         yield Progressed("denoising", step.number, step.num_steps, preview)
     return latents
+
+
+def _sharpened(clean: Tensor, num_steps: int, strength: float) -> Tensor:
+    """A guessed picture [1, C, h, w], at one of so many steps, with more of what is fine."""
+    around = functional.avg_pool2d(clean, 3, 1, padding=1, count_include_pad=False)
+    share = _SHARPENED / max(num_steps, _LEAST_STEPS)
+    return torch.lerp(around, clean, 1 + share * (1 - strength))
 
 
 def _by_network(
@@ -366,6 +403,14 @@ def _weights(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Tensor
         masks.append(PaintedMask(plan.origin.height, plan.origin.width, shares))
     covered = occlude(masks, plan.canvas, 1)
     return lift_thin(weigh(covered, [region.weight for region in request.regions]))
+
+
+def _of_the_output(weights: Tensor, plan: Plan) -> Tensor:
+    """Those of the cells that show the picture: not of what pads a canvas."""
+    cells = (plan.output.height, plan.output.width)
+    rows, columns = (-(-side // plan.cell_px) for side in cells)
+    top, left = plan.origin
+    return weights[:, top : top + rows, left : left + columns]
 
 
 def _encoded(picture: np.ndarray, plan: Plan, model: Denoiser) -> Tensor:

@@ -34,10 +34,11 @@ def test_a_horizon_is_no_seam() -> None:
 
 
 def test_its_figures_are_those_that_have_goals(bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A texture and a scene, enlarged a little, by all that is compared."""
+    """A texture, a scene and a thing, enlarged a little, by all that is compared."""
     monkeypatch.setattr(upscaling, "FACTOR", 2)
     monkeypatch.setattr(upscaling, "even_textures", lambda _: ("red bricks",))
     monkeypatch.setattr(upscaling, "scenes", lambda _: ("sandy beach",))
+    monkeypatch.setattr(upscaling, "RED_THINGS", ("a red boat",))
     monkeypatch.setattr(upscaling, "single_windows", lambda *_: np.zeros((1, 3, 128, 128, 3)))
     monkeypatch.setattr(upscaling.HeightJudge, "taught", lambda *_: SeesOne())
     measured = upscaling.measure_upscaling(bench)
@@ -49,7 +50,9 @@ def test_its_figures_are_those_that_have_goals(bench, monkeypatch: pytest.Monkey
     assert measured.figures["demofusion_evaluations"] > measured.figures["tiles_evaluations"]
     assert measured.figures["one_horizon"] == 1
     shown = [[picture.pixels.shape[0] for picture in row] for row in measured.rows]
-    assert shown == [[128, *[256] * 5]] * 2
+    assert shown == [[128, *[256] * 5]] * 3
+    assert measured.figures["enlarged_objects"] == 1
+    assert measured.figures["enlarged_specks"] == 0
 
 
 class SeesOne:
@@ -66,8 +69,10 @@ def test_without_peers_and_scenes_the_figures_are_fewer(monkeypatch: pytest.Monk
     monkeypatch.setattr(upscaling, "FACTOR", 2)
     monkeypatch.setattr(upscaling, "even_textures", lambda _: ("red bricks",))
     monkeypatch.setattr(upscaling, "scenes", lambda _: ())
+    monkeypatch.setattr(upscaling, "RED_THINGS", ())
     measured = upscaling.measure_upscaling(open_workbench(scope=Scope(quick=True, alone=True)))
 
     assert set(measured.figures) < set(GOALS["upscaling"])
     assert measured.figures["psnr"] == measured.figures["worst_psnr"] > 20
-    assert not any("horizon" in name or "tiles" in name for name in measured.figures)
+    unseen = ("horizon", "tiles", "objects", "specks")
+    assert not any(word in name for name in measured.figures for word in unseen)

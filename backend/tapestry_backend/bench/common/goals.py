@@ -40,7 +40,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "small_canvas": ("parts",),
     "extension": ("continues", "upwards"),
     "detail": ("balanced", "fast"),
-    "upscaling": ("psnr", "detail", "seams", "evaluations", "one_horizon"),
+    "upscaling": ("psnr", "detail", "seams", "evaluations", "one_horizon", "objects", "specks"),
     "live": ("evaluations", "flicker", "first", "adherence"),
     "editing": ("iou", "round_trip", "p2p_structure", "p2p_adherence"),
 }
@@ -70,6 +70,8 @@ _OF_LARGER = {
     "seams": "across the borders of windows",
     "evaluations": "over those of windows that overlap",
     "one_horizon": "scenes that are there once",
+    "objects": "pictures with as many red things as before",
+    "specks": "spots in the sky of a scene",
 }
 
 
@@ -197,6 +199,8 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "seams": Goal("across the borders of windows", at_most=1.02),
         "evaluations": Goal("over those of windows that overlap", at_most=0.55),
         "one_horizon": Goal("scenes that are there once", at_least=0.95),
+        "objects": Goal("pictures with as many red things as before", at_least=0.95),
+        "specks": Goal("spots in the sky of a scene that were not there", at_most=1),
         **_upscaling_goals(),
     },
     "live": {

@@ -110,6 +110,16 @@ GENERAL_SCENES = (
     "mountains at sunset",
 )
 
+RED_THINGS = (
+    "a red balloon in the blue sky",
+    "a red boat on ocean waves",
+    "a red house on green grass",
+    "a red bird in the blue sky",
+    "a red balloon in the white clouds",
+    "a red house on snow",
+)
+"""One thing on what has no red in it, in words of the bundled model that others know, too."""
+
 
 SAMPLE_DETAILED = (
     *SAMPLE_TEXTURES,

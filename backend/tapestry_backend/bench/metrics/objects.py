@@ -13,7 +13,7 @@ _RED = 50
 _NEAR = 2
 """Pixels of a first stage around a place whose colours may be there in the larger picture."""
 
-_STRANGE = 30
+_STRANGE = 24
 """Levels beyond all of them from which on a colour is none of these."""
 
 _SPECK_PX = 6

@@ -1,6 +1,6 @@
 """Upscaling: is the larger picture the same one, with detail of its own size and no seams.
 
-Blind for what is invented: a face in the bricks has detail, too, and shrunk again it is gone.
+Of what is invented, red things and specks alone are seen: a face in the bricks has detail, too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from tapestry_protocol.request_checks import upscaled_size
 from ...engine.windows import Size
 from ...tasks.plan import make_plan
 from ...tasks.upscaling import Band, Upscaled, upscale
-from ..common.prompts import even_textures, scenes
+from ..common.prompts import RED_THINGS, even_textures, scenes
 from ..metrics.detail import detail_energy, mean_ratio
+from ..metrics.objects import red_objects, specks
 from ..metrics.seams import seam_ratio, turned
 from ..peers.upscalers import DemoFusion, OverlappingTiles
 from .captioned import CaptionedPicture
@@ -31,6 +32,9 @@ _SHOWN = 6
 
 _JUDGED_AT = 2
 """Times a window, when a judge of heights looks at it: it was taught such sizes."""
+
+_SKY = 3
+"""The upper part of a scene that is sky: a third. Below, thin waves and blades are detail."""
 
 _CAPTIONS = {
     "first": "first",
@@ -78,6 +82,16 @@ class _Figures:
         """Whether a scene is there once."""
         self._note(f"{name}one_horizon", float(one_horizon))
 
+    def count(self, name: str, result: _UpscaledPicture, first: np.ndarray, *, red: bool) -> None:
+        """Whether red things are as many as before; or the specks in the sky of a scene."""
+        if red:
+            as_many = red_objects(result.picture) == red_objects(first)
+            self._note(f"{name}objects", float(as_many))
+        else:
+            sky = first.shape[0] // _SKY
+            found = specks(result.picture[: FACTOR * sky], first[:sky])
+            self._note(f"{name}specks", float(found))
+
     def _note(self, name: str, value: float) -> None:
         self.values.setdefault(name, []).append(value)
 
@@ -102,13 +116,16 @@ def measure_upscaling(bench: Workbench) -> Measured:
     quick, model = bench.scope.quick, bench.painter.settings.model
     plain = even_textures(model)[: 3 if quick else 8]
     composed = scenes(model)[: 2 if quick else 6]
-    bench.say(f"upscaling: {len(plain) + len(composed)} pictures, {FACTOR} times as large")
+    red = RED_THINGS[: 2 if quick else 6]
+    prompts = [*plain, *composed, *red]
+    bench.say(f"upscaling: {len(prompts)} pictures, {FACTOR} times as large")
     judge = _judge(bench, composed)
     # DemoFusion takes as long as twenty others: it paints from noise, scale by scale.
-    slow = {*plain[: 1 if quick else 3], *composed[: 1 if quick else 3]}
+    few = 1 if quick else 3
+    slow = {*plain[:few], *composed[:few], *red[:few]}
     figures = _Figures(bench.painter.model.cell_px)
     rows = []
-    for number, prompt in enumerate([*plain, *composed], start=48_000):
+    for number, prompt in enumerate(prompts, start=48_000):
         first = bench.painter.plain(prompt, number)
         results = _results(bench, first, prompt, number, with_demofusion=prompt in slow)
         own = None
@@ -117,12 +134,15 @@ def measure_upscaling(bench: Workbench) -> Measured:
             own = float(np.mean([detail_energy(each) for each in natives]))
         for name, result in results.items():
             prefix = "" if name == "moving" else f"{name}_"
-            figures.add(prefix, result, first, own)
+            if prompt not in red:
+                figures.add(prefix, result, first, own)
             if result.evaluations and name != "overlapping":
                 figures.compare(prefix, result, results["overlapping"])
             if judge is not None and prompt in composed:
                 seen = _shrunk(result.picture, _JUDGED_AT / FACTOR)
                 figures.see(prefix, one_horizon=judge.sees_one_horizon(seen, prompt))
+            if prompt not in plain:
+                figures.count(prefix, result, first, red=prompt in red)
         shown = {"first": first} | {name: each.picture for name, each in results.items()}
         rows.append(
             [CaptionedPicture(f"{prompt}, {_CAPTIONS[n]}", each) for n, each in shown.items()]
