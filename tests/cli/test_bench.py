@@ -13,7 +13,7 @@ from tests.models.tiny_checkpoints import save_checkpoint
 
 KEYS_OF_JSON = {
     "adherence": {"tapestry", "paper", "thin"},
-    "seams": {"panorama", "wrap", "extension", "frame", "fill", "tiled_decode"},
+    "seams": {"panorama", "wrap", "extension", "extension_wide", "frame", "fill", "tiled_decode"},
     "coherence": {"off", "on"},
     "sharpness": {"few_step"},
     "composition": {"one_horizon", "plain_windows"},

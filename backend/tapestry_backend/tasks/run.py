@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +33,7 @@ from .canvas_source import CanvasSource, RequestedCanvas, pixel_shares, read_can
 from .conditioning import Conditioning
 from .decoding import compose_layers, decode_beside, decode_canvas
 from .denoising_pass import DenoisingPass, Texts
+from .edge_colours import preserve_edge_colours
 from .editing import run_edit
 from .events import Finished, LayeredPicture, Progressed
 from .failure_messages import (
@@ -224,6 +226,10 @@ def _paint(state: _RunState) -> Generator[Progressed, None, _Painted]:
         steer.append(draft.preserve(preserved.latents, layers))
     if plain is not None and preserved is not None:
         steer.extend(plain.preserve(preserved.latents, layers))
+    if preserved is not None:
+        steered = [each.where for each in (draft, plain) if each is not None]
+        free = torch.stack([torch.ones(source.size), *(1 - where.sign() for where in steered)])
+        steer += preserve_edge_colours(plan, source, preserved.latents, layers, free.amin(dim=0))
     steer.extend(_coherence(plan, state.source, state.model, layers))
     latents = yield from _denoise(state, denoising, "denoising", steer)
     return _Painted(latents, layers)

@@ -8,6 +8,7 @@ from tapestry_backend.bench.metrics.seams import (
     most_visible,
     seam_ratio,
     turned,
+    wide_ratio,
 )
 
 CELL = 8
@@ -42,6 +43,17 @@ def test_a_faint_step_is_found(smooth) -> None:
     borders = [128]
 
     assert seam_ratio(stepped, borders, CELL) > seam_ratio(picture, borders, CELL) + 0.3
+
+
+def test_another_hue_beside_a_border_is_found(smooth) -> None:
+    """Colours that change over as many pixels as no column shows; elsewhere, and by chance, 1."""
+    ratios = [wide_ratio(smooth(128, 512, seed), [128, 256], 12) for seed in range(16)]
+    picture = smooth(128, 512).astype(float)
+    other = picture + 2 * np.clip(np.arange(512) - 122, 0, 12)[None, :, None]
+
+    assert np.mean(ratios) == pytest.approx(1, abs=0.05)
+    assert seam_ratio(other, [128], CELL) == pytest.approx(seam_ratio(picture, [128], CELL))
+    assert wide_ratio(other, [128], 12) > wide_ratio(picture, [128], 12) + 0.5
 
 
 def test_what_every_cell_shows_is_no_seam(smooth) -> None:

@@ -28,7 +28,7 @@ class Goal:
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "adherence": ("tapestry", "paper", "thin"),
-    "seams": ("panorama", "wrap", "extension", "frame", "fill", "tiled_decode"),
+    "seams": ("panorama", "wrap", "extension", "extension_wide", "frame", "fill", "tiled_decode"),
     "coherence": ("off", "on"),
     "sharpness": ("few_step",),
     "composition": ("one_horizon", "plain_windows"),
@@ -112,6 +112,8 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "panorama": Goal("across the borders of windows", at_most=1.02),
         "wrap": Goal("across the old edge of 360 degrees", at_most=1.05),
         "extension": Goal("across the border of the old picture", at_most=1.05),
+        "extension_wide": Goal("colours over 24 pixels across that border", at_most=1.3),
+        "extension_detail": Goal("fine detail beside it over that further away"),
         "frame": Goal("across the border of an old picture of one window", at_most=1.2),
         "fill": Goal("across the outline of a filled selection", at_most=1.2),
         "tiled_decode": Goal("worst place of a decode in bands", at_most=1.02),

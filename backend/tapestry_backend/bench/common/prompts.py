@@ -75,6 +75,9 @@ SAMPLE_EVEN_TEXTURES = (
 """Materials without large parts: change from place to place varies by a tenth to a fifth, that of
 bricks or stars by a half, so that a small seam is found with fewer pictures."""
 
+SAMPLE_OPEN_VIEWS = ("blue sky", "sunset sky", "starry night", "ocean waves", "flower meadow")
+"""Of large and even colours, in which the eye sees a wide, faint line."""
+
 SAMPLE_DRIFTING = (
     "sunset sky",
     "patchwork quilt",
@@ -100,6 +103,8 @@ SAMPLE_SCENES = (
     "mountains at night",
 )
 """Scenes of the bundled model's vocabulary that have one horizon."""
+
+GENERAL_OPEN_VIEWS = ("a blue sky", "a sunset sky", "a starry night sky", "the sea", "a meadow")
 
 GENERAL_SCENES = (
     "a sandy beach and the sea under a blue sky",
@@ -137,6 +142,11 @@ def detailed(model: str) -> tuple[str, ...]:
 def even_textures(model: str) -> tuple[str, ...]:
     """Prompts in which a seam would show."""
     return SAMPLE_EVEN_TEXTURES if model == SAMPLE else GENERAL_TEXTURES
+
+
+def open_views(model: str) -> tuple[str, ...]:
+    """Prompts in which a border would show from further away."""
+    return SAMPLE_OPEN_VIEWS if model == SAMPLE else GENERAL_OPEN_VIEWS
 
 
 def drifting(model: str) -> tuple[str, ...]:

@@ -39,6 +39,26 @@ def seam_ratio(picture: np.ndarray, borders: Sequence[int], cell_px: int) -> flo
     return float(change[list(borders)].mean() / change[elsewhere].mean())
 
 
+def wide_ratio(picture: np.ndarray, borders: Sequence[int], side_px: int) -> float:
+    """The same over more pixels: a line may be wide and faint, as where a sky takes another hue.
+
+    Means of squares of `side_px` pixels on both sides of a place are compared. Elsewhere is where
+    no square reaches over a border.
+    """
+    rows = picture.shape[0] // side_px * side_px
+    bands = picture[:rows].astype(np.float64)
+    bands = bands.reshape(-1, side_px, *picture.shape[1:]).mean(axis=1)
+    sums = np.pad(np.cumsum(bands, axis=1), ((0, 0), (1, 0), (0, 0)))
+    means = (sums[:, side_px:] - sums[:, :-side_px]) / side_px
+    change = np.abs(means[:, side_px:] - means[:, :-side_px]).mean(axis=(0, 2))
+    elsewhere = [
+        value
+        for x, value in enumerate(change, start=side_px)
+        if all(abs(x - border) >= 2 * side_px for border in borders)
+    ]
+    return float(change[[x - side_px for x in borders]].mean() / np.mean(elsewhere))
+
+
 def turned(picture: np.ndarray) -> np.ndarray:
     """Rows as columns, so that a seam across the height is measured like one across the width."""
     return picture.swapaxes(0, 1)

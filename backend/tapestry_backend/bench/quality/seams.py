@@ -15,8 +15,9 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ...models.autoencoder import tiled_vae
 from ...tasks.plan import Plan, make_plan
-from ..common.prompts import even_textures
-from ..metrics.seams import most_visible, seam_ratio, turned
+from ..common.prompts import even_textures, open_views
+from ..metrics.detail import detail_energy
+from ..metrics.seams import most_visible, seam_ratio, turned, wide_ratio
 from .captioned import CaptionedPicture
 from .workbench import Measured, Workbench
 
@@ -27,6 +28,9 @@ Panorama = Callable[[int, int, str, int], np.ndarray]
 """(height, width, prompt, seed) -> its picture, uint8 [H, W, 3]."""
 
 _MIB = 2**20
+
+_WIDE_PX = 12
+"""Of the squares that are compared over a border that is looked at from further away."""
 
 
 def measure_seams(bench: Workbench) -> Measured:
@@ -39,6 +43,8 @@ def measure_seams(bench: Workbench) -> Measured:
         "frame": extensions(bench, 4 if quick else 16, framed=True),
         "fill": fills(bench, 4 if quick else 16),
     }
+    wide = wide_extensions(bench, 10 if quick else 30)
+    found |= {name: [(each[name], shown) for each, shown in wide] for name in wide[0][0]}
     details: dict[str, object] = {}
     if not bench.scope.alone:
         count = 1 if quick else 4
@@ -154,6 +160,32 @@ def extensions(
     return found
 
 
+def wide_extensions(
+    bench: Workbench, count: int
+) -> list[tuple[dict[str, float], CaptionedPicture]]:
+    """Skies, a sea and a meadow that grow on both sides: colours and detail beside the border."""
+    painter, side = bench.painter, bench.painter.window_px
+    margin, rim, near = side * 3 // 4, side // 8, side // 4
+    names = open_views(painter.settings.model)
+    bench.say(f"seams: {count} extensions of {len(names)} materials, seen from further away")
+    found = []
+    for i in range(count):
+        prompt = names[i % len(names)]
+        whole = painter.paint(painter.request(side + 2 * rim, side + 2 * rim, prompt, 3800 + i))
+        old = whole[rim : rim + side, rim : rim + side]
+        picture = extended(bench, old, Margins(left=margin, right=margin), prompt, 3800 + i)
+        wide = wide_ratio(picture, [margin, margin + side], _WIDE_PX)
+        new = picture[:, :margin][:, ::-1], picture[:, -margin:]
+        beside, further = (
+            np.mean([detail_energy(each[:, part]) for each in new])
+            for part in (slice(0, near), slice(near, margin))
+        )
+        caption = f"{prompt}, over {2 * _WIDE_PX} pixels {wide:.2f}"
+        figures = {"extension_wide": wide, "extension_detail": float(beside / further)}
+        found.append((figures, CaptionedPicture(caption, picture)))
+    return found
+
+
 def fills(bench: Workbench, count: int, **fields: Any) -> MeasuredPictures:
     """Across the outline of a box in the middle of two windows that is filled anew.
 
@@ -258,7 +290,10 @@ def _rows(found: Mapping[str, MeasuredPictures]) -> list[list[CaptionedPicture]]
     same = [list(group) for group in zip(*(found[name] for name in together), strict=False)]
     others = [
         found["panorama"][2:4],
-        *(found[k][:4] for k in ("wrap", "extension", "frame", "fill", "control")),
+        *(
+            found[k][:4]
+            for k in ("wrap", "extension", "frame", "fill", "extension_wide", "control")
+        ),
     ]
     return [
         *[[picture for _, picture in group] for group in same[:2]],
