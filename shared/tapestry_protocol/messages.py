@@ -230,6 +230,8 @@ class Request:
     wrap      the left and right edge continue each other (360 degrees), after an extension as well
     composition     how firmly a canvas higher than a window keeps to a small draft; 0: no draft
     coherence       how firmly new windows all keep to the look of one of them; 0: not at all
+    melt      "generate": above 0 all layers are painted together, as one picture from their own
+              paint, and by this much the words of each look at what it covers; 0: each by itself
     speed     "quality" leaves nothing out; "balanced" and "fast" some windows and some guidance
     clip_skip       layers of CLIP that are left out at the end; others count from one more
     model     an id out of the welcome's list, never a path
@@ -260,6 +262,7 @@ class Request:
     wrap: bool = False
     composition: UnitShare = 0.5
     coherence: UnitShare = 0.5
+    melt: UnitShare = 0.0
     speed: Speed = "quality"
     seed: Seed = 0
     scheduler: Scheduler = "checkpoint"

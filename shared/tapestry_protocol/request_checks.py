@@ -148,6 +148,8 @@ def check_request(request: Request) -> None:
     margins = request.margins
     if request.live and (request.task != "generate" or request.layered):
         raise _bad("Only a whole picture, as one layer, is painted live.")
+    if request.melt:
+        _check_melting(request)
     _TASKS[request.task](request)
     if request.task != "extend" and (not margins.is_zero or request.under_px):
         raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')
@@ -159,6 +161,14 @@ def check_request(request: Request) -> None:
         )
     if expert.anchor is not None and not _is_painted(request, expert.anchor):
         raise _bad("The anchor of the coherence lies outside the canvas.", "Choose a point on it.")
+
+
+def _check_melting(request: Request) -> None:
+    advice = 'Set "Melt together" to 0.'
+    if request.task != "generate":
+        raise _bad("Layers melt together only where a whole picture is generated.", advice)
+    if request.live:
+        raise _bad("Layers that melt together are not painted live.", advice)
 
 
 def _is_painted(request: Request, point: Point) -> bool:

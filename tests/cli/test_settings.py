@@ -62,6 +62,7 @@ def picture_of(scene: Path, *arguments: str) -> np.ndarray:
         (["--window-weighting", "gaussian"], "window_weighting", "gaussian"),
         (["--fusion", "factors"], "fusion", "factors"),
         (["--coherence", "0"], "coherence", 0),
+        (["--melt", "0.5"], "melt", 0.5),
         (["--speed", "balanced"], "speed", "balanced"),
         (["--extend", "right=8", "--under", "3"], "under_px", 3),
         (["--extend", "right=8", "--no-continue"], "continue_regions", False),

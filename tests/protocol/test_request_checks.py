@@ -37,6 +37,7 @@ def region(height: int = 4, width: int = 5, channels: Any = 1, prompt: str = "se
         GENERATE,
         EXTEND,
         Request("generate", 64, 64, regions=(region(),)),
+        Request("generate", 64, 64, regions=(region(),), melt=1.0),
         Request("generate", 64, 64, prompt="sky", wrap=True),
         dataclasses.replace(EXTEND, margins=Margins(top=8), wrap=True),
         dataclasses.replace(EXTEND, margins=Margins(left=8, right=24), wrap=True),
@@ -45,7 +46,7 @@ def region(height: int = 4, width: int = 5, channels: Any = 1, prompt: str = "se
         UPSCALE,
         dataclasses.replace(UPSCALE, factor=1.0, regions=(region(),)),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_sensible_request_passes(request_: Request) -> None:
     """Also at the edges."""
@@ -65,6 +66,7 @@ def changed(request_: Request, **changes: Any) -> Request:
         (changed(GENERATE, style="caf\udce9"), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, prompt="", regions=(region(prompt=" "),)), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, margins=Margins(top=1)), ErrorCode.BAD_REQUEST),
+        (changed(GENERATE, melt=0.5, live="x"), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, image=EXTEND.image), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, regions=(region(height=5),)), ErrorCode.BAD_REQUEST),
         (changed(GENERATE, regions=(region(channels=4),)), ErrorCode.BAD_REQUEST),
@@ -80,10 +82,11 @@ def changed(request_: Request, **changes: Any) -> Request:
         (changed(UPSCALE, image=PixelsRef(96, 64, 4, SHA256)), ErrorCode.BAD_REQUEST),
         (changed(UPSCALE, margins=Margins(left=8)), ErrorCode.BAD_REQUEST),
         (changed(UPSCALE, live="x"), ErrorCode.BAD_REQUEST),
+        (changed(UPSCALE, melt=0.5), ErrorCode.BAD_REQUEST),
         (changed(UPSCALE, selection=SELECTED), ErrorCode.BAD_REQUEST),
         (changed(UPSCALE, factor=8.5), ErrorCode.BAD_REQUEST),
     ],
-    ids=range(22),
+    ids=range(24),
 )
 def test_a_request_that_cannot_become_a_picture_is_refused(
     request_: Request, code: ErrorCode

@@ -224,6 +224,14 @@ def _add_canvas(group: argparse._ArgumentGroup) -> None:
     add_field(
         group, "--coherence", "coherence", "X", "how firmly windows keep to the look of one; 0: off"
     )
+    add_field(
+        group,
+        "--melt",
+        "melt",
+        "X",
+        "paint all layers together, as one picture from their own colours (see strength in "
+        "--region), and let the words of each look at its place this firmly; 0: each by itself",
+    )
 
 
 def _add_expert(group: argparse._ArgumentGroup) -> None:

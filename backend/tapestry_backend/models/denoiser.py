@@ -175,6 +175,26 @@ class Denoiser(Protocol):
         """
         ...
 
+    def encode_collage(
+        self, prompts: Sequence[str], whole: str, guidance_scale: float = 1.0
+    ) -> tuple[Tensor, list[int]]:
+        """Prompts in a row, each read by itself, as one condition [1, T, D]; and their tokens.
+
+        whole: all of it as one text, for what a model reads besides tokens. Raises TapestryError
+        where a model's attention cannot be biased.
+        """
+        ...
+
+    def attention_biased(
+        self, biases: Tensor, lengths: Sequence[int]
+    ) -> AbstractContextManager[None]:
+        """Inside, `predict` with B rows attends to some prompts more, and to others less.
+
+        biases [B, P, h, w]: what is added to the scores of the prompts of `encode_collage`, of
+        which each has so many tokens, at each cell of a window.
+        """
+        ...
+
     def prepare_control(self, network: Any, picture: Tensor) -> Tensor:
         """What a control network is shown of a picture [1, 3, H, W] uint8: as many rows."""
         ...

@@ -248,7 +248,7 @@ class LatentModel(ABC):
         unsaid = self.adapter_manager.vocabulary.unsaid(name)
         return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
 
-    # A family whose attention can be taken over, or that can learn, has these of its own.
+    # A family whose attention can be changed, or that can learn, has these of its own.
 
     def token_map(self, source: str, target: str) -> TokenMap:  # noqa: ARG002
         raise _keeps_no_shapes()
@@ -277,6 +277,21 @@ class LatentModel(ABC):
 
     def spare_gradients(self) -> None:
         raise _learns_nothing(self.id)
+
+    def encode_collage(
+        self,
+        prompts: Sequence[str],  # noqa: ARG002
+        whole: str,  # noqa: ARG002
+        guidance_scale: float = 1.0,  # noqa: ARG002
+    ) -> tuple[Tensor, list[int]]:
+        raise _places_no_words()
+
+    def attention_biased(
+        self,
+        biases: Tensor,  # noqa: ARG002
+        lengths: Sequence[int],  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
+        raise _places_no_words()
 
     def prepare_control(self, _network: Any, picture: Tensor) -> Tensor:
         return picture
@@ -386,6 +401,14 @@ def _learns_nothing(name: str) -> TapestryError:
         Sentence("The model {name} cannot learn a picture.", name=quoted(name)),
         "Choose another method, or a checkpoint of Stable Diffusion 1, 2 or XL that was not made "
         "for few steps.",
+    )
+
+
+def _places_no_words() -> TapestryError:
+    return TapestryError(
+        ErrorCode.BAD_REQUEST,
+        "This model's words cannot be given places: its layers do not melt together.",
+        'Set "Melt together" to 0, or choose a checkpoint of Stable Diffusion.',
     )
 
 

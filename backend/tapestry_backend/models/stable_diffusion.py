@@ -15,6 +15,7 @@ from ..prompts.weights import read_weights
 from .adapters.control_input import ControlInput
 from .adapters.learned import LearnedLora
 from .adapters.residuals import residuals
+from .attention_bias import attention_biased
 from .attention_control import Tokens, attention_taken_over, map_tokens
 from .attention_pairs import AttentionPair, TokenMap
 from .device.memory import spare_bytes
@@ -101,6 +102,20 @@ class StableDiffusion(LatentModel):
         self, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
     ) -> AbstractContextManager[None]:
         return attention_taken_over(self._unet, pairs, row_count, words=words, parts=parts)
+
+    def encode_collage(
+        self, prompts: Sequence[str], whole: str, guidance_scale: float = 1.0
+    ) -> tuple[Tensor, list[int]]:
+        *parts, joint = (self.encode_prompts([p], [guidance_scale]) for p in (*prompts, whole))
+        lengths = [part.shape[1] - self._vector_rows for part in parts]
+        tokens = [part[:, :length] for part, length in zip(parts, lengths, strict=True)]
+        vectors = joint[:, joint.shape[1] - self._vector_rows :]
+        return torch.cat([*tokens, vectors], dim=1), lengths
+
+    def attention_biased(
+        self, biases: Tensor, lengths: Sequence[int]
+    ) -> AbstractContextManager[None]:
+        return attention_biased(self._unet, biases.to(self.device), lengths)
 
     def _model_kwargs(
         self, _latents: Tensor, conditions: Tensor, _contexts: Sequence[WindowContext]

@@ -38,7 +38,8 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
         masks = continue_regions(masks, *extension, wrap=plan.request.wrap)
     soft = []
     for region, (mask, bounds) in zip(request.regions, masks, strict=True):
-        loose = window_px // _LOOSE_SHARE if region.fit == "loose" else 0
+        is_loose = region.fit == "loose" and not plan.request.melt
+        loose = window_px // _LOOSE_SHARE if is_loose else 0
         radius = plan.request.feather_px + loose
         soft.append(feather(_continued(mask, bounds, plan, 2 * radius), radius))
     return soft

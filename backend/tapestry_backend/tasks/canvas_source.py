@@ -224,12 +224,14 @@ class RequestedCanvas:
     masks      of the regions, on the canvas, topmost first
     new        [H, W] in 0..1: how much of each pixel of the result is painted; None: all of it
     notices    what the artist should know: sentences
+    places     [N + 1, h, w]: each region's share of each cell, where all melt together; else None
     """
 
     source: CanvasSource
     masks: tuple[PaintedMask, ...]
     new: Tensor | None
     notices: tuple[str, ...]
+    places: Tensor | None = None
 
 
 def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> RequestedCanvas:
@@ -240,6 +242,9 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
         _check_seen(region.prompt, mask, plan)
     covered = compose(masks, plan.canvas, plan.cell_px)
     weights = lift_thin(weigh(covered, [region.weight for region in request.regions]))
+    places = weights.clone() if request.melt else None
+    if request.melt:  # one path paints everything
+        weights[:-1], weights[-1] = 0, 1
     pixels, until, new = _what_is_there(request, blobs, plan)
     follow = plan.follow if request.task in {"extend", "fill"} else None
     loose = until > 0 if request.image is None else None
@@ -248,7 +253,7 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
     start = weights, pixels, until, follow, plan.cell_px, loose, paints, preserved
     source = CanvasSource(*start, wrap=plan.request.wrap)
     notices = _notices(request, masks, covered, plan.cell_px) + _on_narrow_fill(request, new, plan)
-    return RequestedCanvas(source, tuple(masks), new, notices)
+    return RequestedCanvas(source, tuple(masks), new, notices, places)
 
 
 def pixel_shares(reading: RequestedCanvas, plan: Plan, layers: Layers) -> list[PixelShare]:

@@ -21,6 +21,7 @@ from ..models.adapters.grounding import Box, Grounding
 from ..models.adapters.references import referring
 from ..models.denoiser import Denoiser
 from .control_pictures import ControlPictures, counts
+from .melting import Melting
 from .plan import Plan, RegionPlan
 
 
@@ -28,18 +29,20 @@ class AdapterSet(NamedTuple):
     """The LoRAs and control pictures of a region, those of the whole picture included.
 
     grounding: the share of the steps in which its rows get the boxes of all regions
+    melt: how firmly words look at their places, as in the request
     """
 
     loras: tuple[Lora, ...]
     controls: tuple[Control, ...]
     grounding: float
+    melt: float = 0.0
 
 
 class Conditioning:
     """The adapters of a plan, loaded: one set for all regions that use the same.
 
     first: the plan of the picture that this plan enlarges, on which control pictures and regions
-    lie; None: this one. Raises TapestryError when an adapter is not there, damaged, or made for
+    lie; None: this one. places: as in `RequestedCanvas`. Raises TapestryError when an adapter is not there, damaged, or made for
     another model.
     """
 
@@ -51,11 +54,14 @@ class Conditioning:
         model: Denoiser,
         adapters: AdapterCatalogue,
         first: Plan | None = None,
+        *,
+        places: Tensor | None = None,
     ) -> None:
         self._model = model
         self._adapters = adapters
         self._plan = plan
         self._grounding = request.expert.grounding if request.regions else 0.0
+        self.melting = None if places is None else Melting(model, plan, places)
         used = dict.fromkeys(self._set_of(region) for region in plan.regions)
         self._sets = [adapter_set for adapter_set in used if any(adapter_set)]
         if not any(adapter_set.loras for adapter_set in self._sets):
@@ -110,12 +116,15 @@ class Conditioning:
                 ):
                     boxes = [Box(*window) for window in windows]
                     stack.enter_context(grounding.told(boxes, is_negative))
+                if self.melting is not None:
+                    stack.enter_context(self.melting.told(step, size, windows, is_negative))
                 return self._model.predict(*args)
 
         return predict
 
     def _set_of(self, region: RegionPlan) -> AdapterSet:
-        return AdapterSet(region.loras, region.controls, self._grounding)
+        melt = 0.0 if self.melting is None else self._plan.request.melt
+        return AdapterSet(region.loras, region.controls, self._grounding, melt)
 
     def _ground(self, adapter_set: AdapterSet, size: Size) -> Grounding | None:
         """The boxes of the regions for a grounded model, on a canvas of this size."""

@@ -76,6 +76,9 @@ class Texts:
                         encoded[key] = (earlier or {}).get(key) or Encoded(
                             model.encode_prompts([text], [model_scale]), model.unread(text)
                         )
+                if conditioning.melting is not None and region is plan.regions[-1]:
+                    whole = conditioning.melting.encode(region.prompt, model_scale)
+                    encoded[region.prompt, model_scale, region.loras] = Encoded(whole, "")
             own, negative = (
                 index[text, model_scale, region.loras]
                 for text in (region.prompt, region.negative_prompt)

@@ -23,7 +23,7 @@ from ..models.schedulers import check_steps
 
 _REPORTED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps", "feather_px"),
-    *("continue_regions", "under_px", "wrap", "coherence", "speed", "clip_skip"),
+    *("continue_regions", "under_px", "wrap", "coherence", "melt", "speed", "clip_skip"),
 )
 """Fields of the request in a report; the others are pixels, or resolved in the plan."""
 
@@ -339,6 +339,14 @@ def background_prompt(request: Request) -> str:
     An empty prompt lets a model paint anything; the names of all regions keep the gaps between
     roughly painted areas in the picture's own world.
     """
+    if request.melt:
+        return ", ".join(melting_prompts(request))
     if request.prompt.strip() or request.task != "generate":
         return request.prompt
     return ", ".join(dict.fromkeys(r.prompt for r in request.regions if r.prompt.strip()))
+
+
+def melting_prompts(request: Request) -> tuple[str, ...]:
+    """What layers that melt together are all painted with: the background's words, and theirs."""
+    prompts = (request.prompt, *(region.prompt for region in request.regions))
+    return tuple(dict.fromkeys(prompt.strip() for prompt in prompts if prompt.strip()))

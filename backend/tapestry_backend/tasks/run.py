@@ -47,6 +47,7 @@ from .instruction import run_instruction
 from .inversion_files import InversionFiles
 from .layering import Colours, Leaf, leaves_of, size_bytes, to_layers
 from .live import LivePass, LivePasses, LiveUpdate, decode_update, preview_update
+from .melting import melted
 from .model_loading import load_model
 from .own_paint import preserved_rows
 from .plain_edges import plain_edges
@@ -195,9 +196,13 @@ def _prepare(
     watch = Stopwatch()
     model = yield from load_model(request, model_cache, watch)
     with watch.stage("encode"):
+        if request.melt:
+            request, without = melted(request)
+            notices = (*notices, *without)
         plan = make_plan(request, model)
         canvas = read_canvas_source(request, blobs, plan)
-        conditioning = Conditioning(request, blobs, plan, model, model_cache.catalogue.adapters)
+        adapters = model_cache.catalogue.adapters
+        conditioning = Conditioning(request, blobs, plan, model, adapters, places=canvas.places)
         last = passes.before(plan, model)
         texts = Texts.encode(plan, model, conditioning, last.texts.encoded if last else None)
         check_finite(texts.conditions, "reading the prompts")

@@ -169,6 +169,7 @@ def order_to_enlarge(order: Order, picture: Pixels, settings: Settings) -> Order
         factor=settings.upscale_factor,
         upscaler=settings.upscaler,
         wrap=False,
+        melt=0.0,
         layered=False,
         controls=kept(order.request.controls),
         regions=tuple(
@@ -342,6 +343,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         wrap=settings.wrap and not on_selection and target.task != "upscale",
         composition=settings.composition,
         coherence=settings.coherence,
+        melt=settings.melt if target.task == "generate" else 0.0,
         speed=cast("Any", settings.speed),
         seed=settings.seed,
         scheduler=cast("Any", settings.scheduler),

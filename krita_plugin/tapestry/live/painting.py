@@ -186,6 +186,7 @@ class LivePainting:
             num_inference_steps=self._settings.live_steps,
             only_selection=False,
             in_regions=False,
+            melt=0.0,
         )
         try:
             order = await order_from(

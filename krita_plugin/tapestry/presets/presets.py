@@ -17,7 +17,7 @@ _PRESETS_KEY = "presets"
 
 _OF_A_PRESET = (
     *("num_inference_steps", "guidance_scale", "scheduler", "speed", "model"),
-    *("coherence", "composition"),
+    *("coherence", "composition", "melt"),
     *("strength", "feather_px", "context_px", "outline_px", "under_px"),
     *("style", "negative_prompt"),
 )

@@ -64,6 +64,7 @@ class Settings:
     upscale_*        "upscale": how many times as large, how far from what is there, and where to
     upscaler         the network that enlarges; empty: a filter
     outline_px       softens the outlines of all regions
+    melt             "generate": above 0 all layers are painted together, as one picture
     speed            what may be left out to be done sooner
     batch            pictures to be made, with seeds in sequence
     apply_at_once    whether a single finished picture becomes a layer without being asked for
@@ -116,6 +117,7 @@ class Settings:
     scheduler: str = "checkpoint"
     speed: str = "quality"
     coherence: float = 0.5
+    melt: float = 0.0
     composition: float = 0.5
     model: str = "sample"
     apply_at_once: bool = True
@@ -166,6 +168,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "live_strength": (0.05, 1.0),
     "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
     "coherence": (0.0, 1.0),
+    "melt": (0.0, 1.0),
     "composition": (0.0, 1.0),
 }
 """The least and the most of every number."""

@@ -324,6 +324,13 @@ def test_the_style_goes_along(canvas: FakeCanvas) -> None:
     assert (request.scheduler, request.feather_px) == ("euler", 5)
 
 
+def test_layers_melt_together_where_the_whole_canvas_is_generated(canvas: FakeCanvas) -> None:
+    """A selection that is painted anew has a picture around it."""
+    canvas.add("sea", Bounds(0, 0, 64, 64))
+    assert order(canvas, melt=0.5).request.melt == 0.5
+    assert order(canvas, "extend", melt=0.5, extend_right=64).request.melt == 0
+
+
 def test_a_chosen_group_gives_the_regions(canvas: FakeCanvas) -> None:
     """And no other layer does."""
     canvas.add("outside", Bounds(0, 0, 5, 5))

@@ -186,6 +186,20 @@ def _rare() -> tuple[Number, ...]:
             2,
         ),
         Number(
+            "melt",
+            tr("Melt together"),
+            tr(
+                "Above 0, Generate paints all layers together, as one picture with one light: "
+                "pasted photographs and sketches melt into what is around them. The words of each "
+                "layer look at its place, the more firmly the higher this is (try 0.5). A layer "
+                "whose own strength is below 1 starts from its colours."
+            ),
+            0.0,
+            1.0,
+            0.05,
+            2,
+        ),
+        Number(
             "outline_px",
             tr("Outlines"),
             tr("Softens the outlines of all regions by this much, so that they run together."),

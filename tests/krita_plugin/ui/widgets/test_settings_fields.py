@@ -27,6 +27,7 @@ def test_every_number_has_a_slider_that_says_the_same(docker) -> None:
         ("guidance", 7.5),
         ("coherence", 0.25),
         ("composition", 0.75),
+        ("melt", 0.5),
         ("outline_px", 12),
     ):
         spin, slider = docker.one(f"tapestry_{name}"), docker.one(f"tapestry_{name}_slider")
@@ -39,6 +40,7 @@ def test_every_number_has_a_slider_that_says_the_same(docker) -> None:
     settings = docker.docker_model.settings
     assert (settings.num_inference_steps, settings.guidance_scale) == (33, 7.5)
     assert (settings.coherence, settings.composition, settings.outline_px) == (0.25, 0.75, 12)
+    assert settings.melt == 0.5
 
 
 def test_lists_say_and_set_what_is_chosen(docker) -> None:
