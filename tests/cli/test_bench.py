@@ -27,6 +27,7 @@ KEYS_OF_JSON = {
     "upscaling": {"psnr", "detail", "seams", "evaluations", "one_horizon"},
     "live": {"evaluations", "flicker", "first", "adherence"},
     "editing": {"iou", "round_trip", "p2p_structure", "p2p_adherence"},
+    "melting": {"melted_adherence", "melted_structure", "melted_outline"},
 }
 
 

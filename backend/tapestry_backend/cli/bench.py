@@ -22,6 +22,7 @@ MEASURES = (
     "upscaling",
     "live",
     "editing",
+    "melting",
 )
 
 

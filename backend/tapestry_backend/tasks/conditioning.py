@@ -42,8 +42,8 @@ class Conditioning:
     """The adapters of a plan, loaded: one set for all regions that use the same.
 
     first: the plan of the picture that this plan enlarges, on which control pictures and regions
-    lie; None: this one. places: as in `RequestedCanvas`. Raises TapestryError when an adapter is not there, damaged, or made for
-    another model.
+    lie; None: this one. places: as in `RequestedCanvas`. Raises TapestryError when an adapter is
+    not there, damaged, or made for another model.
     """
 
     def __init__(

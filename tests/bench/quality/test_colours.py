@@ -22,6 +22,17 @@ def test_unseen_pictures_are_named(judge: ColourJudge) -> None:
         assert (seen == number).mean() > 0.99
 
 
+def test_the_nearer_of_two_prompts(judge: ColourJudge) -> None:
+    """By the pixels that are clearly of one of them; what both have says nothing."""
+    labels = np.zeros((64, 64), dtype=int)
+    labels[:, 16:] = 1
+    assert judge.nearer(judge.unseen("lava"), "lava", "snow") > 0.99
+    assert judge.nearer(judge.cut(("lava", "snow"), labels), "lava", "snow") == pytest.approx(
+        0.25, abs=0.02
+    )
+    assert judge.nearer(judge.unseen("lava"), "snow", "snow") == 0.5
+
+
 def test_an_outline_is_where_it_is_seen(judge: ColourJudge) -> None:
     """Not a pixel beside it, whatever the outline of the mask says."""
     labels = np.zeros((64, 64), dtype=int)

@@ -43,6 +43,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "upscaling": ("psnr", "detail", "seams", "evaluations", "one_horizon", "objects", "specks"),
     "live": ("evaluations", "flicker", "first", "adherence"),
     "editing": ("iou", "round_trip", "p2p_structure", "p2p_adherence"),
+    "melting": ("melted_adherence", "melted_structure", "melted_outline"),
 }
 """The figures that stand for each measure; all others explain them."""
 
@@ -214,6 +215,19 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "adherence": Goal("mean IoU after all strokes", at_least=0.9),
         "anew": Goal("the same of a picture that is painted anew"),
     },
+    "melting": {
+        f"{way}_{name}": Goal(f"{text}, {how}", **(limits if way == "melted" else {}))
+        for way, how in (
+            ("apart", "each layer by itself"),
+            ("together", "one path, words without places"),
+            ("melted", "melted together"),
+        )
+        for name, text, limits in (
+            ("adherence", "what shows its own colours", {"at_least": 0.9}),
+            ("structure", "edges of a pasted thing that stay", {}),
+            ("outline", "across the outline of its box", {"at_most": 1.2}),
+        )
+    },
     "editing": {
         "iou": Goal("the place that is found, against the true region (IoU)", at_least=0.85),
         "worst_iou": Goal("the same, of the worst picture"),
@@ -227,7 +241,7 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
                 ("p2p", "Prompt-to-Prompt", 0.7),
                 ("plain", "without it", None),
                 ("ddib", "DDIB", None),
-                ("fresh", "a picture of another seed", None),
+                ("fresh", "a picture of the same seed", None),
             )
         },
         **{

@@ -149,6 +149,54 @@ def open_views(model: str) -> tuple[str, ...]:
     return SAMPLE_OPEN_VIEWS if model == SAMPLE else GENERAL_OPEN_VIEWS
 
 
+SAMPLE_RENAMED = (
+    ("a red house", "a blue house"),
+    ("village", "village at night"),
+    ("a green tree", "a red tree"),
+    ("a yellow boat", "a blue boat"),
+    ("mountains", "mountains at sunset"),
+    ("a red balloon", "a green balloon"),
+    ("a white cat", "a black cat"),
+    ("harbour", "harbour at night"),
+    ("a blue castle", "a red castle"),
+)
+
+GENERAL_RENAMED = (
+    ("a red house on a meadow", "a blue house on a meadow"),
+    ("a village by day", "a village at night"),
+    ("a green tree on a hill", "a red tree on a hill"),
+    ("a yellow boat on a lake", "a blue boat on a lake"),
+    ("mountains under a blue sky", "mountains at sunset"),
+    ("a white cat on a sofa", "a black cat on a sofa"),
+)
+
+
+SAMPLE_COLLAGES = (
+    ("a red house", "green grass", "blue sky"),
+    ("a blue house", "snow", "sunset sky"),
+    ("a red boat", "ocean waves", "starry night"),
+    ("a green tree", "wheat field", "blue sky"),
+    ("a yellow house", "lavender field", "white clouds"),
+    ("a red windmill", "sand dunes", "blue sky"),
+)
+
+GENERAL_COLLAGES = (
+    ("a red house", "a green meadow", "a blue sky"),
+    ("a white boat", "the sea", "a starry night sky"),
+    ("a green tree", "yellow sand dunes", "a blue sky"),
+)
+
+
+def collages(model: str) -> tuple[tuple[str, str, str], ...]:
+    """A thing, what it stands on, and what is behind it; the last two tell apart by colours."""
+    return SAMPLE_COLLAGES if model == SAMPLE else GENERAL_COLLAGES
+
+
+def renamed(model: str) -> tuple[tuple[str, str], ...]:
+    """Things and scenes, and the same in another colour or another light."""
+    return SAMPLE_RENAMED if model == SAMPLE else GENERAL_RENAMED
+
+
 def drifting(model: str) -> tuple[str, ...]:
     """Prompts whose windows differ when nothing holds them together."""
     return SAMPLE_DRIFTING if model == SAMPLE else (*GENERAL_SCENES, *GENERAL_TEXTURES[:2])

@@ -10,6 +10,9 @@ from ..metrics.colours import Mixture, colour_table, log_likelihoods, named
 
 _RARE = 0.01
 
+_CLEAR = 1.5
+"""A colour that is about five times as likely for one of two prompts is its own."""
+
 _TAUGHT = 3
 """Plain pictures of each prompt that teach; one more examines."""
 
@@ -50,6 +53,16 @@ class ColourJudge:
             own = log_likelihoods(self.unseen(prompt), table)
             strange &= log_likelihoods(picture, table)[0] < np.quantile(own, _RARE)
         return strange
+
+    def nearer(self, picture: np.ndarray, first: str, second: str) -> float:
+        """How much of uint8 [H, W, 3] has colours of the first: 0..1 of what is of one of them.
+
+        Pixels that both may well have say nothing: what is around two houses of different colours.
+        """
+        tables = [self._table(prompt) for prompt in (first, second)]
+        one, other = log_likelihoods(picture, tables)
+        clear = np.abs(one - other) > _CLEAR
+        return float((one > other)[clear].mean()) if clear.any() else 0.5
 
     def mixture(self, first: str, second: str) -> Mixture:
         """Tells how much of the first is mixed with the second."""

@@ -27,6 +27,7 @@ from ...tasks.decoding import decode_canvas
 from ...tasks.imagic import learned_files
 from ...tasks.inversion_files import InversionFiles
 from ..common.layouts import RegionLayout
+from ..common.prompts import renamed
 from ..metrics.structure import edge_agreement
 from ..peers.diffedit import difference_mask
 from .captioned import CaptionedPicture
@@ -152,27 +153,29 @@ def _steps(bench: Workbench) -> list[SamplingStep]:
 
 
 def _shapes(bench: Workbench) -> _Found:
-    """One material turned into another: its edges stay, and it is the other one."""
-    count = 3 if bench.scope.quick else 12
-    bench.say(f"editing: {count} materials turned into others")
+    """Things take another colour, and scenes another light: their edges stay, and they have it.
+
+    The fresh picture has the same seed. What has no shapes, as most materials, has none to keep.
+    """
+    pairs = renamed(bench.painter.settings.model)[:: 3 if bench.scope.quick else 1]
+    count = len(pairs) * (1 if bench.scope.quick else 2)
+    bench.say(f"editing: {count} things and scenes turned into others")
     values: dict[str, list[float]] = {}
     rows = []
-    for number in range(count):
-        now, wanted = (bench.prompts[(5 * number + i) % len(bench.prompts)] for i in (0, 4))
+    for number, (now, wanted) in enumerate(itertools.islice(itertools.cycle(pairs), count)):
         picture = bench.painter.plain(now, 54_000 + number)
-        results = {"fresh": bench.painter.plain(wanted, 55_000 + number)}
+        results = {"fresh": bench.painter.plain(wanted, 54_000 + number)}
         for name, words in (
             ("p2p", Edit("p2p", now, threshold=0.0)),
             ("plain", Edit("diffedit", now, threshold=0.0)),
             ("ddib", Edit("ddib", now)),
         ):
             results[name] = _edited(bench, picture, words, wanted, number, strength=1.0)[..., :3]
-        right = bench.prompts.index(wanted)
         for name, result in results.items():
             structure = edge_agreement(picture, result)
             values.setdefault(f"{name}_structure", []).append(structure)
-            named = float((bench.judge.name(result) == right).mean())
-            values.setdefault(f"{name}_adherence", []).append(named)
+            nearer = bench.colours.nearer(_middle(result), wanted, now)
+            values.setdefault(f"{name}_adherence", []).append(nearer)
         row = {now: picture, **{f"{wanted}, {name}": each for name, each in results.items()}}
         rows.append([CaptionedPicture(text, each) for text, each in row.items()])
     return values, rows
@@ -203,6 +206,12 @@ def _learned(bench: Workbench) -> _Found:
                 row.append(CaptionedPicture(f"{wanted}, learned, {share:g}", result))
         rows.append(row)
     return values, rows
+
+
+def _middle(picture: np.ndarray) -> np.ndarray:
+    """Where a picture of one thing shows that; around it there may be anything."""
+    height, width = picture.shape[:2]
+    return picture[height // 4 : height * 3 // 4, width // 4 : width * 3 // 4]
 
 
 def _edited(

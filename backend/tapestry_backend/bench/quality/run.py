@@ -20,6 +20,7 @@ from .exactness import measure_exactness
 from .extension import measure_extension
 from .foreign import measure_foreign
 from .live import measure_live
+from .melting import measure_melting
 from .opacity import measure_opacity
 from .outlines import measure_outlines
 from .seams import measure_seams
@@ -47,6 +48,7 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "upscaling": measure_upscaling,
     "live": measure_live,
     "editing": measure_editing,
+    "melting": measure_melting,
 }
 
 
