@@ -12,7 +12,9 @@ from .limits import MAX_ADAPTER_WEIGHT, MAX_ID_CHARACTERS
 from .pixels import Bounds, PixelsRef
 
 AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
-FamilyName = Literal["", "sd1", "sd2", "sdxl", "sd3", "flux", "z_image", "flux2", "chroma"]
+FamilyName = Literal[
+    "", "sd1", "sd2", "sdxl", "sd3", "flux", "z_image", "flux2", "chroma", "qwen_image"
+]
 """Models that take the same adapters; empty where it is unknown."""
 
 MAPS = ("regions", "ade20k")

@@ -114,6 +114,8 @@ def test_other_kinds_are_for_a_family_too(tmp_path: Path, width: int, family: st
         ("transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj", "flux2"),
         ("diffusion_model.double_stream_modulation_img.lin", "flux2"),
         ("lora_unet_distilled_guidance_layer_layers_0_in_layer", "chroma"),
+        ("transformer.transformer_blocks.0.img_mlp.net.2", "qwen_image"),
+        ("lora_unet_transformer_blocks_0_txt_mod_1", "qwen_image"),
         ("transformer.layers.0.attention.to_q", "z_image"),
         ("diffusion_model.layers.0.attention.qkv", "z_image"),
         ("lora_unet_context_refiner_0_feed_forward_w1", "z_image"),

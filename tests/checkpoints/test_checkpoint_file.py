@@ -50,7 +50,7 @@ def test_a_header_says_what_a_file_is(case: Case) -> None:
     assert (entry.family, entry.variant, entry.dtype) == (case.family, "base", "float32")
     assert entry.window_px == FAMILIES[case.family].window_px
     assert entry.size_bytes == case.path.stat().st_size
-    assert case.model.cell_px == CELL_PX * (2 if case.family == "flux2" else 1)
+    assert case.model.cell_px == {"flux2": 2 * CELL_PX, "qwen_image": 16}.get(case.family, CELL_PX)
     assert case.model.window == entry.window_px // case.model.cell_px
 
 
@@ -82,6 +82,8 @@ def test_a_file_reads_texts_as_its_pipeline_does(case: Case) -> None:
     elif case.family == "z_image":
         (theirs,), _ = pipeline.encode_prompt(prompt, None, do_classifier_free_guidance=False)
         theirs = theirs[None]
+    elif case.family == "qwen_image":
+        theirs, _ = pipeline.encode_prompt(prompt)
     elif case.family == "chroma":
         theirs, _, seen, *_ = pipeline.encode_prompt(prompt)
         theirs = theirs[:, : int(seen.sum())]

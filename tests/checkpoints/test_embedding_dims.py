@@ -33,6 +33,7 @@ WORDS = {
     "z_image": (),
     "flux2": (),
     "chroma": (),
+    "qwen_image": (),
 }
 TEXTS = {"sd1": 64, "sd2": 64, "sdxl": 128}
 

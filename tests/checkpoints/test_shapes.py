@@ -102,10 +102,11 @@ def test_the_u_nets(family: str) -> None:
 
 
 def test_transformers_are_read_from_their_shapes() -> None:
-    """Stable Diffusion 3.5 medium, FLUX.1 dev, FLUX.2 Klein of 4B, Chroma, and Z-Image."""
+    """The largest of each family, or one of them."""
     with torch.device("meta"):
         sd3 = diffusers.SD3Transformer2DModel(**_SD35_MEDIUM)
         flux = diffusers.FluxTransformer2DModel(guidance_embeds=True, out_channels=64)
+        qwen_image = diffusers.QwenImageTransformer2DModel()
         chroma = diffusers.ChromaTransformer2DModel()
         klein = diffusers.Flux2Transformer2DModel(
             num_layers=5,
@@ -118,13 +119,14 @@ def test_transformers_are_read_from_their_shapes() -> None:
 
     assert_read("sd3", sd3, original_sd3(sd3.state_dict()))
     assert_read("flux", flux, original_flux(flux.state_dict()))
+    assert_read("qwen_image", qwen_image, qwen_image.state_dict())
     assert_read("chroma", chroma, original_chroma(chroma.state_dict()))
     assert_read("flux2", klein, original_flux_2(klein.state_dict()))
     assert_read("z_image", z_image, original_z_image(z_image.state_dict()))
 
 
 def test_the_text_encoders() -> None:
-    """CLIP-L, OpenCLIP's bigG, T5-XXL, and Qwen3 of four billions."""
+    """CLIP-L, OpenCLIP's bigG, T5-XXL, Qwen3 of 4B, and Qwen2.5-VL of 7B."""
     with torch.device("meta"):
         clip_l = transformers.CLIPTextModel(
             transformers.CLIPTextConfig(
@@ -162,6 +164,23 @@ def test_the_text_encoders() -> None:
                 feed_forward_proj="gated-gelu",
             )
         )
+        qwen_vl = transformers.Qwen2_5_VLTextModel(
+            transformers.Qwen2_5_VLTextConfig(
+                vocab_size=152064,
+                hidden_size=3584,
+                intermediate_size=18944,
+                num_hidden_layers=28,
+                num_attention_heads=28,
+                num_key_value_heads=4,
+                max_position_embeddings=128_000,
+                rms_norm_eps=1e-6,
+                rope_parameters={
+                    "rope_type": "default",
+                    "mrope_section": [16, 24, 24],
+                    "rope_theta": 1_000_000.0,
+                },
+            )
+        )
         qwen = transformers.Qwen3Model(
             transformers.Qwen3Config(
                 vocab_size=151936,
@@ -180,4 +199,5 @@ def test_the_text_encoders() -> None:
     assert_read("clip_l", clip_l, plain)
     assert_read("open_clip", big_g, original_open_clip(big_g.state_dict()))
     assert_read("t5", t5, original_t5(t5.state_dict()))
+    assert_read("qwen25", qwen_vl, qwen_vl.state_dict())
     assert_read("qwen3", qwen, qwen.state_dict())

@@ -10,7 +10,7 @@ import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
-from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
+from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt, guide
 from tapestry_backend.engine.noise import canvas_noise
 from tapestry_backend.engine.noise_schedule import SamplingStep
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
@@ -45,6 +45,18 @@ def test_guidance_may_keep_the_spread_of_the_prediction(share: float) -> None:
 
     torch.testing.assert_close(made, expected)
     assert torch.equal(made, guided) == (share == 0)
+
+
+def test_guidance_may_keep_how_much_each_cell_changes() -> None:
+    """As Qwen-Image's pipeline has it; its direction alone is guided."""
+    torch.manual_seed(3)
+    own, away = torch.randn(2, 4, 5, 6)
+    guided = away + 6.0 * (own - away)
+    made = guide(own, away, 6.0, "cells")
+
+    torch.testing.assert_close(made.norm(dim=0), own.norm(dim=0))
+    torch.testing.assert_close(made / made.norm(dim=0), guided / guided.norm(dim=0))
+    assert torch.equal(guide(own, away, 1.0, "cells"), own)
 
 
 @pytest.mark.parametrize("scheduler", [ZERO_SNR, VELOCITY])

@@ -34,6 +34,7 @@ from tests.models.tiny_checkpoints import (
     save_chroma,
     save_flux,
     save_flux_2,
+    save_qwen_image,
     save_xl,
     save_z_image,
 )
@@ -83,6 +84,11 @@ KINDS = {
     "z_image shifting": Kind(
         "z_image", lambda folder: save_z_image(folder, shifts=True), _ONE_LESS
     ),
+    "qwen_image": Kind(
+        "qwen_image",
+        save_qwen_image,
+        {"negative_prompt": "snow", "guidance_scale": None, "true_cfg_scale": SCALE},
+    ),
     "chroma": Kind(
         "chroma", save_chroma, {"negative_prompt": "snow"}, ("image_encoder", "feature_extractor")
     ),
@@ -93,7 +99,7 @@ KINDS = {
 }
 
 
-_FLOWS = {"sd3", "flux", "z_image", "flux2", "chroma"}
+_FLOWS = {"sd3", "flux", "z_image", "flux2", "chroma", "qwen_image"}
 _PACKED = {"flux", "chroma"}
 """Whose pipelines take patches in a row."""
 
@@ -118,8 +124,10 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(kind, folder, ModelCache(Catalogue([str(folder)]), "cpu"))
 
 
-def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = WHOLE) -> Tensor:
-    """What diffusers' own pipeline of the family makes of a prompt."""
+def plain(
+    case: Case, prompt: str, output: str, scheduler: Any = None, size: Size = WHOLE
+) -> Tensor:
+    """What diffusers' own pipeline of the family makes of a prompt, of this kind."""
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         case.folder, local_files_only=True, **dict.fromkeys(case.kind.lacks)
     )
@@ -129,18 +137,32 @@ def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = W
     asked = {"prompt": prompt, "guidance_scale": SCALE, **case.kind.asked}
     if case.kind.family == "chroma":
         asked |= told_of_chroma(pipeline, prompt, asked.pop("negative_prompt"))
-    found = pipeline(
+    return pipeline(
         height=size.height * FACTOR,
         width=size.width * FACTOR,
-        latents=packed(noise) if case.kind.family in _PACKED else noise,
+        latents=in_a_row(case, noise),
         num_inference_steps=STEPS,
-        output_type="latent",
+        output_type=output,
         **asked,
     ).images
+
+
+def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = WHOLE) -> Tensor:
+    """The latents that it ends with, as ours are."""
+    found = plain(case, prompt, "latent", scheduler, size)
     if case.kind.family == "flux2":  # as its autoencoder takes them
         mean, scale = case.model._scales(found)
         return (torch.nn.functional.pixel_unshuffle(found, 2) - mean) * scale
+    if case.kind.family == "qwen_image":
+        return found.transpose(1, 2).unflatten(2, size)
     return unpacked(found, size) if case.kind.family in _PACKED else found
+
+
+def in_a_row(case: Case, noise: Tensor) -> Tensor:
+    """As the pipeline of a family wants it."""
+    if case.kind.family == "qwen_image":
+        return noise.flatten(2).transpose(1, 2)
+    return packed(noise) if case.kind.family in _PACKED else noise
 
 
 def told_of_chroma(pipeline: Any, prompt: str, negative: str) -> dict[str, Any]:
@@ -184,6 +206,7 @@ def our_latents(
         [RegionPrompt(i, len(prompts), scale) for i in range(len(prompts))],
         model.encode_prompts([*prompts, negative], [told] * (len(prompts) + 1)),
         4,
+        guidance_rescale=model.guidance_rescale,
     )
     noise = canvas_noise(SEED, model.channels, canvas)
     made = model.make_scheduler(scheduler, window)
@@ -219,6 +242,19 @@ def test_a_low_window_is_the_plain_pipelines(case: Case) -> None:
 
     assert plan.canvas == plan.window == (12, 20)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_latents_become_its_pixels_and_back(case: Case) -> None:
+    """Scaled, or normalised and packed, as the family has it; unscaled they are as encoded."""
+    model, latents = case.model, plain_latents(case, "red bricks")
+    theirs = plain(case, "red bricks", "pt")
+    ours = (model.decode(latents) / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+    pixels = theirs * 2 - 1
+    found = model._for_pictures(model._vae).encode(pixels)
+    own = found.latent_dist.mode() if hasattr(found, "latent_dist") else found.latents
+    torch.testing.assert_close(model._unscaled(model.encode(pixels)), own, atol=1e-4, rtol=0)
 
 
 def test_a_partition_with_one_prompt_is_the_whole(case: Case) -> None:

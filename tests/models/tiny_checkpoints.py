@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,67 @@ def save_z_image(folder: Path, *, shifts: bool = False) -> Path:
     return folder
 
 
+def save_qwen_image(folder: Path) -> Path:
+    """A checkpoint of Qwen-Image; its size stands where a U-Net's does, since it is so small."""
+    torch.manual_seed(0)
+    diffusers.QwenImagePipeline(
+        transformer=diffusers.QwenImageTransformer2DModel(
+            in_channels=4 * 4,
+            out_channels=4,
+            num_layers=2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            axes_dims_rope=(4, 4, 8),
+        ),
+        scheduler=_flow(shifts=True, shift_terminal=0.02),
+        vae=diffusers.AutoencoderKLQwenImage(
+            base_dim=8,
+            z_dim=4,
+            dim_mult=[1, 2],
+            num_res_blocks=1,
+            temperal_downsample=[False],
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[1.5, 0.7, 2.0, 1.0],
+        ),
+        text_encoder=qwen_vl(32),
+        tokenizer=qwen_tokenizer(),
+    ).save_pretrained(folder)
+    path = folder / "transformer" / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**config, "sample_size": WINDOW * 2}), "utf-8")
+    return folder
+
+
+def qwen_vl(width: int, heads: int = 2) -> transformers.Qwen2_5_VLForConditionalGeneration:
+    """Of two layers; it could see and speak."""
+    text = {
+        "vocab_size": 300,
+        "hidden_size": width,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": heads,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 128_000,
+        "rms_norm_eps": 1e-6,
+        "rope_parameters": {
+            "rope_type": "default",
+            "mrope_section": [
+                width // heads // 8,
+                width // heads * 3 // 16,
+                width // heads * 3 // 16,
+            ],
+            "rope_theta": 1_000_000.0,
+        },
+        "pad_token_id": 256,
+    }
+    vision = {"depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2}
+    config = transformers.Qwen2_5_VLConfig(
+        text_config=text, vision_config={**vision, "out_hidden_size": width}
+    )
+    return transformers.Qwen2_5_VLForConditionalGeneration(config).eval()
+
+
 def save_chroma(folder: Path) -> Path:
     """A checkpoint of Chroma."""
     torch.manual_seed(0)
@@ -274,9 +336,11 @@ def qwen_tokenizer() -> transformers.Qwen2Tokenizer:
     return tokenizer
 
 
-def _flow(*, shifts: bool) -> Any:
+def _flow(*, shifts: bool, **more: Any) -> Any:
     if shifts:
-        return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
+        return diffusers.FlowMatchEulerDiscreteScheduler(
+            shift=3.0, use_dynamic_shifting=True, **more
+        )
     return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
 
 

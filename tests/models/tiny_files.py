@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 from tapestry_backend.checkpoints.families import FAMILIES
 from tapestry_backend.models.loading.tokenizers import clip_tokenizer
-from tests.models.tiny_checkpoints import qwen3, qwen_tokenizer, t5_encoder, t5_tokenizer
+from tests.models.tiny_checkpoints import (
+    qwen3,
+    qwen_tokenizer,
+    qwen_vl,
+    t5_encoder,
+    t5_tokenizer,
+)
 
 State = dict[str, Tensor]
 WIDTH = 64
@@ -39,6 +45,7 @@ def build(family: str, **options: Any) -> Built:
     torch.manual_seed(1)
     makers = {"sd1": _sd1, "sd2": _sd2, "sdxl": _sdxl, "sd3": _sd3, "flux": _flux}
     makers |= {"z_image": _z_image, "flux2": _flux_2, "chroma": _chroma}
+    makers |= {"qwen_image": _qwen_image}
     built = makers[family](**options)
     for network in built.networks.values():
         network.eval()
@@ -96,6 +103,7 @@ def pipeline_of(family: str, built: Built) -> Any:
         "z_image": (diffusers.ZImagePipeline, qwen_tokenizer()),
         "flux2": (diffusers.Flux2KleinPipeline, qwen_tokenizer()),
         "chroma": (diffusers.ChromaPipeline, t5_tokenizer()),
+        "qwen_image": (diffusers.QwenImagePipeline, qwen_tokenizer()),
     }[family]
     return kind(**built.networks, tokenizer=tokenizer, scheduler=scheduler)
 
@@ -295,6 +303,26 @@ def _chroma() -> Built:
     return Built({"transformer": transformer, "vae": vae, "text_encoder": text}, tensors)
 
 
+def _qwen_image() -> Built:
+    transformer = diffusers.QwenImageTransformer2DModel(
+        in_channels=64,
+        out_channels=16,
+        num_layers=2,
+        attention_head_dim=32,
+        num_attention_heads=2,
+        joint_attention_dim=2 * WIDTH,
+        axes_dims_rope=(4, 14, 14),
+    )
+    vae = diffusers.AutoencoderKLQwenImage(base_dim=8)
+    text = qwen_vl(2 * WIDTH, heads=1).model.language_model
+    tensors = {
+        **_prefixed("model.diffusion_model.", transformer.state_dict()),
+        **_prefixed("vae.", original_qwen_autoencoder(vae.state_dict())),
+        **_prefixed("text_encoders.qwen25_7b.transformer.model.", text.state_dict()),
+    }
+    return Built({"transformer": transformer, "vae": vae, "text_encoder": text}, tensors)
+
+
 def _unet(in_channels: int, **settings: Any) -> Any:
     defaults = {
         "sample_size": 64,
@@ -419,6 +447,38 @@ def original_autoencoder(state: State) -> State:
         new = re.sub(r"up\.(\d)\.", lambda found: f"up.{blocks - 1 - int(found[1])}.", name)
         linear = "attn_1" in new and "norm" not in new and tensor.ndim == 2
         renamed[new] = tensor[:, :, None, None] if linear else tensor
+    return renamed
+
+
+def original_qwen_autoencoder(state: State) -> State:
+    """By the names of Qwen-Image's autoencoder, which are those of Wan's."""
+    resnet = [
+        (r"\.norm1\.gamma", ".residual.0.gamma"),
+        (r"\.conv1\.", ".residual.2."),
+        (r"\.norm2\.gamma", ".residual.3.gamma"),
+        (r"\.conv2\.", ".residual.6."),
+        (r"\.conv_shortcut\.", ".shortcut."),
+    ]
+    rules = [
+        (r"mid_block\.resnets\.0", "middle.0"),
+        (r"mid_block\.attentions\.0", "middle.1"),
+        (r"mid_block\.resnets\.1", "middle.2"),
+        (r"norm_out\.gamma", "head.0.gamma"),
+        (r"conv_out", "head.2"),
+        (r"conv_in", "conv1"),
+        (r"^quant_conv", "conv1"),
+        (r"^post_quant_conv", "conv2"),
+        (r"down_blocks", "downsamples"),
+    ]
+    renamed: State = {}
+    for name, tensor in state.items():
+        inner = resnet if "resnets" in name or "down_blocks" in name else []
+        (new,) = _renamed({name: tensor}, inner)
+        if found := re.match(r"decoder\.up_blocks\.(\d)\.(resnets|upsamplers)\.(\d)\.(.*)", new):
+            place = 4 * int(found[1]) + (int(found[3]) if found[2] == "resnets" else 3)
+            new = f"decoder.upsamples.{place}.{found[4]}"
+        (new,) = _renamed({new: tensor}, rules)
+        renamed[new] = tensor
     return renamed
 
 

@@ -47,6 +47,7 @@ FAMILY_NAMES: Mapping[str, str] = {
     "z_image": "Z-Image",
     "flux2": "FLUX.2",
     "chroma": "Chroma",
+    "qwen_image": "Qwen-Image",
 }
 _KIND_NAMES: Mapping[AdapterKind, str] = {
     "lora": "LoRA",

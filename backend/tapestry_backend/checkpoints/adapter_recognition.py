@@ -27,11 +27,15 @@ AdapterKind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedd
 _QWEN_WIDTH = 3072
 """Of Qwen's and FLUX's transformers, whose layers are called as those of Stable Diffusion 3."""
 
-_OF_Z_IMAGE = re.compile(r"(?:layers|_refiner)[._]\d+[._](?:attention|feed_forward)[._]")
-"""What is in names of layers of Z-Image's transformer."""
-
-_OF_FLUX_2 = re.compile(r"to_qkv_mlp_proj|ff(?:_context)?[._]linear_in|_stream_modulation")
-"""The same of FLUX.2's."""
+_OF_TRANSFORMERS: tuple[tuple[re.Pattern[str], FamilyName], ...] = (
+    (re.compile(r"to_qkv_mlp_proj|ff(?:_context)?[._]linear_in|_stream_modulation"), "flux2"),
+    (re.compile(r"transformer_blocks[._]\d+[._](?:img|txt)_(?:mlp|mod)[._]"), "qwen_image"),
+    (re.compile("distilled_guidance_layer"), "chroma"),
+    (re.compile("single_transformer_blocks|double_blocks|single_blocks"), "flux"),
+    (re.compile(r"(?:layers|_refiner)[._]\d+[._](?:attention|feed_forward)[._]"), "z_image"),
+    (re.compile("joint_blocks"), "sd3"),
+)
+"""What is in names of layers that one family's transformer alone has, or the first of them."""
 
 _BY_TEXT_WIDTH: Mapping[int, FamilyName] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _STEM = "diffusion_pytorch_model"
@@ -324,18 +328,13 @@ def _family_of_lora(header: Header) -> tuple[FamilyName, tuple[int, ...]]:
 
 def _family_of_transformer(shapes: Mapping[str, tuple[int, ...]]) -> FamilyName:
     names = " ".join(shapes)
-    added = [shape for name, shape in shapes.items() if "add_k_proj" in name]
-    if _OF_FLUX_2.search(names) or _is_wide(shapes):
+    if _is_wide(shapes):
         return "flux2"
-    if "distilled_guidance_layer" in names:
-        return "chroma"
-    if re.search("single_transformer_blocks|double_blocks|single_blocks", names):
-        return "flux"
-    if _OF_Z_IMAGE.search(names):
-        return "z_image"
-    if "joint_blocks" in names or (added and not any(_QWEN_WIDTH in each for each in added)):
-        return "sd3"
-    return ""
+    found = next((family for mark, family in _OF_TRANSFORMERS if mark.search(names)), None)
+    if found is not None:
+        return found
+    added = [shape for name, shape in shapes.items() if "add_k_proj" in name]
+    return "sd3" if added and not any(_QWEN_WIDTH in shape for shape in added) else ""
 
 
 def _is_wide(shapes: Mapping[str, tuple[int, ...]]) -> bool:

@@ -34,6 +34,7 @@ from .folder_checks import MAX_CONFIGURATION_BYTES
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
 from .safetensors_header import BrokenFileError, read_header, read_json
+from .shapes import vae_cell_px, vae_channels
 from .tokenizer_folders import check_tokenizers
 from .upscaler_file import Upscaler, find_upscaler, upscalers_in
 
@@ -42,9 +43,6 @@ SAMPLE = "sample"
 
 _INDEX = "model_index.json"
 """The file by which a folder is a model in diffusers' layout."""
-
-_MAX_BLOCKS = 8
-"""Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
 
 
 @dataclass(frozen=True)
@@ -326,9 +324,9 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
             for part in (backbone_of(index), "vae")
         )
         family = family_of(index, backbone)
-        window_px = _window_px(backbone, vae)
-        taken, made = backbone.get("in_channels", 4), vae.get("latent_channels", 4)
-        variant = family.variant(taken, made, _cell_px(vae)) if family else None
+        window_px = _window_px(backbone, vae, family)
+        taken, made = backbone.get("in_channels", 4), vae_channels({"latent_channels": 4, **vae})
+        variant = family.variant(taken, made, vae_cell_px(vae)) if family else None
     except OSError as error:
         file = Path(error.filename or path)
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -401,28 +399,20 @@ def _dtype(part: Path) -> str:
     return ""
 
 
-def _window_px(backbone: dict[str, Any], vae: dict[str, Any]) -> int:
+def _window_px(backbone: dict[str, Any], vae: dict[str, Any], family: Family | None) -> int:
     """The side of a window; raises ValueError or TypeError when it is none that a model has.
 
-    A network without that setting (FLUX) was made for its autoencoder's size.
+    A network without that setting was made for its autoencoder's size, or its family's.
     """
     size = backbone.get("sample_size")
-    if size is None:
-        window_px = vae["sample_size"]
-    else:
+    if size is not None:
         cells = size if isinstance(size, int) else min(size)
-        window_px = cells * _cell_px(vae)
+        window_px = cells * vae_cell_px(vae)
+    else:
+        window_px = vae.get("sample_size") or (family.window_px if family else MAX_SIDE_PX)
     if type(window_px) is not int or not 0 < window_px <= MAX_SIDE_PX:
         raise ValueError("window")
     return window_px
-
-
-def _cell_px(vae: dict[str, Any]) -> int:
-    """The side of a cell; raises ValueError when no autoencoder has so many blocks."""
-    blocks = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
-    if not 0 < len(blocks) <= _MAX_BLOCKS:
-        raise ValueError("blocks")
-    return 2 ** (len(blocks) - 1)
 
 
 def inpainting_channels(channels: int) -> int:

@@ -19,7 +19,7 @@ from .folders import is_file
 from .fp8_scales import check_scales
 from .left_out import listed
 from .safetensors_header import BrokenFileError, Header, read_header
-from .shapes import KINDS, within
+from .shapes import KINDS, vae_cell_px, vae_channels, within
 
 PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 """How the names of pickled weights end; they are never opened."""
@@ -39,12 +39,16 @@ _PART_NAMES = {
 }
 """What an artist reads about a part that is missing."""
 
-_KIND_NAMES = {"t5": Sentence("the text encoder T5"), "qwen3": Sentence("the text encoder Qwen3")}
+_KIND_NAMES = {
+    "t5": Sentence("the text encoder T5"),
+    "qwen3": Sentence("the text encoder Qwen3"),
+    "qwen25": Sentence("the text encoder Qwen2.5-VL"),
+}
 """The same for kinds of networks that are no family's usual ones."""
 
 RUNS = Sentence(
     "a checkpoint of Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, of FLUX.1, FLUX.2 Klein, "
-    "Chroma or Z-Image"
+    "Chroma, Z-Image or Qwen-Image"
 )
 """What may be chosen, as part of a sentence."""
 
@@ -185,8 +189,8 @@ def _describe(
     window_px = _window_px(header.notes, family)
     backbone = dict(parts[family.backbone].config)
     taken, vae = backbone["in_channels"], parts.get("vae")
-    made = vae.config["latent_channels"] if vae else _made_by(backbone) // family.patch**2
-    cell_px = 2 ** (len(vae.config["block_out_channels"]) - 1) if vae else 8
+    made = vae_channels(vae.config) if vae else _made_by(backbone) // family.patch**2
+    cell_px = vae_cell_px(vae.config) if vae else 8
     variant = family.variant(taken, made, cell_px)
     if variant is None:
         raise BrokenFileError(

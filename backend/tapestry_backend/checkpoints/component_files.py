@@ -111,7 +111,7 @@ def _rank(name: str, kind: str, family: str) -> int | None:
     """0: the name says that it is the one; 1: it does not say; None: it is another."""
     rivals = {"clip_l": _CLIP_L, "clip_g": _CLIP_G}
     own = "clip_l" if kind == "clip_l_unprojected" else kind
-    if kind == "autoencoder":
+    if kind.startswith("autoencoder"):
         rivals = {name: known.vae_names for name, known in FAMILIES.items()}
         own = family
     if own not in rivals or re.search(rivals[own], name):

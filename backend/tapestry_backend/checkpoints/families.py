@@ -305,8 +305,54 @@ _CHROMA = Family(
     patch=2,
 )
 
+_QWEN_IMAGE = Family(
+    name="qwen_image",
+    pipelines=("QwenImagePipeline", "QwenImageImg2Img", "QwenImageInpaint"),
+    runner=("qwen_image", "QwenImage"),
+    backbone="transformer",
+    modules={
+        "transformer": ("QwenImageTransformer2DModel",),
+        "vae": ("AutoencoderKLQwenImage",),
+        "text_encoder": (
+            "Qwen2_5_VLTextModel",
+            "Qwen2_5_VLModel",
+            "Qwen2_5_VLForConditionalGeneration",
+        ),
+    },
+    tokenizers={"tokenizer": "Qwen2Tokenizer"},
+    half="bfloat16",
+    in_file={
+        "transformer": ("qwen_image", ("model.diffusion_model.", "")),
+        "vae": ("autoencoder_qwen", ("vae.", "")),
+        "text_encoder": (
+            "qwen25",
+            (
+                "text_encoders.qwen25_7b.transformer.model.",
+                "model.language_model.",
+                "model.",
+            ),
+        ),
+    },
+    scheduler=(
+        "FlowMatchEulerDiscreteScheduler",
+        {
+            "use_dynamic_shifting": True,
+            "base_shift": 0.5,
+            "max_shift": 0.9,
+            "max_image_seq_len": 8192,
+            "shift_terminal": 0.02,
+        },
+    ),
+    window_px=1328,
+    sized=False,
+    vae_names=r"qwen",
+    patch=2,
+    text_width=("joint_attention_dim", 1),
+)
+
 FAMILIES = {
-    family.name: family for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX, _Z_IMAGE, _FLUX_2, _CHROMA)
+    family.name: family
+    for family in (_SD1, _SD2, _SDXL, _SD3, _FLUX, _Z_IMAGE, _FLUX_2, _CHROMA, _QWEN_IMAGE)
 }
 
 
@@ -329,7 +375,7 @@ def family_of(index: Mapping[str, Any], backbone: Mapping[str, Any]) -> Family |
 
 def family_of_file(shapes: Shapes) -> Family | None:
     """The family of a single file, by its tensors; None when it is of none of them."""
-    for family in (_FLUX_2, _CHROMA, _FLUX, _SD3, _Z_IMAGE):
+    for family in (_FLUX_2, _CHROMA, _FLUX, _SD3, _Z_IMAGE, _QWEN_IMAGE):
         kind, prefixes = family.in_file["transformer"]
         if any(prefix + KINDS[kind].mark in shapes for prefix in prefixes):
             return family

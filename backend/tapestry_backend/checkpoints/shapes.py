@@ -16,6 +16,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 _HEAD = 64
 """Channels of a head, where a family does not say otherwise."""
 _GROUPS = 32
+_MAX_BLOCKS = 8
+"""Each halves a picture's sides; Stable Diffusion's autoencoders have four."""
 
 
 class NetworkKind(NamedTuple):
@@ -93,6 +95,32 @@ def autoencoder_config(shapes: Shapes) -> dict[str, Any]:
         "norm_num_groups": _GROUPS,
         "use_quant_conv": "quant_conv.weight" in shapes,
         "use_post_quant_conv": "post_quant_conv.weight" in shapes,
+    }
+
+
+def vae_channels(config: Mapping[str, Any]) -> int:
+    """Channels of an autoencoder's latents, by its configuration; KeyError where it says none."""
+    return int(config["z_dim"] if "z_dim" in config else config["latent_channels"])
+
+
+def vae_cell_px(config: Mapping[str, Any]) -> int:
+    """Pixels on a side of a cell; raises ValueError when no autoencoder has so many blocks."""
+    blocks = (
+        config.get("block_out_channels")
+        or config.get("encoder_block_out_channels")
+        or config["dim_mult"]
+    )
+    if not 0 < len(blocks) <= _MAX_BLOCKS:
+        raise ValueError("blocks")
+    return int(2 ** (len(blocks) - 1))
+
+
+def autoencoder_qwen_config(shapes: Shapes) -> dict[str, Any]:
+    """Configuration of Qwen-Image's autoencoder by the names of its authors' code."""
+    return {
+        "base_dim": shapes["encoder.conv1.weight"][0],
+        "z_dim": shapes["conv2.weight"][0],
+        "dim_mult": [1, 2, 4, 4],
     }
 
 
@@ -278,6 +306,42 @@ def qwen3_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def qwen_image_config(shapes: Shapes) -> dict[str, Any]:
+    """Configuration of Qwen-Image's transformer, whose names are those of diffusers."""
+    width, taken = shapes["img_in.weight"]
+    (head,) = shapes["transformer_blocks.0.attn.norm_q.weight"]
+    return {
+        "patch_size": 2,
+        "in_channels": taken,
+        "out_channels": shapes["proj_out.weight"][0] // 4,
+        "num_layers": count(shapes, "transformer_blocks."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["txt_in.weight"][1],
+        "axes_dims_rope": [head // 8, head * 7 // 16, head * 7 // 16],
+    }
+
+
+def qwen25_config(shapes: Shapes) -> dict[str, Any]:
+    """Configuration of the language model inside Qwen2.5-VL, whose heads are all as wide."""
+    words, width = shapes[WORDS]
+    return {
+        "vocab_size": words,
+        "hidden_size": width,
+        "intermediate_size": shapes["layers.0.mlp.gate_proj.weight"][0],
+        "num_hidden_layers": count(shapes, "layers."),
+        "num_attention_heads": shapes["layers.0.self_attn.q_proj.weight"][0] // 128,
+        "num_key_value_heads": shapes["layers.0.self_attn.k_proj.weight"][0] // 128,
+        "max_position_embeddings": 128_000,
+        "rms_norm_eps": 1e-6,
+        "rope_parameters": {
+            "rope_type": "default",
+            "mrope_section": [16, 24, 24],
+            "rope_theta": 1_000_000.0,
+        },
+    }
+
+
 def _all_but_last(shapes: Shapes) -> dict[str, Any]:
     """Stable Diffusion 2 reads what comes before the last layer."""
     return open_clip_config(shapes, layers=count(shapes, "transformer.resblocks.") - 1)
@@ -286,7 +350,7 @@ def _all_but_last(shapes: Shapes) -> dict[str, Any]:
 WORDS = "embed_tokens.weight"
 """The words of a language model."""
 
-LANGUAGE_MODELS = frozenset({"qwen3"})
+LANGUAGE_MODELS = frozenset({"qwen3", "qwen25"})
 """Kinds that were made to speak, and read prompts here."""
 
 _CLIP = "embeddings.token_embedding.weight"
@@ -305,6 +369,9 @@ KINDS = {
     "chroma": NetworkKind("distilled_guidance_layer.in_proj.weight", chroma_config),
     "flux2": NetworkKind("double_stream_modulation_img.lin.weight", flux2_config),
     "autoencoder_flux2": NetworkKind("bn.running_mean", autoencoder_flux2_config),
+    "qwen_image": NetworkKind("txt_norm.weight", qwen_image_config),
+    "autoencoder_qwen": NetworkKind("decoder.middle.0.residual.0.gamma", autoencoder_qwen_config),
+    "qwen25": NetworkKind("layers.0.self_attn.q_proj.bias", qwen25_config),
     "qwen3": NetworkKind("layers.0.self_attn.q_norm.weight", qwen3_config),
     "flux": NetworkKind("double_blocks.0.img_attn.norm.key_norm.scale", flux_config),
 }

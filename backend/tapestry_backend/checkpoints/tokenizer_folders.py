@@ -81,16 +81,21 @@ def _no_t5(near: Path) -> TapestryError:
     )
 
 
-def _is_qwen(folder: Path) -> bool:
-    """Whether a folder holds Qwen's words, with those for thinking that came with Qwen3."""
+def _is_qwen3(folder: Path) -> bool:
+    """Whether it has Qwen3's words for thinking, too."""
+    return _is_qwen(folder, *_QWEN_WORDS, "<think>")
+
+
+def _is_qwen(folder: Path, *words: str) -> bool:
+    """Whether a folder holds Qwen's words, and these among them."""
     names = ("tokenizer.json",), ("vocab.json", "merges.txt", "tokenizer_config.json")
     if not any(all((folder / name).is_file() for name in each) for each in names):
         return False
     said = [_text(folder / name) for name in ("tokenizer.json", "tokenizer_config.json")]
-    return all(any(f'"{word}"' in text for text in said) for word in _QWEN_WORDS)
+    return all(any(f'"{word}"' in text for text in said) for word in words or _QWEN_WORDS)
 
 
-_QWEN_WORDS = ("<|im_start|>", "<|im_end|>", "<think>")
+_QWEN_WORDS = ("<|im_start|>", "<|im_end|>")
 
 
 def _text(file: Path) -> str:
@@ -104,7 +109,7 @@ def _no_qwen(near: Path) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence(
-            "{name} needs the tokenizer of Qwen3, which is nowhere here.", name=quoted(near.name)
+            "{name} needs the tokenizer of Qwen, which is nowhere here.", name=quoted(near.name)
         ),
         Sentence(
             "Get the file tokenizer.json out of the folder tokenizer of Z-Image or FLUX.2 Klein "
@@ -114,6 +119,7 @@ def _no_qwen(near: Path) -> TapestryError:
     )
 
 
+_QWEN_PLACES = ("tokenizers/qwen", "comfy/text_encoders/qwen25_tokenizer")
 _TOKENIZERS = {
     "t5": Tokenizer(
         (
@@ -125,11 +131,7 @@ _TOKENIZERS = {
         _is_t5,
         _no_t5,
     ),
-    "qwen3": Tokenizer(
-        ("tokenizers/qwen", "comfy/text_encoders/qwen25_tokenizer"),
-        ("tokenizer",),
-        _is_qwen,
-        _no_qwen,
-    ),
+    "qwen3": Tokenizer(_QWEN_PLACES, ("tokenizer",), _is_qwen3, _no_qwen),
+    "qwen25": Tokenizer(_QWEN_PLACES, ("tokenizer",), _is_qwen, _no_qwen),
 }
 """By kinds of text encoders; see `shapes.KINDS`."""

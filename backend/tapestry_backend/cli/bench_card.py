@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..outputs import check_output, write_outputs
 
-FAMILIES = ("sd1", "sdxl", "sd3", "flux", "z_image", "flux2", "chroma")
+FAMILIES = ("sd1", "sdxl", "sd3", "flux", "z_image", "flux2", "chroma", "qwen_image")
 _FAILED = 1
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +30,9 @@ from .noise_schedule import SamplingStep
 from .out_of_memory import attempt
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
+
+Rescale = float | Literal["cells"]
+"""How much of what guidance adds is removed; see `guide`."""
 
 _GUIDED_FIRST = 0.2
 """Guidance changes most in this first share of the steps, so there it is computed at every step."""
@@ -67,7 +70,7 @@ class MultiDiffusion:
     bootstrapping: Bootstrapping | None = None
     extra: Tensor | None = None
     guidance_every: int = 1
-    guidance_rescale: float = 0.0
+    guidance_rescale: Rescale = 0.0
     framed: bool = False
     adapter_sets: Sequence[PredictWithAdapters] = ()
 
@@ -189,17 +192,21 @@ class MultiDiffusion:
         return torch.cat([seen, crop(self.extra, row.window)], dim=1)
 
 
-def guide(own: Tensor, negative: Tensor, scale: float, rescale: float) -> Tensor:
+def guide(own: Tensor, negative: Tensor, scale: float, rescale: Rescale) -> Tensor:
     """One view's predictions [C, h, w] for its own and its negative prompt -> the guided one.
 
     At a scale of 1 and below that is its own. rescale, from 0 to 1: how much of the contrast that
-    guidance adds is taken off again (Lin et al. 2024, equations 14 to 16).
+    guidance adds is taken off again (Lin et al. 2024, equations 14 to 16); "cells": each cell
+    becomes as long as it was in its own prediction, which is how Qwen-Image is guided.
     """
     if scale <= 1:
         return own
     guided = negative + scale * (own - negative)
     if not rescale:
         return guided
+    if rescale == "cells":
+        least = torch.finfo(guided.dtype).tiny
+        return guided * own.norm(dim=0) / guided.norm(dim=0).clamp(min=least)
     factor = own.std() / guided.std().clamp(min=torch.finfo(guided.dtype).tiny)
     return guided * (1 + rescale * (factor - 1))
 
@@ -212,7 +219,7 @@ class Guidance:
     step. rescale: as in `guide`.
     """
 
-    def __init__(self, every: int = 1, rescale: float = 0.0) -> None:
+    def __init__(self, every: int = 1, rescale: Rescale = 0.0) -> None:
         self._every = every
         self._rescale = rescale
         self._held: tuple[bool, Tensor] | None = None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .multidiffusion import RegionPrompt, WindowContext, guide
+from .multidiffusion import RegionPrompt, Rescale, WindowContext, guide
 from .noise_schedule import SamplingStep
 from .view_groups import ViewGroups
 from .views import View, ViewPlan
@@ -79,7 +79,7 @@ class PairedDiffusion:
     conditions: Tensor
     batch_size: int
     framed: bool = False
-    guidance_rescale: float = 0.0
+    guidance_rescale: Rescale = 0.0
 
     def __post_init__(self) -> None:
         self.evaluations = 0

@@ -12,7 +12,7 @@ from torch import Tensor
 from tapestry_protocol.fields import Scheduler
 
 from ..checkpoints.adapter_recognition import Adapter
-from ..engine.multidiffusion import WindowContext
+from ..engine.multidiffusion import Rescale, WindowContext
 from ..engine.windows import NO_CONTEXT, Size
 from .adapters.control_input import ControlInput
 from .attention_pairs import AttentionPair, TokenMap
@@ -77,8 +77,8 @@ class Denoiser(Protocol):
     """The adapters that can be laid on it, or shown to it."""
 
     @property
-    def guidance_rescale(self) -> float:
-        """Guidance rescale, 0 to 1: how much of guidance's contrast is removed; see `Guidance`."""
+    def guidance_rescale(self) -> Rescale:
+        """How much of what guidance adds is removed; see `guide`."""
         ...
 
     @property

@@ -22,7 +22,8 @@ from tapestry_protocol.fields import Scheduler
 from tapestry_protocol.sentences import Sentence, quoted
 
 from ..checkpoints.catalogue import Checkpoint
-from ..engine.multidiffusion import WindowContext
+from ..checkpoints.shapes import vae_cell_px, vae_channels
+from ..engine.multidiffusion import Rescale, WindowContext
 from ..engine.windows import NO_CONTEXT, Size
 from ..prompts.weights import read_weights
 from .adapters.learned import LearnedLora
@@ -108,13 +109,13 @@ class LatentModel(ABC):
             entry.id, parts.modules, parts.tokenizers, device, dtype, self._parts
         )
         self._texts: OrderedDict[Any, Sequence[TextEncoding]] = OrderedDict()
-        self.cell_px = self.packed * 2 ** (len(self._vae.config.block_out_channels) - 1)
+        self.cell_px = self.packed * vae_cell_px(self._vae.config)
         self.window = entry.window_px // self.cell_px
-        self.channels = self._vae.config.latent_channels * self.packed**2
+        self.channels = vae_channels(self._vae.config) * self.packed**2
 
     @property
-    def guidance_rescale(self) -> float:
-        """Guidance rescale, 0 to 1: how much of guidance's contrast is removed; see `Guidance`.
+    def guidance_rescale(self) -> Rescale:
+        """How much of what guidance adds is removed; see `guide`.
 
         What a checkpoint needs that predicts velocities and was trained up to pure noise.
         """
@@ -330,7 +331,10 @@ class LatentModel(ABC):
         and give NaN for sound latents. One that does so works in single precision from then on.
         """
         made = self._parts.run(
-            "vae", lambda vae: through(vae, given.to(self.device, self._vae.dtype)).to(self.dtype)
+            "vae",
+            lambda vae: through(self._for_pictures(vae), given.to(self.device, self._vae.dtype)).to(
+                self.dtype
+            ),
         )
         narrow = self._vae.dtype.itemsize < torch.float32.itemsize
         if narrow and _is_finite(given) and not _is_finite(made):
@@ -340,7 +344,11 @@ class LatentModel(ABC):
 
     def _decode_whole(self, vae: Any, latents: Tensor) -> Tensor:
         unscaled = self._unscaled(latents.to(vae.dtype))
-        return vae.decode(unscaled, return_dict=False)[0].to(self.dtype)
+        return self._for_pictures(vae).decode(unscaled, return_dict=False)[0].to(self.dtype)
+
+    def _for_pictures(self, vae: Any) -> Any:
+        """The autoencoder, as one that takes pictures."""
+        return vae
 
     def _unscaled(self, latents: Tensor) -> Tensor:
         mean, scale = self._scales(latents)
@@ -356,9 +364,10 @@ class LatentModel(ABC):
         if mean is None or deviation is None:
             return config.get("shift_factor") or 0.0, config.scaling_factor
         mean, deviation = (
-            torch.tensor(values).to(latents)[None, :, None, None] for values in (mean, deviation)
+            torch.tensor(values).to(latents).repeat_interleave(self.packed**2)[None, :, None, None]
+            for values in (mean, deviation)
         )
-        return mean, config.scaling_factor / deviation
+        return mean, config.get("scaling_factor", 1.0) / deviation
 
     @cached_property
     def decodes_locally(self) -> bool:

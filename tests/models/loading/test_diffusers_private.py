@@ -12,6 +12,7 @@ USED = {
     "convert_ldm_vae_checkpoint": ("checkpoint", "config"),
     "convert_sd3_transformer_checkpoint_to_diffusers": ("checkpoint",),
     "convert_flux2_transformer_checkpoint_to_diffusers": ("checkpoint",),
+    "convert_wan_vae_to_diffusers": ("checkpoint",),
     "convert_z_image_transformer_checkpoint_to_diffusers": ("checkpoint",),
 }
 """What `models/loading/conversion.py` calls, and the arguments that it gives, by their places."""

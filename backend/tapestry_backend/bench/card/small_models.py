@@ -190,6 +190,29 @@ def _chroma() -> tuple[dict[str, nn.Module], Any]:
     return modules, diffusers.FlowMatchEulerDiscreteScheduler(**shifting)
 
 
+def _qwen_image() -> tuple[dict[str, nn.Module], Any]:
+    transformer = diffusers.QwenImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        axes_dims_rope=(4, 4, 8),
+    )
+    vae = diffusers.AutoencoderKLQwenImage(
+        base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 2],
+        num_res_blocks=1,
+        temperal_downsample=[False],
+        latents_mean=[0.0] * 4,
+        latents_std=[1.0] * 4,
+    )
+    modules = {"transformer": transformer, "vae": vae, "text_encoder": _qwen_text(WIDTH)}
+    return modules, diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+
+
 _MAKERS: Mapping[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "sd1": _stable_diffusion,
     "sdxl": _xl,
@@ -198,6 +221,7 @@ _MAKERS: Mapping[str, Callable[[], tuple[dict[str, nn.Module], Any]]] = {
     "z_image": _z_image,
     "flux2": _flux_2,
     "chroma": _chroma,
+    "qwen_image": _qwen_image,
 }
 
 
@@ -259,6 +283,15 @@ def _qwen3(width: int, layers: int = 2) -> nn.Module:
         vocab_size=300, hidden_size=width, intermediate_size=64, head_dim=16, **sizes
     )
     return transformers.Qwen3Model(config)
+
+
+def _qwen_text(width: int) -> nn.Module:
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
+    config = transformers.Qwen2_5_VLTextConfig(
+        vocab_size=300, hidden_size=width, intermediate_size=64, rope_parameters=rope, **sizes
+    )
+    return transformers.Qwen2_5_VLTextModel(config)
 
 
 def _clip_tokenizer() -> Any:

@@ -133,6 +133,10 @@ def _flux2(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return single_file_utils.convert_flux2_transformer_checkpoint_to_diffusers(dict(state))
 
 
+def _autoencoder_qwen(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
+    return single_file_utils.convert_wan_vae_to_diffusers(state)
+
+
 def _as_it_is(state: StateDict, _config: Mapping[str, Any]) -> StateDict:
     return state
 
@@ -166,5 +170,8 @@ _CONVERSIONS: dict[str, Callable[[StateDict, Mapping[str, Any]], StateDict]] = {
     "z_image": _z_image,
     "flux2": _flux2,
     "autoencoder_flux2": _autoencoder_flux2,
+    "autoencoder_qwen": _autoencoder_qwen,
+    "qwen_image": _as_it_is,
+    "qwen25": _as_it_is,
     "qwen3": _as_it_is,
 }

@@ -18,7 +18,10 @@ from tapestry_protocol.sentences import Sentence, quoted
 from ...checkpoints.safetensors_header import BrokenFileError
 from ...engine.out_of_memory import is_out_of_memory
 
-_WITHOUT_HEAD = {"Qwen3ForCausalLM": "Qwen3Model"}
+_WITHOUT_HEAD = {
+    "Qwen3ForCausalLM": "Qwen3Model",
+    "Qwen2_5_VLForConditionalGeneration": "Qwen2_5_VLModel",
+}
 """Language models that are read from, and never speak."""
 
 
