@@ -23,6 +23,7 @@ from tapestry_backend.models.text.pack_conditioning import pack, unpack
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.plan import make_plan
 from tapestry_backend.tasks.run import run
+from tapestry_protocol.adapters import may_fit
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Expert, PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -100,6 +101,7 @@ KINDS = {
 
 
 _FLOWS = {"sd3", "flux", "z_image", "flux2", "chroma", "qwen_image"}
+_TRANSFORMERS = [name for name, kind in KINDS.items() if kind.family in _FLOWS]
 _PACKED = {"flux", "chroma"}
 """Whose pipelines take patches in a row."""
 
@@ -124,15 +126,28 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(kind, folder, ModelCache(Catalogue([str(folder)]), "cpu"))
 
 
-def plain(
-    case: Case, prompt: str, output: str, scheduler: Any = None, size: Size = WHOLE
-) -> Tensor:
-    """What diffusers' own pipeline of the family makes of a prompt, of this kind."""
+def pipeline_of(case: Case) -> Any:
+    """Diffusers' own pipeline of the family."""
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         case.folder, local_files_only=True, **dict.fromkeys(case.kind.lacks)
     )
     pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def plain(
+    case: Case,
+    prompt: str,
+    output: str,
+    scheduler: Any = None,
+    size: Size = WHOLE,
+    lora: Path | None = None,
+) -> Tensor:
+    """What that makes of a prompt, of this kind."""
+    pipeline = pipeline_of(case)
     pipeline.scheduler = scheduler or pipeline.scheduler
+    if lora is not None:
+        pipeline.load_lora_weights(lora, adapter_name="it")
     noise = canvas_noise(SEED, case.model.channels, size)
     asked = {"prompt": prompt, "guidance_scale": SCALE, **case.kind.asked}
     if case.kind.family == "chroma":
@@ -147,9 +162,15 @@ def plain(
     ).images
 
 
-def plain_latents(case: Case, prompt: str, scheduler: Any = None, size: Size = WHOLE) -> Tensor:
+def plain_latents(
+    case: Case,
+    prompt: str,
+    scheduler: Any = None,
+    size: Size = WHOLE,
+    lora: Path | None = None,
+) -> Tensor:
     """The latents that it ends with, as ours are."""
-    found = plain(case, prompt, "latent", scheduler, size)
+    found = plain(case, prompt, "latent", scheduler, size, lora)
     if case.kind.family == "flux2":  # as its autoencoder takes them
         mean, scale = case.model._scales(found)
         return (torch.nn.functional.pixel_unshuffle(found, 2) - mean) * scale
@@ -255,6 +276,40 @@ def test_latents_become_its_pixels_and_back(case: Case) -> None:
     found = model._for_pictures(model._vae).encode(pixels)
     own = found.latent_dist.mode() if hasattr(found, "latent_dist") else found.latents
     torch.testing.assert_close(model._unscaled(model.encode(pixels)), own, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("case", _TRANSFORMERS, indirect=True, scope="module")
+def test_a_lora_is_that_of_its_pipeline(case: Case, tmp_path: Path) -> None:
+    """As diffusers saves one for a transformer, by its family's own names."""
+    import peft
+
+    torch.manual_seed(6)
+    pipeline, path = pipeline_of(case), tmp_path / "it.safetensors"
+    layers = ["to_q", "to_v", "add_k_proj", "to_qkv_mlp_proj", "img_mlp.net.2", "w1"]
+    pipeline.transformer.add_adapter(peft.LoraConfig(r=4, lora_alpha=6, target_modules=layers))
+    for name, parameter in pipeline.transformer.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    pipeline.save_lora_weights(
+        tmp_path,
+        weight_name=path.name,
+        transformer_lora_layers=peft.get_peft_model_state_dict(pipeline.transformer),
+        transformer_lora_adapter_metadata=pipeline.transformer.peft_config["default"].to_dict(),
+    )
+    cache = ModelCache(Catalogue([str(case.folder)], adapters=[str(path)]), "cpu")
+    model: Any = cache.load(str(case.folder))
+    lora = cache.catalogue.adapters.find("it", "lora")
+    negative = case.kind.asked.get("negative_prompt", "")
+    asked = (model, ["red bricks"], torch.ones(1, *WHOLE), negative)
+    without = our_latents(*asked)
+    with model.adapter_manager.activated([(lora, 1.0)]):
+        ours = our_latents(*asked)
+
+    assert may_fit("lora", lora.family, case.kind.family)
+    torch.testing.assert_close(
+        ours, plain_latents(case, "red bricks", lora=path), atol=1e-4, rtol=0
+    )
+    assert float((ours - without).abs().max()) > 1e-3
 
 
 def test_a_partition_with_one_prompt_is_the_whole(case: Case) -> None:
