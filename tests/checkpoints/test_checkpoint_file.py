@@ -349,3 +349,27 @@ def test_eight_channels_are_for_instructions(tmp_path: Path) -> None:
     latents = torch.zeros(1, 2 * loaded.channels, 8, 8)
     output = loaded.predict(latents, torch.tensor(5), loaded.encode_prompts(["make it snow"]))
     assert output.shape[1] == loaded.channels
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), [("flux-2-klein-4b", "distilled"), ("flux-2-klein-base-4b", "base")]
+)
+def test_a_klein_is_distilled_unless_its_name_says_base(
+    tmp_path: Path, name: str, variant: str
+) -> None:
+    """Nothing else in a file tells them apart."""
+    path = save_file(build("flux2"), tmp_path / f"{name}.safetensors", torch.half)
+    model = read_checkpoint(path)
+
+    assert model is not None
+    assert model.variant == variant
+    assert model.options["is_distilled"] == (variant == "distilled")
+
+
+def test_flux_2_dev_is_refused(tmp_path: Path) -> None:
+    """It is told a guidance scale, and reads another language model."""
+    guided = {"model.diffusion_model.guidance_in.in_layer.weight": torch.zeros(64, 256)}
+    tensors = {**build("flux2").tensors, **guided}
+    path = save_file(Built({}, tensors), tmp_path / "flux2-dev.safetensors", torch.half)
+
+    assert "variant that Tapestry does not run" in refusal(path).advice
