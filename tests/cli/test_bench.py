@@ -24,7 +24,7 @@ KEYS_OF_JSON = {
     "small_canvas": {"parts"},
     "extension": {"continues", "upwards"},
     "detail": {"balanced", "fast"},
-    "upscaling": {"psnr", "detail", "seams", "evaluations", "one_horizon"},
+    "upscaling": {"psnr", "detail", "seams", "evaluations", "one_horizon", "objects", "specks"},
     "live": {"evaluations", "flicker", "first", "adherence"},
     "editing": {"iou", "round_trip", "p2p_structure", "p2p_adherence"},
     "melting": {"melted_adherence", "melted_structure", "melted_outline"},
