@@ -36,6 +36,7 @@ def test_a_run_has_every_figure(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(composition, "_STEPS", 20)
     monkeypatch.setattr(sharpness, "_PICTURES", 1)
     monkeypatch.setattr(editing, "_STEPS", 4)
+    monkeypatch.setattr(editing, "_LEARNING_STEPS", 4)
     folder = save_checkpoint(tmp_path / "model")
     where, sheet = tmp_path / "quality.json", tmp_path / "sheet.png"
     arguments = ["bench", "quality", "--quick", "--steps", "1", "--seed", "3"]
@@ -51,6 +52,19 @@ def test_a_run_has_every_figure(tmp_path, capsys, monkeypatch) -> None:
     assert details["seams"]["paper_and_diffusers_differ_by"] <= 1
     assert sheet.read_bytes()[:4] == b"\x89PNG"
     _check_table(capsys.readouterr().out)
+
+
+def test_edits_can_be_measured_alone(tmp_path, capsys, monkeypatch) -> None:
+    """With every figure of them, those of learned pictures too, and no other."""
+    monkeypatch.setattr(editing, "_STEPS", 4)
+    monkeypatch.setattr(editing, "_LEARNING_STEPS", 4)
+    folder = save_checkpoint(tmp_path / "model")
+    arguments = ["bench", "edit", "--quick", "--alone", "--steps", "1", "--model", str(folder)]
+    assert main(arguments) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    printed = [line.split()[0] for line in lines]
+    beside = {"diffedit_iou"}  # alone
+    assert set(printed) == {f"editing.{name}" for name in set(GOALS["editing"]) - beside}
 
 
 def _check_table(text: str) -> None:
