@@ -57,15 +57,3 @@ def test_hardly_anything_is_lost_there_and_back(bench: Workbench) -> None:
     values, _ = editing._round_trips(bench)
     assert set(values) <= set(GOALS["editing"])
     assert max(value for each in values.values() for value in each) < 1
-
-
-def test_a_learned_picture_is_itself_before_the_words_count(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All of its edges stay at 0; fewer of them on the way."""
-    monkeypatch.setattr(editing, "_LEARNING_STEPS", 2)
-    values, rows = editing._learned(bench)
-    assert set(values) <= set(GOALS["editing"])
-    assert values["imagic_0_structure"][0] > 0.95
-    assert values["imagic_0_structure"][0] > values["imagic_100_structure"][0]
-    assert [picture.pixels.shape for picture in rows[0]] == [(128, 128, 3)] * 4
