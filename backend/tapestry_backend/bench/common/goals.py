@@ -225,7 +225,7 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         for name, text, limits in (
             ("adherence", "what shows its own colours", {"at_least": 0.9}),
             ("structure", "edges of a pasted thing that stay", {}),
-            ("outline", "across the outline of its box", {"at_most": 2.0}),
+            ("outline", "across the outline of its box", {"at_most": 1.2}),
         )
     },
     "editing": {
