@@ -100,7 +100,7 @@ def test_the_bundled_scribbles_are_obeyed(model_cache: ModelCache) -> None:
         if number == 0:
             assert torch.equal(paint(model_cache, words, number, hint, weight=0), plain)
 
-    assert np.mean(obeying) > np.mean(without) + 0.05
+    assert np.mean(obeying) > np.mean(without) + 0.03
 
 
 def test_a_lora_begins_as_none_and_learns(model) -> None:
