@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,12 +18,14 @@ from PIL import ExifTags, Image
 
 from examples.ora import Group, Layer, write_ora
 from tapestry_backend import outputs
+from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.cli import main
 from tapestry_backend.openraster.archive import Archive
 from tapestry_backend.openraster.document import Document
 from tapestry_backend.openraster.png import decode_png, encode_png
 from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.sentences import quoted
+from tests.models.tiny_checkpoints import save_upscaler
 
 QUICK = ["--steps", "2", "--quiet"]
 
@@ -61,6 +64,39 @@ def test_a_picture_becomes_larger(picture: Path) -> None:
     told = json.loads(report.read_text(encoding="utf-8"))
     assert told["plan"]["strength"] == 0.3
     assert told["unet_evaluations"] > 0
+
+
+@pytest.mark.parametrize("by", ["path", "name"])
+def test_a_network_enlarges(picture: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """In the place of the filter, whether it is named by its path or in the models' folder."""
+    folder = picture.parent / "models" / "ESRGAN"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv(MODELS_VARIABLE, str(folder.parent))
+    network = folder / "2x-sharp.safetensors"
+    save_upscaler(network)
+    out, plain, report = (picture.with_name(name) for name in ("a.png", "b.png", "report.json"))
+    named = ["--upscaler", str(network) if by == "path" else network.stem]
+    ends = ["--strength", "0", *QUICK]
+    told = ["--report", str(report)]
+    assert main(["upscale", str(picture), *named, *told, "-o", str(out), *ends]) == 0
+    assert main(["upscale", str(picture), "-o", str(plain), *ends]) == 0
+
+    assert json.loads(report.read_text(encoding="utf-8"))["upscaler"] == network.name
+    assert pixels_of(out).shape == pixels_of(plain).shape == (48, 80, 4)
+    assert (pixels_of(out) != pixels_of(plain)).any()
+
+
+def test_a_network_whose_numbers_are_none_is_told(
+    picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its name; nothing is written."""
+    network, out = picture.with_name("broken.safetensors"), picture.with_name("out.png")
+    save_upscaler(network, bias=math.nan)
+    ends = ["--upscaler", str(network), "-o", str(out), *QUICK]
+    assert main(["upscale", str(picture), *ends]) == 2
+    said = capsys.readouterr().err
+    assert "The upscaler “broken.safetensors” gave numbers that are not finite." in said
+    assert not out.exists()
 
 
 def test_opacity_is_enlarged_as_well(picture: Path) -> None:
@@ -247,18 +283,22 @@ def break_off(*_: object) -> None:
     raise OSError(5, "Input/output error")
 
 
-@pytest.mark.parametrize(("end", "status"), [(stop, 130), (break_off, 2)], ids=["stop", "break"])
+@pytest.mark.parametrize(
+    ("end", "status", "name"),
+    [(stop, 130, "out.png"), (break_off, 2, "out.png"), (stop, 130, "out.ora")],
+)
 def test_the_first_stage_is_kept_when_the_second_fails(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     end: Callable[..., None],
     status: int,
+    name: str,
 ) -> None:
-    """The first stage is kept when it is stopped; existing files stay as they are."""
+    """As a picture, whatever the result was to be; existing files stay as they are."""
     scene = write_scene(tmp_path / "scene.ora", "snow", "lava")
-    out = tmp_path / "out.png"
-    for mine in ("out.png", "out-first.png"):
+    out = tmp_path / name
+    for mine in (name, "out-first.png"):
         (tmp_path / mine).write_bytes(b"mine")
 
     monkeypatch.setattr("tapestry_backend.tasks.upscaling._encoded", end)
@@ -270,7 +310,7 @@ def test_the_first_stage_is_kept_when_the_second_fails(
     assert f"is in {quoted(tmp_path / 'out-first-2.png')}." in said
     assert "cannot be written" not in said
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["out-first-2.png", "out-first.png", "out.png", "scene.ora"]
+    assert names == ["out-first-2.png", "out-first.png", name, "scene.ora"]
 
 
 def test_what_cannot_be_kept_beside_the_result_is_kept_elsewhere(

@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from torch import nn
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
-from tapestry_backend.checkpoints.upscaler_file import Upscaler, expected_shapes, find_upscaler
 from tapestry_backend.engine.windows import Size, Window
 from tapestry_backend.models.esrgan import Enlarger
 from tapestry_backend.models.model_cache import ModelCache
@@ -31,6 +29,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.models.live_tensors import Costs
+from tests.models.tiny_checkpoints import save_upscaler
 
 
 def picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -271,15 +270,6 @@ def test_a_network_that_gives_no_numbers_is_told(model_cache, tmp_path: Path) ->
     upscaler = save_upscaler(tmp_path / "net.safetensors", bias=math.nan)
     with pytest.raises(TapestryError, match=r"“net\.safetensors” gave numbers that are not finite"):
         list(upscale(first, asked(first), 2, {}, model_cache, upscaler=upscaler))
-
-
-def save_upscaler(path: Path, bias: float = 0.5) -> Upscaler:
-    """A tiny network that makes pictures twice as large."""
-    torch.manual_seed(4)
-    shapes = expected_shapes(Upscaler(path, {}, 4, 3, 1, 1, 1))
-    state = {name: 0.15 * torch.randn(shape) for name, shape in shapes.items()}
-    save_file(state | {"conv_last.bias": torch.full((3,), bias)}, path)
-    return find_upscaler(str(path))
 
 
 def save_control_network(folder: Path, model: Any) -> None:

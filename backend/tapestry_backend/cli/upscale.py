@@ -106,6 +106,7 @@ def add_upscale_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--upscaler",
+        dest="network",  # no setting of the request: a name in that is one that the catalogue found
         metavar="FILE",
         help="an ESRGAN network (.safetensors) that enlarges, or its name in the models' folder",
     )
@@ -152,7 +153,7 @@ def upscale(options: argparse.Namespace) -> None:
         adapters=options.adapter,
         adapter_folders=adapter_folders(),
     )
-    upscaler = find_upscaler(options.upscaler, [models_folder()]) if options.upscaler else None
+    upscaler = find_upscaler(options.network, [models_folder()]) if options.network else None
     source = _read(options, catalogue)
     for note in source.notes:
         progress.note(note)
@@ -312,7 +313,8 @@ def _kept(picture: np.ndarray, colours: bytes, output: Path) -> Iterator[None]:
         yield
     except BaseException:
         with undisturbed():
-            where = keep_beside(output, "-first", encode_png(picture, colours))
+            beside = output.with_suffix(".png")
+            where = keep_beside(beside, "-first", encode_png(picture, colours))
             where_it_is = f"is in {quoted(where)}" if where else "could not be written anywhere"
             sys.stderr.write(f"\nThe picture before it was enlarged {where_it_is}.\n")
         raise
