@@ -215,19 +215,6 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "adherence": Goal("mean IoU after all strokes", at_least=0.9),
         "anew": Goal("the same of a picture that is painted anew"),
     },
-    "melting": {
-        f"{way}_{name}": Goal(f"{text}, {how}", **(limits if way == "melted" else {}))
-        for way, how in (
-            ("apart", "each layer by itself"),
-            ("together", "one path, words without places"),
-            ("melted", "melted together"),
-        )
-        for name, text, limits in (
-            ("adherence", "what shows its own colours", {"at_least": 0.9}),
-            ("structure", "edges of a pasted thing that stay", {}),
-            ("outline", "across the outline of its box", {"at_most": 1.2}),
-        )
-    },
     "editing": {
         "iou": Goal("the place that is found, against the true region (IoU)", at_least=0.85),
         "worst_iou": Goal("the same, of the worst picture"),
@@ -261,5 +248,18 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
                 ("adherence", "patches of the new material"),
             )
         },
+    },
+    "melting": {
+        f"{way}_{name}": Goal(f"{text}, {how}", **(limits if way == "melted" else {}))
+        for way, how in (
+            ("apart", "each layer by itself"),
+            ("together", "one path, words without places"),
+            ("melted", "melted together"),
+        )
+        for name, text, limits in (
+            ("adherence", "what shows its own colours", {"at_least": 0.9}),
+            ("structure", "edges of a pasted thing that stay", {}),
+            ("outline", "across the outline of its box", {"at_most": 1.2}),
+        )
     },
 }
