@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -35,6 +36,8 @@ def refuse_unwritable(path: Path) -> None:
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
     if not os.access(folder if status is None else target, os.W_OK):
         raise _refused(path, "it may not be written")
+    if status is None or _may_be_replaced(target, status):
+        _try_beside(target, path)
 
 
 def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> None:
@@ -47,9 +50,8 @@ def write_whole(path: Path, pieces: Iterable[bytes], mode: int = 0o666) -> None:
     if status is not None and not _may_be_replaced(target, status):
         _write_over(target, list(pieces))  # all of it is made before anything is lost
         return
-    aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    handle = os.open(aside, flags, mode if status is None else 0o600)
+    aside = _aside(target)
+    handle = os.open(aside, _NEW_FILE, mode if status is None else 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.writelines(pieces)
@@ -85,6 +87,21 @@ def found_behind(path: Path) -> tuple[Path, os.stat_result | None]:
     if not status.st_mode & _ANY_WRITE:
         raise _refused(path, "it is protected from writing")
     return target, status
+
+
+def _aside(target: Path) -> Path:
+    """A free name beside a file, for what is to come in its place."""
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}")
+
+
+def _try_beside(target: Path, path: Path) -> None:
+    """Make a file there and take it away: rights promise an administrator too much (/proc)."""
+    aside = _aside(target)
+    try:
+        os.close(os.open(aside, _NEW_FILE, 0o600))
+        aside.unlink()
+    except OSError as error:
+        raise _refused(path, "no file can be made in its folder") from error
 
 
 def _is_named_pipe(path: Path) -> bool:

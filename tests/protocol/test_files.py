@@ -139,6 +139,21 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path, path: str) -> No
         refuse_unwritable(tmp_path / path)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc of Linux")
+def test_a_folder_that_takes_no_files_is_known_before() -> None:
+    """Also by an administrator, who may do anything there but this."""
+    with pytest.raises(OSError, match=r"may not be written|no file can be made"):
+        refuse_unwritable(Path("/proc/picture.png"))
+
+
+def test_asking_leaves_nothing(tmp_path: Path) -> None:
+    """Whether there is a file already or not."""
+    (tmp_path / "old").write_bytes(b"old")
+    refuse_unwritable(tmp_path / "old")
+    refuse_unwritable(tmp_path / "new")
+    assert (names(tmp_path), (tmp_path / "old").read_bytes()) == (["old"], b"old")
+
+
 @posix
 def test_links_in_circles_are_refused(tmp_path: Path) -> None:
     """Nothing is behind them."""
