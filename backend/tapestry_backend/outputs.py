@@ -27,7 +27,7 @@ def check_apart(paths: Iterable[Path]) -> None:
     """Raises TapestryError when two files of different kinds are one: the last would remain."""
     of_known_kind = [path for path in paths if path.suffix.lower() in _KINDS]
     for one, other in combinations(of_known_kind, 2):
-        if one.suffix.lower() != other.suffix.lower() and _is_same(one, other):
+        if one.suffix.lower() != other.suffix.lower() and is_same(one, other):
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
                 f"{quoted(one)} and {quoted(other)} are one file.",
@@ -35,7 +35,8 @@ def check_apart(paths: Iterable[Path]) -> None:
             )
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths mean one file, also behind links."""
     try:
         return one.samefile(other)
     except OSError:  # at least one of them is to come

@@ -64,6 +64,65 @@ def test_a_picture_becomes_larger(picture: Path) -> None:
     told = json.loads(report.read_text(encoding="utf-8"))
     assert told["plan"]["strength"] == 0.3
     assert told["unet_evaluations"] > 0
+    assert min(told["seconds"].values()) > 0
+    assert told["requested_guidance_scale"] == 5
+    assert "first_stage" not in told
+
+
+def test_the_report_tells_of_a_painted_first_stage(tmp_path: Path) -> None:
+    """With its own plan and seconds; guidance that was lowered is told beside what was asked."""
+    scene = write_scene(tmp_path / "scene.ora", "snow")
+    out, report = tmp_path / "out.png", tmp_path / "report.json"
+    ends = ["-o", str(out), "--report", str(report), "--guidance-scale", "4", *QUICK]
+    assert main(["upscale", str(scene), *ends]) == 0
+    told = json.loads(report.read_text(encoding="utf-8"))
+
+    first = told["first_stage"]
+    assert (first["plan"]["task"], told["plan"]["task"]) == ("generate", "upscale")
+    assert first["seconds"]["denoise"] > 0
+    assert [region["guidance_scale"] for region in first["plan"]["regions"]] == [4, 4]
+    assert told["requested_guidance_scale"] == 4
+    assert all(region["guidance_scale"] <= 4 for region in told["plan"]["regions"])
+
+
+def test_every_result_that_is_asked_for_is_written(tmp_path: Path) -> None:
+    """Pictures and scenes, of one painting."""
+    scene = write_scene(tmp_path / "scene.ora", "snow", "lava")
+    outs = [tmp_path / name for name in ("one.png", "both.ora", "two.png")]
+    ends = [argument for out in outs for argument in ("-o", str(out))]
+    assert main(["upscale", str(scene), *ends, *QUICK]) == 0
+    one, both, two = outs
+
+    assert pixels_of(one).shape == (80, 96, 4)
+    assert one.read_bytes() == two.read_bytes()
+    document = Document.open(both)
+    assert (document.colours(document.layers[0], document.bounds) == pixels_of(one)).all()
+
+
+@pytest.mark.parametrize(
+    "through",
+    [
+        "itself",
+        pytest.param(
+            "link", marks=pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+        ),
+    ],
+)
+def test_what_is_enlarged_is_not_written_over(
+    picture: Path, capsys: pytest.CaptureFixture[str], through: str
+) -> None:
+    """A picture, and a scene, by whatever name: what it was cannot be had back."""
+    scene = write_scene(picture.with_name("scene.ora"), "snow")
+    for source in (picture, scene):
+        out, before = source, source.read_bytes()
+        if through == "link":
+            out = source.with_name(f"link{source.suffix}")
+            out.symlink_to(source)
+        ends = ["-o", str(source.with_name(f"o{source.suffix}")), "-o", str(out), *QUICK]
+        assert main(["upscale", str(source), *ends]) == 2
+        assert f"{quoted(out)} is what is enlarged" in capsys.readouterr().err
+        assert source.read_bytes() == before
+        assert not source.with_name(f"o{source.suffix}").exists()
 
 
 @pytest.mark.parametrize("by", ["path", "name"])
@@ -156,13 +215,16 @@ def test_a_saved_lora_that_is_missing_is_done_without(
     assert "“gone”" in capsys.readouterr().err
 
 
-def test_a_scene_that_shows_a_result_is_not_painted_again(tmp_path: Path) -> None:
-    """What is there is enlarged; its regions still count."""
+def test_a_scene_that_shows_a_result_is_not_painted_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is there is enlarged, which is said; its regions still count."""
     scene = write_scene(tmp_path / "scene.ora", "Tapestry: snow (seed 0)", "snow", "lava")
     out = tmp_path / "out.png"
-    ends = ["-o", str(out), "--strength", "0", *QUICK]
+    ends = ["-o", str(out), "--strength", "0", "--steps", "2"]
     assert main(["upscale", str(scene), "--factor", "2", *ends]) == 0
 
+    assert "shows a result of Tapestry's already: that is enlarged." in capsys.readouterr().err
     assert pixels_of(out)[:30, :, :3].reshape(-1, 3).tolist() == [[0, 120, 240]] * (30 * 96)
 
 
@@ -395,7 +457,10 @@ def test_a_factor_is_looked_at_before_a_scene_is_painted(
     ("arguments", "sentence"),
     [
         (["missing.png"], "cannot be read"),
-        (["picture.jpg"], "a picture (.png) or a scene (.ora)"),
+        (
+            ["picture.jpg"],
+            "(.ora); save another kind of picture as PNG first.",
+        ),
         (["picture.png", "--prompt", "x" * 5000], "5000 characters"),
         (["picture.png", "--factor", "9"], "1 to 8 times as large, not 9 times"),
         (["picture.png", "--factor", "nan"], "1 to 8 times as large, not nan times"),

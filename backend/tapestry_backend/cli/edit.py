@@ -244,7 +244,7 @@ def _read(options: argparse.Namespace) -> _Source:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             f"{quoted(path.name or str(path))} is no kind of picture that is read here.",
-            "Give a picture (.png) or a scene (.ora).",
+            "Give a picture (.png) or a scene (.ora); save another kind of picture as PNG first.",
         )
     if suffix == ".png" and any(out.suffix.lower() == ".ora" for out in options.output):
         raise TapestryError(

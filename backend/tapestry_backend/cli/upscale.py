@@ -27,7 +27,7 @@ from ..openraster.document import Document, as_array
 from ..openraster.png import colours_of, encode_png, png_pieces, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
 from ..openraster.stack import Node
-from ..outputs import keep_beside, write_outputs
+from ..outputs import is_same, keep_beside, write_outputs
 from ..tasks.events import Finished, Progressed
 from .picture_files import PICTURE_OR_SCENE, picture_data
 from .render import (
@@ -54,6 +54,9 @@ from .stopping import undisturbed
 
 if TYPE_CHECKING:
     from ..models.model_cache import ModelCache
+
+_BAND_ROWS = 256
+"""Rows that are packed at once of a picture that is in memory as a whole."""
 
 
 class _Source(NamedTuple):
@@ -87,8 +90,9 @@ def add_upscale_options(parser: argparse.ArgumentParser) -> None:
         *("-o", "--output"),
         metavar="OUT.png|OUT.ora",
         type=Path,
+        action="append",
         required=True,
-        help="the result; of a scene also with all its layers, as large",
+        help="the result; of a scene also with all its layers, as large (may be repeated)",
     )
     parser.add_argument(
         "--factor",
@@ -139,8 +143,9 @@ def _factor(text: str) -> float:
 
 def upscale(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
-    check_outputs(options.picture, [options.output], (".png", ".ora"), options.report)
-    if _is_scene(options.output) and not _is_scene(options.picture):
+    check_outputs(options.picture, options.output, (".png", ".ora"), options.report)
+    _check_not_itself(options)
+    if any(map(_is_scene, options.output)) and not _is_scene(options.picture):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "Only a scene has layers that become larger.",
@@ -161,9 +166,21 @@ def upscale(options: argparse.Namespace) -> None:
     if source.picture is not None:
         _enlarge(source, source.picture, model_cache, progress, options, upscaler)
         return
-    picture = _paint(source, model_cache, progress)
-    with _kept(picture, source.colours, options.output):
-        _enlarge(source, picture, model_cache, progress, options, upscaler)
+    first = _paint(source, model_cache, progress)
+    picture = as_array(first.pixels)
+    with _kept(picture, source.colours, options.output[0]):
+        _enlarge(source, picture, model_cache, progress, options, upscaler, first.report)
+
+
+def _check_not_itself(options: argparse.Namespace) -> None:
+    """Refuse to write the result over its source: what that was cannot be had back from it."""
+    for path in options.output:
+        if is_same(options.picture, path):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"{quoted(path)} is what is enlarged: as it is now, it would be lost.",
+                "Give the result a name of its own.",
+            )
 
 
 def _is_scene(path: Path) -> bool:
@@ -177,7 +194,7 @@ def _read(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             f"{quoted(path.name or str(path))} is no kind of picture that is read here.",
-            "Give a picture (.png) or a scene (.ora).",
+            "Give a picture (.png) or a scene (.ora); save another kind of picture as PNG first.",
         )
     if path.suffix.lower() == ".png":
         return _read_picture(options)
@@ -202,6 +219,11 @@ def _read_scene(options: argparse.Namespace, catalogue: Catalogue) -> _Source:
         notes += [note for note in document.damage if note not in notes]
         if not scene.request.regions:
             notes.append("The scene has no region: what it shows is enlarged.")
+        else:
+            notes.append(
+                "The scene shows a result of Tapestry's already: that is enlarged. Hide it to have "
+                "the regions painted first."
+            )
     return _Source(
         scene.request,
         scene.blobs,
@@ -241,14 +263,15 @@ def _models(request: Request, factor: float, catalogue: Catalogue) -> ModelCache
     return model_cache
 
 
-def _paint(source: _Source, model_cache: ModelCache, progress: ProgressLine) -> np.ndarray:
+def _paint(source: _Source, model_cache: ModelCache, progress: ProgressLine) -> Finished:
     """The first stage, of a scene."""
     from ..tasks.run import run  # noqa: PLC0415  torch, only once the input is sound
 
+    finished: Finished
     *_, finished = _shown(run(source.request, source.blobs, model_cache), progress)
     for notice in finished.report["notices"]:
         progress.note(notice)
-    return as_array(finished.pixels)
+    return finished
 
 
 def _enlarge(
@@ -258,13 +281,17 @@ def _enlarge(
     progress: ProgressLine,
     options: argparse.Namespace,
     upscaler: Upscaler | None,
+    first_report: Mapping[str, Any] | None = None,
 ) -> None:
-    """The second stage, into the file; what cannot be written where it should be is kept."""
+    """The second stage, into the files; what cannot be written where it should be is kept.
+
+    first_report: of a first stage that was painted
+    """
     from ..tasks.upscaling import Upscaled, check_upscale, upscale  # noqa: PLC0415  imports torch
 
     report: dict[str, Any] = {}
 
-    def bands() -> Iterator[np.ndarray]:
+    def made() -> Iterator[np.ndarray]:
         events = upscale(
             picture, source.request, options.factor, source.blobs, model_cache, upscaler=upscaler
         )
@@ -278,20 +305,26 @@ def _enlarge(
     has_alpha = bool((picture[..., 3] < 255).any())
     # All of it comes before the file is begun: an error of painting is none of writing.
     notes: list[str] = []
-    if source.document is not None and _is_scene(options.output):
+    files: dict[str, bytes] = {}  # by the end of their names
+    bands, kinds = made(), {path.suffix.lower() for path in options.output}
+    if source.document is not None and ".ora" in kinds:
         name = result_name(replace(source.request, task="upscale"))
         larger, done = np.empty((*size, 4), np.uint8), 0
-        for band in bands():
+        for band in bands:
             larger[done : done + len(band)] = band
             done += len(band)
-        data, notes = source.document.saved_larger(larger, name, source.settings)
-    else:
+        files[".ora"], notes = source.document.saved_larger(larger, name, source.settings)
+        bands = (larger[top : top + _BAND_ROWS] for top in range(0, len(larger), _BAND_ROWS))
+    if ".png" in kinds:
         file = BytesIO()  # hands out what it holds without a copy
-        file.writelines(png_pieces(bands(), *size, source.colours, alpha=has_alpha))
-        data = file.getvalue()
+        file.writelines(png_pieces(bands, *size, source.colours, alpha=has_alpha))
+        files[".png"] = file.getvalue()
     for notice in (*report["notices"], *notes):
         progress.note(notice)
-    write_outputs([(options.output, data), *report_file(report, options.report)])
+    if first_report is not None:
+        report["first_stage"] = dict(first_report)
+    written = [(path, files[path.suffix.lower()]) for path in options.output]
+    write_outputs([*written, *report_file(report, options.report)])
 
 
 def _shown(events: Iterator[Any], progress: ProgressLine) -> Iterator[Any]:

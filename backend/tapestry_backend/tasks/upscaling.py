@@ -252,21 +252,33 @@ def _events(
         large = _preserve_composition(start, picture, plan)
         painting = _denoising_pass(start, weights, plan, model, texts, conditioning)
         del start, enlarged  # a large picture has no room for what nobody reads any more
-        latents = yield from _painted(painting, large, model, plan)
+        latents = yield from _painted(painting, large, model, plan, watch)
         evaluations = painting.denoise.evaluations
         del painting, large
         bands = _decoded(latents, picture, plan, model)
     else:
         bands = _enlarged(enlarged, plan)
     yield Progressed("decoding")
-    for top, pixels in bands:
-        yield Band(_with_alpha(pixels, first[..., 3], top, plan))
+    while True:
+        with watch.stage("decode"):
+            band = next(bands, None)
+            if band is None:
+                break
+            top, pixels = band
+            rows = _with_alpha(pixels, first[..., 3], top, plan)
+        yield Band(rows)
     report = make_report(plan, evaluations, all_notices, watch)
-    yield Upscaled(report | {"upscaler": upscaler.path.name if upscaler else "lanczos"})
+    report["upscaler"] = upscaler.path.name if upscaler else "lanczos"
+    report["requested_guidance_scale"] = request.guidance_scale
+    yield Upscaled(report)
 
 
 def _painted(
-    painting: DenoisingPass, large: PreserveComposition, model: Denoiser, plan: Plan
+    painting: DenoisingPass,
+    large: PreserveComposition,
+    model: Denoiser,
+    plan: Plan,
+    watch: Stopwatch,
 ) -> Generator[Progressed, None, Tensor]:
     """The finished latents [1, C, h, w]; tells of every step."""
     yield Progressed("denoising")
@@ -275,9 +287,14 @@ def _painted(
         taken = max(1, round(step.num_steps * plan.strength**_BEGINS))
         return _sharpened(clean, taken, plan.strength)
 
-    for step in painting.steps([large, sharpen]):
-        check_finite(step.latents, f"denoising (step {step.number})")
-        latents = step.latents
+    steps = painting.steps([large, sharpen])
+    while True:
+        with watch.stage("denoise"):
+            step = next(steps, None)
+            if step is None:
+                break
+            check_finite(step.latents, f"denoising (step {step.number})")
+            latents = step.latents
         preview = partial(_preview, model, plan, step.denoised)
         yield Progressed("denoising", step.number, step.num_steps, preview)
     return latents
