@@ -78,6 +78,9 @@ _SETTINGS_KEY = "docker"
 _NAMES_OF_EARLIER = 24
 """Prompts that were used lately, among which what an edge shows is looked for."""
 
+_WRITTEN_AGAIN_WITHIN_S = 6.0
+"""The adapter waits for Krita's icon of the file before it writes the file again."""
+
 _PIECE_OF_UNKNOWN_PX = 512
 """The window of a model of which nothing is known yet."""
 
@@ -195,10 +198,19 @@ class DockerModel:
 
     @guarded
     def change(self, **values: Any) -> None:
-        """Set fields of the settings."""
+        """Set fields of the settings; live painting belongs to Generate, and ends elsewhere."""
         for name, value in values.items():
             setattr(self.settings, name, value)
         self._host.write_setting(_SETTINGS_KEY, self.settings.to_text())
+        if self.live.is_on and self.settings.mode != "generate":
+            self.live.stop()
+            self._show(
+                Notice(
+                    tr("Live is off now: it belongs to Generate."),
+                    tr("To go on with its picture, switch it on there again and press Keep first."),
+                    is_error=False,
+                )
+            )
 
     @guarded
     def change_and_tell(self, **values: Any) -> None:
@@ -296,6 +308,7 @@ class DockerModel:
     def judge_regions(self) -> None:
         """Ask whether the picture shows in each region what its layer is called."""
         canvas = self._document_in_front()
+        self._check_live()
         self._ask(canvas, order_to_judge(canvas, replace(self.settings)))
 
     @guarded
@@ -344,20 +357,26 @@ class DockerModel:
 
     @guarded
     def toggle_live(self) -> None:
-        """Paint what changes in the document in front at once, or no longer."""
-        if self.live.is_on:
+        """Paint what changes in the document in front at once, or no longer.
+
+        Another document that was painted live is let go.
+        """
+        if self.live.is_in_front:
             self.live.stop()
-        else:
-            self._show(None)
-            self.regions.hide_overlay()
-            self.live.start(self._document_in_front())
+            return
+        self._show(None)
+        canvas = self._document_in_front()
+        self.regions.hide_overlay()
+        self.change_and_tell(mode="generate")
+        self.live.start(canvas)
 
     @guarded
     def keep_live(self) -> None:
         """Make a layer of the picture that is painted live."""
         picture = self.live.picture
-        if picture is None:
+        if picture is None or not self.live.is_in_front:
             return
+        self.live.note_kept()
         canvas = picture.job.canvas
         job = replace(
             picture.job,
@@ -394,6 +413,8 @@ class DockerModel:
         canvas = self._document_in_front()
         self._show(None)
         self._check_model(mode)
+        if mode != "generate":
+            self._check_live()
         self.live.stop()
         self.results.canvas_preview.hide()
         self.regions.hide_overlay()
@@ -415,6 +436,15 @@ class DockerModel:
         if self.model is not None:
             follows = self.model.follows_instructions
             check_follows(self.model.name, is_instructed=is_instructed, follows=follows)
+
+    def _check_live(self) -> None:
+        """Raises TapestryError where one sees a live picture, which nothing can be made of yet."""
+        if self.live.has_unkept_picture:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                tr("The live picture is a preview, and no layer yet."),
+                tr("Press Keep first, or switch Live off; then press the button once more."),
+            )
 
     async def _reading(
         self, canvas: Canvas, settings: Settings, mode: Mode, *, finds: bool
@@ -558,8 +588,10 @@ class DockerModel:
 
     @guarded
     def _saved(self, canvas: Canvas | None) -> None:
-        self.results.saved(canvas)
-        self.live.saved()
+        if self.results.saved(canvas):
+            self.live.saving(_WRITTEN_AGAIN_WITHIN_S)
+        else:
+            self.live.saved()
 
     # --- the backend ------------------------------------------------------------------------------
 

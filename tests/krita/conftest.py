@@ -56,6 +56,7 @@ JOB_SCENARIOS = (
     "group_of_regions",
     "many_jobs",
     "paint_live",
+    "live_belongs_to_its_document",
     "a_large_picture_stays_usable",
     "large_pictures_in_other_ways",
     "two_views",

@@ -61,6 +61,33 @@ def test_the_document_is_not_marked_and_nothing_is_left(jobs: Report) -> None:
     assert not facts["line is seen"]
 
 
+def test_live_belongs_to_the_document_in_front(jobs: Report) -> None:
+    """Its switch, its line and its preview: in another document none of them is there."""
+    facts = jobs.facts("live_belongs_to_its_document")
+    assert facts["in front"] == [True, True, True]
+    assert facts["other in front"] == [False, False, False]
+    assert facts["in front again"] == [True, True, True]
+
+
+def test_a_saved_png_holds_no_live_picture(jobs: Report) -> None:
+    """It is written again, with the layer's flat paint alone; then the picture comes back."""
+    facts = jobs.facts("live_belongs_to_its_document")
+    assert np.abs(np.array(facts["saved"]) - (60, 140, 60)).max() <= 2
+    assert facts["after saving"] == [True, True, True]
+
+
+def test_no_live_picture_stays_when_there_is_nothing_to_paint_or_another_mode(
+    jobs: Report,
+) -> None:
+    """The line, or the notice, says so."""
+    facts = jobs.facts("live_belongs_to_its_document")
+    assert "nothing to paint" in facts["nothing to paint"]
+    notice, is_on, _, is_shown = facts["another mode"]
+    assert "belongs to Generate" in notice
+    assert not is_on
+    assert not is_shown
+
+
 @pytest.mark.promise("R13")
 def test_nothing_is_held_up_while_one_paints_live(
     jobs: Report, measured, limit_of_processor_s

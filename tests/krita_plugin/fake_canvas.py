@@ -385,6 +385,7 @@ class FakeHost:
     def __init__(self, *canvases: FakeCanvas) -> None:
         self.canvases = list(canvases)
         self.settings: dict[str, str] = {}
+        self.is_asking = False
 
     def open_canvases(self) -> list[FakeCanvas]:
         return [canvas for canvas in self.canvases if canvas.is_open]

@@ -264,6 +264,11 @@ class Host(Protocol):
         """The document in front, if there is one."""
         ...
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a menu or a dialog is open."""
+        ...
+
     def open_canvases(self) -> Sequence[Canvas]:
         """All documents that are open."""
         ...

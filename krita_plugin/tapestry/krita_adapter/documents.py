@@ -22,7 +22,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ..backend.process import data_folder
 from ..document.canvas import Canvas, Layer, LayerDraft, NewGroup
-from ..qt.compat import QByteArray, QImage, Qt, QTimer
+from ..qt.compat import QApplication, QByteArray, QImage, Qt, QTimer
 from .colors import colors_of
 from .layer_drafts import SRGB, KritaLayerDraft, image_of, takes_paint
 from .layer_tree import active_node, find_node, layers_in
@@ -55,6 +55,11 @@ class KritaHost:
         """The document in front, if there is one."""
         document = Krita.instance().activeDocument()
         return KritaCanvas(document) if document is not None else None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a menu or a dialog is open."""
+        return bool(QApplication.activePopupWidget() or QApplication.activeModalWidget())
 
     def open_canvases(self) -> list[KritaCanvas]:
         """All documents that are open."""

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import (
@@ -43,6 +44,9 @@ _LEAST_PAUSE_S = 0.1
 
 _READING_SHARE = 0.25
 """Of the time, that may go into reading: a large document is looked at less often."""
+
+_QUIET_S = 1.0
+"""How long nothing is shown after the artist may have begun to save or to merge."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class LivePainting:
 
     sources   ids of the layers above which the picture is shown
     is_busy   whether something else is painted, or on its way into the document
-    changed   is called when `is_on`, `update`, `picture` or `trouble` is another one
+    changed   is called when `is_on`, `is_in_front`, `update`, `picture` or `trouble` is another one
     """
 
     def __init__(
@@ -117,12 +121,26 @@ class LivePainting:
         self._running: _Running | None = None
         self._next: Order | None = None
         self._may_cancel = True
+        self._was_in_front = False
+        self._kept: LivePicture | None = None
+        self._quiet_turn = 0
         self._is_quiet = False
 
     @property
     def is_on(self) -> bool:
         """Whether a document is painted live."""
         return self._canvas is not None
+
+    @property
+    def is_in_front(self) -> bool:
+        """Whether the document in front is the one that is painted live."""
+        front = self._host.active_canvas()
+        return self._canvas is not None and front is not None and front.id == self._canvas.id
+
+    @property
+    def has_unkept_picture(self) -> bool:
+        """Whether one sees a picture in the document in front that is no layer of it."""
+        return self.is_in_front and self.picture is not None and self.picture is not self._kept
 
     @property
     def is_settled(self) -> bool:
@@ -134,7 +152,8 @@ class LivePainting:
         self.stop()
         self._canvas, self._name = canvas, uuid.uuid4().hex
         self.update = self.picture = self.trouble = None
-        self._may_cancel, self._is_quiet = True, False
+        self._may_cancel, self._was_in_front = True, self.is_in_front
+        self.saved()
         self._following = Task(self._loop, self._follow(canvas), lambda _: self.stop(), self._fail)
         self._link.ensure()
         self._changed()
@@ -143,42 +162,60 @@ class LivePainting:
         """Leave the document alone; its preview goes."""
         if self._canvas is None:
             return
-        for task in (self._following, self._showing):
-            if task is not None:
-                task.cancel()
-        self._following = self._showing = self._to_show = None
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
         self._forget_running()
-        if self._display.subject == self._name:
-            self._display.hide()
+        self._hide()
         self._canvas = None
         self._changed()
 
-    def saving(self) -> None:
-        """The document is about to be saved: nothing is shown in it meanwhile."""
+    def saving(self, for_s: float = _QUIET_S) -> None:
+        """The document may be about to be saved: nothing is shown in it meanwhile."""
         self._is_quiet = True
+        self._quiet_turn += 1
+        self._loop.call_later(for_s, partial(self._end_quiet, self._quiet_turn))
+
+    def _end_quiet(self, turn: int) -> None:
+        """The artist may have opened a menu, or pressed a shortcut, and not saved at all."""
+        if turn != self._quiet_turn:
+            return
+        if self._host.is_asking:
+            self.saving()
+        else:
+            self.saved()
 
     def saved(self) -> None:
         """The document was saved; the picture comes back."""
+        self._quiet_turn += 1
         self._is_quiet = False
+
+    def note_kept(self) -> None:
+        """The picture became a layer."""
+        self._kept = self.picture
 
     # --- reading ----------------------------------------------------------------------------------
 
     async def _follow(self, canvas: Canvas) -> None:
         while canvas.is_open:
             began_s = self._clock()
-            if self._may_look(canvas):
+            self._note_front()
+            if self._may_look():
                 await self._look(canvas)
                 self._show_again(canvas)
             took_s = self._clock() - began_s
             await pause(max(_LEAST_PAUSE_S, took_s * (1 / _READING_SHARE - 1)))
 
-    def _may_look(self, canvas: Canvas) -> bool:
+    def _may_look(self) -> bool:
         if not self._link.is_ready:
             self._link.ensure()
             return False
-        front = self._host.active_canvas()
-        is_front = front is not None and front.id == canvas.id
-        return is_front and not self._is_quiet and not self._is_busy()
+        return self.is_in_front and not self._is_quiet and not self._is_busy()
+
+    def _note_front(self) -> None:
+        if self.is_in_front != self._was_in_front:
+            self._was_in_front = self.is_in_front
+            self._changed()
 
     async def _look(self, canvas: Canvas) -> None:
         settings = replace(
@@ -194,8 +231,11 @@ class LivePainting:
             )
         except TapestryError as error:
             if canvas.is_open:
+                # What is shown, or comes yet, is of a document that is no longer so.
+                self._forget_running()
+                self._hide()
+                self.update = self.picture = None
                 self._say(notice_of(error))
-                self._asked = None
             return
         order = replace(order, request=replace(order.request, live=self._name))
         if order.request == self._asked:
@@ -275,7 +315,7 @@ class LivePainting:
 
     def _take(self, running: _Running, made: JobResult) -> None:
         canvas = self._canvas
-        if canvas is None:
+        if canvas is None or not canvas.is_open:
             return
         self._may_cancel = True
         report = json.loads(made.result.report)
@@ -295,7 +335,7 @@ class LivePainting:
     def _show(self, pixels: Pixels) -> None:
         """Show a picture; of several that wait, the newest."""
         self._to_show = pixels
-        if self._showing is None and self._canvas is not None and not self._is_quiet:
+        if self._showing is None and self._canvas and self.is_in_front and not self._is_quiet:
             self._showing = Task(
                 self._loop, self._show_all(self._canvas), lambda _: self._shown(), self._fail
             )
@@ -310,6 +350,13 @@ class LivePainting:
 
     def _shown(self) -> None:
         self._showing = None
+
+    def _hide(self) -> None:
+        if self._showing is not None:
+            self._showing.cancel()
+        self._showing = self._to_show = None
+        if self._display.subject == self._name:
+            self._display.hide()
 
     def _show_again(self, canvas: Canvas) -> None:
         """Put the picture back where saving, or another document in front, has taken it out."""
@@ -326,6 +373,8 @@ class LivePainting:
             self._changed()
 
     def _fail(self, error: Exception) -> None:
+        was_open = self._canvas is not None and self._canvas.is_open
         self._showing = None
         self.stop()
-        self._say(notice_of(error))
+        if was_open:
+            self._say(notice_of(error))

@@ -287,13 +287,19 @@ class Results:
         self.canvas_preview.hide()
         self._changed()
 
-    def saved(self, canvas: Canvas | None) -> None:
-        """A file was written; one that got a preview is written again, without."""
+    def saved(self, canvas: Canvas | None) -> bool:
+        """A file was written; one that got a preview is written again without.
+
+        Whether it is written again.
+        """
+        had_preview = canvas is not None and self.canvas_preview.clean(canvas)
         if canvas is not None:
-            if self.canvas_preview.clean(canvas):
+            if had_preview:
+                self._quiet, self._live = self._live or self._quiet, ""
                 canvas.save()
             self.histories.saved(canvas)
         self._changed()
+        return had_preview
 
     # --- in the list ------------------------------------------------------------------------------
 

@@ -3,14 +3,19 @@
 from tapestry.results.canvas_preview import PREVIEW_NAME as PREVIEW
 
 from .jobs import A_PICTURE_S
-from .qt import QByteArray
+from .qt import QByteArray, QImage
 from .timing import held
 
 WIDTH, HEIGHT = 384, 256
 BOX = (40, 150, 80, 40)
 """x, y, width, height of the boat."""
 
+GRASS = (60, 140, 60, 255)
+
 _SCRIBBLES = 12
+
+_WRITTEN_AGAIN_S = 8.0
+"""A file that was saved with the preview has been written again by then."""
 
 
 def paint_live(stage):
@@ -60,6 +65,50 @@ def paint_live(stage):
     yield stage.turns(1.0)
     stage.facts["layers"] = stage.names(document)
     stage.facts["line is seen"] = stage.widget("tapestry_live_line").isVisible()
+
+
+def live_belongs_to_its_document(stage):
+    """Another document comes to the front; the first is saved as a PNG; its layer is deleted."""
+    document = stage.document(128, 96)
+    grass = stage.layer(document, "green grass", (0, 0, 128, 96), GRASS)
+    yield stage.until(lambda: len(stage.regions()) == 1, "the region", 30)
+    stage.press("tapestry_mode_generate")
+    stage.press("tapestry_live")
+    yield from _updated(stage, document)
+    stage.facts["in front"] = _shown(stage, document)
+
+    other = stage.document(96, 64)
+    yield stage.turns(3.0)
+    stage.facts["other in front"] = _shown(stage, document)
+    yield from stage.picture("live another document")
+    yield from stage.closed([other])
+    yield from _updated(stage, document)
+    stage.facts["in front again"] = _shown(stage, document)
+
+    document.setBatchmode(True)
+    saved = stage.folder / "live.png"
+    document.saveAs(str(saved))
+    document.waitForDone()
+    yield stage.turns(_WRITTEN_AGAIN_S)
+    yield from _updated(stage, document)
+    image = QImage(str(saved))
+    stage.facts["saved"] = [image.pixelColor(x, 48).getRgb()[:3] for x in range(0, 128, 8)]
+    stage.facts["after saving"] = _shown(stage, document)
+
+    grass.remove()
+    document.refreshProjection()
+    yield stage.until(lambda: PREVIEW not in stage.names(document), "the preview to go", 20)
+    stage.facts["nothing to paint"] = _line(stage)
+    stage.press("tapestry_mode_upscale")
+    yield stage.turns(0.5)
+    stage.facts["another mode"] = [stage.notice()[0], *_shown(stage, document)]
+    stage.press("tapestry_mode_generate")
+
+
+def _shown(stage, document):
+    """Whether the switch is down, the line is seen, and the preview lies in the document."""
+    switch, line = stage.widget("tapestry_live"), stage.widget("tapestry_live_line")
+    return [switch.isChecked(), line.isVisible(), PREVIEW in stage.names(document)]
 
 
 def _updated(stage, document):

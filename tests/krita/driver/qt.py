@@ -4,11 +4,11 @@ import sys
 
 if "PyQt6.QtCore" in sys.modules:
     from PyQt6.QtCore import QByteArray, QEvent, QObject, QPointF, Qt, QTimer, QUuid
-    from PyQt6.QtGui import QMouseEvent
+    from PyQt6.QtGui import QImage, QMouseEvent
     from PyQt6.QtWidgets import QApplication, QDockWidget, QMenu, QScrollArea, QWidget
 else:
     from PyQt5.QtCore import QByteArray, QEvent, QObject, QPointF, Qt, QTimer, QUuid
-    from PyQt5.QtGui import QMouseEvent
+    from PyQt5.QtGui import QImage, QMouseEvent
     from PyQt5.QtWidgets import QApplication, QDockWidget, QMenu, QScrollArea, QWidget
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "QByteArray",
     "QDockWidget",
     "QEvent",
+    "QImage",
     "QMenu",
     "QMouseEvent",
     "QObject",

@@ -248,11 +248,114 @@ def test_a_document_without_regions_waits_for_paint(workshop: Workshop) -> None:
     workshop.canvas.remove(region)
     workshop.loop.run(1.0)
 
-    trouble = workshop.docker_model.live.trouble
-    assert trouble is not None
-    assert "nothing to paint" in str(trouble.message)
+    live = workshop.docker_model.live
+    assert live.trouble is not None
+    assert "nothing to paint" in str(live.trouble.message)
+    assert PREVIEW_NAME not in workshop.canvas.names
+    assert live.picture is None
     stroke(workshop, 12)
     assert len(asked(workshop)) == 2
+
+
+def test_a_picture_that_comes_too_late_is_not_shown(workshop: Workshop) -> None:
+    """Its only region is gone by then."""
+    (submit,) = asked(workshop)
+    (region,) = (each.id for each in workshop.canvas.layers() if each.name == "sunset sky")
+    workshop.canvas.remove(region)
+    workshop.loop.run(1.0)
+    assert Cancel(submit.job_id) in workshop.backend.sent
+
+    finish(workshop, submit)
+
+    assert PREVIEW_NAME not in workshop.canvas.names
+    assert workshop.docker_model.live.picture is None
+
+
+def test_another_document_in_front_is_not_live(workshop: Workshop) -> None:
+    """It is shown as such, nothing is kept from there; back in the first all goes on."""
+    finish(workshop, asked(workshop)[0])
+    live, model = workshop.docker_model.live, workshop.docker_model
+    told: list[bool] = []
+    model.watch("live", lambda: told.append(live.is_in_front))
+    other = workshop.host.create_canvas(HEIGHT, WIDTH, "other")
+    other.add("snow", Bounds(0, 0, 4, 4))
+    model.look()
+    workshop.loop.run(1.0)
+
+    assert told[-1] is False
+    model.keep_live()
+    workshop.loop.run(2.0)
+    assert not [name for name in workshop.canvas.names if name.startswith("Tapestry: ")]
+    assert len(asked(workshop)) == 1
+
+    workshop.host.canvases.remove(other)
+    model.look()
+    workshop.loop.run(1.0)
+    assert told[-1] is True
+    assert workshop.canvas.names[0] == PREVIEW_NAME
+
+
+def test_a_picture_for_a_document_that_is_not_in_front_waits(workshop: Workshop) -> None:
+    """It is shown when the artist comes back."""
+    other = workshop.host.create_canvas(HEIGHT, WIDTH, "other")
+    workshop.loop.run(1.0)
+
+    finish(workshop, asked(workshop)[0])
+    assert PREVIEW_NAME not in workshop.canvas.names
+
+    workshop.host.canvases.remove(other)
+    workshop.loop.run(1.0)
+    assert workshop.canvas.names[0] == PREVIEW_NAME
+
+
+def test_the_switch_takes_the_document_in_front(workshop: Workshop) -> None:
+    """One document at a time: the other one is let go."""
+    finish(workshop, asked(workshop)[0])
+    other = workshop.host.create_canvas(HEIGHT, WIDTH, "other")
+    other.add("snow", Bounds(0, 0, 4, 4))
+
+    workshop.docker_model.toggle_live()
+    workshop.loop.run(1.0)
+
+    assert workshop.docker_model.live.is_in_front
+    assert asked(workshop)[-1].request.regions[0].prompt == "snow"
+    assert PREVIEW_NAME not in workshop.canvas.names
+
+
+def test_another_mode_ends_it_with_a_sentence(workshop: Workshop) -> None:
+    """The switch is in Generate alone, and its shortcut leads there."""
+    finish(workshop, asked(workshop)[0])
+
+    workshop.docker_model.change_and_tell(mode="upscale")
+    workshop.loop.run(1.0)
+
+    assert not workshop.docker_model.live.is_on
+    assert PREVIEW_NAME not in workshop.canvas.names
+    assert "it belongs to Generate" in workshop.said
+    workshop.docker_model.toggle_live()
+    assert workshop.docker_model.settings.mode == "generate"
+    assert workshop.docker_model.live.is_on
+    assert workshop.said == ""
+
+
+@pytest.mark.parametrize("press", ["upscale", "refine", "edit", "judge_regions"])
+def test_what_is_made_of_the_picture_asks_to_keep_it_first(workshop: Workshop, press: str) -> None:
+    """A shortcut, or the eye above the list: else it would see the flat paint."""
+    finish(workshop, asked(workshop)[0])
+    model = workshop.docker_model
+
+    getattr(model, press)()
+    workshop.loop.run(1.0)
+
+    assert "Press Keep first" in workshop.said
+    assert model.live.is_on
+    assert model.job is None
+    model.keep_live()
+    workshop.loop.run(2.0)
+    getattr(model, press)()
+    workshop.loop.run(1.0)
+    assert "Press Keep first" not in workshop.said
+    assert not model.live.is_on
 
 
 def test_saving_finds_no_preview(workshop: Workshop) -> None:
@@ -260,13 +363,44 @@ def test_saving_finds_no_preview(workshop: Workshop) -> None:
     finish(workshop, asked(workshop)[0])
 
     workshop.host.before_saving()
+    workshop.host.is_asking = True
     workshop.loop.run(3.0)
     assert PREVIEW_NAME not in workshop.canvas.names
+    workshop.host.is_asking = False
     workshop.host.after_saving(workshop.canvas)
-    workshop.loop.run(1.0)
+    workshop.loop.run(0.8)
 
     assert workshop.canvas.names[0] == PREVIEW_NAME
     assert pixel(workshop) == RED
+
+
+def test_a_menu_that_saves_nothing_holds_it_up_only_while_it_is_open(workshop: Workshop) -> None:
+    """The picture comes back by itself."""
+    finish(workshop, asked(workshop)[0])
+
+    workshop.host.before_saving()
+    workshop.host.is_asking = True
+    workshop.loop.run(5.0)
+    assert PREVIEW_NAME not in workshop.canvas.names
+    workshop.host.is_asking = False
+    workshop.loop.run(3.0)
+
+    assert workshop.canvas.names[0] == PREVIEW_NAME
+
+
+def test_a_file_that_is_written_again_holds_no_preview(workshop: Workshop) -> None:
+    """Where that takes a while the preview does not come back before, and it is written once."""
+    finish(workshop, asked(workshop)[0])
+    workshop.host.after_saving(workshop.canvas)
+    assert len(workshop.canvas.saved) == 1
+    workshop.loop.run(3.5)
+    assert PREVIEW_NAME not in workshop.canvas.names
+
+    workshop.host.after_saving(workshop.canvas)
+    workshop.loop.run(1.0)
+
+    assert len(workshop.canvas.saved) == 1
+    assert workshop.canvas.names[0] == PREVIEW_NAME
 
 
 def test_generate_ends_it(workshop: Workshop) -> None:
@@ -287,6 +421,20 @@ def test_a_closed_document_ends_it(workshop: Workshop) -> None:
     workshop.loop.run(2.0)
 
     assert not workshop.docker_model.live.is_on
+    assert workshop.said == ""
+
+
+def test_a_picture_of_a_closed_document_is_no_trouble(workshop: Workshop) -> None:
+    """It may be on its way when the artist closes it."""
+    (submit,) = asked(workshop)
+    workshop.canvas.is_open = False
+    workshop.host.canvases.clear()
+
+    finish(workshop, submit)
+    workshop.loop.run(2.0)
+
+    assert not workshop.docker_model.live.is_on
+    assert workshop.docker_model.live.trouble is None
     assert workshop.said == ""
 
 

@@ -23,7 +23,7 @@ class LiveFields(QWidget):
         self._switch.setToolTip(
             tr("Paint at once whatever changes on the layers, and show it on the canvas")
         )
-        self._switch.clicked.connect(lambda _checked: docker_model.toggle_live())
+        self._switch.clicked.connect(lambda _checked: self._toggle())
         self._keep = _button("tapestry_keep_live", tr("Keep"))
         self._keep.setToolTip(tr("Make a layer of the live picture"))
         self._keep.clicked.connect(lambda _checked: docker_model.keep_live())
@@ -40,12 +40,17 @@ class LiveFields(QWidget):
         column_in(self, row_of((self._switch, 1), (self._keep, 1)), self._while_on)
         follow(self, docker_model, ("live", "settings"), self._show)
 
+    def _toggle(self) -> None:
+        self._docker_model.toggle_live()
+        self._show()  # Qt has pressed the switch, also where there is no document
+
     def _show(self) -> None:
         live = self._docker_model.live
-        self._switch.setChecked(live.is_on)
-        self._keep.setVisible(live.is_on)
+        is_on = live.is_in_front  # another document has a switch of its own
+        self._switch.setChecked(is_on)
+        self._keep.setVisible(is_on)
         self._keep.setEnabled(live.picture is not None)
-        self._while_on.setVisible(live.is_on)
+        self._while_on.setVisible(is_on)
         self._numbers.show_values()
         self._line.setText(self._sentence())
 

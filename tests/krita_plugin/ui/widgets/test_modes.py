@@ -532,3 +532,34 @@ def _luminance(color: tuple[int, int, int]) -> float:
         for part in (channel / 255 for channel in color)
     ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_live_is_shown_of_the_document_in_front(ready) -> None:
+    """Pressed, with its line, in the document that is painted live; in another one it is up."""
+    ready.one("tapestry_mode_generate").click()
+    ready.one("tapestry_live").click()
+    ready.loop.run(1)
+    assert ready.one("tapestry_live").isChecked()
+    assert ready.all("tapestry_live_line")
+
+    ready.host.create_canvas(48, 48, "other")
+    ready.look()
+    ready.loop.run(1)
+    assert not ready.one("tapestry_live").isChecked()
+    assert not ready.all("tapestry_live_line")
+    assert not ready.all("tapestry_keep_live")
+
+    ready.host.canvases.pop()
+    ready.look()
+    ready.loop.run(1)
+    assert ready.one("tapestry_live").isChecked()
+    assert ready.all("tapestry_live_line")
+
+
+def test_the_live_switch_stays_up_without_a_document(ready) -> None:
+    """Qt presses it by itself; the sentence says what is missing."""
+    ready.one("tapestry_mode_generate").click()
+    ready.host.canvases.clear()
+    ready.one("tapestry_live").click()
+    assert not ready.one("tapestry_live").isChecked()
+    assert "No document is open" in str(ready.docker_model.notice.message)
