@@ -93,6 +93,21 @@ def test_nothing_is_painted_where_nothing_changed(live, scene) -> None:
     assert again.report["live"] == {"painted": 0.0}
 
 
+def test_what_is_undone_comes_back_as_it_was(live, scene) -> None:
+    """Also two strokes back; and from there a stroke goes on from what is shown then."""
+    houses = [scene.region("a red house", Bounds(32, 32, 80, right)) for right in (80, 96, 112)]
+    pictures = [live(asked(house)) for house in houses]
+
+    for number in (1, 0, 2, 1):
+        again = live(asked(houses[number]))
+        assert again.pixels == pictures[number].pixels
+        assert again.report["unet_evaluations"] == 0
+
+    boat = scene.region("a boat", Bounds(8, 136, 24, 160))
+    on = live(asked(boat, houses[1]))
+    assert changed(pictures[1], on).left >= 136 - 2 * MARGIN * _CELL_PX
+
+
 def test_a_stroke_paints_itself_and_what_is_around_it(live, scene) -> None:
     """The sea a few strokes away does not move."""
     sea = scene.region("the sea", Bounds(64, 0, 128, 192))
@@ -241,7 +256,7 @@ def test_a_preview_shows_the_last_picture_around_what_is_painted(model_cache, sc
 
 
 def test_scribbling_on_leaves_nothing_behind(live, scene) -> None:
-    """Each pass takes the place of the one before."""
+    """The last few passes are kept, and no more."""
 
     def tensors() -> int:
         gc.collect()

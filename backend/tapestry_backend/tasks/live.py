@@ -3,7 +3,7 @@
 What did not change keeps the latents that it had at the end of the last pass. At every step the
 windows that are left see them at that step's noise level, as they see a known picture (Blended
 Latent Diffusion, Avrahami et al. 2023), so that what is new goes on from what is there, and nothing
-else moves. Noise belongs to places: what is painted twice from the same layers is the same.
+else moves. The last few passes are kept, so that what is undone comes back as it was.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ _MOST = 0.75
 """When more of the canvas than this would be new, all of it is painted anew: it costs no more."""
 
 
+_KEPT_PASSES = 4
+_KEPT_BYTES = 512 * 1024**2
+"""Of the passes before the last one, so that what is undone comes back as it was."""
+
+
 @dataclass(frozen=True)
 class LivePass:
     """What the last pass over a live document left behind.
@@ -57,35 +62,56 @@ class LivePass:
     plain: Tensor
     pixels: Tensor
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of what grows with the canvas, or more: passes share what did not change."""
+        source = self.source
+        tensors = [self.latents, self.plain, self.pixels, source.weights, source.preserve_until]
+        tensors += [paint.pixels for paint in source.paints if paint is not None]
+        if source.pixels is not None:
+            tensors.append(source.pixels)
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
 
 class LivePasses:
-    """The last pass over a live document, of the one that was painted last."""
+    """The last passes over a live document, of the one that was painted last."""
 
     def __init__(self) -> None:
-        self._last: LivePass | None = None
+        self._passes: list[LivePass] = []
         self._model: ref[Denoiser] | None = None
 
     def remember(self, last: LivePass, model: Denoiser) -> None:
-        """Remember what a pass left, for the next one over the same document."""
-        self._last, self._model = last, ref(model)
+        """Remember what a pass left, for the next ones over the same document."""
+        is_same = self._model is not None and self._model() is model
+        earlier = [each for each in self._passes if is_same and _are_alike(each, last.plan)]
+        kept, room = [last], _KEPT_BYTES
+        for each in reversed(earlier):
+            room -= each.kept_bytes
+            if room < 0 or len(kept) > _KEPT_PASSES:
+                break
+            if each.plan.request != last.plan.request:
+                kept.insert(0, each)
+        self._passes, self._model = kept, ref(model)
 
     def forget(self) -> None:
-        """Let the last pass go: it is as large as several pictures."""
-        self._last = self._model = None
+        """Let the passes go: each is as large as several pictures."""
+        self._passes, self._model = [], None
 
     def before(self, plan: Plan, model: Denoiser) -> LivePass | None:
-        """The last pass, if it differs in nothing but its regions."""
-        last = self._last
-        if last is None or self._model is None or self._model() is not model:
+        """The pass of the same request, else the last one, if nothing but its regions differs."""
+        if self._model is None or self._model() is not model:
             return None  # a model that was loaded again reads texts anew
-        alike = _without_regions(plan.request) == _without_regions(last.plan.request)
-        return last if alike else None
+        same = [each for each in self._passes if each.plan.request == plan.request]
+        last = (same or self._passes)[-1]
+        return last if _are_alike(last, plan) else None
 
     def update_of(self, plan: Plan, source: CanvasSource, model: Denoiser) -> LiveUpdate | None:
         """What a request paints after the last one; None where all of it has to be painted."""
         last = self.before(plan, model)
         if last is None or bool(source.known.any()):
             return None
+        others = [each for each in self._passes if each is not last]
+        self._passes = [*others, last]  # what is undone is what the next stroke goes on from
         rows = _matched(plan.regions, last.plan.regions)
         changed = _changed_cells(source, last.source, rows)
         free = dilated(changed[None].float(), MARGIN, wrap=plan.request.wrap)[0] > 0
@@ -174,6 +200,11 @@ def preview_update(rough: Tensor, update: LiveUpdate) -> Tensor:
     new = functional.interpolate(rough.cpu().float() / 2 + 0.5, last.shape[-2:], mode="bilinear")
     free = functional.interpolate(update.free[None, None].float(), last.shape[-2:], mode="nearest")
     return torch.where(free > 0, new.clamp(0, 1), last)
+
+
+def _are_alike(last: LivePass, plan: Plan) -> bool:
+    """Whether a pass and a plan differ in nothing but their regions."""
+    return _without_regions(last.plan.request) == _without_regions(plan.request)
 
 
 def _without_regions(request: Request) -> Request:
