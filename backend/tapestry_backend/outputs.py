@@ -23,11 +23,15 @@ def check_output(path: Path) -> None:
         raise unwritable(path, error) from error
 
 
-def check_apart(paths: Iterable[Path]) -> None:
-    """Raises TapestryError when two files of different kinds are one: the last would remain."""
+def check_apart(paths: Iterable[Path], *, alike: bool = False) -> None:
+    """Raises TapestryError when two files of different kinds are one: the last would remain.
+
+    alike: also when both are of one kind.
+    """
     of_known_kind = [path for path in paths if path.suffix.lower() in _KINDS]
     for one, other in combinations(of_known_kind, 2):
-        if one.suffix.lower() != other.suffix.lower() and is_same(one, other):
+        of_two_kinds = one.suffix.lower() != other.suffix.lower()
+        if (alike or of_two_kinds) and is_same(one, other):
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,
                 f"{quoted(one)} and {quoted(other)} are one file.",

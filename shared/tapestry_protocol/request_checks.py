@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .adapters import MAPS
 from .errors import ErrorCode, TapestryError
@@ -12,6 +12,7 @@ from .limits import (
     MAX_CANVAS_PX,
     MAX_CONTROLS,
     MAX_FACTOR,
+    MAX_NAMES,
     MAX_PROMPT_CHARACTERS,
     MAX_REGIONS,
     MAX_SIDE_PX,
@@ -318,8 +319,10 @@ def _check_edit(request: Request) -> None:
 
 def _check_words(edit: Edit, words: Sequence[tuple[str, str]]) -> None:
     """Raises TapestryError where what is there and what it becomes, by region, say no change."""
-    changed = [(now.strip(), wanted.strip()) for now, wanted in words if now != wanted]
-    if not any(now != wanted for now, wanted in changed):
+    if not any(wanted.strip() for _, wanted in words):
+        raise _bad("It was not said what the picture shall become.", "Write what it shall become.")
+    changed = [(now.strip(), wanted.strip()) for now, wanted in words if not is_same(now, wanted)]
+    if not changed:
         raise _bad(
             "The words for what is there and for what it shall become are the same.",
             "Write what the picture shows now, and what it shall become; or rename a layer.",
@@ -331,6 +334,11 @@ def _check_words(edit: Edit, words: Sequence[tuple[str, str]]) -> None:
             "To keep the shapes, Tapestry must know what the picture shows now.",
             "Write what it shows now, or choose another method.",
         )
+
+
+def is_same(now: str, wanted: str) -> bool:
+    """Whether two prompts are the same words, however they are spaced and capitalised."""
+    return now.casefold().split() == wanted.casefold().split()
 
 
 def _check_turned(request: Request, edit: Edit) -> None:
@@ -367,6 +375,22 @@ def _check_recognise(request: Request) -> None:
         raise _bad("There is no region to look at.", "Paint on a layer, and name it.")
     for name in request.names:
         check_prompt(name, Sentence("a name to compare"))
+
+
+def names_to_compare(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that differ, without empty ones; raises TapestryError for too few or too many."""
+    chosen = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    advice = Sentence("Give 2 to {most}.", most=MAX_NAMES)
+    if not chosen:
+        raise _bad("There are no names to compare.", advice)
+    if len(chosen) == 1:
+        raise _bad(
+            Sentence("There is nothing to compare {name} with.", name=quoted(chosen[0][:40])),
+            advice,
+        )
+    if len(chosen) > MAX_NAMES:
+        raise _bad(Sentence("{count} names are too many to compare.", count=len(chosen)), advice)
+    return chosen
 
 
 def check_follows(name: str, *, is_instructed: bool, follows: bool) -> None:

@@ -114,6 +114,28 @@ def test_a_scene_without_such_a_layer_is_searched(scene: Path) -> None:
     assert 0 < json.loads(report.read_text(encoding="utf-8"))["edit"]["changed"] < 1
 
 
+def test_a_cut_out_keeps_its_outline(picture: Path) -> None:
+    """Of every pixel the opacity stays, also of those that are faint."""
+    before = pixels_of(picture).copy()
+    before[:16, :, 3], before[16:24, :, 3] = 0, 90
+    picture.write_bytes(encode_png(before))
+    out = picture.with_name("out.png")
+    assert main(["edit", str(picture), "-o", str(out), *WORDS, "--threshold", "0", *QUICK]) == 0
+    after = pixels_of(out)
+    assert np.array_equal(after[..., 3], before[..., 3])
+    assert not np.array_equal(after[16:24, :, :3], before[16:24, :, :3])
+
+
+@pytest.mark.parametrize("other", ["picture.png", "out.png"])
+def test_a_mask_has_a_file_of_its_own(picture: Path, capsys, other: str) -> None:
+    """It would overwrite the picture, or the result."""
+    before = picture.read_bytes()
+    files = ["-o", str(picture.with_name("out.png")), "--mask-out", str(picture.with_name(other))]
+    assert main(["edit", str(picture), *files, *WORDS, *QUICK]) == 2
+    assert "are one file" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -123,7 +145,14 @@ def test_a_scene_without_such_a_layer_is_searched(scene: Path) -> None:
         ([*WORDS, "--strength", "0"], "nothing changes"),
         (["--from", "grass"], "what the picture shall become"),
         ([*WORDS, "--instruction", "make it snow"], "count nothing beside it"),
+        (["--from", "", "--to", ""], "what the picture shall become"),
         (["--method", "instruct"], "no instruction"),
+        (["--method", "diffedit", "--instruction", "make it snow"], "follows no instruction"),
+        ([*WORDS, "--cross-attention", "0.5"], "--cross-attention counts nothing"),
+        ([*WORDS, "--picture-scale", "2"], "--picture-scale counts nothing"),
+        ([*WORDS, "--learning-steps", "9"], "--learning-steps counts nothing"),
+        ([*WORDS, "--method", "ddib", "--threshold", "0.5"], "--threshold counts nothing"),
+        ([*WORDS, "--map-out", "map.png"], "nothing for -o"),
         (["--instruction", "make it snow"], "follows no instructions"),
         ([*WORDS, "--cycle"], "turns a picture from one model to another"),
         ([*WORDS, "--method", "ddib", "--from-model", "nowhere"], "nowhere"),
@@ -168,7 +197,9 @@ def test_a_second_edit_does_not_invert_again(picture: Path, data_home: Path) -> 
         out, report = picture.with_name(f"out{number}.png"), picture.with_name(f"r{number}.json")
         ends = ["-o", str(out), "--report", str(report), "--threshold", "0", *QUICK]
         assert main(["edit", str(picture), *WORDS, *ends]) == 0
-        reports.append(json.loads(report.read_text(encoding="utf-8"))["unet_evaluations"])
+        told = json.loads(report.read_text(encoding="utf-8"))
+        assert told["edit"]["inversion_reused"] is (number == 1)
+        reports.append(told["unet_evaluations"])
         results.append(out.read_bytes())
     (kept,) = (data_home / "tapestry" / "inversions").iterdir()
     assert kept.stat().st_mode & 0o077 == 0

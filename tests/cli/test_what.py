@@ -47,7 +47,8 @@ def test_a_model_without_a_vocabulary_has_to_be_told_names(picture: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--among", "snow"], "cannot be compared"),
+        (["--among", "snow"], "nothing to compare “snow” with"),
+        (["--among", ";;"], "no names to compare"),
         (["--among", "snow;lava", "--select", "sky"], "no layer"),
         (["--among", "snow;lava", "--model", "nothing"], "nothing"),
     ],

@@ -196,6 +196,8 @@ EDIT = Request(
         ({"edit": None}, "how the picture is edited"),
         ({"strength": 0.0}, "nothing changes"),
         ({"prompt": "snow "}, "are the same"),
+        ({"prompt": "red  Bricks ", "edit": Edit("p2p", "Red bricks")}, "are the same"),
+        ({"prompt": "", "edit": Edit("diffedit")}, "what the picture shall become"),
         ({"prompt": ""}, "what the picture shall become"),
         ({"edit": Edit("p2p")}, "must know what the picture shows now"),
         ({"edit": Edit("instruct"), "prompt": " "}, "no instruction"),

@@ -50,7 +50,7 @@ def test_the_material_in_a_selection_is_named(model_cache, scene, picture) -> No
 def test_fewer_than_two_names_are_refused(model_cache, scene, names: tuple[str, ...]) -> None:
     """There is nothing to compare."""
     request = Request("edit", SIDE, SIDE, image=scene.picture(SIDE, SIDE))
-    with pytest.raises(TapestryError, match="cannot be compared"):
+    with pytest.raises(TapestryError, match=r"nothing to compare|no names to compare"):
         list(recognise(request, names, scene.blobs, model_cache))
 
 
@@ -58,7 +58,7 @@ def test_too_many_names_are_refused(model_cache, scene) -> None:
     """Each costs evaluations."""
     request = Request("edit", SIDE, SIDE, image=scene.picture(SIDE, SIDE))
     names = [f"name {number}" for number in range(MAX_NAMES + 1)]
-    with pytest.raises(TapestryError, match="65 different names"):
+    with pytest.raises(TapestryError, match="65 names are too many"):
         list(recognise(request, names, scene.blobs, model_cache))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tapestry_protocol.blending import ATOP
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
@@ -25,7 +26,7 @@ from ..openraster.document import Document, as_array
 from ..openraster.png import colours_of, encode_png, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
 from ..openraster.selection import has_layer, select_layer
-from ..outputs import write_outputs
+from ..outputs import check_apart, write_outputs
 from ..tasks.events import Finished
 from ..values import words_of
 from .picture_files import PICTURE_OR_SCENE, kept, mask_of, picture_data, selection_of
@@ -42,6 +43,16 @@ from .render_options import (
 )
 
 _EDIT_FIELDS = {field.name for field in fields(Edit)}
+
+_OF_METHODS = {
+    "threshold": ("--threshold", {"diffedit", "p2p"}),
+    "cross_attention": ("--cross-attention", {"p2p"}),
+    "self_attention": ("--self-attention", {"p2p"}),
+    "picture_scale": ("--picture-scale", {"instruct"}),
+    "interpolation": ("--interpolation", {"imagic"}),
+    "learning_steps": ("--learning-steps", {"imagic"}),
+}
+"""Fields that count with some methods alone, and their options."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,6 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         choices=words_of(Edit, "method"),
-        default="diffedit",
         help="diffedit: find the place and paint it anew; p2p: keep its shapes; ddib: turn the "
         "whole picture; instruct: do as --instruction says; imagic: learn the picture, which takes "
         "minutes, then let --to change it (diffedit)",
@@ -155,8 +165,12 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
         help="ddib: turn the result back again, and tell how near that comes to the picture",
     )
     how.add_argument("--adapter", **ADAPTER)
-    add_loras(how)
-    add_steps(how, has_scheduler=False)
+    add_loras(how, has_regions=False)
+    add_steps(
+        how,
+        has_scheduler=False,
+        seed="instruct: another picture for each number; no other method has any chance in it",
+    )
     add_report(parser.add_argument)
     add_quiet(parser.add_argument)
 
@@ -184,7 +198,9 @@ def edit(options: argparse.Namespace) -> None:
     check_outputs(options.picture, options.output, (".png", ".ora"), options.report)
     for path in (options.mask_out, options.map_out):
         if path is not None:
-            check_outputs(options.picture, [path], (".png",), None)
+            check_outputs(options.picture, [path], (".png",), options.report)
+            for other in (options.picture, *options.output):
+                check_apart([other, path], alike=True)
     source = _read(options)
     request = _with_words(source, options)
     progress = ProgressLine(quiet=options.quiet)
@@ -209,7 +225,19 @@ def edit(options: argparse.Namespace) -> None:
 
 def _check_together(options: argparse.Namespace) -> None:
     """Refuse what would do nothing, silently."""
+    if options.map_out is not None and (options.output or options.mask_out is not None):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "With --map-out nothing is painted: there is nothing for -o or --mask-out.",
+            "Leave one or the other out.",
+        )
     if options.instruction is not None:
+        if options.method not in {None, "instruct"}:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"The method {quoted(options.method)} follows no instruction.",
+                "Leave --method out, or say the words with --from and --to.",
+            )
         options.method = "instruct"
         if options.source_prompt or options.prompt:
             raise TapestryError(
@@ -223,12 +251,20 @@ def _check_together(options: argparse.Namespace) -> None:
             "There is no instruction.",
             'Give one, for instance --instruction "make it night".',
         )
-    elif options.prompt is None:
+    elif not (options.prompt or "").strip():
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "It was not said what the picture shall become.",
             'Say it with --to, for instance --from "snow" --to "lava".',
         )
+    options.method = options.method or "diffedit"
+    for field, (flag, methods) in _OF_METHODS.items():
+        if hasattr(options, field) and options.method not in methods:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"{flag} counts nothing with the method {quoted(options.method)}.",
+                f"Leave it out, or choose {quoted(' or '.join(sorted(methods)))} with --method.",
+            )
     if options.method == "imagic" and options.source_prompt:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -371,7 +407,7 @@ def _files(
     lay_over(flattened, result, 0, 0)
     for path in options.output:
         if path.suffix.lower() == ".png":
-            yield path, encode_png(flattened, source.colours)
+            yield path, encode_png(_painted_into(source.picture, result), source.colours)
         elif source.document is not None:
             yield (
                 path,
@@ -379,3 +415,15 @@ def _files(
                     finished.pixels, NO_MARGINS, result_name(request), flattened
                 ),
             )
+
+
+def _painted_into(picture: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """The picture with the result in it, uint8 [H, W, 4] each: its own opacity stays.
+
+    The result is as transparent as the picture, once: a layer may lie on it, and this is one layer.
+    """
+    opacity = np.maximum(picture[..., 3], 1).astype(np.uint16)
+    share = np.minimum((result[..., 3] * np.uint16(255) + opacity // 2) // opacity, 255)
+    painted = picture.copy()
+    lay_over(painted, np.dstack([result[..., :3], share.astype(np.uint8)]), 0, 0, operator=ATOP)
+    return painted

@@ -155,16 +155,16 @@ def add_region(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_loras(group: argparse._ArgumentGroup) -> None:
+def add_loras(group: argparse._ArgumentGroup, *, has_regions: bool = True) -> None:
     """LoRAs of the whole picture."""
+    of_one = "; for one region alone: --region LAYER lora=sample-ink:0.8" if has_regions else ""
     group.add_argument(
         "--lora",
         dest="loras",
         type=_loras,
         default=argparse.SUPPRESS,
         metavar="NAME:WEIGHT;...",
-        help="lay LoRAs on the model, for instance sample-ink:0.8; for one region alone: --region "
-        "LAYER lora=sample-ink:0.8",
+        help="lay LoRAs on the model, for instance sample-ink:0.8" + of_one,
     )
 
 
@@ -189,10 +189,15 @@ def add_controls(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_steps(group: argparse._ArgumentGroup, *, has_scheduler: bool = True) -> None:
+def add_steps(
+    group: argparse._ArgumentGroup,
+    *,
+    has_scheduler: bool = True,
+    seed: str = "another picture for each number",
+) -> None:
     """The model, and how it takes its steps."""
     group.add_argument("--model", **MODEL, default=SAMPLE)
-    add_field(group, "--seed", "seed", "N", "another picture for each number")
+    add_field(group, "--seed", "seed", "N", seed)
     add_field(group, "--steps", "num_inference_steps", "N", "how many steps are taken")
     add_field(group, "--guidance-scale", "guidance_scale", "X", "how closely prompts are followed")
     add_field(

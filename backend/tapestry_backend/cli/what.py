@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
+from tapestry_protocol.request_checks import names_to_compare
 from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import SAMPLE, Catalogue
@@ -67,7 +69,7 @@ def what(options: argparse.Namespace) -> None:
 
 def _recognised(
     request: Request,
-    names: list[str],
+    names: Sequence[str],
     blobs: dict[str, bytes],
     catalogue: Catalogue,
     progress: ProgressLine,
@@ -98,10 +100,10 @@ def _request(options: argparse.Namespace, blobs: dict[str, bytes]) -> Request:
     return request
 
 
-def _names(options: argparse.Namespace, catalogue: Catalogue) -> list[str]:
+def _names(options: argparse.Namespace, catalogue: Catalogue) -> Sequence[str]:
     """Those that were given, or the materials that the model's folder lists."""
     if options.among is not None:
-        return options.among.split(";")
+        return names_to_compare(options.among.split(";"))
     materials = catalogue.find(options.model).materials
     if not materials:
         raise TapestryError(
@@ -109,4 +111,4 @@ def _names(options: argparse.Namespace, catalogue: Catalogue) -> list[str]:
             "The model does not list what it was taught.",
             'Say which names to compare, for instance --among "red bricks;stone wall".',
         )
-    return list(materials)
+    return materials

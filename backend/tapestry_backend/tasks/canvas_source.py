@@ -32,7 +32,7 @@ from ..engine.regions import (
 from ..engine.sampling import Preserved
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
-from .canvas import known_picture, painted_colours, painted_masks, selected
+from .canvas import known_picture, painted_colours, painted_masks, placed, selected
 from .finite import check_finite
 from .own_paint import OwnPaint, own_paints, preserved_in_rows, preserved_paint
 from .plan import Plan
@@ -345,9 +345,17 @@ def _what_is_there(
         return _paint_of_regions(request, blobs, plan)
     pixels, known = known_picture(request.image, blobs, plan)
     if request.task in {"edit", "recognise"}:
+        if not bool(known.any()):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                "There is no picture: everything is transparent.",
+                "Paint something, or show a layer that is hidden.",
+            )
         off = _off_document(plan)
         chosen = request.selection
         new = (~off).float() if chosen is None else selected(chosen, blobs, plan)
+        if request.task == "edit":  # what is transparent stays so
+            new *= placed(request.image, plan.document, blobs, plan)[3] / 255
         until = (~_in_sight(new > 0, plan)).float()
     elif request.selection is None:
         until, new = known.float(), _beyond(plan)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,6 +22,7 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Edit, Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.request_checks import is_same
 from tapestry_protocol.sentences import Sentence, quoted
 
 from ..engine.difference import Sample, prediction_errors, shown_map
@@ -28,11 +30,12 @@ from ..engine.inversion import deterministic, invert
 from ..engine.multidiffusion import MultiDiffusion
 from ..engine.noise import canvas_noise
 from ..engine.noise_schedule import SamplingStep, sampling_steps
+from ..engine.regions import PaintedMask
 from ..models.attention_pairs import TokenMap
 from ..models.denoiser import Denoiser
 from ..models.model_cache import ModelCache
 from ..models.schedulers import predicts_flow
-from .canvas import cut_output, preview_rgba, to_rgba
+from .canvas import cut_output, painted_masks, preview_rgba, to_rgba
 from .canvas_source import RequestedCanvas, read_canvas_source, visible_shares
 from .conditioning import Conditioning
 from .decoding import decode_beside, decode_canvas
@@ -57,6 +60,9 @@ overlap with the true region (IoU) was 0.90 at either, and 0.93 with both."""
 _NOISES_SEED = 7
 """A map's noises do not depend on the request's seed: the same words find the same place."""
 
+_ALIKE_DB, _AKIN_DB = 30.0, 20.0
+"""From here on a picture that was turned back looks as it did, or much like it."""
+
 
 def run_edit(
     request: Request,
@@ -71,28 +77,33 @@ def run_edit(
     changing = _changing(state)
     where = None
     if edit.map_only or (edit.method != "ddib" and edit.threshold > 0):
-        where = yield from _compare(state)
+        with state.watch.stage("compare"):
+            where = yield from _compare(state)
     if edit.map_only and where is not None:
-        yield Finished(_grey(where * changing, state.plan), _bounds(request), _report(state, 0.0))
+        yield Finished(_grey(where * changing, state.plan), _bounds(request), _report(state))
         return
     if where is not None:
         changing = changing * _outlined(where, edit.threshold, state.plan)
-    share = float((cut_output(changing, state.plan) > 0).float().mean())
-    if not share:
+    if not bool((changing > 0).any()):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "Nothing in the picture differs between these words.",
             "Name what the picture shows there, and what it shall become; or lower the threshold.",
         )
     inverting = model_cache.catalogue.find(edit.source_model or request.model)
-    levels = yield from _levels(state, inversions, inverting.path)
-    latents = yield from _repaint(state, levels, changing)
+    with state.watch.stage("invert"):
+        levels = yield from _levels(state, inversions, inverting.path)
+    with state.watch.stage("denoise"):
+        latents = yield from _repaint(state, levels, changing)
     if edit.cycle:
-        yield from _turn_back(state, latents)
+        with state.watch.stage("turn_back"):
+            yield from _turn_back(state, latents)
     yield Progressed("decoding")
     with state.watch.stage("decode"):
         rgba = decode_change(latents, changing, state.canvas, state.model, state.plan)
-    yield Finished(rgba, _bounds(request), _report(state, share))
+    report = _report(state)
+    report["edit"] |= {"changed": changed_share(rgba), "inversion_reused": state.reused}
+    yield Finished(rgba, _bounds(request), report)
 
 
 def decode_change(
@@ -105,6 +116,12 @@ def decode_change(
     source = replace(canvas.source, preserve_until=(changing == 0).float())
     pixels = decode_beside(model, latents, source, wrap=plan.request.wrap).cpu()
     return to_rgba(cut_output(pixels, plan)[0], cut_output(changing, plan))
+
+
+def changed_share(rgba: Pixels) -> float:
+    """The share of a result's pixels that are not transparent."""
+    alpha = np.frombuffer(rgba.data, np.uint8)[3::4]
+    return np.count_nonzero(alpha) / len(alpha)
 
 
 @dataclass(frozen=True)
@@ -128,6 +145,8 @@ class _EditState:
     maps             "p2p": for each region, what attention to the words before means for those
                      after
     clean            the picture's latents [1, C, h, w], for what is there
+    places           of the regions, with the outlines that they are painted with
+    reused           whether the picture was taken back to noise by an earlier edit
     first            the index of the step to begin with
     variant          of the checkpoint
     batch_size       the smallest that was used; below the plan's where memory ran out
@@ -140,12 +159,14 @@ class _EditState:
     no_words: Words
     maps: Sequence[TokenMap]
     clean: Tensor
+    places: Sequence[PaintedMask]
     first: int
     watch: Stopwatch
     notices: list[str]
     variant: str
     batch_size: int
     evaluations: int = 0
+    reused: bool = False
     cycle_db: float | None = None
 
     @property
@@ -206,6 +227,7 @@ def _prepare(
         no_words,
         maps,
         known.latents,
+        places_of(wanted, blobs, plan),
         count - max(1, round(count * plan.strength)),
         watch,
         told,
@@ -312,25 +334,47 @@ def _steps(plan: Plan, model: Denoiser) -> list[SamplingStep]:
 def _changing(state: _EditState) -> Tensor:
     """[H, W] in 0..1: how much of each pixel may change, since it has other words than before."""
     request = state.plan.request
-    has_other_words = [region.prompt != source_of(region) for region in request.regions]
-    has_other_words.append(request.prompt != state.edit.source_prompt)
+    has_other_words = [not is_same(source_of(region), region.prompt) for region in request.regions]
+    has_other_words.append(not is_same(state.edit.source_prompt, request.prompt))
     if state.before.model is not state.model:  # which paints the same words in its own way
         has_other_words = [True] * len(has_other_words)
-    return changing_pixels(has_other_words, state.canvas, state.plan)
+    return changing_pixels(has_other_words, state.places, state.canvas, state.plan)
 
 
-def changing_pixels(changes: Sequence[bool], canvas: RequestedCanvas, plan: Plan) -> Tensor:
+def places_of(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> Sequence[PaintedMask]:
+    """Where the regions' paint is on the canvas, topmost first: words are soft, places are not."""
+    regions = tuple(replace(region, fit="tight") for region in request.regions)
+    return painted_masks(replace(request, regions=regions), blobs, plan)
+
+
+def changing_pixels(
+    changes: Sequence[bool], places: Sequence[PaintedMask], canvas: RequestedCanvas, plan: Plan
+) -> Tensor:
     """[H, W] in 0..1: how much of each pixel is selected, and of a region that changes.
 
-    changes: whether each region does, and the background as the last.
+    changes: whether each region does, and the background as the last. places: `places_of` them.
+    Raises TapestryError where nothing is left.
     """
     if canvas.new is None:
         raise TypeError("an edit has a picture")
+    if not bool((canvas.new > 0).any()):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "Nothing is selected.",
+            "Select what shall be painted anew; what is transparent stays so.",
+        )
     changing = torch.zeros_like(canvas.new)
-    for share, does in zip(visible_shares(canvas.masks, plan), changes, strict=True):
+    for share, does in zip(visible_shares(places, plan), changes, strict=True):
         if does:
             share.part_of(changing).add_(share.values)
-    return changing.clamp(0, 1) * canvas.new
+    changing = changing.clamp(0, 1) * canvas.new
+    if not bool((changing > 0).any()):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "Nothing is seen of the layers that shall change, or nothing of them is selected.",
+            "Select what shall be painted anew, or hide the layers that lie over it.",
+        )
+    return changing
 
 
 def _compare(state: _EditState) -> Generator[Progressed, None, Tensor]:
@@ -384,6 +428,7 @@ def _levels(
     key = key_of(*_depends_on(state), weights)
     kept = inversions.find(key)
     if kept is not None:
+        state.reused = True
         return {index: latents.to(state.clean) for index, latents in kept.items()}
     levels = yield from _invert(state)
     inversions.keep(key, levels)
@@ -493,7 +538,7 @@ def _grey(where: Tensor, plan: Plan) -> Pixels:
     return to_rgba(cut_output(where, plan).expand(3, -1, -1))
 
 
-def _report(state: _EditState, share: float) -> dict[str, Any]:
+def _report(state: _EditState) -> dict[str, Any]:
     state.count(state.before.denoise, state.after.denoise)
     about = settings_notices(
         state.plan.request,
@@ -504,13 +549,23 @@ def _report(state: _EditState, share: float) -> dict[str, Any]:
     )
     notices = [*state.notices, *about]
     if state.cycle_db is not None:
-        near = f"{state.cycle_db:.1f}"
-        notices.append(Sentence("Turned back, the picture is itself within {db} dB.", db=near))
+        notices.append(_how_near(state.cycle_db))
     report = make_report(state.plan, state.evaluations, notices, state.watch)
-    report["edit"] = {"method": state.edit.method, "changed": share}
+    report["edit"] = {"method": state.edit.method}
     if state.cycle_db is not None:
         report["edit"]["cycle_db"] = state.cycle_db
     return report
+
+
+def _how_near(cycle_db: float) -> Sentence:
+    near = f"{cycle_db:.1f}"
+    if cycle_db >= _ALIKE_DB:
+        return Sentence("Turned back, the picture looks as it did before ({db} dB).", db=near)
+    if cycle_db >= _AKIN_DB:
+        return Sentence(
+            "Turned back, the picture is much the same, and differs in details ({db} dB).", db=near
+        )
+    return Sentence("Turned back, the picture is clearly another one ({db} dB).", db=near)
 
 
 def _bounds(request: Request) -> Bounds:

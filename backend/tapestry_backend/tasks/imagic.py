@@ -36,10 +36,11 @@ from ..engine.noise_schedule import training_levels
 from ..engine.out_of_memory import attempt
 from ..models.adapters.learned import LearnedLora
 from ..models.model_cache import ModelCache
-from .canvas import cut_output, preview_rgba
+from .canvas import preview_rgba
 from .canvas_source import RequestedCanvas, read_canvas_source
 from .editing import (
     Words,
+    changed_share,
     changing_pixels,
     check_variant,
     decode_change,
@@ -109,6 +110,7 @@ class _State:
     own        the row of the words among all encoded texts
     rows       of learning that go through the model at once
     steps_learned    in this run; the others were kept
+    reused           whether the picture was taken back to noise by an earlier edit
     """
 
     edit: Edit
@@ -122,6 +124,7 @@ class _State:
     rows: int = _ROWS
     spares: bool = False
     steps_learned: int = 0
+    reused: bool = False
     loss: float = math.nan
 
     @property
@@ -146,10 +149,13 @@ def run_imagic(
     """
     state = yield from _prepare(request, blobs, model_cache)
     key = _key(state, model_cache)
-    learned = yield from _learn(state, files, key)
+    with state.watch.stage("learn"):
+        learned = yield from _learn(state, files, key)
     with learned.lora.laid_on():
-        inverted = yield from _inverted(state, learned, inversions, key)
-        latents = yield from _repaint(state, learned, inverted)
+        with state.watch.stage("invert"):
+            inverted = yield from _inverted(state, learned, inversions, key)
+        with state.watch.stage("denoise"):
+            latents = yield from _repaint(state, learned, inverted)
     yield Progressed("decoding")
     words = state.words
     with state.watch.stage("decode"):
@@ -165,7 +171,8 @@ def run_imagic(
     report: dict[str, Any] = make_report(words.plan, words.denoise.evaluations, told, state.watch)
     report["edit"] = {
         "method": state.edit.method,
-        "changed": float((cut_output(state.changing, words.plan) > 0).float().mean()),
+        "changed": changed_share(rgba),
+        "inversion_reused": state.reused,
         "interpolation": state.edit.interpolation,
         "learning_steps": state.edit.learning_steps,
         "learned_now": state.steps_learned,
@@ -191,11 +198,7 @@ def _prepare(
         known = canvas.source.preserved_latents(model)
         if known is None:
             raise TypeError("the request was checked for its picture")
-        changing = changing_pixels([True], canvas, plan)
-        if not bool((changing > 0).any()):
-            raise TapestryError(
-                ErrorCode.BAD_REQUEST, "Nothing is selected.", "Select what shall be painted anew."
-            )
+        changing = changing_pixels([True], (), canvas, plan)
     own = words.texts.region_prompts[-1].condition
     weights = model_cache.catalogue.find(request.model).path
     return _State(edit, canvas, words, known.latents, changing, own, watch, weights)
@@ -356,6 +359,7 @@ def _inverted(
     files = None if request.all_controls else inversions
     kept = [files.find(found_by + part) for part in _PARTS] if files else []
     if kept and all(part is not None for part in kept):
+        state.reused = True
         return _Inverted(
             *({i: each.to(state.clean) for i, each in (part or {}).items()} for part in kept)
         )

@@ -19,11 +19,11 @@ from ..engine.multidiffusion import MultiDiffusion, WindowContext
 from ..engine.noise_schedule import SamplingStep
 from ..models.denoiser import Denoiser
 from ..models.model_cache import ModelCache
-from .canvas import cut_output, preview_rgba
+from .canvas import preview_rgba
 from .canvas_source import read_canvas_source
 from .conditioning import Conditioning
 from .denoising_pass import DenoisingPass, Texts
-from .editing import changing_pixels, decode_change, regions_as_words
+from .editing import changed_share, changing_pixels, decode_change, places_of, regions_as_words
 from .events import Finished, Progressed
 from .failure_messages import settings_notices
 from .finite import check_finite
@@ -49,7 +49,9 @@ def run_instruction(
         if canvas.source.pixels is None:
             raise TypeError("the request was checked for its picture")
         prompts = [region.prompt for region in request.regions] + [request.prompt]
-        changing = changing_pixels([bool(prompt.strip()) for prompt in prompts], canvas, plan)
+        changes = [bool(prompt.strip()) for prompt in prompts]
+        places = places_of(plan.request, blobs, plan)
+        changing = changing_pixels(changes, places, canvas, plan)
         conditioning = Conditioning(
             plan.request, blobs, plan, model, model_cache.catalogue.adapters
         )
@@ -63,14 +65,15 @@ def run_instruction(
         picture = model.shown_picture(canvas.source.pixels * 2 - 1).float()
         denoise = _instructed(passing.denoise, picture, edit, model)
     yield Progressed("denoising")
-    for step in passing.steps(denoise=denoise):
-        check_finite(
-            step.latents,
-            Sentence("{stage} (step {step})", stage=Sentence("denoising"), step=step.number),
-        )
-        latents = step.latents
-        look = partial(_preview, model, plan, step.denoised)
-        yield Progressed("denoising", step.number, step.num_steps, look)
+    with watch.stage("denoise"):
+        for step in passing.steps(denoise=denoise):
+            check_finite(
+                step.latents,
+                Sentence("{stage} (step {step})", stage=Sentence("denoising"), step=step.number),
+            )
+            latents = step.latents
+            look = partial(_preview, model, plan, step.denoised)
+            yield Progressed("denoising", step.number, step.num_steps, look)
     yield Progressed("decoding")
     with watch.stage("decode"):
         rgba = decode_change(latents, changing, canvas, model, plan)
@@ -83,8 +86,7 @@ def run_instruction(
         knows_clip_skip=model.knows_clip_skip,
     )
     report: dict[str, Any] = make_report(plan, denoise.evaluations, told, watch)
-    changed = float((cut_output(changing, plan) > 0).float().mean())
-    report["edit"] = {"method": edit.method, "changed": changed}
+    report["edit"] = {"method": edit.method, "changed": changed_share(rgba)}
     yield Finished(rgba, Bounds(0, 0, request.height, request.width), report)
 
 

@@ -13,7 +13,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_NAMES
 from tapestry_protocol.messages import Edit, Request
 from tapestry_protocol.pixels import Bounds, Pixels
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.request_checks import names_to_compare
 
 from ..engine.classifier import Standing, compare_texts
 from ..engine.difference import Sample
@@ -71,13 +71,7 @@ def recognise(
 def _events(
     request: Request, names: Sequence[str], blobs: Mapping[str, bytes], model_cache: ModelCache
 ) -> Iterator[Progressed | Recognised]:
-    chosen = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-    if not 2 <= len(chosen) <= MAX_NAMES:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            Sentence("{count} different names cannot be compared.", count=len(chosen)),
-            Sentence("Give 2 to {most}.", most=MAX_NAMES),
-        )
+    chosen = names_to_compare(names)
     asked = Request(
         "edit",
         request.height,

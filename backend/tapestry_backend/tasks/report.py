@@ -29,7 +29,8 @@ class Stopwatch:
         try:
             yield
         finally:
-            self._stages[name] += time.perf_counter() - start
+            spent = time.perf_counter() - start
+            self._stages[name] = self._stages.get(name, 0.0) + spent
 
     @property
     def seconds(self) -> dict[str, float]:

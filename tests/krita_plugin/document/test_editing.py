@@ -184,7 +184,7 @@ def test_a_damaged_note_of_places_is_none(canvas: FakeCanvas, note: str) -> None
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"edit_from": "", "edit_to": ""}, "are the same"),
+        ({"edit_from": "", "edit_to": ""}, "shall become"),
         ({"edit_to": "snow"}, "are the same"),
         ({"edit_from": "sky", "edit_to": "sky"}, "are the same"),
         ({"edit_to": " "}, "what the picture shall become"),
