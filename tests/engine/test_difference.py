@@ -2,7 +2,7 @@
 
 import torch
 
-from tapestry_backend.engine.difference import Sample, prediction_errors, shown_map
+from tapestry_backend.engine.difference import Sample, is_shown, prediction_errors, shown_map
 from tapestry_backend.engine.noise_schedule import SamplingStep
 
 STEP = SamplingStep(1, 4, torch.tensor(500), 0.6, 0.8, "epsilon")
@@ -66,3 +66,21 @@ def test_the_map_of_cells_that_hardly_differ_is_one_of_numbers() -> None:
 def test_the_map_is_empty_where_no_words_differ() -> None:
     """Nothing is divided by nothing."""
     assert torch.equal(shown_map([torch.ones(2, 4, 4)]), torch.zeros(4, 4))
+
+
+def test_words_that_fit_a_place_by_chance_alone_are_not_shown() -> None:
+    """What half of the samples find, the other half does not."""
+    torch.manual_seed(0)
+    samples = [1 + 0.1 * torch.rand(3, 12, 16) for _ in range(10)]
+    assert not is_shown(samples)
+    assert not is_shown([torch.ones(3, 12, 16)] * 10)
+    for errors in samples:
+        errors[0, :, :8] -= 0.1
+    assert is_shown(samples)
+
+
+def test_words_that_fit_worse_than_none_are_not_shown() -> None:
+    """Even where they fit best."""
+    errors = torch.ones(3, 12, 16)
+    errors[0] += torch.linspace(0.1, 1, 16)
+    assert not is_shown([errors] * 10)

@@ -78,6 +78,21 @@ def test_the_map_finds_what_the_words_name(edit, method: str) -> None:
     assert finished.report["unet_evaluations"] == 3 * 10 * finished.report["windows"]
 
 
+def test_words_for_what_the_picture_does_not_show_are_told(edit) -> None:
+    """Also those that the model does not know; never those for what is there."""
+    told = {}
+    for words in ("grass", "snow", "red bricks", "starry night", "dragon"):
+        asked = {"source_prompt": words, "prompt": "lava", "num_inference_steps": 20}
+        _, finished = edit(map_only=True, **asked)
+        told[words] = [str(notice) for notice in finished.report["notices"]]
+    assert not told["grass"]
+    assert not told["snow"]
+    for words in ("red bricks", "starry night", "dragon"):
+        assert told[words] == [
+            f"The model does not see “{words}” in this picture: the place is a guess."
+        ]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_changes_the_picture(edit, picture, method: str) -> None:
     """What is opaque in the result differs; DDIB changes all of it."""

@@ -21,6 +21,12 @@ from .sampling import Denoise
 _SMOOTH_CELLS = 3
 """Side of the square that errors are averaged over; those of single cells differ by chance."""
 
+_MIDDLE = 0.5
+"""Of a map: between the two groups."""
+
+_LEAST_BETTER = 0.005
+"""A word that the model does not know predicts as well as no words, within less than this."""
+
 
 class Sample(NamedTuple):
     """A noise [1, C, H, W], and the step whose level the picture is noised to with it."""
@@ -66,6 +72,24 @@ def shown_map(errors: Iterable[Tensor]) -> Tensor:
     below = (better - low) / (middle - low)
     above = 1 + (better - middle) / (high - middle)
     return (torch.where(better < middle, below, above) / 2).float()
+
+
+def is_shown(errors: Sequence[Tensor]) -> bool:
+    """Whether the first prediction is better than the last at the place that `shown_map` finds.
+
+    errors: of at least 4 samples, [N, H, W] each; two after each other are noised differently. A
+    place is where the first one did well, so it is judged by samples that did not find it: each
+    half of them by the place of the other.
+    """
+    halves = [errors[0::4], errors[1::4]], [errors[2::4], errors[3::4]]
+    one, other = ([*first, *second] for first, second in halves)
+    better = 0.0
+    for found_by, judged_by in ((one, other), (other, one)):
+        place = shown_map(found_by) >= _MIDDLE
+        mean = torch.stack(judged_by).mean(dim=0).cpu().double()
+        if bool(place.any()):
+            better += float((mean[-1] - mean[0])[place].mean() / mean[-1][place].mean())
+    return better / 2 > _LEAST_BETTER
 
 
 def _two_groups(values: Tensor) -> Tensor:

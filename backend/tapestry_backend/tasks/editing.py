@@ -25,7 +25,7 @@ from tapestry_protocol.pixels import Bounds, Pixels
 from tapestry_protocol.request_checks import is_same
 from tapestry_protocol.sentences import Sentence, quoted
 
-from ..engine.difference import Sample, prediction_errors, shown_map
+from ..engine.difference import Sample, is_shown, prediction_errors, shown_map
 from ..engine.inversion import deterministic, invert
 from ..engine.multidiffusion import MultiDiffusion
 from ..engine.noise import canvas_noise
@@ -387,6 +387,14 @@ def _compare(state: _EditState) -> Generator[Progressed, None, Tensor]:
         found.append(errors)
         yield Progressed("comparing", len(found), _NOISES)
     state.count(*others)
+    words = state.edit.source_prompt.strip()
+    if words and not state.plan.regions[:-1] and not is_shown(found):
+        state.notices.append(
+            Sentence(
+                "The model does not see {name} in this picture: the place is a guess.",
+                name=quoted(words[:40]),
+            )
+        )
     return _in_pixels(shown_map(found), state.plan)
 
 
