@@ -24,8 +24,10 @@ _SMOOTH_CELLS = 3
 _MIDDLE = 0.5
 """Of a map: between the two groups."""
 
-_LEAST_BETTER = 0.005
-"""A word that the model does not know predicts as well as no words, within less than this."""
+_LEAST_GAIN = 0.02
+"""Over no words, in parts of the gain over others. In pictures of eleven materials and scenes this
+was 0.06 and more for words that they show, 0.005 at most for words that the model does not know,
+and below 0 for all others."""
 
 
 class Sample(NamedTuple):
@@ -83,13 +85,13 @@ def is_shown(errors: Sequence[Tensor]) -> bool:
     """
     halves = [errors[0::4], errors[1::4]], [errors[2::4], errors[3::4]]
     one, other = ([*first, *second] for first, second in halves)
-    better = 0.0
+    gains = torch.zeros(len(errors[0]) - 1, dtype=torch.double)
     for found_by, judged_by in ((one, other), (other, one)):
         place = shown_map(found_by) >= _MIDDLE
         mean = torch.stack(judged_by).mean(dim=0).cpu().double()
         if bool(place.any()):
-            better += float((mean[-1] - mean[0])[place].mean() / mean[-1][place].mean())
-    return better / 2 > _LEAST_BETTER
+            gains += (mean[1:] - mean[0])[:, place].mean(dim=1)
+    return bool(gains[-1] > max(0.0, _LEAST_GAIN * float(gains.max())))
 
 
 def _two_groups(values: Tensor) -> Tensor:
