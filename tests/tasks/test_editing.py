@@ -89,7 +89,7 @@ def test_words_for_what_the_picture_does_not_show_are_told(edit) -> None:
     assert not told["snow"]
     for words in ("red bricks", "starry night", "dragon"):
         assert told[words] == [
-            f"The model does not see “{words}” in this picture: the place is a guess."
+            f"The model does not clearly see “{words}” in this picture: the place is a guess."
         ]
 
 

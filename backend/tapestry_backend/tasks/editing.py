@@ -391,7 +391,7 @@ def _compare(state: _EditState) -> Generator[Progressed, None, Tensor]:
     if words and not state.plan.regions[:-1] and not is_shown(found):
         state.notices.append(
             Sentence(
-                "The model does not see {name} in this picture: the place is a guess.",
+                "The model does not clearly see {name} in this picture: the place is a guess.",
                 name=quoted(words[:40]),
             )
         )
