@@ -138,7 +138,7 @@ def test_at_nothing_the_picture_is_itself(model_cache, scene, folder: Path) -> N
     rgb = torch.from_numpy(there.reshape(128, 192, 4)[..., :3]).permute(2, 0, 1)[None] / 127.5 - 1
     seen = model.decode(model.encode(rgb)).clamp(-1, 1)
     lost = float((seen - rgb).abs().mean()) * 127.5 * 3 / 4  # of four channels
-    assert changes[0] == pytest.approx(lost, rel=0.1)
+    assert changes[0] == pytest.approx(lost, rel=0.15)
     assert changes[1] > 3 * changes[0]
 
 

@@ -76,7 +76,8 @@ async def order_to_suggest(
 ) -> Order:
     """What the picture shows at the edges that grow, in pieces of half a window.
 
-    names: what it may be, besides what the model lists
+    names: what it may be, besides what the model lists; of a list with commas each by itself, so
+    that no piece is found to show all of it
     """
     margins = settings.margins
     if margins.is_zero:
@@ -92,7 +93,8 @@ async def order_to_suggest(
         mask = Pixels(bounds.height, bounds.width, 1, b"\xff" * (bounds.height * bounds.width))
         blobs[mask.sha256] = mask.data
         regions.append(Region("", bounds, PixelsRef.of(mask)))
-    return await _order(canvas, settings, regions, names, blobs)
+    single = [name for listed in names for name in listed.split(",")]
+    return await _order(canvas, settings, regions, single, blobs)
 
 
 async def _order(

@@ -32,8 +32,10 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are sc
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """Nothing is installed yet."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Nothing is installed yet, on a disk with room, however full this computer's is."""
+    roomy = shutil.disk_usage(tmp_path)._replace(free=2**40)
+    monkeypatch.setattr(installer_module.shutil, "disk_usage", lambda _path: roomy)
     return Place(tmp_path)
 
 

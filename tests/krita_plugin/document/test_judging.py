@@ -42,7 +42,7 @@ def test_a_document_without_regions_has_nothing_to_judge() -> None:
 def test_edges_that_grow_are_looked_at_in_pieces(canvas: FakeCanvas) -> None:
     """Each name once, the latest first; blank ones are none."""
     settings = Settings(extend_right=16)
-    order = finish(order_to_suggest(canvas, settings, 20, ["sky", " ", "grass", "sky"]))
+    order = finish(order_to_suggest(canvas, settings, 20, ["sky", " ", "grass, sky"]))
     request = order.request
     assert request.names == ("sky", "grass")
     assert [region.bounds for region in request.regions] == [
