@@ -184,5 +184,5 @@ def test_words_that_are_missing_send_nothing(workshop: Workshop) -> None:
     workshop.docker_model.change(edit_to="")
     workshop.docker_model.edit()
     workshop.loop.run()
-    assert "are the same" in workshop.said
+    assert "what the picture shall become" in workshop.said
     assert len(workshop.backend.sent) == sent
