@@ -46,6 +46,7 @@ JOB_SCENARIOS = (
         "suggest_a_prompt",
         "edit_by_words",
         "upscale_the_document",
+        "learn_a_picture",
         "four_times_as_large",
     ),
     "settings_of_regions_matter",

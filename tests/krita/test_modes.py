@@ -82,6 +82,17 @@ def test_a_found_place_becomes_a_layer_that_says_where(jobs: Report) -> None:
     assert facts["with the layer"][:2] == ["Tapestry: lava, edited (seed 42)", "grass"]
 
 
+def test_a_picture_is_learned_once(jobs: Report) -> None:
+    """What was cancelled goes on, and the slider asks for no learning."""
+    facts = jobs.facts("learn_a_picture")
+    rest = ["blue sky", "green grass", "Background"]
+    assert facts["cancelled"][1:] == rest
+    assert facts["goes on from"] >= 5
+    assert facts["learned again"] == [-1]
+    edited = "Tapestry: snow, edited (seed 42)"
+    assert [name.startswith(edited) for name in facts["names"]] == [True, True, *[False] * 4]
+
+
 def test_a_document_becomes_larger(jobs: Report) -> None:
     """All layers with it, at the same resolution; the picture lies on top."""
     facts = jobs.facts("upscale_the_document")

@@ -145,6 +145,64 @@ def edit_by_words(stage):
     yield from stage.picture("edited by the layer")
 
 
+def learn_a_picture(stage):
+    """Cancelled while it learns, it goes on from there; the slider then costs only a painting."""
+    document = _ready(stage, "generate")
+    yield stage.until(lambda: len(stage.regions()) == 2, "the regions", 30)
+    yield from _run(stage, document, "generate")
+    stage.press("tapestry_mode_edit")
+    method = stage.widget("tapestry_edit_method")
+    method.activated.emit(method.findData("imagic"))
+    yield stage.turns(0.5)
+    stage.widget("tapestry_edit_to").write("snow")
+    stage.widget("tapestry_edit_learning_steps").setValue(30)
+    stage.press("tapestry_edit")
+    yield stage.until(lambda: _learned(stage) >= 5, "some steps", A_PICTURE_S)
+    yield from stage.picture("a picture is learned")
+    stage.press("tapestry_cancel")
+
+    def is_idle():
+        return not stage.widget("tapestry_progress").isVisible()
+
+    yield stage.until(is_idle, "the job to end", A_PICTURE_S)
+    stage.facts["cancelled"] = stage.names(document)
+    steps = []
+
+    def goes_on():
+        steps.append(_learned(stage))
+        return steps[-1] > 0
+
+    stage.press("tapestry_edit")
+    yield stage.until(goes_on, "further steps", A_PICTURE_S)
+    stage.facts["goes on from"] = steps[-1]
+    yield stage.until(is_idle, "the picture", A_PICTURE_S)
+    # What is seen is learned: with the first result over it, that would be another picture.
+    document.rootNode().childNodes()[-1].setVisible(False)
+    document.refreshProjection()
+    document.waitForDone()
+    stage.widget("tapestry_edit_interpolation").setValue(0.2)
+    steps.clear()
+
+    def painted():
+        steps.append(_learned(stage))
+        return len(stage.names(document)) == 6 and is_idle()
+
+    stage.press("tapestry_edit")
+    yield stage.until(painted, "another place on the way", A_PICTURE_S)
+    stage.facts["learned again"] = sorted(set(steps))
+    stage.facts["names"] = stage.names(document)
+    yield from stage.picture("a learned picture")
+    method.activated.emit(method.findData("diffedit"))
+    stage.press("tapestry_mode_generate")
+
+
+def _learned(stage):
+    """The step of 30 that is done, as the progress says; -1 while nothing is learned."""
+    progress = stage.widget("tapestry_progress")
+    is_learning = progress.isVisible() and progress.maximum() == 30
+    return progress.value() if is_learning else -1
+
+
 def _ask_for_an_instruction(stage):
     """The bundled model follows none: that is said at once."""
     method = stage.widget("tapestry_edit_method")
