@@ -85,13 +85,6 @@ class Flux2(FlowModel):
 
         return [self._read_chat(text, _TEMPLATE, _LONGEST, take, filled=True)]
 
-    def _join(
-        self,
-        states: Sequence[Tensor],
-        readings: Sequence[TextEncoding],  # noqa: ARG002  nothing is said of the text as a whole
-    ) -> tuple[Tensor, ...]:
-        return (states[0],)
-
     def _scales(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         counted = self._vae.bn
         mean, variance = (

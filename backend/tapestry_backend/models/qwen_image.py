@@ -85,10 +85,3 @@ class QwenImage(FlowModel):
 
     def _read_nothing(self) -> Sequence[TextEncoding]:
         return self._ends_of_nothing()
-
-    def _join(
-        self,
-        states: Sequence[Tensor],
-        readings: Sequence[TextEncoding],  # noqa: ARG002  nothing is said of the text as a whole
-    ) -> tuple[Tensor, ...]:
-        return (states[0],)

@@ -156,8 +156,3 @@ class StableDiffusion(LatentModel):
 
         states = self._parts.run("text_encoder", states_of).to(self.dtype)
         return [TextEncoding(in_a_row(states), chunks.offsets, unread=chunks.unread)]
-
-    def _join(
-        self, states: Sequence[Tensor], _readings: Sequence[TextEncoding]
-    ) -> tuple[Tensor, ...]:
-        return (states[0],)
