@@ -2,8 +2,10 @@
 
 The autoencoder is taught by distances of pixels, which a soft picture keeps small where the latents
 leave something open. Here a critic of small patches learns beside the decoder to tell its pictures
-from drawings (hinge loss, as in VQGAN; Esser et al., 2021), and half of the latents are not the
-encoder's but the diffusion model's own, which is what the decoder is given in use.
+from drawings (hinge loss, as in VQGAN; Esser et al., 2021), and most of the latents are not the
+encoder's but the diffusion model's own, which is what the decoder is given in use: some painted
+near a drawing, which should come out of them, and some painted from noise alone. The latter have no
+drawing; they keep the colours that the decoder gave them before, and the critic asks for the rest.
 """
 
 from __future__ import annotations
@@ -41,12 +43,18 @@ from .muon import Muon
 from .train_autoencoder import CROP, GROUP_NAMES, NOISE, build_autoencoder, picture_loss, psnr
 
 CELLS = CROP // 8 + 1
-PAINTED = 0.5
-PAINTED_NAME = "painted.latents.pt"
+# Parts of the encoded latents, of those painted near a drawing, and of those painted from noise.
+PARTS = (0.3, 0.3, 0.4)
+PAINTED_NAME, FRESH_NAME = "painted.latents.pt", "fresh.latents.pt"
 # The painted ones begin between these timesteps: further up, another picture would come out.
 NOISY_TIMES, GUIDANCES, PAINT_STEPS = (80, 400), (1.0, 5.0), 3
+FRESH_STEPS, FRESH_GUIDANCE = 20, 5.0
 # The critic has its say once it knows a little.
 CRITIC_FROM, CRITIC_FULL, CRITIC_RATE = 50, 200, 4e-4
+# What is encoded should come back as it was: there the critic counts this much of its weight.
+CRITIC_ON_ENCODED = 0.2
+# Pictures painted from noise are compared with their former selves as squares of this many pixels.
+COARSE_PX = 8
 
 
 def build_critic() -> nn.Sequential:
@@ -115,12 +123,62 @@ def paint_latents(work: Path, count: int, seed: int) -> None:
     )
 
 
+@torch.inference_mode()
+def paint_fresh(work: Path, count: int, seed: int) -> None:
+    """Writes `fresh.latents.pt`: raw latents painted from noise, after the words of drawings.
+
+    Beside them the number of each drawing, and the picture that the decoder makes of them today,
+    uint8 [N, 3, H, W].
+    """
+    device, rng = pick_device(), np.random.default_rng(seed)
+    pipeline = assemble(work).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    labels = json.loads((work / "pictures.json").read_text(encoding="utf-8"))
+    shape = torch.load(work / "pictures.latents.pt", weights_only=True).shape[2:]
+    numbers, latents, pictures = rng.permutation(len(labels))[:count], [], []
+    for start in range(0, len(numbers), 16):
+        part = numbers[start : start + 16]
+        made = pipeline(
+            [caption(rng, Label(**labels[number])) for number in part],
+            height=8 * shape[0],
+            width=8 * shape[1],
+            num_inference_steps=FRESH_STEPS,
+            guidance_scale=FRESH_GUIDANCE,
+            generator=torch.Generator().manual_seed(seed + start),
+            output_type="latent",
+        ).images
+        raw = made / pipeline.vae.config.scaling_factor
+        latents.append(raw.half().cpu())
+        picture = pipeline.vae.decode(raw).sample
+        pictures.append(((picture / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu())
+    content = {"latents": torch.cat(latents), "pictures": torch.cat(pictures)}
+    torch.save(content | {"index": torch.from_numpy(numbers)}, work / FRESH_NAME)
+
+
 class Source(NamedTuple):
-    """Latents [N, C, h, w] and the pictures [M, 8 h, 8 w, 3] they are of, by `index` [N]."""
+    """Latents [N, C, h, w] and the pictures [M, 8 h, 8 w, 3] they are of, by `index` [N].
+
+    `before`, where those pictures only have the same subject: what was decoded, [N, 8 h, 8 w, 3].
+    """
 
     latents: Tensor
     pictures: np.ndarray
     index: np.ndarray
+    before: np.ndarray | None = None
+
+
+class Batch(NamedTuple):
+    """Latents [B, C, 7, 7], drawings and wanted pictures [B, 3, 56, 56] in -1..1, and two weights.
+
+    `exact` [B] is one where the wanted picture should come out to the pixel, `critic` [B] is how
+    much the critic has to say.
+    """
+
+    latents: Tensor
+    drawn: Tensor
+    wanted: Tensor
+    exact: Tensor
+    critic: Tensor
 
 
 class Pairs:
@@ -134,27 +192,53 @@ class Pairs:
             self.encoded.append(Source(latents, pictures[name], np.arange(len(latents))))
         painted = torch.load(work / PAINTED_NAME, weights_only=True)
         self.painted = Source(painted["latents"], pictures["pictures"], painted["index"].numpy())
+        fresh = torch.load(work / FRESH_NAME, weights_only=True)
+        self.fresh = Source(
+            fresh["latents"],
+            pictures["pictures"],
+            fresh["index"].numpy(),
+            fresh["pictures"].permute(0, 2, 3, 1).numpy(),
+        )
 
-    def sample(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """Latents [B, C, 7, 7] and pictures [B, 3, 56, 56] in -1..1; encoded ones get noise."""
-        latents, pictures = [], []
-        for _ in range(count):
-            painted = rng.uniform() < PAINTED
-            source = self.painted if painted else self.encoded[rng.integers(len(self.encoded))]
+    def sample(self, rng: np.random.Generator, count: int) -> Batch:
+        """`count` crops; latents that were encoded get noise."""
+        latents, drawn, wanted, kinds = [], [], [], rng.choice(len(PARTS), count, p=PARTS)
+        for kind in kinds:
+            encoded = self.encoded[rng.integers(len(self.encoded))]
+            source = (encoded, self.painted, self.fresh)[kind]
             number = int(rng.integers(len(source.latents)))
             whole = source.latents[number]
             top, left = (int(rng.integers(side - CELLS + 1)) for side in whole.shape[1:])
             cells = whole[:, top : top + CELLS, left : left + CELLS].float()
-            if not painted:
+            if kind == 0:
                 cells = cells + NOISE * rng.uniform() * torch.randn_like(cells)
-            picture = source.pictures[source.index[number]]
-            picture = picture[8 * top : 8 * (top + CELLS), 8 * left : 8 * (left + CELLS)]
             latents.append(cells)
-            pictures.append(torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 127.5 - 1)
-        return (
-            torch.stack(latents).contiguous(memory_format=torch.channels_last),
-            torch.stack(pictures).contiguous(memory_format=torch.channels_last),
+            place = np.s_[8 * top : 8 * (top + CELLS), 8 * left : 8 * (left + CELLS)]
+            drawn.append(_unit(source.pictures[source.index[number]][place]))
+            before = source.before
+            wanted.append(drawn[-1] if before is None else _unit(before[number][place]))
+        latents, drawn, wanted = (
+            torch.stack(part).contiguous(memory_format=torch.channels_last)
+            for part in (latents, drawn, wanted)
         )
+        given = torch.from_numpy(kinds)
+        critic = torch.where(given == 0, CRITIC_ON_ENCODED, 1.0)
+        return Batch(latents, drawn, wanted, (given < 2).float(), critic)
+
+
+def _unit(picture: np.ndarray) -> Tensor:
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def distance(made: Tensor, batch: Batch) -> Tensor:
+    """The loss of an autoencoder where a picture should come out, else that of coarse colours."""
+    exact, total = batch.exact > 0, made.new_zeros(())
+    if exact.any():
+        total = total + exact.float().mean() * picture_loss(made[exact], batch.wanted[exact])
+    if not exact.all():
+        coarse = functional.avg_pool2d((made - batch.wanted)[~exact], COARSE_PX)
+        total = total + 2 * (~exact).float().mean() * (coarse.abs().mean() + coarse.square().mean())
+    return total
 
 
 def build_optimisers(
@@ -178,6 +262,8 @@ def train(given: argparse.Namespace) -> None:
     seed_all(given.seed)
     if not (given.work / PAINTED_NAME).exists():
         paint_latents(given.work, given.painted, given.seed)
+    if not (given.work / FRESH_NAME).exists():
+        paint_fresh(given.work, given.fresh, given.seed)
     model = build_autoencoder()
     load_averaged(model, given.work / "autoencoder.pt")
     model = model.to(device, memory_format=torch.channels_last)
@@ -196,19 +282,19 @@ def train(given: argparse.Namespace) -> None:
         along = progress(step, given.steps, time.monotonic() - begun, given.seconds)
         for group in (group for optimiser in optimisers for group in optimiser.param_groups):
             group["lr"] = cosine_rate(step, along, given.steps, given.rate, warmup=50)
-        latents, drawn = (part.to(device) for part in pairs.sample(rng, given.batch))
+        batch = Batch(*(part.to(device) for part in pairs.sample(rng, given.batch)))
         say = (step - CRITIC_FROM) / (CRITIC_FULL - CRITIC_FROM)
         with autocast(device):
-            made = decoder(latents).float()
+            made = decoder(batch.latents).float()
             critic.requires_grad_(False)  # noqa: FBT003
-            doubt = -critic(made).float().mean()
+            doubt = -(critic(made).float().mean((1, 2, 3)) * batch.critic).mean()
             critic.requires_grad_(True)  # noqa: FBT003
-        loss = picture_loss(made, drawn)
+        loss = distance(made, batch)
         both.zero_grad(set_to_none=True)
         (loss + given.critic * min(1.0, max(0.0, say)) * doubt).backward()
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         with autocast(device):
-            critic_loss(critic, drawn, made).backward()
+            critic_loss(critic, batch.drawn, made).backward()
         for optimiser in (*optimisers, critics):
             optimiser.step()
         averaged.update(decoder, step)
@@ -236,6 +322,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=4e-4)
     parser.add_argument("--critic", type=float, default=0.08, help="how much the critic counts")
     parser.add_argument("--painted", type=int, default=4800, help="drawings to paint beforehand")
+    parser.add_argument("--fresh", type=int, default=1600, help="pictures to paint beforehand")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=np.inf, help="stop after this time")
     return parser.parse_args(words)

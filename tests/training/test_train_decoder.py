@@ -19,11 +19,15 @@ from training.train_autoencoder import begin_from as begin_autoencoder
 from training.train_autoencoder import build_autoencoder
 from training.train_decoder import (
     CELLS,
+    COARSE_PX,
+    FRESH_NAME,
     PAINTED_NAME,
+    Batch,
     Pairs,
     arguments,
     build_critic,
     critic_loss,
+    distance,
     paint_near,
     train,
 )
@@ -40,7 +44,10 @@ def drawn() -> np.ndarray:
 
 @pytest.fixture
 def work(drawn: np.ndarray, tmp_path: Path) -> Path:
-    """A folder with an autoencoder, drawings, their latents, and such as a model has painted."""
+    """A folder with an autoencoder, drawings, their latents, and such as a model has painted.
+
+    The fresh pictures are upside down, so that one sees that they are what they are held against.
+    """
     model = build_autoencoder()
     begin_autoencoder(model, MODEL_FOLDER / "vae")
     save_state(tmp_path / "autoencoder.pt", 1, model, Averaged(model, 0.5))
@@ -51,6 +58,9 @@ def work(drawn: np.ndarray, tmp_path: Path) -> Path:
         torch.save(latents, tmp_path / f"{name}.latents.pt")
     order = torch.tensor([3, 1])
     torch.save({"index": order, "latents": latents[order]}, tmp_path / PAINTED_NAME)
+    turned = torch.from_numpy(drawn[[3, 1], ::-1].copy()).permute(0, 3, 1, 2)
+    fresh = {"index": order, "latents": latents[order].flip(2), "pictures": turned}
+    torch.save(fresh, tmp_path / FRESH_NAME)
     return tmp_path
 
 
@@ -86,16 +96,41 @@ def test_what_is_painted_again_is_nearly_the_same(drawn: np.ndarray) -> None:
 
 
 def test_latents_lie_where_their_pictures_do(work: Path) -> None:
-    """Decoded, crops are like their drawings; the painted ones as well, by their numbers."""
+    """Decoded, crops are like their drawings or former selves, whichever are wanted."""
     model = trained_autoencoder(work)
-    latents, pictures = Pairs(work).sample(np.random.default_rng(0), 12)
-    assert latents.shape == (12, 10, CELLS, CELLS)
+    batch = Pairs(work).sample(np.random.default_rng(0), 24)
+    assert batch.latents.shape == (24, 10, CELLS, CELLS)
     with torch.inference_mode():
-        made = model.decoder(latents)
+        made = model.decoder(batch.latents)
     inside = (..., slice(8, -8), slice(8, -8))
-    right = (made - pictures)[inside].square().mean()
-    wrong = (made - pictures.roll(1, 0))[inside].square().mean()
-    assert right < 0.2 * wrong
+    for part in (batch.exact > 0, batch.exact == 0):
+        right = (made - batch.wanted)[part][inside].square().mean()
+        wrong = (made - batch.wanted.roll(1, 0))[part][inside].square().mean()
+        assert right < 0.3 * wrong
+    fresh = batch.exact == 0
+    assert not batch.wanted[fresh].equal(batch.drawn[fresh])
+    assert batch.wanted[~fresh].equal(batch.drawn[~fresh])
+
+
+def test_the_critic_says_less_of_what_was_encoded(work: Path) -> None:
+    """What was painted counts in full, of the two that should come out exactly or not."""
+    batch = Pairs(work).sample(np.random.default_rng(0), 24)
+    assert set(batch.critic[batch.exact == 0].tolist()) == {1.0}
+    assert len(set(batch.critic[batch.exact > 0].tolist())) == 2
+
+
+def test_fresh_pictures_are_held_by_their_coarse_colours(drawn: np.ndarray) -> None:
+    """Fine changes within a square cost nothing there, and something where they are exact."""
+    wanted = to_input(drawn[:2, :56, :56])
+    sign = torch.tensor([1.0, -1.0]).repeat(28)
+    fine = wanted + 0.1 * sign * sign[:, None]
+    ones = torch.ones(2)
+    held = Batch(torch.zeros(2, 10, CELLS, CELLS), wanted, wanted, ones, ones)
+    free = held._replace(exact=torch.zeros(2))
+    assert wanted.shape[-1] % COARSE_PX == 0
+    assert distance(fine, held) > 0.1
+    assert distance(fine, free) < 1e-5
+    assert distance(wanted + 0.1, free) > 0.1
 
 
 def test_the_decoder_alone_is_taught_and_goes_on(
@@ -112,13 +147,19 @@ def test_the_decoder_alone_is_taught_and_goes_on(
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["2/2", "3/3"]
 
 
-def test_the_model_paints_the_drawings_beforehand(work: Path) -> None:
-    """Where they are not there yet, as many as were asked for."""
+def test_the_model_paints_beforehand(work: Path) -> None:
+    """Where they are not there yet, as many as were asked for, near drawings and from noise."""
     (work / PAINTED_NAME).unlink()
+    (work / FRESH_NAME).unlink()
     labels = [label.to_dict() for label in LABELS]
     (work / "pictures.json").write_text(json.dumps(labels), encoding="utf-8")
     (work / "latent_scale.json").write_text('{"scaling_factor": 0.9}', encoding="utf-8")
-    train(arguments(["--work", str(work), "--batch", "2", "--steps", "1", "--painted", "4"]))
+    counts = ["--painted", "4", "--fresh", "3"]
+    train(arguments(["--work", str(work), "--batch", "2", "--steps", "1", *counts]))
     painted = torch.load(work / PAINTED_NAME, weights_only=True)
     assert painted["latents"].shape == (4, 10, 10, 10)
     assert len(set(painted["index"].tolist())) == 4
+    fresh = torch.load(work / FRESH_NAME, weights_only=True)
+    assert fresh["latents"].shape == (3, 10, 10, 10)
+    assert fresh["pictures"].shape == (3, 3, 80, 80)
+    assert len(set(fresh["index"].tolist())) == 3
