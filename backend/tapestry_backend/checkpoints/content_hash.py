@@ -1,0 +1,43 @@
+"""What a model is, whatever it is called and wherever it lies: a SHA-256 of its files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from .catalogue import Checkpoint
+from .folders import is_file, is_folder
+from .left_out import unreadable
+
+_COUNTED = (".safetensors", ".sft", ".gguf", ".json", ".txt", ".model")
+"""How the names of files in a model's folder end that decide what it paints."""
+
+
+def content_hash(entry: Checkpoint) -> str:
+    """SHA-256, as 64 hexadecimal digits, of a model's files and of their places in it.
+
+    Two models have the same one if they are the same files: a folder's name, the name of a single
+    file, and notes that lie beside weights do not count. All of the model is read, so that a large
+    one takes seconds. Raises TapestryError where a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for place, path in sorted(_files(entry)):
+        try:
+            with path.open("rb") as file:
+                own = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise unreadable(path, error) from error
+        digest.update(f"{own} {place}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _files(entry: Checkpoint) -> Iterator[tuple[str, Path]]:
+    """Each file that counts, and its place in the model."""
+    if is_folder(entry.path):
+        for path in entry.path.rglob("*"):
+            if path.suffix.lower() in _COUNTED and is_file(path):
+                yield path.relative_to(entry.path).as_posix(), path
+        return
+    yield "", entry.path
+    yield from entry.component_files.items()
