@@ -37,16 +37,16 @@ from .common import (
 from .export import MODEL_FOLDER
 from .labels import Label
 from .models import build_scheduler
-from .quick import SOLVER_STEPS, consistency_loss
+from .quick import STEPS, Paths, jumps, paint_paths, path_loss
 from .train_diffusion import SNR_CAP
 
 ADAPTERS_FOLDER = MODEL_FOLDER.parent / "sample_adapters"
 LORA_NAME, T2I_NAME = "sample-ink.safetensors", "sample-scribble"
 QUICK_NAME = "sample-quick.safetensors"
-RANK = 8
+RANK, QUICK_RANK = 8, 24
 _SIDE = 16
 _LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.2", "conv1", "conv2", "conv_out")
-_CAPTION_DROP = {"lora": 0.1, "t2i": 0.4, "quick": 0.0}
+_CAPTION_DROP = {"lora": 0.1, "t2i": 0.4}
 _THICKER = 0.25
 _EVERY = 100
 
@@ -54,7 +54,7 @@ _EVERY = 100
 class UnetLora(nn.Module):
     """A LoRA beside the layers of a U-Net; it begins as none."""
 
-    def __init__(self, unet: nn.Module) -> None:
+    def __init__(self, unet: nn.Module, rank: int = RANK) -> None:
         super().__init__()
         self.downs, self.ups = nn.ParameterDict(), nn.ParameterDict()
         self._layers = {
@@ -65,9 +65,9 @@ class UnetLora(nn.Module):
         for name, layer in self._layers.items():
             out, into, *kernel = layer.weight.shape
             key = name.replace(".", "|")
-            down = torch.randn(RANK, into, *kernel) / (into * np.prod(kernel)) ** 0.5
+            down = torch.randn(rank, into, *kernel) / (into * np.prod(kernel)) ** 0.5
             self.downs[key] = nn.Parameter(down)
-            self.ups[key] = nn.Parameter(torch.zeros(out, RANK, *[1 for _ in kernel]))
+            self.ups[key] = nn.Parameter(torch.zeros(out, rank, *[1 for _ in kernel]))
 
     def laid_on(self) -> AbstractContextManager[None]:
         """Inside, the U-Net runs with it."""
@@ -158,11 +158,10 @@ class Trainer:
         self.text_encoder: Any = CLIPTextModel.from_pretrained(MODEL_FOLDER / "text_encoder")
         self.unet.requires_grad_(requires_grad=False).eval()
         self.text_encoder.to(self.device).requires_grad_(requires_grad=False).eval()
-        tokenizer = CLIPTokenizer.from_pretrained(MODEL_FOLDER / "tokenizer")
-        no_words = tokenizer("", padding="max_length", return_tensors="pt").input_ids
-        self.no_words = no_words.to(self.device)
         self.alphas = build_scheduler().alphas_cumprod.to(self.device)
-        self.adapter: Any = build_t2i() if what == "t2i" else UnetLora(self.unet)
+        self.jumps = jumps(build_scheduler())
+        rank = QUICK_RANK if what == "quick" else RANK
+        self.adapter: Any = build_t2i() if what == "t2i" else UnetLora(self.unet, rank)
         self.adapter.to(self.device)
 
     def velocity(self, noisy: Tensor, times: Tensor, text: Tensor, **told: Any) -> Tensor:
@@ -175,8 +174,6 @@ class Trainer:
         """Weighted error of the predicted velocity, as the model was trained with."""
         latents, hints, tokens = (part.to(self.device) for part in (latents, hints, tokens))
         count = len(latents)
-        if self.what == "quick":
-            return self._quick_loss(latents, tokens)
         share = (torch.arange(count) + torch.rand(count)) / count
         if self.what == "t2i":
             share = 1 - (1 - share) ** 2  # where things are is decided in the noise
@@ -195,18 +192,28 @@ class Trainer:
         weight = ((SNR_CAP + 1) / (keep / (1 - keep) + 1)).clamp(max=1.0)
         return (weight * functional.mse_loss(made, wanted, reduction="none")).mean()
 
-    def _quick_loss(self, latents: Tensor, tokens: Tensor) -> Tensor:
+    def quick_loss(self, paths: Tensor, tokens: Tensor) -> Tensor:
+        """Paths [B, 5, C, h, w] and tokens [B, T]: how far off the steps of the LoRA are."""
+        paths, tokens = paths.to(self.device), tokens.to(self.device)
         with torch.no_grad():
             text = self.text_encoder(tokens).last_hidden_state
-            plain = self.text_encoder(self.no_words.expand(len(tokens), -1)).last_hidden_state
-        places = torch.randint(1, SOLVER_STEPS + 1, (len(latents),)).to(self.device)
-        return consistency_loss(self, latents, text, plain, places)
+        steps = torch.randint(STEPS, (len(paths),)).to(self.device)
+        return path_loss(self, paths, text, steps)
 
 
-def train(work: Path, what: str, steps: int, batch: int, rate: float, seconds: float) -> None:
+def train(
+    work: Path,
+    what: str,
+    steps: int,
+    batch: int,
+    rate: float,
+    seconds: float,
+    paths: int = 3000,
+) -> None:
     """Trains for `steps` steps in all, resuming from `work/<what>.pt`, at most so many seconds.
 
-    The learning rate comes down with the steps or with the seconds, whichever are over first.
+    The learning rate comes down with the steps or with the seconds, whichever are over first. For
+    four steps, `paths` are painted beforehand.
     """
     seed_all(1)
     trainer = Trainer(what)
@@ -217,13 +224,19 @@ def train(work: Path, what: str, steps: int, batch: int, rate: float, seconds: f
     start = load_state(path, adapter, averaged, optimiser)
     rng = np.random.default_rng([1, start])
     torch.manual_seed(1 + start)
-    pool = Pool(work, what, CLIPTokenizer.from_pretrained(MODEL_FOLDER / "tokenizer"))
+    pool: Paths | Pool
+    if what == "quick":
+        paint_paths(MODEL_FOLDER, work, paths, 1)
+        pool = Paths(work)
+    else:
+        pool = Pool(work, what, CLIPTokenizer.from_pretrained(MODEL_FOLDER / "tokenizer"))
+    loss_of = trainer.quick_loss if what == "quick" else trainer.loss
     stopper, begun, shown = Stopper(), time.monotonic(), 0.0
     for step in range(start, steps):
         along = progress(step, steps, time.monotonic() - begun, seconds)
         for group in optimiser.param_groups:
             group["lr"] = cosine_rate(step, along, steps, rate, warmup=30)
-        loss = trainer.loss(*pool.sample(rng, batch))
+        loss = loss_of(*pool.sample(rng, batch))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapter.parameters(), 1.0)
@@ -265,12 +278,21 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seconds", type=float, default=np.inf)
+    parser.add_argument("--paths", type=int, default=3000, help="paths to paint for four steps")
     parser.add_argument("--export", type=Path, nargs="?", const=ADAPTERS_FOLDER)
     given = parser.parse_args()
     if given.export:
         export(given.work, given.what, given.export)
     else:
-        train(given.work, given.what, given.steps, given.batch, given.rate, given.seconds)
+        train(
+            given.work,
+            given.what,
+            given.steps,
+            given.batch,
+            given.rate,
+            given.seconds,
+            given.paths,
+        )
 
 
 if __name__ == "__main__":
