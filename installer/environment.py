@@ -33,8 +33,9 @@ def ensure(*, tests: bool = False) -> None:
     say(f"Setting up {VENV} (only this once):")
     if not _usable():
         _make_venv()
-    extras = project["optional-dependencies"]["test"] if tests or "test" in done else []
-    _install([*project["dependencies"], *extras])
+    extras = project["optional-dependencies"]
+    for_tests = extras["test"] if tests or "test" in done else []
+    _install([*project["dependencies"], *extras["gguf"], *for_tests])
     groups = sorted({*wanted, *done})
     _write_stamp(fingerprint(project, CONSTRAINTS.read_bytes()), groups)
     say()

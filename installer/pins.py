@@ -38,6 +38,7 @@ def _asked() -> str:
     """What uv says: a line for each package, which its hashes go on."""
     uv = VENV_PYTHON.with_name("uv.exe" if sys.platform == "win32" else "uv")
     command = [str(uv), "pip", "compile", "pyproject.toml", "--constraint", str(CONSTRAINTS)]
+    command += ["--extra", "gguf"]
     command += ["--universal", "--python-version", "3.11", "--generate-hashes"]
     command += ["--no-annotate", "--no-header", "--quiet"]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -36,6 +36,7 @@ from tests.models.tiny_checkpoints import (
     t5_tokenizer,
 )
 from tests.models.tiny_files import Built, build, save_file
+from tests.models.tiny_gguf import llama_names, save_gguf
 
 FACTS = {"id", "family", "variant", "path", "size_bytes", "dtype", "window_px"}
 
@@ -102,6 +103,33 @@ def test_the_hubs_cache_is_looked_through(tmp_path: Path) -> None:
     (model / "refs" / "main").write_text("abc")
 
     assert found() == {"somebody/tiny": "sd1"}
+
+
+def test_packed_checkpoints_are_found_with_what_belongs_to_them(
+    stock: Path, tmp_path: Path
+) -> None:
+    """A transformer and a language model as GGUF, an autoencoder and CLIP as safetensors."""
+    program = tmp_path / "ComfyUI"
+    models, tensors = program / "models", build("flux").tensors
+    for name in ("ae", "clip_l"):
+        place = models / {"ae": "vae", "clip_l": "text_encoders"}[name]
+        link(stock, f"{name}.safetensors", place / f"{name}.safetensors")
+    backbone, t5 = (
+        {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        for prefix in ("model.diffusion_model.", "text_encoders.t5xxl.transformer.")
+    )
+    save_gguf(backbone, models / "unet" / "flux1-dev-Q8_0.gguf")
+    talker = models / "text_encoders" / "t5xxl-Q8_0.gguf"
+    save_gguf(llama_names(t5, "t5"), talker, architecture="t5encoder")
+    unet = {"input_blocks.0.0.weight": torch.ones(4, 32)}
+    save_gguf(unet, models / "unet" / "other.gguf", architecture="sdxl")
+    search = discover([program])
+    (entry,) = search.entries
+
+    assert (entry.id, entry.family, entry.dtype) == ("flux1-dev-Q8_0", "flux", "q8_0")
+    assert entry.component_files["text_encoder_2"] == talker
+    assert [each.path.name for each in search.problems] == ["other.gguf"]
+    assert "is no checkpoint that Tapestry can run" in str(search.problems[0])
 
 
 @pytest.mark.parametrize(
@@ -375,7 +403,7 @@ def test_a_file_that_is_no_checkpoint_is_reported_unless_it_is_something_else(
         "text_encoders or vae",
         "strange.safetensors": "is neither a checkpoint nor an adapter that Tapestry knows: it "
         "holds “a.b”",
-        "packed.gguf": "is packed as GGUF, which Tapestry does not read",
+        "packed.gguf": "cannot be opened: packed.gguf ends inside its header",
         "old.CKPT": "is a pickle, which can run any program when it is opened",
         "rest.safetensors.crdownload": "has not been fetched to its end",
         "lost.safetensors": "is not there, or leads to something that is not there",
@@ -426,7 +454,7 @@ def test_a_file_in_another_kinds_folder_is_offered_or_reported(stock: Path, tmp_
     assert "belongs into the folder text_encoders or vae" in told["ae.safetensors"]
     assert "belongs into the folder text_encoders or vae" in told["clip_l.safetensors"]
     assert "is a pickle" in told["old.ckpt"]
-    assert "is packed as GGUF" in told["t5.GGUF"]
+    assert "t5.GGUF ends inside its header" in told["t5.GGUF"]
 
 
 def test_a_file_called_config_json_makes_no_adapter_of_a_folder(

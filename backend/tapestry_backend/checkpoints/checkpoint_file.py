@@ -18,13 +18,14 @@ from .folder_checks import check_configuration
 from .folders import is_file
 from .fp8_scales import check_scales
 from .left_out import listed
-from .safetensors_header import BrokenFileError, Header, read_header
+from .safetensors_header import BrokenFileError, Header
 from .shapes import KINDS, vae_cell_px, vae_channels, within
+from .weights_header import read_header
 
 PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
 """How the names of pickled weights end; they are never opened."""
 
-FOREIGN_FORMATS = PICKLES | {".pkl", ".gguf"}
+FOREIGN_FORMATS = PICKLES | {".pkl"}
 """How the names of checkpoints end that are never opened."""
 
 _RESOLUTION = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -141,12 +142,15 @@ def lacking(path: Path) -> Lacking | None:
     backbone = model.parts[family.backbone].config
     setting, layers = family.text_width
     width = backbone[setting] // layers if setting else 0
-    return Lacking(family.name, wanted, _made_by(backbone) // family.patch**2, width)
+    return Lacking(family.name, wanted, _made_by(family, backbone), width)
 
 
-def _made_by(backbone: Mapping[str, Any]) -> int:
-    """Channels that a backbone makes: as many as it takes, where its configuration says no more."""
-    return int(backbone.get("out_channels") or backbone["in_channels"])
+def _made_by(family: Family, backbone: Mapping[str, Any]) -> int:
+    """Channels of a cell that a backbone makes: as many as it takes, where it says no more."""
+    made = backbone.get("out_channels")
+    if made and family.makes_cells:
+        return int(made)
+    return int(made or backbone["in_channels"]) // family.patch**2
 
 
 def _find(family: Family, part: str, path: Path, header: Header) -> NetworkSource | None:
@@ -189,7 +193,7 @@ def _describe(
     window_px = _window_px(header.notes, family)
     backbone = dict(parts[family.backbone].config)
     taken, vae = backbone["in_channels"], parts.get("vae")
-    made = vae_channels(vae.config) if vae else _made_by(backbone) // family.patch**2
+    made = vae_channels(vae.config) if vae else _made_by(family, backbone)
     cell_px = vae_cell_px(vae.config) if vae else 8
     variant = family.variant(taken, made, cell_px)
     if variant is None:
@@ -301,14 +305,6 @@ def misplaced_network(path: Path) -> TapestryError:
 
 def foreign_file(path: Path) -> TapestryError:
     """What an artist reads about a checkpoint that is never opened."""
-    if path.suffix.lower() == ".gguf":
-        return TapestryError(
-            ErrorCode.MODEL_BROKEN,
-            Sentence(
-                "{name} is packed as GGUF, which Tapestry does not read.", name=quoted(path.name)
-            ),
-            "Look for the same one as .safetensors; of packed ones fp8 can be read.",
-        )
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence(

@@ -18,10 +18,11 @@ from .checkpoint_file import (
     lacking,
 )
 from .families import FAMILIES, family_of_file
-from .folders import is_weights, walk
+from .folders import is_network, walk
 from .left_out import LeftOut, unforeseen, unreadable
-from .safetensors_header import BrokenFileError, Header, read_header
+from .safetensors_header import BrokenFileError, Header
 from .shapes import KINDS, LANGUAGE_MODELS, WORDS, Shapes
+from .weights_header import read_header
 
 _CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
 """What names of files say, where shapes alone do not tell networks apart."""
@@ -67,7 +68,7 @@ class ComponentFiles:
                 for path in map(here.joinpath, names):
                     if path.suffix.lower() in FOREIGN_FORMATS:
                         self._left_out.append(LeftOut(path, foreign_file(path)))
-                    if not is_weights(path.name):
+                    if not is_network(path.name):
                         continue
                     try:
                         header = read_header(path)

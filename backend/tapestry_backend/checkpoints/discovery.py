@@ -18,7 +18,12 @@ from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_recognition import misplaced_adapter, read_adapter
 from .catalogue import SAMPLE, Checkpoint, read_checkpoint_at
-from .checkpoint_file import FOREIGN_FORMATS, holds_a_network, misplaced_network
+from .checkpoint_file import (
+    FOREIGN_FORMATS,
+    holds_a_network,
+    misplaced_network,
+    no_checkpoint,
+)
 from .component_files import ComponentFiles
 from .folder_checks import PARTS, check_folder, lacks_index, without_index
 from .folders import (
@@ -28,13 +33,16 @@ from .folders import (
     expanded,
     is_file,
     is_folder,
+    is_gguf,
+    is_network,
     is_weights,
     walk,
 )
 from .left_out import LeftOut, choose_id, unforeseen
 from .model_paths import MODELS_VARIABLE, hub_cache, models_folder, named_models_folder
 from .program_folders import program_folders, upscaler_folders
-from .safetensors_header import BrokenFileError, read_header
+from .safetensors_header import BrokenFileError
+from .weights_header import read_header
 
 _INDEX = "model_index.json"
 _USUAL_PARTS = {"unet", "transformer", "vae", "text_encoder", "scheduler"}
@@ -145,7 +153,7 @@ class _Search:
         """What lies beside the folders of a program, in none of them."""
         problems = self.found.problems
         for path in entries_of(root, []):
-            if not is_file(path) or not (is_weights(path.name) or _is_packed(path.name)):
+            if not is_file(path) or not (is_network(path.name) or _is_pickled(path.name)):
                 continue
             if _is_component(path):
                 problems.append(LeftOut(path, misplaced_network(path)))
@@ -164,7 +172,7 @@ class _Search:
             snapshot = _snapshot(folder, problems)
             content = entries_of(snapshot, problems) if snapshot else []
             names = {path.name for path in content}
-            single = [p for p in content if is_weights(p.name) or p.suffix.lower() == ".ckpt"]
+            single = [p for p in content if is_network(p.name) or _is_pickled(p.name)]
             if snapshot and (_INDEX in names or len(names & _USUAL_PARTS) > 1):
                 self._add(snapshot, name, ComponentFiles(()))
             elif not single and _is_unfinished(folder):
@@ -197,6 +205,8 @@ class _Search:
             self._seen.add(real)
             self._ids.add(entry.id)
             self.found.entries.append(entry)
+        elif not others_too and is_gguf(path.name):  # no adapter comes like that
+            self.found.problems.append(LeftOut(path, no_checkpoint(path)))
         elif not others_too:
             try:
                 read_adapter(path)  # which is offered, if it is one
@@ -209,7 +219,7 @@ class _Search:
         if isinstance(model_id, LeftOut):
             raise model_id
         helpers: dict[str, Path] | None = {}
-        if is_weights(path.name) and is_file(path):
+        if is_network(path.name) and is_file(path):
             with suppress(
                 OSError, BrokenFileError
             ):  # which `read_checkpoint_at` puts into a sentence
@@ -225,7 +235,7 @@ class _Search:
 def _relative(path: Path, root: Path) -> str:
     """A checkpoint's name in its folder, with "/" on every system; files without their suffix."""
     inside = path.relative_to(root)
-    named = is_weights(path.name) or _is_foreign(path.name)
+    named = is_network(path.name) or _is_foreign(path.name)
     plain = inside.with_suffix("") if named else inside
     return plain.as_posix() if plain.parts else path.name
 
@@ -235,9 +245,9 @@ def _is_foreign(name: str) -> bool:
     return Path(name).suffix.lower() in FOREIGN_FORMATS
 
 
-def _is_packed(name: str) -> bool:
+def _is_pickled(name: str) -> bool:
     """Whether a file is called as only checkpoints are, and is never opened."""
-    return Path(name).suffix.lower() in {".ckpt", ".gguf"}
+    return Path(name).suffix.lower() == ".ckpt"
 
 
 def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
@@ -253,10 +263,10 @@ def _checkpoints(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
         for name in files:
             if is_model and not is_weights(name):
                 continue
-            if is_weights(name) and _is_component(here / name):
+            if is_network(name) and _is_component(here / name):
                 if not (is_model or _replaces_one(here / name)):
                     left_out.append(LeftOut(here / name, misplaced_network(here / name)))
-            elif is_weights(name) or _is_foreign(name):
+            elif is_network(name) or _is_foreign(name):
                 yield here / name
 
 

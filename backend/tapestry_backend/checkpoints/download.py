@@ -30,7 +30,7 @@ from .model_paths import MODELS_VARIABLE, models_folder
 _GIB = 2**30
 _CHUNK_BYTES = 2**22
 _INDEX = "model_index.json"
-_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w./ -]+\.safetensors))?", re.ASCII)
+_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w./ -]+\.(?:safetensors|gguf)))?", re.ASCII)
 _WANTED = re.compile(
     r"[\w-]+/(?:[\w.-]+\.json|merges\.txt|[\w.-]+\.model|[\w.-]+\.safetensors)", re.ASCII
 )

@@ -39,6 +39,7 @@ class Family:
     options    what a folder's model_index.json says besides, and files do not
     vae_names  what names of files say about its autoencoder: shapes do not tell families apart
     patch      cells on a side of what the backbone calls a channel's place
+    makes_cells        whether that is so of what it takes alone; it makes channels of a cell
     unguided   what one is called whose backbone is told no guidance scale
     text_width  the backbone's setting that says how wide the texts are that it reads, and how many
                layers of its language model make up that width
@@ -64,6 +65,7 @@ class Family:
     options: Mapping[str, Any] = field(default_factory=dict)
     vae_names: str = ""
     patch: int = 1
+    makes_cells: bool = False
     unguided: str = ""
     text_width: tuple[str, int] = ("", 1)
     mask_in_pixels: bool = False
@@ -347,6 +349,7 @@ _QWEN_IMAGE = Family(
     sized=False,
     vae_names=r"qwen",
     patch=2,
+    makes_cells=True,
     text_width=("joint_attention_dim", 1),
 )
 

@@ -32,8 +32,18 @@ _MACOS_NOTES = "._"
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file is called as weights are that we open."""
+    """Whether a file is called as weights are that we open, in safetensors' format."""
     return name.lower().endswith(WEIGHTS)
+
+
+def is_gguf(name: str) -> bool:
+    """Whether a file is called as packed weights of checkpoints are."""
+    return name.lower().endswith(".gguf")
+
+
+def is_network(name: str) -> bool:
+    """Whether a file is called as a checkpoint may be, or a network of one."""
+    return is_weights(name) or is_gguf(name)
 
 
 def expanded(text: str) -> Path:

@@ -42,7 +42,7 @@ _NOTES = re.compile(rb'[{,]\s*+"__metadata__"\s*+:\s*+')
 _NOTE = re.compile(rb"\s*+(" + _TEXT + rb")\s*+:\s*+(" + _TEXT + rb")\s*+([,}])", re.DOTALL)
 _NO_NOTES = re.compile(rb"null|\{\s*+\}")
 _MAX_DIMENSIONS = 8
-_MAX_NAME_CHARACTERS = 500
+MAX_NAME_CHARACTERS = 500
 _LENGTH = struct.Struct("<Q")
 _LONGEST_MARK = 56
 """Bytes after the first eight that tell what else a file may be."""
@@ -292,7 +292,7 @@ def _check_header(header: dict[str, Any], data_bytes: int) -> None:
 def _place(name: str, tensor: Any) -> tuple[int, int]:
     """Where a tensor begins and ends."""
     shown = quoted(name[:40])
-    if len(name) > _MAX_NAME_CHARACTERS:
+    if len(name) > MAX_NAME_CHARACTERS:
         raise BrokenFileError(Sentence("the name {name} is too long", name=shown), ANOTHER)
     if not isinstance(tensor, dict) or tensor.keys() != {"dtype", "shape", "data_offsets"}:
         raise BrokenFileError(

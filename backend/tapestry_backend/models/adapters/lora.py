@@ -31,6 +31,7 @@ from ...checkpoints.lora_keys import read_name, repeated_in, targets
 from ...checkpoints.original_names import layers_of
 from ...checkpoints.safetensors_header import BrokenFileError, read_header
 from ..loading.networks import check_finite_weights
+from ..loading.packed_linear import weights_of
 from .factors import NORMS, Factors, Kept, LowRank, NormShift, factors_of
 
 
@@ -358,7 +359,7 @@ def _lengths(delta: Delta, parts: Mapping[str, Tensor]) -> Lengths | None:
     if magnitude.numel() != (rows if of_rows else columns):
         return None
     change = delta.factors.change().reshape(layer.weight.shape).float()
-    whole = layer.weight.detach().to(change) + delta.scale * change
+    whole = weights_of(layer).to(change) + delta.scale * change
     lengths = whole.transpose(0, int(not of_rows)).flatten(1).norm(dim=1).clamp(min=_SHORTEST)
     bias = None if layer.bias is None else layer.bias.detach().to(change)
     return Lengths(magnitude.to(change).flatten() / lengths, of_rows, bias)

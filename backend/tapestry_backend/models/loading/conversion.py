@@ -110,7 +110,7 @@ def _flux(state: StateDict, config: Mapping[str, Any]) -> StateDict:
             converted[_renamed(stem, FLUX_NORMS) + ".weight"] = tensor
         else:
             if stem == "final_layer.adaLN_modulation.1":
-                tensor = torch.cat(tensor.chunk(2)[::-1])  # noqa: PLW2901  shift, scale -> scale, shift
+                tensor = torch.cat(list(tensor.chunk(2)[::-1]))  # noqa: PLW2901  shift, scale -> scale, shift
             converted[f"{_renamed(stem, FLUX_NAMES)}.{suffix}"] = tensor
     return converted
 

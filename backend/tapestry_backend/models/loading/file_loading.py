@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from ...checkpoints.checkpoint_file import FileModel, NetworkSource
 from ...checkpoints.families import FAMILIES
+from ...checkpoints.folders import is_gguf
 from .conversion import StateDict, convert
 from .fp8_dequantize import in_precision, unscaled
+from .gguf_tensors import read_gguf
+from .packed_linear import pack_layers
 from .tokenizers import clip_tokenizer, sought_tokenizer
 
 
@@ -69,7 +72,9 @@ def _load_module(source: NetworkSource, name: str, dtype: torch.dtype) -> nn.Mod
         raise ValueError(f"{len(missing)} tensors are missing, such as {missing[0]}")
     for key in state.keys() - wanted:
         del state[key]
-    network.load_state_dict(in_precision(state, dtype), assign=True)
+    state = in_precision(state, dtype)
+    pack_layers(network, state, dtype)
+    network.load_state_dict(state, assign=True)
     return network.requires_grad_(False)  # noqa: FBT003  torch's own name for it
 
 
@@ -83,6 +88,13 @@ def _empty(name: str, config: Mapping[str, Any]) -> Any:
 
 def _read(source: NetworkSource) -> StateDict:
     """A network's tensors, without what all their names begin with."""
+    if is_gguf(source.path.name):
+        whole = read_gguf(source.path)
+        return {
+            name.removeprefix(source.prefix): tensor
+            for name, tensor in whole.items()
+            if name.startswith(source.prefix)
+        }
     above = source.prefix.removesuffix("text_model.")
     with safetensors.safe_open(source.path, framework="pt") as file:
         state: dict[str, Tensor] = {

@@ -23,8 +23,15 @@ def unscaled(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def in_precision(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Tensors with numbers of this kind; takes them out of `state` one by one."""
-    return {name: state.pop(name).to(dtype) for name in list(state)}
+    """Tensors with numbers of this kind, but those of GGUF files that are packed.
+
+    Takes them out of `state` one by one.
+    """
+    made = {}
+    for name in list(state):
+        tensor = state.pop(name)
+        made[name] = tensor if hasattr(tensor, "quant_type") else tensor.to(dtype)
+    return made
 
 
 def _multiplied(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
