@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from .adapter_recognition import Adapter
 from .catalogue import Checkpoint
 from .folders import is_file, is_folder
 from .left_out import unreadable
@@ -14,12 +15,12 @@ _COUNTED = (".safetensors", ".sft", ".gguf", ".json", ".txt", ".model")
 """How the names of files in a model's folder end that decide what it paints."""
 
 
-def content_hash(entry: Checkpoint) -> str:
-    """SHA-256, as 64 hexadecimal digits, of a model's files and of their places in it.
+def content_hash(entry: Checkpoint | Adapter) -> str:
+    """SHA-256, as 64 hexadecimal digits, of the files of a model or adapter, and of their places.
 
-    Two models have the same one if they are the same files: a folder's name, the name of a single
-    file, and notes that lie beside weights do not count. All of the model is read, so that a large
-    one takes seconds. Raises TapestryError where a file cannot be read.
+    Two have the same one if they are the same files: a folder's name, the name of a single file,
+    and notes that lie beside weights do not count. All of it is read, so that a large model takes
+    seconds. Raises TapestryError where a file cannot be read.
     """
     digest = hashlib.sha256()
     for place, path in sorted(_files(entry)):
@@ -32,7 +33,7 @@ def content_hash(entry: Checkpoint) -> str:
     return digest.hexdigest()
 
 
-def _files(entry: Checkpoint) -> Iterator[tuple[str, Path]]:
+def _files(entry: Checkpoint | Adapter) -> Iterator[tuple[str, Path]]:
     """Each file that counts, and its place in the model."""
     if is_folder(entry.path):
         for path in entry.path.rglob("*"):
@@ -40,4 +41,5 @@ def _files(entry: Checkpoint) -> Iterator[tuple[str, Path]]:
                 yield path.relative_to(entry.path).as_posix(), path
         return
     yield "", entry.path
-    yield from entry.component_files.items()
+    if isinstance(entry, Checkpoint):
+        yield from entry.component_files.items()

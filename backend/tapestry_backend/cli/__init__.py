@@ -52,6 +52,9 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="make a picture out of an OpenRaster scene")
     add_render_options(render)
     render.set_defaults(run=_render)
+    batch = commands.add_parser("batch", help="make pictures out of many scenes, into a folder")
+    if chosen == ["batch"]:
+        _add_batch(batch)
     upscale = commands.add_parser("upscale", help="make a picture, or a scene's picture, larger")
     if chosen == ["upscale"]:
         _add_upscale(upscale)
@@ -77,6 +80,13 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     version = commands.add_parser("version", help="say which version this is")
     version.set_defaults(run=_version)
     return parser
+
+
+def _add_batch(parser: argparse.ArgumentParser) -> None:
+    from .batch import add_batch_options  # noqa: PLC0415  only for many scenes
+
+    add_batch_options(parser)
+    parser.set_defaults(run=_batch)
 
 
 def _add_upscale(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +134,14 @@ def _render(options: argparse.Namespace) -> int:
 
     with stoppable():
         render(options)
+    return 0
+
+
+def _batch(options: argparse.Namespace) -> int:
+    from .batch import batch  # noqa: PLC0415  decides by itself when torch is needed
+
+    with stoppable():
+        batch(options)
     return 0
 
 

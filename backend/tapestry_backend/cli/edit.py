@@ -30,7 +30,7 @@ from ..outputs import check_apart, write_outputs
 from ..tasks.events import Finished
 from ..values import words_of
 from .picture_files import PICTURE_OR_SCENE, kept, mask_of, picture_data, selection_of
-from .render import ProgressLine, check_outputs, open_document, report_file
+from .render import ProgressLine, check_outputs, report_file
 from .render_options import (
     ADAPTER,
     add_field,
@@ -41,6 +41,7 @@ from .render_options import (
     request_settings,
     value_of,
 )
+from .scene_pictures import open_document
 
 _EDIT_FIELDS = {field.name for field in fields(Edit)}
 

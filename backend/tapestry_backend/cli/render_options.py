@@ -1,4 +1,4 @@
-"""The options of `tapestry render`, and what they say about a request."""
+"""The options of commands that paint scenes, and what they say about a request."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ ADAPTER: dict[str, Any] = {
     "T2I-Adapter, or a folder of such (may be repeated)",
 }
 
+SCENES = (
+    "Every visible layer or group of a scene that has a name and some paint is a region: its name "
+    'is the prompt, the topmost of overlapping ones wins. A layer named "Background", or the '
+    "bottom one where it covers everything, stands for the rest of the canvas."
+)
+"""What a scene's layers mean."""
+
 _SIDES = tuple(field.name for field in fields(Margins))
 _FIELDS = {field.name: field for field in fields(Request)}
 _EXPERT_FIELDS = {field.name: field for field in fields(Expert)}
@@ -38,16 +45,19 @@ _EXPERT_FIELDS = {field.name: field for field in fields(Expert)}
 
 def add_render_options(parser: argparse.ArgumentParser) -> None:
     """All of them; see `request_settings` for what they mean together."""
-    parser.description = (
-        "Every visible layer or group of the scene that has a name and some paint is a region: its "
-        'name is the prompt, the topmost of overlapping ones wins. A layer named "Background", or '
-        "the bottom one where it covers everything, stands for the rest of the canvas."
-    )
+    parser.description = SCENES
     _add_files(parser.add_argument)
+    add_painting_options(parser)
+
+
+def add_painting_options(
+    parser: argparse.ArgumentParser, seed: str = "another picture for each number"
+) -> None:
+    """What a scene is painted with; seed: what its option means."""
     _add_tasks(parser.add_argument_group("what is painted (the whole canvas without these)"))
     _add_prompts(parser.add_argument_group("prompts and regions"))
     _add_adapters(parser.add_argument_group("adapters (docs/adapters.md)"))
-    add_steps(parser.add_argument_group("how it is painted"))
+    add_steps(parser.add_argument_group("how it is painted"), seed=seed)
     _add_canvas(parser.add_argument_group("canvases larger than the model's own size"))
     _add_expert(parser.add_argument_group("for experts: what has a good default"))
 
@@ -71,13 +81,18 @@ def _add_files(add: Callable[..., object]) -> None:
         help="the scene with the result as a new layer, or a flat picture (may be repeated)",
     )
     add_report(add)
+    add_layered(add)
+    add_quiet(add)
+
+
+def add_layered(add: Callable[..., object]) -> None:
+    """Whether an .ora file gets the result in parts."""
     add(
         "--layered",
         action="store_true",
         default=argparse.SUPPRESS,
         help="each region's own picture as a layer of the .ora file, in a group",
     )
-    add_quiet(add)
 
 
 def add_report(add: Callable[..., object]) -> None:

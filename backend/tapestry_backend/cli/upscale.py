@@ -19,7 +19,6 @@ from tapestry_protocol.request_checks import check_contents
 from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
-from ..checkpoints.discovery import adapter_folders, entries_for
 from ..checkpoints.model_paths import models_folder
 from ..checkpoints.upscaler_file import Upscaler, find_upscaler
 from ..openraster.control_settings import read_control
@@ -33,8 +32,6 @@ from .picture_files import PICTURE_OR_SCENE, picture_data
 from .render import (
     ProgressLine,
     check_outputs,
-    open_document,
-    region_settings,
     report_file,
 )
 from .render_options import (
@@ -50,6 +47,7 @@ from .render_options import (
     request_settings,
     value_of,
 )
+from .scene_pictures import catalogue_of, open_document, region_settings
 from .stopping import undisturbed
 
 if TYPE_CHECKING:
@@ -152,12 +150,7 @@ def upscale(options: argparse.Namespace) -> None:
             "Let the result's name end in .png, or give the scene (.ora).",
         )
     progress = ProgressLine(quiet=options.quiet)
-    catalogue = Catalogue(
-        [options.model],
-        found=entries_for([options.model]),
-        adapters=options.adapter,
-        adapter_folders=adapter_folders(),
-    )
+    catalogue = catalogue_of(options)
     upscaler = find_upscaler(options.network, [models_folder()]) if options.network else None
     source = _read(options, catalogue)
     for note in source.notes:

@@ -20,8 +20,9 @@ from ..checkpoints.discovery import entries_for
 from ..openraster.png import read_picture
 from ..outputs import check_output, write_outputs
 from .picture_files import PICTURE_OR_SCENE, kept, mask_of, picture_data, selection_of
-from .render import ProgressLine, open_document
+from .render import ProgressLine
 from .render_options import MODEL, add_quiet
+from .scene_pictures import open_document
 
 if TYPE_CHECKING:
     from ..tasks.recognition import Recognised

@@ -212,6 +212,11 @@ def encode_png(pixels: np.ndarray, colours: bytes = b"") -> bytes:
     return png[:_AFTER_HEADER] + colours + png[_AFTER_HEADER:]
 
 
+def encode_grey(values: np.ndarray) -> bytes:
+    """uint8 [height, width] as a PNG of one channel: each pixel is its number."""
+    return _save(Image.fromarray(values))
+
+
 def png_pieces(
     bands: Iterable[np.ndarray], height: int, width: int, colours: bytes = b"", *, alpha: bool
 ) -> Iterator[bytes]:

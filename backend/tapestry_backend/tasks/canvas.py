@@ -20,10 +20,13 @@ _LOOSE_SHARE = 8
 """The outline of a loose region is feathered by this part of a window."""
 
 
-def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> list[PaintedMask]:
+def painted_masks(
+    request: Request, blobs: Mapping[str, bytes], plan: Plan, *, softened: bool = True
+) -> list[PaintedMask]:
     """The regions' masks on the canvas with their outlines as soft as wanted, topmost first.
 
     In an extension, one that touches an extended edge goes on beyond it, unless the plan says no.
+    softened: whether their outlines are, where the request wants that.
     """
     window_px = min(plan.window) * plan.cell_px
     masks = [
@@ -40,7 +43,7 @@ def painted_masks(request: Request, blobs: Mapping[str, bytes], plan: Plan) -> l
     for region, (mask, bounds) in zip(request.regions, masks, strict=True):
         is_loose = region.fit == "loose" and not plan.request.melt
         loose = window_px // _LOOSE_SHARE if is_loose else 0
-        radius = plan.request.feather_px + loose
+        radius = plan.request.feather_px + loose if softened else 0
         soft.append(feather(_continued(mask, bounds, plan, 2 * radius), radius))
     return soft
 
