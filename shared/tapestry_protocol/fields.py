@@ -18,6 +18,7 @@ from .limits import (
 
 Prompt = Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)]
 JobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{1,64}")]
+OptionalJobId = Annotated[str, Matches(r"[0-9A-Za-z_-]{0,64}")]
 LiveName = Annotated[str, Matches(r"[0-9A-Za-z_-]{0,64}")]
 ModelId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
 UpscalerId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
@@ -57,4 +58,7 @@ Scheduler = Literal[
     "flow_euler",
 ]
 EditMethod = Literal["diffedit", "p2p", "ddib", "instruct", "imagic"]
+WorkerState = Literal["starting", "loading", "ready", "busy", "lost"]
+WorkerNumber = Annotated[int, Between(1, MAX_SEQUENCE)]
+MemoryBytes = Annotated[int, Between(0, MAX_SEQUENCE)]
 Speed = Literal["quality", "balanced", "fast"]

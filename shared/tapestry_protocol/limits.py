@@ -98,6 +98,9 @@ MAX_ADAPTERS = 2_000
 """LoRAs, ControlNets and other adapters listed in a welcome; collectors have more than a thousand.
 """
 
+MAX_WORKERS = 1_000
+"""Workers of a server, local ones and a cluster's; a studio's cards are a few dozen."""
+
 MAX_UPSCALERS = 200
 """Networks that enlarge, listed in a welcome; the largest collection on the web has about as many.
 """

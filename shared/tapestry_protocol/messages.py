@@ -2,10 +2,11 @@
 
 client -> server   hello, submit, cancel, resume, acknowledge
 server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend,
-                   remark
+                   remark, workers
 server -> worker   run, cancel, heartbeat     (over a pipe)
-worker -> server   sibling_devices, backend, progress, preview, result, failed, cancelled,
+worker -> server   sibling_devices, backend, progress, preview, result, failed, cancelled, lacks,
                    heartbeat
+cluster -> server  joined, left     (about a worker on another computer), remark, heartbeat
 
 Pixels never travel inside a message: a `PixelsRef` names them by SHA-256, and their bytes travel as
 binary chunks. A client sends chunks when a `need` asks for them; server and worker send theirs
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from .adapters import AdapterInfo, Control, FamilyName, Lora
-from .constraints import Between, Matches, MaxLength
+from .constraints import Between, MaxLength
 from .errors import ErrorCode
 from .fields import (
     ClipSkip,
@@ -34,7 +35,9 @@ from .fields import (
     JobId,
     LearningSteps,
     LiveName,
+    MemoryBytes,
     ModelId,
+    OptionalJobId,
     Prompt,
     Scheduler,
     Seed,
@@ -43,6 +46,8 @@ from .fields import (
     Stage,
     UnitShare,
     UpscalerId,
+    WorkerNumber,
+    WorkerState,
 )
 from .layered import Layered
 from .limits import (
@@ -62,6 +67,7 @@ from .limits import (
     MAX_UNDER_PX,
     MAX_UPSCALERS,
     MAX_WEIGHT,
+    MAX_WORKERS,
     MIN_WEIGHT,
 )
 from .pixels import NO_MARGINS, Bounds, Margins, PixelsRef, Point, Sha256, Side
@@ -404,10 +410,42 @@ class Accepted(Message, kind="accepted"):
 
 @dataclass(frozen=True)
 class Backend(Message, kind="backend"):
-    """The state of a worker, or of all of them as one, for the artist to see."""
+    """The state of a worker, or of all of them as one, for the artist to see.
 
-    state: Literal["starting", "loading", "ready", "busy", "lost"]
+    memory_bytes   of its device; 0 where that is not known, and for several
+    """
+
+    state: WorkerState
     device: Device = ""
+    memory_bytes: MemoryBytes = 0
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """One worker, for the artist to see.
+
+    node      the computer of the cluster that it is on; empty: the server's own
+    job_id    what it paints, or helps with; empty: nothing
+    is_helping   another worker's job
+    """
+
+    node: Device
+    device: Device
+    memory_bytes: MemoryBytes
+    state: WorkerState
+    job_id: OptionalJobId = ""
+    is_helping: bool = False
+
+
+@dataclass(frozen=True)
+class Workers(Message, kind="workers"):
+    """All workers, local ones first; told by a server with a cluster whenever it changes.
+
+    dashboard   where the cluster's own pages are; empty: nowhere
+    """
+
+    workers: Annotated[tuple[WorkerInfo, ...], MaxLength(MAX_WORKERS)]
+    dashboard: Device = ""
 
 
 @dataclass(frozen=True)
@@ -457,7 +495,7 @@ class Result(Message, kind="result"):
 class Failed(Message, kind="failed"):
     """The job (or, with an empty id, the connection) failed: what happened and what to do."""
 
-    job_id: Annotated[str, Matches(r"[0-9A-Za-z_-]{0,64}")]
+    job_id: OptionalJobId
     code: ErrorCode
     message: Sentence
     advice: Sentence = NO_ADVICE
@@ -497,7 +535,39 @@ class SiblingDevices(Message, kind="sibling_devices"):
 
 @dataclass(frozen=True)
 class Run(Message, kind="run"):
-    """Do this job now; its blobs were sent before."""
+    """Do this job now; its blobs were sent before.
+
+    helpers   workers of the same cluster that wait to take a share of each step
+    """
 
     job_id: JobId
     request: Request
+    helpers: Annotated[tuple[WorkerNumber, ...], MaxLength(MAX_WORKERS)] = ()
+
+
+@dataclass(frozen=True)
+class Lacks(Message, kind="lacks"):
+    """The worker's computer has not all that the job needs: another one is to do it.
+
+    names   models, adapters and upscalers that are not there under this or another name
+    """
+
+    job_id: JobId
+    names: Annotated[tuple[ModelId, ...], MaxLength(MAX_ADAPTERS)]
+
+
+@dataclass(frozen=True)
+class Joined(Message, kind="joined"):
+    """A worker of a cluster is new; what it says comes next.
+
+    node        the computer that it is on
+    dashboard   as in `Workers`
+    """
+
+    node: Device
+    dashboard: Device = ""
+
+
+@dataclass(frozen=True)
+class Left(Message, kind="left"):
+    """A worker of a cluster is gone, and will not come back."""

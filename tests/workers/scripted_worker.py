@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from tapestry_backend.tasks.events import Finished, LayeredPicture, Progressed, RegionPicture
-from tapestry_backend.workers import worker
+from tapestry_backend.workers import job_runner, worker
 from tapestry_protocol.pixels import Bounds, Pixels
 
 
@@ -93,9 +93,10 @@ def load():
         raise SystemExit(1)
     named = [part for part in sys.argv if part.startswith("--device=")]
     device = named[0].removeprefix("--device=") if named else "script"
-    return worker.TaskRunner(
+    return job_runner.TaskRunner(
         run, device, ("script:1", "script:2") if "siblings" in sys.argv else ()
     )
 
 
-worker.main(load)
+if __name__ == "__main__":
+    worker.main(load)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tapestry_backend.workers.channel import Delivery, frames_of, pack
-from tapestry_backend.workers.supervisor import WorkerSupervisor, _pixels_of
+from tapestry_backend.workers.supervisor import WorkerSupervisor, pixels_of
 from tapestry_protocol.errors import ErrorCode, ProtocolError
 from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.messages import (
@@ -188,9 +188,9 @@ def test_a_result_without_its_layers_is_out_of_step() -> None:
     layer = LayerPicture(0, Bounds(0, 0, 1, 1), base, PixelsRef.of(mask))
     result = Result("a", base, layer.bounds, 0, "{}", layered=Layered(base, (layer,)))
     blobs = {picture.sha256: picture.data, mask.sha256: mask.data}
-    assert _pixels_of(Delivery(result, blobs)) == blobs
+    assert pixels_of(Delivery(result, blobs)) == blobs
     with pytest.raises(ProtocolError, match="without its pixels"):
-        _pixels_of(Delivery(result, {picture.sha256: picture.data}))
+        pixels_of(Delivery(result, {picture.sha256: picture.data}))
 
 
 def test_a_cancel_takes_effect_at_the_next_step() -> None:

@@ -202,6 +202,22 @@ class AdapterCatalogue:
         words = tuple(adapter.token for adapter in self.embeddings)
         return read_syntax(request, NamedAdapters(self.find, words))
 
+    def names_needed(self, request: Request) -> Iterator[str]:
+        """Ids of the adapters that a request names in its fields, or in its prompts."""
+        with suppress(TapestryError):  # one that names what is not there is refused elsewhere
+            request, _ = self.read(request)
+        wanted: list[tuple[str, tuple[AdapterKind, ...]]]
+        wanted = [(lora.adapter, ("lora",)) for lora in request.all_loras]
+        wanted += [(control.adapter, PICTURED) for control in request.all_controls]
+        for name, kinds in wanted:
+            try:
+                yield self.find(name, *kinds).id
+            except TapestryError:
+                yield name
+        for adapter in self.embeddings:
+            if any(adapter.token in prompt for prompt in request.all_prompts):
+                yield adapter.id
+
     def check(self, request: Request, model_id: str, family: str, widths: EmbeddingDims) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.
 

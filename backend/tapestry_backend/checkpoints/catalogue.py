@@ -169,6 +169,17 @@ class Catalogue:
         widths = read_embedding_dims(entry.path, entry.component_files)
         self.adapters.check(request, entry.id, entry.family, widths)
 
+    def names_needed(self, request: Request) -> frozenset[str]:
+        """Ids of the models, adapters and upscalers that a request needs, as they are called here.
+
+        Those that are not here count by the names that the request has for them.
+        """
+        named = {request.model, request.upscaler}
+        if request.edit is not None:
+            named.add(request.edit.source_model)
+        named.update(self.adapters.names_needed(request))
+        return frozenset(named - {""})
+
     @property
     def upscalers(self) -> tuple[str, ...]:
         """Networks that enlarge pictures, by name."""

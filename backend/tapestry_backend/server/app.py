@@ -21,7 +21,17 @@ from websockets.asyncio.server import ServerConnection
 
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.codec import Chunk
-from tapestry_protocol.messages import Backend, Message, Remark, Request, Result
+from tapestry_protocol.messages import (
+    Backend,
+    Joined,
+    Message,
+    Preview,
+    Progress,
+    Remark,
+    Request,
+    Result,
+    Workers,
+)
 from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
 
@@ -54,6 +64,8 @@ class ServerSettings:
     parent      the process whose end is ours too, once no client is connected
     worker_command    starts a worker
     devices     that workers paint on, one on each; without any, as `Pool` finds best
+    cluster_command   starts the process that speaks with the workers of a cluster; empty: none
+    is_splitting   a cluster's workers share one picture
     journal     the folder for what must survive the server
     place       where it listens
     """
@@ -62,6 +74,8 @@ class ServerSettings:
     journal: Path
     worker_command: Sequence[str]
     devices: Sequence[str] = ()
+    cluster_command: Sequence[str] = ()
+    is_splitting: bool = False
     parent: int | None = None
     log_file: Path | None = None
     place: ListenAddress = LOOPBACK
@@ -74,12 +88,26 @@ class App:
         self._catalogue = catalogue
         self._settings = settings
         # Numbers that grow from one server to the next, as fast as time does.
-        self._jobs = Jobs(self._check, first_sequence=time.time_ns() // 1_000_000)
+        self._jobs = Jobs(
+            self._check,
+            first_sequence=time.time_ns() // 1_000_000,
+            needs=catalogue.names_needed,
+            is_splitting=settings.is_splitting,
+        )
         self._writer = JournalWriter(settings.journal, self._report_journal_failure_soon)
         self._journal_lock = Lock(settings.journal / "lock")
         self._unsaid: Remark | None = None
         self._state_timer: asyncio.TimerHandle | None = None
-        self._pool = Pool(settings.worker_command, self._hear, settings.log_file, settings.devices)
+        self._pool = Pool(
+            settings.worker_command,
+            self._hear,
+            settings.log_file,
+            settings.devices,
+            cluster_command=settings.cluster_command,
+            remark=lambda remark: self._perform([Broadcast(remark)]),
+        )
+        self._dashboard = ""
+        self._told_workers = Workers(())
         self._sessions: dict[int, Session] = {}
         self._throttle = Throttle()
         self._client_numbers = itertools.count(1)
@@ -141,6 +169,8 @@ class App:
         session.tell(
             OutgoingMessage(self._jobs.backend)
         )  # later states are broadcast to all sessions
+        if self._settings.cluster_command:
+            session.tell(OutgoingMessage(self._workers))
         if self._unsaid is not None:
             session.tell(OutgoingMessage(self._unsaid))
             self._unsaid = None
@@ -162,7 +192,11 @@ class App:
             self._perform(self._jobs.lose_picture(client, message.job_id))
 
     def _hear(self, worker: int, message: Message, pixels: Mapping[str, bytes]) -> None:
+        if isinstance(message, Joined):
+            self._dashboard = message.dashboard
         self._perform(self._jobs.hear(message, pixels, worker))
+        if self._settings.cluster_command and not isinstance(message, Progress | Preview):
+            self._tell_state_soon()
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         kept = None
@@ -178,9 +212,9 @@ class App:
                     self._tell_state_soon()
                 case Broadcast(message):
                     self._tell_all(message)
-                case Start(job_id, request, blobs, worker):
+                case Start(job_id, request, blobs, worker, helpers):
                     _log.info("job %s starts", job_id)
-                    self._pool.start_job(worker, job_id, request, blobs)
+                    self._pool.start_job(worker, job_id, request, blobs, helpers)
                 case Stop(job_id, worker):
                     self._pool.cancel_job(worker, job_id)
 
@@ -197,6 +231,16 @@ class App:
     def _tell_state(self) -> None:
         self._state_timer = None
         self._tell_all(self._jobs.backend)
+        workers = self._workers
+        if workers != self._told_workers:
+            self._told_workers = workers
+            self._tell_all(workers)
+
+    @property
+    def _workers(self) -> Workers:
+        """What artists are told of the workers, where there is a cluster."""
+        has_some = self._settings.cluster_command
+        return Workers(self._jobs.workers, self._dashboard) if has_some else Workers(())
 
     def _report_journal_failure_soon(self, error: OSError) -> None:
         """From the journal writer's thread."""

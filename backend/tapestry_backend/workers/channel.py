@@ -1,6 +1,8 @@
 """Frames over the pipes between server and worker.
 
-On the pipe, a frame of the codec follows five bytes: b"T" (text) or b"B" (binary), and its length.
+On the pipe, a frame of the codec follows nine bytes: b"T" (text) or b"B" (binary), the number of
+the worker that it is for or from, and its length. The process at the other end of a pipe is a
+worker itself, number 0, or carries what is said to and by several.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import asyncio
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from tapestry_protocol.assembly import Assembly
 from tapestry_protocol.codec import decode, decode_chunk, encode, encode_chunks
@@ -17,16 +19,27 @@ from tapestry_protocol.errors import ProtocolError
 from tapestry_protocol.limits import MAX_FRAME_BYTES
 from tapestry_protocol.messages import Message
 
-_HEADER = struct.Struct(">cI")
+_HEADER = struct.Struct(">cII")
 _TEXT, _BINARY = b"T", b"B"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message with the blobs that came right before it, by their SHA-256."""
+    """A message with the blobs that came right before it, by their SHA-256.
+
+    worker   which of those at one pipe it is for, or from
+    """
 
     message: Message
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+    worker: int = 0
+
+
+class PipeFrame(NamedTuple):
+    """A frame of the codec, and the worker at this pipe that it is for, or from."""
+
+    worker: int
+    frame: str | bytes
 
 
 class Inbox:
@@ -36,10 +49,10 @@ class Inbox:
         self._blobs: dict[str, bytes] = {}
         self._assembly: Assembly | None = None
 
-    def take(self, frame: str | bytes) -> Delivery | None:
+    def take(self, frame: str | bytes, worker: int = 0) -> Delivery | None:
         """The message that this frame completes, if any; raises ProtocolError."""
         if isinstance(frame, str):
-            delivery = Delivery(decode(frame), self._blobs)
+            delivery = Delivery(decode(frame), self._blobs, worker)
             self._blobs = {}
             return delivery
         chunk = decode_chunk(frame)
@@ -67,38 +80,38 @@ def _frames(blobs: Mapping[str, bytes], text: str) -> Iterator[str | bytes]:
     yield text
 
 
-def pack(frame: str | bytes) -> bytes:
+def pack(frame: str | bytes, worker: int = 0) -> bytes:
     """A frame as it goes over the pipe."""
     if isinstance(frame, str):
         data = frame.encode("utf-8")
-        return _HEADER.pack(_TEXT, len(data)) + data
-    return _HEADER.pack(_BINARY, len(frame)) + frame
+        return _HEADER.pack(_TEXT, worker, len(data)) + data
+    return _HEADER.pack(_BINARY, worker, len(frame)) + frame
 
 
-def read_frame(pipe: BinaryIO) -> str | bytes | None:
+def read_frame(pipe: BinaryIO) -> PipeFrame | None:
     """The next frame, waiting for it; None at the end of the pipe. Raises ProtocolError."""
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
-    kind, length = _check_header(header)
+    kind, worker, length = _check_header(header)
     data = pipe.read(length)
-    return _frame(kind, data) if len(data) == length else None
+    return PipeFrame(worker, _frame(kind, data)) if len(data) == length else None
 
 
-async def read_frame_async(pipe: asyncio.StreamReader) -> str | bytes | None:
+async def read_frame_async(pipe: asyncio.StreamReader) -> PipeFrame | None:
     """`read_frame` for asyncio."""
     try:
-        kind, length = _check_header(await pipe.readexactly(_HEADER.size))
-        return _frame(kind, await pipe.readexactly(length))
+        kind, worker, length = _check_header(await pipe.readexactly(_HEADER.size))
+        return PipeFrame(worker, _frame(kind, await pipe.readexactly(length)))
     except asyncio.IncompleteReadError:
         return None
 
 
-def _check_header(header: bytes) -> tuple[bytes, int]:
-    kind, length = _HEADER.unpack(header)
+def _check_header(header: bytes) -> tuple[bytes, int, int]:
+    kind, worker, length = _HEADER.unpack(header)
     if kind not in (_TEXT, _BINARY) or length > MAX_FRAME_BYTES:
         raise ProtocolError("pipe", "not a frame")
-    return kind, length
+    return kind, worker, length
 
 
 def _frame(kind: bytes, data: bytes) -> str | bytes:

@@ -1,4 +1,4 @@
-"""Runs jobs on workers: one process for each device."""
+"""Runs jobs on workers: a process for each local device, and those of a cluster."""
 
 from __future__ import annotations
 
@@ -8,13 +8,31 @@ from asyncio import TaskGroup
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from tapestry_protocol.messages import Message, Request, SiblingDevices
 
-from .supervisor import WorkerSupervisor
+from .cluster_supervisor import ClusterSupervisor
+from .supervisor import Hear, WorkerSupervisor
 
-Hear = Callable[[int, Message, Mapping[str, bytes]], None]
+HearWorker = Callable[[int, Message, Mapping[str, bytes]], None]
 """Takes the number of a worker, what it says, and the pixels which that refers to, by SHA-256."""
+
+
+class Carrier(Protocol):
+    """Carries jobs to a worker; what the worker says of them is heard by its pool."""
+
+    def start_job(
+        self,
+        job_id: str,
+        request: Request,
+        blobs: Mapping[str, bytes],
+        helpers: Sequence[int] = (),
+    ) -> None:
+        """Have the worker run this job, with the help of others of its kind."""
+
+    def cancel_job(self, job_id: str) -> None:
+        """Have the worker stop this job at its next step."""
 
 
 def real_worker_command(
@@ -34,42 +52,66 @@ class Pool:
 
     devices  that are painted on, by a worker each. Without any, one worker takes the best device,
              and one more comes for each device like it that the first one finds.
+    cluster_command   starts the process that carries what is said to and by a cluster's workers;
+             they come and go
+    remark   takes what that process says about the cluster as a whole
     """
 
     def __init__(
         self,
         command: Sequence[str],
-        hear: Hear,
+        hear: HearWorker,
         log_file: Path | None = None,
         devices: Sequence[str] = (),
+        *,
+        cluster_command: Sequence[str] = (),
+        remark: Callable[[Message], None] = lambda _: None,
     ) -> None:
         self._command = command
         self._hear = hear
         self._log_file = log_file
         self._devices = list(devices or [""])
-        self._supervisors: list[WorkerSupervisor] = []
+        self._cluster_command = cluster_command
+        self._remark = remark
+        self._carriers: list[Carrier] = []
 
     def start_job(
-        self, worker: int, job_id: str, request: Request, blobs: Mapping[str, bytes]
+        self,
+        worker: int,
+        job_id: str,
+        request: Request,
+        blobs: Mapping[str, bytes],
+        helpers: Sequence[int] = (),
     ) -> None:
         """Have a worker run this job; what becomes of it is heard later."""
-        self._supervisors[worker].start_job(job_id, request, blobs)
+        self._carriers[worker].start_job(job_id, request, blobs, helpers)
 
     def cancel_job(self, worker: int, job_id: str) -> None:
         """Have a worker stop this job at its next step."""
-        self._supervisors[worker].cancel_job(job_id)
+        self._carriers[worker].cancel_job(job_id)
 
     async def keep_running(self) -> None:
         """Start the workers, and start them again when they die; cancel this to stop them all."""
         async with asyncio.TaskGroup() as running:
             for device in list(self._devices):
                 self._take_on(device, running)
+            if self._cluster_command:
+                cluster = ClusterSupervisor(
+                    self._cluster_command, self._join, self._remark, self._log_file
+                )
+                running.create_task(cluster.keep_running())
 
     def _take_on(self, device: str, running: TaskGroup) -> None:
-        hear = partial(self._listen, running, len(self._supervisors))
+        hear = partial(self._listen, running, len(self._carriers))
         supervisor = WorkerSupervisor(self._command, hear, self._log_file, device)
-        self._supervisors.append(supervisor)
+        self._carriers.append(supervisor)
         running.create_task(supervisor.keep_running())
+
+    def _join(self, carrier: Carrier) -> tuple[int, Hear]:
+        """A worker of the cluster is new: its number, and who hears it."""
+        self._carriers.append(carrier)
+        number = len(self._carriers) - 1
+        return number, partial(self._hear, number)
 
     def _listen(
         self, running: TaskGroup, worker: int, message: Message, pixels: Mapping[str, bytes]

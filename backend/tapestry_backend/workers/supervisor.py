@@ -1,4 +1,4 @@
-"""Keeps one worker process alive and exchanges messages with it."""
+"""Keeps a process alive, a worker as a rule, and exchanges messages with it."""
 
 from __future__ import annotations
 
@@ -41,48 +41,47 @@ Hear = Callable[[Message, Mapping[str, bytes]], None]
 """Takes a message of the worker, and the pixels it refers to, by their SHA-256."""
 
 
-class WorkerSupervisor:
-    """One worker process, started at once and again whenever it dies.
+class ProcessSupervisor:
+    """One process at the other end of two pipes, started at once and again whenever it dies.
 
-    Calls `hear` with every message of the worker, and its own `Backend("starting")` and
-    `Backend("lost")`. A job may be started only while the worker is ready.
-
-    device  what it is to paint on; empty: whatever it finds best
+    hear       takes everything that it says but heartbeats; may raise ProtocolError, which ends it
+    began      called before each of its lives
+    ended      called after each of them
+    log_file   takes what it prints
     """
 
     def __init__(
         self,
         command: Sequence[str],
-        hear: Hear,
+        hear: Callable[[Delivery], None],
+        began: Callable[[], None],
+        ended: Callable[[], None],
         log_file: Path | None = None,
-        device: str = "",
     ) -> None:
-        self._command = [*command, *([f"--device={device}"] if device else [])]
+        self._command = command
         self._hear = hear
+        self._began = began
+        self._ended = ended
         self._log_file = log_file
         self._orders: asyncio.Queue[Delivery] = asyncio.Queue()
 
-    def start_job(self, job_id: str, request: Request, blobs: Mapping[str, bytes]) -> None:
-        """Have the worker run this job; what becomes of it is heard later."""
-        self._orders.put_nowait(Delivery(Run(job_id, request), blobs))
-
-    def cancel_job(self, job_id: str) -> None:
-        """Have the worker stop this job at its next step."""
-        self._orders.put_nowait(Delivery(Cancel(job_id)))
+    def send(self, delivery: Delivery) -> None:
+        """Say something to the process; what was meant for one that has died is dropped."""
+        self._orders.put_nowait(delivery)
 
     async def keep_running(self) -> None:
-        """Start the worker, and start it again when it dies; cancel this to stop the worker."""
+        """Start the process, and start it again when it dies; cancel this to stop it."""
         pause_s = 0.0
         while True:
+            self._began()
             was_ready = await self._run_once()
-            self._hear(Backend("lost"), {})
+            self._ended()
             pause_s = 0.0 if was_ready else min(_LONGEST_PAUSE_S, 2 * pause_s or 1.0)
             await asyncio.sleep(pause_s)
 
     async def _run_once(self) -> bool:
-        """One life of a worker; tells whether it was ever ready."""
-        self._hear(Backend("starting"), {})
-        self._orders = asyncio.Queue()  # what was meant for the last worker is dropped
+        """One life of the process; tells whether it was ever ready."""
+        self._orders = asyncio.Queue()  # what was meant for the last one is dropped
         try:
             worker = await self._spawn()
         except OSError as error:
@@ -104,7 +103,7 @@ class WorkerSupervisor:
             await _stop_process(worker)
 
     async def _beat(self) -> None:
-        """Tell the worker that we are alive."""
+        """Tell the process that we are alive."""
         while True:
             await asyncio.sleep(BEAT_S)
             if self._orders.empty():
@@ -133,25 +132,69 @@ class WorkerSupervisor:
                 log.close()
 
     async def _listen(self, pipe: StreamReader, pid: int, watchdog: Watchdog) -> bool:
-        """Take what the worker says until its pipe ends; tells whether it was ever ready."""
+        """Take what it says until its pipe ends; tells whether it was ever ready."""
         inbox, was_ready = Inbox(), False
         try:
             while (frame := await read_frame_async(pipe)) is not None:
-                delivery = inbox.take(frame)
+                delivery = inbox.take(frame.frame, frame.worker)
                 if delivery is None:
                     continue
                 message = delivery.message
-                watchdog.hear(message, time.monotonic())
+                if delivery.worker == 0:
+                    watchdog.hear(message, time.monotonic())
                 if isinstance(message, Heartbeat):
                     continue
                 was_ready = was_ready or (isinstance(message, Backend) and message.state == "ready")
-                self._hear(message, _pixels_of(delivery))
+                self._hear(delivery)
         except ProtocolError as error:
             _log.error("worker %d is out of step: %s", pid, error.message)
         return was_ready
 
 
-def _pixels_of(delivery: Delivery) -> Mapping[str, bytes]:
+class WorkerSupervisor:
+    """One worker process, started at once and again whenever it dies.
+
+    Calls `hear` with every message of the worker, and its own `Backend("starting")` and
+    `Backend("lost")`. A job may be started only while the worker is ready.
+
+    device  what it is to paint on; empty: whatever it finds best
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        hear: Hear,
+        log_file: Path | None = None,
+        device: str = "",
+    ) -> None:
+        self._process = ProcessSupervisor(
+            [*command, *([f"--device={device}"] if device else [])],
+            lambda delivery: hear(delivery.message, pixels_of(delivery)),
+            lambda: hear(Backend("starting"), {}),
+            lambda: hear(Backend("lost"), {}),
+            log_file,
+        )
+
+    def start_job(
+        self,
+        job_id: str,
+        request: Request,
+        blobs: Mapping[str, bytes],
+        _helpers: Sequence[int] = (),
+    ) -> None:
+        """Have the worker run this job, alone; what becomes of it is heard later."""
+        self._process.send(Delivery(Run(job_id, request), blobs))
+
+    def cancel_job(self, job_id: str) -> None:
+        """Have the worker stop this job at its next step."""
+        self._process.send(Delivery(Cancel(job_id)))
+
+    async def keep_running(self) -> None:
+        """Start the worker, and start it again when it dies; cancel this to stop the worker."""
+        await self._process.keep_running()
+
+
+def pixels_of(delivery: Delivery) -> Mapping[str, bytes]:
     """The pixels that a message refers to; raises ProtocolError when they did not come."""
     wanted = pixels_with(delivery.message)
     if any(len(delivery.blobs.get(ref.sha256, b"")) != ref.size_bytes for ref in wanted):
@@ -163,8 +206,9 @@ async def _write_orders(pipe: StreamWriter, orders: asyncio.Queue[Delivery]) -> 
     # A worker that died is noticed where its pipe is read.
     with suppress(BrokenPipeError, ConnectionResetError):
         while True:
-            for frame in frames_of(await orders.get()):
-                pipe.write(pack(frame))
+            delivery = await orders.get()
+            for frame in frames_of(delivery):
+                pipe.write(pack(frame, delivery.worker))
                 await pipe.drain()
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ...engine.windows import Size
 from ...tasks.events import Finished, Progressed
 from ...tasks.run import run
-from ...workers.worker import PREVIEW_INTERVAL_S
+from ...workers.job_runner import PREVIEW_INTERVAL_S
 from ..common.painter import Painter
 from ..peers.authors import AuthorsLoop
 from .cases import Asked, Case

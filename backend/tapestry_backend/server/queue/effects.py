@@ -29,12 +29,13 @@ class Broadcast:
 
 @dataclass(frozen=True)
 class Start:
-    """Have this worker run this job."""
+    """Have this worker run this job, with the help of others."""
 
     job_id: str
     request: Request
     blobs: Mapping[str, bytes]
     worker: int = 0
+    helpers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

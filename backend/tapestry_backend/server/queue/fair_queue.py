@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .job import Job
 
@@ -43,9 +43,9 @@ class FairQueue:
         if not line:
             del self._lines[job.owner]
 
-    def take(self) -> Job | None:
-        """The next job that a client waits for; its client then comes after all others."""
-        job = next((job for job in self if not job.is_absent), None)
+    def take(self, fits: Callable[[Job], bool] = lambda _: True) -> Job | None:
+        """The next job that a client waits for and that fits; its client then comes last."""
+        job = next((job for job in self if not job.is_absent and fits(job)), None)
         if job is not None:
             self.remove(job)
             line = self._lines.pop(job.owner, None)

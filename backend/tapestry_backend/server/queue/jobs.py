@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from tapestry_protocol.codec import Chunk, encode
 from tapestry_protocol.errors import ErrorCode, ProtocolError, TapestryError
-from tapestry_protocol.limits import MAX_JOBS_QUEUED
+from tapestry_protocol.limits import MAX_JOBS_QUEUED, MAX_WORKERS
 from tapestry_protocol.messages import (
     Accepted,
     Acknowledge,
@@ -16,6 +17,9 @@ from tapestry_protocol.messages import (
     Cancel,
     Cancelled,
     Failed,
+    Joined,
+    Lacks,
+    Left,
     Message,
     Need,
     Preview,
@@ -24,6 +28,7 @@ from tapestry_protocol.messages import (
     Result,
     Resume,
     Submit,
+    WorkerInfo,
 )
 from tapestry_protocol.sentences import Sentence
 
@@ -47,6 +52,8 @@ class Jobs:
     check    raises TapestryError for a request that cannot become a picture
     first_sequence   messages about jobs are numbered from here: above those of an earlier server
     clock    seconds since the epoch
+    needs    names of the models and the like that a request needs
+    is_splitting   free workers of a cluster help with the job of another one
     """
 
     def __init__(
@@ -55,11 +62,16 @@ class Jobs:
         blobs: Blobs | None = None,
         first_sequence: int = 0,
         clock: Callable[[], float] = time.time,
+        needs: Callable[[Request], frozenset[str]] = lambda _: frozenset(),
+        *,
+        is_splitting: bool = False,
     ) -> None:
         self._check = check
         self._blobs = blobs or Blobs()
         self._first_sequence = first_sequence
         self._clock = clock
+        self._needs = needs
+        self._is_splitting = is_splitting
         self._jobs: dict[str, Job] = {}  # in order of submission
         self._fair_queue = FairQueue()
         self._slots = WorkerSlots()
@@ -245,23 +257,46 @@ class Jobs:
 
     def _start_next(self) -> Iterator[Effect]:
         """Give free workers the next jobs; comes last, whatever a message has changed."""
-        for slot in self._slots.free:
-            job = self._fair_queue.take()
+        for slot in sorted(self._slots.free, key=self._comes_late):
+            if not slot.is_free:  # it helps another one meanwhile
+                continue
+            job = self._fair_queue.take(partial(self._can_do, slot))
             if job is None:
-                return
+                continue
             job.change(Event.START)
             job.tries += 1
             slot.job = job
             yield self._record(job, "started")
-            yield Start(job.id, job.request, self._blobs.of(job.id), slot.worker)
+            helpers = self._lend(slot, job)
+            yield Start(job.id, job.request, self._blobs.of(job.id), slot.worker, helpers)
+
+    def _comes_late(self, slot: WorkerSlot) -> bool:
+        """One that has no helpers, where there are some, gets a job after those that have."""
+        return self._is_splitting and not self._slots.helpers_for(slot)
+
+    def _can_do(self, slot: WorkerSlot, job: Job) -> bool:
+        return not slot.lacks or slot.lacks.isdisjoint(self._needs(job.request))
+
+    def _lend(self, slot: WorkerSlot, job: Job) -> tuple[int, ...]:
+        """Who helps with a job: all that are free, as long as none waits that they could begin."""
+        if not self._is_splitting:
+            return ()
+        helpers = [
+            each
+            for each in self._slots.helpers_for(slot)
+            if self._can_do(each, job)
+            and not any(self._can_do(each, other) for other in self._fair_queue)
+        ]
+        for each in helpers:
+            each.helps = job
+        return tuple(each.worker for each in helpers)
 
     def _end(self, job: Job, end: Numbered, picture: PixelBlob | None = None) -> Iterator[Effect]:
         """A job has just ended: keep it, tell it, let older ones go."""
         self._blobs.release(job.id)
         if job in self._fair_queue:
             self._fair_queue.remove(job)
-        if slot := self._slots.of(job):
-            slot.job = None
+        self._slots.release(job)
         end = job.finish(end, picture, self._clock())
         self._completed.add(job)
         yield self._keep_end(job, end)
@@ -305,6 +340,10 @@ class Jobs:
         slot = self._slots[worker]
         if isinstance(message, Backend):
             effects = list(self._hear_state(slot, message))
+        elif isinstance(message, Joined):
+            slot.node, effects = message.node, []
+        elif isinstance(message, Left):
+            effects = list(self._take_leave(slot))
         elif isinstance(message, Failed) and not message.job_id:
             slot.problem, effects = message, []  # it ends next, and is lost
         else:
@@ -328,6 +367,9 @@ class Jobs:
                 yield from self._conclude(job, Event.FAIL, message)
             case Cancelled():
                 yield from self._conclude(job, Event.STOP, message)
+            case Lacks():
+                slot.lacks.update(message.names)
+                yield from self._begin_again(job)
             case _:
                 raise ProtocolError(message.kind, "is not for the server")
 
@@ -349,21 +391,42 @@ class Jobs:
             slot.is_up = True
             slot.false_starts, slot.problem = 0, None
         elif backend.state == "lost":
-            was_up, slot.is_up = slot.is_up, False
+            was_up, slot.is_up, slot.helps = slot.is_up, False, None
+            slot.lacks.clear()  # what it lacks may be there when it starts again
             if slot.job is not None:
-                yield from self._retry_or_fail(slot, slot.job)
+                yield from self._retry_or_fail(slot.job)
             elif not was_up:
                 yield from self._count_false_start(slot)
 
-    def _retry_or_fail(self, slot: WorkerSlot, job: Job) -> Iterator[Effect]:
+    def _retry_or_fail(self, job: Job) -> Iterator[Effect]:
         """The worker of a job is gone: it goes first on another one, but not too often."""
         if job.state is JobState.RUNNING and job.tries < MAX_TRIES:
-            job.change(Event.LOSE)
-            slot.job = None
-            self._fair_queue.put_back(job)
-            yield from self._tell(job, Progress(job.id, "queued", 0, 0))
+            yield from self._put_back(job)
         else:
             yield from self._conclude(job, Event.FAIL, refusals.lost_in_the_middle(job.id))
+
+    def _begin_again(self, job: Job) -> Iterator[Effect]:
+        """Its worker is no more, or not the right one, through no fault of the job's."""
+        if job.state is JobState.RUNNING:
+            job.tries -= 1
+            yield from self._put_back(job)
+        else:
+            yield from self._conclude(job, Event.STOP, Cancelled(job.id))
+
+    def _put_back(self, job: Job) -> Iterator[Effect]:
+        job.change(Event.LOSE)
+        self._slots.release(job)
+        self._fair_queue.put_back(job)
+        yield from self._tell(job, Progress(job.id, "queued", 0, 0))
+
+    def _take_leave(self, slot: WorkerSlot) -> Iterator[Effect]:
+        """A worker of the cluster is gone for good, with its computer as a rule."""
+        self._slots.remove(slot)
+        if slot.job is not None:
+            yield from self._begin_again(slot.job)
+        if self.backend != self._slots.backend:
+            self.backend = self._slots.backend
+            yield Broadcast(self.backend)
 
     def _count_false_start(self, slot: WorkerSlot) -> Iterator[Effect]:
         """A worker did not even start; when none ever does, the queue has failed."""
@@ -374,6 +437,12 @@ class Jobs:
                 if slot.problem is not None:
                     end = replace(slot.problem, job_id=job.id)
                 yield from self._conclude(job, Event.FAIL, end)
+
+    @property
+    def workers(self) -> tuple[WorkerInfo, ...]:
+        """All workers, local ones first, as an artist sees them."""
+        slots = sorted(self._slots, key=lambda slot: (slot.node, slot.worker))
+        return tuple(slot.info for slot in slots[:MAX_WORKERS])
 
     # --- telling and keeping ----------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tapestry_protocol.limits import MAX_ID_CHARACTERS
-from tapestry_protocol.messages import Backend, Failed
+from tapestry_protocol.messages import Backend, Failed, WorkerInfo
 
 from .job import Job
 
@@ -24,6 +24,9 @@ class WorkerSlot:
     is_up         it was ready once, and is not lost since
     false_starts  how often in a row it was lost before it was ready
     problem       why it cannot start, in its own words; None: it has not said so
+    node          the computer of a cluster that it is on; empty: ours
+    lacks         models and the like that its computer has not
+    helps         the job of another worker that it is lent to
     """
 
     worker: int
@@ -32,6 +35,27 @@ class WorkerSlot:
     is_up: bool = False
     false_starts: int = 0
     problem: Failed | None = None
+    node: str = ""
+    lacks: set[str] = field(default_factory=set)
+    helps: Job | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """It can begin a job, or help with one."""
+        return self.is_up and self.job is None and self.helps is None
+
+    @property
+    def info(self) -> WorkerInfo:
+        """As an artist sees it."""
+        job = self.job or self.helps
+        return WorkerInfo(
+            self.node,
+            self.backend.device,
+            self.backend.memory_bytes,
+            self.backend.state,
+            job.id if job else "",
+            is_helping=self.helps is not None,
+        )
 
 
 class WorkerSlots:
@@ -53,7 +77,23 @@ class WorkerSlots:
     @property
     def free(self) -> list[WorkerSlot]:
         """Who can begin a job."""
-        return [slot for slot in self if slot.is_up and slot.job is None]
+        return [slot for slot in self if slot.is_free]
+
+    def remove(self, slot: WorkerSlot) -> None:
+        """It will never be heard of again."""
+        del self._slots[slot.worker]
+
+    def helpers_for(self, slot: WorkerSlot) -> list[WorkerSlot]:
+        """Who can take a share of what this one paints: free ones of the same cluster."""
+        return [each for each in self.free if slot.node and each.node and each is not slot]
+
+    def release(self, job: Job) -> None:
+        """A job has no worker any more, nor any that helps with it."""
+        for slot in self:
+            if slot.job is job:
+                slot.job = None
+            if slot.helps is job:
+                slot.helps = None
 
     @property
     def jobs(self) -> list[Job]:

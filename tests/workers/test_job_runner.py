@@ -1,8 +1,8 @@
-"""The parts of a worker's main loop that need no process."""
+"""What a worker says of its jobs, without a process."""
 
 import json
 
-from tapestry_backend.workers.worker import report_text
+from tapestry_backend.workers.job_runner import report_text
 from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
 
 

@@ -1,0 +1,224 @@
+"""Runs jobs: one definition for every worker, whatever carries its orders and its answers.
+
+A carrier brings jobs, sends on what a `JobRunner` says about them, and knows which are cancelled:
+the pipe of a process (`worker.py`), or an actor of a cluster (`cluster/actor.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.layered import Layered, LayerPicture
+from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
+from tapestry_protocol.messages import (
+    Backend,
+    Cancelled,
+    Message,
+    PixelsRef,
+    Preview,
+    Progress,
+    Request,
+    Result,
+    Run,
+    SiblingDevices,
+)
+from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.runtime import data_folder
+from tapestry_protocol.sentences import as_sentence
+
+from ..tasks.events import Finished, LayeredPicture, Progressed
+from .channel import Delivery
+from .device_loss import DEVICE_LOST, is_device_lost
+from .failures import failure_of, private_traceback
+
+PREVIEW_INTERVAL_S = 0.25
+"""Four previews a second look alive; more would only fill the socket."""
+
+_MAX_REPORT_ENTRY_CHARACTERS = 10_000
+"""When a report is too long to travel, entries longer than this stay behind."""
+
+_log = logging.getLogger("tapestry.worker")
+
+RunTask = Callable[[Request, Mapping[str, bytes]], Iterator[Progressed | Finished]]
+
+IsCancelled = Callable[[str], bool]
+"""Whether the server has asked to stop the job of this id."""
+
+
+@dataclass(frozen=True)
+class TaskRunner:
+    """What a worker needs of the folders below it: how to run a task, and on which device.
+
+    sibling_devices   devices like it, on which other workers may paint
+    """
+
+    run: RunTask
+    device: str
+    sibling_devices: tuple[str, ...] = ()
+
+
+class JobRunner:
+    """A worker without its carrier. Its methods give what the carrier is to send, in order."""
+
+    def __init__(self, load: Callable[[], TaskRunner]) -> None:
+        self._load = load
+
+    def start(self) -> Iterator[Delivery]:
+        """Load what runs tasks; raises what ends this worker."""
+        yield Delivery(Backend("loading"))
+        try:
+            self._task_runner = self._load()
+        except TapestryError as error:
+            yield Delivery(failure_of("", error))  # about no job: this worker will never do any
+            raise
+        if self._task_runner.sibling_devices:
+            yield Delivery(SiblingDevices(self._task_runner.sibling_devices))
+        yield Delivery(Backend("ready", self._task_runner.device))
+
+    def run(
+        self, job: Run, blobs: Mapping[str, bytes], is_cancelled: IsCancelled
+    ) -> Iterator[Delivery]:
+        """Run a job to its end, whatever that is.
+
+        A card that is lost is lost for the whole process: it ends, and the job begins again in the
+        next one, which has the card anew.
+        """
+        yield Delivery(Backend("busy", self._task_runner.device))
+        try:
+            yield from _follow(job, self._task_runner.run(job.request, blobs), is_cancelled)
+        except Exception as error:  # noqa: BLE001  the job fails, the worker lives on
+            yield Delivery(_failed(job, error))
+        yield Delivery(Backend("ready", self._task_runner.device))
+
+
+def _failed(job: Run, error: Exception) -> Message:
+    trace = private_traceback(error, job.request)
+    if is_device_lost(error):
+        _log.error(
+            "job %s lost the graphics card; a new worker begins it again\n%s", job.job_id, trace
+        )
+        os._exit(DEVICE_LOST)  # at once: what tidies up would call the card
+    failure = failure_of(job.job_id, error)
+    _log.error("job %s failed: %s\n%s", job.job_id, failure.code.value, trace)
+    return failure
+
+
+def _follow(
+    job: Run, events: Iterator[Progressed | Finished], is_cancelled: IsCancelled
+) -> Iterator[Delivery]:
+    """What to send of every event, until the end or until the job is cancelled."""
+    preview_sent_at = -math.inf
+    for event in events:
+        if is_cancelled(job.job_id):
+            yield Delivery(Cancelled(job.job_id))
+            return
+        if isinstance(event, Finished):
+            yield _result(job, event)
+            return
+        yield Delivery(Progress(job.job_id, event.stage, event.step, event.steps))
+        # After the last step, the picture itself comes next.
+        is_last = event.stage == "denoising" and event.step == event.steps
+        is_due = time.monotonic() - preview_sent_at >= PREVIEW_INTERVAL_S
+        if event.preview and is_due and not is_last:
+            pixels = event.preview()
+            yield _with_pixels(Preview(job.job_id, PixelsRef.of(pixels)), pixels)
+            preview_sent_at = time.monotonic()
+    raise RuntimeError("the task ended without a picture")
+
+
+def _result(job: Run, finished: Finished) -> Delivery:
+    result = Result(
+        job.job_id,
+        PixelsRef.of(finished.pixels),
+        finished.bounds,
+        job.request.seed,
+        report_text(finished.report),
+        layered=_reference(finished.layered) if finished.layered else None,
+    )
+    beside = finished.layered.all_pixels if finished.layered else ()
+    return _with_pixels(result, finished.pixels, *beside)
+
+
+def _with_pixels(message: Message, *pixels: Pixels) -> Delivery:
+    return Delivery(message, {each.sha256: each.data for each in pixels})
+
+
+def _reference(layered: LayeredPicture) -> Layered:
+    layers = (
+        LayerPicture(
+            layer.region, layer.bounds, PixelsRef.of(layer.pixels), PixelsRef.of(layer.mask)
+        )
+        for layer in layered.layers
+    )
+    return Layered(PixelsRef.of(layered.base), tuple(layers))
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The report as JSON that fits into a message: rather a shorter report than a lost picture."""
+    if "notices" in report:
+        report = {**report, "notices": [as_sentence(each).to_json() for each in report["notices"]]}
+    text = json.dumps(report)
+    if len(text) <= MAX_REPORT_CHARACTERS:
+        return text
+    short = {
+        name: value
+        for name, value in report.items()
+        if len(json.dumps(value)) <= _MAX_REPORT_ENTRY_CHARACTERS
+    }
+    return json.dumps({**short, "left_out": sorted(report.keys() - short.keys())})
+
+
+def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
+    """The real thing: imports torch, and takes seconds."""
+    from ..checkpoints.catalogue import Catalogue  # noqa: PLC0415  torch takes seconds
+    from ..checkpoints.discovery import (  # noqa: PLC0415
+        adapter_folders,
+        discover,
+        upscaler_places,
+    )
+    from ..models.model_cache import (  # noqa: PLC0415
+        ModelCache,
+        best_device,
+        device_name,
+        device_named,
+        sibling_devices,
+    )
+    from ..tasks.imagic import learned_files  # noqa: PLC0415
+    from ..tasks.inversion_files import InversionFiles  # noqa: PLC0415
+    from ..tasks.live import LivePasses  # noqa: PLC0415
+    from ..tasks.run import run  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--folder", type=Path, action="append", default=[])
+    parser.add_argument("--adapter", action="append", default=[])
+    parser.add_argument("--device")
+    named = parser.parse_args(arguments)
+    device = device_named(named.device) if named.device else best_device()
+    found = discover(named.folder).entries
+    catalogue = Catalogue(
+        named.model,
+        found=found,
+        adapters=named.adapter,
+        adapter_folders=adapter_folders(named.folder),
+        upscaler_folders=upscaler_places(named.folder),
+    )
+    model_cache = ModelCache(catalogue, str(device))
+    others = () if named.device else sibling_devices()
+    passes, inversions = LivePasses(), InversionFiles(data_folder() / "inversions")
+    learned = learned_files(data_folder())
+    return TaskRunner(
+        lambda request, blobs: run(request, blobs, model_cache, passes, inversions, learned),
+        device_name(device),
+        others,
+    )
