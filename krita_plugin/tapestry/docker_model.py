@@ -434,8 +434,12 @@ class DockerModel:
         """Raises TapestryError where the chosen model cannot do this, before anything is read."""
         is_instructed = mode == "edit" and self.settings.edit_method == "instruct"
         if self.model is not None:
-            follows = self.model.follows_instructions
-            check_follows(self.model.name, is_instructed=is_instructed, follows=follows)
+            check_follows(
+                self.model.name,
+                is_instructed=is_instructed,
+                follows=self.model.follows_instructions,
+                nothing_else=self.model.only_instructions,
+            )
 
     def _check_live(self) -> None:
         """Raises TapestryError where one sees a live picture, which nothing can be made of yet."""

@@ -57,6 +57,7 @@ Scheduler = Literal[
     "tcd",
     "flow_euler",
 ]
+PictureShown = Literal["window", "whole", "both"]
 EditMethod = Literal["diffedit", "p2p", "ddib", "instruct", "imagic"]
 WorkerState = Literal["starting", "loading", "ready", "busy", "lost"]
 WorkerNumber = Annotated[int, Between(1, MAX_SEQUENCE)]

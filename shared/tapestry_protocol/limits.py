@@ -37,6 +37,9 @@ MAX_REGIONS = 32
 MAX_NAMES = 64
 """Names that are compared at once; each costs two evaluations for every window at least."""
 
+MAX_REFERENCES = 4
+"""Pictures that a model is shown at once beside what it paints; each costs as much as a window."""
+
 MAX_CLIP_SKIP = 11
 """Layers of CLIP that may be left out; the smallest of the known encoders has twelve."""
 

@@ -38,6 +38,7 @@ from .fields import (
     MemoryBytes,
     ModelId,
     OptionalJobId,
+    PictureShown,
     Prompt,
     Scheduler,
     Seed,
@@ -60,6 +61,7 @@ from .limits import (
     MAX_LORAS,
     MAX_MODELS,
     MAX_NAMES,
+    MAX_REFERENCES,
     MAX_REGIONS,
     MAX_REPORT_CHARACTERS,
     MAX_SIDE_PX,
@@ -175,7 +177,10 @@ class Edit:
     map_only        the result is a map of that itself, in grey
     cross_attention, self_attention    "p2p": the share of the steps in which the shapes that words
               have, and those that parts of the picture have with each other, stay
-    picture_scale   "instruct": how closely the picture is kept to; below 1 nothing is guided
+    picture_scale   "instruct": how closely the picture is kept to; below 1 nothing is guided; of
+              no meaning to a model that is shown pictures beside the noise
+    picture_shown   "instruct", with such a model: each window is shown its own part, the whole
+              picture made small, or both
     source_model    "ddib": the model that takes the picture back to noise, without adapters; empty:
                     the same that paints
     interpolation   "imagic": from the picture as it is, 0, to all that the words say, 1, and beyond
@@ -190,6 +195,7 @@ class Edit:
     cross_attention: UnitShare = 0.4
     self_attention: UnitShare = 0.4
     picture_scale: GuidanceScale = 1.2
+    picture_shown: PictureShown = "window"
     source_model: ModelId = ""
     cycle: bool = False
     interpolation: Interpolation = 0.7
@@ -324,7 +330,11 @@ class ModelInfo:
     family: FamilyName = ""
     """By which its adapters are known."""
     follows_instructions: bool = False
-    """Whether it was made to follow instructions, and paints nothing else."""
+    """Whether it does with a picture what it is told."""
+    only_instructions: bool = False
+    """Whether it paints nothing else."""
+    references: Annotated[int, Between(0, MAX_REFERENCES)] = 0
+    """Pictures that it can be shown at once beside what it paints."""
 
 
 # --- client -> server -----------------------------------------------------------------------------

@@ -393,14 +393,18 @@ def names_to_compare(names: Iterable[str]) -> tuple[str, ...]:
     return chosen
 
 
-def check_follows(name: str, *, is_instructed: bool, follows: bool) -> None:
-    """Raises TapestryError where a model gets an instruction and follows none, or the other way."""
+def check_follows(name: str, *, is_instructed: bool, follows: bool, nothing_else: bool) -> None:
+    """Raises TapestryError where a model gets an instruction and follows none, or the other way.
+
+    nothing_else: whether it can do nothing without one.
+    """
     if is_instructed and not follows:
         raise _bad(
             Sentence("The model {name} follows no instructions.", name=quoted(name)),
-            "Choose one that was made for it (InstructPix2Pix), or another method.",
+            "Choose one that was made for it (InstructPix2Pix, FLUX.1 Kontext, FLUX.2 Klein, "
+            "Qwen-Image-Edit), or another method.",
         )
-    if follows and not is_instructed:
+    if nothing_else and not is_instructed:
         raise _bad(
             Sentence("The model {name} only follows instructions.", name=quoted(name)),
             'Give it an instruction with "Edit", or choose another model.',

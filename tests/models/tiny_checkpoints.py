@@ -128,11 +128,12 @@ def save_3(
     return folder
 
 
-def save_flux(folder: Path, *, dev: bool = True, fills: bool = False) -> Path:
-    """A checkpoint of FLUX.1: dev, schnell or Fill."""
+def save_flux(folder: Path, *, dev: bool = True, fills: bool = False, edits: bool = False) -> Path:
+    """A checkpoint of FLUX.1: dev, schnell, Fill or Kontext."""
     torch.manual_seed(0)
     tokenizer = sample_tokenizer()
     kind = diffusers.FluxFillPipeline if fills else diffusers.FluxPipeline
+    kind = diffusers.FluxKontextPipeline if edits else kind
     kind(
         transformer=diffusers.FluxTransformer2DModel(
             patch_size=1,

@@ -29,7 +29,7 @@ from .checkpoint_file import (
 )
 from .distilled import few_steps_of
 from .embedding_dims import read_embedding_dims
-from .families import Family, backbone_of, family_of
+from .families import FAMILIES, Family, backbone_of, family_of
 from .folder_checks import MAX_CONFIGURATION_BYTES
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
@@ -52,9 +52,9 @@ class Checkpoint:
     path       its folder, in diffusers' layout, or its file
     family     a name out of `FAMILIES`
     variant    "base"; "inpaint" for one that sees what is known of a picture; "instruct" for one
-               that sees a picture and follows an instruction; or what kind of
-               few-step checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell",
-               "distilled"
+               that sees a picture and follows an instruction; "edit" for one that is shown
+               pictures beside what it paints; or what kind of few-step checkpoint it is: "lcm",
+               "turbo", "lightning", "hyper", "tcd", "schnell", "distilled"
     dtype      what most of its weights are stored as
     component_files    files with the networks that its own lacks
     """
@@ -79,7 +79,15 @@ class Checkpoint:
     @property
     def info(self) -> ModelInfo:
         family = cast("Any", self.family)
-        return ModelInfo(self.id, self.id, self.window_px, family, self.follows_instructions)
+        return ModelInfo(
+            self.id,
+            self.id,
+            self.window_px,
+            family,
+            self.follows_instructions,
+            self.only_instructions,
+            self.references,
+        )
 
     @property
     def materials(self) -> tuple[str, ...]:
@@ -91,8 +99,21 @@ class Checkpoint:
             return ()
 
     @property
+    def references(self) -> int:
+        """Pictures that it can be shown at once beside what it paints."""
+        family = FAMILIES[self.family]
+        editor = family.edits.get(self.variant)
+        return family.references if editor is None else editor.references
+
+    @property
     def follows_instructions(self) -> bool:
-        return self.variant == "instruct"
+        return self.variant == "instruct" or self.references > 0
+
+    @property
+    def only_instructions(self) -> bool:
+        """Whether it paints nothing else."""
+        family = FAMILIES[self.family]
+        return self.variant == "instruct" or (family.edits_only and self.variant in family.edits)
 
 
 class Catalogue:
@@ -158,10 +179,9 @@ class Catalogue:
         """
         entry = self.find(request.model)
         is_instructed = request.edit is not None and request.edit.method == "instruct"
-        check_follows(entry.id, is_instructed=is_instructed, follows=entry.follows_instructions)
+        _check_instructed(entry, is_instructed=is_instructed)
         if request.edit is not None and request.edit.source_model:
-            source = self.find(request.edit.source_model)
-            check_follows(source.id, is_instructed=False, follows=source.follows_instructions)
+            _check_instructed(self.find(request.edit.source_model), is_instructed=False)
         self.upscaler_of(request)
         if is_file(entry.path):
             model = read_file(entry.path, entry.component_files)
@@ -310,6 +330,15 @@ def read_checkpoint_at(
     )
 
 
+def _check_instructed(entry: Checkpoint, *, is_instructed: bool) -> None:
+    check_follows(
+        entry.id,
+        is_instructed=is_instructed,
+        follows=entry.follows_instructions,
+        nothing_else=entry.only_instructions,
+    )
+
+
 def read_file(path: Path, component_files: Mapping[str, Path] | None = None) -> FileModel:
     """What a single file holds; raises TapestryError when it is no checkpoint that we can run."""
     if path.suffix.lower() in FOREIGN_FORMATS:
@@ -372,7 +401,8 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
             "Choose a checkpoint that paints from a prompt, or one for inpainting.",
         )
     if variant == "base":
-        variant = _few_steps(path, family, index, backbone) or variant
+        editor = family.editor(str(index["_class_name"]))
+        variant = editor or _few_steps(path, family, index, backbone) or variant
     return Checkpoint(
         model_id, path, window_px, family.name, variant, _dtype(path / family.backbone)
     )

@@ -213,10 +213,11 @@ def _describe(
     quick = few_steps_of(path.stem, unguided="" if guided else family.unguided)
     if "is_distilled" in options and is_distilled(path.stem):
         quick, options["is_distilled"] = "distilled", True
+    special = family.editor_named(path.stem) or quick
     missing = [part for part in family.in_file if part not in parts]
     return FileModel(
         family=family.name,
-        variant=quick if quick and variant == "base" else variant,
+        variant=special if special and variant == "base" else variant,
         window_px=window_px,
         dtype=header.dtype,
         parts=parts,

@@ -7,15 +7,29 @@ from single files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
+
+from tapestry_protocol.limits import MAX_REFERENCES
 
 from .shapes import KINDS, Shapes, within
 
 _AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
 _WIDE_TEXTS = 1024
 """Stable Diffusion 2 reads texts of this width; 1 those of 768."""
+
+
+class Editor(NamedTuple):
+    """A variant that is shown pictures: how its pipeline and its files are called.
+
+    references: pictures at once
+    """
+
+    pipeline: str
+    named: str
+    references: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,9 @@ class Family:
     mask_in_pixels     whether an inpainting one sees the mask's pixels, or its cells
     instructed         whether one that takes twice the channels sees a picture and follows an
                        instruction (InstructPix2Pix)
+    edits      those of its variants that are shown pictures beside what they paint
+    references         the pictures that its other ones can be shown
+    edits_only         whether such a variant paints nothing without a picture
     """
 
     name: str
@@ -70,6 +87,19 @@ class Family:
     text_width: tuple[str, int] = ("", 1)
     mask_in_pixels: bool = False
     instructed: bool = False
+    edits: Mapping[str, Editor] = field(default_factory=dict)
+    references: int = 0
+    edits_only: bool = False
+
+    def editor(self, pipeline: str) -> str:
+        """The variant whose pipeline is called so; "" for one that is shown nothing."""
+        fitting = [v for v, each in self.edits.items() if pipeline.startswith(each.pipeline)]
+        return max(fitting, key=lambda v: len(self.edits[v].pipeline), default="")
+
+    def editor_named(self, name: str) -> str:
+        """The same for a file of this name: nothing else in it says so."""
+        found = (v for v, each in self.edits.items() if re.search(each.named, name.lower()))
+        return next(found, "")
 
     def variant(self, taken: int, made: int, cell_px: int) -> str | None:
         """What a backbone that takes so many channels is, for an autoencoder that makes so many.
@@ -196,7 +226,7 @@ _SD3 = Family(
 
 _FLUX = Family(
     name="flux",
-    pipelines=("FluxPipeline", "FluxImg2Img", "FluxInpaint", "FluxFill"),
+    pipelines=("FluxPipeline", "FluxImg2Img", "FluxInpaint", "FluxFill", "FluxKontext"),
     runner=("flux", "Flux"),
     backbone="transformer",
     modules={
@@ -223,6 +253,7 @@ _FLUX = Family(
     patch=2,
     unguided="schnell",
     mask_in_pixels=True,
+    edits={"edit": Editor("FluxKontext", r"kontext", 1)},
 )
 
 _Z_IMAGE = Family(
@@ -281,6 +312,7 @@ _FLUX_2 = Family(
     options={"is_distilled": False},
     patch=2,
     text_width=("joint_attention_dim", 3),
+    references=MAX_REFERENCES,
 )
 
 _CHROMA = Family(

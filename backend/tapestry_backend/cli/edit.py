@@ -50,6 +50,7 @@ _OF_METHODS = {
     "cross_attention": ("--cross-attention", {"p2p"}),
     "self_attention": ("--self-attention", {"p2p"}),
     "picture_scale": ("--picture-scale", {"instruct"}),
+    "picture_shown": ("--picture-shown", {"instruct"}),
     "interpolation": ("--interpolation", {"imagic"}),
     "learning_steps": ("--learning-steps", {"imagic"}),
 }
@@ -103,7 +104,7 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
         "--instruction",
         metavar="WORDS",
         help='what shall change, for instance "make it night": for a model that follows '
-        "instructions (InstructPix2Pix)",
+        "instructions (InstructPix2Pix, FLUX.1 Kontext, FLUX.2 Klein, Qwen-Image-Edit)",
     )
     add_field(words, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
     add_field(words, "--style", "style", "TEXT", "added to every prompt")
@@ -140,6 +141,13 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     _add_edit_field(how, "--self-attention", "self_attention", "p2p: how long parts keep shapes")
     _add_edit_field(
         how, "--picture-scale", "picture_scale", "instruct: how closely the picture is kept to"
+    )
+    how.add_argument(
+        "--picture-shown",
+        choices=words_of(Edit, "picture_shown"),
+        default=argparse.SUPPRESS,
+        help="instruct, with a model that is shown pictures beside what it paints: each window its "
+        "own part, the whole made small, or both (window)",
     )
     _add_edit_field(
         how,

@@ -322,12 +322,14 @@ class WindowContext(NamedTuple):
     framed        whether a model with size conditioning gets this place; otherwise each window is a
                   picture of its own to it
     is_negative   whether the row is evaluated with a negative prompt
+    references    latents [1, C, h, w] of pictures that the model is shown beside the row
     """
 
     window: Window
     canvas: Size
     framed: bool = False
     is_negative: bool = False
+    references: tuple[Tensor, ...] = ()
 
 
 Predict = Callable[[Tensor, Tensor, Tensor, Sequence[WindowContext]], Tensor]

@@ -41,6 +41,7 @@ class Chroma(FlowModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],  # noqa: ARG002  no control network is made for it
+        references: Sequence[Tensor],  # noqa: ARG002  it is shown none
     ) -> Tensor:
         rows, columns = (side // self.patch for side in latents.shape[-2:])
         seen = patches(latents, self.patch)

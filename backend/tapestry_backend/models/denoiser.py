@@ -67,6 +67,9 @@ class Denoiser(Protocol):
     distilled: bool
     """Whether guidance was distilled into the model: it takes the scale with the prompt, and
     negative prompts are not evaluated."""
+    references: int
+    """Pictures that it can be shown at once beside what it paints, as `encode` gives them; see
+    `WindowContext`."""
     clip_skip: int
     """Layers of CLIP that are left out at its end when prompts are read; each job sets its own."""
     knows_clip_skip: bool

@@ -81,10 +81,11 @@ class FlowModel(LatentModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],
+        references: Sequence[Tensor],
     ) -> Tensor:
         """The prediction [B, C, h, w] for whole patches and one timestep in 0..1000 for each row.
 
-        latents as in `predict`, and what is shown in whole patches too.
+        latents as in `predict`; what is shown, and references [B, C, ...], in whole patches too.
         """
 
     @property
@@ -112,16 +113,20 @@ class FlowModel(LatentModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        contexts: Sequence[WindowContext] = (),  # noqa: ARG002  positions are relative to the window
+        contexts: Sequence[WindowContext] = (),
         shown: Sequence[ControlInput] = (),
     ) -> Tensor:
         height, width = latents.shape[-2:]
         whole = self._whole(latents.to(self.dtype), width)
         seen = [each._replace(pictures=self._whole(each.pictures, width)) for each in shown]
+        pictures = zip(*(context.references for context in contexts), strict=True)
+        beside = [torch.cat(each).to(self.device, self.dtype) for each in pictures]
+        beside = [self._whole(each, each.shape[-1]) for each in beside]
         timesteps = timestep.to(self.device).expand(len(latents))
 
         def ask(transformer: Any) -> Tensor:
-            return self._ask(transformer, whole, timesteps, conditions, seen)[..., :height, :width]
+            made = self._ask(transformer, whole, timesteps, conditions, seen, beside)
+            return made[..., :height, :width]
 
         if len(latents) > 1:  # as a U-Net: fewer rows are tried first
             return ask(self._parts.use("transformer"))

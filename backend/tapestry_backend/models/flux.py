@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .adapters.block_residuals import residuals_flux, sees_pixels
 from .adapters.control_input import ControlInput
@@ -22,7 +23,8 @@ class Flux(FlowModel):
     """A transformer over 2 x 2 cells, each known by its row and column in the window.
 
     Guidance is distilled into it ("dev"), or it needs none ("schnell"); either way there is nothing
-    negative. One that fills ("Fill") sees mask and masked picture behind the latents.
+    negative. One that fills ("Fill") sees mask and masked picture behind the latents; one that
+    edits ("Kontext") sees a picture's patches behind those that it paints.
     """
 
     knows_clip_skip = False
@@ -43,6 +45,7 @@ class Flux(FlowModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],
+        references: Sequence[Tensor],
     ) -> Tensor:
         tokens, (pooled, guidance) = self._unpack(conditions, self._text_encoder.config.hidden_size)
         rows, columns = (side // self.patch for side in latents.shape[-2:])
@@ -57,9 +60,18 @@ class Flux(FlowModel):
         besides = self._steered(shown, transformer, latents, kwargs)
         if not transformer.config.guidance_embeds:
             kwargs["guidance"] = None
-        seen = patches(self._with_mask_in_pixels(latents), self.patch)
-        predicted = transformer(seen, **kwargs, **besides, return_dict=False)[0]
-        return cells(predicted, rows, columns, self.patch)
+        own = patches(self._with_mask_in_pixels(latents), self.patch)
+        seen, places = [own], [kwargs["img_ids"]]
+        for number, picture in enumerate(references, start=1):
+            seen.append(patches(picture, self.patch))
+            down, across = (side // self.patch for side in picture.shape[-2:])
+            places.append(image_ids(down, across, number).to(tokens))
+        seen_tokens, kwargs["img_ids"] = torch.cat(seen, dim=1), torch.cat(places)
+        beside = seen_tokens.shape[1] - own.shape[1]
+        for blocks in besides.values():  # of what is painted alone
+            blocks[:] = [functional.pad(each, (0, 0, 0, beside)) for each in blocks]
+        predicted = transformer(seen_tokens, **kwargs, **besides, return_dict=False)[0]
+        return cells(predicted[:, : own.shape[1]], rows, columns, self.patch)
 
     def _steered(
         self,
@@ -118,7 +130,10 @@ def cells(tokens: Tensor, rows: int, columns: int, side: int) -> Tensor:
     return latents.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
 
 
-def image_ids(rows: int, columns: int) -> Tensor:
-    """[rows * columns, 3]: (0, row, column) of each patch of a window."""
+def image_ids(rows: int, columns: int, picture: int = 0) -> Tensor:
+    """[rows * columns, 3]: (picture, row, column) of each patch of a window.
+
+    picture: 0 for what is painted, from 1 on for what is shown beside it.
+    """
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    return torch.stack([torch.zeros_like(row), row, column], dim=-1).flatten(0, 1).float()
+    return torch.stack([torch.full_like(row, picture), row, column], dim=-1).flatten(0, 1).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ _TEMPLATE = Template(
 _LAYERS = (9, 18, 27)
 
 _MANY_TOKENS = 4300
+
+_APART = 10
+"""Between the numbers of what is painted and of each picture that is shown beside it."""
 
 
 class EmpiricalShift(WindowShiftedEuler):
@@ -62,12 +66,19 @@ class Flux2(FlowModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],  # noqa: ARG002  no control network is made for it
+        references: Sequence[Tensor],
     ) -> Tensor:
         tokens, _ = self._unpack(conditions)
         sides = latents.shape[-2:]
-        places = torch.cartesian_prod(*map(torch.arange, (1, *sides, 1)))
+        seen = [each.flatten(2).transpose(1, 2) for each in (latents, *references)]
+        places = torch.cat(
+            [
+                _places(_APART * number, *each.shape[-2:])
+                for number, each in enumerate((latents, *references))
+            ]
+        )
         made = transformer(
-            latents.flatten(2).transpose(1, 2),
+            torch.cat(seen, dim=1),
             encoder_hidden_states=tokens,
             timestep=timestep / 1000,
             img_ids=places.to(self.device),
@@ -76,7 +87,7 @@ class Flux2(FlowModel):
             ),
             return_dict=False,
         )[0]
-        return made.transpose(1, 2).unflatten(2, sides)
+        return made[:, : math.prod(sides)].transpose(1, 2).unflatten(2, sides)
 
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
@@ -92,3 +103,10 @@ class Flux2(FlowModel):
             for values in (counted.running_mean, counted.running_var)
         )
         return mean, (variance + self._vae.config.batch_norm_eps).rsqrt()
+
+
+def _places(number: int, rows: int, columns: int) -> Tensor:
+    """[rows * columns, 4]: (number, row, column, 0) of each cell of a picture."""
+    return torch.cartesian_prod(
+        torch.tensor([number]), torch.arange(rows), torch.arange(columns), torch.arange(1)
+    )

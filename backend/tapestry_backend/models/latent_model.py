@@ -91,6 +91,7 @@ class LatentModel(ABC):
         parts: Parts | None = None,
     ) -> None:
         self.id = entry.id
+        self.references = entry.references
         self.device = device
         self.dtype = dtype
         parts = parts or load_parts(entry, dtype)

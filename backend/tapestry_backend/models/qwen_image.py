@@ -62,6 +62,7 @@ class QwenImage(FlowModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],  # noqa: ARG002  no control network is run for it here
+        references: Sequence[Tensor],  # noqa: ARG002  it is shown none
     ) -> Tensor:
         sides = latents.shape[-2:]
         seen = latents.flatten(2).transpose(1, 2)

@@ -39,6 +39,7 @@ class StableDiffusion3(FlowModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],
+        references: Sequence[Tensor],  # noqa: ARG002  it is shown none
     ) -> Tensor:
         pooled_sizes = sum(clip.config.projection_dim for clip in self._clips)
         tokens, (pooled,) = self._unpack(conditions, pooled_sizes)

@@ -46,6 +46,7 @@ class ZImage(FlowModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],  # noqa: ARG002  no control network is made for it
+        references: Sequence[Tensor],  # noqa: ARG002  it is shown none
     ) -> Tensor:
         pictures = list(latents[:, :, None].unbind())
         time = (1000 - timestep) / 1000

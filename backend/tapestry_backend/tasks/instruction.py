@@ -1,4 +1,8 @@
-"""A picture changed by an instruction, with a model that was made for it (InstructPix2Pix)."""
+"""A picture changed by an instruction, with a model that was made for it.
+
+InstructPix2Pix takes the picture's latents behind the noised ones; FLUX.1 Kontext, FLUX.2 and
+Qwen-Image-Edit are shown the picture beside what they paint, and guided as ever.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,7 @@ from .finite import check_finite
 from .model_loading import load_model
 from .plan import Plan, make_plan
 from .report import Stopwatch, make_report
+from .shown_pictures import ShownPictures
 
 
 def run_instruction(
@@ -62,8 +67,7 @@ def run_instruction(
         preserved = source.preserved_latents(model)
         args = plan, model, texts, conditioning, source, plan.layout, preserved
         passing = DenoisingPass(*args)
-        picture = model.shown_picture(canvas.source.pixels * 2 - 1).float()
-        denoise = _instructed(passing.denoise, picture, edit, model)
+        denoise = _shown(passing.denoise, canvas.source.pixels * 2 - 1, edit, model)
     yield Progressed("denoising")
     with watch.stage("denoise"):
         for step in passing.steps(denoise=denoise):
@@ -90,10 +94,19 @@ def run_instruction(
     yield Finished(rgba, Bounds(0, 0, request.height, request.width), report)
 
 
+def _shown(
+    plain: MultiDiffusion, pixels: Tensor, edit: Edit, model: Denoiser
+) -> InstructedDiffusion | MultiDiffusion:
+    """The same windows, regions and texts, with the picture [1, 3, H, W] shown."""
+    if model.references:
+        return ShownPictures.of_canvas(pixels, edit.picture_shown, model).beside(plain)
+    return _instructed(plain, model.shown_picture(pixels).float(), edit, model)
+
+
 def _instructed(
     plain: MultiDiffusion, picture: Tensor, edit: Edit, model: Denoiser
 ) -> InstructedDiffusion:
-    """The same windows, regions and texts, with the picture shown."""
+    """Guided by the picture and by the text (InstructPix2Pix)."""
 
     def predict(
         inputs: Tensor,

@@ -159,6 +159,8 @@ def _own_fields(settings: Settings, *, finds: bool) -> dict[str, Any]:
         model = settings.edit_source_model
         chosen = "" if model == settings.model else model
         return {"source_model": chosen, "cycle": settings.edit_cycle}
+    if settings.edit_method == "instruct" and not finds:
+        return {"picture_shown": settings.edit_picture_shown}
     if settings.edit_method == "imagic" and not finds:
         return {
             "interpolation": settings.edit_interpolation,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from tapestry_protocol.fields import EditMethod, Scheduler, Speed
+from tapestry_protocol.fields import EditMethod, PictureShown, Scheduler, Speed
 from tapestry_protocol.limits import (
     MAX_FACTOR,
     MAX_FEATHER_PX,
@@ -29,6 +29,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 SPEEDS: tuple[Speed, ...] = get_args(Speed)
 EDIT_METHODS: tuple[EditMethod, ...] = get_args(EditMethod)
+PICTURES_SHOWN: tuple[PictureShown, ...] = get_args(PictureShown)
 UpscaleInto = Literal["document", "new", "selection"]
 UPSCALE_INTO: tuple[UpscaleInto, ...] = get_args(UpscaleInto)
 """The document grows; its picture, or that of what is selected, becomes a new document."""
@@ -58,7 +59,8 @@ class Settings:
                      around the selection is looked at
     edit_*           "edit": the words for what is there and for what it becomes, or an instruction;
                      how, how far back, how clearly a place must show what is there, how long shapes
-                     stay, how closely an instruction keeps to the picture, the model that inverts
+                     stay, how closely an instruction keeps to the picture, what of it the model is
+                     shown, the model that inverts
                      and whether the way back is told, how far a learned picture goes to the words,
                      and how long it is learned
     upscale_*        "upscale": how many times as large, how far from what is there, and where to
@@ -100,6 +102,7 @@ class Settings:
     edit_cross_attention: float = 0.4
     edit_self_attention: float = 0.4
     edit_picture_scale: float = Edit.picture_scale
+    edit_picture_shown: PictureShown = Edit.picture_shown
     edit_source_model: str = ""
     edit_cycle: bool = False
     edit_interpolation: float = Edit.interpolation
@@ -179,6 +182,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "scheduler": SCHEDULERS,
     "speed": SPEEDS,
     "edit_method": EDIT_METHODS,
+    "edit_picture_shown": PICTURES_SHOWN,
     "upscale_into": UPSCALE_INTO,
 }
 
@@ -221,6 +225,7 @@ def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
             "edit_method": edit.method,
             "edit_strength": request.strength,
             "edit_picture_scale": edit.picture_scale,
+            "edit_picture_shown": edit.picture_shown,
         }
     renamed = [(r.source_prompt, r.prompt) for r in request.regions if r.source_prompt is not None]
     now, wanted = renamed[0] if renamed else (edit.source_prompt, request.prompt)

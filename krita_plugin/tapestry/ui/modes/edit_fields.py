@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tapestry_protocol.fields import EditMethod
+from tapestry_protocol.fields import EditMethod, PictureShown
 from tapestry_protocol.limits import MAX_GUIDANCE_SCALE, MAX_INTERPOLATION, MAX_LEARNING_STEPS
 from tapestry_protocol.messages import EDIT_STRENGTHS
 
@@ -12,7 +12,7 @@ from ...docker_model import DockerModel
 from ...document.editing import places_in
 from ...i18n.translation import tr
 from ...qt.compat import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
-from ...settings.settings import EDIT_METHODS
+from ...settings.settings import EDIT_METHODS, PICTURES_SHOWN
 from ..base.field_behaviour import (
     NARROWEST_PX,
     SPACING_PX,
@@ -57,11 +57,9 @@ class EditFields(QWidget):
         self._method = self._make_method()
         self._words, self._titles = self._make_words("edit_from", "edit_to")
         self._instruction = QWidget()
-        column_in(
-            self._instruction,
-            self._lines["edit_instruction"],
-            self._make_numbers((_picture_scale(),)),
-        )
+        self._kept = self._make_numbers((_picture_scale(),))
+        self._shown = self._make_shown()
+        column_in(self._instruction, self._lines["edit_instruction"], self._kept, self._shown)
         self._strength = self._make_numbers((_strength(),))
         self._shapes = FoldedSection(
             tr("Shapes"),
@@ -130,6 +128,32 @@ class EditFields(QWidget):
         method.activated.connect(lambda index: self._choose(method.itemData(index)))
         return method
 
+    def _make_shown(self) -> QWidget:
+        """For models that are shown pictures: each window its part of it, or the whole."""
+        choice = QComboBox()
+        choice.setObjectName("tapestry_edit_picture_shown")
+        words = _shown()
+        for name in PICTURES_SHOWN:
+            choice.addItem(words[name], name)
+        choice.setToolTip(
+            tr(
+                "What of the picture the model is shown while it paints: of a large picture each "
+                "window sees its own part, sharp, or all windows see the whole, small; both keep "
+                "the picture best and take longest."
+            )
+        )
+        narrow(choice)
+        calm(choice)
+        choice.activated.connect(
+            lambda index: self._docker_model.change_and_tell(
+                edit_picture_shown=choice.itemData(index)
+            )
+        )
+        self._shown_choice = choice
+        row = QWidget()
+        column_in(row, row_of(QLabel(tr("Shown")), (choice, 1)))
+        return row
+
     def _make_turning(self) -> QWidget:
         """Another model that takes the picture back to noise, and the way back."""
         self._source = QComboBox()
@@ -166,7 +190,7 @@ class EditFields(QWidget):
     def _show_models(self) -> None:
         """Those that the picture may have been painted by; the chosen one stands for itself."""
         models, chosen = self._docker_model.models, self._docker_model.settings.model
-        others = [m for m in models if m.id != chosen and not m.follows_instructions]
+        others = [m for m in models if m.id != chosen and not m.only_instructions]
         self._source.clear()
         self._source.addItem(tr("the same model"), "")
         for model in others:
@@ -204,6 +228,11 @@ class EditFields(QWidget):
         for widget in (self._lines["edit_from"], self._titles["edit_from"]):
             widget.setVisible(not is_learned)
         self._instruction.setVisible(is_instructed)
+        model = self._docker_model.model
+        is_shown = model is not None and model.references > 0
+        self._kept.setVisible(not is_shown)
+        self._shown.setVisible(is_shown)
+        self._shown_choice.setCurrentIndex(self._shown_choice.findData(settings.edit_picture_shown))
         self._learned.setVisible(is_learned)
         self._turning.setVisible(settings.edit_method == "ddib")
         self._show_models()
@@ -234,7 +263,8 @@ class EditFields(QWidget):
         if not following:
             return tr(
                 "None of your models follows instructions: add one that was made for it "
-                "(InstructPix2Pix), or choose another method."
+                "(InstructPix2Pix, FLUX.1 Kontext, FLUX.2 Klein, Qwen-Image-Edit), or choose "
+                "another method."
             )
         return tr(
             "The model {name} follows no instructions. Choose one that does: {others}."
@@ -248,6 +278,14 @@ def _methods() -> dict[EditMethod, str]:
         "ddib": tr("Turn the whole picture"),
         "instruct": tr("Follow an instruction"),
         "imagic": tr("Learn the picture, then change it"),
+    }
+
+
+def _shown() -> dict[PictureShown, str]:
+    return {
+        "window": tr("its part to each window"),
+        "whole": tr("the whole, made small"),
+        "both": tr("both"),
     }
 
 

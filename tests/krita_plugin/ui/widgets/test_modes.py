@@ -131,11 +131,15 @@ def test_every_method_of_an_edit_has_words_in_the_docker(ready) -> None:
         assert Settings.from_text(ready.host.settings["docker"]).edit_method == method
 
 
+_ONLY = {"follows_instructions": True, "only_instructions": True}
+
+
 def know_models(docker, *, chosen: str) -> None:
     """The backend has one that paints, and one that follows instructions."""
     models = (
         ModelInfo("sample", "sample", 128),
-        ModelInfo("pix2pix", "pix2pix", 512, "sd1", follows_instructions=True),
+        ModelInfo("pix2pix", "pix2pix", 512, "sd1", **_ONLY),
+        ModelInfo("klein", "klein", 1024, "flux2", follows_instructions=True, references=4),
     )
     docker.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
     docker.docker_model.change_and_tell(model=chosen)
@@ -167,6 +171,26 @@ def test_an_instruction_takes_one_line(ready) -> None:
     assert (request.edit.method, request.edit.source_prompt) == ("instruct", "")
     assert (request.edit.picture_scale, request.strength) == (pytest.approx(1.7), 1.0)
     assert ready.docker_model.prompt_history.prompts == ("make it night",)
+
+
+def test_a_model_that_is_shown_pictures_says_which_part(ready) -> None:
+    """In place of how closely the picture is kept to; it paints without an instruction as well."""
+    know_models(ready, chosen="klein")
+    follow_an_instruction(ready, "make it night")
+    assert not ready.all("tapestry_edit_picture_scale")
+    shown = ready.one("tapestry_edit_picture_shown")
+    assert shown.currentData() == "window"
+    shown.activated.emit(shown.findData("whole"))
+    ready.look()
+    ready.one("tapestry_edit").click()
+    request = sent(ready)
+
+    assert shown.currentData() == "whole"
+    assert (request.edit.method, request.edit.picture_shown) == ("instruct", "whole")
+    know_models(ready, chosen="pix2pix")
+    ready.look()
+    assert not ready.all("tapestry_edit_picture_shown")
+    assert ready.all("tapestry_edit_picture_scale")
 
 
 def test_several_instructions_name_their_layers(ready) -> None:
@@ -209,7 +233,7 @@ def test_a_picture_of_another_model_is_turned(ready) -> None:
     """One of those that paint, but for the chosen one; and back, where that is wanted."""
     names = ("sample", "anime", "oils")
     models = tuple(ModelInfo(name, name, 128) for name in names)
-    follows = ModelInfo("pix2pix", "pix2pix", 512, "sd1", follows_instructions=True)
+    follows = ModelInfo("pix2pix", "pix2pix", 512, "sd1", **_ONLY)
     ready.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, (*models, follows)))
     ready.docker_model.change_and_tell(model="sample")
     ready.one("tapestry_mode_edit").click()
