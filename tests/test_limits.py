@@ -135,6 +135,7 @@ EDGES: dict[str, Callable[[Any], None]] = {
     "MAX_WEIGHT": lambda n: region(weight=float(n)),
     "MAX_FEATHER_PX": lambda n: submit(feather_px=n),
     "MAX_UNDER_PX": lambda n: submit(under_px=n),
+    "MAX_HARMONISING": lambda n: submit(harmonise=n),
     "MAX_SEED": lambda n: submit(seed=n),
     "MAX_ID_CHARACTERS": lambda n: submit(model="x" * n),
     "MAX_SENTENCE_CHARACTERS": lambda n: travels(Failed("", ErrorCode.INTERNAL, "x" * n)),

@@ -61,6 +61,9 @@ MAX_FEATHER_PX = 512
 MAX_UNDER_PX = 1_024
 """Pixels that an extension may go on underneath the old picture; soft edges are not wider."""
 
+MAX_HARMONISING = 10
+"""How many times the middle of the steps is taken again at most; more only takes longer."""
+
 MAX_FACTOR = 8.0
 """How many times as large a picture becomes at once; what is larger is enlarged again."""
 

@@ -56,6 +56,7 @@ from .limits import (
     MAX_CONTROLS,
     MAX_FACTOR,
     MAX_FEATHER_PX,
+    MAX_HARMONISING,
     MAX_ID_CHARACTERS,
     MAX_LEFT_OUT,
     MAX_LORAS,
@@ -239,6 +240,8 @@ class Request:
               filter
     continue_regions    "extend": whether a region that touches an edge that grows goes on beyond it
     under_px  "extend": how far the new part goes on underneath the old picture
+    harmonise "fill" and "extend": how many times the steps in the middle are taken back and again,
+              so that new and old fit; each takes up to two thirds of the time more; 0: none
     wrap      the left and right edge continue each other (360 degrees), after an extension as well
     composition     how firmly a canvas higher than a window keeps to a small draft; 0: no draft
     coherence       how firmly new windows all keep to the look of one of them; 0: not at all
@@ -271,6 +274,7 @@ class Request:
     upscaler: UpscalerId = ""
     continue_regions: bool = True
     under_px: Annotated[int, Between(0, MAX_UNDER_PX)] = 0
+    harmonise: Annotated[int, Between(0, MAX_HARMONISING)] = 0
     wrap: bool = False
     composition: UnitShare = 0.5
     coherence: UnitShare = 0.5

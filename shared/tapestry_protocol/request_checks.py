@@ -154,6 +154,11 @@ def check_request(request: Request) -> None:
     _TASKS[request.task](request)
     if request.task != "extend" and (not margins.is_zero or request.under_px):
         raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')
+    if request.task not in {"extend", "fill"} and request.harmonise:
+        raise _bad(
+            "Only what is filled or extended is harmonised with what is there.",
+            'Set "Harmonise" to 0.',
+        )
     expert = request.expert
     if expert.fusion == "factors" and expert.windows == "shift":
         raise _bad(

@@ -204,6 +204,7 @@ def test_a_folder_of_somebody_else(scene: Path, capsys: pytest.CaptureFixture[st
         ["--feather", "513"],
         ["--feather", "1.5"],
         ["--under", "-1"],
+        ["--harmonise", "11"],
         ["--stride", "-8"],
         ["--windows", "still"],
         ["--window-weighting", "round"],

@@ -65,6 +65,7 @@ def picture_of(scene: Path, *arguments: str) -> np.ndarray:
         (["--melt", "0.5"], "melt", 0.5),
         (["--speed", "balanced"], "speed", "balanced"),
         (["--extend", "right=8", "--under", "3"], "under_px", 3),
+        (["--extend", "right=8", "--harmonise", "2"], "harmonise", 2),
         (["--extend", "right=8", "--no-continue"], "continue_regions", False),
         (["--refine", "sunset sky", "--strength", "0.75"], "strength", 0.75),
     ],

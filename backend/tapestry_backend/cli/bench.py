@@ -22,15 +22,19 @@ MEASURES = (
     "upscaling",
     "live",
     "editing",
+    "harmonising",
     "melting",
 )
+
+_EDITS = ("editing", "harmonising")
+"""What `bench edit` measures where nothing else is said."""
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmarks and their options."""
     kinds = parser.add_subparsers(required=True, metavar="quality|edit|speed|card")
     _add_quality_arguments(kinds.add_parser("quality", help="what pictures are worth"))
-    _add_quality_arguments(kinds.add_parser("edit", help="what edits are worth"), ("editing",))
+    _add_quality_arguments(kinds.add_parser("edit", help="what edits are worth"), _EDITS)
     add_speed_arguments(kinds.add_parser("speed", help="how long they take"))
     add_card_arguments(kinds.add_parser("card", help="what works on this graphics card"))
 

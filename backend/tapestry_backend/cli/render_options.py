@@ -142,6 +142,15 @@ def _add_tasks(group: argparse._ArgumentGroup) -> None:
         "--extend: go on this far underneath the old picture, for soft edges; the result is the "
         "lowest layer then",
     )
+    add_field(
+        group,
+        "--harmonise",
+        "harmonise",
+        "N",
+        "--extend and --fill: take the steps in the middle back and again this often, 0 to 10, so "
+        "that new and old fit; each takes up to two thirds of the time more: 3 up to three times "
+        "as long, 10 up to eight times",
+    )
 
 
 def _add_prompts(group: argparse._ArgumentGroup) -> None:

@@ -112,10 +112,19 @@ def noised(scheduler: Any, clean: Tensor, noise: Tensor, index: int) -> Tensor:
     clean, noise [..., C, H, W]. The same as the scheduler's add_noise or scale_noise, which look
     the step up by its timestep and so may find another one, or none but where they began.
     """
+    alpha, sigma = level(scheduler, index, clean.dtype)
+    return alpha * clean + sigma * noise
+
+
+def level(scheduler: Any, index: int, dtype: torch.dtype = torch.float64) -> tuple[float, float]:
+    """(alpha, sigma) of the latents before step `index`, in the scheduler's own scale.
+
+    dtype: what they are computed in.
+    """
     if _has_growing_scale(scheduler):
-        return clean + noise * _sigma(scheduler, index, clean.dtype).item()
-    alpha, sigma = _model_shares(scheduler, index, clean.dtype)
-    return alpha.item() * clean + sigma.item() * noise
+        return 1.0, _sigma(scheduler, index, dtype).item()
+    alpha, sigma = _model_shares(scheduler, index, dtype)
+    return alpha.item(), sigma.item()
 
 
 def pure_noise(scheduler: Any, noise: Tensor) -> Tensor:
@@ -136,25 +145,34 @@ def begin(scheduler: Any, strength: float) -> int:
     strength in 0..1: the share of the steps that are taken, at least one (SDEdit, Meng et al.
     2022). The picture to start from is `noised` at that index.
     """
-    count = len(scheduler.timesteps)
-    order = getattr(scheduler, "order", 1)
-    steps = -(-count // order)  # Heun looks twice at each level but the last
-    index = (steps - min(max(round(steps * strength), 1), steps)) * order
+    index = first_index(scheduler, strength)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(index)
-    elif getattr(scheduler.config, "skip_prk_steps", False):
-        index = _begin_pseudo_linear(scheduler, strength)
+    elif repeats_second(scheduler):
+        begin_pseudo_linear(scheduler, index)
     return index
 
 
-def _begin_pseudo_linear(scheduler: Any, strength: float) -> int:
-    """PNDM looks twice at its second level, whichever its first one was."""
+def first_index(scheduler: Any, strength: float) -> int:
+    """The same index, of a scheduler that goes on with all of its steps."""
+    if repeats_second(scheduler):
+        count, order = len(scheduler.timesteps.unique_consecutive()), 1
+    else:
+        order = getattr(scheduler, "order", 1)
+        count = -(-len(scheduler.timesteps) // order)  # Heun looks twice at each level but the last
+    return (count - min(max(round(count * strength), 1), count)) * order
+
+
+def repeats_second(scheduler: Any) -> bool:
+    """Whether it is PNDM, in whose timesteps the second level of a run stands twice."""
+    return bool(getattr(scheduler.config, "skip_prk_steps", False))
+
+
+def begin_pseudo_linear(scheduler: Any, index: int) -> None:
+    """PNDM looks twice at its second level, whichever its first one was: here that at `index`."""
     levels = scheduler.timesteps.unique_consecutive()
-    count = len(levels)
-    index = count - min(max(round(count * strength), 1), count)
     twice = levels[index + 1 : index + 2]
     scheduler.timesteps = torch.cat([levels[: index + 1], twice, levels[index + 1 :]])
-    return index
 
 
 def _model_shares(scheduler: Any, index: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

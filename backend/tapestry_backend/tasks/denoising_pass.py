@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from tapestry_protocol.adapters import Lora
 
+from ..engine.jumps import Jump
 from ..engine.layers import MARGIN, Layers, make_layers
 from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
 from ..engine.noise import canvas_noise, coarse, job_generator
@@ -100,6 +101,7 @@ class DenoisingPass:
     """Paints a canvas, or its draft: iterate over `steps` once; the last has the latents.
 
     change_preserved    changes what the rows of latents preserve
+    jumps               which steps are taken back and again; see `sample`
     fine_noise          how much more there is of what is fine in the noise that a known picture is
                         shown with; the model takes it for detail
     """
@@ -115,9 +117,11 @@ class DenoisingPass:
         preserved: Preserved | None = None,
         change_preserved: ChangePreserved | None = None,
         fine_noise: float = 0.0,
+        jumps: Sequence[Jump] = (),
     ) -> None:
         self._plan = plan
         self._model = model
+        self._jumps = jumps
         tight = [region.fit == "tight" for region in plan.regions]
         layers, views = _layers_and_views(plan, source, layout, tight, model.device)
         origin = plan.origin if layout.canvas == plan.canvas else Size(0, 0)
@@ -163,6 +167,7 @@ class DenoisingPass:
             self._preserved,
             steer,
             self._layers,
+            self._jumps,
         )
 
 

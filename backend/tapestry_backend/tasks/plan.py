@@ -15,7 +15,8 @@ from tapestry_protocol.sentences import Sentence
 
 from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
-from ..engine.noise_schedule import SamplingStep, sampling_steps, share_until
+from ..engine.jumps import CannotJumpError, Jump, plan_jumps
+from ..engine.noise_schedule import SamplingStep, first_index, sampling_steps, share_until
 from ..engine.views import WindowLayout
 from ..engine.windows import Size, native_window
 from ..models.denoiser import Denoiser
@@ -23,7 +24,8 @@ from ..models.schedulers import check_steps
 
 _REPORTED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps", "feather_px"),
-    *("continue_regions", "under_px", "wrap", "coherence", "melt", "speed", "clip_skip"),
+    *("continue_regions", "under_px", "harmonise", "wrap", "coherence", "melt", "speed"),
+    "clip_skip",
 )
 """Fields of the request in a report; the others are pixels, or resolved in the plan."""
 
@@ -97,6 +99,7 @@ class Plan:
     document   the document before extension, in pixels of the canvas
     regions    topmost first, the background as the last
     follow     how long new cells follow the continued edges of the picture that is there
+    jumps      which steps are taken back and again, in this order
     draft      the small picture that is made first; None: no draft
     anchor     the point whose window all others follow, in cells of the canvas
     guidance_every    after the first steps, guidance is computed in every n-th step
@@ -117,6 +120,7 @@ class Plan:
     stride: Size
     windows: str
     follow: Follow
+    jumps: tuple[Jump, ...]
     draft: DraftPlan | None
     anchor: Size
     guidance_every: int
@@ -144,7 +148,8 @@ class Plan:
         """Plain values for the report."""
         asked = asdict(self.request)
         resolved = asdict(self)
-        del resolved["request"]
+        del resolved["request"], resolved["jumps"]
+        resolved["steps_again"] = sum(jump.steps for jump in self.jumps)
         return {name: asked[name] for name in _REPORTED} | asked["expert"] | resolved
 
 
@@ -178,10 +183,28 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         windows=_windows(request),
         guidance_every=_SPEEDS[request.speed].guidance_every,
         follow=Follow(near, far, max(window)),
+        jumps=_plan_jumps(request, scheduler, steps, near),
         draft=_plan_draft(request, canvas, window, model, steps),
         anchor=_anchor(request, canvas, origin, cell_px),
         batch_size=model.batch_size,
     )
+
+
+def _plan_jumps(
+    request: Request, scheduler: Any, steps: Sequence[SamplingStep], near: float
+) -> tuple[Jump, ...]:
+    """near: the share of the steps after which all new cells are free."""
+    try:
+        return plan_jumps(scheduler, steps, request.harmonise, first_index(scheduler, 1 - near))
+    except CannotJumpError:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence(
+                "The checkpoint's own scheduler, {kind}, cannot take steps back.",
+                kind=type(scheduler).__name__,
+            ),
+            'Set "Harmonise" to 0, or choose a scheduler by its name, for instance "dpmpp_2m".',
+        ) from None
 
 
 def _check_wrap(request: Request, cell_px: int) -> None:

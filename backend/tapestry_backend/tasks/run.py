@@ -20,6 +20,7 @@ from tapestry_protocol.sentences import Sentence
 
 from ..engine.coherence import Coherence
 from ..engine.composition import PreserveComposition, composed, structured
+from ..engine.jumps import Jump
 from ..engine.layers import Layers
 from ..engine.perceptual_coherence import PerceptualCoherence
 from ..engine.regions import PixelShare
@@ -224,7 +225,7 @@ def _paint(state: _RunState) -> Generator[Progressed, None, _Painted]:
         draft = draft._replace(where=draft.where * (plain.where == 0))
     if draft is not None:
         source = source.over(draft.pixels, draft.plan.start, draft.where)
-    preserved, denoising = _denoising_pass(state, source, plan.layout)
+    preserved, denoising = _denoising_pass(state, source, plan.layout, plan.jumps)
     layers = denoising.layers
     steer: list[Steer] = []
     if draft is not None and preserved is not None:
@@ -275,13 +276,13 @@ def _draft(state: _RunState) -> Generator[Progressed, None, _Draft | None]:
 
 
 def _denoising_pass(
-    state: _RunState, source: CanvasSource, layout: WindowLayout
+    state: _RunState, source: CanvasSource, layout: WindowLayout, jumps: Sequence[Jump] = ()
 ) -> tuple[Preserved | None, DenoisingPass]:
     """What is there already, as latents, and the pass that starts from it."""
     with state.watch.stage("encode"):
         preserved = source.preserved_latents(state.model)
     args = state.plan, state.model, state.texts, state.conditioning
-    return preserved, DenoisingPass(*args, source, layout, preserved)
+    return preserved, DenoisingPass(*args, source, layout, preserved, jumps=jumps)
 
 
 def _denoise(

@@ -31,8 +31,9 @@ from .bands import any_paint, bands, read_in_bands
 from .canvas import Canvas, Layer
 from .coverage import reads_of, seen_alpha
 from .editing import (
+    earlier_results,
     edit_of,
-    hide_places,
+    hide_layers,
     instruction_layers,
     layers_of_an_edit,
     place_layers,
@@ -246,7 +247,9 @@ async def order_from(
         selection = _moved(Selection(target.selected, mask), part)
     if target.task != "generate":
         if mode == "edit":
-            await hide_places(canvas, scene.places | instruction_layers(canvas, settings, chosen))
+            results = earlier_results(canvas, settings, finds=finds)
+            beside = instruction_layers(canvas, settings, chosen) | results
+            await hide_layers(canvas, scene.places | beside)
         image = await read_in_bands(part, 4, canvas.flattened, blobs)
     edit = None
     prompt = _background(settings, scene, regions, mode)
@@ -340,6 +343,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         upscaler=settings.upscaler if target.task == "upscale" else "",
         continue_regions=settings.continue_regions or target.task != "extend",
         under_px=settings.under_px if target.task == "extend" else 0,
+        harmonise=settings.harmonise if target.task in {"extend", "fill"} else 0,
         wrap=settings.wrap and not on_selection and target.task != "upscale",
         composition=settings.composition,
         coherence=settings.coherence,

@@ -19,6 +19,7 @@ _OF_A_PRESET = (
     *("num_inference_steps", "guidance_scale", "scheduler", "speed", "model"),
     *("coherence", "composition", "melt"),
     *("strength", "feather_px", "context_px", "outline_px", "under_px"),
+    "harmonise",
     *("style", "negative_prompt"),
 )
 """What a preset holds: how pictures are painted, not what this one shows, nor its seed."""

@@ -12,6 +12,7 @@ from tapestry_protocol.limits import (
     MAX_FACTOR,
     MAX_FEATHER_PX,
     MAX_GUIDANCE_SCALE,
+    MAX_HARMONISING,
     MAX_ID_CHARACTERS,
     MAX_INTERPOLATION,
     MAX_LEARNING_STEPS,
@@ -89,6 +90,7 @@ class Settings:
     extend_right: int = 128
     continue_regions: bool = True
     under_px: int = 0
+    harmonise: int = 0
     wrap: bool = False
     strength: float = 0.5
     feather_px: int = 8
@@ -152,6 +154,7 @@ class Settings:
 LIMITS: Mapping[str, tuple[float, float]] = {
     **{f"extend_{side}": (0, LARGEST_EXTENSION_PX) for side in SIDES},
     "under_px": (0, MAX_UNDER_PX),
+    "harmonise": (0, MAX_HARMONISING),
     "strength": (0.05, 1.0),
     "feather_px": (0, MAX_FEATHER_PX),
     "context_px": (0, LARGEST_CONTEXT_PX),

@@ -315,6 +315,17 @@ def test_without_a_selection_there_is_a_sentence(canvas: FakeCanvas, mode: str) 
         order(canvas, mode, only_selection=True, prompt="sky")
 
 
+@pytest.mark.parametrize(
+    ("mode", "sent"), [("fill", 3), ("extend", 3), ("refine", 0), ("generate", 0)]
+)
+def test_only_what_is_filled_or_extended_is_harmonised(
+    canvas: FakeCanvas, mode: str, sent: int
+) -> None:
+    """The other modes do not know it, whatever was set for these two."""
+    canvas.selection_mask = (Bounds(0, 0, 8, 8), b"\xff" * 64)
+    assert order(canvas, mode, prompt="sea", harmonise=3).request.harmonise == sent
+
+
 def test_the_style_goes_along(canvas: FakeCanvas) -> None:
     """With all that decides how a picture is painted."""
     fields = {"coherence": 0.3, "composition": 0.2, "scheduler": "euler", "outline_px": 5}

@@ -43,6 +43,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "upscaling": ("psnr", "detail", "seams", "evaluations", "one_horizon", "objects", "specks"),
     "live": ("evaluations", "flicker", "first", "adherence"),
     "editing": ("iou", "round_trip", "p2p_structure", "p2p_adherence"),
+    "harmonising": ("border_3", "adherence_3", "evaluations_3"),
     "melting": ("melted_adherence", "melted_structure", "melted_outline"),
 }
 """The figures that stand for each measure; all others explain them."""
@@ -248,6 +249,16 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
                 ("adherence", "patches of the new material"),
             )
         },
+    },
+    "harmonising": {
+        f"{name}_{times}": Goal(f"{text}, {how}")
+        for times, how in ((0, "not harmonised"), (3, "3 times"), (10, "10 times"))
+        for name, text in (
+            ("border", "across the outline of a filled box"),
+            ("extension", "across the borders of an old picture"),
+            ("adherence", "patches of a box that show its new material"),
+            ("evaluations", "evaluations over those of none"),
+        )
     },
     "melting": {
         f"{way}_{name}": Goal(f"{text}, {how}", **(limits if way == "melted" else {}))

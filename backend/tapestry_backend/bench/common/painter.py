@@ -71,12 +71,23 @@ class Painter:
         inversions: InversionFiles | None = None,
     ) -> np.ndarray:
         """The picture of a request, uint8 [H, W, 4]; the files are those of `run`."""
+        return self.finish(request, blobs, learned, inversions)[0]
+
+    def finish(
+        self,
+        request: Request,
+        blobs: Mapping[str, bytes] | None = None,
+        learned: TensorFiles | None = None,
+        inversions: InversionFiles | None = None,
+    ) -> tuple[np.ndarray, Mapping[str, Any]]:
+        """The same, and the report."""
         kept = None, inversions, learned
         *_, finished = run(request, blobs or {}, self.model_cache, *kept)
         if not isinstance(finished, Finished):
             raise TypeError("a task must end with its picture")
         pixels = finished.pixels
-        return np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
+        rgba = np.frombuffer(pixels.data, np.uint8).reshape(pixels.height, pixels.width, 4)
+        return rgba, finished.report
 
     def request(self, height: int, width: int, prompt: str, seed: int, **fields: Any) -> Request:
         """A request, for a generated picture where nothing else is said among its `fields`."""

@@ -19,6 +19,7 @@ from .editing import measure_editing
 from .exactness import measure_exactness
 from .extension import measure_extension
 from .foreign import measure_foreign
+from .harmonising import measure_harmonising
 from .live import measure_live
 from .melting import measure_melting
 from .opacity import measure_opacity
@@ -48,6 +49,7 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "upscaling": measure_upscaling,
     "live": measure_live,
     "editing": measure_editing,
+    "harmonising": measure_harmonising,
     "melting": measure_melting,
 }
 

@@ -11,6 +11,7 @@ from ...settings.extension_presets import GRID_PX, ExtensionPreset, preset_margi
 from ...settings.settings import LARGEST_EXTENSION_PX, SIDES
 from ..base.field_behaviour import SPACING_PX, calm, column_in, narrow, row_of, show_value
 from ..base.follow import follow
+from ..fields.harmonise_field import HarmoniseField
 from ..fields.number_fields import Number, NumberFields
 from .extend_picture import ExtendPicture
 
@@ -43,6 +44,7 @@ class ExtendFields(QWidget):
         column.addWidget(self._continue)
         column.addWidget(self._wrap)
         column.addWidget(self._under)
+        column.addWidget(HarmoniseField(docker_model, "extend"))
         follow(self, docker_model, ("settings", "scene"), self._show_settings)
 
     def _make_spin(self, side: str) -> QSpinBox:

@@ -19,6 +19,7 @@ from ...qt.compat import (
 from ...settings.settings import LARGEST_CONTEXT_PX, Mode
 from ..base.field_behaviour import calm, column_in, narrow, row_of
 from ..base.follow import follow
+from ..fields.harmonise_field import HarmoniseField
 from ..fields.number_fields import Number, NumberFields
 from ..fields.prompt_edit import PromptEdit
 from .edit_fields import EditFields
@@ -151,7 +152,9 @@ class SelectionFields(QWidget):
         )
         title = QLabel(tr("What"))
         title.setBuddy(self._prompt)
-        column_in(self, row_of(title, (self._prompt, 1)), self._numbers)
+        column = column_in(self, row_of(title, (self._prompt, 1)), self._numbers)
+        if mode == "fill":
+            column.addWidget(HarmoniseField(docker_model, mode))
         follow(self, docker_model, ("settings",), self._show_settings)
 
     def _show_settings(self) -> None:

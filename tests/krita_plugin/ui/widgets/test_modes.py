@@ -84,6 +84,27 @@ def test_refining_takes_strength_feather_and_context(ready) -> None:
     assert (request.height, request.width) == (60, 60)
 
 
+def test_filling_and_extending_say_what_harmonising_costs(ready) -> None:
+    """One number for both, with its slider; at 0 nothing is said."""
+    ready.one("tapestry_mode_fill").click()
+    ready.look()
+    assert not ready.all("tapestry_harmonise_cost_fill")
+    ready.one("tapestry_harmonise_slider").setValue(3)
+    assert ready.one("tapestry_harmonise").value() == 3
+    assert "3 times as long" in ready.one("tapestry_harmonise_cost_fill").text()
+    ready.one("tapestry_selection_prompt").write("clouds")
+    ready.one("tapestry_fill").click()
+    assert sent(ready).harmonise == 3
+    ready.one("tapestry_mode_extend").click()
+    ready.look()
+    assert ready.one("tapestry_harmonise").value() == 3
+    ready.one("tapestry_harmonise").setValue(10)
+    assert "7.7 times as long" in ready.one("tapestry_harmonise_cost_extend").text()
+    ready.one("tapestry_mode_refine").click()
+    ready.look()
+    assert not ready.all("tapestry_harmonise")
+
+
 def test_editing_takes_words_a_method_and_a_place(ready) -> None:
     """Each method goes as far back as is best for it; a layer of that name says where."""
     ready.one("tapestry_mode_edit").click()
