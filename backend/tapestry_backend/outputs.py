@@ -39,6 +39,20 @@ def check_apart(paths: Iterable[Path], *, alike: bool = False) -> None:
             )
 
 
+def check_not_source(source: Path, outputs: Iterable[Path], what: str) -> None:
+    """Raises TapestryError where a result would be written over what it is made of.
+
+    what: becomes of the source, as in "is what is enlarged". What it was cannot be had back.
+    """
+    for path in outputs:
+        if is_same(source, path):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"{quoted(path)} {what}: as it is now, it would be lost.",
+                "Give the result a name of its own.",
+            )
+
+
 def is_same(one: Path, other: Path) -> bool:
     """Whether two paths mean one file, also behind links."""
     try:

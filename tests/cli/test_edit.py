@@ -126,6 +126,34 @@ def test_a_cut_out_keeps_its_outline(picture: Path) -> None:
     assert not np.array_equal(after[16:24, :, :3], before[16:24, :, :3])
 
 
+def test_a_picture_is_not_written_over_itself(picture: Path, scene: Path, capsys) -> None:
+    """Also behind a link; a scene gets one more layer, and keeps all that it had."""
+    before = picture.read_bytes()
+    link = picture.with_name("link.png")
+    link.symlink_to(picture)
+    for out in (picture, link):
+        assert main(["edit", str(picture), "-o", str(out), *WORDS, *QUICK]) == 2
+        told = capsys.readouterr().err
+        assert "is what is edited: as it is now, it would be lost." in told
+        assert "a name of its own" in told
+    assert picture.read_bytes() == before
+    with zipfile.ZipFile(scene) as archive:
+        layers = {name: archive.read(name) for name in archive.namelist() if "data" in name}
+    assert main(["edit", str(scene), "-o", str(scene), *WORDS, *QUICK]) == 0
+    with zipfile.ZipFile(scene) as archive:
+        assert {name: archive.read(name) for name in layers} == layers
+
+
+def test_a_result_is_not_written_over_its_mask(picture: Path, capsys) -> None:
+    """The file that says where stays, too."""
+    mask = picture.with_name("mask.png")
+    mask.write_bytes(picture.read_bytes())
+    files = ["-o", str(mask), "--select", str(mask)]
+    assert main(["edit", str(picture), *files, *WORDS, *QUICK]) == 2
+    assert "says where something is painted" in capsys.readouterr().err
+    assert mask.read_bytes() == picture.read_bytes()
+
+
 @pytest.mark.parametrize("other", ["picture.png", "out.png"])
 def test_a_mask_has_a_file_of_its_own(picture: Path, capsys, other: str) -> None:
     """It would overwrite the picture, or the result."""

@@ -85,6 +85,16 @@ def test_files_of_two_kinds_are_not_one(
     assert scene.read_bytes() == before
 
 
+def test_a_fill_is_not_written_over_its_mask(scene: Path, capsys) -> None:
+    """What said where stays as it is."""
+    mask = scene.with_name("mask.png")
+    mask.write_bytes(b"a mask")
+    for option in ("--fill", "--refine"):
+        assert main(["render", str(scene), "-o", str(mask), option, str(mask)]) == 2
+        assert "says where something is painted" in capsys.readouterr().err
+    assert mask.read_bytes() == b"a mask"
+
+
 _TOLD_TO_STOP = """
 import os, signal, sys
 from tapestry_backend import outputs

@@ -26,10 +26,17 @@ from ..openraster.document import Document, as_array
 from ..openraster.png import colours_of, encode_png, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
 from ..openraster.selection import has_layer, select_layer
-from ..outputs import check_apart, write_outputs
+from ..outputs import check_apart, check_not_source, write_outputs
 from ..tasks.events import Finished
 from ..values import words_of
-from .picture_files import PICTURE_OR_SCENE, kept, mask_of, picture_data, selection_of
+from .picture_files import (
+    PICTURE_OR_SCENE,
+    check_mask_kept,
+    kept,
+    mask_of,
+    picture_data,
+    selection_of,
+)
 from .render import ProgressLine, check_outputs, report_file
 from .render_options import (
     ADAPTER,
@@ -205,6 +212,9 @@ def edit(options: argparse.Namespace) -> None:
             "Name a file with -o, or with --map-out.",
         )
     check_outputs(options.picture, options.output, (".png", ".ora"), options.report)
+    if options.picture.suffix.lower() == ".png":  # in a scene the change is one more layer
+        check_not_source(options.picture, options.output, "is what is edited")
+    check_mask_kept(options.select, options.output)
     for path in (options.mask_out, options.map_out):
         if path is not None:
             check_outputs(options.picture, [path], (".png",), options.report)

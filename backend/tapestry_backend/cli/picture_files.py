@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tapestry_protocol.sentences import quoted
 
 from ..openraster.limits import MAX_FILE_BYTES
 from ..openraster.selection import Selected, mask_in
+from ..outputs import check_not_source
 
 PICTURE_OR_SCENE = "Give the path of a picture (.png) or of a scene (.ora)."
 
@@ -31,6 +33,12 @@ def mask_of(path: str, request: Request) -> Selected:
         )
     data = picture_data(Path(path), "Give the name of a layer, or the path of a mask.")
     return mask_in(data, Path(path).name, request.height, request.width)
+
+
+def check_mask_kept(mask: str | None, outputs: Iterable[Path]) -> None:
+    """Raises TapestryError where a result would be written over the file that says where."""
+    if mask and mask.lower().endswith(".png"):
+        check_not_source(Path(mask), outputs, "says where something is painted")
 
 
 def picture_data(path: Path, advice: str) -> bytes:

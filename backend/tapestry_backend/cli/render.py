@@ -16,6 +16,7 @@ from tapestry_protocol.sentences import quoted
 
 from ..outputs import check_apart, check_output, write_outputs
 from ..tasks.events import Progressed
+from .picture_files import check_mask_kept
 from .scene_pictures import catalogue_of, check_together, output_files, painted, read_with
 
 _STAGES = {
@@ -36,6 +37,7 @@ _SOON_S = 5.0
 def render(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
     check_outputs(options.scene, options.output, _FORMATS, options.report)
+    check_mask_kept(options.refine or options.fill, options.output)
     check_together(options)
     progress = ProgressLine(quiet=options.quiet)
     catalogue = catalogue_of(options)

@@ -26,7 +26,7 @@ from ..openraster.document import Document, as_array
 from ..openraster.png import colours_of, encode_png, png_pieces, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
 from ..openraster.stack import Node
-from ..outputs import is_same, keep_beside, write_outputs
+from ..outputs import check_not_source, keep_beside, write_outputs
 from ..tasks.events import Finished, Progressed
 from .picture_files import PICTURE_OR_SCENE, picture_data
 from .render import (
@@ -142,7 +142,7 @@ def _factor(text: str) -> float:
 def upscale(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
     check_outputs(options.picture, options.output, (".png", ".ora"), options.report)
-    _check_not_itself(options)
+    check_not_source(options.picture, options.output, "is what is enlarged")
     if any(map(_is_scene, options.output)) and not _is_scene(options.picture):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -163,17 +163,6 @@ def upscale(options: argparse.Namespace) -> None:
     picture = as_array(first.pixels)
     with _kept(picture, source.colours, options.output[0]):
         _enlarge(source, picture, model_cache, progress, options, upscaler, first.report)
-
-
-def _check_not_itself(options: argparse.Namespace) -> None:
-    """Refuse to write the result over its source: what that was cannot be had back from it."""
-    for path in options.output:
-        if is_same(options.picture, path):
-            raise TapestryError(
-                ErrorCode.BAD_REQUEST,
-                f"{quoted(path)} is what is enlarged: as it is now, it would be lost.",
-                "Give the result a name of its own.",
-            )
 
 
 def _is_scene(path: Path) -> bool:
