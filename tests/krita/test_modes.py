@@ -89,6 +89,7 @@ def test_a_picture_is_learned_once(jobs: Report) -> None:
     assert facts["cancelled"][1:] == rest
     assert facts["goes on from"] >= 5
     assert facts["learned again"] == [-1]
+    assert facts["first is hidden"]
     edited = "Tapestry: snow, edited (seed 42)"
     assert [name.startswith(edited) for name in facts["names"]] == [True, True, *[False] * 4]
 

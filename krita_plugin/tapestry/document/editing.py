@@ -9,17 +9,21 @@ from typing import Any
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
-from tapestry_protocol.messages import Edit, Region
+from tapestry_protocol.messages import Edit, Region, Request
 from tapestry_protocol.sentences import Sentence, quoted
 
 from ..common.stored_json import read_kept
 from ..settings.settings import Settings
 from .canvas import Canvas
 from .layers import DocumentScene, RegionLayer
+from .order import all_layers
 from .settling import drawn
 
 PLACES_NOTE = "tapestry_places"
 """Under this key a document keeps the ids of the layers that were made of a found place."""
+
+LEARNED_NOTE = "tapestry_learned"
+"""Under this key a document keeps which layers show a learned picture, and with which words."""
 
 
 def place_layers(canvas: Canvas) -> frozenset[str]:
@@ -31,6 +35,25 @@ def place_layers(canvas: Canvas) -> frozenset[str]:
 def keep_place_layer(canvas: Canvas, layer_id: str) -> None:
     """Remember that this layer was made of a found place."""
     canvas.keep_note(PLACES_NOTE, json.dumps(sorted(place_layers(canvas) | {layer_id})))
+
+
+def learned_layers(canvas: Canvas, words: str) -> frozenset[str]:
+    """Ids of the layers that show what these words made of a learned picture."""
+    kept = read_kept(canvas.note(LEARNED_NOTE))
+    known = kept if isinstance(kept, dict) else {}
+    return frozenset(layer_id for layer_id, said in known.items() if said == plain_name(words))
+
+
+def keep_learned_layers(canvas: Canvas, layer_ids: Sequence[str], request: Request) -> None:
+    """Remember which layers a learned picture became; of other requests nothing is kept."""
+    if request.edit is None or request.edit.method != "imagic":
+        return
+    kept = read_kept(canvas.note(LEARNED_NOTE))
+    known = kept if isinstance(kept, dict) else {}
+    there = {layer.id for layer in all_layers(canvas.layers())}
+    now = {layer_id: words for layer_id, words in known.items() if layer_id in there}
+    now |= dict.fromkeys(layer_ids, plain_name(request.prompt))
+    canvas.keep_note(LEARNED_NOTE, json.dumps(now))
 
 
 def rows_called(scene: DocumentScene, words: str) -> list[RegionLayer]:
@@ -183,9 +206,20 @@ def instruction_layers(
     return frozenset(layer.id for layer in chosen)
 
 
-async def hide_places(canvas: Canvas, places: frozenset[str]) -> None:
-    """Take the eye off the layers that only say where: they are no part of the picture."""
-    seen = [layer.id for layer in canvas.layers() if layer.visible and layer.id in places]
+def earlier_results(canvas: Canvas, settings: Settings, *, finds: bool) -> frozenset[str]:
+    """What the same words made of the picture before, where it is to be learned.
+
+    The picture that was learned is the one below them: another place on the way begins there, too.
+    """
+    if finds or settings.edit_method != "imagic":
+        return frozenset()
+    return learned_layers(canvas, settings.edit_to)
+
+
+async def hide_layers(canvas: Canvas, layer_ids: frozenset[str]) -> None:
+    """Take the eye off layers that are no part of the picture that is edited."""
+    shown = [layer for layer in all_layers(canvas.layers()) if layer.visible]
+    seen = [layer.id for layer in shown if layer.id in layer_ids]
     for layer_id in seen:
         canvas.set_visible(layer_id, on=False)
     if seen:

@@ -14,6 +14,7 @@ from tapestry_protocol.pixels import Bounds, Margins, Pixels
 
 from ..common.task_queue import Loop, TaskQueue
 from ..document.canvas import Canvas, Host
+from ..document.editing import keep_learned_layers
 from ..document.order import Order
 from ..i18n.notices import Notice, notice_in, notice_of
 from ..i18n.translation import tr
@@ -203,6 +204,9 @@ class Results:
         self.histories.of(canvas).change(
             entry.id, applied=inserted.layers, grown=(m.top, m.left, m.bottom, m.right)
         )
+        asked = entry.request
+        if asked is not None and way != "active":
+            keep_learned_layers(canvas, inserted.layers, asked)
         self._take_backs.pop(entry.id, None)
         if inserted.take_back:
             self._take_backs[entry.id] = inserted.take_back

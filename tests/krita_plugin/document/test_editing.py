@@ -1,8 +1,16 @@
 """A document -> an order for an edit."""
 
+from dataclasses import replace
+
 import pytest
 
-from tapestry.document.editing import keep_place_layer, place_layers
+from tapestry.document.editing import (
+    LEARNED_NOTE,
+    keep_learned_layers,
+    keep_place_layer,
+    learned_layers,
+    place_layers,
+)
 from tapestry.document.order import Order
 from tapestry.document.reading import order_from
 from tapestry.settings.settings import Settings, settings_of
@@ -151,6 +159,41 @@ def test_a_picture_is_learned_as_a_whole(canvas: FakeCanvas) -> None:
     told = settings_of(request)
     assert {name: told[name] for name in fields} == fields
     assert (told["edit_to"], told["edit_method"]) == ("lava", "imagic")
+
+
+def test_what_the_same_words_made_is_not_learned(canvas: FakeCanvas) -> None:
+    """The first result is hidden, and the picture that was learned is sent again."""
+    fields = {"edit_method": "imagic", "edit_strength": 1.0}
+    first = order(canvas, **fields)
+    before = canvas.flattened(Bounds(0, 0, 20, 30))
+    result = canvas.add("Tapestry: lava, edited (seed 42)", Bounds(0, 0, 20, 30), bytes((9, 9, 9)))
+    keep_learned_layers(canvas, (result,), first.request)
+    again = order(canvas, edit_interpolation=0.2, **fields)
+    assert again.request.image == first.request.image
+    assert again.blobs[again.request.image.sha256] == before
+    assert not canvas.layers()[0].visible
+
+
+def test_other_words_and_other_methods_take_what_is_seen(canvas: FakeCanvas) -> None:
+    """Somebody goes on from there; a note that is no such note says nothing."""
+    fields = {"edit_method": "imagic", "edit_strength": 1.0}
+    first = order(canvas, **fields)
+    colour = bytes((9, 9, 9, 255))
+    result = canvas.add("a result", Bounds(0, 0, 20, 30), colour)
+    keep_learned_layers(canvas, (result,), first.request)
+    plain = replace(first.request, edit=Edit("diffedit", "snow"))
+    keep_learned_layers(canvas, ("another",), plain)
+    for changed in ({"edit_to": "snow"}, {"edit_method": "ddib"}):
+        asked = order(canvas, **{**fields, **changed})
+        assert asked.request.image != first.request.image
+        assert canvas.layers()[0].visible
+    assert learned_layers(canvas, " lava ") == {result}
+    canvas.remove(result)
+    keep_learned_layers(canvas, ("third",), first.request)
+    assert learned_layers(canvas, "lava") == {"third"}
+    for odd in ("[]", "{", '{"a": 3}'):
+        canvas.notes[LEARNED_NOTE] = odd
+        assert learned_layers(canvas, "lava") == frozenset()
 
 
 def test_another_model_may_have_painted_it(canvas: FakeCanvas) -> None:

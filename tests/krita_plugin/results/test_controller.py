@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tapestry.docker_model import DockerModel
+from tapestry.document.editing import learned_layers
 from tapestry.results.canvas_preview import PREVIEW_NAME
 from tapestry.results.history import HISTORY_NOTE, History
 from tapestry.results.picture_store import PictureStore
@@ -174,6 +175,22 @@ def test_take_back_and_apply_again(workshop: Workshop) -> None:
     run(workshop, workshop.docker_model.apply, entry.id)
     workshop.canvas.remove(workshop.canvas.fakes[0].layer.id)
     assert not workshop.docker_model.results.can_take_back(the_entry(workshop))
+
+
+@pytest.mark.parametrize("way", ["layer", "active"])
+def test_a_learned_picture_knows_its_layers(workshop: Workshop, way: str) -> None:
+    """Those that came of it; the artist's own layer, that one was merged into, is none."""
+    workshop.docker_model.change(edit_method="imagic", edit_to="snow", apply_at_once=way == "layer")
+    workshop.connect()
+    workshop.docker_model.edit()
+    workshop.loop.run()
+    workshop.finish(workshop.backend.sent[-1])
+    if way == "active":
+        workshop.canvas.active = workshop.canvas.fakes[0].layer.id
+        run(workshop, workshop.docker_model.apply, the_entry(workshop).id, way)
+    expected = set(the_entry(workshop).applied) if way == "layer" else set()
+    assert learned_layers(workshop.canvas, "snow") == expected
+    assert the_entry(workshop).applied
 
 
 def test_an_extension_is_taken_back_even_when_its_layer_was_undone(workshop: Workshop) -> None:
