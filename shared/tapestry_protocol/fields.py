@@ -58,6 +58,7 @@ Scheduler = Literal[
     "flow_euler",
 ]
 PictureShown = Literal["window", "whole", "both"]
+TeachMethod = Literal["lora", "word", "attention", "key-locked"]
 EditMethod = Literal["diffedit", "p2p", "ddib", "instruct", "imagic"]
 WorkerState = Literal["starting", "loading", "ready", "busy", "lost"]
 WorkerNumber = Annotated[int, Between(1, MAX_SEQUENCE)]

@@ -46,6 +46,21 @@ MAX_CLIP_SKIP = 11
 MAX_PROMPT_CHARACTERS = 2_000
 """Text encoders read some 75 words; whatever is longer than this is not a prompt."""
 
+MAX_EXAMPLES = 32
+"""Pictures that a model is taught from at once: a handful is what the methods are made for."""
+
+MAX_TAUGHT_WORD_CHARACTERS = 40
+"""Of a word that a model is taught: it becomes a file's name."""
+
+MAX_TEACHING_MIN = 24 * 60
+"""Minutes that a model is taught; bounds the length of a job."""
+
+MIN_RANK, MAX_RANK = 4, 32
+"""Of a LoRA that is taught: below, nothing is learned; above, nothing more."""
+
+MAX_WORD_VECTORS = 16
+"""Vectors of a word: each takes the place of one of a prompt's 75 tokens."""
+
 MAX_STEPS = 200
 """No scheduler gains from more; bounds the length of a job."""
 

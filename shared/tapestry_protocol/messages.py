@@ -2,7 +2,7 @@
 
 client -> server   hello, submit, cancel, resume, acknowledge
 server -> client   welcome, need, accepted, progress, preview, result, failed, cancelled, backend,
-                   remark, workers
+                   remark, workers, learned
 server -> worker   run, cancel, heartbeat     (over a pipe)
 worker -> server   sibling_devices, backend, progress, preview, result, failed, cancelled, lacks,
                    heartbeat
@@ -45,6 +45,7 @@ from .fields import (
     Sequence,
     Speed,
     Stage,
+    TeachMethod,
     UnitShare,
     UpscalerId,
     WorkerNumber,
@@ -54,23 +55,31 @@ from .layered import Layered
 from .limits import (
     MAX_ADAPTERS,
     MAX_CONTROLS,
+    MAX_EXAMPLES,
     MAX_FACTOR,
     MAX_FEATHER_PX,
     MAX_HARMONISING,
     MAX_ID_CHARACTERS,
+    MAX_LEARNING_STEPS,
     MAX_LEFT_OUT,
     MAX_LORAS,
     MAX_MODELS,
     MAX_NAMES,
+    MAX_PROMPT_CHARACTERS,
+    MAX_RANK,
     MAX_REFERENCES,
     MAX_REGIONS,
     MAX_REPORT_CHARACTERS,
     MAX_SIDE_PX,
     MAX_STEPS,
+    MAX_TAUGHT_WORD_CHARACTERS,
+    MAX_TEACHING_MIN,
     MAX_UNDER_PX,
     MAX_UPSCALERS,
     MAX_WEIGHT,
+    MAX_WORD_VECTORS,
     MAX_WORKERS,
+    MIN_RANK,
     MIN_WEIGHT,
 )
 from .pixels import NO_MARGINS, Bounds, Margins, PixelsRef, Point, Sha256, Side
@@ -215,6 +224,40 @@ of what was there (DiffEdit: the paper's value), or keep its shapes."""
 
 
 @dataclass(frozen=True)
+class Teach:
+    """What a model is taught from pictures, as which word.
+
+    word      as prompts will say it, such as "my wool"
+    examples  pictures, RGBA: what is transparent in them is not learned
+    like      words that the model knows for what is near to it; the word begins there, and what
+              they mean is not forgotten
+    method    "lora": small changes of the attention layers (DreamBooth, with a LoRA); "word": the
+              word's vectors alone (textual inversion); "attention": the layers that read the text,
+              and the word (Custom Diffusion); "key-locked": a rank-one change of these that opens
+              for the word alone (Perfusion)
+    minutes   how long, besides loading and the last picture; 0: what was learned so far becomes
+              the file
+    rank      of the changes, "lora" and "attention"
+    vectors   of the word, but for "lora", which takes the words as they are
+    flips, turns, light    whether the examples are also shown mirrored, turned a little, and a
+              little lighter and darker
+    licence   what the artist says about the use of what is made with it, for the file's card
+    """
+
+    word: Annotated[str, MaxLength(MAX_TAUGHT_WORD_CHARACTERS)]
+    examples: Annotated[tuple[PixelsRef, ...], MaxLength(MAX_EXAMPLES)]
+    like: Prompt = ""
+    method: TeachMethod = "lora"
+    minutes: Annotated[float, Between(0.0, MAX_TEACHING_MIN)] = 10.0
+    rank: Annotated[int, Between(MIN_RANK, MAX_RANK)] = 8
+    vectors: Annotated[int, Between(1, MAX_WORD_VECTORS)] = 4
+    flips: bool = True
+    turns: bool = False
+    light: bool = False
+    licence: Annotated[str, MaxLength(MAX_PROMPT_CHARACTERS)] = ""
+
+
+@dataclass(frozen=True)
 class Request:
     """Everything that decides a picture. The same request gives the same picture.
 
@@ -222,7 +265,8 @@ class Request:
               "refine" paints over the selection, starting from what is there; "fill" paints
               something new into it; "upscale" makes the whole picture larger and paints over it;
               "edit" changes what other words name, in the selection or everywhere; "recognise"
-              makes no picture, but says which words fit what each region shows
+              makes no picture, but says which words fit what each region shows; "teach" teaches
+              the model a word, and shows what it paints for it, in a picture of this size
     height, width   the canvas before it is extended or upscaled, pixels
     prompt    for everything that no region covers
     style     added to every prompt, of regions and background alike
@@ -233,6 +277,7 @@ class Request:
     strength  "refine": 0 leaves everything as it is, 1 starts from nothing; "upscale": 0 only
               enlarges; "edit": the share of the steps that are taken back
     edit      "edit": how
+    teach     "teach": what, and how
     names     "recognise": words that are compared for every region, besides its own prompt; a
               region without a prompt is compared with the materials that the model lists, too
     factor    "upscale": how many times as high and as wide the picture becomes
@@ -258,7 +303,7 @@ class Request:
     expert    what has a good default for every picture
     """
 
-    task: Literal["generate", "extend", "refine", "fill", "upscale", "edit", "recognise"]
+    task: Literal["generate", "extend", "refine", "fill", "upscale", "edit", "recognise", "teach"]
     height: Side
     width: Side
     prompt: Prompt = ""
@@ -291,6 +336,7 @@ class Request:
     layered: bool = False
     live: LiveName = ""
     edit: Edit | None = None
+    teach: Teach | None = None
     names: Annotated[tuple[Prompt, ...], MaxLength(MAX_NAMES)] = ()
     expert: Expert = NO_EXPERT
 
@@ -300,7 +346,8 @@ class Request:
         single = (self.image, self.selection.mask if self.selection else None)
         regions = (blob for region in self.regions for blob in (region.mask, region.paint))
         controls = (control.image for control in self.all_controls)
-        return tuple(blob for blob in (*single, *regions, *controls) if blob)
+        examples = self.teach.examples if self.teach else ()
+        return tuple(blob for blob in (*single, *regions, *controls, *examples) if blob)
 
     @property
     def all_prompts(self) -> tuple[str, ...]:
@@ -405,11 +452,18 @@ class Welcome(Message, kind="welcome"):
 
 
 @dataclass(frozen=True)
+class Learned(Message, kind="learned"):
+    """Adapters that have come since the welcome: what a model was taught."""
+
+    adapters: Annotated[tuple[AdapterInfo, ...], MaxLength(MAX_ADAPTERS)]
+
+
+@dataclass(frozen=True)
 class Need(Message, kind="need"):
     """Send these blobs, then the job can start."""
 
     job_id: JobId
-    sha256s: Annotated[tuple[Sha256, ...], MaxLength(2 * MAX_REGIONS + MAX_CONTROLS + 2)]
+    sha256s: Annotated[tuple[Sha256, ...], MaxLength(2 * MAX_REGIONS + MAX_CONTROLS + MAX_EXAMPLES)]
     sequence: Sequence = 0
 
 
@@ -468,8 +522,8 @@ class Progress(Message, kind="progress"):
 
     job_id: JobId
     stage: Stage
-    step: Annotated[int, Between(0, MAX_STEPS * 2)]
-    steps: Annotated[int, Between(0, MAX_STEPS * 2)]
+    step: Annotated[int, Between(0, MAX_LEARNING_STEPS)]
+    steps: Annotated[int, Between(0, MAX_LEARNING_STEPS)]
     sequence: Sequence = 0
 
 
@@ -488,7 +542,7 @@ class Result(Message, kind="result"):
 
     pixels    generate: the canvas; extend: the grown canvas, transparent where the old picture is;
               refine, fill and edit: transparent where nothing has changed; upscale: the larger
-              picture; recognise: one transparent pixel
+              picture; recognise: one transparent pixel; teach: what the word means now
     bounds    where it lies, in coordinates of the document before extension; upscale: in those of
               the larger picture
     report    JSON: the plan, seed, model, windows, evaluations, seconds, memory; recognise: what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from .adapters import MAPS
@@ -20,6 +21,12 @@ from .limits import (
 from .messages import Control, Edit, PixelsRef, Region, Request
 from .pixels import Bounds, Point
 from .sentences import Sentence, quoted
+
+LEAST_EXAMPLES = 2
+"""A single picture teaches itself, with all that is in it by chance."""
+
+_NO_WORD = re.compile(r"[^\w\s',;/&+|-]")
+_TWO_WORDS = re.compile(r"[,;/&+|]|\b(?:and|und)\b", re.IGNORECASE)
 
 
 def check_canvas(height: int, width: int) -> None:
@@ -416,6 +423,48 @@ def check_follows(name: str, *, is_instructed: bool, follows: bool, nothing_else
         )
 
 
+def _check_teach(request: Request) -> None:
+    teach = request.teach
+    if teach is None or request.regions or request.image is not None:
+        raise _bad("A model is taught from examples alone.", "Choose layers that show one thing.")
+    check_taught_word(teach.word, teach.like)
+    check_prompt(teach.like, Sentence("what it is like"))
+    if len({example.sha256 for example in teach.examples}) < LEAST_EXAMPLES:
+        raise _bad(
+            Sentence(
+                "One example is not enough: it shows all of itself, and not what {word} is.",
+                word=quoted(teach.word),
+            )
+            if teach.examples
+            else "There is no example.",
+            "Choose 3 to 5 layers or pictures that show the same thing in different ways.",
+        )
+    for example in teach.examples:
+        if example.channels != 4:
+            raise _bad("An example needs its transparency: RGBA.")
+        check_canvas(example.height, example.width)
+
+
+def check_taught_word(word: str, like: str) -> None:
+    """Raises TapestryError where this is no word that a model could be taught."""
+    said = word.strip()
+    advice = "Choose a short name of its own, such as \u201cmy wool\u201d."
+    if not any(sign.isalnum() for sign in said) or _NO_WORD.search(said):
+        raise _bad(Sentence("{word} is no word that can be taught.", word=quoted(word)), advice)
+    if _TWO_WORDS.search(said):
+        raise _bad(
+            Sentence("{word} names two things.", word=quoted(said)),
+            "Teach them one after the other, each with examples of its own.",
+        )
+    if is_same(word, like):
+        raise _bad(
+            Sentence(
+                "{word} is what the model shall take it from, and a new word.", word=quoted(said)
+            ),
+            advice,
+        )
+
+
 def _check_image(request: Request) -> None:
     image = request.image
     if image is None or image.channels != 4:
@@ -440,5 +489,6 @@ _TASKS: dict[str, Callable[[Request], None]] = {
     "upscale": _check_upscale,
     "edit": _check_edit,
     "recognise": _check_recognise,
+    "teach": _check_teach,
 }
 """What each task asks for."""

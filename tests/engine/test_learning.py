@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tapestry_backend.engine.learning import Learner, Lesson, Lessons
+from tapestry_backend.engine.learning import Learner, Lesson, Lessons, Shown
 from tapestry_backend.engine.noise_schedule import training_levels
 from tapestry_backend.engine.windows import Size, crop
 
@@ -18,7 +18,8 @@ def lessons(counts: Tensor | None = None, kind: str = "epsilon", rows: int = 4) 
     """Of one picture."""
     scheduler = diffusers.DDIMScheduler(**BETAS, prediction_type=kind)
     counts = torch.ones(12, 20) if counts is None else counts
-    return Lessons(CLEAN, counts, WINDOW, training_levels(scheduler), rows=rows, seed=0)
+    levels = training_levels(scheduler)
+    return Lessons([Shown(CLEAN, counts)], WINDOW, levels, rows=rows, seed=0)
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])

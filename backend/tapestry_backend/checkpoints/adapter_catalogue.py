@@ -18,6 +18,7 @@ from tapestry_protocol.messages import Request
 from tapestry_protocol.sentences import Sentence, quoted
 
 from ..prompts.syntax import NamedAdapters, read_syntax
+from ..prompts.taught_words import TaughtWord, with_taught_words
 from .adapter_recognition import (
     IMAGE_ENCODER,
     Adapter,
@@ -35,6 +36,7 @@ from .folder_checks import PARTS, lacks_index, without_index
 from .folders import check_folder_named, expanded, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting, unforeseen
 from .safetensors_header import read_header
+from .taught import taught_folders
 
 PICTURED: tuple[AdapterKind, ...] = ("controlnet", "t2i_adapter", "ip_adapter")
 """Those that are shown a picture."""
@@ -106,8 +108,7 @@ class AdapterCatalogue:
 
     def _add(self, adapter: Adapter, names: Sequence[str]) -> None:
         """Under the first of these names that is free."""
-        # Two links to one file are two adapters, as in other programs: they have two names.
-        place = os.path.join(os.path.realpath(adapter.path.parent), adapter.path.name)  # noqa: PTH118
+        place = _place_of(adapter.path)
         if place in self._paths:
             return
         chosen = choose_id(adapter.path, names, self._adapters.__contains__)
@@ -198,8 +199,12 @@ class AdapterCatalogue:
         )
 
     def read(self, request: Request) -> tuple[Request, tuple[str, ...]]:
-        """The request with the LoRAs that its prompts name, and notices about its prompts."""
+        """The request with the LoRAs that its prompts name, and notices about its prompts.
+
+        A word that was taught here stands for its embedding, and brings its LoRA along.
+        """
         words = tuple(adapter.token for adapter in self.embeddings)
+        request = with_taught_words(request, self.taught_words)
         return read_syntax(request, NamedAdapters(self.find, words))
 
     def names_needed(self, request: Request) -> Iterator[str]:
@@ -217,6 +222,46 @@ class AdapterCatalogue:
         for adapter in self.embeddings:
             if any(adapter.token in prompt for prompt in request.all_prompts):
                 yield adapter.id
+
+    @property
+    def taught_words(self) -> tuple[TaughtWord, ...]:
+        """What was taught here, by the words that prompts say."""
+        found: dict[str, TaughtWord] = {}
+        for adapter in self._adapters.values():
+            for word in adapter.words:
+                known = found.setdefault(word.casefold(), TaughtWord(word))
+                if adapter.kind == "lora":
+                    known = known._replace(lora=adapter.id)
+                else:
+                    known = known._replace(token=adapter.token)
+                found[word.casefold()] = known
+        return tuple(found.values())
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those that mean something already: taught here, or an embedding's."""
+        taught = (word.word for word in self.taught_words)
+        return (*taught, *(adapter.token for adapter in self.embeddings))
+
+    def look_for_taught(self) -> tuple[AdapterInfo, ...]:
+        """Take on what has come to our own models folder since; gives it."""
+        found = (
+            path for folder in taught_folders() for path in sorted(folder.glob("*.safetensors"))
+        )
+        new = [path for path in found if _place_of(path) not in self._paths]
+        return tuple(info for path in new for info in self.add_taught(path))
+
+    def add_taught(self, path: Path) -> tuple[AdapterInfo, ...]:
+        """Take on a file that was taught just now; gives those that it holds.
+
+        One that is known by its path already is not read again.
+        """
+        before = set(self._adapters)
+        try:
+            self._add(read_adapter(path), (path.stem, str(path)))
+        except TapestryError as error:
+            self._left_out.append(LeftOut(path, error))
+        return tuple(a.info for name, a in self._adapters.items() if name not in before)
 
     def check(self, request: Request, model_id: str, family: str, widths: EmbeddingDims) -> None:
         """Raises TapestryError when a request names an adapter that is not there or does not fit.
@@ -244,6 +289,11 @@ class AdapterCatalogue:
             other_width = adapter.widths and widths.text not in {None, *adapter.widths}
             if other_width or not may_fit(adapter.kind, adapter.family, family):
                 raise misfit(adapter, model_id, family)
+
+
+def _place_of(path: Path) -> str:
+    """Two links to one file are two adapters, as in other programs: they have two names."""
+    return os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118
 
 
 def misfit(adapter: Adapter, model_id: str, family: str = "") -> TapestryError:

@@ -21,6 +21,7 @@ from .folders import entries_of, exists, is_file, is_folder, is_link, is_weights
 from .left_out import unforeseen, unreadable, why_no_id
 from .lora_keys import BUNDLED, read_name, unused_in
 from .safetensors_header import BrokenFileError, Header, read_header, read_json
+from .taught import read_card, token_of
 
 AdapterKind = Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
 
@@ -96,6 +97,8 @@ class Adapter:
     encoder   the folder of an IP-Adapter's image encoder
     unused    what else its file holds, which is not used, in words
     inside    how the names of an embedding's tensors begin, where it stands in a LoRA's file
+    words     that were taught here, as prompts say them; of an embedding the one that it means
+    gated     whether a LoRA changes nothing but what looks like its word
     """
 
     id: str
@@ -107,6 +110,8 @@ class Adapter:
     encoder: Path | None = None
     unused: Sentence | None = None
     inside: str = ""
+    words: tuple[str, ...] = ()
+    gated: bool = False
 
     @property
     def info(self) -> AdapterInfo:
@@ -263,7 +268,9 @@ def _read_file(name: str, path: Path) -> Adapter:
         check_rank(header)
         family, widths = _family_of_lora(header)
         unused = unused_in(header.shapes)
-        return Adapter(name, "lora", path, family, widths, unused=unused)
+        card = read_card(header.notes)
+        words, gated = (card.words, card.gated) if card else ((), False)
+        return Adapter(name, "lora", path, family, widths, unused=unused, words=words, gated=gated)
     unknown = [part for part in header.shapes if read_name(part) is None]
     if not unknown:
         raise BrokenFileError("it holds what stands beside a LoRA's changes, and none of them")
@@ -271,7 +278,9 @@ def _read_file(name: str, path: Path) -> Adapter:
     if embedding is None:
         raise _no_adapter(path, header, unknown[0])
     token, widths = embedding
-    return Adapter(name, "embedding", path, _family_of_words(widths), widths, token)
+    card = read_card(header.notes)
+    words = card.words if card else ()
+    return Adapter(name, "embedding", path, _family_of_words(widths), widths, token, words=words)
 
 
 def _no_adapter(path: Path, header: Header, tensor: str) -> TapestryError:
@@ -433,7 +442,12 @@ def bundled_in(lora: Adapter) -> list[Adapter]:
         if read is not None:
             family = _family_of_words(read[1])
             inside = f"{BUNDLED}{name}."
-            found.append(Adapter(name, "embedding", lora.path, family, *read[::-1], inside=inside))
+            words = tuple(word for word in lora.words if token_of(word) == read[0])
+            found.append(
+                Adapter(
+                    name, "embedding", lora.path, family, *read[::-1], inside=inside, words=words
+                )
+            )
     return found
 
 

@@ -35,6 +35,7 @@ from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
 from .safetensors_header import BrokenFileError, read_header, read_json
 from .shapes import vae_cell_px, vae_channels
+from .taught import check_teachable, check_word
 from .tokenizer_folders import check_tokenizers
 from .upscaler_file import Upscaler, find_upscaler, upscalers_in
 
@@ -186,6 +187,9 @@ class Catalogue:
         if is_file(entry.path):
             model = read_file(entry.path, entry.component_files)
             check_tokenizers((source.kind for source in model.parts.values()), entry.path)
+        if request.teach is not None:
+            check_teachable(entry.id, entry.variant, entry.dtype)
+            check_word(request.teach, self.adapters.words, entry.materials)
         widths = read_embedding_dims(entry.path, entry.component_files)
         self.adapters.check(request, entry.id, entry.family, widths)
 

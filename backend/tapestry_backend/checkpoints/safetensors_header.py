@@ -36,7 +36,10 @@ MAX_FILE_BYTES = 128 * 2**30
 _KEPT_NOTES_BYTES = 2**18
 """Notes that are longer are left in the file, but for those that are read here."""
 
-_READ_NOTES = {"lora_adapter_metadata", "modelspec.resolution", "modelspec.prediction_type"}
+_READ_NOTES = {
+    *("lora_adapter_metadata", "modelspec.resolution", "modelspec.prediction_type"),
+    "tapestry.taught",
+}
 _TEXT = rb'"(?:[^"\\]++|\\.)*+"'
 _NOTES = re.compile(rb'[{,]\s*+"__metadata__"\s*+:\s*+')
 _NOTE = re.compile(rb"\s*+(" + _TEXT + rb")\s*+:\s*+(" + _TEXT + rb")\s*+([,}])", re.DOTALL)

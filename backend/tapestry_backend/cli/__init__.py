@@ -64,6 +64,9 @@ def _parser(chosen: list[str]) -> argparse.ArgumentParser:
     what = commands.add_parser("what", help="say which of some names fits what a picture shows")
     if chosen == ["what"]:
         _add_what(what)
+    teach = commands.add_parser("teach", help="teach a model a word from layers or pictures")
+    if chosen == ["teach"]:
+        _add_teach(teach)
     serve = commands.add_parser("serve", help="run the backend that Krita's plugin talks to")
     if chosen == ["serve"]:
         _add_serve(serve)
@@ -108,6 +111,13 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
     add_what_options(parser)
     parser.set_defaults(run=_what)
+
+
+def _add_teach(parser: argparse.ArgumentParser) -> None:
+    from .teach import add_teach_options  # noqa: PLC0415  only to teach
+
+    add_teach_options(parser)
+    parser.set_defaults(run=_teach)
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +168,14 @@ def _what(options: argparse.Namespace) -> int:
 
     with stoppable():
         what(options)
+    return 0
+
+
+def _teach(options: argparse.Namespace) -> int:
+    from .teach import teach  # noqa: PLC0415  decides by itself when torch is needed
+
+    with stoppable():
+        teach(options)
     return 0
 
 

@@ -7,14 +7,18 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tapestry_protocol.limits import MAX_SEED, MAX_STEPS
+from tapestry_protocol.messages import Teach
 from tapestry_protocol.sentences import quoted
 
 from ..bench.quality.report import table
 from ..outputs import check_output, write_outputs
+from ..values import words_of
 from .bench_card import add_card_arguments
 from .bench_speed import add_speed_arguments
+from .render_options import value_of
 
 MEASURES = (
     *("adherence", "seams", "coherence", "sharpness", "composition", "exactness"),
@@ -24,7 +28,10 @@ MEASURES = (
     "editing",
     "harmonising",
     "melting",
+    "teaching",
 )
+OF_QUALITY = MEASURES[:-1]
+"""What is measured where nothing is named: teaching takes many minutes."""
 
 _EDITS = ("editing", "harmonising")
 """What `bench edit` measures where nothing else is said."""
@@ -32,15 +39,16 @@ _EDITS = ("editing", "harmonising")
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmarks and their options."""
-    kinds = parser.add_subparsers(required=True, metavar="quality|edit|speed|card")
+    kinds = parser.add_subparsers(required=True, metavar="quality|edit|teach|speed|card")
     _add_quality_arguments(kinds.add_parser("quality", help="what pictures are worth"))
     _add_quality_arguments(kinds.add_parser("edit", help="what edits are worth"), _EDITS)
+    _add_teach_arguments(kinds.add_parser("teach", help="what is learned of new patterns"))
     add_speed_arguments(kinds.add_parser("speed", help="how long they take"))
     add_card_arguments(kinds.add_parser("card", help="what works on this graphics card"))
 
 
 def _add_quality_arguments(
-    parser: argparse.ArgumentParser, measures: tuple[str, ...] = MEASURES
+    parser: argparse.ArgumentParser, measures: tuple[str, ...] = OF_QUALITY
 ) -> None:
     parser.description = (
         "Paints the same things with Tapestry, with the MultiDiffusion paper's own loops and with "
@@ -58,6 +66,17 @@ def _add_quality_arguments(
     parser.set_defaults(run=quality_command)
 
 
+def _add_teach_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_quality_arguments(parser, ("teaching",))
+    parser.add_argument(
+        "--minutes", type=value_of("minutes", Teach), default=10.0, metavar="N", help="each (10)"
+    )
+    methods = words_of(Teach, "method")
+    parser.add_argument(
+        "--method", choices=methods, action="append", help="this one alone (may be repeated)"
+    )
+
+
 def quality_command(options: argparse.Namespace) -> int:
     """Measure, then print the table; raises TapestryError with a sentence for what is wrong."""
     for path in filter(None, (options.json, options.sheet)):
@@ -69,7 +88,7 @@ def quality_command(options: argparse.Namespace) -> int:
 
     quality = measure_quality(
         PainterSettings(options.model, options.steps, seed=options.seed),
-        Scope(quick=options.quick, alone=options.alone),
+        Scope(options.quick, options.alone, **_of_teaching(options)),
         options.only,
     )
     sys.stdout.write(table(quality.figures, quality.errors) + "\n")
@@ -79,6 +98,16 @@ def quality_command(options: argparse.Namespace) -> int:
     if options.sheet:
         quality.save_sheet(options.sheet)
     return 0
+
+
+def _of_teaching(options: argparse.Namespace) -> dict[str, Any]:
+    """What `bench teach` says besides."""
+    named: dict[str, Any] = {}
+    if hasattr(options, "minutes"):
+        named["minutes"] = options.minutes
+        if options.method:
+            named["methods"] = tuple(options.method)
+    return named
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -1,4 +1,4 @@
-"""Learning from a picture: random windows of its latents, a loss over what counts, an optimiser.
+"""Learning from pictures: random windows of latents, a loss over what counts, an optimiser.
 
 What is learned is tensors by name: an embedding, or the factors of a LoRA. A step depends on its
 number and on what was learned before it, on nothing else: a run that was stopped goes on as if it
@@ -26,12 +26,27 @@ _FIRST, _SECOND = ".first", ".second"
 """How the moments of the optimiser are called, behind the name of what it moves."""
 
 
+class Shown(NamedTuple):
+    """A picture to learn from.
+
+    clean     [1, C, H, W]: its latents, in the scale of the model's input
+    counts    [H, W] in 0..1: how much of each cell is to be learned, anything of one at least;
+              windows lie where there is some
+    text      the number of its text; `engine` does not know texts
+    """
+
+    clean: Tensor
+    counts: Tensor
+    text: int = 0
+
+
 class Lesson(NamedTuple):
     """What a model is shown at one step of learning, in B rows; each is a window of its own.
 
     noisy, wanted   [B, C, h, w]: latents behind noise, and what it ought to predict for them
     timesteps       [B]: the model's input
     counts          [B, 1, h, w] in 0..1: how much of each cell is to be learned
+    windows, texts  where each row lies in its picture, and the number of that picture's text
     """
 
     noisy: Tensor
@@ -39,6 +54,7 @@ class Lesson(NamedTuple):
     timesteps: Tensor
     counts: Tensor
     windows: tuple[Window, ...]
+    texts: tuple[int, ...]
 
     def parts(self, most: int) -> Iterator[Lesson]:
         """The same in lessons of at most so many rows."""
@@ -50,6 +66,7 @@ class Lesson(NamedTuple):
                 self.timesteps[rows],
                 self.counts[rows],
                 self.windows[rows],
+                self.texts[rows],
             )
 
     def loss(self, predicted: Tensor) -> Tensor:
@@ -59,29 +76,25 @@ class Lesson(NamedTuple):
 
 
 class Lessons:
-    """What is to be learned of a picture, one lesson for each step.
+    """What is to be learned of pictures, one lesson for each step.
 
-    clean     [1, C, H, W]: its latents, in the scale of the model's input
-    counts    [H, W] in 0..1: how much of each cell is to be learned, anything of one at least;
-              windows lie where there is some
-    window    what a row shows, no larger than the canvas
+    shown     each is drawn as often as any other
+    window    what a row shows, no larger than any picture
     levels    the noise levels that the model was trained with
     rows      of each lesson; their levels are spread over all that there are
     """
 
     def __init__(
         self,
-        clean: Tensor,
-        counts: Tensor,
+        shown: Sequence[Shown],
         window: Size,
         levels: Sequence[SamplingStep],
         *,
         rows: int,
         seed: int,
     ) -> None:
-        self._clean = clean
-        self._counts = counts.to(clean)
-        self._places = torch.nonzero(counts.cpu() > 0)
+        self._shown = [each._replace(counts=each.counts.to(each.clean)) for each in shown]
+        self._places = [torch.nonzero(each.counts.cpu() > 0) for each in shown]
         self._window = window
         self._levels = levels
         self._rows = rows
@@ -91,12 +104,15 @@ class Lessons:
         """The lesson of a step; the same every time."""
         # Seeds beside each other begin alike; a stride that is prime tells them apart.
         generator = torch.Generator("cpu").manual_seed(self._seed + 1_000_003 * number)
-        windows = tuple(self._some_window(generator) for _ in range(self._rows))
+        chosen = [self._some_picture(generator) for _ in range(self._rows)]
+        windows = tuple(self._some_window(picture, generator) for picture in chosen)
         shares = (torch.arange(self._rows) + torch.rand(self._rows, generator=generator)).div(
             self._rows
         )
         levels = [self._levels[int(share * len(self._levels))] for share in shares]
-        clean = torch.cat([crop(self._clean, window) for window in windows])
+        shown = [self._shown[picture] for picture in chosen]
+        cut = list(zip(shown, windows, strict=True))
+        clean = torch.cat([crop(each.clean, window) for each, window in cut])
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         alpha, sigma = (
             torch.tensor(values).to(clean)[:, None, None, None]
@@ -106,15 +122,22 @@ class Lessons:
         rows = zip(levels, clean, noisy, strict=True)
         wanted = torch.stack([level.prediction(*row) for level, *row in rows])
         timesteps = torch.stack([level.timestep for level in levels])
-        counts = torch.stack([crop(self._counts, window)[None] for window in windows])
-        return Lesson(noisy, wanted, timesteps.to(clean.device), counts, windows)
+        counts = torch.stack([crop(each.counts, window)[None] for each, window in cut])
+        texts = tuple(each.text for each in shown)
+        return Lesson(noisy, wanted, timesteps.to(clean.device), counts, windows, texts)
 
-    def _some_window(self, generator: torch.Generator) -> Window:
+    def _some_picture(self, generator: torch.Generator) -> int:
+        """Its number. One alone is not drawn, so that what was learned of one stays the same."""
+        count = len(self._shown)
+        return int(torch.randint(count, (1,), generator=generator)) if count > 1 else 0
+
+    def _some_window(self, picture: int, generator: torch.Generator) -> Window:
         """One around a random cell that counts."""
-        number = torch.randint(len(self._places), (1,), generator=generator)
+        places = self._places[picture]
+        number = torch.randint(len(places), (1,), generator=generator)
         starts = []
         for place, side, length in zip(
-            self._places[number[0]].tolist(), self._window, self._counts.shape, strict=True
+            places[number[0]].tolist(), self._window, self._shown[picture].counts.shape, strict=True
         ):
             first, last = max(0, place - side + 1), min(place, length - side)
             starts.append(int(torch.randint(first, last + 1, (1,), generator=generator)))
@@ -123,32 +146,49 @@ class Lessons:
 
 
 class Learner:
-    """Adam (Kingma and Ba 2015) over tensors by name, which it changes in place.
+    """AdamW (Loshchilov and Hutter 2019) over tensors by name, which it changes in place.
 
-    is_half: whether the model computes in half precision; the tensors are in single.
+    rate      of all, but for those that `rates` names
+    decay     how much of a tensor goes with each step, in parts of its rate; 0: it is Adam
+    is_half   whether the model computes in half precision; the tensors are in single
     """
 
     def __init__(
-        self, tensors: Mapping[str, Tensor], rate: float, *, is_half: bool = False
+        self,
+        tensors: Mapping[str, Tensor],
+        rate: float,
+        *,
+        rates: Mapping[str, float] | None = None,
+        decay: float = 0.0,
+        is_half: bool = False,
     ) -> None:
         self.tensors = {name: tensor.requires_grad_() for name, tensor in tensors.items()}
         self.steps_done = 0
-        self._adam = torch.optim.Adam(self.tensors.values(), lr=rate)
+        groups = [
+            {"params": [tensor], "lr": (rates or {}).get(name, rate)}
+            for name, tensor in self.tensors.items()
+        ]
+        self._adam = torch.optim.AdamW(groups, weight_decay=decay)
         device = next(iter(self.tensors.values())).device.type
         self._scaler = torch.amp.GradScaler(device, init_scale=_LOSS_SCALE, enabled=is_half)
 
-    def learn(self, lesson: Lesson, loss_of: Callable[[Lesson], Tensor], most_rows: int) -> float:
+    def learn(
+        self, lesson: Lesson, loss_of: Callable[[Lesson], Tensor], most_rows: int, *more: Lesson
+    ) -> float:
         """One step; gives the loss. No more rows than `most_rows` go through the model at once.
 
-        A loss that is not finite changes nothing. Raises what `loss_of` raises, before any change.
+        more: lessons whose losses are added to that of the first, such as what a model shall not
+        forget (Ruiz et al. 2023). A loss that is not finite changes nothing. Raises what `loss_of`
+        raises, before any change.
         """
         self._adam.zero_grad(set_to_none=True)
         total = 0.0
-        for part in lesson.parts(most_rows):
-            share = part.counts.sum() / lesson.counts.sum()
-            loss = loss_of(part) * share
-            self._scaler.scale(loss).backward()
-            total += loss.item()
+        for each in (lesson, *more):
+            for part in each.parts(most_rows):
+                share = part.counts.sum() / each.counts.sum()
+                loss = loss_of(part) * share
+                self._scaler.scale(loss).backward()
+                total += loss.item()
         if not torch.isfinite(torch.tensor(total)):
             return total
         self._scaler.unscale_(self._adam)

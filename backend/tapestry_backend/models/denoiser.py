@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -24,6 +24,8 @@ class Adapters(Protocol):
     Each method raises TapestryError when an adapter does not fit the model.
     """
 
+    networks: Mapping[str, Any]
+    """The model's parts by diffusers' names."""
     vocabulary: Any
     """The words that its text encoders were taught."""
 
@@ -93,6 +95,11 @@ class Denoiser(Protocol):
         ...
 
     @property
+    def row_bytes(self) -> int:
+        """What one row's activations take in `predict`, about."""
+        ...
+
+    @property
     def batch_size(self) -> int:
         """Rows per call of `predict`, by speed and by free memory."""
         ...
@@ -141,8 +148,35 @@ class Denoiser(Protocol):
         """
         ...
 
-    def new_lora(self, rank: int) -> Any:
-        """A LoRA (`adapters.learned`) of its network; raises TapestryError where it has none."""
+    def encode_with_gradient(self, prompt: str) -> Tensor:
+        """As `encode_prompts` for one prompt without weights, for autograd, and never kept."""
+        ...
+
+    def word_deviation(self, encoder: str) -> float:
+        """How far the numbers of a text encoder's word vectors lie from each other."""
+        ...
+
+    def state_of(self, prompt: str, part: str) -> Tensor:
+        """What the backbone reads at the last token of a part of a prompt: [D]."""
+        ...
+
+    def whitened_states(self, count: int) -> Tensor:
+        """The inverse [D, D] of how tokens vary together, over so many texts of random words."""
+        ...
+
+    def forget_texts(self) -> None:
+        """Let go of the encoded texts that are kept: a word means something else now."""
+        ...
+
+    def new_lora(self, rank: int, layers: tuple[str, ...] = ...) -> Any:
+        """A LoRA (`adapters.learned`) of its network; raises TapestryError where it has none.
+
+        layers: how the names of the layers end that it changes.
+        """
+        ...
+
+    def new_key_locked(self) -> Any:
+        """A `KeyLocked` (`adapters.learned`) of its network; raises TapestryError likewise."""
         ...
 
     def predict_with_gradient(

@@ -19,6 +19,7 @@ from ..engine.multidiffusion import WindowContext
 from ..engine.windows import Size
 from .adapters.block_residuals import sees_pixels, sees_unshifted
 from .adapters.control_input import ControlInput
+from .adapters.learned import PICTURE_LAYERS, LearnedLora
 from .autoencoder import tiled_vae
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding
@@ -93,9 +94,12 @@ class FlowModel(LatentModel):
         return self.patch
 
     @property
+    def row_bytes(self) -> int:
+        return self._tokens * self._width * _ALIVE_IN_A_ROW * self.dtype.itemsize
+
+    @property
     def batch_size(self) -> int:
-        row = self._tokens * self._width * _ALIVE_IN_A_ROW * self.dtype.itemsize
-        return min(max(spare_bytes(self.device) // row, 1), _MOST_ROWS)
+        return min(max(spare_bytes(self.device) // self.row_bytes, 1), _MOST_ROWS)
 
     def make_scheduler(self, name: Scheduler = "checkpoint", window: Size | None = None) -> Any:
         own = self._scheduler
@@ -131,6 +135,27 @@ class FlowModel(LatentModel):
         if len(latents) > 1:  # as a U-Net: fewer rows are tried first
             return ask(self._parts.use("transformer"))
         return self._parts.run("transformer", ask)
+
+    def new_lora(self, rank: int, layers: tuple[str, ...] = PICTURE_LAYERS) -> LearnedLora:
+        return LearnedLora("transformer", self._transformer, rank, self.device, layers)
+
+    def predict_with_gradient(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        conditions: Tensor,
+        contexts: Sequence[WindowContext] = (),  # noqa: ARG002  as in `predict`
+    ) -> Tensor:
+        transformer = self._parts.use("transformer")
+        if self._parts.is_streamed("transformer"):
+            raise MemoryError("layers that come and go pass on no gradient")
+        height, width = latents.shape[-2:]
+        whole = self._whole(latents.to(self.dtype), width)
+        asked = self._ask(transformer, whole, timesteps, conditions.to(self.dtype), ())
+        return asked[..., :height, :width]
+
+    def spare_gradients(self) -> None:
+        self._transformer.enable_gradient_checkpointing()
 
     @torch.no_grad()
     def prepare_control(self, network: Any, picture: Tensor) -> Tensor:

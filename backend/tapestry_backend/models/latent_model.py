@@ -26,7 +26,7 @@ from ..checkpoints.shapes import vae_cell_px, vae_channels
 from ..engine.multidiffusion import Rescale, WindowContext
 from ..engine.windows import NO_CONTEXT, Size
 from ..prompts.weights import read_weights
-from .adapters.learned import LearnedLora
+from .adapters.learned import PICTURE_LAYERS, KeyLocked, LearnedLora
 from .adapters.manager import AdapterManager
 from .attention_pairs import AttentionPair, TokenMap
 from .autoencoder import tiled_vae
@@ -46,6 +46,9 @@ _WHOLE_WINDOWS = 4
 
 _GUIDANCE_RESCALE = 0.7
 """As Lin et al. (2024) recommend."""
+
+_DAMPING = 1e-2
+"""Of the mean variance, added to how states vary together: few texts leave that nearly singular."""
 
 _MOST_TEXTS, _MOST_TEXT_BYTES = 64, 256 * 2**20
 """Encoded texts that are kept; one of Stable Diffusion's takes 231 KiB, one of FLUX.2's 12 MiB."""
@@ -123,6 +126,11 @@ class LatentModel(ABC):
         config = self._scheduler.config
         velocity = config.get("prediction_type") == "v_prediction"
         return _GUIDANCE_RESCALE if velocity and config.get("rescale_betas_zero_snr") else 0.0
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> int:
+        """As in `Denoiser`."""
 
     @abstractmethod
     def _keep(self, parts: Parts) -> None:
@@ -210,6 +218,58 @@ class LatentModel(ABC):
             ]
         return self._join(states, readings)
 
+    def encode_with_gradient(self, prompt: str) -> Tensor:
+        text = self.adapter_manager.vocabulary.spell(prompt)
+        readings = self._encode_anew(text)
+        tokens, *vectors = self._join([reading.states for reading in readings], readings)
+        packed = pack(tokens, vectors)
+        self._vector_rows = packed.shape[1] - tokens.shape[1]
+        return packed
+
+    def word_deviation(self, encoder: str) -> float:
+        network: Any = self.adapter_manager.networks[encoder]
+        return float(network.get_input_embeddings().weight.float().std())
+
+    @torch.no_grad()
+    def state_of(self, prompt: str, part: str) -> Tensor:
+        spell = self.adapter_manager.vocabulary.spell
+        text, said = spell(prompt), spell(part)
+        start = text.rfind(said)
+        readings = self._encode_anew(text)
+        states = self._join([reading.states for reading in readings], readings)[0][0]
+        places = [
+            place
+            for place, (begin, end) in enumerate(readings[0].offsets)
+            if start <= begin < end <= start + len(said)
+        ]
+        return states[places[-1]].float()
+
+    @torch.no_grad()
+    def whitened_states(self, count: int) -> Tensor:
+        words = sorted(
+            word.removesuffix("</w>")
+            for word in self._tokenizers["tokenizer"].get_vocab()
+            if word.endswith("</w>") and word.removesuffix("</w>").isalpha()
+        )
+        chosen = torch.randint(
+            len(words), (count, 3), generator=torch.Generator("cpu").manual_seed(0)
+        )
+        rows = []
+        for numbers in chosen.tolist():
+            readings = self._encode_anew(" ".join(words[number] for number in numbers))
+            states = self._join([reading.states for reading in readings], readings)[0][0]
+            said = [place for place, (begin, end) in enumerate(readings[0].offsets) if begin < end]
+            rows.append(states[said].float())
+        known = torch.cat(rows)
+        covariance = known.T @ known / len(known)
+        damped = covariance + _DAMPING * covariance.diagonal().mean() * torch.eye(
+            len(covariance), device=covariance.device
+        )
+        return torch.linalg.inv(damped)
+
+    def forget_texts(self) -> None:
+        self._texts.clear()
+
     def _read_nothing(self) -> Sequence[TextEncoding]:
         """What a heavier word moves away from."""
         return self._read("")
@@ -218,7 +278,8 @@ class LatentModel(ABC):
         """From an earlier job where there was one."""
         key = (text, self.adapter_manager.active, self.clip_skip)
         known = self._texts.pop(key, None)
-        readings = self._encode_anew(text) if known is None else known
+        with torch.no_grad():
+            readings = self._encode_anew(text) if known is None else known
         self._texts[key] = readings  # the last one used is the last one forgotten
         room = min(_MOST_TEXTS, _MOST_TEXT_BYTES // sum(each.states.nbytes for each in readings))
         while len(self._texts) > max(room, 1):
@@ -267,7 +328,14 @@ class LatentModel(ABC):
     ) -> AbstractContextManager[None]:
         raise _keeps_no_shapes()
 
-    def new_lora(self, rank: int) -> LearnedLora:  # noqa: ARG002
+    def new_lora(
+        self,
+        rank: int,  # noqa: ARG002
+        layers: tuple[str, ...] = PICTURE_LAYERS,  # noqa: ARG002
+    ) -> LearnedLora:
+        raise _learns_nothing(self.id)
+
+    def new_key_locked(self) -> KeyLocked:
         raise _learns_nothing(self.id)
 
     def predict_with_gradient(

@@ -63,10 +63,12 @@ class ModelCache:
             self._check_room(entry)
             runner = runner_of(FAMILIES[entry.family])
             loaded: Denoiser = runner(entry, self.device, self._dtype(entry))
-            loaded.adapter_manager.vocabulary.embeddings = self.catalogue.adapters.embeddings
             self._loaded[model_id] = loaded
         self._loaded.move_to_end(model_id)
-        return self._loaded[model_id]
+        model = self._loaded[model_id]
+        # Some may have come since: a word that was taught.
+        model.adapter_manager.vocabulary.embeddings = self.catalogue.adapters.embeddings
+        return model
 
     def _dtype(self, entry: Checkpoint) -> torch.dtype:
         """The precision in which a model computes here."""

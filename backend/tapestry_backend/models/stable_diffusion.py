@@ -13,7 +13,7 @@ from ..checkpoints.catalogue import inpainting_channels
 from ..engine.multidiffusion import WindowContext
 from ..prompts.weights import read_weights
 from .adapters.control_input import ControlInput
-from .adapters.learned import LearnedLora
+from .adapters.learned import PICTURE_LAYERS, KeyLocked, LearnedLora
 from .adapters.residuals import residuals
 from .attention_bias import attention_biased
 from .attention_control import Tokens, attention_taken_over, map_tokens
@@ -45,10 +45,13 @@ class StableDiffusion(LatentModel):
         self.distilled = self._unet.config.time_cond_proj_dim is not None
 
     @property
-    def batch_size(self) -> int:
+    def row_bytes(self) -> int:
         channels = self._unet.config.block_out_channels[0]
-        row = self.window**2 * channels * _ALIVE_IN_A_ROW * self.dtype.itemsize
-        return min(max(spare_bytes(self.device) // row, 1), _MOST_ROWS)
+        return self.window**2 * channels * _ALIVE_IN_A_ROW * self.dtype.itemsize
+
+    @property
+    def batch_size(self) -> int:
+        return min(max(spare_bytes(self.device) // self.row_bytes, 1), _MOST_ROWS)
 
     @torch.no_grad()
     def predict(
@@ -70,10 +73,17 @@ class StableDiffusion(LatentModel):
         # The caller can try fewer rows at a time before parts are moved.
         return ask(self._parts.use("unet")) if len(latents) > 1 else self._parts.run("unet", ask)
 
-    def new_lora(self, rank: int) -> LearnedLora:
+    def new_lora(self, rank: int, layers: tuple[str, ...] = PICTURE_LAYERS) -> LearnedLora:
         if self.distilled:  # what it was taught is no denoising of one picture
-            return super().new_lora(rank)
-        return LearnedLora("unet", self._unet, rank, self.device)
+            return super().new_lora(rank, layers)
+        return LearnedLora("unet", self._unet, rank, self.device, layers)
+
+    def new_key_locked(self) -> KeyLocked:
+        return (
+            super().new_key_locked()
+            if self.distilled
+            else KeyLocked("unet", self._unet, self.device)
+        )
 
     def predict_with_gradient(
         self,
@@ -138,7 +148,6 @@ class StableDiffusion(LatentModel):
         embedded = torch.cat([angles.sin(), angles.cos()], dim=1)
         return {"timestep_cond": embedded.to(self.dtype)}
 
-    @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         config = self._text_encoder.config
         chunks = self._chunks("tokenizer", text, config.max_position_embeddings, MOST_CHUNKS)

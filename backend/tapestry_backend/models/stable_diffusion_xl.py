@@ -53,7 +53,6 @@ class StableDiffusionXL(StableDiffusion):
         cells = (*original, top, left, height, width)
         return [float(side * self.cell_px) for side in cells]
 
-    @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         return [self._read_part(name, text) for name in ("", "_2")]
 

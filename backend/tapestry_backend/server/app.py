@@ -24,6 +24,7 @@ from tapestry_protocol.codec import Chunk
 from tapestry_protocol.messages import (
     Backend,
     Joined,
+    Learned,
     Message,
     Preview,
     Progress,
@@ -197,6 +198,13 @@ class App:
         self._perform(self._jobs.hear(message, pixels, worker))
         if self._settings.cluster_command and not isinstance(message, Progress | Preview):
             self._tell_state_soon()
+        if isinstance(message, Result) and self._jobs.is_taught(message.job_id):
+            self._offer_taught()
+
+    def _offer_taught(self) -> None:
+        """What a model was taught can be chosen at once."""
+        if new := self._catalogue.adapters.look_for_taught():
+            self._tell_all(Learned(new))
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         kept = None

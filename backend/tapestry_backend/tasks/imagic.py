@@ -27,14 +27,15 @@ from torch.nn import functional
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Edit, Request
 from tapestry_protocol.pixels import Bounds
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..engine.inversion import deterministic, invert
-from ..engine.learning import Learner, Lesson, Lessons
+from ..engine.learning import Learner, Lesson, Lessons, Shown
 from ..engine.multidiffusion import MultiDiffusion, WindowContext
 from ..engine.noise_schedule import training_levels
 from ..engine.out_of_memory import attempt
 from ..models.adapters.learned import LearnedLora
+from ..models.denoiser import Denoiser
 from ..models.model_cache import ModelCache
 from .canvas import preview_rgba
 from .canvas_source import RequestedCanvas, read_canvas_source
@@ -188,6 +189,7 @@ def _prepare(
     check_variant(request.model, model_cache)
     watch = Stopwatch()
     model = yield from load_model(request, model_cache, watch)
+    _check_learns(request, model)
     with watch.stage("encode"):
         edit = request.edit or Edit("imagic")
         scale = 1 + edit.interpolation * (request.guidance_scale - 1)
@@ -202,6 +204,17 @@ def _prepare(
     own = words.texts.region_prompts[-1].condition
     weights = model_cache.catalogue.find(request.model).path
     return _State(edit, canvas, words, known.latents, changing, own, watch, weights)
+
+
+def _check_learns(request: Request, model: Denoiser) -> None:
+    """Raises TapestryError for models that match flows: their way back to noise is another one."""
+    if not hasattr(model.make_scheduler(), "alphas_cumprod"):
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence("The model {name} cannot learn a picture.", name=quoted(request.model)),
+            "Choose another method, or a checkpoint of Stable Diffusion 1, 2 or XL that was not "
+            "made for few steps.",
+        )
 
 
 def _key(state: _State, model_cache: ModelCache) -> str:
@@ -251,7 +264,8 @@ def _learn(
     if done >= total:
         return learned
     lessons = Lessons(
-        *(state.clean, _counts(state), plan.window, training_levels(model.make_scheduler("ddim"))),
+        *([Shown(state.clean, _counts(state))], plan.window),
+        training_levels(model.make_scheduler("ddim")),
         rows=_ROWS,
         seed=0,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -55,6 +56,7 @@ from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .recognition import run_recognition
 from .report import Stopwatch, make_report
+from .teaching import run_teaching
 from .tensor_files import TensorFiles
 from .upscaling import run_upscale
 
@@ -66,6 +68,8 @@ def run(
     passes: LivePasses | None = None,
     inversions: InversionFiles | None = None,
     learned: TensorFiles | None = None,
+    half_learned: TensorFiles | None = None,
+    taught: Path | None = None,
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
@@ -75,6 +79,8 @@ def run(
     inversions    pictures that edits took back to noise, for the next edit; without them each
               edit does it again
     learned    pictures that models have learned, likewise
+    half_learned    what models are being taught; without it a job that is stopped leaves nothing
+    taught    the file for what a model is taught; None: in the models folder, called as the word
 
     The caller shows progress, and cancels by not iterating further. Raises TapestryError for what
     an artist can meet: a request that cannot become a picture, a damaged model, numbers that are
@@ -89,6 +95,17 @@ def run(
     check_request(request)
     model_cache.check(request)
     request, notices = model_cache.catalogue.adapters.read(request)
+    if request.task == "teach":
+        events = run_teaching(
+            request,
+            blobs,
+            model_cache,
+            lambda wanted: run(wanted, {}, model_cache, passes, inversions),
+            half_learned,
+            taught,
+        )
+        yield from telling_of_memory(events, request, model_cache.device)
+        return
     given = request, blobs, model_cache, notices
     if request.edit is not None and request.edit.method == "instruct":
         events = run_instruction(*given)

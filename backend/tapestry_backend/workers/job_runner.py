@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,8 @@ def _follow(
     preview_sent_at = -math.inf
     for event in events:
         if is_cancelled(job.job_id):
+            if isinstance(events, Generator):
+                events.close()  # what it keeps is on the disk before anyone hears of its end
             yield Delivery(Cancelled(job.job_id))
             return
         if isinstance(event, Finished):
@@ -197,6 +199,7 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     from ..tasks.inversion_files import InversionFiles  # noqa: PLC0415
     from ..tasks.live import LivePasses  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
+    from ..tasks.teaching import half_learned_files  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--model", action="append", default=[])
@@ -216,9 +219,14 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     model_cache = ModelCache(catalogue, str(device))
     others = () if named.device else sibling_devices()
     passes, inversions = LivePasses(), InversionFiles(data_folder() / "inversions")
-    learned = learned_files(data_folder())
+    kept = inversions, learned_files(data_folder()), half_learned_files(data_folder())
+
+    def run_task(request: Request, blobs: Mapping[str, bytes]) -> Iterator[Progressed | Finished]:
+        catalogue.adapters.look_for_taught()  # by another worker, or another program
+        return run(request, blobs, model_cache, passes, *kept)
+
     return TaskRunner(
-        lambda request, blobs: run(request, blobs, model_cache, passes, inversions, learned),
+        run_task,
         device_name(device),
         others,
     )

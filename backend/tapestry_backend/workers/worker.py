@@ -74,6 +74,8 @@ class Orders:
         if isinstance(message, Cancel):
             self._cancelled = message.job_id
         elif isinstance(message, Run):
+            if self._cancelled == message.job_id:
+                self._cancelled = ""  # it gave way, and goes on
             self._jobs.put((message, delivery.blobs))
 
     def next_job(self) -> tuple[Run, Mapping[str, bytes]]:

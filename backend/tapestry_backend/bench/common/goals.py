@@ -45,6 +45,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "editing": ("iou", "round_trip", "p2p_structure", "p2p_adherence"),
     "harmonising": ("border_3", "adherence_3", "evaluations_3"),
     "melting": ("melted_adherence", "melted_structure", "melted_outline"),
+    "teaching": ("lora_right", "lora_inside", "lora_kept", "lora_both"),
 }
 """The figures that stand for each measure; all others explain them."""
 
@@ -98,7 +99,35 @@ def _upscaling_goals() -> dict[str, Goal]:
     }
 
 
+_TAUGHT_BY = {
+    "lora": ("a LoRA", 2000),
+    "word": ("a word alone", 10),
+    "attention": ("keys and values", 2000),
+    "key_locked": ("a key-locked edit", 100),
+}
+"""Each method, and the most kilobytes of its file."""
+
+
+def _teaching_goals() -> dict[str, Goal]:
+    goals = {
+        "judge": Goal("unseen drawings of the patterns that the judge names rightly"),
+        "judge_known": Goal("unseen pictures of what the model knew that it names rightly"),
+        "dreambooth_right": Goal("pictures named rightly, DreamBooth's own recipe"),
+        "dreambooth_kept": Goal("what the model knew, named rightly after it"),
+    }
+    for name, (text, most) in _TAUGHT_BY.items():
+        goals |= {
+            f"{name}_right": Goal(f"pictures of the word named rightly, {text}", at_least=0.8),
+            f"{name}_inside": Goal("the same inside a region", at_least=0.9),
+            f"{name}_kept": Goal("what the model knew, named rightly with it laid on"),
+            f"{name}_both": Goal("two taught things right in two regions", at_least=0.8),
+            f"{name}_kilobytes": Goal("size of the file, KB", at_most=most),
+        }
+    return goals
+
+
 GOALS: Mapping[str, Mapping[str, Goal]] = {
+    "teaching": _teaching_goals(),
     "adherence": {
         "tapestry": Goal("mean IoU over all layouts", at_least=0.9),
         "paper": Goal("the paper's loop on the same layouts"),

@@ -29,6 +29,7 @@ from .sharpness import measure_sharpness
 from .small_canvas import measure_small_canvas
 from .speed_detail import measure_detail
 from .strokes import measure_strokes
+from .teaching import measure_teaching
 from .upscaling import measure_upscaling
 from .workbench import Measured, Scope, Workbench
 
@@ -51,6 +52,7 @@ MEASURES: Mapping[str, Callable[[Workbench], Measured]] = {
     "editing": measure_editing,
     "harmonising": measure_harmonising,
     "melting": measure_melting,
+    "teaching": measure_teaching,
 }
 
 

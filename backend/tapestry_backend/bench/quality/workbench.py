@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import transformers
 
+from tapestry_protocol.fields import TeachMethod
 from tapestry_protocol.messages import NO_EXPERT
 
 from ..common.painter import Painter
@@ -32,10 +33,13 @@ class Scope:
 
     quick      a representative part only
     alone      Tapestry alone, nothing to compare with: for finding good settings
+    minutes, methods    of teaching: for each pattern, and by which
     """
 
     quick: bool = False
     alone: bool = False
+    minutes: float = 10.0
+    methods: tuple[TeachMethod, ...] = ("lora", "word", "attention", "key-locked")
 
 
 @dataclass(frozen=True)

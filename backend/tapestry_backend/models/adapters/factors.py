@@ -24,6 +24,11 @@ class Factors(ABC):
     def __init__(self, parts: Mapping[str, Tensor]) -> None:
         self._parts = dict(parts)
 
+    @property
+    def parts(self) -> Mapping[str, Tensor]:
+        """By their roles."""
+        return self._parts
+
     def to(self, *place: Any) -> Factors:
         """The same on another device, or in another precision."""
         return type(self)({role: part.to(*place) for role, part in self._parts.items()})
@@ -107,6 +112,22 @@ class LowRank(Factors):
     def split(self, rows: Sequence[int]) -> list[Factors]:
         down, up = self._parts["down"], self._parts["up"]
         return [LowRank({"down": down, "up": part}) for part in up.split(list(rows))]
+
+
+class Gated(LowRank):
+    """Down [1, in] and up [out, 1], open for inputs that look like one word (Tewel et al. 2023).
+
+    `down` says how much an input looks like it: 1 for the word itself.
+    """
+
+    bias, temperature = 0.75, 0.1
+    """Where the gate is half open, and how soft it is: the paper's values in use."""
+
+    def beside(self, layer: Any, given: Tensor) -> Tensor:  # noqa: ARG002  as for any other
+        down, up = self._parts["down"], self._parts["up"]
+        alike = functional.linear(given.to(down.dtype), down)
+        gate = torch.sigmoid((alike - self.bias) / self.temperature)
+        return functional.linear(alike * gate, up)
 
 
 class LowRankWithCore(Factors):

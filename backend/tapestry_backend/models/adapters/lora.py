@@ -32,7 +32,7 @@ from ...checkpoints.original_names import layers_of
 from ...checkpoints.safetensors_header import BrokenFileError, read_header
 from ..loading.networks import check_finite_weights
 from ..loading.packed_linear import weights_of
-from .factors import NORMS, Factors, Kept, LowRank, NormShift, factors_of
+from .factors import NORMS, Factors, Gated, Kept, LowRank, NormShift, factors_of
 
 
 class Lengths(NamedTuple):
@@ -310,6 +310,8 @@ def _deltas(
     if split is None:
         raise misfit(adapter, model_id)
     scale = _scale(factors, parts, settings)
+    if adapter.gated:
+        split = [Gated(own.parts) if _is_rank_one(own) else own for own in split]
     deltas = [
         Delta(layer, own.to(device, dtype), scale) for layer, own in zip(layers, split, strict=True)
     ]
@@ -321,6 +323,10 @@ def _deltas(
     if lengths is None:
         raise misfit(adapter, model_id)
     return [deltas[0]._replace(lengths=lengths)]
+
+
+def _is_rank_one(factors: Factors) -> bool:
+    return isinstance(factors, LowRank) and factors.rank == 1
 
 
 def _split(factors: Factors, layers: Sequence[Any]) -> list[Factors] | None:

@@ -42,7 +42,7 @@ class AdapterManager:
     ) -> None:
         self._model_id = model_id
         self._offloader = offloader
-        self._networks = networks
+        self.networks = networks
         self._place = device, dtype
         self._loras: OrderedDict[str, Deltas] = OrderedDict()
         self._hooks = Hooks()
@@ -82,7 +82,7 @@ class AdapterManager:
 
     def ground(self, phrases: Sequence[str], boxes: Sequence[Box], width: float) -> Grounding:
         """Boxes for a U-Net that reads them; raises TapestryError when this one does not."""
-        unet: Any = self._networks.get("unet")
+        unet: Any = self.networks.get("unet")
         if unet is None or unet.config.attention_type not in KINDS:
             raise ungrounded(self._model_id)
         device, dtype = self._place
@@ -92,10 +92,10 @@ class AdapterManager:
     def _load(self, adapter: Adapter) -> nn.Module | ReferenceAdapter:
         device, dtype = self._place
         if adapter.kind == "controlnet" and adapter.family in BLOCK_FAMILIES:
-            network = load_block_control(adapter, self._networks, self._model_id, dtype)
+            network = load_block_control(adapter, self.networks, self._model_id, dtype)
             self._offloader.join("transformer", network)
             return network
-        unet = self._networks.get("unet")
+        unet = self.networks.get("unet")
         if unet is None:
             raise misfit(adapter, self._model_id)
         if adapter.kind == "ip_adapter":
@@ -113,7 +113,7 @@ class AdapterManager:
         return _kept(
             self._loras,
             adapter.id,
-            lambda: load_lora(adapter, self._networks, self._model_id, *self._place),
+            lambda: load_lora(adapter, self.networks, self._model_id, *self._place),
             lambda _: self._changes.clear(),  # they hold what is let go
         )
 

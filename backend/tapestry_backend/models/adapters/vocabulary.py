@@ -6,7 +6,8 @@ tokenizer and the encoder are given as tokens of their own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,13 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from tapestry_protocol.errors import ErrorCode, TapestryError
+from tapestry_protocol.sentences import Sentence, quoted
+
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter, chosen_embeddings
 from ..loading.networks import check_finite_weights, sentence_for
+from .learned import LearnedWord
 from .residuals import broken_adapter
 
 _READERS = (transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection)
@@ -38,6 +43,7 @@ class Vocabulary:
         ]
         self._spelled: dict[str, str] = {}
         self._unsaid: dict[str, set[int]] = {}
+        self._being_learned: dict[str, str] = {}
         self.embeddings: Sequence[Adapter] = ()
 
     def spell(self, prompt: str) -> str:
@@ -45,6 +51,8 @@ class Vocabulary:
 
         Raises TapestryError when one was made for another model.
         """
+        for token, spelled in self._being_learned.items():
+            prompt = prompt.replace(token, spelled)
         for adapter in chosen_embeddings(self.embeddings, self._widths):
             if adapter.token in prompt:
                 prompt = prompt.replace(adapter.token, self._learned(adapter))
@@ -73,6 +81,30 @@ class Vocabulary:
             return_tensors="pt",
         ).to(encoder.device)
         return encoder(**tokens).pooler_output
+
+    @contextmanager
+    def learning(self, token: str, like: str, count: int) -> Iterator[LearnedWord]:
+        """Inside, `token` is a word of `count` vectors, which begin as those of the words `like`.
+
+        Raises TapestryError where no text encoder can learn one.
+        """
+        if not self._readers:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                Sentence("The model {name} can learn no word.", name=quoted(self._model_id)),
+                'Choose the method "lora", or a checkpoint of Stable Diffusion 1, 2 or XL.',
+            )
+        tokens = [_numbered(token, number) for number in range(count)]
+        encoders, places, vectors = {}, {}, {}
+        for (tokenizer, encoder), (_, name) in zip(self._readers, _PAIRS, strict=False):
+            begun = _vectors_like(tokenizer, encoder, like, count)
+            places[name] = _teach(tokenizer, encoder, tokens, begun)
+            encoders[name], vectors[name] = encoder, begun
+        self._being_learned[token] = " ".join(tokens)
+        try:
+            yield LearnedWord(token, encoders, places, vectors)
+        finally:
+            del self._being_learned[token]
 
     def _learned(self, adapter: Adapter) -> str:
         if adapter.token not in self._spelled:
@@ -117,6 +149,18 @@ def _numbered(token: str, number: int) -> str:
     return token if number == 0 else f"{token.removesuffix('>')}_{number}>"
 
 
+@torch.no_grad()
+def _vectors_like(tokenizer: Any, encoder: Any, like: str, count: int) -> Tensor:
+    """So many vectors [n, D] that mean what these words do, in single precision."""
+    weight = encoder.get_input_embeddings().weight
+    ids = tokenizer(like, add_special_tokens=False).input_ids
+    # Of no words, or only unknown ones: any place among all of them is as good.
+    known = weight[ids] if ids else weight.mean(dim=0, keepdim=True)
+    parts = known.float().tensor_split(count) if len(known) >= count else [known.float()] * count
+    return torch.stack([part.mean(dim=0) for part in parts])
+
+
+@torch.no_grad()
 def _teach(tokenizer: Any, encoder: Any, tokens: Sequence[str], vectors: Tensor) -> list[int]:
     """Teach both the tokens, as many as there are vectors; where each of them is."""
     tokenizer.add_tokens([transformers.AddedToken(token, normalized=False) for token in tokens])

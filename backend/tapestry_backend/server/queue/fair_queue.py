@@ -1,4 +1,4 @@
-"""The order of jobs: round robin over clients, each client's own in order."""
+"""The order of jobs: round robin over clients, each client's own in order, patient ones last."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ class FairQueue:
     def __iter__(self) -> Iterator[Job]:
         """In the order in which they will start, as far as can be predicted."""
         lines = [list(line) for line in self._lines.values()]
-        for place in range(max(map(len, lines), default=0)):
-            yield from (line[place] for line in lines if place < len(line))
+        turns = [
+            line[place]
+            for place in range(max(map(len, lines), default=0))
+            for line in lines
+            if place < len(line)
+        ]
+        yield from sorted(turns, key=lambda job: job.is_patient)
 
     def add(self, job: Job) -> None:
         """At the end of its owner's line."""

@@ -4,7 +4,7 @@ A job lives through these states; every end is kept until its client acknowledge
 
     WAITING --blobs complete--> QUEUED --start--> RUNNING --finish--> FINISHED
        |                        |  |  ^            |  | |----fail---> FAILED
-       |                        |  |  +---lose-----+  |
+       |                        |  |  +-lose, yield +  |
        +---------cancel---------+--|------------------|-------------> CANCELLED
                                    +--fail--> FAILED  |
                                                       +-cancel-> STOPPING --any end--> CANCELLED
@@ -48,11 +48,12 @@ class JobState(Enum):
 
 
 class Event(Enum):
-    """What can happen to a job; LOSE: its worker is gone."""
+    """What can happen to a job; LOSE: its worker is gone; YIELD: another one goes first."""
 
     BLOBS_COMPLETE = auto()
     START = auto()
     LOSE = auto()
+    YIELD = auto()
     FINISH = auto()
     FAIL = auto()
     STOP = auto()
@@ -68,6 +69,7 @@ TRANSITIONS: dict[JobState, dict[Event, JobState]] = {
     },
     JobState.RUNNING: {
         Event.LOSE: JobState.QUEUED,
+        Event.YIELD: JobState.QUEUED,
         Event.FINISH: JobState.FINISHED,
         Event.FAIL: JobState.FAILED,
         Event.CANCEL: JobState.STOPPING,
@@ -107,6 +109,7 @@ class Job:
     sequence   of the last message about it
     tries      how often it was begun
     is_kept    it is in the journal
+    is_yielding    it was asked to give way, and goes on from where it is afterwards
     is_absent  it was brought back by the journal, and no client has asked for it since
     """
 
@@ -118,6 +121,7 @@ class Job:
     sequence: int = 0
     tries: int = 0
     is_kept: bool = False
+    is_yielding: bool = False
     is_absent: bool = False
     ended_at_s: float = 0.0
     end: Numbered | None = None
@@ -132,6 +136,11 @@ class Job:
     def submit(self) -> Submit:
         """As its client sent it."""
         return Submit(self.id, self.request)
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether it lets painting go first, whenever that comes: it keeps what it has learned."""
+        return self.request.task == "teach"
 
     @property
     def has_ended(self) -> bool:

@@ -263,12 +263,38 @@ class Jobs:
             job = self._fair_queue.take(partial(self._can_do, slot))
             if job is None:
                 continue
+            job.is_yielding = False
             job.change(Event.START)
             job.tries += 1
             slot.job = job
             yield self._record(job, "started")
             helpers = self._lend(slot, job)
             yield Start(job.id, job.request, self._blobs.of(job.id), slot.worker, helpers)
+        yield from self._make_way()
+
+    def _make_way(self) -> Iterator[Effect]:
+        """Where painting waits and every worker is busy, one that teaches lets it go first."""
+        waiting = sum(not job.is_patient and not job.is_absent for job in self._fair_queue)
+        waiting -= sum(job.is_yielding for job in self._slots.jobs)
+        for slot in self._slots:
+            job = slot.job
+            if waiting <= 0:
+                return
+            if job is None or job.is_yielding or job.state is not JobState.RUNNING:
+                continue
+            if job.is_patient:
+                job.is_yielding = True
+                waiting -= 1
+                yield Stop(job.id, slot.worker)
+
+    def _yield(self, slot: WorkerSlot, job: Job) -> Iterator[Effect]:
+        """It has stopped, and goes on when nothing else waits."""
+        job.change(Event.YIELD)
+        job.is_yielding = False
+        job.tries -= 1  # nothing has failed
+        slot.job = None
+        self._fair_queue.add(job)
+        yield from self._tell(job, Progress(job.id, "queued", 0, 0))
 
     def _comes_late(self, slot: WorkerSlot) -> bool:
         """One that has no helpers, where there are some, gets a job after those that have."""
@@ -279,7 +305,7 @@ class Jobs:
 
     def _lend(self, slot: WorkerSlot, job: Job) -> tuple[int, ...]:
         """Who helps with a job: all that are free, as long as none waits that they could begin."""
-        if not self._is_splitting:
+        if not self._is_splitting or job.is_patient:  # it must give way at once
             return ()
         helpers = [
             each
@@ -315,6 +341,11 @@ class Jobs:
         self._forget(job)
         if job.is_kept:
             yield self._record(job, "dropped")
+
+    def is_taught(self, job_id: str) -> bool:
+        """Whether this job teaches a model something."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.is_patient
 
     def lose_picture(self, client: int, job_id: str) -> list[Effect]:
         """A job's picture cannot be read any more; submitted again, it is painted anew."""
@@ -365,6 +396,8 @@ class Jobs:
                 yield from self._conclude(job, Event.FINISH, message, blob_with(message, pixels))
             case Failed():
                 yield from self._conclude(job, Event.FAIL, message)
+            case Cancelled() if job.is_yielding and job.state is JobState.RUNNING:
+                yield from self._yield(slot, job)
             case Cancelled():
                 yield from self._conclude(job, Event.STOP, message)
             case Lacks():
