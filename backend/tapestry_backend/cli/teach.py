@@ -29,8 +29,9 @@ from ..outputs import check_output, write_outputs
 from ..tasks.events import Finished
 from ..values import words_of
 from .picture_files import kept, picture_data
-from .render import ProgressLine, check_outputs, open_document, report_file
+from .render import ProgressLine, check_outputs, report_file
 from .render_options import ADAPTER, MODEL, add_quiet, add_report, value_of
+from .scene_pictures import open_document
 
 _PICTURES = {".png"}
 _FOUND_IN_FOLDERS = {".png", ".ora"}

@@ -151,7 +151,7 @@ class FlowModel(LatentModel):
             raise MemoryError("layers that come and go pass on no gradient")
         height, width = latents.shape[-2:]
         whole = self._whole(latents.to(self.dtype), width)
-        asked = self._ask(transformer, whole, timesteps, conditions.to(self.dtype), ())
+        asked = self._ask(transformer, whole, timesteps, conditions.to(self.dtype), (), ())
         return asked[..., :height, :width]
 
     def spare_gradients(self) -> None:

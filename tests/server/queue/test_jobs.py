@@ -32,6 +32,7 @@ from tapestry_protocol.messages import (
     Resume,
     Run,
     Submit,
+    Teach,
     Welcome,
 )
 from tapestry_protocol.request_checks import check_request
@@ -572,3 +573,62 @@ def test_whatever_comes_no_worker_has_two_jobs_and_everybody_is_answered(
                 workers[effect.worker].take(effect)
         painted = [worker.job for worker in workers if worker.job]
         assert len(set(painted)) == len(painted), "a job runs twice"
+
+
+def teaching_jobs(*workers: int) -> Jobs:
+    """A server with these workers ready; nothing is checked."""
+    jobs = Jobs(lambda _: None)
+    for worker in workers:
+        jobs.hear(Backend("ready", "CPU"), worker=worker)
+    return jobs
+
+
+TEACHING = Request("teach", 64, 64, teach=Teach("my wool", ()))
+
+
+def test_teaching_lets_painting_go_first() -> None:
+    """Where one worker does both, it goes on afterwards, and nothing has failed."""
+    jobs = teaching_jobs(0)
+    jobs.receive(ME, Submit("lesson", TEACHING))
+    effects = plain(jobs.receive(YOU, Submit("paint0", PLAIN)))
+    assert Stop("lesson", 0) in effects
+    for number in range(MAX_TRIES + 1):
+        given_way = jobs.hear(Cancelled("lesson"))
+        assert told(given_way) == [Progress("lesson", "queued", 0, 0)]
+        assert [e.job_id for e in plain(given_way) if isinstance(e, Start)] == [f"paint{number}"]
+        ended = jobs.hear(result(f"paint{number}"), BLOBS)
+        assert [e.job_id for e in plain(ended) if isinstance(e, Start)] == ["lesson"]
+        if number < MAX_TRIES:
+            effects = plain(jobs.receive(YOU, Submit(f"paint{number + 1}", PLAIN)))
+            assert Stop("lesson", 0) in effects
+    assert told(jobs.hear(result("lesson"), BLOBS))[-1].kind == "result"
+
+
+def test_painting_goes_on_beside_teaching_where_there_is_a_second_worker() -> None:
+    """Nothing is stopped."""
+    jobs = teaching_jobs(0, 1)
+    jobs.receive(ME, Submit("lesson", TEACHING))
+    effects = plain(jobs.receive(ME, Submit("paint", PLAIN)))
+    assert [type(e) for e in effects if isinstance(e, Start | Stop)] == [Start]
+
+
+def test_teaching_that_gives_way_can_be_cancelled() -> None:
+    """Then it does not come back."""
+    jobs = teaching_jobs(0)
+    jobs.receive(ME, Submit("lesson", TEACHING))
+    jobs.receive(ME, Submit("paint", PLAIN))
+    jobs.receive(ME, Cancel("lesson"))
+    effects = jobs.hear(Cancelled("lesson"))
+    assert Cancelled("lesson") in told(effects)
+    assert [e.job_id for e in plain(effects) if isinstance(e, Start)] == ["paint"]
+    assert not [e for e in plain(jobs.hear(result("paint"), BLOBS)) if isinstance(e, Start)]
+
+
+def test_painting_that_waits_begins_before_teaching_that_waits() -> None:
+    """Whichever came first."""
+    jobs = teaching_jobs(0)
+    jobs.receive(ME, Submit("first", PLAIN))
+    jobs.receive(ME, Submit("lesson", TEACHING))
+    jobs.receive(ME, Submit("paint", dataclasses.replace(PLAIN, seed=1)))
+    effects = plain(jobs.hear(result("first"), BLOBS))
+    assert [e.job_id for e in effects if isinstance(e, Start)] == ["paint"]

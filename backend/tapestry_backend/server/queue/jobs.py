@@ -287,12 +287,12 @@ class Jobs:
                 waiting -= 1
                 yield Stop(job.id, slot.worker)
 
-    def _yield(self, slot: WorkerSlot, job: Job) -> Iterator[Effect]:
+    def _yield(self, job: Job) -> Iterator[Effect]:
         """It has stopped, and goes on when nothing else waits."""
         job.change(Event.YIELD)
         job.is_yielding = False
         job.tries -= 1  # nothing has failed
-        slot.job = None
+        self._slots.release(job)
         self._fair_queue.add(job)
         yield from self._tell(job, Progress(job.id, "queued", 0, 0))
 
@@ -397,7 +397,7 @@ class Jobs:
             case Failed():
                 yield from self._conclude(job, Event.FAIL, message)
             case Cancelled() if job.is_yielding and job.state is JobState.RUNNING:
-                yield from self._yield(slot, job)
+                yield from self._yield(job)
             case Cancelled():
                 yield from self._conclude(job, Event.STOP, message)
             case Lacks():
