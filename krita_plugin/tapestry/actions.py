@@ -30,6 +30,7 @@ def actions() -> tuple[Action, ...]:
         Action("tapestry_fill", tr("Tapestry: Fill"), DockerModel.fill),
         Action("tapestry_edit", tr("Tapestry: Edit"), DockerModel.edit),
         Action("tapestry_upscale", tr("Tapestry: Upscale"), DockerModel.upscale),
+        Action("tapestry_teach", tr("Tapestry: Teach"), DockerModel.teach),
         Action("tapestry_live", tr("Tapestry: Paint live"), DockerModel.toggle_live),
         Action("tapestry_keep_live", tr("Tapestry: Keep the live picture"), DockerModel.keep_live),
         Action("tapestry_cancel", tr("Tapestry: Cancel"), DockerModel.cancel),

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
-from tapestry_protocol.messages import Backend, Message, ModelInfo, Remark, Welcome
+from tapestry_protocol.messages import Backend, Learned, Message, ModelInfo, Remark, Welcome
 from tapestry_protocol.pixels import Pixels
-from tapestry_protocol.request_checks import check_follows, upscaled_size
+from tapestry_protocol.request_checks import check_follows, check_taught_word, upscaled_size
+from tapestry_protocol.sentences import quoted
 
 from .backend.choice import BackendChoice, ChosenBackend
 from .backend.controller import BackendController
@@ -45,6 +46,7 @@ from .document.reading import (
 )
 from .document.region_controller import RegionController
 from .document.scene_watcher import SceneWatcher
+from .document.teaching import order_to_teach
 from .i18n.notices import Notice, notice_of
 from .i18n.translation import tr
 from .jobs.job import Job, JobResult
@@ -340,6 +342,31 @@ class DockerModel:
         self._begin("upscale")
 
     @guarded
+    def teach(self) -> None:
+        """Teach the model a word, or go on with it; painting that is asked for goes first."""
+        self._teach(keep=False)
+
+    @guarded
+    def keep_taught(self) -> None:
+        """Make the file of what was learned so far."""
+        self._teach(keep=True)
+
+    def _teach(self, *, keep: bool) -> None:
+        canvas, settings = self._document_in_front(), replace(self.settings)
+        self._check_live()
+        check_taught_word(settings.teach_word, settings.teach_like)
+        self._ask(canvas, self._examples(canvas, settings, keep=keep))
+
+    async def _examples(self, canvas: Canvas, settings: Settings, *, keep: bool) -> Order:
+        pictures = await self.results.favourites() if settings.teach_from == "history" else ()
+        return await order_to_teach(canvas, settings, pictures, keep=keep)
+
+    @property
+    def canvas_in_front(self) -> Canvas | None:
+        """The document in front, if one is open."""
+        return self._host.active_canvas()
+
+    @guarded
     def upscale_by_four(self) -> None:
         """Make it four times as large; regions of which there is no picture are painted first.
 
@@ -489,6 +516,8 @@ class DockerModel:
             found = judgements_of(made.result.report)
             # Of a document that was closed meanwhile, also with Krita, nothing is asked any more.
             end(job, self._judged(job.order, found) if job.canvas.is_open else None)
+        elif job.order is not None and job.order.request.teach is not None:
+            self._taught(job, job.order, made)
         elif job.order is not None and job.order.is_map:
             self.place.take(job, job.order, made, lambda: end(job, self.notice))
         elif job.order is not None:
@@ -499,6 +528,25 @@ class DockerModel:
             if larger is not None and job.canvas.is_open:
                 order = order_to_enlarge(job.order, made.pixels, larger)
                 self.queue.begin(job.canvas, _ready(order), job.sources, history_id=job.history_id)
+
+    def _taught(self, job: Job, order: Order, made: JobResult) -> None:
+        """The picture of the word goes to the history; what was learned can be used at once."""
+        word = order.layer_name
+        self.prompt_history.remember([word])
+        self.results.take(
+            job,
+            order,
+            made,
+            lambda: self.queue.end(
+                job,
+                Notice(
+                    tr("The model has learned {word}.").format(word=quoted(word)),
+                    tr("Name a layer so, or write it into any prompt."),
+                    is_error=False,
+                ),
+            ),
+            at_once=False,
+        )
 
     def _judged(self, order: Order, found: Sequence[Judgement]) -> Notice:
         """Mark the regions that do not show their names, or take what the edges show."""
@@ -645,6 +693,11 @@ class DockerModel:
                 self.backend_controller.left_out = message.left_out
             self._know_upscalers(message.upscalers)
             self._know_models(message.models)
+        elif isinstance(message, Learned):
+            new = {adapter.id for adapter in message.adapters}
+            known = (adapter for adapter in self.adapters.known if adapter.id not in new)
+            self.adapters.known = (*known, *message.adapters)
+            self._tell("models")
         elif isinstance(message, Remark):
             self._show(Notice(message.message, message.advice, is_error=False))
         elif not self.live.hear(message, pixels):

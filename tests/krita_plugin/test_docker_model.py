@@ -11,6 +11,7 @@ from tapestry.docker_model import DockerModel
 from tapestry.jobs.job import Phase
 from tapestry.settings.settings import Settings
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
+from tapestry_protocol.adapters import AdapterInfo
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Accepted,
@@ -19,6 +20,7 @@ from tapestry_protocol.messages import (
     Cancel,
     Cancelled,
     Failed,
+    Learned,
     ModelInfo,
     Need,
     PixelsRef,
@@ -470,3 +472,18 @@ def test_a_closed_docker_model_is_silent(workshop: Workshop) -> None:
     workshop.docker_model.close()
     workshop.loop.run(100)
     assert not workshop.backend.is_connected
+
+
+def test_what_is_taught_can_be_chosen_and_is_told(workshop: Workshop) -> None:
+    """Its LoRA is offered at once; its picture is in the history; no layer is made."""
+    workshop.connect()
+    workshop.canvas.add("more sky", Bounds(10, 0, 20, WIDTH))
+    workshop.docker_model.change(teach_word="my wool")
+    workshop.docker_model.teach()
+    workshop.loop.run()
+    submit = workshop.backend.sent[-1]
+    assert submit.request.teach.word == "my wool"
+    workshop.backend.tell(Learned((AdapterInfo("my-wool", "lora"),)))
+    workshop.finish(submit)
+    assert "my-wool" in [adapter.id for adapter in workshop.docker_model.adapters.known]
+    assert "has learned" in workshop.said

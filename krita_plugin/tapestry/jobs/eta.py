@@ -72,6 +72,9 @@ class TimeEstimate:
 
     def _left_of(self, job: Job, request: Request) -> float | None:
         """Seconds of one job; while it learns, what is painted afterwards hardly counts."""
+        if request.teach is not None:  # its steps are the seconds that it was given
+            learns = job.is_counted and job.stage == "learning"
+            return float(job.steps - job.step) if learns else 60 * request.teach.minutes
         steps = _steps_left(job, request)
         lessons = steps.get("learning", 0)
         per_row, per_lesson = (

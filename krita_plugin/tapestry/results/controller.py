@@ -155,6 +155,13 @@ class Results:
         picture = await self._keeper.picture(entry)
         return picture.pixels, await self._keeper.as_painted(entry)
 
+    async def favourites(self) -> tuple[Pixels, ...]:
+        """The favourites of the document in front, newest first."""
+        canvas = self._in_front()
+        entries = self.histories.of(canvas).entries if canvas is not None else ()
+        chosen = [entry for entry in entries if entry.favourite]
+        return tuple([(await self._keeper.picture(entry)).pixels for entry in chosen])
+
     # --- into the document ------------------------------------------------------------------------
 
     def apply(self, entry_id: str, way: InsertAs) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from tapestry_protocol.fields import EditMethod, PictureShown, Scheduler, Speed
+from tapestry_protocol.fields import EditMethod, PictureShown, Scheduler, Speed, TeachMethod
 from tapestry_protocol.limits import (
     MAX_FACTOR,
     MAX_FEATHER_PX,
@@ -18,6 +18,7 @@ from tapestry_protocol.limits import (
     MAX_LEARNING_STEPS,
     MAX_SEED,
     MAX_STEPS,
+    MAX_TAUGHT_WORD_CHARACTERS,
     MAX_UNDER_PX,
 )
 from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
@@ -25,7 +26,7 @@ from tapestry_protocol.pixels import Margins
 
 from ..common.stored_json import read_kept, same_kind
 
-Mode = Literal["generate", "extend", "refine", "fill", "edit", "upscale"]
+Mode = Literal["generate", "extend", "refine", "fill", "edit", "upscale", "teach"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 SPEEDS: tuple[Speed, ...] = get_args(Speed)
@@ -41,6 +42,11 @@ LARGEST_CONTEXT_PX = 4096
 SMALLEST_FACTOR = 1.5
 TIMES_AT_ONCE = 4
 """How many times as large the button makes a picture that needs not be there yet."""
+
+TEACH_METHODS: tuple[TeachMethod, ...] = get_args(TeachMethod)
+TeachFrom = Literal["layers", "selection", "group", "history"]
+TEACH_FROM: tuple[TeachFrom, ...] = get_args(TeachFrom)
+LARGEST_TEACHING_MIN = 120.0
 
 MOST_PICTURES = 64
 SMALLEST_HISTORY_MB, LARGEST_HISTORY_MB = 16, 1_000_000
@@ -66,6 +72,8 @@ class Settings:
                      and how long it is learned
     upscale_*        "upscale": how many times as large, how far from what is there, and where to
     upscaler         the network that enlarges; empty: a filter
+    teach_*          "teach": the word, what it is near to, how and for how long, what its examples
+                     are and how else they are shown, and what the artist says about its use
     outline_px       softens the outlines of all regions
     melt             "generate": above 0 all layers are painted together, as one picture
     speed            what may be left out to be done sooner
@@ -113,6 +121,16 @@ class Settings:
     upscale_strength: float = 0.3
     upscale_into: str = "document"
     upscaler: str = ""
+    teach_word: str = ""
+    teach_like: str = ""
+    teach_method: TeachMethod = "lora"
+    teach_minutes: float = 10.0
+    teach_from: TeachFrom = "layers"
+    teach_group: str = ""
+    teach_flips: bool = True
+    teach_turns: bool = False
+    teach_light: bool = False
+    teach_licence: str = ""
     outline_px: int = 0
     seed: int = 42
     seed_locked: bool = True
@@ -165,6 +183,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "edit_learning_steps": (1, MAX_LEARNING_STEPS),
     "upscale_factor": (SMALLEST_FACTOR, MAX_FACTOR),
     "upscale_strength": (0.0, 1.0),
+    "teach_minutes": (0.5, LARGEST_TEACHING_MIN),
     "outline_px": (0, MAX_FEATHER_PX),
     "seed": (0, MAX_SEED),
     "batch": (1, MOST_PICTURES),
@@ -187,6 +206,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "edit_method": EDIT_METHODS,
     "edit_picture_shown": PICTURES_SHOWN,
     "upscale_into": UPSCALE_INTO,
+    "teach_method": TEACH_METHODS,
+    "teach_from": TEACH_FROM,
 }
 
 
@@ -246,6 +267,8 @@ def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
 def _is_in_range(name: str, value: Any) -> bool:
     if name in _CHOICES:
         return value in _CHOICES[name]
+    if name == "teach_word":
+        return len(value) <= MAX_TAUGHT_WORD_CHARACTERS
     if name in {"upscaler", "edit_source_model"}:
         return len(value) <= MAX_ID_CHARACTERS
     if name == "model":

@@ -25,6 +25,7 @@ from ..fields.prompt_edit import PromptEdit
 from .edit_fields import EditFields
 from .extend_fields import ExtendFields, make_wrap
 from .live_fields import LiveFields
+from .teach_fields import TeachFields
 from .upscale_fields import UpscaleFields
 
 _BUTTON_HEIGHT_PX = 30
@@ -96,6 +97,7 @@ class ModeFields(QWidget):
             "fill": SelectionFields(docker_model, "fill"),
             "edit": EditFields(docker_model),
             "upscale": UpscaleFields(docker_model),
+            "teach": TeachFields(docker_model),
         }
         column_in(self, *self._pages.values())
         follow(self, docker_model, ("settings",), self._show_mode)
@@ -198,6 +200,7 @@ def _modes() -> dict[Mode, tuple[str, str]]:
         "fill": (tr("Fill"), tr("Paint something new into what is selected")),
         "edit": (tr("Edit"), tr("Change what the picture shows, by words")),
         "upscale": (tr("Upscale"), tr("Make the picture larger, and paint finer details into it")),
+        "teach": (tr("Teach"), tr("Teach the model a word from what is painted on layers")),
     }
 
 
