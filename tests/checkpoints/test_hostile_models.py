@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from tapestry_backend.checkpoints.catalogue import SAMPLE, Catalogue
-from tapestry_backend.checkpoints.folder_checks import check_folder
+from tapestry_backend.checkpoints.folder_checks import check_configuration, check_folder
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
+from tapestry_backend.checkpoints.safetensors_header import BrokenFileError
 from tapestry_backend.models.stable_diffusion import StableDiffusion
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tests.checkpoints.hostile_folders import HOSTILE, NAMES, config, hostile_folder, sound_folder
@@ -179,3 +180,13 @@ def test_names_that_cannot_travel_are_refused(name: str) -> None:
     with pytest.raises(TapestryError) as raised:
         Catalogue([name])
     assert raised.value.code is ErrorCode.MODEL_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("key", "most"), [("rope_theta", 1e9), ("max_pixels", 12845056), ("hidden_size", 2**20)]
+)
+def test_numbers_may_be_as_large_as_models_have_them(key: str, most: float) -> None:
+    """And no larger: waves and limits take no memory, sizes do."""
+    check_configuration({"inner": {key: most}}, "config.json")
+    with pytest.raises(BrokenFileError, match=key):
+        check_configuration({"inner": {key: most * 2**13}}, "config.json")

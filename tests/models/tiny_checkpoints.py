@@ -184,8 +184,11 @@ def save_z_image(folder: Path, *, shifts: bool = False) -> Path:
     return folder
 
 
-def save_qwen_image(folder: Path) -> Path:
-    """A checkpoint of Qwen-Image; its size stands where a U-Net's does, since it is so small."""
+def save_qwen_image(folder: Path, *, edits: str = "") -> Path:
+    """A checkpoint of Qwen-Image; its size stands where a U-Net's does, since it is so small.
+
+    edits: the class of the pipeline of one that edits.
+    """
     torch.manual_seed(0)
     diffusers.QwenImagePipeline(
         transformer=diffusers.QwenImageTransformer2DModel(
@@ -213,7 +216,17 @@ def save_qwen_image(folder: Path) -> Path:
     path = folder / "transformer" / "config.json"
     config = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**config, "sample_size": WINDOW * 2}), "utf-8")
+    if edits:
+        path = folder / "model_index.json"
+        index = json.loads(path.read_text("utf-8")) | {"_class_name": edits}
+        path.write_text(json.dumps(index), "utf-8")
+        qwen_eyes().save_pretrained(folder / "processor")
     return folder
+
+
+def qwen_eyes() -> Any:
+    """How Qwen2.5-VL looks at a picture, without torchvision."""
+    return transformers.Qwen2VLImageProcessorPil(min_pixels=56 * 56, max_pixels=12845056)
 
 
 def qwen_vl(width: int, heads: int = 2) -> transformers.Qwen2_5_VLForConditionalGeneration:
@@ -240,7 +253,11 @@ def qwen_vl(width: int, heads: int = 2) -> transformers.Qwen2_5_VLForConditional
     }
     vision = {"depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2}
     config = transformers.Qwen2_5_VLConfig(
-        text_config=text, vision_config={**vision, "out_hidden_size": width}
+        text_config=text,
+        vision_config={**vision, "out_hidden_size": width},
+        image_token_id=_IMAGE_TOKEN,
+        vision_start_token_id=_IMAGE_TOKEN - 2,
+        vision_end_token_id=_IMAGE_TOKEN - 1,
     )
     return transformers.Qwen2_5_VLForConditionalGeneration(config).eval()
 
@@ -321,12 +338,18 @@ def qwen3(width: int, layers: int = 3) -> transformers.Qwen3ForCausalLM:
     ).eval()
 
 
+_IMAGE_TOKEN = 263
+"""In that tokenizer, the last of its words."""
+
+
 def qwen_tokenizer() -> transformers.Qwen2Tokenizer:
     """Qwen's, with a token for every byte, and what it does to the one message of a talk."""
     words = {letter: number for number, letter in enumerate(bytes_as_letters())}
     tokenizer = transformers.Qwen2Tokenizer(vocab=words, merges=[], model_max_length=4096)
     tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
     tokenizer.add_tokens(["<think>", "</think>"])
+    seen = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>"]
+    tokenizer.add_tokens(seen, special_tokens=True)
     tokenizer.chat_template = (
         "{%- for message in messages %}"
         "{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}"

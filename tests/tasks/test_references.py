@@ -1,4 +1,4 @@
-"""Models that are shown pictures beside what they paint: FLUX.1 Kontext and FLUX.2."""
+"""Models that are shown pictures beside what they paint: Kontext, FLUX.2, Qwen-Image-Edit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from diffusers.pipelines.qwenimage import (
+    pipeline_qwenimage_edit,
+    pipeline_qwenimage_edit_plus,
+)
 from PIL import Image
 from torch import Tensor
+from transformers import BatchEncoding
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
@@ -20,13 +25,21 @@ from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
 from tapestry_backend.engine.views import ViewPlan, WindowLayout
 from tapestry_backend.engine.windows import Size
+from tapestry_backend.models import qwen_image
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import run
 from tapestry_backend.tasks.shown_pictures import ShownPictures, made_small
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Edit, Request, Selection
 from tapestry_protocol.pixels import Bounds, Pixels
-from tests.models.tiny_checkpoints import FACTOR, WINDOW, save_flux, save_flux_2
+from tests.models.tiny_checkpoints import (
+    FACTOR,
+    WINDOW,
+    qwen_eyes,
+    save_flux,
+    save_flux_2,
+    save_qwen_image,
+)
 
 STEPS, SCALE, SEED = 3, 4.0, 5
 SIDE = WINDOW * FACTOR
@@ -40,6 +53,7 @@ class Kind(NamedTuple):
     variant: str
     references: int
     asked: dict[str, Any]
+    only_instructions: bool = False
 
 
 KINDS = {
@@ -51,7 +65,58 @@ KINDS = {
     ),
     "flux2": Kind(save_flux_2, "base", 4, {}),
     "flux2 distilled": Kind(partial(save_flux_2, distilled=True), "distilled", 4, {}),
+    "qwen_edit": Kind(
+        partial(save_qwen_image, edits="QwenImageEditPipeline"),
+        "edit",
+        1,
+        {},
+        only_instructions=True,
+    ),
+    "qwen_edit_plus": Kind(
+        partial(save_qwen_image, edits="QwenImageEditPlusPipeline"),
+        "edit_plus",
+        3,
+        {},
+        only_instructions=True,
+    ),
 }
+
+
+class Processor:
+    """What transformers' Qwen2VLProcessor does, which wants torchvision.
+
+    Each picture's tokens in its text, and its patches.
+    """
+
+    def __init__(self, tokenizer: Any, eyes: Any) -> None:
+        self._tokenizer, self._eyes = tokenizer, eyes
+
+    def __call__(self, text: list[str], images: Any, **_: Any) -> BatchEncoding:
+        seen = self._eyes(images=images, return_tensors="pt")
+        counts = (seen["image_grid_thw"].prod(dim=1) // self._eyes.merge_size**2).tolist()
+        parts = text[0].split(_PICTURE)
+        told = "".join(
+            part + _PICTURE * count for part, count in zip(parts, [*counts, 0], strict=True)
+        )
+        return BatchEncoding({**self._tokenizer([told], return_tensors="pt"), **seen})
+
+
+_PICTURE = "<|image_pad|>"
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Qwen-Image-Edit looks at pictures of a window's size here, as its pipeline does."""
+    for name, (told, _) in list(qwen_image._LOOKED_AT.items()):
+        monkeypatch.setitem(qwen_image._LOOKED_AT, name, (told, SIDE * SIDE))
+    measured = pipeline_qwenimage_edit.calculate_dimensions
+    monkeypatch.setattr(
+        pipeline_qwenimage_edit,
+        "calculate_dimensions",
+        lambda _, ratio: measured(SIDE * SIDE, ratio),
+    )
+    for name in ("CONDITION_IMAGE_SIZE", "VAE_IMAGE_SIZE"):
+        monkeypatch.setattr(pipeline_qwenimage_edit_plus, name, SIDE * SIDE)
 
 
 class Case(NamedTuple):
@@ -84,16 +149,23 @@ def as_pixels(rgb: np.ndarray) -> Tensor:
     return torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def our_latents(case: Case, pictures: ShownPictures, size: Size | None = None) -> Tensor:
+def our_latents(
+    case: Case,
+    pictures: ShownPictures,
+    size: Size | None = None,
+    looked_at: Tensor | None = None,
+) -> Tensor:
     """What the engine makes of one instruction for a canvas of this size."""
     model = case.model
     canvas, window = size or Size(*[model.window] * 2), Size(*[model.window] * 2)
     told, scale = (SCALE, 1.0) if model.distilled else (1.0, SCALE)
+    with model.looking_at(as_pixels(colours()) if looked_at is None else looked_at):
+        conditions = model.encode_prompts([INSTRUCTION, ""], [told, told])
     plain = MultiDiffusion(
         model.predict,
         ViewPlan(WindowLayout(canvas, window, window), torch.ones(1, *canvas)),
         [RegionPrompt(0, 1, scale)],
-        model.encode_prompts([INSTRUCTION, ""], [told, told]),
+        conditions,
         4,
         guidance_rescale=model.guidance_rescale,
     )
@@ -103,11 +175,42 @@ def our_latents(case: Case, pictures: ShownPictures, size: Size | None = None) -
     return last.latents
 
 
+def pipeline_of(case: Case) -> Any:
+    """Diffusers' own."""
+    if not case.kind.only_instructions:
+        return diffusers.DiffusionPipeline.from_pretrained(case.folder, local_files_only=True)
+    plain = diffusers.QwenImagePipeline.from_pretrained(case.folder, local_files_only=True)
+    kind = {
+        "edit": diffusers.QwenImageEditPipeline,
+        "edit_plus": diffusers.QwenImageEditPlusPipeline,
+    }[case.kind.variant]
+    return kind(**plain.components, processor=Processor(plain.tokenizer, qwen_eyes()))
+
+
+def qwen_latents(case: Case, pipeline: Any, rgb: Any) -> Tensor:
+    """What Qwen-Image-Edit's makes."""
+    noise = canvas_noise(SEED, case.model.channels, Size(*[case.model.window] * 2))
+    found = pipeline(
+        prompt=INSTRUCTION,
+        negative_prompt="",
+        image=[Image.fromarray(each) for each in ([rgb] if isinstance(rgb, np.ndarray) else rgb)],
+        height=SIDE,
+        width=SIDE,
+        true_cfg_scale=SCALE,
+        num_inference_steps=STEPS,
+        latents=noise.flatten(2).transpose(1, 2),
+        output_type="latent",
+    ).images
+    return found.transpose(1, 2).unflatten(2, noise.shape[-2:])
+
+
 def their_latents(case: Case, rgb: np.ndarray | list[np.ndarray]) -> Tensor:
     """What diffusers' own pipeline makes of the same, as ours are."""
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(case.folder, local_files_only=True)
+    pipeline = pipeline_of(case)
     pipeline.set_progress_bar_config(disable=True)
     model = case.model
+    if model.variant.startswith("edit") and type(pipeline).__name__.startswith("Qwen"):
+        return qwen_latents(case, pipeline, rgb)
     size = Size(model.window, model.window)
     noise = canvas_noise(SEED, model.channels, size)
     is_flux_2 = "flux2" in type(pipeline).__name__.lower()
@@ -130,11 +233,13 @@ def their_latents(case: Case, rgb: np.ndarray | list[np.ndarray]) -> Tensor:
 
 
 def test_it_is_listed_as_what_it_is(case: Case) -> None:
-    """It follows instructions, and paints without one as well."""
+    """It follows instructions, and most paint without one as well."""
     (entry,) = [each for each in case.models.catalogue.entries if each.id != "sample"]
 
     assert entry.variant == case.kind.variant
-    assert (entry.info.follows_instructions, entry.info.only_instructions) == (True, False)
+    assert entry.info.follows_instructions
+    assert entry.info.only_instructions == case.kind.only_instructions
+    assert entry.window_px == SIDE
     assert entry.info.references == case.model.references == case.kind.references
 
 
@@ -155,6 +260,9 @@ def test_several_pictures_are_told_apart_as_its_pipeline_does(case: Case) -> Non
         with pytest.raises(TapestryError, match="1 pictures at once, not 2"):
             ShownPictures.of_canvas(as_pixels(colours()), "both", case.model)
         return
+    if case.kind.only_instructions:  # its language model looks at one picture here
+        assert ShownPictures.of_canvas(as_pixels(colours()), "both", case.model).count == 2
+        return
     rgb = [colours(), colours(SIDE, 2 * SIDE, seed=2)]
     encoded = [case.model.encode(as_pixels(each)) for each in rgb]
     pictures = ShownPictures((encoded[0],), (encoded[1],))
@@ -169,14 +277,14 @@ def test_a_window_is_shown_its_part_or_the_whole(case: Case) -> None:
     model = case.model
     wide = as_pixels(colours(SIDE, 2 * SIDE))
     size = Size(model.window, 2 * model.window)
-    parts = our_latents(case, ShownPictures.of_canvas(wide, "window", model), size)
+    parts = our_latents(case, ShownPictures.of_canvas(wide, "window", model), size, wide)
     wholes = ShownPictures.of_canvas(wide, "whole", model)
     unit = model.cell_px * model.cell_step
 
     small = made_small(wide, model)
     assert small.shape[-1] == pytest.approx(2 * small.shape[-2], abs=unit)
     assert small[0, 0].numel() <= (SIDE + unit) ** 2
-    assert float((our_latents(case, wholes, size) - parts).abs().max()) > 1e-3
+    assert float((our_latents(case, wholes, size, wide) - parts).abs().max()) > 1e-3
     alone = ShownPictures.of_canvas(wide[..., :SIDE], "whole", model)
     part = ShownPictures.of_canvas(wide[..., :SIDE], "window", model)
     torch.testing.assert_close(our_latents(case, alone), our_latents(case, part))
@@ -230,9 +338,13 @@ def test_an_instruction_stays_in_the_selection(case: Case, scene: Any) -> None:
 
 
 def test_it_paints_without_an_instruction_as_well(case: Case) -> None:
-    """As any other model of its family."""
+    """As any other model of its family, if it is not made for editing alone."""
     request = Request(
         "generate", SIDE, SIDE, prompt="snow", num_inference_steps=1, model=str(case.folder)
     )
+    if case.kind.only_instructions:
+        with pytest.raises(TapestryError, match="only follows instructions"):
+            list(run(request, {}, case.models))
+        return
     *_, finished = run(request, {}, case.models)
     assert finished.pixels.width == SIDE

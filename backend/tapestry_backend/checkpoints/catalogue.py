@@ -53,9 +53,10 @@ class Checkpoint:
     path       its folder, in diffusers' layout, or its file
     family     a name out of `FAMILIES`
     variant    "base"; "inpaint" for one that sees what is known of a picture; "instruct" for one
-               that sees a picture and follows an instruction; "edit" for one that is shown
-               pictures beside what it paints; or what kind of few-step checkpoint it is: "lcm",
-               "turbo", "lightning", "hyper", "tcd", "schnell", "distilled"
+               that sees a picture and follows an instruction; "edit" for one that is shown a
+               picture beside what it paints, "edit_plus" for several; or what kind of few-step
+               checkpoint it is: "lcm", "turbo", "lightning", "hyper", "tcd", "schnell",
+               "distilled"
     dtype      what most of its weights are stored as
     component_files    files with the networks that its own lacks
     """
@@ -407,6 +408,8 @@ def _read_folder(model_id: str, path: Path) -> Checkpoint:
     if variant == "base":
         editor = family.editor(str(index["_class_name"]))
         variant = editor or _few_steps(path, family, index, backbone) or variant
+        if editor and backbone.get("sample_size") is None:
+            window_px = family.edits[editor].window_px or window_px
     return Checkpoint(
         model_id, path, window_px, family.name, variant, _dtype(path / family.backbone)
     )

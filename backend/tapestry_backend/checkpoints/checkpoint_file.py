@@ -213,7 +213,14 @@ def _describe(
     quick = few_steps_of(path.stem, unguided="" if guided else family.unguided)
     if "is_distilled" in options and is_distilled(path.stem):
         quick, options["is_distilled"] = "distilled", True
-    special = family.editor_named(path.stem) or quick
+    editor = family.editor_named(path.stem)
+    if editor and family.looks:
+        raise BrokenFileError(
+            "its language model looks at pictures, for which a file has no description",
+            "Fetch it as a folder in diffusers' layout, for instance with `tapestry models add "
+            "Qwen/Qwen-Image-Edit-2509`.",
+        )
+    special = editor or quick
     missing = [part for part in family.in_file if part not in parts]
     return FileModel(
         family=family.name,

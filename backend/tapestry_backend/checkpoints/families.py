@@ -24,12 +24,13 @@ _WIDE_TEXTS = 1024
 class Editor(NamedTuple):
     """A variant that is shown pictures: how its pipeline and its files are called.
 
-    references: pictures at once
+    references: pictures at once; window_px: its native size, where that is not its family's
     """
 
     pipeline: str
     named: str
     references: int
+    window_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Family:
     edits      those of its variants that are shown pictures beside what they paint
     references         the pictures that its other ones can be shown
     edits_only         whether such a variant paints nothing without a picture
+    looks      whether its language model looks at the picture, too
     """
 
     name: str
@@ -90,6 +92,7 @@ class Family:
     edits: Mapping[str, Editor] = field(default_factory=dict)
     references: int = 0
     edits_only: bool = False
+    looks: bool = False
 
     def editor(self, pipeline: str) -> str:
         """The variant whose pipeline is called so; "" for one that is shown nothing."""
@@ -341,7 +344,7 @@ _CHROMA = Family(
 
 _QWEN_IMAGE = Family(
     name="qwen_image",
-    pipelines=("QwenImagePipeline", "QwenImageImg2Img", "QwenImageInpaint"),
+    pipelines=("QwenImagePipeline", "QwenImageImg2Img", "QwenImageInpaint", "QwenImageEdit"),
     runner=("qwen_image", "QwenImage"),
     backbone="transformer",
     modules={
@@ -382,6 +385,12 @@ _QWEN_IMAGE = Family(
     vae_names=r"qwen",
     patch=2,
     makes_cells=True,
+    edits={
+        "edit_plus": Editor("QwenImageEditPlus", r"edit[-_. ]?(?:plus|2\d{3})", 3, 1024),
+        "edit": Editor("QwenImageEdit", r"edit", 1, 1024),
+    },
+    edits_only=True,
+    looks=True,
     text_width=("joint_attention_dim", 1),
 )
 

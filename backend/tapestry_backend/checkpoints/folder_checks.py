@@ -44,9 +44,14 @@ _WHOLE_FOLDER = (
     "Get it again from where it came from: a folder in diffusers layout, complete, with its "
     "weights as .safetensors."
 )
+PROCESSOR = "processor"
+"""The folder that says how a language model looks at a picture."""
 _LINK = "Put the file itself there."
 _SCHEDULER_CONFIGURATION = "scheduler/scheduler_config.json"
 _MAX_NUMBER = 2**20
+_LARGER = {"rope_theta": 2**40, "max_pixels": 2**27, "longest_edge": 2**27}
+"""What may be more: a language model's longest wave, which takes no memory, and to what size a
+picture is made smaller before one looks at it."""
 _MAX_REPEATS = 100
 _MAX_ITEMS, _MAX_BETAS = 128, 10_000
 """Entries of a list; language models name the kind of each of their layers."""
@@ -92,6 +97,8 @@ def _check(folder: Path) -> None:
     for part in family.tokenizers:
         if not (part in family.optional and not _class_name(index, part)):
             _check_words(folder / part, homes)
+    if family.looks and family.editor(str(index["_class_name"])):
+        _configuration(folder, f"{PROCESSOR}/preprocessor_config.json", homes)
 
 
 def _check_words(part: Path, homes: list[Path]) -> None:
@@ -273,7 +280,8 @@ def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -
             check_configuration(inner, where, key, depth + 1)
     elif isinstance(value, int | float):
         repeats = "layers" in key or key.endswith("_blocks")
-        if not abs(value) <= (_MAX_REPEATS if repeats else _MAX_NUMBER):
+        most = _MAX_REPEATS if repeats else _LARGER.get(key, _MAX_NUMBER)
+        if not abs(value) <= most:
             raise BrokenFileError(
                 Sentence(
                     "{key} in {where} is {value}",

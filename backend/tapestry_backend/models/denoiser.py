@@ -121,6 +121,13 @@ class Denoiser(Protocol):
         """
         ...
 
+    def looking_at(self, pixels: Tensor) -> AbstractContextManager[None]:
+        """Inside, texts are read about this picture, where the model reads them so.
+
+        pixels: [1, 3, H, W] in -1..1
+        """
+        ...
+
     def stacked(self, conditions: Sequence[Tensor]) -> Tensor:
         """Conditions of several calls, of texts of any length, as one tensor [K, T, D]."""
         ...

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -95,6 +95,9 @@ class LatentModel(ABC):
     ) -> None:
         self.id = entry.id
         self.references = entry.references
+        self.variant = entry.variant
+        self._seen = ""
+        """What texts are read beside: another text to the model for each picture."""
         self.device = device
         self.dtype = dtype
         parts = parts or load_parts(entry, dtype)
@@ -276,7 +279,7 @@ class LatentModel(ABC):
 
     def _read(self, text: str) -> Sequence[TextEncoding]:
         """From an earlier job where there was one."""
-        key = (text, self.adapter_manager.active, self.clip_skip)
+        key = (text, self.adapter_manager.active, self.clip_skip, self._seen)
         known = self._texts.pop(key, None)
         with torch.no_grad():
             readings = self._encode_anew(text) if known is None else known
@@ -312,6 +315,9 @@ class LatentModel(ABC):
         """One tokenizer's tokens of a text, as many as the model reads, with their places."""
         unsaid = self.adapter_manager.vocabulary.unsaid(name)
         return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
+
+    def looking_at(self, pixels: Tensor) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
 
     # A family whose attention can be changed, or that can learn, has these of its own.
 

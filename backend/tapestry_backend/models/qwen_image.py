@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from .adapters.control_input import ControlInput
@@ -13,7 +17,7 @@ from .autoencoder.one_frame import OneFrame
 from .flow_model import FlowModel, by_length
 from .latent_model import TextEncoding
 from .loading.parts import Parts
-from .text.chat import Template
+from .text.chat import Template, chat_tokens
 
 _LONGEST = 1024
 """Tokens of a text, with the words behind it."""
@@ -27,6 +31,31 @@ _TEMPLATE = Template(
 _BEFORE = 34
 """Tokens before a text, which the transformer does not see."""
 
+_EDITING = (
+    "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, "
+    "texture, objects, background), then explain how the user's text instruction should alter or "
+    "modify the image. Generate a new image that meets the user's requirements while maintaining "
+    "consistency with the original input where appropriate.<|im_end|>\n<|im_start|>user\n"
+)
+_BEFORE_EDITING = 64
+_LOOKED_AT = {
+    "edit": ("<|vision_start|>{}<|vision_end|>", 1024**2),
+    "edit_plus": ("Picture 1: <|vision_start|>{}<|vision_end|>", 384**2),
+}
+"""How a text is told of the picture before it, by variant, and of how many pixels that is."""
+_PICTURE = "<|image_pad|>"
+_SIDES = 32
+"""The sides of such a picture are multiples of this."""
+
+
+class _Look(NamedTuple):
+    """A picture as the language model takes it: its tokens in a text, and its input."""
+
+    told: str
+    length: int
+    inputs: dict[str, Tensor]
+
+
 _PLACES = 4096
 """Places along a side, counted from its middle, and of texts behind them."""
 
@@ -34,7 +63,8 @@ _PLACES = 4096
 class QwenImage(FlowModel):
     """A transformer over the autoencoder's 2 x 2 cells, which are one cell here.
 
-    What guidance makes of a cell is as long as what its own prompt wanted of it.
+    What guidance makes of a cell is as long as what its own prompt wanted of it. Those that edit
+    are shown a picture's cells behind those that they paint, and read texts looking at it.
     """
 
     knows_clip_skip = False
@@ -47,6 +77,9 @@ class QwenImage(FlowModel):
 
     def _keep(self, parts: Parts) -> None:
         self._transformer = parts.modules["transformer"]
+        self._text_encoder = parts.modules["text_encoder"]
+        self._processor = parts.processor
+        self._look: _Look | None = None
 
     @property
     def guidance_rescale(self) -> Literal["cells"]:
@@ -62,27 +95,82 @@ class QwenImage(FlowModel):
         timestep: Tensor,
         conditions: Tensor,
         shown: Sequence[ControlInput],  # noqa: ARG002  no control network is run for it here
-        references: Sequence[Tensor],  # noqa: ARG002  it is shown none
+        references: Sequence[Tensor],
     ) -> Tensor:
-        sides = latents.shape[-2:]
-        seen = latents.flatten(2).transpose(1, 2)
+        pictures = (latents, *references)
+        sides = [(1, *each.shape[-2:]) for each in pictures]
+        seen = torch.cat([each.flatten(2).transpose(1, 2) for each in pictures], dim=1)
 
         def ask(numbers: Sequence[int], tokens: Tensor) -> Tensor:
             return transformer(
                 seen[numbers],
                 encoder_hidden_states=tokens,
                 timestep=timestep[numbers].to(latents.dtype) / 1000,
-                img_shapes=[[(1, *sides)]] * len(numbers),
+                img_shapes=[sides] * len(numbers),
                 return_dict=False,
             )[0]
 
         made = by_length(ask, self._texts_of(conditions))
-        return made.transpose(1, 2).unflatten(2, sides)
+        own = latents.shape[-2:]
+        return made[:, : math.prod(own)].transpose(1, 2).unflatten(2, own)
+
+    @contextmanager
+    def looking_at(self, pixels: Tensor) -> Iterator[None]:
+        """For the variants that edit: the language model sees the whole picture, made as small."""
+        if self.variant not in _LOOKED_AT:
+            yield
+            return
+        told, area = _LOOKED_AT[self.variant]
+        picture = _picture_of_area(pixels, area)
+        inputs = dict(self._processor(images=[picture], return_tensors="pt"))
+        merged = self._text_encoder.config.vision_config.spatial_merge_size**2
+        count = int(inputs["image_grid_thw"].prod()) // merged
+        self._look = _Look(told.format(_PICTURE * count), count, inputs)
+        self._seen = sha256(picture.tobytes()).hexdigest()
+        try:
+            yield
+        finally:
+            self._look, self._seen = None, ""
 
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
+        if self._look is not None:
+            return [self._read_about(text, self._look)]
         read = self._read_chat(text, _TEMPLATE, _BEFORE + _LONGEST, lambda layers: layers[-1])
         return [read._replace(states=read.states[:, _BEFORE:], offsets=read.offsets[_BEFORE:])]
 
+    def _read_about(self, text: str, look: _Look) -> TextEncoding:
+        """A text as an instruction for a picture; the picture's tokens are part of it."""
+        template = Template(_EDITING + look.told, _TEMPLATE.after)
+        longest = _BEFORE_EDITING + look.length + _LONGEST
+        chunks = chat_tokens(self._tokenizers["tokenizer"], text, template, longest)
+        inputs = {
+            "input_ids": chunks.ids,
+            "attention_mask": chunks.attended,
+            **look.inputs,
+        }
+        given = {name: values.to(self.device) for name, values in inputs.items()}
+        given["pixel_values"] = given["pixel_values"].to(self.dtype)
+        states = self._parts.run(
+            "text_encoder",
+            lambda part: part(**given, output_hidden_states=True, use_cache=False).hidden_states[
+                -1
+            ],
+        )
+        kept = slice(_BEFORE_EDITING, None)
+        return TextEncoding(
+            states[:, kept].to(self.dtype), chunks.offsets[kept], None, chunks.unread
+        )
+
     def _read_nothing(self) -> Sequence[TextEncoding]:
         return self._ends_of_nothing()
+
+
+def _picture_of_area(pixels: Tensor, area: int) -> Image.Image:
+    """A picture [1, 3, H, W] in -1..1, in its proportions, with about so many pixels."""
+    values = (pixels[0].clamp(-1, 1) / 2 + 0.5).mul(255).round().to("cpu", torch.uint8)
+    picture = Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
+    ratio = picture.width / picture.height
+    wanted = math.sqrt(area * ratio), math.sqrt(area / ratio)
+    width, height = (max(1, round(side / _SIDES)) * _SIDES for side in wanted)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)

@@ -60,14 +60,16 @@ def run_instruction(
         conditioning = Conditioning(
             plan.request, blobs, plan, model, model_cache.catalogue.adapters
         )
-        texts = Texts.encode(plan, model, conditioning)
+        pixels = canvas.source.pixels * 2 - 1
+        with model.looking_at(pixels):
+            texts = Texts.encode(plan, model, conditioning)
         check_finite(texts.conditions, "reading the prompts")
         until = torch.where(changing > 0, 1 - plan.strength, 1.0)
         source = replace(canvas.source, preserve_until=until)
         preserved = source.preserved_latents(model)
         args = plan, model, texts, conditioning, source, plan.layout, preserved
         passing = DenoisingPass(*args)
-        denoise = _shown(passing.denoise, canvas.source.pixels * 2 - 1, edit, model)
+        denoise = _shown(passing.denoise, pixels, edit, model)
     yield Progressed("denoising")
     with watch.stage("denoise"):
         for step in passing.steps(denoise=denoise):

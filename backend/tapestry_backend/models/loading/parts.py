@@ -17,7 +17,12 @@ from tapestry_protocol.sentences import Sentence, quoted
 
 from ...checkpoints.catalogue import Checkpoint, read_file
 from ...checkpoints.families import FAMILIES
-from ...checkpoints.folder_checks import MAX_CONFIGURATION_BYTES, check_folder, weights_variant
+from ...checkpoints.folder_checks import (
+    MAX_CONFIGURATION_BYTES,
+    PROCESSOR,
+    check_folder,
+    weights_variant,
+)
 from ...checkpoints.safetensors_header import read_json
 from .file_loading import load_modules, load_scheduler, load_tokenizers
 from .networks import load_network, sentence_for
@@ -30,12 +35,14 @@ class Parts(NamedTuple):
 
     modules, tokenizers    by the names that its family gives them
     options                what else its configuration says about the whole
+    processor              how its language model looks at a picture; None: it does not
     """
 
     modules: dict[str, Any]
     tokenizers: dict[str, Any]
     scheduler: Any
     options: Mapping[str, Any]
+    processor: Any = None
 
 
 def load_parts(entry: Checkpoint, dtype: torch.dtype) -> Parts:
@@ -92,7 +99,14 @@ def _load_folder(entry: Checkpoint, dtype: torch.dtype) -> Parts:
         },
         scheduler.from_pretrained(folder / "scheduler", local_files_only=True),
         {name: value for name, value in index.items() if not isinstance(value, list)},
+        _load_processor(folder) if family.looks and entry.references else None,
     )
+
+
+def _load_processor(folder: Path) -> Any:
+    """Without torchvision, which would be one more library for the same numbers."""
+    kind = getattr(transformers, "Qwen2VLImageProcessorPil", transformers.Qwen2VLImageProcessor)
+    return kind.from_pretrained(folder / PROCESSOR, local_files_only=True)
 
 
 def _load_module(folder: Path, name: str, dtype: torch.dtype) -> nn.Module:
