@@ -31,7 +31,9 @@ _BY_PATH = {
     "tests/server/queue/": "unit",
     "tests/test_network.py": "chaos",
     "tests/workers/": "chaos",
+    "tests/workers/cluster/test_nodes.py": "unit",
     "tests/workers/test_channel.py": "unit",
+    "tests/workers/test_cluster_extra.py": "unit",
     "tests/workers/test_failures.py": "unit",
     "tests/workers/test_watchdog.py": "unit",
 }

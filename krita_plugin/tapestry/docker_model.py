@@ -14,7 +14,15 @@ from typing import Any, Literal
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
-from tapestry_protocol.messages import Backend, Learned, Message, ModelInfo, Remark, Welcome
+from tapestry_protocol.messages import (
+    Backend,
+    Learned,
+    Message,
+    ModelInfo,
+    Remark,
+    Welcome,
+    Workers,
+)
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.request_checks import check_follows, check_taught_word, upscaled_size
 from tapestry_protocol.sentences import quoted
@@ -687,12 +695,12 @@ class DockerModel:
                 self.backend_controller.worker = message
                 self.backend_controller.note_work()
             self._tell("backend")
-        elif isinstance(message, Welcome):
-            self.adapters.known = message.adapters
+        elif isinstance(message, Workers):
             if self.backend_controller:
-                self.backend_controller.left_out = message.left_out
-            self._know_upscalers(message.upscalers)
-            self._know_models(message.models)
+                self.backend_controller.workers = message
+            self._tell("backend")
+        elif isinstance(message, Welcome):
+            self._hear_welcome(message)
         elif isinstance(message, Learned):
             new = {adapter.id for adapter in message.adapters}
             known = (adapter for adapter in self.adapters.known if adapter.id not in new)
@@ -702,6 +710,14 @@ class DockerModel:
             self._show(Notice(message.message, message.advice, is_error=False))
         elif not self.live.hear(message, pixels):
             self.queue.hear(message, pixels, beside)
+
+    def _hear_welcome(self, welcome: Welcome) -> None:
+        self.adapters.known = welcome.adapters
+        if self.backend_controller:
+            self.backend_controller.left_out = welcome.left_out
+            self.backend_controller.workers = Workers(())  # another backend may have none
+        self._know_upscalers(welcome.upscalers)
+        self._know_models(welcome.models)
 
     def _family(self) -> str:
         """Family of the model that is chosen; empty while it is unknown."""

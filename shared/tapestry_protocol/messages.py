@@ -606,11 +606,14 @@ class Run(Message, kind="run"):
     """Do this job now; its blobs were sent before.
 
     helpers   workers of the same cluster that wait to take a share of each step
+    most_rows of a batch that goes through the model, so that it is divided alike on one worker and
+              on several; 0: as many as the model takes
     """
 
     job_id: JobId
     request: Request
     helpers: Annotated[tuple[WorkerNumber, ...], MaxLength(MAX_WORKERS)] = ()
+    most_rows: Annotated[int, Between(0, MAX_STEPS)] = 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Starts `tapestry serve` as a program that can be looked into, and whose parts can be exchanged.
 
 --scripted        its worker is the one without torch
+--cluster-loader  loads what runs tasks on the computers of a cluster
 --failing-disk N  its disk is full after N writes
 --lag-file PATH   how long its event loop was held is written here in the end
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from tapestry_backend.cli.serve import add_serve_arguments, serve_command
 from tapestry_backend.server.app import App
 from tapestry_backend.server.persistence import journal_writer
+from tapestry_backend.workers.cluster_supervisor import REAL_LOADER
 
 SCRIPTED_WORKER = Path(__file__).parent.parent / "workers" / "scripted_worker.py"
 TICK_S = 0.005
@@ -60,6 +62,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     add_serve_arguments(parser)
     parser.add_argument("--scripted", nargs="*")
+    parser.add_argument("--cluster-loader", default=REAL_LOADER)
     parser.add_argument("--failing-disk", type=int)
     parser.add_argument("--lag-file", type=Path)
     arguments = parser.parse_args()
@@ -71,4 +74,4 @@ if __name__ == "__main__":
         journal_writer.Disk = partial(FailingDisk, arguments.failing_disk)
     scripted = arguments.scripted
     worker = None if scripted is None else [sys.executable, str(SCRIPTED_WORKER), *scripted]
-    sys.exit(serve_command(arguments, worker))
+    sys.exit(serve_command(arguments, worker, arguments.cluster_loader))

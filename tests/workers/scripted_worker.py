@@ -22,7 +22,7 @@ from tapestry_backend.workers import job_runner, worker
 from tapestry_protocol.pixels import Bounds, Pixels
 
 
-def run(request, blobs):
+def run(request, blobs, _team=None, _most_rows=0):
     """The scripted task."""
     script = json.loads(request.prompt)
     steps = script.get("steps", 3)
@@ -96,6 +96,16 @@ def load():
     return job_runner.TaskRunner(
         run, device, ("script:1", "script:2") if "siblings" in sys.argv else ()
     )
+
+
+def load_on_node(_arguments):
+    """The same, on a computer of a cluster; the process that it is tells which it is."""
+    return job_runner.TaskRunner(run, f"node process {os.getpid()}", memory_bytes=2**30)
+
+
+def load_bare(_arguments):
+    """The same, on a computer that has none of the models."""
+    return job_runner.TaskRunner(run, "bare", take=tuple)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,17 @@ class AdapterCatalogue:
         return parts + others
 
     @property
+    def all(self) -> tuple[Adapter, ...]:
+        """Every adapter that can be used."""
+        return tuple(self._adapters.values())
+
+    def call(self, adapter: Adapter, name: str) -> bool:
+        """Offer an adapter under this id too; an embedding is called by its own word alone."""
+        if adapter.kind != "embedding":
+            self._adapters[name] = replace(adapter, id=name)
+        return adapter.kind != "embedding"
+
+    @property
     def infos(self) -> tuple[AdapterInfo, ...]:
         return tuple(adapter.info for adapter in self._adapters.values())
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from tapestry_protocol.request_checks import check_follows
 from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_catalogue import AdapterCatalogue
+from .adapter_recognition import Adapter
 from .checkpoint_file import (
     FOREIGN_FORMATS,
     RUNS,
@@ -223,6 +224,22 @@ class Catalogue:
             )
         return find_upscaler(str(path))
 
+    def all_upscalers(self) -> Iterator[tuple[str, Upscaler]]:
+        """Those that can be read, by name."""
+        for name, path in self._upscalers.items():
+            with suppress(TapestryError):
+                yield name, find_upscaler(str(path))
+
+    def call(self, entry: Checkpoint | Adapter | Upscaler, name: str) -> bool:
+        """Offer something under this id too, in place of another; tells whether that can be."""
+        if isinstance(entry, Checkpoint):
+            self._entries[name] = replace(entry, id=name)
+        elif isinstance(entry, Upscaler):
+            self._upscalers[name] = entry.path
+        else:
+            return self.adapters.call(entry, name)
+        return True
+
     @property
     def entries(self) -> tuple[Checkpoint, ...]:
         """All models, the bundled one first."""
@@ -296,6 +313,15 @@ def locate(name: str) -> Path:
             "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
             "`tapestry models` lists those that were found.",
         ) from None
+
+
+def is_here(name: str) -> bool:
+    """Whether a model that is named by path or id is on this computer."""
+    try:
+        locate(name)
+    except TapestryError:
+        return False
+    return True
 
 
 def read_checkpoint_at(

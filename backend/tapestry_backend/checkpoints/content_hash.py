@@ -10,12 +10,13 @@ from .adapter_recognition import Adapter
 from .catalogue import Checkpoint
 from .folders import is_file, is_folder
 from .left_out import unreadable
+from .upscaler_file import Upscaler
 
 _COUNTED = (".safetensors", ".sft", ".gguf", ".json", ".txt", ".model")
 """How the names of files in a model's folder end that decide what it paints."""
 
 
-def content_hash(entry: Checkpoint | Adapter) -> str:
+def content_hash(entry: Checkpoint | Adapter | Upscaler) -> str:
     """SHA-256, as 64 hexadecimal digits, of the files of a model or adapter, and of their places.
 
     Two have the same one if they are the same files: a folder's name, the name of a single file,
@@ -23,7 +24,7 @@ def content_hash(entry: Checkpoint | Adapter) -> str:
     seconds. Raises TapestryError where a file cannot be read.
     """
     digest = hashlib.sha256()
-    for place, path in sorted(_files(entry)):
+    for place, path in sorted(files_of(entry)):
         try:
             with path.open("rb") as file:
                 own = hashlib.file_digest(file, "sha256").hexdigest()
@@ -33,7 +34,7 @@ def content_hash(entry: Checkpoint | Adapter) -> str:
     return digest.hexdigest()
 
 
-def _files(entry: Checkpoint | Adapter) -> Iterator[tuple[str, Path]]:
+def files_of(entry: Checkpoint | Adapter | Upscaler) -> Iterator[tuple[str, Path]]:
     """Each file that counts, and its place in the model."""
     if is_folder(entry.path):
         for path in entry.path.rglob("*"):

@@ -18,6 +18,7 @@ from ..outputs import check_output, write_outputs
 from ..values import words_of
 from .bench_card import add_card_arguments
 from .bench_speed import add_speed_arguments
+from .bench_studio import add_studio_arguments
 from .render_options import value_of
 
 MEASURES = (
@@ -39,11 +40,12 @@ _EDITS = ("editing", "harmonising")
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """The benchmarks and their options."""
-    kinds = parser.add_subparsers(required=True, metavar="quality|edit|teach|speed|card")
+    kinds = parser.add_subparsers(required=True, metavar="quality|edit|teach|speed|card|studio")
     _add_quality_arguments(kinds.add_parser("quality", help="what pictures are worth"))
     _add_quality_arguments(kinds.add_parser("edit", help="what edits are worth"), _EDITS)
     _add_teach_arguments(kinds.add_parser("teach", help="what is learned of new patterns"))
     add_speed_arguments(kinds.add_parser("speed", help="how long they take"))
+    add_studio_arguments(kinds.add_parser("studio", help="what several workers are worth"))
     add_card_arguments(kinds.add_parser("card", help="what works on this graphics card"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from ..checkpoints.discovery import adapter_folders, discover, told_apart, upsca
 from ..server.app import App, ServerSettings
 from ..server.connections.listen_address import Certificate, ListenAddress, make_place
 from ..server.persistence.lock import Lock
+from ..workers.cluster_extra import check_ray
+from ..workers.cluster_supervisor import REAL_LOADER, cluster_command
 from ..workers.pool import real_worker_command
 from .models import FOLDER
 
@@ -38,6 +41,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         help="paint on this device, with a worker process of its own: cpu, cuda:0, cuda:1, mps "
         "(may be repeated); without it on the fastest one, and on all cards of the same kind",
     )
+    _add_cluster(parser)
     parser.add_argument(
         "--runtime-file",
         type=Path,
@@ -81,6 +85,32 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    cluster = parser.add_argument_group("for several computers (docs/studio.md)")
+    cluster.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="paint on the computers of this Ray cluster too: host:port of its head, or auto",
+    )
+    cluster.add_argument(
+        "--split",
+        action="store_true",
+        help="share the windows of one picture among the cluster's workers that are free",
+    )
+    cluster.add_argument(
+        "--cluster-cores",
+        metavar="N",
+        type=int,
+        default=4,
+        help="of a computer without a graphics card, have a worker for every N cores (4)",
+    )
+    cluster.add_argument(
+        "--open-cluster",
+        action="store_true",
+        help="use it though it asks for no token, or can be reached from the internet",
+    )
+
+
 def _add_place(parser: argparse.ArgumentParser) -> None:
     place = parser.add_argument_group("for a client on another computer (docs/another-computer.md)")
     place.add_argument("--port", type=int, default=0, help="listen here; any free port without it")
@@ -97,11 +127,13 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def serve_command(
-    arguments: argparse.Namespace, worker_command: Sequence[str] | None = None
+    arguments: argparse.Namespace,
+    worker_command: Sequence[str] | None = None,
+    cluster_loader: str = REAL_LOADER,
 ) -> int:
     """Serve until told to stop; gives the exit status.
 
-    worker_command starts another worker than the real one.
+    worker_command starts another worker than the real one, and so does cluster_loader in a cluster.
     """
     lock = Lock(arguments.runtime_file.with_suffix(".lock"))
     try:
@@ -110,6 +142,7 @@ def serve_command(
         models, folders = told_apart(arguments.model)
         folders += arguments.folder
         catalogue = _catalogue(models, folders, arguments.adapter)
+        command = _cluster_command(arguments, models, folders, cluster_loader)
         if not lock.acquire():
             _complain(_already_running(arguments.runtime_file))
             return CANNOT_START
@@ -129,6 +162,8 @@ def serve_command(
         worker_command=worker_command
         or real_worker_command(models, folders=folders, adapters=arguments.adapter),
         devices=arguments.device,
+        cluster_command=command,
+        is_splitting=arguments.split,
         parent=arguments.parent,
         log_file=arguments.log_file,
         place=place,
@@ -141,6 +176,34 @@ def serve_command(
     finally:
         lock.release()
     return 0
+
+
+def _cluster_command(
+    arguments: argparse.Namespace, models: Sequence[str], folders: Sequence[Path], loader: str
+) -> Sequence[str]:
+    """Empty without a cluster; raises TapestryError for one that cannot be used, or is open."""
+    if arguments.cluster is None:
+        if arguments.split:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                "There is no cluster whose workers could share a picture.",
+                "Give --cluster with --split, or leave --split out.",
+            )
+        return ()
+    check_ray()
+    command = cluster_command(
+        arguments.cluster,
+        cores=max(1, arguments.cluster_cores),
+        is_open=arguments.open_cluster,
+        loader=loader,
+        models=models,
+        folders=folders,
+        adapters=arguments.adapter,
+    )
+    check = subprocess.run([*command, "--check"], stdout=subprocess.PIPE, check=False)
+    if check.stdout:
+        raise TapestryError(ErrorCode.BAD_REQUEST, check.stdout.decode("utf-8", "replace"))
+    return command
 
 
 def _catalogue(

@@ -56,6 +56,8 @@ class MultiDiffusion:
     framed             as in `WindowContext`
     adapter_sets       the model with each set of adapters; rows of different ones never share a
                        batch
+    share              spreads the batches of a step over several devices; None: they are evaluated
+                       here, one after the other. Both evaluate the same batches
 
     All regions that see the same latents with the same negative prompt share its one evaluation.
     """
@@ -73,6 +75,7 @@ class MultiDiffusion:
     guidance_rescale: Rescale = 0.0
     framed: bool = False
     adapter_sets: Sequence[PredictWithAdapters] = ()
+    share: Share | None = None
 
     def __call__(self, latents: Tensor, step: SamplingStep) -> Tensor:
         """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
@@ -127,21 +130,57 @@ class MultiDiffusion:
         alike: dict[tuple[int | None, Size], list[int]] = {}
         for number, row in enumerate(planned):
             alike.setdefault((row.adapter_set, row.window.size), []).append(number)
+        groups = list(alike.values())
+        if self.share is not None:
+            return self._evaluate_shared(self.share, groups, inputs, step, planned, canvas)
         outputs: dict[int, Tensor] = {}
-        for group in alike.values():
+        for group in groups:
             rows = [planned[number] for number in group]
             found = self._evaluate_alike([inputs[n] for n in group], step, rows, canvas)
             outputs.update(zip(group, found, strict=True))
         return [outputs[number] for number in range(len(planned))]
+
+    def _evaluate_shared(
+        self,
+        share: Share,
+        groups: Sequence[Sequence[int]],
+        inputs: list[Tensor],
+        step: SamplingStep,
+        planned: Sequence[_Row],
+        canvas: Size,
+    ) -> list[Tensor]:
+        """The same on several devices: all batches at once, and one wait for all of them."""
+        numbers = [part for group in groups for part in _in_batches(group, self.batch_size)]
+        batches = [
+            ModelBatch(
+                torch.cat([inputs[number] for number in part]),
+                step,
+                [planned[number].condition for number in part],
+                self._contexts([planned[number] for number in part], canvas),
+                canvas,
+                planned[part[0]].adapter_set,
+            )
+            for part in numbers
+        ]
+
+        def here(batch: int) -> list[Tensor]:
+            rows = [planned[number] for number in numbers[batch]]
+            return self._evaluate_alike([inputs[n] for n in numbers[batch]], step, rows, canvas)
+
+        outputs: dict[int, Tensor] = {}
+        for part, found in zip(numbers, share(batches, here), strict=True):
+            outputs.update(zip(part, found, strict=True))
+        return [outputs[number] for number in range(len(planned))]
+
+    def _contexts(self, rows: Sequence[_Row], canvas: Size) -> list[WindowContext]:
+        return [WindowContext(row.window, canvas, self.framed, row.is_negative) for row in rows]
 
     def _evaluate_alike(
         self, inputs: list[Tensor], step: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> list[Tensor]:
         """The same for rows of one adapter set and size; only one batch of them is put together."""
         conditions = [row.condition for row in planned]
-        contexts = [
-            WindowContext(row.window, canvas, self.framed, row.is_negative) for row in planned
-        ]
+        contexts = self._contexts(planned, canvas)
         adapter_set = planned[0].adapter_set
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
@@ -340,6 +379,29 @@ PredictWithAdapters = Callable[[Tensor, SamplingStep, Tensor, Sequence[WindowCon
 """The model with adapters: as `Predict`, but called with the whole step."""
 
 
+class ModelBatch(NamedTuple):
+    """Rows that go through the model together, on whatever device.
+
+    inputs        [B, C, h, w]
+    conditions    the row of the encoded texts that goes with each
+    contexts      of each
+    canvas        in cells
+    adapter_set   as in `RegionPrompt`; the same for all of them
+    """
+
+    inputs: Tensor
+    step: SamplingStep
+    conditions: list[int]
+    contexts: list[WindowContext]
+    canvas: Size
+    adapter_set: int | None
+
+
+Share = Callable[[Sequence[ModelBatch], Callable[[int], list[Tensor]]], Sequence[Sequence[Tensor]]]
+"""(all batches of a step, what evaluates the batch of a number here) -> for each batch the model's
+outputs [C, h, w], in order, on the inputs' device."""
+
+
 class RegionPrompt(NamedTuple):
     """The prompts of a region, and their classifier-free guidance (Ho and Salimans 2021).
 
@@ -393,6 +455,11 @@ def _unguided(region_prompts: RegionPrompt) -> RegionPrompt:
 def _even(rows: int, most: int) -> int:
     """The size of as few batches as possible: the rows of a small last one are the dearest."""
     return math.ceil(rows / math.ceil(rows / most))
+
+
+def _in_batches(rows: Sequence[int], most: int) -> list[Sequence[int]]:
+    size = _even(len(rows), most)
+    return [rows[first : first + size] for first in range(0, len(rows), size)]
 
 
 class _Row(NamedTuple):

@@ -37,6 +37,7 @@ from tapestry_protocol.request_checks import check_request
 from tapestry_protocol.runtime import RuntimeInfo, read_runtime_file, write_runtime_file
 
 from ..checkpoints.catalogue import Catalogue
+from ..workers.cluster_supervisor import MOST_ROWS
 from ..workers.pool import Pool
 from .connections.listen_address import LOOPBACK, ListenAddress
 from .connections.listener import Listener
@@ -105,6 +106,7 @@ class App:
             settings.log_file,
             settings.devices,
             cluster_command=settings.cluster_command,
+            most_rows=MOST_ROWS if settings.is_splitting else 0,
             remark=lambda remark: self._perform([Broadcast(remark)]),
         )
         self._dashboard = ""

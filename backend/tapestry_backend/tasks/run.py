@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +56,7 @@ from .plain_edges import plain_edges
 from .plan import DraftPlan, Plan, make_plan
 from .recognition import run_recognition
 from .report import Stopwatch, make_report
+from .sharing import Team
 from .teaching import run_teaching
 from .tensor_files import TensorFiles
 from .upscaling import run_upscale
@@ -70,6 +71,8 @@ def run(
     learned: TensorFiles | None = None,
     half_learned: TensorFiles | None = None,
     taught: Path | None = None,
+    team: Team | None = None,
+    most_rows: int = 0,
 ) -> Iterator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
@@ -81,6 +84,9 @@ def run(
     learned    pictures that models have learned, likewise
     half_learned    what models are being taught; without it a job that is stopped leaves nothing
     taught    the file for what a model is taught; None: in the models folder, called as the word
+    team       helpers that take a share of each step, where a canvas is painted; not in edits,
+               instructions, enlarging and painting live
+    most_rows  of a batch that goes through the model there; 0: as many as it takes
 
     The caller shows progress, and cancels by not iterating further. Raises TapestryError for what
     an artist can meet: a request that cannot become a picture, a damaged model, numbers that are
@@ -116,7 +122,7 @@ def run(
     elif request.task == "recognise":
         events = run_recognition(*given)
     else:
-        events = run_painting(*given, passes)
+        events = run_painting(*given, passes, None if request.live else team, most_rows)
     yield from telling_of_memory(events, request, model_cache.device)
 
 
@@ -126,9 +132,14 @@ def run_painting(
     model_cache: ModelCache,
     notices: Sequence[str],
     passes: LivePasses,
+    team: Team | None = None,
+    most_rows: int = 0,
 ) -> Iterator[Progressed | Finished]:
     """A job from beginning to end."""
-    state = yield from _prepare(request, blobs, model_cache, notices, passes)
+    state = yield from _prepare(request, blobs, model_cache, notices, passes, most_rows)
+    if team is not None:
+        state.team = team
+        team.begin(state.texts.conditions)
     painted = None if state.is_finished else (yield from _paint(state))
     yield Progressed("decoding")
     with state.watch.stage("decode"):
@@ -151,6 +162,7 @@ class _RunState:
 
     batch_size    the smallest that was used; below the plan's where memory ran out
     update        what of a live document is painted; None: all of it
+    team          who takes a share of each step; None: it is painted here alone
     """
 
     plan: Plan
@@ -163,6 +175,7 @@ class _RunState:
     batch_size: int
     update: LiveUpdate | None = None
     evaluations: int = 0
+    team: Team | None = None
 
     @property
     def source(self) -> CanvasSource:
@@ -209,6 +222,7 @@ def _prepare(
     model_cache: ModelCache,
     notices: Sequence[str],
     passes: LivePasses,
+    most_rows: int = 0,
 ) -> Generator[Progressed, None, _RunState]:
     """Load the model, read the canvas, encode the prompts."""
     watch = Stopwatch()
@@ -218,6 +232,8 @@ def _prepare(
             request, without = melted(request)
             notices = (*notices, *without)
         plan = make_plan(request, model)
+        if most_rows:
+            plan = replace(plan, batch_size=min(plan.batch_size, most_rows))
         canvas = read_canvas_source(request, blobs, plan)
         adapters = model_cache.catalogue.adapters
         conditioning = Conditioning(request, blobs, plan, model, adapters, places=canvas.places)
@@ -299,7 +315,10 @@ def _denoising_pass(
     with state.watch.stage("encode"):
         preserved = source.preserved_latents(state.model)
     args = state.plan, state.model, state.texts, state.conditioning
-    return preserved, DenoisingPass(*args, source, layout, preserved, jumps=jumps)
+    denoising = DenoisingPass(*args, source, layout, preserved, jumps=jumps)
+    if state.team is not None:
+        denoising.denoise.share = state.team.share
+    return preserved, denoising
 
 
 def _denoise(

@@ -7,6 +7,7 @@ process alone, which is then started again. Local workers know nothing of it.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,44 @@ from tapestry_protocol.messages import (
 from .channel import Delivery
 from .supervisor import Hear, ProcessSupervisor, pixels_of
 
+REAL_LOADER = "tapestry_backend.workers.job_runner:load_task_runner"
+
+MOST_ROWS = 4
+"""Of a batch, where workers share pictures: as few as keep a graphics card at work, so that a
+picture of few windows has batches for several."""
+
 _log = logging.getLogger("tapestry.cluster")
+
+
+def cluster_command(
+    address: str,
+    *,
+    cores: int,
+    is_open: bool = False,
+    loader: str = REAL_LOADER,
+    models: Sequence[str] = (),
+    folders: Sequence[Path] = (),
+    adapters: Sequence[str] = (),
+) -> list[str]:
+    """The command that starts the process which speaks with the workers of a cluster.
+
+    address   of the cluster's head, "host:port"; "auto": of the one that this computer is part of
+    cores     of the processor, for each worker on a computer without a graphics card
+    is_open   whether everyone may be let in
+    loader    what loads a worker's tasks, "package.module:function"
+    """
+    command = [sys.executable, "-P", "-m", "tapestry_backend.workers.cluster.bridge"]
+    command += [f"--address={address}", f"--cores={cores}", f"--loader={loader}"]
+    command += ["--open-cluster"] if is_open else []
+    return [*command, *model_arguments(models, folders, adapters)]
+
+
+def model_arguments(
+    models: Sequence[str], folders: Sequence[Path], adapters: Sequence[str]
+) -> list[str]:
+    """How a worker, or who speaks with workers, is told what there is to paint with."""
+    named = [f"--model={name}" for name in models] + [f"--folder={folder}" for folder in folders]
+    return [*named, *(f"--adapter={name}" for name in adapters)]
 
 
 @dataclass
@@ -44,9 +82,10 @@ class ClusterWorker:
         request: Request,
         blobs: Mapping[str, bytes],
         helpers: Sequence[int] = (),
+        most_rows: int = 0,
     ) -> None:
         """Have the worker run this job; what becomes of it is heard later."""
-        run = Run(job_id, request, tuple(map(self.number_of, helpers)))
+        run = Run(job_id, request, tuple(map(self.number_of, helpers)), most_rows)
         self.send(Delivery(run, blobs, self.number))
 
     def cancel_job(self, job_id: str) -> None:
@@ -94,6 +133,8 @@ class ClusterSupervisor:
         hear = self._workers.get(delivery.worker)
         if hear is None:
             raise ProtocolError(message.kind, "is from a worker that has not joined")
+        if isinstance(message, Failed) and not message.job_id:
+            self._complain(message)
         hear(message, pixels_of(delivery))
         if isinstance(message, Left):
             del self._workers[delivery.worker]
@@ -102,11 +143,15 @@ class ClusterSupervisor:
         if isinstance(message, Backend):
             self._last_said = None
             _log.info("the cluster is there")
-        elif isinstance(message, Failed) and message != self._last_said:
-            # It tries again and again, and says the same each time.
-            self._last_said = message
-            _log.error("the cluster: %s %s", message.message, message.advice)
-            self._remark(Remark(message.message, message.advice))
+        elif isinstance(message, Failed):
+            self._complain(message)
+
+    def _complain(self, failure: Failed) -> None:
+        """Tell artists; what cannot start tries again and again, and says the same each time."""
+        if failure != self._last_said:
+            self._last_said = failure
+            _log.error("the cluster: %s %s", failure.message, failure.advice)
+            self._remark(Remark(failure.message, failure.advice))
 
     def _lose_all(self) -> None:
         for hear in self._workers.values():

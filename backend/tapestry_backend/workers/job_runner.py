@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.fields import WorkerState
 from tapestry_protocol.layered import Layered, LayerPicture
 from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
 from tapestry_protocol.messages import (
@@ -41,6 +42,9 @@ from .channel import Delivery
 from .device_loss import DEVICE_LOST, is_device_lost
 from .failures import failure_of, private_traceback
 
+CONTENTS_FILE = "contents.json"
+"""In the data folder: what models and the like hold, so that each is read once."""
+
 PREVIEW_INTERVAL_S = 0.25
 """Four previews a second look alive; more would only fill the socket."""
 
@@ -49,7 +53,13 @@ _MAX_REPORT_ENTRY_CHARACTERS = 10_000
 
 _log = logging.getLogger("tapestry.worker")
 
-RunTask = Callable[[Request, Mapping[str, bytes]], Iterator[Progressed | Finished]]
+if TYPE_CHECKING:  # it imports torch, which takes seconds
+    from ..tasks.sharing import Helper, Team
+
+RunTask = Callable[
+    [Request, Mapping[str, bytes], "Team | None", int], Iterator[Progressed | Finished]
+]
+"""(request, blobs, helpers, most rows of a batch as in `Run`) -> what happens."""
 
 IsCancelled = Callable[[str], bool]
 """Whether the server has asked to stop the job of this id."""
@@ -60,11 +70,18 @@ class TaskRunner:
     """What a worker needs of the folders below it: how to run a task, and on which device.
 
     sibling_devices   devices like it, on which other workers may paint
+    memory_bytes      of the device; 0 where that is not known
+    take       which of these contents are not on this computer, names -> contents, as `Contents`
+               tells them; the others bear these names from now on
+    help       reads a request whose picture another worker paints, and evaluates batches for it
     """
 
     run: RunTask
     device: str
     sibling_devices: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    take: Callable[[Mapping[str, str]], tuple[str, ...]] = lambda _: ()
+    help: Callable[[Request, Mapping[str, bytes]], Helper] | None = None
 
 
 class JobRunner:
@@ -83,22 +100,41 @@ class JobRunner:
             raise
         if self._task_runner.sibling_devices:
             yield Delivery(SiblingDevices(self._task_runner.sibling_devices))
-        yield Delivery(Backend("ready", self._task_runner.device))
+        yield Delivery(self._state("ready"))
+
+    def lacking(self, contents: Mapping[str, str]) -> tuple[str, ...]:
+        """Names of models and the like that this computer has under no name."""
+        return self._task_runner.take(contents)
+
+    def help(self, request: Request, blobs: Mapping[str, bytes]) -> Helper:
+        """What evaluates batches of a picture that another worker paints."""
+        if self._task_runner.help is None:
+            raise ValueError("this worker cannot help")
+        return self._task_runner.help(request, blobs)
 
     def run(
-        self, job: Run, blobs: Mapping[str, bytes], is_cancelled: IsCancelled
+        self,
+        job: Run,
+        blobs: Mapping[str, bytes],
+        is_cancelled: IsCancelled,
+        team: Team | None = None,
     ) -> Iterator[Delivery]:
-        """Run a job to its end, whatever that is.
+        """Run a job to its end, whatever that is, with the help of a team if there is one.
 
         A card that is lost is lost for the whole process: it ends, and the job begins again in the
         next one, which has the card anew.
         """
-        yield Delivery(Backend("busy", self._task_runner.device))
+        yield Delivery(self._state("busy"))
         try:
-            yield from _follow(job, self._task_runner.run(job.request, blobs), is_cancelled)
+            yield from _follow(
+                job, self._task_runner.run(job.request, blobs, team, job.most_rows), is_cancelled
+            )
         except Exception as error:  # noqa: BLE001  the job fails, the worker lives on
             yield Delivery(_failed(job, error))
-        yield Delivery(Backend("ready", self._task_runner.device))
+        yield Delivery(self._state("ready"))
+
+    def _state(self, state: WorkerState) -> Backend:
+        return Backend(state, self._task_runner.device, self._task_runner.memory_bytes)
 
 
 def _failed(job: Run, error: Exception) -> Message:
@@ -182,12 +218,15 @@ def report_text(report: Mapping[str, Any]) -> str:
 
 def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     """The real thing: imports torch, and takes seconds."""
-    from ..checkpoints.catalogue import Catalogue  # noqa: PLC0415  torch takes seconds
+    from ..checkpoints.catalogue import Catalogue, is_here  # noqa: PLC0415  torch takes seconds
+    from ..checkpoints.contents import Contents  # noqa: PLC0415
     from ..checkpoints.discovery import (  # noqa: PLC0415
         adapter_folders,
         discover,
         upscaler_places,
     )
+    from ..checkpoints.folders import expanded  # noqa: PLC0415
+    from ..models.device.memory import free_and_total_bytes  # noqa: PLC0415
     from ..models.model_cache import (  # noqa: PLC0415
         ModelCache,
         best_device,
@@ -199,6 +238,7 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     from ..tasks.inversion_files import InversionFiles  # noqa: PLC0415
     from ..tasks.live import LivePasses  # noqa: PLC0415
     from ..tasks.run import run  # noqa: PLC0415
+    from ..tasks.sharing import Helper  # noqa: PLC0415
     from ..tasks.teaching import half_learned_files  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(allow_abbrev=False)
@@ -206,7 +246,11 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     parser.add_argument("--folder", type=Path, action="append", default=[])
     parser.add_argument("--adapter", action="append", default=[])
     parser.add_argument("--device")
+    parser.add_argument("--leave-out-missing", action="store_true")
     named = parser.parse_args(arguments)
+    if named.leave_out_missing:
+        named.model = [name for name in named.model if is_here(name)]
+        named.adapter = [name for name in named.adapter if expanded(name).exists()]
     device = device_named(named.device) if named.device else best_device()
     found = discover(named.folder).entries
     catalogue = Catalogue(
@@ -220,13 +264,19 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     others = () if named.device else sibling_devices()
     passes, inversions = LivePasses(), InversionFiles(data_folder() / "inversions")
     kept = inversions, learned_files(data_folder()), half_learned_files(data_folder())
+    contents = Contents(catalogue, data_folder() / CONTENTS_FILE)
 
-    def run_task(request: Request, blobs: Mapping[str, bytes]) -> Iterator[Progressed | Finished]:
+    def run_task(
+        request: Request, blobs: Mapping[str, bytes], team: Team | None, most_rows: int
+    ) -> Iterator[Progressed | Finished]:
         catalogue.adapters.look_for_taught()  # by another worker, or another program
-        return run(request, blobs, model_cache, passes, *kept)
+        return run(request, blobs, model_cache, passes, *kept, team=team, most_rows=most_rows)
 
     return TaskRunner(
         run_task,
         device_name(device),
         others,
+        free_and_total_bytes(device)[1],
+        contents.take,
+        lambda request, blobs: Helper(request, blobs, model_cache),
     )

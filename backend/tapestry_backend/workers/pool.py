@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tapestry_protocol.messages import Message, Request, SiblingDevices
 
-from .cluster_supervisor import ClusterSupervisor
+from .cluster_supervisor import ClusterSupervisor, model_arguments
 from .supervisor import Hear, WorkerSupervisor
 
 HearWorker = Callable[[int, Message, Mapping[str, bytes]], None]
@@ -28,8 +28,9 @@ class Carrier(Protocol):
         request: Request,
         blobs: Mapping[str, bytes],
         helpers: Sequence[int] = (),
+        most_rows: int = 0,
     ) -> None:
-        """Have the worker run this job, with the help of others of its kind."""
+        """Have the worker run this job, with the help of others of its kind, as `Run` says."""
 
     def cancel_job(self, job_id: str) -> None:
         """Have the worker stop this job at its next step."""
@@ -39,9 +40,8 @@ def real_worker_command(
     models: Sequence[str], *, folders: Sequence[Path] = (), adapters: Sequence[str] = ()
 ) -> list[str]:
     """The command that starts a worker with these models and adapters, and what folders hold."""
-    named = [f"--model={name}" for name in models] + [f"--folder={folder}" for folder in folders]
-    named += [f"--adapter={name}" for name in adapters]
-    return [sys.executable, "-P", "-m", "tapestry_backend.workers.worker", *named]
+    command = [sys.executable, "-P", "-m", "tapestry_backend.workers.worker"]
+    return [*command, *model_arguments(models, folders, adapters)]
 
 
 class Pool:
@@ -55,6 +55,7 @@ class Pool:
     cluster_command   starts the process that carries what is said to and by a cluster's workers;
              they come and go
     remark   takes what that process says about the cluster as a whole
+    most_rows   as in `Run`
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Pool:
         *,
         cluster_command: Sequence[str] = (),
         remark: Callable[[Message], None] = lambda _: None,
+        most_rows: int = 0,
     ) -> None:
+        self._most_rows = most_rows
         self._command = command
         self._hear = hear
         self._log_file = log_file
@@ -84,7 +87,7 @@ class Pool:
         helpers: Sequence[int] = (),
     ) -> None:
         """Have a worker run this job; what becomes of it is heard later."""
-        self._carriers[worker].start_job(job_id, request, blobs, helpers)
+        self._carriers[worker].start_job(job_id, request, blobs, helpers, self._most_rows)
 
     def cancel_job(self, worker: int, job_id: str) -> None:
         """Have a worker stop this job at its next step."""

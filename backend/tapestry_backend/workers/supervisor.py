@@ -181,9 +181,10 @@ class WorkerSupervisor:
         request: Request,
         blobs: Mapping[str, bytes],
         _helpers: Sequence[int] = (),
+        most_rows: int = 0,
     ) -> None:
         """Have the worker run this job, alone; what becomes of it is heard later."""
-        self._process.send(Delivery(Run(job_id, request), blobs))
+        self._process.send(Delivery(Run(job_id, request, most_rows=most_rows), blobs))
 
     def cancel_job(self, job_id: str) -> None:
         """Have the worker stop this job at its next step."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.messages import Backend, ModelInfo
+from tapestry_protocol.messages import Backend, ModelInfo, Workers
 
 from ..common.stored_json import read_kept
 from ..common.task_queue import Loop
@@ -18,6 +18,7 @@ from .choice import BackendChoice, ChosenBackend
 from .diagnostics import report, tail, without_secrets
 from .installer import BackendInstaller, Fetch
 from .status_text import backend_sentence
+from .worker_text import worker_facts
 
 _SETTINGS_KEY = "backend"
 _MIB = 2**20
@@ -46,6 +47,7 @@ class BackendController:
         is_expected: Callable[[], bool] = lambda: False,
     ) -> None:
         self.worker = Backend("starting")
+        self.workers = Workers(())
         self.models: tuple[ModelInfo, ...] = ()
         self.left_out: tuple[str, ...] = ()
         self.trouble: TapestryError | None = None
@@ -143,6 +145,7 @@ class BackendController:
             (tr("Device"), self.worker.device or "?"),
             (tr("Models"), ", ".join(model.name for model in self.models) or "?"),
         ]
+        facts[3:3] = worker_facts(self.workers)
         if self._peak_bytes:
             megabytes = tr("{count} MiB at most").format(count=self._peak_bytes // _MIB)
             facts.insert(3, (tr("Memory of the last picture"), megabytes))

@@ -11,7 +11,15 @@ from typing import Protocol
 
 from tapestry_protocol import PROTOCOL_VERSION
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.messages import Acknowledge, Backend, Failed, Message, Submit, Welcome
+from tapestry_protocol.messages import (
+    Acknowledge,
+    Backend,
+    Failed,
+    Message,
+    Submit,
+    Welcome,
+    Workers,
+)
 from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import RuntimeInfo
 from tapestry_protocol.sentences import Sentence
@@ -237,7 +245,7 @@ class Link(ConnectionHandler):
             for question in self._unacknowledged.questions():
                 self._connection.send(question)
             self._become(LinkState.READY)
-        elif not isinstance(message, Backend):
+        elif not isinstance(message, Backend | Workers):
             self._attempts = 0  # it does its work, so it is not a server that dies at once
         answers = self._unacknowledged.answers(message)
         for answer in answers or ():

@@ -6,7 +6,7 @@ from tapestry.backend.choice import BackendChoice
 from tapestry.backend.controller import kept_choice
 from tapestry.connection.link import LinkState
 from tapestry_protocol import PROTOCOL_VERSION, VERSION
-from tapestry_protocol.messages import Backend, Submit, Welcome
+from tapestry_protocol.messages import Backend, Submit, Welcome, WorkerInfo, Workers
 from tests.krita_plugin.workshop import Workshop
 
 
@@ -24,6 +24,28 @@ def test_facts_follow_the_backend(workshop: Workshop) -> None:
     workshop.backend.tell(Backend("loading", "Card"))
     assert dict(backend_controller.facts)["State"] == "loading the model"
     assert dict(backend_controller.facts)["Device"] == "Card"
+
+
+def test_a_clusters_computers_are_facts(workshop: Workshop) -> None:
+    """Each with its cards, their memory, and what they do; another backend may have none."""
+    controller = workshop.docker_model.backend_controller
+    workshop.connect()
+    before = controller.facts
+    workers = (
+        WorkerInfo("", "CPU", 0, "starting"),
+        WorkerInfo("atelier", "RTX", 24 * 2**30, "busy", "job"),
+        WorkerInfo("atelier", "RTX", 24 * 2**30, "ready", "job", is_helping=True),
+        WorkerInfo("cellar", "Arc", 2**33, "ready"),
+        WorkerInfo("cellar", "", 0, "lost"),
+    )
+    workshop.backend.tell(Workers(workers, "http://10.0.0.1:8265"))
+    facts = dict(controller.facts)
+    assert facts["The backend's computer"] == "CPU starts"
+    assert facts["atelier"] == "RTX (24 GiB) paints, RTX (24 GiB) helps to paint"
+    assert facts["cellar"] == "Arc (8 GiB) waits, ? is being started again"
+    assert facts["The cluster's own pages"] == "http://10.0.0.1:8265"
+    workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, ()))
+    assert controller.facts == before
 
 
 def test_left_out_models_are_shown_with_their_reason(workshop: Workshop) -> None:

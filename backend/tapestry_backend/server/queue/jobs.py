@@ -301,6 +301,8 @@ class Jobs:
         return self._is_splitting and not self._slots.helpers_for(slot)
 
     def _can_do(self, slot: WorkerSlot, job: Job) -> bool:
+        if slot.node and job.is_patient:
+            return False  # what a model is taught is to lie on our computer
         return not slot.lacks or slot.lacks.isdisjoint(self._needs(job.request))
 
     def _lend(self, slot: WorkerSlot, job: Job) -> tuple[int, ...]:

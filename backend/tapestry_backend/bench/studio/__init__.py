@@ -1,0 +1,1 @@
+"""What several workers are worth, on a small cluster on this computer."""

@@ -1,0 +1,108 @@
+"""Workers of both kinds, and what they make of a request, how fast."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import NamedTuple
+
+from tapestry_protocol.messages import Backend, Failed, Message, Request, Result
+
+from ...workers.cluster_supervisor import MOST_ROWS, cluster_command
+from ...workers.pool import Pool, real_worker_command
+
+LOCAL = 0
+"""The number of the one worker on the other end of a pipe."""
+
+
+_LOADER = "tapestry_backend.bench.studio.loader:load_alone"
+
+
+class Painted(NamedTuple):
+    """Pixels of a picture, and the seconds from the order to the picture."""
+
+    pixels: bytes
+    seconds: float
+
+
+class Workshop:
+    """A local worker, numbered 0, and those of a cluster; no server."""
+
+    def __init__(self, address: str) -> None:
+        command = cluster_command(address, cores=1, loader=_LOADER)
+        self._pool = Pool(
+            real_worker_command([]),
+            self._hear,
+            devices=["cpu"],
+            cluster_command=command,
+            remark=_fail,
+            most_rows=MOST_ROWS,
+        )
+        self._ready: set[int] = set()
+        self._ends: dict[int, asyncio.Future[Painted]] = {}
+        self._began: dict[int, float] = {}
+        self._changed = asyncio.Event()
+        self._ids = count()
+
+    async def keep_running(self) -> None:
+        """Until this is cancelled."""
+        await self._pool.keep_running()
+
+    async def until_ready(self, workers: int) -> None:
+        """Until so many are ready, the local one included."""
+        while len(self._ready) < workers:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def paint(self, worker: int, request: Request, helpers: Sequence[int] = ()) -> Painted:
+        """Have one worker, with others' help, paint a picture."""
+        end = self._ends[worker] = asyncio.get_running_loop().create_future()
+        self._began[worker] = time.perf_counter()
+        self._ready.discard(worker)
+        self._pool.start_job(worker, f"bench-{next(self._ids)}", request, {}, helpers)
+        painted = await end
+        while worker not in self._ready:
+            self._changed.clear()
+            await self._changed.wait()
+        return painted
+
+    async def paint_all(self, workers: Sequence[int], requests: Sequence[Request]) -> float:
+        """Seconds in which these workers paint these pictures, each as fast as it is."""
+        waiting, began = deque(requests), time.perf_counter()
+
+        async def work(worker: int) -> None:
+            while waiting:
+                await self.paint(worker, waiting.popleft())
+
+        await asyncio.gather(*map(work, workers))
+        return time.perf_counter() - began
+
+    def _hear(self, worker: int, message: Message, pixels: Mapping[str, bytes]) -> None:
+        if isinstance(message, Backend) and message.state == "ready":
+            self._ready.add(worker)
+        elif isinstance(message, Result):
+            seconds = time.perf_counter() - self._began[worker]
+            self._ends[worker].set_result(Painted(pixels[message.pixels.sha256], seconds))
+        elif isinstance(message, Failed):
+            _fail(message)
+        self._changed.set()
+
+
+def _fail(message: Message) -> None:
+    raise RuntimeError(str(getattr(message, "message", message)))
+
+
+@asynccontextmanager
+async def workshop(address: str) -> AsyncIterator[Workshop]:
+    """A workshop at a cluster's address; its workers end with it."""
+    made = Workshop(address)
+    running = asyncio.create_task(made.keep_running())
+    try:
+        yield made
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

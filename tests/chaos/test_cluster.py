@@ -1,0 +1,200 @@
+"""A cluster of several nodes on this computer: killed nodes, a killed head, nodes without models.
+
+Ray is started once for all of them, and once more without a token.
+"""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tapestry_backend.bench.studio.nodes_here import NodesHere, nodes_here
+from tapestry_protocol.messages import Cancel, Cancelled, Failed, Remark, Result, Workers
+from tests.chaos.crowd import Member, join
+from tests.chaos.processes import picture_of, scripted
+from tests.server.client import SERVE, Client, Server, running_server
+
+SCRIPTED_LOADER = "tests.workers.scripted_worker:load_on_node"
+BARE_LOADER = "tests.workers.scripted_worker:load_bare"
+
+CLIENTS = 5
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[NodesHere]:
+    """A cluster with two nodes of two cores."""
+    with nodes_here(2, cores=2) as nodes:
+        yield nodes
+
+
+@contextmanager
+def served(nodes: NodesHere, folder: Path, loader: str = SCRIPTED_LOADER) -> Iterator[Server]:
+    """A server with a local worker and those of the cluster, one for each core."""
+    cluster = ("--cluster", nodes.address, "--cluster-cores", "1", "--cluster-loader", loader)
+    with running_server(folder, "--scripted", *cluster) as server:
+        yield server
+
+
+def until_workers(client: Client, ready: int) -> Workers:
+    """Wait until as many workers are there, and ready or busy."""
+    while True:
+        message = client.receive().message
+        if isinstance(message, Workers):
+            up = [worker for worker in message.workers if worker.state in {"ready", "busy"}]
+            if len(up) == ready:
+                return message
+
+
+def test_local_and_other_workers_share_a_queue(nodes: NodesHere, tmp_path: Path) -> None:
+    """Each paints, with the right picture; a cancel stops the next step on another computer."""
+    with served(nodes, tmp_path) as server:
+        client = Client(server)
+        workers = until_workers(client, 5).workers
+        assert [worker.node for worker in workers].count("") == 1
+        assert {worker.memory_bytes for worker in workers if worker.node} == {2**30}
+        for number in range(15):
+            client.submit(str(number), scripted(number, steps=10, pause_s=0.05))
+        for _ in range(15):
+            delivery = client.until_delivery(Result, Failed)
+            assert isinstance(delivery.message, Result), delivery.message
+            (picture,) = delivery.blobs.values()
+            assert picture == picture_of(scripted(int(delivery.message.job_id)))
+        for number in range(5):
+            client.submit(f"long-{number}", scripted(steps=900, pause_s=0.05))
+        for number in range(5):
+            client.send(Cancel(f"long-{number}"))
+        cancelled = {client.until(Cancelled)[-1].job_id for _ in range(5)}
+        assert cancelled == {f"long-{number}" for number in range(5)}
+        client.close()
+
+
+def test_a_computer_without_the_model_gets_other_work(nodes: NodesHere, tmp_path: Path) -> None:
+    """It says so; its job goes to a worker that has the model, and is not counted as begun."""
+    with served(nodes, tmp_path, BARE_LOADER) as server:
+        client = Client(server)
+        until_workers(client, 5)
+        for number in range(8):
+            client.submit(str(number), scripted(number, steps=2))
+        for _ in range(8):
+            assert isinstance(client.until_delivery(Result, Failed).message, Result)
+        client.close()
+
+
+def test_nodes_are_killed_and_others_join(
+    nodes: NodesHere, tmp_path: Path, tries, luck, measured
+) -> None:
+    """Every job exactly once, none lost, in fair turns, though a node dies every so often."""
+    each, kill_every = tries(16, 200), tries(25, 50)
+    count = CLIENTS * each
+    with served(nodes, tmp_path) as server:
+        waiting = Client(server)
+        until_workers(waiting, 5)
+        waiting.close()
+        began = time.monotonic()
+        members, kills = asyncio.run(_crowd(server, nodes, each, kill_every, luck))
+        seconds = time.monotonic() - began
+        log = server.log
+    assert [n for member in members for n in member.results.values()] == [1] * count
+    begun = log.count(" starts")
+    assert count <= begun <= count + 2 * kills
+    spread = _spread(members)
+    # Each has three jobs under way, and what was put back comes first.
+    assert spread <= each
+    measured(
+        f"{count} jobs of {CLIENTS} clients on 2 nodes of 2 workers and a local one, a node killed "
+        f"every {kill_every}: {kills} killed, {count} exactly once, {begun - count} begun again, "
+        f"no client more than {spread} jobs ahead; {seconds:.0f} s"
+    )
+
+
+async def _crowd(
+    server: Server, nodes: NodesHere, each: int, kill_every: int, luck
+) -> tuple[list[Member], int]:
+    members = [await join(server) for _ in range(CLIENTS)]
+    script = {"steps": 10, "pause_s": 0.03}
+    killing = asyncio.create_task(_kill(members, nodes, kill_every, CLIENTS * each, luck))
+    async with asyncio.TaskGroup() as group:
+        for number, member in enumerate(members):
+            jobs = {f"{number}-{job}": scripted(number, **script) for job in range(each)}
+            group.create_task(member.play(jobs, at_once=3))
+    for member in members:
+        await member.socket.close()
+    return members, await killing
+
+
+async def _kill(members: list[Member], nodes: NodesHere, every: int, count: int, luck) -> int:
+    """Kill a node each time that so many more pictures have come, and let another one join."""
+    kills = 0
+    while (kills + 1) * every < count:
+        while sum(len(member.results) for member in members) < (kills + 1) * every:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(nodes.kill, luck.choice(nodes.alive))
+        kills += 1
+        await asyncio.to_thread(nodes.add, 2)
+    return kills
+
+
+def _spread(members: list[Member]) -> int:
+    """How far the first was ahead of the last, at most, while all had jobs."""
+    first_done = min(member.ended_at[-1] for member in members)
+    moments = (at for member in members for at in member.ended_at if at <= first_done)
+    done = ([sum(at <= moment for at in m.ended_at) for m in members] for moment in moments)
+    return max(max(counts) - min(counts) for counts in done)
+
+
+def test_the_head_is_killed(nodes: NodesHere, tmp_path: Path, measured) -> None:
+    """Local workers go on meanwhile; the cluster's come back with it, and nothing is lost."""
+    with served(nodes, tmp_path) as server:
+        client = Client(server)
+        until_workers(client, 5)
+        for number in range(10):
+            client.submit(str(number), scripted(number, steps=20, pause_s=0.1))
+        client.until(Result)
+        nodes.kill_head()
+        killed_at = time.monotonic()
+        results = 1
+        while results < 10:
+            message = client.receive().message
+            assert not isinstance(message, Failed), message
+            results += isinstance(message, Result)
+        painted_s = time.monotonic() - killed_at
+        nodes.start_head()
+        for _ in range(2):
+            nodes.add(2)
+        returned_at = time.monotonic()
+        until_workers(client, 5)
+        client.close()
+    measured(
+        f"the head killed in the middle of 10 jobs: all painted {painted_s:.0f} s later by the "
+        f"local worker; the cluster's were back {time.monotonic() - returned_at:.0f} s after it"
+    )
+
+
+def test_an_open_cluster_is_refused(tmp_path: Path) -> None:
+    """At the start, with a sentence; a flag lets it in."""
+    with nodes_here(0, token=False) as nodes:
+        command = [sys.executable, str(SERVE), "--scripted", "--cluster", nodes.address]
+        command += ["--runtime-file", str(tmp_path / "server.json")]
+        command += ["--journal", str(tmp_path / "journal")]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2
+        assert "lets everyone in" in refused.stderr
+        cluster = ("--cluster", nodes.address, "--open-cluster")
+        with running_server(tmp_path, "--scripted", *cluster) as server:
+            while "the cluster is there" not in server.log:
+                time.sleep(0.05)
+
+
+def test_a_cluster_that_is_not_there_costs_a_remark(tmp_path: Path) -> None:
+    """At once; pictures are painted by local workers."""
+    with running_server(tmp_path, "--scripted", "--cluster", "127.0.0.1:9") as server:
+        client = Client(server)
+        assert "cannot be reached" in client.until(Remark)[-1].message
+        client.submit("a", scripted(1, steps=2))
+        assert isinstance(client.until_delivery(Result, Failed).message, Result)
+        client.close()
