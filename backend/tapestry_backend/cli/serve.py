@@ -42,6 +42,25 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "(may be repeated); without it on the fastest one, and on all cards of the same kind",
     )
     _add_cluster(parser)
+
+    card = parser.add_argument_group("for small cards, and for quick ones (docs/models.md)")
+    card.add_argument(
+        "--fp8",
+        action="store_true",
+        help="hold the layers of transformers in 8 bits: half the memory, a little of the quality",
+    )
+    card.add_argument(
+        "--in-layers",
+        action="store_true",
+        help="let transformers and text encoders come to the card layer by layer from the start: "
+        "least memory, and slow",
+    )
+    card.add_argument(
+        "--attention",
+        choices=("native", "math", "cudnn", "flash", "sage", "xformers"),
+        help="what does attention in transformers; flash, sage and xformers are packages of their "
+        "own (torch chooses without it)",
+    )
     parser.add_argument(
         "--runtime-file",
         type=Path,
@@ -160,7 +179,9 @@ def serve_command(
         runtime_file=arguments.runtime_file,
         journal=arguments.journal,
         worker_command=worker_command
-        or real_worker_command(models, folders=folders, adapters=arguments.adapter),
+        or real_worker_command(
+            models, folders=folders, adapters=arguments.adapter, card=_card_of(arguments)
+        ),
         devices=arguments.device,
         cluster_command=command,
         is_splitting=arguments.split,
@@ -204,6 +225,13 @@ def _cluster_command(
     if check.stdout:
         raise TapestryError(ErrorCode.BAD_REQUEST, check.stdout.decode("utf-8", "replace"))
     return command
+
+
+def _card_of(arguments: argparse.Namespace) -> list[str]:
+    """The options about cards, as a worker takes them."""
+    given = [f"--attention={arguments.attention}"] if arguments.attention else []
+    given += ["--fp8"] if arguments.fp8 else []
+    return given + (["--in-layers"] if arguments.in_layers else [])
 
 
 def _catalogue(

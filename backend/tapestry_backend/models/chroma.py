@@ -67,6 +67,3 @@ class Chroma(FlowModel):
         )
         states = self._parts.run("text_encoder", lambda part: part(ids, attention_mask=attended)[0])
         return [TextEncoding(states.to(self.dtype), chunks.offsets[kept], None, chunks.unread)]
-
-    def _read_nothing(self) -> Sequence[TextEncoding]:
-        return self._ends_of_nothing()

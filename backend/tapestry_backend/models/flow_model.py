@@ -225,11 +225,13 @@ class FlowModel(LatentModel):
         )
         return TextEncoding(states.to(self.dtype), chunks.offsets, None, chunks.unread)
 
-    def _ends_of_nothing(self) -> Sequence[TextEncoding]:
-        """The last thing that a language model says of no text.
+    def _read_nothing(self) -> Sequence[TextEncoding]:
+        """Where places in a text count, the last thing that is said of no text.
 
         Its tokens have no counterparts in an empty text, as those have that are filled up.
         """
+        if not self.places_in_texts:
+            return super()._read_nothing()
         return [each._replace(states=each.states[:, -1:]) for each in self._read("")]
 
 

@@ -31,6 +31,7 @@ from .adapters.manager import AdapterManager
 from .attention_pairs import AttentionPair, TokenMap
 from .autoencoder import tiled_vae
 from .autoencoder.banded_attention import attend_in_bands
+from .device.card_settings import CardSettings
 from .device.memory import spare_bytes
 from .device.offloading import Offloader
 from .loading.parts import Parts, load_parts
@@ -92,6 +93,7 @@ class LatentModel(ABC):
         device: torch.device,
         dtype: torch.dtype,
         parts: Parts | None = None,
+        card: CardSettings | None = None,
     ) -> None:
         self.id = entry.id
         self.references = entry.references
@@ -109,9 +111,14 @@ class LatentModel(ABC):
         self._vae: Any = parts.modules["vae"]
         attend_in_bands(self._vae)
         self._keep(parts)
+        card = card or CardSettings()
+        if "transformer" in parts.modules:
+            card.prepare(parts.modules["transformer"], dtype)
         # The autoencoder has ways of its own to make do with less.
         streamable = parts.modules.keys() - {"vae"}
-        self._parts = Offloader(parts.modules, device, streamable=streamable)
+        self._parts = Offloader(
+            parts.modules, device, streamable=streamable, in_layers=card.in_layers
+        )
         self.adapter_manager = AdapterManager(
             entry.id, parts.modules, parts.tokenizers, device, dtype, self._parts
         )

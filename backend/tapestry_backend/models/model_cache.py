@@ -18,6 +18,7 @@ from ..checkpoints.catalogue import Catalogue, Checkpoint
 from ..checkpoints.families import FAMILIES, Family
 from ..engine.out_of_memory import release
 from .denoiser import Denoiser
+from .device.card_settings import CardSettings
 from .device.memory import host_bytes, keep_memory, spare_bytes
 
 DEVICE_VARIABLE = "TAPESTRY_DEVICE"
@@ -40,8 +41,14 @@ class ModelCache:
     goes first.
     """
 
-    def __init__(self, catalogue: Catalogue, device: str | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        device: str | None = None,
+        card: CardSettings | None = None,
+    ) -> None:
         self.catalogue = catalogue
+        self._card = card or CardSettings()
         self.device = best_device() if device is None else torch.device(device)
         self._loaded: OrderedDict[str, Denoiser] = OrderedDict()
         if self.device.type == "cpu":
@@ -62,7 +69,7 @@ class ModelCache:
             self._make_room(entry)
             self._check_room(entry)
             runner = runner_of(FAMILIES[entry.family])
-            loaded: Denoiser = runner(entry, self.device, self._dtype(entry))
+            loaded: Denoiser = runner(entry, self.device, self._dtype(entry), card=self._card)
             self._loaded[model_id] = loaded
         self._loaded.move_to_end(model_id)
         model = self._loaded[model_id]

@@ -162,9 +162,6 @@ class QwenImage(FlowModel):
             states[:, kept].to(self.dtype), chunks.offsets[kept], None, chunks.unread
         )
 
-    def _read_nothing(self) -> Sequence[TextEncoding]:
-        return self._ends_of_nothing()
-
 
 def _picture_of_area(pixels: Tensor, area: int) -> Image.Image:
     """A picture [1, 3, H, W] in -1..1, in its proportions, with about so many pixels."""

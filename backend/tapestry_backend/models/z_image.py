@@ -56,6 +56,3 @@ class ZImage(FlowModel):
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         return [self._read_chat(text, _TEMPLATE, _LONGEST, lambda layers: layers[-2])]
-
-    def _read_nothing(self) -> Sequence[TextEncoding]:
-        return self._ends_of_nothing()

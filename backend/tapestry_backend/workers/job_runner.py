@@ -226,6 +226,7 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
         upscaler_places,
     )
     from ..checkpoints.folders import expanded  # noqa: PLC0415
+    from ..models.device.card_settings import CardSettings  # noqa: PLC0415
     from ..models.device.memory import free_and_total_bytes  # noqa: PLC0415
     from ..models.model_cache import (  # noqa: PLC0415
         ModelCache,
@@ -247,6 +248,9 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     parser.add_argument("--adapter", action="append", default=[])
     parser.add_argument("--device")
     parser.add_argument("--leave-out-missing", action="store_true")
+    parser.add_argument("--fp8", action="store_true")
+    parser.add_argument("--in-layers", action="store_true")
+    parser.add_argument("--attention", default="")
     named = parser.parse_args(arguments)
     if named.leave_out_missing:
         named.model = [name for name in named.model if is_here(name)]
@@ -260,7 +264,8 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
         adapter_folders=adapter_folders(named.folder),
         upscaler_folders=upscaler_places(named.folder),
     )
-    model_cache = ModelCache(catalogue, str(device))
+    card = CardSettings(named.fp8, named.in_layers, named.attention)
+    model_cache = ModelCache(catalogue, str(device), card)
     others = () if named.device else sibling_devices()
     passes, inversions = LivePasses(), InversionFiles(data_folder() / "inversions")
     kept = inversions, learned_files(data_folder()), half_learned_files(data_folder())

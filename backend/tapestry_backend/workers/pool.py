@@ -37,11 +37,18 @@ class Carrier(Protocol):
 
 
 def real_worker_command(
-    models: Sequence[str], *, folders: Sequence[Path] = (), adapters: Sequence[str] = ()
+    models: Sequence[str],
+    *,
+    folders: Sequence[Path] = (),
+    adapters: Sequence[str] = (),
+    card: Sequence[str] = (),
 ) -> list[str]:
-    """The command that starts a worker with these models and adapters, and what folders hold."""
+    """The command that starts a worker with these models and adapters, and what folders hold.
+
+    card: further options, about how models are held on their device
+    """
     command = [sys.executable, "-P", "-m", "tapestry_backend.workers.worker"]
-    return [*command, *model_arguments(models, folders, adapters)]
+    return [*command, *model_arguments(models, folders, adapters), *card]
 
 
 class Pool:

@@ -213,3 +213,23 @@ def test_what_is_used_once_leaves_the_card(room: int) -> None:
     with pytest.raises(ZeroDivisionError):
         offloader.visit(encoder, lambda _: 1 / 0)
     assert encoder not in card.held
+
+
+def test_parts_come_in_layers_from_the_start_if_asked() -> None:
+    """Where it is a card; the autoencoder comes as a whole."""
+    card, streamed = Card(20), []
+    offloader = Offloader(
+        parts_on(card),
+        CARD,
+        streamable={"unet", "text_encoder"},
+        stream=lambda part, _: streamed.append(part),
+        in_layers=True,
+    )
+    assert len(streamed) == 2
+    assert offloader.is_streamed("unet")
+    assert not card.held
+    assert offloader.run("vae", lambda part: part.work(5)) == "done"
+    assert set(card.held) == {offloader.use("vae")}
+    assert not Offloader(
+        parts_on(card), torch.device("cpu"), streamable={"unet"}, in_layers=True
+    ).is_streamed("unet")

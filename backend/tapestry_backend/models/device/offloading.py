@@ -49,7 +49,7 @@ class Offloader:
 
     Whether parts fit is reckoned before they are moved (`room`: bytes for weights): a driver that
     swaps a card's memory to the computer's, as that of Windows does, raises nothing and is slow
-    without end.
+    without end. in_layers: what can come layer by layer does so from the start.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Offloader:
         streamable: Collection[str] = (),
         stream: WeightStream = stream_layers,
         room: Callable[[], float] | None = None,
+        in_layers: bool = False,
     ) -> None:
         self._parts = {name: part.eval() for name, part in parts.items()}
         self._device = device
@@ -71,6 +72,11 @@ class Offloader:
         self.one_at_a_time = False
         self._alone = ""
         self._room = room or (lambda: free_for_weights(device))
+        if in_layers and device != _HOME:
+            self.share_no_more()
+            for name in streamable:
+                self.come_in_layers(name)
+            return
         if sum(map(_size, self._parts.values())) > self._room():
             self.share_no_more()
             return
