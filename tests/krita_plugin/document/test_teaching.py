@@ -16,6 +16,7 @@ WOOL = Settings(teach_word=" my wool ", teach_like="grass", teach_method="word",
 
 def test_each_layer_that_shows_is_an_example(canvas: FakeCanvas) -> None:
     """Its own paint, by itself; empty and hidden ones are none."""
+    canvas.add("lawn", Bounds(10, 0, 15, 30))
     canvas.add("nothing", Bounds(0, 0, 0, 0))
     canvas.change(canvas.add("hidden", Bounds(0, 0, 4, 4)), visible=False)
     order = finish(order_to_teach(canvas, WOOL))
@@ -26,7 +27,7 @@ def test_each_layer_that_shows_is_an_example(canvas: FakeCanvas) -> None:
         "my wool",
     )
     assert (teach.word, teach.like, teach.method) == ("my wool", "grass", "word")
-    assert len(teach.examples) == 2
+    assert [example.height for example in teach.examples] == [5, 10, 10]
     assert set(order.blobs) == {example.sha256 for example in teach.examples}
 
 
@@ -39,6 +40,7 @@ def test_of_a_selection_only_that_part_counts(canvas: FakeCanvas) -> None:
 
 def test_what_was_learned_so_far_can_be_kept(canvas: FakeCanvas) -> None:
     """The same, for no minutes: so the backend finds what it has."""
+    canvas.add("lawn", Bounds(10, 0, 15, 30))
     going, kept = (
         finish(order_to_teach(canvas, WOOL, keep=keep)).request.teach for keep in (False, True)
     )

@@ -51,7 +51,9 @@ def sent(docker):
 @pytest.mark.parametrize("mode", MODES)
 def test_each_mode_has_its_button(ready, mode) -> None:
     """And only its own; pressing it asks for that."""
-    ready.docker_model.change(edit_from="sky", edit_to="sea")
+    ready.docker_model.change(edit_from="sky", edit_to="sea", teach_word="my wool")
+    for height in (5, 7):  # to be taught from
+        ready.canvas.add("wool", Bounds(0, 0, height, 9))
     ready.one(f"tapestry_mode_{mode}").click()
     ready.look()
     assert [name for name in MODES if ready.all(f"tapestry_{name}")] == [mode]
