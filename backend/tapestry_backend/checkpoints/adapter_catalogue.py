@@ -180,6 +180,7 @@ class AdapterCatalogue:
         composed = [(normalize("NFC", a.id), a) for a in fitting_ones]
         found = (
             [a for a in fitting_ones if a.id == adapter_id]
+            or [a for a in fitting_ones if str(a.path) == adapter_id]
             or [a for name, a in composed if name == wanted]
             or [a for name, a in composed if name.rpartition("/")[2] == wanted]
         )

@@ -46,6 +46,7 @@ from .render_options import (
     add_report,
     add_steps,
     request_settings,
+    take_lora_files,
     value_of,
 )
 from .scene_pictures import open_document
@@ -204,6 +205,7 @@ def _add_edit_field(group: argparse._ArgumentGroup, flag: str, field: str, meani
 
 def edit(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
+    take_lora_files(options)
     _check_together(options)
     if options.map_out is None and not options.output:
         raise TapestryError(

@@ -14,7 +14,9 @@ from tapestry_protocol.messages import Expert, Request
 from tapestry_protocol.pixels import Margins, Point
 from tapestry_protocol.sentences import quoted
 
+from ..checkpoints.adapter_recognition import read_adapter
 from ..checkpoints.catalogue import SAMPLE
+from ..checkpoints.folders import is_weights
 from ..values import read_loras, read_value, words_of
 
 MODEL: dict[str, Any] = {
@@ -60,6 +62,25 @@ def add_painting_options(
     add_steps(parser.add_argument_group("how it is painted"), seed=seed)
     _add_canvas(parser.add_argument_group("canvases larger than the model's own size"))
     _add_expert(parser.add_argument_group("for experts: what has a good default"))
+
+
+def take_lora_files(options: argparse.Namespace) -> None:
+    """Files among the LoRAs become adapters that are named by their paths.
+
+    Of one that holds a word alone nothing else is left: the word says it. Raises TapestryError for
+    a file that is none.
+    """
+    loras: list[Lora] = []
+    for lora in getattr(options, "loras", ()):
+        path = Path(lora.adapter)
+        if not is_weights(path.name):
+            loras.append(lora)
+            continue
+        options.adapter = [*options.adapter, str(path)]
+        if read_adapter(path).kind != "embedding":
+            loras.append(lora)
+    if hasattr(options, "loras"):
+        options.loras = tuple(loras)
 
 
 def request_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -187,8 +208,8 @@ def add_loras(group: argparse._ArgumentGroup, *, has_regions: bool = True) -> No
         dest="loras",
         type=_loras,
         default=argparse.SUPPRESS,
-        metavar="NAME:WEIGHT;...",
-        help="lay LoRAs on the model, for instance sample-ink:0.8" + of_one,
+        metavar="NAME|FILE:WEIGHT;...",
+        help="lay LoRAs on the model, for instance sample-ink:0.8 or my-wool.safetensors" + of_one,
     )
 
 

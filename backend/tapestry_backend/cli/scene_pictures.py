@@ -24,7 +24,7 @@ from ..openraster.scene import PaintOver, Scene, read_scene, result_name
 from ..openraster.selection import has_layer, select_layer, select_mask
 from ..tasks.events import Finished, Progressed
 from .picture_files import picture_data, unreadable
-from .render_options import request_settings
+from .render_options import request_settings, take_lora_files
 
 if TYPE_CHECKING:
     from ..models.model_cache import ModelCache
@@ -39,6 +39,7 @@ class ReadScene(NamedTuple):
 
 def catalogue_of(options: argparse.Namespace) -> Catalogue:
     """The models and adapters that the options name, and those that are found here."""
+    take_lora_files(options)
     return Catalogue(
         [options.model],
         found=entries_for([options.model]),

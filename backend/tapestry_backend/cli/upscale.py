@@ -45,6 +45,7 @@ from .render_options import (
     add_report,
     add_steps,
     request_settings,
+    take_lora_files,
     value_of,
 )
 from .scene_pictures import catalogue_of, open_document, region_settings
@@ -141,6 +142,7 @@ def _factor(text: str) -> float:
 
 def upscale(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
+    take_lora_files(options)
     check_outputs(options.picture, options.output, (".png", ".ora"), options.report)
     check_not_source(options.picture, options.output, "is what is enlarged")
     if any(map(_is_scene, options.output)) and not _is_scene(options.picture):
