@@ -358,7 +358,6 @@ def _sample(state: _State) -> Pixels:
     shape = 1, model.channels, model.window, model.window
     latents = pure_noise(scheduler, torch.randn(shape, generator=generator)).to(model.device)
     with student.laid_on():
-        student.look(0, is_last=True)
         pair = student.conditions([student.prompts[0], ""])
         for timestep in scheduler.timesteps:
             given = model_input(scheduler, latents, timestep).to(model.dtype)
@@ -380,7 +379,7 @@ def _keep(state: _State, files: TensorFiles, key: str) -> None:
             _SECONDS: torch.tensor([state.seconds]),
             _LOSSES: torch.tensor(state.losses),
         }
-        files.keep(key, {**tensors, **counted})
+        files.keep(key, {**tensors, **counted, **state.student.seen})
 
 
 def _restore(state: _State, kept: Mapping[str, Tensor] | None) -> None:
@@ -396,6 +395,7 @@ def _restore(state: _State, kept: Mapping[str, Tensor] | None) -> None:
     done, seconds, losses = (each.tolist() for each in counted if each is not None)
     state.learner.restore(kept, int(done[0]))
     state.seconds, state.losses = seconds[0], losses
+    state.student.look_again(kept)
 
 
 def _write(state: _State) -> None:

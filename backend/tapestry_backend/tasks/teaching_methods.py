@@ -38,6 +38,9 @@ _LOOKS_EVERY = 20
 """Steps after which a key-locked change looks at what its word has become."""
 
 
+_OWN, _LOCKED = "seen.own", "seen.locked"
+
+
 class Student:
     """A model while it is taught.
 
@@ -66,6 +69,8 @@ class Student:
             self.rates[f"word.{name}"] = _WORD_RATE * model.word_deviation(name)
         self._encoded: dict[str, Tensor] = {}
         self._whitened: Tensor | None = None
+        self.seen: dict[str, Tensor] = {}
+        """What a key-locked change looked at last: its word and the locked one, [D] each."""
 
     @property
     def rate(self) -> float:
@@ -107,14 +112,26 @@ class Student:
             return
         if step % _LOOKS_EVERY and not is_last:
             return
-        if self._whitened is None:
-            self._whitened = self._model.whitened_states(_COMPARED)
         with self._word.laid_on():
             states = [self._model.state_of(prompt, self._said) for prompt in self.prompts]
         other = self._like or "a picture"
         locked = [self._model.state_of(template.format(other), other) for template in TEMPLATES]
         mean, near = (torch.stack(each).mean(dim=0) for each in (states, locked))
-        self._changes.look_at(mean, near, self._whitened)
+        self._look_at({_OWN: mean, _LOCKED: near})
+
+    def look_again(self, kept: Mapping[str, Tensor]) -> None:
+        """At what was looked at last before learning was stopped."""
+        if {_OWN, _LOCKED} <= kept.keys():
+            self._look_at({name: kept[name] for name in (_OWN, _LOCKED)})
+
+    def _look_at(self, seen: dict[str, Tensor]) -> None:
+        if not isinstance(self._changes, KeyLocked):
+            return
+        if self._whitened is None:
+            self._whitened = self._model.whitened_states(_COMPARED)
+        self.seen = seen
+        own, locked = (seen[name].to(self._whitened) for name in (_OWN, _LOCKED))
+        self._changes.look_at(own, locked, self._whitened)
 
     @property
     def changes(self) -> Mapping[str, Tensor]:
