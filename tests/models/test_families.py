@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -25,8 +26,8 @@ from tapestry_backend.tasks.plan import make_plan
 from tapestry_backend.tasks.run import run
 from tapestry_protocol.adapters import may_fit
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.messages import Expert, PixelsRef, Region, Request
-from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.messages import Expert, PixelsRef, Region, Request, Selection
+from tapestry_protocol.pixels import Bounds, Margins, Pixels
 from tests.models.tiny_checkpoints import (
     FACTOR,
     WINDOW,
@@ -401,6 +402,64 @@ def test_a_family_paints_a_canvas_of_any_size(case: Case) -> None:
     assert isinstance(finished, Finished)
     assert (finished.pixels.height, finished.pixels.width) == (height, width)
     assert finished.report["plan"]["draft"]
+
+
+def picture(height: int, width: int) -> Pixels:
+    """Some opaque colours."""
+    rgba = np.random.default_rng(1).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    rgba[..., 3] = 255
+    return Pixels(height, width, 4, rgba.tobytes())
+
+
+def test_a_family_extends_a_picture_to_odd_sizes(case: Case) -> None:
+    """What was there is not touched, to the pixel."""
+    height, width = WINDOW * FACTOR + 6, WINDOW * FACTOR - 9
+    image = picture(height, width)
+    request = Request(
+        "extend",
+        height,
+        width,
+        "snow",
+        margins=Margins(left=13, bottom=30),
+        image=PixelsRef.of(image),
+        num_inference_steps=2,
+        model=str(case.folder),
+    )
+    *_, finished = run(request, {image.sha256: image.data}, case.model_cache)
+    alpha = np.frombuffer(finished.pixels.data, np.uint8).reshape(height + 30, width + 13, 4)[
+        ..., 3
+    ]
+
+    assert not alpha[:height, 13:].any()
+    assert (alpha[:, :13] == 255).all()
+    assert (alpha[height:] == 255).all()
+
+
+@pytest.mark.parametrize("task", ["refine", "fill"])
+def test_a_family_changes_what_is_selected_alone(case: Case, task: str) -> None:
+    """Of a canvas of several windows, to the pixel."""
+    height, width = WINDOW * FACTOR + 6, 2 * WINDOW * FACTOR - 9
+    image, mask = picture(height, width), Pixels(21, 35, 1, bytes([255]) * (21 * 35))
+    request = Request(
+        task,
+        height,
+        width,
+        "snow",
+        selection=Selection(Bounds(11, 17, 32, 52), PixelsRef.of(mask)),
+        image=PixelsRef.of(image),
+        strength=0.6 if task == "refine" else 1.0,
+        num_inference_steps=3,
+        model=str(case.folder),
+    )
+    blobs = {each.sha256: each.data for each in (image, mask)}
+    *_, finished = run(request, blobs, case.model_cache)
+    made = np.frombuffer(finished.pixels.data, np.uint8).reshape(height, width, 4)
+    before = np.frombuffer(image.data, np.uint8).reshape(height, width, 4)
+    inside = np.zeros((height, width), bool)
+    inside[11:32, 17:52] = True
+
+    assert np.array_equal(made[..., 3] > 0, inside)
+    assert not np.array_equal(made[inside], before[inside])
 
 
 def test_a_windows_place_changes_nothing_by_itself(case: Case) -> None:
