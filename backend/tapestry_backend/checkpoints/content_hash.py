@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from tapestry_protocol.messages import Request
+
 from .adapter_recognition import Adapter
-from .catalogue import Checkpoint
+from .catalogue import Catalogue, Checkpoint
 from .folders import is_file, is_folder
 from .left_out import unreadable
 from .upscaler_file import Upscaler
@@ -32,6 +34,31 @@ def content_hash(entry: Checkpoint | Adapter | Upscaler) -> str:
             raise unreadable(path, error) from error
         digest.update(f"{own} {place}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+class ContentHashes:
+    """Those of a catalogue's models and adapters; each is read once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._known: dict[Path, str] = {}
+
+    def of_model(self, model_id: str) -> str:
+        """A model's; raises TapestryError when there is none of this id."""
+        return self._hash(self._catalogue.find(model_id))
+
+    def of_adapters(self, request: Request) -> dict[str, str]:
+        """Those that a request uses, also by words in a prompt: id -> hash."""
+        adapters = self._catalogue.adapters
+        read, _ = adapters.read(request)
+        named = [*(lora.adapter for lora in read.all_loras)]
+        named += [control.adapter for control in read.all_controls]
+        return {name: self._hash(adapters.find(name)) for name in named}
+
+    def _hash(self, entry: Checkpoint | Adapter) -> str:
+        if entry.path not in self._known:
+            self._known[entry.path] = content_hash(entry)
+        return self._known[entry.path]
 
 
 def files_of(entry: Checkpoint | Adapter | Upscaler) -> Iterator[tuple[str, Path]]:

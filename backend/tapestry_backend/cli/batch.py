@@ -18,11 +18,11 @@ from tapestry_protocol import VERSION
 from tapestry_protocol.codec import encode
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
-from tapestry_protocol.messages import Request, Submit
+from tapestry_protocol.messages import Submit
 from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
-from ..checkpoints.content_hash import content_hash
+from ..checkpoints.content_hash import ContentHashes
 from ..openraster.png import encode_grey
 from ..outputs import check_apart, check_output, unwritable, write_outputs
 from ..server.persistence.lock import Lock
@@ -30,6 +30,7 @@ from ..tasks.events import Finished
 from .batch_manifest import NAME, Manifest
 from .batch_scenes import BatchScene, find_scenes
 from .batch_table import BatchTable
+from .provenance_options import Provenance, add_provenance, provenance_of
 from .render import report_file
 from .render_options import SCENES, add_layered, add_painting_options, add_quiet, add_report
 from .scene_pictures import (
@@ -88,6 +89,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     add_report(parser.add_argument)
     add_quiet(parser.add_argument)
     add_painting_options(parser, seed="the first seed")
+    add_provenance(parser)
 
 
 def _seeds(text: str) -> int:
@@ -110,12 +112,14 @@ def batch(options: argparse.Namespace) -> None:
     with _held(folder):
         manifest = Manifest(folder)
         catalogue = catalogue_of(options)
-        model_sha256 = content_hash(catalogue.find(options.model))
+        provenance = provenance_of(options, catalogue)
+        hashes = ContentHashes(catalogue)
+        hashes.of_model(options.model)  # one that is not there is said once
         scenes, missing = find_scenes(options.scenes, folder, manifest.pictures)
         table = BatchTable((len(scenes) + len(missing)) * len(seeds), quiet=options.quiet)
         for note in manifest.notes:
             table.say(note)
-        work = _Batch(options, folder, manifest, catalogue, model_sha256, seeds, table)
+        work = _Batch(options, folder, manifest, catalogue, hashes, seeds, table, provenance)
         try:
             for path, error in missing:
                 work.fail(path, None, error)
@@ -179,14 +183,14 @@ class _Batch:
     folder: Path
     manifest: Manifest
     catalogue: Catalogue
-    model_sha256: str
+    hashes: ContentHashes
     seeds: range
     table: BatchTable
+    provenance: Provenance | None
     failures: list[dict[str, Any]] = field(default_factory=list)
     painted: int = 0
     kept: int = 0
     _begun_s: float = field(default_factory=time.monotonic)
-    _adapters: dict[str, str] = field(default_factory=dict)
     _cache: ModelCache | None = None
 
     def paint_scene(self, scene: BatchScene) -> None:
@@ -194,7 +198,7 @@ class _Batch:
         notes: list[str] = []
         try:
             read = read_with(scene.path, self.options, self.catalogue, notes.append)
-            adapters = self._adapters_of(read.scene.request)
+            adapters = self.hashes.of_adapters(read.scene.request)
         except Exception as error:  # noqa: BLE001  one scene takes no other along
             self.fail(scene.path, None, error)
             return
@@ -266,7 +270,10 @@ class _Batch:
         known_files = self.manifest.files_of(f"{stem}.png")
         names = _Names(stem, self.options, known_files)
         asked = json.loads(encode(Submit("batch", request)))["request"]
-        facts = {"request": asked, "model": self.model_sha256, "adapters": dict(adapters)}
+        model_sha256 = self.hashes.of_model(request.model)
+        facts = {"request": asked, "model": model_sha256, "adapters": dict(adapters)}
+        if self.provenance is not None:
+            facts["provenance"] = self.provenance.key
         made_from = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         right = self.manifest.right_files(names.picture, made_from)
         missing = [name for name in names.all if name not in right]
@@ -288,7 +295,7 @@ class _Batch:
             "made_from": made_from,
             "files": {name: hashes.get(name) or known[name] for name in names.all},
             "request": asked,
-            "model": {"id": request.model, "sha256": self.model_sha256},
+            "model": {"id": request.model, "sha256": model_sha256},
             "adapters": dict(adapters),
             **{name: told[name] for name in ("plan", "seconds")},
             "notices": [*dict.fromkeys([*notes, *told["notices"]])],
@@ -324,6 +331,9 @@ class _Batch:
     def _pictures(self, read: ReadScene, finished: Finished, names: _Names) -> dict[str, bytes]:
         wanted = [Path(name) for name in (names.picture, names.scene) if name]
         made = output_files(read.document, read.scene, finished, wanted)
+        if self.provenance is not None:
+            record = self.provenance.record(read.scene.request, finished)
+            made = self.provenance.written(made, record, read.document)
         return {path.name: data for path, data in made}
 
     def _labels(self, read: ReadScene, names: _Names) -> dict[str, bytes]:
@@ -348,16 +358,6 @@ class _Batch:
                     f"{quoted(name)} is in the folder, and {NAME} does not know it.",
                     "Move it away, or choose another folder.",
                 )
-
-    def _adapters_of(self, request: Request) -> dict[str, str]:
-        """The adapters that a request names, and what they are: SHA-256."""
-        read, _ = self.catalogue.adapters.read(request)
-        named = [lora.adapter for lora in read.all_loras]
-        named += [control.adapter for control in read.all_controls]
-        for name in named:
-            if name not in self._adapters:
-                self._adapters[name] = content_hash(self.catalogue.adapters.find(name))
-        return {name: self._adapters[name] for name in named}
 
     def _model_cache(self) -> ModelCache:
         """Made when the first picture is painted: it imports torch."""

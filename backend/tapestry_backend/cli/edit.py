@@ -37,6 +37,7 @@ from .picture_files import (
     picture_data,
     selection_of,
 )
+from .provenance_options import add_provenance, provenance_of
 from .render import ProgressLine, check_outputs, report_file
 from .render_options import (
     ADAPTER,
@@ -190,6 +191,7 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     )
     add_report(parser.add_argument)
     add_quiet(parser.add_argument)
+    add_provenance(parser)
 
 
 def _add_edit_field(group: argparse._ArgumentGroup, flag: str, field: str, meaning: str) -> None:
@@ -236,12 +238,16 @@ def edit(options: argparse.Namespace) -> None:
         adapter_folders=adapter_folders(),
     )
     catalogue.check(request)
+    provenance = provenance_of(options, catalogue)
     finished = _run(request, source.blobs, catalogue, progress)
     for notice in finished.report["notices"]:
         progress.note(notice)
-    write_outputs(
-        [*_files(source, request, finished, options), *report_file(finished.report, options.report)]
-    )
+    pictures = _pictures(source, request, finished, options)
+    if provenance is not None:
+        record = provenance.record(request, finished)
+        pictures = provenance.written(pictures, record, source.document)
+    maps = _maps(finished, options)
+    write_outputs([*maps, *pictures, *report_file(finished.report, options.report)])
 
 
 def _check_together(options: argparse.Namespace) -> None:
@@ -413,17 +419,21 @@ def _run(
     raise TapestryError(ErrorCode.INTERNAL, "The picture was not finished.")
 
 
-def _files(
-    source: _Source, request: Request, finished: Finished, options: argparse.Namespace
-) -> Iterator[tuple[Path, bytes]]:
-    """What is to be written, one after the other."""
+def _maps(finished: Finished, options: argparse.Namespace) -> Iterator[tuple[Path, bytes]]:
+    """Where something is, or has changed, in grey."""
     result = as_array(finished.pixels)
     if options.map_out is not None:
         yield options.map_out, encode_png(result)
-        return
-    if options.mask_out is not None:
+    elif options.mask_out is not None:
         grey = np.repeat(result[..., 3:], 3, axis=2)
         yield options.mask_out, encode_png(np.dstack([grey, np.full_like(result[..., 3], 255)]))
+
+
+def _pictures(
+    source: _Source, request: Request, finished: Finished, options: argparse.Namespace
+) -> Iterator[tuple[Path, bytes]]:
+    """What is to be written of the picture, one after the other."""
+    result = as_array(finished.pixels)
     flattened = source.picture.copy()
     lay_over(flattened, result, 0, 0)
     for path in options.output:

@@ -17,6 +17,7 @@ from tapestry_protocol.sentences import quoted
 from ..outputs import check_apart, check_output, write_outputs
 from ..tasks.events import Progressed
 from .picture_files import check_mask_kept
+from .provenance_options import provenance_of
 from .scene_pictures import catalogue_of, check_together, output_files, painted, read_with
 
 _STAGES = {
@@ -41,6 +42,7 @@ def render(options: argparse.Namespace) -> None:
     check_together(options)
     progress = ProgressLine(quiet=options.quiet)
     catalogue = catalogue_of(options)
+    provenance = provenance_of(options, catalogue)
     document, scene = read_with(options.scene, options, catalogue, progress.note)
     from ..models.model_cache import ModelCache  # noqa: PLC0415  torch, only once the input is sound
 
@@ -49,6 +51,8 @@ def render(options: argparse.Namespace) -> None:
     for notice in finished.report["notices"]:
         progress.note(notice)
     files = output_files(document, scene, finished, options.output)
+    if provenance is not None:
+        files = provenance.written(files, provenance.record(scene.request, finished), document)
     write_outputs(chain(files, report_file(finished.report, options.report)))
 
 

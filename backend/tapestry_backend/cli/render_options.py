@@ -18,6 +18,7 @@ from ..checkpoints.adapter_recognition import read_adapter
 from ..checkpoints.catalogue import SAMPLE
 from ..checkpoints.folders import is_weights
 from ..values import read_loras, read_value, words_of
+from .provenance_options import add_provenance
 
 MODEL: dict[str, Any] = {
     "metavar": "PATH_OR_ID",
@@ -50,6 +51,7 @@ def add_render_options(parser: argparse.ArgumentParser) -> None:
     parser.description = SCENES
     _add_files(parser.add_argument)
     add_painting_options(parser)
+    add_provenance(parser)
 
 
 def add_painting_options(

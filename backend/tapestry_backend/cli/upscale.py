@@ -15,6 +15,7 @@ import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
+from tapestry_protocol.pixels import Bounds
 from tapestry_protocol.request_checks import check_contents
 from tapestry_protocol.sentences import quoted
 
@@ -27,8 +28,10 @@ from ..openraster.png import colours_of, encode_png, png_pieces, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
 from ..openraster.stack import Node
 from ..outputs import check_not_source, keep_beside, write_outputs
+from ..provenance.record import Record, source_type_of
 from ..tasks.events import Finished, Progressed
 from .picture_files import PICTURE_OR_SCENE, picture_data
+from .provenance_options import Provenance, add_provenance, provenance_of
 from .render import (
     ProgressLine,
     check_outputs,
@@ -130,6 +133,7 @@ def add_upscale_options(parser: argparse.ArgumentParser) -> None:
     add_controls(prompts)
     add_grounding(prompts)
     add_steps(parser.add_argument_group("how it is painted"))
+    add_provenance(parser)
 
 
 def _factor(text: str) -> float:
@@ -153,18 +157,21 @@ def upscale(options: argparse.Namespace) -> None:
         )
     progress = ProgressLine(quiet=options.quiet)
     catalogue = catalogue_of(options)
+    provenance = provenance_of(options, catalogue)
     upscaler = find_upscaler(options.network, [models_folder()]) if options.network else None
     source = _read(options, catalogue)
     for note in source.notes:
         progress.note(note)
     model_cache = _models(source.request, options.factor, catalogue)
     if source.picture is not None:
-        _enlarge(source, source.picture, model_cache, progress, options, upscaler)
+        _enlarge(source, source.picture, model_cache, progress, options, upscaler, provenance)
         return
     first = _paint(source, model_cache, progress)
     picture = as_array(first.pixels)
     with _kept(picture, source.colours, options.output[0]):
-        _enlarge(source, picture, model_cache, progress, options, upscaler, first.report)
+        _enlarge(
+            source, picture, model_cache, progress, options, upscaler, provenance, first.report
+        )
 
 
 def _is_scene(path: Path) -> bool:
@@ -265,6 +272,7 @@ def _enlarge(
     progress: ProgressLine,
     options: argparse.Namespace,
     upscaler: Upscaler | None,
+    provenance: Provenance | None,
     first_report: Mapping[str, Any] | None = None,
 ) -> None:
     """The second stage, into the files; what cannot be written where it should be is kept.
@@ -307,8 +315,21 @@ def _enlarge(
         progress.note(notice)
     if first_report is not None:
         report["first_stage"] = dict(first_report)
-    written = [(path, files[path.suffix.lower()]) for path in options.output]
+    written = iter([(path, files[path.suffix.lower()]) for path in options.output])
+    if provenance is not None:
+        record = _record(source, size, options.factor, provenance)
+        written = provenance.written(written, record, source.document)
     write_outputs([*written, *report_file(report, options.report)])
+
+
+def _record(
+    source: _Source, size: tuple[int, int], factor: float, provenance: Provenance
+) -> Record:
+    """What made the larger picture."""
+    request = source.request
+    source_type = source_type_of(request, has_own=source.picture is not None)
+    whole = Bounds(0, 0, *size)
+    return Record(request, provenance.model(request), source_type, whole, factor=factor)
 
 
 def _shown(events: Iterator[Any], progress: ProgressLine) -> Iterator[Any]:

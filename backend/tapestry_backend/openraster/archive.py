@@ -66,6 +66,11 @@ class Archive:
         with open_file(path) as file:
             return cls(file.read(MAX_FILE_BYTES + 1))
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all files inside."""
+        return frozenset(self._zip.NameToInfo)
+
     def __contains__(self, name: str) -> bool:
         return self._listed(name) in self._zip.NameToInfo
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +44,8 @@ from .png import (
 from .stack import NewLayer, Node, parse_stack
 
 _STACK, _MERGED, _THUMBNAIL = "stack.xml", "mergedimage.png", "Thumbnails/thumbnail.png"
+_RESULT = "data/tapestry-"
+"""How the names of a result's pictures begin."""
 
 
 @dataclass(frozen=True)
@@ -316,9 +318,24 @@ class Document:
         }
         return self._archive.copy(changed), notes
 
+    def with_notes(
+        self,
+        saved: bytes,
+        of_whole: Callable[[bytes], bytes],
+        of_result: Callable[[bytes], bytes],
+    ) -> bytes:
+        """A file that `saved_with_result` or `saved_larger` gave, with other PNG files inside.
+
+        of_whole: what becomes of that of the flattened picture; of_result: of the result's layers.
+        """
+        archive = Archive(saved)
+        new = [name for name in archive.names - self._archive.names if name.startswith(_RESULT)]
+        changed = {name: of_result(archive.read(name)) for name in sorted(new)}
+        return archive.copy({_MERGED: of_whole(archive.read(_MERGED)), **changed})
+
     def _new_sources(self, wanted: int) -> list[str]:
         """Names of files that are not there yet."""
-        names = (f"data/tapestry-{number}.png" for number in count(1))
+        names = (f"{_RESULT}{number}.png" for number in count(1))
         return [*islice((name for name in names if name not in self._archive), wanted)]
 
     def _larger(

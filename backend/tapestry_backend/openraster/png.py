@@ -208,8 +208,22 @@ def encode_png(pixels: np.ndarray, colours: bytes = b"") -> bytes:
     colours: what `colours_of` gave of the picture whose colours these are.
     """
     opaque = bool((pixels[..., 3] == 255).all())
-    png = _save(Image.fromarray(pixels[..., :3] if opaque else pixels))
-    return png[:_AFTER_HEADER] + colours + png[_AFTER_HEADER:]
+    return with_chunks(_save(Image.fromarray(pixels[..., :3] if opaque else pixels)), colours)
+
+
+def with_chunks(png: bytes, chunks: bytes) -> bytes:
+    """A PNG with further chunks before its pixels."""
+    return png[:_AFTER_HEADER] + chunks + png[_AFTER_HEADER:]
+
+
+def text_chunk(keyword: str, text: str, *, packed: bool = False) -> bytes:
+    """A chunk (iTXt) with a text; keyword: 1 to 79 Latin letters. packed: whether it is deflated.
+
+    What UTF-8 cannot hold is left out.
+    """
+    data = text.encode("utf-8", "ignore")
+    head = keyword.encode("latin-1") + (b"\0\1\0" if packed else b"\0\0\0") + b"\0\0"
+    return _chunk(b"iTXt", head + (zlib.compress(data) if packed else data))
 
 
 def encode_grey(values: np.ndarray) -> bytes:

@@ -1,0 +1,1 @@
+"""What made a picture, written into its file, and signed where the artist has a certificate."""
