@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,21 @@ def test_a_disk_that_is_full_leaves_everything_as_it_was(
     assert (three / NAME).read_bytes() == before
     assert right(three) == ["a.png", "b.png", "c.png"]
     assert not [path for path in three.iterdir() if path.name.endswith(".part")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_line_that_is_written_in_part_is_taken_back(three: Path) -> None:
+    """As where a disk becomes full in the middle of it: nothing comes after it later."""
+    import resource
+
+    manifest = Manifest(three)
+    before = (three / NAME).read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 40, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            manifest.add(line_for("a.png", b"new", "b"), {"a.png": b"new"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (three / NAME).read_bytes() == before
+    assert right(three) == ["a.png", "b.png", "c.png"]

@@ -144,11 +144,13 @@ class Manifest:
     def _append(self, line: Mapping[str, Any]) -> Made:
         text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
         data = text.encode("utf-8", "backslashreplace") + b"\n"
-        with self._path.open("ab") as file:
+        # Unbuffered: a buffer would be written once more after the line was taken back.
+        with self._path.open("ab", buffering=0) as file:
             start = file.seek(0, os.SEEK_END)
+            rest = memoryview(data)
             try:
-                file.write(data)
-                file.flush()
+                while rest:
+                    rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:
                 with suppress(OSError):
