@@ -31,7 +31,7 @@ _BY_PATH = {
     "tests/server/queue/": "unit",
     "tests/test_network.py": "chaos",
     "tests/workers/": "chaos",
-    "tests/workers/cluster/test_nodes.py": "unit",
+    "tests/workers/cluster/": "unit",
     "tests/workers/test_channel.py": "unit",
     "tests/workers/test_cluster_extra.py": "unit",
     "tests/workers/test_failures.py": "unit",

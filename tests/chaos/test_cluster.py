@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from tapestry_backend.bench.studio.nodes_here import NodesHere, nodes_here
-from tapestry_protocol.messages import Cancel, Cancelled, Failed, Remark, Result, Workers
+from tapestry_backend.bench.studio.workshop import LOCAL, workshop
+from tapestry_protocol.messages import (
+    Cancel,
+    Cancelled,
+    Failed,
+    Remark,
+    Request,
+    Result,
+    Workers,
+)
 from tests.chaos.crowd import Member, join
 from tests.chaos.processes import picture_of, scripted
 from tests.server.client import SERVE, Client, Server, running_server
@@ -27,8 +36,8 @@ CLIENTS = 5
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[NodesHere]:
-    """A cluster with two nodes of two cores."""
-    with nodes_here(2, cores=2) as nodes:
+    """A cluster with four nodes of one core."""
+    with nodes_here(4) as nodes:
         yield nodes
 
 
@@ -85,6 +94,7 @@ def test_a_computer_without_the_model_gets_other_work(nodes: NodesHere, tmp_path
         client.close()
 
 
+@pytest.mark.promise("R1")
 def test_nodes_are_killed_and_others_join(
     nodes: NodesHere, tmp_path: Path, tries, luck, measured
 ) -> None:
@@ -106,7 +116,7 @@ def test_nodes_are_killed_and_others_join(
     # Each has three jobs under way, and what was put back comes first.
     assert spread <= each
     measured(
-        f"{count} jobs of {CLIENTS} clients on 2 nodes of 2 workers and a local one, a node killed "
+        f"{count} jobs of {CLIENTS} clients on 4 nodes and a local worker, a node killed "
         f"every {kill_every}: {kills} killed, {count} exactly once, {begun - count} begun again, "
         f"no client more than {spread} jobs ahead; {seconds:.0f} s"
     )
@@ -135,7 +145,7 @@ async def _kill(members: list[Member], nodes: NodesHere, every: int, count: int,
             await asyncio.sleep(0.02)
         await asyncio.to_thread(nodes.kill, luck.choice(nodes.alive))
         kills += 1
-        await asyncio.to_thread(nodes.add, 2)
+        await asyncio.to_thread(nodes.add, 1)
     return kills
 
 
@@ -147,6 +157,22 @@ def _spread(members: list[Member]) -> int:
     return max(max(counts) - min(counts) for counts in done)
 
 
+def test_one_picture_is_painted_by_two_nodes(nodes: NodesHere) -> None:
+    """With the bundled model: the same as by the local worker alone, to the bit."""
+
+    async def paint() -> None:
+        async with workshop(nodes.address) as workers:
+            await workers.until_ready(3)
+            first, second = sorted(workers.ready - {LOCAL})[:2]
+            request = Request("generate", 128, 320, prompt="sand", num_inference_steps=2, seed=1)
+            alone = await workers.paint(LOCAL, request)
+            shared = await workers.paint(first, request, [second])
+            assert shared.pixels == alone.pixels
+
+    asyncio.run(paint())
+
+
+@pytest.mark.promise("R1")
 def test_the_head_is_killed(nodes: NodesHere, tmp_path: Path, measured) -> None:
     """Local workers go on meanwhile; the cluster's come back with it, and nothing is lost."""
     with served(nodes, tmp_path) as server:
@@ -164,8 +190,8 @@ def test_the_head_is_killed(nodes: NodesHere, tmp_path: Path, measured) -> None:
             results += isinstance(message, Result)
         painted_s = time.monotonic() - killed_at
         nodes.start_head()
-        for _ in range(2):
-            nodes.add(2)
+        for _ in range(4):
+            nodes.add(1)
         returned_at = time.monotonic()
         until_workers(client, 5)
         client.close()

@@ -25,7 +25,7 @@ FIRST, SECOND = 1, 2
 """The two workers of the cluster, a core each."""
 
 PANORAMA = Request(
-    "generate", 64, 288, prompt="sand", num_inference_steps=40, scheduler="ddim", seed=1
+    "generate", 128, 576, prompt="sand", num_inference_steps=20, scheduler="ddim", seed=1
 )
 """Eight windows of the bundled model, beside each other."""
 
@@ -34,9 +34,10 @@ PANORAMA_BATCHES = 4
 
 _FUSING, _ALONE_S = 0.03, 0.1
 _SERVE_S, _ASK_S = 0.004, 0.0015
-"""Seconds of the server for a job, and of a message to a helper and its answer."""
+"""Seconds of the server for a job, which is assumed, and of a message to a helper and its answer,
+which was measured between two processes of one computer."""
 
-PICTURE = Request("generate", 64, 64, prompt="sand", num_inference_steps=40, seed=1)
+PICTURE = Request("generate", 128, 128, prompt="sand", num_inference_steps=20, seed=1)
 SMALL = replace(PICTURE, num_inference_steps=4)
 
 
@@ -76,16 +77,14 @@ class StudioFigures:
 
     @property
     def overhead_share(self) -> float:
-        """The same of a picture of forty steps over the pipe."""
+        """The same of a picture of twenty steps over the pipe."""
         return self.overhead_s / self.picture_s
 
     @property
     def costs(self) -> Costs:
         """What the reckoning for more cards starts from.
 
-        Of a panorama on one worker a share is fusing, as in `docs/performance.md`; the message to a
-        helper and its answer, and the server's part of a job, were measured apart
-        (`docs/studio.md`).
+        Of a panorama on one worker a share is fusing, as in `docs/performance.md`.
         """
         batch_s = self.panorama_s / (PANORAMA.num_inference_steps * PANORAMA_BATCHES)
         return Costs(

@@ -42,7 +42,8 @@ class Workshop:
             remark=_fail,
             most_rows=MOST_ROWS,
         )
-        self._ready: set[int] = set()
+        self.ready: set[int] = set()
+        """Workers that have nothing to do."""
         self._ends: dict[int, asyncio.Future[Painted]] = {}
         self._began: dict[int, float] = {}
         self._changed = asyncio.Event()
@@ -54,7 +55,7 @@ class Workshop:
 
     async def until_ready(self, workers: int) -> None:
         """Until so many are ready, the local one included."""
-        while len(self._ready) < workers:
+        while len(self.ready) < workers:
             self._changed.clear()
             await self._changed.wait()
 
@@ -62,10 +63,10 @@ class Workshop:
         """Have one worker, with others' help, paint a picture."""
         end = self._ends[worker] = asyncio.get_running_loop().create_future()
         self._began[worker] = time.perf_counter()
-        self._ready.discard(worker)
+        self.ready.discard(worker)
         self._pool.start_job(worker, f"bench-{next(self._ids)}", request, {}, helpers)
         painted = await end
-        while worker not in self._ready:
+        while worker not in self.ready:
             self._changed.clear()
             await self._changed.wait()
         return painted
@@ -83,7 +84,7 @@ class Workshop:
 
     def _hear(self, worker: int, message: Message, pixels: Mapping[str, bytes]) -> None:
         if isinstance(message, Backend) and message.state == "ready":
-            self._ready.add(worker)
+            self.ready.add(worker)
         elif isinstance(message, Result):
             seconds = time.perf_counter() - self._began[worker]
             self._ends[worker].set_result(Painted(pixels[message.pixels.sha256], seconds))
