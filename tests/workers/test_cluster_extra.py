@@ -45,3 +45,11 @@ def test_nothing_of_ray_is_imported_by_server_and_worker() -> None:
     )
     paths = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
     subprocess.run([sys.executable, "-c", code], check=True, env=paths)
+
+
+def test_a_clusters_workers_hold_models_as_local_ones_do() -> None:
+    """What changes numbers, 8 bits for instance, is the same for all."""
+    from tapestry_backend.workers.cluster_supervisor import cluster_command
+
+    command = cluster_command("auto", cores=4, models=["a"], card=["--fp8", "--attention=sdpa"])
+    assert command[-3:] == ["--card=--fp8", "--card=--attention=sdpa", "--model=a"]

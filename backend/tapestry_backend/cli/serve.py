@@ -220,6 +220,7 @@ def _cluster_command(
         models=models,
         folders=folders,
         adapters=arguments.adapter,
+        card=_card_of(arguments),
     )
     check = subprocess.run([*command, "--check"], stdout=subprocess.PIPE, check=False)
     if check.stdout:

@@ -46,6 +46,7 @@ def cluster_command(
     models: Sequence[str] = (),
     folders: Sequence[Path] = (),
     adapters: Sequence[str] = (),
+    card: Sequence[str] = (),
 ) -> list[str]:
     """The command that starts the process which speaks with the workers of a cluster.
 
@@ -53,10 +54,12 @@ def cluster_command(
     cores     of the processor, for each worker on a computer without a graphics card
     is_open   whether everyone may be let in
     loader    what loads a worker's tasks, "package.module:function"
+    card      as in `real_worker_command`
     """
     command = [sys.executable, "-P", "-m", "tapestry_backend.workers.cluster.bridge"]
     command += [f"--address={address}", f"--cores={cores}", f"--loader={loader}"]
     command += ["--open-cluster"] if is_open else []
+    command += [f"--card={option}" for option in card]
     return [*command, *model_arguments(models, folders, adapters)]
 
 

@@ -187,7 +187,7 @@ def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
     named = [f"--model={name}" for name in arguments.model]
     named += [f"--folder={folder}" for folder in arguments.folder]
     named += [f"--adapter={name}" for name in arguments.adapter]
-    return [*named, "--leave-out-missing"]
+    return [*named, *arguments.card, "--leave-out-missing"]
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -198,6 +198,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="say why it is refused, and end")
     parser.add_argument("--cores", type=int, required=True)
     parser.add_argument("--loader", required=True)
+    parser.add_argument("--card", action="append", default=[])
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--folder", type=Path, action="append", default=[])
     parser.add_argument("--adapter", action="append", default=[])
