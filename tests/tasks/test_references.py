@@ -321,6 +321,7 @@ def test_an_instruction_goes_through_windows_and_regions(
     whole, everywhere = edit(case, scene, SIDE + 6, 2 * SIDE - 10, shown=shown)
 
     assert everywhere["windows"] > 1
+    assert not everywhere["notices"]  # that fewer windows fit beside pictures is planned
     assert (whole[..., 3] == 255).all()
     assert (result[:SIDE, : SIDE // 4, 3] == 255).all()
     assert (result[:, SIDE:, 3] == 0).all()

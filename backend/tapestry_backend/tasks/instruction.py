@@ -70,6 +70,7 @@ def run_instruction(
         args = plan, model, texts, conditioning, source, plan.layout, preserved
         passing = DenoisingPass(*args)
         denoise = _shown(passing.denoise, pixels, edit, model)
+        planned = denoise.batch_size
     yield Progressed("denoising")
     with watch.stage("denoise"):
         for step in passing.steps(denoise=denoise):
@@ -88,7 +89,7 @@ def run_instruction(
         request,
         model_cache.variant_of(request.model),
         denoise.batch_size,
-        plan.batch_size,
+        planned,
         knows_clip_skip=model.knows_clip_skip,
     )
     report: dict[str, Any] = make_report(plan, denoise.evaluations, told, watch)
