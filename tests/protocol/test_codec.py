@@ -225,7 +225,7 @@ EDGES = {
     "sentence": at(
         limits.MAX_SENTENCE_CHARACTERS, lambda n: Failed("", ErrorCode.INTERNAL, "x" * n)
     ),
-    "progress": at(2 * limits.MAX_STEPS, lambda n: Progress("a", "denoising", n, 400)),
+    "progress": at(limits.MAX_LEARNING_STEPS, lambda n: Progress("a", "learning", n, n)),
     "report": at(
         limits.MAX_REPORT_CHARACTERS,
         lambda n: Result("a", MASK, Bounds(0, 0, 1, 1), 0, "x" * n),
