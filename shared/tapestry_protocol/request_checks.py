@@ -449,6 +449,8 @@ def check_taught_word(word: str, like: str) -> None:
     """Raises TapestryError where this is no word that a model could be taught."""
     said = word.strip()
     advice = "Choose a short name of its own, such as \u201cmy wool\u201d."
+    if not said:
+        raise _bad("The word that shall be taught is missing.", advice)
     if not any(sign.isalnum() for sign in said) or _NO_WORD.search(said):
         raise _bad(Sentence("{word} is no word that can be taught.", word=quoted(word)), advice)
     if _TWO_WORDS.search(said):

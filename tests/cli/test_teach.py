@@ -54,6 +54,7 @@ def test_a_folder_teaches_a_word_that_paints(examples: Path, tmp_path: Path, cap
         (["nowhere.jpg"], "no kind of picture"),
         (["EMPTY"], "no picture in the folder"),
         (["EXAMPLES/0.png"], "One example is not enough"),
+        (["EXAMPLES", "--word", " "], "is missing"),
         (["EXAMPLES", "--word", "a, b"], "names two things"),
         (["EXAMPLES", "--minutes", "0", "--model", "sample"], "Nothing was learned"),
         (["EXAMPLES", "-o", "NOWHERE/wool.safetensors"], "cannot be written"),

@@ -47,6 +47,7 @@ JOB_SCENARIOS = (
         "edit_by_words",
         "upscale_the_document",
         "learn_a_picture",
+        "teach_a_word",
         "four_times_as_large",
     ),
     "settings_of_regions_matter",

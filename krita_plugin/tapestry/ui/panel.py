@@ -29,7 +29,7 @@ _LOW_PX = 600
 _VERY_LOW_PX = 360
 """In a docker lower than this what may be installed takes one line, and regions come into view."""
 
-_MARGINS_PX = (6, 4, 6, 4)
+_MARGINS_PX, _NO_MARGINS_PX = (6, 4, 6, 4), (0, 0, 0, 0)
 
 
 class Panel(QWidget):
@@ -46,6 +46,12 @@ class Panel(QWidget):
         self._progress = ProgressView(docker_model)
         self._history = HistoryStrip(docker_model)
         self._regions = RegionList(docker_model)
+        self._of_painting = (
+            _column(PromptFields(docker_model), margins_px=_NO_MARGINS_PX),
+            _column(
+                AdapterRows(docker_model), SamplingFields(docker_model), margins_px=_NO_MARGINS_PX
+            ),
+        )
         self._fields = self._make_fields()
         self._area = _scrolling(self._fields)
         self._backend_line = BackendLine(docker_model)
@@ -74,6 +80,7 @@ class Panel(QWidget):
         self._reveal.timeout.connect(self._show_regions)
         follow(self, docker_model, ("job", "history", "notice", "backend"), self._share_room)
         follow(self, docker_model, ("scene",), self._note_regions)
+        follow(self, docker_model, ("settings",), self._show_settings)
 
     def showEvent(self, event: object) -> None:  # noqa: N802  Qt's name
         """Begin to follow the document."""
@@ -128,14 +135,20 @@ class Panel(QWidget):
     def _show_regions(self) -> None:
         self._area.verticalScrollBar().setValue(self._regions.y())
 
+    def _show_settings(self) -> None:
+        """What says how a picture is painted is in the way where a word is taught."""
+        paints = self._docker_model.settings.mode != "teach"
+        for fields in self._of_painting:
+            fields.setVisible(paints)
+
     def _make_fields(self) -> QWidget:
+        above, below = self._of_painting
         fields = _column(
             ModeFields(self._docker_model),
-            PromptFields(self._docker_model),
+            above,
             self._regions,
             ModelField(self._docker_model),
-            AdapterRows(self._docker_model),
-            SamplingFields(self._docker_model),
+            below,
         )
         fields.layout().addStretch(1)
         return fields
@@ -156,10 +169,10 @@ def _scrolling(fields: QWidget) -> QScrollArea:
     return area
 
 
-def _column(*widgets: QWidget) -> QWidget:
+def _column(*widgets: QWidget, margins_px: tuple[int, int, int, int] = _MARGINS_PX) -> QWidget:
     content = QWidget()
     column = QVBoxLayout(content)
-    column.setContentsMargins(*_MARGINS_PX)
+    column.setContentsMargins(*margins_px)
     column.setSpacing(6)
     for widget in widgets:
         column.addWidget(widget)

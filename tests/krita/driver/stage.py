@@ -15,7 +15,7 @@ SCREEN = (1400, 1000)
 
 SCENARIO_MODULES = (
     *("documents", "regions", "jobs", "adapters", "modes", "history", "windows", "restarts"),
-    *("delays", "guide", "contract", "large", "installing", "editable", "live"),
+    *("teaching", "delays", "guide", "contract", "large", "installing", "editable", "live"),
 )
 
 

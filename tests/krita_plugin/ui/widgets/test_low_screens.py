@@ -138,3 +138,17 @@ def test_a_notice_is_whole_where_there_is_little_room(low: Low, room: int) -> No
     low.shop.docker_model.dismiss_notice()
     low.show(height)
     assert low.panel._head.height() + low.panel._area.height() >= 96
+
+
+def test_where_a_word_is_taught_nothing_says_how_to_paint(low: Low) -> None:
+    """Prompts, steps and seed are for pictures; the regions stay, and are the examples."""
+    low.show(900)
+    painting = ("tapestry_prompt", "tapestry_steps", "tapestry_seed")
+    assert all(low.find(name).isVisible() for name in painting)
+    low.shop.docker_model.change_and_tell(mode="teach")
+    low.show(900)
+    assert not any(low.find(name).isVisible() for name in painting)
+    assert low.find("tapestry_teach_word").isVisible()
+    low.shop.docker_model.change_and_tell(mode="generate")
+    low.show(900)
+    assert all(low.find(name).isVisible() for name in painting)
