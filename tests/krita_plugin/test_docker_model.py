@@ -477,7 +477,7 @@ def test_a_closed_docker_model_is_silent(workshop: Workshop) -> None:
 def test_what_is_taught_can_be_chosen_and_is_told(workshop: Workshop) -> None:
     """Its LoRA is offered at once; its picture is in the history; no layer is made."""
     workshop.connect()
-    workshop.canvas.add("more sky", Bounds(10, 0, 20, WIDTH))
+    workshop.canvas.add("more sky", Bounds(10, 0, 20, WIDTH), bytes((200, 90, 40, 255)))
     workshop.docker_model.change(teach_word="my wool")
     workshop.docker_model.teach()
     workshop.loop.run()

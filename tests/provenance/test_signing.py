@@ -117,7 +117,7 @@ def test_without_the_extra_it_is_said_what_to_install() -> None:
     code = (
         "import sys\nsys.modules['c2pa'] = None\n"
         "from pathlib import Path\n"
-        "from tapestry_backend.cli import provenance_options\n"
+        "from tapestry_backend.cli import provenance, provenance_options\n"
         "from tapestry_backend.provenance.signing import Signer\n"
         "from tapestry_protocol.errors import TapestryError\n"
         "try: Signer(Path('a'), Path('b'))\n"

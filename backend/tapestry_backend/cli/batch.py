@@ -30,7 +30,8 @@ from ..tasks.events import Finished
 from .batch_manifest import NAME, Manifest
 from .batch_scenes import BatchScene, find_scenes
 from .batch_table import BatchTable
-from .provenance_options import Provenance, add_provenance, provenance_of
+from .provenance import Provenance, provenance_of
+from .provenance_options import add_provenance
 from .render import report_file
 from .render_options import SCENES, add_layered, add_painting_options, add_quiet, add_report
 from .scene_pictures import (

@@ -37,7 +37,8 @@ from .picture_files import (
     picture_data,
     selection_of,
 )
-from .provenance_options import add_provenance, provenance_of
+from .provenance import provenance_of
+from .provenance_options import add_provenance
 from .render import ProgressLine, check_outputs, report_file
 from .render_options import (
     ADAPTER,

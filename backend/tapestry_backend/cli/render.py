@@ -17,7 +17,7 @@ from tapestry_protocol.sentences import quoted
 from ..outputs import check_apart, check_output, write_outputs
 from ..tasks.events import Progressed
 from .picture_files import check_mask_kept
-from .provenance_options import provenance_of
+from .provenance import provenance_of
 from .scene_pictures import catalogue_of, check_together, output_files, painted, read_with
 
 _STAGES = {

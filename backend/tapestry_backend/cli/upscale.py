@@ -31,7 +31,8 @@ from ..outputs import check_not_source, keep_beside, write_outputs
 from ..provenance.record import Record, source_type_of
 from ..tasks.events import Finished, Progressed
 from .picture_files import PICTURE_OR_SCENE, picture_data
-from .provenance_options import Provenance, add_provenance, provenance_of
+from .provenance import Provenance, provenance_of
+from .provenance_options import add_provenance
 from .render import (
     ProgressLine,
     check_outputs,

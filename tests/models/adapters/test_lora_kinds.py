@@ -395,7 +395,7 @@ def test_costly_changes_are_multiplied_once(
     save_file({f"{flat}.{r}": torch.ones(s) for r, s in shapes.items()}, tmp_path / "h.safetensors")
     adapter = AdapterCatalogue([str(tmp_path)]).find("h", "lora")
     adapter_manager: Any = adapted_cache.load(str(checkpoint)).adapter_manager
-    networks = adapter_manager._networks
+    networks = adapter_manager.networks
     place = "m", torch.device("cpu"), torch.float32
     (kept,) = load_lora(adapter, networks, *place)
     monkeypatch.setattr("tapestry_backend.models.adapters.lora._MOST_KEPT_BYTES", 0)
