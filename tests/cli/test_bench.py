@@ -8,7 +8,7 @@ from tapestry_backend.bench.common.goals import GOALS, KEYS, Goal
 from tapestry_backend.bench.quality import composition, editing, sharpness
 from tapestry_backend.bench.quality.report import table
 from tapestry_backend.cli import main
-from tapestry_backend.cli.bench import MEASURES
+from tapestry_backend.cli.bench import MEASURES, OF_QUALITY
 from tests.models.tiny_checkpoints import save_checkpoint
 
 KEYS_OF_JSON = {
@@ -70,8 +70,8 @@ def test_edits_can_be_measured_alone(tmp_path, capsys, monkeypatch) -> None:
 
 
 def _check_table(text: str) -> None:
-    for measure, names in KEYS.items():
-        for name in names:
+    for measure in OF_QUALITY:
+        for name in KEYS[measure]:
             key = measure if measure == name else f"{measure}.{name}"
             line = next(line for line in text.splitlines() if line.startswith(f"{key} "))
             assert str(GOALS[measure][name]) in line
