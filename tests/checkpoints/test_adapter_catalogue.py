@@ -51,7 +51,7 @@ def test_other_programs_folders_are_looked_through(
     wanted = {tmp_path / "models" / name for name in ("Lora", "ControlNet", "Stable-diffusion")}
     assert set(folders) == wanted
     ids = {info.id for info in known.infos}
-    assert ids == {"sample-ink", "sample-scribble", "styles/pen", "styles/sample-ink", "edges"}
+    assert ids == {"sample-ink", "sample-quick", "sample-scribble", "styles/pen", "styles/sample-ink", "edges"}
     assert known.find("sample-ink", "lora").path.parent.name == "sample_adapters"
     assert known.find("pen", "lora").id == "styles/pen"  # there is only one in any folder
     left_out = {each.path.name: str(each) for each in known.left_out_beside([])}
@@ -422,7 +422,7 @@ def test_the_bundled_ones_are_there() -> None:
     """For the bundled model."""
     kinds = {info.id: info.kind for info in Catalogue().adapters.infos}
 
-    assert kinds == {"sample-ink": "lora", "sample-scribble": "t2i_adapter"}
+    assert kinds == {"sample-ink": "lora", "sample-quick": "lora", "sample-scribble": "t2i_adapter"}
     assert SAMPLE in {model.id for model in Catalogue().models}
 
 
