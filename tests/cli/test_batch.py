@@ -246,6 +246,18 @@ def test_what_is_wrong_with_all_is_said_once(
     assert not list(out.glob("*.png"))
 
 
+def test_a_file_is_no_place_for_pictures(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence asks for a folder, and the file stays as it is."""
+    scene = write_scene(tmp_path / "a.ora", "snow")
+    out.write_bytes(b"mine")
+    assert run([scene], out) == 2
+    told = capsys.readouterr().err
+    assert "is a file, and pictures go into a folder. Give -o a folder" in told
+    assert out.read_bytes() == b"mine"
+
+
 def test_a_folder_that_takes_nothing_ends_the_batch(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

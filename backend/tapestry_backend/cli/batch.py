@@ -144,6 +144,12 @@ def _seeds_of(options: argparse.Namespace) -> range:
 
 def _made_folder(folder: Path) -> Path:
     """The folder, made where there is none; raises TapestryError where nothing can be written."""
+    if folder.exists() and not folder.is_dir():
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"{quoted(folder)} is a file, and pictures go into a folder.",
+            "Give -o a folder, or the name of one that shall be made.",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
