@@ -156,6 +156,29 @@ def test_whatever_is_damaged_nothing_else_is_raised(sound: Path) -> None:
         assert stop >= len(data) - gguf_header._ALIGNMENT
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "advice"),
+    [
+        ("cut.gguf", b"GGUF", "Get it again from where it came from."),
+        ("cut.GGUF", b"GGUF", "Get it again from where it came from."),
+        (
+            "cut.safetensors",
+            struct.pack("<Q", 64) + b"{",
+            "Get it again from where it came from, as .safetensors.",
+        ),
+    ],
+)
+def test_a_cut_off_file_is_fetched_again_in_its_own_format(
+    tmp_path: Path, name: str, data: bytes, advice: str
+) -> None:
+    """Packed ones are not to be had as .safetensors everywhere, and need not be."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(TapestryError) as caught:
+        read_checkpoint_at("cut", path)
+    assert caught.value.advice == advice
+
+
 def test_a_file_larger_than_any_model_is_not_read(sound: Path) -> None:
     """Nor is a pipe, for ever."""
     os.truncate(sound, 2**40)

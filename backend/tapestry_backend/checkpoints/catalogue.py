@@ -310,8 +310,8 @@ def locate(name: str) -> Path:
                 "{name} is neither a file, nor a folder, nor a model in the Hugging Face cache.",
                 name=quoted(name),
             ),
-            "Give the path of a checkpoint (.safetensors, or a folder with model_index.json); "
-            "`tapestry models` lists those that were found.",
+            "Give the path of a checkpoint (.safetensors, .gguf, or a folder with "
+            "model_index.json); `tapestry models` lists those that were found.",
         ) from None
 
 
@@ -346,7 +346,8 @@ def read_checkpoint_at(
         raise TapestryError(
             ErrorCode.MODEL_BROKEN,
             Sentence("{path} is neither a file nor a folder.", path=quoted(path)),
-            "Give the path of a checkpoint (.safetensors, or a folder with model_index.json).",
+            "Give the path of a checkpoint (.safetensors, .gguf, or a folder with "
+            "model_index.json).",
         )
     if path.name == _INDEX:
         raise TapestryError(

@@ -328,8 +328,14 @@ def broken_file(path: Path, error: BrokenFileError) -> TapestryError:
     return TapestryError(
         ErrorCode.MODEL_BROKEN,
         Sentence("The model {name} cannot be opened: {why}.", name=quoted(path), why=error.problem),
-        error.advice or "Get it again from where it came from, as .safetensors.",
+        error.advice or _whole_again(path),
     )
+
+
+def _whole_again(path: Path) -> str:
+    if path.suffix.lower() == ".gguf":
+        return "Get it again from where it came from."
+    return "Get it again from where it came from, as .safetensors."
 
 
 def missing_parts(path: Path, model: FileModel) -> TapestryError:
