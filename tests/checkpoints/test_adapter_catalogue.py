@@ -31,6 +31,9 @@ from tests.models.adapters.tiny_adapters import save_ip_adapter
 
 KOHYA = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
 
+BUNDLED = 3
+"""As many adapters come with the bundled model, and are listed first."""
+
 
 def test_other_programs_folders_are_looked_through(
     adapters: Path, tmp_path: Path, monkeypatch
@@ -51,7 +54,14 @@ def test_other_programs_folders_are_looked_through(
     wanted = {tmp_path / "models" / name for name in ("Lora", "ControlNet", "Stable-diffusion")}
     assert set(folders) == wanted
     ids = {info.id for info in known.infos}
-    assert ids == {"sample-ink", "sample-quick", "sample-scribble", "styles/pen", "styles/sample-ink", "edges"}
+    assert ids == {
+        "sample-ink",
+        "sample-quick",
+        "sample-scribble",
+        "styles/pen",
+        "styles/sample-ink",
+        "edges",
+    }
     assert known.find("sample-ink", "lora").path.parent.name == "sample_adapters"
     assert known.find("pen", "lora").id == "styles/pen"  # there is only one in any folder
     left_out = {each.path.name: str(each) for each in known.left_out_beside([])}
@@ -365,8 +375,8 @@ def test_two_of_one_name_have_their_folders_in_their_ids(tmp_path: Path) -> None
     once = AdapterCatalogue([str(tmp_path / "c"), str(tmp_path / "c" / "ink.safetensors")])
     both = AdapterCatalogue([str(tmp_path / name) for name in "abc"])
 
-    assert [info.id for info in once.infos][2:] == ["ink"]
-    assert [info.id for info in both.infos][2:] == ["x/ink", "b/x/ink", "ink"]
+    assert [info.id for info in once.infos][BUNDLED:] == ["ink"]
+    assert [info.id for info in both.infos][BUNDLED:] == ["x/ink", "b/x/ink", "ink"]
     assert both.find("ink", "lora").path.parent.name == "c"
     with pytest.raises(TapestryError, match="There is no LoRA “pen”"):
         both.find("pen", "lora")
@@ -408,12 +418,12 @@ def test_a_collection_is_offered_as_far_as_a_list_goes(tmp_path: Path, monkeypat
     lora_of_width(tmp_path / "style 00.safetensors", 768)
     for number in range(1, 12):
         (tmp_path / f"style {number:02}.safetensors").symlink_to(tmp_path / "style 00.safetensors")
-    assert len(AdapterCatalogue([str(tmp_path)]).infos) == 2 + 12
-    monkeypatch.setattr(catalogue_module, "MAX_ADAPTERS", 10)
+    assert len(AdapterCatalogue([str(tmp_path)]).infos) == BUNDLED + 12
+    monkeypatch.setattr(catalogue_module, "MAX_ADAPTERS", BUNDLED + 8)
     known = AdapterCatalogue([str(tmp_path)])
     (left_out,) = known.left_out_beside([])
 
-    assert len(known.infos) == 10
+    assert len(known.infos) == BUNDLED + 8
     assert "4 adapters" in str(left_out)
     assert "“style 08” to “style 11”" in str(left_out)
 
@@ -481,13 +491,13 @@ def test_a_network_hides_no_lora_beside_it(adapters: Path, tmp_path: Path) -> No
     shutil.copytree(adapters / "edges", folder)
     lora_of_width(folder / "ink.safetensors", 768)
     for known in (AdapterCatalogue([str(folder)]), AdapterCatalogue(folders=[folder])):
-        assert [(a.id, a.kind) for a in known.infos][2:] == [
+        assert [(a.id, a.kind) for a in known.infos][BUNDLED:] == [
             ("controlnet", "controlnet"),
             ("ink", "lora"),
         ]
     (folder / "config.json").write_text("{")
     known = AdapterCatalogue(folders=[tmp_path])
-    assert [info.id for info in known.infos][2:] == ["controlnet/ink"]
+    assert [info.id for info in known.infos][BUNDLED:] == ["controlnet/ink"]
     (left,) = known.left_out_beside([])
     assert "config.json is no JSON" in left.message
     assert left.advice == "Get its config.json again from where it came from."
