@@ -25,7 +25,7 @@ SECURITY = {
     "S2": "Wrong tokens are slowed; a handshake that does not finish is dropped in 5 s",
     "S3": "Listens on loopback only, unless told otherwise by an explicit flag",
     "S4": "The token is in no command line, environment, log, error or diagnostics file",
-    "S5": "Models are opened from safetensors in known folders only, by id, headers checked first",
+    "S5": "Models are safetensors or GGUF in known folders, opened by id, headers checked first",
     "S6": "Every size is checked before memory is taken; no image decoder behind the socket",
     "S7": "Frames and messages are bounded; compression is off",
     "S8": "Hostile traffic is parsed or answered with a protocol error, and does nothing else",

@@ -153,7 +153,7 @@ def _too_small(width: int, height: int, cell_px: int) -> TapestryError:
 
 
 def _nothing_painted(empty: int, painted: int) -> TapestryError:
-    problem = Sentence("Of the examples {count} are transparent everywhere.", count=empty)
+    problem = Sentence("Examples that are transparent everywhere: {count}.", count=empty)
     if not painted:
         problem = Sentence("All examples are transparent everywhere.")
     return TapestryError(
