@@ -255,7 +255,7 @@ def test_transparent_examples_are_refused(scene, model, tmp_path: Path) -> None:
     error = refused(scene, request_for(scene, model, nothing, other), tmp_path)
     assert "transparent everywhere" in str(error.message)
     error = refused(scene, request_for(scene, model, nothing, stuff(0)), tmp_path)
-    assert "1 are transparent" in str(error.message)
+    assert "transparent everywhere: 1" in str(error.message)
 
 
 def test_a_layer_smaller_than_a_cell_is_refused(scene, model, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_layer_smaller_than_a_cell_is_refused(scene, model, tmp_path: Path) ->
         ("???", "no word"),
         ("<lora:x>", "no word"),
         ("snow", "new word"),
-        ("", "no word"),
+        ("", "is missing"),
     ],
 )
 def test_a_word_that_is_none_is_refused(word: str, said: str, scene, model, tmp_path: Path) -> None:
