@@ -98,6 +98,8 @@ def live_belongs_to_its_document(stage):
     grass.remove()
     document.refreshProjection()
     yield stage.until(lambda: PREVIEW not in stage.names(document), "the preview to go", 20)
+    # A picture that was on its way may still have told its cost.
+    yield stage.until(lambda: "nothing to paint" in _line(stage), "the line to say why", 20)
     stage.facts["nothing to paint"] = _line(stage)
     stage.press("tapestry_mode_upscale")
     yield stage.turns(0.5)
