@@ -30,10 +30,26 @@ def test_a_regions_word_brings_its_lora_to_that_region() -> None:
     assert made.loras == ()
 
 
-def test_the_backgrounds_word_brings_it_to_the_whole_picture() -> None:
-    """So does the style's; a word alone brings nothing."""
-    made = read(Request("generate", 4, 4, prompt="my wool", style="my mood"))
+def test_the_backgrounds_word_brings_it_to_the_background() -> None:
+    """A region has what the picture has, unless its own weight is 0; words alone bring nothing."""
+    regions = (region("snow"), region("my felt"), region("a hat of my wool"))
+    made = read(Request("generate", 4, 4, prompt="my wool", style="my mood", regions=regions))
     assert (made.prompt, made.style, made.loras) == ("<my-wool>", "<my-mood>", (Lora("my-wool"),))
+    without = Lora("my-wool", 0.0)
+    assert [each.loras for each in made.regions] == [
+        (without,),
+        (Lora("my-felt"), without),
+        (Lora("my-wool"),),
+    ]
+
+
+def test_the_styles_word_brings_it_to_the_whole_picture() -> None:
+    """Since it is said in every prompt; so does a LoRA that the picture has by name."""
+    styled = read(Request("generate", 4, 4, style="my felt", regions=(region("snow"),)))
+    assert (styled.loras, styled.regions[0].loras) == ((Lora("my-felt"),), ())
+    named = (Lora("my-wool", 0.5),)
+    made = read(Request("generate", 4, 4, prompt="my wool", loras=named, regions=(region("snow"),)))
+    assert (made.loras, made.regions[0].loras) == (named, ())
 
 
 def test_a_weight_that_was_named_stays() -> None:

@@ -117,6 +117,20 @@ def test_a_word_is_taught_and_paints(method: str, scene, model, steps, tmp_path:
     assert paint(others, str(path)) == paint(others)
 
 
+def test_a_word_in_the_background_leaves_the_regions_alone(
+    scene, model, steps, tmp_path: Path
+) -> None:
+    """Only where it is said its LoRA is laid on."""
+    *_, taught = events_of(request_for(scene, model, minutes=steps(4)), scene, tmp_path)
+    regions = (scene.region("lava", Bounds(0, 0, 64, 32)),)
+    request = Request("generate", 64, 64, "my wool", model=model, regions=regions)
+    cache = ModelCache(Catalogue([model], adapters=[taught.report["teach"]["file"]]), "cpu")
+    *_, painted = run(replace(request, num_inference_steps=2, composition=0), scene.blobs, cache)
+    region, background = painted.report["plan"]["regions"]
+    assert (region["prompt"], region["loras"]) == ("lava", ())
+    assert [lora["adapter"] for lora in background["loras"]] == ["my-wool"]
+
+
 def test_the_card_says_what_it_was_taught_from(scene, model, steps, tmp_path: Path) -> None:
     """The examples' hashes, the settings, and what the artist says about its use."""
     minutes = steps(4)

@@ -27,24 +27,27 @@ class TaughtWord(NamedTuple):
 def with_taught_words(request: Request, taught: Sequence[TaughtWord]) -> Request:
     """The request with tokens in place of taught words, and with their LoRAs.
 
-    A region's word brings its LoRA to that region alone; one in the background's prompt or in the
-    style to the whole picture. A LoRA that the request names already keeps its weight.
+    A word brings its LoRA to where it is said: to a region, to the background, or with the style to
+    the whole picture. A LoRA that the request names already keeps its weight, and its place.
     """
     if not taught:
         return request
-    prompt, own = _read(request.prompt, taught)
-    style, more = _read(request.style, taught)
-    loras = _with(request.loras, [*own, *more])
+    prompt, of_background = _read(request.prompt, taught)
+    style, of_all = _read(request.style, taught)
+    everywhere = _with(request.loras, of_all)
+    loras = _with(everywhere, of_background)
     regions = []
     for region in request.regions:
         text, named = _read(region.prompt, taught)
-        wanted = [name for name in named if name not in {lora.adapter for lora in loras}]
+        wanted = [name for name in named if name not in {lora.adapter for lora in everywhere}]
+        # A region has what the picture has; a weight of 0 takes it from there.
+        beside = [Lora(lora.adapter, 0.0) for lora in loras[len(everywhere) :]]
         changed = replace(
             region,
             prompt=text,
             negative_prompt=_spelled(region.negative_prompt, taught),
             source_prompt=_spelled(region.source_prompt, taught),
-            loras=_with(region.loras, wanted),
+            loras=_with(region.loras, wanted, beside),
         )
         regions.append(changed)
     edit = request.edit
@@ -84,7 +87,12 @@ def _pattern(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w<:/-]){parts}(?![\w>:-])", re.IGNORECASE)
 
 
-def _with(loras: tuple[Lora, ...], named: Sequence[str]) -> tuple[Lora, ...]:
-    known = {lora.adapter for lora in loras}
-    new = [Lora(name) for name in dict.fromkeys(named) if name not in known]
-    return (*loras, *new)[:MAX_LORAS]
+def _with(
+    loras: tuple[Lora, ...], named: Sequence[str], others: Sequence[Lora] = ()
+) -> tuple[Lora, ...]:
+    """These, then those named, then others, each adapter where it comes first."""
+    known, new = {lora.adapter for lora in loras}, dict[str, Lora]()
+    for lora in (*map(Lora, named), *others):
+        if lora.adapter not in known:
+            new.setdefault(lora.adapter, lora)
+    return (*loras, *new.values())[:MAX_LORAS]

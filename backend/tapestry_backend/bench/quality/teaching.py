@@ -213,7 +213,6 @@ def _halves(
     left = np.zeros((side, 2 * side), bool)
     left[:, :side] = True
     for number in range(count):
-        # Never a taught word: in the background's prompt it brings its LoRA to the whole picture.
         beside = known[number % len(known)]
         masks = (left, ~left) if len(words) == 2 else (left,)
         yield RegionLayout("two" if len(words) == 2 else "one", masks, tuple(words), beside)
