@@ -59,7 +59,7 @@ def test_files_are_read_once(tmp_path: Path, copied: Path, monkeypatch) -> None:
     wanted = contents(tmp_path, str(copied)).needed_by(request)
     read = []
     monkeypatch.setattr(
-        "tapestry_backend.checkpoints.contents.content_hash",
+        "tapestry_backend.checkpoints.content_hash.content_hash",
         lambda entry: read.append(entry) or "x",
     )
     later = contents(tmp_path, str(copied))

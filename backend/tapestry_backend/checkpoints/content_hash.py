@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from tapestry_protocol.files import write_whole
 from tapestry_protocol.messages import Request
+from tapestry_protocol.runtime import data_folder
 
 from .adapter_recognition import Adapter
 from .catalogue import Catalogue, Checkpoint
@@ -37,15 +41,19 @@ def content_hash(entry: Checkpoint | Adapter | Upscaler) -> str:
 
 
 class ContentHashes:
-    """Those of a catalogue's models and adapters; each is read once."""
+    """Those of a catalogue's models, adapters and upscalers.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    file    remembers them for as long as places, sizes and times of their files stay what they are
+    """
+
+    def __init__(self, catalogue: Catalogue, file: Path) -> None:
         self._catalogue = catalogue
-        self._known: dict[Path, str] = {}
+        self._file = file
+        self._known = _read(file)
 
     def of_model(self, model_id: str) -> str:
         """A model's; raises TapestryError when there is none of this id."""
-        return self._hash(self._catalogue.find(model_id))
+        return self.of(self._catalogue.find(model_id))
 
     def of_adapters(self, request: Request) -> dict[str, str]:
         """Those that a request uses, also by words in a prompt: id -> hash."""
@@ -53,12 +61,44 @@ class ContentHashes:
         read, _ = adapters.read(request)
         named = [*(lora.adapter for lora in read.all_loras)]
         named += [control.adapter for control in read.all_controls]
-        return {name: self._hash(adapters.find(name)) for name in named}
+        return {name: self.of(adapters.find(name)) for name in named}
 
-    def _hash(self, entry: Checkpoint | Adapter) -> str:
-        if entry.path not in self._known:
-            self._known[entry.path] = content_hash(entry)
-        return self._known[entry.path]
+    def of(self, entry: Checkpoint | Adapter | Upscaler) -> str:
+        """The `content_hash` of an entry; raises TapestryError where a file cannot be read."""
+        key, state = str(entry.path), _state(entry)
+        known = self._known.get(key)
+        if known is None or known[0] != state:
+            known = self._known[key] = [state, content_hash(entry)]
+            with suppress(OSError):  # it is read again next time
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(self._file, [json.dumps(self._known).encode("utf-8")], 0o600)
+        return known[1]
+
+
+def hashes_file() -> Path:
+    """Where all of Tapestry's programs on this computer remember hashes."""
+    return data_folder() / "hashes.json"
+
+
+def _read(file: Path) -> dict[str, list[str]]:
+    """What was remembered; nothing where that makes no sense."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {str(key): [str(value[0]), str(value[1])] for key, value in found.items()}
+    except (OSError, ValueError, AttributeError, IndexError, TypeError, KeyError):
+        return {}
+
+
+def _state(entry: Checkpoint | Adapter | Upscaler) -> str:
+    """Changes with its files: their places, sizes and times."""
+    digest = hashlib.sha256()
+    for place, path in sorted(files_of(entry)):
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise unreadable(path, error) from error
+        digest.update(f"{place} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def files_of(entry: Checkpoint | Adapter | Upscaler) -> Iterator[tuple[str, Path]]:

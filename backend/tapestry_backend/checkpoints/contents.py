@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from tapestry_protocol.errors import TapestryError
-from tapestry_protocol.files import write_whole
 from tapestry_protocol.messages import Request
 
 from .adapter_recognition import Adapter
 from .catalogue import Catalogue, Checkpoint
-from .content_hash import content_hash, files_of
+from .content_hash import ContentHashes, files_of
 from .upscaler_file import Upscaler
 
 
@@ -29,13 +26,12 @@ class Named(NamedTuple):
 class Contents:
     """What a catalogue's entries hold, each as its size in bytes and its `content_hash`.
 
-    file    remembers hashes for as long as sizes and times of the files stay what they are
+    file    where `ContentHashes` remembers
     """
 
     def __init__(self, catalogue: Catalogue, file: Path) -> None:
         self._catalogue = catalogue
-        self._file = file
-        self._known = _read(file)
+        self._hashes = ContentHashes(catalogue, file)
 
     def needed_by(self, request: Request) -> dict[str, str]:
         """What a request needs: id -> content. Raises TapestryError for what cannot be read."""
@@ -66,34 +62,8 @@ class Contents:
         yield from (Named(name, found) for name, found in self._catalogue.all_upscalers())
 
     def _content(self, named: Named) -> str:
-        key, state = str(named.entry.path), _state(named)
-        known = self._known.get(key)
-        if known is None or known[0] != state:
-            content = f"{_size_bytes(named)} {content_hash(named.entry)}"
-            known = self._known[key] = [state, content]
-            with suppress(OSError):  # it is read again next time
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(self._file, [json.dumps(self._known).encode("utf-8")], 0o600)
-        return known[1]
-
-
-def _read(file: Path) -> dict[str, list[str]]:
-    """What was remembered; nothing where that makes no sense."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {str(key): [str(value[0]), str(value[1])] for key, value in found.items()}
-    except (OSError, ValueError, AttributeError, IndexError, TypeError, KeyError):
-        return {}
+        return f"{_size_bytes(named)} {self._hashes.of(named.entry)}"
 
 
 def _size_bytes(named: Named) -> int:
     return sum(path.stat().st_size for _, path in files_of(named.entry))
-
-
-def _state(named: Named) -> str:
-    """Changes with its files: their places, sizes and times."""
-    digest = hashlib.sha256()
-    for place, path in sorted(files_of(named.entry)):
-        status = path.stat()
-        digest.update(f"{place} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()

@@ -22,7 +22,7 @@ from tapestry_protocol.messages import Submit
 from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
-from ..checkpoints.content_hash import ContentHashes
+from ..checkpoints.content_hash import ContentHashes, hashes_file
 from ..openraster.png import encode_grey
 from ..outputs import check_apart, check_output, unwritable, write_outputs
 from ..server.persistence.lock import Lock
@@ -114,7 +114,7 @@ def batch(options: argparse.Namespace) -> None:
         manifest = Manifest(folder)
         catalogue = catalogue_of(options)
         provenance = provenance_of(options, catalogue)
-        hashes = ContentHashes(catalogue)
+        hashes = ContentHashes(catalogue, hashes_file())
         hashes.of_model(options.model)  # one that is not there is said once
         scenes, missing = find_scenes(options.scenes, folder, manifest.pictures)
         table = BatchTable((len(scenes) + len(missing)) * len(seeds), quiet=options.quiet)

@@ -11,7 +11,7 @@ from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Request
 
 from ..checkpoints.catalogue import Catalogue
-from ..checkpoints.content_hash import ContentHashes
+from ..checkpoints.content_hash import ContentHashes, hashes_file
 from ..openraster.document import Document, as_array, trimmed
 from ..openraster.png import with_chunks
 from ..provenance.record import Model, Record, SourceType, source_type_of
@@ -101,4 +101,5 @@ def provenance_of(options: argparse.Namespace, catalogue: Catalogue) -> Provenan
             "To sign, a certificate and its private key are needed, and only one is given.",
             "Give --certificate and --private-key, or neither.",
         )
-    return Provenance(ContentHashes(catalogue), None if chain is None else Signer(chain, key))
+    signer = None if chain is None else Signer(chain, key)
+    return Provenance(ContentHashes(catalogue, hashes_file()), signer)

@@ -42,9 +42,6 @@ from .channel import Delivery
 from .device_loss import DEVICE_LOST, is_device_lost
 from .failures import failure_of, private_traceback
 
-CONTENTS_FILE = "contents.json"
-"""In the data folder: what models and the like hold, so that each is read once."""
-
 PREVIEW_INTERVAL_S = 0.25
 """Four previews a second look alive; more would only fill the socket."""
 
@@ -219,6 +216,7 @@ def report_text(report: Mapping[str, Any]) -> str:
 def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     """The real thing: imports torch, and takes seconds."""
     from ..checkpoints.catalogue import Catalogue, is_here  # noqa: PLC0415  torch takes seconds
+    from ..checkpoints.content_hash import hashes_file  # noqa: PLC0415
     from ..checkpoints.contents import Contents  # noqa: PLC0415
     from ..checkpoints.discovery import (  # noqa: PLC0415
         adapter_folders,
@@ -269,7 +267,7 @@ def load_task_runner(arguments: Sequence[str]) -> TaskRunner:
     others = () if named.device else sibling_devices()
     passes, inversions = LivePasses(), InversionFiles(data_folder() / "inversions")
     kept = inversions, learned_files(data_folder()), half_learned_files(data_folder())
-    contents = Contents(catalogue, data_folder() / CONTENTS_FILE)
+    contents = Contents(catalogue, hashes_file())
 
     def run_task(
         request: Request, blobs: Mapping[str, bytes], team: Team | None, most_rows: int

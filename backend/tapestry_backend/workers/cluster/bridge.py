@@ -25,16 +25,15 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Backend, Failed, Joined, Left, Message, Request
-from tapestry_protocol.runtime import data_folder
 from tapestry_protocol.sentences import Sentence
 
 from ...checkpoints.catalogue import Catalogue
+from ...checkpoints.content_hash import hashes_file
 from ...checkpoints.contents import Contents
 from ...checkpoints.discovery import adapter_folders, discover, upscaler_places
 from ..channel import Delivery
 from ..failures import failure_of
 from ..heartbeat import die_with_parent
-from ..job_runner import CONTENTS_FILE
 from ..worker import ServerPipe, take_pipes
 from .access import OpenClusterError, check_access
 from .actor import CONTROL, WorkerActor
@@ -138,7 +137,7 @@ class Bridge:
 
     def _read_contents(self, request: Request) -> Mapping[str, str]:
         if self._contents is None:
-            self._contents = Contents(_catalogue(self._arguments), data_folder() / CONTENTS_FILE)
+            self._contents = Contents(_catalogue(self._arguments), hashes_file())
         return self._contents.needed_by(request)
 
 
