@@ -27,7 +27,7 @@ from ..openraster.png import colours_of, encode_png, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
 from ..openraster.selection import has_layer, select_layer
 from ..outputs import check_apart, check_not_source, write_outputs
-from ..tasks.events import Finished
+from ..tasks.events import Finished, last_of
 from ..values import words_of
 from .picture_files import (
     PICTURE_OR_SCENE,
@@ -412,12 +412,9 @@ def _run(
     inversions = InversionFiles(data_folder() / "inversions")
     learned = learned_files(data_folder())
     events = run(request, blobs, ModelCache(catalogue), inversions=inversions, learned=learned)
-    for event in events:
-        if isinstance(event, Finished):
-            progress.done()
-            return event
-        progress.show(event)
-    raise TapestryError(ErrorCode.INTERNAL, "The picture was not finished.")
+    finished = last_of(events, progress.show)
+    progress.done()
+    return finished
 
 
 def _maps(finished: Finished, options: argparse.Namespace) -> Iterator[tuple[Path, bytes]]:

@@ -22,7 +22,7 @@ from ..openraster.document import Document, ResultLayer, as_array
 from ..openraster.png import encode_png
 from ..openraster.scene import PaintOver, Scene, read_scene, result_name
 from ..openraster.selection import has_layer, select_layer, select_mask
-from ..tasks.events import Finished, Progressed
+from ..tasks.events import Finished, Progressed, last_of
 from .picture_files import picture_data, unreadable
 from .render_options import request_settings, take_lora_files
 
@@ -82,11 +82,7 @@ def painted(scene: Scene, model_cache: ModelCache, show: Callable[[Progressed], 
     """The picture of a scene; show: takes what happens meanwhile."""
     from ..tasks.run import run  # noqa: PLC0415  torch, only once the input is sound
 
-    for event in run(scene.request, scene.blobs, model_cache):
-        if isinstance(event, Finished):
-            return event
-        show(event)
-    raise TapestryError(ErrorCode.INTERNAL, "The picture was not finished.")
+    return last_of(run(scene.request, scene.blobs, model_cache), show)
 
 
 def open_document(path: Path) -> Document:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +24,7 @@ from ..checkpoints.taught import taught_path
 from ..openraster.document import Document, as_array
 from ..openraster.png import encode_png, read_picture
 from ..outputs import check_output, write_outputs
-from ..tasks.events import Finished
+from ..tasks.events import Finished, last_of
 from ..values import words_of
 from .picture_files import kept, picture_data
 from .render import ProgressLine, check_outputs, report_file
@@ -241,14 +239,10 @@ def _run(
     from ..tasks.teaching import half_learned_files  # noqa: PLC0415  likewise
 
     files = half_learned_files(data_folder())
-    events: Any = run(request, blobs, ModelCache(catalogue), half_learned=files, taught=output)
-    with closing(events):  # stopped, too: what is half learned is kept
-        for event in events:
-            if isinstance(event, Finished):
-                progress.done()
-                return event
-            progress.show(event)
-    raise TapestryError(ErrorCode.INTERNAL, "The word was not taught.")
+    events = run(request, blobs, ModelCache(catalogue), half_learned=files, taught=output)
+    finished = last_of(events, progress.show)
+    progress.done()
+    return finished
 
 
 def _files(finished: Finished, options: argparse.Namespace) -> Iterator[tuple[Path, bytes]]:

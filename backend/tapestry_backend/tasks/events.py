@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Stage
 from tapestry_protocol.pixels import Bounds, Pixels
 
@@ -66,3 +68,19 @@ class Finished:
     bounds: Bounds
     report: Mapping[str, Any]
     layered: LayeredPicture | None = None
+
+
+def last_of(
+    events: Generator[Progressed | Finished], show: Callable[[Progressed], None]
+) -> Finished:
+    """The end of a run; show: takes what happens meanwhile.
+
+    A run that is left early, by an error or Ctrl+C, is closed at once, so that it keeps what it has
+    learned. Raises TapestryError when it ends without a picture.
+    """
+    with closing(events):
+        for event in events:
+            if isinstance(event, Finished):
+                return event
+            show(event)
+    raise TapestryError(ErrorCode.INTERNAL, "The picture was not finished.")

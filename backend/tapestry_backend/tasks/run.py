@@ -73,7 +73,7 @@ def run(
     taught: Path | None = None,
     team: Team | None = None,
     most_rows: int = 0,
-) -> Iterator[Progressed | Finished]:
+) -> Generator[Progressed | Finished]:
     """Make the picture of a request; the last event is `Finished`.
 
     blobs     maps SHA-256 to bytes and holds everything in `request.blobs`
