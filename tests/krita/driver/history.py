@@ -69,6 +69,7 @@ def history_survives(stage):
     document.saveAs(path)
     yield stage.turns(1.0)
     yield from stage.closed([document])
+    _docker_model(stage).look()  # its timer may not have seen yet that the document is closed
     others = stage.facts["without a document"] = _count(stage)
     again = stage.krita.openDocument(path)
     stage.window.addView(again)
