@@ -158,7 +158,7 @@ def _spread(members: list[Member]) -> int:
 
 
 def test_one_picture_is_painted_by_two_nodes(nodes: NodesHere) -> None:
-    """With the bundled model: the same as by the local worker alone, to the bit."""
+    """With the bundled model: the same as by the local worker alone, to the bit; half by each."""
 
     async def paint() -> None:
         async with workshop(nodes.address) as workers:
@@ -168,6 +168,10 @@ def test_one_picture_is_painted_by_two_nodes(nodes: NodesHere) -> None:
             alone = await workers.paint(LOCAL, request)
             shared = await workers.paint(first, request, [second])
             assert shared.pixels == alone.pixels
+            leader, helper = shared.report["rows_by_worker"]
+            assert leader + helper == shared.report["unet_evaluations"]
+            assert leader == helper > 0
+            assert "rows_by_worker" not in alone.report
 
     asyncio.run(paint())
 

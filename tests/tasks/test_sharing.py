@@ -34,7 +34,7 @@ class TeamHere:
         self._helpers = list(helpers)
         self._lost = lost
         self.steps = 0
-        self.by_helpers = 0
+        self.rows = [0] * (1 + len(helpers))
 
     def begin(self, conditions: torch.Tensor) -> None:
         self._conditions = conditions.clone()
@@ -48,16 +48,22 @@ class TeamHere:
             is_lost = helper == self._lost and self.steps > 1
             if helper < 0 or is_lost:
                 found.append(here(number))
+                self.rows[0] += len(batch.inputs)
             else:
                 found.append(list(self._helpers[helper].evaluate(batch, self._conditions)))
-                self.by_helpers += 1
+                self.rows[1 + helper] += len(batch.inputs)
         return found
 
 
 def picture(request: Request, model_cache, team=None) -> bytes:
-    """The pixels of a request, painted with small batches."""
+    """The pixels of a request, painted with small batches; the report tells who took which rows."""
     *_, end = run(request, BLOBS, model_cache, team=team, most_rows=MOST_ROWS)
     assert isinstance(end, Finished)
+    if team is None or request.live:
+        assert "rows_by_worker" not in end.report
+    else:
+        assert end.report["rows_by_worker"] == team.rows
+        assert sum(team.rows) == end.report["unet_evaluations"]
     return end.pixels.data
 
 
@@ -81,7 +87,8 @@ def test_a_shared_picture_is_the_same_to_the_bit(model_cache, helpers: int, chan
     team = TeamHere([Helper(request, BLOBS, model_cache) for _ in range(helpers)])
     assert picture(request, model_cache, team) == alone
     assert team.steps >= request.num_inference_steps
-    assert team.by_helpers > 0 or request.melt  # a melted one is one batch, and is not divided
+    # A melted one is one batch, and is not divided.
+    assert sum(team.rows[1:]) > 0 or request.melt
 
 
 def test_adapters_go_along(model_cache, lora: Lora) -> None:

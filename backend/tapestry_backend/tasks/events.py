@@ -60,7 +60,8 @@ class Finished:
     """The picture, RGBA; `bounds` in coordinates of the document before extension.
 
     report    JSON-ready: plan, seed, model, windows, unet_evaluations (rows that went through the
-              U-Net or the transformer), seconds, peak_memory_bytes
+              U-Net or the transformer), seconds, peak_memory_bytes; rows_by_worker, as a team's
+              `rows`, where one has painted it
     layered   the same as layers, where that was asked for and there are any
     """
 

@@ -153,6 +153,8 @@ def run_painting(
     report = make_report(state.plan, state.evaluations, _notices(state, model_cache), state.watch)
     if request.live:
         report["live"] = {"painted": 1.0 if state.update is None else state.update.share}
+    if state.team is not None:
+        report["rows_by_worker"] = [*state.team.rows]
     yield Finished(rgba, _output_bounds(request), report, layered)
 
 

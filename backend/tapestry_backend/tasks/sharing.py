@@ -26,6 +26,10 @@ from .plan import make_plan
 class Team(Protocol):
     """Helpers of a worker that leads. All of them may be lost: then it goes on alone."""
 
+    @property
+    def rows(self) -> Sequence[int]:
+        """Rows that went through the model so far, of the worker that leads and of each helper."""
+
     def begin(self, conditions: Tensor) -> None:
         """Send what is sent once: the encoded texts [K, T, D]."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tapestry_protocol.messages import Backend, Failed, Message, Request, Result
 
@@ -23,10 +24,11 @@ _LOADER = "tapestry_backend.bench.studio.loader:load_alone"
 
 
 class Painted(NamedTuple):
-    """Pixels of a picture, and the seconds from the order to the picture."""
+    """Pixels of a picture, the seconds from the order to the picture, and its report."""
 
     pixels: bytes
     seconds: float
+    report: Mapping[str, Any]
 
 
 class Workshop:
@@ -39,7 +41,7 @@ class Workshop:
             self._hear,
             devices=["cpu"],
             cluster_command=command,
-            remark=_fail,
+            remark=self._fail,
             most_rows=MOST_ROWS,
         )
         self.ready: set[int] = set()
@@ -47,6 +49,7 @@ class Workshop:
         self._ends: dict[int, asyncio.Future[Painted]] = {}
         self._began: dict[int, float] = {}
         self._changed = asyncio.Event()
+        self._failure: RuntimeError | None = None
         self._ids = count()
 
     async def keep_running(self) -> None:
@@ -56,19 +59,17 @@ class Workshop:
     async def until_ready(self, workers: int) -> None:
         """Until so many are ready, the local one included."""
         while len(self.ready) < workers:
-            self._changed.clear()
-            await self._changed.wait()
+            await self._change()
 
     async def paint(self, worker: int, request: Request, helpers: Sequence[int] = ()) -> Painted:
-        """Have one worker, with others' help, paint a picture."""
+        """Have one worker, with others' help, paint a picture; raises RuntimeError if it fails."""
         end = self._ends[worker] = asyncio.get_running_loop().create_future()
         self._began[worker] = time.perf_counter()
         self.ready.discard(worker)
         self._pool.start_job(worker, f"bench-{next(self._ids)}", request, {}, helpers)
         painted = await end
         while worker not in self.ready:
-            self._changed.clear()
-            await self._changed.wait()
+            await self._change()
         return painted
 
     async def paint_all(self, workers: Sequence[int], requests: Sequence[Request]) -> float:
@@ -87,14 +88,27 @@ class Workshop:
             self.ready.add(worker)
         elif isinstance(message, Result):
             seconds = time.perf_counter() - self._began[worker]
-            self._ends[worker].set_result(Painted(pixels[message.pixels.sha256], seconds))
-        elif isinstance(message, Failed):
-            _fail(message)
+            painted = Painted(pixels[message.pixels.sha256], seconds, json.loads(message.report))
+            self._ends[worker].set_result(painted)
+        elif isinstance(message, Failed) or (
+            isinstance(message, Backend) and message.state == "lost" and worker in self._began
+        ):
+            self._fail(message)
         self._changed.set()
 
+    async def _change(self) -> None:
+        """Until a worker has said something; raises RuntimeError when that is a failure."""
+        self._changed.clear()
+        await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
 
-def _fail(message: Message) -> None:
-    raise RuntimeError(str(getattr(message, "message", message)))
+    def _fail(self, message: Message) -> None:
+        self._failure = RuntimeError(str(getattr(message, "message", message)))
+        for end in self._ends.values():
+            if not end.done():
+                end.set_exception(self._failure)
+        self._changed.set()
 
 
 @asynccontextmanager

@@ -30,13 +30,19 @@ class ActorTeam:
         blobs: Mapping[str, Any],
         contents: Mapping[str, str],
     ) -> None:
-        self._helpers = list(helpers)
+        self._helpers = dict(enumerate(helpers, 1))
+        self._rows = [0] * (1 + len(helpers))
         # They load the model while this worker does.
         self._ready = [helper.help.remote(order, blobs, contents) for helper in helpers]
 
+    @property
+    def rows(self) -> Sequence[int]:
+        """As in `Team`; what is evaluated here for a lost helper counts here."""
+        return self._rows
+
     def begin(self, conditions: Tensor) -> None:
         """Wait for the helpers, and put the encoded texts where each of them fetches them once."""
-        for helper, ready in zip(list(self._helpers), self._ready, strict=True):
+        for helper, ready in enumerate(self._ready, 1):
             self._answer_of(helper, ready)
         self._conditions = ray.put(conditions.cpu())
 
@@ -46,11 +52,12 @@ class ActorTeam:
         """As `Share` in the engine; what a lost helper has not evaluated is evaluated here."""
         parts = evenly(len(batches), 1 + len(self._helpers))
         asked = [
-            (helper, part, helper.evaluate.remote(_sent(batches, part), self._conditions))
-            for helper, part in zip(list(self._helpers), parts[1:], strict=True)
+            (helper, part, actor.evaluate.remote(_sent(batches, part), self._conditions))
+            for (helper, actor), part in zip(self._helpers.items(), parts[1:], strict=True)
             if part
         ]
         found: dict[int, list[Tensor]] = {number: here(number) for number in parts[0]}
+        self._count(0, batches, parts[0])
         for helper, part, reference in asked:
             answer = self._answer_of(helper, reference)
             for place, number in enumerate(part):
@@ -58,15 +65,19 @@ class ActorTeam:
                 found[number] = (
                     here(number) if answer is None else list(answer[place].to(inputs.device))
                 )
+            self._count(0 if answer is None else helper, batches, part)
         return [found[number] for number in range(len(batches))]
 
-    def _answer_of(self, helper: Any, reference: Any) -> Any:
-        """What a helper says; None from one that is lost, which is asked no more."""
+    def _count(self, worker: int, batches: Sequence[ModelBatch], part: Sequence[int]) -> None:
+        self._rows[worker] += sum(len(batches[number].inputs) for number in part)
+
+    def _answer_of(self, helper: int, reference: Any) -> Any:
+        """What the helper of a number says; None from a lost one, which is asked no more."""
         try:
             return ray.get(reference)
         except RayError as error:
             _log.warning("a helper is lost: %s", str(error).splitlines()[0])
-            self._helpers.remove(helper)
+            del self._helpers[helper]
             return None
 
 
