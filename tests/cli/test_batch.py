@@ -241,9 +241,22 @@ def test_what_is_wrong_with_all_is_said_once(
 ) -> None:
     """Before any scene is opened."""
     scene = write_scene(tmp_path / "a.ora", "snow")
-    assert run([scene], out, *options) == 2
+    assert run([scene], out / "inside", *options) == 2
     assert capsys.readouterr().err.count(sentence) == 1
-    assert not list(out.glob("*.png"))
+    assert not out.exists()
+
+
+def test_a_batch_that_paints_nothing_leaves_no_folder(tmp_path: Path, out: Path) -> None:
+    """None that it made; one that was there, and what is in it, stays."""
+    (tmp_path / "bad.ora").write_bytes(b"none")
+    assert run([tmp_path / "bad.ora"], out) == 2
+    assert not out.exists()
+    out.mkdir()
+    assert run([tmp_path / "bad.ora"], out) == 2
+    assert not list(out.iterdir())
+    (out / "mine.txt").write_text("mine", encoding="utf-8")
+    assert run([tmp_path / "nowhere.ora"], out) == 2
+    assert (out / "mine.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_file_is_no_place_for_pictures(

@@ -218,9 +218,11 @@ def test_what_was_stopped_can_be_kept(scene, model, steps, tmp_path: Path) -> No
     *_, finished = events_of(now, scene, tmp_path)
     assert finished.report["teach"]["steps"] == 3
     assert Path(finished.report["teach"]["file"]).exists()
-    fresh = replace(now, teach=replace(now.teach, word="my felt"))
+    fresh = replace(now, teach=replace(now.teach, word="my felt", like="lava"))
+    events = events_of(fresh, scene, tmp_path / "fresh")
     with pytest.raises(TapestryError, match="Nothing was learned"):
-        list(events_of(fresh, scene, tmp_path))
+        list(events)
+    assert not (tmp_path / "fresh").exists(), "no picture is painted for it"
 
 
 def test_a_word_is_taught_by_two_text_encoders(scene, steps, tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ class Card:
         """Whether its changes open for its word alone."""
         return self.method == "key-locked"
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether a file's notes have room for it."""
+        return len(self.text()) <= _MOST_CHARACTERS
+
     def text(self) -> str:
         """As it stands in a file."""
         return json.dumps(asdict(self), ensure_ascii=False)

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,9 +108,8 @@ def batch(options: argparse.Namespace) -> None:
     seeds = _seeds_of(options)
     if options.report is not None:
         check_output(options.report)
-    folder = _made_folder(options.output)
-    check_apart([options.report or folder / NAME, folder / NAME])
-    with _held(folder):
+    with _made_folder(options.output) as folder, _held(folder):
+        check_apart([options.report or folder / NAME, folder / NAME])
         manifest = Manifest(folder)
         catalogue = catalogue_of(options)
         provenance = provenance_of(options, catalogue)
@@ -142,25 +141,38 @@ def _seeds_of(options: argparse.Namespace) -> range:
     return range(first, first + options.seeds)
 
 
-def _made_folder(folder: Path) -> Path:
-    """The folder, made where there is none; raises TapestryError where nothing can be written."""
+@contextmanager
+def _made_folder(folder: Path) -> Iterator[Path]:
+    """The folder, made where there is none, and gone afterwards where nothing came into it.
+
+    Raises TapestryError where nothing can be written.
+    """
     if folder.exists() and not folder.is_dir():
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             f"{quoted(folder)} is a file, and pictures go into a folder.",
             "Give -o a folder, or the name of one that shall be made.",
         )
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    check_output(folder / NAME)
-    return folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        check_output(folder / NAME)
+        yield folder
+    finally:
+        with suppress(OSError):  # what is not empty stays
+            for each in made:
+                each.rmdir()
 
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Inside, no other batch paints into this folder; raises TapestryError where one does."""
+    """Inside, no other batch paints into this folder; raises TapestryError where one does.
+
+    Where nothing else is in the folder then, the lock's file goes: the folder may be a new one.
+    """
     lock = Lock(folder / _LOCK)
     try:
         is_free = lock.acquire()
@@ -176,6 +188,9 @@ def _held(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        with suppress(OSError):
+            if [each.name for each in folder.iterdir()] == [_LOCK]:
+                (folder / _LOCK).unlink()
 
 
 class _FolderLostError(TapestryError):

@@ -30,10 +30,12 @@ from .picture_files import kept, picture_data
 from .render import ProgressLine, check_outputs, report_file
 from .render_options import ADAPTER, MODEL, add_quiet, add_report, value_of
 from .scene_pictures import open_document
+from .teach_merge import merge
 
 _PICTURES = {".png"}
 _FOUND_IN_FOLDERS = {".png", ".ora"}
 _DEFAULT_PX = 256
+_TAUGHT_HOW = frozenset(field.name for field in fields(Teach)) - {"examples"}
 
 
 def add_teach_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +43,8 @@ def add_teach_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Teach a model a word from a few layers or pictures that show the same thing. Only what is "
         "painted in them counts: what is transparent is not learned. Stopped with Ctrl+C, the same "
-        "command goes on from there; with --minutes 0 it makes the file of what it has learned."
+        "command goes on from there; with --minutes 0 it makes the file of what it has learned. "
+        "With --merge, files that were taught become one."
     )
     parser.add_argument(
         "examples",
@@ -49,7 +52,13 @@ def add_teach_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="SCENE.ora|FOLDER|PICTURE.png",
         help="every visible layer or group of a scene that has paint, or --layer; every picture "
-        "and scene of a folder",
+        "and scene of a folder; with --merge the files",
+    )
+    parser.add_argument(
+        "--merge",
+        action="store_true",
+        help="make one file of two or more that were taught by --method attention: all their "
+        "words may then stand in one prompt",
     )
     parser.add_argument(
         "--layer",
@@ -60,7 +69,9 @@ def add_teach_options(parser: argparse.ArgumentParser) -> None:
     )
     what = parser.add_argument_group("what is taught")
     what.add_argument(
-        "--word", required=True, help='as prompts will say it, for instance "my wool"'
+        "--word",
+        default=argparse.SUPPRESS,
+        help='as prompts will say it, for instance "my wool"; always wanted, but for --merge',
     )
     _add_field(what, "--like", "like", "WORDS", "what it is near to, in words that the model knows")
     _add_field(what, "--licence", "licence", "TEXT", "what you say about its use, for the file")
@@ -87,7 +98,7 @@ def add_teach_options(parser: argparse.ArgumentParser) -> None:
             default=argparse.SUPPRESS,
             help=f"show the examples {meaning} as well ({'yes' if default else 'no'})",
         )
-    how.add_argument("--model", **MODEL, default=SAMPLE)
+    how.add_argument("--model", **MODEL)
     how.add_argument("--adapter", **ADAPTER)
     parser.add_argument(
         *("-o", "--output"),
@@ -118,6 +129,9 @@ def _add_field(
 
 def teach(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
+    if options.merge:
+        merge(options)
+        return
     _check_outputs(options)
     blobs: dict[str, bytes] = {}
     progress = ProgressLine(quiet=options.quiet)
@@ -128,22 +142,19 @@ def teach(options: argparse.Namespace) -> None:
             f"There are {len(examples)} examples; a model is taught from {MAX_EXAMPLES} at most.",
             "Name some of the layers with --layer: 3 to 5 are what the methods are made for.",
         )
-    named = {
-        name: value
-        for name, value in vars(options).items()
-        if name in {field.name for field in fields(Teach)} - {"examples"}
-    }
+    named = {name: value for name, value in vars(options).items() if name in _TAUGHT_HOW}
+    model = options.model or SAMPLE
     request = Request(
         "teach",
         _DEFAULT_PX,
         _DEFAULT_PX,
-        model=options.model,
-        teach=Teach(examples=examples, **named),
+        model=model,
+        teach=Teach(**{"word": "", **named}, examples=examples),
     )
     check_request(request)
     catalogue = Catalogue(
-        [options.model],
-        found=entries_for([options.model]),
+        [model],
+        found=entries_for([model]),
         adapters=options.adapter,
         adapter_folders=adapter_folders(),
     )
@@ -168,7 +179,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
     if options.picture is not None:
         check_outputs(first, [options.picture], (".png",), None)
     if options.output is None:
-        place = taught_path(options.word, getattr(options, "method", Teach.method))
+        place = taught_path(getattr(options, "word", ""), getattr(options, "method", Teach.method))
         if place.parent.is_dir():
             check_output(place)
 

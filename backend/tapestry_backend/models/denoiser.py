@@ -167,6 +167,17 @@ class Denoiser(Protocol):
         """What the backbone reads at the last token of a part of a prompt: [D]."""
         ...
 
+    def states_from(self, prompt: str, part: str) -> Tensor:
+        """What it reads from the first token of a part on to the end, padding and all: [T, D].
+
+        Of a part without tokens, all of the prompt.
+        """
+        ...
+
+    def random_texts(self, count: int) -> list[str]:
+        """Texts of three words that its tokenizer knows; the same ones every time."""
+        ...
+
     def whitened_states(self, count: int) -> Tensor:
         """The inverse [D, D] of how tokens vary together, over so many texts of random words."""
         ...

@@ -242,6 +242,16 @@ class LatentModel(ABC):
 
     @torch.no_grad()
     def state_of(self, prompt: str, part: str) -> Tensor:
+        states, places = self._states_of(prompt, part)
+        return states[places[-1]]
+
+    @torch.no_grad()
+    def states_from(self, prompt: str, part: str) -> Tensor:
+        states, places = self._states_of(prompt, part)
+        return states[places[0] if places else 0 :]
+
+    def _states_of(self, prompt: str, part: str) -> tuple[Tensor, list[int]]:
+        """What is read of a prompt [T, D], and the places of a part's tokens in it."""
         spell = self.adapter_manager.vocabulary.spell
         text, said = spell(prompt), spell(part)
         start = text.rfind(said)
@@ -252,10 +262,9 @@ class LatentModel(ABC):
             for place, (begin, end) in enumerate(readings[0].offsets)
             if start <= begin < end <= start + len(said)
         ]
-        return states[places[-1]].float()
+        return states.float(), places
 
-    @torch.no_grad()
-    def whitened_states(self, count: int) -> Tensor:
+    def random_texts(self, count: int) -> list[str]:
         words = sorted(
             word.removesuffix("</w>")
             for word in self._tokenizers["tokenizer"].get_vocab()
@@ -264,9 +273,13 @@ class LatentModel(ABC):
         chosen = torch.randint(
             len(words), (count, 3), generator=torch.Generator("cpu").manual_seed(0)
         )
+        return [" ".join(words[number] for number in numbers) for numbers in chosen.tolist()]
+
+    @torch.no_grad()
+    def whitened_states(self, count: int) -> Tensor:
         rows = []
-        for numbers in chosen.tolist():
-            readings = self._encode_anew(" ".join(words[number] for number in numbers))
+        for text in self.random_texts(count):
+            readings = self._encode_anew(text)
             states = self._join([reading.states for reading in readings], readings)[0][0]
             said = [place for place, (begin, end) in enumerate(readings[0].offsets) if begin < end]
             rows.append(states[said].float())

@@ -73,7 +73,7 @@ _CURVE_POINTS = 200
 _STEPS_DONE, _SECONDS, _LOSSES = "steps_done", "seconds", "losses"
 _CLEAN = "clean"
 
-_OTHER_TEXTS = (
+OTHER_TEXTS = (
     *("", "a landscape", "a portrait of a woman", "a house", "a tree", "a city street"),
     *("the sea", "a cat", "an abstract painting", "a stone wall", "grass", "the sky"),
 )
@@ -105,10 +105,10 @@ class _State:
     student: Student
     learner: Learner
     shown: Sequence[Shown]
-    kept: Sequence[Shown]
     prompts: Sequence[str]
     others: Sequence[str]
     path: Path
+    kept: Sequence[Shown] = ()
     rows: int = _ROWS
     spares: bool = False
     seconds: float = 0.0
@@ -148,11 +148,10 @@ def run_teaching(
     model = yield from load_model(request, model_cache, watch)
     with watch.stage("encode"):
         examples = read_examples(teach, blobs, model.cell_px)
-        others = [*entry.materials, *_OTHER_TEXTS] if entry.materials else list(_OTHER_TEXTS)
+        others = [*entry.materials, *OTHER_TEXTS] if entry.materials else list(OTHER_TEXTS)
     with student_of(model, teach) as student:
         check_memory(model, student, entry, teach, _ROWS)
         check_room(path, student)
-        own = yield from _own_pictures(request, model, student, paint, files, entry.path)
         prompts = [*student.prompts, teach.like]
         with watch.stage("encode"):
             variants = list(variants_of(examples, teach))
@@ -168,8 +167,12 @@ def run_teaching(
             decay=_DECAY,
             is_half=model.dtype == torch.float16,
         )
-        state = _State(request, teach, model, student, learner, shown, own, prompts, others, path)
+        state = _State(request, teach, model, student, learner, shown, prompts, others, path)
         key = _key(state, encoded, entry.path)
+        _restore(state, files.find(key) if files else None)
+        _check_learned(state)
+        if state.seconds < state.total_s:
+            state.kept = yield from _own_pictures(state, paint, files, entry.path)
         with watch.stage("learn"):
             yield from _learn(state, files, key)
         _write(state)
@@ -183,19 +186,14 @@ def examples_of(teach: Teach) -> tuple[str, ...]:
 
 
 def _own_pictures(
-    request: Request,
-    model: Denoiser,
-    student: Student,
-    paint: Paint,
-    files: TensorFiles | None,
-    weights: Path,
+    state: _State, paint: Paint, files: TensorFiles | None, weights: Path
 ) -> Generator[Progressed, None, list[Shown]]:
     """Pictures that the model paints for the words that the new one is like, as latents.
 
     Those that were painted earlier are kept.
     """
-    teach = request.teach
-    if teach is None or not teach.like.strip() or not student.keeps_others:
+    request, teach, model, student = state.request, state.teach, state.model, state.student
+    if not teach.like.strip() or not student.keeps_others:
         return []
     side, text = model.window * model.cell_px, len(student.prompts)
     counts = torch.ones(side // model.cell_px, side // model.cell_px)
@@ -251,14 +249,7 @@ def _key(state: _State, encoded: Sequence[Shown], weights: Path) -> str:
 
 
 def _learn(state: _State, files: TensorFiles | None, key: str) -> Generator[Progressed, None, None]:
-    """What is left of the time, from what was kept on."""
-    _restore(state, files.find(key) if files else None)
-    if state.total_s == 0 and not state.losses:
-        raise TapestryError(
-            ErrorCode.BAD_REQUEST,
-            "Nothing was learned of these examples yet that could be kept.",
-            "Start teaching first.",
-        )
+    """What is left of the time."""
     levels = training_levels(state.model.make_scheduler())
     rows: dict[str, Any] = {"window": state.window, "levels": levels, "seed": 0}
     lessons = Lessons(state.shown, rows=_ROWS, **rows)
@@ -289,6 +280,15 @@ def _learn(state: _State, files: TensorFiles | None, key: str) -> Generator[Prog
         for tensor in state.student.tensors.values():
             tensor.requires_grad = False
     state.student.look(len(state.losses), is_last=True)
+
+
+def _check_learned(state: _State) -> None:
+    if state.total_s == 0 and not state.losses:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            "Nothing was learned of these examples yet that could be kept.",
+            "Start teaching first.",
+        )
 
 
 def _progress(state: _State) -> Progressed:
