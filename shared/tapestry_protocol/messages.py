@@ -293,6 +293,9 @@ class Request:
     melt      "generate": above 0 all layers are painted together, as one picture from their own
               paint, and by this much the words of each look at what it covers; 0: each by itself
     speed     "quality" leaves nothing out; "balanced" and "fast" some windows and some guidance
+    step_cache      transformers, in windows that do not move: a window's region that changes by no
+              more than this share since it was last evaluated whole is evaluated as far as the
+              first block; 0: all are evaluated whole
     clip_skip       layers of CLIP that are left out at the end; others count from one more
     model     an id out of the welcome's list, never a path
     loras     small changes of the model, for the whole picture
@@ -325,6 +328,7 @@ class Request:
     coherence: UnitShare = 0.5
     melt: UnitShare = 0.0
     speed: Speed = "quality"
+    step_cache: UnitShare = 0.0
     seed: Seed = 0
     scheduler: Scheduler = "checkpoint"
     num_inference_steps: Annotated[int, Between(1, MAX_STEPS)] = 20

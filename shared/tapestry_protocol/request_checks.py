@@ -158,6 +158,8 @@ def check_request(request: Request) -> None:
         raise _bad("Only a whole picture, as one layer, is painted live.")
     if request.melt:
         _check_melting(request)
+    if request.step_cache:
+        _check_step_cache(request)
     _TASKS[request.task](request)
     if request.task != "extend" and (not margins.is_zero or request.under_px):
         raise _bad("Only an extension takes margins.", 'Choose "extend", or leave them out.')
@@ -182,6 +184,22 @@ def _check_melting(request: Request) -> None:
         raise _bad("Layers melt together only where a whole picture is generated.", advice)
     if request.live:
         raise _bad("Layers that melt together are not painted live.", advice)
+
+
+def _check_step_cache(request: Request) -> None:
+    advice = 'Set "Step cache" to 0.'
+    instructs = request.edit is not None and request.edit.method == "instruct"
+    if request.task not in {"generate", "extend", "refine", "fill"} and not instructs:
+        raise _bad(
+            "The step cache is for pictures that are generated, extended, refined or filled, or "
+            "follow an instruction.",
+            advice,
+        )
+    if request.expert.windows == "shift":
+        raise _bad(
+            "Windows that move show something else at every step: nothing of them is remembered.",
+            'Choose windows "overlap", or set "Step cache" to 0.',
+        )
 
 
 def _is_painted(request: Request, point: Point) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import pytest
@@ -11,7 +12,10 @@ import torch
 import transformers
 from torch import nn
 
+from tapestry_backend.models.step_cache import blocks_of
+
 _DOC = Path(__file__).parents[2] / "docs" / "models.md"
+_STEP_CACHE = _DOC.with_name("performance.md")
 _QWEN3 = {"vocab_size": 151936, "num_hidden_layers": 36, "num_key_value_heads": 8, "head_dim": 128}
 
 
@@ -79,3 +83,31 @@ def test_the_table_says_how_large_a_family_is(name: str) -> None:
     with torch.device("meta"):
         sizes = [2 * sum(p.numel() for p in make().parameters()) for make in NETWORKS[name]]
     assert [f"{size / 2**30:.1f}" for size in sizes] == [row[1], row[2]]
+
+
+TOKENS = {"Qwen-Image": 83**2}
+"""Of a window, where they are not those of 1024 pixels."""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_step_cache_keeps_and_computes_what_its_table_says(name: str) -> None:
+    """In 16 bits: two numbers for each of a token's; and all weights but those of later blocks."""
+    row = re.search(
+        rf"^\| {re.escape(name)} \| (\d+) % \| (\d+) MiB \|",
+        _STEP_CACHE.read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert row is not None
+    with torch.device("meta"):
+        transformer: Any = NETWORKS[name][0]()
+    later = sum(_count(block) for block in blocks_of(transformer)[1:])
+    config = transformer.config
+    width = config.get("dim") or config.num_attention_heads * config.attention_head_dim
+    kept = 2 * 2 * TOKENS.get(name, 4096) * width
+
+    assert f"{1 - later / _count(transformer):.0%}" == f"{row[1]}%"
+    assert f"{kept / 2**20:.0f}" == row[2]
+
+
+def _count(network: nn.Module) -> int:
+    return sum(weights.numel() for weights in network.parameters())

@@ -255,6 +255,14 @@ def add_steps(
         "layers of CLIP left out at its end: 1 is what A1111 calls clip skip 2",
     )
     add_field(group, "--speed", "speed", None, "how much is left out to be faster")
+    add_field(
+        group,
+        "--step-cache",
+        "step_cache",
+        "X",
+        "transformers: windows that change by no more than this from step to step are not computed "
+        "to the end; 0: all are",
+    )
     if not has_scheduler:
         return
     add_field(

@@ -28,6 +28,7 @@ from torch import Tensor
 from .fusion import fuse
 from .noise_schedule import SamplingStep
 from .out_of_memory import attempt
+from .step_cache import RowMemory, StepCache
 from .views import View, ViewPlan
 from .windows import Size, Window, crop
 
@@ -58,6 +59,8 @@ class MultiDiffusion:
                        batch
     share              spreads the batches of a step over several devices; None: they are evaluated
                        here, one after the other. Both evaluate the same batches
+    step_cache         what rows remember from step to step, where windows do not move; None:
+                       nothing. It is not shared with other devices
 
     All regions that see the same latents with the same negative prompt share its one evaluation.
     """
@@ -76,14 +79,19 @@ class MultiDiffusion:
     framed: bool = False
     adapter_sets: Sequence[PredictWithAdapters] = ()
     share: Share | None = None
+    step_cache: StepCache | None = None
 
     def __call__(self, latents: Tensor, step: SamplingStep) -> Tensor:
         """Latents [L, C, H, W] as the model wants them -> fused prediction [L, C, H, W]."""
         views, early = self.views(step), self._is_early(step)
         is_guided = self._guidance.is_due(step, early=early)
         batch = self._plan(views, guided=is_guided, early=early)
+        if self.step_cache is not None and not early:
+            self.step_cache.forget(_is_bootstrapped)
         crops = [self._crop(latents, step, row) for row in batch.rows]
+        left_out = self.left_out
         predictions = self._evaluate(crops, step, batch.rows, Size(*latents.shape[-2:]))
+        self.evaluations += len(crops) - (self.left_out - left_out)
         positive, negative = batch.of_views(predictions)
         fusion = _Fusion(views, [self._latent_row_of[view.region] for view in views], latents.shape)
         guided = self._guidance(
@@ -126,7 +134,6 @@ class MultiDiffusion:
 
         Rows of one adapter set and one size are evaluated together.
         """
-        self.evaluations += len(inputs)
         alike: dict[tuple[int | None, Size], list[int]] = {}
         for number, row in enumerate(planned):
             alike.setdefault((row.adapter_set, row.window.size), []).append(number)
@@ -172,15 +179,26 @@ class MultiDiffusion:
             outputs.update(zip(part, found, strict=True))
         return [outputs[number] for number in range(len(planned))]
 
+    @property
+    def left_out(self) -> int:
+        """Evaluations that what was remembered has spared so far."""
+        return 0 if self.step_cache is None else self.step_cache.left_out
+
     def _contexts(self, rows: Sequence[_Row], canvas: Size) -> list[WindowContext]:
-        return [WindowContext(row.window, canvas, self.framed, row.is_negative) for row in rows]
+        contexts = [WindowContext(row.window, canvas, self.framed, row.is_negative) for row in rows]
+        if self.step_cache is None or self.share is not None:
+            return contexts
+        memories = self.step_cache.memories(rows)
+        return [
+            context._replace(memory=memory)
+            for context, memory in zip(contexts, memories, strict=True)
+        ]
 
     def _evaluate_alike(
         self, inputs: list[Tensor], step: SamplingStep, planned: Sequence[_Row], canvas: Size
     ) -> list[Tensor]:
         """The same for rows of one adapter set and size; only one batch of them is put together."""
         conditions = [row.condition for row in planned]
-        contexts = self._contexts(planned, canvas)
         adapter_set = planned[0].adapter_set
         outputs: list[Tensor] = []
         done, size = 0, _even(len(inputs), self.batch_size)
@@ -191,8 +209,10 @@ class MultiDiffusion:
                 torch.cat(inputs[batch_rows]),
                 step,
                 self.conditions[conditions[batch_rows]],
-                contexts[batch_rows],
+                self._contexts(planned[batch_rows], canvas),
             )
+            if found is None and self.step_cache is not None and self.step_cache.give_up():
+                continue
             if found is None:
                 self.batch_size = max(1, min(size, len(inputs) - done) // 2)
                 size = _even(len(inputs) - done, self.batch_size)
@@ -216,7 +236,7 @@ class MultiDiffusion:
                 return self.predict(inputs, step.timestep, encoded, contexts)
             return self.adapter_sets[adapter_set](inputs, step, encoded, contexts)
 
-        if len(inputs) == 1:
+        if len(inputs) == 1 and contexts[0].memory is None:
             return ask()
         answer = attempt(ask)
         return None if answer is None else answer[0]
@@ -362,6 +382,7 @@ class WindowContext(NamedTuple):
                   picture of its own to it
     is_negative   whether the row is evaluated with a negative prompt
     references    latents [1, C, h, w] of pictures that the model is shown beside the row
+    memory        what the row remembers from step to step; None: nothing
     """
 
     window: Window
@@ -369,6 +390,7 @@ class WindowContext(NamedTuple):
     framed: bool = False
     is_negative: bool = False
     references: tuple[Tensor, ...] = ()
+    memory: RowMemory | None = None
 
 
 Predict = Callable[[Tensor, Tensor, Tensor, Sequence[WindowContext]], Tensor]
@@ -476,6 +498,11 @@ class _Row(NamedTuple):
     alone: int | None
     adapter_set: int | None
     is_negative: bool = False
+
+
+def _is_bootstrapped(row: _Row) -> bool:
+    """Whether a row is evaluated in the first steps alone."""
+    return row.alone is not None
 
 
 class _Batch(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .adapters.control_input import ControlInput
-from .flow_model import FlowModel, by_length
+from .flow_model import FlowModel, by_length, rows_by_length
 from .flux import cells, image_ids, patches
 from .latent_model import TextEncoding
 from .loading.parts import Parts
@@ -57,6 +57,9 @@ class Chroma(FlowModel):
             )[0]
 
         return cells(by_length(ask, self._texts_of(conditions)), rows, columns, self.patch)
+
+    def _asked_together(self, conditions: Tensor) -> list[list[int]]:
+        return rows_by_length(self._texts_of(conditions))
 
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:

@@ -76,6 +76,8 @@ class Denoiser(Protocol):
     """Layers of CLIP that are left out at its end when prompts are read; each job sets its own."""
     knows_clip_skip: bool
     """Whether that changes anything."""
+    remembers_steps: bool
+    """Whether `predict` reads the memories of `WindowContext`."""
     device: torch.device
     dtype: torch.dtype
     adapter_manager: Adapters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import diffusers
@@ -16,6 +17,7 @@ from torch.nn import functional
 from tapestry_protocol.fields import Scheduler
 
 from ..engine.multidiffusion import WindowContext
+from ..engine.step_cache import RowMemory
 from ..engine.windows import Size
 from .adapters.block_residuals import sees_pixels, sees_unshifted
 from .adapters.control_input import ControlInput
@@ -24,6 +26,7 @@ from .autoencoder import tiled_vae
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding
 from .schedulers import make_scheduler
+from .step_cache import CachedBlocks, can_leave_out
 from .text.chat import Template, chat_tokens
 
 _MOST_ROWS = 16
@@ -129,12 +132,56 @@ class FlowModel(LatentModel):
         timesteps = timestep.to(self.device).expand(len(latents))
 
         def ask(transformer: Any) -> Tensor:
-            made = self._ask(transformer, whole, timesteps, conditions, seen, beside)
+            given = transformer, whole, timesteps, conditions
+            memories = [each.memory for each in contexts if each.memory is not None]
+            # Layers that come one by one are fetched in a fixed order; what steers later blocks
+            # does not show in the first.
+            remembers = memories and not seen and not self._parts.is_streamed("transformer")
+            if remembers:
+                made = self._ask_what_changed(*given, beside, memories)
+            else:
+                made = self._ask(*given, seen, beside)
             return made[..., :height, :width]
 
         if len(latents) > 1:  # as a U-Net: fewer rows are tried first
             return ask(self._parts.use("transformer"))
         return self._parts.run("transformer", ask)
+
+    @property
+    def remembers_steps(self) -> bool:  # type: ignore[override]
+        return can_leave_out(self._transformer)
+
+    def _ask_what_changed(
+        self,
+        transformer: Any,
+        latents: Tensor,
+        timestep: Tensor,
+        conditions: Tensor,
+        references: Sequence[Tensor],
+        memories: Sequence[RowMemory],
+    ) -> Tensor:
+        """As `_ask`; rows that hardly change are evaluated as far as their first block."""
+        made: dict[int, Tensor] = {}
+        for group in self._asked_together(conditions):
+
+            def ask(numbers: Sequence[int], group: Sequence[int] = group) -> Tensor:
+                rows = [group[number] for number in numbers]
+                beside = [each[rows] for each in references]
+                given = latents[rows], timestep[rows], conditions[rows]
+                return self._ask(transformer, *given, (), beside)
+
+            remembered = [memories[row] for row in group]
+            tokens = self._tokens_of(Size(*latents.shape[-2:]))
+            made |= zip(group, self._cached_blocks.evaluate(remembered, tokens, ask), strict=True)
+        return torch.stack([made[row] for row in range(len(latents))])
+
+    def _asked_together(self, conditions: Tensor) -> list[list[int]]:
+        """The rows of each call of the transformer."""
+        return [list(range(len(conditions)))]
+
+    @cached_property
+    def _cached_blocks(self) -> CachedBlocks:
+        return CachedBlocks(self._transformer)
 
     def new_lora(self, rank: int, layers: tuple[str, ...] = PICTURE_LAYERS) -> LearnedLora:
         return LearnedLora("transformer", self._transformer, rank, self.device, layers)
@@ -241,9 +288,15 @@ def by_length(ask: Callable[[Sequence[int], Tensor], Tensor], texts: Sequence[Te
     So no row's text is filled up, and none of it has to be hidden again. ask: (rows, their texts
     [N, T, D]) -> a result for each of them.
     """
-    lengths = [len(text) for text in texts]
     made: dict[int, Tensor] = {}
-    for length in dict.fromkeys(lengths):
-        rows = [row for row, own in enumerate(lengths) if own == length]
+    for rows in rows_by_length(texts):
         made |= zip(rows, ask(rows, torch.stack([texts[row] for row in rows])), strict=True)
     return torch.stack([made[row] for row in range(len(texts))])
+
+
+def rows_by_length(texts: Sequence[Tensor]) -> list[list[int]]:
+    """The numbers of the texts that are as long as each other, the first ones first."""
+    alike: dict[int, list[int]] = {}
+    for row, text in enumerate(texts):
+        alike.setdefault(len(text), []).append(row)
+    return list(alike.values())

@@ -80,6 +80,7 @@ class LatentModel(ABC):
     distilled = False
     clip_skip = 0
     knows_clip_skip = True
+    remembers_steps = False
     packed = 1
     """Cells of the autoencoder on a side of one of ours, which has as many more channels."""
     places_in_texts = False

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .adapters.control_input import ControlInput
 from .autoencoder.one_frame import OneFrame
-from .flow_model import FlowModel, by_length
+from .flow_model import FlowModel, by_length, rows_by_length
 from .latent_model import TextEncoding
 from .loading.parts import Parts
 from .text.chat import Template, chat_tokens
@@ -113,6 +113,9 @@ class QwenImage(FlowModel):
         made = by_length(ask, self._texts_of(conditions))
         own = latents.shape[-2:]
         return made[:, : math.prod(own)].transpose(1, 2).unflatten(2, own)
+
+    def _asked_together(self, conditions: Tensor) -> list[list[int]]:
+        return rows_by_length(self._texts_of(conditions))
 
     @contextmanager
     def looking_at(self, pixels: Tensor) -> Iterator[None]:

@@ -18,6 +18,7 @@ from ..engine.multidiffusion import Bootstrapping, MultiDiffusion, RegionPrompt
 from ..engine.noise import canvas_noise, coarse, job_generator
 from ..engine.regions import owners
 from ..engine.sampling import Denoise, Preserved, Steer, Step, sample
+from ..engine.step_cache import StepCache
 from ..engine.views import ViewPlan, WindowLayout
 from ..engine.windows import Size
 from ..models.denoiser import Denoiser
@@ -133,6 +134,7 @@ class DenoisingPass:
         self._noise = noise + fine_noise * (noise - coarse(noise)) if fine_noise else noise
         # Loose regions are not bootstrapped: they see everything from the start.
         visible = layers.inside[list(layers.rows)] | ~torch.tensor(tight)[:, None, None]
+        remembered = plan.request.step_cache
         self.denoise = MultiDiffusion(
             model.predict,
             views,
@@ -148,6 +150,7 @@ class DenoisingPass:
             guidance_rescale=model.guidance_rescale,
             framed=plan.request.expert.framing == "canvas",
             adapter_sets=conditioning.with_adapters(layout.canvas),
+            step_cache=StepCache(remembered) if remembered else None,
         )
 
     @property

@@ -60,8 +60,9 @@ class Finished:
     """The picture, RGBA; `bounds` in coordinates of the document before extension.
 
     report    JSON-ready: plan, seed, model, windows, unet_evaluations (rows that went through the
-              U-Net or the transformer), seconds, peak_memory_bytes; rows_by_worker, as a team's
-              `rows`, where one has painted it
+              U-Net or the transformer), evaluations_left_out (rows that a step cache spared),
+              seconds, peak_memory_bytes; rows_by_worker, as a team's `rows`, where one has painted
+              it
     layered   the same as layers, where that was asked for and there are any
     """
 

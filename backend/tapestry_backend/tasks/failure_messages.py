@@ -105,6 +105,13 @@ def settings_notices(
     )
 
 
+def forgot_steps() -> str:
+    """A sentence about a picture whose step cache had to make room."""
+    return (
+        "Memory was short: nothing was remembered from step to step any more, which takes longer."
+    )
+
+
 def layers_too_large() -> str:
     """A sentence about a picture whose layers are more than the server keeps."""
     return (

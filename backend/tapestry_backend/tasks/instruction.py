@@ -92,7 +92,9 @@ def run_instruction(
         planned,
         knows_clip_skip=model.knows_clip_skip,
     )
-    report: dict[str, Any] = make_report(plan, denoise.evaluations, told, watch)
+    report: dict[str, Any] = make_report(
+        plan, denoise.evaluations, told, watch, passing.denoise.left_out
+    )
     report["edit"] = {"method": edit.method, "changed": changed_share(rgba)}
     yield Finished(rgba, Bounds(0, 0, request.height, request.width), report)
 

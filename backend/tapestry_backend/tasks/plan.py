@@ -11,7 +11,7 @@ from tapestry_protocol.adapters import Control, Lora
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds
-from tapestry_protocol.sentences import Sentence
+from tapestry_protocol.sentences import Sentence, quoted
 
 from ..engine.composition import DRAFT_SIGNALS, draft_size
 from ..engine.extension import FOLLOW_FAR, FOLLOW_NEAR, Follow
@@ -25,7 +25,7 @@ from ..models.schedulers import check_steps
 _REPORTED = (
     *("task", "model", "seed", "scheduler", "num_inference_steps", "feather_px"),
     *("continue_regions", "under_px", "harmonise", "wrap", "coherence", "melt", "speed"),
-    "clip_skip",
+    *("step_cache", "clip_skip"),
 )
 """Fields of the request in a report; the others are pixels, or resolved in the plan."""
 
@@ -35,7 +35,8 @@ class _SpeedSettings(NamedTuple):
 
     stride     from window to window, in windows, where the request names none
     moving     whether a canvas without regions takes windows side by side that move: a region needs
-               fewer windows when they lie around its mask
+               fewer windows when they lie around its mask; and of windows that move a step cache
+               remembers nothing
     guidance_every    after the first steps, guidance is computed in every n-th step, and
                used again between. (Without any in the last steps, single windows kept 0.6 to 0.7 of
                their fine detail on average, mountains 0.3)
@@ -157,6 +158,7 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
     """Resolve a request for a model; raises TapestryError where the two do not fit."""
     cell_px = model.cell_px
     _check_wrap(request, cell_px)
+    _check_step_cache(request, model)
     canvas, window, origin, output = _lay_out(request, model)
     document = Bounds(0, 0, request.height, request.width).moved(
         origin.height * cell_px, origin.width * cell_px
@@ -205,6 +207,17 @@ def _plan_jumps(
             ),
             'Set "Harmonise" to 0, or choose a scheduler by its name, for instance "dpmpp_2m".',
         ) from None
+
+
+def _check_step_cache(request: Request, model: Denoiser) -> None:
+    if request.step_cache and not model.remembers_steps:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence(
+                "The model {name} has no step cache: it is no transformer.", name=quoted(model.id)
+            ),
+            'Set "Step cache" to 0, or choose a model such as FLUX, Z-Image or Qwen-Image.',
+        )
 
 
 def _check_wrap(request: Request, cell_px: int) -> None:
@@ -258,7 +271,8 @@ def _stride(request: Request, canvas: Size, window: Size, cell_px: int) -> Size:
 
 
 def _windows(request: Request) -> str:
-    moving = _SPEEDS[request.speed].moving and not request.regions and not request.expert.stride_px
+    held = request.regions or request.expert.stride_px or request.step_cache
+    moving = _SPEEDS[request.speed].moving and not held
     return "shift" if moving else request.expert.windows
 
 

@@ -39,15 +39,19 @@ class Stopwatch:
 
 
 def make_report(
-    plan: Plan, evaluations: int, notices: Sequence[str], watch: Stopwatch
+    plan: Plan, evaluations: int, notices: Sequence[str], watch: Stopwatch, left_out: int = 0
 ) -> dict[str, Any]:
-    """A report of a finished run, ready for JSON."""
+    """A report of a finished run, ready for JSON.
+
+    left_out: evaluations that the step cache has spared
+    """
     return {
         "plan": plan.to_json(),
         "seed": plan.request.seed,
         "model": plan.request.model,
         "windows": len(plan.layout.grid),
         "unet_evaluations": evaluations,
+        "evaluations_left_out": left_out,
         "notices": list(notices),
         "seconds": watch.seconds,
         "peak_memory_bytes": _peak_memory_bytes(plan.device),

@@ -39,6 +39,7 @@ from .edge_colours import preserve_edge_colours
 from .editing import run_edit
 from .events import Finished, LayeredPicture, Progressed
 from .failure_messages import (
+    forgot_steps,
     layers_too_large,
     settings_notices,
     telling_of_memory,
@@ -85,7 +86,7 @@ def run(
     half_learned    what models are being taught; without it a job that is stopped leaves nothing
     taught    the file for what a model is taught; None: in the models folder, called as the word
     team       helpers that take a share of each step, where a canvas is painted; not in edits,
-               instructions, enlarging and painting live
+               instructions, enlarging and painting live, nor with a step cache
     most_rows  of a batch that goes through the model there; 0: as many as it takes
 
     The caller shows progress, and cancels by not iterating further. Raises TapestryError for what
@@ -122,7 +123,8 @@ def run(
     elif request.task == "recognise":
         events = run_recognition(*given)
     else:
-        events = run_painting(*given, passes, None if request.live else team, most_rows)
+        alone = request.live or request.step_cache
+        events = run_painting(*given, passes, None if alone else team, most_rows)
     yield from telling_of_memory(events, request, model_cache.device)
 
 
@@ -150,7 +152,8 @@ def run_painting(
         rgba = to_rgba(
             cut_output(pixels, state.plan)[0], None if new is None else cut_output(new, state.plan)
         )
-    report = make_report(state.plan, state.evaluations, _notices(state, model_cache), state.watch)
+    told = _notices(state, model_cache)
+    report = make_report(state.plan, state.evaluations, told, state.watch, state.left_out)
     if request.live:
         report["live"] = {"painted": 1.0 if state.update is None else state.update.share}
     if state.team is not None:
@@ -164,6 +167,7 @@ class _RunState:
 
     batch_size    the smallest that was used; below the plan's where memory ran out
     update        what of a live document is painted; None: all of it
+    left_out      evaluations that the step cache has spared; remembers: until memory ran out
     team          who takes a share of each step; None: it is painted here alone
     """
 
@@ -177,6 +181,8 @@ class _RunState:
     batch_size: int
     update: LiveUpdate | None = None
     evaluations: int = 0
+    left_out: int = 0
+    remembers: bool = True
     team: Team | None = None
 
     @property
@@ -347,6 +353,9 @@ def _denoise(
             )
         yield Progressed(stage, step.number, step.num_steps, partial(preview, step.denoised))
     state.evaluations += denoising.denoise.evaluations
+    state.left_out += denoising.denoise.left_out
+    if denoising.denoise.step_cache is not None and denoising.denoise.step_cache.gave_up:
+        state.remembers = False
     state.batch_size = min(state.batch_size, denoising.denoise.batch_size)
     return latents
 
@@ -425,7 +434,7 @@ def _notices(state: _RunState, model_cache: ModelCache) -> list[str]:
     request, planned = state.plan.request, state.plan.batch_size
     variant, knows = model_cache.variant_of(request.model), state.model.knows_clip_skip
     about = settings_notices(request, variant, state.batch_size, planned, knows_clip_skip=knows)
-    return [*state.notices, *about]
+    return [*state.notices, *about, *([] if state.remembers else [forgot_steps()])]
 
 
 def _coherence(plan: Plan, source: CanvasSource, model: Denoiser, layers: Layers) -> list[Steer]:

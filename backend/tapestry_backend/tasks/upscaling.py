@@ -154,6 +154,7 @@ def upscale(
         wrap=False,
         composition=0.0,
         coherence=0.0,
+        step_cache=0.0,
         layered=False,
         expert=replace(request.expert, windows="shift" if moving else "overlap", bootstrapping=0.0),
     )
