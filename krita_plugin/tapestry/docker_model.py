@@ -211,6 +211,8 @@ class DockerModel:
         """Set fields of the settings; live painting belongs to Generate, and ends elsewhere."""
         for name, value in values.items():
             setattr(self.settings, name, value)
+        if self.model is not None and not self.model.step_cache:
+            self.settings.step_cache = 0.0  # what is not shown asks for nothing
         self._host.write_setting(_SETTINGS_KEY, self.settings.to_text())
         if self.live.is_on and self.settings.mode != "generate":
             self.live.stop()

@@ -390,6 +390,8 @@ class ModelInfo:
     """Whether it paints nothing else."""
     references: Annotated[int, Between(0, MAX_REFERENCES)] = 0
     """Pictures that it can be shown at once beside what it paints."""
+    step_cache: bool = False
+    """Whether its windows can remember what they were from step to step."""
 
 
 # --- client -> server -----------------------------------------------------------------------------

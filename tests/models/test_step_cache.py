@@ -11,7 +11,7 @@ import torch
 from diffusers import FirstBlockCacheConfig
 from torch import Tensor
 
-from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.checkpoints.catalogue import Catalogue, read_checkpoint_at
 from tapestry_backend.engine.multidiffusion import WindowContext
 from tapestry_backend.engine.step_cache import RowMemory, StepCache
 from tapestry_backend.engine.windows import Size, Window
@@ -221,6 +221,8 @@ def test_a_model_that_has_remembered_is_as_before(tmp_path: Path) -> None:
 
 
 def test_transformers_remember_and_u_nets_do_not(model: Any, model_cache: ModelCache) -> None:
-    """These are no blocks in a row."""
+    """These are no blocks in a row. The docker is told the same without loading them."""
     assert model.remembers_steps
+    assert read_checkpoint_at("x", Path(model.id)).info.step_cache
+    assert not model_cache.catalogue.find("sample").info.step_cache
     assert not model_cache.load("sample").remembers_steps

@@ -90,6 +90,7 @@ class Checkpoint:
             self.follows_instructions,
             self.only_instructions,
             self.references,
+            FAMILIES[self.family].backbone == "transformer",
         )
 
     @property

@@ -349,6 +349,7 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         coherence=settings.coherence,
         melt=settings.melt if target.task == "generate" else 0.0,
         speed=cast("Any", settings.speed),
+        step_cache=settings.step_cache if _remembers(settings, target) else 0.0,
         seed=settings.seed,
         scheduler=cast("Any", settings.scheduler),
         num_inference_steps=settings.num_inference_steps,
@@ -357,6 +358,13 @@ def _request(settings: Settings, target: Target, **scene: Any) -> Request:
         layered=settings.in_regions and target.task not in {"edit", "upscale"},
         **scene,
     )
+
+
+def _remembers(settings: Settings, target: Target) -> bool:
+    """Whether a step cache holds for what is asked."""
+    if target.task == "edit":
+        return settings.edit_method == "instruct"
+    return target.task in {"generate", "extend", "refine", "fill"}
 
 
 def _selected_bounds(canvas: Canvas, mode: Mode) -> Bounds:

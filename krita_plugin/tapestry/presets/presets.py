@@ -16,7 +16,8 @@ from ..settings.settings import Settings, sound_values
 _PRESETS_KEY = "presets"
 
 _OF_A_PRESET = (
-    *("num_inference_steps", "guidance_scale", "scheduler", "speed", "model"),
+    *("num_inference_steps", "guidance_scale", "scheduler", "speed", "step_cache"),
+    "model",
     *("coherence", "composition", "melt"),
     *("strength", "feather_px", "context_px", "outline_px", "under_px"),
     "harmonise",

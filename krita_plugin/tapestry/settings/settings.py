@@ -77,6 +77,7 @@ class Settings:
     outline_px       softens the outlines of all regions
     melt             "generate": above 0 all layers are painted together, as one picture
     speed            what may be left out to be done sooner
+    step_cache       transformers: by how much a window may change and is not computed to the end
     batch            pictures to be made, with seeds in sequence
     apply_at_once    whether a single finished picture becomes a layer without being asked for
     in_regions       a picture comes as a group with a layer for each region
@@ -139,6 +140,7 @@ class Settings:
     guidance_scale: float = 5.0
     scheduler: str = "checkpoint"
     speed: str = "quality"
+    step_cache: float = 0.0
     coherence: float = 0.5
     melt: float = 0.0
     composition: float = 0.5
@@ -192,6 +194,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "live_steps": (1, MAX_STEPS),
     "live_strength": (0.05, 1.0),
     "guidance_scale": (0.0, MAX_GUIDANCE_SCALE),
+    "step_cache": (0.0, 1.0),
     "coherence": (0.0, 1.0),
     "melt": (0.0, 1.0),
     "composition": (0.0, 1.0),

@@ -105,6 +105,16 @@ def test_an_instruction_is_for_the_whole_picture(canvas: FakeCanvas) -> None:
     assert asked.layer_name == "Tapestry: make it night, edited (seed 42)"
 
 
+@pytest.mark.parametrize(("method", "sent"), [("instruct", 0.1), ("diffedit", 0.0)])
+def test_the_step_cache_goes_along_with_instructions(
+    canvas: FakeCanvas, method: str, sent: float
+) -> None:
+    """Other ways to edit have none."""
+    words = {"edit_from": "sea", "edit_to": "ice", "edit_instruction": "make it night"}
+    asked = order(canvas, edit_method=method, step_cache=0.1, **words)
+    assert asked.request.step_cache == sent
+
+
 def test_a_layer_called_as_the_instruction_says_where(canvas: FakeCanvas) -> None:
     """Its paint is no part of the picture: the edit hides it, and goes on to take it."""
     before = canvas.flattened(Bounds(0, 0, 20, 30))

@@ -342,6 +342,19 @@ def test_layers_melt_together_where_the_whole_canvas_is_generated(canvas: FakeCa
     assert order(canvas, "extend", melt=0.5, extend_right=64).request.melt == 0
 
 
+@pytest.mark.parametrize(
+    ("mode", "sent"),
+    [("generate", 0.1), ("extend", 0.1), ("refine", 0.1), ("fill", 0.1), ("upscale", 0.0)],
+)
+def test_the_step_cache_goes_along_where_it_holds(
+    canvas: FakeCanvas, mode: str, sent: float
+) -> None:
+    """Enlarging moves its windows."""
+    canvas.add("sea", Bounds(0, 0, 64, 64))
+    canvas.selection_mask = (Bounds(0, 0, 8, 8), b"\xff" * 64)
+    assert order(canvas, mode, prompt="sea", step_cache=0.1).request.step_cache == sent
+
+
 def test_a_chosen_group_gives_the_regions(canvas: FakeCanvas) -> None:
     """And no other layer does."""
     canvas.add("outside", Bounds(0, 0, 5, 5))

@@ -77,7 +77,7 @@ def test_the_docker_begins_with_what_a_request_asks_for_by_itself() -> None:
     """How pictures are painted is one matter, wherever it is asked from."""
     request, settings = Request("generate", 64, 64), Settings()
 
-    for name in ("coherence", "composition", "melt", "speed", "scheduler"):
+    for name in ("coherence", "composition", "melt", "speed", "step_cache", "scheduler"):
         assert getattr(settings, name) == getattr(request, name), name
 
 

@@ -29,6 +29,7 @@ class SamplingFields(QWidget):
         dice = SymbolButton("dice", "tapestry_dice", tr("Another seed, another picture"))
         dice.clicked.connect(lambda _checked: docker_model.roll_dice())
         self._numbers = NumberFields(_common(), self._read, self._write)
+        self._step_cache = NumberFields(_step_cache(), self._read, self._write)
         self._rare = NumberFields(_rare(), self._read, self._write)
         self._speed = self._make_choice("speed", SPEEDS, _speeds())
         self._speed.setToolTip(
@@ -45,7 +46,12 @@ class SamplingFields(QWidget):
             tr("The way from noise to the picture; some need fewer steps, some paint livelier.")
         )
         more = QWidget()
-        column_in(more, row_of(QLabel(tr("Scheduler")), (self._scheduler, 1)), self._rare)
+        column_in(
+            more,
+            row_of(QLabel(tr("Scheduler")), (self._scheduler, 1)),
+            self._step_cache,
+            self._rare,
+        )
         column_in(
             self,
             PresetField(docker_model),
@@ -54,7 +60,7 @@ class SamplingFields(QWidget):
             row_of(QLabel(tr("Speed")), (self._speed, 1)),
             FoldedSection(tr("More"), "tapestry_more", more),
         )
-        follow(self, docker_model, ("settings",), self._show_settings)
+        follow(self, docker_model, ("models", "settings"), self._show_settings)
 
     def _make_seed(self) -> QDoubleSpinBox:
         seed = QDoubleSpinBox()  # a QSpinBox ends at 2**31
@@ -122,8 +128,10 @@ class SamplingFields(QWidget):
         self._show_lock()
         self._scheduler.setCurrentIndex(self._scheduler.findData(settings.scheduler))
         self._speed.setCurrentIndex(self._speed.findData(settings.speed))
-        self._numbers.show_values()
-        self._rare.show_values()
+        model = self._docker_model.model
+        self._step_cache.setVisible(model is not None and model.step_cache)
+        for numbers in (self._numbers, self._step_cache, self._rare):
+            numbers.show_values()
 
     def _read(self, name: str) -> float:
         return getattr(self._docker_model.settings, _FIELDS.get(name, name))
@@ -161,6 +169,25 @@ def _common() -> tuple[Number, ...]:
             0.5,
             1,
             slides_to=20,
+        ),
+    )
+
+
+def _step_cache() -> tuple[Number, ...]:
+    return (
+        Number(
+            "step_cache",
+            tr("Step cache"),
+            tr(
+                "Above 0, a window that changes by no more than this from one step to the next is "
+                "not computed to the end: done sooner, and a little less exact (try 0.1). 0 "
+                "computes everything."
+            ),
+            0.0,
+            1.0,
+            0.01,
+            2,
+            slides_to=0.5,
         ),
     )
 

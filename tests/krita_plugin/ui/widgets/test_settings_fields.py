@@ -15,6 +15,8 @@ from tapestry.qt.compat import (
     QWidget,
 )
 from tapestry.settings.settings import MODES
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
+from tapestry_protocol.messages import ModelInfo, Welcome
 from tests.krita_plugin.ui.widgets.conftest import NARROW_PX
 
 
@@ -179,3 +181,28 @@ def test_symbols_follow_the_theme(docker) -> None:
         seen.append(middle.lightness())
     assert seen[0] > 200
     assert seen[1] < 50
+
+
+def test_the_step_cache_is_shown_for_models_that_have_one(docker) -> None:
+    """With another model it is gone, and asks for nothing."""
+    docker.one("tapestry_more").click()
+    docker.backend.appear()
+    docker.look(3)
+    docker.loop.run(5)
+    docker.backend.answer()
+    models = (
+        ModelInfo("sample", "sample", 128, "sd1"),
+        ModelInfo("klein", "klein", 1024, "flux2", step_cache=True),
+    )
+    docker.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
+    docker.look()
+    assert not docker.all("tapestry_step_cache")
+
+    docker.docker_model.change_and_tell(model="klein")
+    docker.look()
+    docker.one("tapestry_step_cache").setValue(0.12)
+    assert docker.docker_model.settings.step_cache == 0.12
+    docker.docker_model.change_and_tell(model="sample")
+    docker.look()
+    assert not docker.all("tapestry_step_cache")
+    assert docker.docker_model.settings.step_cache == 0
