@@ -52,6 +52,8 @@ _CLASSES: Mapping[str, tuple[AdapterKind, FamilyName]] = {
     "ControlNetModel": ("controlnet", ""),
     "SD3ControlNetModel": ("controlnet", "sd3"),
     "FluxControlNetModel": ("controlnet", "flux"),
+    "ZImageControlNetModel": ("controlnet", "z_image"),
+    "QwenImageControlNetModel": ("controlnet", "qwen_image"),
     "T2IAdapter": ("t2i_adapter", ""),
 }
 _NETWORK_SETTINGS = {"_class_name", "architectures", "model_type"}
@@ -61,8 +63,9 @@ _BESIDES = {
     "num_mode": Sentence(
         "it is a ControlNet of several kinds in one (union), which Tapestry does not know"
     ),
-    "extra_conditioning_channels": Sentence(
-        "it wants to see a mask beside the picture (for inpainting)"
+    **dict.fromkeys(
+        ("extra_conditioning_channels", "extra_condition_channels"),
+        Sentence("it wants to see a mask beside the picture (for inpainting)"),
     ),
 }
 """Settings of ControlNets that want more than a picture."""

@@ -19,7 +19,8 @@ from tapestry_protocol.fields import Scheduler
 from ..engine.multidiffusion import WindowContext
 from ..engine.step_cache import RowMemory
 from ..engine.windows import Size
-from .adapters.block_residuals import sees_pixels, sees_unshifted
+from .adapters.block_fits import sees_pixels
+from .adapters.block_residuals import sees_unshifted
 from .adapters.control_input import ControlInput
 from .adapters.learned import PICTURE_LAYERS, LearnedLora
 from .autoencoder import tiled_vae
@@ -210,9 +211,10 @@ class FlowModel(LatentModel):
         pixels = (picture.to(self.device) / 127.5 - 1).to(self.dtype)
         if sees_pixels(network):
             return pixels
+        if not sees_unshifted(network):
+            return self.encode(pixels)
         latents = self._precisely(tiled_vae.encode, pixels)
-        mean, scale = self._scales(latents)
-        return latents * scale if sees_unshifted(network) else (latents - mean) * scale
+        return latents * self._scales(latents)[1]
 
     def _whole(self, values: Tensor, width: int) -> Tensor:
         """Cells, or pixels, of a window that is so many cells wide: continued to whole patches."""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .adapters.block_residuals import residuals_flux, sees_pixels
+from .adapters.block_fits import sees_pixels
+from .adapters.block_residuals import residuals_flux
 from .adapters.control_input import ControlInput
 from .flow_model import FlowModel
 from .latent_model import TextEncoding

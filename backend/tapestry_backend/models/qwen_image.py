@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
+from .adapters.block_residuals import residuals_qwen
 from .adapters.control_input import ControlInput
 from .autoencoder.one_frame import OneFrame
 from .flow_model import FlowModel, by_length, rows_by_length
@@ -94,25 +96,38 @@ class QwenImage(FlowModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        shown: Sequence[ControlInput],  # noqa: ARG002  no control network is run for it here
+        shown: Sequence[ControlInput],
         references: Sequence[Tensor],
     ) -> Tensor:
         pictures = (latents, *references)
         sides = [(1, *each.shape[-2:]) for each in pictures]
-        seen = torch.cat([each.flatten(2).transpose(1, 2) for each in pictures], dim=1)
+        seen = torch.cat([_in_a_row(each) for each in pictures], dim=1)
+        own = latents.shape[-2:]
+        count = math.prod(own)
+        steering = [each._replace(pictures=_in_a_row(each.pictures)) for each in shown]
 
         def ask(numbers: Sequence[int], tokens: Tensor) -> Tensor:
+            kwargs: dict[str, Any] = {
+                "encoder_hidden_states": tokens,
+                "timestep": timestep[numbers].to(latents.dtype) / 1000,
+            }
+            theirs = [
+                each._replace(rows=[each.rows[number] for number in numbers]) for each in steering
+            ]
+            alone = kwargs | {"img_shapes": [sides[:1]] * len(numbers)}
+            besides = residuals_qwen(theirs, transformer, seen[numbers, :count], alone)
+            for blocks in besides.values():  # of what is painted alone
+                blocks[:] = [functional.pad(b, (0, 0, 0, seen.shape[1] - count)) for b in blocks]
             return transformer(
                 seen[numbers],
-                encoder_hidden_states=tokens,
-                timestep=timestep[numbers].to(latents.dtype) / 1000,
+                **kwargs,
+                **besides,
                 img_shapes=[sides] * len(numbers),
                 return_dict=False,
             )[0]
 
         made = by_length(ask, self._texts_of(conditions))
-        own = latents.shape[-2:]
-        return made[:, : math.prod(own)].transpose(1, 2).unflatten(2, own)
+        return made[:, :count].transpose(1, 2).unflatten(2, own)
 
     def _asked_together(self, conditions: Tensor) -> list[list[int]]:
         return rows_by_length(self._texts_of(conditions))
@@ -164,6 +179,11 @@ class QwenImage(FlowModel):
         return TextEncoding(
             states[:, kept].to(self.dtype), chunks.offsets[kept], None, chunks.unread
         )
+
+
+def _in_a_row(cells: Tensor) -> Tensor:
+    """[B, C, h, w] -> [B, h * w, C]."""
+    return cells.flatten(2).transpose(1, 2)
 
 
 def _picture_of_area(pixels: Tensor, area: int) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .adapters.block_residuals import residuals_z
 from .adapters.control_input import ControlInput
 from .flow_model import FlowModel
 from .latent_model import TextEncoding
@@ -45,12 +46,14 @@ class ZImage(FlowModel):
         latents: Tensor,
         timestep: Tensor,
         conditions: Tensor,
-        shown: Sequence[ControlInput],  # noqa: ARG002  no control network is made for it
+        shown: Sequence[ControlInput],
         references: Sequence[Tensor],  # noqa: ARG002  it is shown none
     ) -> Tensor:
         pictures = list(latents[:, :, None].unbind())
         time = (1000 - timestep) / 1000
-        made = transformer(pictures, time, self._texts_of(conditions), return_dict=False)[0]
+        texts = self._texts_of(conditions)
+        besides = residuals_z(shown, transformer, latents, time, texts)
+        made = transformer(pictures, time, texts, **besides, return_dict=False)[0]
         return -torch.stack(list(made))[:, :, 0]
 
     @torch.no_grad()

@@ -115,6 +115,40 @@ def save_flux_controlnet(
     return _speaking(network, blocks, network.controlnet_x_embedder, folder)
 
 
+def save_qwen_controlnet(folder: Path, transformer: Any, seed: int = 3) -> Path:
+    """One for Qwen-Image, of fewer blocks."""
+    torch.manual_seed(seed)
+    config = {**transformer.config, "num_layers": 1}
+    network = diffusers.QwenImageControlNetModel.from_config(config)
+    return _speaking(network, network.controlnet_blocks, network.controlnet_x_embedder, folder)
+
+
+def save_z_controlnet(
+    folder: Path, transformer: Any, seed: int = 3, *, other: str | None = None
+) -> Path:
+    """One for Z-Image; `other`: as its second version, which would see a mask as well.
+
+    Its first layers are then steered, too: by its layers, or by some of their own.
+    """
+    torch.manual_seed(seed)
+    theirs = transformer.config
+    shared = ("dim", "n_refiner_layers", "n_heads", "n_kv_heads")
+    network = diffusers.ZImageControlNetModel(
+        control_layers_places=[0, 1] if other else [0],
+        control_refiner_layers_places=[0] if other else None,
+        control_in_dim=2 * theirs.in_channels + 1 if other else theirs.in_channels,
+        add_control_noise_refiner=other,
+        **{name: theirs[name] for name in shared},
+    )
+    layers = [*network.control_layers, *(network.control_noise_refiner or ())]
+    for layer in layers:
+        for name in ("before_proj", "after_proj"):
+            if hasattr(layer, name):
+                nn.init.normal_(getattr(layer, name).weight, std=0.1)
+    network.save_pretrained(folder)
+    return folder
+
+
 def _speaking(network: Any, blocks: Any, seeing: Any, folder: Path) -> Path:
     """A network that says something, saved: a fresh one says nothing yet."""
     for block in (*blocks, seeing):

@@ -9,27 +9,37 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import diffusers
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...checkpoints.adapter_catalogue import misfit
 from ...checkpoints.adapter_recognition import Adapter
 from ...checkpoints.folder_checks import weights_variant
 from ..loading.networks import load_network, sentence_for
+from .block_fits import FITS, sees_pixels
 from .control_input import ControlInput
 from .residuals import broken_adapter
 
-_CLASSES = {"sd3": "SD3ControlNetModel", "flux": "FluxControlNetModel"}
+_CLASSES = {
+    "sd3": "SD3ControlNetModel",
+    "flux": "FluxControlNetModel",
+    "z_image": "ZImageControlNetModel",
+    "qwen_image": "QwenImageControlNetModel",
+}
 BLOCK_FAMILIES = frozenset(_CLASSES)
 """The families whose control networks add residuals to the blocks of a transformer."""
 
-_HINT_PX = 8
-"""Pixels on a side of a cell, to a network that is shown pixels."""
+_FIRST_LAYERS = (
+    *("t_scale", "t_embedder", "all_x_embedder", "cap_embedder", "rope_embedder"),
+    *("noise_refiner", "context_refiner", "x_pad_token", "cap_pad_token"),
+)
+"""What Z-Image's networks take from its transformer, by diffusers' names."""
 
 
 def load_block_control(
@@ -46,17 +56,11 @@ def load_block_control(
     with sentence_for(partial(broken_adapter, adapter.path)):
         variant = weights_variant(adapter.path)
         network = load_network(_CLASSES[adapter.family], adapter.path, dtype, variant)
-    fits = {"sd3": _fits_3, "flux": _fits_flux}[adapter.family]
-    if transformer is None or not fits(network, transformer, networks["vae"]):
+    if transformer is None or not FITS[adapter.family](network, transformer, networks["vae"]):
         raise misfit(adapter, model_id)
-    if getattr(network, "pos_embed", None) is None:
+    if getattr(network, "pos_embed", None) is None and hasattr(transformer, "pos_embed"):
         network.pos_embed = copy.deepcopy(transformer.pos_embed).to(dtype)
     return network.eval()
-
-
-def sees_pixels(network: Any) -> bool:
-    """Whether a network is shown a picture's pixels, in -1..1, and not its latents."""
-    return getattr(network, "input_hint_block", None) is not None
 
 
 def sees_unshifted(network: Any) -> bool:
@@ -113,6 +117,57 @@ def residuals_flux(
     return {name: blocks for name, blocks in zip(names, added, strict=False) if blocks}
 
 
+def residuals_qwen(
+    shown: Sequence[ControlInput], transformer: Any, cells: Tensor, kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same for Qwen-Image: cells [B, T, C], also of what is shown."""
+    depth = len(transformer.transformer_blocks)
+
+    def ask(network: Any, seen: Tensor, weight: float) -> list[list[Tensor]]:
+        made = network(cells, seen, conditioning_scale=weight, **kwargs, return_dict=False)
+        return [_spread(made, depth, in_turn=False)]
+
+    added = _sum(shown, cells, ask)
+    return {"controlnet_block_samples": added[0]} if added else {}
+
+
+def residuals_z(
+    shown: Sequence[ControlInput],
+    transformer: Any,
+    latents: Tensor,
+    time: Tensor,
+    texts: Sequence[Tensor],
+) -> dict[str, Any]:
+    """The same for Z-Image: latents [B, C, h, w], time [B] and a text for each row.
+
+    Its networks read texts and latents with the transformer's own first layers.
+    """
+    total: dict[int, Tensor] = {}
+    for network, pictures, rows, weight in shown:
+        seen = pictures.to(latents)[rows]
+        more = network.config.control_in_dim - seen.shape[1]
+        given = functional.pad(seen, (0, 0, 0, 0, 0, more))[:, :, None]  # a mask that hides nothing
+        own = list(latents[:, :, None].unbind())
+        with _first_layers_of(transformer, network, latents):
+            made = network(own, time, texts, list(given.unbind()), conditioning_scale=weight)
+        for layer, residual in made.items():
+            total[layer] = residual + total[layer] if layer in total else residual
+    return {"controlnet_block_samples": total} if total else {}
+
+
+@contextmanager
+def _first_layers_of(transformer: Any, network: Any, latents: Tensor) -> Iterator[None]:
+    """Inside, a network has the transformer's first layers; else it is moved and kept alone."""
+    for name in _FIRST_LAYERS:
+        part = getattr(transformer, name)
+        setattr(network, name, part.to(latents) if isinstance(part, Tensor) else part)
+    try:
+        yield
+    finally:
+        for name in _FIRST_LAYERS:
+            setattr(network, name, None)
+
+
 def _spread(blocks: Sequence[Tensor], depth: int, *, in_turn: bool) -> list[Tensor]:
     """The residual for each of a transformer's `depth` blocks, from a network with fewer blocks.
 
@@ -143,36 +198,3 @@ def _added(blocks: list[Tensor], others: list[Tensor]) -> list[Tensor]:
     if not blocks or not others:
         return blocks or others
     return [a + b for a, b in zip(blocks, others, strict=True)]
-
-
-def _fits_3(network: Any, transformer: Any, _vae: Any) -> bool:
-    """Whether what comes out has the sizes of what it is added to."""
-    if not isinstance(transformer, diffusers.SD3Transformer2DModel):
-        return False
-    ours, theirs = network.config, transformer.config
-    if network.pos_embed is None:  # it says where patches lie as the transformer does
-        placed = theirs.in_channels == ours.in_channels
-    else:
-        placed = ours.pos_embed_max_size >= theirs.pos_embed_max_size
-    return (
-        placed
-        and network.inner_dim == transformer.inner_dim
-        and ours.in_channels == theirs.out_channels
-        and ours.patch_size == theirs.patch_size
-        and ours.joint_attention_dim in {None, theirs.joint_attention_dim}
-        and ours.pooled_projection_dim == theirs.pooled_projection_dim
-    )
-
-
-def _fits_flux(network: Any, transformer: Any, vae: Any) -> bool:
-    if not isinstance(transformer, diffusers.FluxTransformer2DModel):
-        return False
-    ours, theirs = network.config, transformer.config
-    patch_px = 2 * 2 ** (len(vae.config.block_out_channels) - 1)
-    return (
-        network.inner_dim == transformer.inner_dim
-        and ours.in_channels == transformer.out_channels
-        and ours.joint_attention_dim == theirs.joint_attention_dim
-        and ours.pooled_projection_dim == theirs.pooled_projection_dim
-        and (not sees_pixels(network) or _HINT_PX * ours.patch_size == patch_px)
-    )
