@@ -4,10 +4,12 @@ Ray is started once for all of them, and once more without a token.
 """
 
 import asyncio
+import json
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import pytest
 
 from tapestry_backend.bench.studio.nodes_here import NodesHere, nodes_here
 from tapestry_backend.bench.studio.workshop import LOCAL, workshop
+from tapestry_backend.cli import main
+from tapestry_backend.cli.batch_manifest import NAME
 from tapestry_protocol.messages import (
     Cancel,
     Cancelled,
@@ -26,6 +30,7 @@ from tapestry_protocol.messages import (
 )
 from tests.chaos.crowd import Member, join
 from tests.chaos.processes import picture_of, scripted
+from tests.cli.scenes import lines_of, write_scene
 from tests.server.client import SERVE, Client, Server, running_server
 
 SCRIPTED_LOADER = "tests.workers.scripted_worker:load_on_node"
@@ -174,6 +179,60 @@ def test_one_picture_is_painted_by_two_nodes(nodes: NodesHere) -> None:
             assert "rows_by_worker" not in alone.report
 
     asyncio.run(paint())
+
+
+@pytest.mark.promise("R1")
+def test_a_batch_goes_on_when_a_node_is_killed(
+    nodes: NodesHere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured
+) -> None:
+    """Nothing is lost, nothing painted twice; and without a cluster it goes on where it stopped.
+
+    The batch is longer than anyone waits: it is stopped when a node was killed and others have
+    gone on.
+    """
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    scene, out, report = write_scene(tmp_path / "a.ora", "snow"), tmp_path / "out", tmp_path / "r"
+    painting = [str(scene), "--steps", "8", "--composition", "0", "--quiet"]
+    batch = ["batch", *painting, "-o", str(out), "--labels"]
+    cluster = ["--cluster", nodes.address, "--cluster-cores", "1"]
+    command = [sys.executable, "-m", "tapestry_backend.cli", *batch, *cluster, "--seeds", "9999"]
+    with subprocess.Popen(command) as process:
+        until_lines(process, out, lambda lines: any("computer" in line for line in lines))
+        nodes.kill(nodes.alive[0])
+        before = len(lines_of(out))
+        until_lines(process, out, lambda lines: len(lines) >= before + 8)
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    nodes.add(1)
+    lines, log = lines_of(out), (out / ".tapestry-batch.log").read_text(encoding="utf-8")
+    seeds = {line["seed"] for line in lines}
+    assert len(seeds) == len(lines)
+    count = max(seeds) + 1
+    options = ["--seeds", str(count), "--report", str(report)]
+    assert main([*batch, *options]) == 0
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert (told["kept"], told["painted"]) == (len(lines), count - len(lines))
+    assert sorted(line["seed"] for line in lines_of(out)) == [*range(count)]
+    by_nodes = [line for line in lines if "computer" in line]
+    for line in by_nodes[:1] + by_nodes[-1:]:
+        alone = tmp_path / "alone.png"
+        assert main(["render", *painting, "--seed", str(line["seed"]), "-o", str(alone)]) == 0
+        assert (out / line["picture"]).read_bytes() == alone.read_bytes()
+    begun = log.count(" starts on ")
+    measured(
+        f"a batch on 4 nodes and a local worker, a node killed: {len(lines)} pictures, "
+        f"{len(by_nodes)} of them by nodes, each once; {begun} begun"
+    )
+
+
+def until_lines(
+    process: subprocess.Popen, folder: Path, enough: Callable[[list[dict]], bool]
+) -> None:
+    """Wait until the manifest of a batch that runs has enough lines."""
+    while not ((folder / NAME).exists() and enough(lines_of(folder))):
+        assert process.poll() is None
+        time.sleep(0.05)
 
 
 @pytest.mark.promise("R1")

@@ -10,36 +10,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from examples.ora import Layer, write_ora
 from tapestry_backend.cli import main
 from tapestry_backend.cli.batch_manifest import NAME
 from tapestry_backend.openraster.document import Document
+from tests.cli.scenes import lines_of, paint, write_scene
+from tests.server.serve import SCRIPTED_WORKER
 
 QUICK = ["--steps", "1", "--composition", "0"]
-
-
-def paint(width: int, height: int, colour: tuple[int, int, int] = (10, 120, 240)) -> Image.Image:
-    """A flat area."""
-    return Image.new("RGBA", (width, height), (*colour, 255))
-
-
-def write_scene(path: Path, *names: str) -> Path:
-    """A scene of 32 x 24 pixels, a region on each of these rows of 8 pixels."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    layers = [Layer(name, paint(32, 8), 0, 8 * row) for row, name in enumerate(names)]
-    write_ora(path, (32, 24), layers)
-    return path
-
-
-def lines_of(folder: Path) -> list[dict[str, Any]]:
-    """What the manifest says."""
-    return [json.loads(line) for line in (folder / NAME).read_text(encoding="utf-8").splitlines()]
 
 
 def times_of(folder: Path) -> dict[str, int]:
@@ -158,6 +140,63 @@ def test_an_unforeseen_error_of_one_picture_takes_no_other_along(
     assert run(scenes, out) == 2
     assert "went wrong while painting" in capsys.readouterr().err
     assert [line["picture"] for line in lines_of(out)] == ["lava-seed0.png"]
+
+
+@pytest.fixture
+def local_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options for a cluster that nobody has joined: workers of this computer paint."""
+    from tapestry_backend.cli import batch
+
+    monkeypatch.setattr(batch, "checked_cluster_command", lambda *_: [])
+    return ["--cluster", "auto"]
+
+
+def test_workers_make_the_same(
+    tmp_path: Path, out: Path, local_workers: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures, labels and layers, to the byte; what was wrong with a scene; and what is there."""
+    scenes = [write_scene(tmp_path / f"{name}.ora", name, "lava") for name in ("snow", "sand")]
+    broken = tmp_path / "broken.ora"
+    broken.write_bytes(scenes[0].read_bytes()[:-60])
+    scenes.insert(1, broken)
+    options = ["--seeds", "2", "--labels", "--ora", "--layered"]
+    alone, said = tmp_path / "alone", []
+    for folder, more in ((alone, []), (out, local_workers), (out, local_workers)):
+        assert run(scenes, folder, *options, *more) == 2
+        said.append(capsys.readouterr().err)
+    assert "4 painted, 0 were there, 2 failed." in said[1]
+    assert "0 painted, 4 were there, 2 failed." in said[2]
+    assert "no ZIP archive" in said[1]
+    expected = {path.name: path.read_bytes() for path in alone.glob("s*")}
+    assert len(expected) == 16
+    assert {path.name: path.read_bytes() for path in out.glob("s*")} == expected
+    here, by_workers = (
+        sorted(lines_of(folder), key=lambda line: line["picture"]) for folder in (alone, out)
+    )
+    for one, other in zip(here, by_workers, strict=True):
+        assert one.keys() == other.keys()
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_what_a_worker_cannot_paint_is_written_down(
+    tmp_path: Path,
+    out: Path,
+    local_workers: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each picture with its sentence, and the worker lives on."""
+    from tapestry_backend.cli import batch
+
+    command = [sys.executable, str(SCRIPTED_WORKER)]
+    monkeypatch.setattr(batch, "real_worker_command", lambda *_, **__: command)
+    scenes = [write_scene(tmp_path / f"{name}.ora", name) for name in ("snow", "lava")]
+    script = json.dumps({"at": 1, "do": "raise"})
+    assert run(scenes, out, *local_workers, "--background", script, "--seeds", "2") == 2
+    said = capsys.readouterr().err
+    assert said.count("went wrong while painting") == 4
+    assert "0 painted, 0 were there, 4 failed." in said
+    assert not (out / NAME).exists()
 
 
 def test_scenes_of_one_name_have_pictures_of_their_own(tmp_path: Path, out: Path) -> None:

@@ -8,11 +8,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tapestry_protocol import VERSION
 from tapestry_protocol.codec import encode
@@ -23,13 +23,17 @@ from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import Catalogue
 from ..checkpoints.content_hash import ContentHashes, hashes_file
-from ..openraster.png import encode_grey
 from ..outputs import check_apart, check_output, unwritable, write_outputs
+from ..server.paint_queue import PaintQueue
 from ..server.persistence.lock import Lock
 from ..tasks.events import Finished
+from ..workers.pool import real_worker_command
 from .batch_manifest import NAME, Manifest
+from .batch_painting import Painted, Painter, PainterHere, PainterOnWorkers
+from .batch_pictures import Names, WantedPicture, label_files
 from .batch_scenes import BatchScene, find_scenes
 from .batch_table import BatchTable
+from .cluster_options import add_cluster, checked_cluster_command
 from .provenance import Provenance, provenance_of
 from .provenance_options import add_provenance
 from .render import report_file
@@ -39,14 +43,11 @@ from .scene_pictures import (
     catalogue_of,
     check_together,
     output_files,
-    painted,
     read_with,
 )
 
-if TYPE_CHECKING:
-    from ..models.model_cache import ModelCache
-
 _LOCK = ".tapestry-batch.lock"
+_LOG = ".tapestry-batch.log"
 _MAX_SEEDS = 100_000
 
 
@@ -91,6 +92,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     add_quiet(parser.add_argument)
     add_painting_options(parser, seed="the first seed")
     add_provenance(parser)
+    add_cluster(parser)
 
 
 def _seeds(text: str) -> int:
@@ -123,11 +125,22 @@ def batch(options: argparse.Namespace) -> None:
         try:
             for path, error in missing:
                 work.fail(path, None, error)
-            for scene in scenes:
-                work.paint_scene(scene)
+            work.paint(scenes, _painter(options, folder, catalogue, table))
         finally:
             work.close()
     work.conclude()
+
+
+def _painter(
+    options: argparse.Namespace, folder: Path, catalogue: Catalogue, table: BatchTable
+) -> Painter:
+    """Who paints; raises TapestryError for a cluster that cannot be used."""
+    if options.cluster is None:
+        return PainterHere(catalogue, table)
+    cluster = checked_cluster_command(options, [options.model])
+    workers = real_worker_command([options.model], adapters=options.adapter)
+    log = folder / _LOG
+    return PainterOnWorkers(PaintQueue(catalogue, workers, cluster, log), table, log)
 
 
 def _seeds_of(options: argparse.Namespace) -> range:
@@ -213,28 +226,35 @@ class _Batch:
     painted: int = 0
     kept: int = 0
     _begun_s: float = field(default_factory=time.monotonic)
-    _cache: ModelCache | None = None
 
-    def paint_scene(self, scene: BatchScene) -> None:
-        """All pictures of a scene; what goes wrong with it is written down, and stops no other."""
-        notes: list[str] = []
-        try:
-            read = read_with(scene.path, self.options, self.catalogue, notes.append)
-            adapters = self.hashes.of_adapters(read.scene.request)
-        except Exception as error:  # noqa: BLE001  one scene takes no other along
-            self.fail(scene.path, None, error)
-            return
-        for seed in self.seeds:
-            request = replace(read.scene.request, seed=seed)
-            seeded = ReadScene(read.document, replace(read.scene, request=request))
+    def paint(self, scenes: Iterable[BatchScene], painter: Painter) -> None:
+        """All pictures of these scenes; what goes wrong with one stops no other."""
+        with closing(painter.paint(self._to_paint(scenes))) as outcomes:
+            for picture, outcome in outcomes:
+                self._take(picture, outcome)
+
+    def _to_paint(self, scenes: Iterable[BatchScene]) -> Iterator[WantedPicture]:
+        """Pictures that have to be painted; what else is missing is made at once."""
+        for scene in scenes:
+            for picture in self._wanted(scene):
+                if picture.is_to_paint:
+                    yield picture
+                else:
+                    self._take(picture, None)
+
+    def _take(self, picture: WantedPicture, outcome: Painted | Exception | None) -> None:
+        """Keep what was painted, or nothing but labels, or write down why it could not be."""
+        if not isinstance(outcome, Exception):
             try:
-                self._paint_picture(scene, seeded, adapters, notes)
+                self._keep(picture, outcome)
             except _FolderLostError:
                 raise
-            except Exception as error:
-                self.fail(scene.path, seed, error)
-                if _is_device_lost(error):
-                    raise
+            except Exception as error:  # noqa: BLE001  one picture takes no other along
+                outcome = error
+        if isinstance(outcome, Exception):
+            self.fail(picture.scene.path, picture.seed, outcome)
+            if _is_device_lost(outcome):
+                raise outcome
 
     def fail(self, path: Path, seed: int | None, error: Exception) -> None:
         """Write down what went wrong; seed: None for all pictures of a scene."""
@@ -283,14 +303,37 @@ class _Batch:
             "seconds": time.monotonic() - self._begun_s,
         }
 
-    def _paint_picture(
+    def _wanted(self, scene: BatchScene) -> Iterator[WantedPicture]:
+        """The pictures of a scene of which something is missing."""
+        notes: list[str] = []
+        try:
+            read = read_with(scene.path, self.options, self.catalogue, notes.append)
+            adapters = self.hashes.of_adapters(read.scene.request)
+        except Exception as error:  # noqa: BLE001  one scene takes no other along
+            self.fail(scene.path, None, error)
+            return
+        for seed in self.seeds:
+            request = replace(read.scene.request, seed=seed)
+            seeded = ReadScene(read.document, replace(read.scene, request=request))
+            try:
+                picture = self._picture(scene, seeded, adapters, notes)
+            except Exception as error:  # noqa: BLE001  likewise
+                self.fail(scene.path, seed, error)
+                continue
+            if picture.missing:
+                yield picture
+            else:
+                self.kept += 1
+                self.table.end(scene.name, seed, "was there")
+
+    def _picture(
         self, scene: BatchScene, read: ReadScene, adapters: Mapping[str, str], notes: Sequence[str]
-    ) -> None:
-        """One picture and what lies beside it, unless all of that is there and right."""
+    ) -> WantedPicture:
+        """A picture, and what of it is missing; raises TapestryError where that cannot be made."""
         request = read.scene.request
         stem = f"{scene.name}-seed{request.seed}"
         known_files = self.manifest.files_of(f"{stem}.png")
-        names = _Names(stem, self.options, known_files)
+        names = Names(stem, self.options, known_files)
         asked = json.loads(encode(Submit("batch", request)))["request"]
         model_sha256 = self.hashes.of_model(request.model)
         facts = {"request": asked, "model": model_sha256, "adapters": dict(adapters)}
@@ -299,28 +342,38 @@ class _Batch:
         made_from = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         right = self.manifest.right_files(names.picture, made_from)
         missing = [name for name in names.all if name not in right]
-        if not missing:
-            self.kept += 1
-            self.table.end(scene.name, request.seed, "was there")
-            return
         self._refuse_foreign(name for name in missing if name not in known_files)
-        self.table.begin(scene.name, request.seed)
-        files, told = self._made(read, names, missing)
-        if told is None:
+        return WantedPicture(scene, read, names, missing, facts, made_from, notes)
+
+    def _keep(self, picture: WantedPicture, painted: Painted | None) -> None:
+        """Write what was missing, and the picture's line; painted: None where only labels were."""
+        names = picture.names
+        files: dict[str, bytes] = {}
+        told: Mapping[str, Any] = {}
+        if painted is None:
             told = self.manifest.line_of(names.picture)
+        else:
+            files, told = self._pictures(picture, painted.finished), painted.finished.report
+        if names.labels:
+            files |= label_files(picture, told["plan"])
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         known = told.get("files", {})
+        computer = told.get("computer", "") if painted is None else painted.computer
         line = {
             "picture": names.picture,
-            "scene": scene.place,
-            "seed": request.seed,
-            "made_from": made_from,
+            "scene": picture.scene.place,
+            "seed": picture.seed,
+            "made_from": picture.made_from,
             "files": {name: hashes.get(name) or known[name] for name in names.all},
-            "request": asked,
-            "model": {"id": request.model, "sha256": model_sha256},
-            "adapters": dict(adapters),
+            "request": picture.facts["request"],
+            "model": {
+                "id": picture.read.scene.request.model,
+                "sha256": picture.facts["model"],
+            },
+            "adapters": picture.facts["adapters"],
             **{name: told[name] for name in ("plan", "seconds")},
-            "notices": [*dict.fromkeys([*notes, *told["notices"]])],
+            "notices": [*dict.fromkeys([*picture.notes, *told["notices"]])],
+            **({"computer": computer} if computer else {}),
             "version": VERSION,
         }
         try:
@@ -331,45 +384,19 @@ class _Batch:
                 f"{quoted(self.folder)} takes no more files ({error.strerror or error}).",
                 "Make room, and give the same command again: it goes on where it stopped.",
             ) from error
-        is_painted = names.picture in files
-        self.painted += is_painted
-        self.kept += not is_painted
-        done = "painted" if is_painted else "labelled"
-        self.table.end(scene.name, request.seed, done, painted=is_painted)
+        self.painted += painted is not None
+        self.kept += painted is None
+        done = "labelled" if painted is None else "painted"
+        self.table.end(picture.scene.name, picture.seed, done, painted=painted is not None)
 
-    def _made(
-        self, read: ReadScene, names: _Names, missing: Sequence[str]
-    ) -> tuple[dict[str, bytes], Mapping[str, Any] | None]:
-        """The files that are missing, and the report of painting; None where nothing is painted."""
-        files: dict[str, bytes] = {}
-        report = None
-        if set(missing) & {names.picture, names.scene}:
-            finished = painted(read.scene, self._model_cache(), self.table.show)
-            files, report = self._pictures(read, finished, names), finished.report
-        if names.labels:
-            files |= self._labels(read, names)
-        return files, report
-
-    def _pictures(self, read: ReadScene, finished: Finished, names: _Names) -> dict[str, bytes]:
-        wanted = [Path(name) for name in (names.picture, names.scene) if name]
-        made = output_files(read.document, read.scene, finished, wanted)
+    def _pictures(self, picture: WantedPicture, finished: Finished) -> dict[str, bytes]:
+        document, scene = picture.read
+        wanted = [Path(name) for name in (picture.names.picture, picture.names.scene) if name]
+        made = output_files(document, scene, finished, wanted)
         if self.provenance is not None:
-            record = self.provenance.record(read.scene.request, finished)
-            made = self.provenance.written(made, record, read.document)
+            record = self.provenance.record(scene.request, finished)
+            made = self.provenance.written(made, record, document)
         return {path.name: data for path, data in made}
-
-    def _labels(self, read: ReadScene, names: _Names) -> dict[str, bytes]:
-        from ..tasks.plan import make_plan  # noqa: PLC0415  imports torch
-        from ..tasks.region_map import region_map  # noqa: PLC0415  likewise
-
-        request = read.scene.request
-        plan = make_plan(request, self._model_cache().load(request.model))
-        labels = region_map(request, read.scene.blobs, plan)
-        text = json.dumps(labels.classes, indent=1, ensure_ascii=False)
-        return {
-            names.labels: encode_grey(labels.numbers),
-            names.classes: text.encode("utf-8", "backslashreplace") + b"\n",
-        }
 
     def _refuse_foreign(self, names: Iterable[str]) -> None:
         """Raises TapestryError where a file is there that no batch has made: it would be lost."""
@@ -380,33 +407,6 @@ class _Batch:
                     f"{quoted(name)} is in the folder, and {NAME} does not know it.",
                     "Move it away, or choose another folder.",
                 )
-
-    def _model_cache(self) -> ModelCache:
-        """Made when the first picture is painted: it imports torch."""
-        from ..models.model_cache import ModelCache  # noqa: PLC0415
-
-        self._cache = self._cache or ModelCache(self.catalogue)
-        return self._cache
-
-
-class _Names:
-    """What the files of a picture are called; empty for those that are not wanted.
-
-    known: files of it that are there from an earlier run; they are wanted too, so that none of them
-    belongs to another picture than the rest.
-    """
-
-    def __init__(self, stem: str, options: argparse.Namespace, known: Container[str]) -> None:
-        self.picture = f"{stem}.png"
-        scene, labels, classes = f"{stem}.ora", f"{stem}.labels.png", f"{stem}.classes.json"
-        has_labels = options.labels or labels in known
-        self.scene = scene if options.ora or scene in known else ""
-        self.labels = labels if has_labels else ""
-        self.classes = classes if has_labels else ""
-
-    @property
-    def all(self) -> list[str]:
-        return [name for name in (self.picture, self.scene, self.labels, self.classes) if name]
 
 
 def _sentence_of(error: Exception) -> str:

@@ -1,15 +1,23 @@
-"""What a batch tells on stderr: a row for each picture, and in a terminal the one in work."""
+"""What a batch tells on stderr: a row for each picture, and in a terminal those in work."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..tasks.events import Progressed
 from .render import ProgressLine
 
 _NAME_CHARACTERS = 28
+
+
+class _UnderWay(NamedTuple):
+    """A picture that was begun: when, in seconds, and what a terminal shows of it."""
+
+    at_s: float
+    line: ProgressLine
 
 
 class BatchTable:
@@ -23,29 +31,33 @@ class BatchTable:
     ) -> None:
         self._total, self._quiet, self._clock = total, quiet, clock
         self._number = 0
-        self._painted, self._spent_s = 0, 0.0
+        self._painted = 0
         self._live = sys.stderr.isatty()
-        self._steps = ProgressLine(quiet=quiet or not self._live, clock=clock)
-        self._begun_s = clock()
+        self._begun_s: float | None = None
+        self._under_way: dict[tuple[str, int], _UnderWay] = {}
         self._write(self._row("", "scene", "seed", "", "seconds", "left"))
 
     def begin(self, scene: str, seed: int) -> None:
-        """The next picture is begun."""
-        self._begun_s = self._clock()
-        self._steps.prefix = f"{self._number + 1}/{self._total}  {_short(scene)}  {seed}  "
+        """A picture is begun."""
+        now_s = self._clock()
+        self._begun_s = now_s if self._begun_s is None else self._begun_s
+        line = ProgressLine(quiet=self._quiet or not self._live, clock=self._clock)
+        self._under_way[scene, seed] = _UnderWay(now_s, line)
 
-    def show(self, event: Progressed) -> None:
-        """What happens to the picture in work; only a terminal shows it."""
-        self._steps.show(event)
+    def show(self, scene: str, seed: int, event: Progressed) -> None:
+        """What happens to a picture in work; a terminal shows it of the one begun first."""
+        line = self._under_way[scene, seed].line
+        line.is_shown = next(iter(self._under_way)) == (scene, seed)
+        others = f" (+{len(self._under_way) - 1})" if len(self._under_way) > 1 else ""
+        line.prefix = f"{self._number + 1}/{self._total}{others}  {_short(scene)}  {seed}  "
+        line.show(event)
 
     def end(self, scene: str, seed: int | None, done: str, *, painted: bool = False) -> None:
         """A picture is over; seed: None for all pictures of a scene. done: what was done."""
         self._number += 1
-        spent_s = self._clock() - self._begun_s
-        if painted:
-            self._painted += 1
-            self._spent_s += spent_s
-        took = f"{spent_s:.1f}" if painted else ""
+        self._painted += painted
+        begun = None if seed is None else self._under_way.pop((scene, seed), None)
+        took = f"{self._clock() - begun.at_s:.1f}" if begun is not None and painted else ""
         count = f"{self._number}/{self._total}"
         shown = "" if seed is None else str(seed)
         self._write(self._row(count, _short(scene), shown, done, took, self._left()))
@@ -62,9 +74,9 @@ class BatchTable:
     def _left(self) -> str:
         """As long for each picture that is left as for those that were painted."""
         left = self._total - self._number
-        if not self._painted or not left:
+        if not self._painted or not left or self._begun_s is None:
             return ""
-        left_s = self._spent_s / self._painted * left
+        left_s = (self._clock() - self._begun_s) / self._painted * left
         if left_s < 90:
             return f"{left_s:.0f} s"
         return f"{left_s / 60:.0f} min" if left_s < 5400 else f"{left_s / 3600:.1f} h"

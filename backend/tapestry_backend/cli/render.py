@@ -59,11 +59,13 @@ def render(options: argparse.Namespace) -> None:
 class ProgressLine:
     """Tells on stderr what happens: one line that changes in a terminal, many lines in a log.
 
-    prefix: stands before what is shown. clock: seconds that only grow
+    prefix: stands before what is shown. is_shown: whether it is, for now. clock: seconds that only
+    grow
     """
 
     def __init__(self, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.prefix = ""
+        self.is_shown = True
         self._quiet = quiet
         self._clock = clock
         self._live = sys.stderr.isatty()
@@ -77,7 +79,7 @@ class ProgressLine:
         if event.steps:
             text += f": step {event.step}/{event.steps}"
             text += self._time_left(event.step, event.steps)
-        if text != self._last:
+        if text != self._last and self.is_shown:
             self._last = text
             self._write(f"\r{text:<60}" if self._live else f"{text}\n")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +18,9 @@ from ..checkpoints.discovery import adapter_folders, discover, told_apart, upsca
 from ..server.app import App, ServerSettings
 from ..server.connections.listen_address import Certificate, ListenAddress, make_place
 from ..server.persistence.lock import Lock
-from ..workers.cluster_extra import check_ray
-from ..workers.cluster_supervisor import REAL_LOADER, cluster_command
+from ..workers.cluster_supervisor import REAL_LOADER
 from ..workers.pool import real_worker_command
+from .cluster_options import add_cluster, checked_cluster_command
 from .models import FOLDER
 
 _log = logging.getLogger("tapestry.server")
@@ -41,7 +40,11 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         help="paint on this device, with a worker process of its own: cpu, cuda:0, cuda:1, mps "
         "(may be repeated); without it on the fastest one, and on all cards of the same kind",
     )
-    _add_cluster(parser)
+    add_cluster(parser).add_argument(
+        "--split",
+        action="store_true",
+        help="share the windows of one picture among the cluster's workers that are free",
+    )
 
     card = parser.add_argument_group("for small cards, and for quick ones (docs/models.md)")
     card.add_argument(
@@ -101,32 +104,6 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="offer this LoRA, textual inversion, ControlNet or T2I-Adapter too, or all those in a "
         "folder (may be repeated)",
-    )
-
-
-def _add_cluster(parser: argparse.ArgumentParser) -> None:
-    cluster = parser.add_argument_group("for several computers (docs/studio.md)")
-    cluster.add_argument(
-        "--cluster",
-        metavar="ADDRESS",
-        help="paint on the computers of this Ray cluster too: host:port of its head, or auto",
-    )
-    cluster.add_argument(
-        "--split",
-        action="store_true",
-        help="share the windows of one picture among the cluster's workers that are free",
-    )
-    cluster.add_argument(
-        "--cluster-cores",
-        metavar="N",
-        type=int,
-        default=4,
-        help="of a computer without a graphics card, have a worker for every N cores (4)",
-    )
-    cluster.add_argument(
-        "--open-cluster",
-        action="store_true",
-        help="use it though it asks for no token, or can be reached from the internet",
     )
 
 
@@ -211,21 +188,8 @@ def _cluster_command(
                 "Give --cluster with --split, or leave --split out.",
             )
         return ()
-    check_ray()
-    command = cluster_command(
-        arguments.cluster,
-        cores=max(1, arguments.cluster_cores),
-        is_open=arguments.open_cluster,
-        loader=loader,
-        models=models,
-        folders=folders,
-        adapters=arguments.adapter,
-        card=_card_of(arguments),
-    )
-    check = subprocess.run([*command, "--check"], stdout=subprocess.PIPE, check=False)
-    if check.stdout:
-        raise TapestryError(ErrorCode.BAD_REQUEST, check.stdout.decode("utf-8", "replace"))
-    return command
+    card = _card_of(arguments)
+    return checked_cluster_command(arguments, models, folders, card, loader)
 
 
 def _card_of(arguments: argparse.Namespace) -> list[str]:

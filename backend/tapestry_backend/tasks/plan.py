@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -190,6 +190,21 @@ def make_plan(request: Request, model: Denoiser) -> Plan:
         anchor=_anchor(request, canvas, origin, cell_px),
         batch_size=model.batch_size,
     )
+
+
+def plan_as_told(request: Request, told: Mapping[str, Any]) -> Plan:
+    """The plan of this request as a report tells it, without the model that it was made for.
+
+    Steps that are taken again are only counted there: `jumps` is empty.
+    """
+    plain = ("device", "dtype", "scheduler_class", "strength", "cell_px", "windows")
+    kept: dict[str, Any] = {n: told[n] for n in (*plain, "guidance_every", "batch_size")}
+    kept |= {n: Size(*told[n]) for n in ("canvas", "origin", "window", "stride", "anchor")}
+    kept |= {n: Bounds(**told[n]) for n in ("output", "document")}
+    if (draft := told["draft"]) is not None:
+        draft = DraftPlan(**{**draft, "size": Size(*draft["size"])})
+    regions, follow = _plan_regions(request), Follow(*told["follow"])
+    return Plan(request=request, regions=regions, follow=follow, jumps=(), draft=draft, **kept)
 
 
 def _plan_jumps(

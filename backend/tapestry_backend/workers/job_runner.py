@@ -7,7 +7,6 @@ the pipe of a process (`worker.py`), or an actor of a cluster (`cluster/actor.py
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
 import os
@@ -15,12 +14,10 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.fields import WorkerState
-from tapestry_protocol.layered import Layered, LayerPicture
-from tapestry_protocol.limits import MAX_REPORT_CHARACTERS
 from tapestry_protocol.messages import (
     Backend,
     Cancelled,
@@ -29,24 +26,19 @@ from tapestry_protocol.messages import (
     Preview,
     Progress,
     Request,
-    Result,
     Run,
     SiblingDevices,
 )
-from tapestry_protocol.pixels import Pixels
 from tapestry_protocol.runtime import data_folder
-from tapestry_protocol.sentences import as_sentence
 
-from ..tasks.events import Finished, LayeredPicture, Progressed
+from ..tasks.events import Finished, Progressed
 from .channel import Delivery
 from .device_loss import DEVICE_LOST, is_device_lost
 from .failures import failure_of, private_traceback
+from .results import result_of, with_pixels
 
 PREVIEW_INTERVAL_S = 0.25
 """Four previews a second look alive; more would only fill the socket."""
-
-_MAX_REPORT_ENTRY_CHARACTERS = 10_000
-"""When a report is too long to travel, entries longer than this stay behind."""
 
 _log = logging.getLogger("tapestry.worker")
 
@@ -158,7 +150,7 @@ def _follow(
             yield Delivery(Cancelled(job.job_id))
             return
         if isinstance(event, Finished):
-            yield _result(job, event)
+            yield result_of(job.job_id, job.request, event)
             return
         yield Delivery(Progress(job.job_id, event.stage, event.step, event.steps))
         # After the last step, the picture itself comes next.
@@ -166,51 +158,9 @@ def _follow(
         is_due = time.monotonic() - preview_sent_at >= PREVIEW_INTERVAL_S
         if event.preview and is_due and not is_last:
             pixels = event.preview()
-            yield _with_pixels(Preview(job.job_id, PixelsRef.of(pixels)), pixels)
+            yield with_pixels(Preview(job.job_id, PixelsRef.of(pixels)), pixels)
             preview_sent_at = time.monotonic()
     raise RuntimeError("the task ended without a picture")
-
-
-def _result(job: Run, finished: Finished) -> Delivery:
-    result = Result(
-        job.job_id,
-        PixelsRef.of(finished.pixels),
-        finished.bounds,
-        job.request.seed,
-        report_text(finished.report),
-        layered=_reference(finished.layered) if finished.layered else None,
-    )
-    beside = finished.layered.all_pixels if finished.layered else ()
-    return _with_pixels(result, finished.pixels, *beside)
-
-
-def _with_pixels(message: Message, *pixels: Pixels) -> Delivery:
-    return Delivery(message, {each.sha256: each.data for each in pixels})
-
-
-def _reference(layered: LayeredPicture) -> Layered:
-    layers = (
-        LayerPicture(
-            layer.region, layer.bounds, PixelsRef.of(layer.pixels), PixelsRef.of(layer.mask)
-        )
-        for layer in layered.layers
-    )
-    return Layered(PixelsRef.of(layered.base), tuple(layers))
-
-
-def report_text(report: Mapping[str, Any]) -> str:
-    """The report as JSON that fits into a message: rather a shorter report than a lost picture."""
-    if "notices" in report:
-        report = {**report, "notices": [as_sentence(each).to_json() for each in report["notices"]]}
-    text = json.dumps(report)
-    if len(text) <= MAX_REPORT_CHARACTERS:
-        return text
-    short = {
-        name: value
-        for name, value in report.items()
-        if len(json.dumps(value)) <= _MAX_REPORT_ENTRY_CHARACTERS
-    }
-    return json.dumps({**short, "left_out": sorted(report.keys() - short.keys())})
 
 
 def load_task_runner(arguments: Sequence[str]) -> TaskRunner:

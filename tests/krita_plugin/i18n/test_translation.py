@@ -17,7 +17,7 @@ import tapestry
 import tapestry_protocol
 from tapestry.i18n.notices import notice_in
 from tapestry.i18n.translation import catalogue, choose_language, languages, tr, translate
-from tapestry_backend.workers.job_runner import report_text
+from tapestry_backend.workers.results import report_text
 from tapestry_protocol.fields import Stage
 from tapestry_protocol.sentences import Sentence
 
