@@ -164,6 +164,16 @@ def test_a_damaged_tokenizer_is_found_from_outside(sound: Path, tmp_path: Path, 
     assert raised.value.code is ErrorCode.MODEL_BROKEN
 
 
+@pytest.mark.parametrize("method", ["bitsandbytes", "torchao"])
+def test_weights_that_another_library_has_packed_are_named(sound: Path, method: str) -> None:
+    """As diffusers saves them, with what to get instead."""
+    packed = config("unet/config.json", quantization_config={"quant_method": method, "bits": 4})
+    folder = hostile_folder(sound, sound.parent / f"packed by {method}", packed)
+    with pytest.raises(TapestryError, match=f"packed by “{method}”") as raised:
+        check_folder(folder)
+    assert "GGUF" in str(raised.value.advice)
+
+
 def test_words_without_their_merges_are_none(sound: Path, tmp_path: Path) -> None:
     """A part of the files is not enough."""
     shutil.copytree(sound, tmp_path / "model")

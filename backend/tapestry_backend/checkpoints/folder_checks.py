@@ -56,7 +56,8 @@ _MAX_REPEATS = 100
 _MAX_ITEMS, _MAX_BETAS = 128, 10_000
 """Entries of a list; language models name the kind of each of their layers."""
 _MAX_DEPTH = 8
-_FOREIGN = {"auto_map", "quantization_config", "custom_pipeline", "trust_remote_code"}
+_PACKING = "quantization_config"
+_FOREIGN = {"auto_map", _PACKING, "custom_pipeline", "trust_remote_code"}
 """Settings that would have other code than ours read the model."""
 _FOREIGN_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """Files that would have a library look elsewhere for the model."""
@@ -250,6 +251,31 @@ def _class_name(index: dict[str, Any], part: str) -> str:
     return str(named[1] or "") if isinstance(named, list) and len(named) == 2 else ""
 
 
+def _check_readable(settings: dict[str, Any], where: str) -> None:
+    """Raises BrokenFileError where other code would have to read what these are about.
+
+    As that is of weights that bitsandbytes or torchao has packed.
+    """
+    foreign = _FOREIGN & settings.keys()
+    if not foreign:
+        return
+    if foreign != {_PACKING}:
+        raise BrokenFileError(
+            Sentence("{where} asks for {name}", where=where, name=min(foreign)), ANOTHER
+        )
+    packing = settings[_PACKING]
+    method = packing.get("quant_method") if isinstance(packing, dict) else None
+    raise BrokenFileError(
+        Sentence(
+            "{where} says that its weights were packed by {name}, which Tapestry does not read",
+            where=where,
+            name=quoted(str(method or _PACKING)[:40]),
+        ),
+        "Get the same model with weights in 16 bits, or in 8 bits as fp8, or its transformer as "
+        "GGUF.",
+    )
+
+
 def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -> None:
     """Raises BrokenFileError for numbers that no model has, and for code of its own.
 
@@ -258,11 +284,7 @@ def check_configuration(value: Any, where: str, key: str = "", depth: int = 0) -
     if depth > _MAX_DEPTH:
         raise BrokenFileError(Sentence("{where} is nested too deeply", where=where), ANOTHER)
     if isinstance(value, dict):
-        foreign = _FOREIGN & value.keys()
-        if foreign:
-            raise BrokenFileError(
-                Sentence("{where} asks for {name}", where=where, name=min(foreign)), ANOTHER
-            )
+        _check_readable(value, where)
         for name, inner in value.items():
             check_configuration(inner, where, name, depth + 1)
     elif isinstance(value, list):
