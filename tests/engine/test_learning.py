@@ -1,5 +1,7 @@
 """Learning: what a lesson shows, what counts in it, and that a run that was stopped goes on."""
 
+from typing import Any
+
 import diffusers
 import pytest
 import torch
@@ -91,9 +93,32 @@ def test_only_what_counts_is_learned() -> None:
         assert float(lesson.loss(lesson.wanted + 2)) == pytest.approx(4)
 
 
-def learner() -> Learner:
+def learner(optimiser: Any = torch.optim.AdamW) -> Learner:
     """Of an offset and a factor."""
-    return Learner({"offset": torch.zeros(3, 1, 1), "factor": torch.ones(3, 1, 1)}, 0.05)
+    tensors = {"offset": torch.zeros(3, 1, 1), "factor": torch.ones(3, 1, 1)}
+    return Learner(tensors, 0.05, optimiser=optimiser)
+
+
+class Coarse(torch.optim.Optimizer):
+    """Momentum in bytes, with a scale, and a count that is no tensor: as bitsandbytes keeps its."""
+
+    def __init__(self, groups: Any, weight_decay: float) -> None:
+        super().__init__(groups, {"lr": 0.1, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for tensor in group["params"]:
+                kept = self.state[tensor]
+                kept.setdefault("step", 0)
+                before = torch.zeros_like(tensor)
+                if kept["step"]:
+                    before = (kept["state1"].float() - 128) * kept["absmax1"]
+                kept["step"] += 1
+                now = 0.9 * before + tensor.grad
+                kept["absmax1"] = now.abs().max().clamp(min=1e-9) / 127
+                kept["state1"] = (now / kept["absmax1"] + 128).round().to(torch.uint8)
+                tensor.sub_(group["lr"] / kept["step"] * now)
 
 
 def learned(pupil: Learner, first: int, last: int, most_rows: int = 4) -> list[float]:
@@ -113,9 +138,10 @@ def test_losses_come_down() -> None:
     assert sum(learned(pupil, 0, 10)) < sum(before) - 0.1
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been() -> None:
-    """To the bit."""
-    whole, begun, resumed = learner(), learner(), learner()
+@pytest.mark.parametrize("optimiser", [torch.optim.AdamW, torch.optim.Adamax, Coarse])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(optimiser) -> None:
+    """To the bit, whatever the optimiser remembers."""
+    whole, begun, resumed = learner(optimiser), learner(optimiser), learner(optimiser)
     losses = learned(whole, 0, 20)
     learned(begun, 0, 7)
     state = {name: tensor.clone() for name, tensor in begun.state().items()}

@@ -14,6 +14,7 @@ from tapestry_protocol.messages import Teach
 from tapestry_protocol.sentences import quoted
 
 from ..bench.quality.report import table
+from ..bench.quality.taught_patterns import PATTERNS
 from ..outputs import check_output, write_outputs
 from ..values import words_of
 from .bench_card import add_card_arguments
@@ -71,11 +72,22 @@ def _add_quality_arguments(
 def _add_teach_arguments(parser: argparse.ArgumentParser) -> None:
     _add_quality_arguments(parser, ("teaching",))
     parser.add_argument(
-        "--minutes", type=value_of("minutes", Teach), default=10.0, metavar="N", help="each (10)"
+        "--minutes",
+        type=value_of("minutes", Teach),
+        default=10.0,
+        metavar="N",
+        help="each, of processor time, so that what else runs makes no difference; on a card of "
+        "the clock (10)",
     )
     methods = words_of(Teach, "method")
     parser.add_argument(
         "--method", choices=methods, action="append", help="this one alone (may be repeated)"
+    )
+    parser.add_argument(
+        "--pattern",
+        choices=tuple(PATTERNS),
+        action="append",
+        help="this one alone (may be repeated)",
     )
 
 
@@ -109,6 +121,8 @@ def _of_teaching(options: argparse.Namespace) -> dict[str, Any]:
         named["minutes"] = options.minutes
         if options.method:
             named["methods"] = tuple(options.method)
+        if options.pattern:
+            named["patterns"] = tuple(options.pattern)
     return named
 
 

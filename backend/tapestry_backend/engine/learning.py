@@ -8,7 +8,7 @@ had not been.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ _LONGEST_GRADIENT = 1.0
 _LOSS_SCALE = 2.0**12
 """Of losses in half precision, whose gradients would round to zero; halved where it is too much."""
 
-_FIRST, _SECOND = ".first", ".second"
+_CALLED = {"exp_avg": ".first", "exp_avg_sq": ".second"}
 """How the moments of the optimiser are called, behind the name of what it moves."""
 
 
@@ -151,6 +151,7 @@ class Learner:
     rate      of all, but for those that `rates` names
     decay     how much of a tensor goes with each step, in parts of its rate; 0: it is Adam
     is_half   whether the model computes in half precision; the tensors are in single
+    optimiser    another one than AdamW of torch; it takes the same
     """
 
     def __init__(
@@ -161,6 +162,7 @@ class Learner:
         rates: Mapping[str, float] | None = None,
         decay: float = 0.0,
         is_half: bool = False,
+        optimiser: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
     ) -> None:
         self.tensors = {name: tensor.requires_grad_() for name, tensor in tensors.items()}
         self.steps_done = 0
@@ -168,7 +170,7 @@ class Learner:
             {"params": [tensor], "lr": (rates or {}).get(name, rate)}
             for name, tensor in self.tensors.items()
         ]
-        self._adam = torch.optim.AdamW(groups, weight_decay=decay)
+        self._adam = optimiser(groups, weight_decay=decay)
         device = next(iter(self.tensors.values())).device.type
         self._scaler = torch.amp.GradScaler(device, init_scale=_LOSS_SCALE, enabled=is_half)
 
@@ -202,10 +204,9 @@ class Learner:
         """All that another one needs to go on from here, but for `steps_done`."""
         found = {name: tensor.detach() for name, tensor in self.tensors.items()}
         for name, tensor in self.tensors.items():
-            moments = self._adam.state.get(tensor)
-            if moments:
-                found[name + _FIRST] = moments["exp_avg"]
-                found[name + _SECOND] = moments["exp_avg_sq"]
+            for key, value in self._adam.state.get(tensor, {}).items():
+                # A count is a tensor in torch's own optimisers, and a number in others.
+                found[name + _CALLED.get(key, f".{key}")] = torch.as_tensor(value)
         return found
 
     @torch.no_grad()
@@ -214,9 +215,22 @@ class Learner:
         self.steps_done = steps_done
         for name, tensor in self.tensors.items():
             tensor.copy_(state[name])
-            if name + _FIRST in state:
-                self._adam.state[tensor] = {
-                    "step": torch.tensor(float(steps_done)),
-                    "exp_avg": state[name + _FIRST].to(tensor),
-                    "exp_avg_sq": state[name + _SECOND].to(tensor),
-                }
+            moments = _moments_of(name, state, tensor.device)
+            if moments:
+                # What was kept by earlier versions does not say how many steps it made.
+                self._adam.state[tensor] = {"step": torch.tensor(float(steps_done)), **moments}
+
+
+def _moments_of(name: str, state: Mapping[str, Tensor], device: torch.device) -> dict[str, Any]:
+    """What an optimiser remembers of a tensor, by its own names."""
+    own = {called.removeprefix("."): key for key, called in _CALLED.items()}
+    found: dict[str, Any] = {}
+    for key, value in state.items():
+        end = key.removeprefix(f"{name}.")
+        if end == key or "." in end:
+            continue
+        if end == "step":
+            found[end] = value.cpu() if value.is_floating_point() else value.item()
+        else:
+            found[own.get(end, end)] = value.to(device)
+    return found

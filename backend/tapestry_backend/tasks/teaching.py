@@ -46,6 +46,7 @@ from .model_loading import load_model
 from .report import Stopwatch
 from .teaching_examples import read_examples, shown_examples, variants_of
 from .teaching_methods import Student, student_of
+from .teaching_optimiser import Optimiser, optimiser_for
 from .teaching_pictures import curve_beside
 from .teaching_room import check_memory, check_room
 from .tensor_files import TensorFiles, key_of
@@ -109,6 +110,8 @@ class _State:
     others: Sequence[str]
     path: Path
     kept: Sequence[Shown] = ()
+    clock: Callable[[], float] = time.monotonic
+    optimiser: Optimiser = field(default_factory=lambda: optimiser_for(torch.device("cpu")))
     rows: int = _ROWS
     spares: bool = False
     seconds: float = 0.0
@@ -131,12 +134,14 @@ def run_teaching(
     paint: Paint,
     files: TensorFiles | None = None,
     output: Path | None = None,
+    clock: Callable[[], float] | None = None,
 ) -> Iterator[Progressed | Finished]:
     """Teach, write the file, and paint the word; `request` was checked.
 
     files     what is half learned, for the next time; without them nothing of a job that is stopped
               is left
     output    the file; None: in the models folder, called as the word
+    clock     seconds by which the minutes are counted; None: those that pass
 
     Raises TapestryError before the wait for whatever can be known by then.
     """
@@ -150,7 +155,8 @@ def run_teaching(
         examples = read_examples(teach, blobs, model.cell_px)
         others = [*entry.materials, *OTHER_TEXTS] if entry.materials else list(OTHER_TEXTS)
     with student_of(model, teach) as student:
-        check_memory(model, student, entry, teach, _ROWS)
+        optimiser = optimiser_for(model.device)
+        check_memory(model, student, entry, teach, _ROWS, optimiser)
         check_room(path, student)
         prompts = [*student.prompts, teach.like]
         with watch.stage("encode"):
@@ -166,8 +172,10 @@ def run_teaching(
             rates=student.rates,
             decay=_DECAY,
             is_half=model.dtype == torch.float16,
+            optimiser=optimiser.make,
         )
         state = _State(request, teach, model, student, learner, shown, prompts, others, path)
+        state.clock, state.optimiser = clock or time.monotonic, optimiser
         key = _key(state, encoded, entry.path)
         _restore(state, files.find(key) if files else None)
         _check_learned(state)
@@ -243,6 +251,7 @@ def _key(state: _State, encoded: Sequence[Shown], weights: Path) -> str:
         *("teach", state.request.model, state.model.dtype, state.model.device.type),
         replace(state.teach, minutes=0.0, licence="", examples=()),
         *(_ROWS, _KEPT_ROWS, state.student.rate),
+        *([state.optimiser.name] if state.optimiser.in_eight_bits else []),
     )
     tensors = [part for each in encoded for part in (each.clean, each.counts)]
     return key_of(tensors, settings, weights)
@@ -261,11 +270,11 @@ def _learn(state: _State, files: TensorFiles | None, key: str) -> Generator[Prog
     unsaved = False
     try:
         while state.seconds < state.total_s:
-            began, number = time.monotonic(), len(state.losses)
+            began, number = state.clock(), len(state.losses)
             state.student.look(number)
             more = _not_to_forget(state, number, kept, others)
             state.losses.append(_learn_one(state, lessons.at(number), more))
-            state.seconds += time.monotonic() - began
+            state.seconds += state.clock() - began
             unsaved = True
             if time.monotonic() - shown_at > between:
                 state.picture = curve_beside(_sample(state), state.losses)
@@ -454,6 +463,7 @@ def _finish(
             "examples": list(examples),
             "steps": len(state.losses),
             "seconds": round(state.seconds, 1),
+            "optimiser": state.optimiser.name,
             "losses": curve(state.losses),
             "model": model_cache.catalogue.find(request.model).id,
         }

@@ -14,9 +14,10 @@ from tapestry_protocol.sentences import Sentence, quoted
 from ..models.denoiser import Denoiser
 from ..models.device.memory import free_and_total_bytes
 from .teaching_methods import Student
+from .teaching_optimiser import Optimiser
 
-_MOMENTS = 4
-"""A tensor that is learned lies there with its gradient and two moments, in single precision."""
+_WITH_GRADIENT = 2 * 4
+"""Bytes of a number that is learned, and of its gradient; the optimiser's moments come on top."""
 
 _CHECKPOINTED = 1 / 6
 """Of activations is left where they are computed twice (gradient checkpointing)."""
@@ -27,10 +28,17 @@ _ALIVE = 3
 _GIB = 2**30
 
 
-def learning_bytes(model: Denoiser, student: Student, rows: int) -> float:
+def learning_bytes(model: Denoiser, student: Student, rows: int, optimiser: Optimiser) -> float:
     """What learning takes besides the model's weights, at the least: checkpointed, row by row."""
+    return (
+        tensor_bytes(student, optimiser) + min(rows, 1) * row_bytes(model) * _ALIVE * _CHECKPOINTED
+    )
+
+
+def tensor_bytes(student: Student, optimiser: Optimiser) -> float:
+    """What is learned, with its gradients and moments."""
     numbers = sum(tensor.numel() for tensor in student.tensors.values())
-    return numbers * _MOMENTS * 4 + min(rows, 1) * row_bytes(model) * _ALIVE * _CHECKPOINTED
+    return numbers * _WITH_GRADIENT + optimiser.moment_bytes(student.tensors)
 
 
 def row_bytes(model: Denoiser) -> float:
@@ -38,16 +46,22 @@ def row_bytes(model: Denoiser) -> float:
     return float(model.row_bytes)
 
 
-def check_memory(model: Denoiser, student: Student, entry: Any, teach: Teach, rows: int) -> None:
+def check_memory(
+    model: Denoiser,
+    student: Student,
+    entry: Any,
+    teach: Teach,
+    rows: int,
+    optimiser: Optimiser,
+) -> None:
     """Raises TapestryError when learning does not fit the device, with what would."""
     free, total = free_and_total_bytes(model.device)
     weights = 0 if model.device.type == "cpu" else entry.size_bytes
-    needed = learning_bytes(model, student, rows) + weights
+    needed = learning_bytes(model, student, rows, optimiser) + weights
     available = free if model.device.type == "cpu" else total
     if needed <= available:
         return
-    numbers = sum(tensor.numel() for tensor in student.tensors.values())
-    without = needed - numbers * _MOMENTS * 4
+    without = needed - tensor_bytes(student, optimiser)
     fitting = (
         'The method "word" would fit: it changes no layer.'
         if teach.method != "word" and without <= available

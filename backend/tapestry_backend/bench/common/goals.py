@@ -114,12 +114,14 @@ def _teaching_goals() -> dict[str, Goal]:
         "judge_known": Goal("unseen pictures of what the model knew that it names rightly"),
         "dreambooth_right": Goal("pictures named rightly, DreamBooth's own recipe"),
         "dreambooth_kept": Goal("what the model knew, named rightly after it"),
+        "dreambooth_lost": Goal("what it names less of that than before"),
     }
     for name, (text, most) in _TAUGHT_BY.items():
         goals |= {
             f"{name}_right": Goal(f"pictures of the word named rightly, {text}", at_least=0.8),
             f"{name}_inside": Goal("the same inside a region", at_least=0.9),
             f"{name}_kept": Goal("what the model knew, named rightly with it laid on"),
+            f"{name}_lost": Goal("what it names less of that than before", at_most=0.03),
             f"{name}_both": Goal("two taught things right in two regions", at_least=0.8),
             f"{name}_kilobytes": Goal("size of the file, KB", at_most=most),
         }

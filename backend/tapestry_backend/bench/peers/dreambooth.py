@@ -6,7 +6,7 @@ weight decay 0.01, one example and one prior picture a step, gradients cut at 1.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import diffusers
 import numpy as np
@@ -29,9 +29,20 @@ class DreamBooth:
         self._settings = settings
         cache = ModelCache(model_cache.catalogue, str(model_cache.device))
         self._painter = Painter(cache, settings, ProgressLog())
+        self.steps = 0
 
-    def taught(self, examples: np.ndarray, prompt: str, prior: str, seconds: float) -> Painter:
-        """A painter whose model was taught by examples, uint8 [N, H, W, 3], for so long."""
+    def taught(
+        self,
+        examples: np.ndarray,
+        prompt: str,
+        prior: str,
+        seconds: float,
+        clock: Callable[[], float],
+    ) -> Painter:
+        """A painter whose model was taught by examples, uint8 [N, H, W, 3], for so long.
+
+        clock: by which the seconds are counted.
+        """
         painter = self._painter
         model = painter.model
         unet = model.adapter_manager.networks["unet"]
@@ -42,8 +53,9 @@ class DreamBooth:
         unet.requires_grad_(requires_grad=True)
         optimizer = torch.optim.AdamW(unet.parameters(), lr=_RATE, weight_decay=_DECAY)
         generator = torch.Generator().manual_seed(self._settings.seed)
-        began = time.monotonic()
-        while time.monotonic() - began < seconds:
+        began = clock()
+        self.steps = 0
+        while clock() - began < seconds:
             rows = [
                 int(torch.randint(len(each), (1,), generator=generator)) for each in (own, kept)
             ]
@@ -60,12 +72,9 @@ class DreamBooth:
             torch.nn.utils.clip_grad_norm_(unet.parameters(), _LONGEST)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            self.steps += 1
         unet.requires_grad_(requires_grad=False)
         return painter
-
-
-def _one_of(latents: Tensor, generator: torch.Generator) -> Tensor:
-    return latents[int(torch.randint(len(latents), (1,), generator=generator))]
 
 
 def _wanted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from tapestry_protocol.adapters import Lora
 from tapestry_protocol.fields import TeachMethod
 from tapestry_protocol.messages import PixelsRef, Request, Teach
 from tapestry_protocol.pixels import Pixels
+from tapestry_protocol.request_checks import check_request
 
 from ...tasks.events import Finished
 from ...tasks.run import run
+from ...tasks.teaching import run_teaching
 from ..common.layouts import RegionLayout
 from ..peers.dreambooth import DreamBooth
 from .captioned import CaptionedPicture
@@ -52,7 +54,10 @@ _QUICK = _Amount(patterns=2, materials=8, taught_with=3, pictures=4, of_each_oth
 
 @dataclass(frozen=True)
 class _Taught:
-    """A pattern that was taught: its word, the LoRA of its file, and how it went."""
+    """A pattern that was taught: its word, the LoRA of its file, and how it went.
+
+    seconds    of learning itself, by the clock of the run; cpu_s of all that belongs to it
+    """
 
     pattern: str
     word: str
@@ -67,30 +72,46 @@ def measure_teaching(bench: Workbench) -> Measured:
     """The share of pictures that a judge names right; it was taught by drawings of the patterns.
 
     And by the model's own pictures of what it knew before. Each method of the scope is given its
-    minutes for each pattern; DreamBooth's own recipe, which changes the whole U-Net, as many.
+    minutes for each pattern; DreamBooth's own recipe, which changes the whole U-Net, as many for
+    the last one. On a processor they are minutes of its time, whatever else runs.
     """
     amount = _QUICK if bench.scope.quick else _FULL
-    patterns = list(PATTERNS)[-amount.patterns :]
+    patterns = list(bench.scope.patterns or list(PATTERNS)[-amount.patterns :])
     known = [prompt for prompt in bench.prompts if prompt not in PATTERNS][: amount.materials]
     judge, before = _judge(bench, patterns, known, amount)
     figures: dict[str, float] = {"judge": before["patterns"], "judge_known": before["known"]}
     rows: list[list[CaptionedPicture]] = []
     details: dict[str, object] = {}
-    for method in bench.scope.methods:
-        taught = [_teach(bench, pattern, method) for pattern in patterns]
-        details[method] = [vars(each) for each in taught]
-        found, made = _examine(bench, judge, taught, known, amount)
-        figures |= {f"{_name(method)}_{name}": value for name, value in found.items()}
-        rows += made
+    with tempfile.TemporaryDirectory(prefix="tapestry-bench-") as folder:
+        for method in bench.scope.methods:
+            taught = [_teach(bench, pattern, method, Path(folder)) for pattern in patterns]
+            details[method] = [vars(each) for each in taught]
+            found, made = _examine(bench, judge, taught, known, amount)
+            figures |= _told(bench, _name(method), found, before["known"])
+            rows += made
     if not bench.scope.alone:
         found, made = _examine_dreambooth(bench, judge, patterns[-1], known, amount)
-        figures |= {f"dreambooth_{name}": value for name, value in found.items()}
+        details["dreambooth"] = {"pattern": patterns[-1], "steps": found.pop("steps")}
+        figures |= _told(bench, "dreambooth", found, before["known"])
         rows += made
     return Measured(figures, rows, details=details)
 
 
 def _name(method: str) -> str:
     return method.replace("-", "_")
+
+
+def _told(bench: Workbench, name: str, found: dict[str, float], known: float) -> dict[str, float]:
+    """A method's figures, said as soon as they are there; known: named rightly before it."""
+    found["lost"] = known - found["kept"]
+    bench.say(", ".join(f"{name}_{figure} {value:.3g}" for figure, value in found.items()))
+    return {f"{name}_{figure}": value for figure, value in found.items()}
+
+
+def _clock(bench: Workbench) -> Callable[[], float]:
+    """Of the processor's time for this process; a card's work is told by the wall alone."""
+    is_cpu = bench.painter.model_cache.device.type == "cpu"
+    return time.process_time if is_cpu else time.monotonic
 
 
 def drawings(pattern: str, count: int, seed: int, side: int) -> np.ndarray:
@@ -133,7 +154,7 @@ def _is(judge: Judge, picture: np.ndarray, number: int, where: np.ndarray | None
     return int(np.bincount(names.ravel(), minlength=len(judge.prompts)).argmax()) == number
 
 
-def _teach(bench: Workbench, pattern: str, method: TeachMethod) -> _Taught:
+def _teach(bench: Workbench, pattern: str, method: TeachMethod, folder: Path) -> _Taught:
     bench.say(f"teaching {pattern} by {method}")
     word = f"my {pattern.rsplit(maxsplit=1)[-1]} {_SHORT[method]}"
     blobs: dict[str, bytes] = {}
@@ -148,10 +169,17 @@ def _teach(bench: Workbench, pattern: str, method: TeachMethod) -> _Taught:
         word, tuple(refs), like=_LIKE[pattern], method=method, minutes=bench.scope.minutes
     )
     request = Request("teach", side, side, model=bench.painter.settings.model, teach=teach)
-    folder = Path(tempfile.mkdtemp(prefix="tapestry-bench-"))
     output = folder / f"{word.replace(' ', '-')}.safetensors"
-    began = time.process_time()
-    *_, finished = run(request, blobs, bench.painter.model_cache, taught=output)
+    cache, began = bench.painter.model_cache, time.process_time()
+    check_request(request)
+    *_, finished = run_teaching(
+        request,
+        blobs,
+        cache,
+        lambda wanted: run(wanted, {}, cache),
+        output=output,
+        clock=_clock(bench),
+    )
     cpu_s = time.process_time() - began
     if not isinstance(finished, Finished):
         raise TypeError("a task must end with its picture")
@@ -226,13 +254,19 @@ def _examine_dreambooth(
     peer = DreamBooth(bench.painter.model_cache, bench.painter.settings)
     word = f"sks {_LIKE[pattern]}"
     examples = drawings(pattern, _EXAMPLES, 0, bench.painter.window_px)
-    painter = peer.taught(examples, word, _LIKE[pattern], 60 * bench.scope.minutes)
+    seconds = 60 * bench.scope.minutes
+    painter = peer.taught(examples, word, _LIKE[pattern], seconds, _clock(bench))
     numbers = {name: number for number, name in enumerate(judge.prompts)}
     made = [painter.plain(word, 7000 + i) for i in range(amount.pictures)]
     right = [_is(judge, picture, numbers[pattern]) for picture in made]
     kept = [
-        _is(judge, painter.plain(prompt, 100 * k + amount.taught_with), numbers[prompt])
+        _is(judge, painter.plain(prompt, 100 * k + amount.taught_with + i), numbers[prompt])
         for k, prompt in enumerate(known)
+        for i in range(amount.of_each_other)
     ]
-    figures = {"right": float(np.mean(right)), "kept": float(np.mean(kept))}
+    figures = {
+        "right": float(np.mean(right)),
+        "kept": float(np.mean(kept)),
+        "steps": float(peer.steps),
+    }
     return figures, [[CaptionedPicture("DreamBooth", picture) for picture in made[:4]]]

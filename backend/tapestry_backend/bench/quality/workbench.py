@@ -33,13 +33,15 @@ class Scope:
 
     quick      a representative part only
     alone      Tapestry alone, nothing to compare with: for finding good settings
-    minutes, methods    of teaching: for each pattern, and by which
+    minutes, methods, patterns    of teaching: for each pattern, by which, and which; no names: as
+               many as belong to a quick run or a whole one
     """
 
     quick: bool = False
     alone: bool = False
     minutes: float = 10.0
     methods: tuple[TeachMethod, ...] = ("lora", "word", "attention", "key-locked")
+    patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
