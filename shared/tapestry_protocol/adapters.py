@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from .constraints import Between, MaxLength
 from .fields import UnitShare
-from .limits import MAX_ADAPTER_WEIGHT, MAX_ID_CHARACTERS
+from .limits import MAX_ADAPTER_WEIGHT, MAX_CONTROL_TYPES, MAX_ID_CHARACTERS
 from .pixels import Bounds, PixelsRef
 
 AdapterId = Annotated[str, MaxLength(MAX_ID_CHARACTERS)]
@@ -16,6 +16,21 @@ FamilyName = Literal[
     "", "sd1", "sd2", "sdxl", "sd3", "flux", "z_image", "flux2", "chroma", "qwen_image"
 ]
 """Models that take the same adapters; empty where it is unknown."""
+
+ControlType = Literal[
+    "",
+    "canny",
+    "soft_edges",
+    "depth",
+    "normals",
+    "pose",
+    "segments",
+    "tile",
+    "blur",
+    "grey",
+    "low_quality",
+]
+"""What a picture says to a ControlNet that is several in one; empty: what was made of it tells."""
 
 MAPS = ("regions", "ade20k")
 """What is shown of the regions' places alone, without a picture."""
@@ -53,6 +68,8 @@ class Control:
                   extension; None for a map
     weight        how firmly; 0: not at all
     start, end    the share of the steps from which on and until which it counts
+    control_type  as what a ControlNet of several types in one (union) takes the picture; others
+                  have none
     """
 
     adapter: AdapterId
@@ -62,6 +79,7 @@ class Control:
     weight: Annotated[float, Between(0.0, MAX_ADAPTER_WEIGHT)] = 1.0
     start: UnitShare = 0.0
     end: UnitShare = 1.0
+    control_type: ControlType = ""
 
 
 @dataclass(frozen=True)
@@ -70,8 +88,10 @@ class AdapterInfo:
 
     kind     "embedding": a word for prompts, the others by their id
     family   the models that it fits, such as "sd1"; empty where its file does not say
+    types    of a ControlNet that is several in one (union): those that it knows
     """
 
     id: AdapterId
     kind: Literal["lora", "controlnet", "t2i_adapter", "ip_adapter", "embedding"]
     family: FamilyName = ""
+    types: Annotated[tuple[ControlType, ...], MaxLength(MAX_CONTROL_TYPES)] = ()

@@ -135,6 +135,9 @@ MAX_LORAS = 8
 MAX_CONTROLS = 8
 """Control pictures of one picture, those of its regions included; each is as large as a layer."""
 
+MAX_CONTROL_TYPES = 32
+"""Types that one ControlNet tells apart; the largest known has eleven."""
+
 MAX_ADAPTER_WEIGHT = 4.0
 """LoRAs and control pictures are made for 1, and break a picture well before 4."""
 

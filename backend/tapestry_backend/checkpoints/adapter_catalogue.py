@@ -30,6 +30,7 @@ from .adapter_recognition import (
     read_adapter,
 )
 from .checkpoint_file import PICKLES, holds_a_network, misplaced_network
+from .control_types import mode_of
 from .embedding_dims import EmbeddingDims
 from .families import family_of_file
 from .folder_checks import PARTS, lacks_index, without_index
@@ -284,6 +285,7 @@ class AdapterCatalogue:
         wanted = [self.find(lora.adapter, "lora") for lora in request.all_loras]
         for control in request.all_controls:
             wanted.append(self.find(control.adapter, *PICTURED))
+            mode_of(control, wanted[-1].id, wanted[-1].types)
             if wanted[-1].kind == "ip_adapter" and control.preprocessor != "none":
                 raise TapestryError(
                     ErrorCode.BAD_REQUEST,

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from tapestry_protocol.adapters import AdapterInfo, FamilyName
+from tapestry_protocol.adapters import AdapterInfo, ControlType, FamilyName
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.sentences import Sentence, quoted
 
 from .checkpoint_file import PICKLES, has_some_backbone, no_checkpoint
+from .control_types import types_of_flux, types_of_xl
 from .controlnet_keys import read_control_marks
 from .families import family_of_file
 from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration, weights_variant
@@ -50,6 +51,7 @@ _WHOLE_AGAIN = (
 _CONFIGURATION_AGAIN = "Get its config.json again from where it came from."
 _CLASSES: Mapping[str, tuple[AdapterKind, FamilyName]] = {
     "ControlNetModel": ("controlnet", ""),
+    "ControlNetUnionModel": ("controlnet", ""),
     "SD3ControlNetModel": ("controlnet", "sd3"),
     "FluxControlNetModel": ("controlnet", "flux"),
     "ZImageControlNetModel": ("controlnet", "z_image"),
@@ -60,9 +62,6 @@ _NETWORK_SETTINGS = {"_class_name", "architectures", "model_type"}
 """Of these, diffusers or transformers write one beside the weights of a network."""
 
 _BESIDES = {
-    "num_mode": Sentence(
-        "it is a ControlNet of several kinds in one (union), which Tapestry does not know"
-    ),
     **dict.fromkeys(
         ("extra_conditioning_channels", "extra_condition_channels"),
         Sentence("it wants to see a mask beside the picture (for inpainting)"),
@@ -102,6 +101,7 @@ class Adapter:
     inside    how the names of an embedding's tensors begin, where it stands in a LoRA's file
     words     that were taught here, as prompts say them; of an embedding the one that it means
     gated     whether a LoRA changes nothing but what looks like its word
+    types     of a ControlNet that is several in one: those that it knows, by their numbers
     """
 
     id: str
@@ -115,10 +115,11 @@ class Adapter:
     inside: str = ""
     words: tuple[str, ...] = ()
     gated: bool = False
+    types: tuple[ControlType, ...] = ()
 
     @property
     def info(self) -> AdapterInfo:
-        return AdapterInfo(self.id, self.kind, self.family)
+        return AdapterInfo(self.id, self.kind, self.family, self.types)
 
 
 def read_adapter(path: Path) -> Adapter:
@@ -217,10 +218,19 @@ def _read_folder(name: str, path: Path) -> Adapter:
         if config.get(setting):
             raise BrokenFileError(problem)
     _check_network(path)
+    types = types_of_flux(_count(config, "num_mode"))
     width = config.get("cross_attention_dim")
     if not isinstance(width, int):
-        return Adapter(name, kind, path, family)
-    return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,))
+        return Adapter(name, kind, path, family, types=types)
+    if config["_class_name"] == "ControlNetUnionModel":
+        types = types_of_xl(_count(config, "num_control_type"))
+    return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,), types=types)
+
+
+def _count(config: Mapping[str, Any], name: str) -> int:
+    """A configuration's number of types; none where it names no number of them."""
+    count = config.get(name)
+    return count if isinstance(count, int) else 0
 
 
 def _check_network(path: Path) -> None:
@@ -266,7 +276,8 @@ def _read_file(name: str, path: Path) -> Adapter:
     if control := read_control_marks(header):
         (width,) = control.text_widths or (0,)
         family = _BY_TEXT_WIDTH.get(width, "")
-        return Adapter(name, "controlnet", path, family, control.text_widths)
+        types = types_of_xl(control.type_count)
+        return Adapter(name, "controlnet", path, family, control.text_widths, types=types)
     if any(_is_factor(part) for part in header.shapes):
         check_rank(header)
         family, widths = _family_of_lora(header)

@@ -10,10 +10,12 @@ from .safetensors_header import BrokenFileError, Header
 
 _ORIGINAL = "input_hint_block.0.weight"
 _DIFFUSERS = "controlnet_cond_embedding.conv_in.weight"
+TYPES = "task_embedding"
+"""The tensor with a row for each type of a network that is several in one."""
 _READING = "attn2.to_k.weight"
 _BESIDES = {
-    "task_embedding": Sentence(
-        "it is a ControlNet of several kinds in one (union), which Tapestry does not know"
+    TYPES: Sentence(
+        "it is a ControlNet of several kinds in one (union) with names that Tapestry does not know"
     ),
     "lora_controlnet": Sentence("it is a Control-LoRA, which Tapestry does not know"),
     "difference": Sentence(
@@ -28,11 +30,13 @@ class ControlNetKeys(NamedTuple):
     prefix      what its tensors' names begin with
     original    whether they have the names of its authors' code, or those of diffusers
     text_widths that of the texts which it reads; empty where it reads none
+    type_count  how many types of pictures it tells apart; 0: it is made for one
     """
 
     prefix: str
     original: bool
     text_widths: tuple[int, ...]
+    type_count: int = 0
 
 
 def read_control_marks(header: Header) -> ControlNetKeys | None:
@@ -41,7 +45,10 @@ def read_control_marks(header: Header) -> ControlNetKeys | None:
         for mark, original in ((_ORIGINAL, True), (_DIFFUSERS, False)):
             if prefix + mark not in header.shapes:
                 continue
+            types = header.shapes.get(prefix + TYPES, ())
             for name, problem in _BESIDES.items():
+                if name == TYPES and types and not original:
+                    continue
                 if name in header.shapes or prefix + name in header.shapes:
                     raise BrokenFileError(problem)
             reading = [
@@ -49,5 +56,5 @@ def read_control_marks(header: Header) -> ControlNetKeys | None:
                 for name, shape in header.shapes.items()
                 if name.startswith(prefix) and name.endswith(_READING) and len(shape) == 2
             ]
-            return ControlNetKeys(prefix, original, tuple(reading[:1]))
+            return ControlNetKeys(prefix, original, tuple(reading[:1]), *types[:1])
     return None

@@ -13,7 +13,13 @@ from tapestry_protocol.sentences import quoted
 
 from ..values import read_value
 
-_FIELDS = {"weight": "weight", "start": "start", "end": "end", "show": "preprocessor"}
+_FIELDS = {
+    "weight": "weight",
+    "start": "start",
+    "end": "end",
+    "show": "preprocessor",
+    "type": "control_type",
+}
 """What people write -> the control's field."""
 
 _PLACES = ("layer", "region")
@@ -60,5 +66,6 @@ def _refused(adapter: str, problem: str) -> TapestryError:
         f"The settings of the control picture for {quoted(adapter[:40])} cannot be read: "
         f"{problem}.",
         "Write for instance layer=sketch,show=lines,weight=0.8,start=0,end=0.6,region=red bricks; "
-        "show is one of none, lines, canny, soft_edges, regions, ade20k.",
+        "show is one of none, lines, canny, soft_edges, regions, ade20k; type=depth says of what "
+        "type the picture is, to a ControlNet of several.",
     )

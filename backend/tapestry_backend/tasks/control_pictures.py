@@ -16,6 +16,7 @@ from tapestry_protocol.messages import Request
 from tapestry_protocol.pixels import Bounds
 
 from ..checkpoints.adapter_catalogue import PICTURED, AdapterCatalogue
+from ..checkpoints.control_types import mode_of
 from ..engine.noise_schedule import SamplingStep
 from ..engine.windows import Size, Window, crop
 from ..models.adapters.control_input import ControlInput
@@ -64,17 +65,20 @@ class ControlPictures:
         self._output = None if first is None else plan.output
         self._networks: dict[str, Any] = {}
         self._pictures: dict[Control, Tensor] = {}
+        self._modes: dict[Control, int | None] = {}
         self._references: dict[Control, Reference] = {}
         self._scaled: dict[tuple[Control, Size], Tensor] = {}
         self._prepared: dict[tuple[Control, Size, Window], Tensor] = {}
         self._keeps = plan.layout.mode == "overlap"
         for control in controls:
-            network = model.adapter_manager.control(adapters.find(control.adapter, *PICTURED))
+            adapter = adapters.find(control.adapter, *PICTURED)
+            network = model.adapter_manager.control(adapter)
             if isinstance(network, ReferenceAdapter):
                 tokens = network.read(_on_white(control, blobs))
                 self._references[control] = Reference(network, tokens, control.weight)
             else:
                 self._networks[control.adapter] = network
+                self._modes[control] = mode_of(control, adapter.id, adapter.types)
                 if first is None:
                     self._pictures[control] = _picture(control, request, blobs, plan)
                 else:
@@ -104,7 +108,8 @@ class ControlPictures:
                 self._prepared[key] = found
             return found
 
-        return ControlInput(network, *shown_parts(windows, shown), control.weight)
+        seen = shown_parts(windows, shown)
+        return ControlInput(network, *seen, control.weight, self._modes[control])
 
     def _part(self, control: Control, size: Size, window: Window) -> Tensor:
         """A window's part of a canvas of this size: [1, 3, H, W] uint8."""

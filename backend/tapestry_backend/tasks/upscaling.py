@@ -350,7 +350,7 @@ def _conditioned(
     for tile in adapters.tile_networks if larger.strength else ():
         if tile.id in shown_already:
             break  # the artist's own picture is what it is to keep
-        control = Control(tile.id)
+        control = Control(tile.id, control_type="tile" if "tile" in tile.types else "")
         held = replace(larger, controls=(*larger.controls, control))
         try:
             model_cache.check(held)

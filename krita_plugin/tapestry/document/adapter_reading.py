@@ -46,7 +46,14 @@ async def controls_of(
     for one in laid:
         if one.kind == "lora" or one.weight == 0:
             continue
-        control = Control(one.adapter, one.show, None, None, one.weight, one.start, one.end)
+        control = Control(
+            one.adapter,
+            one.show,
+            weight=one.weight,
+            start=one.start,
+            end=one.end,
+            control_type=one.control_type,
+        )
         if one.needs_layer:
             bounds = _place(one, layers, reach)
             if bounds.is_empty:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast, get_args
 
-from tapestry_protocol.adapters import MAPS, AdapterInfo, may_fit
+from tapestry_protocol.adapters import MAPS, AdapterInfo, ControlType, may_fit
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT, MAX_CONTROLS, MAX_ID_CHARACTERS, MAX_LORAS
 
@@ -52,6 +52,7 @@ class AdapterSettings:
     show        what is made of the layer, as in `tapestry_protocol.adapters.Control`
     layer       id of the layer that it is shown, and the name which that had then
     start, end  the share of the steps from which on and until which it counts
+    control_type  as in `tapestry_protocol.adapters.Control`
     """
 
     adapter: str
@@ -62,6 +63,7 @@ class AdapterSettings:
     layer_name: str = ""
     start: float = 0.0
     end: float = 1.0
+    control_type: ControlType = ""
 
     @property
     def needs_layer(self) -> bool:
@@ -220,4 +222,6 @@ def _is_in_range(laid: AdapterSettings, name: str, value: Any) -> bool:
         return least_weight(laid.kind) <= value <= MAX_ADAPTER_WEIGHT
     if name == "show":
         return value in (SHOWS if laid.kind in CONTROLS else ("none",))
+    if name == "control_type":
+        return value in (get_args(ControlType) if laid.kind == "controlnet" else ("",))
     return not isinstance(value, float) or 0 <= value <= 1

@@ -106,6 +106,14 @@ def test_adapters_of_the_picture_are_in_the_request(controller: AdapterSetup) ->
     assert controller.docker_model.queue.front.order.blobs[control.image.sha256] == BLACK * 16
 
 
+def test_the_type_of_a_picture_is_in_the_request(controller: AdapterSetup) -> None:
+    """And survives in the document."""
+    union = AdapterInfo("union", "controlnet", "sd1", ("canny", "depth"))
+    controller.lay(PICTURE, union, controller.sketch, control_type="depth")
+
+    assert [control.control_type for control in controller.ask().controls] == ["depth"]
+
+
 def test_adapters_of_a_region_are_in_its_request(controller: AdapterSetup) -> None:
     """And nowhere else."""
     controller.lay(controller.sky, INK, weight=-1.0)

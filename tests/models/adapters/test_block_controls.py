@@ -295,14 +295,13 @@ def test_a_controlnet_of_another_build_is_refused(lab: Lab, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("family", "setting", "problem"),
     [
-        ("flux", {"num_mode": 6}, "several kinds in one"),
         ("sd3", {"extra_conditioning_channels": 1}, "wants to see a mask"),
     ],
 )
 def test_what_wants_more_than_a_picture_gets_a_sentence(
     tmp_path: Path, family: str, setting: dict[str, int], problem: str
 ) -> None:
-    """A union of several kinds, and one for inpainting."""
+    """One for inpainting."""
     folder = a_lab(family, tmp_path).adapters / "edges"
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, **setting}), encoding="utf-8")

@@ -79,6 +79,23 @@ def save_controlnet(folder: Path, unet: Any, seed: int = 3) -> Path:
     return folder
 
 
+def save_union(folder: Path, unet: Any, types: int = 8) -> Path:
+    """A ControlNet of several types in one, as there is for Stable Diffusion XL."""
+    torch.manual_seed(11)
+    plain = diffusers.ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=_conditioning()
+    )
+    width = unet.config.block_out_channels[0]
+    sizes = {"num_trans_channel": width, "num_proj_channel": width, "num_control_type": types}
+    network = diffusers.ControlNetUnionModel.from_config({**plain.config, **sizes})
+    nn.init.normal_(network.spatial_ch_projs.weight, std=0.1)
+    nn.init.normal_(network.controlnet_cond_embedding.conv_out.weight, std=0.2)
+    for block in (*network.controlnet_down_blocks, network.controlnet_mid_block):
+        nn.init.normal_(block.weight, std=0.1)
+    network.save_pretrained(folder)
+    return folder
+
+
 def _conditioning() -> tuple[int, ...]:
     """One halving fewer than diffusers' own eightfold."""
     return (8, 16, 16)
@@ -99,11 +116,14 @@ def save_sd3_controlnet(
 
 
 def save_flux_controlnet(
-    folder: Path, transformer: Any, seed: int = 3, *, other: bool = False
+    folder: Path, transformer: Any, seed: int = 3, *, other: bool = False, modes: int | None = None
 ) -> Path:
-    """One for FLUX.1, without its last blocks; `other`: one that is shown pixels."""
+    """One for FLUX.1, without its last blocks; `other`: one that is shown pixels.
+
+    modes: of one that is several in one.
+    """
     torch.manual_seed(seed)
-    config = {**transformer.config, "num_single_layers": 0 if other else 1}
+    config = {**transformer.config, "num_single_layers": 0 if other else 1, "num_mode": modes}
     config["in_channels"] = transformer.out_channels
     if other:
         config |= {"conditioning_embedding_channels": transformer.out_channels}

@@ -77,14 +77,14 @@ def residuals_3(
     latents [K, C, h, w].
     """
 
-    def ask(network: Any, seen: Tensor, weight: float) -> list[list[Tensor]]:
-        own = dict(kwargs)
+    def ask(asked: ControlInput, seen: Tensor) -> list[list[Tensor]]:
+        network, own = asked.network, dict(kwargs)
         if sees_unshifted(network):
             own["pooled_projections"] = torch.zeros_like(own["pooled_projections"])
         if network.config.joint_attention_dim is None:
             own["encoder_hidden_states"] = None
         given = latents[:, : network.config.in_channels]
-        made = network(given, seen, conditioning_scale=weight, **own, return_dict=False)[0]
+        made = network(given, seen, conditioning_scale=asked.weight, **own, return_dict=False)[0]
         depth = len(transformer.transformer_blocks)
         return [[made[int(i / (depth / len(made)))] for i in range(depth)]]
 
@@ -101,12 +101,14 @@ def residuals_flux(
     """
     depths = len(transformer.transformer_blocks), len(transformer.single_transformer_blocks)
 
-    def ask(network: Any, seen: Tensor, weight: float) -> list[list[Tensor]]:
-        own = dict(kwargs)
+    def ask(asked: ControlInput, seen: Tensor) -> list[list[Tensor]]:
+        network, own = asked.network, dict(kwargs)
+        if asked.mode is not None:
+            own["controlnet_mode"] = torch.full((len(seen), 1), asked.mode, device=seen.device)
         if not network.config.guidance_embeds:
             own["guidance"] = None
         given = patches[..., : network.config.in_channels]
-        made = network(given, seen, conditioning_scale=weight, **own, return_dict=False)
+        made = network(given, seen, conditioning_scale=asked.weight, **own, return_dict=False)
         return [
             _spread(blocks or [], depth, in_turn=sees_pixels(network) and number == 0)
             for number, (blocks, depth) in enumerate(zip(made, depths, strict=True))
@@ -123,8 +125,9 @@ def residuals_qwen(
     """The same for Qwen-Image: cells [B, T, C], also of what is shown."""
     depth = len(transformer.transformer_blocks)
 
-    def ask(network: Any, seen: Tensor, weight: float) -> list[list[Tensor]]:
-        made = network(cells, seen, conditioning_scale=weight, **kwargs, return_dict=False)
+    def ask(asked: ControlInput, seen: Tensor) -> list[list[Tensor]]:
+        own = {"conditioning_scale": asked.weight, "return_dict": False}
+        made = asked.network(cells, seen, **kwargs, **own)
         return [_spread(made, depth, in_turn=False)]
 
     added = _sum(shown, cells, ask)
@@ -143,7 +146,7 @@ def residuals_z(
     Its networks read texts and latents with the transformer's own first layers.
     """
     total: dict[int, Tensor] = {}
-    for network, pictures, rows, weight in shown:
+    for network, pictures, rows, weight, _ in shown:
         seen = pictures.to(latents)[rows]
         more = network.config.control_in_dim - seen.shape[1]
         given = functional.pad(seen, (0, 0, 0, 0, 0, more))[:, :, None]  # a mask that hides nothing
@@ -183,12 +186,12 @@ def _spread(blocks: Sequence[Tensor], depth: int, *, in_turn: bool) -> list[Tens
 def _sum(
     shown: Sequence[ControlInput],
     latents: Tensor,
-    ask: Callable[[Any, Tensor, float], list[list[Tensor]]],
+    ask: Callable[[ControlInput, Tensor], list[list[Tensor]]],
 ) -> list[list[Tensor]]:
     """The residuals of several networks, added block by block."""
     total: list[list[Tensor]] = []
-    for network, pictures, rows, weight in shown:
-        made = ask(network, pictures.to(latents)[rows], weight)
+    for asked in shown:
+        made = ask(asked, asked.pictures.to(latents)[asked.rows])
         total = [_added(*both) for both in zip(total, made, strict=True)] if total else made
     return total
 

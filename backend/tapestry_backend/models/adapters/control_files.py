@@ -13,7 +13,7 @@ import torch
 from accelerate import init_empty_weights
 from torch import Tensor
 
-from ...checkpoints.controlnet_keys import ControlNetKeys, read_control_marks
+from ...checkpoints.controlnet_keys import TYPES, ControlNetKeys, read_control_marks
 from ...checkpoints.lora_keys import original_name
 from ...checkpoints.safetensors_header import read_header
 
@@ -45,7 +45,10 @@ def load_control_file(path: Path, unet: Any, dtype: torch.dtype) -> Any:
         first = content["input_blocks.0.0.weight" if marks.original else "conv_in.weight"]
         # A U-Net for inpainting sees more than its latents.
         config = {**network.config, "in_channels": first.shape[1]}
-        network = diffusers.ControlNetModel.from_config(config)
+        if marks.type_count:
+            network = diffusers.ControlNetUnionModel.from_config(config | _sizes_of_union(content))
+        else:
+            network = diffusers.ControlNetModel.from_config(config)
     state = {}
     for key, wanted in network.state_dict().items():
         tensor = content.get(_spelled(key, network.config, len(eyes)) if marks.original else key)
@@ -64,6 +67,18 @@ def _read(path: Path, prefix: str) -> dict[str, Tensor]:
             for name in file.keys()  # noqa: SIM118  it is no mapping
             if name.startswith(prefix)
         }
+
+
+def _sizes_of_union(content: Mapping[str, Tensor]) -> dict[str, int]:
+    """What a network that is several in one has besides; its heads no shape tells: 8, as usual."""
+    layers = {name.split(".")[1] for name in content if name.startswith("transformer_layes.")}
+    types, width = content[TYPES].shape
+    return {
+        "num_control_type": types,
+        "num_trans_channel": width,
+        "num_trans_layer": len(layers),
+        "num_proj_channel": len(content["spatial_ch_projs.weight"]),
+    }
 
 
 def _channels_of_eyes(content: Mapping[str, Tensor], marks: ControlNetKeys) -> tuple[int, ...]:

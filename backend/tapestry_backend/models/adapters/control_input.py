@@ -13,9 +13,11 @@ class ControlInput(NamedTuple):
 
     pictures [K, 3, H, W] uint8, or what the model makes of them for its networks
     (`Denoiser.prepare_control`)
+    mode: the number of the pictures' type, for a network that is several in one
     """
 
     network: Any
     pictures: Tensor
     rows: Sequence[int]
     weight: float
+    mode: int | None = None

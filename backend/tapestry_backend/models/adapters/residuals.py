@@ -22,6 +22,7 @@ from .control_files import load_control_file
 from .control_input import ControlInput
 
 _CLASSES = {"controlnet": "ControlNetModel", "t2i_adapter": "T2IAdapter"}
+_UNION = "ControlNetUnionModel"
 
 _SHARED_KWARGS = ("encoder_hidden_states", "added_cond_kwargs")
 """Arguments that a ControlNet shares with the U-Net."""
@@ -37,7 +38,8 @@ def load_control(adapter: Adapter, unet: Any, model_id: str, dtype: torch.dtype)
             network = load_control_file(adapter.path, unet, dtype)
         else:
             variant = weights_variant(adapter.path)
-            network = load_network(_CLASSES[adapter.kind], adapter.path, dtype, variant)
+            name = _UNION if adapter.types else _CLASSES[adapter.kind]
+            network = load_network(name, adapter.path, dtype, variant)
         check_finite_weights({} if network is None else network.state_dict())
     if network is None or not _fits(adapter, network, unet):
         raise misfit(adapter, model_id)
@@ -52,7 +54,7 @@ def residuals(
     latents [B, C, h, w], and `kwargs`: the arguments of the U-Net.
     """
     given: dict[str, Any] = {}
-    for network, seen, rows, weight in shown:
+    for network, seen, rows, weight, mode in shown:
         pictures = seen.to(latents.device, latents.dtype) / 255
         if isinstance(network, diffusers.T2IAdapter):
             made = [weight * part[rows] for part in network(_in_channels(network, pictures))]
@@ -61,9 +63,9 @@ def residuals(
             down, middle = network(
                 latents[:, : network.config.in_channels],
                 timestep,
-                controlnet_cond=pictures[rows],
                 conditioning_scale=weight,
                 return_dict=False,
+                **_seen_as(network, pictures[rows], mode),
                 **{name: kwargs[name] for name in _SHARED_KWARGS if name in kwargs},
             )
             _add(given, "down_block_additional_residuals", down)
@@ -71,6 +73,15 @@ def residuals(
     if "mid_block_additional_residual" in given:
         (given["mid_block_additional_residual"],) = given["mid_block_additional_residual"]
     return given
+
+
+def _seen_as(network: Any, pictures: Tensor, mode: int | None) -> dict[str, Any]:
+    """Pictures as a ControlNet takes them; one that is several in one is told their type."""
+    if mode is None:
+        return {"controlnet_cond": pictures}
+    told = pictures.new_zeros(len(pictures), network.config.num_control_type)
+    told[:, mode] = 1
+    return {"controlnet_cond": [pictures], "control_type": told, "control_type_idx": [mode]}
 
 
 def _add(given: dict[str, Any], name: str, made: Sequence[Tensor]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapestry_protocol.adapters import MAPS
+from tapestry_protocol.adapters import MAPS, ControlType
 from tapestry_protocol.limits import MAX_ADAPTER_WEIGHT
 
 from ...docker_model import DockerModel
@@ -57,7 +57,9 @@ class AdapterRow(QFrame):
         if laid.kind != "lora":
             self._layers, self._shows = self._make_layers(), self._make_shows()
             self._more = self._make_share_fields()
+            self._types = self._make_types()
             column.addLayout(row_of((self._layers, 3), (self._shows, 2)))
+            column.addWidget(self._types)
             column.addWidget(self._more)
             tip = tr("From which step on it counts, and until which")
             arrow = expander("tapestry_adapter_more", tip)
@@ -81,6 +83,7 @@ class AdapterRow(QFrame):
             self._show_layers()
             self._shows.setCurrentIndex(self._shows.findData(laid.show))
             self._shows.setVisible(laid.kind in CONTROLS and laid.show not in MAPS)
+            self._show_types()
             show_value(self._start, round(100 * laid.start))
             show_value(self._end, round(100 * laid.end))
 
@@ -132,6 +135,22 @@ class AdapterRow(QFrame):
         calm(shows)
         shows.activated.connect(lambda index: self._set(show=shows.itemData(index)))
         return shows
+
+    def _make_types(self) -> QComboBox:
+        types = QComboBox()
+        types.setObjectName("tapestry_adapter_type")
+        types.setToolTip(
+            tr(
+                "Of what type the picture is: this ControlNet is several in one. Edges and maps "
+                "that are made of the layer tell it themselves."
+            )
+        )
+        types.setAccessibleName(tr("Type of the picture"))
+        narrow(types)
+        calm(types)
+        types.activated.connect(lambda index: self._set(control_type=types.itemData(index)))
+        types.hide()
+        return types
 
     def _make_share_fields(self) -> QWidget:
         self._start = self._make_share("start", tr("From"))
@@ -190,6 +209,20 @@ class AdapterRow(QFrame):
                 combo.addItem(name, layer_id)
         combo.setCurrentIndex(combo.findData(wanted))
 
+    def _show_types(self) -> None:
+        """Those that the ControlNet knows; hidden where it is of one type alone."""
+        laid, combo = self._laid, self._types
+        offered = self._docker_model.adapters.offered
+        known = next((info.types for info in offered if info.id == laid.adapter), ())
+        words = _types()
+        choices = [(kind, words[kind]) for kind in ("", *known)] if known else []
+        if choices != [(combo.itemData(n), combo.itemText(n)) for n in range(combo.count())]:
+            combo.clear()
+            for kind, word in choices:
+                combo.addItem(word, kind)
+        combo.setCurrentIndex(max(combo.findData(laid.control_type), 0))
+        combo.setVisible(bool(known))
+
     def _choose(self, chosen: str) -> None:
         if chosen in MAPS:
             self._set(show=chosen, layer="", layer_name="")
@@ -216,6 +249,22 @@ def _maps() -> dict[str, str]:
     return {
         "regions": tr("the map of the regions"),
         "ade20k": tr("the map in ADE20K's colours"),
+    }
+
+
+def _types() -> dict[ControlType, str]:
+    return {
+        "": tr("type: what is made of the layer"),
+        "canny": tr("type: edges"),
+        "soft_edges": tr("type: soft edges, scribbles"),
+        "depth": tr("type: depth"),
+        "normals": tr("type: normals"),
+        "pose": tr("type: pose"),
+        "segments": tr("type: segments"),
+        "tile": tr("type: tile"),
+        "blur": tr("type: blurred picture"),
+        "grey": tr("type: grey picture"),
+        "low_quality": tr("type: poor picture"),
     }
 
 

@@ -14,6 +14,7 @@ from tapestry_protocol.pixels import Bounds
 
 INK = AdapterInfo("ink", "lora", "sd1")
 SCRIBBLE = AdapterInfo("sample-scribble-with-a-very-long-name-that-no-docker-shows", "t2i_adapter")
+UNION = AdapterInfo("union", "controlnet", "sd1", ("canny", "depth"))
 LOOK = AdapterInfo("look", "ip_adapter", "sd1")
 
 
@@ -121,6 +122,22 @@ def test_the_map_of_the_regions_is_one_of_the_layers(rows, name: str, show: str)
     assert rows.docker_model.adapters.laid(PICTURE)[0].show == show
     choose(rows, "tapestry_adapter_layer", "sketch")
     assert rows.one("tapestry_adapter_show").currentText() == "as it is"
+
+
+def test_a_controlnet_of_several_types_is_told_one_of_them(rows) -> None:
+    """Those that it knows; one of a single type has no such list."""
+    welcome(rows, UNION, SCRIBBLE)
+    add(rows, UNION)
+    types = rows.one("tapestry_adapter_type")
+    words = [types.itemText(n) for n in range(types.count())]
+    assert words == ["type: what is made of the layer", "type: edges", "type: depth"]
+    choose(rows, "tapestry_adapter_type", "type: depth")
+    assert rows.docker_model.adapters.laid(PICTURE)[0].control_type == "depth"
+    assert rows.one("tapestry_adapter_type").currentText() == "type: depth"
+    rows.one("tapestry_adapter_remove").click()
+    rows.look()
+    add(rows, SCRIBBLE)
+    assert rows.all("tapestry_adapter_type") == []
 
 
 def test_a_reference_is_a_layer_as_it_is(rows) -> None:
