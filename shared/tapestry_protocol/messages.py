@@ -185,8 +185,9 @@ class Edit:
     threshold       "diffedit" and "p2p": how clearly a place must show what is there now; 0: all of
               it changes
     map_only        the result is a map of that itself, in grey
-    cross_attention, self_attention    "p2p": the share of the steps in which the shapes that words
-              have, and those that parts of the picture have with each other, stay
+    cross_attention, self_attention, features    "p2p": the share of the steps in which the shapes
+              that words have, those that parts of the picture have with each other, and those that
+              a coarse layer of the model finds, stay
     picture_scale   "instruct": how closely the picture is kept to; below 1 nothing is guided; of
               no meaning to a model that is shown pictures beside the noise
     picture_shown   "instruct", with such a model: each window is shown its own part, the whole
@@ -204,6 +205,7 @@ class Edit:
     map_only: bool = False
     cross_attention: UnitShare = 0.4
     self_attention: UnitShare = 0.4
+    features: UnitShare = 0.8
     picture_scale: GuidanceScale = 1.2
     picture_shown: PictureShown = "window"
     source_model: ModelId = ""

@@ -1,14 +1,18 @@
 """Rows that attend as others do, and which words belong together."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from tapestry_backend.checkpoints.catalogue import Catalogue
 from tapestry_backend.models.attention_control import Tokens, map_tokens
-from tapestry_backend.models.attention_pairs import AttentionPair
+from tapestry_backend.models.attention_pairs import AttentionPair, Taken
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_protocol.errors import TapestryError
 from tests.models.tiny_checkpoints import save_3, save_xl
+
+ALL = Taken(words=True, parts=True, features=True)
 
 
 def words(text: str) -> Tokens:
@@ -58,23 +62,23 @@ def rows(model) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_a_pair_of_the_same_words_changes_nothing(model) -> None:
-    """A row that takes over the attention of an equal row is as it was."""
+    """A row that takes over the shapes of an equal row is as it was."""
     latents = torch.randn(1, model.channels, model.window, model.window).repeat(2, 1, 1, 1)
     conditions = model.encode_prompts(["red bricks"] * 2)
     plain = model.predict(latents, torch.tensor(500), conditions)
     pair = AttentionPair(0, 1, model.token_map("red bricks", "red bricks"))
-    with model.attention_taken_over([pair], 2, words=True, parts=True):
+    with model.shapes_taken_over([pair], 2, ALL):
         kept = model.predict(latents, torch.tensor(500), conditions)
     assert torch.allclose(kept, plain, atol=1e-4)
 
 
 def test_the_source_row_is_left_as_it_is(model, rows) -> None:
-    """Only the target changes, by its words and by its parts."""
+    """Only the target changes: by its words, by its parts, and by its features."""
     latents, conditions = rows
     plain = model.predict(latents, torch.tensor(500), conditions)
     pair = AttentionPair(0, 1, model.token_map("red bricks", "green grass"))
-    for kinds in ({"words": True, "parts": False}, {"words": False, "parts": True}):
-        with model.attention_taken_over([pair], 2, **kinds):
+    for taken in (Taken(words=True), Taken(parts=True), Taken(features=True)):
+        with model.shapes_taken_over([pair], 2, taken):
             kept = model.predict(latents, torch.tensor(500), conditions)
         assert torch.allclose(kept[0], plain[0], atol=1e-4)
         assert (kept[1] - plain[1]).abs().max() > 1e-3
@@ -87,7 +91,7 @@ def test_other_batches_attend_by_themselves(model, rows) -> None:
     latents, conditions = rows
     pair = AttentionPair(0, 1, model.token_map("red bricks", "green grass"))
     plain = model.predict(latents[:1], torch.tensor(500), conditions[:1])
-    with model.attention_taken_over([pair], 2, words=True, parts=True):
+    with model.shapes_taken_over([pair], 2, ALL):
         assert torch.equal(model.predict(latents[:1], torch.tensor(500), conditions[:1]), plain)
 
 
@@ -99,10 +103,33 @@ def test_stable_diffusion_xl_has_pairs_too(tmp_path) -> None:
     conditions = model.encode_prompts(["red bricks", "green grass"])
     plain = model.predict(latents, torch.tensor(500), conditions)
     pair = AttentionPair(0, 1, model.token_map("red bricks", "green grass"))
-    with model.attention_taken_over([pair], 2, words=True, parts=True):
+    with model.shapes_taken_over([pair], 2, ALL):
         kept = model.predict(latents, torch.tensor(500), conditions)
     assert torch.allclose(kept[0], plain[0], atol=1e-4)
     assert not torch.allclose(kept[1], plain[1], atol=1e-5)
+
+
+def test_features_are_those_of_one_layer_a_third_of_the_way_up(model, rows) -> None:
+    """What the third of six residual blocks finds for the source, the target has as well."""
+    latents, conditions = rows
+    pair = AttentionPair(0, 1, model.token_map("red bricks", "green grass"))
+    unet = model._unet
+    found: dict[str, bool] = {}
+
+    def noted(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, out: found.update({name: torch.equal(out[0], out[1])})
+
+    with model.shapes_taken_over([pair], 2, Taken(features=True)):
+        hooks = [
+            block.resnets[j].register_forward_hook(noted(f"{i}.{j}"))
+            for i, block in enumerate(unet.up_blocks)
+            for j in range(len(block.resnets))
+        ]
+        model.predict(latents, torch.tensor(500), conditions)
+    for hook in hooks:
+        hook.remove()
+    assert len(found) == 6
+    assert [name for name, is_equal in found.items() if is_equal] == ["1.0"]
 
 
 def test_transformers_say_that_they_cannot(tmp_path) -> None:

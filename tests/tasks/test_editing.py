@@ -210,13 +210,15 @@ def test_an_edit_over_several_windows(model_cache, scene) -> None:
     assert finished.report["unet_evaluations"] == 2 * 4 + 2 * 2 * 4
 
 
-def test_shapes_are_kept_by_attention(edit) -> None:
-    """The more steps share it, the nearer the result stays to the picture's own structure."""
-    free, _ = edit("p2p", cross_attention=0.0, self_attention=0.0, threshold=0.0, seed=1)
+def test_shapes_are_kept_by_each_of_three(edit) -> None:
+    """By that to words, by that of parts to each other, and by features; without them by none."""
+    none = {"cross_attention": 0.0, "self_attention": 0.0, "features": 0.0}
+    free, _ = edit("p2p", **none, threshold=0.0, seed=1)
     plain, _ = edit("diffedit", threshold=0.0, seed=1)
-    kept, _ = edit("p2p", cross_attention=1.0, self_attention=1.0, threshold=0.0, seed=1)
     assert np.abs(free.astype(int) - plain).max() <= 1
-    assert np.abs(kept.astype(int) - plain).mean() > 1
+    for kept in none:
+        some, _ = edit("p2p", **none | {kept: 1.0}, threshold=0.0, seed=1)
+        assert np.abs(some.astype(int) - plain).mean() > 1, kept
 
 
 def test_a_checkpoint_trained_up_to_pure_noise_is_guided_alike(
@@ -227,7 +229,8 @@ def test_a_checkpoint_trained_up_to_pure_noise_is_guided_alike(
     save_velocity_checkpoint(catalogue.find(SAMPLE).path, folder, ZERO_SNR)
     model_cache = ModelCache(Catalogue([str(folder)]))
     assert model_cache.load(str(folder)).guidance_rescale > 0
-    attending = {"cross_attention": 0.0, "self_attention": 0.0, "threshold": 0.0}
+    attending = {"cross_attention": 0.0, "self_attention": 0.0, "features": 0.0}
+    attending["threshold"] = 0.0
     made = []
     for method in ("p2p", "diffedit"):
         request = request_for(scene, picture, method, model=str(folder), **attending)

@@ -59,6 +59,7 @@ _OF_METHODS = {
     "threshold": ("--threshold", {"diffedit", "p2p"}),
     "cross_attention": ("--cross-attention", {"p2p"}),
     "self_attention": ("--self-attention", {"p2p"}),
+    "features": ("--features", {"p2p"}),
     "picture_scale": ("--picture-scale", {"instruct"}),
     "picture_shown": ("--picture-shown", {"instruct"}),
     "interpolation": ("--interpolation", {"imagic"}),
@@ -149,6 +150,7 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_edit_field(how, "--cross-attention", "cross_attention", "p2p: how long words keep shapes")
     _add_edit_field(how, "--self-attention", "self_attention", "p2p: how long parts keep shapes")
+    _add_edit_field(how, "--features", "features", "p2p: how long all of it keeps its lines")
     _add_edit_field(
         how, "--picture-scale", "picture_scale", "instruct: how closely the picture is kept to"
     )

@@ -2,14 +2,15 @@
 
 What a U-Net draws where is decided by its attention: to the words, and of the picture's parts to
 each other. A row that takes both over from another keeps its shapes, with the values of its own
-words in them.
+words in them. Firmer still are the features of one coarse layer on the way up, which hold what is
+where and hardly a colour (Plug-and-Play Diffusion Features, Tumanyan et al. 2023).
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .attention_pairs import AttentionPair, TokenMap
+from .attention_pairs import AttentionPair, Taken, TokenMap
 
 _MOST_POSITIONS = 32 * 32
 """Layers with more positions than this attend on their own: they draw what is fine (as in the
@@ -62,24 +63,49 @@ def map_tokens(source: Tokens, target: Tokens) -> TokenMap:
 
 
 @contextmanager
-def attention_taken_over(
-    unet: nn.Module, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
+def shapes_taken_over(
+    unet: Any, pairs: Sequence[AttentionPair], row_count: int, taken: Taken
 ) -> Iterator[None]:
-    """Inside, batches of `row_count` rows have the attention of their pairs' sources.
+    """Inside, batches of `row_count` rows have the shapes of their pairs' sources.
 
-    words: to the prompt. parts: of the picture to itself. A layer that is asked for other rows
-    (those that `SharedStart` asks once) attends on its own.
+    A layer that is asked for other rows (those that `SharedStart` asks once) works on its own.
     """
     changed: list[tuple[Any, Any]] = []
+    hooks = []
     try:
+        if taken.features:
+            layer = _features_layer(unet)
+            hooks.append(layer.register_forward_hook(_taking_features(pairs, row_count)))
         for name, module in unet.named_modules():
-            if (words and name.endswith("attn2")) or (parts and name.endswith("attn1")):
+            if (taken.words and name.endswith("attn2")) or (taken.parts and name.endswith("attn1")):
                 changed.append((module, module.processor))
                 module.processor = _TakingOver(module.processor, pairs, row_count)
         yield
     finally:
+        for hook in hooks:
+            hook.remove()
         for module, processor in changed:
             module.processor = processor
+
+
+def _features_layer(unet: Any) -> nn.Module:
+    """The residual block of the paper's choice (the fifth of twelve), in U-Nets of other sizes."""
+    blocks = [resnet for block in unet.up_blocks for resnet in block.resnets]
+    return blocks[len(blocks) // 3]
+
+
+def _taking_features(pairs: Sequence[AttentionPair], row_count: int) -> Callable[..., Tensor]:
+    """A hook that gives rows the output [B, C, h, w] of their pairs' sources."""
+
+    def taken_over(_module: nn.Module, _inputs: object, found: Tensor) -> Tensor:
+        if len(found) != row_count:
+            return found
+        found = found.clone()
+        for pair in pairs:
+            found[pair.target] = found[pair.source]
+        return found
+
+    return taken_over
 
 
 class _TakingOver:

@@ -1,4 +1,4 @@
-"""Which rows of a batch take over the attention of which others."""
+"""Which rows of a batch take over the shapes of which others, and by what."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ class AttentionPair(NamedTuple):
     source: int
     target: int
     tokens: TokenMap
+
+
+class Taken(NamedTuple):
+    """What shapes are taken over by.
+
+    words       attention to the prompt
+    parts       attention of the picture to itself
+    features    what a coarse layer finds
+    """
+
+    words: bool = False
+    parts: bool = False
+    features: bool = False

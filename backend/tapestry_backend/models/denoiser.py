@@ -15,7 +15,7 @@ from ..checkpoints.adapter_recognition import Adapter
 from ..engine.multidiffusion import Rescale, WindowContext
 from ..engine.windows import NO_CONTEXT, Size
 from .adapters.control_input import ControlInput
-from .attention_pairs import AttentionPair, TokenMap
+from .attention_pairs import AttentionPair, Taken, TokenMap
 
 
 class Adapters(Protocol):
@@ -223,13 +223,10 @@ class Denoiser(Protocol):
         """
         ...
 
-    def attention_taken_over(
-        self, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
+    def shapes_taken_over(
+        self, pairs: Sequence[AttentionPair], row_count: int, taken: Taken
     ) -> AbstractContextManager[None]:
-        """Inside, `predict` with `row_count` rows lets some attend as others do.
-
-        words: to their prompts. parts: of the picture to itself.
-        """
+        """Inside, `predict` with `row_count` rows gives some the shapes of others."""
         ...
 
     def encode_collage(

@@ -28,7 +28,7 @@ from ..engine.windows import NO_CONTEXT, Size
 from ..prompts.weights import read_weights
 from .adapters.learned import PICTURE_LAYERS, KeyLocked, LearnedLora
 from .adapters.manager import AdapterManager
-from .attention_pairs import AttentionPair, TokenMap
+from .attention_pairs import AttentionPair, Taken, TokenMap
 from .autoencoder import tiled_vae
 from .autoencoder.banded_attention import attend_in_bands
 from .device.card_settings import CardSettings
@@ -345,13 +345,11 @@ class LatentModel(ABC):
     def token_map(self, source: str, target: str) -> TokenMap:  # noqa: ARG002
         raise _keeps_no_shapes()
 
-    def attention_taken_over(
+    def shapes_taken_over(
         self,
         pairs: Sequence[AttentionPair],  # noqa: ARG002
         row_count: int,  # noqa: ARG002
-        *,
-        words: bool,  # noqa: ARG002
-        parts: bool,  # noqa: ARG002
+        taken: Taken,  # noqa: ARG002
     ) -> AbstractContextManager[None]:
         raise _keeps_no_shapes()
 

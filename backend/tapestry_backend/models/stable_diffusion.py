@@ -16,8 +16,8 @@ from .adapters.control_input import ControlInput
 from .adapters.learned import PICTURE_LAYERS, KeyLocked, LearnedLora
 from .adapters.residuals import residuals
 from .attention_bias import attention_biased
-from .attention_control import Tokens, attention_taken_over, map_tokens
-from .attention_pairs import AttentionPair, TokenMap
+from .attention_control import Tokens, map_tokens, shapes_taken_over
+from .attention_pairs import AttentionPair, Taken, TokenMap
 from .device.memory import spare_bytes
 from .latent_model import LatentModel, TextEncoding
 from .loading.parts import Parts
@@ -108,10 +108,10 @@ class StableDiffusion(LatentModel):
         text = read_weights(self.adapter_manager.vocabulary.spell(prompt)).text
         return Tokens(text, self._read(text)[0].offsets)
 
-    def attention_taken_over(
-        self, pairs: Sequence[AttentionPair], row_count: int, *, words: bool, parts: bool
+    def shapes_taken_over(
+        self, pairs: Sequence[AttentionPair], row_count: int, taken: Taken
     ) -> AbstractContextManager[None]:
-        return attention_taken_over(self._unet, pairs, row_count, words=words, parts=parts)
+        return shapes_taken_over(self._unet, pairs, row_count, taken)
 
     def encode_collage(
         self, prompts: Sequence[str], whole: str, guidance_scale: float = 1.0

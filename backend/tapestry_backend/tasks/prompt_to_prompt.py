@@ -11,13 +11,13 @@ from tapestry_protocol.messages import Edit
 from ..engine.multidiffusion import MultiDiffusion, RegionPrompt, WindowContext
 from ..engine.noise_schedule import SamplingStep
 from ..engine.paired import PairedDiffusion, RowPair
-from ..models.attention_pairs import AttentionPair, TokenMap
+from ..models.attention_pairs import AttentionPair, Taken, TokenMap
 from ..models.denoiser import Denoiser
 from .denoising_pass import Texts
 
 
 class ShapeKeeper:
-    """A denoiser whose attention follows that of the picture as it is, at the same noise level.
+    """A denoiser that takes over the shapes of the picture as it is, at the same noise level.
 
     source, target    what the model has read of the words for both, a region prompt for each region
     maps       for each region what attention to the words of one means for those of the other
@@ -79,12 +79,11 @@ class ShapeKeeper:
         adapter_set: int | None,
     ) -> Tensor:
         """As `PairedPredict`."""
-        taken = (step.step_index - self._first) / (step.num_steps - self._first)
-        words, parts = taken < self._edit.cross_attention, taken < self._edit.self_attention
+        edit = self._edit
+        done = (step.step_index - self._first) / (step.num_steps - self._first)
+        taken = Taken(done < edit.cross_attention, done < edit.self_attention, done < edit.features)
         attention_pairs = [AttentionPair(p.source, p.target, self._maps[p.region]) for p in pairs]
-        with self._model.attention_taken_over(
-            attention_pairs, len(inputs), words=words, parts=parts
-        ):
+        with self._model.shapes_taken_over(attention_pairs, len(inputs), taken):
             if adapter_set is None:
                 return self._model.predict(inputs, step.timestep, conditions, contexts)
             return self._adapter_sets[adapter_set](inputs, step, conditions, contexts)

@@ -171,6 +171,7 @@ def edit_of(settings: Settings, source_prompt: str, *, finds: bool, is_bounded: 
         map_only=finds,
         cross_attention=settings.edit_cross_attention,
         self_attention=settings.edit_self_attention,
+        features=settings.edit_features,
         picture_scale=settings.edit_picture_scale,
         **_own_fields(settings, finds=finds),
     )

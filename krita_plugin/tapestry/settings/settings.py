@@ -110,8 +110,9 @@ class Settings:
     edit_method: EditMethod = "diffedit"
     edit_strength: float = EDIT_STRENGTHS["diffedit"]
     edit_threshold: float = 0.5
-    edit_cross_attention: float = 0.4
-    edit_self_attention: float = 0.4
+    edit_cross_attention: float = Edit.cross_attention
+    edit_self_attention: float = Edit.self_attention
+    edit_features: float = Edit.features
     edit_picture_scale: float = Edit.picture_scale
     edit_picture_shown: PictureShown = Edit.picture_shown
     edit_source_model: str = ""
@@ -171,6 +172,8 @@ class Settings:
         return settings
 
 
+_SHARES_OF_SHAPES = ("cross_attention", "self_attention", "features")
+
 LIMITS: Mapping[str, tuple[float, float]] = {
     **{f"extend_{side}": (0, LARGEST_EXTENSION_PX) for side in SIDES},
     "under_px": (0, MAX_UNDER_PX),
@@ -179,7 +182,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "feather_px": (0, MAX_FEATHER_PX),
     "context_px": (0, LARGEST_CONTEXT_PX),
     "edit_strength": (0.05, 1.0),
-    **{f"edit_{name}": (0.0, 1.0) for name in ("threshold", "cross_attention", "self_attention")},
+    **{f"edit_{name}": (0.0, 1.0) for name in ("threshold", *_SHARES_OF_SHAPES)},
     "edit_picture_scale": (0.0, MAX_GUIDANCE_SCALE),
     "edit_interpolation": (0.0, MAX_INTERPOLATION),
     "edit_learning_steps": (1, MAX_LEARNING_STEPS),
@@ -258,7 +261,7 @@ def _words_of(request: Request, edit: Edit) -> dict[str, Any]:
     now, wanted = renamed[0] if renamed else (edit.source_prompt, request.prompt)
     said = {"from": now, "to": wanted, "strength": request.strength, "method": edit.method}
     for name in (
-        *("threshold", "cross_attention", "self_attention", "source_model", "cycle"),
+        *("threshold", *_SHARES_OF_SHAPES, "source_model", "cycle"),
         *("interpolation", "learning_steps"),
     ):
         said[name] = getattr(edit, name)

@@ -277,6 +277,7 @@ def test_an_edit_tells_its_own_settings(canvas: FakeCanvas, layer: str) -> None:
     """Whether a layer said where or not; the background prompt stays as it is."""
     canvas.add(layer, Bounds(2, 2, 6, 6))
     asked = {"edit_method": "p2p", "edit_strength": 0.9, "edit_self_attention": 0.1}
+    asked["edit_features"] = 0.3
     told = settings_of(order(canvas, edit_threshold=0.3, strength=0.2, **asked).request)
     assert (told["edit_from"], told["edit_to"]) == ("snow", "lava")
     assert {name: told[name] for name in asked} == asked

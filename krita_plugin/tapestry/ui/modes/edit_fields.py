@@ -366,4 +366,16 @@ def _shapes() -> tuple[Number, ...]:
             0.05,
             2,
         ),
+        Number(
+            "edit_features",
+            tr("Of lines"),
+            tr(
+                "For how much of the way everything keeps its lines, also what no word names. "
+                "The firmest of the three."
+            ),
+            0.0,
+            1.0,
+            0.05,
+            2,
+        ),
     )
