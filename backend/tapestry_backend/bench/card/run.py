@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from tapestry_protocol.pixels import Bounds, Pixels, PixelsRef
 
 from ...checkpoints.catalogue import Catalogue
 from ...checkpoints.families import FAMILIES
-from ...engine.out_of_memory import is_out_of_memory
+from ...engine.out_of_memory import is_out_of_memory, release
 from ...models.device.memory import free_and_total_bytes
 from ...models.device.offloading import Offloader
 from ...models.model_cache import ModelCache, device_name
@@ -32,6 +33,7 @@ from ...tasks.run import run
 from ..speed.clock import Clock, watch_memory
 from ..speed.random_models import SHAPES, ShapedModelCache
 from .adapter_files import CONTROLS, EMBEDDING, LORAS, save_adapters
+from .full_models import FULL_MODELS
 from .small_models import WINDOW_PX, SmallModelCache
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -44,7 +46,7 @@ _MOST_LEVELS = {torch.float32: 0.5, torch.float16: 4.0, torch.bfloat16: 16.0}
 
 _STEPS = 2
 _SHAPE_OF = {"sd1": "sd15", "sdxl": "sdxl"}
-"""Families of which there are models of the true size."""
+"""U-Nets of the true size; the other families' are in `full_models`."""
 
 _CARD_CANVASES = ((1024, 1024), (512, 4096), (1024, 4096))
 _SMALL_CANVASES = ((64, 64), (64, 256), (128, 256))
@@ -87,8 +89,7 @@ class CardBench:
         if "sd1" in self._families:
             with tempfile.TemporaryDirectory() as folder:
                 yield from self._adapters(Path(folder))
-        yield from self._canvases()
-        yield from self._live()
+        yield from self._at_full_size()
 
     def _layers(self) -> Iterator[CardCheck]:
         """A product, a convolution and attention in each precision."""
@@ -158,26 +159,37 @@ class CardBench:
         for family in self._families:
             if self._is_small:
                 yield family, self._model_cache(family, torch.float32)
-            elif family in _SHAPE_OF:
+                continue
+            if family in _SHAPE_OF:
                 yield family, ShapedModelCache(SHAPES[_SHAPE_OF[family]], str(self._device))
+            for name, full in FULL_MODELS.items():
+                if full.family == family:
+                    yield name, ShapedModelCache(full, str(self._device))
 
-    def _canvases(self) -> Iterator[CardCheck]:
-        for family, model_cache in self._full_model_caches():
-            for height, width in _SMALL_CANVASES if self._is_small else _CARD_CANVASES:
-                request = replace(_request(), height=height, width=width, regions=())
-                yield self._tried(
-                    CardCheck("canvas", f"{family}, {width} x {height}"),
-                    partial(_painted, model_cache, request),
-                )
+    def _at_full_size(self) -> Iterator[CardCheck]:
+        """Canvases of several sizes, and a stroke; one model after the other is there."""
+        for name, model_cache in self._full_model_caches():
+            yield from self._canvases(name, model_cache)
+            yield self._live(name, model_cache)
+            del model_cache
+            gc.collect()  # parts and their hooks know each other
+            release()
 
-    def _live(self) -> Iterator[CardCheck]:
+    def _canvases(self, name: str, model_cache: ModelCache) -> Iterator[CardCheck]:
+        for height, width in _SMALL_CANVASES if self._is_small else _CARD_CANVASES:
+            request = replace(_request(), height=height, width=width, regions=())
+            yield self._tried(
+                CardCheck("canvas", f"{name}, {width} x {height}"),
+                partial(_painted, model_cache, request),
+            )
+
+    def _live(self, name: str, model_cache: ModelCache) -> CardCheck:
         """A stroke that comes and goes on a picture that is there already."""
         side = 2 * WINDOW_PX if self._is_small else _LIVE_PX
-        for family, model_cache in self._full_model_caches():
-            yield self._tried(
-                CardCheck("live", f"{family}, {side} x {side}, {_LIVE_STEPS} steps"),
-                _LivePainting(model_cache, side).update,
-            )
+        return self._tried(
+            CardCheck("live", f"{name}, {side} x {side}, {_LIVE_STEPS} steps"),
+            _LivePainting(model_cache, side).update,
+        )
 
     def _model_cache(self, family: str, dtype: torch.dtype) -> SmallModelCache:
         return SmallModelCache(family, str(self._device), dtype)

@@ -58,7 +58,7 @@ def small_parts(family: str, dtype: torch.dtype) -> Parts:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         modules, scheduler = _MAKERS[family]()
-    tokenizers = {name: _TOKENIZERS[kind]() for name, kind in FAMILIES[family].tokenizers.items()}
+    tokenizers = {name: TOKENIZERS[kind]() for name, kind in FAMILIES[family].tokenizers.items()}
     made = {name: nn.Module.to(part, dtype).eval() for name, part in modules.items()}
     return Parts(made, tokenizers, scheduler, {})
 
@@ -315,7 +315,7 @@ def _qwen_tokenizer() -> Any:
     return tokenizer
 
 
-_TOKENIZERS = {
+TOKENIZERS = {
     "CLIPTokenizer": _clip_tokenizer,
     "T5TokenizerFast": _t5_tokenizer,
     "Qwen2Tokenizer": _qwen_tokenizer,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import diffusers
 import torch
@@ -57,10 +57,20 @@ class Shape:
         return Parts(modules, tokenizers, self.scheduler(), self.options)
 
 
+class Shaped(Protocol):
+    """What makes a checkpoint of a family on its device."""
+
+    @property
+    def family(self) -> str: ...
+    @property
+    def window_px(self) -> int: ...
+    def parts(self, device: torch.device, dtype: torch.dtype) -> Parts: ...
+
+
 class ShapedModelCache(MeteredModelCache):
     """A model cache with a single model: one of a shape, whatever it is asked for."""
 
-    def __init__(self, shape: Shape, device: str | None) -> None:
+    def __init__(self, shape: Shaped, device: str | None) -> None:
         super().__init__(Catalogue(), device)
         self._shape = shape
         self._made: Metered | None = None
@@ -102,7 +112,7 @@ def _betas(kind: type, **more: Any) -> Callable[[], Any]:
     return lambda: kind(**known, steps_offset=1, **more)
 
 
-_AUTOENCODER = {
+AUTOENCODER = {
     "block_out_channels": (128, 256, 512, 512),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
@@ -111,7 +121,7 @@ _AUTOENCODER = {
     "norm_num_groups": 32,
 }
 
-_VIT_L = {
+VIT_L = {
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
@@ -121,7 +131,7 @@ _VIT_L = {
     "hidden_act": "quick_gelu",
 }
 
-_BIG_G = {
+VIT_BIG_G = {
     "hidden_size": 1280,
     "intermediate_size": 5120,
     "num_hidden_layers": 32,
@@ -144,8 +154,8 @@ SHAPES: Mapping[str, Shape] = {
             "cross_attention_dim": 768,
             "attention_head_dim": 8,
         },
-        {**_AUTOENCODER, "scaling_factor": 0.18215, "sample_size": 512},
-        {"text_encoder": _VIT_L},
+        {**AUTOENCODER, "scaling_factor": 0.18215, "sample_size": 512},
+        {"text_encoder": VIT_L},
         _betas(diffusers.DDIMScheduler, clip_sample=False, set_alpha_to_one=False),
     ),
     "sdxl": Shape(
@@ -165,8 +175,8 @@ SHAPES: Mapping[str, Shape] = {
             "addition_time_embed_dim": 256,
             "projection_class_embeddings_input_dim": 2816,
         },
-        {**_AUTOENCODER, "scaling_factor": 0.13025, "sample_size": 1024},
-        {"text_encoder": _VIT_L, "text_encoder_2": _BIG_G},
+        {**AUTOENCODER, "scaling_factor": 0.13025, "sample_size": 1024},
+        {"text_encoder": VIT_L, "text_encoder_2": VIT_BIG_G},
         _betas(diffusers.EulerDiscreteScheduler),
         {"force_zeros_for_empty_prompt": True},
     ),
