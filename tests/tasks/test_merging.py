@@ -177,6 +177,31 @@ def test_what_cannot_be_merged_is_told(model: str, tmp_path: Path) -> None:
     assert "cannot be opened" in str(refused(wool, tmp_path / "broken.safetensors").message)
 
 
+def test_a_damaged_file_is_told(model: str, tmp_path: Path) -> None:
+    """Numbers that are none, half a layer, or layers of another width."""
+    wool = save_taught(tmp_path / "wool.safetensors", model, "my wool", 1)
+    with safetensors.safe_open(wool, "pt") as file:
+        notes = file.metadata()
+    content = safetensors.torch.load_file(wool)
+    name = "lora_unet_" + LAYER.replace(".", "_")
+    felt = save_taught(tmp_path / "felt.safetensors", model, "my felt", 2)
+    damages = {
+        "none": {
+            f"{name}.lora_up.weight": torch.full_like(content[f"{name}.lora_up.weight"], torch.nan)
+        },
+        "half": {f"{name}.lora_up.weight": None},
+        "narrow": {f"{name}.lora_down.weight": torch.ones(RANK, 7)},
+    }
+    for damage, changed in damages.items():
+        path = tmp_path / f"{damage}.safetensors"
+        kept = {key: each for key, each in (content | changed).items() if each is not None}
+        safetensors.torch.save_file(kept, path, notes)
+        with pytest.raises(TapestryError) as caught:
+            merged([path, felt], model)
+        assert damage in str(caught.value.message)
+        assert caught.value.advice
+
+
 def test_more_than_a_card_holds_is_told() -> None:
     """Before the file is written, whose word nobody could read."""
     card = Card(("my wool",), examples=tuple(f"{i:064x}" for i in range(400)))

@@ -13,6 +13,9 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from tapestry_protocol.errors import ErrorCode, TapestryError
+
+from ..checkpoints.adapter_recognition import Adapter
 from ..checkpoints.taught import token_of
 from ..checkpoints.taught_merging import cards_to_merge, merged_card
 from ..engine.merging import reading_projectors
@@ -35,6 +38,8 @@ def merge_taught(paths: Sequence[Path], model_id: str, model_cache: ModelCache) 
     contents = [path.read_bytes() for path in paths]
     card = merged_card(cards, [hashlib.sha256(content).hexdigest() for content in contents])
     model = model_cache.load(model_id)
+    for path in paths:
+        _check_whole(model, model_cache.catalogue.adapters.find(str(path), "lora"))
     words = [_read_of(model, [token_of(word) for word in each.words]) for each in cards]
     materials = model_cache.catalogue.find(model_id).materials
     others = torch.cat(
@@ -45,6 +50,18 @@ def merge_taught(paths: Sequence[Path], model_id: str, model_cache: ModelCache) 
     )
     files = [safetensors.torch.load(content) for content in contents]
     return merged_file(files, reading_projectors(words, others), card)
+
+
+def _check_whole(model: Denoiser, adapter: Adapter) -> None:
+    """Raises TapestryError where a file does not fit the model, or not all of it does."""
+    with model.adapter_manager.activated([(adapter, 1.0)]):
+        left_out = model.adapter_manager.notices_about(adapter)
+    if left_out:
+        raise TapestryError(
+            ErrorCode.MODEL_BROKEN,
+            left_out[0],
+            "Get it again from where it came from, or teach it again, then merge it.",
+        )
 
 
 def _read_of(model: Denoiser, tokens: Sequence[str]) -> torch.Tensor:
