@@ -24,7 +24,12 @@ from tapestry_protocol.messages import (
     Workers,
 )
 from tapestry_protocol.pixels import Pixels
-from tapestry_protocol.request_checks import check_follows, check_taught_word, upscaled_size
+from tapestry_protocol.request_checks import (
+    check_follows,
+    check_references,
+    check_taught_word,
+    upscaled_size,
+)
 from tapestry_protocol.sentences import quoted
 
 from .backend.choice import BackendChoice, ChosenBackend
@@ -492,8 +497,13 @@ class DockerModel:
     ) -> Order:
         with self.scene_watch.resting():
             await self.results.canvas_preview.gone()
-            order = await order_from(canvas, settings, mode, finds=finds)
+            is_instructed = mode == "edit" and settings.edit_method == "instruct" and not finds
+            wanted = is_instructed and settings.edit_reference_from == "favourites"
+            favourites = await self.results.favourites() if wanted else ()
+            order = await order_from(canvas, settings, mode, finds=finds, favourites=favourites)
         request = order.request
+        if request.edit is not None and is_instructed and self.model is not None:
+            check_references(self.model.name, self.model.references, request.edit)
         used = [request.prompt, *(region.prompt for region in request.regions)]
         if mode == "edit" and settings.edit_method != "instruct":
             used = [settings.edit_from, settings.edit_to, *used]

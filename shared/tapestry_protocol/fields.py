@@ -57,7 +57,7 @@ Scheduler = Literal[
     "tcd",
     "flow_euler",
 ]
-PictureShown = Literal["window", "whole", "both"]
+PictureShown = Literal["window", "whole", "both", "none"]
 TeachMethod = Literal["lora", "word", "attention", "key-locked"]
 EditMethod = Literal["diffedit", "p2p", "ddib", "instruct", "imagic"]
 WorkerState = Literal["starting", "loading", "ready", "busy", "lost"]

@@ -191,7 +191,9 @@ class Edit:
     picture_scale   "instruct": how closely the picture is kept to; below 1 nothing is guided; of
               no meaning to a model that is shown pictures beside the noise
     picture_shown   "instruct", with such a model: each window is shown its own part, the whole
-              picture made small, or both
+              picture made small, both, or nothing of it, but the references
+    references      "instruct", with such a model: other pictures, RGBA, that it is shown besides,
+              each as a whole, in this order
     source_model    "ddib": the model that takes the picture back to noise, without adapters; empty:
                     the same that paints
     interpolation   "imagic": from the picture as it is, 0, to all that the words say, 1, and beyond
@@ -208,6 +210,7 @@ class Edit:
     features: UnitShare = 0.8
     picture_scale: GuidanceScale = 1.2
     picture_shown: PictureShown = "window"
+    references: Annotated[tuple[PixelsRef, ...], MaxLength(MAX_REFERENCES)] = ()
     source_model: ModelId = ""
     cycle: bool = False
     interpolation: Interpolation = 0.7
@@ -353,7 +356,9 @@ class Request:
         regions = (blob for region in self.regions for blob in (region.mask, region.paint))
         controls = (control.image for control in self.all_controls)
         examples = self.teach.examples if self.teach else ()
-        return tuple(blob for blob in (*single, *regions, *controls, *examples) if blob)
+        references = self.edit.references if self.edit else ()
+        blobs = (*single, *regions, *controls, *examples, *references)
+        return tuple(blob for blob in blobs if blob)
 
     @property
     def all_prompts(self) -> tuple[str, ...]:
@@ -471,7 +476,10 @@ class Need(Message, kind="need"):
     """Send these blobs, then the job can start."""
 
     job_id: JobId
-    sha256s: Annotated[tuple[Sha256, ...], MaxLength(2 * MAX_REGIONS + MAX_CONTROLS + MAX_EXAMPLES)]
+    sha256s: Annotated[
+        tuple[Sha256, ...],
+        MaxLength(2 * MAX_REGIONS + MAX_CONTROLS + MAX_EXAMPLES + MAX_REFERENCES),
+    ]
     sequence: Sequence = 0
 
 

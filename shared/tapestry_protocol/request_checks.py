@@ -338,6 +338,11 @@ def _check_edit(request: Request) -> None:
     if edit.method == "instruct":
         _check_instruction(edit, [wanted for _, wanted in words])
         return
+    if edit.references or edit.picture_shown == "none":
+        raise _bad(
+            "Other pictures are shown only to a model that follows an instruction.",
+            "Choose that method, or leave them out.",
+        )
     if edit.method == "imagic":
         _check_learned(request, edit)
         return
@@ -397,6 +402,41 @@ def _check_instruction(edit: Edit, instructions: Sequence[str]) -> None:
         raise _bad("There is no instruction.", "Write what shall change.")
     if edit.map_only:
         raise _bad("An instruction names no place that could be looked for.")
+    if edit.picture_shown == "none" and not edit.references:
+        raise _bad(
+            "The model would be shown no picture at all.",
+            "Choose a reference, or let it be shown the picture.",
+        )
+    for reference in edit.references:
+        if reference.channels != 4:
+            raise _bad("A reference needs its transparency: RGBA.")
+        check_canvas(reference.height, reference.width)
+
+
+def check_references(name: str, most: int, edit: Edit) -> None:
+    """Raises TapestryError where a model is to be shown more pictures than it sees at once.
+
+    most: of the model; 0: none beside what it paints.
+    """
+    own = {"both": 2, "none": 0}.get(edit.picture_shown, 1)
+    count = own + len(edit.references)
+    if edit.references and not most:
+        raise _bad(
+            Sentence("The model {name} is shown no other pictures.", name=quoted(name)),
+            "Leave the references out, or choose a model that is (FLUX.1 Kontext, FLUX.2 Klein, "
+            "Qwen-Image-Edit).",
+        )
+    if most and count > most:
+        raise _bad(
+            Sentence(
+                "The model {name} is shown {most} pictures at once, not {count}.",
+                name=quoted(name),
+                most=most,
+                count=count,
+            ),
+            "Leave some out: of the picture itself each window may be shown its own part, the "
+            "whole, both, or nothing beside a reference.",
+        )
 
 
 def _check_recognise(request: Request) -> None:

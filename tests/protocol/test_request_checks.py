@@ -202,6 +202,13 @@ EDIT = Request(
         ({"edit": Edit("p2p")}, "must know what the picture shows now"),
         ({"edit": Edit("instruct"), "prompt": " "}, "no instruction"),
         ({"edit": Edit("instruct", map_only=True)}, "names no place"),
+        ({"edit": Edit("instruct", picture_shown="none")}, "no picture at all"),
+        ({"edit": Edit("instruct", references=(PixelsRef(8, 8, 1, SHA256),))}, "RGBA"),
+        ({"edit": Edit("diffedit", "snow", picture_shown="none")}, "follows an instruction"),
+        (
+            {"edit": Edit("diffedit", "snow", references=(PixelsRef(8, 8, 4, SHA256),))},
+            "follows an instruction",
+        ),
         ({"regions": (region(),), "prompt": "snow"}, "are the same"),
         ({"selection": Selection(Bounds(64, 0, 68, 5), PixelsRef(4, 5, 1, SHA256))}, "outside"),
         ({"edit": Edit("p2p", "snow", source_model="b")}, "turns a picture from one model"),

@@ -137,7 +137,7 @@ def test_an_instruction_over_several_windows(checkpoint, models: ModelCache, sce
     result, report = edit(models, scene, folder, size=(SIDE, 2 * SIDE))
     assert (result[..., 3] == 255).all()
     assert report["unet_evaluations"] == 3 * STEPS * report["windows"] > 3 * STEPS
-    assert report["edit"] == {"method": "instruct", "changed": 1.0}
+    assert report["edit"] == {"method": "instruct", "changed": 1.0, "references": 0}
     _, report = edit(models, scene, folder, guidance_scale=1.0)
     assert report["unet_evaluations"] == STEPS
 

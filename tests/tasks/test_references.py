@@ -30,8 +30,10 @@ from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.run import run
 from tapestry_backend.tasks.shown_pictures import ShownPictures, made_small
 from tapestry_protocol.errors import TapestryError
+from tapestry_protocol.limits import MAX_REFERENCES
 from tapestry_protocol.messages import Edit, Request, Selection
 from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.request_checks import check_references
 from tests.models.tiny_checkpoints import (
     FACTOR,
     WINDOW,
@@ -153,13 +155,14 @@ def our_latents(
     case: Case,
     pictures: ShownPictures,
     size: Size | None = None,
-    looked_at: Tensor | None = None,
+    looked_at: list[Tensor] | None = None,
 ) -> Tensor:
     """What the engine makes of one instruction for a canvas of this size."""
     model = case.model
     canvas, window = size or Size(*[model.window] * 2), Size(*[model.window] * 2)
     told, scale = (SCALE, 1.0) if model.distilled else (1.0, SCALE)
-    with model.looking_at(as_pixels(colours()) if looked_at is None else looked_at):
+    looked_at = [as_pixels(colours())] if looked_at is None else looked_at
+    with model.looking_at(looked_at):
         conditions = model.encode_prompts([INSTRUCTION, ""], [told, told])
     plain = MultiDiffusion(
         model.predict,
@@ -257,18 +260,28 @@ def test_one_window_is_what_its_pipeline_paints(case: Case) -> None:
 def test_several_pictures_are_told_apart_as_its_pipeline_does(case: Case) -> None:
     """In their order."""
     if case.kind.references == 1:
+        asked = Edit("instruct", picture_shown="both")
         with pytest.raises(TapestryError, match="1 pictures at once, not 2"):
-            ShownPictures.of_canvas(as_pixels(colours()), "both", case.model)
+            check_references("it", case.model.references, asked)
         return
-    if case.kind.only_instructions:  # its language model looks at one picture here
-        assert ShownPictures.of_canvas(as_pixels(colours()), "both", case.model).count == 2
-        return
-    rgb = [colours(), colours(SIDE, 2 * SIDE, seed=2)]
-    encoded = [case.model.encode(as_pixels(each)) for each in rgb]
-    pictures = ShownPictures((encoded[0],), (encoded[1],))
+    rgb = [colours(), colours(SIDE, SIDE, seed=2), colours(SIDE, SIDE, seed=3)]
+    seen = [as_pixels(each) for each in rgb]
+    pictures = ShownPictures.of_canvas(seen[0], "window", case.model, seen[1:])
+    ours = our_latents(case, pictures, looked_at=seen)
+
+    torch.testing.assert_close(ours, their_latents(case, rgb), atol=1e-4, rtol=0)
+    other = ShownPictures.of_canvas(seen[0], "window", case.model, seen[:0:-1])
+    assert float((our_latents(case, other, looked_at=seen) - ours).abs().max()) > 1e-4
+
+
+def test_a_reference_alone_is_what_its_pipeline_is_shown(case: Case) -> None:
+    """Nothing of the canvas then."""
+    rgb = colours(seed=2)
+    canvas, seen = as_pixels(colours()), [as_pixels(rgb)]
+    pictures = ShownPictures.of_canvas(canvas, "none", case.model, seen)
 
     torch.testing.assert_close(
-        our_latents(case, pictures), their_latents(case, rgb), atol=1e-4, rtol=0
+        our_latents(case, pictures, looked_at=seen), their_latents(case, rgb), atol=2e-5, rtol=0
     )
 
 
@@ -277,14 +290,14 @@ def test_a_window_is_shown_its_part_or_the_whole(case: Case) -> None:
     model = case.model
     wide = as_pixels(colours(SIDE, 2 * SIDE))
     size = Size(model.window, 2 * model.window)
-    parts = our_latents(case, ShownPictures.of_canvas(wide, "window", model), size, wide)
+    parts = our_latents(case, ShownPictures.of_canvas(wide, "window", model), size, [wide])
     wholes = ShownPictures.of_canvas(wide, "whole", model)
     unit = model.cell_px * model.cell_step
 
     small = made_small(wide, model)
     assert small.shape[-1] == pytest.approx(2 * small.shape[-2], abs=unit)
     assert small[0, 0].numel() <= (SIDE + unit) ** 2
-    assert float((our_latents(case, wholes, size, wide) - parts).abs().max()) > 1e-3
+    assert float((our_latents(case, wholes, size, [wide]) - parts).abs().max()) > 1e-3
     alone = ShownPictures.of_canvas(wide[..., :SIDE], "whole", model)
     part = ShownPictures.of_canvas(wide[..., :SIDE], "window", model)
     torch.testing.assert_close(our_latents(case, alone), our_latents(case, part))
@@ -292,7 +305,7 @@ def test_a_window_is_shown_its_part_or_the_whole(case: Case) -> None:
 
 def edit(case: Case, scene: Any, height: int = SIDE, width: int = SIDE, **settings: Any) -> Any:
     """The result [H, W, 4] of an instruction, and the report."""
-    shown = settings.pop("shown", "window")
+    shown, references = settings.pop("shown", "window"), settings.pop("references", ())
     rgba = np.dstack([colours(height, width), np.full((height, width), 255, np.uint8)])
     request = Request(
         "edit",
@@ -300,7 +313,7 @@ def edit(case: Case, scene: Any, height: int = SIDE, width: int = SIDE, **settin
         width,
         model=str(case.folder),
         image=scene.add(Pixels(height, width, 4, rgba.tobytes())),
-        edit=Edit("instruct", picture_shown=shown),
+        edit=Edit("instruct", picture_shown=shown, references=references),
         strength=1.0,
         **{"prompt": INSTRUCTION, "num_inference_steps": 2} | settings,
     )
@@ -326,6 +339,34 @@ def test_an_instruction_goes_through_windows_and_regions(
     assert (result[:SIDE, : SIDE // 4, 3] == 255).all()
     assert (result[:, SIDE:, 3] == 0).all()
     assert 0 < report["edit"]["changed"] < 0.5
+
+
+def test_a_reference_goes_through_windows_too(case: Case, scene: Any) -> None:
+    """As a whole to each; what is transparent in it is white; Kontext is shown it alone."""
+    shown = "none" if case.kind.references == 1 else "window"
+    rgba = np.dstack([colours(20, 30, seed=4), np.full((20, 30), 255, np.uint8)])
+    holed = rgba.copy()
+    holed[:8, :, 3] = 0
+    white = rgba.copy()
+    white[:8, :, :3] = 255
+
+    def edited(picture: np.ndarray) -> tuple[Any, Any]:
+        reference = scene.add(Pixels(20, 30, 4, picture.tobytes()))
+        return edit(case, scene, SIDE, 2 * SIDE, shown=shown, references=(reference,))
+
+    (first, report), (other, _), (same, _) = edited(rgba), edited(holed), edited(white)
+    assert report["edit"]["references"] == 1
+    assert report["windows"] > 1
+    assert not np.array_equal(first, other)
+    assert np.array_equal(other, same)
+
+
+def test_more_pictures_than_a_model_sees_get_a_sentence(case: Case, scene: Any) -> None:
+    """Before anything is loaded."""
+    blank = Pixels(8, 8, 4, bytes(8 * 8 * 4))
+    references = (scene.add(blank),) * MAX_REFERENCES
+    with pytest.raises(TapestryError, match="pictures at once, not 5"):
+        edit(case, scene, references=references)
 
 
 def test_an_instruction_stays_in_the_selection(case: Case, scene: Any) -> None:

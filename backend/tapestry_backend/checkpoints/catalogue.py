@@ -13,7 +13,7 @@ from typing import Any, cast
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo, Request
-from tapestry_protocol.request_checks import check_follows
+from tapestry_protocol.request_checks import check_follows, check_references
 from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_catalogue import AdapterCatalogue
@@ -184,6 +184,8 @@ class Catalogue:
         entry = self.find(request.model)
         is_instructed = request.edit is not None and request.edit.method == "instruct"
         _check_instructed(entry, is_instructed=is_instructed)
+        if request.edit is not None and is_instructed:
+            check_references(entry.id, entry.references, request.edit)
         if request.edit is not None and request.edit.source_model:
             _check_instructed(self.find(request.edit.source_model), is_instructed=False)
         self.upscaler_of(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 from tapestry_protocol.blending import ATOP
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
+from tapestry_protocol.limits import MAX_REFERENCES
 from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
-from tapestry_protocol.pixels import NO_MARGINS
+from tapestry_protocol.pixels import NO_MARGINS, PixelsRef
 from tapestry_protocol.request_checks import check_contents, check_request
 from tapestry_protocol.runtime import data_folder
 from tapestry_protocol.sentences import quoted
@@ -62,6 +63,7 @@ _OF_METHODS = {
     "features": ("--features", {"p2p"}),
     "picture_scale": ("--picture-scale", {"instruct"}),
     "picture_shown": ("--picture-shown", {"instruct"}),
+    "references": ("--reference", {"instruct"}),
     "interpolation": ("--interpolation", {"imagic"}),
     "learning_steps": ("--learning-steps", {"imagic"}),
 }
@@ -159,7 +161,17 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
         choices=words_of(Edit, "picture_shown"),
         default=argparse.SUPPRESS,
         help="instruct, with a model that is shown pictures beside what it paints: each window its "
-        "own part, the whole made small, or both (window)",
+        "own part, the whole made small, both, or none of it, but the references (window)",
+    )
+    how.add_argument(
+        "--reference",
+        dest="references",
+        metavar="FILE.png",
+        type=Path,
+        action="append",
+        default=argparse.SUPPRESS,
+        help="instruct, with such a model: another picture that it is shown, as a whole (may be "
+        "repeated where the model is shown several)",
     )
     _add_edit_field(
         how,
@@ -222,6 +234,8 @@ def edit(options: argparse.Namespace) -> None:
     if options.picture.suffix.lower() == ".png":  # in a scene the change is one more layer
         check_not_source(options.picture, options.output, "is what is edited")
     check_mask_kept(options.select, options.output)
+    for reference in getattr(options, "references", ()):
+        check_not_source(reference, options.output, "is a reference")
     for path in (options.mask_out, options.map_out):
         if path is not None:
             check_outputs(options.picture, [path], (".png",), options.report)
@@ -382,9 +396,25 @@ def _request(options: argparse.Namespace, picture: np.ndarray, blobs: dict[str, 
     return replace(request, image=kept(picture, blobs), strength=strength)
 
 
+def _references(paths: Sequence[Path], blobs: dict[str, bytes]) -> tuple[PixelsRef, ...]:
+    """Other pictures that the model is shown; their pixels go to the blobs."""
+    if len(paths) > MAX_REFERENCES:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            f"There are {len(paths)} references; a model is shown {MAX_REFERENCES} at most.",
+            "Leave some out.",
+        )
+    found = []
+    for path in paths:
+        data = picture_data(path, "Give the path of a picture (.png).")
+        found.append(kept(np.ascontiguousarray(read_picture(data, quoted(path.name))[0]), blobs))
+    return tuple(found)
+
+
 def _with_words(source: _Source, options: argparse.Namespace) -> Request:
     """The request with its words: for the layer that is called so, or for all of the picture."""
     named = {name: value for name, value in vars(options).items() if name in _EDIT_FIELDS}
+    named["references"] = _references(named.pop("references", ()), source.blobs)
     now = named.pop("source_prompt", None) or ""
     edit = Edit(**{name: value for name, value in named.items() if value is not None})
     edit = replace(edit, map_only=options.map_out is not None)

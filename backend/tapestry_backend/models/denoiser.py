@@ -123,10 +123,10 @@ class Denoiser(Protocol):
         """
         ...
 
-    def looking_at(self, pixels: Tensor) -> AbstractContextManager[None]:
-        """Inside, texts are read about this picture, where the model reads them so.
+    def looking_at(self, pictures: Sequence[Tensor]) -> AbstractContextManager[None]:
+        """Inside, texts are read about these pictures, where the model reads them so.
 
-        pixels: [1, 3, H, W] in -1..1
+        pictures: [1, 3, H, W] in -1..1 each; to a model that reads about one alone, the first
         """
         ...
 

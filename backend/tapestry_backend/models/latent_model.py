@@ -337,7 +337,7 @@ class LatentModel(ABC):
         unsaid = self.adapter_manager.vocabulary.unsaid(name)
         return chunks_of(self._tokenizers[name], text, longest, most, unsaid)
 
-    def looking_at(self, pixels: Tensor) -> AbstractContextManager[None]:  # noqa: ARG002
+    def looking_at(self, pictures: Sequence[Tensor]) -> AbstractContextManager[None]:  # noqa: ARG002
         return nullcontext()
 
     # A family whose attention can be changed, or that can learn, has these of its own.

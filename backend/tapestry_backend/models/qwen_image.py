@@ -41,17 +41,17 @@ _EDITING = (
 )
 _BEFORE_EDITING = 64
 _LOOKED_AT = {
-    "edit": ("<|vision_start|>{}<|vision_end|>", 1024**2),
-    "edit_plus": ("Picture 1: <|vision_start|>{}<|vision_end|>", 384**2),
+    "edit": ("<|vision_start|>{1}<|vision_end|>", 1024**2),
+    "edit_plus": ("Picture {}: <|vision_start|>{}<|vision_end|>", 384**2),
 }
-"""How a text is told of the picture before it, by variant, and of how many pixels that is."""
+"""How a text is told of a picture before it, by its number, and of how many pixels that is."""
 _PICTURE = "<|image_pad|>"
 _SIDES = 32
 """The sides of such a picture are multiples of this."""
 
 
 class _Look(NamedTuple):
-    """A picture as the language model takes it: its tokens in a text, and its input."""
+    """Pictures as the language model takes them: their tokens in a text, and its input."""
 
     told: str
     length: int
@@ -133,18 +133,19 @@ class QwenImage(FlowModel):
         return rows_by_length(self._texts_of(conditions))
 
     @contextmanager
-    def looking_at(self, pixels: Tensor) -> Iterator[None]:
-        """For the variants that edit: the language model sees the whole picture, made as small."""
+    def looking_at(self, pictures: Sequence[Tensor]) -> Iterator[None]:
+        """For the variants that edit: the language model sees whole pictures, made as small."""
         if self.variant not in _LOOKED_AT:
             yield
             return
         told, area = _LOOKED_AT[self.variant]
-        picture = _picture_of_area(pixels, area)
-        inputs = dict(self._processor(images=[picture], return_tensors="pt"))
+        small = [_picture_of_area(pixels, area) for pixels in pictures]
+        inputs = dict(self._processor(images=small, return_tensors="pt"))
         merged = self._text_encoder.config.vision_config.spatial_merge_size**2
-        count = int(inputs["image_grid_thw"].prod()) // merged
-        self._look = _Look(told.format(_PICTURE * count), count, inputs)
-        self._seen = sha256(picture.tobytes()).hexdigest()
+        counts = (inputs["image_grid_thw"].prod(dim=1) // merged).tolist()
+        words = [told.format(i, _PICTURE * count) for i, count in enumerate(counts, start=1)]
+        self._look = _Look("".join(words), sum(counts), inputs)
+        self._seen = sha256(b"".join(each.tobytes() for each in small)).hexdigest()
         try:
             yield
         finally:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tapestry_protocol.messages import Edit, Request
-from tapestry_protocol.pixels import Bounds, Pixels
+from tapestry_protocol.pixels import Bounds, Pixels, PixelsRef
 from tapestry_protocol.sentences import Sentence
 
 from ..engine.instructed import InstructedDiffusion
@@ -23,7 +23,7 @@ from ..engine.multidiffusion import MultiDiffusion, WindowContext
 from ..engine.noise_schedule import SamplingStep
 from ..models.denoiser import Denoiser
 from ..models.model_cache import ModelCache
-from .canvas import preview_rgba
+from .canvas import pixel_array, preview_rgba
 from .canvas_source import read_canvas_source
 from .conditioning import Conditioning
 from .denoising_pass import DenoisingPass, Texts
@@ -61,7 +61,9 @@ def run_instruction(
             plan.request, blobs, plan, model, model_cache.catalogue.adapters
         )
         pixels = canvas.source.pixels * 2 - 1
-        with model.looking_at(pixels):
+        references = [_on_white(reference, blobs) for reference in edit.references]
+        seen = ([pixels] if edit.picture_shown != "none" else []) + references
+        with model.looking_at(seen):
             texts = Texts.encode(plan, model, conditioning)
         check_finite(texts.conditions, "reading the prompts")
         until = torch.where(changing > 0, 1 - plan.strength, 1.0)
@@ -69,7 +71,7 @@ def run_instruction(
         preserved = source.preserved_latents(model)
         args = plan, model, texts, conditioning, source, plan.layout, preserved
         passing = DenoisingPass(*args)
-        denoise = _shown(passing.denoise, pixels, edit, model)
+        denoise = _shown(passing.denoise, pixels, references, edit, model)
         planned = denoise.batch_size
     yield Progressed("denoising")
     with watch.stage("denoise"):
@@ -95,16 +97,25 @@ def run_instruction(
     report: dict[str, Any] = make_report(
         plan, denoise.evaluations, told, watch, passing.denoise.left_out
     )
-    report["edit"] = {"method": edit.method, "changed": changed_share(rgba)}
+    report["edit"] = {
+        "method": edit.method,
+        "changed": changed_share(rgba),
+        "references": len(references),
+    }
     yield Finished(rgba, Bounds(0, 0, request.height, request.width), report)
 
 
 def _shown(
-    plain: MultiDiffusion, pixels: Tensor, edit: Edit, model: Denoiser
+    plain: MultiDiffusion,
+    pixels: Tensor,
+    references: Sequence[Tensor],
+    edit: Edit,
+    model: Denoiser,
 ) -> InstructedDiffusion | MultiDiffusion:
-    """The same windows, regions and texts, with the picture [1, 3, H, W] shown."""
+    """The same windows, regions and texts, with the picture [1, 3, H, W] shown, and others."""
     if model.references:
-        return ShownPictures.of_canvas(pixels, edit.picture_shown, model).beside(plain)
+        shown = ShownPictures.of_canvas(pixels, edit.picture_shown, model, references)
+        return shown.beside(plain)
     return _instructed(plain, model.shown_picture(pixels).float(), edit, model)
 
 
@@ -134,6 +145,13 @@ def _instructed(
         plain.batch_size,
         plain.framed,
     )
+
+
+def _on_white(reference: PixelsRef, blobs: Mapping[str, bytes]) -> Tensor:
+    """Another picture, white where nothing is painted: [1, 3, h, w] in -1..1."""
+    rgba = torch.from_numpy(pixel_array(reference, blobs)).permute(2, 0, 1)[None].float() / 255
+    rgb, alpha = rgba[:, :3], rgba[:, 3:]
+    return (rgb * alpha + 1 - alpha) * 2 - 1
 
 
 def _preview(model: Denoiser, plan: Plan, denoised: Tensor) -> Pixels:

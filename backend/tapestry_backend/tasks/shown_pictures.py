@@ -10,9 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import PictureShown
-from tapestry_protocol.sentences import Sentence, quoted
 
 from ..engine.multidiffusion import MultiDiffusion, WindowContext
 from ..engine.windows import crop
@@ -31,26 +29,21 @@ class ShownPictures:
     wholes: tuple[Tensor, ...] = ()
 
     @classmethod
-    def of_canvas(cls, pixels: Tensor, shown: PictureShown, model: Denoiser) -> ShownPictures:
-        """A canvas' picture [1, 3, H, W] in -1..1, as it is to be shown.
+    def of_canvas(
+        cls,
+        pixels: Tensor,
+        shown: PictureShown,
+        model: Denoiser,
+        references: Sequence[Tensor] = (),
+    ) -> ShownPictures:
+        """A canvas' picture [1, 3, H, W] in -1..1, as it is to be shown, and others behind it.
 
-        Raises TapestryError when the model sees fewer pictures at once.
+        The catalogue has checked that the model sees so many at once.
         """
-        part = (model.encode(pixels).float(),) if shown != "whole" else ()
-        whole = (model.encode(made_small(pixels, model)).float(),) if shown != "window" else ()
-        pictures = cls(part, whole)
-        if pictures.count > model.references:
-            raise TapestryError(
-                ErrorCode.BAD_REQUEST,
-                Sentence(
-                    "The model {name} is shown {most} pictures at once, not {count}.",
-                    name=quoted(model.id),
-                    most=model.references,
-                    count=pictures.count,
-                ),
-                "Leave some out: show each window its own part, or the whole, not both.",
-            )
-        return pictures
+        wholes = [pixels] if shown in {"whole", "both"} else []
+        small = (made_small(each, model) for each in (*wholes, *references))
+        part = (model.encode(pixels).float(),) if shown in {"window", "both"} else ()
+        return cls(part, tuple(model.encode(each).float() for each in small))
 
     @property
     def count(self) -> int:

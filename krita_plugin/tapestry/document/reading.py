@@ -51,6 +51,7 @@ from .layers import (
     shows_own,
 )
 from .order import Order
+from .references import with_references
 from .region_settings import REGIONS_NOTE, DocumentRegions
 
 Placed = TypeVar("Placed", Region, Selection)
@@ -208,11 +209,13 @@ async def order_from(
     *,
     most_strength: float = 1.0,
     finds: bool = False,
+    favourites: Sequence[Pixels] = (),
 ) -> Order:
     """What the artist asks for; raises TapestryError when it cannot become a picture.
 
     most_strength: each region starts from its own paint at least this far; at 1 as it says itself
     finds: "edit": only where the place is, by the words alone
+    favourites: "edit": pictures of the history, where these are the references
     """
     target = target_of(canvas, settings, mode)
     part = target.part
@@ -256,7 +259,10 @@ async def order_from(
     if mode == "edit":
         regions, source, prompt = with_words(regions, settings, prompt)
         is_bounded = bool(regions) or selection is not None
-        edit = edit_of(settings, source, finds=finds, is_bounded=is_bounded)
+        edit = await with_references(
+            edit_of(settings, source, finds=finds, is_bounded=is_bounded),
+            *(canvas, settings, favourites, blobs),
+        )
     request = _request(
         settings,
         target,

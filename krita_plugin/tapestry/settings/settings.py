@@ -45,6 +45,8 @@ TIMES_AT_ONCE = 4
 
 TEACH_METHODS: tuple[TeachMethod, ...] = get_args(TeachMethod)
 TeachFrom = Literal["layers", "selection", "group", "history"]
+ReferenceFrom = Literal["none", "layer", "favourites"]
+REFERENCE_FROM: tuple[ReferenceFrom, ...] = get_args(ReferenceFrom)
 TEACH_FROM: tuple[TeachFrom, ...] = get_args(TeachFrom)
 LARGEST_TEACHING_MIN = 120.0
 
@@ -115,6 +117,8 @@ class Settings:
     edit_features: float = Edit.features
     edit_picture_scale: float = Edit.picture_scale
     edit_picture_shown: PictureShown = Edit.picture_shown
+    edit_reference_from: ReferenceFrom = "none"
+    edit_reference: str = ""
     edit_source_model: str = ""
     edit_cycle: bool = False
     edit_interpolation: float = Edit.interpolation
@@ -213,6 +217,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "edit_picture_shown": PICTURES_SHOWN,
     "upscale_into": UPSCALE_INTO,
     "teach_method": TEACH_METHODS,
+    "edit_reference_from": REFERENCE_FROM,
     "teach_from": TEACH_FROM,
 }
 

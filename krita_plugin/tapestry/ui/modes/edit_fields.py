@@ -28,6 +28,7 @@ from ..base.follow import follow
 from ..fields.number_fields import Number, NumberFields
 from ..fields.prompt_edit import PromptEdit
 from .edit_place import EditPlace
+from .edit_reference import EditReference
 
 
 class EditFields(QWidget):
@@ -59,7 +60,14 @@ class EditFields(QWidget):
         self._instruction = QWidget()
         self._kept = self._make_numbers((_picture_scale(),))
         self._shown = self._make_shown()
-        column_in(self._instruction, self._lines["edit_instruction"], self._kept, self._shown)
+        self._reference = EditReference(docker_model)
+        column_in(
+            self._instruction,
+            self._lines["edit_instruction"],
+            self._kept,
+            self._shown,
+            self._reference,
+        )
         self._strength = self._make_numbers((_strength(),))
         self._shapes = FoldedSection(
             tr("Shapes"),
@@ -232,6 +240,7 @@ class EditFields(QWidget):
         is_shown = model is not None and model.references > 0
         self._kept.setVisible(not is_shown)
         self._shown.setVisible(is_shown)
+        self._reference.setVisible(is_shown)
         self._shown_choice.setCurrentIndex(self._shown_choice.findData(settings.edit_picture_shown))
         self._learned.setVisible(is_learned)
         self._turning.setVisible(settings.edit_method == "ddib")
@@ -286,6 +295,7 @@ def _shown() -> dict[PictureShown, str]:
         "window": tr("its part to each window"),
         "whole": tr("the whole, made small"),
         "both": tr("both"),
+        "none": tr("nothing but the reference"),
     }
 
 

@@ -216,6 +216,28 @@ def test_a_model_that_is_shown_pictures_says_which_part(ready) -> None:
     assert ready.all("tapestry_edit_picture_scale")
 
 
+def test_a_reference_is_chosen_among_the_layers(ready) -> None:
+    """For models that are shown pictures; too many are told of before anything is sent."""
+    ready.canvas.add("wool", Bounds(48, 0, 80, 128))
+    ready.look()
+    know_models(ready, chosen="klein")
+    follow_an_instruction(ready, "make it of this")
+    choice = ready.one("tapestry_edit_reference")
+    words = [choice.itemText(number) for number in range(choice.count())]
+    assert words[:2] == ["none", "Favourites of the history"]
+    assert choice.currentText() == "none"
+    choice.activated.emit(choice.findText("wool"))
+    ready.look()
+    ready.one("tapestry_edit").click()
+    request = sent(ready)
+
+    assert choice.currentText() == "wool"
+    assert len(request.edit.references) == 1
+    know_models(ready, chosen="pix2pix")
+    ready.look()
+    assert not ready.all("tapestry_edit_reference")
+
+
 def test_several_instructions_name_their_layers(ready) -> None:
     """Both are said to say where."""
     ready.canvas.add("grass", Bounds(48, 0, 80, 128))
