@@ -40,9 +40,9 @@ CLIENTS = 5
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[NodesHere]:
-    """A cluster with four nodes of one core."""
-    with nodes_here(4) as nodes:
+def nodes(request: pytest.FixtureRequest) -> Iterator[NodesHere]:
+    """A cluster with nodes of one core: two of them, or four in the full edition."""
+    with nodes_here(4 if request.config.getoption("--chaos-full") else 2) as nodes:
         yield nodes
 
 
@@ -51,6 +51,13 @@ def served(nodes: NodesHere, folder: Path, loader: str = SCRIPTED_LOADER) -> Ite
     """A server with a local worker and those of the cluster, one for each core."""
     cluster = ("--cluster", nodes.address, "--cluster-cores", "1", "--cluster-loader", loader)
     with running_server(folder, "--scripted", *cluster) as server:
+        yield server
+
+
+@pytest.fixture(scope="class")
+def server(nodes: NodesHere, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With scripted workers, here and on each node."""
+    with served(nodes, tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -64,11 +71,13 @@ def until_workers(client: Client, ready: int) -> Workers:
                 return message
 
 
-def test_local_and_other_workers_share_a_queue(nodes: NodesHere, tmp_path: Path) -> None:
-    """Each paints, with the right picture; a cancel stops the next step on another computer."""
-    with served(nodes, tmp_path) as server:
+class TestServer:
+    """One server for those that only ask it to paint: a start takes seconds."""
+
+    def test_local_and_other_workers_share_a_queue(self, nodes: NodesHere, server: Server) -> None:
+        """Each paints, with the right picture; a cancel stops the next step on another computer."""
         client = Client(server)
-        workers = until_workers(client, 5).workers
+        workers = until_workers(client, 1 + len(nodes.alive)).workers
         assert [worker.node for worker in workers].count("") == 1
         assert {worker.memory_bytes for worker in workers if worker.node} == {2**30}
         for number in range(15):
@@ -86,45 +95,70 @@ def test_local_and_other_workers_share_a_queue(nodes: NodesHere, tmp_path: Path)
         assert cancelled == {f"long-{number}" for number in range(5)}
         client.close()
 
+    @pytest.mark.promise("R1")
+    def test_nodes_are_killed_and_others_join(
+        self, nodes: NodesHere, server: Server, tries, luck, measured
+    ) -> None:
+        """Every job exactly once, none lost, in fair turns, though a node dies every so often."""
+        each, kill_every = tries(16, 200), tries(25, 50)
+        count = CLIENTS * each
+        waiting = Client(server)
+        until_workers(waiting, 1 + len(nodes.alive))
+        waiting.close()
+        before, began = server.log.count(" starts"), time.monotonic()
+        members, kills = asyncio.run(_crowd(server, nodes, each, kill_every, luck))
+        seconds = time.monotonic() - began
+        assert [n for member in members for n in member.results.values()] == [1] * count
+        begun = server.log.count(" starts") - before
+        assert count <= begun <= count + 2 * kills
+        spread = _spread(members)
+        # Each has three jobs under way, and what was put back comes first.
+        assert spread <= each
+        measured(
+            f"{count} jobs of {CLIENTS} clients on {len(nodes.alive)} nodes and a local worker, a "
+            f"node killed every {kill_every}: {kills} killed, {count} exactly once, "
+            f"{begun - count} begun again, no client more than {spread} jobs ahead; {seconds:.0f} s"
+        )
+
+    @pytest.mark.promise("R1")
+    def test_the_head_is_killed(self, nodes: NodesHere, server: Server, measured) -> None:
+        """Local workers go on meanwhile; the cluster's come back with it, and nothing is lost."""
+        client = Client(server)
+        count = len(nodes.alive)
+        until_workers(client, 1 + count)
+        for number in range(10):
+            client.submit(f"head-{number}", scripted(number, steps=20, pause_s=0.1))
+        client.until(Result)
+        nodes.kill_head()
+        killed_at = time.monotonic()
+        results = 1
+        while results < 10:
+            message = client.receive().message
+            assert not isinstance(message, Failed), message
+            results += isinstance(message, Result)
+        painted_s = time.monotonic() - killed_at
+        nodes.start_head()
+        for _ in range(count):
+            nodes.add(1)
+        returned_at = time.monotonic()
+        until_workers(client, 1 + count)
+        client.close()
+        measured(
+            f"the head killed in the middle of 10 jobs: all painted {painted_s:.0f} s later by the "
+            f"local worker; the cluster's were back {time.monotonic() - returned_at:.0f} s after it"
+        )
+
 
 def test_a_computer_without_the_model_gets_other_work(nodes: NodesHere, tmp_path: Path) -> None:
     """It says so; its job goes to a worker that has the model, and is not counted as begun."""
     with served(nodes, tmp_path, BARE_LOADER) as server:
         client = Client(server)
-        until_workers(client, 5)
+        until_workers(client, 1 + len(nodes.alive))
         for number in range(8):
             client.submit(str(number), scripted(number, steps=2))
         for _ in range(8):
             assert isinstance(client.until_delivery(Result, Failed).message, Result)
         client.close()
-
-
-@pytest.mark.promise("R1")
-def test_nodes_are_killed_and_others_join(
-    nodes: NodesHere, tmp_path: Path, tries, luck, measured
-) -> None:
-    """Every job exactly once, none lost, in fair turns, though a node dies every so often."""
-    each, kill_every = tries(16, 200), tries(25, 50)
-    count = CLIENTS * each
-    with served(nodes, tmp_path) as server:
-        waiting = Client(server)
-        until_workers(waiting, 5)
-        waiting.close()
-        began = time.monotonic()
-        members, kills = asyncio.run(_crowd(server, nodes, each, kill_every, luck))
-        seconds = time.monotonic() - began
-        log = server.log
-    assert [n for member in members for n in member.results.values()] == [1] * count
-    begun = log.count(" starts")
-    assert count <= begun <= count + 2 * kills
-    spread = _spread(members)
-    # Each has three jobs under way, and what was put back comes first.
-    assert spread <= each
-    measured(
-        f"{count} jobs of {CLIENTS} clients on 4 nodes and a local worker, a node killed "
-        f"every {kill_every}: {kills} killed, {count} exactly once, {begun - count} begun again, "
-        f"no client more than {spread} jobs ahead; {seconds:.0f} s"
-    )
 
 
 async def _crowd(
@@ -201,7 +235,7 @@ def test_a_batch_goes_on_when_a_node_is_killed(
         until_lines(process, out, lambda lines: any("computer" in line for line in lines))
         nodes.kill(nodes.alive[0])
         before = len(lines_of(out))
-        until_lines(process, out, lambda lines: len(lines) >= before + 8)
+        until_lines(process, out, lambda lines: len(lines) >= before + 4)
         process.terminate()
     assert process.returncode == 128 + signal.SIGTERM
     nodes.add(1)
@@ -212,17 +246,17 @@ def test_a_batch_goes_on_when_a_node_is_killed(
     options = ["--seeds", str(count), "--report", str(report)]
     assert main([*batch, *options]) == 0
     told = json.loads(report.read_text(encoding="utf-8"))
-    assert (told["kept"], told["painted"]) == (len(lines), count - len(lines))
+    assert told["kept"] + told["painted"] == count
+    assert told["kept"] in {len(lines) - 1, len(lines)}  # it may be stopped before a picture is in
     assert sorted(line["seed"] for line in lines_of(out)) == [*range(count)]
     by_nodes = [line for line in lines if "computer" in line]
-    for line in by_nodes[:1] + by_nodes[-1:]:
-        alone = tmp_path / "alone.png"
-        assert main(["render", *painting, "--seed", str(line["seed"]), "-o", str(alone)]) == 0
-        assert (out / line["picture"]).read_bytes() == alone.read_bytes()
+    last, alone = by_nodes[-1], tmp_path / "alone.png"
+    assert main(["render", *painting, "--seed", str(last["seed"]), "-o", str(alone)]) == 0
+    assert (out / last["picture"]).read_bytes() == alone.read_bytes()
     begun = log.count(" starts on ")
     measured(
-        f"a batch on 4 nodes and a local worker, a node killed: {len(lines)} pictures, "
-        f"{len(by_nodes)} of them by nodes, each once; {begun} begun"
+        f"a batch on {len(nodes.alive)} nodes and a local worker, a node killed: {len(lines)} "
+        f"pictures, {len(by_nodes)} of them by nodes, each once; {begun} begun"
     )
 
 
@@ -233,35 +267,6 @@ def until_lines(
     while not ((folder / NAME).exists() and enough(lines_of(folder))):
         assert process.poll() is None
         time.sleep(0.05)
-
-
-@pytest.mark.promise("R1")
-def test_the_head_is_killed(nodes: NodesHere, tmp_path: Path, measured) -> None:
-    """Local workers go on meanwhile; the cluster's come back with it, and nothing is lost."""
-    with served(nodes, tmp_path) as server:
-        client = Client(server)
-        until_workers(client, 5)
-        for number in range(10):
-            client.submit(str(number), scripted(number, steps=20, pause_s=0.1))
-        client.until(Result)
-        nodes.kill_head()
-        killed_at = time.monotonic()
-        results = 1
-        while results < 10:
-            message = client.receive().message
-            assert not isinstance(message, Failed), message
-            results += isinstance(message, Result)
-        painted_s = time.monotonic() - killed_at
-        nodes.start_head()
-        for _ in range(4):
-            nodes.add(1)
-        returned_at = time.monotonic()
-        until_workers(client, 5)
-        client.close()
-    measured(
-        f"the head killed in the middle of 10 jobs: all painted {painted_s:.0f} s later by the "
-        f"local worker; the cluster's were back {time.monotonic() - returned_at:.0f} s after it"
-    )
 
 
 def test_an_open_cluster_is_refused(tmp_path: Path) -> None:
