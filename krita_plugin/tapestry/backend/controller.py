@@ -142,13 +142,12 @@ class BackendController:
         facts = [
             (tr("State"), backend_sentence(self._link.state, self.worker).partition(": ")[2]),
             (tr("Place"), where),
-            (tr("Device"), self.worker.device or "?"),
+            *(worker_facts(self.workers) or [(tr("Device"), self.worker.device or "?")]),
             (tr("Models"), ", ".join(model.name for model in self.models) or "?"),
         ]
-        facts[3:3] = worker_facts(self.workers)
         if self._peak_bytes:
             megabytes = tr("{count} MiB at most").format(count=self._peak_bytes // _MIB)
-            facts.insert(3, (tr("Memory of the last picture"), megabytes))
+            facts.insert(-1, (tr("Memory of the last picture"), megabytes))
         facts += [(tr("Left out"), translate(each)) for each in self.left_out[:_MOST_LEFT_OUT]]
         if len(self.left_out) > _MOST_LEFT_OUT:
             more = tr("{count} more, which the log names")

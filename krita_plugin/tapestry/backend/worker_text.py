@@ -17,7 +17,7 @@ def worker_facts(workers: Workers) -> list[tuple[str, str]]:
     Empty for a backend without a cluster.
     """
     facts = [
-        (node or tr("The backend's computer"), ", ".join(map(_worker_text, on_it)))
+        (node or tr("The backend's computer"), "; ".join(map(_worker_text, on_it)))
         for node, on_it in groupby(workers.workers, key=lambda worker: worker.node)
     ]
     if workers.dashboard:
@@ -30,7 +30,7 @@ def _worker_text(worker: WorkerInfo) -> str:
     if worker.memory_bytes:
         size = tr("{count} GiB").format(count=round(worker.memory_bytes / _GIB))
         device = f"{device} ({size})"
-    return f"{device} {_doing(worker)}"
+    return f"{device}, {_doing(worker)}"
 
 
 def _doing(worker: WorkerInfo) -> str:

@@ -14,6 +14,8 @@ LAYERS = (
 )
 _STEPS = 20
 LOW_PX = (700, 420)
+_STUDIO = 3
+"""Workers of the studio: ours, and one on each of two other computers."""
 
 
 def guide(stage):
@@ -78,6 +80,27 @@ def _edit(stage, document):
     for name in ("from", "to"):
         stage.widget(f"tapestry_edit_{name}").write("")
     stage.krita.action("deselect").trigger()
+
+
+def guide_studio(stage):
+    """The backend's page while the computers of a cluster paint."""
+    document = stage.document(WIDTH, HEIGHT)
+    for name, box, color in LAYERS:
+        stage.layer(document, name, box, color)
+    yield stage.until(lambda: len(stage.regions()) == len(LAYERS), "the regions", 60)
+    stage.press("tapestry_open_backend_page")
+    facts = stage.widget("tapestry_backend_facts")
+    yield stage.until(lambda: facts.text().count("waits") == _STUDIO, "all workers", A_PICTURE_S)
+    stage.widget("tapestry_steps").setValue(100)
+    for _ in range(_STUDIO - 1):
+        stage.press("tapestry_generate")
+    yield stage.until(lambda: facts.text().count("paints") == _STUDIO - 1, "work", A_PICTURE_S)
+    yield stage.turns(1.0)
+    stage.facts["workers"] = facts.text()
+    stage.screenshot("studio-window")
+    stage.widget("tapestry_backend_page").grab().save(str(stage.folder / "studio.png"))
+    stage.press("tapestry_cancel_all")
+    stage.widget("tapestry_backend_page").hide()
 
 
 def guide_look(stage):

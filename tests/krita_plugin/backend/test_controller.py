@@ -40,9 +40,9 @@ def test_a_clusters_computers_are_facts(workshop: Workshop) -> None:
     )
     workshop.backend.tell(Workers(workers, "http://10.0.0.1:8265"))
     facts = dict(controller.facts)
-    assert facts["The backend's computer"] == "CPU starts"
-    assert facts["atelier"] == "RTX (24 GiB) paints, RTX (24 GiB) helps to paint"
-    assert facts["cellar"] == "Arc (8 GiB) waits, ? is being started again"
+    assert facts["The backend's computer"] == "CPU, starts"
+    assert facts["atelier"] == "RTX (24 GiB), paints; RTX (24 GiB), helps to paint"
+    assert facts["cellar"] == "Arc (8 GiB), waits; ?, is being started again"
     assert facts["The cluster's own pages"] == "http://10.0.0.1:8265"
     workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, ()))
     assert controller.facts == before

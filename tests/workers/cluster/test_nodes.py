@@ -29,6 +29,15 @@ def test_without_a_card_some_cores_are() -> None:
     assert places_of([node("a", CPU=0.0)], "", 4) == frozenset()
 
 
+def test_a_computer_is_called_as_its_studio_calls_it() -> None:
+    """By the name that it was given, else by its host's; Ray gives its address as a name."""
+    named, unnamed, bare = node("a", GPU=1.0), node("b", GPU=1.0), node("c", GPU=1.0)
+    named["NodeName"], unnamed["NodeName"] = "tower", "10.0.0.1"
+    bare["NodeManagerHostname"] = ""
+    places = places_of([named, unnamed, bare], "", 4)
+    assert {place.name for place in places} == {"tower", "b.studio", "10.0.0.1"}
+
+
 def test_our_own_computer_and_dead_ones_have_none() -> None:
     """Local workers are on ours."""
     nodes = [node("ours", GPU=1.0), node("dead", alive=False, GPU=1.0), node("b", GPU=1.0)]

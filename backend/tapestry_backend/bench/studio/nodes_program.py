@@ -27,14 +27,15 @@ def main() -> None:
     """Obey until the input ends."""
     out = sys.stdout
     sys.stdout = sys.stderr
-    cluster, nodes = start_head(0), []
+    cluster = start_head(0)
+    nodes: list[Any] = []
     port = int(cluster.address.rpartition(":")[2])
     print(cluster.address, file=out, flush=True)
     for line in sys.stdin:
         match line.split():
             case ["add", cores]:
-                node: Any = cluster.add_node(num_cpus=int(cores), **_COMMON)
-                nodes.append(node)
+                name = f"node {len(nodes) + 1}"
+                nodes.append(cluster.add_node(num_cpus=int(cores), node_name=name, **_COMMON))
             case ["kill", "head"]:
                 cluster.shutdown()
                 nodes.clear()

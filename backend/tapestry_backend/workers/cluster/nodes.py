@@ -10,7 +10,7 @@ class Place(NamedTuple):
     """Room for one worker: a graphics card of a node, or some of its processor's cores.
 
     node      Ray's id of it
-    name      its host's name, or its address
+    name      as it was called at its start (`ray start --node-name`), or its host's name
     slot      counts those of a node
     gpus, cpus   that the worker takes
     """
@@ -50,7 +50,14 @@ def _places_on(node: Mapping[str, Any], cores_each: int) -> Iterable[Place]:
     # A computer with fewer cores than asked for has a worker all the same.
     cores = int(resources.get("CPU", 0))
     each = min(cores_each, cores)
-    name = node.get("NodeManagerHostname") or node["NodeManagerAddress"]
+    name = _name_of(node)
     workers = cards or (cores // each if each else 0)
     for slot in range(workers):
         yield Place(node["NodeID"], name, slot, int(bool(cards)), 0 if cards else each)
+
+
+def _name_of(node: Mapping[str, Any]) -> str:
+    """Ray calls a node by its address that was given no name."""
+    address: str = node["NodeManagerAddress"]
+    given = node.get("NodeName", address)
+    return given if given != address else node.get("NodeManagerHostname") or address
