@@ -467,11 +467,12 @@ class LatentModel(ABC):
 
     @cached_property
     def decodes_locally(self) -> bool:
-        return tiled_vae.decodes_locally(self._vae)
+        return tiled_vae.decodes_locally(self._for_pictures(self._vae))
 
     @cached_property
     def _frugal_bytes(self) -> float:
-        return tiled_vae.frugal_bytes(self._vae, _WHOLE_WINDOWS * (self.window * self.packed) ** 2)
+        cells = _WHOLE_WINDOWS * (self.window * self.packed) ** 2
+        return tiled_vae.frugal_bytes(self._for_pictures(self._vae), cells)
 
     @cached_property
     def _preview_map(self) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,12 @@ scores down: plain maths would hold a number for every pair of cells, 155 GiB of
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage import QwenImageAttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -64,9 +66,28 @@ def attend_in_bands(autoencoder: nn.Module, most_scores: int = _MOST_SCORES) -> 
     """Have the attention of an autoencoder compare so many pairs of cells at once."""
     for module in autoencoder.modules():
         attention: Any = module
+        if isinstance(module, QwenImageAttentionBlock):
+            attention.forward = partial(_attend_film, module, most_scores)
         plain = isinstance(module, Attention) and attention.spatial_norm is None
         if plain and type(attention.processor) in {AttnProcessor2_0, BandedAttention}:
             attention.set_processor(BandedAttention(most_scores))
+
+
+def _attend_film(block: Any, most_scores: int, film: Tensor) -> Tensor:
+    """What the attention block of an autoencoder for films makes of [B, C, T, H, W]."""
+    batch, _, time, height, width = film.shape
+    row = batch * time * height * width
+    if row * height * width <= most_scores:
+        return type(block).forward(block, film)
+    frames = film.transpose(1, 2).flatten(0, 1)
+    cells = block.to_qkv(block.norm(frames)).flatten(2).transpose(1, 2)[:, None]
+    queries, keys, values = (part.contiguous() for part in cells.chunk(3, dim=-1))
+    answers = [
+        functional.scaled_dot_product_attention(asked, keys, values)
+        for asked in queries.split(max(1, most_scores // row), dim=2)
+    ]
+    made = torch.cat(answers, dim=2)[:, 0].transpose(1, 2).unflatten(2, (height, width))
+    return film + block.proj(made).unflatten(0, (batch, time)).transpose(1, 2)
 
 
 def _heads(attention: Any, tokens: Tensor) -> Tensor:

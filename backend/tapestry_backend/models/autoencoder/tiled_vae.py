@@ -22,6 +22,7 @@ from ...engine.windows import NO_CONTEXT, Size
 from ..device.memory import spare_bytes
 from .band_plan import ACTIVATIONS_ALIVE, BandStage, Budget, other, plan_bands, widest
 from .cropped_forward import Span
+from .one_frame import OneFrame
 from .pooled_norm import Affine, PooledStatistics
 from .vae_layers import Chain, Norm, VaePart, decoder_chain, encoder_chain
 
@@ -44,7 +45,7 @@ def decode(
     shorter bands. Without a budget, a share of the free memory is it. Not below a floor: the
     result, what AutoencoderKL computes at latent size, and bands twice as long as their reach.
     """
-    chain = decoder_chain(autoencoder)
+    chain = _decoder_chain(autoencoder)
 
     def whole() -> Tensor:
         if context != NO_CONTEXT and chain is not None and chain.inside is not None:
@@ -68,7 +69,14 @@ def encode(autoencoder: Any, pixels: Tensor, budget_bytes: int | None = None) ->
         # AutoencoderKL gives a distribution, AutoencoderTiny the latents themselves.
         return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
 
-    return _within(budget_bytes, encoder_chain(autoencoder), pixels, whole)
+    is_film = isinstance(autoencoder, OneFrame)
+    chain = autoencoder.encoder_chain if is_film else encoder_chain(autoencoder)
+    return _within(budget_bytes, chain, pixels, whole)
+
+
+def _decoder_chain(autoencoder: Any) -> Chain | None:
+    is_film = isinstance(autoencoder, OneFrame)
+    return autoencoder.decoder_chain if is_film else decoder_chain(autoencoder)
 
 
 def _wanted(values: Tensor, context: Size, scale: Fraction) -> tuple[Span, Span]:
@@ -114,7 +122,7 @@ def frugal_bytes(autoencoder: Any, cells: int) -> float:
     They are without norms: nothing is computed twice then but the ends of bands. Otherwise there is
     no reason to take less than what is free: infinity.
     """
-    chain = decoder_chain(autoencoder)
+    chain = _decoder_chain(autoencoder)
     if chain is None or not _is_local(chain):
         return math.inf
     dtype = next(autoencoder.parameters()).dtype
@@ -123,12 +131,12 @@ def frugal_bytes(autoencoder: Any, cells: int) -> float:
 
 def decodes_locally(autoencoder: Any) -> bool:
     """Whether a cell's pixels depend on its neighbours alone: no norm sees the whole picture."""
-    chain = decoder_chain(autoencoder)
+    chain = _decoder_chain(autoencoder)
     return chain is not None and _is_local(chain)
 
 
 def _is_local(chain: Chain) -> bool:
-    return not any(part.norms for part in chain.parts)
+    return not chain.sees_all and not any(part.norms for part in chain.parts)
 
 
 def _whole_bytes(chain: Chain, values: Tensor, context: Size) -> int:

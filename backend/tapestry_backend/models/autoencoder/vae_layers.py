@@ -58,11 +58,15 @@ class VaePart:
 
 @dataclass(frozen=True)
 class Chain:
-    """What comes before the parts and after them, computed whole, and the parts between."""
+    """What comes before the parts and after them, computed whole, and the parts between.
+
+    sees_all    whether what is computed whole has something without norms in it that sees all
+    """
 
     before: Callable[[Tensor], Tensor]
     parts: tuple[VaePart, ...]
     after: Callable[[Tensor], Tensor]
+    sees_all: bool = False
 
     @property
     def scale(self) -> Fraction:
