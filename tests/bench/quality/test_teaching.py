@@ -18,15 +18,15 @@ from tapestry_backend.bench.quality.workbench import Scope, Workbench
 from tapestry_backend.tasks import teaching as teaching_task
 
 
-class NamesTheFirst:
-    """A judge that sees the first pattern everywhere."""
+class NamesTheLast:
+    """A judge that sees the last pattern everywhere."""
 
     def __init__(self, prompts: Sequence[str]) -> None:
         self.prompts = tuple(prompts)
 
     def name(self, picture: np.ndarray) -> np.ndarray:
         rows, columns = ((side - 16) // 4 + 1 for side in picture.shape[:2])
-        return np.zeros((rows, columns), int)
+        return np.full((rows, columns), len(PATTERNS) - 1)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -42,7 +42,7 @@ def test_its_figures_are_those_that_have_goals(bench, tmp_path: Path, monkeypatc
     """By two methods and DreamBooth; each learns as long by the processor's clock."""
     few = teaching._Amount(patterns=2, materials=1, taught_with=1, pictures=1, of_each_other=1)
     monkeypatch.setattr(teaching, "_QUICK", few)
-    monkeypatch.setattr(teaching.Judge, "taught", lambda _, prompts, __: NamesTheFirst(prompts))
+    monkeypatch.setattr(teaching.Judge, "taught", lambda _, prompts, __: NamesTheLast(prompts))
     monkeypatch.setattr(teaching_task, "_OWN_PICTURES", 1)
     monkeypatch.setattr(dreambooth, "_PRIOR_PICTURES", 1)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -54,8 +54,8 @@ def test_its_figures_are_those_that_have_goals(bench, tmp_path: Path, monkeypatc
         name for name in GOALS["teaching"] if name.startswith((*methods, "dreambooth", "judge"))
     }
     assert set(measured.figures) == wanted
-    # The first of the two patterns is what this judge sees, and nothing that the model knew.
-    assert measured.figures["attention_right"] == 0.5
+    # The last of all patterns is what this judge sees, and nothing that the model knew.
+    assert measured.figures["judge_decoded"] == measured.figures["attention_right"] == 0.5
     assert measured.figures["attention_both"] == 0
     assert measured.figures["attention_lost"] == 0
     details: Any = measured.details

@@ -111,6 +111,7 @@ _TAUGHT_BY = {
 def _teaching_goals() -> dict[str, Goal]:
     goals = {
         "judge": Goal("unseen drawings of the patterns that the judge names rightly"),
+        "judge_decoded": Goal("the same through the model's autoencoder: the most to be reached"),
         "judge_known": Goal("unseen pictures of what the model knew that it names rightly"),
         "dreambooth_right": Goal("pictures named rightly, DreamBooth's own recipe"),
         "dreambooth_kept": Goal("what the model knew, named rightly after it"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tapestry_protocol.adapters import Lora
 from tapestry_protocol.fields import TeachMethod
@@ -34,7 +35,7 @@ _LIKE: Mapping[str, str] = {
     "wicker": "checkered floor",
 }
 _SHORT = {"lora": "lo", "word": "wo", "attention": "at", "key-locked": "kl"}
-_UNSEEN_SEED = 1000
+_UNSEEN_SEED, _DECODED_SEED = 1000, 2000
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,16 @@ def measure_teaching(bench: Workbench) -> Measured:
     amount = _QUICK if bench.scope.quick else _FULL
     patterns = list(bench.scope.patterns or list(PATTERNS)[-amount.patterns :])
     known = [prompt for prompt in bench.prompts if prompt not in PATTERNS][: amount.materials]
-    judge, before = _judge(bench, patterns, known, amount)
-    figures: dict[str, float] = {"judge": before["patterns"], "judge_known": before["known"]}
+    judge, before = _judge(bench, known, amount)
+    decoded = {name: _named_decoded(bench, judge, name, amount.pictures) for name in PATTERNS}
+    figures: dict[str, float] = {
+        "judge": before["patterns"],
+        "judge_decoded": float(np.mean([decoded[name] for name in patterns])),
+        "judge_known": before["known"],
+    }
     rows: list[list[CaptionedPicture]] = []
-    details: dict[str, object] = {}
+    details: dict[str, object] = {"decoded": decoded}
+    bench.say(f"drawings that the judge names through the autoencoder: {decoded}")
     with tempfile.TemporaryDirectory(prefix="tapestry-bench-") as folder:
         for method in bench.scope.methods:
             taught = [_teach(bench, pattern, method, Path(folder)) for pattern in patterns]
@@ -121,9 +128,9 @@ def drawings(pattern: str, count: int, seed: int, side: int) -> np.ndarray:
 
 
 def _judge(
-    bench: Workbench, patterns: Sequence[str], known: Sequence[str], amount: _Amount
+    bench: Workbench, known: Sequence[str], amount: _Amount
 ) -> tuple[Judge, dict[str, float]]:
-    """A judge of patches, and what it names right of pictures that it was not taught with."""
+    """A judge of patches, which knows all patterns, and what it names right of unseen pictures."""
     side, count = bench.painter.window_px, amount.taught_with + amount.of_each_other
     bench.say(f"painting {count} pictures of each of {len(known)} things that the model knows")
     own = np.stack(
@@ -132,17 +139,32 @@ def _judge(
             for k, prompt in enumerate(known)
         ]
     )
-    drawn = np.stack([drawings(name, count, _UNSEEN_SEED, side) for name in patterns])
+    drawn = np.stack([drawings(name, count, _UNSEEN_SEED, side) for name in PATTERNS])
     pictures = np.concatenate([drawn, own])
     judge = Judge.taught(
-        pictures[:, : amount.taught_with], [*patterns, *known], bench.painter.settings.seed
+        pictures[:, : amount.taught_with], [*PATTERNS, *known], bench.painter.settings.seed
     )
     unseen = pictures[:, amount.taught_with :]
     right = np.array(
         [[_is(judge, picture, k) for picture in each] for k, each in enumerate(unseen)]
     )
-    of_patterns = float(right[: len(patterns)].mean())
-    return judge, {"patterns": of_patterns, "known": float(right[len(patterns) :].mean())}
+    of_patterns, of_known = right[: len(PATTERNS)], right[len(PATTERNS) :]
+    return judge, {"patterns": float(of_patterns.mean()), "known": float(of_known.mean())}
+
+
+def _named_decoded(bench: Workbench, judge: Judge, pattern: str, count: int) -> float:
+    """What the judge names right of drawings as the model's autoencoder shows them.
+
+    More than that no teaching can reach.
+    """
+    model, number = bench.painter.model, judge.prompts.index(pattern)
+    right = []
+    for drawing in drawings(pattern, count, _DECODED_SEED, bench.painter.window_px):
+        pixels = torch.from_numpy(drawing).permute(2, 0, 1)[None].float() / 127.5 - 1
+        decoded = (model.decode(model.encode(pixels.to(model.device)))[0].float() + 1) / 2
+        array = (decoded.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        right.append(_is(judge, array, number))
+    return float(np.mean(right))
 
 
 def _is(judge: Judge, picture: np.ndarray, number: int, where: np.ndarray | None = None) -> bool:
