@@ -1,10 +1,11 @@
 """Plans: a canvas in whole cells that holds the document, old and new, at its place."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from tapestry_backend.tasks.plan import background_prompt, make_plan
+from tapestry_backend.tasks.plan import background_prompt, make_plan, plan_as_told
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.messages import Expert, PixelsRef, Region, Request
 from tapestry_protocol.pixels import Bounds, Margins
@@ -155,3 +156,28 @@ def test_the_stride_is_what_was_asked_for(model) -> None:
     with pytest.raises(TapestryError, match="gaps") as caught:
         make_plan(Request("generate", 256, 256, prompt="x", expert=Expert(stride_px=200)), model)
     assert caught.value.code is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("generate", 96, 320, prompt="sand", wrap=True),
+        Request("generate", 128, 128, prompt="sand", speed="fast"),
+        Request("extend", 100, 200, prompt="sand", margins=Margins(top=7, left=64), image=IMAGE),
+        Request(
+            "extend",
+            100,
+            200,
+            margins=Margins(right=90),
+            image=IMAGE,
+            harmonise=2,
+            scheduler="ddim",
+        ),
+    ],
+    ids=["panorama", "square", "extended", "harmonised"],
+)
+def test_a_plan_is_the_same_again_as_its_report_tells_it(model, request_: Request) -> None:
+    """All of it but which steps are taken again; without a model."""
+    plan = make_plan(request_, model)
+    told = json.loads(json.dumps(plan.to_json()))
+    assert plan_as_told(request_, told) == replace(plan, jumps=())
