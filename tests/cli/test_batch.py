@@ -147,7 +147,7 @@ def local_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Options for a cluster that nobody has joined: workers of this computer paint."""
     from tapestry_backend.cli import batch
 
-    monkeypatch.setattr(batch, "checked_cluster_command", lambda *_: [])
+    monkeypatch.setattr(batch, "checked_cluster_command", lambda *_, **__: [])
     return ["--cluster", "auto"]
 
 

@@ -137,7 +137,8 @@ def _painter(
     """Who paints; raises TapestryError for a cluster that cannot be used."""
     if options.cluster is None:
         return PainterHere(catalogue, table)
-    cluster = checked_cluster_command(options, [options.model])
+    # The table says it, once workers start, if the cluster is not there.
+    cluster = checked_cluster_command(options, [options.model], quiet=True)
     workers = real_worker_command([options.model], adapters=options.adapter)
     log = folder / _LOG
     return PainterOnWorkers(PaintQueue(catalogue, workers, cluster, log), table, log)

@@ -42,11 +42,13 @@ def checked_cluster_command(
     folders: Sequence[Path] = (),
     card: Sequence[str] = (),
     loader: str = REAL_LOADER,
+    *,
+    quiet: bool = False,
 ) -> list[str]:
     """As `cluster_command`, for the cluster that the options name.
 
     Raises TapestryError where it cannot be used, or is open. One that is not there yet is waited
-    for later.
+    for later, and stderr says so, unless quiet.
     """
     check_ray()
     command = cluster_command(
@@ -59,7 +61,10 @@ def checked_cluster_command(
         adapters=arguments.adapter,
         card=card,
     )
-    check = subprocess.run([*command, "--check"], stdout=subprocess.PIPE, check=False)
+    stderr = subprocess.DEVNULL if quiet else None
+    check = subprocess.run(
+        [*command, "--check"], stdout=subprocess.PIPE, stderr=stderr, check=False
+    )
     if check.stdout:
         raise TapestryError(ErrorCode.BAD_REQUEST, check.stdout.decode("utf-8", "replace"))
     return command
