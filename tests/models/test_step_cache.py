@@ -15,6 +15,7 @@ from tapestry_backend.checkpoints.catalogue import Catalogue, read_checkpoint_at
 from tapestry_backend.engine.multidiffusion import WindowContext
 from tapestry_backend.engine.step_cache import RowMemory, StepCache
 from tapestry_backend.engine.windows import Size, Window
+from tapestry_backend.models.device.card_settings import CardSettings
 from tapestry_backend.models.model_cache import ModelCache
 from tests.models.tiny_checkpoints import (
     WINDOW,
@@ -218,6 +219,20 @@ def test_a_model_that_has_remembered_is_as_before(tmp_path: Path) -> None:
     run(model, latents, conditions, StepCache(2.0).memories("ab"))
 
     assert torch.equal(run(model, latents, conditions, [None, None]), before)
+
+
+def test_weights_in_8_bits_remember_likewise(tmp_path: Path) -> None:
+    """Each layer is widened by a hook of its own, beside those of the blocks."""
+    path = save_flux(tmp_path / "checkpoint")
+    cache = ModelCache(Catalogue([str(path)]), "cpu", CardSettings(fp8=True))
+    model: Any = cache.load(str(path))
+    latents, conditions = latents_of(model, 2), prompts_of(model)
+    plain = run(model, latents, conditions, [None, None])
+    remembered = StepCache(2.0)
+
+    assert torch.equal(run(model, latents, conditions, StepCache(TINY).memories("ab")), plain)
+    run(model, latents, conditions, remembered.memories("ab"))
+    assert remembered.left_out == 4
 
 
 def test_transformers_remember_and_u_nets_do_not(model: Any, model_cache: ModelCache) -> None:
