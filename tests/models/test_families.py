@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,6 +96,7 @@ KINDS = {
         "chroma", save_chroma, {"negative_prompt": "snow"}, ("image_encoder", "feature_extractor")
     ),
     "flux2": Kind("flux2", save_flux_2, {}),
+    "flux2 dev": Kind("flux2", lambda folder: save_flux_2(folder, dev=True), {}),
     "flux2 distilled": Kind(
         "flux2", lambda folder: save_flux_2(folder, distilled=True), {}, (), "distilled"
     ),
@@ -172,6 +174,8 @@ def plain_latents(
 ) -> Tensor:
     """The latents that it ends with, as ours are."""
     found = plain(case, prompt, "latent", scheduler, size, lora)
+    if found.ndim == 3 and case.kind.family == "flux2":  # dev's, in a row
+        return found.transpose(1, 2).unflatten(2, size)
     if case.kind.family == "flux2":  # as its autoencoder takes them
         mean, scale = case.model._scales(found)
         return (torch.nn.functional.pixel_unshuffle(found, 2) - mean) * scale
@@ -506,3 +510,15 @@ def test_what_is_too_long_for_its_places_gets_no_draft(tmp_path: Path) -> None:
 
     assert plans[0].draft is not None
     assert plans[1].draft is None
+
+
+def test_devs_tokenizer_is_read_without_what_looks_at_pictures(tmp_path: Path) -> None:
+    """As its folder has it: in a processor, which would want one more library."""
+    folder = save_flux_2(tmp_path / "dev", dev=True)
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    index["tokenizer"] = ["transformers", "PixtralProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index), "utf-8")
+    model: Any = ModelCache(Catalogue([str(folder)]), "cpu").load(str(folder))
+
+    assert model.distilled
+    assert model.encode_prompts(["red bricks"], [SCALE]).shape[0] == 1

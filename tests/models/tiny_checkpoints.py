@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import tokenizers
 import torch
 import transformers
 from safetensors.torch import save_file
@@ -286,8 +287,8 @@ def save_chroma(folder: Path) -> Path:
     return folder
 
 
-def save_flux_2(folder: Path, *, distilled: bool = False) -> Path:
-    """A checkpoint of FLUX.2 Klein: the base, or the one for a few steps."""
+def save_flux_2(folder: Path, *, distilled: bool = False, dev: bool = False) -> Path:
+    """A checkpoint of FLUX.2: Klein's base, or the one for a few steps; or dev."""
     torch.manual_seed(0)
     vae = diffusers.AutoencoderKLFlux2(
         block_out_channels=BLOCKS[:2],
@@ -299,7 +300,8 @@ def save_flux_2(folder: Path, *, distilled: bool = False) -> Path:
     )
     vae.bn.running_mean.normal_()
     vae.bn.running_var.uniform_(0.5, 2)
-    diffusers.Flux2KleinPipeline(
+    kind = diffusers.Flux2Pipeline if dev else diffusers.Flux2KleinPipeline
+    kind(
         transformer=diffusers.Flux2Transformer2DModel(
             in_channels=16,
             num_layers=1,
@@ -308,15 +310,69 @@ def save_flux_2(folder: Path, *, distilled: bool = False) -> Path:
             num_attention_heads=2,
             joint_attention_dim=3 * 32,
             axes_dims_rope=(4, 4, 4, 4),
-            guidance_embeds=False,
+            guidance_embeds=dev,
         ),
         scheduler=_flow(shifts=True),
         vae=vae,
-        text_encoder=qwen3(32, layers=28),
-        tokenizer=qwen_tokenizer(),
-        is_distilled=distilled,
+        text_encoder=mistral_3(32, layers=31) if dev else qwen3(32, layers=28),
+        tokenizer=mistral_tokenizer() if dev else qwen_tokenizer(),
+        **({} if dev else {"is_distilled": distilled}),
     ).save_pretrained(folder)
     return folder
+
+
+def mistral_3(width: int, layers: int) -> transformers.Mistral3ForConditionalGeneration:
+    """Of small layers; it could see and speak."""
+    text = {
+        "model_type": "mistral",
+        "vocab_size": 300,
+        "hidden_size": width,
+        "intermediate_size": 48,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+        "max_position_embeddings": 131072,
+    }
+    vision = {
+        "model_type": "pixtral",
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "head_dim": 16,
+        "image_size": 32,
+        "patch_size": 8,
+    }
+    config = transformers.Mistral3Config(
+        text_config=text, vision_config=vision, image_token_index=_IMAGE_TOKEN
+    )
+    return transformers.Mistral3ForConditionalGeneration(config).eval()
+
+
+def mistral_tokenizer() -> transformers.PreTrainedTokenizerFast:
+    """Mistral's, with a token for every byte, which fills texts up before they begin."""
+    words = {letter: number for number, letter in enumerate(bytes_as_letters())}
+    plain = tokenizers.Tokenizer(tokenizers.models.BPE(words, merges=[]))
+    plain.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    plain.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=plain,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        padding_side="left",
+        model_max_length=131072,
+    )
+    said = ["[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[INST]", "[/INST]"]
+    tokenizer.add_tokens(said, special_tokens=True)
+    tokenizer.chat_template = (
+        "{{- bos_token }}{%- for message in messages %}"
+        "{%- set words = {'system': 'SYSTEM_PROMPT', 'user': 'INST'}[message.role] %}"
+        "{{- '[' + words + ']' + message.content[0].text + '[/' + words + ']' }}"
+        "{%- endfor %}"
+    )
+    return tokenizer
 
 
 def qwen3(width: int, layers: int = 3) -> transformers.Qwen3ForCausalLM:

@@ -66,6 +66,7 @@ KINDS = {
         {"max_area": SIDE * SIDE, "_auto_resize": False},
     ),
     "flux2": Kind(save_flux_2, "base", 4, {}),
+    "flux2 dev": Kind(partial(save_flux_2, dev=True), "base", 4, {}),
     "flux2 distilled": Kind(partial(save_flux_2, distilled=True), "distilled", 4, {}),
     "qwen_edit": Kind(
         partial(save_qwen_image, edits="QwenImageEditPipeline"),
@@ -229,6 +230,8 @@ def their_latents(case: Case, rgb: np.ndarray | list[np.ndarray]) -> Tensor:
         output_type="latent",
         **case.kind.asked,
     ).images
+    if is_flux_2 and found.ndim == 3:  # dev's, in a row
+        return found.transpose(1, 2).unflatten(2, size)
     if is_flux_2:
         mean, scale = model._scales(found)
         return (torch.nn.functional.pixel_unshuffle(found, 2) - mean) * scale

@@ -285,13 +285,13 @@ _Z_IMAGE = Family(
 
 _FLUX_2 = Family(
     name="flux2",
-    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaint"),
+    pipelines=("Flux2Pipeline", "Flux2KleinPipeline", "Flux2KleinInpaint"),
     runner=("flux_2", "Flux2"),
     backbone="transformer",
     modules={
         "transformer": ("Flux2Transformer2DModel",),
         "vae": ("AutoencoderKLFlux2",),
-        "text_encoder": _QWEN3,
+        "text_encoder": (*_QWEN3, "Mistral3ForConditionalGeneration"),
     },
     tokenizers={"tokenizer": "Qwen2Tokenizer"},
     half="bfloat16",

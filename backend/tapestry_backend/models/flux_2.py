@@ -1,4 +1,4 @@
-"""FLUX.2 Klein: packed, normalised latents, and three layers of Qwen3 as the states of a text."""
+"""FLUX.2: packed, normalised latents, and three layers of a language model as a text's states."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ _TEMPLATE = Template(
 )
 _LAYERS = (9, 18, 27)
 
+_MISTRAL_TEMPLATE = Template(
+    "<s>[SYSTEM_PROMPT]You are an AI that reasons about image descriptions. You give structured "
+    "responses focusing on object relationships, object\nattribution and actions without "
+    "speculation.[/SYSTEM_PROMPT][INST]",
+    "[/INST]",
+)
+_MISTRAL_LAYERS = (10, 20, 30)
+
 _MANY_TOKENS = 4300
 
 _APART = 10
@@ -45,7 +53,8 @@ class Flux2(FlowModel):
     """A transformer over the autoencoder's 2 x 2 cells, which are one cell here.
 
     They are normalised by what the autoencoder has counted of each of their channels. Klein was
-    distilled to a few steps without guidance, or is guided in truth ("base").
+    distilled to a few steps without guidance, or is guided in truth ("base"); dev is told the
+    guidance scale, and reads texts with Mistral instead of Qwen3.
     """
 
     knows_clip_skip = False
@@ -57,7 +66,11 @@ class Flux2(FlowModel):
 
     def _keep(self, parts: Parts) -> None:
         self._transformer = parts.modules["transformer"]
-        self.distilled = bool(self._options.get("is_distilled"))
+        told = bool(self._transformer.config.guidance_embeds)
+        self.distilled = told or bool(self._options.get("is_distilled"))
+        mistral = parts.modules["text_encoder"].config.model_type == "mistral3"
+        self._template = _MISTRAL_TEMPLATE if mistral else _TEMPLATE
+        self._layers = _MISTRAL_LAYERS if mistral else _LAYERS
 
     def _ask(
         self,
@@ -68,7 +81,8 @@ class Flux2(FlowModel):
         shown: Sequence[ControlInput],  # noqa: ARG002  no control network is made for it
         references: Sequence[Tensor],
     ) -> Tensor:
-        tokens, _ = self._unpack(conditions)
+        tokens, scales = self._unpack(conditions)
+        told = scales[0][:, 0] if transformer.config.guidance_embeds else None
         sides = latents.shape[-2:]
         seen = [each.flatten(2).transpose(1, 2) for each in (latents, *references)]
         places = torch.cat(
@@ -81,6 +95,7 @@ class Flux2(FlowModel):
             torch.cat(seen, dim=1),
             encoder_hidden_states=tokens,
             timestep=timestep / 1000,
+            guidance=told,
             img_ids=places.to(self.device),
             txt_ids=torch.cartesian_prod(*map(torch.arange, (1, 1, 1, tokens.shape[1]))).to(
                 self.device
@@ -92,9 +107,9 @@ class Flux2(FlowModel):
     @torch.no_grad()
     def _encode_anew(self, text: str) -> Sequence[TextEncoding]:
         def take(layers: Sequence[Tensor]) -> Tensor:
-            return torch.cat([layers[number] for number in _LAYERS], dim=-1)
+            return torch.cat([layers[number] for number in self._layers], dim=-1)
 
-        return [self._read_chat(text, _TEMPLATE, _LONGEST, take, filled=True)]
+        return [self._read_chat(text, self._template, _LONGEST, take, filled=True)]
 
     def _scales(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         counted = self._vae.bn

@@ -21,6 +21,7 @@ from ...engine.out_of_memory import is_out_of_memory
 _WITHOUT_HEAD = {
     "Qwen3ForCausalLM": "Qwen3Model",
     "Qwen2_5_VLForConditionalGeneration": "Qwen2_5_VLModel",
+    "Mistral3ForConditionalGeneration": "Mistral3Model",
 }
 """Language models that are read from, and never speak."""
 

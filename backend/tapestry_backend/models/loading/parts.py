@@ -29,6 +29,9 @@ from .networks import load_network, sentence_for
 
 transformers.utils.logging.disable_progress_bar()  # one stage, "loading", is all there is to show
 
+_TOKENIZERS = {"Mistral3ForConditionalGeneration": "PreTrainedTokenizerFast"}
+"""What reads the tokenizer of a text encoder that is not its family's usual one."""
+
 
 class Parts(NamedTuple):
     """A checkpoint in memory, not on its device yet.
@@ -93,7 +96,7 @@ def _load_folder(entry: Checkpoint, dtype: torch.dtype) -> Parts:
             if name in present or name not in family.optional
         },
         {
-            name: getattr(transformers, kind).from_pretrained(folder / name, local_files_only=True)
+            name: _load_tokenizer(folder / name, present, kind)
             for name, kind in family.tokenizers.items()
             if name in present or name not in family.optional
         },
@@ -101,6 +104,13 @@ def _load_folder(entry: Checkpoint, dtype: torch.dtype) -> Parts:
         {name: value for name, value in index.items() if not isinstance(value, list)},
         _load_processor(folder) if family.looks and entry.references else None,
     )
+
+
+def _load_tokenizer(folder: Path, index: Mapping[str, Any], kind: str) -> Any:
+    """Mistral's lies beside what looks at pictures, which is not read."""
+    _, encoder = index.get("text_encoder", ("", ""))
+    kind = _TOKENIZERS.get(encoder, kind)
+    return getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
 
 
 def _load_processor(folder: Path) -> Any:

@@ -24,11 +24,16 @@ def chat_tokens(
 ) -> Chunks:
     """One chunk of up to `longest` tokens; what is more is cut off at the end.
 
-    filled: up to that many, with tokens that mean nothing. Tokens that are not the text's own have
-    no place in it.
+    filled: up to that many, with tokens that mean nothing, on the tokenizer's side. Tokens that
+    are not the text's own have no place in it.
     """
     before, after = template
-    encoding = tokenizer([f"{before}{text}{after}"], return_offsets_mapping=True, verbose=False)
+    encoding = tokenizer(
+        [f"{before}{text}{after}"],
+        add_special_tokens=False,  # the template has them all
+        return_offsets_mapping=True,
+        verbose=False,
+    )
     ids = [int(token) for token in encoding.input_ids[0]]
     begin, end = len(before), len(before) + len(text)
     offsets = [
@@ -42,7 +47,14 @@ def chat_tokens(
     attended = [1] * len(ids)
     if filled:
         rest = longest - len(ids)
-        ids += [tokenizer.pad_token_id] * rest
-        attended += [0] * rest
-        offsets += [(0, 0)] * rest
+        sides = (rest, 0) if tokenizer.padding_side == "left" else (0, rest)
+        ids = _between(ids, tokenizer.pad_token_id, sides)
+        attended = _between(attended, 0, sides)
+        offsets = _between(offsets, (0, 0), sides)
     return Chunks(torch.tensor([ids]), torch.tensor([attended]), offsets, text[cut:])
+
+
+def _between(values: list[Any], nothing: Any, sides: tuple[int, int]) -> list[Any]:
+    """With so many times nothing before and behind them."""
+    before, behind = sides
+    return [nothing] * before + values + [nothing] * behind
