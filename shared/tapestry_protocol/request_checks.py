@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .adapters import MAPS
 from .errors import ErrorCode, TapestryError
+from .layer_names import plain_name
 from .limits import (
     LEAST_ENLARGED_PX,
     MAX_CANVAS_PX,
@@ -372,8 +373,9 @@ def _check_words(edit: Edit, words: Sequence[tuple[str, str]]) -> None:
 
 
 def is_same(now: str, wanted: str) -> bool:
-    """Whether two prompts are the same words, however they are spaced and capitalised."""
-    return now.casefold().split() == wanted.casefold().split()
+    """Whether prompts, or layers' names, are the same words, however spaced and capitalised."""
+    one, other = (plain_name(words).casefold().split() for words in (now, wanted))
+    return one == other
 
 
 def _check_turned(request: Request, edit: Edit) -> None:

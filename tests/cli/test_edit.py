@@ -80,6 +80,14 @@ def test_a_map_is_written_without_painting(picture: Path) -> None:
     assert grey[..., 0].max() > 200
 
 
+@pytest.mark.parametrize("option", ["--threshold", "--strength"])
+def test_a_map_takes_no_option_that_counts_nothing(picture: Path, capsys, option: str) -> None:
+    """Nothing is painted by it."""
+    where = picture.with_name("map.png")
+    assert main(["edit", str(picture), "--map-out", str(where), *WORDS, option, "0.5"]) == 2
+    assert f"{option} counts nothing" in capsys.readouterr().err
+
+
 def test_a_selection_bounds_an_edit(picture: Path) -> None:
     """A mask in a file."""
     mask = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
@@ -92,6 +100,25 @@ def test_a_selection_bounds_an_edit(picture: Path) -> None:
     same = (pixels_of(out) == pixels_of(picture)).all(axis=2)
     assert same[mask[..., 0] == 0].all()
     assert not same[8:24, 8:24].all()
+
+
+@pytest.mark.parametrize("name", ["Snow  field", "snow field"])
+def test_the_lowest_layer_says_where_as_well(tmp_path: Path, name: str) -> None:
+    """It covers all under the others; capitals and spaces do not count."""
+    rgba = np.random.default_rng(2).integers(90, 255, (HEIGHT, WIDTH, 4), np.uint8)
+    rgba[..., 3] = 255
+    half = Image.new("RGBA", (WIDTH // 2, HEIGHT), (30, 160, 40, 255))
+    layers = [
+        *(Layer("Tapestry: grass (seed 1)", Image.fromarray(rgba)), Layer("grass", half)),
+        Layer(name, Image.new("RGBA", (WIDTH, HEIGHT), (250, 250, 250, 255))),
+    ]
+    write_ora(tmp_path / "scene.ora", (WIDTH, HEIGHT), layers)
+    out, mask = tmp_path / "out.png", tmp_path / "mask.png"
+    words = ["--from", "snow field", "--to", "lava", "--mask-out", str(mask)]
+    assert main(["edit", str(tmp_path / "scene.ora"), "-o", str(out), *words, *QUICK]) == 0
+    changed = pixels_of(mask)[..., 0]
+    assert not changed[:, : WIDTH // 2].any()
+    assert (changed[:, WIDTH // 2 :] == 255).all()
 
 
 def test_a_layer_of_that_name_says_where(scene: Path) -> None:
@@ -185,7 +212,8 @@ def test_a_mask_has_a_file_of_its_own(picture: Path, capsys, other: str) -> None
         ([*WORDS, "--method", "ddib", "--threshold", "0.5"], "--threshold counts nothing"),
         ([*WORDS, "--map-out", "map.png"], "nothing for -o"),
         (["--instruction", "make it snow"], "follows no instructions"),
-        ([*WORDS, "--cycle"], "turns a picture from one model to another"),
+        ([*WORDS, "--cycle"], "--cycle counts nothing with the method \u201cdiffedit\u201d"),
+        ([*WORDS, "--from-model", "sample"], "--from-model counts nothing"),
         ([*WORDS, "--method", "ddib", "--from-model", "nowhere"], "nowhere"),
         ([*WORDS, "--method", "imagic"], "--from counts nothing"),
         (["--to", " ", "--method", "imagic"], "what the picture shall become"),

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from examples.ora import Layer, write_ora
 from tapestry_backend.cli import main
 from tapestry_backend.openraster.png import encode_png
 from tests.models.tiny_checkpoints import save_checkpoint
@@ -50,6 +52,7 @@ def test_a_model_without_a_vocabulary_has_to_be_told_names(picture: Path, tmp_pa
         (["--among", "snow"], "nothing to compare “snow” with"),
         (["--among", ";;"], "no names to compare"),
         (["--among", "snow;lava", "--select", "sky"], "no layer"),
+        (["--among", "snow;lava", "--json", "picture.png"], "no kind of file"),
         (["--among", "snow;lava", "--model", "nothing"], "nothing"),
     ],
 )
@@ -59,6 +62,25 @@ def test_what_cannot_be_named_is_refused(
     """With a sentence."""
     assert main(["what", str(picture), *arguments, "--quiet"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_layer_of_a_scene_is_looked_at_alone(tmp_path: Path, capsys) -> None:
+    """By its name; what else the picture shows does not count."""
+    rng = np.random.default_rng(1)
+    white = rng.integers(246, 256, (SIDE, SIDE, 4), np.uint8)
+    night = rng.integers(0, 30, (SIDE, SIDE, 4), np.uint8)
+    night[..., 2] += 40
+    for pixels in (white, night):
+        pixels[..., 3] = 255
+    left = Image.fromarray(white).crop((0, 0, SIDE // 2, SIDE))
+    write_ora(
+        tmp_path / "scene.ora",
+        (SIDE, SIDE),
+        [Layer("white", left), Layer("rest", Image.fromarray(night))],
+    )
+    asked = ["what", str(tmp_path / "scene.ora"), "--among", "snow;starry night", "--quiet"]
+    assert main([*asked, "--select", "white"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "snow"
 
 
 def test_a_picture_that_is_not_there_is_refused(tmp_path: Path, capsys) -> None:

@@ -221,6 +221,15 @@ def test_shapes_are_kept_by_each_of_three(edit) -> None:
         assert np.abs(some.astype(int) - plain).mean() > 1, kept
 
 
+def test_all_of_a_picture_changes_that_shows_nothing_of_what_it_shall_become(
+    scene, paint: Paint
+) -> None:
+    """No words say what is there now: no place is better than another."""
+    white = Pixels(HEIGHT, WIDTH, 4, b"\xff" * (HEIGHT * WIDTH * 4))
+    finished = paint(request_for(scene, white, source_prompt="", threshold=0.5))
+    assert finished.report["edit"]["changed"] > 0
+
+
 def test_a_checkpoint_trained_up_to_pure_noise_is_guided_alike(
     catalogue, scene, picture, tmp_path
 ) -> None:

@@ -42,6 +42,7 @@ def test_each_layer_keeps_its_place(paint, scene) -> None:
         assert redness(left) > 60
         assert redness(right) < -30
     plan = finished.report["plan"]
+    assert not finished.report["notices"]
     assert plan["melt"] == 0.5
     assert plan["regions"][-1]["prompt"] == "ocean waves, lava"
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from tapestry_protocol.blending import ATOP
 from tapestry_protocol.errors import ErrorCode, TapestryError
-from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.limits import MAX_REFERENCES
 from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
 from tapestry_protocol.pixels import NO_MARGINS, PixelsRef
-from tapestry_protocol.request_checks import check_contents, check_request
+from tapestry_protocol.request_checks import check_contents, check_request, is_same
 from tapestry_protocol.runtime import data_folder
 from tapestry_protocol.sentences import quoted
 
@@ -26,7 +25,6 @@ from ..openraster.compose import lay_over
 from ..openraster.document import Document, as_array
 from ..openraster.png import colours_of, encode_png, read_picture
 from ..openraster.scene import read_scene, result_name, shows_result
-from ..openraster.selection import has_layer, select_layer
 from ..outputs import check_apart, check_not_source, write_outputs
 from ..tasks.events import Finished, last_of
 from ..values import words_of
@@ -34,7 +32,7 @@ from .picture_files import (
     PICTURE_OR_SCENE,
     check_mask_kept,
     kept,
-    mask_of,
+    layer_or_mask,
     picture_data,
     selection_of,
 )
@@ -64,6 +62,8 @@ _OF_METHODS = {
     "picture_scale": ("--picture-scale", {"instruct"}),
     "picture_shown": ("--picture-shown", {"instruct"}),
     "references": ("--reference", {"instruct"}),
+    "source_model": ("--from-model", {"ddib"}),
+    "cycle": ("--cycle", {"ddib"}),
     "interpolation": ("--interpolation", {"imagic"}),
     "learning_steps": ("--learning-steps", {"imagic"}),
 }
@@ -188,13 +188,14 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--from-model",
         dest="source_model",
-        default="",
+        default=argparse.SUPPRESS,
         metavar="MODEL",
         help="ddib: the model that takes the picture back to noise; --model then paints it",
     )
     how.add_argument(
         "--cycle",
         action="store_true",
+        default=argparse.SUPPRESS,
         help="ddib: turn the result back again, and tell how near that comes to the picture",
     )
     how.add_argument("--adapter", **ADAPTER)
@@ -247,7 +248,7 @@ def edit(options: argparse.Namespace) -> None:
     for note in source.notes:
         progress.note(note)
     check_request(request)
-    models = [name for name in (options.model, options.source_model) if name]
+    models = [name for name in (options.model, getattr(options, "source_model", "")) if name]
     catalogue = Catalogue(
         models,
         found=entries_for(models),
@@ -302,19 +303,32 @@ def _check_together(options: argparse.Namespace) -> None:
             'Say it with --to, for instance --from "snow" --to "lava".',
         )
     options.method = options.method or "diffedit"
-    for field, (flag, methods) in _OF_METHODS.items():
-        if hasattr(options, field) and options.method not in methods:
-            raise TapestryError(
-                ErrorCode.BAD_REQUEST,
-                f"{flag} counts nothing with the method {quoted(options.method)}.",
-                f"Leave it out, or choose {quoted(' or '.join(sorted(methods)))} with --method.",
-            )
+    _check_fields(options)
     if options.method == "imagic" and options.source_prompt:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             "The model learns by itself what the picture shows: --from counts nothing.",
             "Leave it out; with --select you say where the picture may change.",
         )
+
+
+def _check_fields(options: argparse.Namespace) -> None:
+    """Refuse options that count nothing with the method, or with a map."""
+    for field in ("threshold", "strength"):
+        if options.map_out is not None and hasattr(options, field):
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"With --map-out nothing is painted: --{field} counts nothing.",
+                "Leave one or the other out.",
+            )
+    for field, (flag, methods) in _OF_METHODS.items():
+        known = " or ".join(map(quoted, sorted(methods)))
+        if hasattr(options, field) and options.method not in methods:
+            raise TapestryError(
+                ErrorCode.BAD_REQUEST,
+                f"{flag} counts nothing with the method {quoted(options.method)}.",
+                f"Leave it out, or choose {known} with --method.",
+            )
 
 
 def _read(options: argparse.Namespace) -> _Source:
@@ -342,14 +356,14 @@ def _read_picture(options: argparse.Namespace) -> _Source:
     blobs: dict[str, bytes] = {}
     request = _request(options, picture, blobs)
     if options.select:
-        selected = mask_of(options.select, request)
+        selected = layer_or_mask(options.select, None, request)
         request = replace(request, selection=selection_of(selected, blobs))
     return _Source(request, blobs, picture, colours_of(data), None, notes)
 
 
 def _read_scene(options: argparse.Namespace) -> _Source:
     document = open_document(options.picture)
-    scene = read_scene(document, background="", check=check_contents, **_settings(options))
+    scene = read_scene(document, check=check_contents, **_settings(options))
     if scene.request.regions and not shows_result(document):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -358,26 +372,20 @@ def _read_scene(options: argparse.Namespace) -> _Source:
         )
     blobs = dict(scene.blobs)
     picture = document.flattened
-    request = replace(
-        _request(options, picture, blobs),
-        regions=_called(scene.request.regions, options.source_prompt),
-    )
+    request = _request(options, picture, blobs)
+    if _is_called(scene.request, options.source_prompt or ""):  # where that lies is known
+        request = replace(request, regions=scene.request.regions, prompt=scene.request.prompt)
     if options.select:
-        name = plain_name(options.select)
-        selected = (
-            select_layer(document, name)
-            if has_layer(document, name)
-            else mask_of(options.select, request)
-        )
+        selected = layer_or_mask(options.select, document, request)
         request = replace(request, selection=selection_of(selected, blobs))
     notes = (*scene.notes, *(note for note in document.damage if note not in scene.notes))
     return _Source(request, blobs, picture, document.colours_meant, document, notes)
 
 
-def _called(regions: tuple[Any, ...], name: str | None) -> tuple[Any, ...]:
-    """The regions where one is called so: where it lies is known. None otherwise."""
-    named = any(plain_name(region.prompt) == plain_name(name or "") for region in regions)
-    return regions if named else ()
+def _is_called(scene: Request, name: str) -> bool:
+    """Whether a layer is called so, or the lowest one, which covers all and is the background."""
+    layers = (scene.prompt, *(region.prompt for region in scene.regions))
+    return bool(name.strip()) and any(is_same(each, name) for each in layers)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -420,17 +428,20 @@ def _with_words(source: _Source, options: argparse.Namespace) -> Request:
     edit = replace(edit, map_only=options.map_out is not None)
     if options.instruction is not None:
         return replace(source.request, prompt=options.instruction, edit=edit)
-    if not source.request.regions:
+    background = source.request.prompt
+    if not (source.request.regions or background):
         return replace(source.request, prompt=options.prompt, edit=replace(edit, source_prompt=now))
     regions = tuple(
         replace(region, prompt=options.prompt, source_prompt=region.prompt)
-        if plain_name(region.prompt) == plain_name(now)
+        if is_same(region.prompt, now)
         else region
         for region in source.request.regions
     )
+    edit = replace(edit, source_prompt=background)
     if "threshold" not in named:
         edit = replace(edit, threshold=0.0)  # where it is, the layer says
-    return replace(source.request, regions=regions, edit=edit)
+    prompt = options.prompt if is_same(background, now) else background
+    return replace(source.request, regions=regions, prompt=prompt, edit=edit)
 
 
 def _run(

@@ -9,12 +9,14 @@ import numpy as np
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.files import open_file
+from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.messages import Request, Selection
 from tapestry_protocol.pixels import Pixels, PixelsRef
 from tapestry_protocol.sentences import quoted
 
+from ..openraster.document import Document
 from ..openraster.limits import MAX_FILE_BYTES
-from ..openraster.selection import Selected, mask_in
+from ..openraster.selection import Selected, has_layer, mask_in, select_layer
 from ..outputs import check_not_source
 
 PICTURE_OR_SCENE = "Give the path of a picture (.png) or of a scene (.ora)."
@@ -33,6 +35,17 @@ def mask_of(path: str, request: Request) -> Selected:
         )
     data = picture_data(Path(path), "Give the name of a layer, or the path of a mask.")
     return mask_in(data, Path(path).name, request.height, request.width)
+
+
+def layer_or_mask(name_or_path: str, document: Document | None, request: Request) -> Selected:
+    """What is painted on a scene's layer of that name, or else white in the picture of that path.
+
+    Raises TapestryError when there is neither.
+    """
+    name = plain_name(name_or_path)
+    if document is not None and has_layer(document, name):
+        return select_layer(document, name)
+    return mask_of(name_or_path, request)
 
 
 def check_mask_kept(mask: str | None, outputs: Iterable[Path]) -> None:

@@ -17,10 +17,11 @@ from tapestry_protocol.sentences import quoted
 
 from ..checkpoints.catalogue import SAMPLE, Catalogue
 from ..checkpoints.discovery import entries_for
+from ..openraster.document import Document
 from ..openraster.png import read_picture
-from ..outputs import check_output, write_outputs
-from .picture_files import PICTURE_OR_SCENE, kept, mask_of, picture_data, selection_of
-from .render import ProgressLine
+from ..outputs import write_outputs
+from .picture_files import PICTURE_OR_SCENE, kept, layer_or_mask, picture_data, selection_of
+from .render import ProgressLine, check_outputs
 from .render_options import MODEL, add_quiet
 from .scene_pictures import open_document
 
@@ -42,7 +43,9 @@ def add_what_options(parser: argparse.ArgumentParser) -> None:
         "materials that the model lists in its vocabulary.json)",
     )
     parser.add_argument(
-        "--select", metavar="MASK.png", help="look at nothing but what is white in this picture"
+        "--select",
+        metavar="MASK.png|LAYER",
+        help="look at nothing but what is white in this picture, or painted on this layer",
     )
     parser.add_argument("--model", **MODEL, default=SAMPLE)
     parser.add_argument("--json", metavar="FILE.json", type=Path, help="write all figures")
@@ -51,13 +54,13 @@ def add_what_options(parser: argparse.ArgumentParser) -> None:
 
 def what(options: argparse.Namespace) -> None:
     """Carry out the command; raises TapestryError with a sentence for whatever is wrong."""
-    if options.json is not None:
-        check_output(options.json)
+    check_outputs(options.picture, [], (), options.json)
+    progress = ProgressLine(quiet=options.quiet)
     blobs: dict[str, bytes] = {}
-    request = _request(options, blobs)
+    request = _request(options, blobs, progress)
     catalogue = Catalogue([options.model], found=entries_for([options.model]))
     names = _names(options, catalogue)
-    found = _recognised(request, names, blobs, catalogue, ProgressLine(quiet=options.quiet))
+    found = _recognised(request, names, blobs, catalogue, progress)
     sys.stdout.write("".join(f"{name}\n" for name in found.names))
     if options.json is not None:
         figures: list[dict[str, Any]] = [
@@ -86,17 +89,23 @@ def _recognised(
     raise TapestryError(ErrorCode.INTERNAL, "The names were not compared.")
 
 
-def _request(options: argparse.Namespace, blobs: dict[str, bytes]) -> Request:
+def _request(
+    options: argparse.Namespace, blobs: dict[str, bytes], progress: ProgressLine
+) -> Request:
     """The picture to look at, and the part of it."""
     path: Path = options.picture
+    document: Document | None = None
     if path.suffix.lower() == ".ora":
-        picture = open_document(path).flattened
+        document = open_document(path)
+        picture, notes = document.flattened, tuple(document.damage)
     else:
-        picture, _ = read_picture(picture_data(path, PICTURE_OR_SCENE), quoted(path.name))
+        picture, notes = read_picture(picture_data(path, PICTURE_OR_SCENE), quoted(path.name))
+    for note in notes:
+        progress.note(note)
     height, width = picture.shape[:2]
     request = Request("edit", height, width, image=kept(picture, blobs), model=options.model)
     if options.select:
-        selected = mask_of(options.select, request)
+        selected = layer_or_mask(options.select, document, request)
         request = replace(request, selection=selection_of(selected, blobs))
     return request
 

@@ -244,7 +244,8 @@ def read_canvas_source(request: Request, blobs: Mapping[str, bytes], plan: Plan)
     weights = lift_thin(weigh(covered, [region.weight for region in request.regions]))
     places = weights.clone() if request.melt else None
     if request.melt:  # one path paints everything
-        weights[:-1], weights[-1] = 0, 1
+        weights = torch.zeros_like(weights)
+        weights[-1] = 1
     pixels, until, new = _what_is_there(request, blobs, plan)
     follow = plan.follow if request.task in {"extend", "fill"} else None
     loose = until > 0 if request.image is None else None

@@ -395,7 +395,10 @@ def _compare(state: _EditState) -> Generator[Progressed, None, Tensor]:
                 name=quoted(words[:40]),
             )
         )
-    return _in_pixels(shown_map(found), state.plan)
+    shown = shown_map(found)
+    if not words and not bool(shown.any()):  # it shows nothing yet of what it shall become
+        shown = torch.ones_like(shown)
+    return _in_pixels(shown, state.plan)
 
 
 def _samples(state: _EditState) -> Iterator[Sample]:

@@ -10,6 +10,7 @@ from typing import Any
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.layer_names import plain_name
 from tapestry_protocol.messages import Edit, Region, Request
+from tapestry_protocol.request_checks import is_same
 from tapestry_protocol.sentences import Sentence, quoted
 
 from ..common.stored_json import read_kept
@@ -61,9 +62,13 @@ def rows_called(scene: DocumentScene, words: str) -> list[RegionLayer]:
 
     A layer that was made of a found place says so when it is hidden, too: it lies on the picture.
     """
-    name = plain_name(words)
-    rows = [row for row in scene.rows if name and plain_name(row.prompt) == name]
+    rows = [row for row in scene.rows if _names(words, row.prompt)]
     return [row for row in rows if row.settings.on and _says_where(scene, row)]
+
+
+def _names(words: str, name: str) -> bool:
+    """Whether a layer of this name is meant: spaces and capitals do not count."""
+    return bool(words.strip()) and is_same(words, name)
 
 
 def _says_where(scene: DocumentScene, row: RegionLayer) -> bool:
@@ -89,9 +94,19 @@ def words_that_change(settings: Settings) -> list[str]:
 
 
 def places_in(scene: DocumentScene, settings: Settings) -> dict[str, list[RegionLayer]]:
-    """For each of the words that layers can be called by, those that are, if there are any."""
+    """For each of the words that layers can be called by, those that are, if there are any.
+
+    The lowest layer, which covers all, may be called so as well: it is no row, and where no region
+    is.
+    """
     found = {words: rows_called(scene, words) for words in words_of_place(settings)}
-    return {words: rows for words, rows in found.items() if rows}
+    return {words: rows for words, rows in found.items() if rows or _is_ground(scene, settings)}
+
+
+def _is_ground(scene: DocumentScene, settings: Settings) -> bool:
+    """Whether what changes is the lowest layer's, which covers all under the others."""
+    is_found = settings.edit_method not in {"instruct", "imagic"}
+    return is_found and _names(settings.edit_from, scene.background_prompt)
 
 
 def layers_of_an_edit(scene: DocumentScene, settings: Settings) -> list[RegionLayer]:
@@ -99,15 +114,16 @@ def layers_of_an_edit(scene: DocumentScene, settings: Settings) -> list[RegionLa
 
     What other layers are called is no instruction.
     """
-    named = {row.id for rows in places_in(scene, settings).values() for row in rows}
-    counting = {row.id for row in scene.regions if row.settings.on} if named else set()
+    places = places_in(scene, settings)
+    named = {row.id for rows in places.values() for row in rows}
+    counting = {row.id for row in scene.regions if row.settings.on} if places else set()
     if settings.edit_method == "instruct":
         counting = set()
     return [row for row in scene.rows if row.id in named | counting]
 
 
 def with_words(
-    regions: Sequence[Region], settings: Settings, background: str
+    regions: Sequence[Region], settings: Settings, background: str, scene: DocumentScene
 ) -> tuple[tuple[Region, ...], str, str]:
     """The regions, what the rest of the picture shows now, and what it shall become.
 
@@ -117,16 +133,26 @@ def with_words(
         return tuple(regions), "", _unplaced(regions, settings)
     if settings.edit_method == "imagic":
         return (), "", settings.edit_to.strip()
-    changed = _renamed(regions, settings)
-    if changed:
-        return changed, background, background
-    return (), settings.edit_from.strip(), settings.edit_to.strip()
+    now, wanted = settings.edit_from.strip(), settings.edit_to.strip()
+    is_ground = _is_ground(scene, settings)
+    if not is_ground and not any(_names(now, region.prompt) for region in regions):
+        return (), now, wanted
+    changed = tuple(
+        replace(region, prompt=wanted, source_prompt=region.prompt)
+        if is_same(region.prompt, now)
+        else region
+        for region in regions
+    )
+    return (changed, now, wanted) if is_ground else (changed, background, background)
 
 
 def _unplaced(regions: Sequence[Region], settings: Settings) -> str:
     """The instruction for all that no layer is about."""
-    placed = {plain_name(region.prompt) for region in regions}
-    left = [words for words in instructions_of(settings) if plain_name(words) not in placed]
+    left = [
+        words
+        for words in instructions_of(settings)
+        if not any(is_same(words, region.prompt) for region in regions)
+    ]
     if len(left) > 1:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
@@ -137,19 +163,6 @@ def _unplaced(regions: Sequence[Region], settings: Settings) -> str:
             "Paint on a layer for each and call it so; one of them may be for all the rest.",
         )
     return left[0] if left else ""
-
-
-def _renamed(regions: Sequence[Region], settings: Settings) -> tuple[Region, ...]:
-    name = plain_name(settings.edit_from)
-    if not any(plain_name(region.prompt) == name for region in regions):
-        return ()
-    wanted = settings.edit_to.strip()
-    return tuple(
-        replace(region, prompt=wanted, source_prompt=region.prompt)
-        if plain_name(region.prompt) == name
-        else region
-        for region in regions
-    )
 
 
 def edit_of(settings: Settings, source_prompt: str, *, finds: bool, is_bounded: bool) -> Edit:

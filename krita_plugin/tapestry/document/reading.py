@@ -37,6 +37,7 @@ from .editing import (
     instruction_layers,
     layers_of_an_edit,
     place_layers,
+    places_in,
     with_words,
     words_that_change,
 )
@@ -257,8 +258,9 @@ async def order_from(
     edit = None
     prompt = _background(settings, scene, regions, mode)
     if mode == "edit":
-        regions, source, prompt = with_words(regions, settings, prompt)
-        is_bounded = bool(regions) or selection is not None
+        regions, source, prompt = with_words(regions, settings, prompt, scene)
+        is_placed = not finds and bool(places_in(scene, settings))
+        is_bounded = is_placed or selection is not None
         edit = await with_references(
             edit_of(settings, source, finds=finds, is_bounded=is_bounded),
             *(canvas, settings, favourites, blobs),

@@ -60,6 +60,19 @@ def test_a_layer_that_is_called_so_says_where(canvas: FakeCanvas) -> None:
     assert asked.layer_name == "Tapestry: lava, edited (seed 42)"
 
 
+def test_the_lowest_layer_says_where_as_well(canvas: FakeCanvas) -> None:
+    """It covers all under the others; capitals and spaces do not count in names."""
+    canvas.fakes.clear()
+    canvas.add("Snow  field", Bounds(0, 0, 20, 30))
+    canvas.add("sky", Bounds(0, 0, 10, 30))
+    request = order(canvas, edit_from="snow field", edit_method="p2p").request
+    assert [(region.source_prompt, region.prompt) for region in request.regions] == [(None, "sky")]
+    assert (request.edit.source_prompt, request.prompt) == ("snow field", "lava")
+    assert request.edit.threshold == 0
+    found = order(canvas, edit_from="snow field", edit_threshold=0.4, finds=True).request
+    assert (found.regions, found.edit.threshold) == ((), 0.4)
+
+
 @pytest.mark.parametrize("traits", [{"visible": False}, {"bounds": Bounds(0, 0, 0, 0)}])
 def test_a_layer_that_is_hidden_or_empty_says_nothing(canvas: FakeCanvas, traits) -> None:
     """The words are found."""
