@@ -32,7 +32,7 @@ PANORAMA = Request(
 PANORAMA_BATCHES = 4
 """Each window with and without the prompt, four rows in a batch."""
 
-_FUSING, _ALONE_S = 0.03, 0.1
+_FUSING = 0.03
 _SERVE_S, _ASK_S = 0.004, 0.0015
 """Seconds of the server for a job, which is assumed, and of a message to a helper and its answer,
 which was measured between two processes of one computer."""
@@ -59,6 +59,7 @@ class StudioFigures:
     is_equal              whether each shared panorama equals that of one worker
     piped_s, carried_s    a small job over the pipe, and by the cluster
     picture_s, panorama_s    the median of a picture over the pipe, and of a panorama on one worker
+    alone_s    the median of what such a panorama takes outside of its steps
     """
 
     two_workers: list[float] = field(default_factory=list)
@@ -68,6 +69,7 @@ class StudioFigures:
     carried_s: list[float] = field(default_factory=list)
     picture_s: float = math.nan
     panorama_s: float = math.nan
+    alone_s: float = math.nan
 
     @property
     def overhead_s(self) -> float:
@@ -86,11 +88,12 @@ class StudioFigures:
 
         Of a panorama on one worker a share is fusing, as in `docs/performance.md`.
         """
-        batch_s = self.panorama_s / (PANORAMA.num_inference_steps * PANORAMA_BATCHES)
+        steps_s = self.panorama_s - self.alone_s
+        batch_s = steps_s / (PANORAMA.num_inference_steps * PANORAMA_BATCHES)
         return Costs(
             batch_s=batch_s * (1 - _FUSING),
             fuse_s=batch_s * _FUSING,
-            alone_s=_ALONE_S,
+            alone_s=self.alone_s,
             serve_s=_SERVE_S,
             ask_s=_ASK_S,
         )
@@ -150,16 +153,18 @@ async def _two_workers(workers: Workshop, scope: Scope, figures: StudioFigures) 
 
 
 async def _split(workers: Workshop, scope: Scope, figures: StudioFigures) -> None:
-    alone_s = []
+    panoramas = []
     for seed in range(scope.panoramas):
         request = replace(PANORAMA, seed=seed)
         alone = await workers.paint(FIRST, request)
         shared = await workers.paint(FIRST, request, [SECOND])
         figures.split.append(alone.seconds / shared.seconds)
-        alone_s.append(alone.seconds)
+        panoramas.append(alone)
         figures.is_equal = figures.is_equal and alone.pixels == shared.pixels
         _say(f"one picture on two: {alone.seconds:.2f} s, {shared.seconds:.2f} s")
-    figures.panorama_s = statistics.median(alone_s)
+    figures.panorama_s = statistics.median(each.seconds for each in panoramas)
+    outside = [each.report["seconds"] for each in panoramas]
+    figures.alone_s = statistics.median(each["encode"] + each["decode"] for each in outside)
 
 
 def _say(text: str) -> None:
