@@ -14,6 +14,7 @@ from PIL import Image
 from examples.ora import Layer, write_ora
 from tapestry_backend.cli import main
 from tapestry_backend.openraster.png import decode_png, encode_png
+from tests.models.tiny_checkpoints import save_flux_2
 
 QUICK = ["--steps", "2", "--quiet"]
 WORDS = ["--from", "grass", "--to", "lava"]
@@ -68,6 +69,25 @@ def test_a_picture_is_edited(picture: Path) -> None:
     told = json.loads(report.read_text(encoding="utf-8"))
     assert told["edit"]["method"] == "diffedit"
     assert told["plan"]["strength"] == 0.8
+
+
+def test_an_instruction_is_followed_with_a_reference(picture: Path, capsys) -> None:
+    """Another picture; it is part of the plan, is never written over, and changes the result."""
+    folder = picture.parent
+    model = save_flux_2(folder / "klein", distilled=True)
+    wool = folder / "wool.png"
+    wool.write_bytes(encode_png(np.full((20, 30, 4), 255, np.uint8)))
+    asked = ["edit", str(picture), "--instruction", "make it snow", "--model", str(model), *QUICK]
+    out, plain, report = (folder / name for name in ("out.png", "plain.png", "report.json"))
+    shown = ["--reference", str(wool)]
+    assert main([*asked, "-o", str(out), *shown, "--report", str(report)]) == 0
+    assert main([*asked, "-o", str(plain)]) == 0
+
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert told["edit"]["references"] == 1
+    assert not np.array_equal(pixels_of(out), pixels_of(plain))
+    assert main([*asked, "-o", str(wool), *shown]) == 2
+    assert "is a reference" in capsys.readouterr().err
 
 
 def test_a_map_is_written_without_painting(picture: Path) -> None:

@@ -15,7 +15,7 @@ from tapestry_protocol.sentences import Sentence, quoted
 
 from .checkpoint_file import PICKLES, has_some_backbone, no_checkpoint
 from .control_types import types_of_flux, types_of_xl
-from .controlnet_keys import read_control_marks
+from .controlnet_keys import TYPES, read_control_marks
 from .families import family_of_file
 from .folder_checks import MAX_CONFIGURATION_BYTES, check_configuration, weights_variant
 from .folders import entries_of, exists, is_file, is_folder, is_link, is_weights
@@ -52,6 +52,7 @@ _CONFIGURATION_AGAIN = "Get its config.json again from where it came from."
 _CLASSES: Mapping[str, tuple[AdapterKind, FamilyName]] = {
     "ControlNetModel": ("controlnet", ""),
     "ControlNetUnionModel": ("controlnet", ""),
+    "ControlNetModel_Union": ("controlnet", ""),
     "SD3ControlNetModel": ("controlnet", "sd3"),
     "FluxControlNetModel": ("controlnet", "flux"),
     "ZImageControlNetModel": ("controlnet", "z_image"),
@@ -217,13 +218,13 @@ def _read_folder(name: str, path: Path) -> Adapter:
     for setting, problem in _BESIDES.items():
         if config.get(setting):
             raise BrokenFileError(problem)
-    _check_network(path)
+    shapes = _check_network(path).shapes
     types = types_of_flux(_count(config, "num_mode"))
     width = config.get("cross_attention_dim")
     if not isinstance(width, int):
         return Adapter(name, kind, path, family, types=types)
-    if config["_class_name"] == "ControlNetUnionModel":
-        types = types_of_xl(_count(config, "num_control_type"))
+    if told_apart := shapes.get(TYPES):
+        types = types_of_xl(told_apart[0])
     return Adapter(name, kind, path, _BY_TEXT_WIDTH.get(width, ""), (width,), types=types)
 
 
@@ -233,16 +234,15 @@ def _count(config: Mapping[str, Any], name: str) -> int:
     return count if isinstance(count, int) else 0
 
 
-def _check_network(path: Path) -> None:
-    """Raises BrokenFileError when a network's weights are not there, or not to be trusted."""
+def _check_network(path: Path) -> Header:
+    """A network's tensors; raises BrokenFileError when they are not there, or not to be trusted."""
     names = [inside.name for inside in path.iterdir()]
     if set(_FOREIGN_FILES) & set(names):
         raise BrokenFileError("it holds files that would have a library look elsewhere")
     variant = weights_variant(path)
     weights = path / (f"{_STEM}.{variant}.safetensors" if variant else f"{_STEM}.safetensors")
     if exists(weights):
-        _header_of(weights)
-        return
+        return _header_of(weights)
     if any(name.startswith(f"{_STEM}-") or name.endswith(".index.json") for name in names):
         raise BrokenFileError("its weights are divided into several files", _ONE_FILE)
     if any(is_network_file(name) and Path(name).suffix in PICKLES for name in names):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, copytree
 from typing import Any, NamedTuple
 
 import diffusers
@@ -157,6 +157,22 @@ def test_one_of_a_single_file_is_the_same(tmp_path: Path) -> None:
 
     assert types_of(own, "alone") == XL
     assert torch.equal(folder, file)
+
+
+def test_one_by_its_authors_class_is_the_same(tmp_path: Path) -> None:
+    """Its weights say that it is one, and how many types it knows."""
+    own, layer = xl_lab(tmp_path), a_layer(SIDE, SIDE)
+    folder = copytree(tmp_path / "adapters" / "union", tmp_path / "adapters" / "theirs")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["_class_name"] = "ControlNetModel_Union"
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    adapters = [str(tmp_path / "adapters")]
+    again = own._replace(model_cache=ModelCache(Catalogue([str(own.folder)], adapters=adapters)))
+    shown = (control(name, layer, control_type="depth") for name in ("union", "theirs"))
+
+    first, second = (again.latents(each, layers=(layer,)) for each in shown)
+    assert types_of(again, "theirs") == XL
+    assert torch.equal(first, second)
 
 
 def test_two_types_in_two_regions(lab: Lab) -> None:
