@@ -91,12 +91,17 @@ def draw_label(rng: Rng, label: Label, height: int, width: int) -> np.ndarray:
 def _draw_relation(rng: Rng, label: Label, height: int, width: int) -> np.ndarray:
     first = BY_NAME[label.first].draw(rng, height, width)
     second = BY_NAME[label.second].draw(rng, height, width)
+    return mix(first, second, second_half(rng, label.relation, height, width))
+
+
+def second_half(rng: Rng, relation: str, height: int, width: int) -> np.ndarray:
+    """Where the second of two materials lies, [height, width] of 0 to 1."""
     along, cut = (
         (height, rng.uniform(0.38, 0.62))
-        if label.relation == "above"
+        if relation == "above"
         else (width, rng.uniform(0.42, 0.58))
     )
     position = np.arange(along, dtype=np.float32)
-    position = position[:, None] if label.relation == "above" else position[None, :]
+    position = position[:, None] if relation == "above" else position[None, :]
     border = position + 3 * smooth_noise(rng, height, width, 24)
-    return mix(first, second, smoothstep(-1.5, 1.5, border - cut * along))
+    return smoothstep(-1.5, 1.5, border - cut * along)

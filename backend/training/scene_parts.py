@@ -27,7 +27,11 @@ def tinted(colour: Colour, time: str) -> Colour:
 
 
 def sky(rng: Rng, time: str, height: int, width: int, horizon: float) -> Painter:
-    """A painter holding the sky down to `horizon` pixels, with clouds or stars."""
+    """A painter holding the sky down to `horizon` pixels, with clouds or stars.
+
+    It takes no numbers of `rng` itself, so that what stands below is the same at every time of day.
+    """
+    rng = rng.spawn(1)[0]
     y = np.arange(height, dtype=np.float32)[:, None] / max(horizon, 1.0)
     y = np.clip(y + 0.06 * smooth_noise(rng, height, width, 40, 80), 0, 1)
     base = gradient([vary(rng, stop, 0.015) for stop in _SKIES[time]], y)

@@ -80,7 +80,7 @@ def _tower(
     glass = (0.78, 0.89, 0.97) if time == "day" else (1.0, 0.84, 0.42)
     for wy in np.arange(top + 5, ground - 6, 10):
         for wx in np.arange(x + 3.5, x + wide - 7, 9):
-            lit = time == "day" or rng.uniform() < 0.7
+            lit = rng.uniform() < 0.7 or time == "day"
             pane = glass if lit else tuple(0.6 * c for c in tone)
             painter.rectangle(wx, wy, wx + 5, wy + 5.5, pane)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from tapestry_protocol.bundled import instructed
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_SEED
 from tapestry_protocol.messages import (
@@ -196,6 +197,15 @@ class DockerModel:
         """The one that is chosen; None while no backend has told of it."""
         chosen = (model for model in self.models if model.id == self.settings.model)
         return next(chosen, None)
+
+    @property
+    def instructed_model(self) -> ModelInfo | None:
+        """The one that an instruction goes to; None while no backend has told of it."""
+        wanted = self._instructed(self.settings)
+        return next((model for model in self.models if model.id == wanted), None)
+
+    def _instructed(self, settings: Settings) -> str:
+        return instructed(settings.model, [model.id for model in self.models])
 
     @property
     def backend_sentence(self) -> str:
@@ -464,6 +474,8 @@ class DockerModel:
             self.roll_dice()
         # A copy: what is changed from now on is for the next picture.
         settings = replace(settings or self.settings, seed=self.settings.seed)
+        if mode == "edit" and settings.edit_method == "instruct":
+            settings = replace(settings, model=self._instructed(settings))
         return self.queue.begin(
             canvas,
             self._reading(canvas, settings, mode, finds=finds),
@@ -475,12 +487,13 @@ class DockerModel:
     def _check_model(self, mode: Mode) -> None:
         """Raises TapestryError where the chosen model cannot do this, before anything is read."""
         is_instructed = mode == "edit" and self.settings.edit_method == "instruct"
-        if self.model is not None:
+        model = self.instructed_model if is_instructed else self.model
+        if model is not None:
             check_follows(
-                self.model.name,
+                model.name,
                 is_instructed=is_instructed,
-                follows=self.model.follows_instructions,
-                nothing_else=self.model.only_instructions,
+                follows=model.follows_instructions,
+                nothing_else=model.only_instructions,
             )
 
     def _check_live(self) -> None:

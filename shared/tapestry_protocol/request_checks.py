@@ -473,8 +473,8 @@ def check_follows(name: str, *, is_instructed: bool, follows: bool, nothing_else
     if is_instructed and not follows:
         raise _bad(
             Sentence("The model {name} follows no instructions.", name=quoted(name)),
-            "Choose one that was made for it (InstructPix2Pix, FLUX.1 Kontext, FLUX.2 Klein, "
-            "Qwen-Image-Edit), or another method.",
+            "Choose one that was made for it (sample-edit, InstructPix2Pix, FLUX.1 Kontext, "
+            "FLUX.2 Klein, Qwen-Image-Edit), or another method.",
         )
     if nothing_else and not is_instructed:
         raise _bad(

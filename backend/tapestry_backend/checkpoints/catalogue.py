@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
+from tapestry_protocol import bundled
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_ID_CHARACTERS, MAX_MODELS, MAX_SIDE_PX
 from tapestry_protocol.messages import ModelInfo, Request
@@ -28,6 +29,7 @@ from .checkpoint_file import (
     no_checkpoint,
     read_checkpoint,
 )
+from .difference_file import read_difference
 from .distilled import few_steps_of
 from .embedding_dims import read_embedding_dims
 from .families import FAMILIES, Family, backbone_of, family_of
@@ -40,8 +42,10 @@ from .taught import check_teachable, check_word
 from .tokenizer_folders import check_tokenizers
 from .upscaler_file import Upscaler, find_upscaler, upscalers_in
 
-SAMPLE = "sample"
+SAMPLE = bundled.SAMPLE
 """The id of the bundled model."""
+
+BUNDLED = (SAMPLE, bundled.SAMPLE_EDIT)
 
 _INDEX = "model_index.json"
 """The file by which a folder is a model in diffusers' layout."""
@@ -60,6 +64,8 @@ class Checkpoint:
                "distilled"
     dtype      what most of its weights are stored as
     component_files    files with the networks that its own lacks
+    base       the folder of the model that it was made from, where its own file only holds what
+               differs from that
     """
 
     id: str
@@ -69,12 +75,18 @@ class Checkpoint:
     variant: str = "base"
     dtype: str = ""
     component_files: Mapping[str, Path] = field(default_factory=dict)
+    base: Path | None = None
+
+    @property
+    def whole(self) -> Path:
+        """The folder or file with all of its networks, or those that it was made from."""
+        return self.base or self.path
 
     @property
     def size_bytes(self) -> int:
         """Size of all its weights; 0 when they are gone."""
-        if is_folder(self.path):
-            weights = [*self.path.rglob("*.safetensors")]
+        if is_folder(self.whole):
+            weights = [*self.whole.rglob("*.safetensors"), *([self.path] if self.base else [])]
         else:
             weights = [self.path, *set(self.component_files.values())]
         return sum(file.stat().st_size for file in weights if is_file(file))
@@ -97,7 +109,7 @@ class Checkpoint:
     def materials(self) -> tuple[str, ...]:
         """Those that its folder lists as what it was taught; none where it lists nothing."""
         try:
-            listed = (self.path / "vocabulary.json").read_text(encoding="utf-8")
+            listed = (self.whole / "vocabulary.json").read_text(encoding="utf-8")
             return tuple(str(name) for name in json.loads(listed)["materials"])
         except (OSError, ValueError, KeyError, TypeError):
             return ()
@@ -148,7 +160,9 @@ class Catalogue:
         self.adapters = AdapterCatalogue(adapters, adapter_folders)
         sample = Path(str(files("tapestry_backend") / "sample_model"))
         self._entries = {SAMPLE: read_checkpoint_at(SAMPLE, sample)}
-        room = MAX_MODELS - 1 - len({*names} - {SAMPLE} - {entry.id for entry in found})
+        unusable = self._add_editor(sample)
+        own = len(self._entries)
+        room = MAX_MODELS - own - len({*names} - {*BUNDLED} - {entry.id for entry in found})
         taken, left = fitting(found, room, lambda e: e.id, lambda e: e.path, Sentence("models"))
         for entry in taken:
             self._entries.setdefault(entry.id, entry)
@@ -157,7 +171,7 @@ class Catalogue:
         ]
         self._upscalers, unlike = upscalers_in(upscaler_folders)
         self.left_out = without_repeats(
-            [*left, *problems, *self.adapters.left_out_beside(offered), *unlike],
+            [*unusable, *left, *problems, *self.adapters.left_out_beside(offered), *unlike],
             # One that came with its configuration has a folder of its own.
             [*self.adapters.paths, *(each for file in components for each in (file, file.parent))],
         )
@@ -176,6 +190,17 @@ class Catalogue:
                 "Leave some out.",
             )
 
+    def _add_editor(self, sample: Path) -> list[LeftOut]:
+        """The bundled model that follows instructions; why not, where its file is damaged."""
+        name = bundled.SAMPLE_EDIT
+        file = sample.with_name("sample_edit") / f"{name}.safetensors"
+        entry = self._entries[SAMPLE]
+        try:
+            self._entries[name] = read_difference_at(name, file, entry)
+        except TapestryError as error:
+            return [LeftOut(file, error)]
+        return []
+
     def check(self, request: Request) -> None:
         """Raises TapestryError for what can be known about a request before anything is loaded.
 
@@ -189,13 +214,13 @@ class Catalogue:
         if request.edit is not None and request.edit.source_model:
             _check_instructed(self.find(request.edit.source_model), is_instructed=False)
         self.upscaler_of(request)
-        if is_file(entry.path):
+        if is_file(entry.whole):
             model = read_file(entry.path, entry.component_files)
             check_tokenizers((source.kind for source in model.parts.values()), entry.path)
         if request.teach is not None:
             check_teachable(entry.id, entry.variant, entry.dtype)
             check_word(request.teach, self.adapters.words, entry.materials)
-        widths = read_embedding_dims(entry.path, entry.component_files)
+        widths = read_embedding_dims(entry.whole, entry.component_files)
         self.adapters.check(request, entry.id, entry.family, widths)
 
     def names_needed(self, request: Request) -> frozenset[str]:
@@ -362,6 +387,18 @@ def read_checkpoint_at(
     used = {part: source.path for part, source in model.parts.items() if source.path != path}
     return Checkpoint(
         model_id, path, model.window_px, model.family, model.variant, model.dtype, used
+    )
+
+
+def read_difference_at(model_id: str, path: Path, base: Checkpoint) -> Checkpoint:
+    """A model that differs from another one, in a folder, by what a file says of its header alone.
+
+    Raises TapestryError when that is no such file.
+    """
+    vae = read_json(base.path / "vae" / "config.json", MAX_CONFIGURATION_BYTES)
+    header = read_difference(path, 2 * vae_channels({"latent_channels": 4, **vae}))
+    return replace(
+        base, id=model_id, path=path, variant="instruct", dtype=header.dtype, base=base.path
     )
 
 

@@ -104,10 +104,16 @@ def _state(entry: Checkpoint | Adapter | Upscaler) -> str:
 def files_of(entry: Checkpoint | Adapter | Upscaler) -> Iterator[tuple[str, Path]]:
     """Each file that counts, and its place in the model."""
     if is_folder(entry.path):
-        for path in entry.path.rglob("*"):
-            if path.suffix.lower() in _COUNTED and is_file(path):
-                yield path.relative_to(entry.path).as_posix(), path
+        yield from _inside(entry.path)
         return
     yield "", entry.path
     if isinstance(entry, Checkpoint):
         yield from entry.component_files.items()
+        if entry.base is not None:
+            yield from ((f"base/{place}", path) for place, path in _inside(entry.base))
+
+
+def _inside(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in _COUNTED and is_file(path):
+            yield path.relative_to(folder).as_posix(), path

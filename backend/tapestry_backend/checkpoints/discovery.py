@@ -17,7 +17,7 @@ from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.sentences import Sentence, quoted
 
 from .adapter_recognition import misplaced_adapter, read_adapter
-from .catalogue import SAMPLE, Checkpoint, read_checkpoint_at
+from .catalogue import BUNDLED, Checkpoint, read_checkpoint_at
 from .checkpoint_file import (
     FOREIGN_FORMATS,
     holds_a_network,
@@ -103,7 +103,7 @@ def upscaler_places(folders: Sequence[Path] = ()) -> list[Path]:
 
 def entries_for(names: Sequence[str]) -> Sequence[Checkpoint]:
     """The checkpoints of this computer; none where all names are paths and need no search."""
-    paths = all(name == SAMPLE or exists(Path(name)) for name in names)
+    paths = all(name in BUNDLED or exists(Path(name)) for name in names)
     return () if paths else discover().entries
 
 
@@ -131,7 +131,7 @@ class _Search:
     def __init__(self) -> None:
         self.found = Found()
         self._seen: set[str] = set()
-        self._ids = {SAMPLE}
+        self._ids = {*BUNDLED}
 
     def look_through(self, root: Path) -> None:
         """A program's folder, or one of checkpoints."""

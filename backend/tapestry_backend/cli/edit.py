@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tapestry_protocol.blending import ATOP
+from tapestry_protocol.bundled import instructed
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.limits import MAX_REFERENCES
 from tapestry_protocol.messages import EDIT_STRENGTHS, Edit, Request
@@ -19,7 +20,7 @@ from tapestry_protocol.request_checks import check_contents, check_request, is_s
 from tapestry_protocol.runtime import data_folder
 from tapestry_protocol.sentences import quoted
 
-from ..checkpoints.catalogue import Catalogue
+from ..checkpoints.catalogue import BUNDLED, Catalogue
 from ..checkpoints.discovery import adapter_folders, entries_for
 from ..openraster.compose import lay_over
 from ..openraster.document import Document, as_array
@@ -117,7 +118,8 @@ def add_edit_options(parser: argparse.ArgumentParser) -> None:
         "--instruction",
         metavar="WORDS",
         help='what shall change, for instance "make it night": for a model that follows '
-        "instructions (InstructPix2Pix, FLUX.1 Kontext, FLUX.2 Klein, Qwen-Image-Edit)",
+        "instructions (InstructPix2Pix, FLUX.1 Kontext, FLUX.2 Klein, Qwen-Image-Edit; without "
+        "--model the bundled sample-edit)",
     )
     add_field(words, "--negative-prompt", "negative_prompt", "PROMPT", "what should not be there")
     add_field(words, "--style", "style", "TEXT", "added to every prompt")
@@ -284,6 +286,7 @@ def _check_together(options: argparse.Namespace) -> None:
                 "Leave --method out, or say the words with --from and --to.",
             )
         options.method = "instruct"
+        options.model = instructed(options.model, BUNDLED)
         if options.source_prompt or options.prompt:
             raise TapestryError(
                 ErrorCode.BAD_REQUEST,

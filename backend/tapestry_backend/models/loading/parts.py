@@ -24,6 +24,7 @@ from ...checkpoints.folder_checks import (
     weights_variant,
 )
 from ...checkpoints.safetensors_header import read_json
+from .difference import put_difference
 from .file_loading import load_modules, load_scheduler, load_tokenizers
 from .networks import load_network, sentence_for
 
@@ -53,11 +54,14 @@ def load_parts(entry: Checkpoint, dtype: torch.dtype) -> Parts:
 
     Raises TapestryError when its files are not what their configuration says.
     """
-    whole = entry.path.is_dir() or not entry.path.suffix
+    whole = entry.whole.is_dir() or not entry.whole.suffix
     if whole:
-        check_folder(entry.path)
-    with sentence_for(partial(_broken, entry.path)):
-        return _load_folder(entry, dtype) if whole else _load_file(entry, dtype)
+        check_folder(entry.whole)
+    with sentence_for(partial(_broken, entry.whole)):
+        parts = _load_folder(entry, dtype) if whole else _load_file(entry, dtype)
+        if entry.base is not None:
+            put_difference(parts.modules, entry.path)
+        return parts
 
 
 def _broken(path: Path, problem: str) -> TapestryError:
@@ -83,7 +87,7 @@ def _load_file(entry: Checkpoint, dtype: torch.dtype) -> Parts:
 
 
 def _load_folder(entry: Checkpoint, dtype: torch.dtype) -> Parts:
-    folder, family = entry.path, FAMILIES[entry.family]
+    folder, family = entry.whole, FAMILIES[entry.family]
     index = read_json(folder / "model_index.json", MAX_CONFIGURATION_BYTES)
     scheduler = getattr(diffusers, index["scheduler"][1])
     if not issubclass(scheduler, diffusers.SchedulerMixin):

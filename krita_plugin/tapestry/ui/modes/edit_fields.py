@@ -236,7 +236,7 @@ class EditFields(QWidget):
         for widget in (self._lines["edit_from"], self._titles["edit_from"]):
             widget.setVisible(not is_learned)
         self._instruction.setVisible(is_instructed)
-        model = self._docker_model.model
+        model = self._docker_model.instructed_model
         is_shown = model is not None and model.references > 0
         self._kept.setVisible(not is_shown)
         self._shown.setVisible(is_shown)
@@ -250,7 +250,7 @@ class EditFields(QWidget):
         self._where.setText(self._where_it_changes())
 
     def _where_it_changes(self) -> str:
-        settings, model = self._docker_model.settings, self._docker_model.model
+        settings, model = self._docker_model.settings, self._docker_model.instructed_model
         is_instructed = settings.edit_method == "instruct"
         if is_instructed and model is not None and not model.follows_instructions:
             return self._which_models_follow(model.name)
