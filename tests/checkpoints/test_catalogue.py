@@ -9,7 +9,9 @@ from typing import get_args
 
 import pytest
 
+from tapestry_backend.checkpoints import catalogue as catalogue_module
 from tapestry_backend.checkpoints.catalogue import Catalogue, Checkpoint
+from tapestry_backend.checkpoints.content_hash import files_of
 from tapestry_backend.checkpoints.families import FAMILIES
 from tapestry_protocol.adapters import FamilyName
 from tapestry_protocol.codec import decode, encode
@@ -18,12 +20,45 @@ from tapestry_protocol.messages import Welcome
 
 
 def test_the_bundled_model_is_always_there(catalogue: Catalogue) -> None:
-    """Without any setting there is one model, and its window is known without loading it."""
-    (info,) = catalogue.models
+    """Without any setting it is there, and its window is known without loading it.
 
-    assert info.id == "sample"
-    assert info.window_px == 128
-    assert info.family == "sd1"
+    Beside it is what it became when it was taught to follow instructions.
+    """
+    info, editor = catalogue.models
+
+    assert (info.id, editor.id) == ("sample", "sample-edit")
+    for each in (info, editor):
+        assert each.window_px == 128
+        assert each.family == "sd1"
+    assert editor.only_instructions
+    assert not info.follows_instructions
+
+
+def test_the_bundled_editor_is_small_and_has_a_hash_of_its_own(catalogue: Catalogue) -> None:
+    """Less than 6 MB beside the model that it was made from, whose files count as well."""
+    sample, editor = (catalogue.find(name) for name in ("sample", "sample-edit"))
+    places = dict(files_of(editor))
+
+    assert editor.path.stat().st_size < 6_000_000
+    assert editor.size_bytes == sample.size_bytes + editor.path.stat().st_size
+    assert places[""] == editor.path
+    assert places["base/unet/config.json"] == sample.path / "unet" / "config.json"
+    assert editor.materials == sample.materials
+
+
+def test_a_damaged_editor_is_left_out_and_takes_nothing_along(tmp_path: Path, monkeypatch) -> None:
+    """The bundled model itself is there as ever."""
+    package = tmp_path / "tapestry_backend"
+    for name in ("sample_model", "sample_adapters"):
+        shutil.copytree(Path(str(files("tapestry_backend") / name)), package / name)
+    (package / "sample_edit").mkdir()
+    (package / "sample_edit" / "sample-edit.safetensors").write_bytes(b"torn")
+    monkeypatch.setattr(catalogue_module, "files", lambda _: package)
+    known = Catalogue()
+
+    assert [entry.id for entry in known.entries] == ["sample"]
+    (left_out,) = known.left_out
+    assert "does not hold what a model differs by" in left_out.message
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -40,7 +75,7 @@ def test_a_model_folder_is_found_by_its_path(catalogue: Catalogue, tmp_path: Pat
     copy = tmp_path / "my model"
     shutil.copytree(catalogue.find("sample").path, copy)
 
-    assert [m.id for m in Catalogue([str(copy)]).models] == ["sample", str(copy)]
+    assert [m.id for m in Catalogue([str(copy)]).models] == ["sample", "sample-edit", str(copy)]
 
 
 @pytest.mark.parametrize("damage", ["empty", "no json", "no unet", "another pipeline", "a file"])

@@ -265,7 +265,8 @@ def test_a_broken_checkpoint_is_left_out_with_a_sentence(
     assert main(["models"]) == 0
     said = capsys.readouterr()
 
-    assert [line.split("\t")[0] for line in said.out.splitlines()] == ["sample", "good"]
+    listed = [line.split("\t")[0] for line in said.out.splitlines()]
+    assert listed == ["sample", "sample-edit", "good"]
     assert said.err.count("left out:") == 2
     assert "pickle" in said.err
 
@@ -276,10 +277,11 @@ def test_found_checkpoints_are_listed_as_json(
     """For other programs: every fact, and nothing but JSON."""
     link(stock, "dream.safetensors", tmp_path / "somewhere" / "dream.safetensors")
     assert main(["models", "--json", "--folder", str(tmp_path / "somewhere")]) == 0
-    sample, dream = json.loads(capsys.readouterr().out)
+    sample, editor, dream = json.loads(capsys.readouterr().out)
 
     assert set(dream) == FACTS
     assert sample["id"] == "sample"
+    assert (editor["id"], editor["variant"]) == ("sample-edit", "instruct")
     assert (dream["family"], dream["variant"], dream["dtype"]) == ("sd1", "base", "float16")
     assert dream["size_bytes"] == (stock / "dream.safetensors").stat().st_size
 
@@ -443,7 +445,7 @@ def test_a_file_in_another_kinds_folder_is_offered_or_reported(stock: Path, tmp_
     catalogue = everything(program)
     told = {each.path.name: each.message for each in catalogue.left_out}
 
-    assert [entry.id for entry in catalogue.entries] == ["sample", "loose", "xl"]
+    assert [entry.id for entry in catalogue.entries] == ["sample", "sample-edit", "loose", "xl"]
     assert {"ink", "pen", "gloom"} <= {info.id for info in catalogue.adapters.infos}
     assert told.keys() == {
         *("murk.safetensors", "flux-all.safetensors", "ae.safetensors", "clip_l.safetensors"),
@@ -470,7 +472,7 @@ def test_a_file_called_config_json_makes_no_adapter_of_a_folder(
         (checkpoints / folder / "config.json").write_text(config)
     catalogue = everything(tmp_path / "ComfyUI")
 
-    assert [entry.id for entry in catalogue.entries] == ["sample", "dream/dream"]
+    assert [entry.id for entry in catalogue.entries] == ["sample", "sample-edit", "dream/dream"]
     assert "ink/ink" in {info.id for info in catalogue.adapters.infos}
     assert [each.path.name for each in catalogue.left_out] == ["talker"]
 
@@ -648,12 +650,13 @@ def test_the_list_tells_of_each_once(
     for number in range(4):
         (own / f"{number}").mkdir()
         shutil.copy(stock / "dream.safetensors", own / f"{number}" / "d.safetensors")
-    monkeypatch.setattr(catalogue_module, "MAX_MODELS", 4)
+    monkeypatch.setattr(catalogue_module, "MAX_MODELS", 5)
     assert main(["models"]) == 0
     said = capsys.readouterr()
 
     assert [line.split("\t")[0] for line in said.out.splitlines()] == [
         "sample",
+        "sample-edit",
         "0/d",
         "1/d",
         "2/d",
@@ -691,7 +694,7 @@ def test_what_macos_notes_beside_files_is_no_model(stock: Path, tmp_path: Path) 
         (place / "._dream.safetensors").write_bytes(b"\0\x05\x16\x07\0\2\0\0Mac OS X        ")
     catalogue = everything(tmp_path / "loose")
 
-    assert [entry.id for entry in catalogue.entries] == ["sample", "dream"]
+    assert [entry.id for entry in catalogue.entries] == ["sample", "sample-edit", "dream"]
     assert not catalogue.left_out
 
 

@@ -141,6 +141,23 @@ def test_the_lowest_layer_says_where_as_well(tmp_path: Path, name: str) -> None:
     assert (changed[:, WIDTH // 2 :] == 255).all()
 
 
+def test_an_instruction_needs_no_other_model(picture: Path) -> None:
+    """What the bundled one became follows it; what is not selected stays to the bit."""
+    out, report, mask = (picture.with_name(name) for name in ("out.png", "r.json", "select.png"))
+    selected = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    selected[:, : WIDTH // 2] = 255
+    mask.write_bytes(encode_png(selected))
+    extra = ["--select", str(mask), "--report", str(report), "--instruction", "make it lava"]
+    assert main(["edit", str(picture), "-o", str(out), *extra, *QUICK]) == 0
+
+    before, after = pixels_of(picture), pixels_of(out)
+    assert np.array_equal(before[:, WIDTH // 2 :], after[:, WIDTH // 2 :])
+    assert not np.array_equal(before[:, : WIDTH // 2], after[:, : WIDTH // 2])
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert told["edit"]["method"] == "instruct"
+    assert told["model"] == "sample-edit"
+
+
 def test_a_layer_of_that_name_says_where(scene: Path) -> None:
     """The edited scene has one layer more, which is transparent elsewhere."""
     out = scene.with_name("out.ora")
@@ -231,7 +248,6 @@ def test_a_mask_has_a_file_of_its_own(picture: Path, capsys, other: str) -> None
         ([*WORDS, "--learning-steps", "9"], "--learning-steps counts nothing"),
         ([*WORDS, "--method", "ddib", "--threshold", "0.5"], "--threshold counts nothing"),
         ([*WORDS, "--map-out", "map.png"], "nothing for -o"),
-        (["--instruction", "make it snow"], "follows no instructions"),
         ([*WORDS, "--cycle"], "--cycle counts nothing with the method \u201cdiffedit\u201d"),
         ([*WORDS, "--from-model", "sample"], "--from-model counts nothing"),
         ([*WORDS, "--method", "ddib", "--from-model", "nowhere"], "nowhere"),

@@ -57,7 +57,7 @@ def test_a_server_offers_and_paints_with_what_it_finds(program: Path, tmp_path: 
 
     assert isinstance(failed, Failed)
     assert isinstance(result, Result), result
-    assert offered == {"sample": 128, "dream": SIDE, "gone": SIDE}
+    assert offered == {"sample": 128, "sample-edit": 128, "dream": SIDE, "gone": SIDE}
     assert failed.code is ErrorCode.MODEL_BROKEN
     assert "gone.safetensors" in failed.message
     assert failed.advice

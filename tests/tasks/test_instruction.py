@@ -80,7 +80,7 @@ def test_it_is_listed_as_what_it_is(checkpoint, models: ModelCache) -> None:
     """Twice the channels: a picture beside the latents."""
     assert models.variant_of(str(checkpoint[1])) == "instruct"
     told = {info.id: info.follows_instructions for info in models.catalogue.models}
-    assert told == {"sample": False, str(checkpoint[1]): True}
+    assert told == {"sample": False, "sample-edit": True, str(checkpoint[1]): True}
     model = models.load(str(checkpoint[1]))
     assert model.channels == CHANNELS
     assert not model.inpaints

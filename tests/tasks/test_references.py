@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import BatchEncoding
 
-from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.checkpoints.catalogue import BUNDLED, Catalogue
 from tapestry_backend.engine.multidiffusion import MultiDiffusion, RegionPrompt
 from tapestry_backend.engine.noise import canvas_noise, job_generator
 from tapestry_backend.engine.sampling import sample
@@ -240,7 +240,7 @@ def their_latents(case: Case, rgb: np.ndarray | list[np.ndarray]) -> Tensor:
 
 def test_it_is_listed_as_what_it_is(case: Case) -> None:
     """It follows instructions, and most paint without one as well."""
-    (entry,) = [each for each in case.models.catalogue.entries if each.id != "sample"]
+    (entry,) = [each for each in case.models.catalogue.entries if each.id not in BUNDLED]
 
     assert entry.variant == case.kind.variant
     assert entry.info.follows_instructions

@@ -29,7 +29,7 @@ from .checkpoint_file import (
     no_checkpoint,
     read_checkpoint,
 )
-from .difference_file import read_difference
+from .difference_file import check_difference
 from .distilled import few_steps_of
 from .embedding_dims import read_embedding_dims
 from .families import FAMILIES, Family, backbone_of, family_of
@@ -391,15 +391,13 @@ def read_checkpoint_at(
 
 
 def read_difference_at(model_id: str, path: Path, base: Checkpoint) -> Checkpoint:
-    """A model that differs from another one, in a folder, by what a file says of its header alone.
+    """A model that differs from another one, in a folder, by what a file holds; nothing is loaded.
 
     Raises TapestryError when that is no such file.
     """
     vae = read_json(base.path / "vae" / "config.json", MAX_CONFIGURATION_BYTES)
-    header = read_difference(path, 2 * vae_channels({"latent_channels": 4, **vae}))
-    return replace(
-        base, id=model_id, path=path, variant="instruct", dtype=header.dtype, base=base.path
-    )
+    check_difference(path, 2 * vae_channels({"latent_channels": 4, **vae}))
+    return replace(base, id=model_id, path=path, variant="instruct", base=base.path)
 
 
 def _check_instructed(entry: Checkpoint, *, is_instructed: bool) -> None:

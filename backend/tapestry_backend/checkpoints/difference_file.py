@@ -24,20 +24,15 @@ _MAX_BYTES = 64 * 2**20
 """The one that is bundled has five million."""
 
 
-def read_difference(path: Path, channels: int) -> Header:
-    """The header of such a file, whose first layer takes so many channels.
-
-    Raises TapestryError when it is none.
-    """
+def check_difference(path: Path, channels: int) -> None:
+    """Raises TapestryError when this is no such file, for a first layer of so many channels."""
     try:
         check_regular(path, _MAX_BYTES)
-        header = read_header(path)
-        _check(header, channels)
+        _check(read_header(path), channels)
     except OSError as error:
         raise unreadable(path, error) from error
     except BrokenFileError as error:
         raise broken_difference(path, error.problem) from error
-    return header
 
 
 def _check(header: Header, channels: int) -> None:

@@ -56,7 +56,7 @@ def test_hello_brings_welcome_and_the_state_of_the_worker(server: Server, connec
     welcome, backend = client.receive().message, client.receive().message
     assert isinstance(welcome, Welcome)
     assert (welcome.protocol, welcome.version) == (PROTOCOL_VERSION, VERSION)
-    assert [model.id for model in welcome.models] == ["sample"]
+    assert [model.id for model in welcome.models] == ["sample", "sample-edit"]
     assert isinstance(backend, Backend)
 
 

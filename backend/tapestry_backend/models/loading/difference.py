@@ -21,7 +21,7 @@ from ...checkpoints.difference_file import (
     NETWORKS,
     SCALE,
     broken_difference,
-    read_difference,
+    check_difference,
 )
 from ...checkpoints.safetensors_header import BrokenFileError
 from .networks import check_finite_weights
@@ -67,7 +67,7 @@ def put_difference(networks: Mapping[str, Any], path: Path) -> None:
 
     Raises TapestryError when the file is none, or does not fit.
     """
-    read_difference(path, 2 * networks["unet"].config.in_channels)
+    check_difference(path, 2 * networks["unet"].config.in_channels)
     tensors = safetensors.torch.load_file(path)
     try:
         check_finite_weights(tensors)
@@ -96,7 +96,7 @@ def _difference(tensors: dict[str, Tensor], name: str, own: Tensor) -> Tensor:
             return unpacked(stored, tensors.pop(name + SCALE), own)
         return stored.float().reshape(own.shape)
     except KeyError as error:
-        raise BrokenFileError(Sentence("{name} is missing", name=str(error.args[0]))) from error
+        raise BrokenFileError(Sentence("{file} is missing", file=str(error.args[0]))) from error
     except (RuntimeError, IndexError) as error:
         raise BrokenFileError(
             Sentence("{name} does not fit the model", name=quoted(name[:60]))

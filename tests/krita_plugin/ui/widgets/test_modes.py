@@ -325,6 +325,21 @@ def test_a_model_that_follows_no_instruction_says_so_before_anything_is_read(rea
     assert without.startswith("None of your models follows instructions")
 
 
+def test_the_bundled_model_leaves_instructions_to_what_it_became(ready) -> None:
+    """Nothing has to be chosen, and the choice stays what it is."""
+    models = (ModelInfo("sample", "sample", 128), ModelInfo("sample-edit", "e", 128, **_ONLY))
+    ready.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, models))
+    ready.docker_model.change_and_tell(model="sample")
+    follow_an_instruction(ready, "make it night")
+    where = ready.one("tapestry_edit_where").text()
+    ready.one("tapestry_edit").click()
+    request = sent(ready)
+
+    assert where == "All of the picture changes, or what is selected."
+    assert request.model == "sample-edit"
+    assert ready.docker_model.settings.model == "sample"
+
+
 @pytest.mark.parametrize("mode", ["generate", "upscale"])
 def test_a_model_that_only_follows_instructions_paints_nothing_else(ready, mode: str) -> None:
     """That is said at once, not when it has waited for its turn."""
