@@ -514,9 +514,9 @@ class DockerModel:
             wanted = is_instructed and settings.edit_reference_from == "favourites"
             favourites = await self.results.favourites() if wanted else ()
             order = await order_from(canvas, settings, mode, finds=finds, favourites=favourites)
-        request = order.request
-        if request.edit is not None and is_instructed and self.model is not None:
-            check_references(self.model.name, self.model.references, request.edit)
+        request, model = order.request, self.instructed_model
+        if request.edit is not None and is_instructed and model is not None:
+            check_references(model.name, model.references, request.edit)
         used = [request.prompt, *(region.prompt for region in request.regions)]
         if mode == "edit" and settings.edit_method != "instruct":
             used = [settings.edit_from, settings.edit_to, *used]
