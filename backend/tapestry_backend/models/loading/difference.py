@@ -112,7 +112,7 @@ def _replace_first_layer(unet: Any, tensors: dict[str, Tensor]) -> None:
             Sentence("{name} does not fit the model", name=quoted(f"{FIRST_LAYER}weight"))
         )
     sizes = first.kernel_size, first.stride, first.padding
-    layer = nn.Conv2d(weight.shape[1], weight.shape[0], *sizes)
+    layer: Any = nn.Conv2d(weight.shape[1], weight.shape[0], *sizes)
     layer.weight.data, layer.bias.data = (part.to(first.weight.dtype) for part in (weight, bias))
     unet.conv_in = layer
     unet.register_to_config(in_channels=weight.shape[1])
