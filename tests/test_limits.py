@@ -102,6 +102,12 @@ def adapters(count: int) -> None:
     travels(Welcome(1, "1", (), tuple(AdapterInfo(str(i), "lora") for i in range(count))))
 
 
+def control_types(count: int) -> None:
+    """A welcome with an adapter that knows so many types."""
+    union = AdapterInfo("union", "controlnet", types=("depth",) * count)
+    travels(Welcome(1, "1", (), (union,)))
+
+
 def left_out(count: int) -> None:
     """A welcome with so many sentences about what cannot be used."""
     travels(Welcome(1, "1", (), (), ("It is a pickle.",) * count))
@@ -146,6 +152,7 @@ EDGES: dict[str, Callable[[Any], None]] = {
     "MAX_ADAPTERS": adapters,
     "MAX_LORAS": lambda n: submit(loras=(Lora("ink"),) * n),
     "MAX_CONTROLS": controls,
+    "MAX_CONTROL_TYPES": control_types,
     "MAX_ADAPTER_WEIGHT": lambda n: submit(loras=(Lora("ink", n), Lora("ink", -n))),
 }
 

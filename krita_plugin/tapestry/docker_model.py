@@ -155,6 +155,7 @@ class DockerModel:
             self.results.canvas_preview,
             sources=lambda canvas: self._sources(canvas, "generate"),
             is_busy=lambda: bool(self.queue.jobs) or self.scene_watch.is_resting,
+            is_quick=lambda: self.can_be_quick and self.settings.live_quick,
             changed=lambda: self._tell("live"),
         )
         self.place = FoundPlace(host, loop, lambda: self._tell("place"), self._show)
@@ -197,6 +198,11 @@ class DockerModel:
         """The one that is chosen; None while no backend has told of it."""
         chosen = (model for model in self.models if model.id == self.settings.model)
         return next(chosen, None)
+
+    @property
+    def can_be_quick(self) -> bool:
+        """Whether the chosen model has a way of its own to paint in few steps."""
+        return self.model is not None and self.model.quick
 
     @property
     def instructed_model(self) -> ModelInfo | None:

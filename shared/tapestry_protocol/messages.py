@@ -308,6 +308,8 @@ class Request:
     layered   whether the result also gives each tight region's own picture
     live      the name of a document that is painted live: what did not change since the last
               request of this name that was finished stays as it is there; empty: not live
+    quick     paint in few steps, by the LoRA that the model has for that; its numbers of steps,
+              its guidance and its scheduler are that LoRA's then
     expert    what has a good default for every picture
     """
 
@@ -344,6 +346,7 @@ class Request:
     controls: Annotated[tuple[Control, ...], MaxLength(MAX_CONTROLS)] = ()
     layered: bool = False
     live: LiveName = ""
+    quick: bool = False
     edit: Edit | None = None
     teach: Teach | None = None
     names: Annotated[tuple[Prompt, ...], MaxLength(MAX_NAMES)] = ()
@@ -399,6 +402,8 @@ class ModelInfo:
     """Pictures that it can be shown at once beside what it paints."""
     step_cache: bool = False
     """Whether its windows can remember what they were from step to step."""
+    quick: bool = False
+    """Whether it has a LoRA of its own for few steps."""
 
 
 # --- client -> server -----------------------------------------------------------------------------

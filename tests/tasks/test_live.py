@@ -13,6 +13,7 @@ from tapestry_backend.engine.layers import MARGIN
 from tapestry_backend.tasks.events import Finished
 from tapestry_backend.tasks.live import LivePasses
 from tapestry_backend.tasks.run import run
+from tapestry_protocol.adapters import Lora
 from tapestry_protocol.errors import TapestryError
 from tapestry_protocol.messages import Region, Request
 from tapestry_protocol.pixels import Bounds, Pixels
@@ -79,6 +80,17 @@ def test_the_first_pass_meets_preserved_paint_as_a_picture_that_is_not_live(
     first = live(asked(wall, house))
     plain = paint(replace(asked(wall, house), live=""))
     assert first.pixels.data == plain.pixels.data
+
+
+def test_the_bundled_model_is_quick(live, paint, scene) -> None:
+    """By its LoRA, in four steps of one row each: as if all of that had been asked for."""
+    house = scene.region("a red house", Bounds(32, 32, 80, 80))
+    quick = live(asked(replace(house, guidance_scale=7.0), quick=True))
+    laid = (Lora("sample-quick", 1.0),)
+    by_hand = asked(house, live="", loras=laid, num_inference_steps=4, guidance_scale=1.0)
+    assert quick.pixels == paint(by_hand).pixels
+    slow = live(asked(house, num_inference_steps=4))
+    assert slow.report["unet_evaluations"] == 2 * quick.report["unet_evaluations"]
 
 
 def test_nothing_is_painted_where_nothing_changed(live, scene) -> None:

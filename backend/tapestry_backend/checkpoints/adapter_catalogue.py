@@ -36,6 +36,7 @@ from .families import family_of_file
 from .folder_checks import PARTS, lacks_index, without_index
 from .folders import check_folder_named, expanded, is_folder, is_weights, walk
 from .left_out import LeftOut, choose_id, fitting, unforeseen
+from .quick_lora import with_quick_lora
 from .safetensors_header import read_header
 from .taught import taught_folders
 
@@ -214,10 +215,11 @@ class AdapterCatalogue:
     def read(self, request: Request) -> tuple[Request, tuple[str, ...]]:
         """The request with the LoRAs that its prompts name, and notices about its prompts.
 
-        A word that was taught here stands for its embedding, and brings its LoRA along.
+        A word that was taught here stands for its embedding, and brings its LoRA along; a quick one
+        has its model's LoRA for few steps.
         """
         words = tuple(adapter.token for adapter in self.embeddings)
-        request = with_taught_words(request, self.taught_words)
+        request = with_taught_words(with_quick_lora(request), self.taught_words)
         return read_syntax(request, NamedAdapters(self.find, words))
 
     def names_needed(self, request: Request) -> Iterator[str]:

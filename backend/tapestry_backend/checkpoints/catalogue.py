@@ -36,6 +36,7 @@ from .families import FAMILIES, Family, backbone_of, family_of
 from .folder_checks import MAX_CONFIGURATION_BYTES
 from .folders import exists, expanded, is_file, is_folder
 from .left_out import LeftOut, fitting, unreadable, why_no_id, without_repeats
+from .quick_lora import QUICK_LORAS
 from .safetensors_header import BrokenFileError, read_header, read_json
 from .shapes import vae_cell_px, vae_channels
 from .taught import check_teachable, check_word
@@ -103,6 +104,7 @@ class Checkpoint:
             self.only_instructions,
             self.references,
             FAMILIES[self.family].backbone == "transformer",
+            self.id in QUICK_LORAS,
         )
 
     @property

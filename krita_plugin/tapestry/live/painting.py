@@ -82,6 +82,7 @@ class LivePainting:
     """One document at a time, from `start` to `stop`.
 
     sources   ids of the layers above which the picture is shown
+    is_quick  whether the model has a way of its own to paint in few steps, and shall take it
     is_busy   whether something else is painted, or on its way into the document
     changed   is called when `is_on`, `is_in_front`, `update`, `picture` or `trouble` is another one
     """
@@ -96,6 +97,7 @@ class LivePainting:
         *,
         sources: Callable[[Canvas], Sequence[str]],
         is_busy: Callable[[], bool],
+        is_quick: Callable[[], bool],
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -110,6 +112,7 @@ class LivePainting:
         self._display = display
         self._sources = sources
         self._is_busy = is_busy
+        self._is_quick = is_quick
         self._changed = changed
         self._clock = clock
         self._canvas: Canvas | None = None
@@ -237,7 +240,8 @@ class LivePainting:
                 self.update = self.picture = None
                 self._say(notice_of(error))
             return
-        order = replace(order, request=replace(order.request, live=self._name))
+        request = replace(order.request, live=self._name, quick=self._is_quick())
+        order = replace(order, request=request)
         if order.request == self._asked:
             return
         self._say(None)

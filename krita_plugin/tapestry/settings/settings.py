@@ -84,6 +84,7 @@ class Settings:
     apply_at_once    whether a single finished picture becomes a layer without being asked for
     in_regions       a picture comes as a group with a layer for each region
     live_on_canvas, live_in_docker   where a picture on its way is shown
+    live_quick   whether live painting takes few steps, where the model has a way of its own
     live_steps, live_strength   of what is painted live; below a strength of 1 each region starts
                      from its own colours
     history_mb       what the pictures of all histories may take on disk
@@ -155,6 +156,7 @@ class Settings:
     live_on_canvas: bool = True
     live_in_docker: bool = True
     live_steps: int = 6
+    live_quick: bool = True
     live_strength: float = 1.0
     history_mb: int = 1024
 

@@ -7,17 +7,20 @@ import json
 import pytest
 
 from tapestry.results.canvas_preview import PREVIEW_NAME
+from tapestry_protocol import PROTOCOL_VERSION, VERSION
 from tapestry_protocol.errors import ErrorCode
 from tapestry_protocol.messages import (
     Acknowledge,
     Cancel,
     Cancelled,
     Failed,
+    ModelInfo,
     Need,
     PixelsRef,
     Preview,
     Result,
     Submit,
+    Welcome,
 )
 from tapestry_protocol.pixels import Bounds, Pixels
 from tests.krita_plugin.workshop import HEIGHT, WIDTH, Workshop
@@ -71,6 +74,23 @@ def test_the_document_is_painted_as_soon_as_it_is_live(workshop: Workshop) -> No
     mask = submit.request.regions[0].mask.sha256
     workshop.backend.tell(Need(submit.job_id, (mask,)))
     assert list(workshop.backend.blobs) == [mask]
+
+
+def test_a_model_that_can_paints_in_few_steps(workshop: Workshop) -> None:
+    """As long as that is wanted; one that cannot is not asked to."""
+    (submit,) = asked(workshop)
+    assert not submit.request.quick
+    finish(workshop, submit)
+
+    quick = ModelInfo(submit.request.model, "sample", 128, quick=True)
+    workshop.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, (quick,)))
+    workshop.loop.run(1.0)
+    assert asked(workshop)[-1].request.quick
+    finish(workshop, asked(workshop)[-1])
+
+    workshop.docker_model.change(live_quick=False)
+    workshop.loop.run(1.0)
+    assert not asked(workshop)[-1].request.quick
 
 
 def test_the_picture_appears_on_the_canvas_and_marks_nothing(workshop: Workshop) -> None:

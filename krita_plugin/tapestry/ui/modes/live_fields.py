@@ -6,7 +6,7 @@ from tapestry_protocol.limits import MAX_STEPS
 
 from ...docker_model import DockerModel
 from ...i18n.translation import tr
-from ...qt.compat import QLabel, QPushButton, QSizePolicy, QWidget
+from ...qt.compat import QCheckBox, QLabel, QPushButton, QSizePolicy, QWidget
 from ..base.field_behaviour import column_in, row_of
 from ..base.follow import follow
 from ..fields.number_fields import Number, NumberFields
@@ -27,18 +27,27 @@ class LiveFields(QWidget):
         self._keep = _button("tapestry_keep_live", tr("Keep"))
         self._keep.setToolTip(tr("Make a layer of the live picture"))
         self._keep.clicked.connect(lambda _checked: docker_model.keep_live())
-        self._numbers = NumberFields(
-            _numbers(),
-            lambda name: getattr(docker_model.settings, name),
-            lambda name, value: docker_model.change_and_tell(**{name: value}),
+        self._quick = QCheckBox(tr("Quick: four steps"))
+        self._quick.setObjectName("tapestry_live_quick")
+        self._quick.setToolTip(
+            tr("The bundled model has a way of its own to paint in four steps: three times as fast")
         )
+        self._quick.toggled.connect(lambda on: docker_model.change_and_tell(live_quick=on))
+        self._steps, self._strength = (self._make_number(number) for number in _numbers())
         self._line = QLabel()
         self._line.setObjectName("tapestry_live_line")
         self._line.setWordWrap(True)
         self._while_on = QWidget()
-        column_in(self._while_on, self._numbers, self._line)
+        column_in(self._while_on, self._quick, self._steps, self._strength, self._line)
         column_in(self, row_of((self._switch, 1), (self._keep, 1)), self._while_on)
-        follow(self, docker_model, ("live", "settings"), self._show)
+        follow(self, docker_model, ("live", "settings", "models"), self._show)
+
+    def _make_number(self, number: Number) -> NumberFields:
+        return NumberFields(
+            (number,),
+            lambda name: getattr(self._docker_model.settings, name),
+            lambda name, value: self._docker_model.change_and_tell(**{name: value}),
+        )
 
     def _toggle(self) -> None:
         self._docker_model.toggle_live()
@@ -51,7 +60,13 @@ class LiveFields(QWidget):
         self._keep.setVisible(is_on)
         self._keep.setEnabled(live.picture is not None)
         self._while_on.setVisible(is_on)
-        self._numbers.show_values()
+        can_be_quick = self._docker_model.can_be_quick
+        is_quick = can_be_quick and self._docker_model.settings.live_quick
+        self._quick.setVisible(can_be_quick)
+        self._quick.setChecked(self._docker_model.settings.live_quick)
+        self._steps.setVisible(not is_quick)
+        for numbers in (self._steps, self._strength):
+            numbers.show_values()
         self._line.setText(self._sentence())
 
     def _sentence(self) -> str:

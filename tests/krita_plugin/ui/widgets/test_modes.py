@@ -626,6 +626,9 @@ def test_live_is_shown_of_the_document_in_front(ready) -> None:
     assert ready.one("tapestry_live").isChecked()
     assert ready.all("tapestry_live_line")
 
+    assert ready.all("tapestry_live_steps")
+    assert not ready.all("tapestry_live_quick")
+
     ready.host.create_canvas(48, 48, "other")
     ready.look()
     ready.loop.run(1)
@@ -647,3 +650,18 @@ def test_the_live_switch_stays_up_without_a_document(ready) -> None:
     ready.one("tapestry_live").click()
     assert not ready.one("tapestry_live").isChecked()
     assert "No document is open" in str(ready.docker_model.notice.message)
+
+
+def test_live_is_quick_with_a_model_that_can_be(ready) -> None:
+    """Then its steps are no choice; without the tick they are."""
+    ready.one("tapestry_mode_generate").click()
+    quick = ModelInfo("sample", "sample", 128, quick=True)
+    ready.backend.tell(Welcome(PROTOCOL_VERSION, VERSION, (quick,)))
+    ready.one("tapestry_live").click()
+    ready.loop.run(1)
+    assert ready.one("tapestry_live_quick").isChecked()
+    assert not ready.all("tapestry_live_steps")
+
+    ready.one("tapestry_live_quick").click()
+    assert ready.all("tapestry_live_steps")
+    assert not ready.docker_model.settings.live_quick
