@@ -489,14 +489,20 @@ def _check_teach(request: Request) -> None:
         raise _bad("A model is taught from examples alone.", "Choose layers that show one thing.")
     check_taught_word(teach.word, teach.like)
     check_prompt(teach.like, Sentence("what it is like"))
-    if len({example.sha256 for example in teach.examples}) < LEAST_EXAMPLES:
+    different = {example.sha256 for example in teach.examples}
+    if len(different) < min(LEAST_EXAMPLES, len(teach.examples)):
+        raise _bad(
+            "The examples are all the same picture.",
+            "Choose 3 to 5 layers or pictures that show the same thing in different ways.",
+        )
+    if len(different) < LEAST_EXAMPLES:
         raise _bad(
             Sentence(
                 "One example is not enough: it shows all of itself, and not what {word} is.",
                 word=quoted(teach.word),
             )
             if teach.examples
-            else "There is no example.",
+            else "There is no example with some paint.",
             "Choose 3 to 5 layers or pictures that show the same thing in different ways.",
         )
     for example in teach.examples:

@@ -43,6 +43,9 @@ from .taught import check_teachable, check_word
 from .tokenizer_folders import check_tokenizers
 from .upscaler_file import Upscaler, find_upscaler, upscalers_in
 
+_VOCABULARY = ("materials", "scenes", "objects")
+"""The lists of names in a model's `vocabulary.json`."""
+
 SAMPLE = bundled.SAMPLE
 """The id of the bundled model."""
 
@@ -110,9 +113,17 @@ class Checkpoint:
     @property
     def materials(self) -> tuple[str, ...]:
         """Those that its folder lists as what it was taught; none where it lists nothing."""
+        return self._listed("materials")
+
+    @property
+    def known_words(self) -> tuple[str, ...]:
+        """All names that its folder lists as what it was taught; none where it lists nothing."""
+        return tuple(name for kind in _VOCABULARY for name in self._listed(kind))
+
+    def _listed(self, kind: str) -> tuple[str, ...]:
         try:
             listed = (self.whole / "vocabulary.json").read_text(encoding="utf-8")
-            return tuple(str(name) for name in json.loads(listed)["materials"])
+            return tuple(str(name) for name in json.loads(listed)[kind])
         except (OSError, ValueError, KeyError, TypeError):
             return ()
 
@@ -221,7 +232,7 @@ class Catalogue:
             check_tokenizers((source.kind for source in model.parts.values()), entry.path)
         if request.teach is not None:
             check_teachable(entry.id, entry.variant, entry.dtype)
-            check_word(request.teach, self.adapters.words, entry.materials)
+            check_word(request.teach, self.adapters.words, entry.known_words)
         widths = read_embedding_dims(entry.whole, entry.component_files)
         self.adapters.check(request, entry.id, entry.family, widths)
 

@@ -95,10 +95,10 @@ def taught_path(word: str, method: str) -> Path:
     return models_folder() / folder / f"{name_of(word)}.safetensors"
 
 
-def check_word(teach: Teach, known: Sequence[str], materials: Sequence[str]) -> None:
+def check_word(teach: Teach, known: Sequence[str], names: Sequence[str]) -> None:
     """Raises TapestryError for a word that means something already.
 
-    known: words that were taught, and embeddings. materials: what the model lists.
+    known: words that were taught, and embeddings. names: what the model lists.
     """
     said = " ".join(teach.word.casefold().replace("-", " ").split())
     for word in known:
@@ -119,7 +119,7 @@ def check_word(teach: Teach, known: Sequence[str], materials: Sequence[str]) -> 
                 ),
                 "Choose a word that stands in no other one.",
             )
-    if said in {" ".join(each.casefold().split()) for each in materials}:
+    if any(f" {said} " in f" {' '.join(name.casefold().split())} " for name in names):
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             Sentence("The model knows {word} already.", word=quoted(teach.word)),
