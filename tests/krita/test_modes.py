@@ -70,7 +70,7 @@ def test_words_find_a_place_and_change_it(jobs: Report) -> None:
     assert (right - left) * (bottom - top) > 0.9 * selected.sum()
     assert facts["names"][0] == "Tapestry: lava, edited (seed 42)"
     assert "what the picture shall become" in facts["without a wish"]
-    assert "follows no instructions" in facts["no instruction"]
+    assert facts["instructed"][0] == "Tapestry: make it night, edited (seed 42)"
     assert facts["judged"] == "Every region shows what it is called."
 
 

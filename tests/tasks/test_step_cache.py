@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tapestry_backend.checkpoints.catalogue import Catalogue
+from tapestry_backend.checkpoints.catalogue import BUNDLED, Catalogue
 from tapestry_backend.engine.step_cache import RowMemory, StepCache
 from tapestry_backend.models.model_cache import ModelCache
 from tapestry_backend.tasks.events import Finished
@@ -41,7 +41,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> ModelCache:
 @pytest.fixture
 def request_(cache: ModelCache, scene: RequestBuilder) -> Request:
     """Two regions on a canvas of two windows."""
-    (model,) = (each.id for each in cache.catalogue.models if each.id != "sample")
+    (model,) = (each.id for each in cache.catalogue.models if each.id not in BUNDLED)
     width = SIDE * 3 // 2
     return Request(
         "generate",

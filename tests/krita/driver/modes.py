@@ -114,7 +114,7 @@ def edit_by_words(stage):
     stage.press("tapestry_find_place")
     yield stage.until(lambda: stage.notice()[0], "a sentence", 30)
     stage.facts["without a wish"] = stage.notice()[0]
-    yield from _ask_for_an_instruction(stage)
+    yield from _follow_an_instruction(stage, document)
     stage.widget("tapestry_edit_to").write("lava")
     yield from _find_the_place(stage)
     yield stage.turns(2.0)
@@ -201,14 +201,17 @@ def _learned(stage):
     return progress.value() if is_learning else -1
 
 
-def _ask_for_an_instruction(stage):
-    """The bundled model follows none: that is said at once."""
+def _follow_an_instruction(stage, document):
+    """The bundled model's twin does what it is told; then all is as before."""
     method = stage.widget("tapestry_edit_method")
     method.activated.emit(method.findData("instruct"))
     stage.widget("tapestry_edit_instruction").write("make it night")
-    stage.press("tapestry_edit")
-    stage.facts["no instruction"] = stage.notice()[0]
+    yield from _run(stage, document, "edit", steps=20)
+    stage.facts["instructed"] = stage.names(document)
     yield from stage.picture("an instruction")
+    stage.press("tapestry_take_back")
+    yield stage.turns(1.0)
+    stage.press("tapestry_mode_edit")
     method.activated.emit(method.findData("diffedit"))
 
 
