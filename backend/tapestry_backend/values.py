@@ -23,7 +23,8 @@ def read_value(message: type, field: str, text: str) -> Any:
     kind, limits = _kind_of(message, field)
     if get_origin(kind) is Literal:
         if text not in get_args(kind):
-            raise ValueError(f"{quoted(text[:40])} is none of {', '.join(get_args(kind))}")
+            known = ", ".join(filter(None, get_args(kind)))
+            raise ValueError(f"{quoted(text[:40])} is none of {known}")
         return text
     return _number(kind, limits, text) if limits else text
 

@@ -8,6 +8,7 @@ import diffusers
 import pytest
 
 from tapestry_backend.engine.noise_schedule import sampling_steps
+from tapestry_backend.models.flow_model import WindowShiftedEuler
 from tapestry_backend.models.schedulers import check_steps, make_scheduler
 from tapestry_protocol.errors import ErrorCode, TapestryError
 from tapestry_protocol.fields import Scheduler
@@ -209,3 +210,18 @@ def test_a_checkpoint_trained_up_to_pure_noise_begins_there(name: str) -> None:
     assert float(scheduler.timesteps[0]) >= 998
     assert first.alpha < 1e-3
     assert first.sigma == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_levels_that_end_at_a_terminal_shift_are_finite(steps: int) -> None:
+    """A single step, too: it begins at nothing but noise."""
+    own = WindowShiftedEuler(
+        use_dynamic_shifting=True, shift_terminal=0.02, base_shift=0.5, max_shift=0.9
+    )
+    own.set_timesteps(steps)
+    levels = own.sigmas.tolist()
+    assert len(levels) == steps + 1
+    assert levels[0] == pytest.approx(1)
+    assert levels == sorted(levels, reverse=True)
+    if steps > 1:
+        assert levels[-2] == pytest.approx(0.02, abs=1e-6)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
 
 from ..workers.cluster_extra import check_ray
 from ..workers.cluster_supervisor import REAL_LOADER, cluster_command
+
+_CHECK_TIMEOUT_S = 60
+"""Ray waits for minutes where the head of a cluster has died without a word."""
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -62,9 +66,14 @@ def checked_cluster_command(
         card=card,
     )
     stderr = subprocess.DEVNULL if quiet else None
-    check = subprocess.run(
-        [*command, "--check"], stdout=subprocess.PIPE, stderr=stderr, check=False
-    )
-    if check.stdout:
-        raise TapestryError(ErrorCode.BAD_REQUEST, check.stdout.decode("utf-8", "replace"))
+    with suppress(subprocess.TimeoutExpired):  # it is tried again while local workers paint
+        check = subprocess.run(
+            [*command, "--check"],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            check=False,
+            timeout=_CHECK_TIMEOUT_S,
+        )
+        if check.stdout:
+            raise TapestryError(ErrorCode.BAD_REQUEST, check.stdout.decode("utf-8", "replace"))
     return command

@@ -58,6 +58,10 @@ class WindowShiftedEuler(diffusers.FlowMatchEulerDiscreteScheduler):
             mu=self._shift_of_window(num_inference_steps),
         )
 
+    def stretch_shift_to_terminal(self, t: Any) -> Any:
+        """As diffusers'; a single step begins and ends with nothing but noise, and stays there."""
+        return t if float(t[-1]) == 1 else super().stretch_shift_to_terminal(t)
+
     def _shift_of_window(self, steps: int) -> float:  # noqa: ARG002  of these, however many they are
         """The line through the shifts of the smallest and the largest size (Esser et al. 2024)."""
         config = self.config

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import ray
+from ray.exceptions import AuthenticationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tapestry_protocol.errors import ErrorCode, TapestryError
@@ -157,12 +158,19 @@ def connect(arguments: argparse.Namespace) -> str:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    except AuthenticationError as error:
+        raise TapestryError(
+            ErrorCode.BAD_REQUEST,
+            Sentence("The cluster {address} asks for a token.", address=arguments.address),
+            "Copy the head's ~/.ray/auth_token to this computer (docs/studio.md). Pictures are "
+            "painted here meanwhile.",
+        ) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise TapestryError(
             ErrorCode.BAD_REQUEST,
             Sentence("The cluster {address} cannot be reached.", address=arguments.address),
-            "Start Ray on this computer, too: ray start --address=HEAD:6379. Pictures are painted "
-            "here meanwhile.",
+            "Start Ray on this computer, too, with the head's token: ray start "
+            "--address=HEAD:6379. Pictures are painted here meanwhile.",
         ) from error
     if not arguments.open_cluster:
         addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
