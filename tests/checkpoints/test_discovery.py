@@ -19,7 +19,12 @@ from tapestry_backend.checkpoints import discovery as discovery_module
 from tapestry_backend.checkpoints.adapter_catalogue import AdapterCatalogue
 from tapestry_backend.checkpoints.adapter_recognition import read_adapter
 from tapestry_backend.checkpoints.catalogue import Catalogue
-from tapestry_backend.checkpoints.discovery import adapter_folders, discover, told_apart
+from tapestry_backend.checkpoints.discovery import (
+    adapter_folders,
+    discover,
+    entries_for,
+    told_apart,
+)
 from tapestry_backend.checkpoints.model_paths import MODELS_VARIABLE
 from tapestry_backend.cli import main
 from tapestry_backend.models.model_cache import ModelCache
@@ -182,6 +187,8 @@ def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path)
 
     assert (entry.id, entry.family) == ("flux1-dev", "flux")
     assert entry.size_bytes > entry.path.stat().st_size
+    (named,) = entries_for([str(entry.path)])
+    assert (named.id, named.component_files) == (str(entry.path), entry.component_files)
     model = ModelCache(Catalogue(found=[entry]), "cpu").load("flux1-dev")
     latents = torch.zeros(1, 16, 8, 8)
     conditions = model.encode_prompts(["a fox"], [3.5])

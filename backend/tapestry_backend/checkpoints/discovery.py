@@ -61,6 +61,10 @@ class Found:
     problems: list[LeftOut] = field(default_factory=list)
 
 
+_FOLDERS_UP = 4
+"""A checkpoint may lie in folders of its kind: models/diffusion_models/flux/dev.safetensors."""
+
+
 def discover(folders: Sequence[Path] = ()) -> Found:
     """All checkpoints of this computer, and of these folders; each once, sorted by id."""
     search = _Search()
@@ -102,9 +106,29 @@ def upscaler_places(folders: Sequence[Path] = ()) -> list[Path]:
 
 
 def entries_for(names: Sequence[str]) -> Sequence[Checkpoint]:
-    """The checkpoints of this computer; none where all names are paths and need no search."""
+    """The checkpoints of this computer, unless all names are paths and need no search.
+
+    A file that lacks parts has those that lie beside it, in a program's folders.
+    """
     paths = all(name in BUNDLED or exists(Path(name)) for name in names)
-    return () if paths else discover().entries
+    return [*([] if paths else discover().entries), *_with_parts_beside(names)]
+
+
+def _with_parts_beside(names: Sequence[str]) -> Iterator[Checkpoint]:
+    for name in names:
+        path = Path(name)
+        if name in BUNDLED or not is_file(path) or not is_network(path.name):
+            continue
+        for root in list(path.absolute().parents)[:_FOLDERS_UP]:
+            layout = program_folders(root)
+            if layout.component_folders and any(
+                map(path.absolute().is_relative_to, layout.checkpoints)
+            ):
+                with suppress(OSError, BrokenFileError, TapestryError):  # the catalogue says why
+                    parts = ComponentFiles(layout.component_folders).of(path)
+                    if parts:
+                        yield read_checkpoint_at(name, path, parts)
+                break
 
 
 def told_apart(names: Sequence[str]) -> tuple[list[str], list[Path]]:
