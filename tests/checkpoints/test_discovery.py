@@ -183,9 +183,18 @@ def test_what_a_checkpoint_lacks_is_found_beside_it(stock: Path, tmp_path: Path)
     link(stock, "ae.safetensors", program / "models/vae/ae.safetensors")
     for name in ("clip_l", "t5xxl_fp16"):
         link(stock, f"{name}.safetensors", program / f"models/text_encoders/{name}.safetensors")
+    prefix = "text_encoders.t5xxl.transformer."
+    tensors = build("flux").tensors.items()
+    t5 = {k.removeprefix(prefix): t for k, t in tensors if k.startswith(prefix)}
+    wide = {k: torch.cat([t, t], dim=-1) if t.ndim == 2 else t for k, t in t5.items()}
+    bias = t5["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
+    of_each = {"encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight": bias}
+    for name, part in (("byt5_small", wide), ("a_umt5_xxl", t5 | of_each)):  # others' encoders
+        save_file(Built({}, part), program / f"models/text_encoders/{name}.safetensors", torch.half)
     (entry,) = discover([program]).entries
 
     assert (entry.id, entry.family) == ("flux1-dev", "flux")
+    assert entry.component_files["text_encoder_2"].stem == "t5xxl_fp16"
     assert entry.size_bytes > entry.path.stat().st_size
     (named,) = entries_for([str(entry.path)])
     assert (named.id, named.component_files) == (str(entry.path), entry.component_files)

@@ -27,6 +27,8 @@ from .weights_header import read_header
 _CLIP_L, _CLIP_G = r"clip_?-?l|vit-l", r"clip_?-?g|bigg"
 """What names of files say, where shapes alone do not tell networks apart."""
 
+_OF_UMT5 = "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"
+
 
 class ComponentFiles:
     """The files of some folders that hold one network each; broken ones go to `left_out`."""
@@ -103,6 +105,8 @@ def _fits(shapes: Shapes, kind: str, prefixes: Sequence[str], lacking: Lacking) 
         if shape is not None and kind in LANGUAGE_MODELS:
             words = shapes.get(prefix + WORDS, ())
             return words[1:] == (lacking.text_width,)
+        if shape is not None and kind == "t5":  # UMT5, which other models read, has more of these
+            return shape[1:2] == (lacking.text_width,) and prefix + _OF_UMT5 not in shapes
         if shape is not None:
             return kind != "autoencoder" or shape[1:2] == (lacking.latent_channels,)
     return False

@@ -225,6 +225,7 @@ _SD3 = Family(
     scales={"scaling_factor": 1.5305, "shift_factor": 0.0609},
     scheduler=("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}),
     vae_names=r"sd_?-?3",
+    text_width=("joint_attention_dim", 1),
 )
 
 _FLUX = Family(
@@ -257,6 +258,7 @@ _FLUX = Family(
     unguided="schnell",
     mask_in_pixels=True,
     edits={"edit": Editor("FluxKontext", r"kontext", 1)},
+    text_width=("joint_attention_dim", 1),
 )
 
 _Z_IMAGE = Family(
@@ -340,6 +342,7 @@ _CHROMA = Family(
     sized=False,
     vae_names=_FLUX.vae_names,
     patch=2,
+    text_width=("joint_attention_dim", 1),
 )
 
 _QWEN_IMAGE = Family(
