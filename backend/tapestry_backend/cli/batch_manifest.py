@@ -132,7 +132,8 @@ class Manifest:
         if damaged:
             self.notes.append(
                 f"{NAME} had {damaged} damaged line{'s' if damaged > 1 else ''}, as a process that "
-                "was killed leaves: what is missing in it is painted again."
+                "was killed leaves: what is missing is painted again, once a picture that it no "
+                "longer knows is moved away."
             )
         self._stale += damaged
 
