@@ -259,10 +259,11 @@ def refused(scene: Any, request: Request, folder: Path) -> TapestryError:
 
 
 def test_one_example_is_refused(scene, model, tmp_path: Path) -> None:
-    """And so is the same one twice."""
-    for examples in ((stuff(0),), (stuff(0), stuff(0))):
-        request = request_for(scene, model, *examples)
-        assert "One example is not enough" in str(refused(scene, request, tmp_path).message)
+    """And so is the same one twice, with a sentence of its own."""
+    one = request_for(scene, model, stuff(0))
+    assert "One example is not enough" in str(refused(scene, one, tmp_path).message)
+    twice = request_for(scene, model, stuff(0), stuff(0))
+    assert "all the same picture" in str(refused(scene, twice, tmp_path).message)
 
 
 def test_transparent_examples_are_refused(scene, model, tmp_path: Path) -> None:
